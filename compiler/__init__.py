@@ -1,0 +1,1 @@
+"""From a graph to a Program: front end, passes, schedule, emission."""

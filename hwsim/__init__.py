@@ -1,0 +1,1 @@
+"""The machine: its contract, its simulators and the devices around it."""

@@ -1,0 +1,1 @@
+"""The contract: numerics, instruction set, engine configuration, memory formats, program, workload, ledger."""

@@ -1,0 +1,265 @@
+"""The engine configuration: nested by unit, frozen, checked on construction, loaded from hwsim/specs/engines."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import typing
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hwsim.errors import ConfigError
+
+__all__ = ["SLICE_BITS", "BufferConfig", "ControlConfig", "EngineConfig", "FetchConfig", "TileConfig", "VectorConfig", "engine_names", "load_engine"]
+
+SLICE_BITS = 128
+"""Bits of the stream word one slice takes per beat."""
+LANES_PER_SLICE = 32
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} must be an integer from {low} to {high}, not {value!r}")
+
+
+def _power(name: str, value: object, low: int, high: int) -> None:
+    _whole(name, value, low, high)
+    if typing.cast(int, value) & (typing.cast(int, value) - 1):
+        raise ConfigError(f"{name} must be a power of two, not {value!r}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TileConfig:
+    """The multiplier array: one tile per memory port, `port_bits / 128` slices in a tile."""
+
+    ports: int
+    """Memory ports, a power of two."""
+    port_bits: int
+    """Width of a port in bits: 128, 256 or 512."""
+    tokens: int
+    """Activation rows T each lane multiplies at once."""
+
+    def __post_init__(self) -> None:
+        _power("Engine tile.ports", self.ports, 1, 64)
+        if self.port_bits not in (128, 256, 512):
+            raise ConfigError(f"Engine tile.port_bits must be 128, 256 or 512, not {self.port_bits!r}")
+        _whole("Engine tile.tokens", self.tokens, 1, 7)
+
+    @property
+    def slices_per_port(self) -> int:
+        """Slices in one tile."""
+        return self.port_bits // SLICE_BITS
+
+    @property
+    def slices(self) -> int:
+        """Slices of the engine: rows multiplied at once in dot mode."""
+        return self.ports * self.slices_per_port
+
+    @property
+    def port_bytes(self) -> int:
+        """Bytes of one beat of one port."""
+        return self.port_bits // 8
+
+    @property
+    def beat_bytes(self) -> int:
+        """Bytes of one beat of all ports."""
+        return self.ports * self.port_bytes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FetchConfig:
+    """The stream readers."""
+
+    burst_beats: int
+    """Beats of a full AXI read burst; bursts stay inside an aligned block of 4 KiB."""
+    fifo_beats: int
+    """Beats each port's FIFO holds."""
+
+    def __post_init__(self) -> None:
+        _power("Engine fetch.burst_beats", self.burst_beats, 2, 64)
+        _power("Engine fetch.fifo_beats", self.fifo_beats, 8, 4096)
+        if self.fifo_beats < 2 * self.burst_beats:
+            raise ConfigError(
+                f"Engine fetch.fifo_beats must be at least two bursts of {self.burst_beats}, not {self.fifo_beats}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VectorConfig:
+    """The vector unit and the drain."""
+
+    lanes: int
+    """Fixed values handled per cycle; also the width of a result, residual and parameter word."""
+
+    def __post_init__(self) -> None:
+        _power("Engine vector.lanes", self.lanes, 4, 32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BufferConfig:
+    """On-chip memories, in the words of each."""
+
+    activation_segments: int
+    """Segments of 64 activations of every token row."""
+    result_words: int
+    """Words of the result memory and of the vector unit's temporary memory."""
+    residual_words: int
+    """Words of the residual memory."""
+    parameter_words: int
+    """Words of the parameter memory."""
+    side_words: int
+    """Words of the value-parameter memory."""
+    scales: int
+    """Entries of the scale file."""
+
+    def __post_init__(self) -> None:
+        _power("Engine buffer.activation_segments", self.activation_segments, 4, 2048)
+        _power("Engine buffer.result_words", self.result_words, 16, 16384)
+        _power("Engine buffer.residual_words", self.residual_words, 16, 16384)
+        _power("Engine buffer.parameter_words", self.parameter_words, 16, 4096)
+        _power("Engine buffer.side_words", self.side_words, 4, 4096)
+        _power("Engine buffer.scales", self.scales, 8, 64)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ControlConfig:
+    """The sequencer."""
+
+    queue_depth: int
+    """Instructions each unit's queue holds."""
+    program_words: int
+    """Instructions the program memory holds."""
+    watchdog_cycles: int
+    """Cycles without dispatch, retirement or a drained word after which the engine stops with an error."""
+
+    def __post_init__(self) -> None:
+        _power("Engine control.queue_depth", self.queue_depth, 2, 16)
+        _power("Engine control.program_words", self.program_words, 64, 4096)
+        _whole("Engine control.watchdog_cycles", self.watchdog_cycles, 256, 1 << 24)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """Everything that varies between engines; `path=value` overrides name fields by path (`tile.tokens`)."""
+
+    name: str
+    """Preset or user's name."""
+    clock_hz: float
+    """Clock frequency."""
+    channel_bytes: int
+    """Memory behind each port, in bytes."""
+    tile: TileConfig
+    fetch: FetchConfig
+    vector: VectorConfig
+    buffer: BufferConfig
+    control: ControlConfig
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.clock_hz, int | float) or not 1e6 <= self.clock_hz <= 2e9:
+            raise ConfigError(f"Engine clock_hz must be 1e6 to 2e9, not {self.clock_hz!r}")
+        _power("Engine channel_bytes", self.channel_bytes, 1 << 16, 1 << 34)
+        if self.fetch.burst_beats * self.tile.port_bytes > 4096:
+            raise ConfigError(
+                f"Engine fetch.burst_beats must keep a burst within 4096 bytes, not {self.fetch.burst_beats} beats"
+                f" of {self.tile.port_bytes}"
+            )
+        if self.tile.slices > 64 * LANES_PER_SLICE:
+            raise ConfigError(f"Engine slices must be at most {64 * LANES_PER_SLICE}, not {self.tile.slices}")
+
+    @property
+    def peak_bytes_per_s(self) -> float:
+        """Bytes per second when every port moves a beat each cycle."""
+        return self.tile.beat_bytes * self.clock_hz
+
+    @property
+    def drain_words(self) -> int:
+        """Words one row block of one activation row drains to: slices / lanes, at least 1."""
+        return max(1, self.tile.slices // self.vector.lanes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as nested plain values, the form of the YAML files."""
+        return dataclasses.asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of every field but the name."""
+        fields = {key: value for key, value in self.to_dict().items() if key != "name"}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def from_dict(cls, data: object) -> EngineConfig:
+        """Return the configuration in nested plain values; raise ConfigError with one sentence."""
+        return typing.cast(EngineConfig, _build(cls, data, "Engine"))
+
+    def with_values(self, settings: dict[str, Any]) -> EngineConfig:
+        """Return a copy with fields replaced by path, such as `{"tile.tokens": 2}`."""
+        data = self.to_dict()
+        for path, value in settings.items():
+            *parents, leaf = path.split(".")
+            node: Any = data
+            for name in parents:
+                node = node.get(name) if isinstance(node, dict) else None
+            if not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict):
+                near = difflib.get_close_matches(path, _paths(data), 1, 0.0)[0]
+                raise ConfigError(f"Engine setting must be a field such as {near!r}, not {path!r}")
+            node[leaf] = value
+        return EngineConfig.from_dict(data)
+
+
+def _paths(data: dict[str, Any], prefix: str = "") -> list[str]:
+    return [
+        path
+        for name, value in data.items()
+        for path in (_paths(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name])
+    ]
+
+
+def _build(cls: type[Any], data: object, where: str) -> Any:
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} must be a mapping of fields, not {data!r}")
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
+    for key in data:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, 1, 0.0)[0]
+            raise ConfigError(f"{where} field must be one of its own such as {near!r}, not {key!r}")
+    for name in names:
+        if name not in data:
+            raise ConfigError(f"{where} must have the field {name!r}")
+    values = {
+        name: _build(hints[name], data[name], f"{where} {name}") if dataclasses.is_dataclass(hints[name]) else data[name]
+        for name in names
+    }
+    return cls(**values)
+
+
+def engine_names() -> list[str]:
+    """Return the names of the shipped engines."""
+    folder = resources.files("hwsim.specs") / "engines"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_engine(name: str) -> EngineConfig:
+    """Return a shipped engine by name, or the engine in a YAML file by path; raise ConfigError."""
+    if name.endswith((".yaml", ".yml")):
+        try:
+            text = Path(name).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"Engine file must be readable, not {name!r} ({error})") from None
+    elif name in engine_names():
+        text = (resources.files("hwsim.specs") / "engines" / f"{name}.yaml").read_text()
+    else:
+        near = difflib.get_close_matches(name, engine_names(), 1, 0.0)[0]
+        raise ConfigError(f"Engine must be one of {', '.join(engine_names())} or a YAML file, not {name!r} (nearest: {near})")
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"Engine file must be YAML, not the text of {name!r}") from None
+    return EngineConfig.from_dict(data)
+
+

@@ -1,0 +1,189 @@
+"""What an instruction class is made of: typed bit fields, register operands, and the 128-bit word they share."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+from typing import Any, ClassVar, dataclass_transform
+
+from hwsim.errors import IsaError
+
+__all__ = ["CHECK_VALUE", "HEADER", "WORD_BITS", "Field", "Instruction", "Unit", "bits", "enumerated", "operand", "signed"]
+
+WORD_BITS = 128
+CHECK_VALUE = 0xA5
+"""The exclusive or of the 16 bytes of every valid word."""
+
+
+class Unit(enum.IntEnum):
+    """A unit of the engine with its own in-order queue; the value is its bit in wait and signal masks."""
+
+    FETCH = 0
+    MATRIX = 1
+    VECTOR = 2
+    MOVER = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Field:
+    """Where a field lies in the word and how its value is read.
+
+    `offset` and `width` are in bits from the least significant; `register` is the operand slot (0, 1, 2) whose
+    register is added at dispatch, or None; `kind` is the enumeration of the values, or None for an integer.
+    """
+
+    name: str
+    width: int
+    offset: int
+    signed: bool
+    register: int | None
+    kind: type[enum.IntEnum] | None
+    doc: str
+
+    def insert(self, value: int, owner: str) -> int:
+        """Return the value's bits in place; raise IsaError when it does not fit."""
+        low, high = (-(1 << (self.width - 1)), (1 << (self.width - 1)) - 1) if self.signed else (0, (1 << self.width) - 1)
+        if not low <= value <= high:
+            raise IsaError(f"Field {owner}.{self.name} must be {low} to {high} ({self.width} bits), not {value}")
+        return (value & ((1 << self.width) - 1)) << self.offset
+
+    def extract(self, word: int) -> int:
+        """Return the field's value in the word."""
+        raw = (word >> self.offset) & ((1 << self.width) - 1)
+        return raw - (1 << self.width) if self.signed and raw >> (self.width - 1) else raw
+
+
+# The header every word starts with: opcode, dependency masks, three operand registers, and the check byte on top.
+HEADER: dict[str, tuple[int, int]] = {
+    "opcode": (0, 5),
+    "wait": (5, 4),
+    "signal": (9, 4),
+    "register0": (13, 4),
+    "register1": (17, 4),
+    "register2": (21, 4),
+    "check": (120, 8),
+}
+_BODY_START, _BODY_END = 25, 120
+
+
+def bits(width: int, *, doc: str, default: int | None = None) -> Any:
+    """Declare an unsigned field."""
+    return _declare({"width": width, "doc": doc}, default)
+
+
+def signed(width: int, *, doc: str, default: int | None = None) -> Any:
+    """Declare a two's complement field."""
+    return _declare({"width": width, "signed": True, "doc": doc}, default)
+
+
+def operand(width: int, slot: int, *, doc: str, default: int = 0) -> Any:
+    """Declare an unsigned field to which dispatch adds the register in operand slot `slot` (register 0 reads zero)."""
+    return _declare({"width": width, "register": slot, "doc": doc}, default)
+
+
+def enumerated(kind: type[enum.IntEnum], width: int, *, doc: str, default: int | None = None) -> Any:
+    """Declare a field whose values are the members of `kind`."""
+    return _declare({"width": width, "kind": kind, "doc": doc}, default)
+
+
+def _declare(metadata: dict[str, Any], default: int | None) -> Any:
+    if default is None:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _check_byte(word: int) -> int:
+    return functools.reduce(lambda a, b: a ^ b, word.to_bytes(WORD_BITS // 8, "little"))
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(bits, signed, operand, enumerated))
+class Instruction:
+    """Base of the instruction classes: a subclass declares its fields; layout, encoder and decoder follow.
+
+    `wait` names the units one token of which is consumed at issue, `signal` the units that get one at retirement
+    (bit masks over `Unit`); `registers` holds the register numbers of the three operand slots.
+    """
+
+    opcode: ClassVar[int]
+    unit: ClassVar[Unit | None]
+    layout: ClassVar[tuple[Field, ...]]
+    wait: int
+    signal: int
+    registers: tuple[int, int, int]
+
+    def __init_subclass__(cls, *, opcode: int, unit: Unit | None) -> None:
+        own = dict(cls.__dict__.get("__annotations__", {}))
+        cls.__annotations__ = {**own, "wait": int, "signal": int, "registers": tuple}
+        cls.wait, cls.signal, cls.registers = 0, 0, (0, 0, 0)
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        cls.opcode, cls.unit = opcode, unit
+        layout, offset = [], _BODY_START
+        for declared in dataclasses.fields(cls):  # type: ignore[arg-type]
+            if declared.name not in own:
+                continue
+            data = declared.metadata
+            layout.append(
+                Field(
+                    name=declared.name,
+                    width=data["width"],
+                    offset=offset,
+                    signed=data.get("signed", False),
+                    register=data.get("register"),
+                    kind=data.get("kind"),
+                    doc=data["doc"],
+                )
+            )
+            offset += data["width"]
+        if offset > _BODY_END:
+            raise IsaError(f"Instruction {cls.__name__} must fit {_BODY_END - _BODY_START} body bits, not {offset - _BODY_START}")
+        cls.layout = tuple(layout)
+
+    @classmethod
+    def field(cls, name: str) -> Field:
+        """Return the field called `name`."""
+        return next(f for f in cls.layout if f.name == name)
+
+    def encode(self) -> int:
+        """Return the 128-bit word; raise IsaError when a value does not fit."""
+        owner = type(self).__name__
+        word = self.opcode
+        header = {"wait": self.wait, "signal": self.signal}
+        header |= {f"register{slot}": number for slot, number in enumerate(self.registers)}
+        for name, value in header.items():
+            offset, width = HEADER[name]
+            if not 0 <= value < 1 << width:
+                raise IsaError(f"Field {owner}.{name} must be 0 to {(1 << width) - 1}, not {value}")
+            word |= value << offset
+        for field in self.layout:
+            word |= field.insert(int(getattr(self, field.name)), owner)
+        return word | ((_check_byte(word) ^ CHECK_VALUE) << HEADER["check"][0])
+
+    @classmethod
+    def decode_body(cls, word: int) -> Instruction:
+        """Return the instruction of this class that `word` holds; raise IsaError for stray bits or values."""
+        values: dict[str, Any] = {}
+        covered = 0
+        for name in ("opcode", "wait", "signal", "register0", "register1", "register2", "check"):
+            offset, width = HEADER[name]
+            covered |= ((1 << width) - 1) << offset
+        for field in cls.layout:
+            raw = field.extract(word)
+            covered |= ((1 << field.width) - 1) << field.offset
+            if field.kind is not None and raw not in set(field.kind):
+                raise IsaError(f"Field {cls.__name__}.{field.name} must be a {field.kind.__name__}, not {raw}")
+            values[field.name] = field.kind(raw) if field.kind is not None else raw
+        if word & ~covered & ((1 << WORD_BITS) - 1):
+            raise IsaError(f"Unused bits of {cls.__name__} must be zero, not {word & ~covered:#x}")
+        part = {name: (word >> offset) & ((1 << width) - 1) for name, (offset, width) in HEADER.items()}
+        return cls(
+            wait=part["wait"],
+            signal=part["signal"],
+            registers=(part["register0"], part["register1"], part["register2"]),
+            **values,
+        )
+
+    @staticmethod
+    def check(word: int) -> bool:
+        """Return whether the word's bytes give the check value."""
+        return _check_byte(word) == CHECK_VALUE

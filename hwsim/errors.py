@@ -1,0 +1,68 @@
+"""The tree of refusals: every error a user can cause, each one sentence long.
+
+    LamforgeError
+      SpecError         a data file or a recipe is wrong
+      ConfigError       an engine that cannot be built
+      IsaError          an instruction or a word is malformed
+      CheckpointError   a model cannot be read, or is not one the flow knows
+      GraphError        a graph breaks the rules of its stage
+      ScheduleError     does not fit: what, where, by how much
+      ProgramError      a program's digest, word or address is wrong
+      MachineError      a running engine stopped: bus error, bad word, watchdog
+      Divergence        two backends disagree
+
+A message reads `<Subject> must be <constraint>, not <value>`; the command prints it alone and exits with 2.
+"""
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "Divergence",
+    "GraphError",
+    "IsaError",
+    "LamforgeError",
+    "MachineError",
+    "ProgramError",
+    "ScheduleError",
+    "SpecError",
+]
+
+
+class LamforgeError(Exception):
+    """Base of every refusal; its text is one sentence for the user."""
+
+
+class SpecError(LamforgeError):
+    """A specification, recipe or option is wrong."""
+
+
+class ConfigError(LamforgeError):
+    """An engine configuration that cannot be built."""
+
+
+class IsaError(LamforgeError):
+    """An instruction or an instruction word is malformed."""
+
+
+class CheckpointError(LamforgeError):
+    """A checkpoint cannot be read or describes a model the flow does not know."""
+
+
+class GraphError(LamforgeError):
+    """A graph breaks the rules of its stage."""
+
+
+class ScheduleError(LamforgeError):
+    """Something does not fit the engine: what, where and by how much."""
+
+
+class ProgramError(LamforgeError):
+    """A program's digest, word or address is wrong."""
+
+
+class MachineError(LamforgeError):
+    """A running engine stopped: a bus error, a bad word or the watchdog."""
+
+
+class Divergence(LamforgeError):
+    """Two backends disagree; the message names the first difference."""

@@ -1,0 +1,1 @@
+"""Data only: engines, boards, devices, workloads, systems."""

@@ -1,0 +1,1 @@
+"""The command: one short file per subcommand, no logic."""

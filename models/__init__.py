@@ -1,0 +1,1 @@
+"""What is computed: float and integer references, attention patterns, compression, checkpoints."""

@@ -1,0 +1,1 @@
+"""Questions and answers: measurements, comparisons, tables, figures, HTML."""

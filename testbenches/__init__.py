@@ -1,0 +1,1 @@
+"""Benches on the Verilog, and the backends that run one Program in several machines."""
