@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from hwsim.errors import CheckpointError
 from models.nearest import nearest
@@ -98,6 +99,8 @@ class ModelConfig:
     sliding_window: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise CheckpointError(f"Model name must be a text, not {self.name!r}")
         if self.architecture not in ARCHITECTURES:
             raise CheckpointError(
                 f"Model architecture must be {nearest(self.architecture, ARCHITECTURES)}, not {self.architecture!r}"
@@ -218,7 +221,7 @@ def _check_positive_number(subject: str, value: object) -> None:
         raise CheckpointError(f"{subject} must be a positive number, not {value!r}")
 
 
-def _check_fields(subject: str, document: object, declared: type) -> dict[str, object]:
+def _check_fields(subject: str, document: object, declared: type) -> dict[str, Any]:
     if not isinstance(document, Mapping):
         raise CheckpointError(f"{subject} must be a mapping, not {document!r}")
     known = {entry.name: entry for entry in dataclasses.fields(declared)}

@@ -1,0 +1,38 @@
+"""Knows dense attention: every query reads every key up to itself."""
+
+from dataclasses import dataclass
+
+import torch
+
+from hwsim.errors import SpecError
+from models.attention.base import Geometry, LayerAttention, Pattern, Segment
+from models.attention.positional import PositionalAttention
+
+__all__ = ["Dense"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(Pattern):
+    """All keys; the cache grows with the text."""
+
+    def segments(self, position: int) -> tuple[Segment, ...]:
+        return (Segment(start=0, stop=position + 1, query_position=position),)
+
+    def capacity(self, length: int) -> int:
+        return length
+
+    def slots(self, positions: torch.Tensor) -> torch.Tensor:
+        return positions
+
+    def layer(self, geometry: Geometry) -> LayerAttention:
+        return PositionalAttention(self, geometry)
+
+    def __str__(self) -> str:
+        return "dense"
+
+    @classmethod
+    def from_options(cls, options: str) -> "Dense":
+        """Return the pattern; dense attention takes no options."""
+        if options:
+            raise SpecError(f"Dense attention must have no options, not {options!r}")
+        return cls()
