@@ -1,15 +1,15 @@
 """Knows the GGUF file: its metadata, its tensor names, its quantized blocks and its order of rotary pairs."""
 
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-import gguf
 import numpy
 import torch
+from gguf.quants import dequantize
 
 from hwsim.errors import CheckpointError
 from models.checkpoint.base import Checkpoint, Weights, check_names
+from models.checkpoint.gguf_header import GgufFile, read_header
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig, RopeScaling
 from models.nearest import nearest
@@ -37,33 +37,20 @@ _PARTS = {
 
 _TOPS = {"token_embd": EMBEDDING, "output_norm": FINAL_NORM, "output": HEAD}
 
-# What the reader raises on truncated or hostile files: it checks little itself.
-_READ_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-
 
 def load(path: Path, name: str | None = None) -> Checkpoint:
     """Return the checkpoint in the GGUF file `path`; CheckpointError says what is wrong with it.
 
     name: the model's name; None takes the file's.
     """
-    reader, metadata = _open(path)
-    config, is_interleaved = _config(metadata, reader, name or path.stem)
-    store = _GgufStore(reader, config, is_interleaved)
+    file = read_header(path)
+    config, is_interleaved = _config(file, name or path.stem)
+    store = _GgufStore(file, config, is_interleaved)
     check_names(config, store.shapes())
     return Checkpoint(
         config=config,
         weights=Weights(config, store),
-        tokenizer=Tokenizer.from_gguf(metadata),
+        tokenizer=Tokenizer.from_gguf(file.metadata),
         source=str(path),
         files=(path,),
     )
@@ -72,23 +59,23 @@ def load(path: Path, name: str | None = None) -> Checkpoint:
 class _GgufStore:
     """Tensors of one GGUF file under Hugging Face names, mapped into memory and dequantized when read."""
 
-    def __init__(self, reader: gguf.GGUFReader, config: ModelConfig, is_interleaved: bool) -> None:
+    def __init__(self, file: GgufFile, config: ModelConfig, is_interleaved: bool) -> None:
+        self._file = file
         self._config = config
         self._is_interleaved = is_interleaved
-        self._tensors = {_huggingface_name(tensor.name): tensor for tensor in reader.tensors}
+        self._names = {_huggingface_name(name): name for name in file.tensors}
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        return {
-            name: tuple(int(size) for size in reversed(tensor.shape.tolist())) for name, tensor in self._tensors.items()
-        }
+        return {name: self._file.tensors[stored].shape for name, stored in self._names.items()}
 
     def read(self, name: str) -> torch.Tensor:
-        tensor = self._tensors[name]
+        stored = self._names[name]
+        kind = self._file.tensors[stored].kind
         try:
-            values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        except (NotImplementedError, *_READ_ERRORS) as error:
+            values = dequantize(self._file.blocks(stored), kind)
+        except NotImplementedError:
             raise CheckpointError(
-                f"Tensor {name} must be stored in a format that can be read, not {tensor.tensor_type.name}: {error}"
+                f"Tensor {name} must be in a format that can be dequantized, not {kind.name}"
             ) from None
         weight = torch.from_numpy(numpy.array(values, dtype=numpy.float32))
         if not self._is_interleaved:
@@ -104,15 +91,6 @@ def _half_split(weight: torch.Tensor, heads: int) -> torch.Tensor:
     return pairs.swapaxes(1, 2).reshape(weight.shape).contiguous()
 
 
-def _open(path: Path) -> tuple[gguf.GGUFReader, dict[str, object]]:
-    try:
-        reader = gguf.GGUFReader(path)
-        return reader, {key: field.contents() for key, field in reader.fields.items()}
-    except _READ_ERRORS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"File {path.name} must be a complete GGUF file, but: {reason}") from None
-
-
 def _huggingface_name(name: str) -> str:
     parts = name.split(".")
     if len(parts) == 2 and parts[0] in _TOPS:
@@ -122,12 +100,12 @@ def _huggingface_name(name: str) -> str:
     return name
 
 
-def _config(metadata: Mapping[str, object], reader: gguf.GGUFReader, name: str) -> tuple[ModelConfig, bool]:
+def _config(file: GgufFile, name: str) -> tuple[ModelConfig, bool]:
+    metadata, held = file.metadata, file.tensors
     kind = metadata.get("general.architecture")
     if not isinstance(kind, str) or kind not in _ARCHITECTURES:
         raise CheckpointError(f"GGUF architecture must be {nearest(str(kind), _ARCHITECTURES)}, not {kind!r}")
     architecture, is_interleaved = _ARCHITECTURES[kind]
-    held = {tensor.name: tensor for tensor in reader.tensors}
     if "rope_freqs.weight" in held:
         raise CheckpointError(
             "GGUF file must not carry rope_freqs.weight, a table of stretched frequencies: "
@@ -150,7 +128,7 @@ def _config(metadata: Mapping[str, object], reader: gguf.GGUFReader, name: str) 
         kv_heads=_integer(metadata, f"{kind}.attention.head_count_kv", heads),
         head_dim=head_dim,
         ffn=_integer(metadata, f"{kind}.feed_forward_length"),
-        vocab=int(held["token_embd.weight"].shape[-1]),
+        vocab=held["token_embd.weight"].shape[0],
         norm_eps=_number(metadata, f"{kind}.attention.layer_norm_rms_epsilon"),
         rope_base=_number(metadata, f"{kind}.rope.freq_base", 10000.0),
         rope_scaling=_scaling(metadata, kind),
