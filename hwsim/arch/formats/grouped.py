@@ -1,0 +1,62 @@
+"""What W4, W8 and dense W2 share: runs of eight groups, one scale word before the data words of each run."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+
+from hwsim.arch.formats.base import RUN_GROUPS, QuantizedMatrix, WeightFormat, scale_words
+
+__all__ = ["GroupedFormat"]
+
+
+class GroupedFormat(WeightFormat, abc.ABC):
+    """A format with `words_per_group` data words a group and scale words between runs of groups."""
+
+    words_per_group: int
+
+    @abc.abstractmethod
+    def pack_codes(self, codes: np.ndarray) -> np.ndarray:
+        """Return data words uint8 [rows, groups * words_per_group, 16] of codes uint8 [rows, inputs]."""
+
+    @abc.abstractmethod
+    def unpack_codes(self, words: np.ndarray) -> np.ndarray:
+        """Return codes uint8 [rows, inputs] of data words uint8 [rows, words, 16]."""
+
+    def body_words(self, inputs: int) -> int:
+        """Return data words and scale words of a row."""
+        groups = inputs // self.group
+        return groups * self.words_per_group + -(-groups // RUN_GROUPS)
+
+    def _data_index(self, groups: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of the scale words and of the data words in a row's body."""
+        run = 1 + RUN_GROUPS * self.words_per_group
+        words = np.arange(groups * self.words_per_group)
+        per_run = RUN_GROUPS * self.words_per_group
+        return np.arange(-(-groups // RUN_GROUPS)) * run, words // per_run * run + 1 + words % per_run
+
+    def pack_body(self, matrix: QuantizedMatrix) -> np.ndarray:
+        """Return the rows' bodies."""
+        rows, inputs = matrix.shape
+        scales, data = self._data_index(inputs // self.group)
+        body = np.zeros((rows, self.body_words(inputs), 16), np.uint8)
+        body[:, scales] = scale_words(matrix.scale, matrix.offset)
+        body[:, data] = self.pack_codes(matrix.codes)
+        return body
+
+    def unpack_body(self, words: np.ndarray, inputs: int) -> QuantizedMatrix:
+        """Return the matrix in the bodies."""
+        rows, groups = words.shape[0], inputs // self.group
+        scales, data = self._data_index(groups)
+        pairs = np.ascontiguousarray(words[:, scales]).reshape(rows, -1, 2)[:, :groups]
+        mantissa, exponent = self.unit_scales(rows)
+        return QuantizedMatrix(
+            format=self.format,
+            codes=self.unpack_codes(np.ascontiguousarray(words[:, data])),
+            kept=None,
+            scale=np.ascontiguousarray(pairs[:, :, 0]),
+            offset=np.ascontiguousarray(pairs[:, :, 1]).view(np.int8),
+            mantissa=mantissa,
+            exponent=exponent,
+        )

@@ -1,0 +1,104 @@
+"""KV4: where keys and values of a cached token lie, 4 bits an element, with scale and zero point per token and head."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwsim.arch.config import EngineConfig
+from hwsim.errors import ScheduleError
+
+__all__ = ["KEY_HEADER_BLOCKS", "CacheLayout"]
+
+KEY_HEADER_BLOCKS = 2
+"""Row blocks of keys one header word serves."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CacheLayout:
+    """The cache of one KV head of one layer on an engine: a sink region, then a ring region, in slots of one token.
+
+    Attributes:
+        slices: slices of the engine.
+        lanes: vector lanes, to which the score regions align.
+        head_dim: elements of a head.
+        sinks: tokens kept for good, from position 0.
+        window: tokens of the ring.
+    """
+
+    slices: int
+    lanes: int
+    head_dim: int
+    sinks: int
+    window: int
+
+    def __post_init__(self) -> None:
+        words = self.head_dim // 32
+        if self.head_dim % 32 or words & (words - 1) or words > self.slices or words > 4:
+            raise ScheduleError(
+                f"Head dimension must be 32, 64 or 128 and at most 32 x {self.slices} slices, not {self.head_dim}"
+            )
+
+    @classmethod
+    def of(cls, engine: EngineConfig, head_dim: int, sinks: int, window: int) -> CacheLayout:
+        """Return the layout on an engine."""
+        return cls(slices=engine.tile.slices, lanes=engine.vector.lanes, head_dim=head_dim, sinks=sinks, window=window)
+
+    @property
+    def words(self) -> int:
+        """128-bit words of a head: G."""
+        return self.head_dim // 32
+
+    @property
+    def _align(self) -> int:
+        return max(self.slices, self.lanes)
+
+    @property
+    def sink_slots(self) -> int:
+        """Slots a run over the sinks reads: whole row blocks and whole vector words."""
+        return -(-self.sinks // self._align) * self._align
+
+    @property
+    def ring_start(self) -> int:
+        """First slot of the ring: the sink region rounded up to whole header pairs."""
+        pair = KEY_HEADER_BLOCKS * self._align
+        return -(-self.sinks // pair) * pair
+
+    @property
+    def ring_slots(self) -> int:
+        """Slots of a full ring, in whole row blocks and vector words."""
+        return -(-self.window // self._align) * self._align
+
+    @property
+    def slots(self) -> int:
+        """Slots in all, rounded up to whole header pairs."""
+        pair = KEY_HEADER_BLOCKS * self._align
+        return self.ring_start + -(-self.window // pair) * pair
+
+    @property
+    def key_beats(self) -> int:
+        """Beats of the key region."""
+        return self.key_run_beats(self.slots)
+
+    @property
+    def value_beats(self) -> int:
+        """Beats of the value region."""
+        return self.slots * self.words // self.slices
+
+    def key_run_beats(self, slots: int) -> int:
+        """Beats of `slots` slots of keys, from an even row block on, headers included."""
+        blocks = slots // self.slices
+        return -(-blocks // KEY_HEADER_BLOCKS) + blocks * self.words
+
+    def key_offset(self, slot: int) -> int:
+        """Return the beat at which the keys from `slot` (an even row block) on start."""
+        return slot // self.slices // KEY_HEADER_BLOCKS * (1 + KEY_HEADER_BLOCKS * self.words)
+
+    def value_offset(self, slot: int) -> int:
+        """Return the beat at which the values from `slot` on start."""
+        return slot * self.words // self.slices
+
+    def slot_of(self, position: int) -> int:
+        """Return the slot of the token at `position`."""
+        if position < self.sinks:
+            return position
+        return self.ring_start + (position - self.sinks) % self.window

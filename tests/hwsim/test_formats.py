@@ -1,0 +1,57 @@
+"""Every weight format: streams unpack to the matrix they were packed from, and the cache layout keeps tokens apart."""
+
+import numpy as np
+import pytest
+
+from hwsim.arch.formats import WEIGHT_FORMATS, CacheLayout, QuantizedMatrix
+from hwsim.arch.isa import Format
+
+
+def random_matrix(format: Format, rows: int, inputs: int, seed: int) -> QuantizedMatrix:
+    rng = np.random.default_rng(seed)
+    group = WEIGHT_FORMATS[format].group
+    kept = None
+    top = {Format.W4: 16, Format.W8: 256}.get(format, 4)
+    codes = rng.integers(0, top, (rows, inputs)).astype(np.uint8)
+    offset = rng.integers(0, 4, (rows, inputs // group)).astype(np.int8)
+    if format == Format.W8:
+        offset = offset * np.int8(0)
+    if format == Format.W4:
+        offset = rng.integers(-128, 128, offset.shape).astype(np.int8)
+    if format == Format.W2S:
+        order = rng.random((rows, inputs // 4, 4)).argsort(axis=-1).argsort(axis=-1)
+        kept = (order < 2).reshape(rows, inputs)
+        codes = np.where(kept, codes, 0).astype(np.uint8)
+    return QuantizedMatrix(
+        format=format,
+        codes=codes,
+        kept=kept,
+        scale=rng.integers(0, 256, offset.shape).astype(np.uint8),
+        offset=offset,
+        mantissa=rng.integers(1 << 15, 1 << 16, rows),
+        exponent=rng.integers(-40, 10, rows),
+    )
+
+
+@pytest.mark.parametrize("format", list(WEIGHT_FORMATS))
+@pytest.mark.parametrize("slices", [1, 4, 8])
+@pytest.mark.parametrize("rows", [1, 9, 40])
+def test_stream_round_trip(format: Format, slices: int, rows: int) -> None:
+    packer, inputs = WEIGHT_FORMATS[format], 640
+    matrix = random_matrix(format, rows, inputs, seed=rows * 8 + slices)
+    streams = packer.pack_stream(matrix, slices)
+    blocks = -(-rows // slices)
+    assert streams.shape == (slices, packer.stream_words(blocks, inputs), 16)
+    back = packer.unpack_stream(streams, inputs, blocks)
+    assert np.array_equal(back.integer()[:rows], matrix.integer())
+    assert np.array_equal(back.mantissa[:rows], matrix.mantissa)
+    assert np.array_equal(back.exponent[:rows], matrix.exponent)
+    assert not back.mantissa[rows:].any()
+
+
+def test_cache_slots_are_distinct_until_the_ring_wraps() -> None:
+    layout = CacheLayout(slices=4, lanes=4, head_dim=64, sinks=4, window=252)
+    slots = [layout.slot_of(position) for position in range(256)]
+    assert len(set(slots)) == 256
+    assert max(slots) < layout.slots
+    assert layout.slot_of(256) == layout.slot_of(4)
