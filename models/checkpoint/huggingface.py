@@ -12,7 +12,7 @@ from models.checkpoint.base import Checkpoint, Weights, check_names
 from models.config import ModelConfig
 from models.tokenizer import Tokenizer
 
-__all__ = ["load"]
+__all__ = ["load", "read_tokenizer"]
 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -30,7 +30,7 @@ def load(folder: Path) -> Checkpoint:
     return Checkpoint(
         config=config,
         weights=Weights(config, store),
-        tokenizer=_tokenizer(folder, document),
+        tokenizer=read_tokenizer(folder, document),
         source=str(folder),
         files=(config_file, *dict.fromkeys(files.values())),
     )
@@ -104,7 +104,11 @@ def _weight_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _tokenizer(folder: Path, config: Mapping[str, object]) -> Tokenizer | None:
+def read_tokenizer(folder: Path, config: Mapping[str, object]) -> Tokenizer | None:
+    """Return the tokenizer of a folder, or None without tokenizer.json.
+
+    config: the folder's config.json; its end tokens, and those of generation_config.json, end a text too.
+    """
     path = folder / "tokenizer.json"
     if not path.is_file():
         return None
