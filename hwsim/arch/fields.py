@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import typing
 from typing import Any, ClassVar, dataclass_transform
 
 from hwsim.errors import IsaError
@@ -119,7 +120,7 @@ class Instruction:
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         cls.opcode, cls.unit = opcode, unit
         layout, offset = [], _BODY_START
-        for declared in dataclasses.fields(cls):  # type: ignore[arg-type]
+        for declared in dataclasses.fields(typing.cast(Any, cls)):
             if declared.name not in own:
                 continue
             data = declared.metadata
@@ -176,12 +177,9 @@ class Instruction:
         if word & ~covered & ((1 << WORD_BITS) - 1):
             raise IsaError(f"Unused bits of {cls.__name__} must be zero, not {word & ~covered:#x}")
         part = {name: (word >> offset) & ((1 << width) - 1) for name, (offset, width) in HEADER.items()}
-        return cls(
-            wait=part["wait"],
-            signal=part["signal"],
-            registers=(part["register0"], part["register1"], part["register2"]),
-            **values,
-        )
+        values |= {"wait": part["wait"], "signal": part["signal"]}
+        values["registers"] = (part["register0"], part["register1"], part["register2"])
+        return cls(**values)
 
     @staticmethod
     def check(word: int) -> bool:
