@@ -1,0 +1,180 @@
+"""Knows what a compressed model is: integer matrices, gains, biases and an embedding, and nothing that is a float weight."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from hwsim.arch.formats import QuantizedMatrix
+from hwsim.arch.numerics import to_fixed
+from hwsim.errors import CheckpointError, SpecError
+from models.attention import Dense, LambdaShape, Pattern
+from models.config import ModelConfig
+from models.integer.constants import Gain
+
+__all__ = [
+    "ATTENTION_NORM",
+    "FFN_NORM",
+    "FINAL_NORM",
+    "HEAD",
+    "PARTS",
+    "Embedding",
+    "IntegerModel",
+    "layer_part",
+    "matrix_shapes",
+    "norm_names",
+]
+
+PARTS = ("qkv", "o", "gateup", "down")
+"""Matrices of a layer in the order of the forward pass; rows of qkv are query, key, value heads, of gateup gate, then up."""
+HEAD = "head"
+ATTENTION_NORM = "attention_norm"
+FFN_NORM = "ffn_norm"
+FINAL_NORM = "final_norm"
+
+
+def layer_part(layer: int, part: str) -> str:
+    """Return the name of a layer's matrix, gain or bias, such as `layers.3.qkv`."""
+    return f"layers.{layer}.{part}"
+
+
+def matrix_shapes(config: ModelConfig) -> dict[str, tuple[int, int]]:
+    """Return (rows, inputs) of every matrix by name, in the order of the forward pass."""
+    attention = config.heads * config.head_dim
+    shapes = {
+        "qkv": ((config.heads + 2 * config.kv_heads) * config.head_dim, config.hidden),
+        "o": (config.hidden, attention),
+        "gateup": (2 * config.ffn, config.hidden),
+        "down": (config.hidden, config.ffn),
+    }
+    named = {layer_part(layer, part): shapes[part] for layer in range(config.layers) for part in PARTS}
+    return named | {HEAD: (config.vocab, config.hidden)}
+
+
+def norm_names(config: ModelConfig) -> Iterator[str]:
+    """Yield the names of the normalizations in the order of the forward pass."""
+    for layer in range(config.layers):
+        yield layer_part(layer, ATTENTION_NORM)
+        yield layer_part(layer, FFN_NORM)
+    yield FINAL_NORM
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Embedding:
+    """The embedding table, which the host looks up: 8-bit codes in groups with a 16-bit float scale each.
+
+    Attributes:
+        codes: int8 [vocab, hidden].
+        scales: float16 [vocab, groups]; the groups of a row are equally long.
+    """
+
+    codes: np.ndarray
+    scales: np.ndarray
+
+    def rows(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the fixed values that enter the residual memory, int32 [tokens, hidden].
+
+        Raises:
+            SpecError: a token is outside the vocabulary.
+        """
+        index = np.asarray(tokens, dtype=np.int64)
+        vocab, hidden = self.codes.shape
+        wrong = index[(index < 0) | (index >= vocab)]
+        if len(wrong):
+            raise SpecError(f"Token must be between 0 and {vocab - 1}, not {int(wrong[0])}")
+        scales = np.repeat(self.scales[index].astype(np.float64), hidden // self.scales.shape[1], axis=1)
+        return to_fixed(self.codes[index] * scales).astype(np.int32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerModel:
+    """A model in the engine's integers; two with equal fingerprints compute the same bits.
+
+    Attributes:
+        config: the geometry.
+        pattern: dense or Λ-shaped attention.
+        matrices: by the names of `matrix_shapes`.
+        gains: by the names of `norm_names`.
+        biases: int32 fixed values added to the results of `layers.<n>.qkv`; empty when config.qkv_bias is false.
+        embedding: what the host looks tokens up in.
+    """
+
+    config: ModelConfig
+    pattern: Pattern
+    matrices: Mapping[str, QuantizedMatrix]
+    gains: Mapping[str, Gain]
+    biases: Mapping[str, np.ndarray]
+    embedding: Embedding
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pattern, Dense | LambdaShape):
+            raise SpecError(f"Attention of an integer model must be dense or lambda, not {self.pattern}")
+        config = self.config
+        expected = matrix_shapes(config)
+        _check_names("matrices", self.matrices, expected)
+        for name, shape in expected.items():
+            if self.matrices[name].shape != shape:
+                raise CheckpointError(f"Matrix {name} must have shape {shape}, not {self.matrices[name].shape}")
+        norms = list(norm_names(config))
+        _check_names("gains", self.gains, norms)
+        for name in norms:
+            if self.gains[name].values.shape != (config.hidden,):
+                raise CheckpointError(f"Gains of {name} must be {config.hidden}, not {self.gains[name].values.shape}")
+        biased = [layer_part(layer, "qkv") for layer in range(config.layers)] if config.qkv_bias else []
+        _check_names("biases", self.biases, biased)
+        for name in biased:
+            if self.biases[name].shape != expected[name][:1]:
+                raise CheckpointError(f"Bias of {name} must have {expected[name][0]} values, not {self.biases[name].shape}")
+        if self.embedding.codes.shape != (config.vocab, config.hidden):
+            raise CheckpointError(
+                f"Embedding must have shape {(config.vocab, config.hidden)}, not {self.embedding.codes.shape}"
+            )
+
+    @property
+    def sinks(self) -> int:
+        """Tokens kept for good, from position 0; none under dense attention."""
+        return self.pattern.sinks if isinstance(self.pattern, LambdaShape) else 0
+
+    @property
+    def window(self) -> int:
+        """Tokens of the ring, the current one included; dense attention is a ring as long as the longest text."""
+        return self.pattern.window if isinstance(self.pattern, LambdaShape) else self.config.max_positions
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything that decides a bit of the logits, hexadecimal."""
+        running = hashlib.sha256()
+
+        def add(name: str, array: np.ndarray) -> None:
+            running.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+            running.update(np.ascontiguousarray(array).tobytes())
+
+        config = dataclasses.replace(self.config, name="model")
+        running.update(f"{config.to_json()}{self.pattern}\n".encode())
+        for name in matrix_shapes(self.config):
+            matrix = self.matrices[name]
+            running.update(f"{name} {matrix.format.name}\n".encode())
+            for part in ("codes", "scale", "offset", "mantissa", "exponent"):
+                add(part, getattr(matrix, part))
+            if matrix.kept is not None:
+                add("kept", matrix.kept)
+        for name in norm_names(self.config):
+            add(f"{name} {self.gains[name].shift}", self.gains[name].values)
+        for name in sorted(self.biases):
+            add(name, self.biases[name])
+        add("embedding", self.embedding.codes)
+        add("embedding scales", self.embedding.scales)
+        return running.hexdigest()
+
+
+def _check_names(what: str, held: Mapping[str, object], expected: Sequence[str] | Mapping[str, object]) -> None:
+    for name in expected:
+        if name not in held:
+            raise CheckpointError(f"Integer model must have {what} of {name}, which are missing")
+    for name in held:
+        if name not in expected:
+            raise CheckpointError(f"Integer model must have only {what} of {', '.join(list(expected)[:4])}, ..., not {name}")
