@@ -1,0 +1,198 @@
+"""Control: a run from start to done, the queues of the four units, and how an error stops them."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, Signature
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.fields import HEADER, WORD_BITS, Unit
+from rtl.control.errors import ErrorRegister
+from rtl.control.queue import CommandQueue
+from rtl.control.scoreboard import Scoreboard
+from rtl.control.sequencer import Sequencer
+from rtl.control.watchdog import Watchdog
+from rtl.interfaces import command_port
+
+__all__ = ["CLEAR_CYCLES", "Control"]
+
+CLEAR_CYCLES = 64
+"""Cycles `clear` is held after an error: longer than any pipeline of a unit."""
+
+
+class Control(wiring.Component):
+    """Runs programs and drives the units.
+
+    `start` (held until `done`) begins a run: cycle 0 follows. `load_start` asks the side reader for `load_beats` program
+    words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four command ports, seen from
+    control. `stop` asks the bus masters to end; once `quiet` answers, `clear` empties every unit and `done` pulses.
+    """
+
+    def __init__(self, config: EngineConfig):
+        self.config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "done": Out(1),
+                "idle": Out(1),
+                "program_words": In(32),
+                "position": In(32),
+                "slot": In(32),
+                "error": Out(32),
+                "cycles": Out(64),
+                "load_start": Out(1),
+                "load_beats": Out(config.control.program_words.bit_length()),
+                "load_valid": In(1),
+                "load_data": In(WORD_BITS),
+                "load_last": In(1),
+                "units": In(Signature(command_port())).array(len(Unit)),
+                "stop": Out(1),
+                "clear": Out(1),
+                "quiet": In(1),
+                "read_error": In(1),
+                "read_error_port": In(8),
+                "write_error": In(1),
+                "drained": In(1),
+                "trace_cycle_start": Out(1),
+                "trace_running": Out(1),
+                "trace_dispatch": Out(1),
+                "trace_issue": Out(len(Unit)),
+                "trace_retire": Out(len(Unit)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        limits = self.config.control
+        m.submodules.sequencer = sequencer = Sequencer(self.config)
+        m.submodules.scoreboard = scoreboard = Scoreboard()
+        m.submodules.errors = errors = ErrorRegister()
+        m.submodules.watchdog = watchdog = Watchdog(cycles=limits.watchdog_cycles)
+        m.submodules.stop_watchdog = stop_watchdog = Watchdog(cycles=limits.watchdog_cycles)
+
+        running, stopping = Signal(), Signal()
+        begin, go = Signal(), Signal()
+
+        # Queues and tokens.
+        empty = []
+        for unit in Unit:
+            m.submodules[f"queue_{unit.name.lower()}"] = queue = CommandQueue(depth=limits.queue_depth)
+            port = self.units[unit]
+            head = queue.head.word
+            m.d.comb += [
+                queue.push.eq(sequencer.push[unit]),
+                queue.entry.eq(sequencer.entry),
+                queue.pop.eq(port.issue),
+                queue.clear.eq(self.clear),
+                sequencer.full[unit].eq(queue.full),
+                port.command.eq(queue.head),
+                port.command_valid.eq(queue.head_valid & scoreboard.granted[unit] & running),
+                scoreboard.wait[unit].eq(_header(head, "wait")),
+                scoreboard.signal[unit].eq(_header(head, "signal")),
+                scoreboard.issue[unit].eq(port.issue),
+                scoreboard.retire[unit].eq(port.retire),
+            ]
+            empty.append(~queue.head_valid)
+        m.d.comb += [
+            scoreboard.clear.eq(self.clear),
+            sequencer.idle.eq(Cat(empty).all() & scoreboard.idle),
+        ]
+
+        # The program on its way into its memory.
+        load_address = Signal.like(sequencer.load_address)
+        with m.If(begin):
+            m.d.sync += load_address.eq(0)
+        with m.Elif(sequencer.load_valid):
+            m.d.sync += load_address.eq(load_address + 1)
+        m.d.comb += [
+            self.load_beats.eq(Mux(self.program_words > limits.program_words, limits.program_words, self.program_words)),
+            sequencer.load_data.eq(self.load_data),
+            sequencer.load_address.eq(load_address),
+            sequencer.words.eq(self.program_words),
+            sequencer.position.eq(self.position),
+            sequencer.slot.eq(self.slot),
+            sequencer.start.eq(begin),
+            sequencer.go.eq(go),
+            sequencer.halt.eq(~running),
+        ]
+
+        # What is watched.
+        m.d.comb += [
+            errors.bad_check.eq(sequencer.bad_check),
+            errors.bad_opcode.eq(sequencer.bad_opcode),
+            errors.deep_loop.eq(sequencer.deep_loop),
+            errors.read_response.eq(self.read_error),
+            errors.write_response.eq(self.write_error),
+            errors.watchdog.eq(watchdog.expired),
+            errors.token_overflow.eq(running & scoreboard.overflow),
+            errors.pc.eq(sequencer.pc),
+            errors.port.eq(self.read_error_port),
+            errors.pair.eq(scoreboard.overflow_pair),
+            errors.start.eq(begin),
+            self.error.eq(errors.value),
+            watchdog.active.eq(running),
+            watchdog.event.eq(sequencer.push.any() | scoreboard.retire.any() | self.drained),
+            stop_watchdog.active.eq(stopping),
+        ]
+
+        self._run(m, sequencer, errors, stop_watchdog, running=running, stopping=stopping, begin=begin, go=go)
+
+        m.d.comb += [
+            self.trace_running.eq(running),
+            self.trace_dispatch.eq(sequencer.push.any()),
+            self.trace_issue.eq(scoreboard.issue),
+            self.trace_retire.eq(scoreboard.retire),
+        ]
+        return m
+
+    def _run(self, m, sequencer, errors, stop_watchdog, *, running, stopping, begin, go):
+        """Add the states of a run: idle, load, run, stop (buses end), clear."""
+        cycle = Signal(64)
+        clear_left = Signal(range(CLEAR_CYCLES))
+        reported = Signal()
+
+        def end_run(clear_cycles: int):
+            m.d.sync += [self.cycles.eq(cycle + 1), clear_left.eq(clear_cycles - 1), reported.eq(0)]
+            m.next = "STOP"
+
+        m.d.sync += [cycle.eq(cycle + 1), self.trace_cycle_start.eq(begin)]
+        with m.FSM(name="run"):
+            with m.State("IDLE"):
+                m.d.comb += self.idle.eq(~self.start)
+                with m.If(self.start & self.quiet):
+                    m.d.comb += [begin.eq(1), self.load_start.eq(self.program_words != 0)]
+                    m.d.sync += cycle.eq(0)
+                    m.next = "LOAD"
+            with m.State("LOAD"):
+                m.d.comb += [running.eq(1), sequencer.load_valid.eq(self.load_valid)]
+                with m.If((self.load_valid & self.load_last) | (self.program_words == 0)):
+                    m.d.comb += go.eq(1)
+                    m.next = "RUN"
+                with m.If(errors.raised):
+                    end_run(CLEAR_CYCLES)
+            with m.State("RUN"):
+                m.d.comb += running.eq(1)
+                with m.If(errors.raised):
+                    end_run(CLEAR_CYCLES)
+                with m.Elif(sequencer.finished):
+                    # Nothing is under way: one cycle forgets tokens and beats that the program left over.
+                    end_run(1)
+            with m.State("STOP"):
+                m.d.comb += [stopping.eq(1), self.stop.eq(1)]
+                with m.If(self.quiet):
+                    m.next = "CLEAR"
+                with m.Elif(stop_watchdog.expired & ~reported):
+                    # A bus that never ends must not hide the error: report it, and keep waiting before the next run.
+                    m.d.comb += self.done.eq(1)
+                    m.d.sync += reported.eq(1)
+            with m.State("CLEAR"):
+                m.d.comb += [self.stop.eq(1), self.clear.eq(1)]
+                m.d.sync += clear_left.eq(clear_left - 1)
+                with m.If(clear_left == 0):
+                    m.d.comb += self.done.eq(~reported)
+                    m.next = "IDLE"
+
+
+def _header(word, name: str):
+    """Return a field of the header of an instruction word."""
+    offset, width = HEADER[name]
+    return word[offset : offset + width]
