@@ -4,10 +4,11 @@ from pathlib import Path
 
 from hwsim.errors import CheckpointError
 from models.checkpoint import gguf, huggingface, shipped
-from models.checkpoint.base import Checkpoint, TensorStore
+from models.checkpoint.base import Checkpoint, MemoryStore, TensorStore, Weights
+from models.checkpoint.blocks import AffineBlocks
 from models.nearest import nearest
 
-__all__ = ["Checkpoint", "TensorStore", "load"]
+__all__ = ["AffineBlocks", "Checkpoint", "MemoryStore", "TensorStore", "Weights", "load"]
 
 
 def load(source: str | Path) -> Checkpoint:

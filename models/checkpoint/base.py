@@ -10,11 +10,12 @@ from typing import Protocol
 import torch
 
 from hwsim.errors import CheckpointError
+from models.checkpoint.blocks import AffineBlocks
 from models.checkpoint.layout import HEAD, tensor_shapes
 from models.config import ModelConfig
 from models.tokenizer import Tokenizer
 
-__all__ = ["Checkpoint", "TensorStore", "Weights", "check_names", "sha256_of_files"]
+__all__ = ["Checkpoint", "MemoryStore", "TensorStore", "Weights", "check_names", "sha256_of_files"]
 
 _CHUNK_BYTES = 1 << 22
 
@@ -27,6 +28,25 @@ class TensorStore(Protocol):
 
     def read(self, name: str) -> torch.Tensor:
         """Return one tensor as float32."""
+
+    def read_blocks(self, name: str) -> AffineBlocks | None:
+        """Return one tensor as the 4-bit integers it is stored in, or None when it is stored otherwise."""
+
+
+class MemoryStore:
+    """Tensors held in memory, for weights that a method made."""
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        self._tensors = tensors
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {name: tuple(tensor.shape) for name, tensor in self._tensors.items()}
+
+    def read(self, name: str) -> torch.Tensor:
+        return self._tensors[name].to(torch.float32)
+
+    def read_blocks(self, name: str) -> AffineBlocks | None:
+        return None
 
 
 class Weights(Mapping[str, torch.Tensor]):
@@ -49,6 +69,10 @@ class Weights(Mapping[str, torch.Tensor]):
             raise CheckpointError(f"Tensor {name} must hold finite numbers, not NaN or infinity")
         return tensor
 
+    def blocks(self, name: str) -> AffineBlocks | None:
+        """Return the tensor as the 4-bit integers it is stored in, or None when it is stored otherwise."""
+        return self._store.read_blocks(name) if name in self._shapes else None
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
 
@@ -67,11 +91,11 @@ class Checkpoint:
     weights: tensors by Hugging Face name, float32, heads in half-split rotary order.
     tokenizer: None when the files carry none that can be built.
     source: where it came from, for reports.
-    files: the files whose bytes the digest covers.
+    files: the files whose bytes the digest covers, at least one.
     """
 
     config: ModelConfig
-    weights: Mapping[str, torch.Tensor]
+    weights: Weights
     tokenizer: Tokenizer | None
     source: str
     files: tuple[Path, ...]
@@ -81,6 +105,13 @@ class Checkpoint:
         if name not in self.weights:
             raise CheckpointError(f"Tensor must be one of {self.config.name}, which has none called {name!r}")
         return self.weights[name]
+
+    def blocks(self, name: str) -> AffineBlocks | None:
+        """Return a linear weight as the 4-bit integers it is stored in, or None when it is stored otherwise.
+
+        Dequantized they equal `tensor(name)`.
+        """
+        return self.weights.blocks(name)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy
 import torch
+from gguf import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from hwsim.errors import CheckpointError
 from models.checkpoint.base import Checkpoint, Weights, check_names
+from models.checkpoint.blocks import AffineBlocks, from_q4_1
 from models.checkpoint.gguf_header import GgufFile, read_header
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig, RopeScaling
@@ -78,17 +80,24 @@ class _GgufStore:
                 f"Tensor {name} must be in a format that can be dequantized, not {kind.name}"
             ) from None
         weight = torch.from_numpy(numpy.array(values, dtype=numpy.float32))
-        if not self._is_interleaved:
-            return weight
-        if ".q_proj." in name:
-            return _half_split(weight, self._config.heads)
-        return _half_split(weight, self._config.kv_heads) if ".k_proj." in name else weight
+        order = self._row_order(name, len(weight))
+        return weight if order is None else weight[order]
 
+    def read_blocks(self, name: str) -> AffineBlocks | None:
+        stored = self._names[name]
+        if self._file.tensors[stored].kind != GGMLQuantizationType.Q4_1:
+            return None
+        blocks = from_q4_1(self._file.blocks(stored))
+        order = self._row_order(name, len(blocks.codes))
+        return blocks if order is None else blocks.rows(order)
 
-def _half_split(weight: torch.Tensor, heads: int) -> torch.Tensor:
-    """Return the rows of each head from pair order (0, n, 1, n + 1, ...) in the order 0, 1, ..., n, n + 1, ...."""
-    pairs = weight.reshape(heads, weight.shape[0] // heads // 2, 2, *weight.shape[1:])
-    return pairs.swapaxes(1, 2).reshape(weight.shape).contiguous()
+    def _row_order(self, name: str, rows: int) -> torch.Tensor | None:
+        """Return which stored row is each row of the tensor, or None where they agree."""
+        if not self._is_interleaved or not (".q_proj." in name or ".k_proj." in name):
+            return None
+        heads = self._config.heads if ".q_proj." in name else self._config.kv_heads
+        # Stored pairs (0, n, 1, n + 1, ...) become halves (0, 1, ..., n, n + 1, ...).
+        return torch.arange(rows).view(heads, -1, 2).swapaxes(1, 2).flatten()
 
 
 def _huggingface_name(name: str) -> str:

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from hwsim.errors import CheckpointError
 from models.checkpoint.base import Checkpoint, Weights, check_names
+from models.checkpoint.blocks import AffineBlocks
 from models.config import ModelConfig
 from models.tokenizer import Tokenizer
 
@@ -56,6 +57,9 @@ class _SafetensorsStore:
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"Tensor {name} must be readable from {path.name}, but: {error}") from None
         return tensor.to(torch.float32)
+
+    def read_blocks(self, name: str) -> AffineBlocks | None:
+        return None
 
 
 def _header(path: Path, names: set[str]) -> dict[str, tuple[int, ...]]:

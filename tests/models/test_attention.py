@@ -91,7 +91,8 @@ def expected_outputs(pattern: Pattern, q: torch.Tensor, k: torch.Tensor, v: torc
     outputs = torch.zeros_like(q)
     for head in range(4):
         for position in positions.tolist():
-            read, scores = [], []
+            read: list[int] = []
+            scores: list[torch.Tensor] = []
             for segment in pattern.segments(position):
                 turned = rotate_by_position(q[head, position], torch.tensor(segment.query_position))
                 read += range(segment.start, segment.stop)
@@ -195,8 +196,8 @@ def test_refusals_of_values() -> None:
         LambdaShape(sinks=-1, window=2)
     with pytest.raises(SpecError, match=r"^Ledger sorts must be a non-negative integer, not -1$"):
         Ledger(sorts=-1)
-    with pytest.raises(SpecError, match=r"^Traffic read_bytes must be a non-negative integer, not 0.5$"):
-        Traffic(tier="device", read_bytes=0.5)
+    with pytest.raises(SpecError, match=r"^Traffic read_bytes must be a non-negative integer, not -2$"):
+        Traffic(tier="device", read_bytes=-2)
     with pytest.raises(SpecError, match=r"^Ledger tier must appear once, not 2 times: 'host'$"):
         Ledger(traffic=(Traffic(tier="host"), Traffic(tier="host")))
     assert Dense() == parse("dense")

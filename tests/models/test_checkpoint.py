@@ -149,6 +149,7 @@ def test_tensors_become_float32_and_digest_follows_content(save: Save) -> None:
     folder, _ = save("LlamaForCausalLM", shard_size="40KB")
     checkpoint = load(folder)
     assert len(checkpoint.digest) == 64
+    assert checkpoint.blocks(NORM) is None
     assert checkpoint.digest == load(folder).digest
     changed = checkpoint.files[-1]
     tensors = safetensors.torch.load_file(changed)
@@ -326,6 +327,12 @@ def test_gguf_of_another_architecture_is_refused(tmp_path: Path) -> None:
 def test_the_shipped_model_speaks() -> None:
     checkpoint = load("smollm2-135m")
     assert checkpoint.digest == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+    for part in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.down_proj"):
+        name = f"model.layers.7.{part}.weight"
+        blocks = checkpoint.blocks(name)
+        assert blocks is not None
+        assert torch.equal(blocks.dequantized(), checkpoint.tensor(name))
+    assert checkpoint.blocks("model.embed_tokens.weight") is None
     tokenizer = checkpoint.tokenizer
     assert tokenizer is not None
     written = list(greedy(Llama(checkpoint), tokenizer.encode("The capital of France is"), max_tokens=2))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from hwsim.errors import SpecError
+from hwsim.errors import CheckpointError, SpecError
 from models.attention import parse
-from models.checkpoint import load
+from models.checkpoint import MemoryStore, Weights, load
 from models.reference.decode import Decoder, greedy
 from models.reference.llama import Llama
 from models.reference.rope import Rotary
@@ -20,7 +20,7 @@ Save = Callable[..., tuple[Path, torch.nn.Module]]
 SEED = 20260102
 TOKENS = 40
 
-CASES = {
+CASES: dict[str, tuple[str, dict[str, object]]] = {
     "llama": ("LlamaForCausalLM", {}),
     "llama tied": ("LlamaForCausalLM", {"tie_word_embeddings": True}),
     "llama one head per head": ("LlamaForCausalLM", {"num_key_value_heads": 6}),
@@ -99,6 +99,15 @@ def test_layer_by_layer_equals_logits(save: Save) -> None:
     for index in range(model.config.layers):
         hidden = model.layer(index, hidden)
     torch.testing.assert_close(model.head(hidden), model.logits(tokens()), atol=0, rtol=0)
+
+
+def test_weights_in_memory_serve_as_well_as_files(save: Save) -> None:
+    checkpoint = load(save("LlamaForCausalLM")[0])
+    doubled = {name: tensor * 2 for name, tensor in checkpoint.weights.items()}
+    changed = dataclasses.replace(checkpoint, weights=Weights(checkpoint.config, MemoryStore(doubled)))
+    torch.testing.assert_close(changed.tensor("lm_head.weight"), 2 * checkpoint.tensor("lm_head.weight"))
+    with pytest.raises(CheckpointError, match=r"^Tensor lm_head.weight must have shape \(96, 48\), not \(3, 48\)$"):
+        Weights(checkpoint.config, MemoryStore({"lm_head.weight": torch.zeros((3, 48))}))["lm_head.weight"]
 
 
 def test_linear_hook_sees_every_linear_layer(save: Save) -> None:
