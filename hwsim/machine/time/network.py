@@ -1,0 +1,202 @@
+"""Runs control and the four units together, each as far as what it waits for is known, until all is known."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numba
+import numpy as np
+
+import hwsim.arch.timing as timing
+import hwsim.memory.models as models
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.fields import Unit
+from hwsim.machine.rules import check
+from hwsim.machine.time.matrix import BLOCK, BUSY_UNTIL, CAPTURE_FROM, MATRIX_STATE, POSITION, advance_matrix
+from hwsim.machine.time.result import Timeline, charge
+from hwsim.machine.time.side import side_read, side_write
+from hwsim.machine.time.stops import refuse_overflow, refuse_standstill
+from hwsim.machine.time.streams import FETCH_STATE, LAST, OFFSET, REMAINING, advance_fetch
+from hwsim.machine.time.work import NEVER, WRITE, Work, work_of
+from hwsim.machine.trace import Trace
+from hwsim.memory.models import IDEAL, MemoryModel
+
+__all__ = ["run_time"]
+
+_FETCH, _MATRIX, _VECTOR, _MOVER = (int(unit) for unit in Unit)
+_FAR_PAST = -(1 << 60)
+_NEVER, _WRITE = NEVER, WRITE
+
+
+def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) -> Timeline:
+    """Return when every instruction of `trace` is dispatched, issued and retired.
+
+    Raises:
+        ProgramError: an instruction asks for what the engine does not have.
+        MachineError: the engine would stand still for ever, or a token counter would overflow.
+    """
+    check(trace, config)
+    work = work_of(trace, config)
+    members, rank = _queues(work)
+    times = np.full((4, len(trace)), -1, dtype=np.int64)
+    waits = np.zeros((len(trace), 3), dtype=np.int64)
+    sizes = (
+        config.control.queue_depth,
+        config.fetch.burst_beats,
+        config.fetch.fifo_beats,
+        1 if memory.are_ports_alike else config.tile.ports,
+        config.tile.ports,
+        len(trace.decoded.words),
+    )
+    laws = (
+        timing.CYCLES_PER_DISPATCH,
+        timing.READ_LATENCY,
+        timing.FIFO_LATENCY,
+        timing.MATRIX_LATENCY + timing.EPILOGUE_LATENCY,
+        timing.SIDE_BURST_BEATS,
+        timing.WRITE_LATENCY,
+        timing.WRITE_LEAD,
+    )
+    loaded, done, cycles = _run(
+        work.unit, work.amount, work.partner, trace.slot, trace.end_slot, members, rank,
+        (int(memory.kind), memory.seed), sizes, laws, times, waits,
+    )  # fmt: skip
+    refuse_overflow(trace, work, times)
+    if done < len(trace):
+        refuse_standstill(trace, work, times)
+    return charge(trace, work, config, times, waits, int(loaded), int(cycles))
+
+
+def _queues(work: Work) -> tuple[np.ndarray, np.ndarray]:
+    """Return each unit's instructions in order [4, most] (padded with -1) and each instruction's place among them."""
+    lists = [np.flatnonzero(work.unit == unit) for unit in Unit]
+    members = np.full((len(Unit), max(max(len(entry) for entry in lists), 1)), -1, dtype=np.int64)
+    rank = np.zeros(len(work.unit), dtype=np.int64)
+    for unit, entry in enumerate(lists):
+        members[unit, : len(entry)] = entry
+        rank[entry] = np.arange(len(entry))
+    return members, rank
+
+
+@numba.njit
+def _issue_cycle(index, previous, partner, times):  # type: ignore[no-untyped-def]
+    """Return the cycle in which an instruction issues, or -1 while something it waits for is not known."""
+    if times[0, index] < 0:
+        return -1
+    cycle = times[0, index] + 1
+    if previous >= 0:
+        if times[2, previous] < 0:
+            return -1
+        cycle = max(cycle, times[2, previous] + 1)
+    for unit in range(4):
+        other = partner[index, unit]
+        if other == _NEVER:
+            return -1
+        if other >= 0:
+            if times[3, other] < 0:
+                return -1
+            cycle = max(cycle, times[3, other] + 1)
+    return cycle
+
+
+def _source_digest() -> int:
+    """Return a number that changes with any file the compiled network is made of."""
+    digest = hashlib.sha256()
+    for module in (__file__, models.__file__, timing.__file__):
+        for path in sorted(Path(str(module)).parent.glob("*.py")):
+            digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:7], "big")
+
+
+def _compiled(digest: int):  # type: ignore[no-untyped-def]
+    """Return the compiled network; closing over `digest` makes it part of the key under which the result is cached."""
+
+    @numba.njit(cache=True)
+    def run(unit, amount, partner, slot, end_slot, members, rank, model, sizes, laws, times, waits):  # type: ignore[no-untyped-def]
+        """Fill times (dispatch, issue, release, retire); return (program loaded, instructions retired, cycles)."""
+        queue_depth, burst_beats, fifo_beats, ports, side_port, words = sizes
+        per_dispatch, read_latency, fifo_latency, matrix_latency, side_burst, write_latency, write_lead = laws
+        count = len(unit)
+        next_of = np.zeros(4, np.int64)
+        active = np.zeros(4, np.int64)
+        streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(MATRIX_STATE, np.int64)
+        matrix[CAPTURE_FROM] = _FAR_PAST
+        earliest, arrival = np.zeros(ports, np.int64), np.full(ports, -1, np.int64)
+        ready, pops = np.zeros(fifo_beats, np.int64), np.zeros(fifo_beats, np.int64)
+        loaded = side_read(model, side_port, side_burst, read_latency, 0, words)
+        executed, executed_slot, dispatched, done, last_retire = loaded, -1, 0, 0, -1
+        moved = digest != 0
+        while moved and done < count:
+            moved = False
+            while dispatched < count:
+                cycle = executed + per_dispatch * (slot[dispatched] - executed_slot)
+                place = rank[dispatched] - queue_depth
+                if place >= 0:
+                    leaving = times[1, members[unit[dispatched], place]]
+                    if leaving < 0:
+                        break
+                    cycle = max(cycle, leaving + 1)
+                times[0, dispatched] = cycle
+                executed, executed_slot = cycle, slot[dispatched]
+                dispatched += 1
+                moved = True
+            for own in range(4):
+                while next_of[own] < members.shape[1] and members[own, next_of[own]] >= 0:
+                    place = next_of[own]
+                    index = members[own, place]
+                    if not active[own]:
+                        issue = _issue_cycle(index, members[own, place - 1] if place else -1, partner, times)
+                        if issue < 0:
+                            break
+                        times[1, index] = issue
+                        moved = True
+                        active[own] = 1
+                        if own == _FETCH:
+                            streams[OFFSET], streams[REMAINING], streams[LAST] = amount[index, 0], amount[index, 1], issue
+                            for port in range(ports):
+                                earliest[port] = issue + 1
+                        elif own == _MATRIX:
+                            matrix[BLOCK], matrix[POSITION], matrix[BUSY_UNTIL] = 0, 0, issue
+                    issue = times[1, index]
+                    if own == _FETCH:
+                        before = streams[REMAINING]
+                        ended = advance_fetch(
+                            streams, model, burst_beats, (read_latency, fifo_latency), earliest, arrival, ready, pops
+                        )
+                        moved = moved or streams[REMAINING] != before
+                        if not ended:
+                            break
+                        release = streams[LAST] + 1
+                        retire = release
+                    elif own == _MATRIX:
+                        taken = waits[index, 0]
+                        ended = advance_matrix(matrix, streams, amount[index], ready, pops, waits[index])
+                        moved = moved or waits[index, 0] != taken
+                        if not ended:
+                            break
+                        release = matrix[BUSY_UNTIL]
+                        retire = release + amount[index, 4] + matrix_latency
+                    elif own == _VECTOR:
+                        release = issue + amount[index, 0]
+                        retire = release
+                    else:
+                        if amount[index, 0] == _WRITE:
+                            last = side_write(model, side_port, write_latency, issue + 1 + write_lead, amount[index, 1])
+                        else:
+                            last = side_read(model, side_port, side_burst, read_latency, issue + 1, amount[index, 1])
+                        release = last + 1
+                        retire = release
+                    times[2, index], times[3, index] = release, retire
+                    last_retire = max(last_retire, retire)
+                    active[own] = 0
+                    next_of[own] += 1
+                    done += 1
+                    moved = True
+        end = max(executed + per_dispatch * (end_slot - executed_slot), last_retire + 1)
+        return loaded, done, end + 1
+
+    return run
+
+
+_run = _compiled(_source_digest())

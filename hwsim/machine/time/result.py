@@ -1,0 +1,127 @@
+"""The result of the time model: when each instruction ran, and a cause for every cycle of every unit."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+import numpy as np
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.fields import Unit
+from hwsim.arch.isa import Append
+from hwsim.machine.time.work import WRITE, Work
+from hwsim.machine.trace import Trace
+
+__all__ = ["Cause", "Timeline", "charge"]
+
+_SIDE_BYTES = 16
+_PARAMETER_BYTES = 4
+
+
+class Cause(enum.IntEnum):
+    """What a unit's cycle is charged to; exactly one cause for each cycle of the run.
+
+    Let an instruction of the unit be dispatched at x, issue at t and release the unit at u, and let v be the release cycle of the unit's
+    instruction before it (-1 for the first). Cycles v+1 .. u are charged to it: first CONTROL up to x; then, up to
+    t-1, the dependency on the unit whose token came last (of equals the lowest unit); the issue cycle t is CONTROL;
+    cycles t+1 .. u are COMPUTE, MEMORY or DRAIN. Cycles after the unit's last release are CONTROL.
+    """
+
+    COMPUTE = 0
+    """MATRIX: a beat, or the second half of one, is consumed; other units: an instruction is at work."""
+    MEMORY = 1
+    """MATRIX: the next beat cannot be popped yet."""
+    DRAIN = 2
+    """MATRIX: the beat is there, but the words of the capture before still leave the array; also all cycles of an instruction
+    that consumes nothing."""
+    ON_FETCH = 3
+    """A token of FETCH is missing."""
+    ON_MATRIX = 4
+    """A token of MATRIX is missing."""
+    ON_VECTOR = 5
+    """A token of VECTOR is missing."""
+    ON_MOVER = 6
+    """A token of MOVER is missing."""
+    CONTROL = 7
+    """Nothing is dispatched: the program loads, the sequencer is busy or held by a full queue, or nothing is left; or the
+    instruction issues."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Timeline:
+    """When a program ran; arrays [instructions] of int64, in order of dispatch; cycle 0 as in docs/engine.md section 2.
+
+    Attributes:
+        pc, unit: where the instruction lies and what runs it.
+        dispatch, issue, release, retire: cycles.
+        memory, drain: MATRIX instructions: cycles charged to these causes.
+        loaded: cycle of the last beat of the program.
+        cycles: cycles of the run.
+        causes: int64 [units, causes]; every row sums to `cycles`.
+        stream_bytes: bytes read through all stream ports.
+        side_read_bytes, side_write_bytes: bytes moved through the side port, the program included.
+    """
+
+    pc: np.ndarray
+    unit: np.ndarray
+    dispatch: np.ndarray
+    issue: np.ndarray
+    release: np.ndarray
+    retire: np.ndarray
+    memory: np.ndarray
+    drain: np.ndarray
+    loaded: int
+    cycles: int
+    causes: np.ndarray
+    stream_bytes: int
+    side_read_bytes: int
+    side_write_bytes: int
+
+    def cause(self, unit: Unit, cause: Cause) -> int:
+        """Return the cycles of a unit charged to a cause."""
+        return int(self.causes[unit, cause])
+
+
+def charge(
+    trace: Trace, work: Work, config: EngineConfig, times: np.ndarray, waits: np.ndarray, loaded: int, cycles: int
+) -> Timeline:
+    """Return the timeline of times [dispatch, issue, release, retire] and matrix waits [beats, memory, drain]."""
+    dispatch, issue, release, retire = times
+    causes = np.zeros((len(Unit), len(Cause)), dtype=np.int64)
+    for unit in Unit:
+        mine = np.flatnonzero(work.unit == unit)
+        before = np.concatenate([[-1], release[mine][:-1]])
+        control = np.maximum(0, dispatch[mine] - before)
+        waited = issue[mine] - 1 - before - control
+        partner = work.partner[mine]
+        came = np.where(partner >= 0, retire[partner], -1)
+        blamed = came.argmax(axis=1) if len(mine) else came[:, 0]
+        for other in Unit:
+            causes[unit, Cause.ON_FETCH + other] = waited[blamed == other].sum()
+        if unit == Unit.MATRIX:
+            causes[unit, : Cause.ON_FETCH] = waits[mine].sum(axis=0)
+        else:
+            causes[unit, Cause.COMPUTE] = (release[mine] - issue[mine]).sum()
+        idle = cycles - 1 - (int(release[mine[-1]]) if len(mine) else -1)
+        causes[unit, Cause.CONTROL] = control.sum() + len(mine) + idle
+    mover = work.unit == Unit.MOVER
+    written = work.amount[mover & (work.amount[:, 0] == WRITE), 1].sum() * _SIDE_BYTES
+    written -= len(trace.rows_of(Append)) * (_SIDE_BYTES - _PARAMETER_BYTES)
+    loads = work.amount[mover & (work.amount[:, 0] != WRITE), 1].sum()
+    return Timeline(
+        pc=trace.pc,
+        unit=work.unit,
+        dispatch=dispatch,
+        issue=issue,
+        release=release,
+        retire=retire,
+        memory=waits[:, 1],
+        drain=waits[:, 2],
+        loaded=loaded,
+        cycles=cycles,
+        causes=causes,
+        stream_bytes=int(work.amount[work.unit == Unit.FETCH, 1].sum()) * config.tile.beat_bytes,
+        side_read_bytes=(len(trace.decoded.words) + int(loads)) * _SIDE_BYTES,
+        side_write_bytes=int(written),
+    )

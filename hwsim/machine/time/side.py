@@ -1,0 +1,40 @@
+"""The side port: when a read run delivers its last beat, and when the last write of a run is answered."""
+
+from __future__ import annotations
+
+import numba
+
+from hwsim.memory.models import first_open
+
+__all__ = ["side_read", "side_write"]
+
+_AR, _R, _AW, _W, _B = range(5)
+
+
+@numba.njit
+def side_read(model, port, burst_beats, read_latency, start, beats):  # type: ignore[no-untyped-def]
+    """Return the cycle of the last of `beats` beats; the first address may be up in cycle `start`."""
+    kind, seed = model
+    accept, beat, remaining = start - 1, -1, beats
+    while remaining > 0:
+        count = min(remaining, burst_beats)
+        accept = first_open(kind, seed, port, _AR, accept + 1)
+        beat = max(beat, accept + read_latency - 1)
+        for _ in range(count):
+            beat = first_open(kind, seed, port, _R, beat + 1)
+        remaining -= count
+    return beat
+
+
+@numba.njit
+def side_write(model, port, write_latency, start, beats):  # type: ignore[no-untyped-def]
+    """Return the cycle of the last response to `beats` single-beat writes; the first rises in cycle `start`."""
+    kind, seed = model
+    rise, response = start, -1
+    for _ in range(beats):
+        address = first_open(kind, seed, port, _AW, rise)
+        data = first_open(kind, seed, port, _W, rise)
+        written = max(address, data)
+        response = first_open(kind, seed, port, _B, max(response + 1, written + write_latency))
+        rise = written + 1
+    return response

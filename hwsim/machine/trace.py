@@ -1,0 +1,218 @@
+"""What control executes: the dynamic stream of unit instructions, with loops unrolled and registers resolved."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+
+from hwsim.arch.fields import Instruction, Unit
+from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Loop, Scalar
+from hwsim.errors import MachineError, ProgramError
+from hwsim.machine.decode import DecodedWords, decode_words
+
+__all__ = ["KIND_OF_OPCODE", "Trace", "run_control"]
+
+KIND_OF_OPCODE: dict[int, type[Instruction]] = {kind.opcode: kind for kind in INSTRUCTIONS}
+
+_LOOP_DEPTH = 4
+_FIRST_CAPACITY = 1 << 14
+_LIMIT = 1 << 26
+"""Executed instructions after which a program is refused: 200 million cycles of control alone."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trace:
+    """The unit instructions a program executes, in order; arrays [instructions].
+
+    `operand` [instructions, 3] holds the registers of the operand slots. `slot` counts everything control executed
+    before the instruction (scalars and loops too), `end_slot` what it executed before End.
+    """
+
+    decoded: DecodedWords
+    pc: np.ndarray
+    operand: np.ndarray
+    slot: np.ndarray
+    end_slot: int
+    registers: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.pc)
+
+    @functools.cached_property
+    def opcode(self) -> np.ndarray:
+        """Opcodes."""
+        return self.decoded.header["opcode"][self.pc]
+
+    @functools.cached_property
+    def unit(self) -> np.ndarray:
+        """Units, as `Unit` values."""
+        table = np.full(32, -1, dtype=np.int64)
+        for kind in INSTRUCTIONS:
+            table[kind.opcode] = -1 if kind.unit is None else int(kind.unit)
+        return table[self.opcode]
+
+    def rows_of(self, kind: type[Instruction]) -> np.ndarray:
+        """Return the indices of the instructions of class `kind`."""
+        return np.flatnonzero(self.opcode == kind.opcode)
+
+    def values(self, kind: type[Instruction], name: str, rows: np.ndarray) -> np.ndarray:
+        """Return a field of the instructions at `rows`, all of class `kind`, registers added modulo 2**32."""
+        values = self.decoded.body[kind][name][self.pc[rows]]
+        slot = kind.field(name).register
+        return values if slot is None else (values + self.operand[rows, slot]) & 0xFFFFFFFF
+
+    def header(self, name: str) -> np.ndarray:
+        """Return a header field of every instruction."""
+        return self.decoded.header[name][self.pc]
+
+    def instruction(self, index: int) -> Instruction:
+        """Return the instruction with registers added to its operand fields."""
+        decoded = self._static(int(self.pc[index]))
+        added = {
+            field.name: (getattr(decoded, field.name) + int(self.operand[index, field.register])) & 0xFFFFFFFF
+            for field in decoded.layout
+            if field.register is not None and self.operand[index, field.register]
+        }
+        return dataclasses.replace(decoded, **added) if added else decoded  # type: ignore[type-var]
+
+    def name(self, index: int) -> str:
+        """Return how messages call an instruction."""
+        kind = KIND_OF_OPCODE[int(self.opcode[index])]
+        return f"Instruction {index} ({kind.__name__}, pc {int(self.pc[index])})"
+
+    @functools.cached_property
+    def _decoded_at(self) -> dict[int, Instruction]:
+        return {}
+
+    def _static(self, pc: int) -> Instruction:
+        if pc not in self._decoded_at:
+            self._decoded_at[pc] = self.decoded.instruction(pc)
+        return self._decoded_at[pc]
+
+
+def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Trace:
+    """Execute loops and scalars and return the unit instructions up to End.
+
+    Raises:
+        IsaError: a word that is executed is malformed.
+        MachineError: loops nest deeper than four.
+        ProgramError: a loop is empty or crosses another's end, or the program runs past its last word.
+    """
+    decoded = decode_words(words)
+    registers = np.zeros(REGISTERS, dtype=np.int64)
+    registers[REGISTER_POSITION], registers[REGISTER_SLOT] = position & 0xFFFFFFFF, slot & 0xFFFFFFFF
+    scalar, loop, header = decoded.body[Scalar], decoded.body[Loop], decoded.header
+    action = np.full(len(decoded.words), 0, dtype=np.int64)
+    for opcode, code in ((Scalar.opcode, 1), (Loop.opcode, 2), (End.opcode, 3)):
+        action[header["opcode"] == opcode] = code
+    action[~decoded.is_good] = 4
+    sources = np.stack([header["register0"], header["register1"], header["register2"]], axis=1)
+    setting = np.stack([scalar["function"], scalar["target"], scalar["immediate"], scalar["limit"]], axis=1)
+    looping = np.stack([loop["count"], loop["length"]], axis=1)
+    capacity = _FIRST_CAPACITY
+    while True:
+        pcs, operands, slots = np.empty(capacity, np.int64), np.empty((capacity, 3), np.int64), np.empty(capacity, np.int64)
+        final = registers.copy()
+        status, count, executed, pc = _execute(action, sources, setting, looping, final, pcs, operands, slots, _LIMIT)
+        if status != _FULL:
+            break
+        capacity *= 4
+    if status != _ENDED:
+        _refuse(decoded, int(status), int(pc))
+    return Trace(
+        decoded=decoded,
+        pc=pcs[:count].copy(),
+        operand=operands[:count].copy(),
+        slot=slots[:count].copy(),
+        end_slot=int(executed),
+        registers=tuple(int(value) for value in final),
+    )
+
+
+_ENDED, _FULL, _BAD_WORD, _PAST_END, _TOO_DEEP, _EMPTY_LOOP, _CROSSING, _TOO_LONG = range(8)
+
+
+def _refuse(decoded: DecodedWords, status: int, pc: int) -> None:
+    if status == _BAD_WORD:
+        decoded.instruction(pc)
+    if status == _TOO_DEEP:
+        raise MachineError(f"Loops must nest at most {_LOOP_DEPTH} deep, not {_LOOP_DEPTH + 1}, at pc {pc}")
+    if status == _EMPTY_LOOP:
+        count, length = (int(decoded.body[Loop][name][pc]) for name in ("count", "length"))
+        raise ProgramError(f"Loop at pc {pc} must have count and length at least 1, not {count} and {length}")
+    if status == _CROSSING:
+        raise ProgramError(f"Loop at pc {pc} must end before the loop around it ends, not with it or after it")
+    if status == _TOO_LONG:
+        raise ProgramError(f"Program must end within {_LIMIT} executed instructions, not run on at pc {pc}")
+    raise ProgramError(f"Program must reach End, not run past its last word {len(decoded.words) - 1}")
+
+
+
+
+@numba.njit(cache=True)
+def _execute(action, sources, setting, looping, registers, pcs, operands, slots, limit):  # type: ignore[no-untyped-def]
+    """Fill pcs, operands, slots; return (status, unit instructions, executed before End, pc)."""
+    word = 0xFFFFFFFF
+    starts, ends, counts = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
+    depth, pc, count, executed = 0, 0, 0, 0
+    while True:
+        if pc >= len(action):
+            return 3, count, executed, pc
+        kind = action[pc]
+        at = pc
+        pc += 1
+        if kind == 0:
+            if count == len(pcs):
+                return 1, count, executed, at
+            pcs[count], slots[count] = at, executed
+            for j in range(3):
+                operands[count, j] = registers[sources[at, j]]
+            count += 1
+        elif kind == 1:
+            function, target = setting[at, 0], setting[at, 1]
+            a = registers[sources[at, 0]]
+            b = (registers[sources[at, 1]] + setting[at, 2]) & word
+            signed_a, signed_b = a - ((a >> 31) << 32), b - ((b >> 31) << 32)
+            if function == 0:
+                value = a + b
+            elif function == 1:
+                value = a - b
+            elif function == 2:
+                value = a if signed_a < signed_b else b
+            elif function == 3:
+                value = a if signed_a > signed_b else b
+            elif function == 4:
+                value = a * b
+            elif function == 5:
+                value = a >> (b & 31)
+            else:
+                value = b if a == setting[at, 3] else a
+            if target:
+                registers[target] = value & word
+        elif kind == 2:
+            if depth == 4:
+                return 4, count, executed, at
+            if looping[at, 0] == 0 or looping[at, 1] == 0:
+                return 5, count, executed, at
+            end = at + looping[at, 1]
+            if depth and end >= ends[depth - 1]:
+                return 6, count, executed, at
+            starts[depth], ends[depth], counts[depth] = pc, end, looping[at, 0]
+            depth += 1
+        elif kind == 3:
+            return 0, count, executed, at
+        else:
+            return 2, count, executed, at
+        executed += 1
+        if executed > limit:
+            return 7, count, executed, at
+        if depth and at == ends[depth - 1]:
+            counts[depth - 1] -= 1
+            if counts[depth - 1]:
+                pc = starts[depth - 1]
+            else:
+                depth -= 1
