@@ -7,6 +7,7 @@ from amaranth.sim import Simulator
 
 from hwsim.arch import numerics
 from rtl.arithmetic import EXPONENT, MANTISSA, ApplyScale, clamp, combine, magnitude, normalize, round_shift, saturate
+from rtl.scalar_math import Normalizer, Reciprocal, SquareRoot
 
 CORNERS = np.array([0, 1, -1, 2**31 - 1, -(2**31), 65535, 65536, -65536, 32767, 1 << 30, -(1 << 30)], dtype=np.int64)
 
@@ -117,3 +118,75 @@ def test_rounding_saturation_and_magnitude():
     seen = evaluate(m, [(value, x)], list(outputs.values()))
     golden = [numerics.round_shift(x, 14), numerics.saturate(x, 20), x.clip(-127, 127), np.abs(x)]
     np.testing.assert_array_equal(seen, golden)
+
+
+def simulate(unit, bench):
+    """Run a bench against a clocked unit."""
+    simulator = Simulator(unit)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+@pytest.mark.parametrize("width", [33, 64])
+def test_normalizer(width):
+    rng = np.random.default_rng(width)
+    top = min(width, 62)
+    x = np.concatenate([rng.integers(0, 1 << top, 500) >> rng.integers(0, top, 500), [0, 1], (1 << np.arange(top)) - 1])
+    unit = Normalizer(width)
+    seen = []
+
+    async def bench(ctx):
+        for index in range(len(x) + Normalizer.LATENCY):
+            ctx.set(unit.x, int(x[min(index, len(x) - 1)]))
+            if index >= Normalizer.LATENCY:
+                seen.append((ctx.get(unit.mantissa), ctx.get(unit.exponent)))
+            await ctx.tick()
+
+    simulate(unit, bench)
+    np.testing.assert_array_equal(np.transpose(seen), numerics.normalize(x))
+
+
+def started(unit, mantissas, exponents, outputs):
+    """Return what a start-and-wait unit gives for each scale, read LATENCY cycles after and once more later."""
+    seen = []
+
+    async def bench(ctx):
+        for mantissa, exponent in zip(mantissas, exponents, strict=True):
+            ctx.set(unit.mantissa, int(mantissa))
+            ctx.set(unit.exponent, int(exponent))
+            ctx.set(unit.start, 1)
+            await ctx.tick()
+            ctx.set(unit.start, 0)
+            ctx.set(unit.mantissa, 12345)
+            await ctx.tick().repeat(unit.LATENCY - 1)
+            first = [ctx.get(output) for output in outputs]
+            await ctx.tick()
+            assert first == [ctx.get(output) for output in outputs]
+            seen.append(first)
+
+    simulate(unit, bench)
+    return np.transpose(seen)
+
+
+def normalized_scales(count):
+    """Return normalized scales, the corners and zero among them."""
+    rng = np.random.default_rng(count)
+    corners = [0, 32768, 32769, 65534, 65535, 46340, 46341]
+    mantissa = np.concatenate([corners, corners, rng.integers(32768, 65536, count)])
+    return mantissa, np.concatenate([np.full(7, -3), np.full(7, 4), rng.integers(-100, 100, count)])
+
+
+def test_reciprocal():
+    mantissa, exponent = normalized_scales(700)
+    unit = Reciprocal()
+    seen = started(unit, mantissa, exponent, [unit.quotient, unit.quotient_exponent])
+    np.testing.assert_array_equal(seen, numerics.reciprocal((mantissa, exponent)))
+
+
+def test_square_root():
+    mantissa, exponent = normalized_scales(700)
+    unit = SquareRoot()
+    root, root_exponent = started(unit, mantissa, exponent, [unit.root, unit.root_exponent])
+    np.testing.assert_array_equal(root, numerics.isqrt32(mantissa << (16 - (exponent & 1))))
+    np.testing.assert_array_equal(numerics.reciprocal((root, root_exponent)), numerics.rsqrt((mantissa, exponent)))
