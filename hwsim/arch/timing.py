@@ -34,8 +34,8 @@ KV_SCALAR = 40
 """Cycles of the scalar phases: bit-serial division and square root."""
 SIDE_BURST_BEATS = 64
 """Beats of a full read burst on the side port."""
-WRITE_LEAD = 4
-"""Cycles the writer needs before its first beat: reading the first words."""
+WRITE_LEAD = 6
+"""Cycles the writer needs before its first beat: addresses, and reading the first words."""
 READ_LATENCY = 32
 """Cycles from an accepted read address to its first beat, in the `ideal` and `stalling` memory models."""
 WRITE_LATENCY = 8

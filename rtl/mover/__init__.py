@@ -1,0 +1,5 @@
+"""The mover: everything that goes over the side port."""
+
+from rtl.mover.unit import Mover
+
+__all__ = ["Mover"]

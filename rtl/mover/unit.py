@@ -1,0 +1,144 @@
+"""The mover: loads, stores and appends over the side port, and the program's way to control."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.isa import Append, Load, Store
+from hwsim.arch.timing import WRITE_LEAD
+from hwsim.errors import ConfigError
+from rtl.axi import ADDRESS_BITS, WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature
+from rtl.command import COMMAND, field, is_kind
+from rtl.interfaces import PACK_ENTRY, UnitSizes, command_port, lane_write_port, read_port
+from rtl.mover.gather import PREPARE_CYCLES, STEP_CYCLES, Gather
+from rtl.mover.load import Scatter
+from rtl.mover.side_reader import BEATS_BITS, SideReader
+from rtl.mover.side_writer import WRITE_QUEUE_BEATS, SideWriter
+
+__all__ = ["Mover"]
+
+if WRITE_LEAD < PREPARE_CYCLES + STEP_CYCLES + 1:
+    raise ConfigError(f"WRITE_LEAD must be at least {PREPARE_CYCLES + STEP_CYCLES + 1} cycles, not {WRITE_LEAD}")
+
+
+class Mover(wiring.Component):
+    """One instruction at a time over the side port.
+
+    `program_start` in a cycle without an instruction under way reads `program_beats` words from `program_address`;
+    they appear as `program_valid`, `program_data`, `program_last` in the cycle they arrive. `stop` raises nothing new on
+    the bus, `quiet` says that nothing is offered or outstanding, `clear` forgets the instruction under way.
+    """
+
+    def __init__(self, config: EngineConfig):
+        self.config = config
+        sizes = UnitSizes(config)
+        super().__init__(
+            {
+                **command_port(),
+                "side": In(ADDRESS_BITS),
+                "bases": In(data.ArrayLayout(ADDRESS_BITS, config.tile.ports)),
+                "program_start": In(1),
+                "program_address": In(ADDRESS_BITS),
+                "program_beats": In(BEATS_BITS),
+                "program_valid": Out(1),
+                "program_data": Out(WRITE_BEAT_BITS),
+                "program_last": Out(1),
+                "read": Out(AxiReadSignature(WRITE_BEAT_BITS)),
+                "write": Out(AxiWriteSignature(WRITE_BEAT_BITS)),
+                **read_port("y", sizes.result, sizes.word_bits),
+                **read_port("pack", Append.field("entry").width, PACK_ENTRY.as_shape().width),
+                **lane_write_port("x", sizes.residual, config.vector.lanes),
+                **lane_write_port("p", sizes.parameter, config.vector.lanes),
+                "busy": Out(1),
+                "read_error": Out(1),
+                "write_error": Out(1),
+                "stop": In(1),
+                "clear": In(1),
+                "quiet": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.reader = reader = SideReader()
+        m.submodules.writer = writer = SideWriter()
+        m.submodules.gather = gather = Gather(self.config)
+        m.submodules.scatter = scatter = Scatter(self.config)
+        connect(m, flipped(self.read), reader.axi)
+        connect(m, flipped(self.write), writer.axi)
+
+        # One instruction: what is left of it counts down to its retirement, beats of a LOAD or responses of the others.
+        command = Signal(COMMAND)
+        left = Signal(Load.field("beats").width)
+        age = Signal(range(WRITE_LEAD + 1))
+        asked = Signal(Store.field("beats").width)
+        credit = Signal(range(WRITE_QUEUE_BEATS + 1), init=WRITE_QUEUE_BEATS)
+        starts_load = is_kind(self.command, Load)
+        loading = Signal()
+        m.d.comb += [
+            self.issue.eq(self.command_valid & ~self.busy),
+            self.retire.eq(self.busy & (left == 0)),
+            loading.eq(self.busy & is_kind(command, Load)),
+            gather.step.eq(
+                self.busy & ~loading & (age >= PREPARE_CYCLES) & (asked != gather.beats) & (credit != 0) & ~self.stop
+            ),
+            writer.go.eq(age == WRITE_LEAD),
+        ]
+        with m.If(age != WRITE_LEAD):
+            m.d.sync += age.eq(age + 1)
+        with m.If(gather.step):
+            m.d.sync += asked.eq(asked + 1)
+        m.d.sync += credit.eq(credit - gather.step + writer.popped)
+        with m.If(writer.response | (loading & reader.valid)):
+            m.d.sync += left.eq(left - 1)
+        with m.If(self.retire):
+            m.d.sync += self.busy.eq(0)
+        with m.If(self.issue):
+            m.d.sync += [command.eq(self.command), self.busy.eq(1), age.eq(0), asked.eq(0)]
+            with m.If(is_kind(self.command, Append)):
+                m.d.sync += left.eq((1 << field(self.command, Append, "segments")) + 1)
+            with m.Else():
+                m.d.sync += left.eq(Mux(starts_load, field(self.command, Load, "beats"), field(self.command, Store, "beats")))
+        with m.If(self.clear):
+            m.d.sync += [self.busy.eq(0), credit.eq(WRITE_QUEUE_BEATS)]
+
+        m.d.comb += [
+            reader.start.eq(self.program_start | (self.issue & starts_load)),
+            reader.stop.eq(self.stop),
+            reader.clear.eq(self.clear),
+            self.program_valid.eq(reader.valid),
+            self.program_data.eq(reader.data),
+            self.program_last.eq(reader.last),
+            self.read_error.eq(reader.error),
+            scatter.command.eq(command),
+            scatter.start.eq(self.issue),
+            scatter.valid.eq(loading & reader.valid),
+            scatter.data.eq(reader.data),
+            gather.command.eq(command),
+            gather.side.eq(self.side),
+            gather.bases.eq(self.bases),
+            gather.index.eq(asked),
+            gather.clear.eq(self.clear),
+            gather.y_data.eq(self.y_data),
+            gather.pack_data.eq(self.pack_data),
+            self.y_address.eq(gather.y_address),
+            self.pack_address.eq(gather.pack_address),
+            writer.push.eq(gather.push),
+            writer.beat.eq(gather.beat),
+            writer.stop.eq(self.stop),
+            writer.clear.eq(self.clear),
+            self.write_error.eq(writer.error),
+            self.quiet.eq(reader.quiet & writer.quiet),
+        ]
+        for name in ("x", "p"):
+            for part in ("enable", "address", "data"):
+                m.d.comb += getattr(self, f"{name}_{part}").eq(getattr(scatter, f"{name}_{part}"))
+        with m.If(self.program_start):
+            m.d.comb += [reader.address.eq(self.program_address), reader.beats.eq(self.program_beats)]
+        with m.Else():
+            m.d.comb += [
+                reader.address.eq(self.side + (field(self.command, Load, "offset") << 4)),
+                reader.beats.eq(field(self.command, Load, "beats")),
+            ]
+        return m
