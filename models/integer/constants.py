@@ -13,8 +13,10 @@ from hwsim.errors import CheckpointError
 from models.config import ModelConfig
 from models.reference.rope import inverse_frequencies, magnitude
 
-__all__ = ["Gain", "epsilon", "fixed_bias", "gain", "inverse_hidden", "rope_table", "score_scale"]
+__all__ = ["NORM_SHIFT", "Gain", "epsilon", "fixed_bias", "gain", "inverse_hidden", "rope_table", "score_scale"]
 
+NORM_SHIFT = 15
+"""Right shift of a residual value times a gain, the same for every layer: gains fill 15 bits, so nothing saturates."""
 _GAIN_LIMIT = (1 << 15) - 1
 _SHIFT_LIMIT = 31
 _EPSILON_LIMIT = (1 << 31) - 1
@@ -52,9 +54,14 @@ def epsilon(config: ModelConfig) -> int:
     return min(round(config.norm_eps * config.hidden * 2.0 ** (2 * FRACTION_BITS - SQUARE_SHIFT)), _EPSILON_LIMIT)
 
 
-def inverse_hidden(config: ModelConfig) -> tuple[int, int]:
-    """Return 1 / hidden as the scale (mantissa, exponent) that NORM takes."""
-    return scale_from_float(1.0 / config.hidden)
+def inverse_hidden(config: ModelConfig, gain: Gain) -> tuple[int, int]:
+    """Return 1 / hidden as the scale (mantissa, exponent) that NORM takes with these gains.
+
+    The instruction shifts by NORM_SHIFT, not by the gains' own fraction bits; the difference, squared, joins this scale,
+    because NORM multiplies by its reciprocal square root.
+    """
+    mantissa, exponent = scale_from_float(1.0 / config.hidden)
+    return mantissa, exponent + 2 * (gain.shift - NORM_SHIFT)
 
 
 def score_scale(config: ModelConfig) -> tuple[int, int]:
