@@ -1,0 +1,214 @@
+"""Knows the integer grid of every weight format: row scales, group scales and offsets, chosen before any weight is rounded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from hwsim.arch.formats import WEIGHT_FORMATS, QuantizedMatrix
+from hwsim.arch.formats.base import OFFSET_STEP
+from hwsim.arch.isa import Format
+from hwsim.arch.numerics import ACT_LIMIT, normalize
+from hwsim.errors import SpecError
+
+__all__ = ["Grid", "grid"]
+
+_SCALE_LIMIT = 255
+_OFFSET_LIMIT = 127
+_ACCUMULATOR_LIMIT = (1 << 31) - 1
+# Shares of a group's largest magnitude that are tried as the distance of 2-bit levels.
+_W2_SHARES = tuple(0.2 + 0.05 * index for index in range(17))
+_W2_ZEROS = (1, 2)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """The values a matrix may take: code * step + base of its group, times the row scale.
+
+    Attributes:
+        format: the weight format.
+        low, high: smallest and largest code.
+        scale: int64 [rows, groups], 0 .. 255: the step in integers.
+        offset: int64 [rows, groups] as the format stores it.
+        kept: bool [rows, inputs]: weights that are not zero by pattern; None where all are kept.
+        mantissa, exponent: int64 [rows]: the row scale.
+    """
+
+    format: Format
+    low: int
+    high: int
+    scale: torch.Tensor
+    offset: torch.Tensor
+    kept: torch.Tensor | None
+    mantissa: torch.Tensor
+    exponent: torch.Tensor
+
+    @property
+    def group(self) -> int:
+        """Inputs that share a scale."""
+        return WEIGHT_FORMATS[self.format].group
+
+    @property
+    def row_scale(self) -> torch.Tensor:
+        """Real row scales, float64 [rows]."""
+        return self.mantissa.double() * torch.from_numpy(np.exp2(self.exponent.double().numpy()))
+
+    @property
+    def step(self) -> torch.Tensor:
+        """Real distance of two codes, float64 [rows, groups]."""
+        return self.scale * self.row_scale[:, None]
+
+    @property
+    def base(self) -> torch.Tensor:
+        """Real value of code zero, float64 [rows, groups]."""
+        if self.format == Format.W4:
+            integer = OFFSET_STEP * self.offset
+        elif self.format == Format.W8:
+            integer = torch.zeros_like(self.offset)
+        else:
+            integer = -self.scale * self.offset
+        return integer * self.row_scale[:, None]
+
+    def matrix(self, codes: torch.Tensor) -> QuantizedMatrix:
+        """Return the matrix of these codes, [rows, inputs]."""
+        return QuantizedMatrix(
+            format=self.format,
+            codes=codes.to(torch.int16).numpy().astype(np.uint8),
+            kept=None if self.kept is None else self.kept.numpy(),
+            scale=self.scale.numpy().astype(np.uint8),
+            offset=self.offset.numpy().astype(np.int8),
+            mantissa=self.mantissa.numpy(),
+            exponent=self.exponent.numpy(),
+        )
+
+
+def grid(format: Format, weight: torch.Tensor) -> Grid:
+    """Return the grid of `format` for a matrix, float [rows, inputs].
+
+    No choice of codes on it can wrap a 32-bit accumulator.
+
+    Raises:
+        SpecError: the inputs do not fall into whole groups, or the format is not one of weights.
+    """
+    if format not in _BUILDERS:
+        raise SpecError(f"Weight format must be one of {', '.join(f.name.lower() for f in _BUILDERS)}, not {format.name}")
+    group = WEIGHT_FORMATS[format].group
+    if weight.shape[1] % group:
+        raise SpecError(f"Inputs of a {format.name.lower()} matrix must be a multiple of {group}, not {weight.shape[1]}")
+    return _BUILDERS[format](weight.double())
+
+
+def _grouped(weight: torch.Tensor, group: int) -> torch.Tensor:
+    return weight.view(len(weight), -1, group)
+
+
+def _row_scale(needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the smallest normalized scales that are at least `needed`, [rows]: mantissa, exponent, real value."""
+    fraction, exponent = np.frexp(needed.numpy())
+    mantissa = np.ceil(fraction * 65536).astype(np.int64)
+    mantissa, carried = normalize(mantissa)
+    shift = np.where(mantissa == 0, 0, exponent + carried - 16)
+    mantissa = np.where(shift < -128, 0, mantissa)
+    shift = np.maximum(shift, -128).astype(np.int64)
+    return torch.from_numpy(mantissa), torch.from_numpy(shift), torch.from_numpy(mantissa * np.exp2(shift.astype(float)))
+
+
+def _divided(values: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    return torch.where(row[:, None] > 0, values / torch.where(row > 0, row, 1.0)[:, None], 0.0)
+
+
+def _w4(weight: torch.Tensor) -> Grid:
+    """Lay 16 levels from the smallest to the largest weight of each group, which is where Q4_1 has them."""
+    groups = _grouped(weight, WEIGHT_FORMATS[Format.W4].group)
+    low, high = groups.amin(-1), groups.amax(-1)
+    step = (high - low) / 15
+    needed = torch.maximum(step.amax(-1) / _SCALE_LIMIT, low.abs().amax(-1) / (_OFFSET_LIMIT * OFFSET_STEP))
+    for _ in range(2):
+        mantissa, exponent, row = _row_scale(needed)
+        offset = torch.floor(_divided(low, row) / OFFSET_STEP + 0.5).clamp(-_OFFSET_LIMIT - 1, _OFFSET_LIMIT)
+        scale = torch.floor(_divided(step, row) + 0.5).clamp(0, _SCALE_LIMIT)
+        reach = torch.maximum((OFFSET_STEP * offset).abs(), (15 * scale + OFFSET_STEP * offset).abs())
+        worst = reach.sum(-1) * groups.shape[-1] * ACT_LIMIT
+        if bool((worst <= _ACCUMULATOR_LIMIT).all()):
+            break
+        needed = needed * (worst * 1.02 / _ACCUMULATOR_LIMIT).clamp(min=1.0)
+    return Grid(
+        format=Format.W4,
+        low=0,
+        high=15,
+        scale=scale.long(),
+        offset=offset.long(),
+        kept=None,
+        mantissa=mantissa,
+        exponent=exponent,
+    )
+
+
+def _w8(weight: torch.Tensor) -> Grid:
+    """Lay 255 levels over each group's largest magnitude; rows that could wrap get a coarser row scale."""
+    groups = _grouped(weight, WEIGHT_FORMATS[Format.W8].group)
+    top = groups.abs().amax(-1)
+    # What one input may reach at most, so that the accumulator holds for any codes on this grid.
+    reach = (top * groups.shape[-1]).sum(-1) * 1.05 * ACT_LIMIT / _ACCUMULATOR_LIMIT
+    needed = torch.maximum(top.amax(-1) / 127 / _SCALE_LIMIT, reach)
+    mantissa, exponent, row = _row_scale(needed)
+    scale = torch.ceil(_divided(top / 127, row) - 1e-9).clamp(0, _SCALE_LIMIT)
+    return Grid(
+        format=Format.W8,
+        low=-127,
+        high=127,
+        scale=scale.long(),
+        offset=torch.zeros_like(scale).long(),
+        kept=None,
+        mantissa=mantissa,
+        exponent=exponent,
+    )
+
+
+def _w2(weight: torch.Tensor, format: Format = Format.W2, kept: torch.Tensor | None = None) -> Grid:
+    """Search for each group's distance of levels and zero by the squared error of rounding."""
+    groups = _grouped(weight, WEIGHT_FORMATS[format].group)
+    present = torch.ones_like(groups, dtype=torch.bool) if kept is None else _grouped(kept, groups.shape[-1])
+    groups = torch.where(present, groups, 0.0).float()
+    top = groups.abs().amax(-1)
+    best = torch.full_like(top, torch.inf)
+    step, offset = torch.zeros_like(top), torch.ones_like(top)
+    for zero in _W2_ZEROS:
+        for share in _W2_SHARES:
+            tried = top * share
+            distance = torch.where(tried > 0, tried, 1.0)[..., None]
+            rounded = torch.round(groups / distance).clamp(-zero, 3 - zero) * distance
+            error = ((rounded - groups).square() * present).sum(-1)
+            better = error < best
+            best, step = torch.where(better, error, best), torch.where(better, tried, step)
+            offset = torch.where(better, torch.full_like(offset, zero), offset)
+    mantissa, exponent, row = _row_scale(step.double().amax(-1) / _SCALE_LIMIT)
+    scale = torch.floor(_divided(step.double(), row) + 0.5).clamp(0, _SCALE_LIMIT)
+    return Grid(
+        format=format,
+        low=0,
+        high=3,
+        scale=scale.long(),
+        offset=offset.long(),
+        kept=kept,
+        mantissa=mantissa,
+        exponent=exponent,
+    )
+
+
+def _w2s(weight: torch.Tensor) -> Grid:
+    """Keep the two largest of every four weights, the earlier of equals, and grid them as W2."""
+    order = weight.abs().view(len(weight), -1, 4).sort(dim=-1, descending=True, stable=True).indices
+    kept = torch.zeros(order.shape, dtype=torch.bool).scatter_(-1, order[..., :2], True)
+    return _w2(weight, Format.W2S, kept.view(weight.shape))
+
+
+_BUILDERS: dict[Format, Callable[[torch.Tensor], Grid]] = {
+    Format.W4: _w4,
+    Format.W8: _w8,
+    Format.W2: _w2,
+    Format.W2S: _w2s,
+}

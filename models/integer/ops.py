@@ -1,0 +1,186 @@
+"""Knows the meaning of every vector instruction, as array code over any leading axes; docs/engine.md section 5 is the contract.
+
+Values are int64 arrays of NumPy or PyTorch, elements along the last axis. A scale is (mantissa, exponent) without
+that axis. Codes come back as int64.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim.arch.numerics import (
+    EXP2_ONE_BITS,
+    FRACTION_BITS,
+    ROPE_BITS,
+    SQUARE_SHIFT,
+    WEIGHT_FRACTION_BITS,
+    Array,
+    apply_scale,
+    combine,
+    exp2_neg,
+    kv_inverse,
+    normalize,
+    quantize_act,
+    quantize_inverse,
+    quantize_kv,
+    reciprocal,
+    round_shift,
+    rsqrt,
+    saturate,
+    silu,
+    wrap32,
+)
+
+__all__ = [
+    "CODE_FRACTION_BITS",
+    "Coefficients",
+    "KvEntry",
+    "Quantized",
+    "Scale",
+    "dot",
+    "kv_quantize",
+    "norm",
+    "quantize",
+    "rotate",
+    "rotate_query",
+    "softmax",
+    "swiglu",
+    "weighted_sum",
+]
+
+Scale = tuple[Array, Array]
+
+CODE_FRACTION_BITS = 5
+"""Fraction bits that a softmax weight gains on top of its 15 when it takes the value scale."""
+
+
+class Quantized(NamedTuple):
+    """8-bit activations: codes -127 .. 127, [..., elements], and the scale of each vector, [...]."""
+
+    codes: Array
+    scale: Scale
+
+
+class KvEntry(NamedTuple):
+    """A key or value head in the cache: codes 0 .. 15, [..., elements], and scale and zero point, [...]."""
+
+    codes: Array
+    scale: Scale
+    zero: Array
+
+
+class Coefficients(NamedTuple):
+    """A softmax row: codes 0 .. 127, [..., tokens], their scale and their zero-point sum, [...]."""
+
+    codes: Array
+    scale: Scale
+    zero_sum: Array
+
+
+def _largest(x: Array) -> Array:
+    return x.max(-1) if isinstance(x, np.ndarray) else x.amax(-1)
+
+
+def _smallest(x: Array) -> Array:
+    return x.min(-1) if isinstance(x, np.ndarray) else x.amin(-1)
+
+
+def _join(first: Array, second: Array) -> Array:
+    if isinstance(first, np.ndarray):
+        return np.concatenate([first, second], axis=-1)
+    import torch
+
+    return torch.cat([first, second], dim=-1)
+
+
+def _spread(scale: Scale) -> Scale:
+    return scale[0][..., None], scale[1][..., None]
+
+
+def _shifted(scale: Scale, bits: int) -> Scale:
+    return scale[0], scale[1] + bits
+
+
+def _amax(x: Array) -> Array:
+    """Return the largest magnitude of each vector; that of -2**31 is 2**31."""
+    return _largest(abs(x))
+
+
+def quantize(values: Array) -> Quantized:
+    """QUANT: return fixed values as 8-bit codes under the scale of their largest magnitude."""
+    inverse, scale = quantize_inverse(_amax(values))
+    return Quantized(quantize_act(values, _spread(inverse)), _shifted(scale, -FRACTION_BITS))
+
+
+def norm(values: Array, gains: Array, shift: int, epsilon: int, inverse_length: tuple[int, int]) -> Quantized:
+    """NORM: return residual rows normalized by their root mean square, times gains / 2**shift, as 8-bit codes.
+
+    gains: int64 [elements].
+    epsilon, inverse_length: see models.integer.constants.
+    """
+    scaled = saturate(round_shift(values * gains, shift), 32)
+    squares = round_shift(values * values, SQUARE_SHIFT).sum(-1)
+    mean = combine(_shifted(normalize(squares + epsilon), SQUARE_SHIFT - 2 * FRACTION_BITS), inverse_length)
+    quantized = quantize(scaled)
+    return Quantized(quantized.codes, combine(quantized.scale, rsqrt(mean)))
+
+
+def swiglu(gate: Array, up: Array) -> Quantized:
+    """SWIGLU: return silu(gate) * up as 8-bit codes."""
+    return quantize(saturate(round_shift(silu(gate) * up, FRACTION_BITS), 32))
+
+
+def rotate(values: Array, rotation: Array) -> Array:
+    """Return fixed heads turned by a rotation, [..., elements, 2] as models.integer.constants.rope_table gives it."""
+    half = values.shape[-1] // 2
+    partner = _join(values[..., half:], values[..., :half])
+    return saturate(round_shift(values * rotation[..., 0] + partner * rotation[..., 1], ROPE_BITS), 32)
+
+
+def rotate_query(values: Array, rotation: Array, score_scale: tuple[int, int]) -> Quantized:
+    """ROPE: return rotated query heads as 8-bit codes whose scale includes the score constant."""
+    quantized = quantize(rotate(values, rotation))
+    return Quantized(quantized.codes, combine(quantized.scale, score_scale))
+
+
+def kv_quantize(values: Array) -> KvEntry:
+    """KVQUANT after any rotation: return fixed heads as 4-bit codes with scale and zero point."""
+    inverse, scale, zero = kv_inverse(_smallest(values).clip(None, 0), _largest(values).clip(0, None))
+    codes = quantize_kv(values, _spread(inverse), zero[..., None])
+    return KvEntry(codes, _shifted(scale, -FRACTION_BITS), zero)
+
+
+def dot(accumulated: Array, row_scale: Scale, activation_scale: Scale) -> Array:
+    """Return the fixed results of row accumulators; the two scales broadcast to `accumulated`."""
+    return apply_scale(accumulated, combine(row_scale, activation_scale))
+
+
+def softmax(scores: Array, valid: Array, value_scale: Scale, value_zero: Array) -> Coefficients:
+    """SOFTMAX: return the coefficients of score rows, in units of log2, under the scales of the values they will weigh.
+
+    valid: booleans that broadcast to the scores; every row has one valid score at least.
+    value_scale, value_zero: of the tokens, broadcast to the scores.
+    """
+    zero = scores * 0
+    if isinstance(scores, np.ndarray):
+        top = np.where(valid, scores, zero - (1 << 31)).max(-1)
+        distance = np.where(valid, top[..., None] - scores, zero)
+    else:
+        top = scores.masked_fill(~valid, -(1 << 31)).amax(-1)
+        distance = (top[..., None] - scores).masked_fill(~valid, 0)
+    exponential = exp2_neg(distance) * valid
+    total = exponential.sum(-1)
+    weight = apply_scale(exponential, value_scale, CODE_FRACTION_BITS)
+    inverse, scale = quantize_inverse(_largest(weight))
+    codes = quantize_act(weight, _spread(inverse)).clip(0, None)
+    share = _shifted(reciprocal(normalize(total)), EXP2_ONE_BITS)
+    return Coefficients(
+        codes, combine(_shifted(scale, -WEIGHT_FRACTION_BITS), share), (codes * value_zero).sum(-1)
+    )
+
+
+def weighted_sum(accumulated: Array, coefficients: Coefficients) -> Array:
+    """AXPY after the last beat: return fixed values, [..., elements], of sums of coefficient times value code."""
+    return apply_scale(wrap32(accumulated - coefficients.zero_sum[..., None]), _spread(coefficients.scale))
