@@ -1,0 +1,127 @@
+"""The compiler from end to end: graph, passes, memory, schedule, programs, image."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from compiler.emit import build_image, emit_program
+from compiler.frontend import llama_graph
+from compiler.graph import Graph, check
+from compiler.passes import FuseProjections, FuseResidual, Pass, QuantizeGraph
+from compiler.schedule.memory_map import plan_memory
+from compiler.schedule.plan import Plan, make_plan
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.isa import Format
+from hwsim.arch.program import MemoryImage, Program
+from hwsim.errors import ScheduleError
+from models.config import ModelConfig
+from models.integer import IntegerModel
+from models.integer.model import HEAD, layer_part
+
+__all__ = ["Compiled", "Request", "compile_model", "compile_shape", "lower", "passes"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to compile: a model's geometry, its formats and pattern, for an engine and a context.
+
+    Attributes:
+        config: geometry.
+        layers, head: weight formats.
+        sinks, window: tokens kept for good and recent tokens.
+        engine: target.
+        context: positions that can be run; the rotation table has as many rows.
+        prefill_rows: tokens of one prefill run.
+    """
+
+    config: ModelConfig
+    layers: Format
+    head: Format
+    sinks: int
+    window: int
+    engine: EngineConfig
+    context: int
+    prefill_rows: int
+
+    def __post_init__(self) -> None:
+        if self.context < 1:
+            raise ScheduleError(f"Context must be at least 1, not {self.context}")
+        if self.window < 1 or self.sinks < 0:
+            raise ScheduleError(f"Pattern must have a window of at least 1 and no negative sinks, not {self.sinks}+{self.window}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Compiled:
+    """Programs of one model on one engine; `image` is None when there were only shapes."""
+
+    request: Request
+    decode: Program
+    prefill: Program
+    image: MemoryImage | None
+
+
+def passes(request: Request) -> tuple[Pass, ...]:
+    """Return the passes in order."""
+    return (FuseProjections(), FuseResidual(), QuantizeGraph(layers=request.layers, head=request.head))
+
+
+def lower(request: Request, dump: Callable[[str, Graph], None] | None = None) -> Graph:
+    """Return the quantized graph; each pass is followed by a check, and `dump` sees every graph with its pass's name."""
+    graph = llama_graph(request.config, sinks=request.sinks, window=request.window)
+    check(graph, "frontend")
+    if dump is not None:
+        dump("frontend", graph)
+    for step in passes(request):
+        graph = step.apply(graph)
+        check(graph, step.name)
+        if dump is not None:
+            dump(step.name, graph)
+    return graph
+
+
+def _compile(
+    request: Request,
+    model: IntegerModel | None,
+    dump: Callable[[str, Graph], None] | None,
+    progress: Callable[[float], None] | None,
+) -> Compiled:
+    graph = lower(request, dump)
+    memory = plan_memory(graph, request.engine, max_position=request.context, tokens=max(1, request.prefill_rows))
+    plan: Plan = make_plan(graph, request.engine, memory, tokens=1)
+    image = None if model is None else build_image(model, plan, max_position=request.context, progress=progress)
+    weights = image.digest if image is not None else "0" * 64
+    decode = emit_program(plan, name="decode", head=True, max_position=request.context, weights=weights)
+    rows = make_plan(graph, request.engine, memory, tokens=request.prefill_rows)
+    prefill = emit_program(rows, name="prefill", head=False, max_position=request.context, weights=weights)
+    return Compiled(request=request, decode=decode, prefill=prefill, image=image)
+
+
+def compile_shape(request: Request, *, dump: Callable[[str, Graph], None] | None = None) -> Compiled:
+    """Return the programs of a geometry without weights, for timing; raise ScheduleError or GraphError."""
+    return _compile(request, None, dump, None)
+
+
+def compile_model(
+    model: IntegerModel,
+    engine: EngineConfig,
+    *,
+    context: int | None = None,
+    dump: Callable[[str, Graph], None] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Compiled:
+    """Return programs and image of a model; all layers must share one format. Raises ScheduleError or GraphError."""
+    formats = {model.matrices[layer_part(layer, part)].format for layer in range(model.config.layers) for part in ("qkv", "o", "gateup", "down")}
+    if len(formats) > 1:
+        raise ScheduleError(f"Layers must share one weight format, not {', '.join(sorted(f.name for f in formats))}")
+    request = Request(
+        config=model.config,
+        layers=formats.pop(),
+        head=model.matrices[HEAD].format,
+        sinks=model.sinks,
+        window=model.window if context is None else min(model.window, context),
+        engine=engine,
+        context=model.config.max_positions if context is None else context,
+        prefill_rows=engine.tile.tokens,
+    )
+    return _compile(request, model, dump, progress)

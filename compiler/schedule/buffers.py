@@ -1,0 +1,40 @@
+"""Where everything lies on chip: named regions of the engine's memories, one after the other, with a refusal that says by how much."""
+
+from __future__ import annotations
+
+from hwsim.arch.config import EngineConfig
+from hwsim.errors import ScheduleError
+
+__all__ = ["OnChip"]
+
+
+class OnChip:
+    """Regions of the activation, result, residual, parameter and value-parameter memories and of the scale file."""
+
+    def __init__(self, engine: EngineConfig):
+        buffer = engine.buffer
+        self._limits = {
+            "activation": (buffer.activation_segments, "segments"),
+            "result": (buffer.result_words, "words"),
+            "residual": (buffer.residual_words, "words"),
+            "parameter": (buffer.parameter_words, "words"),
+            "side": (buffer.side_words, "words"),
+            "scale": (buffer.scales, "entries"),
+        }
+        self._engine = engine.name
+        self._used = dict.fromkeys(self._limits, 0)
+
+    def take(self, memory: str, size: int, user: str) -> int:
+        """Return the start of a new region; raise ScheduleError naming the user when the memory is full."""
+        start = self._used[memory]
+        limit, unit = self._limits[memory]
+        self._used[memory] = start + size
+        if start + size > limit:
+            raise ScheduleError(
+                f"Node {user} must fit the {memory} memory of {self._engine}: it needs {size} {unit}, {limit - start} of {limit} are left"
+            )
+        return start
+
+    def left(self, memory: str) -> int:
+        """Return the words a memory still has."""
+        return self._limits[memory][0] - self._used[memory]

@@ -1,0 +1,122 @@
+"""Where everything lies off chip: weight streams and caches behind the ports, tables and buffers in the side memory."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from compiler.frontend.llama import FINAL, LAYERS
+from compiler.graph import Graph
+from compiler.graph.ops import Attention, Linear
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.formats import WEIGHT_FORMATS, CacheLayout
+from hwsim.arch.program import INSTRUCTION_BYTES, Buffer
+from hwsim.errors import ScheduleError
+
+__all__ = ["SIDE_UNIT", "MemoryMap", "plan_memory"]
+
+SIDE_UNIT = 16
+"""Bytes of one side memory unit."""
+_PAGE = 4096
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MemoryMap:
+    """Offsets in beats from each port's base, and byte buffers of the side memory.
+
+    Attributes:
+        streams: first beat of each matrix: within its layer for `layers.{}.*`, absolute for the head.
+        layer_beats: beats from one layer's weights to the next.
+        cache: layout of one head's cache.
+        cache_start: first beat of layer 0's caches.
+        head_beats: beats of one KV head's keys and values; keys come first.
+        cache_layer_beats: beats from one layer's caches to the next.
+        total_beats: beats used behind each port.
+        parameter_block: side units of the parameters one layer loads; block 0 holds only what the first layer needs at once.
+        rotation_row: side units of one position's rotation.
+        buffers: ranges of the side memory.
+    """
+
+    streams: dict[str, int]
+    layer_beats: int
+    cache: CacheLayout
+    cache_start: int
+    head_beats: int
+    cache_layer_beats: int
+    total_beats: int
+    parameter_block: int
+    rotation_row: int
+    buffers: tuple[Buffer, ...]
+
+    def key_start(self, kv_head: int) -> int:
+        """Return the first beat of a head's keys within its layer's caches."""
+        return kv_head * self.head_beats
+
+    def value_start(self, kv_head: int) -> int:
+        """Return the first beat of a head's values within its layer's caches."""
+        return kv_head * self.head_beats + self.cache.key_beats
+
+    def units(self, name: str) -> int:
+        """Return the first side unit of a buffer."""
+        return next(buffer.offset for buffer in self.buffers if buffer.name == name) // SIDE_UNIT
+
+
+def norm_words(features: int, lanes: int) -> int:
+    """Return the parameter words of one norm: its gains and a word of constants."""
+    return features // lanes + 1
+
+
+def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens: int) -> MemoryMap:
+    """Return the map for a quantized graph; raise ScheduleError when it does not fit behind the ports."""
+    slices, lanes = engine.tile.slices, engine.vector.lanes
+    streams: dict[str, int] = {}
+    beat = 0
+    for segment in (LAYERS, FINAL):
+        start = beat
+        for node in graph.segment(segment):
+            if isinstance(node.op, Linear) and node.op.format is not None:
+                streams[node.name] = beat - (start if segment == LAYERS else 0)
+                beat += WEIGHT_FORMATS[node.op.format].stream_words(-(-node.op.rows // slices), node.op.inputs)
+        if segment == LAYERS:
+            layer_beats = beat
+            beat *= graph.repeats[LAYERS]
+    attention = next(node.op for node in graph.nodes if isinstance(node.op, Attention))
+    cache = CacheLayout.of(engine, attention.head_dim, attention.sinks, attention.window)
+    head_beats = cache.key_beats + cache.value_beats
+    total = beat + graph.repeats[LAYERS] * attention.kv_heads * head_beats
+    need = total * engine.tile.port_bytes
+    if need > engine.channel_bytes:
+        raise ScheduleError(
+            f"Weights and cache must fit {engine.channel_bytes} bytes behind each port of {engine.name}, not need {need}"
+            f" ({need - engine.channel_bytes} too many)"
+        )
+    qkv = graph.node("layers.{}.qkv").op
+    head = graph.node("head").op
+    assert isinstance(qkv, Linear) and isinstance(head, Linear)
+    hidden = qkv.inputs
+    bias_words = -(-qkv.rows // slices) * slices // lanes if qkv.bias else 0
+    block = (2 * norm_words(hidden, lanes) + bias_words) * lanes * 4 // SIDE_UNIT
+    block = -(-block // 64) * 64
+    sizes = {
+        "program.decode": engine.control.program_words * INSTRUCTION_BYTES,
+        "program.prefill": engine.control.program_words * INSTRUCTION_BYTES,
+        "input": tokens * hidden * 4,
+        "output": -(-head.rows // slices) * slices * 4,
+        "parameters": (graph.repeats[LAYERS] + 1) * block * SIDE_UNIT,
+        "rotation": max_position * attention.head_dim * 4,
+    }
+    buffers, offset = [], 0
+    for name, size in sizes.items():
+        buffers.append(Buffer(name=name, offset=offset, size=size))
+        offset += -(-size // _PAGE) * _PAGE
+    return MemoryMap(
+        streams=streams,
+        layer_beats=layer_beats,
+        cache=cache,
+        cache_start=beat,
+        head_beats=head_beats,
+        cache_layer_beats=attention.kv_heads * head_beats,
+        total_beats=total,
+        parameter_block=block,
+        rotation_row=attention.head_dim * 4 // SIDE_UNIT,
+        buffers=tuple(buffers),
+    )

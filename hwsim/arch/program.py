@@ -1,0 +1,194 @@
+"""The Program: instruction words with the names they came from, where its data lies, and the digests it was made for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.digest import isa_digest
+from hwsim.arch.isa import decode
+from hwsim.errors import IsaError, ProgramError
+
+__all__ = ["INSTRUCTION_BYTES", "Buffer", "MemoryImage", "Program"]
+
+INSTRUCTION_BYTES = 16
+_MAGIC = "lamforge program 1"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Buffer:
+    """A named range of the side memory, in bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Program:
+    """One run of the engine: `rows` tokens from `position` on, at any position.
+
+    Attributes:
+        name: such as `decode`.
+        words: 128-bit instruction words.
+        symbols: for each word the graph node it came from; `{}` stands for the iteration of the loop around it.
+        buffers: named ranges of the side memory: `program`, `input`, `output` and others.
+        rows: tokens of one run.
+        sinks, window: the pattern; the driver derives the cache slot of a position from them.
+        ring_start: first slot of the ring.
+        max_position: positions below this can be run.
+        isa, engine, weights: digests, hexadecimal.
+    """
+
+    name: str
+    words: tuple[int, ...]
+    symbols: tuple[str, ...]
+    buffers: tuple[Buffer, ...]
+    rows: int
+    sinks: int
+    window: int
+    ring_start: int
+    max_position: int
+    isa: str
+    engine: str
+    weights: str
+
+    def __post_init__(self) -> None:
+        if len(self.words) != len(self.symbols):
+            raise ProgramError(f"Program must have a symbol for each of {len(self.words)} words, not {len(self.symbols)}")
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of instructions."""
+        return len(self.words) * INSTRUCTION_BYTES
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the text form."""
+        return hashlib.sha256(self.to_text().encode()).hexdigest()
+
+    def buffer(self, name: str) -> Buffer:
+        """Return a buffer by name; raise ProgramError."""
+        for buffer in self.buffers:
+            if buffer.name == name:
+                return buffer
+        raise ProgramError(f"Buffer must be one of {', '.join(b.name for b in self.buffers)}, not {name!r}")
+
+    def slot_of(self, position: int) -> int:
+        """Return the cache slot of a position; raise ProgramError when the context is beyond the program's memory."""
+        if not 0 <= position < self.max_position:
+            raise ProgramError(f"Position must be 0 to {self.max_position - 1}, not {position}")
+        return position if position < self.sinks else self.ring_start + (position - self.sinks) % self.window
+
+    def code(self) -> np.ndarray:
+        """Return the words as uint8 [words * 16], as they lie in memory."""
+        return np.frombuffer(b"".join(word.to_bytes(16, "little") for word in self.words), np.uint8)
+
+    def check(self, engine: EngineConfig, weights: str | None = None) -> None:
+        """Raise ProgramError unless the digests match this instruction set, `engine` and, when given, the weights."""
+        if self.isa != isa_digest():
+            raise ProgramError(f"Program {self.name} must be compiled for instruction set {isa_digest()[:12]}, not {self.isa[:12]}")
+        if self.engine != engine.digest:
+            raise ProgramError(f"Program {self.name} must be compiled for engine {engine.name} {engine.digest[:12]}, not {self.engine[:12]}")
+        if weights is not None and self.weights != weights:
+            raise ProgramError(f"Program {self.name} must be compiled for weights {weights[:12]}, not {self.weights[:12]}")
+        for index, word in enumerate(self.words):
+            try:
+                decode(word)
+            except IsaError as error:
+                raise ProgramError(f"Program {self.name} must hold valid words; word {index} ({self.symbols[index]}): {error}") from None
+
+    def to_text(self) -> str:
+        """Return the file form: a magic line, a line of JSON, then one line for each word."""
+        fields = dataclasses.asdict(self)
+        words, symbols = fields.pop("words"), fields.pop("symbols")
+        lines = [_MAGIC, json.dumps(fields, sort_keys=True)]
+        lines += [f"{word:032x} {symbol}" for word, symbol in zip(words, symbols, strict=True)]
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_text(cls, text: str, source: str = "text") -> Program:
+        """Return the program in its file form; raise ProgramError with one sentence."""
+        lines = text.splitlines()
+        try:
+            if lines[0] != _MAGIC:
+                raise ValueError("first line")
+            fields: dict[str, Any] = json.loads(lines[1])
+            fields["buffers"] = tuple(Buffer(**buffer) for buffer in fields["buffers"])
+            pairs = [line.split(" ", 1) for line in lines[2:]]
+            if any(len(word) != 32 for word, _ in pairs):
+                raise ValueError("word length")
+            return cls(words=tuple(int(word, 16) for word, _ in pairs), symbols=tuple(name for _, name in pairs), **fields)
+        except (IndexError, KeyError, TypeError, ValueError):
+            raise ProgramError(f"Program file must start with {_MAGIC!r} and hold its fields and words, not what is in {source}") from None
+
+    def save(self, path: Path) -> None:
+        """Write the file form, atomically."""
+        _write_atomically(path, self.to_text().encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Program:
+        """Return the program in a file; raise ProgramError."""
+        try:
+            return cls.from_text(path.read_text(), str(path))
+        except (OSError, UnicodeDecodeError):
+            raise ProgramError(f"Program file must be readable text, not {str(path)!r}") from None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class MemoryImage:
+    """What lies in memory before the first run: streams of the ports, and the side memory.
+
+    Attributes:
+        ports: uint8 [ports, bytes], from each port's base on.
+        side: uint8 [bytes], from the side base on; programs lie in their `program` buffers.
+    """
+
+    ports: np.ndarray
+    side: np.ndarray
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the content."""
+        digest = hashlib.sha256(repr((self.ports.shape, self.side.shape)).encode())
+        digest.update(np.ascontiguousarray(self.ports).data)
+        digest.update(np.ascontiguousarray(self.side).data)
+        return digest.hexdigest()
+
+    def copy(self) -> MemoryImage:
+        """Return a copy that a run may write."""
+        return MemoryImage(ports=self.ports.copy(), side=self.side.copy())
+
+    def save(self, path: Path) -> None:
+        """Write as safetensors, atomically."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            part = Path(folder) / "image"
+            save_file({"ports": self.ports, "side": self.side}, part)
+            os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: Path) -> MemoryImage:
+        """Return the image in a file; raise ProgramError."""
+        try:
+            arrays = load_file(path)
+            return cls(ports=arrays["ports"], side=arrays["side"])
+        except (OSError, KeyError, SafetensorError):
+            raise ProgramError(f"Memory image must be a safetensors file with ports and side, not {str(path)!r}") from None
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
+        part.write(content)
+    os.replace(part.name, path)
