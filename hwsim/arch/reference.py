@@ -1,0 +1,194 @@
+"""Renders docs/isa.md from the declarations: instructions, enumerations, control registers, timing constants.
+
+`python -m hwsim.arch.reference [FILE]` writes the page to FILE, or to standard output.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hwsim.arch import config, isa, numerics, registers, timing
+from hwsim.arch.assembly import mnemonic
+from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Field, Instruction, Unit
+
+__all__ = ["render"]
+
+_HEADER_DOCS = {
+    "opcode": "Which instruction.",
+    "wait": "Units of which one token is consumed at issue; bit u is unit u.",
+    "signal": "Units that get one token at retirement.",
+    "register0": "Register of operand slot 0; register 0 reads zero.",
+    "register1": "Register of operand slot 1.",
+    "register2": "Register of operand slot 2.",
+    "check": f"Makes the exclusive or of the word's bytes {CHECK_VALUE:#x}.",
+}
+
+
+def render() -> str:
+    """Return the page as Markdown."""
+    parts = [
+        "# Instruction reference",
+        "Generated from the declarations in `hwsim/arch` by `make docs`; edit those, not this page. What each unit does"
+        " with an instruction, and in which cycle, is in [engine.md](engine.md).",
+        "## Word",
+        f"{WORD_BITS} bits, little-endian in memory. Bits no field covers are zero.",
+        _table(
+            ("field", "bits", "meaning"),
+            ((f"`{name}`", _span(*place), _HEADER_DOCS[name]) for name, place in HEADER.items()),
+        ),
+        "Units: " + ", ".join(f"{unit.name} is {unit.value}" for unit in Unit) + ".",
+        f"There are {isa.REGISTERS} registers of 32 bits. At the start register {isa.REGISTER_POSITION} holds the position"
+        f" of the run's first token, register {isa.REGISTER_SLOT} its cache slot, the others zero."
+        " A field with an operand slot means its own value plus that slot's register, modulo 2**32.",
+        "## Instructions",
+        _table(
+            ("opcode", "text", "unit", "does"),
+            (
+                (str(kind.opcode), f"[`{mnemonic(kind)}`](#{mnemonic(kind)})", _unit(kind), _first_line(kind))
+                for kind in isa.INSTRUCTIONS
+            ),
+        ),
+    ]
+    for kind in isa.INSTRUCTIONS:
+        title = f"`{kind.__name__}`, opcode {kind.opcode}, unit {_unit(kind)}."
+        parts += [f"### {mnemonic(kind)}", f"{title} {inspect.getdoc(kind)}"]
+        if kind.layout:
+            heads = ("field", "bits", "values", "default", "slot", "meaning")
+            parts.append(_table(heads, map(_field_row, _with_default(kind))))
+    parts.append("## Values")
+    for enumeration in _enumerations():
+        docs = _class_docs(isa).get(enumeration.__name__, {})
+        parts += [f"### {enumeration.__name__}", str(inspect.getdoc(enumeration))]
+        rows = [(str(member.value), f"`{member.name.lower()}`", docs.get(member.name, "")) for member in enumeration]
+        if any(doc for _, _, doc in rows):
+            parts.append(_table(("value", "text", "meaning"), rows))
+        else:
+            parts.append(_table(("value", "text"), (row[:2] for row in rows)))
+    parts += [
+        "## Control registers",
+        str(inspect.getdoc(registers)),
+        _table(
+            ("offset", "register", "bits", "access", "meaning"),
+            (
+                (f"{r.offset:#04x}", f"`{r.name}`", str(r.width), "read, write" if r.writable else "read", r.doc)
+                for r in registers.CONTROL_REGISTERS
+            ),
+        ),
+        f"From {registers.PORT_BASE_OFFSET:#x} on, every {registers.PORT_BASE_STRIDE} bytes: the byte address of each"
+        " stream port's memory, 64 bits, 4 KiB aligned.",
+        "## Timing constants",
+        str(inspect.getdoc(timing)),
+        _constants(timing, ("constant", "value", "meaning")),
+        "## Numeric constants",
+        "Of `hwsim.arch.numerics`, the arithmetic that reference, simulator and circuit share.",
+        _constants(numerics, ("constant", "value", "meaning")),
+        "## Engine configuration",
+        str(inspect.getdoc(config.EngineConfig)),
+        _table(("field", "type", "meaning"), _config_rows(config.EngineConfig)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _span(offset: int, width: int) -> str:
+    return str(offset) if width == 1 else f"{offset}-{offset + width - 1}"
+
+
+def _unit(kind: type[Instruction]) -> str:
+    return "sequencer" if kind.unit is None else kind.unit.name
+
+
+def _first_line(kind: type[Instruction]) -> str:
+    return str(inspect.getdoc(kind)).splitlines()[0]
+
+
+def _with_default(kind: type[Instruction]) -> Iterator[tuple[Field, Any]]:
+    defaults = {field.name: field.default for field in dataclasses.fields(typing.cast(Any, kind))}
+    return ((field, defaults[field.name]) for field in kind.layout)
+
+
+def _field_row(declared: tuple[Field, Any]) -> tuple[str, ...]:
+    field, default = declared
+    if field.kind is not None:
+        values = f"[{field.kind.__name__}](#{field.kind.__name__.lower()})"
+    elif field.signed:
+        values = f"-2**{field.width - 1} to 2**{field.width - 1} - 1"
+    else:
+        top = str((1 << field.width) - 1) if field.width <= 16 else f"2**{field.width} - 1"
+        values = f"0 to {top}"
+    if default is dataclasses.MISSING:
+        shown = ""
+    else:
+        shown = default.name.lower() if isinstance(default, enum.Enum) else str(default)
+    slot = "" if field.register is None else str(field.register)
+    return f"`{field.name}`", _span(field.offset, field.width), values, shown, slot, field.doc
+
+
+def _enumerations() -> list[type[enum.IntEnum]]:
+    """Return the enumerations of the fields, in the order the fields name them."""
+    kinds = [field.kind for kind in isa.INSTRUCTIONS for field in kind.layout if field.kind is not None]
+    return list(dict.fromkeys(kinds))
+
+
+def _config_rows(cls: type[Any], prefix: str = "") -> Iterator[tuple[str, ...]]:
+    hints = typing.get_type_hints(cls)
+    docs = _class_docs(config)[cls.__name__]
+    for field in dataclasses.fields(cls):
+        kind = hints[field.name]
+        if dataclasses.is_dataclass(kind):
+            yield from _config_rows(typing.cast(type[Any], kind), f"{prefix}{field.name}.")
+        else:
+            yield f"`{prefix}{field.name}`", kind.__name__, docs.get(field.name, "")
+
+
+def _constants(module: types.ModuleType, heads: Sequence[str]) -> str:
+    docs = _docs_of(ast.parse(inspect.getsource(module)).body)
+    names = [name for name in docs if name.isupper() and name in module.__all__]
+    return _table(heads, ((f"`{name}`", str(getattr(module, name)), docs[name]) for name in names))
+
+
+def _class_docs(module: types.ModuleType) -> dict[str, dict[str, str]]:
+    """Return what stands below each assignment in each class of a module."""
+    body = ast.parse(inspect.getsource(module)).body
+    return {node.name: _docs_of(node.body) for node in body if isinstance(node, ast.ClassDef)}
+
+
+def _docs_of(body: Sequence[ast.stmt]) -> dict[str, str]:
+    """Return the text below each assignment; one text may stand below several and is for all of them."""
+    docs: dict[str, str] = {}
+    waiting: list[str] = []
+    for node in body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            waiting += [target.id for target in targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            docs |= dict.fromkeys(waiting, " ".join(inspect.cleandoc(node.value.value).split()))
+            waiting = []
+        else:
+            waiting = []
+    return docs
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the page to the file named, or to standard output."""
+    if arguments:
+        Path(arguments[0]).write_text(render())
+    else:
+        sys.stdout.write(render())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

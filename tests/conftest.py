@@ -1,0 +1,51 @@
+"""Seeds of the tests: one number for a whole run, printed in its header; every test gets its own generator from it."""
+
+import os
+import random
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# Test processes share the cores: one compute thread each. Read when torch and numba are first imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+# The same examples every time; a first call may compile for seconds, so there is no deadline.
+settings.register_profile("lamforge", deadline=None, derandomize=True, database=None, print_blob=True)
+settings.load_profile("lamforge")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=0, help="seed of every random generator of the tests (default 0)")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"seed: {config.getoption('--seed')} (repeat or vary with --seed N)"
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """A seed of this test's own, from the run's seed and the test's name; shown when the test fails."""
+    value = zlib.crc32(f"{request.config.getoption('--seed')}:{request.node.nodeid}".encode())
+    print(f"seed of this test: {value}")
+    return value
+
+
+@pytest.fixture
+def rng(seed: int) -> np.random.Generator:
+    """A NumPy generator with the seed of this test."""
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(autouse=True)
+def _global_generators(request: pytest.FixtureRequest) -> None:
+    """Seed the global generators too, for code under test that draws from them."""
+    value = int(request.config.getoption("--seed"))
+    random.seed(value)
+    np.random.seed(value)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(value)

@@ -1,0 +1,174 @@
+"""The command at its border: sentences, exit codes, JSON on standard output alone, files whole or not at all."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hwsim.arch.assembly import parse_program
+from hwsim.arch.isa import End, Loop, Scalar
+from hwsim.arch.program import Program
+from hwsim.errors import ConfigError, SpecError
+from lamforge.console import emit, progress, write_whole
+from lamforge.errors import BUG, FULL_TRACEBACK, INTERRUPTED, REFUSED, exit_code_of
+from lamforge.main import COMMANDS, app, main
+
+INSTRUCTIONS = (Loop(count=3, length=1), Scalar(function=0, target=3, immediate=-1), End())
+SYMBOLS = ("layers", "layer {}", "")
+
+
+def run(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Return (exit code, standard output, standard error) of the command."""
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    captured = capsys.readouterr()
+    code = stop.value.code
+    assert isinstance(code, int)
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def program_file(tmp_path: Path) -> Path:
+    program = Program(
+        name="decode",
+        words=tuple(instruction.encode() for instruction in INSTRUCTIONS),
+        symbols=SYMBOLS,
+        buffers=(),
+        rows=1,
+        sinks=4,
+        window=252,
+        ring_start=4,
+        max_position=100,
+        isa="",
+        engine="",
+        weights="",
+    )
+    path = tmp_path / "decode.prog"
+    program.save(path)
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_help_teaches(command: object) -> None:
+    result = CliRunner().invoke(app, [command.__name__, "--help"])
+    assert result.exit_code == 0
+    assert "--json" in result.output
+    assert "Example" in result.output
+
+
+def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run([], capsys)
+    assert (code, err) == (0, "")
+    assert all(command.__name__ in out for command in COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(["--version"], capsys)
+    assert code == 0
+    assert out.startswith("lamforge 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["disasm"], "Missing argument 'PROGRAM|WORD...' (see `lamforge disasm --help`)"),
+        (["disasm", "--speed"], "No such option: --speed (see `lamforge disasm --help`)"),
+        (["disassemble"], "No such command 'disassemble'"),
+        (["disasm", "xyz"], "Source must be a program file or words of 32 hexadecimal digits, not 'xyz'"),
+        (["disasm", "0" * 32], "Word 0 must be an instruction: Instruction word must have check byte 0xa5"),
+    ],
+)
+def test_refusals_are_one_sentence(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(arguments, capsys)
+    assert code == REFUSED
+    assert out == ""
+    assert err.startswith(text)
+    assert err.count("\n") == 1
+
+
+def refuse() -> None:
+    raise ConfigError("Engine tile.ports must be a power of two, not 3")
+
+
+def fail() -> None:
+    raise IndexError("list index\nout of range")
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "text"),
+    [
+        (refuse, REFUSED, "Engine tile.ports must be a power of two, not 3\n"),
+        (
+            fail,
+            BUG,
+            "Lamforge failed with IndexError: list index out of range (this is a bug; LAMFORGE_FULL_TRACEBACK=1 shows where)\n",
+        ),
+        (interrupt, INTERRUPTED, "Interrupted\n"),
+        (int, 0, ""),
+    ],
+)
+def test_exit_codes(function: object, code: int, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(function) == code
+    assert capsys.readouterr().err == text
+
+
+def test_tracebacks_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FULL_TRACEBACK, "1")
+    with pytest.raises(ConfigError):
+        exit_code_of(refuse)
+    with pytest.raises(IndexError):
+        exit_code_of(fail)
+
+
+def test_disasm_prints_text_that_parses_back(program_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(["disasm", str(program_file)], capsys)
+    assert (code, err) == (0, "")
+    assert parse_program(out) == INSTRUCTIONS
+    assert "  scalar function=add target=3 immediate=-1  # layer {}" in out
+
+
+def test_disasm_as_json_to_a_file(program_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "new" / "text.json"
+    code, out, _ = run(["disasm", str(program_file), "--json", "-o", str(target)], capsys)
+    assert (code, out) == (0, "")
+    lines = json.loads(target.read_text())["instructions"]
+    assert [line["text"] for line in lines] == ["loop count=3 length=1", "scalar function=add target=3 immediate=-1", "end"]
+    assert [line["symbol"] for line in lines] == list(SYMBOLS)
+
+
+def test_disasm_of_words(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(["disasm", f"{End().encode():#034x}", f"{End().encode():032X}"], capsys)
+    assert (code, out) == (0, "end\nend\n")
+
+
+def test_a_corrupted_word_is_named(program_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = program_file.read_text()
+    program_file.write_text(text.replace(f"{INSTRUCTIONS[1].encode():032x}", f"{INSTRUCTIONS[1].encode() ^ 1 << 70:032x}"))
+    code, _, err = run(["disasm", str(program_file)], capsys)
+    assert code == REFUSED
+    assert err.startswith("Word 1 (layer {}) must be an instruction: ")
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(SpecError, match="Output must be a path that can be written, not "):
+        write_whole(tmp_path / "taken", "text")
+    (tmp_path / "file").write_text("before")
+    with pytest.raises(SpecError, match="Output must be a path that can be written, not "):
+        write_whole(tmp_path / "file" / "below", "text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
+
+
+def test_json_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as bars:
+        bars.advance(bars.add_task("count", total=1))
+    emit("text", {"cycles": 3}, as_json=True)
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"cycles": 3}
+    assert "count" in captured.err
