@@ -42,6 +42,7 @@ class IntegerReference:
         self._epsilon = epsilon(model.config)
         self._score_scale = score_scale(model.config)
         self._gains = {name: gain.values.astype(np.int64) for name, gain in model.gains.items()}
+        self._inverse_hidden = {name: inverse_hidden(model.config, gain) for name, gain in model.gains.items()}
 
     def open(self) -> State:
         """Return an empty text."""
