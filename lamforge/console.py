@@ -1,4 +1,4 @@
-"""What the subcommands share: the options every one has, results as text or JSON, files whole or not at all, progress."""
+"""What the subcommands share: common options, results as text or JSON, files whole or not at all, progress."""
 
 import contextlib
 import json
@@ -46,7 +46,7 @@ def write_whole(path: Path, content: str) -> None:
         # mkstemp makes private files; a result gets the mode any new file would have.
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
+        Path(name).chmod(0o666 & ~mask)
         os.replace(name, path)
     except OSError as error:
         Path(name).unlink(missing_ok=True)

@@ -23,7 +23,7 @@ FULL_TRACEBACK = "LAMFORGE_FULL_TRACEBACK"
 def exit_code_of(run: Callable[[], object]) -> int:
     """Call `run` and return the exit code; say what was wrong in one sentence on standard error.
 
-    A refusal prints its sentence alone. An exception that is no refusal is a bug: it is printed on one line with a hint.
+    A refusal prints its sentence alone. Any other exception is a bug: it is printed on one line with a hint.
     """
     is_open = os.environ.get(FULL_TRACEBACK) == "1"
     try:

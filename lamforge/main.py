@@ -17,8 +17,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (disasm,)
 
 app = typer.Typer(
     name="lamforge",
-    help="Compress a language model, lower it to a reconfigurable engine, simulate it cycle by cycle, and prove that the"
-    " engine's Verilog computes the same bits in the same cycles.",
+    help="Compress a language model, lower it to a reconfigurable engine, simulate it cycle by cycle, and prove that"
+    " the engine's Verilog computes the same bits in the same cycles.",
     epilog="Every subcommand takes --json and -o. LAMFORGE_FULL_TRACEBACK=1 shows where an error arose.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for instructions, derived from the field declarations, so that a new field is tested at once."""
+"""Hypothesis strategies for instructions, derived from the field declarations: a new field is tested at once."""
 
 from typing import Any
 

@@ -9,15 +9,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LINES = 800
-SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma|pylint|pyright|mypy:|ruff:|fmt:|isort:|nosec)", re.IGNORECASE)
+SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma|pylint|pyright|mypy:|ruff:|fmt:|isort:|nosec)", re.I)
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 
 def tracked_files() -> list[Path]:
     """Return the Python files git tracks; in an unpacked archive, those outside hidden and build folders."""
     try:
-        listing = subprocess.run(["git", "ls-files", "-z", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
-        names = [Path(name) for name in listing.stdout.split("\0") if name]
+        command = ["git", "ls-files", "-z", "*.py"]
+        listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        names = [Path(name) for name in listing.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
         found = (path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
         names = [name for name in found if not name.parts[0].startswith((".", "build"))]

@@ -46,8 +46,8 @@ def render() -> str:
             ((f"`{name}`", _span(*place), _HEADER_DOCS[name]) for name, place in HEADER.items()),
         ),
         "Units: " + ", ".join(f"{unit.name} is {unit.value}" for unit in Unit) + ".",
-        f"There are {isa.REGISTERS} registers of 32 bits. At the start register {isa.REGISTER_POSITION} holds the position"
-        f" of the run's first token, register {isa.REGISTER_SLOT} its cache slot, the others zero."
+        f"There are {isa.REGISTERS} registers of 32 bits. At the start register {isa.REGISTER_POSITION} holds the"
+        f" position of the run's first token, register {isa.REGISTER_SLOT} its cache slot, the others zero."
         " A field with an operand slot means its own value plus that slot's register, modulo 2**32.",
         "## Instructions",
         _table(

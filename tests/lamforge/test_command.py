@@ -107,7 +107,8 @@ def interrupt() -> None:
         (
             fail,
             BUG,
-            "Lamforge failed with IndexError: list index out of range (this is a bug; LAMFORGE_FULL_TRACEBACK=1 shows where)\n",
+            "Lamforge failed with IndexError: list index out of range"
+            " (this is a bug; LAMFORGE_FULL_TRACEBACK=1 shows where)\n",
         ),
         (interrupt, INTERRUPTED, "Interrupted\n"),
         (int, 0, ""),
@@ -138,7 +139,8 @@ def test_disasm_as_json_to_a_file(program_file: Path, tmp_path: Path, capsys: py
     code, out, _ = run(["disasm", str(program_file), "--json", "-o", str(target)], capsys)
     assert (code, out) == (0, "")
     lines = json.loads(target.read_text())["instructions"]
-    assert [line["text"] for line in lines] == ["loop count=3 length=1", "scalar function=add target=3 immediate=-1", "end"]
+    texts = ["loop count=3 length=1", "scalar function=add target=3 immediate=-1", "end"]
+    assert [line["text"] for line in lines] == texts
     assert [line["symbol"] for line in lines] == list(SYMBOLS)
 
 
@@ -148,8 +150,8 @@ def test_disasm_of_words(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_corrupted_word_is_named(program_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = program_file.read_text()
-    program_file.write_text(text.replace(f"{INSTRUCTIONS[1].encode():032x}", f"{INSTRUCTIONS[1].encode() ^ 1 << 70:032x}"))
+    word = INSTRUCTIONS[1].encode()
+    program_file.write_text(program_file.read_text().replace(f"{word:032x}", f"{word ^ 1 << 70:032x}"))
     code, _, err = run(["disasm", str(program_file)], capsys)
     assert code == REFUSED
     assert err.startswith("Word 1 (layer {}) must be an instruction: ")
