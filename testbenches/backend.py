@@ -1,0 +1,97 @@
+"""One way to run a Program: what every backend takes and gives back."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.fields import Unit
+from hwsim.arch.program import MemoryImage, Program
+from hwsim.errors import ProgramError
+
+__all__ = ["Backend", "Inputs", "Log", "MemoryModel", "Outputs", "place"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MemoryModel:
+    """Timing of every memory port: `ideal`, or `stalling` with a seed."""
+
+    name: str = "ideal"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.name not in ("ideal", "stalling"):
+            raise ProgramError(f"Memory model must be ideal or stalling, not {self.name!r}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Inputs:
+    """One run: the position of its first token and the residual rows, int32 [rows, hidden] (fixed values)."""
+
+    position: int
+    rows: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Log:
+    """What happened, the same from every backend.
+
+    Attributes:
+        cycles: length of the run.
+        error: error register, zero after a good run.
+        dispatch: cycle of each unit instruction's dispatch, in program order.
+        issue, retire: for each unit, the cycles of its instructions, in order.
+        drained: uint32 [words, lanes], words that left the matrix unit, in order; None when not recorded.
+        drained_cycle: cycle of each drained word; None where the backend has no time for it.
+        codes: int8 [words, lanes], activation codes the vector unit wrote, in order; None when not recorded.
+    """
+
+    cycles: int
+    error: int
+    dispatch: np.ndarray
+    issue: dict[Unit, np.ndarray]
+    retire: dict[Unit, np.ndarray]
+    drained: np.ndarray | None = None
+    drained_cycle: np.ndarray | None = None
+    codes: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Outputs:
+    """Memory after the run, and the logits of the last token (int32 fixed values) where the program computes them."""
+
+    image: MemoryImage
+    logits: np.ndarray
+
+
+class Backend(Protocol):
+    """A machine that runs programs."""
+
+    name: str
+
+    def run(self, program: Program, image: MemoryImage, inputs: Inputs, memory: MemoryModel) -> tuple[Outputs, Log]:
+        """Run a program once on a copy of the image; raise MachineError when the machine stops with an error."""
+        ...
+
+
+def place(engine: EngineConfig, program: Program, image: MemoryImage, inputs: Inputs) -> MemoryImage:
+    """Return a copy of the image with the program and the inputs in their buffers, after checking digests and shapes."""
+    program.check(engine)
+    if image.ports.shape[0] != engine.tile.ports:
+        raise ProgramError(f"Memory image must have {engine.tile.ports} ports, not {image.ports.shape[0]}")
+    if inputs.rows.ndim != 2 or inputs.rows.shape[0] != program.rows:
+        raise ProgramError(f"Inputs must be {program.rows} rows, not {inputs.rows.shape}")
+    program.slot_of(inputs.position + program.rows - 1)
+    placed = image.copy()
+    code = program.code()
+    where = program.buffer(f"program.{program.name}")
+    placed.side[where.offset : where.offset + len(code)] = code
+    rows = np.ascontiguousarray(inputs.rows, dtype=np.int32).view(np.uint8).reshape(-1)
+    buffer = program.buffer("input")
+    if len(rows) > buffer.size:
+        raise ProgramError(f"Inputs must fit {buffer.size} bytes, not {len(rows)}")
+    placed.side[buffer.offset : buffer.offset + len(rows)] = rows
+    return placed

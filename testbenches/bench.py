@@ -1,0 +1,104 @@
+"""The bench around the engine's Verilog: one memory a port, the trace recorder, and the clock's cycle count, as SystemVerilog."""
+
+from __future__ import annotations
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.timing import READ_LATENCY, STALL_RATE, WRITE_LATENCY
+
+__all__ = ["EVENT_RECORD", "DRAIN_RECORD", "CODES_RECORD", "REGION_BITS", "SIDE_REGION", "TOP", "bench_text"]
+
+TOP = "bench"
+REGION_BITS = 36
+"""Address bits of a memory region; port p is region p, the side memory SIDE_REGION."""
+SIDE_REGION = 64
+EVENT_RECORD, DRAIN_RECORD, CODES_RECORD = 0, 1, 2
+"""Kinds of trace records: event bits (dispatch, issue x 4, retire x 4, done), a drained word, a word of codes."""
+
+_READ = ("araddr", "arlen", "arvalid", "arready", "rdata", "rresp", "rlast", "rvalid", "rready")
+_WRITE = ("awaddr", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready", "bresp", "bvalid", "bready")
+_LITE_IN = {"awaddr": 12, "awvalid": 1, "wdata": 32, "wstrb": 4, "wvalid": 1, "bready": 1, "araddr": 12, "arvalid": 1, "rready": 1}
+_LITE_OUT = {"awready": 1, "wready": 1, "bresp": 2, "bvalid": 1, "arready": 1, "rdata": 32, "rresp": 2, "rvalid": 1}
+
+
+def _widths(bits: int) -> dict[str, int]:
+    return {
+        "araddr": 64,
+        "arlen": 8,
+        "rdata": bits,
+        "rresp": 2,
+        "awaddr": 64,
+        "wdata": bits,
+        "wstrb": bits // 8,
+        "bresp": 2,
+    }
+
+
+def _port(name: str, bits: int, number: int, writes: bool) -> tuple[list[str], str, list[str]]:
+    """Return (declarations, memory instance, engine connections) of one AXI port; its wires are called `m_<name>_*`."""
+    names = _READ + (_WRITE if writes else ())
+    widths = _widths(bits)
+    declarations = [f"    logic [{widths.get(signal, 1) - 1}:0] m_{name}_{signal};" for signal in names]
+    pins = [f".{signal}(m_{name}_{signal})" for signal in names]
+    if not writes:
+        idle = {"awaddr": "64'd0", "awvalid": "1'b0", "wdata": "'0", "wstrb": "'0", "wvalid": "1'b0", "bready": "1'b1"}
+        pins += [f".{signal}({idle.get(signal, '')})" for signal in _WRITE]
+    memory = (
+        f"    bench_memory #(.DATA_BITS({bits}), .PORT({number}), .READ_LATENCY({READ_LATENCY}), .WRITE_LATENCY({WRITE_LATENCY}),"
+        f" .STALL_RATE({STALL_RATE})) memory_{name} (.clk(clk), .rst_n(rst_n), .cycle(cycle), .stalling(stalling), .seed(seed),"
+        f" .fault_beat(fault_port == 32'd{number} ? fault_beat : 32'hFFFFFFFF), {', '.join(pins)});"
+    )
+    return declarations, memory, [f".m_axi_{name}_{signal}(m_{name}_{signal})" for signal in names]
+
+
+def bench_text(config: EngineConfig) -> str:
+    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, stall settings and AXI-Lite."""
+    tile, lanes = config.tile, config.vector.lanes
+    declarations: list[str] = []
+    memories: list[str] = []
+    pins: list[str] = []
+    ports = [(f"{port:02d}", tile.port_bits, port, False) for port in range(tile.ports)] + [("side", 128, tile.ports, True)]
+    for name, bits, number, writes in ports:
+        own, memory, connect = _port(name, bits, number, writes)
+        declarations += own
+        memories.append(memory)
+        pins += connect
+    lite = [f"    input  logic [{width - 1}:0] s_axi_control_{name}" for name, width in _LITE_IN.items()]
+    lite += [f"    output logic [{width - 1}:0] s_axi_control_{name}" for name, width in _LITE_OUT.items()]
+    pins += [f".s_axi_control_{name}(s_axi_control_{name})" for name in (*_LITE_IN, *_LITE_OUT)]
+    traces = {"cycle_start": 1, "dispatch": 1, "issue": 4, "retire": 4, "drained": 1, "drained_data": 32 * lanes, "vector": 1, "vector_data": 8 * lanes, "done": 1, "running": 1}
+    declarations += [f"    logic [{width - 1}:0] trace_{name};" for name, width in traces.items()]
+    pins += [f".trace_{name}(trace_{name})" for name in traces]
+    comma, line = ",\n", "\n"
+    return f"""// Generated for engine {config.name}: the engine, its memories and the trace recorder.
+module {TOP} (
+    input  logic clk,
+    input  logic rst_n,
+    input  logic stalling,
+    input  logic [31:0] seed,
+    input  logic [31:0] fault_port,
+    input  logic [31:0] fault_beat,
+    output logic interrupt,
+{comma.join(lite)}
+);
+    import "DPI-C" function void bench_trace(input int kind, input int cycle, input int words, input bit [1023:0] data);
+
+    // The engine's cycle number: zero in the first cycle of a run.
+    logic [31:0] counter;
+    wire [31:0] cycle = trace_cycle_start ? 32'd0 : counter;
+    always_ff @(posedge clk) counter <= cycle + 32'd1;
+
+{line.join(declarations)}
+
+    always_ff @(posedge clk) if (rst_n) begin
+        if (trace_dispatch != 0 || trace_issue != 0 || trace_retire != 0 || trace_done != 0)
+            bench_trace({EVENT_RECORD}, cycle, 1, 1024'({{trace_done, trace_retire, trace_issue, trace_dispatch}}));
+        if (trace_drained != 0) bench_trace({DRAIN_RECORD}, cycle, {lanes}, 1024'(trace_drained_data));
+        if (trace_vector != 0) bench_trace({CODES_RECORD}, cycle, {lanes // 4}, 1024'(trace_vector_data));
+    end
+
+{line.join(memories)}
+
+    engine dut (.ap_clk(clk), .ap_rst_n(rst_n), .interrupt(interrupt),
+        {(comma + "        ").join(pins)});
+endmodule
+"""

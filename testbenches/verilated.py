@@ -1,0 +1,263 @@
+"""The Verilator backend: builds an engine's Verilog with its bench once, and runs programs on it through cocotb."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.fields import Unit
+from hwsim.arch.program import MemoryImage, Program
+from hwsim.errors import MachineError
+from rtl.verilog import generate
+from testbenches.backend import Inputs, Log, MemoryModel, Outputs, place
+from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text
+from testbenches.verilator import environment
+
+__all__ = ["Fault", "Run", "Verilated", "error_sentence"]
+
+_ERRORS = {
+    1: "a bad check byte in word {detail}",
+    2: "an unknown opcode in word {detail}",
+    3: "a loop deeper than four at word {detail}",
+    4: "a read error on port {detail}",
+    5: "a write error",
+    6: "the watchdog at word {detail}",
+    7: "a token counter that overflowed ({detail})",
+}
+_PUBLIC = ("clk", "rst_n", "stalling", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A bus error to inject: the beat of a port's read data that answers DECERR, counted from reset."""
+
+    port: int
+    beat: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """One start of the engine: words at a byte offset of the side memory, with the two argument registers."""
+
+    program: int
+    words: int
+    position: int
+    slot: int
+
+
+def error_sentence(error: int) -> str:
+    """Return what the error register says."""
+    code, detail = error & 0xFF, error >> 8
+    return _ERRORS.get(code, f"error {code}").format(detail=detail)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+class Verilated:
+    """The engine's Verilog in Verilator; builds are kept in `folder` by the digest of their sources."""
+
+    name = "verilator"
+
+    def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), sources: dict[str, str] | None = None):
+        """`sources` replaces the generated Verilog, so that a test can break it."""
+        self.engine = engine
+        self._sources = generate(engine) if sources is None else sources
+        bench = resources.files("testbenches") / "verilog"
+        self._bench = {
+            "bench.sv": bench_text(engine),
+            "memory.sv": (bench / "memory.sv").read_text(),
+            "memory.cpp": (bench / "memory.cpp").read_text(),
+            "bench.vlt": "`verilator_config\n" + "".join(f'public_flat_rw -module "{TOP}" -var "{name}"\n' for name in _PUBLIC),
+        }
+        text = json.dumps([self._sources, self._bench], sort_keys=True)
+        self._folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
+        self.build_s = 0.0
+
+    def build(self) -> Path:
+        """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
+        done = self._folder / "done"
+        with _locked(self._folder.with_suffix(".lock")):
+            if done.exists():
+                return self._folder
+            began = time.perf_counter()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for name, text in (self._sources | self._bench).items():
+                (self._folder / name).write_text(text)
+            script = (
+                "from cocotb_tools.runner import get_runner\n"
+                f"get_runner('verilator').build(sources={self._files('.v', '.sv', '.vlt')!r}, hdl_toplevel={TOP!r}, build_dir={str(self._folder)!r},"
+                f" build_args=['--no-public-flat-rw', '-Wno-fatal', '--x-assign', 'fast', '--x-initial', 'fast', '-O3', {str(self._folder / 'memory.cpp')!r}])\n"
+            )
+            self._python(script, self._folder, "build.log", "The Verilog must build in Verilator")
+            done.touch()
+            self.build_s = time.perf_counter() - began
+        return self._folder
+
+    def _files(self, *endings: str) -> list[str]:
+        names = [name for name in self._sources | self._bench if name.endswith(endings) and name != "lint.vlt"]
+        return [str(self._folder / name) for name in sorted(names, key=lambda name: (not name.endswith(".vlt"), name))]
+
+    def _python(self, script: str, folder: Path, log: str, what: str, **extra: str) -> None:
+        path = folder / log
+        root = str(Path(__file__).parent.parent)
+        with path.open("w") as output:
+            code = subprocess.run(
+                [sys.executable, "-c", script],
+                env=environment() | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])} | extra,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+            ).returncode
+        if code != 0:
+            raise MachineError(f"{what}; it ended with code {code}, see {path}")
+
+    def execute(
+        self,
+        image: MemoryImage,
+        runs: Sequence[Run],
+        memory: MemoryModel,
+        *,
+        fault: Fault | None = None,
+        limit_cycles: int = 50_000_000,
+    ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
+        """Start the engine for each run on one memory; return memory, the registers read after each run, and the logs."""
+        build = self.build()
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
+        try:
+            return self._execute(build, folder, image, runs, memory, fault, limit_cycles)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _execute(
+        self,
+        build: Path,
+        folder: Path,
+        image: MemoryImage,
+        runs: Sequence[Run],
+        memory: MemoryModel,
+        fault: Fault | None,
+        limit_cycles: int,
+    ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
+        regions = {port: folder / f"port{port}.bin" for port in range(self.engine.tile.ports)}
+        regions[SIDE_REGION] = folder / "side.bin"
+        for port, path in regions.items():
+            (image.side if port == SIDE_REGION else image.ports[port]).tofile(path)
+        side_base = SIDE_REGION << REGION_BITS
+        job = {
+            "stalling": memory.name == "stalling",
+            "seed": memory.seed,
+            "fault_port": fault.port if fault else 0xFFFFFFFF,
+            "fault_beat": fault.beat if fault else 0xFFFFFFFF,
+            "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],
+            "side_base": side_base,
+            "limit_cycles": limit_cycles,
+            "answer": str(folder / "answer.json"),
+            "runs": [
+                {"program": side_base + run.program, "program_words": run.words, "position": run.position, "slot": run.slot}
+                for run in runs
+            ],
+        }
+        (folder / "job.json").write_text(json.dumps(job))
+        script = (
+            "from cocotb_tools.runner import get_runner\n"
+            "runner = get_runner('verilator')\n"
+            f"runner.test(hdl_toplevel={TOP!r}, test_module='testbenches.tb_engine', build_dir={str(build)!r}, test_dir={str(folder)!r})\n"
+        )
+        self._python(
+            script,
+            folder,
+            "run.log",
+            "The bench must run",
+            BENCH_JOB=str(folder / "job.json"),
+            BENCH_REGIONS=":".join(f"{number}={path}" for number, path in regions.items()),
+            BENCH_TRACE=str(folder / "trace.bin"),
+        )
+        if not (folder / "answer.json").exists():
+            text = (folder / "run.log").read_text().strip().splitlines()
+            raise MachineError(f"The bench must answer, not end with {text[-1] if text else 'nothing'!r}")
+        answers = json.loads((folder / "answer.json").read_text())
+        ports = np.stack([np.fromfile(regions[port], np.uint8) for port in range(self.engine.tile.ports)])
+        after = MemoryImage(ports=ports, side=np.fromfile(regions[SIDE_REGION], np.uint8))
+        return after, answers, _logs(folder / "trace.bin", self.engine.vector.lanes, answers)
+
+    def run(self, program: Program, image: MemoryImage, inputs: Inputs, memory: MemoryModel) -> tuple[Outputs, Log]:
+        """Run a program once; raise MachineError when the engine's error register is set or it never ends."""
+        placed = place(self.engine, program, image, inputs)
+        start = Run(
+            program=program.buffer(f"program.{program.name}").offset,
+            words=len(program.words),
+            position=inputs.position,
+            slot=program.slot_of(inputs.position),
+        )
+        after, answers, logs = self.execute(placed, [start], memory)
+        answer = answers[0]
+        if answer["hung"]:
+            raise MachineError(f"The engine must end program {program.name}, not hang after {logs[0].cycles} cycles")
+        if answer["error"]:
+            raise MachineError(f"The engine must run program {program.name}, not stop with {error_sentence(answer['error'])}")
+        self.cycles_per_s = answer["cycles"] / answer["wall_s"]
+        output = program.buffer("output")
+        logits = after.side[output.offset : output.offset + output.size].view(np.int32)
+        return Outputs(image=after, logits=logits), logs[0]
+
+
+def _logs(path: Path, lanes: int, answers: list[dict[str, Any]]) -> list[Log]:
+    """Return the log of each run in a trace file."""
+    words = np.fromfile(path, np.uint32)
+    sizes = {EVENT_RECORD: 1, DRAIN_RECORD: lanes, CODES_RECORD: lanes // 4}
+    starts: dict[int, list[int]] = {kind: [] for kind in sizes}
+    bounds: list[dict[int, int]] = []
+    place = 0
+    values = words.tolist()
+    while place < len(values):
+        kind = values[place]
+        starts[kind].append(place)
+        if kind == EVENT_RECORD and values[place + 2] >> 9 & 1:
+            bounds.append({each: len(starts[each]) for each in sizes})
+        place += 2 + sizes[kind]
+    while len(bounds) < len(answers):
+        bounds.append({each: len(starts[each]) for each in sizes})
+    logs = []
+    before = dict.fromkeys(sizes, 0)
+    for answer, bound in zip(answers, bounds, strict=False):
+        mine = {kind: np.array(starts[kind][before[kind] : bound[kind]], dtype=np.int64) for kind in sizes}
+        before = bound
+        event = words[mine[EVENT_RECORD] + 2] if len(mine[EVENT_RECORD]) else np.zeros(0, np.uint32)
+        cycle = words[mine[EVENT_RECORD] + 1].astype(np.int64) if len(event) else np.zeros(0, np.int64)
+        drained = words[mine[DRAIN_RECORD][:, None] + 2 + np.arange(lanes)]
+        codes = np.ascontiguousarray(words[mine[CODES_RECORD][:, None] + 2 + np.arange(lanes // 4)])
+        logs.append(
+            Log(
+                cycles=answer["cycles"],
+                error=answer["error"],
+                dispatch=cycle[event & 1 == 1],
+                issue={unit: cycle[event >> (1 + unit) & 1 == 1] for unit in Unit},
+                retire={unit: cycle[event >> (5 + unit) & 1 == 1] for unit in Unit},
+                drained=drained,
+                drained_cycle=words[mine[DRAIN_RECORD] + 1].astype(np.int64),
+                codes=codes.view(np.int8).reshape(len(codes), lanes),
+            )
+        )
+    return logs
