@@ -4,4 +4,12 @@ from rtl.control.axi_lite import CONTROL_ADDRESS_BITS, ControlRegisters, axi_lit
 from rtl.control.errors import ErrorCode
 from rtl.control.unit import CLEAR_CYCLES, Control
 
-__all__ = ["CLEAR_CYCLES", "CONTROL_ADDRESS_BITS", "Control", "ControlRegisters", "ErrorCode", "axi_lite_members", "register_table"]
+__all__ = [
+    "CLEAR_CYCLES",
+    "CONTROL_ADDRESS_BITS",
+    "Control",
+    "ControlRegisters",
+    "ErrorCode",
+    "axi_lite_members",
+    "register_table",
+]

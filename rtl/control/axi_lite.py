@@ -1,8 +1,8 @@
-"""The AXI4-Lite slave of the engine: the register map of hwsim.arch.registers with the control protocol of Vitis kernels.
+"""The AXI4-Lite slave of the engine: the register map of hwsim.arch.registers, controlled as Vitis kernels are.
 
-`ap_start` stays set until the run is done; `ap_done` and `ap_ready` are cleared by reading the control register; a bit of
-the interrupt status is set by its event when enabled and toggles when one is written. auto_restart is not offered:
-the bit is ignored and reads zero.
+`ap_start` stays set until the run is done; `ap_done` and `ap_ready` are cleared by reading the control register; a
+bit of the interrupt status is set by its event when enabled and toggles when one is written. auto_restart is not
+offered: the bit is ignored and reads zero.
 """
 
 from amaranth import Cat, Const, Module, Signal
@@ -53,7 +53,11 @@ class ControlRegisters(wiring.Component):
 
     def __init__(self, config: EngineConfig):
         self.config = config
-        self.arguments = {register.name: register.width for register in CONTROL_REGISTERS if register.writable and register.name not in _SPECIAL}
+        self.arguments = {
+            register.name: register.width
+            for register in CONTROL_REGISTERS
+            if register.writable and register.name not in _SPECIAL
+        }
         super().__init__(
             {
                 **axi_lite_members(),

@@ -22,9 +22,9 @@ CLEAR_CYCLES = 64
 class Control(wiring.Component):
     """Runs programs and drives the units.
 
-    `start` (held until `done`) begins a run: cycle 0 follows. `load_start` asks the side reader for `load_beats` program
-    words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four command ports, seen from
-    control. `stop` asks the bus masters to end; once `quiet` answers, `clear` empties every unit and `done` pulses.
+    `start` (held until `done`) begins a run: cycle 0 follows. `load_start` asks the side reader for `load_beats`
+    program words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four command ports.
+    `stop` asks the bus masters to end; once `quiet` answers, `clear` empties every unit and `done` pulses.
     """
 
     def __init__(self, config: EngineConfig):
@@ -104,7 +104,9 @@ class Control(wiring.Component):
         with m.Elif(sequencer.load_valid):
             m.d.sync += load_address.eq(load_address + 1)
         m.d.comb += [
-            self.load_beats.eq(Mux(self.program_words > limits.program_words, limits.program_words, self.program_words)),
+            self.load_beats.eq(
+                Mux(self.program_words > limits.program_words, limits.program_words, self.program_words)
+            ),
             sequencer.load_data.eq(self.load_data),
             sequencer.load_address.eq(load_address),
             sequencer.words.eq(self.program_words),

@@ -8,7 +8,7 @@ __all__ = ["Watchdog"]
 
 
 class Watchdog(wiring.Component):
-    """`expired` is one in cycle v + cycles where v is the latest cycle with `event`, or the one before `active` rose."""
+    """Counts from the latest cycle v with `event`, or the one before `active` rose; `expired` is one in v + cycles."""
 
     def __init__(self, *, cycles: int):
         self.cycles = cycles

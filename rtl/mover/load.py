@@ -2,7 +2,7 @@
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Load, Space

@@ -17,8 +17,8 @@ _BEAT_BYTES = WRITE_BEAT_BITS // 8
 class SideReader(wiring.Component):
     """Reads `beats` 16-byte beats from `address`, which is 1 KiB aligned so that no burst crosses 4 KiB.
 
-    Started in cycle t, `arvalid` is up from t + 1 on. `valid` and `data` are the port's own, in the cycle a beat arrives;
-    `last` marks the last beat. `stop` starts no further burst; `quiet`: nothing is offered or outstanding.
+    Started in cycle t, `arvalid` is up from t + 1 on. `valid` and `data` are the port's own, in the cycle a beat
+    arrives; `last` marks the last beat. `stop` starts no further burst; `quiet`: nothing is offered or outstanding.
     """
 
     def __init__(self):

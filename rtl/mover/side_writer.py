@@ -12,7 +12,7 @@ WRITE_BEAT = data.StructLayout({"address": ADDRESS_BITS, "data": WRITE_BEAT_BITS
 """A beat to be written."""
 
 WRITE_QUEUE_BEATS = 8
-"""Beats the queue holds: more than the cycles from asking for a beat to its return as credit, so that it never runs dry."""
+"""Beats the queue holds: more than the cycles from asking for a beat to its room being free again."""
 
 
 class SideWriter(wiring.Component):

@@ -26,8 +26,8 @@ class Mover(wiring.Component):
     """One instruction at a time over the side port.
 
     `program_start` in a cycle without an instruction under way reads `program_beats` words from `program_address`;
-    they appear as `program_valid`, `program_data`, `program_last` in the cycle they arrive. `stop` raises nothing new on
-    the bus, `quiet` says that nothing is offered or outstanding, `clear` forgets the instruction under way.
+    they appear as `program_valid`, `program_data`, `program_last` in the cycle they arrive. `stop` raises nothing new
+    on the bus, `quiet` says that nothing is offered or outstanding, `clear` forgets the instruction under way.
     """
 
     def __init__(self, config: EngineConfig):
@@ -99,7 +99,9 @@ class Mover(wiring.Component):
             with m.If(is_kind(self.command, Append)):
                 m.d.sync += left.eq((1 << field(self.command, Append, "segments")) + 1)
             with m.Else():
-                m.d.sync += left.eq(Mux(starts_load, field(self.command, Load, "beats"), field(self.command, Store, "beats")))
+                m.d.sync += left.eq(
+                    Mux(starts_load, field(self.command, Load, "beats"), field(self.command, Store, "beats"))
+                )
         with m.If(self.clear):
             m.d.sync += [self.busy.eq(0), credit.eq(WRITE_QUEUE_BEATS)]
 
