@@ -11,20 +11,9 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ProgramError
+from hwsim.memory import MemoryModel
 
-__all__ = ["Backend", "Inputs", "Log", "MemoryModel", "Outputs", "place"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MemoryModel:
-    """Timing of every memory port: `ideal`, or `stalling` with a seed."""
-
-    name: str = "ideal"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.name not in ("ideal", "stalling"):
-            raise ProgramError(f"Memory model must be ideal or stalling, not {self.name!r}")
+__all__ = ["Backend", "Inputs", "Log", "Outputs", "place"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -24,8 +24,9 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError
+from hwsim.memory import MemoryKind, MemoryModel
 from rtl.verilog import generate
-from testbenches.backend import Inputs, Log, MemoryModel, Outputs, place
+from testbenches.backend import Inputs, Log, Outputs, place
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text
 from testbenches.verilator import environment
 
@@ -166,7 +167,7 @@ class Verilated:
             (image.side if port == SIDE_REGION else image.ports[port]).tofile(path)
         side_base = SIDE_REGION << REGION_BITS
         job = {
-            "stalling": memory.name == "stalling",
+            "stalling": memory.kind is MemoryKind.STALLING,
             "seed": memory.seed,
             "fault_port": fault.port if fault else 0xFFFFFFFF,
             "fault_beat": fault.beat if fault else 0xFFFFFFFF,
