@@ -21,17 +21,17 @@ CYCLES_PER_DISPATCH = 3
 """Fetch, decode, execute of the sequencer."""
 FIFO_LATENCY = 2
 """Cycles from a beat's arrival to the first cycle it can be popped."""
-MATRIX_LATENCY = 14
+MATRIX_LATENCY = 19
 """Cycles from a capture to its first drained word leaving the array."""
-EPILOGUE_LATENCY = 8
+EPILOGUE_LATENCY = 6
 """Cycles from the last drained word leaving the array to retirement: scale, residual, write."""
-PASS_LATENCY = 12
+PASS_LATENCY = 18
 """Cycles a vector pass takes beyond one per word: memory, arithmetic, reduction, write."""
-NORM_SCALAR = 64
-QUANT_SCALAR = 32
-SOFTMAX_SCALAR = 64
-KV_SCALAR = 40
-"""Cycles of the scalar phases: bit-serial division and square root."""
+NORM_SCALAR = 10
+QUANT_SCALAR = 10
+SOFTMAX_SCALAR = 10
+KV_SCALAR = 10
+"""Cycles of the scalar phases: bit-serial division. What only the scale entry needs is computed during the next pass."""
 SIDE_BURST_BEATS = 64
 """Beats of a full read burst on the side port."""
 WRITE_LEAD = 6

@@ -1,0 +1,118 @@
+"""How activations reach the slices: packed once, put in lane order once, then sent on through registers."""
+
+from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.isa import Format
+from rtl.matrix.records import DIGIT_BITS, pair_digit, pairs, spread, unpack
+from rtl.matrix.slice import SUM_BITS
+
+__all__ = ["ARRANGE", "Broadcast"]
+
+ARRANGE = data.StructLayout({"axpy": 1, "format": 3, "start": 6})
+"""How the inputs of a step lie in their segment; `start` is the byte of the first input or coefficient."""
+
+
+class Broadcast(wiring.Component):
+    """Turns a segment into the digits of 64 inputs in lane order (DOT), or the coefficients from `start` on (AXPY).
+
+    Members:
+        segment: 64 codes of each row, at stage ACTIVATION; `arrange` with it.
+        slots, coefficients: at stage HOP. Coefficient i is that of the step's token i, for as many as there are in a step.
+        sums: each row's sum of the 32 inputs from `start` on, at stage SUMS_READY.
+    """
+
+    def __init__(self, config: EngineConfig):
+        self.config = config
+        tokens = config.tile.tokens
+        self.digits = DIGIT_BITS * pairs(tokens)
+        super().__init__(
+            {
+                "segment": In(512 * tokens),
+                "arrange": In(ARRANGE),
+                "slots": Out(data.ArrayLayout(self.digits, 64)),
+                "coefficients": Out(data.ArrayLayout(self.digits, 64)),
+                "sums": Out(data.ArrayLayout(signed(SUM_BITS), tokens)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        tokens = self.config.tile.tokens
+        segment = Signal(512 * tokens, reset_less=True)
+        control = [self.arrange]
+        for stage in range(2, 5):
+            control.append(Signal(ARRANGE, name=f"arrange_{stage}", reset_less=True))
+            m.d.sync += control[-1].eq(control[-2])
+        m.d.sync += segment.eq(self.segment)
+
+        def code(row: int, index: int) -> Value:
+            return segment[512 * row + 8 * index : 512 * row + 8 * index + 8]
+
+        packed = [
+            Cat(
+                pair_digit(code(row, index), code(row + 1, index) if row + 1 < tokens else None)
+                for row in range(0, tokens, 2)
+            )
+            for index in range(64)
+        ]
+        turned = _turn(m, packed, control[1].start[4:6], 16, 64, "turned")
+        self._arrange(m, turned, control[2])
+        near = _turn(m, turned, control[2].start[2:4], 4, 16, "near")
+        nearest = _turn(m, near, control[3].start[0:2], 1, 4, "nearest")
+        m.d.comb += [self.coefficients[index].eq(nearest[index]) for index in range(64)]
+        self._sum(m, turned)
+        return m
+
+    def _arrange(self, m: Module, turned: list[Value], control) -> None:
+        """Put the inputs of lanes 2i and 2i + 1 in slots 4i and 4i + 1; W2S keeps them, so its lanes choose of four."""
+        is_kept, is_wide = Signal(), Signal()
+        ordered = Signal(data.ArrayLayout(self.digits, 64), reset_less=True)
+        m.d.comb += [is_kept.eq(control.format == Format.W2S), is_wide.eq(control.format == Format.W8)]
+        for index in range(64):
+            block, place = divmod(index, 4)
+            value = turned[index]
+            if place < 2:
+                value = Mux(is_kept, value, Mux(is_wide, turned[block], turned[2 * block + place]))
+            m.d.sync += ordered[index].eq(value)
+        hop = Signal(data.ArrayLayout(self.digits, 64), reset_less=True)
+        m.d.sync += hop.eq(ordered)
+        m.d.comb += self.slots.eq(hop)
+
+    def _sum(self, m: Module, turned: list[Value]) -> None:
+        """Sum the first 32 inputs, rows in pairs, two adder levels a stage."""
+        tokens = self.config.tile.tokens
+        for pair in range(pairs(tokens)):
+            values = [spread(digit.word_select(pair, DIGIT_BITS)) for digit in turned[:32]]
+            level = 0
+            while len(values) > 1:
+                step = min(4, len(values))
+                sums = []
+                for index in range(0, len(values), step):
+                    total = Signal(signed(33), name=f"sum_{pair}_{level}_{index}", reset_less=True)
+                    m.d.sync += total.eq(sum(values[index + 1 : index + step], values[index]))
+                    sums.append(total)
+                values, level = sums, level + 1
+            for half, row in enumerate(range(2 * pair, min(2 * pair + 2, tokens))):
+                result = Signal(signed(SUM_BITS), name=f"row_sum_{row}", reset_less=True)
+                m.d.sync += result.eq(unpack(values[0])[half])
+                m.d.comb += self.sums[row].eq(result)
+
+
+def _turn(m: Module, values: list[Value], amount: Value, unit: int, span: int, name: str) -> list[Signal]:
+    """Return registers of the values with the first `span` of them rotated down by `amount` units."""
+    registers = []
+    for index, value in enumerate(values):
+        register = Signal(len(value), name=f"{name}_{index}", reset_less=True)
+        registers.append(register)
+        if index >= span:
+            m.d.sync += register.eq(value)
+            continue
+        with m.Switch(amount):
+            for turn in range(4):
+                with m.Case(turn):
+                    m.d.sync += register.eq(values[(index + turn * unit) % span])
+    return registers

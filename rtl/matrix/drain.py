@@ -1,0 +1,88 @@
+"""The drain: after a capture it names one result word a cycle, where it comes from and where it goes."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
+from rtl.matrix.records import BLOCK, WORD_FLAGS, drained_word
+
+__all__ = ["Drain"]
+
+
+class Drain(wiring.Component):
+    """Words of a block captured in cycle c appear in cycles c + 1 .. c + D, on `flags` and `word`.
+
+    Members:
+        capture, block: a capture and its block.
+        free_now, free_soon: a capture in this cycle, or in the next, would not overtake the words of the last one.
+        flags, word: the word of this cycle (stage DRAIN).
+        clear: forget the block.
+    """
+
+    def __init__(self, config: EngineConfig):
+        self.config = config
+        super().__init__(
+            {
+                "capture": In(1),
+                "block": In(BLOCK),
+                "free_now": Out(1, init=1),
+                "free_soon": Out(1, init=1),
+                "flags": Out(WORD_FLAGS),
+                "word": Out(drained_word(config)),
+                "clear": In(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes, words = self.config.vector.lanes, self.config.drain_words
+        lane_shift = lanes.bit_length() - 1
+        block = Signal(BLOCK, name="captured", reset_less=True)
+        # Words left, the one of this cycle included.
+        left, after = Signal(10), Signal(10)
+        row, row_address = Signal(3), Signal.like(block.address)
+        position, group = Signal.like(block.position), Signal(range(max(2, words)))
+        is_last_row = row + 1 == block.rows
+        word = self.word
+        target = position >> lane_shift
+
+        m.d.comb += [
+            self.flags.written.eq((left != 0) & block.writes),
+            self.flags.retire.eq((left == 1) & block.final),
+            self.flags.shift.eq((left != 0) & block.axpy & is_last_row),
+            word.axpy.eq(block.axpy),
+            word.keys.eq(block.keys & (row == 0)),
+            word.row.eq(row),
+            word.segments.eq(block.segments),
+            word.group.eq(group),
+            word.lane.eq(position[:lane_shift]),
+            word.scale.eq(block.scale + row),
+            word.destination.eq(block.destination),
+            word.address.eq(row_address + target),
+            word.side.eq(block.side + target),
+            after.eq(Mux(left == 0, 0, left - 1)),
+        ]
+        with m.If(self.capture):
+            per_row = Mux(self.block.axpy, LANES_PER_SLICE, words)
+            m.d.comb += after.eq(Mux(self.block.writes, self.block.rows * per_row, 1))
+            m.d.sync += [
+                block.eq(self.block),
+                row.eq(0),
+                row_address.eq(self.block.address),
+                position.eq(self.block.position),
+                group.eq(0),
+            ]
+        with m.Elif(is_last_row):
+            m.d.sync += [
+                row.eq(0),
+                row_address.eq(block.address),
+                position.eq(position + Mux(block.axpy, 1 << block.segments, lanes)),
+                group.eq(group + 1),
+            ]
+        with m.Else():
+            m.d.sync += [row.eq(row + 1), row_address.eq(row_address + block.stride)]
+        m.d.sync += [left.eq(after), self.free_now.eq(after <= 1), self.free_soon.eq(after <= 2)]
+        with m.If(self.clear):
+            m.d.sync += [left.eq(0), self.free_now.eq(1), self.free_soon.eq(1)]
+        return m

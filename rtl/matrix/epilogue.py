@@ -1,0 +1,126 @@
+"""The epilogue: raw words times their scales, plus residual or bias, written to their memories."""
+
+from amaranth import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.isa import Destination
+from rtl.arithmetic import EXPONENT, MANTISSA, ApplyScale, combine, saturate
+from rtl.interfaces import SCALE_ENTRY, UnitSizes, lane_write_port, read_port
+from rtl.matrix.records import drained_word
+from rtl.matrix.stages import APPLIED, LEAVE, RESULT_READ, SCALE_READ, WRITE, Pipeline
+
+__all__ = ["Epilogue"]
+
+_SCALE = data.StructLayout({"mantissa": MANTISSA, "exponent": EXPONENT})
+
+
+class Epilogue(wiring.Component):
+    """One word a cycle; stages are those of `rtl.matrix.stages`.
+
+    Members:
+        word, row_scales, parameters, entry (stage SCALE_READ + 1): the word's description; mantissa and exponent of each
+            lane's row; each lane's value parameter; the scale file's entry.
+        raw (stage LEAVE): accumulators.
+        reads (stage RESULT_READ), written (stage WRITE): whether the word is one to write.
+        x, p: read ports of residual and bias; x_address is zero while no residual is read.
+        y, x_write, h: write ports.
+    """
+
+    def __init__(self, config: EngineConfig):
+        self.config = config
+        sizes = UnitSizes(config)
+        lanes = config.vector.lanes
+        super().__init__(
+            {
+                "word": In(drained_word(config)),
+                "row_scales": In(data.ArrayLayout(24, lanes)),
+                "parameters": In(data.ArrayLayout(32, lanes)),
+                "entry": In(SCALE_ENTRY),
+                "raw": In(data.ArrayLayout(32, lanes)),
+                "reads": In(1),
+                "written": In(1),
+            }
+            | read_port("x", sizes.residual, sizes.word_bits)
+            | read_port("p", sizes.parameter, sizes.word_bits)
+            | lane_write_port("y", sizes.result, lanes)
+            | lane_write_port("x_write", sizes.residual, lanes)
+            | lane_write_port("h", sizes.side, lanes)
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes = self.config.vector.lanes
+        start = SCALE_READ + 1
+        word = Pipeline(m, self.word, start, "word")
+        zero_sum = Pipeline(m, self.entry.zero_sum, start, "zero_sum")
+        parameters = Pipeline(m, Cat(self.parameters[lane] for lane in range(lanes)), start, "parameters")
+        results = Pipeline(m, Cat(self._scaled(m, lane, word, zero_sum) for lane in range(lanes)), APPLIED, "results")
+        finished = self._add(m, results.at(WRITE - 1), word.at(WRITE - 1).destination)
+
+        at_read = word.at(RESULT_READ)
+        is_residual = self.reads & ~at_read.axpy & (at_read.destination == Destination.RESIDUAL)
+        m.d.comb += [
+            self.x_address.eq(Mux(is_residual, at_read.address, 0)),
+            self.p_address.eq(at_read.side),
+        ]
+        at_write = word.at(WRITE)
+        enable = Mux(self.written, self._enable(at_write), 0)
+        to_residual = at_write.destination == Destination.RESIDUAL
+        m.d.comb += [
+            self.y_enable.eq(Mux(to_residual, 0, enable)),
+            self.y_address.eq(at_write.address),
+            self.y_data.eq(finished),
+            self.x_write_enable.eq(Mux(to_residual, enable, 0)),
+            self.x_write_address.eq(at_write.address),
+            self.x_write_data.eq(finished),
+            self.h_enable.eq(Mux(at_write.keys, enable, 0)),
+            self.h_address.eq(at_write.side),
+            self.h_data.eq(parameters.at(WRITE)),
+        ]
+        return m
+
+    def _scaled(self, m: Module, lane: int, word: Pipeline, zero_sum: Pipeline) -> Value:
+        """Return a lane's value times its scale, at stage APPLIED."""
+        row = self.row_scales[lane]
+        entry = self.entry
+        mantissa, exponent = combine(
+            m, (row[:16], row[16:].as_signed()), (entry.mantissa, entry.exponent), name=f"combined_{lane}"
+        )
+        scale = Signal(_SCALE, name=f"scale_{lane}", reset_less=True)
+        m.d.sync += [
+            scale.mantissa.eq(Mux(self.word.axpy, entry.mantissa, mantissa)),
+            scale.exponent.eq(Mux(self.word.axpy, entry.exponent.as_signed(), exponent)),
+        ]
+        late = Pipeline(m, scale, SCALE_READ + 2, f"scale_{lane}").at(LEAVE + 1)
+        value = Signal(signed(32), name=f"value_{lane}", reset_less=True)
+        m.d.sync += value.eq(self.raw[lane] - Mux(word.at(LEAVE).axpy, zero_sum.at(LEAVE), 0))
+        m.submodules[f"apply_{lane}"] = apply = ApplyScale()
+        m.d.comb += [apply.x.eq(value), apply.mantissa.eq(late.mantissa), apply.exponent.eq(late.exponent)]
+        return apply.result
+
+    def _add(self, m: Module, results: Value, destination: Value) -> Signal:
+        """Return, a cycle later, the results plus the residual or bias word read for them, saturated."""
+        finished = Signal(len(results), name="finished", reset_less=True)
+        for lane in range(self.config.vector.lanes):
+            addend = Signal(signed(32), name=f"addend_{lane}")
+            total = Signal(signed(33), name=f"total_{lane}")
+            with m.If(destination == Destination.RESIDUAL):
+                m.d.comb += addend.eq(self.x_data.word_select(lane, 32))
+            with m.Elif(destination == Destination.BIASED):
+                m.d.comb += addend.eq(self.p_data.word_select(lane, 32))
+            m.d.comb += total.eq(results.word_select(lane, 32).as_signed() + addend)
+            m.d.sync += finished.word_select(lane, 32).eq(saturate(total, 32))
+        return finished
+
+    def _enable(self, word) -> Value:
+        """Return the lanes of a word: S values of a block (all lanes when there are more slices), G of an AXPY."""
+        lanes = self.config.vector.lanes
+        dot_shift = min(self.config.tile.slices, lanes).bit_length() - 1
+        enables = []
+        for lane in range(lanes):
+            at = [(word.lane >> shift) == (lane >> shift) for shift in range(4)]
+            enables.append(Mux(word.axpy, Array(at)[word.segments], (word.lane >> dot_shift) == (lane >> dot_shift)))
+        return Cat(enables)

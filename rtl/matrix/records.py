@@ -1,0 +1,117 @@
+"""What travels through the matrix unit: a step of the array, a captured block, a drained word, packed activations."""
+
+from amaranth import Cat
+from amaranth.hdl import Value
+from amaranth.lib import data
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.isa import Dot
+from rtl.interfaces import UnitSizes, address_bits
+
+__all__ = [
+    "BLOCK",
+    "DIGIT_BITS",
+    "FIELD_BITS",
+    "STEP",
+    "WORD_FLAGS",
+    "drained_word",
+    "lane_bits",
+    "pair_digit",
+    "pairs",
+    "spread",
+    "unpack",
+]
+
+STEP = data.StructLayout(
+    {
+        "header": 1,  # the stream word is a header
+        "scales": 1,  # the stream word is a scale word
+        "compute": 1,  # the stream word, or its second half, is multiplied
+        "null": 1,  # a step of zeros: an AXPY without beats
+        "axpy": 1,
+        "format": 3,  # W4 in an AXPY
+        "half": 1,  # W2: the second half of the word
+        "group": 3,  # pair of the scale word that belongs to this step
+        "entry": 2,  # 32-bit entry of the header that belongs to this block
+        "first": 1,  # first step of a block or AXPY
+        "last": 1,  # its last step: capture
+    }
+)
+"""What a slice does with a stream word."""
+
+
+def _width(name: str) -> int:
+    return Dot.field(name).width
+
+
+BLOCK = data.StructLayout(
+    {
+        "axpy": 1,
+        "writes": 1,  # not for a DOT of zero blocks
+        "keys": 1,  # KV4: value parameters go to the side memory
+        "final": 1,  # last block of its instruction
+        "rows": _width("rows"),
+        "segments": 2,
+        "scale": _width("scale"),
+        "destination": _width("destination"),
+        "address": _width("address"),
+        "stride": _width("stride"),
+        "side": _width("side"),
+        "position": 20,  # of the block's first value, in values
+    }
+)
+"""A captured block, as the drain needs it."""
+
+WORD_FLAGS = data.StructLayout({"written": 1, "retire": 1, "shift": 1})
+"""The part of a drained word that must not survive an abort; `shift` moves the next lane of every slice to the drain."""
+
+
+def drained_word(config: EngineConfig) -> data.StructLayout:
+    """Return the layout of what the drain says of a word."""
+    return data.StructLayout(
+        {
+            "axpy": 1,
+            "keys": 1,
+            "row": _width("rows"),
+            "segments": 2,
+            "group": address_bits(config.drain_words),
+            "lane": address_bits(config.vector.lanes),
+            "scale": UnitSizes(config).scales,
+            "destination": _width("destination"),
+            "address": _width("address"),
+            "side": _width("side"),
+        }
+    )
+
+
+FIELD_BITS = 18
+"""Distance of the two products in a packed product: a sum of 32 products of 8 by 5 bits fits below."""
+DIGIT_BITS = 17
+"""A pair of activations: the low row's 8 bits, then the high row's value less the borrow of the low one, 9 bits."""
+
+
+def pairs(tokens: int) -> int:
+    """Return how many pairs the token rows make; the last may hold one row."""
+    return (tokens + 1) // 2
+
+
+def pair_digit(low: Value, high: Value | None) -> Value:
+    """Return the digit of two signed activations; without `high`, of one alone."""
+    return Cat(low, ((high if high is not None else 0) - low[-1])[:9])
+
+
+def spread(digit: Value) -> Value:
+    """Return high * 2**FIELD_BITS + low as a signed number: the multiplier operand that makes two products at once."""
+    return Cat(digit[:8], digit[7].replicate(FIELD_BITS - 8), digit[8:]).as_signed()
+
+
+def unpack(total: Value) -> tuple[Value, Value]:
+    """Return the signed (low, high) halves of a sum of packed products; the high one gets its borrow back."""
+    return total[:FIELD_BITS].as_signed(), total[FIELD_BITS:].as_signed() + total[FIELD_BITS - 1]
+
+
+def lane_bits(config: EngineConfig) -> int:
+    """Return the bits of a signed lane accumulator: no more beats than the activation memory has coefficients."""
+    groups = min(8, config.tile.slices, config.vector.lanes)
+    beats = 64 * config.buffer.activation_segments * groups // config.tile.slices
+    return min(32, 1 + (beats * 128 * 15).bit_length())

@@ -1,0 +1,101 @@
+"""The pipeline of the matrix unit: what happens how many cycles after a beat is popped or a block is captured.
+
+Stage k of a beat popped in cycle c, and of word i of a block captured in cycle c - i, is cycle c + k. A value "at stage k"
+is a register (or memory output) that is valid in that cycle.
+"""
+
+from amaranth import Module, Mux, Signal
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY
+from rtl.arithmetic import ApplyScale
+
+__all__ = [
+    "ACCUMULATED",
+    "ACTIVATION",
+    "APPLY",
+    "APPLIED",
+    "DIGITS",
+    "DRAIN",
+    "HOP",
+    "LANE_DRAIN",
+    "LEAVE",
+    "PARAMETER",
+    "RESULT_READ",
+    "ROW_DRAIN",
+    "SCALE_READ",
+    "SLICE",
+    "SUMS",
+    "SUMS_READY",
+    "TREE",
+    "WRITE",
+    "Pipeline",
+    "check_stages",
+    "tree_levels",
+]
+
+DRAIN = 1
+"""The drain names its word."""
+ACTIVATION = 1
+"""Activations leave their memory."""
+DIGITS = 3
+"""Activations are packed in pairs of token rows, and turned so that the step's inputs come first."""
+HOP = 5
+"""They lie in the order of the lanes and start to travel; the next stage is a register in each tile."""
+SLICE = 6
+"""Stream words, activations and the step's control enter a slice."""
+PARAMETER = SCALE_READ = 7
+"""The row scale of a captured block leaves its slice; the scale file is addressed."""
+SUMS_READY = 7
+"""Group sums of the activations are known, once for all slices."""
+LANE_DRAIN = 9
+"""Lane accumulators (AXPY) hold their final sums; the drain reads and shifts them."""
+SUMS = 11
+"""Group sums enter the slices, together with the slice's own sum of products."""
+ACCUMULATED = ROW_DRAIN = 14
+"""The hold registers of the row accumulators (DOT) hold a captured block; the drain reads them."""
+TREE = LANE_DRAIN + 1
+"""Lane sums leave the slices and enter the adder tree over slices, one level a stage."""
+LEAVE = MATRIX_LATENCY
+"""A word leaves the array."""
+APPLY = LEAVE + 1
+APPLIED = APPLY + ApplyScale.LATENCY
+"""It is multiplied by its scale."""
+WRITE = LEAVE + EPILOGUE_LATENCY
+"""It is written; the instruction retires in the cycle after its last word's."""
+RESULT_READ = WRITE - 2
+"""The residual or bias it is added to is addressed."""
+
+
+def tree_levels(config: EngineConfig) -> int:
+    """Return the levels of the adder tree over all slices."""
+    return (config.tile.slices - 1).bit_length()
+
+
+def check_stages(config: EngineConfig) -> None:
+    """Fail when a constant of hwsim.arch.timing is too small for the circuit."""
+    assert LEAVE > max(ROW_DRAIN + 2, TREE + tree_levels(config)), "MATRIX_LATENCY is below the depth of the array"
+    assert WRITE > APPLIED, "EPILOGUE_LATENCY is below the depth of the epilogue"
+
+
+class Pipeline:
+    """A value as it travels: `at(stage)` is its register at that stage, made on demand.
+
+    Registers have no reset unless a `clear` signal is given, which zeroes them all.
+    """
+
+    def __init__(self, m: Module, value, stage: int, name: str, clear: Signal | None = None):
+        self._m, self._name, self._clear = m, name, clear
+        self._first, self._values = stage, [value]
+
+    def at(self, stage: int):
+        """Return the value `stage - first stage` cycles later."""
+        assert stage >= self._first
+        while len(self._values) <= stage - self._first:
+            last = self._values[-1]
+            later = Signal(
+                last.shape(), name=f"{self._name}_{self._first + len(self._values)}", reset_less=self._clear is None
+            )
+            self._m.d.sync += later.eq(last if self._clear is None else Mux(self._clear, 0, last))
+            self._values.append(later)
+        return self._values[stage - self._first]
