@@ -64,7 +64,9 @@ def _decode(words: tuple[int, ...]) -> DecodedWords:
         end = max((field.offset + field.width for field in kind.layout), default=_BODY)
         unused = HEADER["check"][0] - end
         if unused:
-            mine &= (_bits(low, high, end, min(unused, 64)) == 0) & (_bits(low, high, end + min(unused, 64), max(unused - 64, 0)) == 0)
+            mine &= (_bits(low, high, end, min(unused, 64)) == 0) & (
+                _bits(low, high, end + min(unused, 64), max(unused - 64, 0)) == 0
+            )
         is_good |= mine
     return DecodedWords(words=words, header=header, body=body, is_good=is_good)
 

@@ -115,7 +115,11 @@ def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Tr
     looping = np.stack([loop["count"], loop["length"]], axis=1)
     capacity = _FIRST_CAPACITY
     while True:
-        pcs, operands, slots = np.empty(capacity, np.int64), np.empty((capacity, 3), np.int64), np.empty(capacity, np.int64)
+        pcs, operands, slots = (
+            np.empty(capacity, np.int64),
+            np.empty((capacity, 3), np.int64),
+            np.empty(capacity, np.int64),
+        )
         final = registers.copy()
         status, count, executed, pc = _execute(action, sources, setting, looping, final, pcs, operands, slots, _LIMIT)
         if status != _FULL:
@@ -149,8 +153,6 @@ def _refuse(decoded: DecodedWords, status: int, pc: int) -> None:
     if status == _TOO_LONG:
         raise ProgramError(f"Program must end within {_LIMIT} executed instructions, not run on at pc {pc}")
     raise ProgramError(f"Program must reach End, not run past its last word {len(decoded.words) - 1}")
-
-
 
 
 @numba.njit(cache=True)

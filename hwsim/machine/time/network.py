@@ -59,9 +59,19 @@ def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) ->
         timing.WRITE_LEAD,
     )
     loaded, done, cycles = _run(
-        work.unit, work.amount, work.partner, trace.slot, trace.end_slot, members, rank,
-        (int(memory.kind), memory.seed), sizes, laws, times, waits,
-    )  # fmt: skip
+        work.unit,
+        work.amount,
+        work.partner,
+        trace.slot,
+        trace.end_slot,
+        members,
+        rank,
+        (int(memory.kind), memory.seed),
+        sizes,
+        laws,
+        times,
+        waits,
+    )
     refuse_overflow(trace, work, times)
     if done < len(trace):
         refuse_standstill(trace, work, times)
@@ -153,7 +163,11 @@ def _compiled(digest: int):  # type: ignore[no-untyped-def]
                         moved = True
                         active[own] = 1
                         if own == _FETCH:
-                            streams[OFFSET], streams[REMAINING], streams[LAST] = amount[index, 0], amount[index, 1], issue
+                            streams[OFFSET], streams[REMAINING], streams[LAST] = (
+                                amount[index, 0],
+                                amount[index, 1],
+                                issue,
+                            )
                             for port in range(ports):
                                 earliest[port] = issue + 1
                         elif own == _MATRIX:

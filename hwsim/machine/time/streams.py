@@ -25,7 +25,13 @@ def advance_fetch(state, model, burst_beats, latencies, earliest, arrival, ready
     kind, seed = model
     read_latency, fifo_latency = latencies
     mask = len(ready) - 1
-    offset, remaining, accepted, popped, last = state[OFFSET], state[REMAINING], state[ACCEPTED], state[POPPED], state[LAST]
+    offset, remaining, accepted, popped, last = (
+        state[OFFSET],
+        state[REMAINING],
+        state[ACCEPTED],
+        state[POPPED],
+        state[LAST],
+    )
     while remaining > 0:
         beats = min(remaining, burst_beats - offset % burst_beats)
         needed = accepted + beats - len(ready)

@@ -77,11 +77,15 @@ def work_of(trace: Trace, config: EngineConfig) -> Work:
     _matrix(trace, config, amount)
     for kind in (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant):
         rows = trace.rows_of(kind)
-        amount[rows, 0] = 1 + _row_cycles(trace, kind, rows) * (1 if kind is KvQuant else trace.values(kind, "rows", rows))
+        amount[rows, 0] = 1 + _row_cycles(trace, kind, rows) * (
+            1 if kind is KvQuant else trace.values(kind, "rows", rows)
+        )
     for kind, code in ((Load, READ), (Store, WRITE), (Append, WRITE)):
         rows = trace.rows_of(kind)
         amount[rows, 0] = code
-        amount[rows, 1] = (1 << trace.values(kind, "segments", rows)) + 1 if kind is Append else trace.values(kind, "beats", rows)
+        amount[rows, 1] = (
+            (1 << trace.values(kind, "segments", rows)) + 1 if kind is Append else trace.values(kind, "beats", rows)
+        )
     return Work(unit=trace.unit, amount=amount, partner=_partners(trace))
 
 

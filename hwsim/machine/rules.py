@@ -1,0 +1,262 @@
+"""What an instruction may ask of an engine: ranges inside the memories, shapes the units know; checked on whole traces."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.fields import Instruction, Unit
+from hwsim.arch.isa import (
+    Append,
+    Axpy,
+    CacheKind,
+    Destination,
+    Dot,
+    Fetch,
+    Format,
+    KvQuant,
+    Load,
+    Norm,
+    Quant,
+    Rope,
+    Softmax,
+    Space,
+    Store,
+    SwiGlu,
+)
+from hwsim.errors import ProgramError
+from hwsim.machine.trace import Trace
+
+__all__ = ["check"]
+
+_SEGMENT = 64
+_SIDE_ALIGN = 64
+_SIDE_BYTES = 16
+_PACK_WORDS = 4
+
+
+def check(trace: Trace, config: EngineConfig, port_bytes: int | None = None, side_bytes: int | None = None) -> None:
+    """Raise ProgramError for the first instruction that asks for what the engine does not have.
+
+    `port_bytes` and `side_bytes` are the sizes of the memory images (default: `channel_bytes`, and no limit).
+    """
+    _Rules(trace, config, port_bytes, side_bytes).check()
+
+
+class _Rules:
+    """Collects violations by instruction index, so that the first one executed is named."""
+
+    def __init__(self, trace: Trace, config: EngineConfig, port_bytes: int | None, side_bytes: int | None):
+        self.trace, self.config = trace, config
+        self.port_beats = min(port_bytes or config.channel_bytes, config.channel_bytes) // config.tile.port_bytes
+        self.side_units = (1 << 40 if side_bytes is None else side_bytes) // _SIDE_BYTES
+        self.lanes = config.vector.lanes
+        self.first: tuple[int, str] | None = None
+
+    def check(self) -> None:
+        """Check everything."""
+        words = len(self.trace.decoded.words)
+        if words > self.config.control.program_words:
+            raise ProgramError(f"Program must have at most {self.config.control.program_words} words, not {words}")
+        own = 1 << self.trace.unit
+        every = np.arange(len(self.trace))
+        for name in ("wait", "signal"):
+            mask = self.trace.header(name)
+            self._require(
+                every,
+                mask & own == 0,
+                lambda i, name=name: f"must not {name} for its own unit {Unit(int(self.trace.unit[i])).name}",
+            )
+        for rule in (self._fetch, self._dot, self._axpy, self._softmax, self._kvquant, self._append):
+            rule()
+        for kind in (Norm, Quant, SwiGlu, Rope):
+            self._quantizer(kind)
+        for kind in (Load, Store):
+            self._copy(kind)
+        if self.first is not None:
+            index, text = self.first
+            raise ProgramError(f"{self.trace.name(index)} {text}")
+
+    def _require(self, rows: np.ndarray, is_met: np.ndarray, text: object) -> None:
+        broken = np.flatnonzero(~np.asarray(is_met, dtype=bool))
+        if len(broken):
+            at = int(broken[0])
+            index = int(rows[at])
+            if self.first is None or index < self.first[0]:
+                self.first = (index, text(index) if callable(text) else str(text))
+
+    def _within(self, rows: np.ndarray, field: str, memory: str, end: np.ndarray, limit: int, unit: str) -> None:
+        """Require that the range named by `field`, which ends before `end`, lies in the first `limit` units."""
+        ends = dict(zip(rows.tolist(), np.broadcast_to(end, rows.shape).tolist(), strict=True))
+        self._require(
+            rows,
+            end <= limit,
+            lambda i: f"must keep {field} within the {limit} {unit} of {memory}, not {ends[i] - limit} beyond",
+        )
+
+    def _between(self, kind: type[Instruction], rows: np.ndarray, field: str, low: int, high: int) -> np.ndarray:
+        values = self.trace.values(kind, field, rows)
+        found = dict(zip(rows.tolist(), values.tolist(), strict=True))
+        self._require(
+            rows, (values >= low) & (values <= high), lambda i: f"must have {field} {low} to {high}, not {found[i]}"
+        )
+        return values
+
+    def _rows_at(
+        self,
+        kind: type[Instruction],
+        rows: np.ndarray,
+        field: str,
+        memory: str,
+        words: np.ndarray,
+        limit: int,
+        is_written: bool,
+    ) -> None:
+        """Require that `rows` x `words` from `field` on, `stride` apart, lie in a memory and, when written, are disjoint."""
+        count, stride, start = (self.trace.values(kind, name, rows) for name in ("rows", "stride", field))
+        self._within(rows, field, memory, start + np.maximum(count - 1, 0) * stride + words, limit, "words")
+        if is_written:
+            apart = dict(zip(rows.tolist(), zip(stride.tolist(), words.tolist(), strict=True), strict=True))
+            self._require(
+                rows,
+                (count <= 1) | (stride >= words),
+                lambda i: f"must have stride at least the {apart[i][1]} words of a row, not {apart[i][0]}",
+            )
+
+    def _scales(self, kind: type[Instruction], rows: np.ndarray) -> None:
+        count, scale = self.trace.values(kind, "rows", rows), self.trace.values(kind, "scale", rows)
+        self._within(rows, "scale", "the scale file", scale + count, self.config.buffer.scales, "entries")
+
+    def _codes(self, rows: np.ndarray, kind: type[Instruction], field: str, codes: np.ndarray) -> None:
+        end = self.trace.values(kind, field, rows) + -(-codes // _SEGMENT)
+        self._within(rows, field, "activation memory", end, self.config.buffer.activation_segments, "segments")
+
+    def _fetch(self) -> None:
+        rows = self.trace.rows_of(Fetch)
+        offset, beats = self.trace.values(Fetch, "offset", rows), self.trace.values(Fetch, "beats", rows)
+        self._within(
+            rows, "offset and beats", "a port", np.where(beats > 0, offset + beats, 0), self.port_beats, "beats"
+        )
+
+    def _dot(self) -> None:
+        trace, buffer, slices = self.trace, self.config.buffer, self.config.tile.slices
+        rows = trace.rows_of(Dot)
+        self._between(Dot, rows, "rows", 1, self.config.tile.tokens)
+        rows = rows[trace.values(Dot, "blocks", rows) > 0]
+        formats, inner = trace.values(Dot, "format", rows), self._between(Dot, rows, "inner", 1, 1023)
+        is_paired = (formats == Format.W2) | (formats == Format.W2S)
+        self._require(rows, ~is_paired | (inner % 2 == 0), "must have an even inner in format W2 or W2S")
+        self._codes(rows, Dot, "source", inner * 32)
+        self._scales(Dot, rows)
+        words = -(-trace.values(Dot, "blocks", rows) * slices // self.lanes)
+        destination, side = trace.values(Dot, "destination", rows), trace.values(Dot, "side", rows)
+        for is_residual, memory, limit in (
+            (False, "result memory", buffer.result_words),
+            (True, "residual memory", buffer.residual_words),
+        ):
+            chosen = (destination == Destination.RESIDUAL) == is_residual
+            self._rows_at(Dot, rows[chosen], "address", memory, words[chosen], limit, True)
+        is_key, is_biased = formats == Format.KV4, destination == Destination.BIASED
+        self._require(rows, ~(is_key & is_biased), "must not be both KV4 and BIASED, which share the field side")
+        self._within(rows[is_key], "side", "value parameter memory", (side + words)[is_key], buffer.side_words, "words")
+        self._within(
+            rows[is_biased], "side", "parameter memory", (side + words)[is_biased], buffer.parameter_words, "words"
+        )
+
+    def _axpy(self) -> None:
+        trace, slices = self.trace, self.config.tile.slices
+        rows = trace.rows_of(Axpy)
+        self._between(Axpy, rows, "rows", 1, self.config.tile.tokens)
+        held = 1 << trace.values(Axpy, "segments", rows)
+        most = min(slices, self.lanes)
+        found = dict(zip(rows.tolist(), held.tolist(), strict=True))
+        self._require(rows, held <= most, lambda i: f"must hold a token in at most {most} slices, not {found[i]}")
+        tokens = trace.values(Axpy, "beats", rows) * (slices // np.minimum(held, slices))
+        self._codes(rows, Axpy, "source", tokens)
+        self._scales(Axpy, rows)
+        self._rows_at(
+            Axpy, rows, "address", "result memory", 32 * held // self.lanes, self.config.buffer.result_words, True
+        )
+
+    def _quantizer(self, kind: type[Instruction]) -> None:
+        trace, buffer = self.trace, self.config.buffer
+        rows = trace.rows_of(kind)
+        self._between(kind, rows, "rows", 1, self.config.tile.tokens)
+        length = self._between(kind, rows, "length", 1, buffer.result_words)
+        memory, limit = (
+            ("residual memory", buffer.residual_words) if kind is Norm else ("result memory", buffer.result_words)
+        )
+        for field in ("source", "up") if kind is SwiGlu else ("source",):
+            self._rows_at(kind, rows, field, memory, length, limit, False)
+        self._codes(rows, kind, "destination", length * self.lanes)
+        self._scales(kind, rows)
+        if kind in (Norm, Rope):
+            words = length + 1 if kind is Norm else length
+            end = trace.values(kind, "parameter", rows) + words
+            self._within(rows, "parameter", "parameter memory", end, buffer.parameter_words, "words")
+        if kind is Rope:
+            self._require(rows, length % 2 == 0, "must have an even length")
+
+    def _softmax(self) -> None:
+        trace, buffer = self.trace, self.config.buffer
+        rows = trace.rows_of(Softmax)
+        self._between(Softmax, rows, "rows", 1, self.config.tile.tokens)
+        words = trace.values(Softmax, "sink_words", rows) + trace.values(Softmax, "ring_words", rows)
+        self._require(rows, words >= 1, "must have at least one word of scores")
+        self._rows_at(Softmax, rows, "source", "result memory", words, buffer.result_words, False)
+        end = trace.values(Softmax, "side", rows) + words
+        self._within(rows, "side", "value parameter memory", end, buffer.side_words, "words")
+        self._codes(rows, Softmax, "destination", words * self.lanes)
+        self._scales(Softmax, rows)
+
+    def _kvquant(self) -> None:
+        trace, buffer = self.trace, self.config.buffer
+        rows = trace.rows_of(KvQuant)
+        length, source = trace.values(KvQuant, "length", rows), trace.values(KvQuant, "source", rows)
+        sizes = [32 << j for j in range(_PACK_WORDS.bit_length())]
+        found = dict(zip(rows.tolist(), (length * self.lanes).tolist(), strict=True))
+        self._require(
+            rows,
+            np.isin(length * self.lanes, sizes),
+            lambda i: f"must quantize a head of 32, 64 or 128 elements, not {found[i]}",
+        )
+        self._within(rows, "source", "result memory", source + length, buffer.result_words, "words")
+        keys = rows[trace.values(KvQuant, "kind", rows) == CacheKind.KEY]
+        length = trace.values(KvQuant, "length", keys)
+        self._require(keys, length % 2 == 0, "must have an even length for a key")
+        end = trace.values(KvQuant, "parameter", keys) + length
+        self._within(keys, "parameter", "parameter memory", end, buffer.parameter_words, "words")
+
+    def _append(self) -> None:
+        trace, slices = self.trace, self.config.tile.slices
+        rows = trace.rows_of(Append)
+        words = 1 << trace.values(Append, "segments", rows)
+        most = min(slices, _PACK_WORDS)
+        found = dict(zip(rows.tolist(), words.tolist(), strict=True))
+        self._require(rows, words <= most, lambda i: f"must hold a token in at most {most} slices, not {found[i]}")
+        words = np.minimum(words, most)
+        slot = trace.values(Append, "slot", rows)
+        offset, keys = trace.values(Append, "offset", rows), trace.values(Append, "keys", rows)
+        block = slot // slices
+        pair = block // 2 * (1 + 2 * words)
+        is_key = trace.values(Append, "kind", rows) == CacheKind.KEY
+        end = offset + np.where(is_key, pair + 1 + block % 2 * words + words, slot // (slices // words) + 1)
+        self._within(rows, "offset and slot", "a port", end, self.port_beats, "beats")
+        self._within(rows, "keys and slot", "a port", keys + pair + 1, self.port_beats, "beats")
+
+    def _copy(self, kind: type[Instruction]) -> None:
+        trace, buffer = self.trace, self.config.buffer
+        rows = trace.rows_of(kind)
+        beats = self._between(kind, rows, "beats", 1, 4095)
+        offset, address = trace.values(kind, "offset", rows), trace.values(kind, "address", rows)
+        self._require(rows, offset % _SIDE_ALIGN == 0, f"must have an offset that is a multiple of {_SIDE_ALIGN} units")
+        self._within(rows, "offset and beats", "side memory", offset + beats, self.side_units, "16-byte units")
+        end = address + -(-4 * beats // self.lanes)
+        if kind is Store:
+            self._within(rows, "address", "result memory", end, buffer.result_words, "words")
+            return
+        is_residual = trace.values(Load, "space", rows) == Space.RESIDUAL
+        self._within(rows[is_residual], "address", "residual memory", end[is_residual], buffer.residual_words, "words")
+        self._within(
+            rows[~is_residual], "address", "parameter memory", end[~is_residual], buffer.parameter_words, "words"
+        )

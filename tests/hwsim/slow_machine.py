@@ -1,0 +1,374 @@
+"""The timing contract of docs/engine.md played cycle by cycle in plain Python: the oracle of the time model."""
+
+from collections import deque
+
+from hwsim.arch import timing
+from hwsim.arch.fields import Unit
+from hwsim.arch.isa import (
+    Append,
+    Axpy,
+    Dot,
+    End,
+    Format,
+    Function,
+    KvQuant,
+    Load,
+    Loop,
+    Norm,
+    Scalar,
+    Softmax,
+    decode,
+)
+
+MASK = 0xFFFFFFFF
+
+
+def slow_gap(seed, port, channel, cycle):
+    """Section 7, written again."""
+    x = (cycle * 0x9E3779B1) % 2**32 ^ ((seed + port * 8 + channel) * 0x85EBCA77) % 2**32
+    x = x ^ (x >> 15)
+    x = x * 0x2C1B3C6D % 2**32
+    x = x ^ (x >> 12)
+    x = x * 0x297A2D39 % 2**32
+    x = x ^ (x >> 15)
+    return x % 256 < timing.STALL_RATE
+
+
+class Port:
+    """The memory behind one AXI port, stepped once a cycle."""
+
+    def __init__(self, number, seed):
+        self.number, self.seed = number, seed
+        self.beats, self.answers = deque(), deque()
+
+    def is_open(self, channel, cycle):
+        return self.seed is None or not slow_gap(self.seed, self.number, channel, cycle)
+
+    def accept_read(self, cycle, beats):
+        self.beats.extend([cycle + timing.READ_LATENCY] * beats)
+
+    def accept_write(self, cycle):
+        self.answers.append(cycle + timing.WRITE_LATENCY)
+
+    def delivers_beat(self, cycle):
+        if self.beats and self.beats[0] <= cycle and self.is_open(1, cycle):
+            self.beats.popleft()
+            return True
+        return False
+
+    def answers_write(self, cycle):
+        if self.answers and self.answers[0] <= cycle and self.is_open(4, cycle):
+            self.answers.popleft()
+            return True
+        return False
+
+
+class Reader:
+    """The side reader: bursts of 64 beats."""
+
+    def __init__(self, port, start, beats):
+        self.port, self.first, self.unasked, self.missing = port, start + 1, beats, beats
+
+    def step(self, cycle):
+        """Return whether the last beat came in this cycle."""
+        if cycle >= self.first and self.unasked and self.port.is_open(0, cycle):
+            burst = min(self.unasked, timing.SIDE_BURST_BEATS)
+            self.port.accept_read(cycle, burst)
+            self.unasked -= burst
+        if self.port.delivers_beat(cycle):
+            self.missing -= 1
+            return self.missing == 0
+        return False
+
+
+class Writer:
+    """The side writer: one beat at a time."""
+
+    def __init__(self, port, issue, beats):
+        self.port, self.rise, self.left, self.unanswered = port, issue + 1 + timing.WRITE_LEAD, beats, beats
+        self.address_done = self.data_done = False
+
+    def step(self, cycle):
+        """Return whether the last response came in this cycle."""
+        if self.left and cycle >= self.rise:
+            self.address_done = self.address_done or self.port.is_open(2, cycle)
+            self.data_done = self.data_done or self.port.is_open(3, cycle)
+            if self.address_done and self.data_done:
+                self.port.accept_write(cycle)
+                self.address_done = self.data_done = False
+                self.left -= 1
+        if self.port.answers_write(cycle):
+            self.unanswered -= 1
+            return self.unanswered == 0
+        return False
+
+
+def block_beats(instruction, block):
+    """Return, for each beat of a row block, how many cycles it takes."""
+    inner, kind = instruction.inner, instruction.format
+    beats = [1] if block % (2 if kind == Format.KV4 else 4) == 0 else []
+    if kind == Format.KV4:
+        return beats + [1] * inner
+    if kind == Format.W2S:
+        return beats + [1] * (inner // 2)
+    groups = inner // 2 if kind == Format.W2 else inner
+    data = {Format.W4: [1], Format.W8: [1, 1], Format.W2: [2]}[kind]
+    for group in range(groups):
+        if group % 8 == 0:
+            beats.append(1)
+        beats += data
+    return beats
+
+
+class SlowMachine:
+    """Runs a program to its end; `log` holds (pc, unit, dispatch, issue, retire) of every unit instruction in order."""
+
+    def __init__(self, words, config, seed=None, position=0, slot=0, limit=200_000):
+        self.words, self.config, self.limit = words, config, limit
+        tile = config.tile
+        self.ports = [Port(p, seed) for p in range(tile.ports)]
+        self.side = Port(tile.ports, seed)
+        self.registers = [0] * 16
+        self.registers[1], self.registers[2] = position, slot
+        self.loops, self.pc = [], 0
+        self.queues = [deque() for _ in Unit]
+        self.tokens = [[0] * 4 for _ in Unit]
+        self.running = [None] * 4
+        self.free_from = [0] * 4
+        self.log = []
+        self.program = Reader(self.side, -1, len(words))
+        self.execute_from = None
+        # Port readers and FIFOs.
+        self.remaining, self.offset = [0] * tile.ports, [0] * tile.ports
+        self.credit = [config.fetch.fifo_beats] * tile.ports
+        self.fifos = [deque() for _ in range(tile.ports)]
+        # Matrix.
+        self.captured_at, self.drain_length = -(10**9), 0
+        self.beats, self.second_half = deque(), False
+        self.retiring = []
+        self.mover = None
+
+    def run(self):
+        """Return the run's cycles."""
+        for cycle in range(self.limit):
+            if self.step(cycle):
+                return cycle + 1
+        return None
+
+    def step(self, cycle):
+        """Play one cycle; return whether End executed in it."""
+        retired, popped, pushed, taken = [], [], [], []
+        if self.program is not None:
+            if self.program.step(cycle):
+                self.program, self.execute_from = None, cycle + 3
+            return False
+        # What is seen in this cycle, before anything changes.
+        levels = [len(queue) for queue in self.queues]
+        heads = [queue[0] if queue else None for queue in self.queues]
+        idle = not any(levels) and all(unit is None for unit in self.running) and not self.retiring
+        issued = [None] * 4
+        for unit in range(4):
+            head = heads[unit]
+            if head is None or self.running[unit] is not None or cycle < self.free_from[unit]:
+                continue
+            needs = [other for other in range(4) if head["word"].wait >> other & 1]
+            if all(self.tokens[other][unit] for other in needs):
+                issued[unit] = head
+                popped.append(unit)
+                taken += [(other, unit) for other in needs]
+        self.fetch(cycle, issued[0], retired)
+        self.matrix(cycle, issued[1])
+        self.vector(cycle, issued[2], retired)
+        self.move(cycle, issued[3], retired)
+        for entry in [entry for entry in self.retiring if entry["retire"] == cycle]:
+            self.retiring.remove(entry)
+            retired.append(entry)
+        ended = self.control(cycle, levels, idle, pushed)
+        for unit in popped:
+            self.queues[unit].popleft()["issue"] = cycle
+        for other, unit in taken:
+            self.tokens[other][unit] -= 1
+        for entry in retired:
+            entry["retire"] = cycle
+            own = int(entry["word"].unit)
+            for other in range(4):
+                if entry["word"].signal >> other & 1:
+                    self.tokens[own][other] += 1
+                    assert self.tokens[own][other] <= 63, "token overflow"
+        for entry in pushed:
+            self.queues[int(entry["word"].unit)].append(entry)
+        return ended
+
+    def control(self, cycle, levels, idle, pushed):
+        """Execute at most one instruction."""
+        if cycle < self.execute_from:
+            return False
+        word, at = decode(self.words[self.pc]), self.pc
+        a, b, _ = (self.registers[number] for number in word.registers)
+        if isinstance(word, End):
+            return idle
+        self.pc += 1
+        if isinstance(word, Scalar):
+            self.scalar(word, a, (b + word.immediate) & MASK)
+        elif isinstance(word, Loop):
+            self.loops.append([self.pc, at + word.length, word.count])
+        else:
+            if levels[int(word.unit)] >= self.config.control.queue_depth:
+                self.pc = at
+                return False
+            entry = {"word": word, "pc": at, "dispatch": cycle, "operand": [self.registers[n] for n in word.registers]}
+            self.log.append(entry)
+            pushed.append(entry)
+        self.execute_from = cycle + 3
+        if self.loops and at == self.loops[-1][1]:
+            self.loops[-1][2] -= 1
+            if self.loops[-1][2]:
+                self.pc = self.loops[-1][0]
+            else:
+                self.loops.pop()
+        return False
+
+    def scalar(self, word, a, b):
+        """Set the target register."""
+
+        def signed(x):
+            return x - 2**32 if x >= 2**31 else x
+
+        value = {
+            Function.ADD: a + b,
+            Function.SUB: a - b,
+            Function.MIN: min(a, b, key=signed),
+            Function.MAX: max(a, b, key=signed),
+            Function.MUL: a * b,
+            Function.SHR: a >> (b % 32),
+            Function.WRAP: b if a == word.limit else a,
+        }[word.function]
+        if word.target:
+            self.registers[word.target] = value & MASK
+
+    @staticmethod
+    def value(entry, name):
+        """Return an operand field with its register."""
+        slot = type(entry["word"]).field(name).register
+        return (getattr(entry["word"], name) + entry["operand"][slot]) & MASK
+
+    def fetch(self, cycle, issued, retired):
+        """Port readers: deliver beats, accept bursts."""
+        for p, port in enumerate(self.ports):
+            if port.delivers_beat(cycle):
+                self.fifos[p].append(cycle + timing.FIFO_LATENCY)
+        entry = self.running[0]
+        if entry is not None:
+            if not any(self.remaining):
+                retired.append(entry)
+                self.running[0], self.free_from[0] = None, cycle + 1
+            for p, port in enumerate(self.ports):
+                burst_beats = self.config.fetch.burst_beats
+                length = min(self.remaining[p], burst_beats - self.offset[p] % burst_beats)
+                if length and self.credit[p] >= length and port.is_open(0, cycle):
+                    port.accept_read(cycle, length)
+                    self.remaining[p] -= length
+                    self.offset[p] += length
+                    self.credit[p] -= length
+        if issued is not None:
+            self.running[0] = issued
+            for p in range(len(self.ports)):
+                self.remaining[p], self.offset[p] = self.value(issued, "beats"), self.value(issued, "offset")
+
+    def matrix(self, cycle, issued):
+        """Pop at most one beat of every port."""
+        entry = self.running[1]
+        if entry is not None:
+            word = entry["word"]
+            clear = self.captured_at + self.drain_length
+            if self.second_half:
+                self.second_half = False
+                if self.beats.popleft()[1]:
+                    self.capture(cycle, entry)
+            elif not self.beats:
+                if cycle >= clear:
+                    self.capture(cycle, entry)
+            else:
+                cost, is_last = self.beats[0]
+                held = (
+                    cycle + cost - 1 < clear
+                    if isinstance(word, Dot) and is_last
+                    else isinstance(word, Axpy) and cycle < clear
+                )
+                if all(fifo and fifo[0] <= cycle for fifo in self.fifos) and not held:
+                    for p, fifo in enumerate(self.fifos):
+                        fifo.popleft()
+                        self.credit[p] += 1
+                    if cost == 2:
+                        self.second_half = True
+                    else:
+                        self.beats.popleft()
+                        if is_last and (isinstance(word, Dot) or not self.beats):
+                            self.capture(cycle, entry)
+        if issued is not None:
+            self.running[1] = issued
+            word = issued["word"]
+            if isinstance(word, Dot):
+                blocks = [block_beats(word, b) for b in range(self.value(issued, "blocks"))]
+                self.beats = deque((cost, i == len(block) - 1) for block in blocks for i, cost in enumerate(block))
+            else:
+                count = self.value(issued, "beats")
+                self.beats = deque((1, i == count - 1) for i in range(count))
+
+    def capture(self, cycle, entry):
+        """Note a capture and, with the last, when the instruction retires."""
+        word = entry["word"]
+        if isinstance(word, Axpy):
+            length = 32 * word.rows
+        else:
+            length = self.config.drain_words * word.rows if self.value(entry, "blocks") else 1
+        self.captured_at, self.drain_length = cycle, length
+        if not self.beats:
+            entry["retire"] = cycle + length + timing.MATRIX_LATENCY + timing.EPILOGUE_LATENCY
+            self.retiring.append(entry)
+            self.running[1], self.free_from[1] = None, cycle + 1
+
+    def vector(self, cycle, issued, retired):
+        """Count the cycles of the rows."""
+        entry = self.running[2]
+        if entry is not None and cycle == entry["end"]:
+            retired.append(entry)
+            self.running[2], self.free_from[2] = None, cycle + 1
+        if issued is not None:
+            word = issued["word"]
+            if isinstance(word, Softmax):
+                words = word.sink_words + self.value(issued, "ring_words")
+                row = 3 * (words + timing.PASS_LATENCY) + timing.SOFTMAX_SCALAR
+            else:
+                scalar = timing.QUANT_SCALAR
+                if isinstance(word, Norm):
+                    scalar = timing.NORM_SCALAR
+                elif isinstance(word, KvQuant):
+                    scalar = timing.KV_SCALAR
+                row = 2 * (word.length + timing.PASS_LATENCY) + scalar
+            rows = 1 if isinstance(word, KvQuant) else word.rows
+            issued["end"] = cycle + 1 + rows * row
+            self.running[2] = issued
+
+    def move(self, cycle, issued, retired):
+        """Step the reader or the writer."""
+        entry = self.running[3]
+        if entry is not None:
+            if entry["last"] is None:
+                if self.mover.step(cycle):
+                    entry["last"] = cycle
+            else:
+                retired.append(entry)
+                self.running[3], self.free_from[3] = None, cycle + 1
+        if issued is not None:
+            word = issued["word"]
+            issued["last"] = None
+            if isinstance(word, Load):
+                self.mover = Reader(self.side, cycle, word.beats)
+            else:
+                beats = (1 << word.segments) + 1 if isinstance(word, Append) else word.beats
+                self.mover = Writer(self.side, cycle, beats)
+            self.running[3] = issued
+
+
+__all__ = ["SlowMachine", "slow_gap"]
