@@ -1,0 +1,43 @@
+"""Knows which tokens weights are calibrated on."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+from hwsim.errors import SpecError
+from models.calibration import calibration_text
+from models.checkpoint import Checkpoint
+from models.compress.recipe import CalibrationSettings
+
+__all__ = ["digest", "sequences"]
+
+
+def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Tensor:
+    """Return the calibration tokens, int64 [sequences, length], spaced evenly over the text.
+
+    Raises:
+        SpecError: the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer.
+    """
+    if checkpoint.tokenizer is None:
+        raise SpecError(f"Calibration must have the tokenizer of {checkpoint.config.name}, which carries none; use rtn")
+    if settings.text is None:
+        text = calibration_text()
+    else:
+        try:
+            text = settings.text.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError(f"Calibration text {settings.text} must be a readable text file, but: {error}") from None
+    tokens = torch.tensor(checkpoint.tokenizer.encode(text), dtype=torch.int64)
+    if len(tokens) < settings.length:
+        raise SpecError(f"Calibration text must be at least {settings.length} tokens long, not {len(tokens)}")
+    last = len(tokens) - settings.length
+    count = max(settings.sequences - 1, 1)
+    starts = [last * index // count for index in range(settings.sequences)]
+    return torch.stack([tokens[start : start + settings.length] for start in starts])
+
+
+def digest(tokens: torch.Tensor) -> str:
+    """Return the SHA-256 of calibration tokens, hexadecimal."""
+    return hashlib.sha256(f"{tuple(tokens.shape)}\n".encode() + tokens.numpy().tobytes()).hexdigest()
