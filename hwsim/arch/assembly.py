@@ -14,7 +14,6 @@ import dataclasses
 import difflib
 import enum
 import re
-import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -128,7 +127,7 @@ def parse_program(text: str) -> tuple[Instruction, ...]:
 def _defaults(kind: type[Instruction]) -> dict[str, int]:
     """Return the default of every body field that has one."""
     own = {field.name for field in kind.layout}
-    declared = dataclasses.fields(typing.cast(Any, kind))
+    declared = dataclasses.fields(kind)
     return {f.name: int(f.default) for f in declared if f.name in own and f.default is not dataclasses.MISSING}
 
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-import typing
 from typing import Any, ClassVar, dataclass_transform
 
 from hwsim.errors import IsaError
 
-__all__ = ["CHECK_VALUE", "HEADER", "WORD_BITS", "Field", "Instruction", "Unit", "bits", "enumerated", "operand", "signed"]
+__all__ = [
+    "CHECK_VALUE",
+    "HEADER",
+    "WORD_BITS",
+    "Field",
+    "Instruction",
+    "Unit",
+    "bits",
+    "enumerated",
+    "operand",
+    "signed",
+]
 
 WORD_BITS = 128
 CHECK_VALUE = 0xA5
@@ -44,7 +54,8 @@ class Field:
 
     def insert(self, value: int, owner: str) -> int:
         """Return the value's bits in place; raise IsaError when it does not fit."""
-        low, high = (-(1 << (self.width - 1)), (1 << (self.width - 1)) - 1) if self.signed else (0, (1 << self.width) - 1)
+        low = -(1 << (self.width - 1)) if self.signed else 0
+        high = low + (1 << self.width) - 1
         if not low <= value <= high:
             raise IsaError(f"Field {owner}.{self.name} must be {low} to {high} ({self.width} bits), not {value}")
         return (value & ((1 << self.width) - 1)) << self.offset
@@ -99,7 +110,12 @@ def _check_byte(word: int) -> int:
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(bits, signed, operand, enumerated))
-class Instruction:
+class _Declared:
+    """Tells type checkers that a class below this one is a dataclass of the fields it declares."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Instruction(_Declared):
     """Base of the instruction classes: a subclass declares its fields; layout, encoder and decoder follow.
 
     `wait` names the units one token of which is consumed at issue, `signal` the units that get one at retirement
@@ -109,18 +125,16 @@ class Instruction:
     opcode: ClassVar[int]
     unit: ClassVar[Unit | None]
     layout: ClassVar[tuple[Field, ...]]
-    wait: int
-    signal: int
-    registers: tuple[int, int, int]
+    wait: int = 0
+    signal: int = 0
+    registers: tuple[int, int, int] = (0, 0, 0)
 
     def __init_subclass__(cls, *, opcode: int, unit: Unit | None) -> None:
-        own = dict(cls.__dict__.get("__annotations__", {}))
-        cls.__annotations__ = {**own, "wait": int, "signal": int, "registers": tuple}
-        cls.wait, cls.signal, cls.registers = 0, 0, (0, 0, 0)
+        own = cls.__dict__.get("__annotations__", {})
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         cls.opcode, cls.unit = opcode, unit
         layout, offset = [], _BODY_START
-        for declared in dataclasses.fields(typing.cast(Any, cls)):
+        for declared in dataclasses.fields(cls):
             if declared.name not in own:
                 continue
             data = declared.metadata
@@ -137,7 +151,8 @@ class Instruction:
             )
             offset += data["width"]
         if offset > _BODY_END:
-            raise IsaError(f"Instruction {cls.__name__} must fit {_BODY_END - _BODY_START} body bits, not {offset - _BODY_START}")
+            size, limit = offset - _BODY_START, _BODY_END - _BODY_START
+            raise IsaError(f"Instruction {cls.__name__} must fit {limit} body bits, not {size}")
         cls.layout = tuple(layout)
 
     @classmethod

@@ -116,7 +116,7 @@ def _first_line(kind: type[Instruction]) -> str:
 
 
 def _with_default(kind: type[Instruction]) -> Iterator[tuple[Field, Any]]:
-    defaults = {field.name: field.default for field in dataclasses.fields(typing.cast(Any, kind))}
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
     return ((field, defaults[field.name]) for field in kind.layout)
 
 
