@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from compiler.emit import build_image, emit_program
 from compiler.frontend import llama_graph
 from compiler.graph import Graph, check
 from compiler.passes import FuseProjections, FuseResidual, Pass, QuantizeGraph
-from compiler.schedule.memory_map import plan_memory
+from compiler.schedule.memory_map import MemoryMap, plan_memory
 from compiler.schedule.plan import Plan, make_plan
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Format
@@ -32,7 +33,7 @@ class Request:
         sinks, window: tokens kept for good and recent tokens.
         engine: target.
         context: positions that can be run; the rotation table has as many rows.
-        prefill_rows: tokens of one prefill run.
+        prefill_rows: most tokens of one prefill run; fewer where the memories are too small.
     """
 
     config: ModelConfig
@@ -47,6 +48,9 @@ class Request:
     def __post_init__(self) -> None:
         if self.context < 1:
             raise ScheduleError(f"Context must be at least 1, not {self.context}")
+        if not 1 <= self.prefill_rows <= self.engine.tile.tokens:
+            limit = self.engine.tile.tokens
+            raise ScheduleError(f"Rows of a prefill run must be 1 to {limit}, the engine's token rows, not {self.prefill_rows}")
         if self.window < 1 or self.sinks < 0:
             raise ScheduleError(f"Pattern must have a window of at least 1 and no negative sinks, not {self.sinks}+{self.window}")
 
@@ -80,6 +84,14 @@ def lower(request: Request, dump: Callable[[str, Graph], None] | None = None) ->
     return graph
 
 
+def _widest(graph: Graph, request: Request, memory: MemoryMap) -> Plan:
+    """Return the plan of a prefill run with as many rows as fit, at most `prefill_rows`."""
+    for tokens in range(request.prefill_rows, 1, -1):
+        with contextlib.suppress(ScheduleError):
+            return make_plan(graph, request.engine, memory, tokens=tokens)
+    return make_plan(graph, request.engine, memory, tokens=1)
+
+
 def _compile(
     request: Request,
     model: IntegerModel | None,
@@ -92,8 +104,7 @@ def _compile(
     image = None if model is None else build_image(model, plan, max_position=request.context, progress=progress)
     weights = image.digest if image is not None else "0" * 64
     decode = emit_program(plan, name="decode", head=True, max_position=request.context, weights=weights)
-    rows = make_plan(graph, request.engine, memory, tokens=request.prefill_rows)
-    prefill = emit_program(rows, name="prefill", head=False, max_position=request.context, weights=weights)
+    prefill = emit_program(_widest(graph, request, memory), name="prefill", head=False, max_position=request.context, weights=weights)
     return Compiled(request=request, decode=decode, prefill=prefill, image=image)
 
 

@@ -11,7 +11,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ProgramError
-from hwsim.memory import MemoryModel
+from hwsim.memory.models import MemoryModel
 
 __all__ = ["Backend", "Inputs", "Log", "Outputs", "place"]
 
@@ -36,6 +36,9 @@ class Log:
         drained: uint32 [words, lanes], words that left the matrix unit, in order; None when not recorded.
         drained_cycle: cycle of each drained word; None where the backend has no time for it.
         codes: int8 [words, lanes], activation codes the vector unit wrote, in order; None when not recorded.
+        codes_cycle: cycle of each word of codes; None where the backend has no time for it.
+        pc: word index of each unit instruction, in program order; None where the backend does not know.
+        drained_by, codes_by: which unit instruction (index in program order) each drained word and word of codes is of.
     """
 
     cycles: int
@@ -46,6 +49,10 @@ class Log:
     drained: np.ndarray | None = None
     drained_cycle: np.ndarray | None = None
     codes: np.ndarray | None = None
+    codes_cycle: np.ndarray | None = None
+    pc: np.ndarray | None = None
+    drained_by: np.ndarray | None = None
+    codes_by: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

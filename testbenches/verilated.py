@@ -24,7 +24,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError
-from hwsim.memory import MemoryKind, MemoryModel
+from hwsim.memory.models import MemoryKind, MemoryModel
 from rtl.verilog import generate
 from testbenches.backend import Inputs, Log, Outputs, place
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text
@@ -259,6 +259,7 @@ def _logs(path: Path, lanes: int, answers: list[dict[str, Any]]) -> list[Log]:
                 drained=drained,
                 drained_cycle=words[mine[DRAIN_RECORD] + 1].astype(np.int64),
                 codes=codes.view(np.int8).reshape(len(codes), lanes),
+                codes_cycle=words[mine[CODES_RECORD] + 1].astype(np.int64),
             )
         )
     return logs

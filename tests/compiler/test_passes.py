@@ -1,0 +1,92 @@
+"""The passes as pairs of texts, the rules of each stage, and the round trip of a graph through text."""
+
+import dataclasses
+
+import pytest
+
+from compiler.frontend import llama_graph
+from compiler.graph import Graph, Node, Stage, check
+from compiler.graph.ops import Add, Input, Linear, Output
+from compiler.passes import FuseProjections, FuseResidual, QuantizeGraph
+from hwsim.arch.isa import Format
+from hwsim.errors import GraphError
+from models.config import ModelConfig
+from models.shapes import shape
+
+TINY = ModelConfig(
+    name="tiny",
+    hidden=64,
+    layers=2,
+    heads=4,
+    kv_heads=2,
+    head_dim=32,
+    ffn=128,
+    vocab=96,
+    norm_eps=1e-5,
+    rope_base=1e4,
+    tied_head=True,
+    max_positions=64,
+)
+
+
+def names(graph: Graph) -> list[str]:
+    return [node.name for node in graph.nodes]
+
+
+def test_fuse_projections() -> None:
+    before = llama_graph(TINY, sinks=4, window=12)
+    after = FuseProjections().apply(before)
+    assert "layers.{}.qkv" in names(after)
+    assert "layers.{}.gateup" in names(after)
+    assert not {"layers.{}.q", "layers.{}.k", "layers.{}.v", "layers.{}.gate", "layers.{}.up"} & set(names(after))
+    fused = after.node("layers.{}.qkv").op
+    assert isinstance(fused, Linear)
+    assert fused.rows == (4 + 2 + 2) * 32
+    assert [weight.split(".")[-1] for weight in fused.weights] == ["q_proj", "k_proj", "v_proj"]
+    assert after.width("output") == before.width("output")
+
+
+def test_fuse_residual() -> None:
+    after = FuseResidual().apply(llama_graph(TINY, sinks=0, window=16))
+    assert not any(isinstance(node.op, Add) for node in after.nodes)
+    assert after.node("layers.{}.o").inputs == ("layers.{}.attention", "input")
+    assert after.node("layers.{}.down").inputs == ("layers.{}.swiglu", "layers.{}.o")
+
+
+def test_quantize_needs_fused_projections() -> None:
+    graph = QuantizeGraph(layers=Format.W4, head=Format.W8).apply(llama_graph(TINY, sinks=4, window=12))
+    with pytest.raises(GraphError, match=r"After quantize, node layers\.\{\}\.attention must obey the quantized rules"):
+        check(graph, "quantize")
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m", "llama-2-7b", "qwen2-0.5b"])
+def test_every_stage_round_trips_through_text(name: str) -> None:
+    graph = llama_graph(shape(name), sinks=4, window=252)
+    for step in (FuseProjections(), FuseResidual(), QuantizeGraph(layers=Format.W2S, head=Format.W8)):
+        assert Graph.from_text(graph.to_text()) == graph
+        graph = step.apply(graph)
+        check(graph, step.name)
+    assert graph.stage is Stage.QUANTIZED
+    assert Graph.from_text(graph.to_text()) == graph
+
+
+def test_shape_mistakes_are_named() -> None:
+    nodes = [
+        Node(name="x", segment="final", op=Input(features=8), inputs=()),
+        Node(name="y", segment="final", op=Linear(weights=("w",), rows=4, inputs=16), inputs=("x",)),
+        Node(name="z", segment="final", op=Output(), inputs=("y",)),
+    ]
+    with pytest.raises(GraphError) as refused:
+        check(Graph(stage=Stage.FLOAT, repeats={"final": 1}, nodes=nodes), "test")
+    assert str(refused.value) == (
+        "After test, node y must obey the float rules: it Arguments of Linear must have widths (16,), not (8,)"
+    )
+
+
+def test_a_node_must_come_after_what_it_reads() -> None:
+    late = Node(name="y", segment="final", op=Output(), inputs=("x",))
+    with pytest.raises(GraphError, match="Node y must read nodes before it, not 'x'"):
+        Graph(stage=Stage.FLOAT, repeats={"final": 1}, nodes=[late])
+    graph = Graph(stage=Stage.FLOAT, repeats={"final": 1}, nodes=[])
+    with pytest.raises(GraphError, match="Graph must have the node 'x', which another reads"):
+        graph.rebuilt(nodes=[dataclasses.replace(late)])

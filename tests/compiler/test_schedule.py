@@ -1,0 +1,109 @@
+"""Programs of whole models: sizes, balance of tokens, layout without overlap, and refusals that say by how much."""
+
+import collections
+import dataclasses
+
+import pytest
+
+from compiler.pipeline import Compiled, Request, compile_shape, lower
+from compiler.schedule.memory_map import plan_memory
+from compiler.schedule.plan import make_plan
+from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.fields import Unit
+from hwsim.arch.isa import Format, Loop, decode
+from hwsim.errors import ScheduleError
+from models.shapes import shape
+
+
+def request(model: str = "smollm2-135m", engine: str | EngineConfig = "small", **changes: object) -> Request:
+    values: dict[str, object] = {
+        "config": shape(model),
+        "layers": Format.W4,
+        "head": Format.W8,
+        "sinks": 4,
+        "window": 252,
+        "engine": load_engine(engine) if isinstance(engine, str) else engine,
+        "context": 1024,
+        "prefill_rows": 4,
+    }
+    return Request(**(values | changes))  # type-checked at run time by Request
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Compiled:
+    return compile_shape(request())
+
+
+def test_programs_are_short(compiled: Compiled) -> None:
+    assert compiled.decode.size_bytes <= 64 * 1024
+    assert compiled.prefill.size_bytes <= 64 * 1024
+
+
+@pytest.mark.parametrize("model, engine, window", [("llama-2-7b", "u280", 2044), ("llama-3-8b", "u280", 2044), ("qwen2-0.5b", "small", 252)])
+def test_large_models_compile_to_short_programs(model: str, engine: str, window: int) -> None:
+    compiled = compile_shape(request(model, engine, window=window, layers=Format.W2S, context=4096))
+    assert compiled.decode.size_bytes <= 64 * 1024
+    assert compiled.prefill.size_bytes <= 64 * 1024
+
+
+@pytest.mark.parametrize("name", ["decode", "prefill"])
+def test_tokens_balance_in_every_iteration(compiled: Compiled, name: str) -> None:
+    """Every token a loop body or the code around it sends is taken again; only a program without a head leaves its last."""
+    words = [decode(word) for word in getattr(compiled, name).words]
+    start = next(index for index, word in enumerate(words) if isinstance(word, Loop))
+    loop = words[start]
+    assert isinstance(loop, Loop)
+    sections = [words[:start], words[start + 1 : start + 1 + loop.length], words[start + 1 + loop.length :]]
+
+    def flow(section: list) -> collections.Counter:
+        balance: collections.Counter = collections.Counter()
+        for word in section:
+            for other in Unit:
+                if word.unit is not None and word.wait >> other & 1:
+                    balance[other, word.unit] -= 1
+                if word.unit is not None and word.signal >> other & 1:
+                    balance[word.unit, other] += 1
+        return balance
+
+    prologue, body, rest = map(flow, sections)
+    assert not any(body.values())
+    left = collections.Counter(prologue)
+    left.update(rest)
+    if name == "decode":
+        assert not any(left.values())
+    else:
+        assert all(count >= 0 for count in left.values())
+
+
+def test_no_two_regions_overlap() -> None:
+    graph = lower(request())
+    engine = load_engine("small")
+    memory = plan_memory(graph, engine, max_position=1024, tokens=4)
+    plan = make_plan(graph, engine, memory, tokens=4)
+    regions = [(plan.results[name], 4 * plan.strides[name]) for name in plan.results]
+    regions += [(start, plan.queries * plan.score_stride) for start in plan.scores]
+    regions += [(start, plan.logit_rows // plan.lanes) for start in plan.logits]
+    regions.sort()
+    for (start, size), (following, _) in zip(regions, regions[1:], strict=False):
+        assert start + size <= following
+    assert regions[-1][0] + regions[-1][1] <= engine.buffer.result_words
+    ends = [buffer.offset + buffer.size for buffer in memory.buffers]
+    assert all(end <= buffer.offset for end, buffer in zip(ends, memory.buffers[1:], strict=False))
+
+
+def test_refusals_say_by_how_much() -> None:
+    tiny = load_engine("tiny")
+    with pytest.raises(ScheduleError) as refused:
+        compile_shape(request(engine=tiny, prefill_rows=2))
+    assert str(refused.value) == "Head dimension must be 32, 64 or 128 and at most 32 x 1 slices, not 64"
+    odd = dataclasses.replace(shape("smollm2-135m"), hidden=600)
+    with pytest.raises(ScheduleError) as refused:
+        compile_shape(request(config=odd))
+    assert str(refused.value) == "Inputs of layers.{}.qkv must be a multiple of 32, the W4 group (24 too many), not 600"
+    with pytest.raises(ScheduleError, match=r"Rows of a prefill run must be 1 to 4, the engine's token rows, not 5"):
+        compile_shape(request(prefill_rows=5))
+    with pytest.raises(ScheduleError, match=r"Weights and cache must fit 268435456 bytes behind each port of small, not need"):
+        compile_shape(request("llama-2-7b", layers=Format.W2S))
+    small = load_engine("small").with_values({"buffer.result_words": 2048})
+    with pytest.raises(ScheduleError, match=r"Node layers\.\{\}\.gateup must fit the result memory of small: it needs 3072 words"):
+        compile_shape(request(engine=small))
