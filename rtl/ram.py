@@ -1,30 +1,55 @@
 """One memory primitive for every on-chip memory: one write port with lane enables, one synchronous read port."""
 
-from amaranth import Module
+from amaranth import ClockSignal, Instance, Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Ram"]
+from rtl.interfaces import address_bits
+
+__all__ = ["RAM_VERILOG", "Ram", "VerilogPlatform"]
+
+
+class VerilogPlatform:
+    """Given as the platform of a conversion to Verilog: memories become instances of the module in `RAM_VERILOG`.
+
+    Amaranth's simulator, whose platform is None, simulates memories of its own; converted, those would write out
+    every initial word.
+    """
 
 
 class Ram(wiring.Component):
-    """`depth` words of `lanes` x `lane_bits`; a read addressed in cycle c gives data in c + 1, old data on a collision."""
+    """Words of `lanes` x `lane_bits`; a read addressed in cycle c gives data in c + 1, old data on a collision."""
 
     def __init__(self, *, depth: int, lanes: int, lane_bits: int, style: str = "auto"):
         self.depth, self.lanes, self.lane_bits, self.style = depth, lanes, lane_bits, style
-        address_bits = max(1, (depth - 1).bit_length())
         super().__init__(
             {
                 "write_enable": In(lanes),
-                "write_address": In(address_bits),
+                "write_address": In(address_bits(depth)),
                 "write_data": In(lanes * lane_bits),
-                "read_address": In(address_bits),
+                "read_address": In(address_bits(depth)),
                 "read_data": Out(lanes * lane_bits),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
+        if isinstance(platform, VerilogPlatform):
+            m.submodules.array = Instance(
+                "ram",
+                p_DEPTH=self.depth,
+                p_ADDRESS_BITS=address_bits(self.depth),
+                p_LANES=self.lanes,
+                p_LANE_BITS=self.lane_bits,
+                p_STYLE=self.style,
+                i_clk=ClockSignal(),
+                i_write_enable=self.write_enable,
+                i_write_address=self.write_address,
+                i_write_data=self.write_data,
+                i_read_address=self.read_address,
+                o_read_data=self.read_data,
+            )
+            return m
         m.submodules.array = array = memory.Memory(
             shape=self.lanes * self.lane_bits, depth=self.depth, init=[], attrs={"ram_style": self.style}
         )
@@ -38,3 +63,42 @@ class Ram(wiring.Component):
             self.read_data.eq(read.data),
         ]
         return m
+
+
+RAM_VERILOG = """\
+// A memory with one write port, whose lanes are enabled one by one, and one synchronous read port that gives the old
+// word when it is written in the same cycle. Every lane is a memory of its own; all start with zeros.
+module ram #(
+    parameter DEPTH = 16,
+    parameter ADDRESS_BITS = 4,
+    parameter LANES = 1,
+    parameter LANE_BITS = 32,
+    parameter STYLE = "auto"
+) (
+    input wire clk,
+    input wire [LANES-1:0] write_enable,
+    input wire [ADDRESS_BITS-1:0] write_address,
+    input wire [LANES*LANE_BITS-1:0] write_data,
+    input wire [ADDRESS_BITS-1:0] read_address,
+    output wire [LANES*LANE_BITS-1:0] read_data
+);
+    genvar lane;
+    generate
+        for (lane = 0; lane < LANES; lane = lane + 1) begin : lanes
+            (* ram_style = STYLE *) reg [LANE_BITS-1:0] words [0:DEPTH-1];
+            reg [LANE_BITS-1:0] read_lane;
+            integer i;
+            initial begin
+                for (i = 0; i < DEPTH; i = i + 1) words[i] = {LANE_BITS{1'b0}};
+                read_lane = {LANE_BITS{1'b0}};
+            end
+            always @(posedge clk) begin
+                if (write_enable[lane]) words[write_address] <= write_data[lane*LANE_BITS +: LANE_BITS];
+                read_lane <= words[read_address];
+            end
+            assign read_data[lane*LANE_BITS +: LANE_BITS] = read_lane;
+        end
+    endgenerate
+endmodule
+"""
+"""The hand-written module that memories are instances of."""

@@ -69,7 +69,11 @@ class Gather(wiring.Component):
         pair, half = block[1:], block[0]
         pair_beats = Signal(_BEAT_BITS)
         m.d.comb += pair_beats.eq((pair << (1 + group_bits)) + pair)
-        token_bits = Mux(group_bits < slice_bits, slice_bits - group_bits, 0)[:4]
+        token_bits = Signal(range(slice_width + 1))
+        with m.Switch(group_bits):
+            for bits in range(1 << len(group_bits)):
+                with m.Case(bits):
+                    m.d.comb += token_bits.eq(max(0, slice_bits - bits))
         first_beat, header_beat = Signal(_BEAT_BITS), Signal(_BEAT_BITS)
         first_slice, header_slice = Signal(slice_width), Signal(slice_width)
         m.d.sync += [header_beat.eq(keys + pair_beats), header_slice.eq(slot_slice)]
@@ -96,7 +100,7 @@ class Gather(wiring.Component):
                     "beat": _BEAT_BITS,
                     "slice": slice_width,
                     "y_address": self.sizes.result,
-                    "part": part_bits,
+                    "part": max(1, part_bits),
                     "word": 2,
                     "header": 1,
                 }
@@ -123,7 +127,7 @@ class Gather(wiring.Component):
                     "valid": 1,
                     "base": ADDRESS_BITS,
                     "distance": _BEAT_BITS + port_slice_bits + 4,
-                    "part": part_bits,
+                    "part": max(1, part_bits),
                     "word": 2,
                     "header": 1,
                 }

@@ -1,0 +1,290 @@
+"""The engine: control, the four units and the memories between them, behind the port names of a Vitis kernel."""
+
+from amaranth import Cat, ClockDomain, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.fields import Unit
+from hwsim.arch.isa import Norm
+from rtl.axi import WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature
+from rtl.command import is_kind
+from rtl.control import Control, ControlRegisters, axi_lite_members
+from rtl.fetch import Fetch
+from rtl.identity import trace_ports
+from rtl.instance import Shared
+from rtl.interfaces import SCALE_ENTRY, UnitSizes
+from rtl.matrix import Matrix
+from rtl.mover import Mover
+from rtl.ram import Ram
+from rtl.vector import Lane, Vector
+
+__all__ = ["SIDE_PORT", "Engine", "stream_port"]
+
+SIDE_PORT = "m_axi_side_"
+_LITE_PORT = "s_axi_control_"
+_BURST_INCR = 1
+
+
+def stream_port(port: int) -> str:
+    """Return the prefix of a stream port's signals."""
+    return f"m_axi_{port:02d}_"
+
+
+def _axi_members(prefix: str, signature: wiring.Signature) -> dict:
+    """Return the flat members of a master's channels; addresses come with the size and burst kind of their beats."""
+    members = {}
+    for name, member in signature.members.items():
+        members[prefix + name] = member
+        if name in ("arlen", "awlen"):
+            members |= {f"{prefix}{name[:2]}size": Out(3), f"{prefix}{name[:2]}burst": Out(2)}
+    return members
+
+
+class Engine(wiring.Component):
+    """The whole engine, with its own clock domain from `ap_clk` and `ap_rst_n` (active low, synchronous).
+
+    With `inline` every part is a submodule, as Amaranth's simulator needs it; otherwise parts that occur often are
+    instances of `shared_modules`.
+    """
+
+    def __init__(self, config: EngineConfig, *, inline: bool = False):
+        self.config, self.inline = config, inline
+        self.fetch = Fetch(config, inline=inline)
+        self.matrix = Matrix(config, inline=inline)
+        self.vector = Vector(config, inline=inline)
+        tile = config.tile
+        streams = [_axi_members(stream_port(port), AxiReadSignature(tile.port_bits)) for port in range(tile.ports)]
+        side = _axi_members(SIDE_PORT, AxiReadSignature(WRITE_BEAT_BITS))
+        side |= _axi_members(SIDE_PORT, AxiWriteSignature(WRITE_BEAT_BITS))
+        super().__init__(
+            {
+                "ap_clk": In(1),
+                "ap_rst_n": In(1),
+                "interrupt": Out(1),
+                **axi_lite_members(_LITE_PORT),
+                **{name: member for stream in streams for name, member in stream.items()},
+                **side,
+                **{port.name: Out(port.width) for port in trace_ports(config)},
+            }
+        )
+
+    @property
+    def shared_modules(self) -> tuple[type[Shared], ...]:
+        """Components whose Verilog the instances refer to."""
+        return () if self.inline else (*self.fetch.shared_modules, *self.matrix.shared_modules, Lane)
+
+    def elaborate(self, platform):
+        m = Module()
+        self._clock(m)
+        config, sizes = self.config, UnitSizes(self.config)
+        m.submodules.registers = registers = ControlRegisters(config)
+        m.submodules.control = control = Control(config)
+        m.submodules.mover = mover = Mover(config)
+        fetch, matrix, vector = self.fetch, self.matrix, self.vector
+        m.submodules.fetch, m.submodules.matrix, m.submodules.vector = fetch, matrix, vector
+        units = {Unit.FETCH: fetch, Unit.MATRIX: matrix, Unit.VECTOR: vector, Unit.MOVER: mover}
+        for unit, circuit in units.items():
+            port = control.units[unit]
+            m.d.comb += [
+                circuit.command.eq(port.command),
+                circuit.command_valid.eq(port.command_valid),
+                port.issue.eq(circuit.issue),
+                port.retire.eq(circuit.retire),
+            ]
+        self._run(m, registers, control, mover)
+        self._streams(m, registers)
+        self._buses(m, registers, mover)
+        self._result(m, sizes, mover)
+        self._residual(m, sizes, mover)
+        self._parameters(m, sizes, mover)
+        self._activations(m)
+        self._trace(m, control)
+        return m
+
+    def _clock(self, m):
+        """Make the clock domain; the reset goes through a register, so that it can reach everything."""
+        domain = ClockDomain("sync")
+        domain.clk = self.ap_clk
+        domain.rst = Signal(name="reset", init=1, reset_less=True)
+        m.domains += domain
+        m.d.sync += domain.rst.eq(~self.ap_rst_n)
+
+    def _run(self, m, registers, control, mover):
+        """Connect the registers to control, and control to the program's way in, errors, stop and clear."""
+        fetch, matrix, vector = self.fetch, self.matrix, self.vector
+        m.d.comb += [
+            control.start.eq(registers.start),
+            control.program_words.eq(registers.program_words),
+            control.position.eq(registers.position),
+            control.slot.eq(registers.slot),
+            registers.done.eq(control.done),
+            registers.idle.eq(control.idle),
+            registers.error.eq(control.error),
+            registers.cycles.eq(control.cycles),
+            self.interrupt.eq(registers.interrupt),
+            mover.program_start.eq(control.load_start),
+            mover.program_address.eq(registers.program),
+            mover.program_beats.eq(control.load_beats),
+            control.load_valid.eq(mover.program_valid),
+            control.load_data.eq(mover.program_data),
+            control.load_last.eq(mover.program_last),
+            control.drained.eq(matrix.drained),
+            control.read_error.eq(fetch.bus_error | mover.read_error),
+            control.read_error_port.eq(Mux(fetch.bus_error, fetch.bus_error_port, self.config.tile.ports)),
+            control.write_error.eq(mover.write_error),
+            control.quiet.eq(fetch.quiet & mover.quiet),
+            fetch.stop.eq(control.stop),
+            mover.stop.eq(control.stop),
+        ]
+        m.d.comb += [circuit.clear.eq(control.clear) for circuit in (fetch, matrix, vector, mover)]
+
+    def _streams(self, m, registers):
+        """Connect the streams to the matrix unit and to their ports."""
+        fetch, matrix = self.fetch, self.matrix
+        m.d.comb += [
+            fetch.bases.eq(registers.bases),
+            matrix.head.eq(fetch.head),
+            matrix.head_valid.eq(fetch.head_valid),
+            fetch.pop.eq(matrix.pop),
+        ]
+        for port in range(self.config.tile.ports):
+            self._bus(m, stream_port(port), fetch.axi[port])
+
+    def _buses(self, m, registers, mover):
+        """Connect the side port and the AXI-Lite port."""
+        m.d.comb += [mover.side.eq(registers.side), mover.bases.eq(registers.bases)]
+        self._bus(m, SIDE_PORT, mover.read)
+        self._bus(m, SIDE_PORT, mover.write)
+        for name, member in axi_lite_members().items():
+            inner, outer = getattr(registers, name), getattr(self, _LITE_PORT + name)
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+
+    def _bus(self, m, prefix, axi):
+        """Connect a master's channels to the flat port."""
+        for name, member in axi.signature.members.items():
+            inner, outer = getattr(axi, name), getattr(self, prefix + name)
+            m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+            if name in ("arlen", "awlen"):
+                data = "rdata" if name == "arlen" else "wdata"
+                beat_bytes = len(getattr(axi, data)) // 8
+                m.d.comb += [
+                    getattr(self, f"{prefix}{name[:2]}size").eq(beat_bytes.bit_length() - 1),
+                    getattr(self, f"{prefix}{name[:2]}burst").eq(_BURST_INCR),
+                ]
+
+    def _result(self, m, sizes, mover):
+        """Three copies of the result memory, one for each reader."""
+        matrix, vector = self.matrix, self.vector
+        for name, address, data in (
+            ("vector_a", vector.y_a_address, vector.y_a_data),
+            ("vector_b", vector.y_b_address, vector.y_b_data),
+            ("mover", mover.y_address, mover.y_data),
+        ):
+            ram = self._words(m, f"result_{name}", self.config.buffer.result_words, sizes)
+            m.d.comb += [_write(ram, matrix, "y"), ram.read_address.eq(address), data.eq(ram.read_data)]
+
+    def _residual(self, m, sizes, mover):
+        """The residual memory: one write and one read port, whose users programs keep apart."""
+        matrix, vector = self.matrix, self.vector
+        ram = self._words(m, "residual", self.config.buffer.residual_words, sizes)
+        with m.If(mover.x_enable.any()):
+            m.d.comb += _write(ram, mover, "x")
+        with m.Else():
+            m.d.comb += _write(ram, matrix, "x_write")
+        # Of the vector unit's instructions only NORM reads residuals.
+        normalizing = Signal()
+        with m.If(vector.issue):
+            m.d.sync += normalizing.eq(is_kind(vector.command, Norm))
+        with m.Elif(vector.retire):
+            m.d.sync += normalizing.eq(0)
+        m.d.comb += [
+            ram.read_address.eq(Mux(normalizing, vector.x_address, matrix.x_address)),
+            matrix.x_data.eq(ram.read_data),
+            vector.x_data.eq(ram.read_data),
+        ]
+
+    def _parameters(self, m, sizes, mover):
+        """Two copies of the parameter memory, and the value parameters."""
+        matrix, vector = self.matrix, self.vector
+        for name, reader in (("vector", vector), ("matrix", matrix)):
+            ram = self._words(m, f"parameter_{name}", self.config.buffer.parameter_words, sizes)
+            m.d.comb += [
+                _write(ram, mover, "p"),
+                ram.read_address.eq(reader.p_address),
+                reader.p_data.eq(ram.read_data),
+            ]
+        ram = self._words(m, "value_parameters", self.config.buffer.side_words, sizes)
+        m.d.comb += [
+            _write(ram, matrix, "h"),
+            ram.read_address.eq(vector.h_address),
+            vector.h_data.eq(ram.read_data),
+            vector.pack_address.eq(mover.pack_address),
+            mover.pack_data.eq(vector.pack_data),
+        ]
+
+    def _activations(self, m):
+        """The activation memory, written in pieces of one row, and the scale file."""
+        config, matrix, vector = self.config, self.matrix, self.vector
+        lanes, rows = config.vector.lanes, config.tile.tokens
+        pieces = 64 // lanes
+        piece_bits = pieces.bit_length() - 1
+        m.submodules.activation = ram = Ram(
+            depth=config.buffer.activation_segments, lanes=rows * pieces, lane_bits=8 * lanes
+        )
+        piece, segment = vector.a_address[:piece_bits], vector.a_address[piece_bits:]
+        m.d.comb += [
+            ram.write_enable.eq(
+                Cat(
+                    vector.a_enable & (vector.a_row == row) & (piece == number)
+                    for row in range(rows)
+                    for number in range(pieces)
+                )
+            ),
+            ram.write_address.eq(segment),
+            ram.write_data.eq(vector.a_data.replicate(rows * pieces)),
+            ram.read_address.eq(matrix.a_address),
+            matrix.a_data.eq(ram.read_data),
+        ]
+        m.submodules.scales = scales = Ram(depth=config.buffer.scales, lanes=1, lane_bits=SCALE_ENTRY.size)
+        m.d.comb += [
+            scales.write_enable.eq(vector.scale_enable),
+            scales.write_address.eq(vector.scale_address),
+            scales.write_data.eq(vector.scale_data),
+            scales.read_address.eq(matrix.scale_address),
+            matrix.scale_data.eq(scales.read_data),
+        ]
+
+    def _trace(self, m, control):
+        """Drive the outputs that a bench follows."""
+        matrix, vector = self.matrix, self.vector
+        lanes = self.config.vector.lanes
+        word = Mux(matrix.x_write_enable.any(), matrix.x_write_data, matrix.y_data)
+        enable = matrix.y_enable | matrix.x_write_enable
+        m.d.comb += [
+            self.trace_cycle_start.eq(control.trace_cycle_start),
+            self.trace_running.eq(control.trace_running),
+            self.trace_dispatch.eq(control.trace_dispatch),
+            self.trace_issue.eq(control.trace_issue),
+            self.trace_retire.eq(control.trace_retire),
+            self.trace_drained.eq(enable.any()),
+            self.trace_drained_data.eq(Cat(Mux(enable[i], word[32 * i : 32 * i + 32], 0) for i in range(lanes))),
+            self.trace_vector.eq(vector.a_enable),
+            self.trace_vector_data.eq(vector.a_data),
+            self.trace_done.eq(control.done),
+        ]
+
+    @staticmethod
+    def _words(m, name: str, depth: int, sizes: UnitSizes) -> Ram:
+        """Add a memory of fixed words as submodule `name`."""
+        m.submodules[name] = ram = Ram(depth=depth, lanes=sizes.lanes, lane_bits=32)
+        return ram
+
+
+def _write(ram: Ram, writer, name: str) -> list:
+    """Return the assignments that give a memory's write port to a writer's port `name`."""
+    return [
+        ram.write_enable.eq(getattr(writer, f"{name}_enable")),
+        ram.write_address.eq(getattr(writer, f"{name}_address")),
+        ram.write_data.eq(getattr(writer, f"{name}_data")),
+    ]

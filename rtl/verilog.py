@@ -1,0 +1,93 @@
+"""The Verilog of an engine: which files there are, and what is in each."""
+
+import json
+import os
+from pathlib import Path
+
+from amaranth.back import verilog
+
+from hwsim.arch.config import EngineConfig
+from rtl.engine import Engine
+from rtl.identity import Identity, trace_ports
+from rtl.ram import RAM_VERILOG, VerilogPlatform
+
+__all__ = ["LINT_WAIVERS", "TOP", "generate", "write"]
+
+TOP = "engine"
+"""Name of the top module."""
+
+_GENERATED_WAIVERS = {
+    "DECLFILENAME": "engine.v holds the modules of every unit",
+    "UNUSEDSIGNAL": "Amaranth declares whole structures and the clock of every module, used or not",
+    "WIDTHEXPAND": "Amaranth leaves extension to Verilog's rules, which are its own",
+    "WIDTHTRUNC": "Amaranth leaves truncation to Verilog's rules, which are its own",
+    "CASEINCOMPLETE": "Amaranth gives the default before a case statement",
+    "PROCASSINIT": "Amaranth gives registers their reset value as initial value too",
+    "SYMRSVDWORD": "interrupt is the name that Vitis kernels give this port",
+}
+_RAM_WAIVERS = {"UNUSEDPARAM": "STYLE goes into an attribute, which only synthesis reads"}
+
+LINT_WAIVERS = _GENERATED_WAIVERS | _RAM_WAIVERS
+"""Lint rules that the Verilog cannot meet, each with the reason."""
+
+
+def generate(config: EngineConfig) -> dict[str, str]:
+    """Return the files of an engine, text by name; equal configurations give equal text.
+
+    `engine.v` has the top and the units, a file of its own each shared module and the memory; `lint.vlt` holds the lint
+    waivers, `engine.json` the parameters, the digests and the layout of the trace outputs.
+    """
+    engine = Engine(config)
+    files = {}
+    for kind in engine.shared_modules:
+        files[f"{kind.module}.v"] = _convert(kind(config), kind.module)
+    files["engine.v"] = _convert(engine, TOP)
+    files["ram.v"] = RAM_VERILOG
+    generated = sorted(name for name in files if name != "ram.v")
+    files["lint.vlt"] = _waivers(generated)
+    files["engine.json"] = _description(config)
+    return dict(sorted(files.items()))
+
+
+def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:
+    """Write the files of an engine into a folder, each whole or not at all; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return tuple(_replace(folder / name, text) for name, text in generate(config).items())
+
+
+def _convert(component, name: str) -> str:
+    """Return a component as Verilog module `name`, without traces of the Python sources."""
+    return verilog.convert(
+        component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
+    )
+
+
+def _waivers(names: list[str]) -> str:
+    lines = ["`verilator_config"]
+    for waivers, covered in ((_GENERATED_WAIVERS, names), (_RAM_WAIVERS, ["ram.v"])):
+        for rule, reason in waivers.items():
+            lines.append(f"// {reason}.")
+            lines += [f'lint_off -rule {rule} -file "*/{name}"' for name in covered]
+    return "\n".join(lines) + "\n"
+
+
+def _description(config: EngineConfig) -> str:
+    identity = Identity.of(config)
+    description = {
+        "top": TOP,
+        "parameters": config.to_dict(),
+        "digests": {"instruction_set": identity.isa, "engine": identity.engine},
+        "trace": [{"name": port.name, "width": port.width, "doc": port.doc} for port in trace_ports(config)],
+    }
+    return json.dumps(description, indent=2, sort_keys=True) + "\n"
+
+
+def _replace(path: Path, text: str) -> Path:
+    """Put text at a path in one step."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
