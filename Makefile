@@ -45,7 +45,7 @@ test-long: $(INSTALLED)
 	$(RUN) python -m pytest -n $(JOBS) -m long $(PYTEST)
 
 bench: $(INSTALLED)
-	$(RUN) python -m testbenches.bench
+	$(RUN) python -m testbenches.speed
 
 lint: $(INSTALLED)
 	$(RUN) ruff check .
