@@ -2,7 +2,7 @@
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.hdl import Value, ValueCastable
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.numerics import FRACTION_BITS
@@ -10,8 +10,10 @@ from hwsim.arch.numerics import FRACTION_BITS
 __all__ = [
     "EXPONENT",
     "MANTISSA",
+    "SCALE",
     "SHIFT_LIMIT",
     "ApplyScale",
+    "Combine",
     "clamp",
     "combine",
     "leading_step",
@@ -24,6 +26,7 @@ __all__ = [
 MANTISSA = unsigned(16)
 EXPONENT = signed(10)
 """Shapes of the two halves of a scale inside the engine."""
+SCALE = data.StructLayout({"mantissa": MANTISSA, "exponent": EXPONENT})
 SHIFT_LIMIT = 48
 """Largest right shift of `apply_scale`."""
 
@@ -81,20 +84,45 @@ def normalize(m: Module, x: Value, name: str) -> tuple[Signal, Signal]:
 def combine(m: Module, a: tuple[Value, Value], b: tuple[Value, Value], name: str = "combined") -> tuple[Signal, Signal]:
     """Return the product (mantissa, exponent) of two scales, combinationally: one 16 x 16 multiplier and an adder."""
     product = Signal(32, name=f"{name}_product")
-    mantissa, exponent = Signal(MANTISSA, name=f"{name}_mantissa"), Signal(EXPONENT, name=f"{name}_exponent")
+    exponent = Signal(EXPONENT, name=f"{name}_sum")
+    m.d.comb += [product.eq(a[0] * b[0]), exponent.eq(_signed(a[1]) + _signed(b[1]) + 15)]
+    return _truncate(m, product, exponent, name)
+
+
+def _truncate(m: Module, product: Signal, exponent: Signal, name: str) -> tuple[Signal, Signal]:
+    """Return a product of mantissas and the sum of their exponents as a scale, truncated to 16 bits."""
     high = product[31]
-    m.d.comb += [
-        product.eq(a[0] * b[0]),
-        mantissa.eq(Mux(high, product[16:32], product[15:31])),
-        exponent.eq(_signed(a[1]) + _signed(b[1]) + 15 + high),
-    ]
-    return mantissa, exponent
+    mantissa, total = Signal(MANTISSA, name=f"{name}_mantissa"), Signal(EXPONENT, name=f"{name}_exponent")
+    m.d.comb += [mantissa.eq(Mux(high, product[16:32], product[15:31])), total.eq(exponent + high)]
+    return mantissa, total
 
 
 def _signed(exponent: Value | ValueCastable | int) -> Value:
     """Return an exponent read as two's complement, whatever view of its bits was handed in."""
     value = Value.cast(exponent)
     return value if value.shape().signed or isinstance(exponent, int) else value.as_signed()
+
+
+class Combine(wiring.Component):
+    """Multiply two scales: `result` is `numerics.combine(a, b)` LATENCY cycles later, a new one every cycle."""
+
+    LATENCY = 1
+
+    a: In(SCALE)
+    b: In(SCALE)
+    result: Out(SCALE)
+
+    def elaborate(self, platform):
+        m = Module()
+        product = Signal(32, reset_less=True)
+        exponent = Signal(EXPONENT, reset_less=True)
+        m.d.sync += [
+            product.eq(self.a.mantissa * self.b.mantissa),
+            exponent.eq(self.a.exponent + self.b.exponent + 15),
+        ]
+        mantissa, total = _truncate(m, product, exponent, "result")
+        m.d.comb += [self.result.mantissa.eq(mantissa), self.result.exponent.eq(total)]
+        return m
 
 
 class ApplyScale(wiring.Component):
@@ -105,19 +133,16 @@ class ApplyScale(wiring.Component):
 
     LATENCY = 4
 
-    x: In(signed(32))
-    mantissa: In(MANTISSA)
-    exponent: In(EXPONENT)
-    result: Out(signed(32))
-
-    def __init__(self, fraction_bits: int = FRACTION_BITS):
-        self.fraction_bits = fraction_bits
-        super().__init__()
+    def __init__(self, fraction_bits: int = FRACTION_BITS, *, x_bits: int = 32):
+        self.fraction_bits, self.x_bits = fraction_bits, x_bits
+        super().__init__(
+            {"x": In(signed(x_bits)), "mantissa": In(MANTISSA), "exponent": In(EXPONENT), "result": Out(signed(32))}
+        )
 
     def elaborate(self, platform):
         m = Module()
         # One bit below the point is kept for rounding; a shift of zero leaves it zero.
-        wide = 50
+        wide = self.x_bits + 18
         product = Signal(signed(wide), reset_less=True)
         coarse = Signal(signed(wide), reset_less=True)
         fine = Signal(signed(wide), reset_less=True)

@@ -1,0 +1,107 @@
+"""What the vector unit keeps of an instruction: the fields of all its kinds brought to one form."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.hdl import Value
+from amaranth.lib import data
+
+from hwsim.arch.fields import Instruction
+from hwsim.arch.isa import CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from rtl.command import field, is_kind
+
+__all__ = ["LENGTH_BITS", "OPERATION", "ROW_BITS", "decode"]
+
+ROW_BITS = Norm.field("rows").width
+LENGTH_BITS = 12
+"""Bits of a row's words; a softmax row is the sum of two regions."""
+
+_KINDS: tuple[type[Instruction], ...] = (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant)
+
+OPERATION = data.StructLayout(
+    {
+        "norm": 1,
+        "swiglu": 1,
+        "softmax": 1,
+        "cache": 1,
+        "value": 1,
+        "rotated": 1,
+        "factored": 1,
+        "rows": ROW_BITS,
+        "source": 14,
+        "up": 14,
+        "stride": 12,
+        "length": LENGTH_BITS,
+        "destination": 11,
+        "scale": 6,
+        "parameter": 12,
+        "shift": 5,
+        "mantissa": 16,
+        "exponent": 8,
+        "sink_words": 8,
+        "sinks": 32,
+        "ring": 32,
+        "entry": 3,
+    }
+)
+"""`rotated`: ROPE or a key; `factored`: the scale takes a factor; `parameter`: gains, rotation or value parameters."""
+
+
+def _pick(command: data.View, name: str, default: Value | int | None = None) -> Value:
+    """Return field `name` of whichever kind the command is; kinds that keep it in the same place share the wires."""
+    places: dict[tuple[int, int], list[type[Instruction]]] = {}
+    for kind in _KINDS:
+        if any(declared.name == name for declared in kind.layout):
+            declared = kind.field(name)
+            places.setdefault((declared.offset, declared.width), []).append(kind)
+    first, *others = places.values()
+    chosen = field(command, first[0], name)
+    for kinds in others:
+        chosen = Mux(_any(command, kinds), field(command, kinds[0], name), chosen)
+    return (
+        chosen
+        if default is None
+        else Mux(_any(command, [k for kinds in places.values() for k in kinds]), chosen, default)
+    )
+
+
+def _any(command: data.View, kinds: list[type[Instruction]]) -> Value:
+    match = is_kind(command, kinds[0])
+    for kind in kinds[1:]:
+        match = match | is_kind(command, kind)
+    return match
+
+
+def decode(m: Module, command: data.View) -> data.View:
+    """Return the operation a command asks for, combinationally."""
+    operation = Signal(OPERATION, name="decoded")
+    softmax, rope, cache = is_kind(command, Softmax), is_kind(command, Rope), is_kind(command, KvQuant)
+    value = cache & (field(command, KvQuant, "kind") == CacheKind.VALUE)
+    values = {
+        "norm": is_kind(command, Norm),
+        "swiglu": is_kind(command, SwiGlu),
+        "softmax": softmax,
+        "cache": cache,
+        "value": value,
+        "rotated": rope | (cache & ~value),
+        "factored": rope | softmax | is_kind(command, Norm),
+        "rows": _pick(command, "rows", 1),
+        "source": _pick(command, "source"),
+        "up": field(command, SwiGlu, "up"),
+        "stride": _pick(command, "stride"),
+        "length": Mux(
+            softmax,
+            (field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words"))[:LENGTH_BITS],
+            _pick(command, "length"),
+        ),
+        "destination": _pick(command, "destination"),
+        "scale": _pick(command, "scale"),
+        "parameter": Mux(softmax, field(command, Softmax, "side"), _pick(command, "parameter")),
+        "shift": field(command, Norm, "shift"),
+        "mantissa": field(command, Rope, "mantissa"),
+        "exponent": field(command, Rope, "exponent"),
+        "sink_words": field(command, Softmax, "sink_words"),
+        "sinks": field(command, Softmax, "sinks"),
+        "ring": field(command, Softmax, "ring"),
+        "entry": field(command, KvQuant, "entry"),
+    }
+    m.d.comb += [getattr(operation, name).eq(source) for name, source in values.items()]
+    return operation

@@ -1,0 +1,385 @@
+"""The vector unit writes what the arithmetic of docs/engine.md section 5 says, in exactly the cycles it says."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from hwsim.arch import numerics, timing
+from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.fields import Instruction
+from hwsim.arch.isa import CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from rtl.vector import Vector
+
+READ_PORTS = {"y_a": "y", "y_b": "y", "x": "x", "p": "p", "h": "h"}
+WIDE = load_engine("tiny").with_values({"vector.lanes": 8})
+ENGINES = {"four lanes": load_engine("tiny"), "eight lanes": WIDE}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Written:
+    """What an instruction leaves behind, in the order of the writes."""
+
+    codes: list[tuple[int, int, list[int]]] = dataclasses.field(default_factory=list)
+    """Row, address in words of V codes, codes."""
+    scales: list[tuple[int, int, int, int]] = dataclasses.field(default_factory=list)
+    """Entry, mantissa, exponent, zero sum."""
+    packed: list[tuple[int, list[int], int]] = dataclasses.field(default_factory=list)
+    """Entry, words, parameter."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Call:
+    """An instruction with the operand registers it is dispatched with."""
+
+    instruction: Instruction
+    operands: tuple[int, int, int] = (0, 0, 0)
+
+    def value(self, name: str) -> int:
+        declared = type(self.instruction).field(name)
+        return getattr(self.instruction, name) + (0 if declared.register is None else self.operands[declared.register])
+
+    @property
+    def rows(self) -> int:
+        return getattr(self.instruction, "rows", 1)
+
+    @property
+    def words(self) -> int:
+        if isinstance(self.instruction, Softmax):
+            return self.value("sink_words") + self.value("ring_words")
+        return self.value("length")
+
+    @property
+    def cycles(self) -> int:
+        """Cycles from issue to retirement by the law."""
+        passes, scalar = {
+            Norm: (2, timing.NORM_SCALAR),
+            Softmax: (3, timing.SOFTMAX_SCALAR),
+            KvQuant: (2, timing.KV_SCALAR),
+        }.get(type(self.instruction), (2, timing.QUANT_SCALAR))
+        return 1 + self.rows * (passes * (self.words + timing.PASS_LATENCY) + scalar)
+
+
+def parameter(words: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mantissa, exponent and zero point of parameter words."""
+    exponent = (words >> 16) & 0xFF
+    return words & 0xFFFF, exponent - 256 * (exponent >> 7), (words >> 24) & 0xFF
+
+
+def rotated(values: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Return a head turned by its rotation; values and rotation are (words, lanes)."""
+    half = len(values) // 2
+    partner = np.concatenate([values[half:], values[:half]])
+    cosine = ((rotation & 0xFFFF) ^ 0x8000) - 0x8000
+    total = values * cosine + partner * (rotation >> 16)
+    return numerics.saturate(numerics.round_shift(total, numerics.ROPE_BITS), 32)
+
+
+class Golden:
+    """Meaning of the vector instructions on memories of shape (words, lanes), straight from the arithmetic."""
+
+    def __init__(self, memories: dict[str, np.ndarray], lanes: int):
+        self.memories, self.lanes = memories, lanes
+
+    def run(self, call: Call) -> Written:
+        written = Written()
+        if isinstance(call.instruction, KvQuant):
+            self._pack(call, written)
+            return written
+        for row in range(call.rows):
+            codes, mantissa, exponent, zero_sum = self._row(call, row)
+            base = call.value("destination") * (64 // self.lanes)
+            written.codes.extend((row, base + number, word.tolist()) for number, word in enumerate(codes))
+            written.scales.append((call.value("scale") + row, int(mantissa), int(exponent), int(zero_sum)))
+        return written
+
+    def _read(self, memory: str, start: int, words: int) -> np.ndarray:
+        return self.memories[memory][start : start + words]
+
+    def _row(self, call: Call, row: int) -> tuple[np.ndarray, int, int, int]:
+        kind, words = type(call.instruction), call.words
+        start = call.value("source") + row * call.value("stride")
+        if kind is Softmax:
+            return self._softmax(call, self._read("y", start, words))
+        factor = None
+        if kind is Norm:
+            x = self._read("x", start, words)
+            gain = self._read("p", call.value("parameter"), words)
+            constants = self._read("p", call.value("parameter") + words, 1)[0]
+            y = numerics.saturate(numerics.round_shift(x * gain, call.value("shift")), 32)
+            squares = numerics.round_shift(x * x, numerics.SQUARE_SHIFT).sum() + constants[0]
+            mantissa, exponent = numerics.normalize(squares)
+            factor = numerics.rsqrt(numerics.combine((mantissa, exponent - 18), parameter(constants[1])[:2]))
+        elif kind is SwiGlu:
+            gate = self._read("y", start, words)
+            up = self._read("y", call.value("up") + row * call.value("stride"), words)
+            y = numerics.saturate(numerics.round_shift(numerics.silu(gate) * up, 16), 32)
+        elif kind is Rope:
+            y = rotated(self._read("y", start, words), self._read("p", call.value("parameter"), words))
+            factor = np.int64(call.value("mantissa")), np.int64(call.value("exponent"))
+        else:
+            y = self._read("y", start, words)
+        inverse, (mantissa, exponent) = numerics.quantize_inverse(np.abs(y).max())
+        scale = mantissa, exponent - 16
+        if factor is not None:
+            scale = numerics.combine(scale, factor)
+        return numerics.quantize_act(y, inverse), *scale, 0
+
+    def _softmax(self, call: Call, scores: np.ndarray) -> tuple[np.ndarray, int, int, int]:
+        sinks = call.value("sink_words") * self.lanes
+        index = np.arange(scores.size)
+        valid = np.where(index < sinks, index < call.value("sinks"), index - sinks < call.value("ring"))
+        valid = valid.reshape(scores.shape)
+        mantissa, exponent, zero = parameter(self._read("h", call.value("side"), len(scores)))
+        top = scores[valid].max(initial=-(1 << 31))
+        e = np.where(valid, numerics.exp2_neg(np.maximum(top - scores, 0)), 0)
+        w = numerics.apply_scale(e, (mantissa, exponent), 5)
+        inverse, s = numerics.quantize_inverse(w.max())
+        share = numerics.reciprocal(numerics.normalize(e.sum()))
+        scale = numerics.combine((s[0], s[1] - 20), (share[0], share[1] + 15))
+        codes = np.where(valid, np.maximum(numerics.quantize_act(w, inverse), 0), 0)
+        return codes, *scale, numerics.wrap32((codes * zero).sum())
+
+    def _pack(self, call: Call, written: Written) -> None:
+        y = self._read("y", call.value("source"), call.words)
+        if call.value("kind") == CacheKind.KEY:
+            y = rotated(y, self._read("p", call.value("parameter"), call.words))
+        inverse, (mantissa, exponent), zero = numerics.kv_inverse(min(y.min(), 0), max(y.max(), 0))
+        codes = numerics.quantize_kv(y, inverse, zero).reshape(-1)
+        words = [0] * 4
+        spread = codes.size // 32
+        for d, code in enumerate(codes.tolist()):
+            word, nibble = (d // 32, d % 32) if call.value("kind") == CacheKind.KEY else (d % spread, d // spread)
+            words[word] |= code << (4 * nibble)
+        word = int(mantissa) | (int(exponent - 16) & 0xFF) << 16 | int(zero) << 24
+        written.packed.append((call.value("entry"), words, word))
+
+
+class Bench:
+    """Memories around a vector unit, and a record of what it writes and when."""
+
+    def __init__(self, config: EngineConfig):
+        self.unit = Vector(config)
+        self.config, self.lanes = config, config.vector.lanes
+        self.words: dict[str, list[int]] = {}
+        self.memories: dict[str, np.ndarray] = {}
+        self.simulator = Simulator(self.unit)
+        self.simulator.add_clock(1e-8)
+        self.simulator.add_process(self._serve)
+        self.written = Written()
+        self.retired: list[int] = []
+        self.issued: list[int] = []
+        self.last_write = -1
+        self.simulator.add_testbench(self._watch, background=True)
+
+    def load(self, memories: dict[str, np.ndarray]) -> None:
+        """Fill the memories with (words, lanes) values."""
+        self.memories = memories
+        for name, values in memories.items():
+            rows = (values & 0xFFFFFFFF).astype("<u4")
+            self.words[name] = [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+    async def _serve(self, ctx):
+        unit = self.unit
+        addresses = [getattr(unit, f"{port}_address") for port in READ_PORTS]
+        outputs = [getattr(unit, f"{port}_data") for port in READ_PORTS]
+        async for _, _, *wanted in ctx.tick().sample(*addresses):
+            for memory, address, output in zip(READ_PORTS.values(), wanted, outputs, strict=True):
+                ctx.set(output, self.words[memory][address])
+
+    async def _watch(self, ctx):
+        unit, cycle = self.unit, 0
+        codes = unit.a_enable, unit.a_row, unit.a_address, unit.a_data
+        scale = unit.scale_enable, unit.scale_address, unit.scale_data.as_value()
+        async for _, _, a, row, address, word, s, entry, value, issue, retire in ctx.tick().sample(
+            *codes, *scale, unit.issue, unit.retire
+        ):
+            if a:
+                values = np.frombuffer(word.to_bytes(self.lanes, "little"), np.int8).tolist()
+                self.written.codes.append((row, address, values))
+            if s:
+                exponent = (value >> 16) & 0x3FF
+                zero_sum = value >> 26
+                self.written.scales.append(
+                    (entry, value & 0xFFFF, exponent - 1024 * (exponent >> 9), zero_sum - (zero_sum >> 31 << 32))
+                )
+            if a or s:
+                self.last_write = cycle
+            if issue:
+                self.issued.append(cycle)
+            if retire:
+                self.retired.append(cycle)
+                assert self.last_write <= cycle
+            cycle += 1
+
+    def run(self, batches: Iterator[tuple[dict[str, np.ndarray], list[Call], list[int]]]) -> list[tuple[Written, Written]]:
+        """Run batches of (memories, calls, idle cycles before each); return what each call wrote and should have."""
+        results = []
+
+        async def drive(ctx):
+            for memories, calls, gaps in batches:
+                self.load(memories)
+                golden = Golden(memories, self.lanes)
+                for call, gap in zip(calls, gaps, strict=True):
+                    await self._call(ctx, call, gap)
+                    results.append((self.written, golden.run(call)))
+                    self.written = Written()
+
+        self.simulator.add_testbench(drive)
+        self.simulator.run()
+        return results
+
+    async def _call(self, ctx, call: Call, gap: int) -> None:
+        unit = self.unit
+        if gap:
+            await ctx.tick().repeat(gap)
+        assert not ctx.get(unit.busy)
+        ctx.set(unit.command.word, call.instruction.encode())
+        for slot, operand in enumerate(call.operands):
+            ctx.set(unit.command.operand[slot], operand)
+        ctx.set(unit.command_valid, 1)
+        assert ctx.get(unit.issue)
+        await ctx.tick()
+        # The unit has taken the command: the queue may show the next one.
+        ctx.set(unit.command.word, (1 << 128) - 1 - call.instruction.encode())
+        ctx.set(unit.command_valid, 1)
+        cycles = 1
+        while not ctx.get(unit.retire):
+            assert ctx.get(unit.busy) and not ctx.get(unit.issue)
+            await ctx.tick()
+            cycles += 1
+            assert cycles <= call.cycles, call
+        assert cycles == call.cycles, call
+        ctx.set(unit.command_valid, 0)
+        entry = getattr(call.instruction, "entry", 0)
+        await ctx.tick()
+        # From the cycle after retirement on, readers see what was written: an address now gives data in the next cycle.
+        ctx.set(unit.pack_address, entry)
+        if isinstance(call.instruction, KvQuant):
+            await ctx.tick()
+            packed = ctx.get(unit.pack_data.as_value())
+            words = [(packed >> (128 * word)) & ((1 << 128) - 1) for word in range(4)]
+            self.written.packed.append((entry, words, packed >> 512))
+
+
+def fixed_values(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Return fixed values of one flavour: moderate, of every magnitude, extremes only, or all zero."""
+    flavour = rng.choice(["moderate", "every", "extreme", "zero", "tiny"], p=[0.4, 0.3, 0.15, 0.05, 0.1])
+    if flavour == "zero":
+        return np.zeros(shape, dtype=np.int64)
+    if flavour == "extreme":
+        return rng.choice(np.array([-(2**31), 2**31 - 1, 0, 1, -1]), shape)
+    limit = {"moderate": 20, "every": 31, "tiny": 3}[str(flavour)]
+    values = rng.integers(-(2**limit), 2**limit, shape)
+    return values >> rng.integers(0, 31, shape) if flavour == "every" else values
+
+
+def parameters(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Return parameter words as signed values, now and then with a zero mantissa or an odd exponent."""
+    mantissa = np.where(rng.random(shape) < 0.05, 0, rng.integers(32768, 65536, shape))
+    exponent = np.where(rng.random(shape) < 0.05, rng.integers(-128, 128, shape), rng.integers(-24, -8, shape))
+    zero = np.where(rng.random(shape) < 0.05, 255, rng.integers(0, 16, shape))
+    return numerics.wrap32(mantissa | (exponent & 0xFF) << 16 | zero << 24)
+
+
+def rotation(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Return rotation words: mostly points on the circle, at times any bits."""
+    if rng.random() < 0.2:
+        return rng.integers(-(2**31), 2**31, shape)
+    angle = rng.random(shape) * 2 * np.pi
+    cosine, sine = (np.round(f(angle) * (1 << numerics.ROPE_BITS)).astype(np.int64) for f in (np.cos, np.sin))
+    return numerics.wrap32((cosine & 0xFFFF) | sine << 16)
+
+
+def random_memories(rng: np.random.Generator, config: EngineConfig) -> dict[str, np.ndarray]:
+    """Return contents of every memory the unit reads."""
+    lanes, buffer = config.vector.lanes, config.buffer
+    return {
+        "y": fixed_values(rng, (buffer.result_words, lanes)),
+        "x": fixed_values(rng, (buffer.residual_words, lanes)),
+        "p": fixed_values(rng, (buffer.parameter_words, lanes)),
+        "h": parameters(rng, (buffer.side_words, lanes)),
+    }
+
+
+def random_call(rng: np.random.Generator, kind: type[Instruction], config: EngineConfig, memories: dict) -> Call:
+    """Return a random instruction inside the memories; its constants are put into the parameter memory."""
+    buffer, lanes = config.buffer, config.vector.lanes
+    rows = int(rng.integers(1, 4))
+    length = int(rng.integers(1, 12))
+    p = memories["p"]
+
+    def place(limit: int, words: int) -> int:
+        return int(rng.integers(0, limit - words + 1))
+
+    stride = int(rng.integers(0, 24))
+    span = (rows - 1) * stride + length + 1
+    shared = {
+        "rows": rows,
+        "stride": stride,
+        "destination": place(buffer.activation_segments, 4),
+        "scale": place(buffer.scales, rows),
+    }
+    if kind is Norm:
+        at = place(buffer.parameter_words, length + 1)
+        p[at + length, 0] = rng.choice([0, 1, 700, 2**31 - 1])
+        p[at + length, 1] = parameters(rng, ())
+        source = place(buffer.residual_words, span)
+        return Call(
+            instruction=Norm(**shared, source=source, length=length, parameter=at, shift=int(rng.choice([0, 14, 16, 31])))
+        )
+    source = place(buffer.result_words, span)
+    if kind is Quant:
+        return Call(instruction=Quant(**shared, source=source, length=length))
+    if kind is SwiGlu:
+        up = place(buffer.result_words, span)
+        return Call(instruction=SwiGlu(**shared, source=source, up=up, length=length))
+    if kind is Rope:
+        length = 2 * max(1, length // 2)
+        at = place(buffer.parameter_words, length)
+        p[at : at + length] = rotation(rng, (length, lanes))
+        factor = {"mantissa": int(rng.integers(0, 65536)), "exponent": int(rng.integers(-128, 128))}
+        return Call(instruction=Rope(**shared, **factor, source=source, length=length, parameter=at))
+    if kind is KvQuant:
+        length = int(rng.choice([32, 64, 128])) // lanes
+        at = place(buffer.parameter_words, length)
+        p[at : at + length] = rotation(rng, (length, lanes))
+        half = CacheKind(int(rng.integers(0, 2)))
+        source = place(buffer.result_words, length)
+        entry = int(rng.integers(0, 8))
+        return Call(instruction=KvQuant(kind=half, source=source, length=length, parameter=at, entry=entry))
+    sink_words, ring_words = int(rng.integers(0, 4)), int(rng.integers(0, 8))
+    words = max(1, sink_words + ring_words)
+    ring_words = words - sink_words
+    sinks = int(rng.integers(0, sink_words * lanes + 1))
+    ring = int(rng.integers(0, ring_words * lanes + 1))
+    parts = [min(sinks, 3), min(ring_words, 2), min(ring, 200)]
+    source = place(buffer.result_words, (rows - 1) * stride + words)
+    instruction = Softmax(
+        **shared,
+        source=source,
+        side=place(buffer.side_words, words),
+        sink_words=sink_words,
+        sinks=parts[0],
+        ring_words=parts[1],
+        ring=parts[2],
+    )
+    return Call(instruction=instruction, operands=(sinks - parts[0], ring_words - parts[1], ring - parts[2]))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", [Norm, Quant, SwiGlu, Rope, Softmax, KvQuant])
+def test_random_instructions(kind, engine, rng):
+    config = ENGINES[engine]
+    bench = Bench(config)
+
+    def batches():
+        for _ in range(14):
+            memories = random_memories(rng, config)
+            calls = [random_call(rng, kind, config, memories)]
+            yield memories, calls, [int(rng.integers(0, 4)) for _ in calls]
+
+    for written, golden in bench.run(batches()):
+        assert written == golden
