@@ -96,8 +96,8 @@ def pairs(tokens: int) -> int:
 
 
 def pair_digit(low: Value, high: Value | None) -> Value:
-    """Return the digit of two signed activations; without `high`, of one alone."""
-    return Cat(low, ((high if high is not None else 0) - low[-1])[:9])
+    """Return the digit of two 8-bit activations; without `high`, of one alone."""
+    return Cat(low, ((high.as_signed() if high is not None else 0) - low[-1])[:9])
 
 
 def spread(digit: Value) -> Value:

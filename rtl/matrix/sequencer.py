@@ -22,7 +22,7 @@ class Sequencer(wiring.Component):
 
     Members:
         command, command_valid, issue: the command port without retirement.
-        head_valid, pop: the streams.
+        head_valid, pop: the streams. repeat: this cycle's beat is the one popped in the cycle before, its second half.
         free_now, free_soon: a capture in this cycle, or in the next, would not overtake the drain of the one before.
         step, arrange, a_address: what this cycle's beat is and where its activations lie.
         capture, block: this cycle is the capture cycle of this block.
@@ -38,6 +38,7 @@ class Sequencer(wiring.Component):
                 "issue": Out(1),
                 "head_valid": In(1),
                 "pop": Out(1),
+                "repeat": Out(1),
                 "free_now": In(1),
                 "free_soon": In(1),
                 "step": Out(STEP),
@@ -97,12 +98,13 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             in_data.eq(self._phase == _DATA),
             # The second half of a W2 word, popped in the cycle before.
-            repeated.eq(self._is_dense & in_data & self._group[0]),
+            repeated.eq(self._running & self._is_dense & in_data & self._group[0]),
+            self.repeat.eq(repeated),
             ends.eq(in_data & last_word),
             allowed.eq(Mux(self._is_dense, self.free_soon, self.free_now) | (~self._axpy & ~ends)),
             self.issue.eq(self.command_valid & ~self._running),
             self.pop.eq(self._running & ~self._empty & ~repeated & allowed & self.head_valid),
-            self._compute.eq(in_data & (self.pop | (self._running & repeated))),
+            self._compute.eq(in_data & (self.pop | repeated)),
             self._group_done.eq(self._compute & (~self._is_wide | self._second)),
             self._block_done.eq(self._compute & last_word & (~self._is_dense | repeated)),
             self.capture.eq(

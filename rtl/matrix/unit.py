@@ -138,7 +138,10 @@ class Matrix(wiring.Component):
         sums = Pipeline(m, Cat(broadcast.sums[row] for row in range(tile.tokens)), SUMS_READY, "sums")
         m.d.comb += [broadcast.segment.eq(self.a_data), broadcast.arrange.eq(arrange.at(ACTIVATION))]
         for port in range(tile.ports):
-            word = Pipeline(m, self.head[port], 0, f"stream_{port}").at(SLICE)
+            beat = Signal(tile.port_bits, name=f"beat_{port}", reset_less=True)
+            with m.If(~sequencer.repeat):
+                m.d.sync += beat.eq(self.head[port])
+            word = Pipeline(m, beat, 1, f"stream_{port}").at(SLICE)
             slots = Signal(broadcast.slots.shape(), name=f"slots_{port}", reset_less=True)
             local_step = Signal(step.at(SLICE - 1).shape(), name=f"step_of_port_{port}", reset_less=True)
             local_sums = Signal(len(sums.at(SUMS - 1)), name=f"sums_of_port_{port}", reset_less=True)
