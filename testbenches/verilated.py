@@ -146,10 +146,9 @@ class Verilated:
         """Start the engine for each run on one memory; return memory, the registers read after each run, and the logs."""
         build = self.build()
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
-        try:
-            return self._execute(build, folder, image, runs, memory, fault, limit_cycles)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        result = self._execute(build, folder, image, runs, memory, fault, limit_cycles)
+        shutil.rmtree(folder, ignore_errors=True)
+        return result
 
     def _execute(
         self,
@@ -184,7 +183,7 @@ class Verilated:
         script = (
             "from cocotb_tools.runner import get_runner\n"
             "runner = get_runner('verilator')\n"
-            f"runner.test(hdl_toplevel={TOP!r}, test_module='testbenches.tb_engine', build_dir={str(build)!r}, test_dir={str(folder)!r})\n"
+            f"runner.test(hdl_toplevel={TOP!r}, hdl_toplevel_lang='verilog', test_module='testbenches.tb_engine', build_dir={str(build)!r}, test_dir={str(folder)!r})\n"
         )
         self._python(
             script,
