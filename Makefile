@@ -38,8 +38,13 @@ help:
 demo: $(INSTALLED)
 	$(RUN) lamforge demo -o $(DEMO)
 
-test: lint types
-	$(RUN) python -m pytest -n $(JOBS) -m "not long" $(PYTEST)
+# All three, whatever the first two find, so that one run shows everything.
+test: $(INSTALLED)
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=1; \
+	$(MAKE) --no-print-directory types || status=1; \
+	$(RUN) python -m pytest -n $(JOBS) -m "not long" $(PYTEST) || status=1; \
+	exit $$status
 
 test-long: $(INSTALLED)
 	$(RUN) python -m pytest -n $(JOBS) -m long $(PYTEST)
