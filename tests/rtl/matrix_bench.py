@@ -34,6 +34,14 @@ def _words(rng: np.random.Generator, shape: tuple[int, ...], width: int = 128) -
     return np.array(flat, dtype=object).reshape(shape)
 
 
+def _codes(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return random activations, int8; a third of the segments holds corner values only."""
+    values = rng.integers(-128, 128, shape)
+    corners = rng.choice([-128, -127, 0, 127], shape)
+    is_corner = np.repeat(rng.random((shape[0], shape[1] // 64)) < 1 / 3, 64, axis=1)
+    return np.where(is_corner, corners, values).astype(np.int8)
+
+
 def random_memories(rng: np.random.Generator, config: EngineConfig) -> Memories:
     """Return random contents; some scales are zero or far out of range."""
     buffer, lanes = config.buffer, config.vector.lanes
@@ -43,7 +51,7 @@ def random_memories(rng: np.random.Generator, config: EngineConfig) -> Memories:
         return values >> rng.integers(0, 24, (words, lanes))
 
     return Memories(
-        activations=rng.integers(-128, 128, (config.tile.tokens, 64 * buffer.activation_segments)).astype(np.int8),
+        activations=_codes(rng, (config.tile.tokens, 64 * buffer.activation_segments)),
         mantissa=np.where(rng.random(buffer.scales) < 0.1, 0, rng.integers(32768, 65536, buffer.scales)),
         exponent=rng.integers(-40, -10, buffer.scales),
         zero_sum=rng.integers(-(2**31), 2**31, buffer.scales) >> rng.integers(0, 24, buffer.scales),
@@ -160,7 +168,7 @@ class Seen:
     retires: list[int] = dataclasses.field(default_factory=list)
     drained: list[int] = dataclasses.field(default_factory=list)
     writes: list[Write] = dataclasses.field(default_factory=list)
-    busy: list[bool] = dataclasses.field(default_factory=list)
+    busy: list[int] = dataclasses.field(default_factory=list)
 
 
 def _pack(values: np.ndarray, width: int) -> int:
@@ -168,74 +176,92 @@ def _pack(values: np.ndarray, width: int) -> int:
     return sum((int(value) & mask) << (width * index) for index, value in enumerate(values))
 
 
-def simulate(work: Work, cycles: int) -> Seen:
-    """Run the circuit for a number of cycles in Amaranth's simulator."""
-    config, memories = work.config, work.memories
-    tile, lanes = config.tile, config.vector.lanes
-    dut = Matrix(config, inline=True)
+def simulate(work: Work, cycles: int, *, aborted: tuple[Work, int] | None = None) -> Seen:
+    """Run the circuit for a number of cycles in Amaranth's simulator, after other work cleared in some cycle of its own."""
+    dut = Matrix(work.config, inline=True)
     seen = Seen()
-    residual = memories.residual.copy()
-    segments = [
-        sum(_pack(memories.activations[row, 64 * index : 64 * index + 64], 8) << (512 * row) for row in range(tile.tokens))
-        for index in range(config.buffer.activation_segments)
-    ]
-    heads = [_pack(beat, 128) for beat in work.stream]
 
     async def bench(ctx):
-        beat = taken = 0
-        a_address = scale = p_address = x_word = 0
-        for cycle in range(cycles):
-            ctx.set(dut.a_data, segments[a_address])
-            ctx.set(
-                dut.scale_data,
-                {
-                    "mantissa": int(memories.mantissa[scale]),
-                    "exponent": int(memories.exponent[scale]) & 0x3FF,
-                    "zero_sum": int(memories.zero_sum[scale]) & 0xFFFFFFFF,
-                },
-            )
-            ctx.set(dut.x_data, x_word)
-            ctx.set(dut.p_data, _pack(memories.parameter[p_address], 32))
-            has_beat = beat < len(heads) and cycle >= int(work.available[beat])
-            ctx.set(dut.head_valid, has_beat)
-            ctx.set(dut.head.as_value(), heads[beat] if has_beat else 0)
-            has_command = taken < len(work.instructions) and cycle >= work.visible[taken]
-            ctx.set(dut.command_valid, has_command)
-            if has_command:
-                ctx.set(dut.command.word, work.instructions[taken].encode())
-                ctx.set(dut.command.operand[0], work.registers[taken])
-            seen.busy.append(bool(ctx.get(dut.busy)))
-            if ctx.get(dut.issue):
-                seen.issues.append(cycle)
-                taken += 1
-            if ctx.get(dut.pop):
-                seen.pops.append(cycle)
-                beat += 1
-            if ctx.get(dut.retire):
-                seen.retires.append(cycle)
-            if ctx.get(dut.drained):
-                seen.drained.append(cycle)
-            a_address, scale = ctx.get(dut.a_address), ctx.get(dut.scale_address)
-            x_address, p_address = ctx.get(dut.x_address), ctx.get(dut.p_address)
-            # Memories give old data when a word is read and written in the same cycle.
-            x_word = _pack(residual[x_address], 32)
-            for name, prefix in (("y", "y"), ("x", "x_write"), ("h", "h")):
-                enable = ctx.get(getattr(dut, f"{prefix}_enable"))
-                if not enable:
-                    continue
-                address, word = ctx.get(getattr(dut, f"{prefix}_address")), ctx.get(getattr(dut, f"{prefix}_data"))
-                values = {
-                    lane: (word >> (32 * lane) & 0xFFFFFFFF) - ((word >> (32 * lane + 31) & 1) << 32)
-                    for lane in range(lanes)
-                    if enable >> lane & 1
-                }
-                seen.writes.append(Write(cycle=cycle, memory=name, address=address, values=values))
-                if name == "x":
-                    residual[address, list(values)] = list(values.values())
+        if aborted is not None:
+            other, length = aborted
+            await _play(ctx, dut, other, length, Seen())
+            ctx.set(dut.command_valid, 0)
+            ctx.set(dut.head_valid, 0)
+            ctx.set(dut.clear, 1)
             await ctx.tick()
+            ctx.set(dut.clear, 0)
+        await _play(ctx, dut, work, cycles, seen)
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
     return seen
+
+
+async def _play(ctx, dut: Matrix, work: Work, cycles: int, seen: Seen) -> None:
+    """Drive queue, streams and memories for a number of cycles."""
+    memories, tile = work.memories, work.config.tile
+    residual = memories.residual.copy()
+    segments = [
+        sum(_pack(memories.activations[row, 64 * index : 64 * index + 64], 8) << (512 * row) for row in range(tile.tokens))
+        for index in range(work.config.buffer.activation_segments)
+    ]
+    heads = [_pack(beat, 128) for beat in work.stream]
+    beat = taken = 0
+    a_address = scale = p_address = x_word = 0
+    for cycle in range(cycles):
+        ctx.set(dut.a_data, segments[a_address])
+        entry = {
+            "mantissa": int(memories.mantissa[scale]),
+            "exponent": int(memories.exponent[scale]) & 0x3FF,
+            "zero_sum": int(memories.zero_sum[scale]) & 0xFFFFFFFF,
+        }
+        ctx.set(dut.scale_data, entry)
+        ctx.set(dut.x_data, x_word)
+        ctx.set(dut.p_data, _pack(memories.parameter[p_address], 32))
+        has_beat = beat < len(heads) and cycle >= int(work.available[beat])
+        ctx.set(dut.head_valid, has_beat)
+        ctx.set(dut.head.as_value(), heads[beat] if has_beat else 0)
+        has_command = taken < len(work.instructions) and cycle >= work.visible[taken]
+        ctx.set(dut.command_valid, has_command)
+        if has_command:
+            ctx.set(dut.command.word, work.instructions[taken].encode())
+            ctx.set(dut.command.operand[0], work.registers[taken])
+        if ctx.get(dut.busy):
+            seen.busy.append(cycle)
+        if ctx.get(dut.issue):
+            seen.issues.append(cycle)
+            taken += 1
+        if ctx.get(dut.pop):
+            seen.pops.append(cycle)
+            beat += 1
+        if ctx.get(dut.retire):
+            seen.retires.append(cycle)
+        if ctx.get(dut.drained):
+            seen.drained.append(cycle)
+        a_address, scale, p_address = ctx.get(dut.a_address), ctx.get(dut.scale_address), ctx.get(dut.p_address)
+        # Memories give old data when a word is read and written in the same cycle.
+        x_word = _pack(residual[ctx.get(dut.x_address)], 32)
+        for write in _writes(ctx, dut, cycle):
+            seen.writes.append(write)
+            if write.memory == "x":
+                residual[write.address, list(write.values)] = list(write.values.values())
+        await ctx.tick()
+
+
+def _writes(ctx, dut: Matrix, cycle: int) -> list[Write]:
+    """Return what the circuit writes in this cycle."""
+    found = []
+    for memory, prefix in (("y", "y"), ("x", "x_write"), ("h", "h")):
+        enable = ctx.get(getattr(dut, f"{prefix}_enable"))
+        if not enable:
+            continue
+        address, word = ctx.get(getattr(dut, f"{prefix}_address")), ctx.get(getattr(dut, f"{prefix}_data"))
+        values = {
+            lane: (word >> (32 * lane) & 0xFFFFFFFF) - ((word >> (32 * lane + 31) & 1) << 32)
+            for lane in range(dut.config.vector.lanes)
+            if enable >> lane & 1
+        }
+        found.append(Write(cycle=cycle, memory=memory, address=address, values=values))
+    return found
