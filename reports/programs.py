@@ -1,0 +1,150 @@
+"""Knows the folder a compilation leaves: the two programs, the memory image, the engine, and what it was made from."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compiler.pipeline import Compiled
+from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.isa import Format, decode
+from hwsim.arch.program import MemoryImage, Program
+from hwsim.errors import ProgramError
+from reports.folders import whole_folder
+
+__all__ = ["Programs", "is_program_folder", "program_document"]
+
+DECODE, PREFILL, IMAGE, ENGINE, ORIGIN = (
+    "decode.program",
+    "prefill.program",
+    "image.safetensors",
+    "engine.yaml",
+    "origin.json",
+)
+_KINDS = {"decode": DECODE, "prefill": PREFILL}
+
+
+def is_program_folder(path: Path) -> bool:
+    """Return whether a compilation was saved at `path`."""
+    return (path / DECODE).is_file()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Programs:
+    """What one compilation made.
+
+    Attributes:
+        model: what reports call the model.
+        layers, head: weight formats.
+        engine: what the programs were made for.
+        decode, prefill: the programs.
+        image: weights and tables as they lie in memory; None when there were only shapes.
+    """
+
+    model: str
+    layers: Format
+    head: Format
+    engine: EngineConfig
+    decode: Program
+    prefill: Program
+    image: MemoryImage | None
+
+    @classmethod
+    def of(cls, compiled: Compiled, model: str) -> Programs:
+        """Return what the compiler returned for the model called `model`."""
+        request = compiled.request
+        return cls(
+            model=model,
+            layers=request.layers,
+            head=request.head,
+            engine=request.engine,
+            decode=compiled.decode,
+            prefill=compiled.prefill,
+            image=compiled.image,
+        )
+
+    def program(self, name: str) -> Program:
+        """Return `decode` or `prefill`; raise ProgramError for another name."""
+        if name not in _KINDS:
+            raise ProgramError(f"Program must be one of {', '.join(_KINDS)}, not {name!r}")
+        return self.decode if name == "decode" else self.prefill
+
+    def save(self, folder: Path) -> None:
+        """Write everything into a folder, all or nothing."""
+        with whole_folder(folder) as part:
+            self.decode.save(part / DECODE)
+            self.prefill.save(part / PREFILL)
+            if self.image is not None:
+                self.image.save(part / IMAGE)
+            (part / ENGINE).write_text(yaml.safe_dump(self.engine.to_dict(), sort_keys=False))
+            origin = {"model": self.model, "layers": self.layers.name.lower(), "head": self.head.name.lower()}
+            (part / ORIGIN).write_text(json.dumps(origin, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, *, has_image: bool = False) -> Programs:
+        """Return what was saved in a folder, the image only when asked for, after checking every digest.
+
+        Raises:
+            ProgramError: a file is missing or not what it should be, or a program is not for the engine beside it.
+            ConfigError: the engine's file is wrong.
+        """
+        engine = load_engine(str(folder / ENGINE))
+        try:
+            origin = json.loads((folder / ORIGIN).read_text())
+            model, layers, head = (
+                str(origin["model"]),
+                *(Format[str(origin[key]).upper()] for key in ("layers", "head")),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            path = str(folder / ORIGIN)
+            raise ProgramError(
+                f"Program folder must hold {ORIGIN} as compile writes it, not what is in {path!r}"
+            ) from None
+        decode_program, prefill = (Program.load(folder / name) for name in (DECODE, PREFILL))
+        for program in (decode_program, prefill):
+            program.check(engine)
+        image = MemoryImage.load(folder / IMAGE) if has_image else None
+        if image is not None:
+            decode_program.check(engine, image.digest)
+        return cls(
+            model=model, layers=layers, head=head, engine=engine, decode=decode_program, prefill=prefill, image=image
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return sizes, counts and digests as plain values."""
+        image = self.image
+        return {
+            "model": self.model,
+            "engine": self.engine.name,
+            "engine_digest": self.engine.digest,
+            "formats": {"layers": self.layers.name.lower(), "head": self.head.name.lower()},
+            "pattern": f"{self.decode.sinks}+{self.decode.window}",
+            "max_position": self.decode.max_position,
+            "decode": program_document(self.decode),
+            "prefill": program_document(self.prefill),
+            "image": None
+            if image is None
+            else {
+                "ports": int(image.ports.shape[0]),
+                "port_bytes": int(image.ports.shape[1]),
+                "side_bytes": len(image.side),
+                "digest": image.digest,
+            },
+        }
+
+
+def program_document(program: Program) -> dict[str, Any]:
+    """Return the size of a program and its instructions by kind, as plain values."""
+    kinds = collections.Counter(type(decode(word)).__name__ for word in program.words)
+    return {
+        "instructions": len(program.words),
+        "bytes": program.size_bytes,
+        "rows": program.rows,
+        "kinds": dict(sorted(kinds.items(), key=lambda entry: (-entry[1], entry[0]))),
+        "digest": program.digest,
+    }
