@@ -53,9 +53,14 @@ class Order:
     instructions must follow in order: a wait is only added for an instruction later than those already waited for.
     """
 
-    def __init__(self, rng: np.random.Generator, pass_on: Callable[[Unit], tuple[type[Instruction], dict[str, int]]]):
-        self.rng, self.pass_on = rng, pass_on
-        self.is_drained = True
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        fifo_beats: int,
+        pass_on: Callable[[Unit], tuple[type[Instruction], dict[str, int]]],
+    ):
+        self.rng, self.fifo_beats, self.pass_on = rng, fifo_beats, pass_on
+        self.waiting_beats = 0
         self.last = [-1] * len(Unit)
         self.items: list[Any] = []
         self.seen = [[-1] * len(Unit) for _ in Unit]
@@ -87,8 +92,8 @@ class Order:
         self.items.append(instruction)
 
     def drained(self) -> None:
-        """Note that all beats fetched so far have consumers, so that waiting for a fetch cannot stand still."""
-        self.is_drained = True
+        """Note that all beats fetched so far have consumers; else one may wait only for fetches the FIFOs can hold."""
+        self.waiting_beats = 0
 
     def barrier(self) -> None:
         """Make everything after wait for everything before; all fetched beats must have consumers."""
@@ -115,8 +120,9 @@ class Order:
         self.items.append(_Item(kind=kind, fields=fields, registers=registers))
         unit = Unit(kind.unit or 0)
         self.last[unit] = len(self.items) - 1
-        if unit is Unit.FETCH and (fields["beats"] or any(registers)):
-            self.is_drained = False
+        if unit is Unit.FETCH:
+            # A register may bring any number of beats.
+            self.waiting_beats += self.fifo_beats + 1 if any(registers) else fields["beats"]
         return len(self.items) - 1
 
     def _after(self, first: int, producer: Unit, second: int, consumer: Unit) -> None:
@@ -128,7 +134,7 @@ class Order:
     def _needless(self, needed: dict[Unit, int], unit: Unit) -> None:
         """Sometimes wait for an instruction with which nothing is shared."""
         for other in Unit:
-            may_wait = other is not unit and (other is not Unit.FETCH or self.is_drained)
+            may_wait = other is not unit and (other is not Unit.FETCH or self.waiting_beats <= self.fifo_beats)
             if may_wait and self.last[other] >= 0 and self.rng.random() < 0.1:
                 needed[other] = self.last[other]
 

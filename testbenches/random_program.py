@@ -84,7 +84,7 @@ class _Builder:
         self.ports = self.rng.integers(0, 256, (config.tile.ports, beat_limit * config.tile.port_bytes), dtype=np.uint8)
         self.beat_limit, self.next_beat = beat_limit, 0
         self.side = self.rng.integers(0, 256, _SIDE_UNITS * 16, dtype=np.uint8)
-        self.order = Order(self.rng, self._pass_on)
+        self.order = Order(self.rng, config.fetch.fifo_beats, self._pass_on)
         self.registers = [0] * 16
         self.registers[REGISTER_POSITION], self.registers[REGISTER_SLOT] = self._pick(0, 7), self._pick(0, 5)
         self.results: list[tuple[int, int, int, int]] = []
@@ -97,6 +97,7 @@ class _Builder:
     def build(self, operations: int) -> RandomProgram:
         start = (self.registers[REGISTER_POSITION], self.registers[REGISTER_SLOT])
         self._memories()
+        self._norm()
         for _ in range(operations):
             if len(self.order.items) > self.config.control.program_words - 100:
                 break
@@ -288,13 +289,8 @@ class _Builder:
                 rest = whole.shape[1] - fetched
                 beats = self._pick(1, rest) if self._chance(0.7) else rest
                 # Pieces may queue behind one that waits for this product's pops, but not so many that control stops.
-                if fetched < needed and sum([*open_pieces, beats][:-1]) > self.config.fetch.fifo_beats:
-                    beats = rest
-                elif (
-                    fetched < needed
-                    and len(open_pieces) >= 2
-                    and sum(open_pieces) + beats > self.config.fetch.fifo_beats
-                ):
+                fifo, waiting = self.config.fetch.fifo_beats, sum(open_pieces)
+                if fetched < needed and (waiting > fifo or (len(open_pieces) >= 2 and waiting + beats > fifo)):
                     beats = rest
                 self._fetch([(self._place(whole[:, fetched : fetched + beats]), beats)])
                 open_pieces.append(beats)
@@ -363,7 +359,7 @@ class _Builder:
         return source, scale
 
     def _keys(self, blocks: int, register: int = 0, second: int = 0) -> tuple[int, int, int, int, int] | None:
-        """Emit scores over the first `blocks` row blocks of the cache; registers hold them instead in a growing loop."""
+        """Emit scores over the first `blocks` row blocks of the cache, which registers hold in a growing loop."""
         words = -(-blocks * self.slices // self.lanes)
         if words > min(self.result, self.side_words):
             return None

@@ -9,13 +9,13 @@ from hwsim.arch.isa import Format
 
 __all__ = ["cache_pair", "port_bytes_of", "row_stream", "scale_bytes"]
 
-_EXPONENTS = {Format.W4: (-42, -30), Format.W8: (-45, -33), Format.W2: (-40, -28), Format.W2S: (-39, -27)}
+_EXPONENTS = {Format.W4: (-40, -24), Format.W8: (-42, -26), Format.W2: (-38, -22), Format.W2S: (-37, -21)}
 """Row exponents that bring sums of about 30 bits to fixed values, by format."""
 _KEY_EXPONENTS, _VALUE_EXPONENTS = (-30, -20), (-28, -12)
 
 
 def scale_bytes(rng: np.random.Generator, count: int, low: int, high: int, zero_limit: int = 1) -> np.ndarray:
-    """Return random parameter words uint8 [count, 4]: normalized mantissa (one in sixteen is zero), exponent, zero point."""
+    """Return random parameter words uint8 [count, 4]; one mantissa in sixteen is zero, the others are normalized."""
     mantissa = rng.integers(32768, 65536, count) * (rng.random(count) > 1 / 16)
     entries = np.empty((count, 4), np.uint8)
     entries[:, 0], entries[:, 1] = mantissa & 0xFF, mantissa >> 8
@@ -51,8 +51,7 @@ def row_stream(rng: np.random.Generator, format_: Format, inner: int, blocks: in
                 continue
             if group % 8 == 0:
                 beats.append(_scale_words(rng, slices, format_))
-            for _ in range(2 if format_ is Format.W8 else 1):
-                beats.append(rng.integers(0, 256, (slices, 16), dtype=np.uint8))
+            beats.extend(rng.integers(0, 256, (2 if format_ is Format.W8 else 1, slices, 16), dtype=np.uint8))
     return np.stack(beats, axis=1) if beats else np.zeros((slices, 0, 16), np.uint8)
 
 

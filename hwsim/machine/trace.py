@@ -77,7 +77,7 @@ class Trace:
             for field in decoded.layout
             if field.register is not None and self.operand[index, field.register]
         }
-        return dataclasses.replace(decoded, **added) if added else decoded  # type: ignore[type-var]
+        return dataclasses.replace(decoded, **added) if added else decoded
 
     def name(self, index: int) -> str:
         """Return how messages call an instruction."""
@@ -156,7 +156,7 @@ def _refuse(decoded: DecodedWords, status: int, pc: int) -> None:
 
 
 @numba.njit(cache=True)
-def _execute(action, sources, setting, looping, registers, pcs, operands, slots, limit):  # type: ignore[no-untyped-def]
+def _execute(action, sources, setting, looping, registers, pcs, operands, slots, limit):
     """Fill pcs, operands, slots; return (status, unit instructions, executed before End, pc)."""
     word = 0xFFFFFFFF
     starts, ends, counts = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)

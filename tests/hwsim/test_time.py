@@ -1,10 +1,18 @@
 """The time model against a machine stepped cycle by cycle, its causes against their sums, and its refusals."""
 
+import json
+
 import numpy as np
 import pytest
 
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.machine.time import run_time
+from hwsim.arch.fields import Unit
+from hwsim.arch.isa import Dot, End, Fetch, Format, Load, Loop, Quant
+from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY, PASS_LATENCY, QUANT_SCALAR
+from hwsim.errors import MachineError, ProgramError
+from hwsim.machine.simulator import simulate_time
+from hwsim.machine.time import Cause, Timeline, run_time
+from hwsim.machine.timeline import chrome_trace
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, stalling
 from testbenches.random_program import random_program
@@ -47,3 +55,90 @@ def test_times_equal_the_slow_machine(engine: str, memory: str, rng: np.random.G
     for _ in range(4):
         seed = int(rng.integers(1 << 30))
         assert_equal_times(ENGINES[engine], seed, None if memory == "ideal" else seed % 1000)
+
+
+def timeline_of(*program: object, engine: str = "tiny") -> Timeline:
+    return simulate_time([item.encode() for item in program], ENGINES[engine])
+
+
+QUANT = {"rows": 1, "source": 0, "stride": 0, "length": 1, "destination": 0, "scale": 0}
+DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "scale": 0, "address": 0}
+
+
+def test_an_empty_program() -> None:
+    timeline = timeline_of(End())
+    assert (timeline.loaded, timeline.cycles) == (32, 36)
+    assert timeline.causes[:, Cause.CONTROL].tolist() == [36] * 4
+
+
+def test_one_product_by_hand() -> None:
+    timeline = timeline_of(Fetch(offset=0, beats=4), Dot(**DOT), End())
+    # Three words: last beat in cycle 34, dispatch 37 and 40, issue 38, acceptance 39, first beat 71, popped from 73 on.
+    assert timeline.dispatch.tolist() == [37, 40]
+    assert timeline.issue.tolist() == [38, 41]
+    assert timeline.retire.tolist() == [40, 76 + 1 + MATRIX_LATENCY + EPILOGUE_LATENCY]
+    assert timeline.cycles == timeline.retire[1] + 2
+    assert timeline.cause(Unit.MATRIX, Cause.COMPUTE) == 4
+    assert timeline.cause(Unit.MATRIX, Cause.MEMORY) == 73 - 42
+    assert timeline.stream_bytes == 64
+    assert timeline.side_read_bytes == 48
+
+
+@pytest.mark.parametrize(
+    ("program", "text"),
+    [
+        (
+            (Fetch(offset=0, beats=3), Dot(**DOT), End()),
+            "Instruction 1 (Dot, pc 1) must retire, but MATRIX waits for beats of the streams for ever",
+        ),
+        (
+            (Fetch(offset=0, beats=40), End()),
+            "Instruction 0 (Fetch, pc 0) must retire, but FETCH waits for room in the stream FIFOs for ever",
+        ),
+        (
+            (Quant(**QUANT, wait=8), Quant(**QUANT), End()),
+            "Instruction 0 (Quant, pc 0) must retire, but VECTOR waits for a token from MOVER for ever",
+        ),
+        (
+            (Quant(**QUANT, wait=3), Fetch(offset=0, beats=0, wait=4, signal=4), Dot(**DOT, wait=4), End()),
+            "Instruction 0 (Quant, pc 0) must retire, but VECTOR waits for a token from FETCH and MATRIX for ever",
+        ),
+        (
+            (Loop(count=64, length=1), Quant(**QUANT, signal=2), End()),
+            "Instruction 63 (Quant, pc 1) must leave at most 63 tokens from VECTOR to MATRIX, not 64, when it retires in"
+            f" cycle {41 + 64 * (1 + 2 * (1 + PASS_LATENCY) + QUANT_SCALAR) + 63}",
+        ),
+    ],
+)
+def test_standstills_and_overflows(program: tuple[object, ...], text: str) -> None:
+    with pytest.raises(MachineError) as refusal:
+        timeline_of(*program)
+    assert str(refusal.value) == text
+
+
+def test_a_full_queue_holds_control() -> None:
+    with pytest.raises(MachineError, match=r"Instruction 0 .* a token from MOVER for ever"):
+        timeline_of(
+            Quant(**QUANT, wait=8), *[Quant(**QUANT)] * 5, Load(space=0, address=0, beats=1, offset=0, signal=4), End()
+        )
+
+
+def test_63_tokens_are_allowed() -> None:
+    timeline_of(Loop(count=63, length=1), Quant(**QUANT, signal=2), End())
+
+
+def test_too_long_a_program_is_refused() -> None:
+    with pytest.raises(ProgramError, match="^Program must have at most 256 words, not 257$"):
+        simulate_time([End().encode()] * 257, ENGINES["tiny"])
+
+
+def test_chrome_trace_has_a_lane_for_each_unit() -> None:
+    timeline = timeline_of(Loop(count=2, length=2), Fetch(offset=0, beats=4), Dot(**DOT), End())
+    trace = json.loads(json.dumps(chrome_trace(timeline, ["", "fetch {}", "dot {}", ""])))
+    events = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    assert [event["name"] for event in events] == ["load program", "fetch 0", "dot 0", "fetch 1", "dot 1"]
+    lanes = {event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "thread_name"}
+    assert lanes == {"FETCH", "MATRIX", "VECTOR", "MOVER", "CONTROL"}
+    for lane in range(4):
+        spans = sorted((event["ts"], event["ts"] + event["dur"]) for event in events if event["tid"] == lane)
+        assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))

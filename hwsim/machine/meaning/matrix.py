@@ -8,22 +8,9 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Axpy, Destination, Dot, Format
 from hwsim.arch.numerics import apply_scale, combine, saturate, wrap32
 from hwsim.machine.meaning.memories import Memories
-from hwsim.machine.meaning.weights import integer_weights, nibbles, split_blocks
+from hwsim.machine.meaning.weights import body_beats, header_parts, nibbles, row_sums
 
 __all__ = ["axpy", "dot"]
-
-_CHUNK = 1 << 19
-"""Weights unpacked at a time: they stay in the processor's cache."""
-
-
-def _body_beats(instruction: Dot) -> int:
-    inner = instruction.inner
-    if instruction.format is Format.KV4:
-        return inner
-    if instruction.format is Format.W2S:
-        return inner // 2
-    groups = inner // 2 if instruction.format is Format.W2 else inner
-    return groups * (2 if instruction.format is Format.W8 else 1) + -(-groups // 8)
 
 
 def dot(memories: Memories, config: EngineConfig, instruction: Dot, name: str) -> np.ndarray:
@@ -32,25 +19,17 @@ def dot(memories: Memories, config: EngineConfig, instruction: Dot, name: str) -
     blocks, rows, is_key = instruction.blocks, instruction.rows, instruction.format is Format.KV4
     if blocks == 0:
         return np.zeros((0, lanes), np.uint32)
-    body, period = _body_beats(instruction), 2 if is_key else 4
+    body, period = body_beats(instruction.format, instruction.inner), 2 if is_key else 4
     words = memories.streams.take(-(-blocks // period) + blocks * body, name)
-    headers, bodies = split_blocks(words, blocks, body, period)
-    # [blocks, slices] order from here on: row b * S + s.
-    headers = np.ascontiguousarray(headers.transpose(1, 0, 2)).reshape(blocks * slices, -1)
-    bodies = bodies.transpose(1, 0, 2, 3)
+    # Row b * S + s from here on.
+    headers = header_parts(words, blocks, body, period)
     start = instruction.source * 64
-    inputs = memories.activation[:rows, start : start + 32 * instruction.inner].astype(np.float64).T
-    sums = np.empty((blocks * slices, rows))
-    step = max(1, _CHUNK // (32 * instruction.inner * slices))
-    for first in range(0, blocks, step):
-        part = np.ascontiguousarray(bodies[first : first + step]).reshape(-1, body, 16)
-        # Products and sums stay below 2**53, so the float arithmetic is exact.
-        sums[first * slices : (first + step) * slices] = integer_weights(instruction.format, part).astype(np.float64) @ inputs
+    inputs = memories.activation[:rows, start : start + 32 * instruction.inner]
+    accumulated = row_sums(instruction.format, words, blocks, inputs)
     row_scale = headers[:, :4].copy().view("<u4")[:, 0].astype(np.int64)
     mantissa, exponent = row_scale & 0xFFFF, (row_scale >> 16 & 0xFF) - (row_scale >> 23 & 1) * 256
-    accumulated = sums.astype(np.int64)
     if is_key:
-        accumulated -= (row_scale >> 24)[:, None] * inputs.sum(axis=0).astype(np.int64)
+        accumulated -= (row_scale >> 24)[:, None] * inputs.sum(axis=1, dtype=np.int64)
         values = headers[:, 4:].copy().view("<u4")[:, 0]
         memories.side_parameter[instruction.side * lanes :][: len(values)] = values
     entries = memories.scale[instruction.scale : instruction.scale + rows]
@@ -84,7 +63,12 @@ def axpy(memories: Memories, config: EngineConfig, instruction: Axpy, name: str)
     tokens = instruction.beats * (slices // held)
     words = memories.streams.take(instruction.beats, name) if instruction.beats else np.zeros((slices, 0, 16), np.uint8)
     # Token i * (S / G) + s // G, segment s % G, nibble l.
-    codes = nibbles(words).reshape(slices // held, held, instruction.beats, 32).transpose(2, 0, 1, 3).reshape(tokens, 32 * held)
+    codes = (
+        nibbles(words)
+        .reshape(slices // held, held, instruction.beats, 32)
+        .transpose(2, 0, 1, 3)
+        .reshape(tokens, 32 * held)
+    )
     start = instruction.source * 64
     coefficients = memories.activation[:rows, start : start + tokens].astype(np.float64)
     sums = (coefficients @ codes.astype(np.float64)).astype(np.int64).reshape(rows, held, 32)

@@ -1,78 +1,179 @@
-"""Stream words to the integer weights a row accumulates, for every format."""
+"""Sums of products of streamed rows with activations, straight from the packed words; compiled, exact."""
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from hwsim.arch.isa import Format
 
-__all__ = ["integer_weights", "nibbles", "split_blocks"]
+__all__ = ["body_beats", "header_parts", "nibbles", "row_sums"]
 
 _RUN = 8
-_OFFSET_STEP = 16
 _SPARSE_PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
 
-def split_blocks(words: np.ndarray, blocks: int, body: int, period: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return headers uint8 [slices, blocks, 16 / period] and bodies uint8 [slices, blocks, body, 16] of a stream.
+def body_beats(format_: Format, inner: int) -> int:
+    """Return the beats of a row block without its header, for rows of `inner` x 32 inputs."""
+    if format_ is Format.KV4:
+        return inner
+    if format_ is Format.W2S:
+        return inner // 2
+    groups = inner // 2 if format_ is Format.W2 else inner
+    return groups * (2 if format_ is Format.W8 else 1) + -(-groups // _RUN)
 
-    `words` is uint8 [slices, beats, 16]; before every `period` blocks lies one header word, a part for each block.
-    """
-    slices = words.shape[0]
-    groups = -(-blocks // period)
-    padding = groups * (1 + period * body) - words.shape[1]
-    if padding:
-        words = np.concatenate([words, np.zeros((slices, padding, 16), np.uint8)], axis=1)
-    words = words.reshape(slices, groups, 1 + period * body, 16)
-    headers = words[:, :, 0].reshape(slices, groups * period, 16 // period)[:, :blocks]
-    return headers, words[:, :, 1:].reshape(slices, groups * period, body, 16)[:, :blocks]
+
+def header_parts(words: np.ndarray, blocks: int, body: int, period: int) -> np.ndarray:
+    """Return each row's part of its header, uint8 [blocks * slices, 16 / period], from a stream [slices, beats, 16]."""
+    groups = np.arange(-(-blocks // period)) * (1 + period * body)
+    parts = words[:, groups].reshape(len(words), -1, 16 // period)[:, :blocks]
+    return np.ascontiguousarray(parts.transpose(1, 0, 2)).reshape(-1, 16 // period)
 
 
 def nibbles(data: np.ndarray) -> np.ndarray:
     """Return the 4-bit values of bytes [..., n] as uint8 [..., 2 n], low nibble first."""
-    values = np.empty((*data.shape, 2), np.uint8)
-    np.bitwise_and(data, 15, out=values[..., 0])
-    np.right_shift(data, 4, out=values[..., 1])
+    values = np.stack([data & 15, data >> 4], axis=-1)
     return values.reshape(*data.shape[:-1], 2 * data.shape[-1])
 
 
-def integer_weights(format_: Format, body: np.ndarray) -> np.ndarray:
-    """Return the weights int32 [rows, inputs] in the bodies uint8 [rows, body, 16]; keys come without their zero point."""
-    if format_ is Format.KV4:
-        return nibbles(body.reshape(len(body), -1)).astype(np.int32)
-    if format_ is Format.W2S:
-        return _sparse(body)
+def row_sums(format_: Format, words: np.ndarray, blocks: int, inputs: np.ndarray) -> np.ndarray:
+    """Return the sums int64 [blocks * slices, rows], not yet wrapped, of a stream uint8 [slices, beats, 16].
+
+    `inputs` is int8 [rows, inputs]. Keys come without their zero point.
+    """
+    rows, count = inputs.shape
+    body = body_beats(format_, count // 32)
+    period = 2 if format_ is Format.KV4 else 4
+    starts = np.arange(blocks) // period + 1 + np.arange(blocks) * body
+    sums = np.zeros((blocks, len(words), rows), np.int64)
+    per_byte = {Format.W4: 2, Format.KV4: 2, Format.W2: 4}.get(format_, 1)
+    # Inputs that share a place in their byte lie together, in the order in which a word is unpacked.
+    places = inputs.reshape(rows, -1, 16, per_byte).transpose(0, 1, 3, 2).reshape(rows, -1).astype(np.float32)
+    totals = inputs.reshape(rows, -1, 32).sum(axis=2, dtype=np.int64)
+    words = np.ascontiguousarray(words)
     if format_ is Format.W4:
-        data, scale, offset = _grouped(body, 1)
-        weights = nibbles(data) * scale[..., None]
-        weights += _OFFSET_STEP * offset[..., None]
+        _sum_w4(words, starts, places, totals, sums)
     elif format_ is Format.W8:
-        data, scale, _ = _grouped(body, 2)
-        weights = data.view(np.int8) * scale[..., None]
+        _sum_w8(words, starts, places, sums)
+    elif format_ is Format.W2:
+        _sum_w2(words, starts, places, totals, sums)
+    elif format_ is Format.W2S:
+        _sum_w2s(words, starts, places, _SPARSE, sums)
     else:
-        data, scale, offset = _grouped(body, 1)
-        codes = np.stack([data >> shift & 3 for shift in (0, 2, 4, 6)], axis=-1).reshape(*data.shape[:-1], -1)
-        weights = (codes - (offset & 3)[..., None]) * scale[..., None]
-    return weights.reshape(len(body), -1)
+        _sum_kv4(words, starts, places, sums)
+    return sums.reshape(-1, rows)
 
 
-def _grouped(body: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return data uint8 [rows, groups, words * 16], scale and offset int32 [rows, groups] of runs of eight groups."""
-    rows, beats = body.shape[:2]
-    run = 1 + _RUN * words
-    groups = (beats - -(-beats // run)) // words
-    runs = -(-beats // run)
-    if runs * run != beats:
-        body = np.concatenate([body, np.zeros((rows, runs * run - beats, 16), np.uint8)], axis=1)
-    body = body.reshape(rows, runs, run, 16)
-    pairs = body[:, :, 0].reshape(rows, runs * _RUN, 2)[:, :groups]
-    data = body[:, :, 1:].reshape(rows, runs * _RUN, words * 16)[:, :groups]
-    return data, pairs[..., 0].astype(np.int32), pairs[..., 1].view(np.int8).astype(np.int32)
+# Codes and activations are small integers: a group's sum of products stays below 2**24, where float32 arithmetic is
+# exact in any order, so that the compiler may use vector instructions.
+
+
+@numba.njit(cache=True, fastmath=True)
+def _sum_w4(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, sums: np.ndarray) -> None:
+    code = np.empty(32, np.float32)
+    groups = totals.shape[1]
+    for block in range(len(starts)):
+        for own in range(len(words)):
+            for group in range(groups):
+                scale_beat = starts[block] + group // 8 * 9
+                scale = np.int64(words[own, scale_beat, group % 8 * 2])
+                offset = np.int64(np.int8(words[own, scale_beat, group % 8 * 2 + 1]))
+                data = words[own, scale_beat + 1 + group % 8]
+                for place in range(16):
+                    code[place] = data[place] & np.uint8(15)
+                    code[16 + place] = data[place] >> np.uint8(4)
+                for row in range(len(inputs)):
+                    total = np.float32(0)
+                    for place in range(32):
+                        total += code[place] * inputs[row, group * 32 + place]
+                    sums[block, own, row] += scale * np.int64(total) + 16 * offset * totals[row, group]
+
+
+@numba.njit(cache=True, fastmath=True)
+def _sum_w8(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, sums: np.ndarray) -> None:
+    code = np.empty(32, np.float32)
+    for block in range(len(starts)):
+        for own in range(len(words)):
+            for group in range(inputs.shape[1] // 32):
+                scale_beat = starts[block] + group // 8 * 17
+                scale = np.int64(words[own, scale_beat, group % 8 * 2])
+                for word in range(2):
+                    data = words[own, scale_beat + 1 + group % 8 * 2 + word]
+                    for place in range(16):
+                        code[16 * word + place] = np.int8(data[place])
+                for row in range(len(inputs)):
+                    total = np.float32(0)
+                    for place in range(32):
+                        total += code[place] * inputs[row, group * 32 + place]
+                    sums[block, own, row] += scale * np.int64(total)
+
+
+@numba.njit(cache=True, fastmath=True)
+def _sum_w2(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, sums: np.ndarray) -> None:
+    code = np.empty(64, np.float32)
+    for block in range(len(starts)):
+        for own in range(len(words)):
+            for group in range(inputs.shape[1] // 64):
+                scale_beat = starts[block] + group // 8 * 9
+                scale = np.int64(words[own, scale_beat, group % 8 * 2])
+                zero = np.int64(words[own, scale_beat, group % 8 * 2 + 1] & 3)
+                data = words[own, scale_beat + 1 + group % 8]
+                for place in range(16):
+                    code[place] = data[place] & np.uint8(3)
+                    code[16 + place] = data[place] >> np.uint8(2) & np.uint8(3)
+                    code[32 + place] = data[place] >> np.uint8(4) & np.uint8(3)
+                    code[48 + place] = data[place] >> np.uint8(6)
+                for row in range(len(inputs)):
+                    total = np.float32(0)
+                    for place in range(64):
+                        total += code[place] * inputs[row, group * 64 + place]
+                    both = totals[row, 2 * group] + totals[row, 2 * group + 1]
+                    sums[block, own, row] += scale * (np.int64(total) - zero * both)
+
+
+@numba.njit(cache=True, fastmath=True)
+def _sum_w2s(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, table: np.ndarray, sums: np.ndarray) -> None:
+    code = np.empty(64, np.float32)
+    for block in range(len(starts)):
+        for own in range(len(words)):
+            for group in range(inputs.shape[1] // 64):
+                data = words[own, starts[block] + group]
+                zero = np.int64(data[15] & 3) * 128
+                for half in range(2):
+                    packed = np.int64(0)
+                    for place in range(7):
+                        packed |= np.int64(data[7 * half + place]) << (8 * place)
+                    for place in range(8):
+                        entry = zero + (packed >> (7 * place) & 127)
+                        for lane in range(4):
+                            code[32 * half + 4 * place + lane] = table[entry, lane]
+                for row in range(len(inputs)):
+                    total = np.float32(0)
+                    for place in range(64):
+                        total += code[place] * inputs[row, group * 64 + place]
+                    sums[block, own, row] += np.int64(data[14]) * np.int64(total)
+
+
+@numba.njit(cache=True, fastmath=True)
+def _sum_kv4(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, sums: np.ndarray) -> None:
+    code = np.empty(32, np.float32)
+    for block in range(len(starts)):
+        for own in range(len(words)):
+            for group in range(inputs.shape[1] // 32):
+                data = words[own, starts[block] + group]
+                for place in range(16):
+                    code[place] = data[place] & np.uint8(15)
+                    code[16 + place] = data[place] >> np.uint8(4)
+                for row in range(len(inputs)):
+                    total = np.float32(0)
+                    for place in range(32):
+                        total += code[place] * inputs[row, group * 32 + place]
+                    sums[block, own, row] += np.int64(total)
 
 
 def _sparse_table() -> np.ndarray:
-    """Return int8 [zero * 128 + code, 4]: the four weights of a 7-bit code minus the group's zero; 0 where none is kept."""
-    table = np.zeros((4, 128, 4), np.int8)
+    """Return float32 [zero * 128 + code, 4]: the four weights of a 7-bit code minus the zero; 0 where none is kept."""
+    table = np.zeros((4, 128, 4), np.float32)
     for zero in range(4):
         for code in range(128):
             first, second = _SPARSE_PATTERNS[min(code >> 4, len(_SPARSE_PATTERNS) - 1)]
@@ -82,21 +183,3 @@ def _sparse_table() -> np.ndarray:
 
 
 _SPARSE = _sparse_table()
-
-
-def _sparse(body: np.ndarray) -> np.ndarray:
-    halves = np.ascontiguousarray(body).view("<u8")
-    low, high = halves[..., 0], halves[..., 1]
-    zero = (body[..., 15] & 3).astype(np.intp) << 7
-    codes = np.empty((*low.shape, 16), np.intp)
-    for place in range(16):
-        start = 7 * place
-        if start + 7 <= 64:
-            bits = low >> np.uint64(start)
-        elif start >= 64:
-            bits = high >> np.uint64(start - 64)
-        else:
-            bits = low >> np.uint64(start) | high << np.uint64(64 - start)
-        codes[..., place] = (bits & np.uint64(127)).astype(np.intp) + zero
-    weights = _SPARSE[codes].reshape(*low.shape, 64) * body[..., 14, None].astype(np.int32)
-    return weights.reshape(len(body), -1)
