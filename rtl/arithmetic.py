@@ -53,7 +53,7 @@ def saturate(x: Value, bits: int) -> Value:
 
 
 def magnitude(x: Value) -> Value:
-    """Return |x| of a signed value as an unsigned one of the same width, so that the lowest value keeps its magnitude."""
+    """Return |x| of a signed value unsigned in the same width, so that the lowest value keeps its magnitude."""
     return Mux(x < 0, -x, x)[: len(x)]
 
 
@@ -126,9 +126,10 @@ class Combine(wiring.Component):
 
 
 class ApplyScale(wiring.Component):
-    """Multiply by a scale: `result` is `numerics.apply_scale(x, (mantissa, exponent), fraction_bits)` LATENCY cycles later.
+    """`result` is `numerics.apply_scale(x, (mantissa, exponent), fraction_bits)` LATENCY cycles later.
 
-    A new operand every cycle. Stages: multiply; shift by a multiple of eight; shift by the rest; round and saturate.
+    A new operand every cycle, signed, of `x_bits` bits. Stages: multiply; shift by a multiple of eight; shift by the
+    rest; round and saturate.
     """
 
     LATENCY = 4

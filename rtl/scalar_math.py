@@ -14,7 +14,7 @@ _BITS_PER_CYCLE = 2
 
 
 class Normalizer(wiring.Component):
-    """`numerics.normalize` of an unsigned `width`-bit integer (33 to 64 bits): a new one every cycle, LATENCY cycles later."""
+    """`numerics.normalize` of an unsigned integer of 33 to 64 bits, LATENCY cycles later; a new one every cycle."""
 
     LATENCY = 3
     _STEPS = ((32, 16), (8, 4), (2, 1))

@@ -32,8 +32,10 @@ LANE_CONTROL = data.StructLayout(
         "zero": 4,
     }
 )
-"""What all lanes do during a pass. `peak` and `quantize` are the first and last pass, `rotate` is low in the last one;
-`multiplier` is the mantissa of the inverse, `zero` the zero point of the cache codes; `shift` belongs to the product."""
+"""What all lanes do during a pass.
+
+`peak` and `quantize` are the first and last pass, `rotate` is low in the last one; `multiplier` is the mantissa of the
+inverse, `zero` the zero point of the cache codes; `shift` belongs to the product."""
 
 
 class Stage:

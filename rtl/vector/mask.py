@@ -10,7 +10,7 @@ _COUNT_BITS = 32
 
 
 class ScoreMask(wiring.Component):
-    """`mask` is that of the word for which `valid` was high in the cycle before; `begin` starts a row at its first word.
+    """`mask` is that of the word for which `valid` was high in the cycle before; `begin` starts a row.
 
     `sink_words`, `sinks` and `ring` must stay while a row's words come.
     """

@@ -7,9 +7,14 @@ from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Tree", "maximum_tree", "sum_tree"]
+__all__ = ["Tree", "maximum_tree", "sum_tree", "tree_stages"]
 
 _LEVELS_PER_STAGE = 2
+
+
+def tree_stages(count: int) -> int:
+    """Return the latency in cycles of a tree of `count` inputs."""
+    return max(1, -(-(count.bit_length() - 1) // _LEVELS_PER_STAGE))
 
 
 class Tree(wiring.Component):
@@ -17,7 +22,7 @@ class Tree(wiring.Component):
 
     def __init__(self, *, count: int, shape: Shape, result: Shape, operator: Callable[[Value, Value], Value]):
         self.count, self.operator = count, operator
-        self.latency = max(1, -(-(count.bit_length() - 1) // _LEVELS_PER_STAGE))
+        self.latency = tree_stages(count)
         super().__init__({"inputs": In(data.ArrayLayout(shape, count)), "result": Out(result)})
 
     def elaborate(self, platform):

@@ -42,8 +42,8 @@ LAST_STEP = max(_NORM_FACTOR + Combine.LATENCY + 1, ZERO_STEP)
 class RowScales(wiring.Component):
     """Computes `inverse`, `scale` and `zero` of a row from the maxima and the sum, which must stay for the start cycle.
 
-    `norm`, `softmax`, `rope` and `cache` say which factor joins the scale and which quantizer is used; they and `factor`
-    (of ROPE), `epsilon` and `one_over_n` (of NORM) must stay until LAST_STEP.
+    `norm`, `softmax`, `rope` and `cache` say which factor joins the scale and which quantizer is used; they and
+    `factor` (of ROPE), `epsilon` and `one_over_n` (of NORM) must stay until LAST_STEP.
     """
 
     start: In(1)

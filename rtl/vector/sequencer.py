@@ -17,7 +17,7 @@ class Sequencer(wiring.Component):
     A word is selected when `select` is high, `index` counts them; in the cycle after the last one `after_last` is high.
     `pointer` is the address of the selected word at the source. `peak`, `gather`, `quantize` name the pass under way:
     the maximum of a softmax row; the values and what is known of all of them; the codes. `begin` is high in the first
-    cycle of a pass, `measured` in that of a scalar phase, `landed` in the cycle after a row, with its number in `landed_row`.
+    cycle of a pass, `measured` in that of a scalar phase, `landed` in the cycle after row `landed_row`.
     """
 
     def __init__(self):

@@ -15,14 +15,14 @@ __all__ = ["Statistics"]
 class Statistics(wiring.Component):
     """Maxima of keys and opposites and the sum of addends over the words marked valid since the matching `begin`.
 
-    A word counts `latency` + 1 cycles after it came. Maxima start from zero, or from the lowest score with `signed_maximum`.
+    A word counts `latency` + 1 cycles after it came. Maxima start from zero, or with `signed_maximum` the least score.
     """
 
     def __init__(self, lanes: int):
         self.lanes = lanes
         self.maxima = {name: maximum_tree(count=lanes, shape=signed(KEY_BITS)) for name in ("largest", "opposite")}
         self.sum = sum_tree(count=lanes, shape=unsigned(ADDEND_BITS))
-        self.latency = max(tree.latency for tree in (*self.maxima.values(), self.sum))
+        self.latency = self.sum.latency
         super().__init__(
             {
                 "begin_maxima": In(1),

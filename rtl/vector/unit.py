@@ -18,19 +18,20 @@ from rtl.vector.lane import LANE_CONTROL, SHIFT_BITS, Lane, Stage
 from rtl.vector.mask import ScoreMask
 from rtl.vector.operation import LENGTH_BITS
 from rtl.vector.pack import PackBuffer
+from rtl.vector.reduce import tree_stages
 from rtl.vector.row_scales import INVERSE_STEP, LAST_STEP, ZERO_BITS, ZERO_STEP, RowScales
 from rtl.vector.sequencer import Sequencer
 from rtl.vector.statistics import Statistics
 
-__all__ = ["Vector"]
+__all__ = ["Vector", "check_timing"]
 
 _SEGMENT = 64
 
 
-def _check_timing(statistics: Statistics) -> None:
+def check_timing(lanes: int) -> None:
     """Raise ConfigError when the timing law leaves less time than the circuit takes."""
     # The sum over the last word's codes must be there when the row has landed.
-    needed = Stage.CODE + 1 + statistics.latency
+    needed = Stage.CODE + 1 + tree_stages(lanes)
     if needed > PASS_LATENCY:
         raise ConfigError(f"PASS_LATENCY must be at least {needed} cycles, not {PASS_LATENCY}")
     # Registers hold the inverse once more before the first word's operands; the scale is read when the row has landed.
@@ -44,15 +45,17 @@ def _check_timing(statistics: Statistics) -> None:
 class Vector(wiring.Component):
     """NORM, QUANT, SWIGLU, ROPE, SOFTMAX and KVQUANT, one at a time; golden `hwsim.arch.numerics`, time docs/engine.md.
 
-    Reads two copies of the result memory (`y_a`, `y_b`), residual (`x`), parameter (`p`) and value-parameter memory (`h`);
-    writes `a_data`, the codes of one word, to row `a_row` at `a_address` (in words of V codes), and scale entries; the
-    mover reads the pack buffer. `clear` forgets the instruction under way.
+    Reads two copies of the result memory (`y_a`, `y_b`), residual (`x`), parameter (`p`) and value-parameter memory
+    (`h`); writes `a_data`, the codes of one word, to row `a_row` at `a_address` (in words of V codes), and entries of
+    the scale file; the mover reads the pack buffer. `clear` forgets the instruction under way.
 
     The temporary memory holds one row: as many words as a length field can name, at most those of the result memory.
     With `inline` the lanes are part of the circuit; otherwise instances of the Verilog module of `Lane`.
+    Raises ConfigError when the constants of the timing law are below what the circuit needs.
     """
 
     def __init__(self, config: EngineConfig, *, inline: bool = True):
+        check_timing(config.vector.lanes)
         self.config, self.inline = config, inline
         self.sizes = sizes = UnitSizes(config)
         self.lanes = sizes.lanes
@@ -99,7 +102,6 @@ class Vector(wiring.Component):
         index = _delayed(m, "index", sequencer.index, last_stage)
 
         m.submodules.statistics = statistics = Statistics(self.lanes)
-        _check_timing(statistics)
         scales = self._add_scales(m, sequencer, statistics, after_last[Stage.LATE])
         m.submodules.temporary = temporary = Ram(depth=self.temporary_words, lanes=1, lane_bits=self.sizes.word_bits)
         self._add_addresses(m, sequencer, index, temporary)

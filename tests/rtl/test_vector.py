@@ -1,7 +1,7 @@
 """The vector unit writes what the arithmetic of docs/engine.md section 5 says, in exactly the cycles it says."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -11,11 +11,13 @@ from hwsim.arch import numerics, timing
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from hwsim.errors import ConfigError
+from rtl.control import CLEAR_CYCLES
 from rtl.vector import Vector
+from rtl.vector.unit import check_timing
 
 READ_PORTS = {"y_a": "y", "y_b": "y", "x": "x", "p": "p", "h": "h"}
-WIDE = load_engine("tiny").with_values({"vector.lanes": 8})
-ENGINES = {"four lanes": load_engine("tiny"), "eight lanes": WIDE}
+KINDS = (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,16 @@ def rotated(values: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     cosine = ((rotation & 0xFFFF) ^ 0x8000) - 0x8000
     total = values * cosine + partner * (rotation >> 16)
     return numerics.saturate(numerics.round_shift(total, numerics.ROPE_BITS), 32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """A call, the memories it read, what it wrote and what it should have."""
+
+    call: Call
+    memories: dict[str, np.ndarray]
+    written: Written
+    golden: Written
 
 
 class Golden:
@@ -171,7 +183,6 @@ class Bench:
         self.written = Written()
         self.retired: list[int] = []
         self.issued: list[int] = []
-        self.last_write = -1
         self.simulator.add_testbench(self._watch, background=True)
 
     def load(self, memories: dict[str, np.ndarray]) -> None:
@@ -193,75 +204,71 @@ class Bench:
         unit, cycle = self.unit, 0
         codes = unit.a_enable, unit.a_row, unit.a_address, unit.a_data
         scale = unit.scale_enable, unit.scale_address, unit.scale_data.as_value()
-        async for _, _, a, row, address, word, s, entry, value, issue, retire in ctx.tick().sample(
-            *codes, *scale, unit.issue, unit.retire
-        ):
-            if a:
+        state = unit.issue, unit.retire, unit.busy, unit.clear
+        ticks = ctx.tick().sample(*codes, *scale, *state)
+        async for _, _, coded, row, address, word, scaled, entry, value, issue, retire, busy, clear in ticks:
+            if coded:
                 values = np.frombuffer(word.to_bytes(self.lanes, "little"), np.int8).tolist()
                 self.written.codes.append((row, address, values))
-            if s:
-                exponent = (value >> 16) & 0x3FF
-                zero_sum = value >> 26
+            if scaled:
+                exponent, zero_sum = (value >> 16) & 0x3FF, value >> 26
                 self.written.scales.append(
                     (entry, value & 0xFFFF, exponent - 1024 * (exponent >> 9), zero_sum - (zero_sum >> 31 << 32))
                 )
-            if a or s:
-                self.last_write = cycle
+            assert busy == (len(self.issued) > len(self.retired))
+            assert busy or not (coded or scaled)
             if issue:
                 self.issued.append(cycle)
             if retire:
                 self.retired.append(cycle)
-                assert self.last_write <= cycle
+            if clear:
+                del self.issued[len(self.retired) :]
             cycle += 1
 
-    def run(self, batches: Iterator[tuple[dict[str, np.ndarray], list[Call], list[int]]]) -> list[tuple[Written, Written]]:
-        """Run batches of (memories, calls, idle cycles before each); return what each call wrote and should have."""
+    def run(self, calls: Iterator[tuple[dict[str, np.ndarray], Call, int]]) -> list[Result]:
+        """Run each of (memories, call, idle cycles before it)."""
         results = []
 
         async def drive(ctx):
-            for memories, calls, gaps in batches:
+            for memories, call, gap in calls:
                 self.load(memories)
-                golden = Golden(memories, self.lanes)
-                for call, gap in zip(calls, gaps, strict=True):
-                    await self._call(ctx, call, gap)
-                    results.append((self.written, golden.run(call)))
-                    self.written = Written()
+                await self.execute(ctx, call, gap)
+                golden = Golden(memories, self.lanes).run(call)
+                results.append(Result(call=call, memories=memories, written=self.written, golden=golden))
+                self.written = Written()
 
         self.simulator.add_testbench(drive)
         self.simulator.run()
         return results
 
-    async def _call(self, ctx, call: Call, gap: int) -> None:
+    async def execute(self, ctx, call: Call, gap: int) -> None:
+        """Issue a call after idle cycles and wait until it has retired, at the cycle of the law."""
         unit = self.unit
         if gap:
             await ctx.tick().repeat(gap)
-        assert not ctx.get(unit.busy)
         ctx.set(unit.command.word, call.instruction.encode())
         for slot, operand in enumerate(call.operands):
             ctx.set(unit.command.operand[slot], operand)
         ctx.set(unit.command_valid, 1)
         assert ctx.get(unit.issue)
         await ctx.tick()
-        # The unit has taken the command: the queue may show the next one.
+        # The unit has taken the command: the queue may show another one.
         ctx.set(unit.command.word, (1 << 128) - 1 - call.instruction.encode())
-        ctx.set(unit.command_valid, 1)
-        cycles = 1
-        while not ctx.get(unit.retire):
-            assert ctx.get(unit.busy) and not ctx.get(unit.issue)
-            await ctx.tick()
-            cycles += 1
-            assert cycles <= call.cycles, call
-        assert cycles == call.cycles, call
+        await ctx.tick().until(unit.retire)
         ctx.set(unit.command_valid, 0)
-        entry = getattr(call.instruction, "entry", 0)
-        await ctx.tick()
-        # From the cycle after retirement on, readers see what was written: an address now gives data in the next cycle.
-        ctx.set(unit.pack_address, entry)
+        assert self.retired[-1] - self.issued[-1] == call.cycles, call
         if isinstance(call.instruction, KvQuant):
+            # Addressed in the cycle after retirement.
+            entry = call.value("entry")
+            ctx.set(unit.pack_address, entry)
             await ctx.tick()
             packed = ctx.get(unit.pack_data.as_value())
             words = [(packed >> (128 * word)) & ((1 << 128) - 1) for word in range(4)]
             self.written.packed.append((entry, words, packed >> 512))
+
+
+def engine(lanes: int) -> EngineConfig:
+    return load_engine("tiny").with_values({"vector.lanes": lanes})
 
 
 def fixed_values(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -307,7 +314,7 @@ def random_memories(rng: np.random.Generator, config: EngineConfig) -> dict[str,
 def random_call(rng: np.random.Generator, kind: type[Instruction], config: EngineConfig, memories: dict) -> Call:
     """Return a random instruction inside the memories; its constants are put into the parameter memory."""
     buffer, lanes = config.buffer, config.vector.lanes
-    rows = int(rng.integers(1, 4))
+    rows = int(rng.choice(4, p=[0.05, 0.45, 0.25, 0.25]))
     length = int(rng.integers(1, 12))
     p = memories["p"]
 
@@ -315,7 +322,7 @@ def random_call(rng: np.random.Generator, kind: type[Instruction], config: Engin
         return int(rng.integers(0, limit - words + 1))
 
     stride = int(rng.integers(0, 24))
-    span = (rows - 1) * stride + length + 1
+    span = max(0, rows - 1) * stride + length + 1
     shared = {
         "rows": rows,
         "stride": stride,
@@ -328,7 +335,9 @@ def random_call(rng: np.random.Generator, kind: type[Instruction], config: Engin
         p[at + length, 1] = parameters(rng, ())
         source = place(buffer.residual_words, span)
         return Call(
-            instruction=Norm(**shared, source=source, length=length, parameter=at, shift=int(rng.choice([0, 14, 16, 31])))
+            instruction=Norm(
+                **shared, source=source, length=length, parameter=at, shift=int(rng.choice([0, 14, 16, 31]))
+            )
         )
     source = place(buffer.result_words, span)
     if kind is Quant:
@@ -343,10 +352,11 @@ def random_call(rng: np.random.Generator, kind: type[Instruction], config: Engin
         factor = {"mantissa": int(rng.integers(0, 65536)), "exponent": int(rng.integers(-128, 128))}
         return Call(instruction=Rope(**shared, **factor, source=source, length=length, parameter=at))
     if kind is KvQuant:
-        length = int(rng.choice([32, 64, 128])) // lanes
+        half = CacheKind(int(rng.integers(0, 2)))
+        # Keys have an even number of words.
+        length = max(int(rng.choice([32, 64, 128])) // lanes, 2 if half == CacheKind.KEY else 1)
         at = place(buffer.parameter_words, length)
         p[at : at + length] = rotation(rng, (length, lanes))
-        half = CacheKind(int(rng.integers(0, 2)))
         source = place(buffer.result_words, length)
         entry = int(rng.integers(0, 8))
         return Call(instruction=KvQuant(kind=half, source=source, length=length, parameter=at, entry=entry))
@@ -356,7 +366,7 @@ def random_call(rng: np.random.Generator, kind: type[Instruction], config: Engin
     sinks = int(rng.integers(0, sink_words * lanes + 1))
     ring = int(rng.integers(0, ring_words * lanes + 1))
     parts = [min(sinks, 3), min(ring_words, 2), min(ring, 200)]
-    source = place(buffer.result_words, (rows - 1) * stride + words)
+    source = place(buffer.result_words, max(0, rows - 1) * stride + words)
     instruction = Softmax(
         **shared,
         source=source,
@@ -369,17 +379,70 @@ def random_call(rng: np.random.Generator, kind: type[Instruction], config: Engin
     return Call(instruction=instruction, operands=(sinks - parts[0], ring_words - parts[1], ring - parts[2]))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("kind", [Norm, Quant, SwiGlu, Rope, Softmax, KvQuant])
-def test_random_instructions(kind, engine, rng):
-    config = ENGINES[engine]
+def random_calls(rng: np.random.Generator, config: EngineConfig, calls: int, kinds: Sequence[type[Instruction]]):
+    """Yield memories, a call and idle cycles before it, `calls` of each kind; most are issued when the unit is free."""
+    for _ in range(calls):
+        memories = random_memories(rng, config)
+        order = [kinds[place] for place in rng.permutation(len(kinds))]
+        for kind in order:
+            memories = {**memories, "p": memories["p"].copy()}
+            yield memories, random_call(rng, kind, config, memories), int(rng.choice([0, 0, 3]))
+
+
+@pytest.mark.parametrize(("lanes", "calls"), [(4, 12), (8, 6), (32, 1)])
+def test_random_instructions(lanes, calls, rng):
+    config = engine(lanes)
+    for result in Bench(config).run(random_calls(rng, config, calls, KINDS)):
+        assert result.written == result.golden, result.call
+
+
+def test_a_golden_that_rounds_down_is_refuted(rng, monkeypatch):
+    config = engine(4)
+    results = Bench(config).run(random_calls(rng, config, 2, (Quant, Rope)))
+    assert all(result.written == result.golden for result in results)
+    monkeypatch.setattr(numerics, "round_shift", lambda x, shift: x >> shift)
+    assert any(result.written != Golden(result.memories, 4).run(result.call) for result in results)
+
+
+def test_clear_forgets_the_instruction_under_way(rng):
+    config = engine(4)
     bench = Bench(config)
+    calls = list(random_calls(rng, config, 1, (Softmax, SwiGlu)))
+    results = []
 
-    def batches():
-        for _ in range(14):
-            memories = random_memories(rng, config)
-            calls = [random_call(rng, kind, config, memories)]
-            yield memories, calls, [int(rng.integers(0, 4)) for _ in calls]
+    async def drive(ctx):
+        unit = bench.unit
+        for memories, call, _ in calls:
+            bench.load(memories)
+            ctx.set(unit.command.word, dataclasses.replace(call.instruction, rows=3).encode())
+            ctx.set(unit.command_valid, 1)
+            await ctx.tick()
+            ctx.set(unit.command_valid, 0)
+            await ctx.tick().repeat(int(rng.integers(1, 90)))
+            assert ctx.get(unit.busy)
+            ctx.set(unit.clear, 1)
+            await ctx.tick().repeat(CLEAR_CYCLES)
+            ctx.set(unit.clear, 0)
+            bench.written = Written()
+            await bench.execute(ctx, call, 0)
+            results.append((bench.written, Golden(memories, 4).run(call)))
+            bench.written = Written()
 
-    for written, golden in bench.run(batches()):
-        assert written == golden
+    bench.simulator.add_testbench(drive)
+    bench.simulator.run()
+    assert len(results) == 2
+    assert all(written == golden for written, golden in results)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PASS_LATENCY", "PASS_LATENCY must be at least 18 cycles, not 1"),
+        ("QUANT_SCALAR", "QUANT_SCALAR must be at least 9 cycles, not 1"),
+        ("KV_SCALAR", "KV_SCALAR must be at least 9 cycles, not 1"),
+    ],
+)
+def test_a_law_without_time_for_the_circuit_is_refused(name, text, monkeypatch):
+    monkeypatch.setattr("rtl.vector.unit." + name, 1)
+    with pytest.raises(ConfigError, match=text):
+        check_timing(32)
