@@ -1,4 +1,4 @@
-"""What an instruction may ask of an engine: ranges inside the memories, shapes the units know; checked on whole traces."""
+"""What an instruction may ask of an engine: ranges inside its memories, shapes its units know."""
 
 from __future__ import annotations
 
@@ -69,10 +69,11 @@ class _Rules:
             )
         for rule in (self._fetch, self._dot, self._axpy, self._softmax, self._kvquant, self._append):
             rule()
-        for kind in (Norm, Quant, SwiGlu, Rope):
-            self._quantizer(kind)
-        for kind in (Load, Store):
-            self._copy(kind)
+        quantizers: tuple[type[Instruction], ...] = (Norm, Quant, SwiGlu, Rope)
+        for quantizer in quantizers:
+            self._quantizer(quantizer)
+        for copy in (Load, Store):
+            self._copy(copy)
         if self.first is not None:
             index, text = self.first
             raise ProgramError(f"{self.trace.name(index)} {text}")
@@ -112,7 +113,7 @@ class _Rules:
         limit: int,
         is_written: bool,
     ) -> None:
-        """Require that `rows` x `words` from `field` on, `stride` apart, lie in a memory and, when written, are disjoint."""
+        """Require that rows of `words` from `field` on lie in a memory and, when written, are disjoint."""
         count, stride, start = (self.trace.values(kind, name, rows) for name in ("rows", "stride", field))
         self._within(rows, field, memory, start + np.maximum(count - 1, 0) * stride + words, limit, "words")
         if is_written:

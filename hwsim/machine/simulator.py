@@ -43,8 +43,8 @@ def simulate(
 ) -> Simulation:
     """Run a program on `ports` (uint8 [ports, bytes]) and `side` (uint8 [bytes]), which are written in place.
 
-    `position` and `slot` are the start values of their registers. Neither results nor errors depend on the order in which units would
-    race: instructions mean what they mean in program order.
+    `position` and `slot` are the start values of their registers. Instructions take effect in program order, whatever
+    the units would do to each other in a program that lacks a dependency.
 
     Raises:
         IsaError, ProgramError: the program is wrong.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numba
 import numpy as np
 
-from hwsim.arch.fields import Instruction, Unit
+from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Loop, Scalar
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.decode import DecodedWords, decode_words
@@ -156,7 +156,17 @@ def _refuse(decoded: DecodedWords, status: int, pc: int) -> None:
 
 
 @numba.njit(cache=True)
-def _execute(action, sources, setting, looping, registers, pcs, operands, slots, limit):
+def _execute(
+    action: np.ndarray,
+    sources: np.ndarray,
+    setting: np.ndarray,
+    looping: np.ndarray,
+    registers: np.ndarray,
+    pcs: np.ndarray,
+    operands: np.ndarray,
+    slots: np.ndarray,
+    limit: int,
+) -> tuple[int, int, int, int]:
     """Fill pcs, operands, slots; return (status, unit instructions, executed before End, pc)."""
     word = 0xFFFFFFFF
     starts, ends, counts = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)

@@ -520,7 +520,8 @@ DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "sc
         ),
         (
             (Store(address=0, beats=65, offset=192), End()),
-            "Instruction 0 (Store, pc 0) must keep offset and beats within the 256 16-byte units of side memory, not 1 beyond",
+            "Instruction 0 (Store, pc 0) must keep offset and beats within the 256 16-byte units of side memory,"
+            " not 1 beyond",
         ),
         (
             (Quant(rows=1, source=0, stride=0, length=1, destination=0, scale=0, wait=4), End()),

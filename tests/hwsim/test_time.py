@@ -105,8 +105,8 @@ def test_one_product_by_hand() -> None:
         ),
         (
             (Loop(count=64, length=1), Quant(**QUANT, signal=2), End()),
-            "Instruction 63 (Quant, pc 1) must leave at most 63 tokens from VECTOR to MATRIX, not 64, when it retires in"
-            f" cycle {41 + 64 * (1 + 2 * (1 + PASS_LATENCY) + QUANT_SCALAR) + 63}",
+            "Instruction 63 (Quant, pc 1) must leave at most 63 tokens from VECTOR to MATRIX, not 64, when it"
+            f" retires in cycle {41 + 64 * (1 + 2 * (1 + PASS_LATENCY) + QUANT_SCALAR) + 63}",
         ),
     ],
 )

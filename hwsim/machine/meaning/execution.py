@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import Append, Axpy, Dot, Fetch, KvQuant, Load, Norm, Quant, Rope, Softmax, Store, SwiGlu
 from hwsim.errors import ProgramError
 from hwsim.machine.meaning import matrix, mover, vector
@@ -14,7 +17,7 @@ from hwsim.machine.trace import Trace
 
 __all__ = ["run_meaning"]
 
-_VECTOR = {
+_VECTOR: dict[type[Instruction], Callable[..., np.ndarray]] = {
     Norm: vector.norm,
     Quant: vector.quant,
     SwiGlu: vector.swiglu,
@@ -22,13 +25,13 @@ _VECTOR = {
     Softmax: vector.softmax,
     KvQuant: vector.kvquant,
 }
-_MOVER = {Load: mover.load, Store: mover.store, Append: mover.append}
+_MOVER: dict[type[Instruction], Callable[..., None]] = {Load: mover.load, Store: mover.store, Append: mover.append}
 
 
 def run_meaning(
     trace: Trace, config: EngineConfig, ports: np.ndarray, side: np.ndarray, *, has_log: bool = False
 ) -> tuple[Memories, ResultLog]:
-    """Execute every instruction on `ports` (uint8 [ports, bytes]) and `side` (uint8 [bytes]), which are written in place.
+    """Execute every instruction on `ports` (uint8 [ports, bytes]) and `side` (uint8 [bytes]), written in place.
 
     Returns the memories after the run, and the log, empty unless `has_log`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numba
+import numpy as np
 
 from hwsim.machine.time.streams import ACCEPTED, POPPED
 from hwsim.machine.time.work import AXPY, BLOCKS_TWO_CYCLES
@@ -16,8 +17,10 @@ _TWO, _AXPY = BLOCKS_TWO_CYCLES, AXPY
 _RUN = 9
 
 
-@numba.njit
-def advance_matrix(state, streams, amount, ready, pops, waits):  # type: ignore[no-untyped-def]
+@numba.njit()
+def advance_matrix(
+    state: np.ndarray, streams: np.ndarray, amount: np.ndarray, ready: np.ndarray, pops: np.ndarray, waits: np.ndarray
+) -> bool:
     """Consume beats while their arrivals are known; return whether the instruction has captured its last.
 
     `amount` is the instruction's row of `Work`; `waits` [3] counts cycles of beats, of missing beats and of the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numba
@@ -89,8 +90,8 @@ def _queues(work: Work) -> tuple[np.ndarray, np.ndarray]:
     return members, rank
 
 
-@numba.njit
-def _issue_cycle(index, previous, partner, times):  # type: ignore[no-untyped-def]
+@numba.njit()
+def _issue_cycle(index: int, previous: int, partner: np.ndarray, times: np.ndarray) -> int:
     """Return the cycle in which an instruction issues, or -1 while something it waits for is not known."""
     if times[0, index] < 0:
         return -1
@@ -119,11 +120,24 @@ def _source_digest() -> int:
     return int.from_bytes(digest.digest()[:7], "big")
 
 
-def _compiled(digest: int):  # type: ignore[no-untyped-def]
+def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
     """Return the compiled network; closing over `digest` makes it part of the key under which the result is cached."""
 
     @numba.njit(cache=True)
-    def run(unit, amount, partner, slot, end_slot, members, rank, model, sizes, laws, times, waits):  # type: ignore[no-untyped-def]
+    def run(
+        unit: np.ndarray,
+        amount: np.ndarray,
+        partner: np.ndarray,
+        slot: np.ndarray,
+        end_slot: int,
+        members: np.ndarray,
+        rank: np.ndarray,
+        model: tuple[int, int],
+        sizes: tuple[int, ...],
+        laws: tuple[int, ...],
+        times: np.ndarray,
+        waits: np.ndarray,
+    ) -> tuple[int, int, int]:
         """Fill times (dispatch, issue, release, retire); return (program loaded, instructions retired, cycles)."""
         queue_depth, burst_beats, fifo_beats, ports, side_port, words = sizes
         per_dispatch, read_latency, fifo_latency, matrix_latency, side_burst, write_latency, write_lead = laws

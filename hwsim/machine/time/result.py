@@ -22,10 +22,10 @@ _PARAMETER_BYTES = 4
 class Cause(enum.IntEnum):
     """What a unit's cycle is charged to; exactly one cause for each cycle of the run.
 
-    Let an instruction of the unit be dispatched at x, issue at t and release the unit at u, and let v be the release cycle of the unit's
-    instruction before it (-1 for the first). Cycles v+1 .. u are charged to it: first CONTROL up to x; then, up to
-    t-1, the dependency on the unit whose token came last (of equals the lowest unit); the issue cycle t is CONTROL;
-    cycles t+1 .. u are COMPUTE, MEMORY or DRAIN. Cycles after the unit's last release are CONTROL.
+    Let an instruction of the unit be dispatched at x, issue at t and release the unit at u, and let v be the release
+    cycle of the unit's instruction before it (-1 for the first). Cycles v+1 .. u are charged to it: first CONTROL up to
+    x; then, up to t-1, the dependency on the unit whose token came last (of equals the lowest unit); the issue cycle t
+    is CONTROL; cycles t+1 .. u are COMPUTE, MEMORY or DRAIN. Cycles after the unit's last release are CONTROL.
     """
 
     COMPUTE = 0
@@ -33,8 +33,8 @@ class Cause(enum.IntEnum):
     MEMORY = 1
     """MATRIX: the next beat cannot be popped yet."""
     DRAIN = 2
-    """MATRIX: the beat is there, but the words of the capture before still leave the array; also all cycles of an instruction
-    that consumes nothing."""
+    """MATRIX: the beat is there, but the words of the capture before still leave the array; also all cycles of an
+    instruction that consumes nothing."""
     ON_FETCH = 3
     """A token of FETCH is missing."""
     ON_MATRIX = 4
@@ -44,8 +44,8 @@ class Cause(enum.IntEnum):
     ON_MOVER = 6
     """A token of MOVER is missing."""
     CONTROL = 7
-    """Nothing is dispatched: the program loads, the sequencer is busy or held by a full queue, or nothing is left; or the
-    instruction issues."""
+    """Nothing is dispatched: the program loads, the sequencer is busy or held by a full queue, or nothing is left; or
+    the instruction issues."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,8 +11,8 @@ __all__ = ["side_read", "side_write"]
 _AR, _R, _AW, _W, _B = range(5)
 
 
-@numba.njit
-def side_read(model, port, burst_beats, read_latency, start, beats):  # type: ignore[no-untyped-def]
+@numba.njit()
+def side_read(model: tuple[int, int], port: int, burst_beats: int, read_latency: int, start: int, beats: int) -> int:
     """Return the cycle of the last of `beats` beats; the first address may be up in cycle `start`."""
     kind, seed = model
     accept, beat, remaining = start - 1, -1, beats
@@ -26,8 +26,8 @@ def side_read(model, port, burst_beats, read_latency, start, beats):  # type: ig
     return beat
 
 
-@numba.njit
-def side_write(model, port, write_latency, start, beats):  # type: ignore[no-untyped-def]
+@numba.njit()
+def side_write(model: tuple[int, int], port: int, write_latency: int, start: int, beats: int) -> int:
     """Return the cycle of the last response to `beats` single-beat writes; the first rises in cycle `start`."""
     kind, seed = model
     rise, response = start, -1

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import numba
+import numpy as np
 
 from hwsim.memory.models import first_open
 
 __all__ = ["ACCEPTED", "FETCH_STATE", "LAST", "OFFSET", "POPPED", "REMAINING", "advance_fetch"]
 
 OFFSET, REMAINING, ACCEPTED, POPPED, LAST, FETCH_STATE = range(6)
-"""State of the readers: next beat, beats not yet asked for, beats accepted and popped in all, last acceptance; its size."""
+"""State of the readers: next beat, beats not asked for, beats accepted and popped in all, last acceptance; its size."""
 
 _AR, _R = 0, 1
 
 
-@numba.njit
-def advance_fetch(state, model, burst_beats, latencies, earliest, arrival, ready, pops):  # type: ignore[no-untyped-def]
+@numba.njit()
+def advance_fetch(
+    state: np.ndarray,
+    model: tuple[int, int],
+    burst_beats: int,
+    latencies: tuple[int, int],
+    earliest: np.ndarray,
+    arrival: np.ndarray,
+    ready: np.ndarray,
+    pops: np.ndarray,
+) -> bool:
     """Accept bursts while the pops that give their credit are known; return whether all beats are accepted.
 
     All ports ask for the same bursts, so one count serves them; `earliest` and `arrival` [ports] hold the first cycle
-    of the next address and the last beat's cycle. `ready` and `pops` [fifo_beats] are rings: when beat i of every port can be
-    popped, and when it was.
+    of the next address and the last beat's cycle. `ready` and `pops` [fifo_beats] are rings: when beat i of every port
+    can be popped, and when it was. `latencies` are those of reads and of the FIFOs.
     """
     kind, seed = model
     read_latency, fifo_latency = latencies

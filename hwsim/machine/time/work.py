@@ -75,12 +75,14 @@ def work_of(trace: Trace, config: EngineConfig) -> Work:
     rows = trace.rows_of(Fetch)
     amount[rows, 0], amount[rows, 1] = trace.values(Fetch, "offset", rows), trace.values(Fetch, "beats", rows)
     _matrix(trace, config, amount)
-    for kind in (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant):
+    vectors: tuple[type[Instruction], ...] = (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant)
+    for kind in vectors:
         rows = trace.rows_of(kind)
         amount[rows, 0] = 1 + _row_cycles(trace, kind, rows) * (
             1 if kind is KvQuant else trace.values(kind, "rows", rows)
         )
-    for kind, code in ((Load, READ), (Store, WRITE), (Append, WRITE)):
+    copies: tuple[tuple[type[Instruction], int], ...] = ((Load, READ), (Store, WRITE), (Append, WRITE))
+    for kind, code in copies:
         rows = trace.rows_of(kind)
         amount[rows, 0] = code
         amount[rows, 1] = (
