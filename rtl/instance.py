@@ -1,23 +1,25 @@
-"""How a circuit that occurs many times is converted to Verilog once and instantiated by name everywhere."""
+"""How a circuit that occurs many times is instantiated by name, so that it is converted to Verilog once."""
 
 from typing import Any, ClassVar
 
 from amaranth import ClockSignal, Instance, Module, ResetSignal
-from amaranth.back import verilog
 from amaranth.lib import wiring
 
 from hwsim.arch.config import EngineConfig
 
-__all__ = ["Shared", "place", "verilog_module"]
+__all__ = ["Shared", "place"]
 
 
 class Shared(wiring.Component):
-    """Base of a component that depends on the configuration alone and is converted once, as Verilog module `module`."""
+    """Base of a component that depends on the configuration alone and is converted once, as Verilog module `module`.
+
+    `inline` says how it holds other shared components: itself, or as instances.
+    """
 
     module: ClassVar[str]
 
-    def __init__(self, config: EngineConfig):
-        self.config = config
+    def __init__(self, config: EngineConfig, *, inline: bool = False):
+        self.config, self.inline = config, inline
         super().__init__(self.ports(config))
 
     @staticmethod
@@ -26,18 +28,13 @@ class Shared(wiring.Component):
         raise NotImplementedError
 
 
-def verilog_module(component: Shared) -> str:
-    """Return the Verilog of a component; the names of its inner modules start with its own."""
-    return verilog.convert(component, name=component.module, strip_internal_attrs=True)
-
-
 def place(m: Module, name: str, kind: type[Shared], config: EngineConfig, *, inline: bool) -> Any:
     """Add a component of class `kind` to `m` as submodule `name`; return the object that has its port signals.
 
-    With `inline` it is the component itself, as Amaranth's simulator needs it; otherwise an instance of its Verilog module.
+    With `inline` it is the component itself, as Amaranth's simulator needs it; otherwise an instance of its module.
     """
     if inline:
-        m.submodules[name] = component = kind(config)
+        m.submodules[name] = component = kind(config, inline=True)
         return component
     signature = wiring.Signature(kind.ports(config))
     interface = signature.create(path=(name,))

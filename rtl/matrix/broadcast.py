@@ -21,7 +21,7 @@ class Broadcast(wiring.Component):
 
     Members:
         segment: 64 codes of each row, at stage ACTIVATION; `arrange` with it.
-        slots, coefficients: at stage HOP. Coefficient i is that of the step's token i, for as many as there are in a step.
+        slots, coefficients: at stage HOP. Coefficient i is that of the step's token i, for the tokens of a step.
         sums: each row's sum of the 32 inputs from `start` on, at stage SUMS_READY.
     """
 

@@ -3,7 +3,7 @@
 from amaranth import Array, Cat, Module, Mux, Signal, signed
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Destination
@@ -21,8 +21,8 @@ class Epilogue(wiring.Component):
     """One word a cycle; stages are those of `rtl.matrix.stages`.
 
     Members:
-        word, row_scales, parameters, entry (stage SCALE_READ + 1): the word's description; mantissa and exponent of each
-            lane's row; each lane's value parameter; the scale file's entry.
+        word, row_scales, parameters, entry (stage SCALE_READ + 1): the word's description; mantissa and exponent of
+            each lane's row; each lane's value parameter; the scale file's entry.
         raw (stage LEAVE): accumulators.
         reads (stage RESULT_READ), written (stage WRITE): whether the word is one to write.
         x, p: read ports of residual and bias; x_address is zero while no residual is read.

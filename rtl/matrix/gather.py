@@ -13,7 +13,7 @@ __all__ = ["LaneTree", "choose_group"]
 
 
 def choose_group(m: Module, values: list[Value], group: Value, lanes: int, name: str) -> list[Signal]:
-    """Return, a cycle later, one value a lane: of slice group * lanes + lane; of slice lane % slices when these are fewer."""
+    """Return, a cycle later, a value a lane: of slice group * lanes + lane, or lane % slices when these are fewer."""
     chosen = []
     for lane in range(lanes):
         result = Signal(len(values[0]), name=f"{name}_{lane}", reset_less=True)
@@ -24,7 +24,7 @@ def choose_group(m: Module, values: list[Value], group: Value, lanes: int, name:
 
 
 class LaneTree(wiring.Component):
-    """Sums lane values (stage TREE) over the slices of equal s % G, and spreads the G sums over a word (stage LEAVE - 1).
+    """Sums lane values (stage TREE) over slices of equal s % G, and spreads the G sums over a word (stage LEAVE - 1).
 
     `segments` (stage LEAVE - 1) is the base-2 logarithm of G; G is at most the slices, the lanes of a word, and 8.
     """

@@ -8,7 +8,7 @@ from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS
 from hwsim.arch.isa import Format
 from rtl.matrix.records import STEP
 
-__all__ = ["COEFFICIENT", "CODE", "Decoder"]
+__all__ = ["CODE", "COEFFICIENT", "Decoder"]
 
 CODE = signed(5)
 """A multiplier operand: a 4-bit code, half of an 8-bit one, or a 2-bit code less its zero."""
@@ -26,8 +26,8 @@ class Decoder(wiring.Component):
         step: what the word is.
         word: the stream word. pair: the (scale, offset) pair of its group. key: the entry of its row's header.
         codes: the operand of each lane.
-        choices: which input each lane multiplies. Block i of four inputs serves lanes 2i and 2i + 1; the even lane takes
-            input 0, 1 or 2 of the block, the odd lane input 1, 2 or 3, or both the coefficient.
+        choices: which input each lane multiplies. Block i of four inputs serves lanes 2i and 2i + 1; the even lane
+            takes input 0, 1 or 2 of the block, the odd lane input 1, 2 or 3, or both the coefficient.
         scale, offset: what the sum of products and the sum of the inputs are multiplied by.
     """
 

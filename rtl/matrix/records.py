@@ -63,7 +63,7 @@ BLOCK = data.StructLayout(
 """A captured block, as the drain needs it."""
 
 WORD_FLAGS = data.StructLayout({"written": 1, "retire": 1, "shift": 1})
-"""The part of a drained word that must not survive an abort; `shift` moves the next lane of every slice to the drain."""
+"""What of a drained word must not survive an abort; `shift` moves the next lane of every slice to the drain."""
 
 
 def drained_word(config: EngineConfig) -> data.StructLayout:

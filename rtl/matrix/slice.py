@@ -8,7 +8,7 @@ from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig
 from hwsim.arch.isa import Format
 from rtl.instance import Shared
 from rtl.matrix.lane import CODE, COEFFICIENT, Decoder
-from rtl.matrix.records import DIGIT_BITS, FIELD_BITS, STEP, lane_bits, pairs, spread, unpack
+from rtl.matrix.records import DIGIT_BITS, STEP, lane_bits, pairs, spread, unpack
 from rtl.matrix.stages import ACCUMULATED, SLICE, SUMS, Pipeline
 
 __all__ = ["SUM_BITS", "Slice"]
@@ -24,8 +24,8 @@ class Slice(Shared):
     """Multiplies, sums and accumulates; stages are those of `rtl.matrix.stages`.
 
     Members:
-        step, word, slots, coefficient (stage SLICE): control, stream word, the digits of the 64 inputs in the order of the
-            lanes (four to two lanes), the digits of the slice's own coefficient. A digit holds a pair of rows.
+        step, word, slots, coefficient (stage SLICE): control, stream word, the digits of the 64 inputs in the order of
+            the lanes (four to two lanes), the digits of the slice's own coefficient. A digit holds a pair of rows.
         sums (stage SUMS): each row's sum of the 32 activations of the step.
         row_select (stage ROW_DRAIN): row whose captured sum goes to `row_sum` in the next cycle.
         lane_row, lane_shift (stage LANE_DRAIN): row whose lane accumulator goes to `lane_sum` in the next cycle;
@@ -130,9 +130,7 @@ class Slice(Shared):
     def _accumulate_rows(self, m: Module, step: Pipeline, products: list[list[Signal]]) -> None:
         """DOT: sum the lanes, scale the sum, accumulate; the last step's sum goes to the hold registers too."""
         tokens = self.config.tile.tokens
-        rows: list[Signal] = []
-        for token in range(tokens):
-            rows.append(Signal(signed(_ROW_BITS), name=f"row_{token}", reset_less=True))
+        rows = [Signal(signed(_ROW_BITS), name=f"row_{token}", reset_less=True) for token in range(tokens)]
         is_wide = step.at(SUMS - 1).format == Format.W8
         for pair, lanes in enumerate(products):
             even, odd = (self._tree(m, lanes[start::2], f"tree_{pair}_{start}") for start in range(2))

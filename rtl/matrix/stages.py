@@ -1,7 +1,7 @@
 """The pipeline of the matrix unit: what happens how many cycles after a beat is popped or a block is captured.
 
-Stage k of a beat popped in cycle c, and of word i of a block captured in cycle c - i, is cycle c + k. A value "at stage k"
-is a register (or memory output) that is valid in that cycle.
+Stage k of a beat popped in cycle c, and of word i of a block captured in cycle c - i, is cycle c + k. A value "at stage
+k" is a register (or memory output) that is valid in that cycle.
 """
 
 from amaranth import Module, Mux, Signal
@@ -13,8 +13,8 @@ from rtl.arithmetic import ApplyScale
 __all__ = [
     "ACCUMULATED",
     "ACTIVATION",
-    "APPLY",
     "APPLIED",
+    "APPLY",
     "DIGITS",
     "DRAIN",
     "HOP",
@@ -74,7 +74,7 @@ def tree_levels(config: EngineConfig) -> int:
 
 def check_stages(config: EngineConfig) -> None:
     """Fail when a constant of hwsim.arch.timing is too small for the circuit."""
-    assert LEAVE > max(ROW_DRAIN + 2, TREE + tree_levels(config)), "MATRIX_LATENCY is below the depth of the array"
+    assert max(ROW_DRAIN + 2, TREE + tree_levels(config)) < LEAVE, "MATRIX_LATENCY is below the depth of the array"
     assert WRITE > APPLIED, "EPILOGUE_LATENCY is below the depth of the epilogue"
 
 

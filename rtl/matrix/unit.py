@@ -30,6 +30,7 @@ from rtl.matrix.stages import (
     Pipeline,
     check_stages,
 )
+from rtl.matrix.tile import Tile
 
 __all__ = ["Matrix"]
 
@@ -46,7 +47,7 @@ class Matrix(wiring.Component):
         drained: a word to be written leaves the array in this cycle. busy: an instruction has not retired.
         clear: aborts whatever is in flight.
 
-    With `inline` the slices are submodules, as Amaranth's simulator needs them; otherwise instances of `shared_modules`.
+    With `inline` the tiles are submodules, as Amaranth's simulator needs them; else instances of `shared_modules`.
     """
 
     def __init__(self, config: EngineConfig, *, inline: bool = False):
@@ -76,7 +77,7 @@ class Matrix(wiring.Component):
     @property
     def shared_modules(self) -> tuple[type[Shared], ...]:
         """Components whose Verilog the instances refer to."""
-        return () if self.inline else (Slice,)
+        return () if self.inline else (Tile, Slice)
 
     def elaborate(self, platform):
         m = Module()
@@ -99,15 +100,17 @@ class Matrix(wiring.Component):
         flags = Pipeline(m, drain.flags, DRAIN, "flags", clear=self.clear)
         word = Pipeline(m, drain.word, DRAIN, "word")
         self._track(m, flags)
-        slices = self._place_slices(m)
-        self._feed(m, sequencer, slices)
-        for piece in slices:
+        tiles = [
+            place(m, f"tile_{port}", Tile, self.config, inline=self.inline) for port in range(self.config.tile.ports)
+        ]
+        self._feed(m, sequencer, tiles)
+        for tile in tiles:
             m.d.comb += [
-                piece.row_select.eq(word.at(ROW_DRAIN).row),
-                piece.lane_row.eq(word.at(LANE_DRAIN).row),
-                piece.lane_shift.eq(flags.at(LANE_DRAIN).shift),
+                tile.row_select.eq(word.at(ROW_DRAIN).row),
+                tile.lane_row.eq(word.at(LANE_DRAIN).row),
+                tile.lane_shift.eq(flags.at(LANE_DRAIN).shift),
             ]
-        self._finish(m, slices, flags, word)
+        self._finish(m, tiles, flags, word)
         return m
 
     def _track(self, m: Module, flags: Pipeline) -> None:
@@ -122,62 +125,52 @@ class Matrix(wiring.Component):
         with m.If(self.clear):
             m.d.sync += in_flight.eq(0)
 
-    def _place_slices(self, m: Module) -> list:
-        return [
-            place(m, f"slice_{index}", Slice, self.config, inline=self.inline)
-            for index in range(self.config.tile.slices)
-        ]
-
-    def _feed(self, m: Module, sequencer: Sequencer, slices: list) -> None:
-        """Bring stream words, activations and control to the slices, through a register in every tile."""
-        tile = self.config.tile
+    def _feed(self, m: Module, sequencer: Sequencer, tiles: list) -> None:
+        """Bring stream words, activations and control to the tiles."""
+        config = self.config.tile
         m.submodules.broadcast = broadcast = Broadcast(self.config)
-        step = Pipeline(m, sequencer.step, 0, "step")
-        arrange = Pipeline(m, sequencer.arrange, 0, "arrange")
+        step = Pipeline(m, sequencer.step, 0, "step").at(SLICE - 1)
+        arrange = Pipeline(m, sequencer.arrange, 0, "arrange").at(ACTIVATION)
         segments = Pipeline(m, sequencer.block.segments, 0, "segments").at(HOP)
-        sums = Pipeline(m, Cat(broadcast.sums[row] for row in range(tile.tokens)), SUMS_READY, "sums")
-        m.d.comb += [broadcast.segment.eq(self.a_data), broadcast.arrange.eq(arrange.at(ACTIVATION))]
-        for port in range(tile.ports):
-            beat = Signal(tile.port_bits, name=f"beat_{port}", reset_less=True)
-            with m.If(~sequencer.repeat):
-                m.d.sync += beat.eq(self.head[port])
-            word = Pipeline(m, beat, 1, f"stream_{port}").at(SLICE)
-            slots = Signal(broadcast.slots.shape(), name=f"slots_{port}", reset_less=True)
-            local_step = Signal(step.at(SLICE - 1).shape(), name=f"step_of_port_{port}", reset_less=True)
-            local_sums = Signal(len(sums.at(SUMS - 1)), name=f"sums_of_port_{port}", reset_less=True)
-            m.d.sync += [
-                slots.eq(broadcast.slots),
-                local_step.eq(step.at(SLICE - 1)),
-                local_sums.eq(sums.at(SUMS - 1)),
+        sums = Pipeline(m, broadcast.sums, SUMS_READY, "sums").at(SUMS - 1)
+        m.d.comb += [broadcast.segment.eq(self.a_data), broadcast.arrange.eq(arrange)]
+        for port, tile in enumerate(tiles):
+            m.d.comb += [
+                tile.head.eq(self.head[port]),
+                tile.repeat.eq(sequencer.repeat),
+                tile.step.eq(step),
+                tile.slots.eq(broadcast.slots),
+                tile.sums.eq(sums),
             ]
-            for place_in_port in range(tile.slices_per_port):
-                index = port * tile.slices_per_port + place_in_port
-                piece = slices[index]
-                coefficient = Signal(broadcast.digits, name=f"coefficient_{index}", reset_less=True)
-                with m.Switch(segments):
-                    for shift in range(4):
-                        with m.Case(shift):
+            coefficients = Signal(tile.coefficients.shape(), name=f"coefficients_{port}", reset_less=True)
+            m.d.comb += tile.coefficients.eq(coefficients)
+            with m.Switch(segments):
+                for shift in range(4):
+                    with m.Case(shift):
+                        for place_in_tile in range(config.slices_per_port):
+                            index = port * config.slices_per_port + place_in_tile
                             # A step has at most 64 tokens: one segment of coefficients.
-                            m.d.sync += coefficient.eq(broadcast.coefficients[(index >> shift) % 64])
-                m.d.comb += [
-                    piece.word.eq(word.word_select(place_in_port, 128)),
-                    piece.slots.eq(slots),
-                    piece.coefficient.eq(coefficient),
-                    piece.step.eq(local_step),
-                    piece.sums.eq(local_sums),
-                ]
+                            source = broadcast.coefficients[(index >> shift) % 64]
+                            m.d.sync += coefficients[place_in_tile].eq(source)
 
-    def _finish(self, m: Module, slices: list, flags: Pipeline, word: Pipeline) -> None:
+    def _finish(self, m: Module, tiles: list, flags: Pipeline, word: Pipeline) -> None:
         """Gather words from the slices and hand them to the epilogue."""
         lanes = self.config.vector.lanes
         m.submodules.lane_tree = tree = LaneTree(self.config)
         m.submodules.epilogue = epilogue = Epilogue(self.config)
+        places = [(tile, index) for tile in tiles for index in range(self.config.tile.slices_per_port)]
         headers = choose_group(
-            m, [Cat(piece.row_scale, piece.parameter) for piece in slices], word.at(PARAMETER).group, lanes, "header"
+            m,
+            [Cat(tile.row_scales[index], tile.parameters[index]) for tile, index in places],
+            word.at(PARAMETER).group,
+            lanes,
+            "header",
         )
-        sums = choose_group(m, [piece.row_sum for piece in slices], word.at(ROW_DRAIN + 1).group, lanes, "sum")
+        sums = choose_group(
+            m, [tile.row_sums[index] for tile, index in places], word.at(ROW_DRAIN + 1).group, lanes, "sum"
+        )
         before = word.at(LEAVE - 1)
-        m.d.comb += [tree.lane_sums[index].eq(piece.lane_sum) for index, piece in enumerate(slices)]
+        m.d.comb += tree.lane_sums.eq(Cat(tile.lane_sums for tile in tiles))
         m.d.comb += [
             tree.segments.eq(before.segments),
             self.scale_address.eq(word.at(SCALE_READ).scale),

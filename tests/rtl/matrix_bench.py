@@ -177,7 +177,7 @@ def _pack(values: np.ndarray, width: int) -> int:
 
 
 def simulate(work: Work, cycles: int, *, aborted: tuple[Work, int] | None = None) -> Seen:
-    """Run the circuit for a number of cycles in Amaranth's simulator, after other work cleared in some cycle of its own."""
+    """Run the circuit for some cycles in Amaranth's simulator, after other work cleared in a cycle of its own."""
     dut = Matrix(work.config, inline=True)
     seen = Seen()
 
@@ -204,7 +204,10 @@ async def _play(ctx, dut: Matrix, work: Work, cycles: int, seen: Seen) -> None:
     memories, tile = work.memories, work.config.tile
     residual = memories.residual.copy()
     segments = [
-        sum(_pack(memories.activations[row, 64 * index : 64 * index + 64], 8) << (512 * row) for row in range(tile.tokens))
+        sum(
+            _pack(memories.activations[row, 64 * index : 64 * index + 64], 8) << (512 * row)
+            for row in range(tile.tokens)
+        )
         for index in range(work.config.buffer.activation_segments)
     ]
     heads = [_pack(beat, 128) for beat in work.stream]

