@@ -23,7 +23,7 @@ _CHUNK = 1024
 # Queries whose scores are formed together: small enough that a window of 252 keys wastes little.
 _BLOCK = 64
 # Elements an elementwise operation handles at once: its temporaries stay in the processor's cache.
-_ELEMENTS = 1 << 17
+_ELEMENTS = 1 << 16
 
 
 class Prefill:

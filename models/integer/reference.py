@@ -69,16 +69,22 @@ class IntegerReference:
         x = self.model.embedding.rows([token])[0].astype(np.int64)
         record("embedding", x)
         state.reserve(state.length + 1)
+        rotations = rope_table(self.config, [min(state.length, state.sinks + state.window - 1), state.length])
         for layer in range(self.config.layers):
-            x = self._attention(state, layer, x, record)
+            x = self._attention(state, layer, x, rotations.astype(np.int64), record)
             x = self._feed_forward(layer, x, record)
         logits = self._dot(HEAD, self._norm(FINAL_NORM, x, record), record)
         state.length += 1
         return logits.astype(np.int32)
 
-    def _attention(self, state: State, layer: int, x: np.ndarray, record: Recorder) -> np.ndarray:
-        """Return the residual row after the attention of a layer; the layer's cache gets the token."""
-        config, position = self.config, state.length
+    def _attention(
+        self, state: State, layer: int, x: np.ndarray, rotations: np.ndarray, record: Recorder
+    ) -> np.ndarray:
+        """Return the residual row after the attention of a layer; the layer's cache gets the token.
+
+        rotations: of the query towards the sinks, and of query and key at their own position, [2, head_dim, 2].
+        """
+        config = self.config
         name = layer_part(layer, "qkv")
         flat = self._dot(name, self._norm(layer_part(layer, ATTENTION_NORM), x, record), record)
         bias = self.model.biases.get(name)
@@ -87,59 +93,57 @@ class IntegerReference:
         record(name, flat)
         heads = flat.reshape(-1, config.head_dim)
         queries, rest = heads[: config.heads], heads[config.heads :]
-        own, towards_sinks = rope_table(
-            config, [position, min(position, state.sinks + state.window - 1)]
-        ).astype(np.int64)
-        slot = state.slots_of(np.array([position]))
+        slot = state.slots_of(np.array([state.length]))
         for kind, cache, values in (
-            ("key", state.keys[layer], ops.rotate(rest[: config.kv_heads], own)),
+            ("key", state.keys[layer], ops.rotate(rest[: config.kv_heads], rotations[1])),
             ("value", state.values[layer], rest[config.kv_heads :]),
         ):
             entry = ops.kv_quantize(values)
             for head in range(config.kv_heads):
                 record(layer_part(layer, f"{kind}.head{head}.codes"), entry.codes[head])
-                parameter = np.array([entry.scale[0][head], entry.scale[1][head], entry.zero[head]])
-                record(layer_part(layer, f"{kind}.head{head}.parameter"), parameter)
+                record(layer_part(layer, f"{kind}.head{head}.parameter"), _row(head, *entry.scale, entry.zero))
             scale = entry.scale[0][:, None], entry.scale[1][:, None]
             cache.write(slot, ops.KvEntry(entry.codes[:, None], scale, entry.zero[:, None]))
-        rotated = [ops.rotate_query(queries, rotation, self._score_scale) for rotation in (towards_sinks, own)]
-        for head in range(config.heads):
-            for part, query in zip(("sink_query", "query"), rotated, strict=True):
-                _record_quantized(record, layer_part(layer, f"{part}.head{head}"), query, head)
-        mixed = [self._head(state, layer, kv_head, rotated, record) for kv_head in range(config.kv_heads)]
-        attended = np.concatenate(mixed).reshape(-1)
-        record(layer_part(layer, "attended"), attended)
-        quantized = ops.quantize(attended[None])
-        _record_quantized(record, layer_part(layer, "attended"), quantized, 0)
+        turned = ops.rotate_query(queries[None], rotations[:, None], self._score_scale)
+        for part, name in enumerate(("sink_query", "query")):
+            for head in range(config.heads):
+                record(layer_part(layer, f"{name}.head{head}.codes"), turned.codes[part, head])
+                record(layer_part(layer, f"{name}.head{head}.scale"), _row((part, head), *turned.scale))
+        attended = self._attend(state, layer, turned, record).reshape(1, -1)
+        record(layer_part(layer, "attended"), attended[0])
+        quantized = ops.quantize(attended)
+        _record_quantized(record, layer_part(layer, "attended"), quantized)
         return self._residual(layer_part(layer, "o"), x, quantized, record)
 
-    def _head(
-        self, state: State, layer: int, kv_head: int, rotated: list[Quantized], record: Recorder
-    ) -> np.ndarray:
-        """Return what the query heads of one key/value head read, fixed [group, head_dim]."""
+    def _attend(self, state: State, layer: int, turned: Quantized, record: Recorder) -> np.ndarray:
+        """Return what all heads read, fixed [kv_heads, group, head_dim]; scores stand in the order of the slots.
+
+        turned: queries towards the sinks and at their own position, [2, heads, ...].
+        """
         config = self.config
-        counts = state.valid(state.length + 1)
-        own = slice(kv_head * config.group, (kv_head + 1) * config.group)
-        slots = np.arange(sum(counts))
+        sinks, ring = state.valid(state.length + 1)
+        slots = np.arange(sinks + ring)
         keys, values = state.keys[layer].read(slots), state.values[layer].read(slots)
+        shape = (2, config.kv_heads, config.group, -1)
+        codes = turned.codes.reshape(shape).astype(np.float64)
+        query_scale = [part.reshape(shape) for part in turned.scale]
+        centered = (keys.codes - keys.zero[..., None]).astype(np.float64)
         parts = []
-        for query, first, count in zip(rotated, (0, counts[0]), counts, strict=True):
-            run = slice(first, first + count)
-            codes = query.codes[own]
-            products = codes @ (keys.codes[kv_head, run] - keys.zero[kv_head, run, None]).T
-            row_scale = keys.scale[0][kv_head, run], keys.scale[1][kv_head, run]
-            parts.append(ops.dot(products, row_scale, (query.scale[0][own, None], query.scale[1][own, None])))
+        for part, run in enumerate((slice(0, sinks), slice(sinks, sinks + ring))):
+            products = (codes[part] @ centered[:, run].transpose(0, 2, 1)).astype(np.int64)
+            row_scale = keys.scale[0][:, None, run], keys.scale[1][:, None, run]
+            parts.append(ops.dot(products, row_scale, (query_scale[0][part], query_scale[1][part])))
         scores = np.concatenate(parts, axis=-1)
-        value_scale = values.scale[0][kv_head], values.scale[1][kv_head]
-        coefficients = ops.softmax(scores, np.True_, value_scale, values.zero[kv_head])
-        sums = ops.weighted_sum(coefficients.codes @ values.codes[kv_head], coefficients)
-        for row in range(config.group):
-            head = f"head{kv_head * config.group + row}"
-            record(layer_part(layer, f"scores.{head}"), scores[row])
-            record(layer_part(layer, f"coefficients.{head}.codes"), coefficients.codes[row])
-            entry = coefficients.scale[0][row], coefficients.scale[1][row], coefficients.zero_sum[row]
-            record(layer_part(layer, f"coefficients.{head}.scale"), np.array(entry))
-        return sums
+        value_scale = values.scale[0][:, None], values.scale[1][:, None]
+        coefficients = ops.softmax(scores, np.True_, value_scale, values.zero[:, None])
+        sums = coefficients.codes.astype(np.float64) @ values.codes.astype(np.float64)
+        for head in range(config.heads):
+            at = divmod(head, config.group)
+            record(layer_part(layer, f"scores.head{head}"), scores[at])
+            record(layer_part(layer, f"coefficients.head{head}.codes"), coefficients.codes[at])
+            entry = _row(at, *coefficients.scale, coefficients.zero_sum)
+            record(layer_part(layer, f"coefficients.head{head}.scale"), entry)
+        return ops.weighted_sum(sums.astype(np.int64), coefficients)
 
     def _feed_forward(self, layer: int, x: np.ndarray, record: Recorder) -> np.ndarray:
         """Return the residual row after the gated feed-forward of a layer."""
@@ -147,7 +151,7 @@ class IntegerReference:
         flat = self._dot(name, self._norm(layer_part(layer, FFN_NORM), x, record), record)
         record(name, flat)
         product = ops.swiglu(flat[None, : self.config.ffn], flat[None, self.config.ffn :])
-        _record_quantized(record, layer_part(layer, "swiglu"), product, 0)
+        _record_quantized(record, layer_part(layer, "swiglu"), product)
         return self._residual(layer_part(layer, "down"), x, product, record)
 
     def _residual(self, name: str, x: np.ndarray, quantized: Quantized, record: Recorder) -> np.ndarray:
@@ -158,7 +162,7 @@ class IntegerReference:
     def _norm(self, name: str, x: np.ndarray, record: Recorder) -> Quantized:
         gain: Gain = self.model.gains[name]
         normed = ops.norm(x[None], self._gains[name], NORM_SHIFT, self._epsilon, inverse_hidden(self.config, gain))
-        _record_quantized(record, name, normed, 0)
+        _record_quantized(record, name, normed)
         return normed
 
     def _dot(self, name: str, quantized: Quantized, record: Recorder) -> np.ndarray:
@@ -172,6 +176,11 @@ class IntegerReference:
         return result
 
 
-def _record_quantized(record: Recorder, name: str, quantized: Quantized, row: int) -> None:
-    record(f"{name}.codes", quantized.codes[row])
-    record(f"{name}.scale", np.array([quantized.scale[0][row], quantized.scale[1][row]]))
+def _record_quantized(record: Recorder, name: str, quantized: Quantized) -> None:
+    record(f"{name}.codes", quantized.codes[0])
+    record(f"{name}.scale", _row(0, *quantized.scale))
+
+
+def _row(index: int | tuple[int, ...], *columns: np.ndarray) -> np.ndarray:
+    """Return one entry of each column, as one vector."""
+    return np.array([column[index] for column in columns])

@@ -1,0 +1,140 @@
+"""Knows how a compressed model continues a text: chat template, choice of tokens, text as it comes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from hwsim.arch.numerics import FRACTION_BITS
+from hwsim.errors import SpecError
+from models.integer import IntegerReference
+from models.tokenizer import Tokenizer
+
+__all__ = ["Sampling", "chat", "generate", "tokens_after"]
+
+
+class Continuation(Protocol):
+    """A text in progress on whatever runs the model."""
+
+    def prefill(self, tokens: Sequence[int]) -> np.ndarray:
+        """Feed tokens and return the fixed logits after the last one, int32 [vocab]."""
+
+    def step(self, token: int) -> np.ndarray:
+        """Feed one token and return the fixed logits after it, int32 [vocab]."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen from fixed logits.
+
+    Attributes:
+        temperature: 0 takes the likeliest, the first of equals; above, tokens are drawn.
+        top_k: draw among so many likeliest tokens; 0 among all.
+        seed: of the draws.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 100:
+            raise SpecError(f"Sampling temperature must be 0 to 100, not {self.temperature!r}")
+        for name in ("top_k", "seed"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise SpecError(f"Sampling {name} must be a non-negative integer, not {value!r}")
+
+
+class _Reference:
+    """A text in progress on the integer reference."""
+
+    def __init__(self, reference: IntegerReference) -> None:
+        self._reference = reference
+        self._state = reference.open()
+
+    def prefill(self, tokens: Sequence[int]) -> np.ndarray:
+        return self._reference.prefill(self._state, tokens)
+
+    def step(self, token: int) -> np.ndarray:
+        return self._reference.step(self._state, token)
+
+
+def tokens_after(
+    continuation: Continuation,
+    prompt: Sequence[int],
+    *,
+    max_tokens: int,
+    eos: Sequence[int] = (),
+    sampling: Sampling | None = None,
+) -> Iterator[int]:
+    """Yield the tokens that follow `prompt`, as each is chosen.
+
+    max_tokens: tokens yielded at most.
+    eos: tokens that end the text; they are not yielded.
+    sampling: None takes the likeliest.
+    """
+    choice = Sampling() if sampling is None else sampling
+    draws = np.random.Generator(np.random.PCG64(choice.seed))
+    logits = continuation.prefill(prompt)
+    for count in range(max_tokens):
+        token = _chosen(logits, choice, draws)
+        if token in eos:
+            return
+        yield token
+        if count + 1 < max_tokens:
+            logits = continuation.step(token)
+
+
+def generate(
+    model: IntegerReference | Continuation,
+    tokenizer: Tokenizer,
+    text: str,
+    *,
+    max_tokens: int,
+    sampling: Sampling | None = None,
+) -> Iterator[str]:
+    """Yield the text that follows `text`, piece by piece, each of whole characters.
+
+    Raises:
+        SpecError: the text gives no token.
+    """
+    prompt = tokenizer.encode(text)
+    if not prompt:
+        raise SpecError(f"Prompt must be at least one token long, not {text!r}")
+    continuation = _Reference(model) if isinstance(model, IntegerReference) else model
+    stream = tokenizer.stream()
+    for token in tokens_after(continuation, prompt, max_tokens=max_tokens, eos=tokenizer.eos_ids, sampling=sampling):
+        piece = stream.push(token)
+        if piece:
+            yield piece
+
+
+def chat(
+    model: IntegerReference | Continuation,
+    tokenizer: Tokenizer,
+    question: str,
+    *,
+    max_tokens: int,
+    sampling: Sampling | None = None,
+) -> Iterator[str]:
+    """Yield the answer to a question under the model's chat template, piece by piece.
+
+    Raises:
+        SpecError: the tokenizer carries no chat template.
+    """
+    text = tokenizer.render_chat([{"role": "user", "content": question}])
+    return generate(model, tokenizer, text, max_tokens=max_tokens, sampling=sampling)
+
+
+def _chosen(logits: np.ndarray, sampling: Sampling, draws: np.random.Generator) -> int:
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    fixed = logits.astype(np.float64)
+    order = np.argsort(-fixed, kind="stable")[: sampling.top_k or None]
+    exponents = (fixed[order] - fixed[order[0]]) / (2.0**FRACTION_BITS * sampling.temperature)
+    shares = np.exp(exponents).cumsum()
+    return int(order[min(int(np.searchsorted(shares, draws.random() * shares[-1], side="right")), len(order) - 1)])
