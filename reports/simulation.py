@@ -20,7 +20,16 @@ from hwsim.memory.models import IDEAL, MemoryModel
 from models.shapes import shape
 from reports.programs import Programs
 
-__all__ = ["SINKS", "Simulation", "compiled_workload", "format_named", "peak_memory_mb", "simulate"]
+__all__ = [
+    "SINKS",
+    "Simulation",
+    "check_given",
+    "compiled_workload",
+    "format_named",
+    "peak_memory_mb",
+    "simulate",
+    "workload_request",
+]
 
 SINKS = 4
 """Sink tokens of a workload's pattern; the rest of its context is the window."""
@@ -104,28 +113,40 @@ def format_named(name: str) -> Format:
     return Format[name.upper()]
 
 
-def compiled_workload(name: str, engine: EngineConfig, *, context: int, layers: Format = Format.W2S) -> Programs:
-    """Return programs of a well-known shape with an 8-bit head, whose cache keeps `context` tokens: sinks and a window.
+def workload_request(name: str, engine: EngineConfig, *, context: int, layers: Format = Format.W2S) -> Request:
+    """Return the request for a well-known shape with an 8-bit head whose cache keeps `context` tokens, sinks included.
 
     Raises:
-        ScheduleError: the context is too short, or something does not fit the engine.
+        ScheduleError: the context is too short.
         CheckpointError: no such shape.
     """
-    config = shape(name)
     if context <= SINKS:
         raise ScheduleError(f"Context must be more than the {SINKS} sink tokens, not {context}")
-    request = Request(
-        config=config,
+    return Request(
+        config=shape(name),
         layers=layers,
         head=Format.W8,
         sinks=SINKS,
         window=context - SINKS,
         engine=engine,
-        # One position beyond the window, so that a token with a full window before it can be run.
+        # Positions beyond the window, so that a run with a full window before it is possible.
         context=context + engine.tile.tokens,
         prefill_rows=engine.tile.tokens,
     )
-    return Programs.of(compile_shape(request), name)
+
+
+def check_given(model: str | None, workload: str | None, context: int | None) -> None:
+    """Raise SpecError unless either a model or a workload is named, the workload with a context."""
+    if (model is None) == (workload is None):
+        given = "neither" if model is None else "both"
+        raise SpecError(f"Either MODEL or --workload must be given, not {given}")
+    if workload is not None and context is None:
+        raise SpecError("Context of a workload must be given with --context, not left out")
+
+
+def compiled_workload(name: str, engine: EngineConfig, *, context: int, layers: Format = Format.W2S) -> Programs:
+    """Return the programs of `workload_request`; raise ScheduleError where something does not fit the engine."""
+    return Programs.of(compile_shape(workload_request(name, engine, context=context, layers=layers)), name)
 
 
 def simulate(

@@ -1,0 +1,35 @@
+"""`lamforge demo`: the whole path on a real model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lamforge.console import JsonOption, emit
+from lamforge.errors import BUG
+from lamforge.stage import Stage
+
+__all__ = ["demo"]
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path("build/demo"),
+    as_json: JsonOption = False,
+) -> None:
+    """Take a real model from its checkpoint to Verilog that computes the same bits in the same cycles.
+
+    Eight steps: load, compress, compile, generate, simulate, write Verilog, co-simulate, report. The folder gets
+    model/, program/, verilog/, timeline.json, summary.json and report.html. The exit code is 1 when the
+    co-simulation finds any difference.
+
+    Example:
+
+        lamforge demo -o build/demo
+    """
+    from reports.demo import run_demo
+
+    with Stage() as stage:
+        summary = run_demo(output, stage)
+    emit(f"Report: {output / 'report.html'}", summary.document, as_json=as_json)
+    if not summary.is_equal:
+        raise typer.Exit(BUG)

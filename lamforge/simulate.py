@@ -1,0 +1,75 @@
+"""`lamforge simulate`: times a program on an engine, cycle by cycle."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lamforge.console import JsonOption, OutputOption, emit
+from lamforge.options import MemoryOption, SettingsOption
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL|PROGRAMS]", help="Compressed model, or a folder compile wrote.", show_default=False
+        ),
+    ] = None,
+    workload: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A well-known shape without weights, such as llama-2-7b.")
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="Shipped engine or a YAML file.", show_default="small, or the programs' own"
+        ),
+    ] = None,
+    context: Annotated[int | None, typer.Option(help="Tokens the cache of a workload keeps: sinks and window.")] = None,
+    layer_format: Annotated[str, typer.Option("--format", help="Weight format of a workload's layers.")] = "w2s",
+    program: Annotated[str, typer.Option(help="Which program: decode or prefill.")] = "decode",
+    position: Annotated[
+        int | None, typer.Option(help="Position of the first token.", show_default="the first with a full window")
+    ] = None,
+    memory: MemoryOption = "ideal",
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a timeline that Perfetto opens (ui.perfetto.dev).")
+    ] = None,
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Simulate one run of a program: cycles, bytes, token/s, and what every cycle was spent on.
+
+    `causes` are the matrix unit's cycles and sum to `cycles`: compute, memory (the next beat is not there), drain
+    (results still leave the array), on_... (waiting for another unit), control.
+
+    Examples:
+
+        lamforge simulate build/model --engine small --trace build/timeline.json
+
+        lamforge simulate build/program --program prefill --memory stalling:7
+
+        lamforge simulate --workload llama-2-7b --engine u280 --context 2048 --json
+    """
+    from reports.chrome_trace import write_chrome_trace
+    from reports.tables import simulation_text
+    from reports.timing import simulate_command
+
+    simulation = simulate_command(
+        model=model,
+        workload=workload,
+        engine=engine,
+        settings=settings or (),
+        context=context,
+        layers=layer_format,
+        program=program,
+        position=position,
+        memory=memory,
+    )
+    if trace is not None:
+        write_chrome_trace(simulation, trace)
+    document = simulation.document()
+    emit(simulation_text(document), document, as_json=as_json, output=output)

@@ -1,0 +1,82 @@
+"""Knows how a model or a well-known shape becomes programs on disk, and the graph as it is after any pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from compiler.graph import Graph
+from compiler.pipeline import Request, compile_model, compile_shape, lower, passes, request_of
+from hwsim.arch.config import EngineConfig
+from hwsim.errors import SpecError
+from models.compressed import CompressedModel
+from reports.engines import chosen_engine
+from reports.programs import Programs
+from reports.simulation import check_given, format_named, workload_request
+from reports.sources import open_compressed
+
+__all__ = ["compile_command", "compiled", "graph_after"]
+
+_FRONTEND = "frontend"
+
+
+def compiled(
+    made: CompressedModel,
+    engine: EngineConfig,
+    *,
+    context: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Programs:
+    """Return programs and image of a compressed model; raise ScheduleError or GraphError.
+
+    context: positions that can be run; None takes what the model was made for.
+    """
+    return Programs.of(compile_model(made.model, engine, context=context, progress=progress), made.model.config.name)
+
+
+def graph_after(request: Request, name: str) -> str:
+    """Return the graph after a pass, as text; raise SpecError for a pass there is not."""
+    known = (_FRONTEND, *(step.name for step in passes(request)))
+    if name not in known:
+        raise SpecError(f"Pass must be one of {', '.join(known)}, not {name!r}")
+    seen: dict[str, str] = {}
+
+    def dump(after: str, graph: Graph) -> None:
+        seen[after] = graph.to_text()
+
+    lower(request, dump)
+    return seen[name]
+
+
+def compile_command(
+    *,
+    model: str | None,
+    workload: str | None,
+    engine: str,
+    settings: Sequence[str],
+    context: int | None,
+    layers: str,
+    dump_after: str | None,
+    output: Path | None,
+    progress: Callable[[float], None],
+) -> Programs | str:
+    """Return what was compiled and saved at `output`, or the graph after `dump_after` as text."""
+    check_given(model, workload, context)
+    if dump_after is None and output is None:
+        raise SpecError("Output folder must be given with -o, not left out")
+    chosen = chosen_engine(engine, settings)
+    if workload is not None:
+        assert context is not None
+        request = workload_request(workload, chosen, context=context, layers=format_named(layers))
+        if dump_after is not None:
+            return graph_after(request, dump_after)
+        programs = Programs.of(compile_shape(request), workload)
+    else:
+        assert model is not None
+        made = open_compressed(model)
+        if dump_after is not None:
+            return graph_after(request_of(made.model, chosen, context), dump_after)
+        programs = compiled(made, chosen, context=context, progress=progress)
+    assert output is not None
+    programs.save(output)
+    return programs

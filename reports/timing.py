@@ -1,0 +1,57 @@
+"""Knows what the command line may ask to be timed: compiled programs, a compressed model, or a well-known shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwsim.errors import SpecError
+from hwsim.memory.models import memory_model
+from reports.engines import chosen_engine
+from reports.programs import Programs, is_program_folder
+from reports.simulation import Simulation, check_given, compiled_workload, format_named, simulate
+
+__all__ = ["simulate_command"]
+
+
+def simulate_command(
+    *,
+    model: str | None,
+    workload: str | None,
+    engine: str | None,
+    settings: Sequence[str],
+    context: int | None,
+    layers: str,
+    program: str,
+    position: int | None,
+    memory: str,
+) -> Simulation:
+    """Return the simulation of one run, everything given as on the command line."""
+    kind = memory_model(memory)
+    programs = _programs(model, workload, engine, settings, context, layers)
+    return simulate(programs, program, position=position, memory=kind)
+
+
+def _programs(
+    model: str | None,
+    workload: str | None,
+    engine: str | None,
+    settings: Sequence[str],
+    context: int | None,
+    layers: str,
+) -> Programs:
+    check_given(model, workload, context)
+    if model is not None and is_program_folder(Path(model)):
+        if engine is not None or settings or context is not None:
+            raise SpecError("Engine and context must be left to the compiled programs, not given again")
+        return Programs.load(Path(model))
+    chosen = chosen_engine("small" if engine is None else engine, settings)
+    if workload is not None:
+        assert context is not None
+        return compiled_workload(workload, chosen, context=context, layers=format_named(layers))
+    # Imported here: what a shape needs does without PyTorch's models.
+    from reports.compilation import compiled
+    from reports.sources import open_compressed
+
+    assert model is not None
+    return compiled(open_compressed(model), chosen, context=context)
