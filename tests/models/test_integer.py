@@ -1,0 +1,263 @@
+"""The integer reference: each operation against plain integers, and many tokens at once against one by one."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hwsim.arch import numerics
+from hwsim.arch.isa import Format
+from hwsim.errors import CheckpointError, SpecError
+from models.integer import IntegerReference, ops
+from models.integer.constants import epsilon, gain, inverse_hidden, rope_table, score_scale
+from models.integer.exact import scaled
+from tests.models.tiny import SEED, tiny_config, tiny_model, tiny_tokens
+
+BITS_32 = (1 << 31) - 1
+
+
+def half_up(x: int, shift: int) -> int:
+    return (x + ((1 << shift) >> 1)) >> shift
+
+
+def clamp(x: int, bits: int = 32) -> int:
+    return max(-(1 << (bits - 1)), min(x, (1 << (bits - 1)) - 1))
+
+
+def product(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+    wide, exponent = a[0] * b[0], a[1] + b[1] + 15
+    return (wide >> 16, exponent + 1) if wide >> 31 else (wide >> 15, exponent)
+
+
+def applied(x: int, scale: tuple[int, int], fraction_bits: int = 16) -> int:
+    return clamp(half_up(x * scale[0], max(0, min(-(scale[1] + fraction_bits), 48))))
+
+
+def normalized(x: int) -> tuple[int, int]:
+    length = x.bit_length()
+    return (0, 0) if x == 0 else ((x >> (length - 16)) if length > 16 else x << (16 - length), length - 16)
+
+
+def inverse(scale: tuple[int, int]) -> tuple[int, int]:
+    return (65535 if scale[0] == 0 else BITS_32 // scale[0]), -31 - scale[1]
+
+
+def inverse_root(scale: tuple[int, int]) -> tuple[int, int]:
+    odd = scale[1] & 1
+    return inverse((math.isqrt(scale[0] << (16 - odd)), (scale[1] - 16 + odd) >> 1))
+
+
+def quantized(values: list[int]) -> tuple[list[int], tuple[int, int]]:
+    top = normalized(max(abs(v) for v in values))
+    factor = product(inverse(top), (65024, -9))
+    codes = [max(-127, min(applied(v, factor, 0), 127)) for v in values]
+    mantissa, exponent = product(top, (33026, -22))
+    return codes, (mantissa, exponent - 16)
+
+
+def check(found: ops.Quantized, row: int, codes: list[int], scale: tuple[int, int]) -> None:
+    assert found.codes[row].tolist() == codes
+    assert (int(found.scale[0][row]), int(found.scale[1][row])) == scale
+
+
+def values(rows: int, length: int, seed: int, limit: int) -> np.ndarray:
+    found = np.random.default_rng(seed).integers(-limit, limit, (rows, length))
+    found[0] = 0
+    found[-1, 0] = -(1 << 31)
+    return found
+
+
+@pytest.mark.parametrize("limit", [3, 1 << 16, 1 << 24, 1 << 31])
+def test_quant(limit: int) -> None:
+    x = values(6, 40, SEED, limit)
+    found = ops.quantize(x)
+    for row in range(len(x)):
+        check(found, row, *quantized(x[row].tolist()))
+
+
+@pytest.mark.parametrize("limit", [2, 1 << 16, 1 << 22, 1 << 31])
+def test_norm(limit: int) -> None:
+    x = values(6, 40, SEED, limit)
+    gains = np.random.default_rng(SEED + 1).integers(-(1 << 15), 1 << 15, 40)
+    length = numerics.scale_from_float(1 / 40)
+    found = ops.norm(x, gains, 15, 1510, length)
+    for row in range(len(x)):
+        codes, scale = quantized([clamp(half_up(v * g, 15)) for v, g in zip(x[row].tolist(), gains.tolist(), strict=True)])
+        mantissa, exponent = normalized(sum(half_up(v * v, 14) for v in x[row].tolist()) + 1510)
+        check(found, row, codes, product(scale, inverse_root(product((mantissa, exponent - 18), length))))
+
+
+@pytest.mark.parametrize("limit", [1 << 12, 1 << 18, 1 << 31])
+def test_swiglu(limit: int) -> None:
+    gate, up = values(5, 40, SEED, limit), values(5, 40, SEED + 1, limit)
+    found = ops.swiglu(gate, up)
+    points = [round(32768 / (1 + math.exp(-i / 16))) for i in range(257)]
+
+    def silu(x: int) -> int:
+        magnitude = min(abs(x), (16 << 16) - 1)
+        index, rest = magnitude >> 12, magnitude & 4095
+        value = points[index] + ((points[index + 1] - points[index]) * rest >> 12)
+        return half_up(x * (32768 - value if x < 0 else value), 15)
+
+    for row in range(5):
+        pairs = zip(gate[row].tolist(), up[row].tolist(), strict=True)
+        check(found, row, *quantized([clamp(half_up(silu(g) * u, 16)) for g, u in pairs]))
+
+
+def test_rope_and_key_quantization() -> None:
+    config = tiny_config()
+    x, positions = values(4, 32, SEED, 1 << 20), [0, 1, 77, 200]
+    table = rope_table(config, positions)
+    queries, keys = ops.rotate_query(x, table.astype(np.int64), score_scale(config)), ops.kv_quantize(
+        ops.rotate(x, table.astype(np.int64))
+    )
+    for row, position in enumerate(positions):
+        turned = []
+        for d in range(32):
+            angle = position * 1e4 ** -((d % 16) / 16)
+            cosine, sine = (math.floor(part(angle) * 16384 + 0.5) for part in (math.cos, math.sin))
+            partner, sign = ((d + 16), -1) if d < 16 else (d - 16, 1)
+            turned.append(clamp(half_up(int(x[row, d]) * cosine + int(x[row, partner]) * sign * sine, 14)))
+        codes, scale = quantized(turned)
+        check(queries, row, codes, product(scale, score_scale(config)))
+        low, high = min(0, *turned), max(0, *turned)
+        span = normalized(high - low)
+        factor = product(inverse(span), (61440, -12))
+        zero = max(0, min(applied(-low, factor, 0), 15))
+        assert int(keys.zero[row]) == zero
+        assert keys.codes[row].tolist() == [max(0, min(applied(v, factor, 0) + zero, 15)) for v in turned]
+        mantissa, exponent = product(span, (34953, -19))
+        assert (int(keys.scale[0][row]), int(keys.scale[1][row])) == (mantissa, exponent - 16)
+
+
+def test_softmax_and_weighted_sum() -> None:
+    random = np.random.default_rng(SEED)
+    scores = random.integers(-(20 << 16), 20 << 16, (3, 50))
+    valid = random.random((3, 50)) < 0.8
+    mantissa, exponent = random.integers(1 << 15, 1 << 16, 50), random.integers(-22, -16, 50)
+    zero, cached = random.integers(0, 16, 50), random.integers(0, 16, (50, 32))
+    found = ops.softmax(scores, valid, (mantissa, exponent), zero)
+    sums = ops.weighted_sum(found.codes @ cached, found)
+    points = [round(2.0 ** (15 - i / 64)) for i in range(65)]
+
+    def power(distance: int) -> int:
+        index, rest = (distance & 0xFFFF) >> 10, distance & 1023
+        return half_up(points[index] - ((points[index] - points[index + 1]) * rest >> 10), min(distance >> 16, 31))
+
+    for row in range(3):
+        used = np.flatnonzero(valid[row]).tolist()
+        top = max(int(scores[row, k]) for k in used)
+        raised = {k: power(top - int(scores[row, k])) for k in used}
+        weights = {k: applied(raised[k], (int(mantissa[k]), int(exponent[k])), 5) for k in used}
+        largest = normalized(max(weights.values()))
+        factor = product(inverse(largest), (65024, -9))
+        codes = [max(0, min(applied(weights[k], factor, 0), 127)) if k in weights else 0 for k in range(50)]
+        assert found.codes[row].tolist() == codes
+        m, e = product(largest, (33026, -22))
+        share = inverse(normalized(sum(raised.values())))
+        scale = product((m, e - 20), (share[0], share[1] + 15))
+        assert (int(found.scale[0][row]), int(found.scale[1][row])) == scale
+        zero_sum = sum(c * int(z) for c, z in zip(codes, zero, strict=True))
+        assert int(found.zero_sum[row]) == zero_sum
+        for d in range(32):
+            total = sum(c * int(cached[k, d]) for k, c in enumerate(codes)) - zero_sum
+            assert int(sums[row, d]) == applied(total, scale)
+
+
+@pytest.mark.parametrize("lowest", [-60, -34, -20])
+def test_scaling_in_floats_is_exact(lowest: int) -> None:
+    random = np.random.default_rng(SEED)
+    accumulated = random.integers(-BITS_32, BITS_32, (40, 30))
+    accumulated[0] = [-(1 << 31), BITS_32, *range(-14, 14)]
+    row = random.integers(1 << 15, 1 << 16, 30), random.integers(lowest, lowest + 20, 30)
+    column = random.integers(1 << 15, 1 << 16, (40, 1)), random.integers(-20, 4, (40, 1))
+    row[0][3] = 0
+    expected = ops.dot(accumulated, row, column)
+    tensors = [tuple(torch.from_numpy(part) for part in scale) for scale in (row, column)]
+    found = scaled(torch.from_numpy(accumulated).double(), *tensors)
+    assert np.array_equal(found.long().numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "has_bias", "format"),
+    [
+        ("dense", False, Format.W4),
+        ("lambda:4+12", False, Format.W4),
+        ("lambda:3+20", True, Format.W8),
+        ("lambda:0+7", False, Format.W2),
+        ("lambda:4+100", True, Format.W2S),
+    ],
+)
+def test_window_equals_steps(pattern: str, has_bias: bool, format: Format) -> None:
+    reference, tokens = IntegerReference(tiny_model(pattern, format=format, has_bias=has_bias)), tiny_tokens(80)
+    window = reference.window_logits(tokens).numpy()
+    state = reference.open()
+    steps = np.stack([reference.step(state, token) for token in tokens])
+    assert np.array_equal(steps, window)
+    assert len(np.unique(window)) > 1000
+    mixed = reference.open()
+    reference.prefill(mixed, tokens[:33])
+    assert np.array_equal(np.stack([reference.step(mixed, token) for token in tokens[33:44]]), window[33:44])
+    assert np.array_equal(reference.prefill(mixed, tokens[44:]), window[-1])
+
+
+def test_ring_forgets_what_left_the_window() -> None:
+    reference = IntegerReference(tiny_model("lambda:2+8"))
+    tokens = tiny_tokens(60)
+    changed = [*tokens[:5], (tokens[5] + 1) % 96, *tokens[6:]]
+    first, second = reference.window_logits(tokens), reference.window_logits(changed)
+    assert not torch.equal(first[6], second[6])
+    # Two layers carry a token at most twice the window ahead.
+    assert torch.equal(first[5 + 2 * 8 :], second[5 + 2 * 8 :])
+
+
+def test_recorder_names_every_intermediate() -> None:
+    reference = IntegerReference(tiny_model("lambda:4+12", has_bias=True))
+    state, seen = reference.open(), {}
+    for token in tiny_tokens(20):
+        seen.clear()
+        logits = reference.step(state, token, lambda name, array: seen.update({name: array.copy()}))
+    assert np.array_equal(seen["logits"], logits)
+    assert seen["layers.1.scores.head3"].shape == (16,)
+    assert seen["layers.0.key.head1.codes"].shape == (32,)
+    expected = {"embedding", "layers.0.qkv", "layers.1.query.head0.scale", "layers.1.coefficients.head2.codes"}
+    assert expected | {"layers.0.attended", "layers.0.o", "layers.1.gateup", "layers.1.swiglu.codes", "final_norm.scale"} <= set(seen)
+
+
+def test_constants() -> None:
+    config = tiny_config()
+    assert epsilon(config) == round(1e-5 * 64 * 2**18)
+    exact = np.array([0.5, -1.75, 1.999])
+    kept = gain(exact, "norm")
+    assert kept.shift == 14
+    assert np.abs(kept.values / 2.0**kept.shift - exact).max() <= 2.0**-15
+    mantissa, exponent = inverse_hidden(config, kept)
+    assert mantissa * 2.0**exponent == 1 / 64 / 4
+    with pytest.raises(CheckpointError, match="Gains of norm must be at most 32767, not 40000"):
+        gain(np.array([40000.0]), "norm")
+
+
+def test_refusals() -> None:
+    model = tiny_model("dense")
+    reference = IntegerReference(model)
+    with pytest.raises(SpecError, match="Token must be between 0 and 95, not 96"):
+        reference.step(reference.open(), 96)
+    with pytest.raises(SpecError, match="Tokens must be at least one, not none"):
+        reference.window_logits([])
+    matrices = dict(model.matrices)
+    del matrices["layers.1.o"]
+    with pytest.raises(CheckpointError, match=r"must have matrices of layers\.1\.o, which are missing"):
+        dataclasses.replace(model, matrices=matrices)
+    wrong = {**model.matrices, "layers.1.o": model.matrices["layers.1.qkv"]}
+    with pytest.raises(CheckpointError, match=r"Matrix layers\.1\.o must have shape \(64, 128\), not \(256, 64\)"):
+        dataclasses.replace(model, matrices=wrong)
+
+
+def test_fingerprint_covers_what_is_computed() -> None:
+    model = tiny_model("lambda:4+12")
+    other = dataclasses.replace(model, config=dataclasses.replace(model.config, rope_base=2e4))
+    renamed = dataclasses.replace(model, config=dataclasses.replace(model.config, name="other"))
+    assert model.fingerprint == tiny_model("lambda:4+12").fingerprint == renamed.fingerprint
+    assert len({model.fingerprint, other.fingerprint, tiny_model("lambda:4+13").fingerprint}) == 3
