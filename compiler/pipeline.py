@@ -18,9 +18,9 @@ from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
 from models.integer import IntegerModel
-from models.integer.model import HEAD, layer_part
+from models.integer.model import HEAD, PARTS, layer_part
 
-__all__ = ["Compiled", "Request", "compile_model", "compile_shape", "lower", "passes"]
+__all__ = ["Compiled", "Request", "compile_model", "compile_shape", "lower", "passes", "request_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,19 +113,12 @@ def compile_shape(request: Request, *, dump: Callable[[str, Graph], None] | None
     return _compile(request, None, dump, None)
 
 
-def compile_model(
-    model: IntegerModel,
-    engine: EngineConfig,
-    *,
-    context: int | None = None,
-    dump: Callable[[str, Graph], None] | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> Compiled:
-    """Return programs and image of a model; all layers must share one format. Raises ScheduleError or GraphError."""
-    formats = {model.matrices[layer_part(layer, part)].format for layer in range(model.config.layers) for part in ("qkv", "o", "gateup", "down")}
+def request_of(model: IntegerModel, engine: EngineConfig, context: int | None = None) -> Request:
+    """Return the request that compiles a model; its layers must share one format. Raises ScheduleError."""
+    formats = {model.matrices[layer_part(layer, part)].format for layer in range(model.config.layers) for part in PARTS}
     if len(formats) > 1:
         raise ScheduleError(f"Layers must share one weight format, not {', '.join(sorted(f.name for f in formats))}")
-    request = Request(
+    return Request(
         config=model.config,
         layers=formats.pop(),
         head=model.matrices[HEAD].format,
@@ -135,4 +128,15 @@ def compile_model(
         context=model.config.max_positions if context is None else context,
         prefill_rows=engine.tile.tokens,
     )
-    return _compile(request, model, dump, progress)
+
+
+def compile_model(
+    model: IntegerModel,
+    engine: EngineConfig,
+    *,
+    context: int | None = None,
+    dump: Callable[[str, Graph], None] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Compiled:
+    """Return programs and image of a model; raise ScheduleError or GraphError."""
+    return _compile(request_of(model, engine, context), model, dump, progress)

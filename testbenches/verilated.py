@@ -77,7 +77,11 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 class Verilated:
-    """The engine's Verilog in Verilator; builds are kept in `folder` by the digest of their sources."""
+    """The engine's Verilog in Verilator; builds are kept in `folder` by the digest of their sources.
+
+    `build_s` and `run_s` are the seconds of the last build (zero when there was one) and from the last start to its
+    interrupt.
+    """
 
     name = "verilator"
 
@@ -95,6 +99,7 @@ class Verilated:
         text = json.dumps([self._sources, self._bench], sort_keys=True)
         self._folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
         self.build_s = 0.0
+        self.run_s = 0.0
 
     def build(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
@@ -217,7 +222,7 @@ class Verilated:
             raise MachineError(f"The engine must end program {program.name}, not hang after {logs[0].cycles} cycles")
         if answer["error"]:
             raise MachineError(f"The engine must run program {program.name}, not stop with {error_sentence(answer['error'])}")
-        self.cycles_per_s = answer["cycles"] / answer["wall_s"]
+        self.run_s = answer["wall_s"]
         output = program.buffer("output")
         logits = after.side[output.offset : output.offset + output.size].view(np.int32)
         return Outputs(image=after, logits=logits), logs[0]

@@ -250,7 +250,10 @@ class _Rules:
         rows = trace.rows_of(kind)
         beats = self._between(kind, rows, "beats", 1, 4095)
         offset, address = trace.values(kind, "offset", rows), trace.values(kind, "address", rows)
-        self._require(rows, offset % _SIDE_ALIGN == 0, f"must have an offset that is a multiple of {_SIDE_ALIGN} units")
+        if kind is Load:
+            first = offset % _SIDE_ALIGN
+            whole = (first == 0) | (first + trace.values(kind, "beats", rows) <= _SIDE_ALIGN)
+            self._require(rows, whole, f"must start at a multiple of {_SIDE_ALIGN} units or lie between two of them")
         self._within(rows, "offset and beats", "side memory", offset + beats, self.side_units, "16-byte units")
         end = address + -(-4 * beats // self.lanes)
         if kind is Store:

@@ -515,8 +515,8 @@ DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "sc
             "Instruction 0 (KvQuant, pc 0) must quantize a head of 32, 64 or 128 elements, not 20",
         ),
         (
-            (Load(space=Space.RESIDUAL, address=0, beats=1, offset=3), End()),
-            "Instruction 0 (Load, pc 0) must have an offset that is a multiple of 64 units",
+            (Load(space=Space.RESIDUAL, address=0, beats=62, offset=3), End()),
+            "Instruction 0 (Load, pc 0) must start at a multiple of 64 units or lie between two of them",
         ),
         (
             (Store(address=0, beats=65, offset=192), End()),

@@ -1,0 +1,228 @@
+"""The verdict on a model: one decode step on the Verilog against PyTorch's integer reference and against the simulator."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from compiler.emit import read_cache, write_cache
+from compiler.pipeline import compile_model, lower, request_of
+from compiler.schedule.memory_map import MemoryMap, plan_memory
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.program import MemoryImage, Program
+from hwsim.errors import SpecError
+from hwsim.machine.time import run_time
+from hwsim.machine.trace import run_control
+from hwsim.memory.models import IDEAL, MemoryModel
+from models.integer import IntegerModel, IntegerReference
+from models.integer.cache import State
+from models.integer.ops import KvEntry
+from testbenches.backend import Inputs, Log, Outputs
+from testbenches.compare import Verdict, compare_logs
+from testbenches.simulated import Simulated
+from testbenches.verilated import Verilated
+
+__all__ = ["Case", "CosimResult", "cosim"]
+
+Progress = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """One decode step under one memory model.
+
+    Attributes:
+        memory: name of the memory model.
+        position: position of the token.
+        compared, mismatches: values compared with the reference (logits, cache) and with the simulator (every drained
+            word, every activation code), and those that differ.
+        instructions_compared, cycle_difference: see testbenches.compare.
+        cycles: length of the step.
+        verilator_s, simulator_s: seconds of the Verilator run and of the simulator's time model, once compiled.
+        first: the first difference as a sentence, or None.
+    """
+
+    memory: str
+    position: int
+    compared: int
+    mismatches: int
+    instructions_compared: int
+    cycle_difference: int
+    cycles: int
+    verilator_s: float
+    simulator_s: float
+    first: str | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CosimResult:
+    """The cases of a co-simulation; sums and worst cases over them."""
+
+    engine: str
+    build_s: float
+    cases: tuple[Case, ...]
+
+    @property
+    def mismatches(self) -> int:
+        """Values that differ."""
+        return sum(case.mismatches for case in self.cases)
+
+    @property
+    def compared(self) -> int:
+        """Values compared."""
+        return sum(case.compared for case in self.cases)
+
+    @property
+    def cycle_difference(self) -> int:
+        """Largest difference of a cycle: of a total, a dispatch, an issue or a retirement."""
+        return max(case.cycle_difference for case in self.cases)
+
+    @property
+    def instructions_compared(self) -> int:
+        """Instructions whose cycles were compared."""
+        return sum(case.instructions_compared for case in self.cases)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the first case."""
+        return self.cases[0].cycles
+
+    @property
+    def verilator_cycles_per_s(self) -> float:
+        """Speed of Verilator over all cases."""
+        return sum(case.cycles for case in self.cases) / sum(case.verilator_s for case in self.cases)
+
+    @property
+    def simulator_s(self) -> float:
+        """Seconds of the simulator's time model in the first case."""
+        return self.cases[0].simulator_s
+
+    @property
+    def first(self) -> str | None:
+        """The first difference as a sentence, or None."""
+        return next((case.first for case in self.cases if case.first is not None), None)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values: the sums by name, and the cases."""
+        names = ("mismatches", "compared", "cycle_difference", "instructions_compared", "cycles", "verilator_cycles_per_s")
+        more = ("simulator_s", "build_s", "first", "engine")
+        return {name: getattr(self, name) for name in names + more} | {
+            "cases": [dataclasses.asdict(case) for case in self.cases]
+        }
+
+
+def cosim(
+    model: IntegerModel,
+    engine: EngineConfig,
+    *,
+    texts: Sequence[Sequence[int]],
+    memories: Sequence[MemoryModel] = (IDEAL,),
+    folder: Path = Path("build/verilator"),
+    verilated: Verilated | None = None,
+    progress: Progress = lambda text: None,
+) -> CosimResult:
+    """Run the last token of every text, after the tokens before it, under every memory model; compare everything.
+
+    The cache before the step is the reference's. Raises SpecError for an empty text, ScheduleError for a model the
+    engine cannot hold, MachineError when the Verilog does not build or run.
+    """
+    if not texts or any(len(text) == 0 for text in texts):
+        raise SpecError("Co-simulation must have at least one token")
+    context = max(len(text) for text in texts)
+    progress("compiling")
+    compiled = compile_model(model, engine, context=context)
+    assert compiled.image is not None
+    request = request_of(model, engine, context)
+    memory = plan_memory(lower(request), engine, max_position=context, tokens=request.prefill_rows)
+    bench = verilated if verilated is not None else Verilated(engine, folder)
+    progress("building the Verilog in Verilator")
+    bench.build()
+    simulator, reference = Simulated(engine), IntegerReference(model)
+    cases: list[Case] = []
+    for text in texts:
+        progress(f"reference: {len(text)} tokens in PyTorch's integers")
+        state = reference.open()
+        if len(text) > 1:
+            reference.prefill(state, text[:-1])
+        image = compiled.image.copy()
+        write_cache(image, memory, engine, state)
+        rows = model.embedding.rows([text[-1]])
+        logits = reference.step(state, text[-1])
+        inputs = Inputs(position=len(text) - 1, rows=rows)
+        for kind in memories:
+            progress(f"position {inputs.position}, memory {kind}: simulator")
+            expected, log = simulator.run(compiled.decode, image, inputs, kind)
+            progress(f"position {inputs.position}, memory {kind}: Verilog")
+            began = time.perf_counter()
+            found, measured = bench.run(compiled.decode, image, inputs, kind)
+            verilator_s = time.perf_counter() - began
+            verdict = compare_logs(compiled.decode, engine, log, measured, ("simulator", "Verilog"))
+            outputs = [
+                *_against_reference("simulator", expected, logits, state, memory, engine),
+                *_against_reference("Verilog", found, logits, state, memory, engine),
+                ("memory after the run", *_differences(expected.image, found.image)),
+            ]
+            cases.append(
+                _case(compiled.decode, engine, kind, inputs, verdict, outputs, log, bench.run_s or verilator_s)
+            )
+    return CosimResult(engine=engine.name, build_s=bench.build_s, cases=tuple(cases))
+
+
+def _case(
+    program: Program,
+    engine: EngineConfig,
+    kind: MemoryModel,
+    inputs: Inputs,
+    verdict: Verdict,
+    outputs: list[tuple[str, int, int]],
+    log: Log,
+    verilator_s: float,
+) -> Case:
+    trace = run_control(program.words, position=inputs.position, slot=program.slot_of(inputs.position))
+    began = time.perf_counter()
+    run_time(trace, engine, kind)
+    simulator_s = time.perf_counter() - began
+    wrong = next((f"{what}: {count} of {total} values differ" for what, total, count in outputs if count), None)
+    return Case(
+        memory=str(kind),
+        position=inputs.position,
+        compared=verdict.compared + sum(total for _, total, _ in outputs),
+        mismatches=verdict.mismatches + sum(count for _, _, count in outputs),
+        instructions_compared=verdict.instructions,
+        cycle_difference=verdict.cycle_difference,
+        cycles=log.cycles,
+        verilator_s=verilator_s,
+        simulator_s=simulator_s,
+        first=verdict.first or wrong,
+    )
+
+
+def _against_reference(
+    who: str, outputs: Outputs, logits: np.ndarray, state: State, memory: MemoryMap, engine: EngineConfig
+) -> list[tuple[str, int, int]]:
+    """Return (what, values, differences) of logits, keys and values against the reference."""
+    found = [(f"logits of the {who} against the reference", logits.size, int((outputs.logits[: logits.size] != logits).sum()))]
+    keys, values = read_cache(outputs.image, memory, engine, state)
+    slots = np.arange(sum(state.valid(state.length)))
+    for what, entries, caches in (("keys", keys, state.keys), ("values", values, state.values)):
+        total, wrong = 0, 0
+        for entry, cache in zip(entries, caches, strict=True):
+            for ours, theirs in zip(_arrays(cache.read(slots)), _arrays(entry), strict=True):
+                total += ours.size
+                wrong += int((ours != theirs).sum())
+        found.append((f"{what} in the cache of the {who} against the reference", total, wrong))
+    return found
+
+
+def _arrays(entry: KvEntry) -> tuple[np.ndarray, ...]:
+    codes, (mantissa, exponent), zero = entry
+    return codes, mantissa, exponent, zero
+
+
+def _differences(expected: MemoryImage, found: MemoryImage) -> tuple[int, int]:
+    wrong = int((expected.ports != found.ports).sum()) + int((expected.side != found.side).sum())
+    return expected.ports.size + expected.side.size, wrong

@@ -1,0 +1,57 @@
+"""Small models with random weights, compressed to any format, for tests of the whole path."""
+
+import numpy as np
+import torch
+
+from hwsim.arch.isa import Format
+from models.attention import parse
+from models.checkpoint import Checkpoint
+from models.checkpoint.base import MemoryStore, Weights
+from models.checkpoint.layout import tensor_shapes
+from models.compress import Recipe, compress
+from models.config import ModelConfig
+from models.integer import IntegerModel
+
+__all__ = ["random_model", "tiny_config"]
+
+
+def tiny_config(**changes: object) -> ModelConfig:
+    """Return a geometry that fits the smallest engine: two layers, two query heads to a KV head."""
+    values: dict[str, object] = {
+        "name": "random",
+        "hidden": 64,
+        "layers": 2,
+        "heads": 4,
+        "kv_heads": 2,
+        "head_dim": 32,
+        "ffn": 128,
+        "vocab": 96,
+        "norm_eps": 1e-5,
+        "rope_base": 1e4,
+        "tied_head": True,
+        "max_positions": 256,
+    }
+    return ModelConfig(**(values | changes))
+
+
+def random_model(
+    seed: int,
+    *,
+    format: Format = Format.W4,
+    head: Format = Format.W8,
+    attention: str = "lambda:4+12",
+    **changes: object,
+) -> IntegerModel:
+    """Return a compressed random model; `changes` replace fields of `tiny_config`."""
+    config = tiny_config(**changes)
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for name, shape in tensor_shapes(config).items():
+        if len(shape) == 1:
+            tensors[name] = 1.0 + 0.3 * torch.randn(shape, generator=generator)
+        else:
+            tensors[name] = torch.randn(shape, generator=generator) / np.sqrt(shape[1])
+    weights = Weights(config, MemoryStore(tensors))
+    checkpoint = Checkpoint(config=config, weights=weights, tokenizer=None, source="random", files=())
+    recipe = Recipe(name="random", method="rtn", format=format, head_format=head, pattern=parse(attention))
+    return compress(checkpoint, recipe)
