@@ -27,8 +27,7 @@ def drawing(width: float, height: float, title: str, parts: Iterable[str]) -> st
     """Return an `<svg>` that takes the width of the page; `title` is read aloud in its place."""
     body = "\n".join(parts)
     return (
-        f'<svg viewBox="0 0 {_shown(width)} {_shown(height)}" role="img" aria-label="{escape(title)}"'
-        f' xmlns="http://www.w3.org/2000/svg">\n{body}\n</svg>'
+        f'<svg viewBox="0 0 {_shown(width)} {_shown(height)}" role="img" aria-label="{escape(title)}">\n{body}\n</svg>'
     )
 
 

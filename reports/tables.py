@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = [
+    "accuracy_line",
     "accuracy_text",
     "aligned",
     "compression_text",
     "program_text",
     "reply_text",
+    "simulation_line",
     "simulation_text",
     "size_text",
     "verdict_text",
@@ -63,6 +65,16 @@ def accuracy_text(document: Document) -> str:
     return f"{lines}\n{document['note']}" if document["note"] else lines
 
 
+def accuracy_line(document: Document) -> str:
+    """Return perplexities in one line."""
+    parts = [f"perplexity {document['perplexity']:.2f} in integers with {document['attention']}"]
+    if document["float_perplexity"] is not None:
+        parts.append(f"{document['float_perplexity']:.2f} float with the same (ratio {document['ratio']:.3f})")
+    if document["dense_perplexity"] is not None:
+        parts.append(f"{document['dense_perplexity']:.2f} float and dense")
+    return f"{', '.join(parts)}; {document['tokens']:,} tokens"
+
+
 def program_text(document: Document) -> str:
     """Return the sizes of a compilation."""
     rows = [("model", f"{document['model']} on {document['engine']}, attention {document['pattern']}")]
@@ -101,6 +113,15 @@ def simulation_text(document: Document) -> str:
             ("busy", ", ".join(f"{name} {share:.0%}" for name, share in document["units"].items())),
             ("simulated", f"in {document['wall_s']:.2f} s, {document['memory_mb']:.0f} MB"),
         ]
+    )
+
+
+def simulation_line(document: Document) -> str:
+    """Return cycles and token/s in one line."""
+    return (
+        f"{document['model']} {document['program']} on {document['engine']} at position {document['position']:,}:"
+        f" {document['cycles']:,} cycles, {document['token_per_s']:.1f} token/s,"
+        f" {document['fraction_of_peak']:.0%} of peak bandwidth"
     )
 
 

@@ -1,0 +1,243 @@
+"""Knows the steps of the demo: what is done with the real model, in which order, and what each step found."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from hwsim.arch.isa import Format
+from hwsim.memory.models import memory_model
+from models.checkpoint import Checkpoint
+from models.compressed import CompressedModel
+from models.evaluation import evaluation_text
+from models.generate import Sampling
+from reports.accuracy import Text, compare
+from reports.chrome_trace import write_chrome_trace
+from reports.circuit import write_verilog
+from reports.compilation import compiled
+from reports.compression import chosen_recipe, compress, model_document, parameters
+from reports.conversation import prompt_tokens, reply
+from reports.cosimulation import MEMORIES, Verdict, cosimulate
+from reports.cosimulation import Text as Case
+from reports.engines import chosen_engine
+from reports.folders import replaced_file
+from reports.html import write_report
+from reports.programs import Programs
+from reports.provenance import provenance
+from reports.simulation import Simulation, compiled_workload, simulate
+from reports.sources import open_checkpoint
+from reports.tables import (
+    accuracy_line,
+    program_text,
+    reply_text,
+    simulation_line,
+    simulation_text,
+    verdict_text,
+    verilog_text,
+)
+
+__all__ = ["Listener", "Plan", "Summary", "run_demo"]
+
+
+class Listener(Protocol):
+    """Whom the demo tells what it does."""
+
+    def step(self, number: int, total: int, title: str) -> None:
+        """A step begins."""
+
+    def say(self, text: str) -> None:
+        """A result."""
+
+    def stream(self, piece: str) -> None:
+        """A piece of text as it is generated."""
+
+    def progress(self, name: str, fraction: float) -> None:
+        """How far something has come."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What the demo does.
+
+    Attributes:
+        model, recipe, engine: what is compressed, how, and for which engine it is compiled and co-simulated.
+        verilog: engines whose Verilog is written.
+        prompt, max_tokens: what is asked, and how long the answer may be.
+        windows, window: how much of the shipped text is predicted.
+        wrapped: tokens beyond the cache in the second co-simulation, so that the ring has been written over.
+        memories: memory models of the co-simulation.
+        workload, workload_engine, context: a well-known shape simulated beside the model, for scale.
+    """
+
+    model: str = "smollm2-135m"
+    recipe: str = "w4a8kv4"
+    engine: str = "small"
+    verilog: tuple[str, ...] = ("small", "u280")
+    prompt: str = "Why is the sky blue?"
+    max_tokens: int = 40
+    windows: int = 4
+    window: int = 1024
+    wrapped: int = 44
+    memories: tuple[str, ...] = MEMORIES
+    workload: str = "llama-2-7b"
+    workload_engine: str = "u280"
+    context: int = 2048
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What the demo found, as plain values, and whether the co-simulation found no difference."""
+
+    document: dict[str, Any]
+    is_equal: bool
+
+
+def run_demo(folder: Path, listener: Listener, plan: Plan | None = None) -> Summary:
+    """Run every step and return the summary; `folder` gets model, program, verilog, timeline, summary and report."""
+    return _Demo(folder, listener, Plan() if plan is None else plan).run()
+
+
+class _Demo:
+    """One run: what the steps so far have made."""
+
+    def __init__(self, folder: Path, listener: Listener, plan: Plan) -> None:
+        self._folder, self._listener, self._plan = folder, listener, plan
+        self._engine = chosen_engine(plan.engine)
+        self._document: dict[str, Any] = {}
+        self._checkpoint: Checkpoint
+        self._made: CompressedModel
+        self._programs: Programs
+        self._verdict: Verdict
+
+    def run(self) -> Summary:
+        plan = self._plan
+        steps: tuple[tuple[str, Callable[[], None]], ...] = (
+            (f"Load {plan.model}", self._load),
+            (f"Compress by {plan.recipe}", self._compress),
+            (f"Compile for {plan.engine}", self._compile),
+            ("Generate in the engine's integers", self._generate),
+            ("Simulate cycle by cycle", self._simulate),
+            (f"Write the Verilog of {' and '.join(plan.verilog)}", self._write_verilog),
+            ("Co-simulate one whole decode step", self._cosimulate),
+            ("Report", self._report),
+        )
+        seconds: list[dict[str, Any]] = []
+        self._document["steps"] = seconds
+        for number, (title, step) in enumerate(steps, start=1):
+            self._listener.step(number, len(steps), title)
+            began = time.perf_counter()
+            step()
+            seconds.append({"title": title, "seconds": time.perf_counter() - began})
+        self._save()
+        return Summary(document=self._document, is_equal=self._verdict.is_equal)
+
+    def _load(self) -> None:
+        self._checkpoint = open_checkpoint(self._plan.model)
+        config, tokenizer = self._checkpoint.config, self._checkpoint.tokenizer
+        count = parameters(self._checkpoint)
+        vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
+        self._document["checkpoint"] = {
+            "name": config.name,
+            "parameters": count,
+            "source": Path(self._checkpoint.source).name,
+            "digest": self._checkpoint.digest,
+        }
+        self._listener.say(f"{config.name}: {count:,} parameters, {config.layers} layers, {vocabulary}")
+
+    def _compress(self) -> None:
+        recipe, output = chosen_recipe(self._plan.recipe), self._folder / "model"
+        progress = self._listener.progress
+        began = time.perf_counter()
+        self._made = compress(self._checkpoint, recipe, output, lambda fraction: progress("layers", fraction))
+        model = model_document(self._made, output)
+        model["compress_s"] = time.perf_counter() - began
+        text = Text(
+            name="the shipped encyclopedia text",
+            content=evaluation_text(),
+            window=self._plan.window,
+            windows=self._plan.windows,
+        )
+        accuracy = compare(self._made, self._checkpoint, text, with_dense=True, progress=progress).document()
+        self._document |= {"model": model, "accuracy": accuracy}
+        self._listener.say(accuracy_line(accuracy))
+
+    def _compile(self) -> None:
+        progress = self._listener.progress
+        began = time.perf_counter()
+        self._programs = compiled(self._made, self._engine, progress=lambda fraction: progress("image", fraction))
+        self._programs.save(self._folder / "program")
+        self._document["program"] = self._programs.document() | {"compile_s": time.perf_counter() - began}
+        self._listener.say(program_text(self._document["program"]))
+
+    def _generate(self) -> None:
+        self._listener.say(f"> {self._plan.prompt}")
+        answer = reply(
+            self._made,
+            self._plan.prompt,
+            max_tokens=self._plan.max_tokens,
+            sampling=Sampling(),
+            is_raw=self._made.tokenizer is None or self._made.tokenizer.chat_template is None,
+            say=self._listener.stream,
+        ).document()
+        self._document["generation"] = answer
+        self._listener.say(reply_text(answer))
+
+    def _simulate(self) -> None:
+        plan = self._plan
+        decode = simulate(self._programs, "decode")
+        write_chrome_trace(decode, self._folder / "timeline.json")
+        prefill = simulate(self._programs, "prefill")
+        shape = compiled_workload(
+            plan.workload, chosen_engine(plan.workload_engine), context=plan.context, layers=Format.W2S
+        )
+        scale: Simulation = simulate(shape)
+        self._document["simulation"] = {
+            "decode": decode.document(),
+            "prefill": prefill.document(),
+            "workload": scale.document(),
+        }
+        self._listener.say(simulation_text(decode.document()))
+        for other in (prefill, scale):
+            self._listener.say(simulation_line(other.document()))
+
+    def _write_verilog(self) -> None:
+        written = {}
+        for name in self._plan.verilog:
+            document = write_verilog(chosen_engine(name), self._folder / "verilog" / name, is_linted=True)
+            written[name] = document | {"folder": f"verilog/{name}"}
+            self._listener.say(verilog_text(written[name]))
+        self._document["verilog"] = written
+
+    def _cosimulate(self) -> None:
+        made, plan = self._made, self._plan
+        assert made.tokenizer is not None
+        length = made.model.sinks + made.model.window + plan.wrapped
+        text = made.tokenizer.encode(evaluation_text())[:length]
+        is_raw = made.tokenizer.chat_template is None
+        cases = [
+            Case(name="prompt", tokens=tuple(prompt_tokens(made, plan.prompt, is_raw=is_raw))),
+            Case(name="text longer than the cache", tokens=tuple(text)),
+        ]
+        self._verdict = cosimulate(
+            made,
+            self._engine,
+            texts=cases,
+            memories=[memory_model(name) for name in plan.memories],
+            progress=self._listener.say,
+        )
+        self._document["cosim"] = self._verdict.document()
+        self._listener.say(verdict_text(self._document["cosim"]))
+
+    def _report(self) -> None:
+        self._document["provenance"] = provenance()
+        self._save()
+        path = write_report(self._folder)
+        self._listener.say(f"{path} ({path.stat().st_size:,} bytes, opens from disk)")
+
+    def _save(self) -> None:
+        with replaced_file(self._folder / "summary.json") as part:
+            part.write_text(json.dumps(self._document, indent=2) + "\n")
