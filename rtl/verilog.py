@@ -57,9 +57,7 @@ def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:
 
 def _convert(component, name: str) -> str:
     """Return a component as Verilog module `name`, without traces of the Python sources."""
-    return verilog.convert(
-        component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
-    )
+    return verilog.convert(component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True)
 
 
 def _waivers(names: list[str]) -> str:
@@ -67,7 +65,7 @@ def _waivers(names: list[str]) -> str:
     for waivers, covered in ((_GENERATED_WAIVERS, names), (_RAM_WAIVERS, ["ram.v"])):
         for rule, reason in waivers.items():
             lines.append(f"// {reason}.")
-            lines += [f'lint_off -rule {rule} -file "*/{name}"' for name in covered]
+            lines += [f'lint_off -rule {rule} -file "*{name}"' for name in covered]
     return "\n".join(lines) + "\n"
 
 

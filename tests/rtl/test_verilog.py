@@ -1,0 +1,113 @@
+"""The Verilog of engines: the same files every time, free of lint, with the ports that kernels of this kind have."""
+
+import json
+import re
+
+import pytest
+
+from hwsim.arch.config import load_engine
+from hwsim.arch.digest import isa_digest
+from rtl.identity import trace_ports
+from rtl.verilog import LINT_WAIVERS, generate, write
+from testbenches.verilator import lint
+
+FILES = {"engine.v", "ram.v", "slice.v", "stream_port.v", "lint.vlt", "engine.json"}
+READ = ["araddr", "arlen", "arsize", "arburst", "arvalid", "arready", "rdata", "rresp", "rlast", "rvalid", "rready"]
+WRITE = [
+    "awaddr",
+    "awlen",
+    "awsize",
+    "awburst",
+    "awvalid",
+    "awready",
+    "wdata",
+    "wstrb",
+    "wlast",
+    "wvalid",
+    "wready",
+    "bresp",
+    "bvalid",
+    "bready",
+]
+LITE = [name for name in (*WRITE, *READ) if name[2:] not in ("len", "size", "burst") and not name.endswith("last")]
+
+
+@pytest.fixture(scope="module")
+def files():
+    return {name: generate(load_engine(name)) for name in ("tiny", "small")}
+
+
+def top_ports(text):
+    """Return the ports of the top module with their widths in bits."""
+    module = re.search(r"^module engine\(.*?^endmodule", text, re.S | re.M).group()
+    declared = re.findall(r"^  (?:input|output)(?: reg)? (?:\[(\d+):0\] )?(\w+);", module, re.M)
+    return {name: int(high or 0) + 1 for high, name in declared}
+
+
+def test_equal_configurations_give_equal_files(files, tmp_path):
+    paths = write(load_engine("tiny"), tmp_path)
+    assert {path.name: path.read_text() for path in paths} == files["tiny"]
+    assert {path.name for path in tmp_path.iterdir()} == set(files["tiny"]) >= FILES
+
+
+@pytest.mark.parametrize("name", ["tiny", "small"])
+def test_the_top_has_the_ports_of_a_kernel(files, name):
+    config = load_engine(name)
+    ports = top_ports(files[name]["engine.v"])
+    expected = {"ap_clk", "ap_rst_n", "interrupt"}
+    expected |= {f"s_axi_control_{signal}" for signal in LITE}
+    expected |= {f"m_axi_{port:02d}_{signal}" for port in range(config.tile.ports) for signal in READ}
+    expected |= {f"m_axi_side_{signal}" for signal in (*READ, *WRITE)}
+    traces = {port.name: port.width for port in trace_ports(config)}
+    assert set(ports) == expected | set(traces)
+    assert {trace: ports[trace] for trace in traces} == traces
+    assert ports["m_axi_00_rdata"] == config.tile.port_bits
+    assert (ports["s_axi_control_araddr"], ports["m_axi_side_wstrb"], ports["m_axi_side_awaddr"]) == (12, 16, 64)
+
+
+def test_the_description_holds_parameters_digests_and_trace(files):
+    config = load_engine("tiny")
+    description = json.loads(files["tiny"]["engine.json"])
+    assert description["top"] == "engine"
+    assert description["parameters"] == config.to_dict()
+    assert description["digests"] == {"instruction_set": isa_digest(), "engine": config.digest}
+    assert [port["name"] for port in description["trace"]] == [port.name for port in trace_ports(config)]
+
+
+def test_memories_are_instances_of_one_module(files):
+    for name in ("engine.v", "stream_port.v"):
+        assert re.search(r"^  ram #\(", files["tiny"][name], re.M)
+    # Larger memories would be written out word by word; tables and queues of a few words may be.
+    depths = [
+        int(last) + 1 for last in re.findall(r"^  reg \[\d+:0\] \S+ +\[(\d+):0\];", files["small"]["engine.v"], re.M)
+    ]
+    assert depths and max(depths) <= 512
+
+
+def put(files, folder):
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize("name", ["tiny", "small"])
+def test_the_verilog_has_no_lint(files, name, tmp_path):
+    put(files[name], tmp_path)
+    assert lint(tmp_path) == ""
+
+
+@pytest.mark.long
+def test_the_largest_engine_has_no_lint(tmp_path):
+    put(generate(load_engine("u280")), tmp_path)
+    assert lint(tmp_path) == ""
+
+
+def test_lint_reports_what_is_wrong(files, tmp_path):
+    put(files["tiny"], tmp_path)
+    (tmp_path / "ram.v").write_text(files["tiny"]["ram.v"].replace("output wire [LANES*", "output wire [2*LANES*"))
+    assert "UNDRIVEN" in lint(tmp_path)
+
+
+def test_every_waiver_has_its_reason(files):
+    lines = files["tiny"]["lint.vlt"].splitlines()
+    assert {line.split()[2] for line in lines if line.startswith("lint_off")} == set(LINT_WAIVERS)
+    assert all(f"// {reason}." in lines for reason in LINT_WAIVERS.values())
