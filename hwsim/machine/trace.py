@@ -20,8 +20,8 @@ KIND_OF_OPCODE: dict[int, type[Instruction]] = {kind.opcode: kind for kind in IN
 
 _LOOP_DEPTH = 4
 _FIRST_CAPACITY = 1 << 14
-_LIMIT = 1 << 26
-"""Executed instructions after which a program is refused: 200 million cycles of control alone."""
+_LIMIT = 1 << 22
+"""Executed instructions after which a program is refused: 12 million cycles of control alone."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

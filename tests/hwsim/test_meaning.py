@@ -524,6 +524,50 @@ DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "sc
             " not 1 beyond",
         ),
         (
+            (
+                Softmax(
+                    rows=1,
+                    source=0,
+                    stride=0,
+                    destination=0,
+                    scale=0,
+                    side=60,
+                    sink_words=0,
+                    sinks=0,
+                    ring_words=0,
+                    ring=0,
+                ),
+                End(),
+            ),
+            "Instruction 0 (Softmax, pc 0) must have at least one word of scores",
+        ),
+        (
+            (
+                Rope(rows=1, source=0, stride=0, length=3, destination=0, scale=0, parameter=0, mantissa=0, exponent=0),
+                End(),
+            ),
+            "Instruction 0 (Rope, pc 0) must have an even length",
+        ),
+        (
+            (
+                Norm(rows=1, source=0, stride=0, length=8, destination=0, scale=0, parameter=120, shift=0),
+                End(),
+            ),
+            "Instruction 0 (Norm, pc 0) must keep parameter within the 128 words of parameter memory, not 1 beyond",
+        ),
+        (
+            (Append(kind=CacheKind.KEY, entry=0, segments=1, offset=0, keys=0, slot=0), End()),
+            "Instruction 0 (Append, pc 0) must hold a token in at most 1 slices, not 2",
+        ),
+        (
+            (Append(kind=CacheKind.VALUE, entry=0, segments=0, offset=250, keys=0, slot=6), End()),
+            "Instruction 0 (Append, pc 0) must keep offset and slot within the 256 beats of a port, not 1 beyond",
+        ),
+        (
+            (Quant(rows=1, source=0, stride=0, length=1, destination=0, scale=0, signal=4), End()),
+            "Instruction 0 (Quant, pc 0) must not signal for its own unit VECTOR",
+        ),
+        (
             (Quant(rows=1, source=0, stride=0, length=1, destination=0, scale=0, wait=4), End()),
             "Instruction 0 (Quant, pc 0) must not wait for its own unit VECTOR",
         ),
@@ -533,3 +577,12 @@ def test_refusals(program: tuple[object, ...], text: str) -> None:
     with pytest.raises(ProgramError) as refusal:
         run(*program)
     assert str(refusal.value) == text
+
+
+def test_memory_images_must_fit_the_engine() -> None:
+    trace, config = run_control([End().encode()]), ENGINES["small"]
+    ports, side = np.zeros((1, 64), np.uint8), np.zeros(64, np.int8)
+    with pytest.raises(ProgramError, match=r"^Port memories must be uint8 \[2, bytes\], not uint8 \(1, 64\)$"):
+        run_meaning(trace, config, ports, side)
+    with pytest.raises(ProgramError, match=r"^Side memory must be uint8 \[bytes\], not int8 \(64,\)$"):
+        run_meaning(trace, config, np.zeros((2, 64), np.uint8), side)

@@ -80,6 +80,12 @@ STRAY = FETCH.encode() ^ (0x11 << 88) ^ (0x11 << 96)
             IsaError,
             f"Word at pc 1 must be an instruction: Unused bits of Fetch must be zero, not {0x11 << 88 | 0x11 << 96:#x}",
         ),
+        ((End(), 1 << 128), IsaError, f"Word at pc 1 must have 128 bits, not the value {1 << 128}"),
+        (
+            (Loop(count=65535, length=3), Loop(count=65535, length=1), FETCH, FETCH, End()),
+            ProgramError,
+            f"Program must end within {1 << 22} executed instructions, not run on at pc 2",
+        ),
         ((FETCH, FETCH), ProgramError, "Program must reach End, not run past its last word 1"),
         (
             (Loop(count=0, length=1), FETCH, End()),
