@@ -14,7 +14,7 @@ __all__ = ["compile"]
 
 def compile(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Folder of a compressed model.", show_default=False)
+        str | None, typer.Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)
     ] = None,
     workload: Annotated[
         str | None, typer.Option(metavar="NAME", help="Compile a well-known shape without weights, such as llama-2-7b.")

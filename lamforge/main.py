@@ -7,12 +7,32 @@ from typing import Annotated
 
 import typer
 
+from lamforge.compile import compile
+from lamforge.compress import compress
+from lamforge.cosim import cosim
+from lamforge.demo import demo
 from lamforge.disasm import disasm
 from lamforge.errors import exit_code_of
+from lamforge.evaluate import evaluate
+from lamforge.generate import generate
+from lamforge.report import report
+from lamforge.rtl import rtl
+from lamforge.simulate import simulate
 
 __all__ = ["COMMANDS", "app", "main"]
 
-COMMANDS: tuple[Callable[..., None], ...] = (disasm,)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    demo,
+    compress,
+    evaluate,
+    compile,
+    generate,
+    simulate,
+    rtl,
+    cosim,
+    report,
+    disasm,
+)
 """The subcommands in the order of the flow; each is the one function of the file with its name."""
 
 app = typer.Typer(

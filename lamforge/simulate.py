@@ -15,7 +15,7 @@ def simulate(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL|PROGRAMS]", help="Compressed model, or a folder compile wrote.", show_default=False
+            metavar="MODEL|PROGRAMS", help="Compressed model, or a folder compile wrote.", show_default=False
         ),
     ] = None,
     workload: Annotated[
