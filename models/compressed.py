@@ -1,4 +1,4 @@
-"""Knows the folder of a compressed model: model.json, weights.safetensors and the tokenizer; it loads to what was saved."""
+"""Knows the folder of a compressed model: model.json, weights.safetensors, tokenizer; it loads to what was saved."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from models.integer.model import layer_part, matrix_shapes, norm_names
 from models.nearest import nearest
 from models.tokenizer import Tokenizer
 
-__all__ = ["CompressedModel", "Provenance", "create", "load", "save"]
+__all__ = ["CompressedModel", "Provenance", "create", "load", "save", "sha256"]
 
 _VERSION = 1
 _DESCRIPTION = "model.json"
@@ -77,7 +77,7 @@ def create(checkpoint: Checkpoint, recipe: Recipe, *, progress: Progress | None 
     Raises:
         SpecError: the recipe does not suit the model, or its calibration text cannot be read.
     """
-    tokens = sequences(checkpoint, recipe.calibration) if recipe.method != "rtn" else None
+    tokens = sequences(checkpoint, recipe.calibration) if recipe.is_calibrated else None
     return CompressedModel(
         model=compress(checkpoint, recipe, tokens=tokens, progress=progress),
         recipe=recipe,
@@ -158,7 +158,7 @@ def _write(compressed: CompressedModel, folder: Path) -> None:
         "shifts": {name: gain.shift for name, gain in model.gains.items()},
         "provenance": dataclasses.asdict(compressed.provenance),
         "tokenizer": settings,
-        "weights_sha256": _sha256(folder / _WEIGHTS),
+        "weights_sha256": sha256(folder / _WEIGHTS),
         "fingerprint": model.fingerprint,
     }
     text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
@@ -224,7 +224,7 @@ def _read_model(path: Path, config: ModelConfig, recipe: Recipe, description: Ma
     norms = list(norm_names(config))
     shifts = _exactly("shifts", description["shifts"], norms)
     try:
-        _expect("weights_sha256", description["weights_sha256"], _sha256(path))
+        _expect("weights_sha256", description["weights_sha256"], sha256(path))
         with safe_open(path, framework="numpy") as opened:
             take = functools.partial(_take, opened.get_tensor, set(opened.keys()))
             matrices = {name: _matrix(take, name, formats[name], *shapes[name]) for name in shapes}
@@ -257,7 +257,9 @@ def _take(
     if name not in held:
         raise CheckpointError(f"File {_WEIGHTS} must hold the tensor {name}, which is missing")
     tensor = read(name)
-    fits = len(tensor.shape) == len(shape) and all(b is None or a == b for a, b in zip(tensor.shape, shape, strict=True))
+    fits = len(tensor.shape) == len(shape) and all(
+        b is None or a == b for a, b in zip(tensor.shape, shape, strict=True)
+    )
     if tensor.dtype != dtype or not fits:
         raise CheckpointError(
             f"Tensor {name} must be {np.dtype(dtype).name} of shape {shape}, not {tensor.dtype.name} of {tensor.shape}"
@@ -327,6 +329,7 @@ def _expect(name: str, stated: object, actual: str) -> None:
         raise CheckpointError(f"Weights of the compressed model must have the {name} {stated}, not {actual}")
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

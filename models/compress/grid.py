@@ -1,4 +1,4 @@
-"""Knows the integer grid of every weight format: row scales, group scales and offsets, chosen before any weight is rounded."""
+"""Knows the integer grid of every weight format: row scales, group scales and offsets, chosen before rounding."""
 
 from __future__ import annotations
 
@@ -88,16 +88,20 @@ class Grid:
 def grid(format: Format, weight: torch.Tensor) -> Grid:
     """Return the grid of `format` for a matrix, float [rows, inputs].
 
-    No choice of codes on it can wrap a 32-bit accumulator.
+    It is coarse enough that codes near the weights keep a row within its 32-bit accumulator.
 
     Raises:
         SpecError: the inputs do not fall into whole groups, or the format is not one of weights.
     """
     if format not in _BUILDERS:
-        raise SpecError(f"Weight format must be one of {', '.join(f.name.lower() for f in _BUILDERS)}, not {format.name}")
+        raise SpecError(
+            f"Weight format must be one of {', '.join(f.name.lower() for f in _BUILDERS)}, not {format.name}"
+        )
     group = WEIGHT_FORMATS[format].group
     if weight.shape[1] % group:
-        raise SpecError(f"Inputs of a {format.name.lower()} matrix must be a multiple of {group}, not {weight.shape[1]}")
+        raise SpecError(
+            f"Inputs of a {format.name.lower()} matrix must be a multiple of {group}, not {weight.shape[1]}"
+        )
     return _BUILDERS[format](weight.double())
 
 
@@ -113,7 +117,11 @@ def _row_scale(needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     shift = np.where(mantissa == 0, 0, exponent + carried - 16)
     mantissa = np.where(shift < -128, 0, mantissa)
     shift = np.maximum(shift, -128).astype(np.int64)
-    return torch.from_numpy(mantissa), torch.from_numpy(shift), torch.from_numpy(mantissa * np.exp2(shift.astype(float)))
+    return (
+        torch.from_numpy(mantissa),
+        torch.from_numpy(shift),
+        torch.from_numpy(mantissa * np.exp2(shift.astype(float))),
+    )
 
 
 def _divided(values: torch.Tensor, row: torch.Tensor) -> torch.Tensor:

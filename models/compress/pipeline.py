@@ -13,7 +13,7 @@ from models.attention import LayerAttention
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, block
 from models.checkpoint.layout import HEAD as FLOAT_HEAD
-from models.compress import gptq, rtn
+from models.compress import balance, gptq, rtn
 from models.compress.recipe import Recipe
 from models.integer.constants import Gain, fixed_bias, gain
 from models.integer.model import (
@@ -44,7 +44,8 @@ def compress(
 ) -> IntegerModel:
     """Return a checkpoint's model in the engine's integers.
 
-    tokens: what to calibrate on, int64 [sequences, length] (models.compress.calibrate); None rounds to nearest.
+    tokens: what to calibrate on, int64 [sequences, length] (models.compress.calibrate); None rounds to nearest and
+        balances nothing.
     progress: told after each step.
 
     Raises:
@@ -55,7 +56,7 @@ def compress(
 
 
 def embedding(weight: torch.Tensor) -> Embedding:
-    """Return an embedding table, float [vocab, hidden], in groups of 32 (of all where that does not divide); Q8_0 keeps its codes."""
+    """Return an embedding table, float [vocab, hidden], in groups of 32 where these divide; a Q8_0 table keeps its codes."""
     vocab, hidden = weight.shape
     group = _EMBEDDING_GROUP if hidden % _EMBEDDING_GROUP == 0 else hidden
     groups = weight.view(vocab, -1, group)
@@ -103,30 +104,54 @@ class _Compression:
     def _layer(self, layer: int, stream: torch.Tensor | None) -> torch.Tensor | None:
         """Compress one layer and return the streams after it, [sequences * length, hidden]."""
         normed = self._normed(block(layer, "input_layernorm"), layer_part(layer, ATTENTION_NORM), stream)
-        flat = self._linear(layer_part(layer, "qkv"), [block(layer, part) for part in _QKV], normed)
+        flat = self._linear(layer_part(layer, "qkv"), *self._projections(layer, normed), normed)
         attended = None if flat is None else self._attend(flat)
-        update = self._linear(layer_part(layer, "o"), [block(layer, "self_attn.o_proj")], attended)
+        update = self._linear(layer_part(layer, "o"), *self._part(layer, "self_attn.o_proj"), attended)
         stream = None if stream is None or update is None else stream + update
         normed = self._normed(block(layer, "post_attention_layernorm"), layer_part(layer, FFN_NORM), stream)
-        flat = self._linear(layer_part(layer, "gateup"), [block(layer, part) for part in _GATE_UP], normed)
+        flat = self._linear(layer_part(layer, "gateup"), *self._parts(layer, _GATE_UP), normed)
         product = None
         if flat is not None:
             gate, up = flat.split(self._config.ffn, dim=1)
             product = functional.silu(gate).mul_(up)
-        update = self._linear(layer_part(layer, "down"), [block(layer, "mlp.down_proj")], product)
+        update = self._linear(layer_part(layer, "down"), *self._part(layer, "mlp.down_proj"), product)
         return None if stream is None or update is None else stream + update
 
-    def _linear(self, name: str, parts: list[str], inputs: torch.Tensor | None) -> torch.Tensor | None:
-        """Compress the matrix that the float layers `parts` form, and return its outputs, [tokens, rows]."""
-        weight = torch.cat([self._llama.weight(f"{part}.weight") for part in parts])
-        hessian = None if inputs is None else inputs.T @ inputs
+    def _part(self, layer: int, part: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return self._parts(layer, (part,))
+
+    def _parts(self, layer: int, parts: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the rows of several float layers as one matrix, and their biases, if they have any."""
+        weight = torch.cat([self._llama.weight(f"{block(layer, part)}.weight") for part in parts])
+        biases = [f"{block(layer, part)}.bias" for part in parts]
+        held = [self._llama.weight(name) for name in biases if name in self._llama.checkpoint.weights]
+        return weight, torch.cat(held) if held else None
+
+    def _projections(self, layer: int, normed: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return weight and bias of the query, key and value rows, balanced if the recipe asks for it."""
+        config = self._config
+        weight, bias = self._parts(layer, _QKV)
+        if normed is None or not self._recipe.balance_keys:
+            return weight, bias
+        rows = slice(config.heads * config.head_dim, (config.heads + config.kv_heads) * config.head_dim)
+        keys = functional.linear(normed, weight[rows], None if bias is None else bias[rows])
+        factor = balance.factors(keys.view(len(keys), config.kv_heads, config.head_dim).transpose(0, 1))
+        scale = balance.spread(factor, config.group)
+        scale = torch.cat([scale, torch.ones(len(weight) - len(scale))])
+        return weight * scale[:, None], None if bias is None else bias * scale
+
+    def _linear(
+        self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, inputs: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Compress a matrix and return its outputs for the inputs, [tokens, rows]."""
+        hessian = inputs.T @ inputs if inputs is not None and self._recipe.method == "gptq" else None
         matrix = self._checked(name, _METHODS[self._recipe.method](weight, self._recipe.format, hessian))
         self._matrices[name] = matrix
-        biased = [f"{part}.bias" for part in parts if f"{part}.bias" in self._llama.checkpoint.weights]
-        bias = torch.cat([self._llama.weight(entry) for entry in biased]) if biased else None
         if bias is not None:
             self._biases[name] = fixed_bias(bias.numpy())
-        return None if inputs is None else functional.linear(inputs, torch.from_numpy(matrix.dequantize()).float(), bias)
+        return (
+            None if inputs is None else functional.linear(inputs, torch.from_numpy(matrix.dequantize()).float(), bias)
+        )
 
     def _checked(self, name: str, matrix: QuantizedMatrix) -> QuantizedMatrix:
         matrix.check(name)

@@ -82,6 +82,11 @@ class Recipe:
         if not isinstance(self.balance_keys, bool):
             raise SpecError(f"Recipe balance_keys must be true or false, not {self.balance_keys!r}")
 
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether inputs are looked at."""
+        return self.method != "rtn" or self.balance_keys
+
     @classmethod
     def from_yaml(cls, text: str, *, name: str) -> Recipe:
         """Return the recipe in YAML text; SpecError says in one sentence what is wrong with it."""
@@ -96,7 +101,8 @@ class Recipe:
         """Return the recipe in nested plain values, as the YAML file and model.json hold them."""
         top = _section("Recipe", document, _SECTIONS)
         weights, head, calibration = (
-            _section(f"Recipe {key}", top.get(key, {}), _SECTIONS[key] or ()) for key in ("weights", "head", "calibration")
+            _section(f"Recipe {key}", top.get(key, {}), _SECTIONS[key] or ())
+            for key in ("weights", "head", "calibration")
         )
         attention = top.get("attention")
         if not isinstance(attention, str):

@@ -57,8 +57,8 @@ def epsilon(config: ModelConfig) -> int:
 def inverse_hidden(config: ModelConfig, gain: Gain) -> tuple[int, int]:
     """Return 1 / hidden as the scale (mantissa, exponent) that NORM takes with these gains.
 
-    The instruction shifts by NORM_SHIFT, not by the gains' own fraction bits; the difference, squared, joins this scale,
-    because NORM multiplies by its reciprocal square root.
+    The instruction shifts by NORM_SHIFT, not by the gains' own fraction bits; the difference, squared, joins this
+    scale, because NORM multiplies by its reciprocal square root.
     """
     mantissa, exponent = scale_from_float(1.0 / config.hidden)
     return mantissa, exponent + 2 * (gain.shift - NORM_SHIFT)

@@ -1,4 +1,4 @@
-"""Knows how to compute the engine's integers in float64 without losing a bit, which is how a processor does many at once."""
+"""Knows how to compute the engine's integers in float64 without losing a bit, many at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows what a compressed model is: integer matrices, gains, biases and an embedding, and nothing that is a float weight."""
+"""Knows what a compressed model is: integer matrices, gains, biases, and an embedding for the host to look up."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 PARTS = ("qkv", "o", "gateup", "down")
-"""Matrices of a layer in the order of the forward pass; rows of qkv are query, key, value heads, of gateup gate, then up."""
+"""Matrices of a layer in the order of the forward pass; qkv stacks query, key and value heads, gateup gate, then up."""
 HEAD = "head"
 ATTENTION_NORM = "attention_norm"
 FFN_NORM = "ffn_norm"

@@ -1,4 +1,4 @@
-"""Knows the meaning of every vector instruction, as array code over any leading axes; docs/engine.md section 5 is the contract.
+"""Knows the meaning of every vector instruction, as array code over any leading axes (docs/engine.md, section 5).
 
 Values are int64 arrays of NumPy or PyTorch, elements along the last axis. A scale is (mantissa, exponent) without
 that axis. Codes come back as int64.
@@ -176,9 +176,7 @@ def softmax(scores: Array, valid: Array, value_scale: Scale, value_zero: Array) 
     inverse, scale = quantize_inverse(_largest(weight))
     codes = quantize_act(weight, _spread(inverse)).clip(0, None)
     share = _shifted(reciprocal(normalize(total)), EXP2_ONE_BITS)
-    return Coefficients(
-        codes, combine(_shifted(scale, -WEIGHT_FRACTION_BITS), share), (codes * value_zero).sum(-1)
-    )
+    return Coefficients(codes, combine(_shifted(scale, -WEIGHT_FRACTION_BITS), share), (codes * value_zero).sum(-1))
 
 
 def weighted_sum(accumulated: Array, coefficients: Coefficients) -> Array:

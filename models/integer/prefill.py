@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from hwsim.arch.numerics import saturate
 from hwsim.errors import SpecError
 from models.integer import ops
 from models.integer.cache import State
@@ -72,7 +73,7 @@ class Prefill:
         name = layer_part(layer, "qkv")
         flat = self._linear(name, self._norm(layer_part(layer, ATTENTION_NORM), x))
         if name in self._model.biases:
-            flat = ops.saturate(flat + torch.from_numpy(self._model.biases[name]), 32)
+            flat = saturate(flat + torch.from_numpy(self._model.biases[name]), 32)
         heads = flat.view(tokens, -1, config.head_dim)
         positions = np.arange(state.length, state.length + tokens)
         rotation = self._rotations(positions)
@@ -125,7 +126,9 @@ class Prefill:
         read = key_positions[both]
         own = positions[:, None]
         valid = (read <= own) & ((read < state.sinks) | (read > own - state.window))
-        weighed = KvEntry(values.codes[:, both], (values.scale[0][:, both], values.scale[1][:, both]), values.zero[:, both])
+        weighed = KvEntry(
+            values.codes[:, both], (values.scale[0][:, both], values.scale[1][:, both]), values.zero[:, both]
+        )
         coefficients = ops.softmax(
             scores,
             valid.repeat(config.group, 1),
@@ -153,7 +156,7 @@ class Prefill:
         return self._residual(layer_part(layer, "down"), x, product)
 
     def _residual(self, name: str, x: torch.Tensor, quantized: Quantized) -> torch.Tensor:
-        return ops.saturate(x + self._linear(name, quantized), 32)
+        return saturate(x + self._linear(name, quantized), 32)
 
     def _norm(self, name: str, x: torch.Tensor) -> Quantized:
         gain = self._model.gains[name]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from hwsim.arch.numerics import saturate
 from models.integer import ops
 from models.integer.cache import State
 from models.integer.constants import NORM_SHIFT, Gain, epsilon, inverse_hidden, rope_table, score_scale
@@ -89,7 +90,7 @@ class IntegerReference:
         flat = self._dot(name, self._norm(layer_part(layer, ATTENTION_NORM), x, record), record)
         bias = self.model.biases.get(name)
         if bias is not None:
-            flat = ops.saturate(flat + bias, 32)
+            flat = saturate(flat + bias, 32)
         record(name, flat)
         heads = flat.reshape(-1, config.head_dim)
         queries, rest = heads[: config.heads], heads[config.heads :]
@@ -155,7 +156,7 @@ class IntegerReference:
         return self._residual(layer_part(layer, "down"), x, product, record)
 
     def _residual(self, name: str, x: np.ndarray, quantized: Quantized, record: Recorder) -> np.ndarray:
-        updated = ops.saturate(x + self._dot(name, quantized, record), 32)
+        updated = saturate(x + self._dot(name, quantized, record), 32)
         record(name, updated)
         return updated
 

@@ -84,7 +84,9 @@ def test_norm(limit: int) -> None:
     length = numerics.scale_from_float(1 / 40)
     found = ops.norm(x, gains, 15, 1510, length)
     for row in range(len(x)):
-        codes, scale = quantized([clamp(half_up(v * g, 15)) for v, g in zip(x[row].tolist(), gains.tolist(), strict=True)])
+        codes, scale = quantized(
+            [clamp(half_up(v * g, 15)) for v, g in zip(x[row].tolist(), gains.tolist(), strict=True)]
+        )
         mantissa, exponent = normalized(sum(half_up(v * v, 14) for v in x[row].tolist()) + 1510)
         check(found, row, codes, product(scale, inverse_root(product((mantissa, exponent - 18), length))))
 
@@ -110,8 +112,9 @@ def test_rope_and_key_quantization() -> None:
     config = tiny_config()
     x, positions = values(4, 32, SEED, 1 << 20), [0, 1, 77, 200]
     table = rope_table(config, positions)
-    queries, keys = ops.rotate_query(x, table.astype(np.int64), score_scale(config)), ops.kv_quantize(
-        ops.rotate(x, table.astype(np.int64))
+    queries, keys = (
+        ops.rotate_query(x, table.astype(np.int64), score_scale(config)),
+        ops.kv_quantize(ops.rotate(x, table.astype(np.int64))),
     )
     for row, position in enumerate(positions):
         turned = []
@@ -223,7 +226,13 @@ def test_recorder_names_every_intermediate() -> None:
     assert seen["layers.1.scores.head3"].shape == (16,)
     assert seen["layers.0.key.head1.codes"].shape == (32,)
     expected = {"embedding", "layers.0.qkv", "layers.1.query.head0.scale", "layers.1.coefficients.head2.codes"}
-    assert expected | {"layers.0.attended", "layers.0.o", "layers.1.gateup", "layers.1.swiglu.codes", "final_norm.scale"} <= set(seen)
+    assert expected | {
+        "layers.0.attended",
+        "layers.0.o",
+        "layers.1.gateup",
+        "layers.1.swiglu.codes",
+        "final_norm.scale",
+    } <= set(seen)
 
 
 def test_constants() -> None:

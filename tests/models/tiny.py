@@ -36,9 +36,7 @@ def tiny_config(*, has_bias: bool = False, is_tied: bool = False) -> ModelConfig
     )
 
 
-def tiny_model(
-    pattern: str, *, format: Format = Format.W4, has_bias: bool = False, seed: int = SEED
-) -> IntegerModel:
+def tiny_model(pattern: str, *, format: Format = Format.W4, has_bias: bool = False, seed: int = SEED) -> IntegerModel:
     """Return a random integer model with an 8-bit head."""
     print(f"seed {seed}")
     config = tiny_config(has_bias=has_bias)

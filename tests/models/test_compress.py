@@ -1,0 +1,335 @@
+"""Compression: grids hold what they must, GPTQ earns its keep, recipes refuse, the folder gives back what it got."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from hwsim.arch.formats import WEIGHT_FORMATS
+from hwsim.arch.isa import Format
+from hwsim.errors import CheckpointError, SpecError
+from models import compressed
+from models.attention import parse
+from models.calibration import calibration_text
+from models.checkpoint import Checkpoint
+from models.checkpoint.base import MemoryStore, Weights
+from models.checkpoint.layout import BLOCK_LINEARS, EMBEDDING, HEAD, block
+from models.compress import CalibrationSettings, Recipe, balance, compress, gptq, rtn
+from models.compress.calibrate import sequences
+from models.compress.grid import grid
+from models.compress.pipeline import embedding
+from models.compress.rounding import nearest_codes, objective
+from models.evaluation import evaluation_text
+from models.integer import IntegerModel, IntegerReference
+from models.integer.model import PARTS, layer_part
+from models.recipes import names, recipe
+from models.reference.llama import Llama
+from tests.models.tiny import SEED, tiny_checkpoint, tiny_tokens
+
+RECIPE = Recipe(name="test", pattern=parse("lambda:4+28"))
+
+
+def random_weight(rows: int, inputs: int, seed: int = SEED) -> torch.Tensor:
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn((rows, inputs), generator=random) * torch.rand((rows, 1), generator=random)
+
+
+def correlated_inputs(tokens: int, inputs: int) -> torch.Tensor:
+    random = torch.Generator().manual_seed(SEED)
+    mixing = torch.randn((inputs // 4, inputs), generator=random)
+    return torch.randn((tokens, inputs // 4), generator=random) @ mixing + 0.3 * torch.randn(
+        (tokens, inputs), generator=random
+    )
+
+
+@pytest.mark.parametrize("format", list(WEIGHT_FORMATS))
+def test_matrices_fit_their_format(format: Format) -> None:
+    weight = random_weight(20, 192)
+    weight[3] = 0.0
+    weight[4, :64] = 0.25
+    matrix = rtn.quantize(weight, format)
+    matrix.check("matrix")
+    packer = WEIGHT_FORMATS[format]
+    again = packer.unpack_body(packer.pack_body(matrix), 192)
+    assert np.array_equal(again.integer(), matrix.integer())
+    assert ((matrix.mantissa == 0) | (matrix.mantissa >> 15 == 1)).all()
+    assert not matrix.dequantize()[3].any()
+    error = np.square(matrix.dequantize() - weight.numpy()).sum() / float(weight.square().sum())
+    assert error < {Format.W8: 1e-4, Format.W4: 1e-2, Format.W2: 0.15, Format.W2S: 0.35}[format]
+
+
+def test_q4_1_levels_are_kept() -> None:
+    random = np.random.default_rng(SEED)
+    codes = random.integers(0, 16, (16, 6, 32))
+    codes[..., 0], codes[..., 1] = 0, 15
+    step, low = random.uniform(0.5, 1.0, (16, 6, 1)), random.uniform(-8.5, -7.0, (16, 6, 1))
+    weight = torch.from_numpy((step * (codes + low)).reshape(16, 192))
+    matrix = rtn.quantize(weight, Format.W4)
+    assert np.array_equal(matrix.codes, codes.reshape(16, 192))
+    assert np.abs(matrix.dequantize() - weight.numpy()).max() < 0.13
+
+
+def test_q8_0_embedding_is_kept() -> None:
+    random = np.random.default_rng(SEED)
+    codes = random.integers(-127, 128, (9, 2, 32))
+    codes[..., 5] = 127
+    scales = random.uniform(0.001, 0.1, (9, 2)).astype(np.float16)
+    weight = torch.from_numpy((codes * scales[..., None].astype(np.float32)).reshape(9, 64).astype(np.float32))
+    found = embedding(weight)
+    assert np.array_equal(found.codes, codes.reshape(9, 64))
+    assert np.array_equal(found.scales, scales)
+
+
+@pytest.mark.parametrize("format", list(WEIGHT_FORMATS))
+def test_gptq_is_never_worse_than_nearest(format: Format) -> None:
+    weight, inputs = random_weight(24, 128), correlated_inputs(300, 128)
+    hessian = inputs.T @ inputs
+    passed_on, nearest = (method.quantize(weight, format, hessian) for method in (gptq, rtn))
+    found, bar = objective(weight, passed_on, hessian), objective(weight, nearest, hessian)
+    assert found <= bar
+    if format != Format.W8:
+        assert found < 0.8 * bar
+    outputs = inputs.double() @ (torch.from_numpy(passed_on.dequantize()) - weight.double()).T
+    assert found == pytest.approx(float(outputs.square().sum()), rel=1e-3)
+
+
+def test_gptq_survives_inputs_that_say_nothing() -> None:
+    weight = random_weight(8, 64)
+    nearest = rtn.quantize(weight, Format.W4)
+    for hessian in (torch.zeros((64, 64)), torch.ones((64, 64)) * 1e9):
+        assert gptq.quantize(weight, Format.W4, hessian).check("matrix") is None
+    assert np.array_equal(gptq.quantize(weight, Format.W4, None).codes, nearest.codes)
+
+
+def test_a_long_row_cannot_wrap() -> None:
+    weight = torch.full((2, 32 * 512), 1.0)
+    weight[:, ::2] = -1.0
+    levels = grid(Format.W4, weight)
+    levels.matrix(torch.where(weight > 0, 15, 0)).check("matrix")
+    levels.matrix(nearest_codes(weight, levels)).check("matrix")
+    rtn.quantize(weight, Format.W8).check("matrix")
+
+
+def test_balanced_keys_leave_products_alone(tmp_path: Path) -> None:
+    checkpoint = tiny_checkpoint(tmp_path, has_bias=True)
+    llama = Llama(checkpoint)
+    random = torch.Generator().manual_seed(SEED)
+    factors = balance.factors(torch.rand((2, 50, 32), generator=random) * torch.logspace(-1, 1, 32))
+    assert torch.equal(factors[:, :16], factors[:, 16:])
+    queries = torch.randn((4, 10, 32), generator=random)
+    keys = torch.randn((2, 10, 32), generator=random)
+    positions = torch.arange(10)
+    rotate = llama.geometry.rotate
+    plain = rotate(queries, positions).view(2, 2, 10, 32) @ rotate(keys, positions)[:, None].transpose(2, 3)
+    spread = (queries.view(2, 2, 10, 32) * factors[:, None, None]).view(4, 10, 32)
+    scaled = rotate(spread, positions).view(2, 2, 10, 32) @ rotate(keys / factors[:, None], positions)[
+        :, None
+    ].transpose(2, 3)
+    assert torch.allclose(plain, scaled, rtol=1e-4, atol=1e-4)
+
+
+def rounded_8_bit(x: torch.Tensor) -> torch.Tensor:
+    step = x.abs().amax(-1, keepdim=True) / 127
+    return torch.round(x / step) * step
+
+
+def rounded_4_bit(x: torch.Tensor) -> torch.Tensor:
+    low, high = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
+    step = (high - low) / 15
+    zero = torch.round(-low / step)
+    return (torch.clamp(torch.round(x / step) + zero, 0, 15) - zero) * step
+
+
+def simulated(checkpoint: Checkpoint, model: IntegerModel) -> Llama:
+    """Return a float model with the integer model's weights that rounds activations, queries, keys and values."""
+    config, weights = model.config, {}
+    tensors = {name: checkpoint.tensor(name) for name in checkpoint.weights}
+    table = model.embedding.rows(range(config.vocab)) / 2.0**16
+    tensors[f"{EMBEDDING}.weight"] = torch.from_numpy(table).float()
+    checkpoint = dataclasses.replace(checkpoint, weights=Weights(config, MemoryStore(tensors)))
+    for layer in range(config.layers):
+        parts = {part: torch.from_numpy(model.matrices[layer_part(layer, part)].dequantize()).float() for part in PARTS}
+        sizes = [config.heads * config.head_dim, *[config.kv_heads * config.head_dim] * 2]
+        split = [*parts["qkv"].split(sizes), parts["o"], *parts["gateup"].split(config.ffn), parts["down"]]
+        weights |= {block(layer, name): weight for name, weight in zip(BLOCK_LINEARS, split, strict=True)}
+    weights[HEAD] = torch.from_numpy(model.matrices["head"].dequantize()).float()
+
+    def linear(name: str, inputs: torch.Tensor) -> torch.Tensor:
+        bias = checkpoint.tensor(f"{name}.bias") if f"{name}.bias" in checkpoint.weights else None
+        return functional.linear(rounded_8_bit(inputs), weights[name], bias)
+
+    return Llama(checkpoint, pattern=model.pattern, linear=linear, round_query=rounded_8_bit, round_cache=rounded_4_bit)
+
+
+def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).square().sum() / expected.square().sum())
+
+
+@pytest.mark.parametrize("format", [Format.W4, Format.W8])
+@pytest.mark.parametrize("is_tied", [False, True])
+def test_integers_are_close_to_floats_that_round_alike(tmp_path: Path, format: Format, is_tied: bool) -> None:
+    checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=not is_tied, is_tied=is_tied), tiny_tokens(100)
+    model = compress(checkpoint, dataclasses.replace(RECIPE, method="rtn", format=format))
+    found = IntegerReference(model).logits(tokens)
+    # A rounding that falls the other way moves everything after it a little.
+    print(difference(found, simulated(checkpoint, model).logits(tokens)))
+    assert difference(found, simulated(checkpoint, model).logits(tokens)) < 0.01
+    assert difference(found, Llama(checkpoint, pattern=model.pattern).logits(tokens)) < 0.1
+
+
+def test_balanced_and_calibrated_integers_are_close_to_floats(tmp_path: Path) -> None:
+    checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=True), tiny_tokens(100)
+    chosen = dataclasses.replace(RECIPE, balance_keys=True)
+    model = compress(checkpoint, chosen, tokens=torch.tensor(tiny_tokens(400, seed=1)).view(4, 100))
+    found = IntegerReference(model).logits(tokens)
+    print(difference(found, Llama(checkpoint, pattern=model.pattern).logits(tokens)))
+    assert difference(found, Llama(checkpoint, pattern=model.pattern).logits(tokens)) < 0.1
+
+
+def test_compression_is_repeatable_and_reports_progress(tmp_path: Path) -> None:
+    checkpoint = tiny_checkpoint(tmp_path)
+    shown, told = torch.tensor(tiny_tokens(120)).view(2, 60), []
+    first = compress(checkpoint, RECIPE, tokens=shown, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert first.fingerprint == compress(checkpoint, RECIPE, tokens=shown).fingerprint
+
+
+def test_shipped_recipes_and_texts() -> None:
+    assert "w4a8kv4" in names()
+    for name in names():
+        found = recipe(name)
+        assert Recipe.from_document(found.to_document(), name=name) == found
+    assert str(recipe("w4a8kv4").pattern) == "lambda:4+252"
+    with pytest.raises(SpecError, match=r"Recipe must be one of .*nearest: w4a8kv4.*, not 'w4a8kv'"):
+        recipe("w4a8kv")
+    evaluated = set(evaluation_text().split("\n\n"))
+    assert len(calibration_text()) > 300_000
+    assert not evaluated & {part for part in calibration_text().split("\n\n") if len(part) > 60}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("attention: dense\nwieghts: {}", r"Recipe key must be one of .*\(nearest: weights\), not 'wieghts'"),
+        (
+            "attention: dense\nweights: {metod: rtn}",
+            r"Recipe weights key must be one of .*\(nearest: method\), not 'metod'",
+        ),
+        ("attention: dense\nweights: {method: gtpq}", r"Recipe weights.method must be .*\(nearest: gptq\), not 'gtpq'"),
+        ("attention: dense\nweights: {format: w3}", r"Recipe weights.format must be .*, not 'w3'"),
+        ("attention: dense\nhead: {format: kv4}", r"Recipe head.format must be one of .*, not 'kv4'"),
+        ("attention: dense\nhead: w8", r"Recipe head must be a mapping, not 'w8'"),
+        ("attention: dense\ncalibration: {length: 0}", r"Recipe calibration.length must be a positive integer, not 0"),
+        ("attention: dense\nbalance_keys: 1", r"Recipe balance_keys must be true or false, not 1"),
+        ("weights: {}", r"Recipe attention must be a pattern such as lambda:4\+252, not None"),
+        ("attention: lambada:4+4", r"Attention pattern must be .*\(nearest: lambda\), not 'lambada'"),
+        ("- a", r"Recipe must be a mapping, not \['a'\]"),
+        ("a: [", r"Recipe test must be YAML, but: .*"),
+    ],
+)
+def test_recipe_refusals(text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        Recipe.from_yaml(text, name="test")
+
+
+def test_calibration_refusals(tmp_path: Path) -> None:
+    checkpoint = tiny_checkpoint(tmp_path)
+    with pytest.raises(SpecError, match="Calibration must have the tokenizer of tiny, which carries none; use rtn"):
+        sequences(checkpoint, CalibrationSettings())
+    with pytest.raises(SpecError, match="Inputs of a w2 matrix must be a multiple of 64, not 96"):
+        rtn.quantize(torch.zeros((2, 96)), Format.W2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    chosen = dataclasses.replace(RECIPE, method="rtn")
+    made = compressed.create(tiny_checkpoint(tmp_path, has_bias=True), chosen)
+    compressed.save(made, tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("format", list(WEIGHT_FORMATS))
+def test_folder_round_trip(tmp_path: Path, format: Format) -> None:
+    chosen = dataclasses.replace(RECIPE, method="rtn", format=format)
+    made = compressed.create(tiny_checkpoint(tmp_path, has_bias=True), chosen)
+    compressed.save(made, tmp_path / "model")
+    found = compressed.load(tmp_path / "model")
+    assert found.model.fingerprint == made.model.fingerprint
+    assert (found.recipe, found.provenance, found.tokenizer) == (made.recipe, made.provenance, None)
+    tokens = tiny_tokens(12)
+    expected = IntegerReference(made.model).window_logits(tokens)
+    assert torch.equal(IntegerReference(found.model).window_logits(tokens), expected)
+    first = (tmp_path / "model" / "weights.safetensors").read_bytes()
+    compressed.save(found, tmp_path / "model")
+    assert (tmp_path / "model" / "weights.safetensors").read_bytes() == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "tiny.txt"]
+
+
+def test_folder_is_not_written_over_something_else(folder: Path) -> None:
+    made = compressed.load(folder)
+    (folder.parent / "notes").mkdir()
+    (folder.parent / "notes" / "note.txt").write_text("mine")
+    for place in (folder.parent / "notes", folder.parent / "tiny.txt"):
+        with pytest.raises(SpecError, match="Output folder must be new, empty or a compressed model, not"):
+            compressed.save(made, place)
+    assert (folder.parent / "notes" / "note.txt").read_text() == "mine"
+
+
+def test_damaged_weights_are_refused(folder: Path) -> None:
+    weights = folder / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="Weights of the compressed model must have the weights_sha256"):
+        compressed.load(folder)
+    description = json.loads((folder / "model.json").read_text())
+    for damaged in (whole[: len(whole) // 2], whole[:5], b"\xff" * 64):
+        weights.write_bytes(damaged)
+        stated = description | {"weights_sha256": compressed.sha256(weights)}
+        (folder / "model.json").write_text(json.dumps(stated))
+        with pytest.raises(
+            CheckpointError, match=r"File weights.safetensors must be a complete safetensors file, but: "
+        ):
+            compressed.load(folder)
+    changed = bytearray(whole)
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    (folder / "model.json").write_text(json.dumps(description | {"weights_sha256": compressed.sha256(weights)}))
+    with pytest.raises(CheckpointError):
+        compressed.load(folder)
+    weights.unlink()
+    with pytest.raises(CheckpointError, match=r"Folder model must hold weights.safetensors, which is missing"):
+        compressed.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "version must be 1, not 2"),
+        ({"extra": 1}, "entry must be one of .*, not 'extra'"),
+        ({"config": 3}, "Model configuration must be a mapping, not 3"),
+        ({"recipe": {"name": "x", "attention": "dens"}}, "must hold a valid recipe, but: Attention pattern must be"),
+        ({"recipe": []}, r"recipe must have a name, not \[\]"),
+        ({"formats": {}}, r"formats must have the entry layers\.0\.qkv, which is missing"),
+        ({"fingerprint": "0"}, "must have the fingerprint 0, not"),
+        ({"provenance": {}}, "provenance must have the entry source, which is missing"),
+        ({"tokenizer": {}}, "tokenizer must have the entry chat_template, which is missing"),
+    ],
+)
+def test_hostile_descriptions_are_refused(folder: Path, change: dict[str, object], message: str) -> None:
+    description = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(description | change))
+    with pytest.raises(CheckpointError, match=message):
+        compressed.load(folder)
+
+
+def test_folders_that_are_none_are_refused(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"Compressed model must be a folder with model.json, not"):
+        compressed.load(folder / "nowhere")
+    for text in ("{", "[]", "[" * 100000):
+        (folder / "model.json").write_text(text)
+        with pytest.raises(CheckpointError, match=r"File model.json must (be JSON|hold one object)"):
+            compressed.load(folder)
