@@ -15,13 +15,14 @@ from hwsim.arch.assembly import format_program
 from hwsim.arch.isa import Loop, decode
 from hwsim.arch.program import Program
 from hwsim.errors import ProgramError, SpecError
+from reports.executed import Executed
 from reports.folders import replaced_file
 from reports.programs import Programs, is_program_folder
 from reports.provenance import provenance
 from reports.roofline import points, roofline_picture
 from reports.simulation import simulate
 from reports.tables import size_text
-from reports.timeline_picture import timeline_picture
+from reports.timeline_picture import attention_window, layer_window, timeline_picture
 
 __all__ = ["excerpt", "render", "write_report"]
 
@@ -96,11 +97,13 @@ def _figures(programs: Programs) -> dict[str, Any]:
     decode_run, prefill_run = simulate(programs, "decode"), simulate(programs, "prefill")
     if not len(decode_run.timeline.pc):
         raise ProgramError("Program decode must execute instructions, not none")
+    executed = Executed(simulation=decode_run)
     return {
         "simulation": {"decode": decode_run.document(), "prefill": prefill_run.document()},
         "roofline": Markup(roofline_picture([decode_run, prefill_run])),
         "points": [*points(decode_run), *points(prefill_run)],
-        "timeline": Markup(timeline_picture(decode_run)),
+        "timeline": Markup(timeline_picture(decode_run, layer_window(executed), "Timeline of one layer")),
+        "attention": Markup(timeline_picture(decode_run, attention_window(executed), "Timeline of its attention")),
         "assembly": excerpt(programs.decode),
         "tile": programs.engine.tile,
     }

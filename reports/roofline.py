@@ -149,10 +149,11 @@ def roofline_picture(simulations: Sequence[Simulation]) -> str:
             svg.line(x(first), y(peak), x(high_x), y(peak), "roof"),
             svg.text(x(high_x) + 8, y(peak) + 4, f"{label}: {peak:,}", "label"),
         ]
+    # Above the line and beyond the one-row knee: no decode point lies there.
+    place = min(1.35 * peaks[0][1] / beat, high_x / 4)
     slope = math.degrees(math.atan2(y(start * beat) - y(4 * start * beat), x(4 * start) - x(start)))
-    parts.append(
-        svg.text(x(start * 1.15), y(start * 1.15 * beat) - 9, f"memory: {beat:,} bytes per cycle", "label", turn=-slope)
-    )
+    label = f"memory: {beat:,} bytes per cycle"
+    parts.append(svg.text(x(place), y(place * beat) - 9, label, "label", turn=-slope))
     parts += _marks(found, x, y)
     parts.append(svg.text((_LEFT + x(high_x)) / 2, _HEIGHT - 10, "products per byte", "axis", anchor="middle"))
     parts.append(svg.text(18, (_TOP + y(low_y)) / 2, "products per cycle", "axis", anchor="middle", turn=-90))

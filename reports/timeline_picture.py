@@ -11,12 +11,13 @@ from reports import svg
 from reports.executed import Executed
 from reports.simulation import Simulation
 
-__all__ = ["layer_window", "timeline_picture"]
+__all__ = ["attention_window", "layer_window", "timeline_picture"]
 
 _WIDTH, _LANE, _BAR = 1120, 46, 30
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 16, 12, 40
 _CHARACTER = 6.2
 _TICKS = 8
+_ATTENTION = ("Score", "Softmax", "Mix", "Rope", "KvQuant")
 
 
 def layer_window(executed: Executed) -> tuple[int, int]:
@@ -30,10 +31,23 @@ def layer_window(executed: Executed) -> tuple[int, int]:
     return first.get(middle, 0), first.get(middle + 1, timeline.cycles - 1)
 
 
-def timeline_picture(simulation: Simulation) -> str:
-    """Return the middle layer of a run as SVG."""
-    executed, timeline = Executed(simulation=simulation), simulation.timeline
+def attention_window(executed: Executed) -> tuple[int, int]:
+    """Return the first and last cycle of the middle layer's attention, a little on both sides."""
     start, stop = layer_window(executed)
+    timeline = executed.simulation.timeline
+    inside = np.flatnonzero((timeline.issue >= start) & (timeline.issue <= stop))
+    mine = [index for index in inside.tolist() if executed.kind(index) in _ATTENTION]
+    if not mine:
+        return start, stop
+    first, last = int(timeline.issue[mine[0]]), int(timeline.retire[mine].max())
+    margin = (last - first) // 20
+    return max(start, first - margin), min(stop, last + margin)
+
+
+def timeline_picture(simulation: Simulation, window: tuple[int, int], title: str) -> str:
+    """Return the cycles of a run between those of `window` as SVG."""
+    executed, timeline = Executed(simulation=simulation), simulation.timeline
+    start, stop = window
     scale = (_WIDTH - _LEFT - _RIGHT) / max(stop - start, 1)
 
     def x(cycle: float) -> float:
@@ -72,7 +86,7 @@ def timeline_picture(simulation: Simulation) -> str:
             _LEFT + (_WIDTH - _LEFT - _RIGHT) / 2, height - 6, f"cycles after cycle {start:,}", "axis", anchor="middle"
         )
     )
-    return svg.drawing(_WIDTH, height, "Timeline of one layer", parts)
+    return svg.drawing(_WIDTH, height, title, parts)
 
 
 def _labels(executed: Executed, index: int) -> tuple[str, ...]:
