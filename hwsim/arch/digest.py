@@ -1,5 +1,6 @@
 """The digest of the instruction set: what a program and an engine must share to understand each other."""
 
+import enum
 import hashlib
 import json
 
@@ -28,6 +29,6 @@ def isa_digest() -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _members(kind: object) -> list[list[object]] | None:
+def _members(kind: type[enum.IntEnum] | None) -> list[list[object]] | None:
     """Return the names and values of an enumeration, or None for an integer."""
-    return None if kind is None else [[member.name, int(member)] for member in kind]  # type: ignore[attr-defined]
+    return None if kind is None else [[member.name, int(member)] for member in kind]
