@@ -1,8 +1,9 @@
 """Knows how to share the range of 4-bit keys among their channels: keys are divided, queries multiplied by a factor.
 
-A key's 64 or so channels share one 4-bit step, set by the widest of them. Dividing each channel by its usual magnitude
-lets all use the range; multiplying the query's channel by the same leaves every product as it was. The two channels
-that rotary embedding turns as a pair take one factor, so that the rotation commutes with it.
+A key's 64 or so channels share one 4-bit step, set by the widest of them. Dividing wide channels narrows the step;
+multiplying the query's channels by the same leaves every product as it was, but also magnifies what rounding did to
+them, so only part of the way pays. The two channels that rotary embedding turns as a pair take one factor, so that the
+rotation commutes with it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import torch
 
 __all__ = ["factors", "spread"]
 
-_LARGEST_RATIO = 32.0
-"""Factors of a head stay within this ratio of their geometric mean, so that 8-bit queries keep their small channels."""
+# How much of a channel's excess width is taken away: all would be 1. On SmolLM2 the squared error of attention outputs
+# is 5.1 % at 0, 4.4 % at 0.4 and 6.7 % at 1; factors found by gradient descent on it reach 4.2 %.
+_SHARE = 0.4
+# The width of a channel is what all but so many of its magnitudes stay below.
+_QUANTILE = 0.99
 
 
 def factors(keys: torch.Tensor) -> torch.Tensor:
@@ -21,11 +25,12 @@ def factors(keys: torch.Tensor) -> torch.Tensor:
     keys: unrotated, [kv_heads, tokens, head_dim].
     """
     first, second = keys.double().chunk(2, dim=-1)
-    magnitude = (first.square() + second.square()).mean(dim=1).sqrt()
-    floor = magnitude.amax(dim=1, keepdim=True) * 1e-6
-    logarithm = torch.where(floor > 0, torch.maximum(magnitude, floor), 1.0).log()
-    share = (logarithm - logarithm.mean(dim=1, keepdim=True)).exp().clamp(1 / _LARGEST_RATIO, _LARGEST_RATIO).float()
-    return torch.cat([share, share], dim=1)
+    magnitudes = (first.square() + second.square()).sort(dim=1).values
+    width = magnitudes[:, int(_QUANTILE * (magnitudes.shape[1] - 1))].sqrt()
+    floor = width.amax(dim=1, keepdim=True) * 1e-3
+    logarithm = torch.where(floor > 0, torch.maximum(width, floor), 1.0).log()
+    factor = ((logarithm - logarithm.mean(dim=1, keepdim=True)) * _SHARE).exp().float()
+    return torch.cat([factor, factor], dim=1)
 
 
 def spread(factor: torch.Tensor, group: int) -> torch.Tensor:
