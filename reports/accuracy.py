@@ -163,6 +163,7 @@ def _measured(
         if progress is not None:
             progress(what, done / total)
 
+    told(0, 1, 0.0)
     return perplexity_of_text(
         predictor, tokenizer, text.content, length=text.window, max_windows=text.windows, progress=told
     )

@@ -16,6 +16,7 @@ from models.compress import Recipe
 from models.compressed import CompressedModel
 from models.integer.model import matrix_shapes
 from models.recipes import recipe as shipped_recipe
+from reports.sources import is_compressed
 
 __all__ = ["chosen_recipe", "compress", "folder_bytes", "model_document", "parameters"]
 
@@ -43,6 +44,10 @@ def compress(
         if progress is not None:
             progress(done / total)
 
+    # Refused before the work, not after it; `save` checks again.
+    if output.exists() and not is_compressed(str(output)) and not (output.is_dir() and not any(output.iterdir())):
+        raise SpecError(f"Output folder must be new, empty or a compressed model, not {str(output)!r}")
+    told(0, 1)
     made = folder.create(checkpoint, recipe, progress=told)
     folder.save(made, output)
     return made

@@ -1,0 +1,188 @@
+"""Measures, in one run, how fast the parts are: the simulator beside Verilator on one program, compiler, meaning, text.
+
+`python -m reports.bench` prints a table and, last, one line of JSON; `--model` takes a compressed model instead of the
+shipped checkpoint rounded to nearest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hwsim.arch.config import EngineConfig
+from hwsim.machine.time import run_time
+from hwsim.machine.trace import run_control
+from hwsim.memory.models import IDEAL
+from models import compressed as folder
+from models.compressed import CompressedModel
+from models.generate import Sampling
+from reports.compilation import compiled
+from reports.compression import chosen_recipe, parameters
+from reports.conversation import reply
+from reports.engines import chosen_engine
+from reports.programs import Programs
+from reports.provenance import provenance
+from reports.simulation import compiled_workload, peak_memory_mb
+from reports.sources import open_checkpoint, open_compressed
+from reports.tables import aligned
+from testbenches.backend import Inputs
+from testbenches.simulated import Simulated
+from testbenches.verilated import Verilated
+
+__all__ = ["Figures", "main", "measure"]
+
+_REPEATS = 5
+_TOKENS = 16
+_PROMPT = "Why is the sky blue?"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What was measured; seconds are wall-clock.
+
+    Attributes:
+        engine, cycles: what ran, and how long a decode step of the model is.
+        simulator_s, verilator_s: the time model (median of several), and Verilator with the clock alone, on that step.
+        meaning_s: the simulator's bits of that step.
+        compile_s: the model's programs and image.
+        workload_s: control and time of a Llama-2-7B decode step on u280.
+        parameters_per_s: compression to nearest.
+        token_per_s: generation in integers.
+        memory_mb: most memory held.
+    """
+
+    engine: str
+    cycles: int
+    simulator_s: float
+    verilator_s: float
+    build_s: float
+    meaning_s: float
+    compile_s: float
+    workload_s: float
+    parameters_per_s: float | None
+    token_per_s: float
+    memory_mb: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster the time model is than Verilator."""
+        return self.verilator_s / self.simulator_s
+
+    def document(self) -> dict[str, Any]:
+        """Return the figures as plain values."""
+        rates = {
+            "simulator_cycles_per_s": self.cycles / self.simulator_s,
+            "verilator_cycles_per_s": self.cycles / self.verilator_s,
+            "ratio": self.ratio,
+        }
+        return dataclasses.asdict(self) | rates
+
+    def text(self) -> str:
+        """Return the figures as lines."""
+        rows = [
+            ("decode step", f"{self.cycles:,} cycles on {self.engine}"),
+            ("simulator, time", f"{self.simulator_s * 1e3:.1f} ms, {self.cycles / self.simulator_s:,.0f} cycles/s"),
+            ("Verilator", f"{self.verilator_s:.1f} s, {self.cycles / self.verilator_s:,.0f} cycles/s"),
+            ("Verilator, build", f"{self.build_s:.0f} s"),
+            ("ratio", f"{self.ratio:,.0f} x"),
+            ("simulator, bits", f"{self.meaning_s:.2f} s"),
+            ("compile", f"{self.compile_s:.2f} s"),
+            ("llama-2-7b on u280", f"{self.workload_s * 1e3:.0f} ms a decode step"),
+            ("generate", f"{self.token_per_s:.1f} token/s"),
+            ("memory", f"{self.memory_mb:,.0f} MB"),
+        ]
+        if self.parameters_per_s is not None:
+            rows.insert(-2, ("compress (to nearest)", f"{self.parameters_per_s:,.0f} parameters/s"))
+        return aligned(rows)
+
+
+def measure(model: str | None, engine: EngineConfig, say: Callable[[str], None]) -> Figures:
+    """Return the figures for a compressed model, or for the shipped checkpoint rounded to nearest."""
+    say("compressing")
+    made, rate = _model(model)
+    say("compiling")
+    began = time.perf_counter()
+    programs = compiled(made, engine)
+    compile_s = time.perf_counter() - began
+    say("simulating")
+    position = min(programs.decode.max_position - 1, programs.decode.sinks + programs.decode.window)
+    cycles, simulator_s = _time(programs, position)
+    shape = compiled_workload("llama-2-7b", chosen_engine("u280"), context=2048)
+    _, workload_s = _time(shape, 2048)
+    assert programs.image is not None
+    inputs = Inputs(position=position, rows=made.model.embedding.rows([1]))
+    began = time.perf_counter()
+    Simulated(engine).run(programs.decode, programs.image, inputs, IDEAL)
+    meaning_s = time.perf_counter() - began
+    say("building and running the Verilog")
+    bench = Verilated(engine)
+    bench.build()
+    _, log = bench.run(programs.decode, programs.image, inputs, IDEAL)
+    if log.cycles != cycles:
+        say(f"cycles differ: {cycles:,} in the simulator, {log.cycles:,} in Verilator")
+    say("generating")
+    answer = reply(made, _PROMPT, max_tokens=_TOKENS, sampling=Sampling(), is_raw=True)
+    return Figures(
+        engine=engine.name,
+        cycles=cycles,
+        simulator_s=simulator_s,
+        verilator_s=bench.run_s,
+        build_s=bench.build_s,
+        meaning_s=meaning_s,
+        compile_s=compile_s,
+        workload_s=workload_s,
+        parameters_per_s=rate,
+        token_per_s=answer.token_per_s,
+        memory_mb=peak_memory_mb(),
+    )
+
+
+def _model(source: str | None) -> tuple[CompressedModel, float | None]:
+    if source is not None:
+        return open_compressed(source), None
+    checkpoint = open_checkpoint("smollm2-135m")
+    recipe = dataclasses.replace(chosen_recipe("w4a8kv4"), method="rtn")
+    began = time.perf_counter()
+    made = folder.create(checkpoint, recipe)
+    return made, parameters(checkpoint) / (time.perf_counter() - began)
+
+
+def _time(programs: Programs, position: int) -> tuple[int, float]:
+    """Return the cycles of a decode step, and the median seconds of its control and time once compiled."""
+    program, seconds, cycles = programs.decode, [], 0
+    for _ in range(_REPEATS + 1):
+        began = time.perf_counter()
+        trace = run_control(program.words, position=position, slot=program.slot_of(position))
+        cycles = run_time(trace, programs.engine, IDEAL).cycles
+        seconds.append(time.perf_counter() - began)
+    return cycles, statistics.median(seconds[1:])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m reports.bench", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", help="folder of a compressed model (default: the shipped one, rounded to nearest)")
+    parser.add_argument("--engine", default="small", help="engine (default: small)")
+    parser.add_argument("-o", "--output", type=Path, help="also write the JSON to this file")
+    given = parser.parse_args(arguments)
+    figures = measure(given.model, chosen_engine(given.engine), _say)
+    document = figures.document() | {"provenance": provenance()}
+    sys.stdout.write(f"{figures.text()}\n{json.dumps(document)}\n")
+    if given.output is not None:
+        given.output.parent.mkdir(parents=True, exist_ok=True)
+        given.output.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()
