@@ -56,7 +56,7 @@ def compress(
 
 
 def embedding(weight: torch.Tensor) -> Embedding:
-    """Return an embedding table, float [vocab, hidden], in groups of 32 where these divide; a Q8_0 table keeps its codes."""
+    """Return an embedding table, float [vocab, hidden], in groups of 32 where these divide; Q8_0 keeps its codes."""
     vocab, hidden = weight.shape
     group = _EMBEDDING_GROUP if hidden % _EMBEDDING_GROUP == 0 else hidden
     groups = weight.view(vocab, -1, group)
