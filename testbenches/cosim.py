@@ -164,7 +164,7 @@ def cosim(
             outputs = [
                 *_against_reference("simulator", expected, logits, state, memory, engine),
                 *_against_reference("Verilog", found, logits, state, memory, engine),
-                ("memory after the run", *_differences(expected.image, found.image)),
+                ("memory after the run", *_differences(image, expected.image, found.image)),
             ]
             cases.append(
                 _case(compiled.decode, engine, kind, inputs, verdict, outputs, log, bench.run_s or verilator_s)
@@ -223,6 +223,10 @@ def _arrays(entry: KvEntry) -> tuple[np.ndarray, ...]:
     return codes, mantissa, exponent, zero
 
 
-def _differences(expected: MemoryImage, found: MemoryImage) -> tuple[int, int]:
-    wrong = int((expected.ports != found.ports).sum()) + int((expected.side != found.side).sum())
-    return expected.ports.size + expected.side.size, wrong
+def _differences(before: MemoryImage, expected: MemoryImage, found: MemoryImage) -> tuple[int, int]:
+    """Return how many bytes either run wrote with a new value, and how many of all bytes differ between the runs."""
+    written, wrong = 0, 0
+    for old, ours, theirs in ((before.ports, expected.ports, found.ports), (before.side, expected.side, found.side)):
+        written += int(((ours != old) | (theirs != old)).sum())
+        wrong += int((ours != theirs).sum())
+    return written, wrong
