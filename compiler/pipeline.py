@@ -104,7 +104,9 @@ def _compile(
     image = None if model is None else build_image(model, plan, max_position=request.context, progress=progress)
     weights = image.digest if image is not None else "0" * 64
     decode = emit_program(plan, name="decode", head=True, max_position=request.context, weights=weights)
-    prefill = emit_program(_widest(graph, request, memory), name="prefill", head=False, max_position=request.context, weights=weights)
+    prefill = emit_program(
+        _widest(graph, request, memory), name="prefill", head=False, max_position=request.context, weights=weights
+    )
     return Compiled(request=request, decode=decode, prefill=prefill, image=image)
 
 

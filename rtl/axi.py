@@ -2,7 +2,7 @@
 
 from amaranth.lib.wiring import In, Out, Signature
 
-__all__ = ["ADDRESS_BITS", "AxiReadSignature", "AxiWriteSignature", "WRITE_BEAT_BITS"]
+__all__ = ["ADDRESS_BITS", "WRITE_BEAT_BITS", "AxiReadSignature", "AxiWriteSignature"]
 
 ADDRESS_BITS = 64
 WRITE_BEAT_BITS = 128

@@ -53,5 +53,3 @@ class UnitSizes:
         self.side = address_bits(buffer.side_words)
         self.activation = address_bits(buffer.activation_segments)
         self.scales = address_bits(buffer.scales)
-
-

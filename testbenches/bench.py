@@ -5,7 +5,7 @@ from __future__ import annotations
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import READ_LATENCY, STALL_RATE, WRITE_LATENCY
 
-__all__ = ["EVENT_RECORD", "DRAIN_RECORD", "CODES_RECORD", "REGION_BITS", "SIDE_REGION", "TOP", "bench_text"]
+__all__ = ["CODES_RECORD", "DRAIN_RECORD", "EVENT_RECORD", "REGION_BITS", "SIDE_REGION", "TOP", "bench_text"]
 
 TOP = "bench"
 REGION_BITS = 36
@@ -65,7 +65,18 @@ def bench_text(config: EngineConfig) -> str:
     lite = [f"    input  logic [{width - 1}:0] s_axi_control_{name}" for name, width in _LITE_IN.items()]
     lite += [f"    output logic [{width - 1}:0] s_axi_control_{name}" for name, width in _LITE_OUT.items()]
     pins += [f".s_axi_control_{name}(s_axi_control_{name})" for name in (*_LITE_IN, *_LITE_OUT)]
-    traces = {"cycle_start": 1, "dispatch": 1, "issue": 4, "retire": 4, "drained": 1, "drained_data": 32 * lanes, "vector": 1, "vector_data": 8 * lanes, "done": 1, "running": 1}
+    traces = {
+        "cycle_start": 1,
+        "dispatch": 1,
+        "issue": 4,
+        "retire": 4,
+        "drained": 1,
+        "drained_data": 32 * lanes,
+        "vector": 1,
+        "vector_data": 8 * lanes,
+        "done": 1,
+        "running": 1,
+    }
     declarations += [f"    logic [{width - 1}:0] trace_{name};" for name, width in traces.items()]
     pins += [f".trace_{name}(trace_{name})" for name in traces]
     comma, line = ",\n", "\n"

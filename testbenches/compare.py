@@ -1,4 +1,4 @@
-"""Compares two logs of one program: every instruction's cycles, every drained word, every code; the first difference as a sentence."""
+"""Compares two logs of one program: every cycle, every drained word, every code; the first difference as a sentence."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
             at = int(np.flatnonzero(gaps)[0])
             name = name_instruction(program, expected.pc, int(indices[at]))
             differences.append(
-                (int(min(ours[at], theirs[at])), f"{what} of {name} is at cycle {ours[at]} in the {names[0]}, {theirs[at]} in the {names[1]}")
+                (
+                    int(min(ours[at], theirs[at])),
+                    f"{what} of {name} is at cycle {ours[at]} in the {names[0]}, {theirs[at]} in the {names[1]}",
+                )
             )
     compared, mismatches = 0, 0
     for field, where in (("drained", _drained_place), ("codes", _codes_place)):
@@ -91,9 +94,10 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
             by = getattr(expected, f"{field}_by")
             index = int(by[word])
             place = where(program, engine, expected.pc, index, word - int(np.searchsorted(by, index)), lane)
-            values = (ours.view(np.int32) if field == "drained" else ours)[word, lane], (
-                np.ascontiguousarray(theirs).view(np.int32) if field == "drained" else theirs
-            )[word, lane]
+            values = (
+                (ours.view(np.int32) if field == "drained" else ours)[word, lane],
+                (np.ascontiguousarray(theirs).view(np.int32) if field == "drained" else theirs)[word, lane],
+            )
             differences.append(
                 (
                     cycle,
@@ -102,9 +106,7 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
                 )
             )
     first = min(differences)[1] if differences else None
-    return Verdict(
-        compared=compared, mismatches=mismatches, instructions=len(expected.pc), cycle_difference=worst, first=first
-    )
+    return Verdict(compared=compared, mismatches=mismatches, instructions=len(expected.pc), cycle_difference=worst, first=first)
 
 
 def _unit(program: Program, pc: int) -> int:

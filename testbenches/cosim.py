@@ -110,9 +110,7 @@ class CosimResult:
         """Return plain values: the sums by name, and the cases."""
         names = ("mismatches", "compared", "cycle_difference", "instructions_compared", "cycles", "verilator_cycles_per_s")
         more = ("simulator_s", "build_s", "first", "engine")
-        return {name: getattr(self, name) for name in names + more} | {
-            "cases": [dataclasses.asdict(case) for case in self.cases]
-        }
+        return {name: getattr(self, name) for name in names + more} | {"cases": [dataclasses.asdict(case) for case in self.cases]}
 
 
 def cosim(
@@ -166,9 +164,7 @@ def cosim(
                 *_against_reference("Verilog", found, logits, state, memory, engine),
                 ("memory after the run", *_differences(image, expected.image, found.image)),
             ]
-            cases.append(
-                _case(compiled.decode, engine, kind, inputs, verdict, outputs, log, bench.run_s or verilator_s)
-            )
+            cases.append(_case(compiled.decode, engine, kind, inputs, verdict, outputs, log, bench.run_s or verilator_s))
     return CosimResult(engine=engine.name, build_s=bench.build_s, cases=tuple(cases))
 
 

@@ -78,9 +78,7 @@ class Operations(ProgramState):
             else:
                 self._emit(Fetch, uses, offset=offset, beats=beats)
 
-    def _dot(
-        self, format_: Format, inner: int, blocks: int, extents: list[tuple[int, int]] | None, register: int = 0
-    ) -> None:
+    def _dot(self, format_: Format, inner: int, blocks: int, extents: list[tuple[int, int]] | None, register: int = 0) -> None:
         """Emit a product (and its fetch when extents are given) with a random destination."""
         if extents is not None:
             self._fetch(extents, register)
@@ -183,9 +181,7 @@ class Operations(ProgramState):
         self._keys(2 * self.pairs, blocks, beats)
         self.order.barrier()
         for register, step in ((blocks, 2), (beats, 1 + 2 * self.held)):
-            self.order.control(
-                Scalar(function=Function.ADD, target=register, immediate=step, registers=(register, 0, 0))
-            )
+            self.order.control(Scalar(function=Function.ADD, target=register, immediate=step, registers=(register, 0, 0)))
         self.depth -= 1
         self.order.close_loop(start, self.pairs + 1)
 
@@ -304,9 +300,7 @@ class Operations(ProgramState):
         source, stride, length, rows = self._source(40)
         destination, scale, uses = self._codes_at(length, rows)
         uses.append(Use("Y", source, source + (rows - 1) * stride + length, False))
-        self._emit(
-            Quant, uses, rows=rows, source=source, stride=stride, length=length, destination=destination, scale=scale
-        )
+        self._emit(Quant, uses, rows=rows, source=source, stride=stride, length=length, destination=destination, scale=scale)
 
     def _swiglu(self) -> None:
         source, stride, length, rows = self._source(40)

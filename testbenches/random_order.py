@@ -140,7 +140,5 @@ class Order:
 
     def _meets_itself(self, uses: list[Use]) -> bool:
         return any(
-            other is Unit.MATRIX and use.memory == "X" and use.collides(earlier)
-            for _, other, earlier in self.uses
-            for use in uses
+            other is Unit.MATRIX and use.memory == "X" and use.collides(earlier) for _, other, earlier in self.uses for use in uses
         )

@@ -78,14 +78,10 @@ class _Builder(Operations):
         first, second, target = (int(self.rng.choice((0, *OPERAND_REGISTERS))) for _ in range(3))
         immediate = self._pick(-3, 40) if self._chance(0.8) else self._pick(-(1 << 31), (1 << 31) - 1)
         limit = self.registers[first] if self._chance(0.5) else self._pick(0, 9)
-        self.order.control(
-            Scalar(function=function, target=target, immediate=immediate, limit=limit, registers=(first, second, 0))
-        )
+        self.order.control(Scalar(function=function, target=target, immediate=immediate, limit=limit, registers=(first, second, 0)))
         a, b = self.registers[first], (self.registers[second] + immediate) & _MASK
         x, y = (value - (value >> 31 << 32) for value in (a, b))
-        value = (a + b, a - b, a if x < y else b, a if x > y else b, a * b, a >> b % 32, b if a == limit else a)[
-            function
-        ]
+        value = (a + b, a - b, a if x < y else b, a if x > y else b, a * b, a >> b % 32, b if a == limit else a)[function]
         if target:
             self.registers[target] = value & _MASK
 
@@ -107,9 +103,7 @@ class _Builder(Operations):
         self.depth += 1
         if stream is not None:
             self._dot(format_, inner, blocks, [(base, step)], register=register)
-            self.order.control(
-                Scalar(function=Function.ADD, target=register, immediate=step, registers=(register, 0, 0))
-            )
+            self.order.control(Scalar(function=Function.ADD, target=register, immediate=step, registers=(register, 0, 0)))
             self.order.control(
                 Scalar(function=Function.WRAP, target=register, limit=step * len(stream), registers=(register, 0, 0))
             )

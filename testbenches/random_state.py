@@ -99,9 +99,7 @@ class ProgramState:
         """Lay out side and port memories and load the parameter and the residual memory."""
         fixed = np.zeros((self.parameters, self.lanes), np.int64)
         fixed[: self.constants] = self.rng.integers(-(1 << 18), 1 << 18, (self.constants, self.lanes))
-        rotation = (
-            self.rng.integers(-(1 << 14), (1 << 14) + 1, (2, self.parameters - self.constants, self.lanes)) & 0xFFFF
-        )
+        rotation = self.rng.integers(-(1 << 14), (1 << 14) + 1, (2, self.parameters - self.constants, self.lanes)) & 0xFFFF
         fixed[self.constants :] = rotation[0] | rotation[1] << 16
         fixed[self.constants, 0] = self._pick(1, 1 << 20)
         fixed[self.constants, 1] = int(scale_bytes(self.rng, 1, -26, -18).view("<u4")[0, 0]) | 0x8000

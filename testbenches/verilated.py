@@ -41,6 +41,7 @@ _ERRORS = {
     6: "the watchdog at word {detail}",
     7: "a token counter that overflowed ({detail})",
 }
+_BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
 _PUBLIC = ("clk", "rst_n", "stalling", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 
 
@@ -112,11 +113,13 @@ class Verilated:
             self._folder.mkdir(parents=True, exist_ok=True)
             for name, text in (self._sources | self._bench).items():
                 (self._folder / name).write_text(text)
-            script = (
-                "from cocotb_tools.runner import get_runner\n"
-                f"get_runner('verilator').build(sources={self._files('.v', '.sv', '.vlt')!r}, hdl_toplevel={TOP!r}, build_dir={str(self._folder)!r},"
-                f" build_args=['--no-public-flat-rw', '-Wno-fatal', '--x-assign', 'fast', '--x-initial', 'fast', '-O3', {str(self._folder / 'memory.cpp')!r}])\n"
-            )
+            settings = {
+                "sources": self._files(".v", ".sv", ".vlt"),
+                "hdl_toplevel": TOP,
+                "build_dir": str(self._folder),
+                "build_args": [*_BUILD_ARGS, str(self._folder / "memory.cpp")],
+            }
+            script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').build(**{settings!r})\n"
             self._python(script, self._folder, "build.log", "The Verilog must build in Verilator")
             done.touch()
             self.build_s = time.perf_counter() - began
@@ -186,11 +189,14 @@ class Verilated:
             ],
         }
         (folder / "job.json").write_text(json.dumps(job))
-        script = (
-            "from cocotb_tools.runner import get_runner\n"
-            "runner = get_runner('verilator')\n"
-            f"runner.test(hdl_toplevel={TOP!r}, hdl_toplevel_lang='verilog', test_module='testbenches.tb_engine', build_dir={str(build)!r}, test_dir={str(folder)!r})\n"
-        )
+        settings = {
+            "hdl_toplevel": TOP,
+            "hdl_toplevel_lang": "verilog",
+            "test_module": "testbenches.tb_engine",
+            "build_dir": str(build),
+            "test_dir": str(folder),
+        }
+        script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').test(**{settings!r})\n"
         self._python(
             script,
             folder,

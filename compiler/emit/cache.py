@@ -64,7 +64,9 @@ class _Window:
 
     def _header_beat(self, layer: int, head: int, slots: np.ndarray) -> np.ndarray:
         pair = slots // self._slices // KEY_HEADER_BLOCKS
-        beats: np.ndarray = self._start(layer) + self._memory.key_start(head) + pair * (1 + KEY_HEADER_BLOCKS * self._memory.cache.words)
+        beats: np.ndarray = (
+            self._start(layer) + self._memory.key_start(head) + pair * (1 + KEY_HEADER_BLOCKS * self._memory.cache.words)
+        )
         return beats
 
     def _index(self, beat: np.ndarray, slices: np.ndarray) -> tuple[np.ndarray, ...]:

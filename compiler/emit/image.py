@@ -18,7 +18,9 @@ from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PAR
 __all__ = ["build_image"]
 
 
-def build_image(model: IntegerModel, plan: Plan, *, max_position: int, progress: Callable[[float], None] | None = None) -> MemoryImage:
+def build_image(
+    model: IntegerModel, plan: Plan, *, max_position: int, progress: Callable[[float], None] | None = None
+) -> MemoryImage:
     """Return the image of a model as `plan` lays it out; `progress` gets fractions of the work done."""
     engine, memory = plan.engine, plan.memory
     ports = np.zeros((engine.tile.ports, memory.total_beats * engine.tile.port_bytes), np.uint8)

@@ -99,7 +99,9 @@ class Graph:
         lines = [f"graph {self.stage.value} " + " ".join(f"{name}*{count}" for name, count in self.repeats.items())]
         for node in self.nodes:
             fields = [f"{f.name}={_show(getattr(node.op, f.name))}" for f in dataclasses.fields(node.op)]
-            lines.append(f"{node.segment} | {node.name} = {type(node.op).__name__}({', '.join(fields)}) <- {' '.join(node.inputs)}".rstrip())
+            lines.append(
+                f"{node.segment} | {node.name} = {type(node.op).__name__}({', '.join(fields)}) <- {' '.join(node.inputs)}".rstrip()
+            )
         return "\n".join(lines) + "\n"
 
     @classmethod

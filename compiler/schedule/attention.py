@@ -52,9 +52,7 @@ def _units(plan: Plan) -> list[_Unit]:
         for kv_head in range(attention.kv_heads):
             for first in range(0, group, plan.queries):
                 count = min(plan.queries, group - first)
-                units.append(
-                    _Unit(index=len(units), token=token, kv_head=kv_head, first=kv_head * group + first, count=count)
-                )
+                units.append(_Unit(index=len(units), token=token, kv_head=kv_head, first=kv_head * group + first, count=count))
     return units
 
 

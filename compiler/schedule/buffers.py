@@ -1,4 +1,4 @@
-"""Where everything lies on chip: named regions of the engine's memories, one after the other, with a refusal that says by how much."""
+"""Where everything lies on chip: named regions of the engine's memories, one after the other; a refusal says by how much."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class OnChip:
         self._used[memory] = start + size
         if start + size > limit:
             raise ScheduleError(
-                f"Node {user} must fit the {memory} memory of {self._engine}: it needs {size} {unit}, {limit - start} of {limit} are left"
+                f"Node {user} must fit the {memory} memory of {self._engine}:"
+                f" it needs {size} {unit}, {limit - start} of {limit} are left"
             )
         return start
 

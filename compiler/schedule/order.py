@@ -200,9 +200,7 @@ def epilogue(plan: Plan) -> list[Step]:
             address=plan.logits[side],
         )
         values = count * slices
-        store = Store(
-            address=plan.logits[side], beats=-(-values // 4), offset=plan.memory.units("output") + first * slices // 4
-        )
+        store = Store(address=plan.logits[side], beats=-(-values // 4), offset=plan.memory.units("output") + first * slices // 4)
         region = f"logits.{side}"
         steps.append(Step(instruction=fetch, node="head"))
         steps.append(Step(instruction=dot, node="head", reads=("hidden_codes",), writes=(region,), consumes=1))

@@ -95,11 +95,18 @@ def _check_shapes(graph: Graph, engine: EngineConfig) -> None:
         if isinstance(op, Linear) and op.format is not None:
             group = WEIGHT_FORMATS[op.format].group
             if op.inputs % group:
-                raise _refuse(node.name, "Inputs", f"a multiple of {group}, the {op.format.name} group ({op.inputs % group} too many)", op.inputs)
+                raise _refuse(
+                    node.name,
+                    "Inputs",
+                    f"a multiple of {group}, the {op.format.name} group ({op.inputs % group} too many)",
+                    op.inputs,
+                )
             if op.inputs // 32 > 1023:
                 raise _refuse(node.name, "Inputs", "at most 32736", op.inputs)
         if isinstance(op, SwiGlu) and op.features % lanes:
-            raise _refuse(node.name, "Features", f"a multiple of {lanes} vector lanes ({op.features % lanes} too many)", op.features)
+            raise _refuse(
+                node.name, "Features", f"a multiple of {lanes} vector lanes ({op.features % lanes} too many)", op.features
+            )
         if isinstance(op, Attention) and op.head_dim % (2 * lanes):
             raise _refuse(node.name, "Head dimension", f"a multiple of {2 * lanes}, two vector words", op.head_dim)
 
@@ -162,7 +169,10 @@ def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: 
     unit = 4 * max(slices, lanes)
     logit_rows = min(chip.left("result") // _LOGIT_BUFFERS * lanes, 4095 * 4) // unit * unit
     if logit_rows == 0:
-        raise ScheduleError(f"Node head must fit the result memory of {engine.name}: a chunk needs {unit // lanes} words, {chip.left('result') // 2} are left")
+        raise ScheduleError(
+            f"Node head must fit the result memory of {engine.name}:"
+            f" a chunk needs {unit // lanes} words, {chip.left('result') // _LOGIT_BUFFERS} are left"
+        )
     logits = tuple(chip.take("result", logit_rows // lanes, "head") for _ in range(_LOGIT_BUFFERS))
     return Plan(
         engine=engine,

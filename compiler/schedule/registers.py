@@ -6,7 +6,21 @@ from compiler.schedule.plan import Plan
 from compiler.schedule.step import Step
 from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, Function, Scalar
 
-__all__ = ["BLOCKS", "CACHE", "KEY_BEATS", "PARAMETERS", "SCORE_WORDS", "SCRATCH", "VALUE_BEATS", "WEIGHTS", "add", "ring_extent", "scalar", "token_registers", "token_values"]
+__all__ = [
+    "BLOCKS",
+    "CACHE",
+    "KEY_BEATS",
+    "PARAMETERS",
+    "SCORE_WORDS",
+    "SCRATCH",
+    "VALUE_BEATS",
+    "WEIGHTS",
+    "add",
+    "ring_extent",
+    "scalar",
+    "token_registers",
+    "token_values",
+]
 
 WEIGHTS, CACHE, PARAMETERS = 3, 4, 5
 """First beat of the layer's weights, first beat of its caches, first side unit of its parameters."""

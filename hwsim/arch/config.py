@@ -15,7 +15,17 @@ import yaml
 
 from hwsim.errors import ConfigError
 
-__all__ = ["SLICE_BITS", "BufferConfig", "ControlConfig", "EngineConfig", "FetchConfig", "TileConfig", "VectorConfig", "engine_names", "load_engine"]
+__all__ = [
+    "SLICE_BITS",
+    "BufferConfig",
+    "ControlConfig",
+    "EngineConfig",
+    "FetchConfig",
+    "TileConfig",
+    "VectorConfig",
+    "engine_names",
+    "load_engine",
+]
 
 SLICE_BITS = 128
 """Bits of the stream word one slice takes per beat."""
@@ -84,9 +94,7 @@ class FetchConfig:
         _power("Engine fetch.burst_beats", self.burst_beats, 2, 64)
         _power("Engine fetch.fifo_beats", self.fifo_beats, 8, 4096)
         if self.fifo_beats < 2 * self.burst_beats:
-            raise ConfigError(
-                f"Engine fetch.fifo_beats must be at least two bursts of {self.burst_beats}, not {self.fifo_beats}"
-            )
+            raise ConfigError(f"Engine fetch.fifo_beats must be at least two bursts of {self.burst_beats}, not {self.fifo_beats}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -261,5 +269,3 @@ def load_engine(name: str) -> EngineConfig:
     except yaml.YAMLError:
         raise ConfigError(f"Engine file must be YAML, not the text of {name!r}") from None
     return EngineConfig.from_dict(data)
-
-

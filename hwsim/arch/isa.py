@@ -227,7 +227,9 @@ class Load(Instruction, opcode=11, unit=Unit.MOVER):
     space: Space = enumerated(Space, 1, doc="Target memory.")
     address: int = bits(14, doc="First target word.")
     beats: int = bits(12, doc="16-byte beats, at least 1.")
-    offset: int = operand(32, 0, doc="First 16-byte unit of the side memory; a multiple of 64, or all beats lie between two of them.")
+    offset: int = operand(
+        32, 0, doc="First 16-byte unit of the side memory; a multiple of 64, or all beats lie between two of them."
+    )
 
 
 class Store(Instruction, opcode=12, unit=Unit.MOVER):

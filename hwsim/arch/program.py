@@ -99,14 +99,18 @@ class Program:
         if self.isa != isa_digest():
             raise ProgramError(f"Program {self.name} must be compiled for instruction set {isa_digest()[:12]}, not {self.isa[:12]}")
         if self.engine != engine.digest:
-            raise ProgramError(f"Program {self.name} must be compiled for engine {engine.name} {engine.digest[:12]}, not {self.engine[:12]}")
+            raise ProgramError(
+                f"Program {self.name} must be compiled for engine {engine.name} {engine.digest[:12]}, not {self.engine[:12]}"
+            )
         if weights is not None and self.weights != weights:
             raise ProgramError(f"Program {self.name} must be compiled for weights {weights[:12]}, not {self.weights[:12]}")
         for index, word in enumerate(self.words):
             try:
                 decode(word)
             except IsaError as error:
-                raise ProgramError(f"Program {self.name} must hold valid words; word {index} ({self.symbols[index]}): {error}") from None
+                raise ProgramError(
+                    f"Program {self.name} must hold valid words; word {index} ({self.symbols[index]}): {error}"
+                ) from None
 
     def to_text(self) -> str:
         """Return the file form: a magic line, a line of JSON, then one line for each word."""
@@ -130,7 +134,9 @@ class Program:
                 raise ValueError("word length")
             return cls(words=tuple(int(word, 16) for word, _ in pairs), symbols=tuple(name for _, name in pairs), **fields)
         except (IndexError, KeyError, TypeError, ValueError):
-            raise ProgramError(f"Program file must start with {_MAGIC!r} and hold its fields and words, not what is in {source}") from None
+            raise ProgramError(
+                f"Program file must start with {_MAGIC!r} and hold its fields and words, not what is in {source}"
+            ) from None
 
     def save(self, path: Path) -> None:
         """Write the file form, atomically."""

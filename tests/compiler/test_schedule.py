@@ -39,7 +39,9 @@ def test_programs_are_short(compiled: Compiled) -> None:
     assert compiled.prefill.size_bytes <= 64 * 1024
 
 
-@pytest.mark.parametrize("model, engine, window", [("llama-2-7b", "u280", 2044), ("llama-3-8b", "u280", 2044), ("qwen2-0.5b", "small", 252)])
+@pytest.mark.parametrize(
+    "model, engine, window", [("llama-2-7b", "u280", 2044), ("llama-3-8b", "u280", 2044), ("qwen2-0.5b", "small", 252)]
+)
 def test_large_models_compile_to_short_programs(model: str, engine: str, window: int) -> None:
     compiled = compile_shape(request(model, engine, window=window, layers=Format.W2S, context=4096))
     assert compiled.decode.size_bytes <= 64 * 1024
@@ -105,5 +107,8 @@ def test_refusals_say_by_how_much() -> None:
     with pytest.raises(ScheduleError, match=r"Weights and cache must fit 268435456 bytes behind each port of small, not need"):
         compile_shape(request("llama-2-7b", layers=Format.W2S))
     small = load_engine("small").with_values({"buffer.result_words": 1024})
-    with pytest.raises(ScheduleError, match=r"Node layers\.\{\}\.gateup must fit the result memory of small: it needs 768 words, 640 of 1024 are left"):
+    with pytest.raises(
+        ScheduleError,
+        match=r"Node layers\.\{\}\.gateup must fit the result memory of small: it needs 768 words, 640 of 1024 are left",
+    ):
         compile_shape(request(engine=small))

@@ -61,16 +61,16 @@ def test_every_bit_and_cycle_of_a_decode_step(engine: EngineConfig, verilated: V
     changes = {"architecture": "Qwen2ForCausalLM", "qkv_bias": True} if format is Format.W2S else {}
     tokens = np.random.default_rng(seed).integers(0, 96, 23).tolist()
     model = random_model(seed, format=format, **changes)
-    result = cosim(
-        model, engine, texts=[tokens[:6], tokens], memories=[IDEAL, stalling(seed & 0xFFFF)], verilated=verilated
-    )
+    result = cosim(model, engine, texts=[tokens[:6], tokens], memories=[IDEAL, stalling(seed & 0xFFFF)], verilated=verilated)
     assert result.first is None
     assert (result.mismatches, result.cycle_difference) == (0, 0)
     assert result.compared > 96
     assert result.instructions_compared > 4 * 80
 
 
-def test_prefill_leaves_the_cache_of_single_steps(model: IntegerModel, compiled: Compiled, engine: EngineConfig, verilated: Verilated) -> None:
+def test_prefill_leaves_the_cache_of_single_steps(
+    model: IntegerModel, compiled: Compiled, engine: EngineConfig, verilated: Verilated
+) -> None:
     """A prefill run of two tokens leaves the memory that two decode runs leave, on both machines; logits aside."""
     tokens = [3, 50, 9, 61]
     for backend in (Simulated(engine), verilated):
@@ -94,7 +94,9 @@ def verdict(
     return compare_logs(program, engine, expected, found, ("simulator", "Verilog"))
 
 
-def test_a_flipped_weight_bit_is_caught(model: IntegerModel, compiled: Compiled, engine: EngineConfig, verilated: Verilated) -> None:
+def test_a_flipped_weight_bit_is_caught(
+    model: IntegerModel, compiled: Compiled, engine: EngineConfig, verilated: Verilated
+) -> None:
     """Bit 6 of a code of the second layer's gate and up projection."""
     image = image_of(compiled)
     broken = image.copy()
@@ -169,13 +171,17 @@ def reworded(program: Program, index: int, **changes: int) -> Program:
     return dataclasses.replace(program, words=(*program.words[:index], word.encode(), *program.words[index + 1 :]))
 
 
-def test_a_missing_dependency_is_caught(model: IntegerModel, compiled: Compiled, engine: EngineConfig, verilated: Verilated) -> None:
+def test_a_missing_dependency_is_caught(
+    model: IntegerModel, compiled: Compiled, engine: EngineConfig, verilated: Verilated
+) -> None:
     """The first key is quantized before the projection it comes from is there."""
     program = compiled.decode
     words = [decode(word) for word in program.words]
     reader = next(index for index, word in enumerate(words) if isinstance(word, KvQuant))
     assert words[reader].wait >> Unit.MATRIX & 1
-    writer = max(index for index in range(reader) if program.symbols[index] == "layers.{}.qkv" and words[index].signal >> Unit.VECTOR & 1)
+    writer = max(
+        index for index in range(reader) if program.symbols[index] == "layers.{}.qkv" and words[index].signal >> Unit.VECTOR & 1
+    )
     program = reworded(program, reader, wait=words[reader].wait & ~(1 << Unit.MATRIX))
     program = reworded(program, writer, signal=words[writer].signal & ~(1 << Unit.VECTOR))
     image = image_of(compiled)
@@ -185,7 +191,9 @@ def test_a_missing_dependency_is_caught(model: IntegerModel, compiled: Compiled,
     assert "of node layers.0.attention" in result.first
 
 
-def test_a_corrupted_word_is_refused_by_both(model: IntegerModel, compiled: Compiled, engine: EngineConfig, verilated: Verilated) -> None:
+def test_a_corrupted_word_is_refused_by_both(
+    model: IntegerModel, compiled: Compiled, engine: EngineConfig, verilated: Verilated
+) -> None:
     program, index = compiled.decode, 40
     broken = dataclasses.replace(
         program, words=(*program.words[:index], program.words[index] ^ 1 << 77, *program.words[index + 1 :])
@@ -195,7 +203,9 @@ def test_a_corrupted_word_is_refused_by_both(model: IntegerModel, compiled: Comp
     answers, after = restarted(program, broken, model, compiled, engine, verilated, None)
     assert answers[0]["error"] == 1 | index << 8
     assert (answers[1]["error"], answers[1]["done"]) == (0, 1)
-    assert np.array_equal(after.side, Simulated(engine).run(program, image_of(compiled), inputs_at(model), IDEAL)[0].image.side[: len(after.side)])
+    assert np.array_equal(
+        after.side, Simulated(engine).run(program, image_of(compiled), inputs_at(model), IDEAL)[0].image.side[: len(after.side)]
+    )
 
 
 def restarted(
@@ -253,4 +263,3 @@ def test_a_program_that_waits_forever_ends_with_the_watchdog(
         Simulated(engine).run(stuck, image_of(compiled), inputs_at(model), IDEAL)
     with pytest.raises(MachineError, match="The engine must run program decode, not stop with the watchdog at word"):
         verilated.run(stuck, image_of(compiled), inputs_at(model), IDEAL)
-

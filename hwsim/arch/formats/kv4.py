@@ -34,9 +34,7 @@ class CacheLayout:
     def __post_init__(self) -> None:
         words = self.head_dim // 32
         if self.head_dim % 32 or words & (words - 1) or words > self.slices or words > 4:
-            raise ScheduleError(
-                f"Head dimension must be 32, 64 or 128 and at most 32 x {self.slices} slices, not {self.head_dim}"
-            )
+            raise ScheduleError(f"Head dimension must be 32, 64 or 128 and at most 32 x {self.slices} slices, not {self.head_dim}")
 
     @classmethod
     def of(cls, engine: EngineConfig, head_dim: int, sinks: int, window: int) -> CacheLayout:
