@@ -86,7 +86,18 @@ def _norm(plan: Plan, name: str, parameter: int, gains: str, *, row: int = 0, ro
     return Step(instruction=word, node=name, reads=("residual", gains), writes=("hidden_codes",))
 
 
-def _matrix(plan: Plan, name: str, codes: str, reads: str, writes: tuple[str, ...], **fields: int) -> list[Step]:
+def _matrix(
+    plan: Plan,
+    name: str,
+    codes: str,
+    reads: str,
+    writes: str,
+    *,
+    destination: Destination = Destination.RESULT,
+    address: int,
+    stride: int,
+    side: int = 0,
+) -> list[Step]:
     """Return the fetch and the product of one of the layer's matrices."""
     op = plan.linear(name)
     assert op.format is not None
@@ -100,13 +111,22 @@ def _matrix(plan: Plan, name: str, codes: str, reads: str, writes: tuple[str, ..
         inner=op.inputs // 32,
         blocks=blocks,
         scale=plan.scales[codes],
-        **fields,
+        destination=destination,
+        address=address,
+        stride=stride,
+        side=side,
     )
     bias = ("bias",) if op.bias else ()
     return [
         Step(instruction=fetch, node=name),
-        Step(instruction=dot, node=name, reads=(reads, *bias), writes=writes, consumes=1),
+        Step(instruction=dot, node=name, reads=(reads, *bias), writes=(writes,), consumes=1),
     ]
+
+
+def _into_residual(plan: Plan, name: str, codes: str, reads: str) -> list[Step]:
+    """Return the fetch and the product of a matrix whose results are added to the residual rows."""
+    stride = plan.strides["input"]
+    return _matrix(plan, name, codes, reads, "residual", destination=Destination.RESIDUAL, address=0, stride=stride)
 
 
 def layer_body(plan: Plan) -> list[Step]:
@@ -120,7 +140,7 @@ def layer_body(plan: Plan) -> list[Step]:
         qkv,
         "layers.{}.attention_norm",
         "hidden_codes",
-        ("qkv",),
+        "qkv",
         destination=Destination.BIASED if biased else Destination.RESULT,
         address=plan.results[qkv],
         stride=plan.strides[qkv],
@@ -140,15 +160,14 @@ def layer_body(plan: Plan) -> list[Step]:
         scale=plan.scales[codes],
     )
     steps.append(Step(instruction=quant, node=codes, reads=("attention",), writes=("attention_codes",)))
-    residual = {"destination": Destination.RESIDUAL, "address": 0, "stride": plan.strides["input"]}
-    steps += _matrix(plan, "layers.{}.o", codes, "attention_codes", ("residual",), **residual)
+    steps += _into_residual(plan, "layers.{}.o", codes, "attention_codes")
     steps.append(_norm(plan, "layers.{}.ffn_norm", plan.ffn_norm, "ffn_gains", rows=plan.tokens))
     steps += _matrix(
         plan,
         gateup,
         "layers.{}.ffn_norm",
         "hidden_codes",
-        ("gateup",),
+        "gateup",
         address=plan.results[gateup],
         stride=plan.strides[gateup],
     )
@@ -163,7 +182,7 @@ def layer_body(plan: Plan) -> list[Step]:
         scale=plan.scales[swiglu],
     )
     steps.append(Step(instruction=product, node=swiglu, reads=("gateup",), writes=("swiglu_codes",)))
-    steps += _matrix(plan, "layers.{}.down", swiglu, "swiglu_codes", ("residual",), **residual)
+    steps += _into_residual(plan, "layers.{}.down", swiglu, "swiglu_codes")
     advance = [
         add(WEIGHTS, WEIGHTS, memory.layer_beats),
         add(CACHE, CACHE, memory.cache_layer_beats),

@@ -29,7 +29,6 @@ __all__ = [
 
 SLICE_BITS = 128
 """Bits of the stream word one slice takes per beat."""
-LANES_PER_SLICE = 32
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
@@ -86,7 +85,7 @@ class FetchConfig:
     """The stream readers."""
 
     burst_beats: int
-    """Beats of a full AXI read burst; bursts stay inside an aligned block of 4 KiB."""
+    """Beats of a full AXI read burst; at most 64 of 64 bytes, so that bursts stay inside an aligned block of 4 KiB."""
     fifo_beats: int
     """Beats each port's FIFO holds."""
 
@@ -171,13 +170,6 @@ class EngineConfig:
         if not isinstance(self.clock_hz, int | float) or not 1e6 <= self.clock_hz <= 2e9:
             raise ConfigError(f"Engine clock_hz must be 1e6 to 2e9, not {self.clock_hz!r}")
         _power("Engine channel_bytes", self.channel_bytes, 1 << 16, 1 << 34)
-        if self.fetch.burst_beats * self.tile.port_bytes > 4096:
-            raise ConfigError(
-                f"Engine fetch.burst_beats must keep a burst within 4096 bytes, not {self.fetch.burst_beats} beats"
-                f" of {self.tile.port_bytes}"
-            )
-        if self.tile.slices > 64 * LANES_PER_SLICE:
-            raise ConfigError(f"Engine slices must be at most {64 * LANES_PER_SLICE}, not {self.tile.slices}")
 
     @property
     def peak_bytes_per_s(self) -> float:

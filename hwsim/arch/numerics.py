@@ -87,8 +87,8 @@ def _where(condition: Array, yes: Array, no: Array) -> Array:
 
 def _take(table: np.ndarray, index: Array) -> Array:
     """Return `table[index]` in the library of `index`."""
-    if isinstance(index, np.ndarray | np.generic | int):
-        return table[index]
+    if isinstance(index, np.ndarray | np.integer):
+        return table[np.asarray(index)]
     import torch
 
     return torch.from_numpy(table).to(index.device)[index]
@@ -235,7 +235,7 @@ _SIGMOID_VALUE, _SIGMOID_RISE = sigmoid_table()
 def exp2_neg(distance: Array) -> Array:
     """Return 2**-distance in units of 2**-15, for a fixed distance >= 0; zero from 31 up.
 
-    64-entry table, linear in between (relative error below 5e-5), then a rounding shift.
+    64-entry table, linear in between (relative error below 8.2e-5), then a rounding shift.
     """
     whole = _clamp(distance >> FRACTION_BITS, 0, 31)
     fraction = distance & 0xFFFF

@@ -491,8 +491,8 @@ DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "sc
             "Instruction 0 (Dot, pc 0) must have stride at least the 1 words of a row, not 0",
         ),
         (
-            (Dot(**{**DOT, "scale": 16}), End()),
-            "Instruction 0 (Dot, pc 0) must keep scale within the 16 entries of the scale file, not 1 beyond",
+            (Dot(**{**DOT, "scale": 32}), End()),
+            "Instruction 0 (Dot, pc 0) must keep scale within the 32 entries of the scale file, not 1 beyond",
         ),
         (
             (Dot(**{**DOT, "format": Format.W2, "inner": 3}), End()),

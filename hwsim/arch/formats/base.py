@@ -104,7 +104,7 @@ class WeightFormat(abc.ABC):
         blocks = -(-rows // slices)
         bodies = np.zeros((blocks * slices, self.body_words(inputs), 16), np.uint8)
         bodies[:rows] = self.pack_body(matrix)
-        bodies = bodies.reshape(blocks, slices, -1, 16).transpose(1, 0, 2, 3)
+        dealt = bodies.reshape(blocks, slices, -1, 16).transpose(1, 0, 2, 3)
         entries = np.zeros((-(-blocks // HEADER_BLOCKS) * HEADER_BLOCKS * slices, 4), np.uint8)
         entries[:rows, 0] = matrix.mantissa & 0xFF
         entries[:rows, 1] = matrix.mantissa >> 8
@@ -113,7 +113,7 @@ class WeightFormat(abc.ABC):
         parts = []
         for block in range(0, blocks, HEADER_BLOCKS):
             parts.append(headers[:, block // HEADER_BLOCKS, None])
-            parts.append(bodies[:, block : block + HEADER_BLOCKS].reshape(slices, -1, 16))
+            parts.append(dealt[:, block : block + HEADER_BLOCKS].reshape(slices, -1, 16))
         return np.concatenate(parts, axis=1)
 
     def unpack_stream(self, streams: np.ndarray, inputs: int, blocks: int) -> QuantizedMatrix:
