@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lamforge.bars import bar
-from lamforge.console import JsonOption, emit, status
+from lamforge.console import JsonOption, emit
 from lamforge.options import FolderOption
 
 __all__ = ["compress"]
@@ -42,7 +42,6 @@ def compress(
 
     chosen = chosen_recipe(recipe, calibration)
     opened = open_checkpoint(checkpoint)
-    status(f"Compressing {opened.config.name} by {chosen.name}")
     with bar("layers") as done:
         made = compress_checkpoint(opened, chosen, output, done)
     document = model_document(made, output) | {"folder": str(output)}

@@ -12,7 +12,7 @@ from hwsim.errors import CheckpointError, SpecError
 from models.attention import Dense, Pattern, parse
 from models.checkpoint import Checkpoint
 from models.compressed import CompressedModel
-from models.evaluate import Perplexity, Predictor, perplexity_of_text
+from models.evaluate import Perplexity, Predictor, perplexity, windows
 from models.integer import IntegerReference
 from models.reference.llama import Llama, trained_pattern
 from models.tokenizer import Tokenizer
@@ -153,9 +153,7 @@ def compare(
     )
 
 
-def _measured(
-    what: str, predictor: Predictor, tokenizer: Tokenizer | None, text: Text, progress: Progress | None
-) -> Perplexity:
+def _measured(what: str, predictor: Predictor, tokenizer: Tokenizer | None, text: Text, progress: Progress | None) -> Perplexity:
     if tokenizer is None:
         raise SpecError("Model must carry a tokenizer to read a text, but has none")
 
@@ -163,7 +161,8 @@ def _measured(
         if progress is not None:
             progress(what, done / total)
 
+    tokens = tokenizer.encode(text.content)
+    # Refuses a text or a window that is too short before anything is shown.
+    windows(tokens, length=text.window, max_windows=text.windows)
     told(0, 1, 0.0)
-    return perplexity_of_text(
-        predictor, tokenizer, text.content, length=text.window, max_windows=text.windows, progress=told
-    )
+    return perplexity(predictor, tokens, length=text.window, max_windows=text.windows, progress=told)

@@ -32,9 +32,7 @@ def write_verilog(engine: EngineConfig, folder: Path, *, is_linted: bool = False
         if complaints:
             first = next(line for line in complaints.splitlines() if line.strip()).replace(f"{part}/", "")
             count = complaints.count("%Warning") + complaints.count("%Error")
-            raise MachineError(
-                f"Verilog of {engine.name} must pass Verilator's lint, not give {count} complaints: {first}"
-            )
+            raise MachineError(f"Verilog of {engine.name} must pass Verilator's lint, not give {count} complaints: {first}")
     return {
         "engine": engine.name,
         "engine_digest": engine.digest,

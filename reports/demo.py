@@ -191,9 +191,7 @@ class _Demo:
         decode = simulate(self._programs, "decode")
         write_chrome_trace(decode, self._folder / "timeline.json")
         prefill = simulate(self._programs, "prefill")
-        shape = compiled_workload(
-            plan.workload, chosen_engine(plan.workload_engine), context=plan.context, layers=Format.W2S
-        )
+        shape = compiled_workload(plan.workload, chosen_engine(plan.workload_engine), context=plan.context, layers=Format.W2S)
         scale: Simulation = simulate(shape)
         self._document["simulation"] = {
             "decode": decode.document(),

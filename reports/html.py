@@ -60,15 +60,11 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
 
 def render(document: Mapping[str, Any], figures: Mapping[str, Any], *, has_timeline: bool = False) -> str:
     """Return the page; what `document` (summary.json) does not hold is left out."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.loader = jinja2.FunctionLoader(lambda name: (_TEMPLATES / name).read_text(encoding="utf-8"))
     environment.filters |= {"size": size_text, "words": lambda text: str(text).replace("_", " ")}
     style = Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))
-    return environment.get_template("report.html").render(
-        summary=document, figures=figures, style=style, has_timeline=has_timeline
-    )
+    return environment.get_template("report.html").render(summary=document, figures=figures, style=style, has_timeline=has_timeline)
 
 
 def excerpt(program: Program, lines: int = _EXCERPT_LINES) -> str:

@@ -102,18 +102,14 @@ class Programs:
             )
         except (OSError, ValueError, KeyError, TypeError):
             path = str(folder / ORIGIN)
-            raise ProgramError(
-                f"Program folder must hold {ORIGIN} as compile writes it, not what is in {path!r}"
-            ) from None
+            raise ProgramError(f"Program folder must hold {ORIGIN} as compile writes it, not what is in {path!r}") from None
         decode_program, prefill = (Program.load(folder / name) for name in (DECODE, PREFILL))
         for program in (decode_program, prefill):
             program.check(engine)
         image = MemoryImage.load(folder / IMAGE) if has_image else None
         if image is not None:
             decode_program.check(engine, image.digest)
-        return cls(
-            model=model, layers=layers, head=head, engine=engine, decode=decode_program, prefill=prefill, image=image
-        )
+        return cls(model=model, layers=layers, head=head, engine=engine, decode=decode_program, prefill=prefill, image=image)
 
     def document(self) -> dict[str, Any]:
         """Return sizes, counts and digests as plain values."""

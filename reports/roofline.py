@@ -112,9 +112,7 @@ def roofline_picture(simulations: Sequence[Simulation]) -> str:
     engine: EngineConfig = simulations[0].engine
     found = [point for simulation in simulations for point in points(simulation)]
     row_peak = engine.tile.slices * _per_slice(simulations)
-    peaks = [
-        (f"{rows} token row{'s' if rows > 1 else ''}", row_peak * rows) for rows in sorted({1, engine.tile.tokens})
-    ]
+    peaks = [(f"{rows} token row{'s' if rows > 1 else ''}", row_peak * rows) for rows in sorted({1, engine.tile.tokens})]
     low_x = 2.0 ** math.floor(math.log2(min([0.5, *(point.intensity for point in found)])))
     high_x = 2.0 ** math.ceil(math.log2(max([16.0, *(1.2 * point.intensity for point in found)])))
     high_y = 2.0 ** math.ceil(math.log2(1.2 * peaks[-1][1]))
@@ -140,9 +138,7 @@ def roofline_picture(simulations: Sequence[Simulation]) -> str:
     beat = engine.tile.beat_bytes
     knee = peaks[-1][1] / beat
     start = max(low_x, low_y / beat)
-    parts.append(
-        svg.path([(x(start), y(start * beat)), (x(min(knee, high_x)), y(min(peaks[-1][1], high_x * beat)))], "roof")
-    )
+    parts.append(svg.path([(x(start), y(start * beat)), (x(min(knee, high_x)), y(min(peaks[-1][1], high_x * beat)))], "roof"))
     for label, peak in peaks:
         first = min(peak / beat, high_x)
         parts += [

@@ -149,9 +149,7 @@ def compiled_workload(name: str, engine: EngineConfig, *, context: int, layers: 
     return Programs.of(compile_shape(workload_request(name, engine, context=context, layers=layers)), name)
 
 
-def simulate(
-    programs: Programs, name: str = "decode", *, position: int | None = None, memory: MemoryModel = IDEAL
-) -> Simulation:
+def simulate(programs: Programs, name: str = "decode", *, position: int | None = None, memory: MemoryModel = IDEAL) -> Simulation:
     """Return what a run of `decode` or `prefill` costs.
 
     position: of the run's first token; None takes the first that has a full window before it, or the last that fits.

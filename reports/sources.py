@@ -29,9 +29,7 @@ def open_checkpoint(source: str) -> Checkpoint:
 def open_compressed(source: str) -> CompressedModel:
     """Return the compressed model at `source`; raise CheckpointError, with the command that makes one."""
     if not is_compressed(source):
-        raise CheckpointError(
-            f"Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not {source!r}"
-        )
+        raise CheckpointError(f"Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not {source!r}")
     return load_compressed(Path(source))
 
 
@@ -60,6 +58,5 @@ def source_checkpoint(compressed: CompressedModel, source: str | None = None) ->
         if checkpoint.digest == origin.source_digest:
             return checkpoint
     raise CheckpointError(
-        f"Source {origin.source} (digest {origin.source_digest[:12]}) must be given with --source to compare with"
-        " the float model"
+        f"Source {origin.source} (digest {origin.source_digest[:12]}) must be given with --source to compare with the float model"
     )

@@ -9,9 +9,7 @@ __all__ = ["drawing", "line", "path", "rectangle", "text"]
 
 
 def _element(tag: str, attributes: dict[str, str | float], content: str = "") -> str:
-    listed = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{escape(_shown(value))}"' for name, value in attributes.items()
-    )
+    listed = "".join(f' {name.rstrip("_").replace("_", "-")}="{escape(_shown(value))}"' for name, value in attributes.items())
     return f"<{tag}{listed}>{content}</{tag}>" if content else f"<{tag}{listed}/>"
 
 
@@ -26,9 +24,7 @@ def _tip(tip: str) -> str:
 def drawing(width: float, height: float, title: str, parts: Iterable[str]) -> str:
     """Return an `<svg>` that takes the width of the page; `title` is read aloud in its place."""
     body = "\n".join(parts)
-    return (
-        f'<svg viewBox="0 0 {_shown(width)} {_shown(height)}" role="img" aria-label="{escape(title)}">\n{body}\n</svg>'
-    )
+    return f'<svg viewBox="0 0 {_shown(width)} {_shown(height)}" role="img" aria-label="{escape(title)}">\n{body}\n</svg>'
 
 
 def rectangle(x: float, y: float, width: float, height: float, kind: str, *, tip: str = "", radius: float = 0) -> str:

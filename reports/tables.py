@@ -82,9 +82,7 @@ def program_text(document: Document) -> str:
         program = document[name]
         kinds = ", ".join(f"{count} {kind}" for kind, count in list(program["kinds"].items())[:4])
         tokens = f"{program['rows']} token{'s' if program['rows'] > 1 else ''} a run"
-        rows.append(
-            (name, f"{program['bytes']:,} bytes, {program['instructions']} instructions ({kinds}, ...), {tokens}")
-        )
+        rows.append((name, f"{program['bytes']:,} bytes, {program['instructions']} instructions ({kinds}, ...), {tokens}"))
     rows.append(("positions", f"any below {document['max_position']:,}"))
     image = document["image"]
     if image is not None:

@@ -71,9 +71,7 @@ def timeline_picture(simulation: Simulation, window: tuple[int, int], title: str
         tip = f"{executed.kind(index)} {executed.name(index)}: cycles {issue:,} to {retire:,} ({retire - issue + 1:,})"
         family = executed.family(index)
         if retire > release:
-            parts.append(
-                svg.rectangle(x(release + 1), top + _BAR - 6, x(retire + 1) - x(release + 1), 6, f"bar tail {family}")
-            )
+            parts.append(svg.rectangle(x(release + 1), top + _BAR - 6, x(retire + 1) - x(release + 1), 6, f"bar tail {family}"))
         width = x(release + 1) - x(issue)
         if width <= 0:
             continue
@@ -82,9 +80,7 @@ def timeline_picture(simulation: Simulation, window: tuple[int, int], title: str
         if label:
             parts.append(svg.text(x(issue) + width / 2, top + _BAR / 2 + 4, label, "inside", anchor="middle"))
     parts.append(
-        svg.text(
-            _LEFT + (_WIDTH - _LEFT - _RIGHT) / 2, height - 6, f"cycles after cycle {start:,}", "axis", anchor="middle"
-        )
+        svg.text(_LEFT + (_WIDTH - _LEFT - _RIGHT) / 2, height - 6, f"cycles after cycle {start:,}", "axis", anchor="middle")
     )
     return svg.drawing(_WIDTH, height, title, parts)
 
