@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 
-from compiler.emit import build_image, emit_program
+from compiler.emit.program import emit_program
 from compiler.frontend import llama_graph
 from compiler.graph import Graph, check
 from compiler.passes import FuseProjections, FuseResidual, Pass, QuantizeGraph
@@ -17,10 +17,12 @@ from hwsim.arch.isa import Format
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
-from models.integer import IntegerModel
-from models.integer.model import HEAD, PARTS, layer_part
 
-__all__ = ["Compiled", "Request", "compile_model", "compile_shape", "lower", "passes", "request_of"]
+__all__ = ["Compiled", "ImageBuilder", "Request", "compile_request", "compile_shape", "lower", "passes"]
+
+
+ImageBuilder = Callable[[Plan], MemoryImage]
+"""Makes the memory image that a plan lays out."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,9 +59,10 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Compiled:
-    """Programs of one model on one engine; `image` is None when there were only shapes."""
+    """Programs of one model on one engine and where its data lies; `image` is None when there were only shapes."""
 
     request: Request
+    memory: MemoryMap
     decode: Program
     prefill: Program
     image: MemoryImage | None
@@ -92,53 +95,21 @@ def _widest(graph: Graph, request: Request, memory: MemoryMap) -> Plan:
     return make_plan(graph, request.engine, memory, tokens=1)
 
 
-def _compile(
-    request: Request,
-    model: IntegerModel | None,
-    dump: Callable[[str, Graph], None] | None,
-    progress: Callable[[float], None] | None,
+def compile_request(
+    request: Request, *, build: ImageBuilder | None = None, dump: Callable[[str, Graph], None] | None = None
 ) -> Compiled:
+    """Return the programs of a request, and the image that `build` makes of its plan; raise ScheduleError or GraphError."""
     graph = lower(request, dump)
-    memory = plan_memory(graph, request.engine, max_position=request.context, tokens=max(1, request.prefill_rows))
-    plan: Plan = make_plan(graph, request.engine, memory, tokens=1)
-    image = None if model is None else build_image(model, plan, max_position=request.context, progress=progress)
+    memory = plan_memory(graph, request.engine, max_position=request.context, tokens=request.prefill_rows)
+    plan = make_plan(graph, request.engine, memory, tokens=1)
+    image = None if build is None else build(plan)
     weights = image.digest if image is not None else "0" * 64
     decode = emit_program(plan, name="decode", head=True, max_position=request.context, weights=weights)
-    prefill = emit_program(
-        _widest(graph, request, memory), name="prefill", head=False, max_position=request.context, weights=weights
-    )
-    return Compiled(request=request, decode=decode, prefill=prefill, image=image)
+    widest = _widest(graph, request, memory)
+    prefill = emit_program(widest, name="prefill", head=False, max_position=request.context, weights=weights)
+    return Compiled(request=request, memory=memory, decode=decode, prefill=prefill, image=image)
 
 
 def compile_shape(request: Request, *, dump: Callable[[str, Graph], None] | None = None) -> Compiled:
     """Return the programs of a geometry without weights, for timing; raise ScheduleError or GraphError."""
-    return _compile(request, None, dump, None)
-
-
-def request_of(model: IntegerModel, engine: EngineConfig, context: int | None = None) -> Request:
-    """Return the request that compiles a model; its layers must share one format. Raises ScheduleError."""
-    formats = {model.matrices[layer_part(layer, part)].format for layer in range(model.config.layers) for part in PARTS}
-    if len(formats) > 1:
-        raise ScheduleError(f"Layers must share one weight format, not {', '.join(sorted(f.name for f in formats))}")
-    return Request(
-        config=model.config,
-        layers=formats.pop(),
-        head=model.matrices[HEAD].format,
-        sinks=model.sinks,
-        window=model.window if context is None else min(model.window, context),
-        engine=engine,
-        context=model.config.max_positions if context is None else context,
-        prefill_rows=engine.tile.tokens,
-    )
-
-
-def compile_model(
-    model: IntegerModel,
-    engine: EngineConfig,
-    *,
-    context: int | None = None,
-    dump: Callable[[str, Graph], None] | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> Compiled:
-    """Return programs and image of a model; raise ScheduleError or GraphError."""
-    return _compile(request_of(model, engine, context), model, dump, progress)
+    return compile_request(request, dump=dump)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from compiler.graph import Graph
-from compiler.pipeline import Request, compile_model, compile_shape, lower, passes, request_of
+from compiler.model import compile_model, request_of
+from compiler.pipeline import Request, compile_shape, lower, passes
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
 from models.compressed import CompressedModel

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from compiler.emit import read_cache, write_cache
-from compiler.pipeline import compile_model, lower, request_of
-from compiler.schedule.memory_map import MemoryMap, plan_memory
+from compiler.emit.cache import read_cache, write_cache
+from compiler.model import compile_model
+from compiler.schedule.memory_map import MemoryMap
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import SpecError
@@ -134,8 +134,6 @@ def cosim(
     progress("compiling")
     compiled = compile_model(model, engine, context=context)
     assert compiled.image is not None
-    request = request_of(model, engine, context)
-    memory = plan_memory(lower(request), engine, max_position=context, tokens=request.prefill_rows)
     bench = verilated if verilated is not None else Verilated(engine, folder)
     progress("building the Verilog in Verilator")
     bench.build()
@@ -147,7 +145,7 @@ def cosim(
         if len(text) > 1:
             reference.prefill(state, text[:-1])
         image = compiled.image.copy()
-        write_cache(image, memory, engine, state)
+        write_cache(image, compiled.memory, engine, state)
         rows = model.embedding.rows([text[-1]])
         logits = reference.step(state, text[-1])
         inputs = Inputs(position=len(text) - 1, rows=rows)
@@ -160,8 +158,8 @@ def cosim(
             verilator_s = time.perf_counter() - began
             verdict = compare_logs(compiled.decode, engine, log, measured, ("simulator", "Verilog"))
             outputs = [
-                *_against_reference("simulator", expected, logits, state, memory, engine),
-                *_against_reference("Verilog", found, logits, state, memory, engine),
+                *_against_reference("simulator", expected, logits, state, compiled.memory, engine),
+                *_against_reference("Verilog", found, logits, state, compiled.memory, engine),
                 ("memory after the run", *_differences(image, expected.image, found.image)),
             ]
             cases.append(_case(compiled.decode, engine, kind, inputs, verdict, outputs, log, bench.run_s or verilator_s))

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
-import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,10 +18,10 @@ from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError
 from hwsim.memory.models import MemoryKind, MemoryModel
-from rtl.verilog import generate
 from testbenches.backend import Inputs, Log, Outputs, place
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text
-from testbenches.verilator import OPTIMIZE, environment
+from testbenches.build import Build, public_text
+from testbenches.verilator import OPTIMIZE
 
 __all__ = ["Fault", "Run", "Verilated", "error_sentence"]
 
@@ -41,7 +34,6 @@ _ERRORS = {
     6: "the watchdog at word {detail}",
     7: "a token counter that overflowed ({detail})",
 }
-_BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
 _PUBLIC = ("clk", "rst_n", "stalling", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 
 
@@ -69,19 +61,10 @@ def error_sentence(error: int) -> str:
     return _ERRORS.get(code, f"error {code}").format(detail=detail)
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 class Verilated:
     """The engine's Verilog in Verilator; builds are kept in `folder` by the digest of their sources.
 
-    `build_s` and `run_s` are the seconds of the last build (zero when there was one) and from the last start to its
-    interrupt.
+    `run_s` are the seconds from the last start to its interrupt.
     """
 
     name = "verilator"
@@ -89,59 +72,24 @@ class Verilated:
     def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = OPTIMIZE):
         """`optimize` is the compiler's option: less of it builds sooner and runs slower."""
         self.engine = engine
-        self._optimize = optimize
-        self._sources = generate(engine)
         bench = resources.files("testbenches") / "verilog"
-        self._bench = {
+        texts = {
             "bench.sv": bench_text(engine),
             "memory.sv": (bench / "memory.sv").read_text(),
             "memory.cpp": (bench / "memory.cpp").read_text(),
-            "bench.vlt": "`verilator_config\n" + "".join(f'public_flat_rw -module "{TOP}" -var "{name}"\n' for name in _PUBLIC),
+            "bench.vlt": public_text(TOP, _PUBLIC),
         }
-        text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
-        self._folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
-        self.build_s = 0.0
+        self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)
         self.run_s = 0.0
+
+    @property
+    def build_s(self) -> float:
+        """Seconds of the last build, zero when there was one."""
+        return self._build.build_s
 
     def build(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
-        done = self._folder / "done"
-        with _locked(self._folder.with_suffix(".lock")):
-            if done.exists():
-                return self._folder
-            began = time.perf_counter()
-            self._folder.mkdir(parents=True, exist_ok=True)
-            for name, text in (self._sources | self._bench).items():
-                (self._folder / name).write_text(text)
-            settings = {
-                "sources": self._files(".v", ".sv", ".vlt"),
-                "hdl_toplevel": TOP,
-                "build_dir": str(self._folder),
-                "build_args": [*_BUILD_ARGS, str(self._folder / "memory.cpp")],
-            }
-            script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').build(**{settings!r})\n"
-            self._python(script, self._folder, "build.log", "The Verilog must build in Verilator")
-            done.touch()
-            self.build_s = time.perf_counter() - began
-        return self._folder
-
-    def _files(self, *endings: str) -> list[str]:
-        names = [name for name in self._sources | self._bench if name.endswith(endings) and name != "lint.vlt"]
-        return [str(self._folder / name) for name in sorted(names, key=lambda name: (not name.endswith(".vlt"), name))]
-
-    def _python(self, script: str, folder: Path, log: str, what: str, **extra: str) -> None:
-        path = folder / log
-        root = str(Path(__file__).parent.parent)
-        with path.open("w") as output:
-            code = subprocess.run(
-                [sys.executable, "-c", script],
-                env=environment(self._optimize) | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])} | extra,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-            ).returncode
-        if code != 0:
-            raise MachineError(f"{what}; it ended with code {code}, see {path}")
+        return self._build.make()
 
     def execute(
         self,
@@ -153,15 +101,13 @@ class Verilated:
         limit_cycles: int = 50_000_000,
     ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
         """Start the engine for each run on one memory; return memory, the registers read after each run, and the logs."""
-        build = self.build()
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
-        result = self._execute(build, folder, image, runs, memory, fault, limit_cycles)
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.build()))
+        result = self._execute(folder, image, runs, memory, fault, limit_cycles)
         shutil.rmtree(folder, ignore_errors=True)
         return result
 
     def _execute(
         self,
-        build: Path,
         folder: Path,
         image: MemoryImage,
         runs: Sequence[Run],
@@ -189,19 +135,9 @@ class Verilated:
             ],
         }
         (folder / "job.json").write_text(json.dumps(job))
-        settings = {
-            "hdl_toplevel": TOP,
-            "hdl_toplevel_lang": "verilog",
-            "test_module": "testbenches.tb_engine",
-            "build_dir": str(build),
-            "test_dir": str(folder),
-        }
-        script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').test(**{settings!r})\n"
-        self._python(
-            script,
+        self._build.run(
+            "testbenches.tb_engine",
             folder,
-            "run.log",
-            "The bench must run",
             BENCH_JOB=str(folder / "job.json"),
             BENCH_REGIONS=":".join(f"{number}={path}" for number, path in regions.items()),
             BENCH_TRACE=str(folder / "trace.bin"),

@@ -13,7 +13,7 @@ from compiler.schedule.registers import CACHE, PARAMETERS, SCRATCH, WEIGHTS, add
 from compiler.schedule.step import Step
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import REGISTER_POSITION, Destination, Dot, Fetch, Function, Load, Norm, Quant, Space, Store, SwiGlu
-from models.integer.constants import NORM_SHIFT
+from hwsim.arch.numerics import NORM_SHIFT
 
 __all__ = ["epilogue", "layer_body", "layers", "prologue"]
 

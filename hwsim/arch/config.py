@@ -16,6 +16,7 @@ import yaml
 from hwsim.errors import ConfigError
 
 __all__ = [
+    "LANES_PER_SLICE",
     "SLICE_BITS",
     "BufferConfig",
     "ControlConfig",
@@ -29,6 +30,8 @@ __all__ = [
 
 SLICE_BITS = 128
 """Bits of the stream word one slice takes per beat."""
+LANES_PER_SLICE = 32
+"""Nibble lanes of a slice."""
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:

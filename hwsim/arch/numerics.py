@@ -18,6 +18,7 @@ __all__ = [
     "ACT_LIMIT",
     "EXP2_ONE_BITS",
     "FRACTION_BITS",
+    "NORM_SHIFT",
     "ONE_FIFTEENTH",
     "ONE_OVER_127",
     "ROPE_BITS",
@@ -63,6 +64,8 @@ SILU_BITS = 15
 """Fraction bits of the sigmoid."""
 WEIGHT_FRACTION_BITS = 20
 """Fraction bits of a softmax weight after it took the value scale."""
+NORM_SHIFT = 15
+"""Right shift of a residual value times a gain in every compiled program: gains fill 15 bits, so nothing saturates."""
 SQUARE_SHIFT = 14
 """Squares are summed after a rounding shift by this, so 2**15 saturated values fit 64 bits."""
 

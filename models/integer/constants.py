@@ -8,15 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch.numerics import FRACTION_BITS, ROPE_BITS, SQUARE_SHIFT, scale_from_float, to_fixed
+from hwsim.arch.numerics import FRACTION_BITS, NORM_SHIFT, ROPE_BITS, SQUARE_SHIFT, scale_from_float, to_fixed
 from hwsim.errors import CheckpointError
 from models.config import ModelConfig
 from models.reference.rope import inverse_frequencies, magnitude
 
-__all__ = ["NORM_SHIFT", "Gain", "epsilon", "fixed_bias", "gain", "inverse_hidden", "rope_table", "score_scale"]
+__all__ = ["Gain", "epsilon", "fixed_bias", "gain", "inverse_hidden", "rope_table", "score_scale"]
 
-NORM_SHIFT = 15
-"""Right shift of a residual value times a gain, the same for every layer: gains fill 15 bits, so nothing saturates."""
 _GAIN_LIMIT = (1 << 15) - 1
 _SHIFT_LIMIT = 31
 _EPSILON_LIMIT = (1 << 31) - 1

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from hwsim.arch.numerics import saturate
+from hwsim.arch.numerics import NORM_SHIFT, saturate
 from models.integer import ops
 from models.integer.cache import State
-from models.integer.constants import NORM_SHIFT, Gain, epsilon, inverse_hidden, rope_table, score_scale
+from models.integer.constants import Gain, epsilon, inverse_hidden, rope_table, score_scale
 from models.integer.kernels import accumulate
 from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, IntegerModel, layer_part
 from models.integer.ops import Quantized
@@ -78,9 +78,7 @@ class IntegerReference:
         state.length += 1
         return logits.astype(np.int32)
 
-    def _attention(
-        self, state: State, layer: int, x: np.ndarray, rotations: np.ndarray, record: Recorder
-    ) -> np.ndarray:
+    def _attention(self, state: State, layer: int, x: np.ndarray, rotations: np.ndarray, record: Recorder) -> np.ndarray:
         """Return the residual row after the attention of a layer; the layer's cache gets the token.
 
         rotations: of the query towards the sinks, and of query and key at their own position, [2, head_dim, 2].

@@ -9,7 +9,8 @@ from amaranth import Cat, Const, Module, Mux, Signal, signed
 import rtl.arithmetic
 import rtl.matrix.epilogue
 import rtl.matrix.unit
-from compiler.pipeline import Compiled, compile_model
+from compiler.model import compile_model
+from compiler.pipeline import Compiled
 from compiler.schedule.registers import WEIGHTS
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Instruction, Unit

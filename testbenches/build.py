@@ -1,0 +1,109 @@
+"""Builds an engine's Verilog with a bench in Verilator, once for each text of the sources, and runs benches on the result."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from hwsim.arch.config import EngineConfig
+from hwsim.errors import MachineError
+from rtl.verilog import generate
+from testbenches.verilator import environment
+
+__all__ = ["Build", "public_text"]
+
+_BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def public_text(top: str, names: Sequence[str]) -> str:
+    """Return the Verilator settings that let a bench reach signals of its top module; names may hold wildcards."""
+    return "`verilator_config\n" + "".join(f'public_flat_rw -module "{top}" -var "{name}"\n' for name in names)
+
+
+class Build:
+    """A simulation of an engine inside a bench, kept in a folder named by the digest of its sources.
+
+    `folder` is where it lies once built; `build_s` the seconds the last build took, zero when there was one.
+    """
+
+    def __init__(self, engine: EngineConfig, *, top: str, bench: Mapping[str, str], folder: Path, optimize: str):
+        """`bench` holds the files around the engine, text by name; `top` is its top module.
+
+        `optimize` is the compiler's option: less of it builds sooner and runs slower.
+        """
+        self._top, self._bench, self._optimize = top, dict(bench), optimize
+        self._sources = generate(engine)
+        text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
+        self.folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
+        self.build_s = 0.0
+
+    def make(self) -> Path:
+        """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
+        done = self.folder / "done"
+        with _locked(self.folder.with_suffix(".lock")):
+            if done.exists():
+                return self.folder
+            began = time.perf_counter()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name, text in (self._sources | self._bench).items():
+                (self.folder / name).write_text(text)
+            settings = {
+                "sources": self._files(".v", ".sv", ".vlt"),
+                "hdl_toplevel": self._top,
+                "build_dir": str(self.folder),
+                "build_args": [*_BUILD_ARGS, *self._files(".cpp")],
+            }
+            script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').build(**{settings!r})\n"
+            self._python(script, self.folder, "build.log", "The Verilog must build in Verilator")
+            done.touch()
+            self.build_s = time.perf_counter() - began
+        return self.folder
+
+    def run(self, module: str, folder: Path, **variables: str) -> None:
+        """Run the cocotb tests of a module on the built simulation, in `folder`, with more environment variables.
+
+        What they print goes to run.log there; raise MachineError when the simulation itself fails.
+        """
+        settings = {
+            "hdl_toplevel": self._top,
+            "hdl_toplevel_lang": "verilog",
+            "test_module": module,
+            "build_dir": str(self.folder),
+            "test_dir": str(folder),
+        }
+        script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').test(**{settings!r})\n"
+        self._python(script, folder, "run.log", "The bench must run", **variables)
+
+    def _files(self, *endings: str) -> list[str]:
+        names = [name for name in self._sources | self._bench if name.endswith(endings) and name != "lint.vlt"]
+        return [str(self.folder / name) for name in sorted(names, key=lambda name: (not name.endswith(".vlt"), name))]
+
+    def _python(self, script: str, folder: Path, log: str, what: str, **extra: str) -> None:
+        path = folder / log
+        root = str(Path(__file__).parent.parent)
+        with path.open("w") as output:
+            code = subprocess.run(
+                [sys.executable, "-c", script],
+                env=environment(self._optimize) | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])} | extra,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+            ).returncode
+        if code != 0:
+            raise MachineError(f"{what}; it ended with code {code}, see {path}")
