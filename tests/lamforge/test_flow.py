@@ -1,0 +1,123 @@
+"""The subcommands of the flow on a tiny model: what they print, the JSON keys others rely on, what they leave."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.lamforge.conftest import Command
+
+SIMULATE_KEYS = {"cycles", "token_per_s", "bytes", "fraction_of_peak", "causes", "wall_s", "units", "memory_mb"}
+
+
+def document(answer: tuple[int, str, str]) -> dict[str, object]:
+    """Return the JSON a command printed, alone, on standard output."""
+    code, out, err = answer
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_compress_describes_the_model(made: Path, tmp_path: Path, command: Command) -> None:
+    target = tmp_path / "model"
+    found = document(command("compress", made / "hf", "--recipe", made / "recipe.yaml", "-o", target, "--json"))
+    assert found["geometry"]["layers"] == 2
+    assert found["attention"] == "lambda:4+12"
+    assert found["folder"] == str(target)
+    assert found["fingerprint"] == json.loads((made / "model" / "model.json").read_text())["fingerprint"]
+
+
+def test_evaluate_compares_with_the_float_model(made: Path, command: Command) -> None:
+    options = ("--text", made / "text.txt", "--window", 128, "--windows", 2, "--json")
+    found = document(command("evaluate", made / "model", "--source", made / "hf", *options))
+    assert found["tokens"] == 2 * 127
+    assert found["ratio"] == pytest.approx(found["perplexity"] / found["float_perplexity"])
+    assert 0.8 < found["ratio"] < 1.25
+    alone = document(command("evaluate", made / "hf", "--attention", "lambda:4+12", *options))
+    assert alone["perplexity"] == pytest.approx(found["float_perplexity"])
+
+
+def test_evaluate_says_when_the_source_is_not_at_hand(made: Path, command: Command) -> None:
+    options = ("--text", made / "text.txt", "--window", 128, "--windows", 1)
+    found = document(command("evaluate", made / "model", *options, "--json"))
+    assert found["float_perplexity"] is None
+    assert found["note"].startswith("Source hf (digest ")
+    assert found["note"].endswith("must be given with --source to compare with the float model")
+
+
+def test_compile_leaves_programs_of_static_size(made: Path, command: Command, tmp_path: Path) -> None:
+    found = document(command("compile", made / "model", "--engine", "tiny", "-o", tmp_path / "programs", "--json"))
+    names = {path.name for path in (tmp_path / "programs").iterdir()}
+    assert names == {"decode.program", "prefill.program", "image.safetensors", "engine.yaml", "origin.json"}
+    assert found["decode"]["bytes"] == 16 * found["decode"]["instructions"] <= 65536
+    assert sum(found["decode"]["kinds"].values()) == found["decode"]["instructions"]
+    shorter = document(command("compile", made / "model", "--engine", "tiny", "--context", 32, "-o", tmp_path / "short", "--json"))
+    assert shorter["decode"]["bytes"] == found["decode"]["bytes"]
+    assert shorter["max_position"] == 32
+
+
+def test_compile_dumps_a_graph_that_parses_back(made: Path, command: Command) -> None:
+    from compiler.graph import Graph
+
+    code, out, _ = command("compile", made / "model", "--engine", "tiny", "--dump-after", "fuse_projections")
+    assert code == 0
+    assert Graph.from_text(out).to_text() == out
+    assert "layers.{}.qkv" in out
+
+
+@pytest.mark.parametrize("memory", ["ideal", "stalling:5"])
+@pytest.mark.parametrize("program", ["decode", "prefill"])
+def test_simulate_accounts_for_every_cycle(made: Path, command: Command, program: str, memory: str) -> None:
+    found = document(command("simulate", made / "programs", "--program", program, "--memory", memory, "--json"))
+    assert found.keys() >= SIMULATE_KEYS
+    assert all(sum(causes.values()) == found["cycles"] for causes in found["unit_causes"].values())
+    assert found["causes"] == found["unit_causes"]["matrix"]
+    assert found["token_per_s"] == pytest.approx(found["tokens"] * found["clock_hz"] / found["cycles"])
+    assert 0 < found["fraction_of_peak"] < 1
+
+
+def test_simulate_takes_models_and_shapes_too(made: Path, command: Command) -> None:
+    programs = document(command("simulate", made / "programs", "--json"))
+    model = document(command("simulate", made / "model", "--engine", "tiny", "--json"))
+    assert model["cycles"] == programs["cycles"]
+    options = ("--workload", "smollm2-135m", "--engine", "small", "--format", "w4", "--context", 256, "--json")
+    narrow = document(command("simulate", *options))
+    assert narrow["position"] == 256
+    wide = document(command("simulate", *options, "--set", "tile.ports=4"))
+    assert wide["cycles"] < narrow["cycles"]
+
+
+def test_simulate_writes_a_timeline(made: Path, command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "timeline.json"
+    found = document(command("simulate", made / "programs", "--trace", path, "--json"))
+    trace = json.loads(path.read_text())
+    events = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    lanes = {event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "thread_name"}
+    assert {"FETCH", "MATRIX", "VECTOR", "MOVER", "LAYERS"} <= lanes
+    assert max(event["ts"] + event["dur"] for event in events) <= found["cycles"]
+    assert {"layer 0", "layer 1", "head"} <= {event["name"] for event in events}
+    assert any(event["name"] == "Dot layers.1.qkv" for event in events)
+
+
+def test_generate_streams_what_it_returns(made: Path, command: Command) -> None:
+    options = ("generate", made / "model", "beat", "--max-tokens", 6, "--temperature", 0.7, "--seed", 3)
+    code, streamed, err = command(*options)
+    assert code == 0
+    assert "token/s in the engine's integers" in err
+    found = document(command(*options, "--json"))
+    assert streamed == f"{found['text']}\n"
+    assert found["prompt_tokens"] == len("beat") + 2
+    raw = document(command(*options, "--raw", "--json"))
+    assert raw["prompt_tokens"] == len("beat")
+
+
+def test_rtl_writes_lint_clean_verilog(command: Command, tmp_path: Path) -> None:
+    found = document(command("rtl", "--engine", "tiny", "-o", tmp_path / "verilog", "--lint", "--json"))
+    assert found["lint"] == "clean"
+    assert sorted(path.name for path in (tmp_path / "verilog").iterdir()) == found["files"]
+    assert "engine.v" in found["files"]
+
+
+def test_report_of_programs(made: Path, command: Command, programs: Path) -> None:
+    found = document(command("report", programs, "--json"))
+    assert found["report"] == str(programs / "report.html")
+    assert "Roofline" in (programs / "report.html").read_text()

@@ -1,0 +1,234 @@
+"""Bad input to the subcommands: one sentence, exit code 2, nothing on standard output, nothing written."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hwsim.arch.isa import End
+from tests.lamforge.conftest import Command
+from tests.reports.tiny_folder import write_checkpoint
+
+
+def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
+    """Return the sentence of a refusal that left `folder` with the entries `kept`."""
+    code, out, err = answer
+    assert (code, out) == (2, ""), err
+    assert err.count("\n") == 1
+    assert {path.name for path in folder.iterdir()} == kept
+    return err.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ["compress", "nowhere", "-o", "OUT"],
+            "Checkpoint must be a folder, a .gguf file or one of smollm2-135m, not 'nowhere'",
+        ),
+        (
+            ["compress", "HF", "--recipe", "missing.yaml", "-o", "OUT"],
+            "Recipe missing.yaml must be a readable text file, but: [Errno 2] No such file or directory: 'missing.yaml'",
+        ),
+        (
+            ["compress", "HF", "--calibration", "missing.txt", "-o", "OUT"],
+            "Calibration text must be a file, not 'missing.txt'",
+        ),
+        (["compress", "HF"], "Missing option '--output' / '-o' (see `lamforge compress --help`)"),
+        (
+            ["compress", "MODEL", "-o", "OUT"],
+            "Checkpoint must be a model that was not compressed before, not 'MODEL'",
+        ),
+        (
+            ["evaluate", "MODEL", "--text", "missing.txt"],
+            "Text must be a readable UTF-8 file, not 'missing.txt' (No such file or directory)",
+        ),
+        (["evaluate", "MODEL", "--text", "TEXT", "--window", "1"], "Window must be at least 2 tokens, not 1"),
+        (["evaluate", "MODEL", "--text", "TEXT", "--windows", "0"], "Number of windows must be positive, not 0"),
+        (
+            ["evaluate", "MODEL", "--text", "TEXT", "--attention", "dense"],
+            "Attention must be left to the compressed model, which has its own, not given",
+        ),
+        (
+            ["evaluate", "HF", "--text", "TEXT", "--attention", "lambda:4"],
+            "Lambda attention must be lambda:<sinks>+<window>, not lambda:4",
+        ),
+        (
+            ["compile", "MODEL", "--engine", "smal", "-o", "OUT"],
+            "Engine must be one of small, tiny, u280 or a YAML file, not 'smal' (nearest: small)",
+        ),
+        (
+            ["compile", "MODEL", "--set", "tile.tokens=9", "-o", "OUT"],
+            "Engine tile.tokens must be an integer from 1 to 7, not 9",
+        ),
+        (
+            ["compile", "MODEL", "--set", "tile.token=2", "-o", "OUT"],
+            "Engine setting must be a field such as 'tile.tokens', not 'tile.token'",
+        ),
+        (
+            ["compile", "MODEL", "--set", "tile.tokens", "-o", "OUT"],
+            "Setting must be PATH=VALUE such as tile.tokens=2, not 'tile.tokens'",
+        ),
+        (["compile", "MODEL"], "Output folder must be given with -o, not left out"),
+        (["compile", "-o", "OUT"], "Either MODEL or --workload must be given, not neither"),
+        (
+            ["compile", "MODEL", "--workload", "llama-2-7b", "-o", "OUT"],
+            "Either MODEL or --workload must be given, not both",
+        ),
+        (
+            ["compile", "--workload", "llama-2-7b", "-o", "OUT"],
+            "Context of a workload must be given with --context, not left out",
+        ),
+        (
+            ["compile", "--workload", "llama-2-7b", "--context", "4", "-o", "OUT"],
+            "Context must be more than the 4 sink tokens, not 4",
+        ),
+        (
+            ["compile", "--workload", "llama-2-7b", "--context", "64", "--format", "w3", "-o", "OUT"],
+            "Format must be one of w4, w8, w2, w2s, not 'w3'",
+        ),
+        (
+            ["compile", "MODEL", "--dump-after", "fold"],
+            "Pass must be one of frontend, fuse_projections, fuse_residual, quantize, not 'fold'",
+        ),
+        (
+            ["compile", "HF", "-o", "OUT"],
+            "Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not 'HF'",
+        ),
+        (["compile", "MODEL", "--context", "0", "-o", "OUT"], "Context must be at least 1, not 0"),
+        (
+            ["simulate", "PROGRAMS", "--memory", "slow"],
+            "Memory model must be ideal, stalling or stalling:SEED, not 'slow'",
+        ),
+        (["simulate", "PROGRAMS", "--program", "encode"], "Program must be one of decode, prefill, not 'encode'"),
+        (["simulate", "PROGRAMS", "--position", "64"], "Position must be 0 to 63, not 64"),
+        (
+            ["simulate", "PROGRAMS", "--engine", "tiny"],
+            "Engine and context must be left to the compiled programs, not given again",
+        ),
+        (["generate", "MODEL", "hello", "--temperature", "-1"], "Sampling temperature must be 0 to 100, not -1.0"),
+        (["generate", "MODEL", "hello", "--max-tokens", "0"], "Number of tokens must be at least 1, not 0"),
+        (["generate", "MODEL", "", "--raw"], "Prompt must be at least one token long, not ''"),
+        (
+            ["generate", "HF", "hello"],
+            "Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not 'HF'",
+        ),
+        (
+            ["rtl", "--set", "tile.port_bits=96", "-o", "OUT"],
+            "Engine tile.port_bits must be 128, 256 or 512, not 96",
+        ),
+        (
+            ["cosim", "MODEL", "--memory", "hbm"],
+            "Memory model must be ideal, stalling or stalling:SEED, not 'hbm'",
+        ),
+        (
+            ["cosim", "HF"],
+            "Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not 'HF'",
+        ),
+        (
+            ["report", "HERE"],
+            "Report folder must hold summary.json or compiled programs, not 'HERE'",
+        ),
+    ],
+    ids=lambda value: " ".join(value[:4]) if isinstance(value, list) else "",
+)
+def test_refusals(
+    arguments: list[str],
+    text: str,
+    made: Path,
+    tmp_path: Path,
+    command: Command,
+) -> None:
+    (tmp_path / "here").mkdir()
+    places = {
+        "OUT": tmp_path / "here" / "out",
+        "HERE": tmp_path / "here",
+        "HF": made / "hf",
+        "MODEL": made / "model",
+        "PROGRAMS": made / "programs",
+        "TEXT": made / "text.txt",
+    }
+    given = [str(places.get(argument, argument)) for argument in arguments]
+    for name, place in places.items():
+        text = text.replace(f"'{name}'", repr(str(place)))
+    assert refused(command(*given), tmp_path / "here", set()) == text
+
+
+def test_an_unknown_recipe(made: Path, tmp_path: Path, command: Command) -> None:
+    sentence = refused(command("compress", made / "hf", "--recipe", "w4a8kv5", "-o", tmp_path / "out"), tmp_path, set())
+    assert sentence.startswith("Recipe must be one of ")
+    assert sentence.endswith("(nearest: w4a8kv4), not 'w4a8kv5'")
+
+
+def test_a_truncated_checkpoint(made: Path, tmp_path: Path, command: Command) -> None:
+    folder = write_checkpoint(tmp_path / "hf")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    sentence = refused(command("compress", folder, "--recipe", made / "recipe.yaml", "-o", tmp_path / "out"), tmp_path, {"hf"})
+    assert sentence.startswith("File model.safetensors must be a complete safetensors file, but: ")
+
+
+def test_an_unknown_architecture(made: Path, tmp_path: Path, command: Command) -> None:
+    folder = write_checkpoint(tmp_path / "hf", architectures=["MambaForCausalLM"])
+    sentence = refused(command("compress", folder, "--recipe", made / "recipe.yaml", "-o", tmp_path / "out"), tmp_path, {"hf"})
+    names = "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM (nearest: LlamaForCausalLM)"
+    assert sentence == f"Model architecture must be one of {names}, not 'MambaForCausalLM'"
+
+
+def test_an_output_that_is_something_else(made: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary.txt").write_text("dear diary")
+    answer = command("compress", made / "hf", "--recipe", made / "recipe.yaml", "-o", tmp_path / "mine")
+    sentence = refused(answer, tmp_path / "mine", {"diary.txt"})
+    assert sentence == f"Output folder must be new, empty or a compressed model, not {str(tmp_path / 'mine')!r}"
+
+
+def test_a_context_beyond_memory(made: Path, tmp_path: Path, command: Command) -> None:
+    options = ("--workload", "llama-2-7b", "--context", 2048, "--engine", "small", "-o", tmp_path / "out")
+    sentence = refused(command("compile", *options), tmp_path, set())
+    assert sentence.startswith("Weights and cache must fit 268435456 bytes behind each port of small, not need ")
+    assert sentence.endswith(" too many)")
+
+
+def test_dimensions_that_cannot_be_tiled(made: Path, tmp_path: Path, command: Command) -> None:
+    options = ("--workload", "qwen2-0.5b", "--context", 256, "--engine", "u280", "--set", "vector.lanes=16")
+    sentence = refused(command("compile", *options, "--set", "buffer.result_words=16", "-o", tmp_path / "out"), tmp_path, set())
+    assert "result" in sentence
+    assert "of u280" in sentence
+
+
+def test_a_corrupted_word_is_named(programs: Path, tmp_path: Path, command: Command) -> None:
+    path = programs / "decode.program"
+    word = End().encode()
+    path.write_text(path.read_text().replace(f"{word:032x}", f"{word ^ 1 << 70:032x}"))
+    sentence = refused(command("simulate", programs), tmp_path, {"programs"})
+    assert sentence.startswith("Program decode must hold valid words; word ")
+    assert "(end): Instruction word must have check byte 0xa5" in sentence
+
+
+def test_a_program_for_another_engine(programs: Path, tmp_path: Path, command: Command) -> None:
+    path = programs / "engine.yaml"
+    path.write_text(path.read_text().replace("fifo_beats: 32", "fifo_beats: 64"))
+    sentence = refused(command("simulate", programs), tmp_path, {"programs"})
+    assert sentence.startswith("Program decode must be compiled for engine tiny ")
+
+
+def test_a_damaged_origin(programs: Path, tmp_path: Path, command: Command) -> None:
+    (programs / "origin.json").write_text("{}")
+    sentence = refused(command("report", programs), tmp_path, {"programs"})
+    assert sentence.startswith("Program folder must hold origin.json as compile writes it, not what is in ")
+
+
+def test_a_damaged_summary(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "summary.json").write_text(json.dumps([1]))
+    sentence = refused(command("report", tmp_path), tmp_path, {"summary.json"})
+    assert sentence == f"Summary must be a JSON object, not what is in {str(tmp_path / 'summary.json')!r}"
+
+
+def test_a_damaged_model(made: Path, tmp_path: Path, command: Command) -> None:
+    shutil.copytree(made / "model", tmp_path / "model")
+    weights = tmp_path / "model" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    answer = command("compile", tmp_path / "model", "--engine", "tiny", "-o", tmp_path / "out")
+    assert refused(answer, tmp_path, {"model"}).startswith("Weights of the compressed model must have the ")
