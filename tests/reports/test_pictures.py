@@ -16,7 +16,6 @@ from reports.simulation import Simulation, compiled_workload, simulate
 from reports.tables import aligned, size_text
 from reports.timeline_picture import attention_window, layer_window, timeline_picture
 
-
 PARTS = {"qkv", "o", "gateup", "down", "head"}
 
 
