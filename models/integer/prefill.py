@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from hwsim.arch.numerics import NORM_SHIFT, saturate
+from hwsim.arch.numerics import saturate
 from hwsim.errors import SpecError
 from models.integer import ops
 from models.integer.cache import State
-from models.integer.constants import epsilon, inverse_hidden, rope_table, score_scale
+from models.integer.constants import NORM_SHIFT, epsilon, inverse_hidden, rope_table, score_scale
 from models.integer.exact import scaled
 from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, IntegerModel, layer_part
 from models.integer.ops import KvEntry, Quantized
-from models.integer.threads import each
 from models.integer.weights import Weights
 
 __all__ = ["Prefill"]
@@ -23,12 +22,9 @@ __all__ = ["Prefill"]
 # Tokens that pass through a layer together: bounds memory.
 _CHUNK = 1024
 # Queries whose scores are formed together: small enough that a window of 252 keys wastes little.
-_BLOCK = 16
-# Tokens whose logits are formed together: bounds memory.
-_HEAD_ROWS = 64
-# Elements an elementwise operation handles at once: temporaries stay in the processor's cache, and PyTorch, which
-# splits larger ones among threads of its own, leaves the threads to `each`.
-_ELEMENTS = 1 << 15
+_BLOCK = 64
+# Elements an elementwise operation handles at once: its temporaries stay in the processor's cache.
+_ELEMENTS = 1 << 16
 
 
 class Prefill:
@@ -68,7 +64,7 @@ class Prefill:
         normed = self._norm(FINAL_NORM, x)
         weights = self._weights.double(HEAD)
         out = torch.empty((len(x), self._config.vocab), dtype=torch.int32)
-        for rows in _slices(len(x), _HEAD_ROWS):
+        for rows in _slices(len(x), _BLOCK):
             out[rows] = self._results(HEAD, weights, _take(normed, rows)).to(torch.int32)
         return out
 
@@ -90,14 +86,11 @@ class Prefill:
         key_positions = torch.from_numpy(np.concatenate([held, positions]))
         self._store(state, layer, positions, new_keys, new_values)
         attended = torch.empty((tokens, config.heads, config.head_dim), dtype=torch.int64)
-
-        def block(rows: slice) -> None:
+        for rows in _slices(tokens, _BLOCK):
             queries = heads[rows, : config.heads]
             turned = [ops.rotate_query(queries, r[rows], self._score_scale) for r in (towards_sinks, rotation)]
             own = torch.from_numpy(positions[rows])
             attended[rows] = self._block(state, turned, own, keys, values, key_positions)
-
-        each(block, _slices(tokens, _BLOCK))
         return self._residual(layer_part(layer, "o"), x, _by_rows(ops.quantize, attended.view(tokens, -1)))
 
     def _block(
@@ -133,7 +126,9 @@ class Prefill:
         read = key_positions[both]
         own = positions[:, None]
         valid = (read <= own) & ((read < state.sinks) | (read > own - state.window))
-        weighed = KvEntry(values.codes[:, both], (values.scale[0][:, both], values.scale[1][:, both]), values.zero[:, both])
+        weighed = KvEntry(
+            values.codes[:, both], (values.scale[0][:, both], values.scale[1][:, both]), values.zero[:, both]
+        )
         coefficients = ops.softmax(
             scores,
             valid.repeat(config.group, 1),
@@ -177,12 +172,9 @@ class Prefill:
         mantissa, exponent = (torch.from_numpy(part) for part in self._weights.row_scale(name))
         accumulated = quantized.codes.to(torch.float64) @ weights.T
         out = torch.empty(accumulated.shape, dtype=torch.int64)
-
-        def scale(rows: slice) -> None:
-            own = quantized.scale[0][rows, None], quantized.scale[1][rows, None]
-            out[rows] = scaled(accumulated[rows], (mantissa, exponent), own)
-
-        each(scale, _slices(len(out), max(1, _ELEMENTS // out.shape[1])))
+        for rows in _slices(len(out), max(1, _ELEMENTS // out.shape[1])):
+            scale = quantized.scale[0][rows, None], quantized.scale[1][rows, None]
+            out[rows] = scaled(accumulated[rows], (mantissa, exponent), scale)
         return out
 
     def _rotations(self, positions: np.ndarray) -> torch.Tensor:
@@ -200,7 +192,7 @@ def _take(quantized: Quantized, rows: slice) -> Quantized:
 
 def _by_rows(function: Callable[[torch.Tensor], Quantized], x: torch.Tensor) -> Quantized:
     """Return what `function` makes of x, [tokens, elements], a few rows at a time."""
-    parts = each(lambda rows: function(x[rows]), _slices(len(x), max(1, _ELEMENTS // x.shape[1])))
+    parts = [function(x[rows]) for rows in _slices(len(x), max(1, _ELEMENTS // x.shape[1]))]
     mantissa, exponent = (torch.cat([part.scale[index] for part in parts]) for index in (0, 1))
     return Quantized(torch.cat([part.codes for part in parts]), (mantissa, exponent))
 
