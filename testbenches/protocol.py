@@ -1,0 +1,142 @@
+"""The protocol bench: an engine's Verilog between the bus models of cocotbext-axi, with every bus rule checked in every cycle."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.program import MemoryImage
+from hwsim.errors import MachineError
+from rtl.identity import Identity
+from testbenches.build import Build, public_text
+from testbenches.protocol_wrapper import PUBLIC, TOP, wrapper_text
+from testbenches.verilated import Run
+
+__all__ = ["Pace", "ProtocolBench", "ProtocolReport", "ProtocolRun"]
+
+_PORT_BASE = 0x1A5B_4C3D_2E1F_0000
+_PORT_STRIDE = 0x0001_0000_0001_0000
+_SIDE_BASE = 0x2FED_CBA9_8765_4000
+"""Addresses that use the upper word of a base, page aligned and no more."""
+
+
+class Pace(enum.StrEnum):
+    """How the other ends of the channels behave."""
+
+    RANDOM = "random"
+    """Both ready and valid are held down in random stretches of cycles."""
+    SHY = "shy"
+    """Ready only comes to a valid that is up, and not always at once."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ProtocolRun:
+    """One start of the engine on what memory holds: `run`, its pace, and which write is answered by an error (from 1 on)."""
+
+    run: Run
+    pace: Pace = Pace.RANDOM
+    failing_write: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ProtocolReport:
+    """What the bench saw.
+
+    Attributes:
+        faults: what was wrong on the buses, in the registers and on the interrupt line, as sentences.
+        answers: for each run, the registers after it.
+        images: memory after each run.
+        accepted, waits: transfers on each channel, and cycles a transfer was offered and not taken.
+        cycles: clock cycles that were watched.
+    """
+
+    faults: tuple[str, ...]
+    answers: tuple[dict[str, Any], ...]
+    images: tuple[MemoryImage, ...]
+    accepted: dict[str, int]
+    waits: dict[str, int]
+    cycles: int
+
+
+class ProtocolBench:
+    """An engine's Verilog in the bench; hundreds of times slower than testbenches.verilated, for small programs."""
+
+    def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = "-O1"):
+        self.engine = engine
+        texts = {"protocol.sv": wrapper_text(engine), "protocol.vlt": public_text(TOP, PUBLIC)}
+        self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)
+
+    @property
+    def build_s(self) -> float:
+        """Seconds of the last build, zero when there was one."""
+        return self._build.build_s
+
+    def build(self) -> Path:
+        """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
+        return self._build.make()
+
+    def execute(self, image: MemoryImage, runs: Sequence[ProtocolRun], *, seed: int, limit_cycles: int = 60_000) -> ProtocolReport:
+        """Check the registers, then run the runs one after the other on one memory; `limit_cycles` bounds each."""
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.build()))
+        report = self._execute(folder, image, runs, seed, limit_cycles)
+        shutil.rmtree(folder, ignore_errors=True)
+        return report
+
+    def _execute(
+        self, folder: Path, image: MemoryImage, runs: Sequence[ProtocolRun], seed: int, limit_cycles: int
+    ) -> ProtocolReport:
+        tile, identity = self.engine.tile, Identity.of(self.engine)
+        image.ports.tofile(folder / "ports.bin")
+        image.side.tofile(folder / "side.bin")
+        job = {
+            "seed": seed,
+            "limit_cycles": limit_cycles,
+            "port_bytes": tile.port_bytes,
+            "fifo_beats": self.engine.fetch.fifo_beats,
+            "ports": [[_PORT_BASE + _PORT_STRIDE * port, image.ports.shape[1]] for port in range(tile.ports)],
+            "side": [_SIDE_BASE, len(image.side)],
+            "identity": {"isa_digest": identity.isa_word, "engine_digest": identity.engine_word},
+            "runs": [
+                {
+                    "arguments": {
+                        "program": _SIDE_BASE + each.run.program,
+                        "program_words": each.run.words,
+                        "position": each.run.position,
+                        "slot": each.run.slot,
+                    },
+                    "pace": each.pace,
+                    "failing_write": each.failing_write,
+                }
+                for each in runs
+            ],
+        }
+        (folder / "job.json").write_text(json.dumps(job))
+        self._build.run("testbenches.tb_protocol", folder, BENCH_FOLDER=str(folder))
+        if not (folder / "answer.json").exists():
+            text = (folder / "run.log").read_text().strip().splitlines()
+            raise MachineError(f"The bench must answer, not end with {text[-1] if text else 'nothing'!r}; see {folder / 'run.log'}")
+        answer = json.loads((folder / "answer.json").read_text())
+        images = [
+            MemoryImage(
+                ports=np.fromfile(folder / f"ports{number}.bin", np.uint8).reshape(image.ports.shape),
+                side=np.fromfile(folder / f"side{number}.bin", np.uint8),
+            )
+            for number in range(len(answer["runs"]))
+        ]
+        return ProtocolReport(
+            faults=tuple(answer["faults"]),
+            answers=tuple(answer["runs"]),
+            images=tuple(images),
+            accepted=answer["accepted"],
+            waits=answer["waits"],
+            cycles=answer["cycles"],
+        )
