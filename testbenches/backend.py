@@ -85,9 +85,11 @@ def place(engine: EngineConfig, program: Program, image: MemoryImage, inputs: In
     code = program.code()
     where = program.buffer(f"program.{program.name}")
     placed.side[where.offset : where.offset + len(code)] = code
-    rows = np.ascontiguousarray(inputs.rows, dtype=np.int32).view(np.uint8).reshape(-1)
-    buffer = program.buffer("input")
-    if len(rows) > buffer.size:
-        raise ProgramError(f"Inputs must fit {buffer.size} bytes, not {len(rows)}")
-    placed.side[buffer.offset : buffer.offset + len(rows)] = rows
+    rows = np.ascontiguousarray(inputs.rows, dtype=np.int32).view(np.uint8)
+    if rows.shape[1] > program.input_row_bytes:
+        raise ProgramError(f"Input rows must fit {program.input_row_bytes} bytes, not {rows.shape[1]}")
+    start = program.buffer("input").offset
+    for row in rows:
+        placed.side[start : start + len(row)] = row
+        start += program.input_row_bytes
     return placed

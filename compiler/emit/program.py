@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compiler.schedule.dependencies import link
+from compiler.schedule.memory_map import SIDE_UNIT
 from compiler.schedule.order import epilogue, layer_body, layers, prologue
 from compiler.schedule.plan import Plan
 from compiler.schedule.step import Step
@@ -31,6 +32,7 @@ def emit_program(plan: Plan, *, name: str, head: bool, max_position: int, weight
         symbols=tuple(step.node for step in steps),
         buffers=plan.memory.buffers,
         rows=plan.tokens,
+        input_row_bytes=plan.memory.input_row * SIDE_UNIT,
         sinks=attention.sinks,
         window=attention.window,
         ring_start=plan.memory.cache.ring_start,

@@ -10,6 +10,7 @@ from compiler.graph.ops import Attention, Linear
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import WEIGHT_FORMATS, CacheLayout
 from hwsim.arch.program import INSTRUCTION_BYTES, Buffer
+from hwsim.arch.timing import SIDE_BURST_BEATS
 from hwsim.errors import ScheduleError
 
 __all__ = ["SIDE_UNIT", "MemoryMap", "plan_memory"]
@@ -32,6 +33,7 @@ class MemoryMap:
         cache_layer_beats: beats from one layer's caches to the next.
         total_beats: beats used behind each port.
         parameter_block: side units of the parameters one layer loads; block 0 holds only what the first layer needs at once.
+        input_row: side units from one token's residual row to the next; loads start at whole kibibytes.
         rotation_row: side units of one position's rotation.
         buffers: ranges of the side memory.
     """
@@ -44,6 +46,7 @@ class MemoryMap:
     cache_layer_beats: int
     total_beats: int
     parameter_block: int
+    input_row: int
     rotation_row: int
     buffers: tuple[Buffer, ...]
 
@@ -63,6 +66,11 @@ class MemoryMap:
 def norm_words(features: int, lanes: int) -> int:
     """Return the parameter words of one norm: its gains and a word of constants."""
     return features // lanes + 1
+
+
+def _whole_bursts(units: int) -> int:
+    """Return side units rounded up to whole bursts of the side port."""
+    return -(-units // SIDE_BURST_BEATS) * SIDE_BURST_BEATS
 
 
 def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens: int) -> MemoryMap:
@@ -95,11 +103,12 @@ def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens
     hidden = qkv.inputs
     bias_words = -(-qkv.rows // slices) * slices // lanes if qkv.bias else 0
     block = (2 * norm_words(hidden, lanes) + bias_words) * lanes * 4 // SIDE_UNIT
-    block = -(-block // 64) * 64
+    block = _whole_bursts(block)
+    input_row = _whole_bursts(hidden * 4 // SIDE_UNIT)
     sizes = {
         "program.decode": engine.control.program_words * INSTRUCTION_BYTES,
         "program.prefill": engine.control.program_words * INSTRUCTION_BYTES,
-        "input": tokens * hidden * 4,
+        "input": tokens * input_row * SIDE_UNIT,
         "output": -(-head.rows // slices) * slices * 4,
         "parameters": (graph.repeats[LAYERS] + 1) * block * SIDE_UNIT,
         "rotation": max_position * attention.head_dim * 4,
@@ -117,6 +126,7 @@ def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens
         cache_layer_beats=attention.kv_heads * head_beats,
         total_beats=total,
         parameter_block=block,
+        input_row=input_row,
         rotation_row=attention.head_dim * 4 // SIDE_UNIT,
         buffers=tuple(buffers),
     )

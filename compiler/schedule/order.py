@@ -7,7 +7,7 @@ import dataclasses
 from compiler.frontend.llama import LAYERS
 from compiler.graph.ops import Linear, RmsNorm
 from compiler.schedule.attention import attention_steps
-from compiler.schedule.memory_map import SIDE_UNIT, norm_words
+from compiler.schedule.memory_map import norm_words
 from compiler.schedule.plan import HEADS, Plan
 from compiler.schedule.registers import CACHE, PARAMETERS, SCRATCH, WEIGHTS, add, ring_extent, scalar, token_values
 from compiler.schedule.step import Step
@@ -42,7 +42,7 @@ def prologue(plan: Plan) -> list[Step]:
     width = plan.linear("layers.{}.qkv").inputs
     steps: list[Step] = []
     for token in range(plan.tokens):
-        offset = memory.units("input") + token * width * 4 // SIDE_UNIT
+        offset = memory.units("input") + token * memory.input_row
         steps += _loads(Space.RESIDUAL, token * plan.strides["input"], lanes, width // 4, offset, 0, "input", "residual")
     words = attention.head_dim // lanes
     for token in range(plan.tokens):

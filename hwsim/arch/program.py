@@ -44,6 +44,7 @@ class Program:
         symbols: for each word the graph node it came from; `{}` stands for the iteration of the loop around it.
         buffers: named ranges of the side memory: `program`, `input`, `output` and others.
         rows: tokens of one run.
+        input_row_bytes: bytes from one token's residual row to the next in the `input` buffer.
         sinks, window: the pattern; the driver derives the cache slot of a position from them.
         ring_start: first slot of the ring.
         max_position: positions below this can be run.
@@ -55,6 +56,7 @@ class Program:
     symbols: tuple[str, ...]
     buffers: tuple[Buffer, ...]
     rows: int
+    input_row_bytes: int
     sinks: int
     window: int
     ring_start: int

@@ -12,6 +12,10 @@ from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Format, Loop, decode
 from hwsim.errors import ScheduleError
+from hwsim.machine.rules import check
+from hwsim.machine.time import run_time
+from hwsim.machine.trace import run_control
+from hwsim.memory.models import IDEAL
 from models.shapes import shape
 
 
@@ -75,6 +79,22 @@ def test_tokens_balance_in_every_iteration(compiled: Compiled, name: str) -> Non
         assert not any(left.values())
     else:
         assert all(count >= 0 for count in left.values())
+
+
+@pytest.mark.parametrize(
+    "model, engine, window", [("smollm2-135m", "small", 252), ("qwen2-0.5b", "small", 252), ("llama-2-7b", "u280", 2044)]
+)
+def test_the_machine_takes_every_instruction(model: str, engine: str, window: int) -> None:
+    """Both programs keep every rule of the machine and end, at the first position and with a full window."""
+    config = load_engine(engine)
+    layers = Format.W2S if engine == "u280" else Format.W4
+    compiled = compile_shape(request(model, engine, window=window, layers=layers, context=4096))
+    for program in (compiled.decode, compiled.prefill):
+        last = program.buffers[-1]
+        for position in (0, window + 100):
+            trace = run_control(program.words, position=position, slot=program.slot_of(position))
+            check(trace, config, compiled.memory.total_beats * config.tile.port_bytes, last.offset + last.size)
+            assert run_time(trace, config, IDEAL).cycles > 0
 
 
 def test_no_two_regions_overlap() -> None:

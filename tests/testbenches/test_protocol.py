@@ -5,11 +5,15 @@ import pytest
 
 from compiler.model import compile_model
 from hwsim.arch.config import load_engine
-from hwsim.arch.program import MemoryImage
+from hwsim.arch.isa import Fetch, decode
+from hwsim.arch.program import INSTRUCTION_BYTES, MemoryImage
+from hwsim.machine.meaning import run_meaning
+from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL
 from testbenches.backend import Inputs, place
 from testbenches.protocol import Pace, ProtocolBench, ProtocolReport, ProtocolRun
 from testbenches.protocol_rules import Channel, HoldMonitor, LiteMonitor, ReadMonitor, WriteMonitor
+from testbenches.random_program import random_program
 from testbenches.simulated import Simulated
 from testbenches.verilated import Run
 from tests.random_model import random_model
@@ -19,9 +23,14 @@ WRITE_ERROR = 5
 
 
 @pytest.fixture(scope="module")
-def outcome() -> tuple[ProtocolReport, MemoryImage]:
+def bench() -> ProtocolBench:
+    return ProtocolBench(load_engine("tiny"))
+
+
+@pytest.fixture(scope="module")
+def outcome(bench: ProtocolBench) -> tuple[ProtocolReport, MemoryImage]:
     """Return what the bench saw of three decode steps, the first with a write error; and memory as simulated."""
-    engine = load_engine("tiny")
+    engine = bench.engine
     model = random_model(7)
     compiled = compile_model(model, engine, context=32)
     assert compiled.image is not None
@@ -39,7 +48,7 @@ def outcome() -> tuple[ProtocolReport, MemoryImage]:
         ProtocolRun(run=start),
         ProtocolRun(run=start, pace=Pace.SHY),
     ]
-    report = ProtocolBench(engine).execute(placed, runs, seed=11)
+    report = bench.execute(placed, runs, seed=11)
     return report, expected.image
 
 
@@ -69,6 +78,27 @@ def test_a_write_error_stops_the_engine(outcome: tuple[ProtocolReport, MemoryIma
     answer = outcome[0].answers[0]
     assert (answer["hung"], answer["error"]) == (False, WRITE_ERROR)
     assert FAILING_WRITE <= answer["writes"] < FAILING_WRITE + 4
+
+
+def test_bursts_from_anywhere_across_pages(bench: ProtocolBench) -> None:
+    """A random program whose streams start inside a burst and go on into the next 4 KiB."""
+    engine = bench.engine
+    made = random_program(engine, 12)
+    page = 4096 // engine.tile.port_bytes
+    fetches = [word for word in map(decode, made.words) if isinstance(word, Fetch) and word.beats]
+    crossing = [word for word in fetches if word.offset // page != (word.offset + word.beats - 1) // page]
+    assert any(word.offset % engine.fetch.burst_beats for word in crossing)
+    code = np.frombuffer(b"".join(word.to_bytes(INSTRUCTION_BYTES, "little") for word in made.words), np.uint8)
+    start = len(made.side) + -len(made.side) % 4096
+    image = MemoryImage(ports=made.ports, side=np.concatenate([made.side, np.zeros(start - len(made.side), np.uint8), code]))
+    position, slot = made.registers
+    run = Run(program=start, words=len(made.words), position=position, slot=slot)
+    report = bench.execute(image, [ProtocolRun(run=run)], seed=12)
+    run_meaning(run_control(made.words, position=position, slot=slot), engine, image.ports, image.side)
+    assert report.faults == ()
+    assert report.answers[0]["error"] == 0
+    assert np.array_equal(report.images[0].ports, image.ports)
+    assert np.array_equal(report.images[0].side, image.side)
 
 
 IDLE = Channel(False, True)
