@@ -128,13 +128,9 @@ class IntegerModel:
         _check_names("biases", self.biases, biased)
         for name in biased:
             if self.biases[name].shape != expected[name][:1]:
-                raise CheckpointError(
-                    f"Bias of {name} must have {expected[name][0]} values, not {self.biases[name].shape}"
-                )
+                raise CheckpointError(f"Bias of {name} must have {expected[name][0]} values, not {self.biases[name].shape}")
         if self.embedding.codes.shape != (config.vocab, config.hidden):
-            raise CheckpointError(
-                f"Embedding must have shape {(config.vocab, config.hidden)}, not {self.embedding.codes.shape}"
-            )
+            raise CheckpointError(f"Embedding must have shape {(config.vocab, config.hidden)}, not {self.embedding.codes.shape}")
 
     @property
     def sinks(self) -> int:
@@ -179,6 +175,4 @@ def _check_names(what: str, held: Mapping[str, object], expected: Sequence[str] 
             raise CheckpointError(f"Integer model must have {what} of {name}, which are missing")
     for name in held:
         if name not in expected:
-            raise CheckpointError(
-                f"Integer model must have only {what} of {', '.join(list(expected)[:4])}, ..., not {name}"
-            )
+            raise CheckpointError(f"Integer model must have only {what} of {', '.join(list(expected)[:4])}, ..., not {name}")

@@ -1,6 +1,6 @@
 """Knows the meaning of every vector instruction, as array code over any leading axes (docs/engine.md, section 5).
 
-Values are int64 arrays of NumPy or PyTorch, elements along the last axis. A scale is (mantissa, exponent) without
+Values are int64 arrays, elements along the last axis. A scale is (mantissa, exponent) without
 that axis. Codes come back as int64.
 """
 
@@ -79,22 +79,6 @@ class Coefficients(NamedTuple):
     zero_sum: Array
 
 
-def _largest(x: Array) -> Array:
-    return x.max(-1) if isinstance(x, np.ndarray) else x.amax(-1)
-
-
-def _smallest(x: Array) -> Array:
-    return x.min(-1) if isinstance(x, np.ndarray) else x.amin(-1)
-
-
-def _join(first: Array, second: Array) -> Array:
-    if isinstance(first, np.ndarray):
-        return np.concatenate([first, second], axis=-1)
-    import torch
-
-    return torch.cat([first, second], dim=-1)
-
-
 def _spread(scale: Scale) -> Scale:
     return scale[0][..., None], scale[1][..., None]
 
@@ -105,7 +89,7 @@ def _shifted(scale: Scale, bits: int) -> Scale:
 
 def _amax(x: Array) -> Array:
     """Return the largest magnitude of each vector; that of -2**31 is 2**31."""
-    return _largest(abs(x))
+    return abs(x).max(-1)
 
 
 def quantize(values: Array) -> Quantized:
@@ -135,7 +119,7 @@ def swiglu(gate: Array, up: Array) -> Quantized:
 def rotate(values: Array, rotation: Array) -> Array:
     """Return fixed heads turned by a rotation, [..., elements, 2] as models.integer.constants.rope_table gives it."""
     half = values.shape[-1] // 2
-    partner = _join(values[..., half:], values[..., :half])
+    partner = np.concatenate([values[..., half:], values[..., :half]], axis=-1)
     return saturate(round_shift(values * rotation[..., 0] + partner * rotation[..., 1], ROPE_BITS), 32)
 
 
@@ -147,7 +131,7 @@ def rotate_query(values: Array, rotation: Array, score_scale: tuple[int, int]) -
 
 def kv_quantize(values: Array) -> KvEntry:
     """KVQUANT after any rotation: return fixed heads as 4-bit codes with scale and zero point."""
-    inverse, scale, zero = kv_inverse(_smallest(values).clip(None, 0), _largest(values).clip(0, None))
+    inverse, scale, zero = kv_inverse(values.min(-1).clip(None, 0), values.max(-1).clip(0, None))
     codes = quantize_kv(values, _spread(inverse), zero[..., None])
     return KvEntry(codes, _shifted(scale, -FRACTION_BITS), zero)
 
@@ -164,16 +148,12 @@ def softmax(scores: Array, valid: Array, value_scale: Scale, value_zero: Array) 
     value_scale, value_zero: of the tokens, broadcast to the scores.
     """
     zero = scores * 0
-    if isinstance(scores, np.ndarray):
-        top = np.where(valid, scores, zero - (1 << 31)).max(-1)
-        distance = np.where(valid, top[..., None] - scores, zero)
-    else:
-        top = scores.masked_fill(~valid, -(1 << 31)).amax(-1)
-        distance = (top[..., None] - scores).masked_fill(~valid, 0)
+    top = np.where(valid, scores, zero - (1 << 31)).max(-1)
+    distance = np.where(valid, top[..., None] - scores, zero)
     exponential = exp2_neg(distance) * valid
     total = exponential.sum(-1)
     weight = apply_scale(exponential, value_scale, CODE_FRACTION_BITS)
-    inverse, scale = quantize_inverse(_largest(weight))
+    inverse, scale = quantize_inverse(weight.max(-1))
     codes = quantize_act(weight, _spread(inverse)).clip(0, None)
     share = _shifted(reciprocal(normalize(total)), EXP2_ONE_BITS)
     return Coefficients(codes, combine(_shifted(scale, -WEIGHT_FRACTION_BITS), share), (codes * value_zero).sum(-1))

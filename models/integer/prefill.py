@@ -1,30 +1,50 @@
-"""Knows how to feed many tokens at once, in PyTorch, with the bits of feeding them one by one."""
+"""Knows how to feed many tokens at once, in compiled loops, with the bits of feeding them one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from hwsim.arch.numerics import saturate
+from hwsim.arch.numerics import NORM_SHIFT, saturate
 from hwsim.errors import SpecError
-from models.integer import ops
-from models.integer.cache import State
-from models.integer.constants import NORM_SHIFT, epsilon, inverse_hidden, rope_table, score_scale
-from models.integer.exact import scaled
+from models.integer import kernels
+from models.integer.cache import LayerCache, State
+from models.integer.constants import epsilon, inverse_hidden, rope_table, score_scale
 from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, IntegerModel, layer_part
-from models.integer.ops import KvEntry, Quantized
+from models.integer.ops import KvEntry
 from models.integer.weights import Weights
 
 __all__ = ["Prefill"]
 
 # Tokens that pass through a layer together: bounds memory.
 _CHUNK = 1024
-# Queries whose scores are formed together: small enough that a window of 252 keys wastes little.
-_BLOCK = 64
-# Elements an elementwise operation handles at once: its temporaries stay in the processor's cache.
-_ELEMENTS = 1 << 16
+# Tokens whose logits are formed together: bounds memory.
+_HEAD_CHUNK = 128
+
+
+class _Rows(NamedTuple):
+    """Quantized vectors of many tokens: codes with the tokens first, and one scale each."""
+
+    codes: np.ndarray
+    mantissa: np.ndarray
+    exponent: np.ndarray
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], dtype: type) -> _Rows:
+        """Return room for codes of this shape, the last axis being the elements."""
+        return cls(np.empty(shape, dtype), np.empty(shape[:-1], np.int64), np.empty(shape[:-1], np.int64))
+
+
+class _Cached(NamedTuple):
+    """Keys or values of a layer, heads first: int16 codes [kv_heads, tokens, head_dim], the rest [kv_heads, tokens]."""
+
+    codes: np.ndarray
+    mantissa: np.ndarray
+    exponent: np.ndarray
+    zero: np.ndarray
 
 
 class Prefill:
@@ -37,8 +57,7 @@ class Prefill:
         self._epsilon = epsilon(model.config)
         self._score_scale = score_scale(model.config)
 
-    @torch.no_grad()
-    def hidden_states(self, state: State, tokens: Sequence[int]) -> torch.Tensor:
+    def hidden_states(self, state: State, tokens: Sequence[int]) -> np.ndarray:
         """Feed tokens and return the residual rows after the last layer, int64 [tokens, hidden].
 
         Raises:
@@ -46,162 +65,121 @@ class Prefill:
         """
         if len(tokens) == 0:
             raise SpecError("Tokens must be at least one, not none")
-        embedded = self._model.embedding.rows(tokens)
+        embedded = self._model.embedding.rows(tokens).astype(np.int64)
         parts = []
         for first in range(0, len(tokens), _CHUNK):
-            x = torch.from_numpy(embedded[first : first + _CHUNK]).to(torch.int64)
+            x = embedded[first : first + _CHUNK]
+            positions = np.arange(state.length, state.length + len(x))
             state.reserve(state.length + len(x))
+            rotations = [
+                rope_table(self._config, own).astype(np.int64)
+                for own in (np.minimum(positions, state.sinks + state.window - 1), positions)
+            ]
             for layer in range(self._config.layers):
-                x = self._attention(state, layer, x)
+                x = self._attention(state, layer, x, positions, rotations)
                 x = self._feed_forward(layer, x)
             state.length += len(x)
             parts.append(x)
-        return torch.cat(parts)
+        return np.concatenate(parts)
 
-    @torch.no_grad()
-    def head(self, x: torch.Tensor) -> torch.Tensor:
+    def head(self, x: np.ndarray) -> np.ndarray:
         """Return the fixed logits of residual rows, int32 [tokens, vocab]."""
         normed = self._norm(FINAL_NORM, x)
         weights = self._weights.double(HEAD)
-        out = torch.empty((len(x), self._config.vocab), dtype=torch.int32)
-        for rows in _slices(len(x), _BLOCK):
-            out[rows] = self._results(HEAD, weights, _take(normed, rows)).to(torch.int32)
+        out = np.empty((len(x), self._config.vocab), np.int32)
+        for start in range(0, len(x), _HEAD_CHUNK):
+            rows = slice(start, min(start + _HEAD_CHUNK, len(x)))
+            self._results(HEAD, weights, _Rows(*(part[rows] for part in normed)), out[rows])
         return out
 
-    def _attention(self, state: State, layer: int, x: torch.Tensor) -> torch.Tensor:
+    def _attention(self, state: State, layer: int, x: np.ndarray, positions: np.ndarray, rotations: list[np.ndarray]) -> np.ndarray:
         config, tokens = self._config, len(x)
         name = layer_part(layer, "qkv")
         flat = self._linear(name, self._norm(layer_part(layer, ATTENTION_NORM), x))
         if name in self._model.biases:
-            flat = saturate(flat + torch.from_numpy(self._model.biases[name]), 32)
-        heads = flat.view(tokens, -1, config.head_dim)
-        positions = np.arange(state.length, state.length + tokens)
-        rotation = self._rotations(positions)
-        towards_sinks = self._rotations(np.minimum(positions, state.sinks + state.window - 1))
-        new_keys = ops.kv_quantize(ops.rotate(heads[:, config.heads : config.heads + config.kv_heads], rotation))
-        new_values = ops.kv_quantize(heads[:, config.heads + config.kv_heads :])
-        held = state.kept(state.length)
-        keys = _joined(state.keys[layer].read(state.slots_of(held)), new_keys)
-        values = _joined(state.values[layer].read(state.slots_of(held)), new_values)
-        key_positions = torch.from_numpy(np.concatenate([held, positions]))
-        self._store(state, layer, positions, new_keys, new_values)
-        attended = torch.empty((tokens, config.heads, config.head_dim), dtype=torch.int64)
-        for rows in _slices(tokens, _BLOCK):
-            queries = heads[rows, : config.heads]
-            turned = [ops.rotate_query(queries, r[rows], self._score_scale) for r in (towards_sinks, rotation)]
-            own = torch.from_numpy(positions[rows])
-            attended[rows] = self._block(state, turned, own, keys, values, key_positions)
-        return self._residual(layer_part(layer, "o"), x, _by_rows(ops.quantize, attended.view(tokens, -1)))
+            flat = saturate(flat + self._model.biases[name], 32)
+        queries, keys, values = np.split(
+            flat.reshape(tokens, -1, config.head_dim), [config.heads, config.heads + config.kv_heads], axis=1
+        )
+        turned = []
+        for rotation in rotations:
+            rows = _Rows.empty(queries.shape, np.int16)
+            kernels.query_rows(queries, rotation, *self._score_scale, *rows)
+            turned.append(rows)
+        held = np.concatenate([state.kept(state.length), positions])
+        read_keys = self._cached(state, state.keys[layer], positions, keys, rotations[1], is_key=True)
+        read_values = self._cached(state, state.values[layer], positions, values, rotations[1], is_key=False)
+        attended = np.empty((tokens, config.heads, config.head_dim), np.int64)
+        kernels.attend_rows(
+            int(positions[0]),
+            state.sinks,
+            state.window,
+            held,
+            *turned[0],
+            *turned[1],
+            *read_keys,
+            *read_values,
+            attended,
+        )
+        quantized = _Rows.empty((tokens, config.heads * config.head_dim), np.float64)
+        kernels.quantize_rows(attended.reshape(tokens, -1), *quantized)
+        return self._residual(layer_part(layer, "o"), x, quantized)
 
-    def _block(
+    def _cached(
         self,
         state: State,
-        turned: list[Quantized],
-        positions: torch.Tensor,
-        keys: KvEntry,
-        values: KvEntry,
-        key_positions: torch.Tensor,
-    ) -> torch.Tensor:
-        """Return what a block of queries reads, fixed [queries, heads, head_dim].
+        cache: LayerCache,
+        positions: np.ndarray,
+        heads: np.ndarray,
+        rotations: np.ndarray,
+        *,
+        is_key: bool,
+    ) -> _Cached:
+        """Return what a cache holds followed by the heads of new tokens, and put those into it that stay.
 
-        keys, values: [kv_heads, tokens, ...] of the tokens at `key_positions`, ascending.
+        heads: fixed [tokens, kv_heads, head_dim], of the tokens at `positions`.
         """
-        config, queries = self._config, len(positions)
-        sinks = int((key_positions < min(state.sinks, int(positions[-1]) + 1)).sum())
-        first = int((key_positions < int(positions[0]) - state.window + 1).sum())
-        stop = int((key_positions <= int(positions[-1])).sum())
-        ring = slice(max(first, sinks), stop)
-        spans = (slice(0, sinks), ring)
-        shape = (config.kv_heads, config.group * queries, -1)
-        parts = []
-        for query, span in zip(turned, spans, strict=True):
-            codes = query.codes.to(torch.float64).transpose(0, 1).reshape(shape)
-            scale = tuple(part.transpose(0, 1).reshape(shape) for part in query.scale)
-            centered = (keys.codes[:, span] - keys.zero[:, span, None]).to(torch.float64)
-            row_scale = keys.scale[0][:, None, span], keys.scale[1][:, None, span]
-            if span.start < span.stop:
-                parts.append(scaled(codes @ centered.transpose(1, 2), row_scale, (scale[0], scale[1])))
-        scores = torch.cat(parts, dim=-1).to(torch.int64)
-        both = torch.cat([torch.arange(span.start, span.stop) for span in spans])
-        read = key_positions[both]
-        own = positions[:, None]
-        valid = (read <= own) & ((read < state.sinks) | (read > own - state.window))
-        weighed = KvEntry(
-            values.codes[:, both], (values.scale[0][:, both], values.scale[1][:, both]), values.zero[:, both]
-        )
-        coefficients = ops.softmax(
-            scores,
-            valid.repeat(config.group, 1),
-            (weighed.scale[0][:, None], weighed.scale[1][:, None]),
-            weighed.zero[:, None],
-        )
-        sums = coefficients.codes.to(torch.float64) @ weighed.codes.to(torch.float64)
-        mixed = ops.weighted_sum(sums.to(torch.int64), coefficients)
-        return mixed.view(config.heads, queries, config.head_dim).transpose(0, 1)
-
-    def _store(self, state: State, layer: int, positions: np.ndarray, keys: KvEntry, values: KvEntry) -> None:
-        """Put those of the new tokens into the caches that are still held after the last of them."""
+        tokens, kv_heads, width = heads.shape
+        new = _Cached(np.empty((kv_heads, tokens, width), np.int16), *np.empty((3, kv_heads, tokens), np.int64))
+        kernels.kv_rows(heads, rotations, is_key, *new)
+        old = cache.read(state.slots_of(state.kept(state.length)))
         kept = state.kept(int(positions[-1]) + 1)
         kept = kept[kept >= positions[0]]
-        index = torch.from_numpy(kept - positions[0])
-        for cache, entry in ((state.keys[layer], keys), (state.values[layer], values)):
-            mantissa, exponent, zero = (part[index].T.numpy() for part in (*entry.scale, entry.zero))
-            codes = entry.codes[index].transpose(0, 1).numpy()
-            cache.write(state.slots_of(kept), KvEntry(codes, (mantissa, exponent), zero))
+        codes, mantissa, exponent, zero = (part[:, kept - positions[0]] for part in new)
+        cache.write(state.slots_of(kept), KvEntry(codes, (mantissa, exponent), zero))
+        return _Cached(
+            np.concatenate([old.codes.astype(np.int16), new.codes], axis=1),
+            np.concatenate([old.scale[0], new.mantissa], axis=1),
+            np.concatenate([old.scale[1], new.exponent], axis=1),
+            np.concatenate([old.zero, new.zero], axis=1),
+        )
 
-    def _feed_forward(self, layer: int, x: torch.Tensor) -> torch.Tensor:
+    def _feed_forward(self, layer: int, x: np.ndarray) -> np.ndarray:
         flat = self._linear(layer_part(layer, "gateup"), self._norm(layer_part(layer, FFN_NORM), x))
-        ffn = self._config.ffn
-        product = _by_rows(lambda rows: ops.swiglu(rows[:, :ffn], rows[:, ffn:]), flat)
+        product = _Rows.empty((len(x), self._config.ffn), np.float64)
+        kernels.swiglu_rows(flat, *product)
         return self._residual(layer_part(layer, "down"), x, product)
 
-    def _residual(self, name: str, x: torch.Tensor, quantized: Quantized) -> torch.Tensor:
+    def _residual(self, name: str, x: np.ndarray, quantized: _Rows) -> np.ndarray:
         return saturate(x + self._linear(name, quantized), 32)
 
-    def _norm(self, name: str, x: torch.Tensor) -> Quantized:
+    def _norm(self, name: str, x: np.ndarray) -> _Rows:
         gain = self._model.gains[name]
-        values = torch.from_numpy(gain.values).to(torch.int64)
-        inverse = inverse_hidden(self._config, gain)
-        return _by_rows(lambda rows: ops.norm(rows, values, NORM_SHIFT, self._epsilon, inverse), x)
+        normed = _Rows.empty(x.shape, np.float64)
+        length = inverse_hidden(self._config, gain)
+        kernels.norm_rows(x, gain.values.astype(np.int64), NORM_SHIFT, self._epsilon, *length, *normed)
+        return normed
 
-    def _linear(self, name: str, quantized: Quantized) -> torch.Tensor:
-        return self._results(name, self._weights.double(name), quantized)
-
-    def _results(self, name: str, weights: torch.Tensor, quantized: Quantized) -> torch.Tensor:
-        """Return the fixed results of a matrix, int64 [tokens, rows]."""
-        mantissa, exponent = (torch.from_numpy(part) for part in self._weights.row_scale(name))
-        accumulated = quantized.codes.to(torch.float64) @ weights.T
-        out = torch.empty(accumulated.shape, dtype=torch.int64)
-        for rows in _slices(len(out), max(1, _ELEMENTS // out.shape[1])):
-            scale = quantized.scale[0][rows, None], quantized.scale[1][rows, None]
-            out[rows] = scaled(accumulated[rows], (mantissa, exponent), scale)
+    def _linear(self, name: str, quantized: _Rows) -> np.ndarray:
+        weights = self._weights.double(name)
+        out = np.empty((len(quantized.codes), len(weights)), np.int64)
+        self._results(name, weights, quantized, out)
         return out
 
-    def _rotations(self, positions: np.ndarray) -> torch.Tensor:
-        """Return rotations that broadcast over heads, int64 [tokens, 1, head_dim, 2]."""
-        return torch.from_numpy(rope_table(self._config, positions)).to(torch.int64)[:, None]
+    def _results(self, name: str, weights: torch.Tensor, quantized: _Rows, out: np.ndarray) -> None:
+        """Set out to the fixed results of a matrix, [tokens, rows].
 
-
-def _slices(length: int, step: int) -> list[slice]:
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
-
-
-def _take(quantized: Quantized, rows: slice) -> Quantized:
-    return Quantized(quantized.codes[rows], (quantized.scale[0][rows], quantized.scale[1][rows]))
-
-
-def _by_rows(function: Callable[[torch.Tensor], Quantized], x: torch.Tensor) -> Quantized:
-    """Return what `function` makes of x, [tokens, elements], a few rows at a time."""
-    parts = [function(x[rows]) for rows in _slices(len(x), max(1, _ELEMENTS // x.shape[1]))]
-    mantissa, exponent = (torch.cat([part.scale[index] for part in parts]) for index in (0, 1))
-    return Quantized(torch.cat([part.codes for part in parts]), (mantissa, exponent))
-
-
-def _joined(held: KvEntry, new: KvEntry) -> KvEntry:
-    """Return cache entries, [kv_heads, tokens, ...], of tokens held and of new tokens, [tokens, kv_heads, ...]."""
-
-    def join(old: np.ndarray, fresh: torch.Tensor) -> torch.Tensor:
-        return torch.cat([torch.from_numpy(old), fresh.transpose(0, 1)], dim=1)
-
-    scale = join(held.scale[0], new.scale[0]), join(held.scale[1], new.scale[1])
-    return KvEntry(join(held.codes, new.codes), scale, join(held.zero, new.zero))
+        Sums of integers below 2**53 are exact in float64 in any order, which is how a processor multiplies fastest.
+        """
+        accumulated = (torch.from_numpy(quantized.codes) @ weights.T).numpy()
+        kernels.scale_rows(accumulated, *self._weights.row_scale(name), quantized.mantissa, quantized.exponent, out)

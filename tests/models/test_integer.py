@@ -10,9 +10,8 @@ import torch
 from hwsim.arch import numerics
 from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, SpecError
-from models.integer import IntegerReference, ops
+from models.integer import IntegerReference, kernels, ops
 from models.integer.constants import epsilon, gain, inverse_hidden, rope_table, score_scale
-from models.integer.exact import scaled
 from tests.models.tiny import SEED, tiny_config, tiny_model, tiny_tokens
 
 BITS_32 = (1 << 31) - 1
@@ -84,9 +83,7 @@ def test_norm(limit: int) -> None:
     length = numerics.scale_from_float(1 / 40)
     found = ops.norm(x, gains, 15, 1510, length)
     for row in range(len(x)):
-        codes, scale = quantized(
-            [clamp(half_up(v * g, 15)) for v, g in zip(x[row].tolist(), gains.tolist(), strict=True)]
-        )
+        codes, scale = quantized([clamp(half_up(v * g, 15)) for v, g in zip(x[row].tolist(), gains.tolist(), strict=True)])
         mantissa, exponent = normalized(sum(half_up(v * v, 14) for v in x[row].tolist()) + 1510)
         check(found, row, codes, product(scale, inverse_root(product((mantissa, exponent - 18), length))))
 
@@ -169,18 +166,51 @@ def test_softmax_and_weighted_sum() -> None:
             assert int(sums[row, d]) == applied(total, scale)
 
 
+def rows_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return codes, np.empty(codes.shape[:-1], np.int64), np.empty(codes.shape[:-1], np.int64)
+
+
+def same(rows: tuple[np.ndarray, np.ndarray, np.ndarray], expected: ops.Quantized) -> None:
+    for found, wanted in zip(rows, (expected.codes, *expected.scale), strict=True):
+        assert np.array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("limit", [1, 100, 1 << 16, 1 << 25, 1 << 31])
+def test_compiled_rows_equal_the_operations(limit: int) -> None:
+    random = np.random.default_rng(SEED)
+    x, gains = values(7, 64, SEED, limit), random.integers(-(1 << 15), 1 << 15, 64)
+    rows = rows_of(np.empty(x.shape))
+    kernels.quantize_rows(x, *rows)
+    same(rows, ops.quantize(x))
+    kernels.norm_rows(x, gains, 15, 3, 58254, -25, *rows)
+    same(rows, ops.norm(x, gains, 15, 3, (58254, -25)))
+    rows = rows_of(np.empty((7, 32)))
+    kernels.swiglu_rows(x, *rows)
+    same(rows, ops.swiglu(x[:, :32], x[:, 32:]))
+    heads, table = x.reshape(7, 2, 32), rope_table(tiny_config(), range(7)).astype(np.int64)
+    rows = rows_of(np.empty(heads.shape, np.int16))
+    kernels.query_rows(heads, table, 47274, -18, *rows)
+    same(rows, ops.rotate_query(heads, table[:, None], (47274, -18)))
+    for is_key in (False, True):
+        codes, found = np.empty((2, 7, 32), np.int16), [np.empty((2, 7), np.int64) for _ in range(3)]
+        kernels.kv_rows(heads, table, is_key, codes, *found)
+        entry = ops.kv_quantize(ops.rotate(heads, table[:, None]) if is_key else heads)
+        assert np.array_equal(codes, entry.codes.transpose(1, 0, 2))
+        for part, wanted in zip(found, (*entry.scale, entry.zero), strict=True):
+            assert np.array_equal(part.T, wanted)
+
+
 @pytest.mark.parametrize("lowest", [-60, -34, -20])
-def test_scaling_in_floats_is_exact(lowest: int) -> None:
+def test_compiled_scaling_equals_the_operation(lowest: int) -> None:
     random = np.random.default_rng(SEED)
     accumulated = random.integers(-BITS_32, BITS_32, (40, 30))
     accumulated[0] = [-(1 << 31), BITS_32, *range(-14, 14)]
     row = random.integers(1 << 15, 1 << 16, 30), random.integers(lowest, lowest + 20, 30)
-    column = random.integers(1 << 15, 1 << 16, (40, 1)), random.integers(-20, 4, (40, 1))
+    mantissa, exponent = random.integers(1 << 15, 1 << 16, 40), random.integers(-20, 4, 40)
     row[0][3] = 0
-    expected = ops.dot(accumulated, row, column)
-    tensors = [tuple(torch.from_numpy(part) for part in scale) for scale in (row, column)]
-    found = scaled(torch.from_numpy(accumulated).double(), *tensors)
-    assert np.array_equal(found.long().numpy(), expected)
+    found = np.empty((40, 30), np.int64)
+    kernels.scale_rows(accumulated.astype(np.float64), *row, mantissa, exponent, found)
+    assert np.array_equal(found, ops.dot(accumulated, row, (mantissa[:, None], exponent[:, None])))
 
 
 @pytest.mark.parametrize(
