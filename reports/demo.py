@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,8 +41,11 @@ from reports.tables import (
     verdict_text,
     verilog_text,
 )
+from testbenches.verilated import Verilated
 
 __all__ = ["Listener", "Plan", "Summary", "run_demo"]
+
+_PROCESSES = 2
 
 
 class Listener(Protocol):
@@ -70,6 +75,7 @@ class Plan:
         windows, window: how much of the shipped text is predicted.
         wrapped: tokens beyond the cache in the second co-simulation, so that the ring has been written over.
         memories: memory models of the co-simulation.
+        is_built_early: whether the engine is built in Verilator while Verilog is written.
         workload, workload_engine, context: a well-known shape simulated beside the model, for scale.
     """
 
@@ -83,6 +89,7 @@ class Plan:
     window: int = 1024
     wrapped: int = 44
     memories: tuple[str, ...] = MEMORIES
+    is_built_early: bool = True
     workload: str = "llama-2-7b"
     workload_engine: str = "u280"
     context: int = 2048
@@ -101,6 +108,18 @@ def run_demo(folder: Path, listener: Listener, plan: Plan | None = None) -> Summ
     return _Demo(folder, listener, Plan() if plan is None else plan).run()
 
 
+def _written(name: str, folder: Path) -> dict[str, Any]:
+    """Write and lint the Verilog of an engine; runs in another process."""
+    return write_verilog(chosen_engine(name), folder, is_linted=True)
+
+
+def _built(name: str) -> float:
+    """Build an engine in Verilator, where the co-simulation finds it, and return the seconds; runs in another process."""
+    bench = Verilated(chosen_engine(name))
+    bench.build()
+    return bench.build_s
+
+
 class _Demo:
     """One run: what the steps so far have made."""
 
@@ -112,6 +131,7 @@ class _Demo:
         self._made: CompressedModel
         self._programs: Programs
         self._verdict: Verdict
+        self._build_s = 0.0
 
     def run(self) -> Summary:
         plan = self._plan
@@ -203,11 +223,18 @@ class _Demo:
             self._listener.say(simulation_line(other.document()))
 
     def _write_verilog(self) -> None:
-        written = {}
-        for name in self._plan.verilog:
-            document = write_verilog(chosen_engine(name), self._folder / "verilog" / name, is_linted=True)
-            written[name] = document | {"folder": f"verilog/{name}"}
-            self._listener.say(verilog_text(written[name]))
+        """Write every engine's Verilog, each in a process of its own; meanwhile build the one that is simulated next."""
+        plan, written = self._plan, {}
+        # New interpreters: a fork of this one would share PyTorch's threads.
+        with ProcessPoolExecutor(max_workers=_PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
+            tasks = {name: pool.submit(_written, name, self._folder / "verilog" / name) for name in plan.verilog}
+            build = pool.submit(_built, plan.engine) if plan.is_built_early else None
+            for name, task in tasks.items():
+                written[name] = task.result() | {"folder": f"verilog/{name}"}
+                self._listener.say(verilog_text(written[name]))
+            if build is not None:
+                self._build_s = build.result()
+                self._listener.say(f"{plan.engine}: built in Verilator in {self._build_s:.0f} s")
         self._document["verilog"] = written
 
     def _cosimulate(self) -> None:
@@ -227,7 +254,8 @@ class _Demo:
             memories=[memory_model(name) for name in plan.memories],
             progress=self._listener.say,
         )
-        self._document["cosim"] = self._verdict.document()
+        verdict = self._verdict.document()
+        self._document["cosim"] = verdict | {"build_s": verdict["build_s"] or self._build_s}
         self._listener.say(verdict_text(self._document["cosim"]))
 
     def _report(self) -> None:

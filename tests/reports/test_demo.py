@@ -80,6 +80,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
         windows=1,
         window=48,
         wrapped=3,
+        is_built_early=False,
         workload="smollm2-135m",
         workload_engine="small",
         context=64,
