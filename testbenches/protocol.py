@@ -121,10 +121,14 @@ class ProtocolBench:
         }
         (folder / "job.json").write_text(json.dumps(job))
         self._build.run("testbenches.tb_protocol", folder, BENCH_FOLDER=str(folder))
+        log = folder / "run.log"
         if not (folder / "answer.json").exists():
-            text = (folder / "run.log").read_text().strip().splitlines()
-            raise MachineError(f"The bench must answer, not end with {text[-1] if text else 'nothing'!r}; see {folder / 'run.log'}")
+            raise MachineError(f"The bench must answer, see {log}")
         answer = json.loads((folder / "answer.json").read_text())
+        ended = len(answer["runs"])
+        if ended < len(runs) and not (ended and answer["runs"][-1]["hung"]):
+            seen = answer["faults"][-1] if answer["faults"] else f"see {log}"
+            raise MachineError(f"The bus models must be able to go on, not stop after {ended} runs; {seen}")
         images = [
             MemoryImage(
                 ports=np.fromfile(folder / f"ports{number}.bin", np.uint8).reshape(image.ports.shape),
