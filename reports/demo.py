@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +16,7 @@ from models.compressed import CompressedModel
 from models.evaluation import evaluation_text
 from models.generate import Sampling
 from reports.accuracy import Text, compare
+from reports.beside import Beside
 from reports.chrome_trace import write_chrome_trace
 from reports.circuit import write_verilog
 from reports.compilation import compiled
@@ -44,8 +43,6 @@ from reports.tables import (
 from testbenches.verilated import Verilated
 
 __all__ = ["Listener", "Plan", "Summary", "run_demo"]
-
-_PROCESSES = 2
 
 
 class Listener(Protocol):
@@ -75,7 +72,7 @@ class Plan:
         windows, window: how much of the shipped text is predicted.
         wrapped: tokens beyond the cache in the second co-simulation, so that the ring has been written over.
         memories: memory models of the co-simulation.
-        is_built_early: whether the engine is built in Verilator while Verilog is written.
+        is_built_early: whether the engine is built in Verilator beside the steps before its use.
         workload, workload_engine, context: a well-known shape simulated beside the model, for scale.
     """
 
@@ -131,6 +128,8 @@ class _Demo:
         self._made: CompressedModel
         self._programs: Programs
         self._verdict: Verdict
+        self._writing: dict[str, Beside[dict[str, Any]]] = {}
+        self._building: Beside[float] | None = None
         self._build_s = 0.0
 
     def run(self) -> Summary:
@@ -157,6 +156,9 @@ class _Demo:
 
     def _load(self) -> None:
         self._checkpoint = open_checkpoint(self._plan.model)
+        # Takes no part of the model: done in what the steps leave of the processor.
+        self._writing = {name: Beside(_written, name, self._folder / "verilog" / name) for name in self._plan.verilog}
+        self._building = Beside(_built, self._plan.engine) if self._plan.is_built_early else None
         config, tokenizer = self._checkpoint.config, self._checkpoint.tokenizer
         count = parameters(self._checkpoint)
         vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
@@ -208,9 +210,10 @@ class _Demo:
 
     def _simulate(self) -> None:
         plan = self._plan
+        # The first run after installation compiles the simulator; the decode step, the second, shows its speed.
+        prefill = simulate(self._programs, "prefill")
         decode = simulate(self._programs, "decode")
         write_chrome_trace(decode, self._folder / "timeline.json")
-        prefill = simulate(self._programs, "prefill")
         shape = compiled_workload(plan.workload, chosen_engine(plan.workload_engine), context=plan.context, layers=Format.W2S)
         scale: Simulation = simulate(shape)
         self._document["simulation"] = {
@@ -223,18 +226,14 @@ class _Demo:
             self._listener.say(simulation_line(other.document()))
 
     def _write_verilog(self) -> None:
-        """Write every engine's Verilog, each in a process of its own; meanwhile build the one that is simulated next."""
-        plan, written = self._plan, {}
-        # New interpreters: a fork of this one would share PyTorch's threads.
-        with ProcessPoolExecutor(max_workers=_PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
-            tasks = {name: pool.submit(_written, name, self._folder / "verilog" / name) for name in plan.verilog}
-            build = pool.submit(_built, plan.engine) if plan.is_built_early else None
-            for name, task in tasks.items():
-                written[name] = task.result() | {"folder": f"verilog/{name}"}
-                self._listener.say(verilog_text(written[name]))
-            if build is not None:
-                self._build_s = build.result()
-                self._listener.say(f"{plan.engine}: built in Verilator in {self._build_s:.0f} s")
+        """Show what was begun beside the steps before: the Verilog of every engine, and the one that is simulated next."""
+        written = {}
+        for name, work in self._writing.items():
+            written[name] = work.result() | {"folder": f"verilog/{name}"}
+            self._listener.say(verilog_text(written[name]))
+        if self._building is not None:
+            self._build_s = self._building.result()
+            self._listener.say(f"{self._plan.engine}: built in Verilator in {self._build_s:.0f} s")
         self._document["verilog"] = written
 
     def _cosimulate(self) -> None:
