@@ -233,7 +233,8 @@ class _Demo:
             self._listener.say(verilog_text(written[name]))
         if self._building is not None:
             self._build_s = self._building.result()
-            self._listener.say(f"{self._plan.engine}: built in Verilator in {self._build_s:.0f} s")
+            took = f"in {self._build_s:.0f} s" if self._build_s else "before"
+            self._listener.say(f"{self._plan.engine}: built in Verilator {took}")
         self._document["verilog"] = written
 
     def _cosimulate(self) -> None:

@@ -149,12 +149,9 @@ def verdict_text(document: Document) -> str:
         count = f"{case['instructions_compared']:,} instructions in {case['cycles']:,} cycles"
         cycles = f"{case['cycle_difference']:,} cycles difference over {count}"
         rows.append((f"position {case['position']}, {case['memory']}{ring}", f"{bits}; {cycles}"))
-    rows.append(
-        (
-            "speed",
-            f"Verilator {document['verilator_cycles_per_s']:,.0f} cycles/s (built in {document['build_s']:.0f} s),"
-            f" simulator {document['cycles'] / document['simulator_s']:,.0f} cycles/s",
-        )
-    )
+    built = f"built in {document['build_s']:.0f} s" if document["build_s"] else "built before"
+    verilator = f"Verilator {document['verilator_cycles_per_s']:,.0f} cycles/s ({built})"
+    simulator = f"simulator {document['cycles'] / document['simulator_s']:,.0f} cycles/s"
+    rows.append(("speed", f"{verilator}, {simulator}"))
     sentence = "equal in every bit and every cycle" if document["is_equal"] else document["first"] or "not equal"
     return f"{document['model']} on {document['engine']}: {sentence}\n{aligned(rows)}"
