@@ -105,7 +105,7 @@ class Figures:
 
 def measure(model: str | None, engine: EngineConfig, say: Callable[[str], None]) -> Figures:
     """Return the figures for a compressed model, or for the shipped checkpoint rounded to nearest."""
-    say("compressing")
+    say("compressing" if model is None else "opening the model")
     made, rate = _model(model)
     say("compiling")
     began = time.perf_counter()
@@ -128,7 +128,8 @@ def measure(model: str | None, engine: EngineConfig, say: Callable[[str], None])
     if log.cycles != cycles:
         say(f"cycles differ: {cycles:,} in the simulator, {log.cycles:,} in Verilator")
     say("generating")
-    answer = reply(made, _PROMPT, max_tokens=_TOKENS, sampling=Sampling(), is_raw=True)
+    is_raw = made.tokenizer is None or made.tokenizer.chat_template is None
+    answer = reply(made, _PROMPT, max_tokens=_TOKENS, sampling=Sampling(), is_raw=is_raw)
     return Figures(
         engine=engine.name,
         cycles=cycles,
