@@ -197,6 +197,6 @@ class MemoryImage:
 
 def _write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
-        part.write(content)
-    os.replace(part.name, path)
+    part = path.parent / f".{path.name}.part"
+    part.write_bytes(content)
+    os.replace(part, path)
