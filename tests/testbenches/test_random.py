@@ -76,7 +76,7 @@ def machines() -> Iterator[dict[str, tuple[EngineConfig, Verilated]]]:
 def machine(machines: dict[str, tuple[EngineConfig, Verilated]], name: str) -> tuple[EngineConfig, Verilated]:
     if name not in machines:
         engine = load_engine("tiny").with_values({"name": name} | CONFIGURATIONS[name])
-        machines[name] = engine, Verilated(engine)
+        machines[name] = engine, Verilated(engine, optimize="-O2" if name == "tiny" else "-O0")
     return machines[name]
 
 
