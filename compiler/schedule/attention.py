@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from compiler.schedule.plan import HEADS, OVERLAP, Plan
 from compiler.schedule.registers import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, VALUE_BEATS, token_registers, token_values
 from compiler.schedule.step import Step
 from hwsim.arch.isa import Append, Axpy, CacheKind, Dot, Fetch, Format, KvQuant, Rope, Softmax
-from hwsim.arch.numerics import scale_from_float
+from hwsim.arch.numerics import score_scale
 
 __all__ = ["attention_steps"]
 
@@ -70,7 +69,7 @@ def _prepare(plan: Plan, unit: _Unit) -> list[Step]:
     own = plan.rotation + 2 * unit.token * words
     if unit.first % (attention.heads // attention.kv_heads) == 0:
         steps += _append(plan, unit, own, words)
-    mantissa, exponent = scale_from_float(math.log2(math.e) / math.sqrt(attention.head_dim))
+    mantissa, exponent = score_scale(attention.head_dim)
     queries = [("ring_queries", plan.ring_queries, own)]
     if attention.sinks:
         queries.append(("sink_queries", plan.sink_queries, own + words))

@@ -41,6 +41,7 @@ __all__ = [
     "rsqrt",
     "saturate",
     "scale_from_float",
+    "score_scale",
     "sigmoid",
     "sigmoid_table",
     "silu",
@@ -277,6 +278,11 @@ def scale_from_float(value: float) -> tuple[int, int]:
     if not -128 <= exponent <= 127:
         raise ValueError(f"Scale exponent must fit 8 bits, not {exponent}")
     return mantissa, exponent
+
+
+def score_scale(head_dim: int) -> tuple[int, int]:
+    """Return log2(e) / sqrt(head_dim) as the scale that ROPE joins to a query's: scores come out in units of log2."""
+    return scale_from_float(math.log2(math.e) / math.sqrt(head_dim))
 
 
 def to_fixed(values: np.ndarray) -> np.ndarray:

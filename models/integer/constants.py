@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hwsim.arch import numerics
 from hwsim.arch.numerics import FRACTION_BITS, NORM_SHIFT, ROPE_BITS, SQUARE_SHIFT, scale_from_float, to_fixed
 from hwsim.errors import CheckpointError
 from models.config import ModelConfig
@@ -64,7 +65,7 @@ def inverse_hidden(config: ModelConfig, gain: Gain) -> tuple[int, int]:
 
 def score_scale(config: ModelConfig) -> tuple[int, int]:
     """Return log2(e) / sqrt(head_dim) as the scale that ROPE joins to a query's: scores come out in units of log2."""
-    return scale_from_float(math.log2(math.e) / math.sqrt(config.head_dim))
+    return numerics.score_scale(config.head_dim)
 
 
 def rope_table(config: ModelConfig, positions: Sequence[int] | np.ndarray) -> np.ndarray:

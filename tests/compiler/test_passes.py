@@ -10,23 +10,10 @@ from compiler.graph.ops import Add, Input, Linear, Output
 from compiler.passes import FuseProjections, FuseResidual, QuantizeGraph
 from hwsim.arch.isa import Format
 from hwsim.errors import GraphError
-from models.config import ModelConfig
 from models.shapes import shape
+from tests.random_model import tiny_config
 
-TINY = ModelConfig(
-    name="tiny",
-    hidden=64,
-    layers=2,
-    heads=4,
-    kv_heads=2,
-    head_dim=32,
-    ffn=128,
-    vocab=96,
-    norm_eps=1e-5,
-    rope_base=1e4,
-    tied_head=True,
-    max_positions=64,
-)
+TINY = tiny_config()
 
 
 def names(graph: Graph) -> list[str]:
