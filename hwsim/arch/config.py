@@ -32,6 +32,7 @@ SLICE_BITS = 128
 """Bits of the stream word one slice takes per beat."""
 LANES_PER_SLICE = 32
 """Nibble lanes of a slice."""
+_LONGEST_ROW = 2048
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
@@ -178,6 +179,11 @@ class EngineConfig:
     def peak_bytes_per_s(self) -> float:
         """Bytes per second when every port moves a beat each cycle."""
         return self.tile.beat_bytes * self.clock_hz
+
+    @property
+    def temporary_words(self) -> int:
+        """Words of the vector unit's temporary memory, and of the longest row: what a length field can name."""
+        return min(_LONGEST_ROW, self.buffer.result_words)
 
     @property
     def drain_words(self) -> int:

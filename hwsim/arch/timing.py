@@ -1,18 +1,17 @@
 """The constants of the timing laws; docs/engine.md says where each one enters."""
 
 __all__ = [
+    "CODE_LATENCY",
     "CYCLES_PER_DISPATCH",
     "EPILOGUE_LATENCY",
     "FIFO_LATENCY",
-    "KV_SCALAR",
     "MATRIX_LATENCY",
-    "NORM_SCALAR",
-    "PASS_LATENCY",
-    "QUANT_SCALAR",
+    "MEASURE_LATENCY",
+    "PEAK_LATENCY",
     "READ_LATENCY",
     "SIDE_BURST_BEATS",
-    "SOFTMAX_SCALAR",
     "STALL_RATE",
+    "VECTOR_ROWS",
     "WRITE_LATENCY",
     "WRITE_LEAD",
 ]
@@ -25,13 +24,14 @@ MATRIX_LATENCY = 19
 """Cycles from a capture to its first drained word leaving the array."""
 EPILOGUE_LATENCY = 6
 """Cycles from the last drained word leaving the array to retirement: scale, residual, write."""
-PASS_LATENCY = 18
-"""Cycles a vector pass takes beyond one per word: memory, arithmetic, reduction, write."""
-NORM_SCALAR = 10
-QUANT_SCALAR = 10
-SOFTMAX_SCALAR = 10
-KV_SCALAR = 10
-"""Cycles of the scalar phases: bit-serial division. What only the scale entry needs is computed during the next pass."""
+PEAK_LATENCY = 6
+"""Cycles between the two passes of a SOFTMAX row: the largest score must be known before the first distance to it."""
+MEASURE_LATENCY = 31
+"""Cycles from the end of a row's first pass to its first code: arithmetic, reduction, reciprocal."""
+CODE_LATENCY = 10
+"""Cycles from the end of a row's codes to its retirement: arithmetic, sum of the zero points, scale entry."""
+VECTOR_ROWS = 8
+"""Rows between the start of their first pass and the end of their codes, at most."""
 SIDE_BURST_BEATS = 64
 """Beats of a full read burst on the side port."""
 WRITE_LEAD = 6

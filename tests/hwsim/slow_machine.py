@@ -146,6 +146,10 @@ class SlowMachine:
         self.captured_at, self.drain_length = -(10**9), 0
         self.beats, self.second_half = deque(), False
         self.retiring = []
+        # Vector: rows before, in, between and after the two passes; words in the temporary memory.
+        self.pending, self.measured, self.landing = deque(), deque(), deque()
+        self.row = self.coding = None
+        self.first_left = self.held = 0
         self.mover = None
 
     def run(self):
@@ -166,6 +170,7 @@ class SlowMachine:
         levels = [len(queue) for queue in self.queues]
         heads = [queue[0] if queue else None for queue in self.queues]
         idle = not any(levels) and all(unit is None for unit in self.running) and not self.retiring
+        idle = idle and not (self.row or self.measured or self.landing or self.coding)
         issued = [None] * 4
         for unit in range(4):
             head = heads[unit]
@@ -329,25 +334,46 @@ class SlowMachine:
             self.running[1], self.free_from[1] = None, cycle + 1
 
     def vector(self, cycle, issued, retired):
-        """Count the cycles of the rows."""
-        entry = self.running[2]
-        if entry is not None and cycle == entry["end"]:
-            retired.append(entry)
+        """Play the two passes: a row in the first, rows that wait, a row in the second, rows that land."""
+        if self.coding is not None:
+            self.coding["left"] -= 1
+            if self.coding["left"] == 0:
+                self.held -= self.coding["words"]
+                self.coding["retire"] = cycle + timing.CODE_LATENCY
+                self.landing.append(self.coding)
+                self.coding = None
+        if self.coding is None and self.measured and self.measured[0]["code"] <= cycle:
+            self.coding = self.measured.popleft()
+        if self.landing and self.landing[0]["retire"] == cycle:
+            row = self.landing.popleft()
+            if row["is_last"]:
+                retired.append(row["entry"])
+        if self.first_left:
+            self.first_left -= 1
+        if self.first_left == 0 and self.row is not None:
+            self.row["code"] = cycle + timing.MEASURE_LATENCY
+            self.measured.append(self.row)
+            self.row = None
+        if self.row is None and self.pending:
+            row = self.pending[0]
+            in_flight = len(self.measured) + (self.coding is not None)
+            if in_flight < timing.VECTOR_ROWS and self.held + row["words"] <= self.config.temporary_words:
+                self.row, self.first_left = self.pending.popleft(), row["first"]
+                self.held += row["words"]
+        if self.row is not None and self.first_left == 1 and not self.pending:
             self.running[2], self.free_from[2] = None, cycle + 1
         if issued is not None:
             word = issued["word"]
             if isinstance(word, Softmax):
                 words = word.sink_words + self.value(issued, "ring_words")
-                row = 3 * (words + timing.PASS_LATENCY) + timing.SOFTMAX_SCALAR
+                first = 2 * words + timing.PEAK_LATENCY
             else:
-                scalar = timing.QUANT_SCALAR
-                if isinstance(word, Norm):
-                    scalar = timing.NORM_SCALAR
-                elif isinstance(word, KvQuant):
-                    scalar = timing.KV_SCALAR
-                row = 2 * (word.length + timing.PASS_LATENCY) + scalar
+                words = word.length
+                first = words + (1 if isinstance(word, Norm) else 0)
             rows = 1 if isinstance(word, KvQuant) else word.rows
-            issued["end"] = cycle + 1 + rows * row
+            for number in range(rows):
+                is_last = number == rows - 1
+                self.pending.append({"entry": issued, "words": words, "first": first, "left": words, "is_last": is_last})
             self.running[2] = issued
 
     def move(self, cycle, issued, retired):

@@ -8,7 +8,7 @@ import pytest
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Dot, End, Fetch, Format, Load, Loop, Quant
-from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY, PASS_LATENCY, QUANT_SCALAR
+from hwsim.arch.timing import CODE_LATENCY, EPILOGUE_LATENCY, MATRIX_LATENCY, MEASURE_LATENCY
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.simulator import simulate_time
 from hwsim.machine.time import Cause, Timeline, run_time
@@ -106,7 +106,8 @@ def test_one_product_by_hand() -> None:
         (
             (Loop(count=64, length=1), Quant(**QUANT, signal=2), End()),
             "Instruction 63 (Quant, pc 1) must leave at most 63 tokens from VECTOR to MATRIX, not 64, when it"
-            f" retires in cycle {41 + 64 * (1 + 2 * (1 + PASS_LATENCY) + QUANT_SCALAR) + 63}",
+            # Dispatched in every third cycle from 43 on, and each alone: issue, one word, its code.
+            f" retires in cycle {43 + 3 * 63 + 3 + MEASURE_LATENCY + 1 + CODE_LATENCY}",
         ),
     ],
 )

@@ -19,6 +19,7 @@ from hwsim.machine.time.result import Timeline, charge
 from hwsim.machine.time.side import side_read, side_write
 from hwsim.machine.time.stops import refuse_overflow, refuse_standstill
 from hwsim.machine.time.streams import FETCH_STATE, LAST, OFFSET, REMAINING, advance_fetch
+from hwsim.machine.time.vector import VECTOR_STATE, advance_vector
 from hwsim.machine.time.work import NEVER, WRITE, Work, work_of
 from hwsim.machine.trace import Trace
 from hwsim.memory.models import IDEAL, MemoryModel
@@ -49,6 +50,7 @@ def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) ->
         1 if memory.are_ports_alike else config.tile.ports,
         config.tile.ports,
         len(trace.decoded.words),
+        config.temporary_words,
     )
     laws = (
         timing.CYCLES_PER_DISPATCH,
@@ -139,13 +141,14 @@ def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
         waits: np.ndarray,
     ) -> tuple[int, int, int]:
         """Fill times (dispatch, issue, release, retire); return (program loaded, instructions retired, cycles)."""
-        queue_depth, burst_beats, fifo_beats, ports, side_port, words = sizes
+        queue_depth, burst_beats, fifo_beats, ports, side_port, words, temporary_words = sizes
         per_dispatch, read_latency, fifo_latency, matrix_latency, side_burst, write_latency, write_lead = laws
         count = len(unit)
         next_of = np.zeros(4, np.int64)
         active = np.zeros(4, np.int64)
         streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(MATRIX_STATE, np.int64)
         matrix[CAPTURE_FROM] = _FAR_PAST
+        vector = np.zeros(VECTOR_STATE, np.int64)
         earliest, arrival = np.zeros(ports, np.int64), np.full(ports, -1, np.int64)
         ready, pops = np.zeros(fifo_beats, np.int64), np.zeros(fifo_beats, np.int64)
         loaded = side_read(model, side_port, side_burst, read_latency, 0, words)
@@ -206,8 +209,7 @@ def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
                         release = matrix[BUSY_UNTIL]
                         retire = release + amount[index, 4] + matrix_latency
                     elif own == _VECTOR:
-                        release = issue + amount[index, 0]
-                        retire = release
+                        release, retire = advance_vector(vector, amount[index], issue, temporary_words)
                     else:
                         if amount[index, 0] == _WRITE:
                             last = side_write(model, side_port, write_latency, issue + 1 + write_lead, amount[index, 1])
