@@ -1,46 +1,107 @@
-"""The attention of one layer as steps: heads of tokens flow through prepare, score, weigh and mix, two in flight."""
+"""The attention of one layer as steps: heads of tokens flow through prepare, score, weigh and mix, several in flight."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from compiler.schedule.plan import HEADS, OVERLAP, Plan
+from compiler.schedule.plan import HEADS, Plan
 from compiler.schedule.registers import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, VALUE_BEATS, token_registers, token_values
 from compiler.schedule.step import Step
 from hwsim.arch.isa import Append, Axpy, CacheKind, Dot, Fetch, Format, KvQuant, Rope, Softmax
 from hwsim.arch.numerics import score_scale
 
-__all__ = ["attention_steps"]
+__all__ = ["append_steps", "attention_steps"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Unit:
     """The query heads [first, first + count) of one token over one KV head; `appends` on the first of a KV head."""
 
-    index: int
     token: int
     kv_head: int
     first: int
     count: int
-
-    @property
-    def side(self) -> int:
-        return self.index % OVERLAP
+    side: int
 
     def region(self, name: str) -> str:
         return f"{name}.{self.side}"
 
+    def overwrites(self, other: _Unit) -> bool:
+        """Return whether the unit's token may take the cache slot of a token that the other unit reads."""
+        return self.kv_head == other.kv_head and self.token > other.token
+
 
 def attention_steps(plan: Plan) -> list[Step]:
-    """Return the steps of every (token, KV head), each unit's weights computed while the next unit is scored."""
+    """Return the steps of every (token, KV head).
+
+    While a unit is scored, the queries of the next are prepared, the one before is weighed, and the oldest of those in
+    flight is mixed: each unit of the engine works on a head of its own.
+    """
     units = _units(plan)
-    steps: list[Step] = []
-    for index in range(len(units) + 1):
-        if index < len(units):
-            steps += _prepare(plan, units[index]) + _score(plan, units[index])
-        if index > 0:
-            steps += _weigh(plan, units[index - 1]) + _mix(plan, units[index - 1])
-    return steps
+    flow = _Flow(plan)
+    flow.prepare(units[0])
+    for unit, following in zip(units, [*units[1:], None], strict=True):
+        if following is not None:
+            flow.prepare(following)
+        flow.append(unit)
+        if following is not None and not following.overwrites(unit) and flow.is_free(following):
+            flow.append(following)
+        flow.score(unit)
+    while flow.in_flight:
+        flow.mix()
+    return flow.steps
+
+
+class _Flow:
+    """The units in flight, and the steps that took them there."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.steps: list[Step] = []
+        self.in_flight: list[_Unit] = []
+        self._weighed = 0
+        self._appended: set[tuple[int, int]] = {(0, head) for head in range(plan.attention.kv_heads)}
+
+    def prepare(self, unit: _Unit) -> None:
+        """Rotate and quantize the unit's queries."""
+        if unit.token > 0 and unit.kv_head == 0 and unit.first == 0:
+            # The token before last had the same registers.
+            self._weigh(sum(other.token <= unit.token - 2 for other in self.in_flight))
+            self.steps += token_values(self.plan, unit.token)
+        self.steps += _prepare(self.plan, unit)
+
+    def is_free(self, unit: _Unit) -> bool:
+        """Return whether every unit that reads the cache as it was before the unit's token is mixed."""
+        return not any(unit.overwrites(other) for other in self.in_flight)
+
+    def append(self, unit: _Unit) -> None:
+        """Bring the unit's key and value into the cache, once; the slot may be one that a unit in flight still reads."""
+        if (unit.token, unit.kv_head) in self._appended:
+            return
+        while not self.is_free(unit):
+            self.mix()
+        self.steps += append_steps(self.plan, unit.token, unit.kv_head)
+        self._appended.add((unit.token, unit.kv_head))
+
+    def score(self, unit: _Unit) -> None:
+        """Score the unit; weigh the one before, and mix the oldest when as many are in flight as there is room for."""
+        self.steps += _score(self.plan, unit)
+        self.in_flight.append(unit)
+        self._weigh(len(self.in_flight) - 1)
+        if len(self.in_flight) == self.plan.overlap:
+            self.mix()
+
+    def mix(self) -> None:
+        """Mix the oldest unit in flight."""
+        self._weigh(1)
+        self.steps += _mix(self.plan, self.in_flight.pop(0))
+        self._weighed -= 1
+
+    def _weigh(self, count: int) -> None:
+        """Weigh the first `count` units in flight that are not."""
+        while self._weighed < count:
+            self.steps += _weigh(self.plan, self.in_flight[self._weighed])
+            self._weighed += 1
 
 
 def _units(plan: Plan) -> list[_Unit]:
@@ -51,7 +112,8 @@ def _units(plan: Plan) -> list[_Unit]:
         for kv_head in range(attention.kv_heads):
             for first in range(0, group, plan.queries):
                 count = min(plan.queries, group - first)
-                units.append(_Unit(index=len(units), token=token, kv_head=kv_head, first=kv_head * group + first, count=count))
+                side = len(units) % plan.overlap
+                units.append(_Unit(side=side, token=token, kv_head=kv_head, first=kv_head * group + first, count=count))
     return units
 
 
@@ -60,16 +122,18 @@ def _head_source(plan: Plan, token: int, head: int) -> int:
     return plan.results[qkv] + token * plan.strides[qkv] + head * plan.attention.head_dim // plan.lanes
 
 
+def _head_regions(plan: Plan, first: int, count: int) -> tuple[str, ...]:
+    """Return the regions of the projection that hold heads first .. first + count - 1, keys and values counted on."""
+    size = plan.attention.head_dim
+    return tuple(piece.region for piece in plan.pieces if piece.holds(first * size, count * size))
+
+
 def _prepare(plan: Plan, unit: _Unit) -> list[Step]:
     attention, lanes = plan.attention, plan.lanes
     words = attention.head_dim // lanes
     steps: list[Step] = []
-    if plan.tokens > 1 and unit.kv_head == 0 and unit.first == 0:
-        steps += token_values(plan, unit.token)
-    own = plan.rotation + 2 * unit.token * words
-    if unit.first % (attention.heads // attention.kv_heads) == 0:
-        steps += _append(plan, unit, own, words)
     mantissa, exponent = score_scale(attention.head_dim)
+    own = plan.rotation + 2 * unit.token * words
     queries = [("ring_queries", plan.ring_queries, own)]
     if attention.sinks:
         queries.append(("sink_queries", plan.sink_queries, own + words))
@@ -86,24 +150,31 @@ def _prepare(plan: Plan, unit: _Unit) -> list[Step]:
             mantissa=mantissa,
             exponent=exponent,
         )
-        steps.append(Step(instruction=rope, node=HEADS, reads=("qkv", "rotation"), writes=(unit.region(name),)))
+        reads = (*_head_regions(plan, unit.first, unit.count), "rotation")
+        steps.append(Step(instruction=rope, node=HEADS, reads=reads, writes=(unit.region(name),)))
     return steps
 
 
-def _append(plan: Plan, unit: _Unit, rotation: int, words: int) -> list[Step]:
+def append_steps(plan: Plan, token: int, kv_head: int) -> list[Step]:
+    """Return the steps that bring a token's key and value of one head into the cache."""
     attention, memory = plan.attention, plan.memory
-    slot, _, _ = token_registers(unit.token)
-    keys = memory.cache_start + memory.key_start(unit.kv_head)
-    values = memory.cache_start + memory.value_start(unit.kv_head)
+    words = attention.head_dim // plan.lanes
+    slot, _, _ = token_registers(token)
+    keys = memory.cache_start + memory.key_start(kv_head)
+    values = memory.cache_start + memory.value_start(kv_head)
     steps: list[Step] = []
     for kind, offset, first in (
         (CacheKind.KEY, keys, attention.heads),
         (CacheKind.VALUE, values, attention.heads + attention.kv_heads),
     ):
-        entry = (2 * unit.token * attention.kv_heads + 2 * unit.kv_head + kind) % 8
+        entry = (2 * token * attention.kv_heads + 2 * kv_head + kind) % 8
         pack = f"pack.{entry}"
         quantize = KvQuant(
-            kind=kind, source=_head_source(plan, unit.token, first + unit.kv_head), length=words, parameter=rotation, entry=entry
+            kind=kind,
+            source=_head_source(plan, token, first + kv_head),
+            length=words,
+            parameter=plan.rotation + 2 * token * words,
+            entry=entry,
         )
         append = Append(
             kind=kind,
@@ -114,9 +185,9 @@ def _append(plan: Plan, unit: _Unit, rotation: int, words: int) -> list[Step]:
             slot=0,
             registers=(CACHE, slot, CACHE),
         )
-        cache = f"cache.{unit.kv_head}"
-        steps.append(Step(instruction=quantize, node=HEADS, reads=("qkv", "rotation"), writes=(pack,)))
-        steps.append(Step(instruction=append, node=HEADS, reads=(pack,), writes=(cache,)))
+        reads = (*_head_regions(plan, first + kv_head, 1), "rotation")
+        steps.append(Step(instruction=quantize, node=HEADS, reads=reads, writes=(pack,)))
+        steps.append(Step(instruction=append, node=HEADS, reads=(pack,), writes=(f"cache.{kv_head}",)))
     return steps
 
 
@@ -128,7 +199,8 @@ def _fetch(plan: Plan, unit: _Unit, start: int, beats: int, register: int) -> St
 def _score(plan: Plan, unit: _Unit) -> list[Step]:
     memory, cache, slices = plan.memory, plan.memory.cache, plan.engine.tile.slices
     keys = memory.key_start(unit.kv_head)
-    sink_words = cache.sink_slots // plan.lanes
+    # The ring's scores follow the first words of the sinks': what the sinks' last block holds beyond them is overwritten.
+    sink_words = cache.sink_tokens // plan.lanes
     steps: list[Step] = []
     parts = [("ring_queries", plan.ring_queries, cache.ring_start, 0, 0, KEY_BEATS, BLOCKS, sink_words)]
     if cache.sinks:
@@ -173,7 +245,7 @@ def _weigh(plan: Plan, unit: _Unit) -> list[Step]:
         destination=segment,
         scale=scale,
         side=plan.value_parameters[unit.side],
-        sink_words=cache.sink_slots // plan.lanes,
+        sink_words=cache.sink_tokens // plan.lanes,
         sinks=0,
         ring_words=0,
         ring=0,
@@ -189,7 +261,7 @@ def _mix(plan: Plan, unit: _Unit) -> list[Step]:
     words = attention.head_dim // plan.lanes
     segment, scale = plan.coefficients[unit.side]
     steps: list[Step] = []
-    sink_beats = cache.value_offset(cache.sink_slots)
+    sink_beats = cache.value_offset(cache.sink_tokens)
     if sink_beats:
         steps.append(_fetch(plan, unit, values, sink_beats, 0))
     steps.append(_fetch(plan, unit, values + cache.value_offset(cache.ring_start), 0, VALUE_BEATS))

@@ -6,9 +6,10 @@ import dataclasses
 
 from compiler.frontend.llama import LAYERS
 from compiler.graph.ops import Linear, RmsNorm
-from compiler.schedule.attention import attention_steps
+from compiler.schedule.attention import append_steps, attention_steps
 from compiler.schedule.memory_map import norm_words
 from compiler.schedule.plan import HEADS, Plan
+from compiler.schedule.projection import Piece
 from compiler.schedule.registers import CACHE, PARAMETERS, SCRATCH, WEIGHTS, add, ring_extent, scalar, token_values
 from compiler.schedule.step import Step
 from hwsim.arch.formats import WEIGHT_FORMATS
@@ -97,13 +98,21 @@ def _matrix(
     address: int,
     stride: int,
     side: int = 0,
+    first: int = 0,
+    blocks: int | None = None,
 ) -> list[Step]:
-    """Return the fetch and the product of one of the layer's matrices."""
+    """Return the fetch and the product of one of the layer's matrices, or of `blocks` of its row blocks from `first` on.
+
+    A part starts with a header of the stream; `address` and `side` are those of the part.
+    """
     op = plan.linear(name)
     assert op.format is not None
-    blocks = -(-op.rows // plan.engine.tile.slices)
-    beats = WEIGHT_FORMATS[op.format].stream_words(blocks, op.inputs)
-    fetch = Fetch(offset=plan.memory.streams[name], beats=beats, registers=(WEIGHTS, 0, 0))
+    packer = WEIGHT_FORMATS[op.format]
+    if blocks is None:
+        blocks = -(-op.rows // plan.engine.tile.slices)
+    start = packer.stream_words(first, op.inputs)
+    beats = packer.stream_words(first + blocks, op.inputs) - start
+    fetch = Fetch(offset=plan.memory.streams[name] + start, beats=beats, registers=(WEIGHTS, 0, 0))
     dot = Dot(
         format=op.format,
         rows=plan.tokens,
@@ -129,23 +138,48 @@ def _into_residual(plan: Plan, name: str, codes: str, reads: str) -> list[Step]:
     return _matrix(plan, name, codes, reads, "residual", destination=Destination.RESIDUAL, address=0, stride=stride)
 
 
+def _projection(plan: Plan) -> list[Step]:
+    """Return the steps of queries, keys and values; a head of the first token is appended as soon as it is there."""
+    qkv, attention, lanes = "layers.{}.qkv", plan.attention, plan.lanes
+    biased = plan.linear(qkv).bias
+    size, done = attention.head_dim, 0
+    steps: list[Step] = []
+    computed: list[Piece] = []
+    for piece in plan.pieces:
+        word = piece.first * plan.engine.tile.slices // lanes
+        steps += _matrix(
+            plan,
+            qkv,
+            "layers.{}.attention_norm",
+            "hidden_codes",
+            piece.region,
+            destination=Destination.BIASED if biased else Destination.RESULT,
+            address=plan.results[qkv] + word,
+            stride=plan.strides[qkv],
+            side=plan.bias + word if biased else 0,
+            first=piece.first,
+            blocks=piece.blocks,
+        )
+        computed.append(piece)
+        missing = [other for other in plan.pieces if other not in computed]
+        while done < attention.kv_heads:
+            rows = [(attention.heads + first + done) * size for first in (0, attention.kv_heads)]
+            if any(other.holds(row, size) for other in missing for row in rows):
+                break
+            steps += append_steps(plan, 0, done)
+            done += 1
+    return steps
+
+
 def layer_body(plan: Plan) -> list[Step]:
     """Return the steps of one layer."""
     memory, lanes = plan.memory, plan.lanes
     qkv, gateup, codes, swiglu = "layers.{}.qkv", "layers.{}.gateup", "layers.{}.attention_codes", "layers.{}.swiglu"
     biased = plan.linear(qkv).bias
     steps = [_norm(plan, "layers.{}.attention_norm", plan.attention_norm, "attention_gains", rows=plan.tokens)]
-    steps += _matrix(
-        plan,
-        qkv,
-        "layers.{}.attention_norm",
-        "hidden_codes",
-        "qkv",
-        destination=Destination.BIASED if biased else Destination.RESULT,
-        address=plan.results[qkv],
-        stride=plan.strides[qkv],
-        side=plan.bias if biased else 0,
-    )
+    if plan.tokens > 1:
+        steps += token_values(plan, 0)
+    steps += _projection(plan)
     words = 2 * norm_words(plan.linear(qkv).inputs, lanes) + _bias_words(plan)
     for load in _loads(Space.PARAMETER, plan.ffn_norm, lanes, words * lanes // 4, 0, PARAMETERS, "layers.{}.ffn_norm", "ffn_gains"):
         also = ("attention_gains", "bias") if biased else ("attention_gains",)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 from compiler.graph import Graph
 from compiler.graph.ops import Attention, Linear, Op, SwiGlu
 from compiler.schedule.buffers import OnChip
 from compiler.schedule.memory_map import MemoryMap, norm_words
+from compiler.schedule.projection import Piece, pieces_of
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.errors import ScheduleError
 
-__all__ = ["HEADS", "OVERLAP", "Plan", "make_plan"]
+__all__ = ["HEADS", "Plan", "make_plan"]
 
-OVERLAP = 2
-"""Attention units in flight: one is scored while the one before is mixed."""
+_OVERLAPS = (4, 3, 2)
+"""Attention units in flight, the most that fit: one is scored while the ones before are weighed and mixed."""
 HEADS = "layers.{}.attention"
 _SEGMENT = 64
 _LOGIT_BUFFERS = 2
@@ -23,12 +25,14 @@ _LOGIT_BUFFERS = 2
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Addresses in the words of each memory; pairs belong to alternating attention units or logit chunks.
+    """Addresses in the words of each memory; tuples belong to attention units in flight, or alternating logit chunks.
 
     Attributes:
         engine, graph, memory: what was planned for.
         tokens: rows of one run.
         queries: query heads that share one pass over a head's keys.
+        overlap: attention units in flight.
+        pieces: parts of the projection of queries, keys and values, in the order in which they are computed.
         strides: words between token rows, by node.
         results: first result word of each node.
         scores, score_stride: score regions and the words between their rows.
@@ -44,6 +48,8 @@ class Plan:
     memory: MemoryMap
     tokens: int
     queries: int
+    overlap: int
+    pieces: tuple[Piece, ...]
     strides: dict[str, int]
     results: dict[str, int]
     scores: tuple[int, ...]
@@ -116,6 +122,13 @@ def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: 
     if not 1 <= tokens <= engine.tile.tokens:
         raise ScheduleError(f"Rows of a run must be 1 to {engine.tile.tokens}, the engine's token rows, not {tokens}")
     _check_shapes(graph, engine)
+    for overlap in _OVERLAPS[:-1]:
+        with contextlib.suppress(ScheduleError):
+            return _plan(graph, engine, memory, tokens, overlap)
+    return _plan(graph, engine, memory, tokens, _OVERLAPS[-1])
+
+
+def _plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, overlap: int) -> Plan:
     slices, lanes = engine.tile.slices, engine.vector.lanes
     chip = OnChip(engine)
     attention = next(node.op for node in graph.nodes if isinstance(node.op, Attention))
@@ -143,8 +156,8 @@ def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: 
         results[name] = chip.take("result", tokens * strides[name], name)
     cache = memory.cache
     score_words = (cache.sink_slots + cache.ring_slots) // lanes
-    scores = tuple(chip.take("result", queries * score_words, HEADS) for _ in range(OVERLAP))
-    parameters = tuple(chip.take("side", score_words, HEADS) for _ in range(OVERLAP))
+    scores = tuple(chip.take("result", queries * score_words, HEADS) for _ in range(overlap))
+    parameters = tuple(chip.take("side", score_words, HEADS) for _ in range(overlap))
     for name, features in (
         ("layers.{}.attention_norm", width),
         ("layers.{}.attention_codes", attention.heads * attention.head_dim),
@@ -156,7 +169,7 @@ def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: 
         activations[name], scales[name] = activations["layers.{}.attention_norm"], scales["layers.{}.attention_norm"]
 
     def rows(segments: int) -> tuple[tuple[int, int], ...]:
-        return tuple((chip.take("activation", segments, HEADS), chip.take("scale", queries, HEADS)) for _ in range(OVERLAP))
+        return tuple((chip.take("activation", segments, HEADS), chip.take("scale", queries, HEADS)) for _ in range(overlap))
 
     head_segments = -(-attention.head_dim // _SEGMENT)
     ring, sink = rows(head_segments), rows(head_segments)
@@ -180,6 +193,8 @@ def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: 
         memory=memory,
         tokens=tokens,
         queries=queries,
+        overlap=overlap,
+        pieces=pieces_of(attention, engine),
         strides=strides,
         results=results,
         scores=scores,
