@@ -122,7 +122,11 @@ class SquareRoot(wiring.Component):
 
 
 def _registers(m: Module, cycle: int, **values: Value) -> dict[str, Signal]:
-    """Return a register of each value."""
-    held = {name: Signal(value.shape(), name=f"{name}_{cycle}", reset_less=True) for name, value in values.items()}
-    m.d.sync += [held[name].eq(value) for name, value in values.items()]
+    """Return a register of each value; one of no bits, with nothing left to bring down, stays as it is."""
+    held = {}
+    for name, value in values.items():
+        held[name] = value
+        if len(value):
+            held[name] = Signal(value.shape(), name=f"{name}_{cycle}", reset_less=True)
+            m.d.sync += held[name].eq(value)
     return held

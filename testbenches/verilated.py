@@ -157,7 +157,7 @@ class Verilated:
             program=program.buffer(f"program.{program.name}").offset,
             words=len(program.words),
             position=inputs.position,
-            slot=program.slot_of(inputs.position),
+            slot=program.slot_of(inputs.position, inputs.sequence),
         )
         after, answers, logs = self.execute(placed, [start], memory)
         answer = answers[0]

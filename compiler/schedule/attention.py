@@ -15,27 +15,25 @@ __all__ = ["append_steps", "attention_steps"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Unit:
-    """The query heads [first, first + count) of one token over one KV head; `appends` on the first of a KV head."""
+    """The query heads [first, first + count) of one token over one KV head; `is_last` of those over that head."""
 
     token: int
     kv_head: int
     first: int
     count: int
     side: int
+    is_last: bool
 
     def region(self, name: str) -> str:
         return f"{name}.{self.side}"
-
-    def overwrites(self, other: _Unit) -> bool:
-        """Return whether the unit's token may take the cache slot of a token that the other unit reads."""
-        return self.kv_head == other.kv_head and self.token > other.token
 
 
 def attention_steps(plan: Plan) -> list[Step]:
     """Return the steps of every (token, KV head).
 
     While a unit is scored, the queries of the next are prepared, the one before is weighed, and the oldest of those in
-    flight is mixed: each unit of the engine works on a head of its own.
+    flight is mixed: each unit of the engine works on a head of its own. The key and value of a sequence's next token
+    follow as soon as the token before needs its head's cache no more.
     """
     units = _units(plan)
     flow = _Flow(plan)
@@ -43,9 +41,6 @@ def attention_steps(plan: Plan) -> list[Step]:
     for unit, following in zip(units, [*units[1:], None], strict=True):
         if following is not None:
             flow.prepare(following)
-        flow.append(unit)
-        if following is not None and not following.overwrites(unit) and flow.is_free(following):
-            flow.append(following)
         flow.score(unit)
     while flow.in_flight:
         flow.mix()
@@ -60,31 +55,19 @@ class _Flow:
         self.steps: list[Step] = []
         self.in_flight: list[_Unit] = []
         self._weighed = 0
-        self._appended: set[tuple[int, int]] = {(0, head) for head in range(plan.attention.kv_heads)}
+        self._known = 0
+        early = [row for row in range(plan.tokens) if plan.position_of(row) == 0]
+        self._appended = {(row, head) for row in early for head in range(plan.attention.kv_heads)}
 
     def prepare(self, unit: _Unit) -> None:
         """Rotate and quantize the unit's queries."""
-        if unit.token > 0 and unit.kv_head == 0 and unit.first == 0:
-            # The token before last had the same registers.
-            self._weigh(sum(other.token <= unit.token - 2 for other in self.in_flight))
-            self.steps += token_values(self.plan, unit.token)
+        self._know(self.plan.position_of(unit.token))
         self.steps += _prepare(self.plan, unit)
-
-    def is_free(self, unit: _Unit) -> bool:
-        """Return whether every unit that reads the cache as it was before the unit's token is mixed."""
-        return not any(unit.overwrites(other) for other in self.in_flight)
-
-    def append(self, unit: _Unit) -> None:
-        """Bring the unit's key and value into the cache, once; the slot may be one that a unit in flight still reads."""
-        if (unit.token, unit.kv_head) in self._appended:
-            return
-        while not self.is_free(unit):
-            self.mix()
-        self.steps += append_steps(self.plan, unit.token, unit.kv_head)
-        self._appended.add((unit.token, unit.kv_head))
 
     def score(self, unit: _Unit) -> None:
         """Score the unit; weigh the one before, and mix the oldest when as many are in flight as there is room for."""
+        while (unit.token, unit.kv_head) not in self._appended:
+            self.mix()
         self.steps += _score(self.plan, unit)
         self.in_flight.append(unit)
         self._weigh(len(self.in_flight) - 1)
@@ -92,10 +75,23 @@ class _Flow:
             self.mix()
 
     def mix(self) -> None:
-        """Mix the oldest unit in flight."""
+        """Mix the oldest unit in flight; when it was the last of its token and head, the next token takes its slot."""
         self._weigh(1)
-        self.steps += _mix(self.plan, self.in_flight.pop(0))
+        unit = self.in_flight.pop(0)
         self._weighed -= 1
+        self.steps += _mix(self.plan, unit)
+        if unit.is_last and self.plan.position_of(unit.token) + 1 < self.plan.positions:
+            self._know(self.plan.position_of(unit.token) + 1)
+            self.steps += append_steps(self.plan, unit.token + 1, unit.kv_head)
+            self._appended.add((unit.token + 1, unit.kv_head))
+
+    def _know(self, position: int) -> None:
+        """Set the registers of a position, which the position before last had."""
+        if position <= self._known:
+            return
+        self._weigh(sum(self.plan.position_of(unit.token) <= position - 2 for unit in self.in_flight))
+        self.steps += token_values(self.plan, position)
+        self._known = position
 
     def _weigh(self, count: int) -> None:
         """Weigh the first `count` units in flight that are not."""
@@ -112,8 +108,16 @@ def _units(plan: Plan) -> list[_Unit]:
         for kv_head in range(attention.kv_heads):
             for first in range(0, group, plan.queries):
                 count = min(plan.queries, group - first)
-                side = len(units) % plan.overlap
-                units.append(_Unit(side=side, token=token, kv_head=kv_head, first=kv_head * group + first, count=count))
+                units.append(
+                    _Unit(
+                        token=token,
+                        kv_head=kv_head,
+                        first=kv_head * group + first,
+                        count=count,
+                        side=len(units) % plan.overlap,
+                        is_last=first + count == group,
+                    )
+                )
     return units
 
 
@@ -128,12 +132,17 @@ def _head_regions(plan: Plan, first: int, count: int) -> tuple[str, ...]:
     return tuple(piece.region for piece in plan.pieces if piece.holds(first * size, count * size))
 
 
+def _cache_region(plan: Plan, token: int, kv_head: int) -> str:
+    """Return the region of the cache that a token's sequence has for a head."""
+    return f"cache.{plan.sequence_of(token)}.{kv_head}"
+
+
 def _prepare(plan: Plan, unit: _Unit) -> list[Step]:
     attention, lanes = plan.attention, plan.lanes
     words = attention.head_dim // lanes
     steps: list[Step] = []
     mantissa, exponent = score_scale(attention.head_dim)
-    own = plan.rotation + 2 * unit.token * words
+    own = plan.rotation + 2 * plan.position_of(unit.token) * words
     queries = [("ring_queries", plan.ring_queries, own)]
     if attention.sinks:
         queries.append(("sink_queries", plan.sink_queries, own + words))
@@ -159,21 +168,23 @@ def append_steps(plan: Plan, token: int, kv_head: int) -> list[Step]:
     """Return the steps that bring a token's key and value of one head into the cache."""
     attention, memory = plan.attention, plan.memory
     words = attention.head_dim // plan.lanes
-    slot, _, _ = token_registers(token)
-    keys = memory.cache_start + memory.key_start(kv_head)
-    values = memory.cache_start + memory.value_start(kv_head)
+    position, sequence = plan.position_of(token), plan.sequence_of(token)
+    slot, _, _ = token_registers(position)
+    keys = memory.cache_start + memory.key_start(kv_head, sequence)
+    values = memory.cache_start + memory.value_start(kv_head, sequence)
+    turn = kv_head * plan.sequences + sequence + position * attention.kv_heads
     steps: list[Step] = []
     for kind, offset, first in (
         (CacheKind.KEY, keys, attention.heads),
         (CacheKind.VALUE, values, attention.heads + attention.kv_heads),
     ):
-        entry = (2 * token * attention.kv_heads + 2 * kv_head + kind) % 8
+        entry = (2 * turn + kind) % 8
         pack = f"pack.{entry}"
         quantize = KvQuant(
             kind=kind,
             source=_head_source(plan, token, first + kv_head),
             length=words,
-            parameter=plan.rotation + 2 * token * words,
+            parameter=plan.rotation + 2 * position * words,
             entry=entry,
         )
         append = Append(
@@ -187,18 +198,18 @@ def append_steps(plan: Plan, token: int, kv_head: int) -> list[Step]:
         )
         reads = (*_head_regions(plan, first + kv_head, 1), "rotation")
         steps.append(Step(instruction=quantize, node=HEADS, reads=reads, writes=(pack,)))
-        steps.append(Step(instruction=append, node=HEADS, reads=(pack,), writes=(f"cache.{kv_head}",)))
+        steps.append(Step(instruction=append, node=HEADS, reads=(pack,), writes=(_cache_region(plan, token, kv_head),)))
     return steps
 
 
 def _fetch(plan: Plan, unit: _Unit, start: int, beats: int, register: int) -> Step:
     fetch = Fetch(offset=plan.memory.cache_start + start, beats=beats, registers=(CACHE, register, 0))
-    return Step(instruction=fetch, node=HEADS, awaits=(f"cache.{unit.kv_head}",))
+    return Step(instruction=fetch, node=HEADS, awaits=(_cache_region(plan, unit.token, unit.kv_head),))
 
 
 def _score(plan: Plan, unit: _Unit) -> list[Step]:
     memory, cache, slices = plan.memory, plan.memory.cache, plan.engine.tile.slices
-    keys = memory.key_start(unit.kv_head)
+    keys = memory.key_start(unit.kv_head, plan.sequence_of(unit.token))
     # The ring's scores follow the first words of the sinks': what the sinks' last block holds beyond them is overwritten.
     sink_words = cache.sink_tokens // plan.lanes
     steps: list[Step] = []
@@ -227,7 +238,7 @@ def _score(plan: Plan, unit: _Unit) -> list[Step]:
                 node=HEADS,
                 reads=(unit.region(name),),
                 writes=(unit.region("scores"), unit.region("value_parameters")),
-                frees=(f"cache.{unit.kv_head}",),
+                frees=(_cache_region(plan, unit.token, unit.kv_head),),
                 consumes=1,
             )
         )
@@ -236,7 +247,7 @@ def _score(plan: Plan, unit: _Unit) -> list[Step]:
 
 def _weigh(plan: Plan, unit: _Unit) -> list[Step]:
     cache = plan.memory.cache
-    _, sinks, ring = token_registers(unit.token)
+    _, sinks, ring = token_registers(plan.position_of(unit.token))
     segment, scale = plan.coefficients[unit.side]
     softmax = Softmax(
         rows=unit.count,
@@ -257,7 +268,7 @@ def _weigh(plan: Plan, unit: _Unit) -> list[Step]:
 
 def _mix(plan: Plan, unit: _Unit) -> list[Step]:
     attention, memory, cache = plan.attention, plan.memory, plan.memory.cache
-    values = memory.value_start(unit.kv_head)
+    values = memory.value_start(unit.kv_head, plan.sequence_of(unit.token))
     words = attention.head_dim // plan.lanes
     segment, scale = plan.coefficients[unit.side]
     steps: list[Step] = []
@@ -281,7 +292,7 @@ def _mix(plan: Plan, unit: _Unit) -> list[Step]:
             node=HEADS,
             reads=(unit.region("coefficients"),),
             writes=("attention",),
-            frees=(f"cache.{unit.kv_head}",),
+            frees=(_cache_region(plan, unit.token, unit.kv_head),),
             consumes=len(steps),
         )
     )

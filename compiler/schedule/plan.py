@@ -30,6 +30,7 @@ class Plan:
     Attributes:
         engine, graph, memory: what was planned for.
         tokens: rows of one run.
+        sequences: sequences the rows belong to: one, whose consecutive tokens they are, or one for each row.
         queries: query heads that share one pass over a head's keys.
         overlap: attention units in flight.
         pieces: parts of the projection of queries, keys and values, in the order in which they are computed.
@@ -47,6 +48,7 @@ class Plan:
     graph: Graph
     memory: MemoryMap
     tokens: int
+    sequences: int
     queries: int
     overlap: int
     pieces: tuple[Piece, ...]
@@ -71,6 +73,19 @@ class Plan:
     def lanes(self) -> int:
         """Vector lanes of the engine."""
         return self.engine.vector.lanes
+
+    @property
+    def positions(self) -> int:
+        """Positions of one run: tokens of each sequence."""
+        return self.tokens // self.sequences
+
+    def position_of(self, row: int) -> int:
+        """Return the position of a row, from the run's first on."""
+        return row % self.positions
+
+    def sequence_of(self, row: int) -> int:
+        """Return the sequence of a row."""
+        return row // self.positions
 
     def op(self, name: str) -> Op:
         """Return a node's operator."""
@@ -117,18 +132,18 @@ def _check_shapes(graph: Graph, engine: EngineConfig) -> None:
             raise _refuse(node.name, "Head dimension", f"a multiple of {2 * lanes}, two vector words", op.head_dim)
 
 
-def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: int) -> Plan:
-    """Return the plan for runs of `tokens` tokens; raise ScheduleError naming what does not fit and by how much."""
+def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: int, sequences: int = 1) -> Plan:
+    """Return the plan for runs of `tokens` rows, of one sequence or of as many; raise ScheduleError where it does not fit."""
     if not 1 <= tokens <= engine.tile.tokens:
         raise ScheduleError(f"Rows of a run must be 1 to {engine.tile.tokens}, the engine's token rows, not {tokens}")
     _check_shapes(graph, engine)
     for overlap in _OVERLAPS[:-1]:
         with contextlib.suppress(ScheduleError):
-            return _plan(graph, engine, memory, tokens, overlap)
-    return _plan(graph, engine, memory, tokens, _OVERLAPS[-1])
+            return _plan(graph, engine, memory, tokens, sequences, overlap)
+    return _plan(graph, engine, memory, tokens, sequences, _OVERLAPS[-1])
 
 
-def _plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, overlap: int) -> Plan:
+def _plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, sequences: int, overlap: int) -> Plan:
     slices, lanes = engine.tile.slices, engine.vector.lanes
     chip = OnChip(engine)
     attention = next(node.op for node in graph.nodes if isinstance(node.op, Attention))
@@ -178,20 +193,21 @@ def _plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, ov
     ffn_norm = chip.take("parameter", norm, "layers.{}.ffn_norm")
     attention_norm = chip.take("parameter", norm, "layers.{}.attention_norm")
     bias = chip.take("parameter", padded_words(hidden.rows) if hidden.bias else 0, "layers.{}.qkv")
-    rotation = chip.take("parameter", 2 * tokens * attention.head_dim // lanes, HEADS)
+    rotation = chip.take("parameter", 2 * (tokens // sequences) * attention.head_dim // lanes, HEADS)
     unit = 4 * max(slices, lanes)
-    logit_rows = min(chip.left("result") // _LOGIT_BUFFERS * lanes, 4095 * 4) // unit * unit
+    logit_rows = min(chip.left("result") // (_LOGIT_BUFFERS * sequences) * lanes, 4095 * 4) // unit * unit
     if logit_rows == 0:
         raise ScheduleError(
             f"Node head must fit the result memory of {engine.name}:"
-            f" a chunk needs {unit // lanes} words, {chip.left('result') // _LOGIT_BUFFERS} are left"
+            f" a chunk needs {unit // lanes} words, {chip.left('result') // (_LOGIT_BUFFERS * sequences)} are left"
         )
-    logits = tuple(chip.take("result", logit_rows // lanes, "head") for _ in range(_LOGIT_BUFFERS))
+    logits = tuple(chip.take("result", sequences * logit_rows // lanes, "head") for _ in range(_LOGIT_BUFFERS))
     return Plan(
         engine=engine,
         graph=graph,
         memory=memory,
         tokens=tokens,
+        sequences=sequences,
         queries=queries,
         overlap=overlap,
         pieces=pieces_of(attention, engine),

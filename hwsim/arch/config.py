@@ -33,6 +33,7 @@ SLICE_BITS = 128
 LANES_PER_SLICE = 32
 """Nibble lanes of a slice."""
 _LONGEST_ROW = 2048
+_MOST_SEGMENTS = 8
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
@@ -189,6 +190,16 @@ class EngineConfig:
     def drain_words(self) -> int:
         """Words one row block of one activation row drains to: slices / lanes, at least 1."""
         return max(1, self.tile.slices // self.vector.lanes)
+
+    @property
+    def mixed_lanes(self) -> int:
+        """Lanes of every slice whose sums an AXPY drains in one word; those of the eight slices of a token fit it."""
+        return max(1, self.vector.lanes // _MOST_SEGMENTS)
+
+    @property
+    def mixed_words(self) -> int:
+        """Words one row of an AXPY drains to."""
+        return LANES_PER_SLICE // self.mixed_lanes
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as nested plain values, the form of the YAML files."""

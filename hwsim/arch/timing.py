@@ -2,13 +2,14 @@
 
 __all__ = [
     "CODE_LATENCY",
-    "CYCLES_PER_DISPATCH",
     "EPILOGUE_LATENCY",
     "FIFO_LATENCY",
     "MATRIX_LATENCY",
     "MEASURE_LATENCY",
+    "MOVER_WRITES",
     "PEAK_LATENCY",
     "READ_LATENCY",
+    "REFILL_CYCLES",
     "SIDE_BURST_BEATS",
     "STALL_RATE",
     "VECTOR_ROWS",
@@ -16,8 +17,8 @@ __all__ = [
     "WRITE_LEAD",
 ]
 
-CYCLES_PER_DISPATCH = 3
-"""Fetch, decode, execute of the sequencer."""
+REFILL_CYCLES = 3
+"""Fetch, decode, execute: cycles from a change of registers or program counter to the execution of the next instruction."""
 FIFO_LATENCY = 2
 """Cycles from a beat's arrival to the first cycle it can be popped."""
 MATRIX_LATENCY = 19
@@ -36,6 +37,8 @@ SIDE_BURST_BEATS = 64
 """Beats of a full read burst on the side port."""
 WRITE_LEAD = 6
 """Cycles the writer needs before its first beat: addresses, and reading the first words."""
+MOVER_WRITES = 8
+"""Instructions of the mover that may wait for responses at a time."""
 READ_LATENCY = 32
 """Cycles from an accepted read address to its first beat, in the `ideal` and `stalling` memory models."""
 WRITE_LATENCY = 8

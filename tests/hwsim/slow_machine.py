@@ -85,11 +85,11 @@ class Writer:
     """The side writer: one beat at a time."""
 
     def __init__(self, port, issue, beats):
-        self.port, self.rise, self.left, self.unanswered = port, issue + 1 + timing.WRITE_LEAD, beats, beats
+        self.port, self.rise, self.left = port, issue + 1 + timing.WRITE_LEAD, beats
         self.address_done = self.data_done = False
 
     def step(self, cycle):
-        """Return whether the last response came in this cycle."""
+        """Return whether the last beat was accepted in this cycle."""
         if self.left and cycle >= self.rise:
             self.address_done = self.address_done or self.port.is_open(2, cycle)
             self.data_done = self.data_done or self.port.is_open(3, cycle)
@@ -97,9 +97,7 @@ class Writer:
                 self.port.accept_write(cycle)
                 self.address_done = self.data_done = False
                 self.left -= 1
-        if self.port.answers_write(cycle):
-            self.unanswered -= 1
-            return self.unanswered == 0
+                return self.left == 0
         return False
 
 
@@ -150,6 +148,8 @@ class SlowMachine:
         self.pending, self.measured, self.landing = deque(), deque(), deque()
         self.row = self.coding = None
         self.first_left = self.held = 0
+        # Writes whose responses are not all there: [entry, responses missing, cycle of the last].
+        self.writing = deque()
         self.mover = None
 
     def run(self):
@@ -170,6 +170,7 @@ class SlowMachine:
         levels = [len(queue) for queue in self.queues]
         heads = [queue[0] if queue else None for queue in self.queues]
         idle = not any(levels) and all(unit is None for unit in self.running) and not self.retiring
+        idle = idle and not self.writing
         idle = idle and not (self.row or self.measured or self.landing or self.coding)
         issued = [None] * 4
         for unit in range(4):
@@ -177,6 +178,8 @@ class SlowMachine:
             if head is None or self.running[unit] is not None or cycle < self.free_from[unit]:
                 continue
             needs = [other for other in range(4) if head["word"].wait >> other & 1]
+            if unit == 3 and len(self.writing) >= (1 if isinstance(head["word"], Load) else timing.MOVER_WRITES):
+                continue
             if all(self.tokens[other][unit] for other in needs):
                 issued[unit] = head
                 popped.append(unit)
@@ -224,8 +227,9 @@ class SlowMachine:
             entry = {"word": word, "pc": at, "dispatch": cycle, "operand": [self.registers[n] for n in word.registers]}
             self.log.append(entry)
             pushed.append(entry)
-        self.execute_from = cycle + 3
-        if self.loops and at == self.loops[-1][1]:
+        is_end = bool(self.loops) and at == self.loops[-1][1] and not isinstance(word, Loop)
+        self.execute_from = cycle + (3 if isinstance(word, Scalar | Loop) or is_end else 1)
+        if is_end and at == self.loops[-1][1]:
             self.loops[-1][2] -= 1
             if self.loops[-1][2]:
                 self.pc = self.loops[-1][0]
@@ -324,7 +328,7 @@ class SlowMachine:
         """Note a capture and, with the last, when the instruction retires."""
         word = entry["word"]
         if isinstance(word, Axpy):
-            length = 32 * word.rows
+            length = self.config.mixed_words * word.rows
         else:
             length = self.config.drain_words * word.rows if self.value(entry, "blocks") else 1
         self.captured_at, self.drain_length = cycle, length
@@ -377,15 +381,24 @@ class SlowMachine:
             self.running[2] = issued
 
     def move(self, cycle, issued, retired):
-        """Step the reader or the writer."""
+        """Step the reader or the writer, and the responses of the writes before."""
+        if self.writing and self.writing[0][2] == cycle - 1:
+            retired.append(self.writing.popleft()[0])
+        if self.side.answers_write(cycle):
+            first = next(write for write in self.writing if write[1])
+            first[1] -= 1
+            if first[1] == 0:
+                first[2] = cycle
         entry = self.running[3]
-        if entry is not None:
+        if entry is not None and isinstance(entry["word"], Load):
             if entry["last"] is None:
                 if self.mover.step(cycle):
                     entry["last"] = cycle
             else:
                 retired.append(entry)
                 self.running[3], self.free_from[3] = None, cycle + 1
+        elif entry is not None and self.mover.step(cycle):
+            self.running[3], self.free_from[3] = None, cycle + 1
         if issued is not None:
             word = issued["word"]
             issued["last"] = None
@@ -394,6 +407,7 @@ class SlowMachine:
             else:
                 beats = (1 << word.segments) + 1 if isinstance(word, Append) else word.beats
                 self.mover = Writer(self.side, cycle, beats)
+                self.writing.append([issued, beats, None])
             self.running[3] = issued
 
 

@@ -73,13 +73,13 @@ def test_an_empty_program() -> None:
 
 def test_one_product_by_hand() -> None:
     timeline = timeline_of(Fetch(offset=0, beats=4), Dot(**DOT), End())
-    # Three words: last beat in cycle 34, dispatch 37 and 40, issue 38, acceptance 39, first beat 71, popped from 73 on.
-    assert timeline.dispatch.tolist() == [37, 40]
-    assert timeline.issue.tolist() == [38, 41]
+    # Three words: last beat in cycle 34, dispatch 37 and 38, issue 38, acceptance 39, first beat 71, popped from 73 on.
+    assert timeline.dispatch.tolist() == [37, 38]
+    assert timeline.issue.tolist() == [38, 39]
     assert timeline.retire.tolist() == [40, 76 + 1 + MATRIX_LATENCY + EPILOGUE_LATENCY]
     assert timeline.cycles == timeline.retire[1] + 2
     assert timeline.cause(Unit.MATRIX, Cause.COMPUTE) == 4
-    assert timeline.cause(Unit.MATRIX, Cause.MEMORY) == 73 - 42
+    assert timeline.cause(Unit.MATRIX, Cause.MEMORY) == 73 - 40
     assert timeline.stream_bytes == 64
     assert timeline.side_read_bytes == 48
 
@@ -106,8 +106,8 @@ def test_one_product_by_hand() -> None:
         (
             (Loop(count=64, length=1), Quant(**QUANT, signal=2), End()),
             "Instruction 63 (Quant, pc 1) must leave at most 63 tokens from VECTOR to MATRIX, not 64, when it"
-            # Dispatched in every third cycle from 43 on, and each alone: issue, one word, its code.
-            f" retires in cycle {43 + 3 * 63 + 3 + MEASURE_LATENCY + 1 + CODE_LATENCY}",
+            # Eight rows begin in every third cycle from 42 on, each later one when the codes of the eighth before it end.
+            f" retires in cycle {42 + 3 * 7 + 8 * (1 + MEASURE_LATENCY + 1) + CODE_LATENCY}",
         ),
     ],
 )

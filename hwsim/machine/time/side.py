@@ -27,14 +27,17 @@ def side_read(model: tuple[int, int], port: int, burst_beats: int, read_latency:
 
 
 @numba.njit()
-def side_write(model: tuple[int, int], port: int, write_latency: int, start: int, beats: int) -> int:
-    """Return the cycle of the last response to `beats` single-beat writes; the first rises in cycle `start`."""
+def side_write(model: tuple[int, int], port: int, write_latency: int, start: int, beats: int, answered: int) -> tuple[int, int]:
+    """Return the cycles of the last acceptance and of the last response of `beats` single-beat writes.
+
+    The first rises in cycle `start`; the response before came in cycle `answered`.
+    """
     kind, seed = model
-    rise, response = start, -1
+    rise, response = start, answered
     for _ in range(beats):
         address = first_open(kind, seed, port, _AW, rise)
         data = first_open(kind, seed, port, _W, rise)
         written = max(address, data)
         response = first_open(kind, seed, port, _B, max(response + 1, written + write_latency))
         rise = written + 1
-    return response
+    return rise - 1, response

@@ -100,7 +100,7 @@ def _matrix(trace: Trace, config: EngineConfig, amount: np.ndarray) -> None:
     amount[rows, 4] = np.where(blocks == 0, 1, config.drain_words * trace.values(Dot, "rows", rows))
     rows = trace.rows_of(Axpy)
     amount[rows, 0], amount[rows, 1] = AXPY, trace.values(Axpy, "beats", rows)
-    amount[rows, 3], amount[rows, 4] = 1, 32 * trace.values(Axpy, "rows", rows)
+    amount[rows, 3], amount[rows, 4] = 1, config.mixed_words * trace.values(Axpy, "rows", rows)
 
 
 def _row_words(trace: Trace, kind: type[Instruction], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
