@@ -59,12 +59,12 @@ class Reciprocal(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         divisor: Value = self.mantissa
-        # The upper half of 2**31 - 1; below every normalized divisor.
-        rest: Value = Const((1 << 15) - 1, 17)
-        quotient: Value = Const(0, 0)
+        # The upper half of 2**31 - 1 and one bit more, which every divisor fits once.
+        rest: Value = ((1 << 16) - 1 - self.mantissa)[:17]
+        quotient: Value = Const(1, 1)
         exponent: Value = -31 - self.exponent
         for cycle in range(self.LATENCY):
-            for number in range(_BITS_PER_CYCLE):
+            for number in range(1 if cycle == 0 else 0, _BITS_PER_CYCLE):
                 # The dividend is all ones: a one is brought down each time.
                 trial = Signal(18, name=f"trial_{cycle}_{number}")
                 fits = Signal(name=f"fits_{cycle}_{number}")
