@@ -44,7 +44,7 @@ class Port:
     def is_open(self, channel, cycle):
         return self.seed is None or not slow_gap(self.seed, self.number, channel, cycle)
 
-    def accept_read(self, cycle, beats):
+    def accept_read(self, cycle, beats, offset):
         self.beats.extend([cycle + timing.READ_LATENCY] * beats)
 
     def accept_write(self, cycle):
@@ -73,7 +73,7 @@ class Reader:
         """Return whether the last beat came in this cycle."""
         if cycle >= self.first and self.unasked and self.port.is_open(0, cycle):
             burst = min(self.unasked, timing.SIDE_BURST_BEATS)
-            self.port.accept_read(cycle, burst)
+            self.port.accept_read(cycle, burst, 0)
             self.unasked -= burst
         if self.port.delivers_beat(cycle):
             self.missing -= 1
@@ -119,13 +119,15 @@ def block_beats(instruction, block):
 
 
 class SlowMachine:
-    """Runs a program to its end; `log` holds (pc, unit, dispatch, issue, retire) of every unit instruction in order."""
+    """Runs a program to its end; `log` holds (pc, unit, dispatch, issue, retire) of every unit instruction in order.
 
-    def __init__(self, words, config, seed=None, position=0, slot=0, limit=200_000):
+    `ports` are the memories behind the ports, the side port's last; by default with the gaps of `seed`, if there is one.
+    """
+
+    def __init__(self, words, config, seed=None, position=0, slot=0, limit=200_000, ports=None):
         self.words, self.config, self.limit = words, config, limit
         tile = config.tile
-        self.ports = [Port(p, seed) for p in range(tile.ports)]
-        self.side = Port(tile.ports, seed)
+        *self.ports, self.side = ports or [Port(p, seed) for p in range(tile.ports + 1)]
         self.registers = [0] * 16
         self.registers[1], self.registers[2] = position, slot
         self.loops, self.pc = [], 0
@@ -275,7 +277,7 @@ class SlowMachine:
                 burst_beats = self.config.fetch.burst_beats
                 length = min(self.remaining[p], burst_beats - self.offset[p] % burst_beats)
                 if length and self.credit[p] >= length and port.is_open(0, cycle):
-                    port.accept_read(cycle, length)
+                    port.accept_read(cycle, length, self.offset[p])
                     self.remaining[p] -= length
                     self.offset[p] += length
                     self.credit[p] -= length

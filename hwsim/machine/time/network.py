@@ -22,7 +22,7 @@ from hwsim.machine.time.streams import FETCH_STATE, LAST, OFFSET, REMAINING, adv
 from hwsim.machine.time.vector import VECTOR_STATE, advance_vector
 from hwsim.machine.time.work import NEVER, WRITE, Work, work_of
 from hwsim.machine.trace import Trace
-from hwsim.memory.models import IDEAL, MemoryModel
+from hwsim.memory.models import IDEAL, Channels, MemoryModel
 
 __all__ = ["run_time"]
 
@@ -69,7 +69,7 @@ def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) ->
         trace.end_slot,
         members,
         rank,
-        (int(memory.kind), memory.seed),
+        memory.channels(config),
         sizes,
         laws,
         times,
@@ -141,7 +141,7 @@ def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
         end_slot: int,
         members: np.ndarray,
         rank: np.ndarray,
-        model: tuple[int, int],
+        model: Channels,
         sizes: tuple[int, ...],
         laws: tuple[int, ...],
         times: np.ndarray,
