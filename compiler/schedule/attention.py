@@ -31,17 +31,19 @@ class _Unit:
 def attention_steps(plan: Plan) -> list[Step]:
     """Return the steps of every (token, KV head).
 
-    While a unit is scored, the queries of the next are prepared, the one before is weighed, and the oldest of those in
+    While a unit is scored, queries of later ones are prepared, the one before is weighed, and the oldest of those in
     flight is mixed: each unit of the engine works on a head of its own. The key and value of a sequence's next token
     follow as soon as the token before needs its head's cache no more.
     """
     units = _units(plan)
     flow = _Flow(plan)
-    flow.prepare(units[0])
-    for unit, following in zip(units, [*units[1:], None], strict=True):
-        if following is not None:
-            flow.prepare(following)
-        flow.score(unit)
+    # As far ahead as there are places for queries.
+    ahead = plan.overlap - 1
+    for index in range(-ahead, len(units)):
+        if index + ahead < len(units):
+            flow.prepare(units[index + ahead])
+        if index >= 0:
+            flow.score(units[index])
     while flow.in_flight:
         flow.mix()
     return flow.steps

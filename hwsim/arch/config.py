@@ -150,7 +150,7 @@ class ControlConfig:
     """Cycles without dispatch, retirement or a drained word after which the engine stops with an error."""
 
     def __post_init__(self) -> None:
-        _power("Engine control.queue_depth", self.queue_depth, 2, 16)
+        _power("Engine control.queue_depth", self.queue_depth, 2, 64)
         _power("Engine control.program_words", self.program_words, 64, 4096)
         _whole("Engine control.watchdog_cycles", self.watchdog_cycles, 256, 1 << 24)
 
