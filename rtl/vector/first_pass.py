@@ -67,7 +67,8 @@ class FirstPass(wiring.Component):
         next_source, next_up = source + operation.stride, up + operation.stride
         half = operation.length >> 1
         m.d.comb += [
-            self.issue.eq(self.command_valid & ~active),
+            # In the last cycle of a row that began before, the next instruction can be taken.
+            self.issue.eq(self.command_valid & (~active | (inside & self.ends & self.is_last))),
             self.waiting.eq(active & ~inside),
             self.begin.eq(self.waiting & self.space),
             moves.eq((self.begin | (active & inside)) & (gap == 0)),

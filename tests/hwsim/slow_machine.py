@@ -366,7 +366,8 @@ class SlowMachine:
             if in_flight < timing.VECTOR_ROWS and self.held + row["words"] <= self.config.temporary_words:
                 self.row, self.first_left = self.pending.popleft(), row["first"]
                 self.held += row["words"]
-        if self.row is not None and self.first_left == 1 and not self.pending:
+        # Free in the row's last cycle, or, when it has but one, in the cycle after.
+        if self.row is not None and self.first_left <= 2 and not self.pending:
             self.running[2], self.free_from[2] = None, cycle + 1
         if issued is not None:
             word = issued["word"]

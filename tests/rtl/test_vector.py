@@ -68,7 +68,7 @@ class Law:
 
     def __init__(self, capacity: int):
         self.capacity = capacity
-        self.free_from = self.codes_end = 0
+        self.free_from = self.codes_end = self.issue_from = 0
         self.rows: list[tuple[int, int]] = []
 
     def issue(self, call: Call, cycle: int) -> int:
@@ -81,6 +81,7 @@ class Law:
             self.free_from = start + call.first_cycles
             self.codes_end = max(self.free_from + timing.MEASURE_LATENCY, self.codes_end) + call.words
             self.rows.append((call.words, self.codes_end))
+        self.issue_from = max(start + 1, self.free_from - 1)
         return self.codes_end + timing.CODE_LATENCY
 
     def _fits(self, words: int, cycle: int) -> bool:
@@ -287,7 +288,7 @@ class Bench:
             asked = self.cycle
             while not ctx.get(unit.issue):
                 await ctx.tick()
-            assert self.cycle == max(asked, law.free_from), call
+            assert self.cycle == max(asked, law.issue_from), call
             expected.append(law.issue(call, self.cycle))
             await ctx.tick()
             ctx.set(unit.command_valid, 0)

@@ -37,4 +37,4 @@ def advance_vector(state: np.ndarray, amount: np.ndarray, issue: int, capacity: 
         state[_HELD_WORDS] += words
         state[_STARTED] += 1
         state[_FREE_FROM], state[_CODES_END] = free_from, end
-    return state[_FREE_FROM] - 1, state[_CODES_END] + _CODE
+    return max(start, state[_FREE_FROM] - 2), state[_CODES_END] + _CODE
