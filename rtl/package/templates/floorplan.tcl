@@ -1,0 +1,44 @@
+# Spreads engine {{ engine }} over the SLRs of {{ board }}; a hook of link time, before place_design.
+# Cells not named here stay in SLR{{ memory_slr }}, beside the memory, where link.cfg puts the kernel.
+
+proc cells_of {name} {
+    set cells [get_cells -quiet -hierarchical -filter "NAME =~ *{{ unit }}/inst/$name"]
+    if {[llength $cells] == 0} {
+        error "Cell $name must be in the design, not flattened, merged or turned into a shift register"
+    }
+    return $cells
+}
+
+proc place_in {slr names} {
+    foreach name $names {
+        add_cells_to_pblock [get_pblocks pblock_dynamic_SLR$slr] [cells_of $name] -clear_locs
+    }
+}
+{% for slr, cells in regions %}
+
+place_in {{ slr }} {
+{% for cell in cells %}
+    {{ cell }}
+{% endfor %}
+}
+{% endfor %}
+{% for slr, names in waypoints %}
+
+# Words on their way to tiles beyond stop over here.
+place_in {{ slr }} {
+{% for register in names %}
+    {{ register }}
+{% endfor %}
+}
+{% endfor %}
+{% if registers %}
+
+# Registers at the crossings, to be placed in the sites beside the wires between SLRs.
+foreach name {
+{% for register in registers %}
+    {{ register }}
+{% endfor %}
+} {
+    set_property USER_SLL_REG true [cells_of $name]
+}
+{% endif %}
