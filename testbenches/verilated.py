@@ -21,19 +21,11 @@ from hwsim.memory.models import MemoryKind, MemoryModel
 from testbenches.backend import Inputs, Log, Outputs, place
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text
 from testbenches.build import Build, public_text
+from testbenches.error_register import error_sentence
 from testbenches.verilator import OPTIMIZE
 
-__all__ = ["Fault", "Run", "Verilated", "error_sentence"]
+__all__ = ["Fault", "Run", "Verilated", "logs_of_trace"]
 
-_ERRORS = {
-    1: "a bad check byte in word {detail}",
-    2: "an unknown opcode in word {detail}",
-    3: "a loop deeper than four at word {detail}",
-    4: "a read error on port {detail}",
-    5: "a write error",
-    6: "the watchdog at word {detail}",
-    7: "a token counter that overflowed ({detail})",
-}
 _PUBLIC = ("clk", "rst_n", "stalling", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 
 
@@ -53,12 +45,6 @@ class Run:
     words: int
     position: int
     slot: int
-
-
-def error_sentence(error: int) -> str:
-    """Return what the error register says."""
-    code, detail = error & 0xFF, error >> 8
-    return _ERRORS.get(code, f"error {code}").format(detail=detail)
 
 
 class Verilated:
@@ -86,6 +72,11 @@ class Verilated:
     def build_s(self) -> float:
         """Seconds of the last build, zero when there was one."""
         return self._build.build_s
+
+    @property
+    def simulation(self) -> Build:
+        """The build itself, for benches of one's own on it."""
+        return self._build
 
     def build(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
@@ -148,7 +139,7 @@ class Verilated:
         answers = json.loads((folder / "answer.json").read_text())
         ports = np.stack([np.fromfile(regions[port], np.uint8) for port in range(self.engine.tile.ports)])
         after = MemoryImage(ports=ports, side=np.fromfile(regions[SIDE_REGION], np.uint8))
-        return after, answers, _logs(folder / "trace.bin", self.engine.vector.lanes, answers)
+        return after, answers, logs_of_trace(folder / "trace.bin", self.engine.vector.lanes, answers)
 
     def run(self, program: Program, image: MemoryImage, inputs: Inputs, memory: MemoryModel) -> tuple[Outputs, Log]:
         """Run a program once; raise MachineError when the engine's error register is set or it never ends."""
@@ -171,7 +162,7 @@ class Verilated:
         return Outputs(image=after, logits=logits), logs[0]
 
 
-def _logs(path: Path, lanes: int, answers: list[dict[str, Any]]) -> list[Log]:
+def logs_of_trace(path: Path, lanes: int, answers: list[dict[str, Any]]) -> list[Log]:
     """Return the log of each run in a trace file."""
     words = np.fromfile(path, np.uint32)
     sizes = {EVENT_RECORD: 1, DRAIN_RECORD: lanes, CODES_RECORD: lanes // 4}
