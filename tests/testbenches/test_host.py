@@ -114,7 +114,8 @@ def test_a_run_without_end_is_given_up_and_recovered_from(waiting, engine, model
     with pytest.raises(MachineError, match=r"Program decode must end within 0\.0005 s, not run on \(control register 0x1\)"):
         host.run(endless(compiled.decode), inputs_at(model))
     assert 0.5e-3 <= device.now_s() - before < 1e-3
-    with pytest.raises(MachineError, match=r"The engine must be idle before program decode starts, not busy \(control register 0x1\)"):
+    text = r"The engine must be idle before program decode starts, not busy \(control register 0x1\)"
+    with pytest.raises(MachineError, match=text):
         host.run(compiled.decode, inputs_at(model))
     host.recover()
     host.load(image_of(compiled))

@@ -4,6 +4,7 @@ import ctypes
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from rtl.identity import Identity
 from rtl.package import package_files
 from testbenches.backend import Inputs
 from testbenches.host.backend import Board
+from testbenches.host.check import check_board
 from testbenches.host.device import SIDE, Place
 from testbenches.host.runtime import Waiting
 from testbenches.host.xrt_device import LIBRARY, XrtDevice, bank_of
@@ -77,6 +79,7 @@ class Engine:
         identity = Identity.of(engine)
         self.registers = {0: 4, offset_of("isa_digest"): identity.isa_word, offset_of("engine_digest"): identity.engine_word}
         self.error = 0
+        self.spoil: Callable[[np.ndarray], None] = lambda side: None
 
     def at(self, offset: int) -> int:
         return self.registers.get(offset, 0) | self.registers.get(offset + 4, 0) << 32
@@ -103,11 +106,13 @@ class Engine:
         port, side = self.at(port_base_offset(0)), self.at(offset_of("side"))
         ports = self.memory.bytes[port : port + self.sizes[0]][None]
         run_meaning(trace, self.engine, ports, self.memory.bytes[side : side + self.sizes[1]])
+        self.spoil(self.memory.bytes[side : side + self.sizes[1]])
         self.registers |= {0: 6, offset_of("cycles"): CYCLES, offset_of("error"): self.error}
         self.registers[offset_of("interrupt_status")] = self.registers[offset_of("interrupt_enable")]
 
     def wait(self, milliseconds: int) -> int:
-        return int(milliseconds > 0 and self.registers[offset_of("global_interrupt")] and self.registers[offset_of("interrupt_status")])
+        is_up = self.registers[offset_of("global_interrupt")] and self.registers[offset_of("interrupt_status")]
+        return int(milliseconds > 0 and is_up)
 
 
 @pytest.fixture
@@ -148,6 +153,26 @@ def test_runs_on_a_board_give_the_simulators_bits(waiting, engine, model, compil
         image = found.image
     backend.close()
     assert memory.calls == ["device 0", "load_xclbin", "bo HBM[0]", "bo HBM[1]"]
+
+
+def test_a_board_is_checked_and_a_wrong_one_is_caught(engine, model, built, board) -> None:
+    memory, fake = board
+    tokens = [3, 1, 4, 1, 5]
+    compiled = compile_model(model, engine, context=len(tokens))
+    assert compiled.image is not None
+    fake.program, fake.sizes = compiled.decode, (compiled.image.ports.shape[1], len(compiled.image.side))
+    backend = Board(engine, built / "engine.xclbin")
+    check = check_board(model, engine, backend, tokens=tokens)
+    assert (check.mismatches, check.first, check.position, check.cycles) == (0, None, 4, CYCLES)
+    assert check.compared > 96
+    output = compiled.decode.buffer("output").offset
+    fake.spoil = lambda side: side.__setitem__(output, side[output] ^ 1)
+    check = check_board(model, engine, backend, tokens=tokens)
+    assert check.mismatches == 2
+    assert check.first == "logits of the board against the reference: 1 of 96 values differ"
+    with pytest.raises(SpecError, match="A board must be checked with at least one token, not none"):
+        check_board(model, engine, backend, tokens=[])
+    backend.close()
 
 
 def test_an_error_of_the_board_is_a_sentence(engine, model, compiled, built, board) -> None:
@@ -195,9 +220,8 @@ def test_what_a_board_cannot_do_is_refused(engine, built, board) -> None:
         device.write_register(0x1000, 0)
     with pytest.raises(MachineError, match=r"Memory bank of the memory of port 5 must be one that the xclbin uses, not HBM\[5\]"):
         device.allocate(Place(port=5), 4096)
-    with pytest.raises(
-        MachineError, match=rf"A buffer in the memory of port 0 must fit the {BANK_BYTES} bytes of HBM\[0\], not take {BANK_BYTES + 1}"
-    ):
+    text = rf"A buffer in the memory of port 0 must fit the {BANK_BYTES} bytes of HBM\[0\], not take {BANK_BYTES + 1}"
+    with pytest.raises(MachineError, match=text):
         device.allocate(Place(port=0), BANK_BYTES + 1)
     device.allocate(Place(port=0), BANK_BYTES)
     with pytest.raises(MachineError, match=r"A buffer of 4096 bytes must fit HBM\[0\], not fail with 'failed to allocate bo"):
