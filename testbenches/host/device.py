@@ -62,6 +62,10 @@ class Device(Protocol):
         """Return a new buffer at an address that is a multiple of 4096."""
         ...
 
+    def watch_interrupt(self) -> None:
+        """Take notice of interrupts from now on, so that one that comes before it is waited for is not lost."""
+        ...
+
     def wait_interrupt(self, timeout_s: float) -> bool:
         """Wait until the interrupt output is up or came up; return whether it did in time."""
         ...

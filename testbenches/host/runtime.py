@@ -164,6 +164,8 @@ class Host:
         self._write("global_interrupt", is_on)
         self._write("interrupt_enable", is_on * _INTERRUPT_DONE)
         self._acknowledge()
+        if is_on:
+            self.device.watch_interrupt()
 
     def _acknowledge(self) -> None:
         """Clear the interrupt status: a bit that is written as one toggles."""
@@ -174,23 +176,26 @@ class Host:
     def _wait(self, program: Program) -> None:
         """Return when the run has ended."""
         until = self.device.now_s() + self.timeout_s
+        # The bit is cleared by reading it: seen once, the run is over.
         if self.waiting is Waiting.INTERRUPT:
-            came = self.device.wait_interrupt(self.timeout_s)
-            control = self._read("control")
-            if came and control & _DONE:
+            while (left := until - self.device.now_s()) > 0:
+                came = self.device.wait_interrupt(left)
+                control = self._read("control")
+                if came and control & _DONE:
+                    self._acknowledge()
+                    return
+                if control & _DONE:
+                    raise MachineError(f"The interrupt must come with the end of program {program.name}, not be missing after it")
+                # One that is left over from before the run, or from elsewhere.
                 self._acknowledge()
-                return
-            if came or control & _DONE:
-                raise MachineError(
-                    f"The interrupt must come with the end of program {program.name}, not"
-                    f" {'before it' if came else 'be missing after it'} (control register {control:#x})"
-                )
-        else:
-            # The bit is cleared by reading it: seen once, the run is over.
-            while not (control := self._read("control")) & _DONE and self.device.now_s() < until:
                 self.device.pause(self.poll_s)
-            if control & _DONE:
-                return
+        else:
+            while self.device.now_s() < until:
+                control = self._read("control")
+                if control & _DONE:
+                    return
+                self.device.pause(self.poll_s)
+        control = self._read("control")
         raise MachineError(
             f"Program {program.name} must end within {self.timeout_s:g} s, not run on (control register {control:#x})"
         )

@@ -91,6 +91,9 @@ class SimulatedDevice:
         self._free[place] = -(-(start + size) // _PAGE) * _PAGE
         return _MappedBuffer(memory, (_region(place) << REGION_BITS) + start, start, size)
 
+    def watch_interrupt(self) -> None:
+        """Do nothing: the interrupt stays up until it is acknowledged, and time stands still until it is waited for."""
+
     def wait_interrupt(self, timeout_s: float) -> bool:
         return bool(self._ask(do="interrupt", cycles=self._cycles(timeout_s)))
 

@@ -75,6 +75,7 @@ class _Registers:
             "close": (None, [handle]),
             "read": (ctypes.c_int, [handle, word, ctypes.POINTER(word)]),
             "write": (ctypes.c_int, [handle, word, word]),
+            "watch": (ctypes.c_int, [handle]),
             "wait": (ctypes.c_int, [handle, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32)]),
         }
         for name, (result, arguments) in functions.items():
@@ -92,6 +93,9 @@ class _Registers:
 
     def write(self, offset: int, value: int) -> None:
         self._check(self._library.lamforge_ip_write(self._handle, offset, value), f"Register {offset:#x} must be writable")
+
+    def watch(self) -> None:
+        self._check(self._library.lamforge_ip_watch(self._handle), "The interrupt must be offered by XRT")
 
     def wait(self, milliseconds: int) -> bool:
         came = ctypes.c_int32()
@@ -156,6 +160,9 @@ class XrtDevice:
         except RuntimeError as error:
             raise MachineError(f"A buffer of {size} bytes must fit {tag}, not fail with {str(error)!r}") from None
         return _XrtBuffer(self._pyxrt, buffer)
+
+    def watch_interrupt(self) -> None:
+        self._registers.watch()
 
     def wait_interrupt(self, timeout_s: float) -> bool:
         return self._registers.wait(max(1, round(timeout_s * 1000)))

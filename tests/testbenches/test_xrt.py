@@ -226,6 +226,8 @@ def test_what_a_board_cannot_do_is_refused(engine, built, board) -> None:
     device.allocate(Place(port=0), BANK_BYTES)
     with pytest.raises(MachineError, match=r"A buffer of 4096 bytes must fit HBM\[0\], not fail with 'failed to allocate bo"):
         device.allocate(Place(port=0), 4096)
+    with pytest.raises(MachineError, match="The interrupt must be waited for, not fail with 'bad optional access'"):
+        device.wait_interrupt(1)
     with pytest.raises(MachineError, match="A board must be reset from outside, by `xbutil reset`"):
         device.reset()
     device.close()

@@ -58,12 +58,18 @@ int lamforge_ip_write(void* handle, uint32_t offset, uint32_t value) {
     return guarded([&] { static_cast<Kernel*>(handle)->ip.write_register(offset, value); });
 }
 
-// Waits for an interrupt, at most `milliseconds`; `came` says whether there was one.
-int lamforge_ip_wait(void* handle, int32_t milliseconds, int32_t* came) {
+// Takes notice of interrupts from now on.
+int lamforge_ip_watch(void* handle) {
     return guarded([&] {
         auto* kernel = static_cast<Kernel*>(handle);
         if (!kernel->interrupt) kernel->interrupt = kernel->ip.create_interrupt_notify();
-        const auto status = kernel->interrupt->wait(std::chrono::milliseconds{milliseconds});
+    });
+}
+
+// Waits for an interrupt, at most `milliseconds`, after lamforge_ip_watch(); `came` says whether there was one.
+int lamforge_ip_wait(void* handle, int32_t milliseconds, int32_t* came) {
+    return guarded([&] {
+        const auto status = static_cast<Kernel*>(handle)->interrupt.value().wait(std::chrono::milliseconds{milliseconds});
         *came = status == std::cv_status::no_timeout ? 1 : 0;
     });
 }
