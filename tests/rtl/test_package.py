@@ -1,5 +1,6 @@
 """The kernel package: every file agrees with the register map and the Verilog, the scripts run, and broken ones are caught."""
 
+import dataclasses
 import hashlib
 import re
 import shutil
@@ -59,15 +60,15 @@ def ports_of(text, module):
     return {name: int(high or 0) + 1 for high, name in declared}
 
 
-def expected_registers():
+def expected_registers(config=ENGINE):
     """Return offset and bytes of every register from 0x10 on, by name, and whether it can be written, from the map itself."""
     found = {each.name: (each.offset, each.width // 8, each.writable) for each in CONTROL_REGISTERS if each.name not in SPECIAL}
-    for port in range(ENGINE.tile.ports):
+    for port in range(config.tile.ports):
         found[f"base_{port:02d}"] = (PORT_BASE_OFFSET + PORT_BASE_STRIDE * port, 8, True)
     return found
 
 
-def faults_of_xml(text, verilog):
+def faults_of_xml(text, verilog, config=ENGINE):
     """Return what in a kernel.xml contradicts the register map or the engine's Verilog."""
     kernel = ElementTree.fromstring(text).find("kernel")
     ports = ports_of(verilog["engine.v"], "engine")
@@ -84,7 +85,7 @@ def faults_of_xml(text, verilog):
         limit = 1 << ports.get(f"{name}_araddr", 0)
         if port.get("mode") != mode or int(port.get("range"), 16) != (limit if mode == "slave" else limit - 1):
             faults.append(f"range of {name}")
-    written = {name: place for name, (*place, writable) in expected_registers().items() if writable}
+    written = {name: place for name, (*place, writable) in expected_registers(config).items() if writable}
     args = {arg.get("name"): arg for arg in kernel.iter("arg")}
     if args.keys() != written.keys():
         faults.append(f"arguments {args.keys() ^ written.keys()}")
@@ -128,15 +129,31 @@ def test_a_broken_kernel_xml_is_caught(files, verilog, before, after, fault):
     assert any(found.startswith(fault) for found in faults_of_xml(broken, verilog))
 
 
-def test_the_top_module_has_the_kernels_ports_and_no_lint(files, verilog, tmp_path):
+def faults_of_top(files, verilog, folder):
+    """Return what Verilator's lint and the engine's ports have against the top module."""
     inner, outer = ports_of(verilog["engine.v"], "engine"), ports_of(files["kernel.v"], "lamforge")
-    assert outer == {name: width for name, width in inner.items() if not name.startswith("trace_")}
-    put(verilog | {"kernel.v": files["kernel.v"]}, tmp_path)
+    faults = [] if outer == {name: width for name, width in inner.items() if not name.startswith("trace_")} else ["ports"]
+    put(verilog | {"kernel.v": files["kernel.v"]}, folder)
     # Trace outputs stay open, the interrupt is called as Vitis has it, and the file is not called after its module.
     waived = ("PINCONNECTEMPTY", "SYMRSVDWORD", "DECLFILENAME")
     waivers = [f'lint_off -rule {rule} -file "*kernel.v"\n' for rule in waived]
-    (tmp_path / "kernel.vlt").write_text("`verilator_config\n" + "".join(waivers))
-    assert lint(tmp_path, top="lamforge") == ""
+    (folder / "kernel.vlt").write_text("`verilator_config\n" + "".join(waivers))
+    complaints = lint(folder, top="lamforge")
+    return faults + ([complaints] if complaints else [])
+
+
+def test_the_top_module_has_the_kernels_ports_and_no_lint(files, verilog, tmp_path):
+    assert faults_of_top(files, verilog, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [("input  wire m_axi_03_rvalid,\n", "", "ports"), (".m_axi_02_rdata(m_axi_02_rdata)", ".m_axi_02_rdata(m_axi_02_rresp)", "%")],
+)
+def test_a_broken_top_module_is_caught(files, verilog, tmp_path, before, after, fault):
+    assert before in files["kernel.v"]
+    broken = files | {"kernel.v": files["kernel.v"].replace(before, after, 1)}
+    assert any(found.startswith(fault) for found in faults_of_top(broken, verilog, tmp_path))
 
 
 def run_tcl(folder, script, *arguments, stubs=STUBS, **variables):
@@ -174,7 +191,7 @@ ORDER = [
 """Packaging steps as UG1393 and AMD's rtl_vadd example have them, by their first call."""
 
 
-def faults_of_packaging(calls, verilog):
+def faults_of_packaging(calls, verilog, config=ENGINE):
     """Return what is wrong with recorded packaging calls: their order, and what they say of buses and registers."""
     faults = []
     first = {}
@@ -196,10 +213,10 @@ def faults_of_packaging(calls, verilog):
     clocked = [call[2] for call in calls if call[0] == "ipx::associate_bus_interfaces" and call[3:5] == ["-clock", "ap_clk"]]
     if sorted(clocked) != sorted(buses):
         faults.append("every bus must have the clock once")
-    if values.get(("value", "parameter:FREQ_HZ@bus:ap_clk")) != str(round(ENGINE.clock_hz)):
+    if values.get(("value", "parameter:FREQ_HZ@bus:ap_clk")) != str(round(config.clock_hz)):
         faults.append("frequency")
     registers = {call[2]: call for call in calls if call[0] == "ipx::add_register"}
-    expected = expected_registers() | {name: (4 * n, 4, True) for n, name in enumerate(("CTRL", "GIER", "IP_IER", "IP_ISR"))}
+    expected = expected_registers(config) | {name: (4 * n, 4, True) for n, name in enumerate(("CTRL", "GIER", "IP_IER", "IP_ISR"))}
     if registers.keys() != expected.keys():
         faults.append(f"registers {registers.keys() ^ expected.keys()}")
     for name, (offset, size, writable) in expected.items():
@@ -255,7 +272,7 @@ def test_a_script_that_does_not_run_is_caught(files, tmp_path, text, error):
         run_tcl(tmp_path, "package.tcl", "out/kernel.xo", "work")
 
 
-def faults_of_linking(text, verilog):
+def faults_of_linking(text, verilog, config=ENGINE):
     """Return what in a link configuration contradicts the Verilog's ports."""
     lines = text.splitlines()
     spans = re.findall(r"^sp=lamforge_1\.(\w+):HBM\[(\d+)(?::(\d+))?\]$", text, re.M)
@@ -265,13 +282,15 @@ def faults_of_linking(text, verilog):
     if sorted(bus for bus, _, _ in spans) != masters:
         faults.append("every port exactly once")
     channels = {bus: range(int(low), int(high or low) + 1) for bus, low, high in spans}
-    streams = [channels.get(f"m_axi_{port:02d}") for port in range(ENGINE.tile.ports)]
-    if streams != [range(port, port + 1) for port in range(ENGINE.tile.ports)]:
+    streams = [channels.get(f"m_axi_{port:02d}") for port in range(config.tile.ports)]
+    if streams != [range(port, port + 1) for port in range(config.tile.ports)]:
         faults.append("a channel for each stream")
     if any(channel not in channels.get("m_axi_side", ()) for span in streams for channel in span or ()):
         faults.append("the side port must reach every stream's channel")
-    if "nk=lamforge:1:lamforge_1" not in lines or "slr=lamforge_1:SLR0" not in lines or "kernel_frequency=200" not in lines:
-        faults.append("instance, SLR or frequency")
+    if "nk=lamforge:1:lamforge_1" not in lines or "slr=lamforge_1:SLR0" not in lines:
+        faults.append("instance or SLR")
+    if f"kernel_frequency={config.clock_hz / 1e6:g}" not in lines:
+        faults.append("frequency")
     return faults
 
 
@@ -422,3 +441,21 @@ def test_an_engine_that_does_not_fit_is_refused(changes, text):
 def test_a_memory_between_slrs_is_refused():
     with pytest.raises(ConfigError, match="Memory must be at the first or the last of 3 SLRs, not at SLR1"):
         floorplan(ENGINE, slrs=3, memory_slr=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["u280", "u55c"])
+def test_the_packages_of_the_largest_engines(name, tmp_path):
+    config = load_engine(name)
+    verilog = generate(config)
+    target = dataclasses.replace(TARGET, channel_bytes=config.channel_bytes)
+    files = package_files(config, target, verilog)
+    assert faults_of_xml(files["kernel.xml"], verilog, config) == []
+    assert faults_of_linking(files["link.cfg"], verilog, config) == []
+    assert faults_of_top(files, verilog, tmp_path / "top") == []
+    put(files, tmp_path / "vitis")
+    assert faults_of_packaging(run_tcl(tmp_path / "vitis", "package.tcl", "kernel.xo", "work"), verilog, config) == []
+    cells = instance_names(verilog)
+    assert set(floorplan(config, slrs=3, memory_slr=0).moved) <= cells.keys()
+    assert len(run_tcl(tmp_path / "vitis", "floorplan.tcl")) > 400
+    assert package_files(config, target, generate(config)) == files
