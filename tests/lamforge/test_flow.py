@@ -117,6 +117,13 @@ def test_rtl_writes_lint_clean_verilog(command: Command, tmp_path: Path) -> None
     assert "engine.v" in found["files"]
 
 
+def test_cosim_through_the_host(made: Path, command: Command) -> None:
+    found = document(command("cosim", made / "model", "--engine", "tiny", "--host", "--memory", "ideal", "--prompt", "a", "--json"))
+    assert found["is_equal"]
+    assert (found["mismatches"], found["cycle_difference"], found["first"]) == (0, 0, None)
+    assert found["compared"] > 1000
+
+
 def test_report_of_programs(made: Path, command: Command, programs: Path) -> None:
     found = document(command("report", programs, "--json"))
     assert found["report"] == str(programs / "report.html")

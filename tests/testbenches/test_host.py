@@ -244,6 +244,24 @@ def test_another_instruction_set_is_refused(engine) -> None:
     assert device.written == []
 
 
+def test_every_port_is_told_its_buffer(engine, compiled) -> None:
+    """Both words of every base address; a device's buffers may lie above four gigabytes."""
+    two = engine.with_values({"tile.ports": 2})
+    device = Paper(two, address=0x7_0000_3000)
+    host = Host(two, device)
+    host.load(MemoryImage(ports=np.zeros((2, 4096), np.uint8), side=image_of(compiled).side))
+    told = {offset: device.registers[offset] for offset in (0x10, 0x14, 0x80, 0x84, 0x8C, 0x90)}
+    assert told == {0x10: 0x3000, 0x14: 7, 0x80: 0x3000, 0x84: 7, 0x8C: 0x3000, 0x90: 7}
+
+
+@pytest.mark.long
+def test_two_ports_through_the_host(model) -> None:
+    small = load_engine("small")
+    result = cosim(model, small, texts=[[3, 1, 4, 1, 5]], memories=[IDEAL, stalling(5)], verilated=HostedVerilog(small))
+    assert result.first is None
+    assert (result.mismatches, result.cycle_difference) == (0, 0)
+
+
 def test_a_buffer_between_pages_is_refused(engine, compiled) -> None:
     with pytest.raises(MachineError, match="A buffer in the memory of port 0 must be 86656 bytes at a multiple of 4096"):
         Host(engine, Paper(engine, address=0x1800)).load(image_of(compiled))
