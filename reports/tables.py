@@ -136,7 +136,8 @@ def verilog_text(document: Document) -> str:
     """Return what Verilog was written."""
     lint = "" if document["lint"] is None else f", lint {document['lint']}"
     size = f"{document['lines']:,} lines in {len(document['files'])} files"
-    return f"{document['engine']}: {size}{lint} ({document['folder']})"
+    package = "" if document["board"] is None else f", kernel package for {document['board']}"
+    return f"{document['engine']}: {size}{lint}{package} ({document['folder']})"
 
 
 def verdict_text(document: Document) -> str:

@@ -24,7 +24,7 @@ from rtl.package.kernel import (
     stream_bus,
 )
 from rtl.package.kernel_xml import CONTROL_PROTOCOL, kernel_xml
-from rtl.package.target import Target
+from rtl.package.target import TOOLS, Target
 from rtl.package.wrapper import wrapper_verilog
 
 __all__ = ["MANIFEST", "package_files"]
@@ -89,7 +89,7 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         "board": target.name,
         "platform": target.platform,
         "part": target.part,
-        "tools": target.tools,
+        "tools": TOOLS,
         "kernel": KERNEL,
         "unit": COMPUTE_UNIT,
         "vendor": vendor,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+from hwsim.arch.board import Board
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import ConfigError
 
-__all__ = ["Target"]
+__all__ = ["TOOLS", "Target"]
+
+TOOLS = "2023.x"
+"""Versions of Vitis and Vivado the packages are written for: the last that know the U280."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,7 +22,6 @@ class Target:
         name: of the board.
         platform: Vitis platform to link against.
         part: Vivado's name of the device.
-        tools: versions of Vitis that know the board, such as `2023.x`.
         slrs, memory_slr: SLRs in a row, and the one that the memory is at.
         channels, channel_bytes: pseudo channels of the memory, and the size of each.
     """
@@ -26,11 +29,23 @@ class Target:
     name: str
     platform: str
     part: str
-    tools: str
     slrs: int
     memory_slr: int
     channels: int
     channel_bytes: int
+
+    @classmethod
+    def of(cls, board: Board) -> Target:
+        """Return what a package needs of a board."""
+        return cls(
+            name=board.name,
+            platform=board.shells[0].name,
+            part=board.part.name,
+            slrs=len(board.slrs),
+            memory_slr=[slr.name for slr in board.slrs].index(board.hbm.slr),
+            channels=board.hbm.pseudo_channels,
+            channel_bytes=board.hbm.channel_bytes,
+        )
 
     def check(self, engine: EngineConfig) -> None:
         """Raise ConfigError unless every stream port has a pseudo channel of its own, large enough."""

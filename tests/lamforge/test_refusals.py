@@ -120,6 +120,14 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             "Engine tile.port_bits must be 128, 256 or 512, not 96",
         ),
         (
+            ["rtl", "--engine", "tiny", "--board", "u250", "-o", "OUT"],
+            "Board must be one of u280, u55c or a YAML file, not 'u250' (nearest: u280)",
+        ),
+        (
+            ["rtl", "--engine", "tiny", "--set", "tile.ports=64", "--board", "u280", "-o", "OUT"],
+            "Engine tiny must have at most 32 ports for board u280, not 64",
+        ),
+        (
             ["cosim", "MODEL", "--memory", "hbm"],
             "Memory model must be ideal, stalling or stalling:SEED, not 'hbm'",
         ),

@@ -26,7 +26,6 @@ TARGET = Target(
     name="board",
     platform="maker_board_xdma",
     part="xcpart-1",
-    tools="2023.x",
     slrs=3,
     memory_slr=0,
     channels=32,

@@ -39,7 +39,7 @@ tools:
 	@for tool in v++ vivado emconfigutil platforminfo; do command -v $$tool >/dev/null || \
 		{ echo "Tool $$tool must be on PATH: source settings64.sh of Vitis {{ tools }}." >&2; exit 1; }; done
 	@v++ --version | grep -Eq 'v{{ tools | replace(".x", "[.]") }}' || \
-		{ echo "Vitis must be {{ tools }}, the last that supports this board, not: $$(v++ --version | head -n 1)" >&2; exit 1; }
+		{ echo "Vitis must be {{ tools }}, not: $$(v++ --version | head -n 1)" >&2; exit 1; }
 	@platforminfo --platform $(PLATFORM) >/dev/null || \
 		{ echo "Platform $(PLATFORM) must be installed; make PLATFORM=... names another." >&2; exit 1; }
 
