@@ -38,9 +38,9 @@ CROSSINGS: tuple[Crossing, ...] = (
     Crossing(port="sums", driver="register of the activation sums", registers=("local_sums",)),
     Crossing(port="repeat", driver="logic of the sequencer", receiver="clock enable of the word register"),
     Crossing(port="coefficients", driver="register of the matrix unit", receiver="a multiplexer of each lane"),
-    Crossing(port="row_select", driver="register of the drain pipeline", receiver="a multiplexer of each slice"),
-    Crossing(port="lane_row", driver="register of the drain pipeline", receiver="a multiplexer of each slice"),
-    Crossing(port="lane_shift", driver="register of the drain pipeline", receiver="enables of the lane accumulators"),
+    Crossing(port="row_select", driver="register of the drain pipeline", registers=("local_row_select",)),
+    Crossing(port="lane_row", driver="register of the drain pipeline", registers=("local_lane_row",)),
+    Crossing(port="lane_shift", driver="register of the drain pipeline", registers=("local_lane_shift",)),
     Crossing(
         port="row_scales", driver="register", registers=("row_scale",), is_slice=True, receiver="the multiplexer over slices"
     ),

@@ -86,7 +86,7 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
     return {
         "engine": config.name,
         "engine_digest": config.digest,
-        "board": target.name,
+        "board": target.title,
         "platform": target.platform,
         "part": target.part,
         "tools": TOOLS,

@@ -19,7 +19,7 @@ class Target:
     """A board, as the linker and the placer see it.
 
     Attributes:
-        name: of the board.
+        name, title: of the board, for us and for people.
         platform: Vitis platform to link against.
         part: Vivado's name of the device.
         slrs, memory_slr: SLRs in a row, and the one that the memory is at.
@@ -27,6 +27,7 @@ class Target:
     """
 
     name: str
+    title: str
     platform: str
     part: str
     slrs: int
@@ -39,6 +40,7 @@ class Target:
         """Return what a package needs of a board."""
         return cls(
             name=board.name,
+            title=board.title,
             platform=board.shells[0].name,
             part=board.part.name,
             slrs=len(board.slrs),

@@ -24,6 +24,7 @@ from testbenches.verilator import lint
 STUBS = Path(__file__).parent / "vendor_commands.tcl"
 TARGET = Target(
     name="board",
+    title="A board",
     platform="maker_board_xdma",
     part="xcpart-1",
     slrs=3,

@@ -1,4 +1,4 @@
-# Run it in this folder: make -C <folder> does. Builds the kernel of engine {{ engine }} for {{ board }} with Vitis and Vivado {{ tools }} on PATH.
+# Builds the kernel of engine {{ engine }} for {{ board }}, with Vitis and Vivado {{ tools }} on PATH; runs in this folder.
 #
 #   make check                what is needed is there, and the files are as they were written
 #   make xo                   the kernel, packaged
