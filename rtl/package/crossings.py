@@ -19,6 +19,8 @@ class Crossing:
 
     Attributes:
         port: name of the tile's port.
+        is_common: whether the same wires go to every tile.
+        is_from_streams: whether they come from beside the stream ports, not from what serves all tiles.
         driver: what drives it, in words.
         registers: registers inside the tile that take it or give it, next to the port; of every slice where `is_slice`.
         receiver: what lies between the wire and the register that takes it, in words; empty where it is taken directly.
@@ -26,21 +28,29 @@ class Crossing:
 
     port: str
     driver: str
+    is_common: bool = False
+    is_from_streams: bool = False
     registers: tuple[str, ...] = ()
     is_slice: bool = False
     receiver: str = ""
 
 
 CROSSINGS: tuple[Crossing, ...] = (
-    Crossing(port="head", driver="block RAM of the stream FIFO", registers=("beat",)),
-    Crossing(port="step", driver="register of the control pipeline", registers=("local_step",)),
-    Crossing(port="slots", driver="register of the activation broadcast", registers=("local_slots",)),
-    Crossing(port="sums", driver="register of the activation sums", registers=("local_sums",)),
-    Crossing(port="repeat", driver="logic of the sequencer", receiver="clock enable of the word register"),
+    Crossing(port="head", driver="block RAM of the stream FIFO", is_from_streams=True, registers=("beat",)),
+    Crossing(port="step", driver="register of the control pipeline", is_common=True, registers=("local_step",)),
+    Crossing(port="slots", driver="register of the activation broadcast", is_common=True, registers=("local_slots",)),
+    Crossing(port="sums", driver="register of the activation sums", is_common=True, registers=("local_sums",)),
+    Crossing(
+        port="repeat",
+        driver="logic of the sequencer",
+        is_common=True,
+        is_from_streams=True,
+        receiver="clock enable of the word register",
+    ),
     Crossing(port="coefficients", driver="register of the matrix unit", receiver="a multiplexer of each lane"),
-    Crossing(port="row_select", driver="register of the drain pipeline", registers=("local_row_select",)),
-    Crossing(port="lane_row", driver="register of the drain pipeline", registers=("local_lane_row",)),
-    Crossing(port="lane_shift", driver="register of the drain pipeline", registers=("local_lane_shift",)),
+    Crossing(port="row_select", driver="register of the drain pipeline", is_common=True, registers=("local_row_select",)),
+    Crossing(port="lane_row", driver="register of the drain pipeline", is_common=True, registers=("local_lane_row",)),
+    Crossing(port="lane_shift", driver="register of the drain pipeline", is_common=True, registers=("local_lane_shift",)),
     Crossing(
         port="row_scales", driver="register", registers=("row_scale",), is_slice=True, receiver="the multiplexer over slices"
     ),

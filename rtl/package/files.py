@@ -115,6 +115,7 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         "moved": plan.moved or ("engine",),
         "waypoints": plan.waypoints,
         "registers": plan.registers,
+        "wires": plan.wires,
         "tiles": [(slr, plan.tiles.count(slr)) for slr in range(target.slrs)],
         "crossings": [(crossing, bits_of(config, crossing)) for crossing in CROSSINGS],
     }

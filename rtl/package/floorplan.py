@@ -6,7 +6,7 @@ import dataclasses
 
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import ConfigError
-from rtl.package.crossings import CROSSINGS, word_registers
+from rtl.package.crossings import CROSSINGS, bits_of, word_registers
 
 __all__ = ["Floorplan", "floorplan"]
 
@@ -37,13 +37,15 @@ class Floorplan:
     Attributes:
         regions: (SLR, cells) in the order they are to be placed.
         waypoints: registers of tiles that lie in an SLR on the way to their tile's, as (SLR, patterns).
-        registers: patterns of the registers at the crossings.
+        registers: patterns of the registers between which a wire crosses, with nothing else on it.
+        wires: (SLR, wires of tiles that cross between it and the next).
         tiles: SLR of each tile.
     """
 
     regions: tuple[tuple[int, tuple[str, ...]], ...]
     waypoints: tuple[tuple[int, tuple[str, ...]], ...]
     registers: tuple[str, ...]
+    wires: tuple[tuple[int, int], ...]
     tiles: tuple[int, ...]
 
     @property
@@ -62,7 +64,7 @@ def floorplan(config: EngineConfig, *, slrs: int, memory_slr: int) -> Floorplan:
         raise ConfigError(f"Memory must be at the first or the last of {slrs} SLRs, not at SLR{memory_slr}")
     ports = config.tile.ports
     if slrs == 1 or ports < _TILES_PER_SLR * slrs:
-        return Floorplan(regions=(), waypoints=(), registers=(), tiles=(memory_slr,) * ports)
+        return Floorplan(regions=(), waypoints=(), registers=(), wires=(), tiles=(memory_slr,) * ports)
     order = list(range(slrs)) if memory_slr == 0 else list(reversed(range(slrs)))
     counts = [ports // slrs + (place >= slrs - ports % slrs) for place in range(slrs)]
     tiles = tuple(slr for slr, count in zip(order, counts, strict=True) for _ in range(count))
@@ -77,25 +79,25 @@ def floorplan(config: EngineConfig, *, slrs: int, memory_slr: int) -> Floorplan:
         assert len(way) < len(words), "a tile must have a word register for each SLR on the way"
         for stop, name in zip(way, words, strict=False):
             waypoints.setdefault(stop, []).append(f"engine/matrix/tile_{port}/{name}_reg*")
-        if slr != memory_slr:
-            names = words[: len(way) + 1]
-            registers += [f"engine/matrix/tile_{port}/{name}_reg*" for name in names]
-        if slr != shared:
-            registers += _at_crossings(config, port)
+        if way:
+            registers += [f"engine/matrix/tile_{port}/{name}_reg*" for name in words[: len(way) + 1]]
     return Floorplan(
         regions=tuple(regions),
         waypoints=tuple((slr, tuple(names)) for slr, names in waypoints.items()),
         registers=tuple(registers),
+        wires=_wires(config, [order.index(slr) for slr in tiles], order),
         tiles=tiles,
     )
 
 
-def _at_crossings(config: EngineConfig, port: int) -> list[str]:
-    """Return the registers next to a tile's ports, those of stream words aside."""
+def _wires(config: EngineConfig, tiles: list[int], order: list[int]) -> tuple[tuple[int, int], ...]:
+    """Return the wires of tiles over each boundary; places count from the memory on, what serves all tiles is at 1."""
     found = []
-    for crossing in CROSSINGS:
-        if crossing.port == "head":
-            continue
-        slices = [f"slice_{index}/" for index in range(config.tile.slices_per_port)] if crossing.is_slice else [""]
-        found += [f"engine/matrix/tile_{port}/{piece}{name}_reg*" for name in crossing.registers for piece in slices]
-    return found
+    for boundary in range(len(order) - 1):
+        wires = 0
+        for crossing in CROSSINGS:
+            start = 0 if crossing.is_from_streams else 1
+            over = sum(min(start, tile) <= boundary < max(start, tile) for tile in tiles)
+            wires += bits_of(config, crossing) * (min(over, 1) if crossing.is_common else over)
+        found.append((min(order[boundary], order[boundary + 1]), wires))
+    return tuple(found)

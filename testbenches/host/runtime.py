@@ -77,6 +77,8 @@ class Host:
         sizes = [*([image.ports.shape[1]] * len(image.ports)), len(image.side)]
         held = [buffer.size for buffer in (*self._ports, *([self._side] if self._side else []))]
         if held != sizes:
+            # Given up first: a board's bank need not hold both.
+            self._ports, self._side = [], None
             self._ports = [self._allocate(Place(port=port), size) for port, size in enumerate(sizes[:-1])]
             self._side = self._allocate(SIDE, sizes[-1])
         for buffer, content in zip(self._ports, image.ports, strict=True):

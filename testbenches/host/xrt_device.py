@@ -7,6 +7,7 @@ kernel's registers: Xilinx/XRT issue 7863), so these go through the library that
 from __future__ import annotations
 
 import ctypes
+import sys
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -126,8 +127,10 @@ class XrtDevice:
         try:
             import pyxrt
         except ImportError as error:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise MachineError(
-                f"Package pyxrt must be importable to run on a board, as it is once XRT's setup.sh is sourced ({error})"
+                "Package pyxrt must be importable to run on a board: XRT's setup.sh sourced, and pyxrt built for Python"
+                f" {version} ({error})"
             ) from None
         if not xclbin.is_file():
             raise MachineError(f"File of the linked kernel must exist, not {str(xclbin)!r}")

@@ -250,4 +250,4 @@ def test_a_damaged_model(made: Path, tmp_path: Path, command: Command) -> None:
 def test_a_board_without_xrt(made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyxrt", None)
     sentence = refused(command("board", made / "model", tmp_path / "x.xclbin", "--engine", "tiny"), tmp_path, set())
-    assert sentence.startswith("Package pyxrt must be importable to run on a board, as it is once XRT's setup.sh is sourced (")
+    assert sentence.startswith("Package pyxrt must be importable to run on a board: XRT's setup.sh sourced, and pyxrt built for")

@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from amaranth import Shape
 
 from hwsim.arch.config import load_engine
 from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_OFFSET, PORT_BASE_STRIDE
@@ -350,6 +351,8 @@ def test_the_floorplan_names_cells_and_registers_of_the_verilog(files, verilog, 
             assert words[:2] == ["USER_SLL_REG", "true"]
     tiles = [placed[f"engine/matrix/tile_{port}"] for port in range(8)]
     assert tiles == [f"pblock_dynamic_SLR{slr}" for slr in (0, 0, 1, 1, 1, 2, 2, 2)]
+    pairs = {words[2] for command, *words in calls if command == "set_property"}
+    assert pairs == {f"*lamforge_1/inst/engine/matrix/tile_{port}/beat{end}_reg*" for port in (5, 6, 7) for end in ("", "_2")}
     # Words of tiles two SLRs away stop over in the one between.
     words = {name: where for name, where in placed.items() if "beat_reg" in name}
     assert words == {f"engine/matrix/tile_{port}/beat_reg*": "pblock_dynamic_SLR1" for port in (5, 6, 7)}
@@ -359,6 +362,20 @@ def test_a_cell_that_is_not_there_stops_the_placement(files, tmp_path):
     put(files, tmp_path)
     with pytest.raises(AssertionError, match="Cell engine/matrix/tile_3 must be in the design, not flattened"):
         run_tcl(tmp_path, "floorplan.tcl", MISSING_CELLS="*/tile_3")
+
+
+def test_too_many_wires_stop_the_placement(files, tmp_path):
+    put(files, tmp_path)
+    # Words of six tiles, and all that goes to two of them and back, by the widths of their ports.
+    ports = {name: Shape.cast(member.shape).width for name, member in Tile.ports(ENGINE).items()}
+    common = sum(ports[name] for name in ("step", "slots", "sums", "row_select", "lane_row", "lane_shift"))
+    own = sum(ports[name] for name in ("coefficients", "row_scales", "parameters", "row_sums", "lane_sums"))
+    wires = 6 * ports["head"] + ports["repeat"] + common + 2 * own
+    assert dict(floorplan(ENGINE, slrs=3, memory_slr=0).wires)[0] == wires
+    run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires))
+    with pytest.raises(AssertionError, match=f"Wires of tiles from SLR0 upwards must be at most {wires - 1}, not {wires}"):
+        run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires - 1))
+    assert f"Of tiles, {wires:,} wires cross from SLR0 upwards," in files["README.md"]
 
 
 def test_every_port_of_a_tile_is_listed_and_registered_as_said(verilog):
@@ -457,5 +474,5 @@ def test_the_packages_of_the_largest_engines(name, tmp_path):
     assert faults_of_packaging(run_tcl(tmp_path / "vitis", "package.tcl", "kernel.xo", "work"), verilog, config) == []
     cells = instance_names(verilog)
     assert set(floorplan(config, slrs=3, memory_slr=0).moved) <= cells.keys()
-    assert len(run_tcl(tmp_path / "vitis", "floorplan.tcl")) > 400
+    assert len(run_tcl(tmp_path / "vitis", "floorplan.tcl")) > 70
     assert package_files(config, target, generate(config)) == files

@@ -17,7 +17,11 @@ foreach command {
 }
 proc current_fileset {} { return sources_1 }
 proc get_files {name} { return [file tail $name] }
-proc get_property {name object} { return $object.$name }
+proc get_property {name object} {
+    if {$name eq "NUM_TOP_SLLS"} { return [expr {[info exists ::env(SLLS)] ? $::env(SLLS) : 20000}] }
+    return $object.$name
+}
+proc get_slrs {name} { return $name }
 proc get_ports {name} { return port:$name }
 proc get_pblocks {name} { return $name }
 proc get_cells {args} {

@@ -193,7 +193,7 @@ def test_another_engine_in_the_board_is_refused(engine, built, board) -> None:
 
 def test_without_xrt_the_board_is_refused(engine, built, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pyxrt", None)
-    with pytest.raises(MachineError, match=r"Package pyxrt must be importable to run on a board, as it is once XRT's setup\.sh is"):
+    with pytest.raises(MachineError, match=r"Package pyxrt must be importable to run on a board: XRT's setup\.sh sourced, and"):
         XrtDevice(engine, built / "engine.xclbin")
 
 

@@ -14,6 +14,17 @@ proc place_in {slr names} {
         add_cells_to_pblock [get_pblocks pblock_dynamic_SLR$slr] [cells_of $name] -clear_locs
     }
 }
+{% if wires %}
+
+# Wires of tiles that cross upwards from each SLR, against what the device has there.
+foreach {slr wires} { {% for slr, count in wires %}{{ slr }} {{ count }} {% endfor %}} {
+    set there [get_property NUM_TOP_SLLS [get_slrs SLR$slr]]
+    puts "From SLR$slr upwards $wires wires of tiles cross, of $there there are."
+    if {$wires > $there} {
+        error "Wires of tiles from SLR$slr upwards must be at most $there, not $wires: another dealing of tiles is needed"
+    }
+}
+{% endif %}
 {% for slr, cells in regions %}
 
 place_in {{ slr }} {
@@ -33,7 +44,7 @@ place_in {{ slr }} {
 {% endfor %}
 {% if registers %}
 
-# Registers at the crossings, to be placed in the sites beside the wires between SLRs.
+# Registers of which one drives the other over a boundary, and nothing else: to be placed beside the wires (UG912).
 foreach name {
 {% for register in registers %}
     {{ register }}
