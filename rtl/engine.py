@@ -19,7 +19,7 @@ from rtl.mover import Mover
 from rtl.ram import Ram
 from rtl.vector import Lane, Vector
 
-__all__ = ["SIDE_PORT", "Engine", "engine_ports", "stream_port"]
+__all__ = ["SIDE_PORT", "Engine", "engine_members", "stream_port"]
 
 SIDE_PORT = "m_axi_side_"
 _LITE_PORT = "s_axi_control_"
@@ -41,8 +41,8 @@ def _axi_members(prefix: str, signature: wiring.Signature) -> dict:
     return members
 
 
-def engine_ports(config: EngineConfig) -> dict:
-    """Return the members of the engine's signature: clock and reset, control, stream ports, side port, trace."""
+def engine_members(config: EngineConfig) -> dict:
+    """Return the members of an engine's signature."""
     tile = config.tile
     streams = [_axi_members(stream_port(port), AxiReadSignature(tile.port_bits)) for port in range(tile.ports)]
     side = _axi_members(SIDE_PORT, AxiReadSignature(WRITE_BEAT_BITS))
@@ -70,7 +70,7 @@ class Engine(wiring.Component):
         self.fetch = Fetch(config, inline=inline)
         self.matrix = Matrix(config, inline=inline)
         self.vector = Vector(config, inline=inline)
-        super().__init__(engine_ports(config))
+        super().__init__(engine_members(config))
 
     @property
     def shared_modules(self) -> tuple[type[Shared], ...]:

@@ -19,7 +19,7 @@ class Tile(Shared):
     Members:
         head, repeat (stage 0): the stream word; whether the one of the cycle before is used again.
         step (stage SLICE - 1), slots (stage HOP), sums (stage SUMS - 1): a register before those of `Slice`.
-        row_select (stage ROW_DRAIN - 1), lane_row, lane_shift (stage LANE_DRAIN - 1): a register before those of `Slice`.
+        row_select, lane_row, lane_shift: those of `Slice`.
         coefficients (stage SLICE): one digit a slice.
         row_scales, parameters, row_sums, lane_sums: the outputs of the slices.
     """
@@ -54,10 +54,6 @@ class Tile(Shared):
         slots = Signal(self.slots.shape(), name="local_slots", reset_less=True)
         sums = Signal(self.sums.shape(), name="local_sums", reset_less=True)
         m.d.sync += [step.eq(self.step), slots.eq(self.slots), sums.eq(self.sums)]
-        row_select = Signal.like(self.row_select, name="local_row_select", reset_less=True)
-        lane_row = Signal.like(self.lane_row, name="local_lane_row", reset_less=True)
-        lane_shift = Signal(name="local_lane_shift", reset_less=True)
-        m.d.sync += [row_select.eq(self.row_select), lane_row.eq(self.lane_row), lane_shift.eq(self.lane_shift)]
         with m.If(~self.repeat):
             m.d.sync += beat.eq(self.head)
         word = Pipeline(m, beat, 1, "beat").at(SLICE)
@@ -70,9 +66,9 @@ class Tile(Shared):
                 piece.coefficient.eq(self.coefficients[index]),
                 piece.step.eq(step),
                 piece.sums.eq(sums),
-                piece.row_select.eq(row_select),
-                piece.lane_row.eq(lane_row),
-                piece.lane_shift.eq(lane_shift),
+                piece.row_select.eq(self.row_select),
+                piece.lane_row.eq(self.lane_row),
+                piece.lane_shift.eq(self.lane_shift),
             ]
         m.d.comb += [
             self.row_scales.eq(Cat(piece.row_scale for piece in slices)),

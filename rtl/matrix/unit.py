@@ -106,9 +106,9 @@ class Matrix(wiring.Component):
         self._feed(m, sequencer, tiles)
         for tile in tiles:
             m.d.comb += [
-                tile.row_select.eq(word.at(ROW_DRAIN - 1).row),
-                tile.lane_row.eq(word.at(LANE_DRAIN - 1).row),
-                tile.lane_shift.eq(flags.at(LANE_DRAIN - 1).shift),
+                tile.row_select.eq(word.at(ROW_DRAIN).row),
+                tile.lane_row.eq(word.at(LANE_DRAIN).row),
+                tile.lane_shift.eq(flags.at(LANE_DRAIN).shift),
             ]
         self._finish(m, tiles, flags, word)
         return m

@@ -48,9 +48,15 @@ CROSSINGS: tuple[Crossing, ...] = (
         receiver="clock enable of the word register",
     ),
     Crossing(port="coefficients", driver="register of the matrix unit", receiver="a multiplexer of each lane"),
-    Crossing(port="row_select", driver="register of the drain pipeline", is_common=True, registers=("local_row_select",)),
-    Crossing(port="lane_row", driver="register of the drain pipeline", is_common=True, registers=("local_lane_row",)),
-    Crossing(port="lane_shift", driver="register of the drain pipeline", is_common=True, registers=("local_lane_shift",)),
+    Crossing(
+        port="row_select", driver="register of the drain pipeline", is_common=True, receiver="a multiplexer of each slice"
+    ),
+    Crossing(
+        port="lane_row", driver="register of the drain pipeline", is_common=True, receiver="a multiplexer of each slice"
+    ),
+    Crossing(
+        port="lane_shift", driver="register of the drain pipeline", is_common=True, receiver="enables of the lane accumulators"
+    ),
     Crossing(
         port="row_scales", driver="register", registers=("row_scale",), is_slice=True, receiver="the multiplexer over slices"
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.lib.wiring import In
 
 from hwsim.arch.config import EngineConfig
-from rtl.engine import engine_ports
+from rtl.engine import engine_members
 from rtl.identity import trace_ports
 from rtl.package.kernel import KERNEL
 from rtl.verilog import TOP
@@ -23,7 +23,7 @@ def wrapper_verilog(config: EngineConfig) -> str:
     """Return the Verilog of the top module; the engine's trace outputs stay open and are left out by synthesis."""
     traces = {port.name for port in trace_ports(config)}
     declared, connected = [], []
-    for name, member in engine_ports(config).items():
+    for name, member in engine_members(config).items():
         if name in traces:
             connected.append(f"        .{name}()")
             continue
