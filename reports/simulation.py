@@ -159,9 +159,9 @@ def simulate(programs: Programs, name: str = "decode", *, position: int | None =
         MachineError: the engine would stop or stand still.
     """
     program = programs.program(name)
-    last = program.max_position - program.rows
+    last = program.max_position - program.positions
     place = max(0, min(program.sinks + program.window, last)) if position is None else position
-    program.slot_of(place + program.rows - 1)
+    program.slot_of(place + program.positions - 1)
     program.check(programs.engine)
     began = time.perf_counter()
     trace = run_control(program.words, position=place, slot=program.slot_of(place))

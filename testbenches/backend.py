@@ -18,10 +18,14 @@ __all__ = ["Backend", "Inputs", "Log", "Outputs", "place", "placements"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Inputs:
-    """One run: the position of its first token and the residual rows, int32 [rows, hidden] (fixed values)."""
+    """One run: the position of its first token, the residual rows, int32 [rows, hidden] (fixed values), and the sequence.
+
+    A program that runs a row of every sequence takes them all, in order, with sequence 0.
+    """
 
     position: int
     rows: np.ndarray
+    sequence: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +61,7 @@ class Log:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Outputs:
-    """Memory after the run, and the logits of the last token (int32 fixed values) where the program computes them."""
+    """Memory after the run, and the logits of each sequence's last token (int32 fixed values) where the program computes them."""
 
     image: MemoryImage
     logits: np.ndarray
@@ -78,7 +82,7 @@ def placements(engine: EngineConfig, program: Program, inputs: Inputs) -> list[t
     program.check(engine)
     if inputs.rows.ndim != 2 or inputs.rows.shape[0] != program.rows:
         raise ProgramError(f"Inputs must be {program.rows} rows, not {inputs.rows.shape}")
-    program.slot_of(inputs.position + program.rows - 1)
+    program.slot_of(inputs.position + program.positions - 1, inputs.sequence)
     rows = np.ascontiguousarray(inputs.rows, dtype=np.int32).view(np.uint8)
     if rows.shape[1] > program.input_row_bytes:
         raise ProgramError(f"Input rows must fit {program.input_row_bytes} bytes, not {rows.shape[1]}")

@@ -80,6 +80,8 @@ async def power_up(dut, job):
     """Set what the job says of memory and faults, start the clock, reset the engine; return a master of its registers."""
     dut.rst_n.value = 0
     dut.stalling.value = int(job["stalling"])
+    dut.hbm2.value = int(job["hbm2"])
+    dut.hbm2_law.value = int(job["hbm2_law"], 16)
     dut.seed.value = job["seed"]
     dut.fault_port.value = job["fault_port"]
     dut.fault_beat.value = job["fault_beat"]

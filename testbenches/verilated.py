@@ -18,15 +18,16 @@ from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError
 from hwsim.memory.models import MemoryKind, MemoryModel
+from hwsim.memory.parameters import hbm2_parameters
 from testbenches.backend import Inputs, Log, Outputs, place
-from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text
+from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text, hbm2_word
 from testbenches.build import Build, public_text
 from testbenches.error_register import error_sentence
 from testbenches.verilator import OPTIMIZE
 
 __all__ = ["Fault", "Run", "Verilated", "logs_of_trace"]
 
-_PUBLIC = ("clk", "rst_n", "stalling", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
+_PUBLIC = ("clk", "rst_n", "stalling", "hbm2", "hbm2_law", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class Run:
 class Verilated:
     """The engine's Verilog in Verilator; builds are kept in `folder` by the digest of their sources.
 
-    `run_s` are the seconds from the last start to its interrupt.
+    `run_s` are the seconds from the last start to its interrupt; `hbm2` the parameters its memories have under `hbm2`.
     """
 
     name = "verilator"
@@ -61,12 +62,14 @@ class Verilated:
         bench = resources.files("testbenches") / "verilog"
         texts = {
             "bench.sv": bench_text(engine),
+            "hbm2.sv": (bench / "hbm2.sv").read_text(),
             "memory.sv": (bench / "memory.sv").read_text(),
             "memory.cpp": (bench / "memory.cpp").read_text(),
             "bench.vlt": public_text(TOP, _PUBLIC),
         }
         self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)
         self.run_s = 0.0
+        self.hbm2 = hbm2_parameters()
 
     @property
     def build_s(self) -> float:
@@ -77,6 +80,17 @@ class Verilated:
     def simulation(self) -> Build:
         """The build itself, for benches of one's own on it."""
         return self._build
+
+    def settings(self, memory: MemoryModel, fault: Fault | None) -> dict[str, Any]:
+        """Return what the bench is told of its memories and of a bus error to inject, as plain values by name."""
+        return {
+            "stalling": memory.kind is MemoryKind.STALLING,
+            "hbm2": memory.kind is MemoryKind.HBM2,
+            "hbm2_law": hex(hbm2_word(self.hbm2, self.engine.clock_hz)) if memory.kind is MemoryKind.HBM2 else "0x0",
+            "seed": memory.seed,
+            "fault_port": fault.port if fault else 0xFFFFFFFF,
+            "fault_beat": fault.beat if fault else 0xFFFFFFFF,
+        }
 
     def build(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
@@ -111,11 +125,7 @@ class Verilated:
         for port, path in regions.items():
             (image.side if port == SIDE_REGION else image.ports[port]).tofile(path)
         side_base = SIDE_REGION << REGION_BITS
-        job = {
-            "stalling": memory.kind is MemoryKind.STALLING,
-            "seed": memory.seed,
-            "fault_port": fault.port if fault else 0xFFFFFFFF,
-            "fault_beat": fault.beat if fault else 0xFFFFFFFF,
+        job = self.settings(memory, fault) | {
             "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],
             "side_base": side_base,
             "limit_cycles": limit_cycles,
@@ -148,7 +158,7 @@ class Verilated:
             program=program.buffer(f"program.{program.name}").offset,
             words=len(program.words),
             position=inputs.position,
-            slot=program.slot_of(inputs.position),
+            slot=program.slot_of(inputs.position, inputs.sequence),
         )
         after, answers, logs = self.execute(placed, [start], memory)
         answer = answers[0]

@@ -104,7 +104,7 @@ class Host:
         self._write64(offset_of("program"), side.address + places[0][0])
         self._write("program_words", len(program.words))
         self._write("position", inputs.position)
-        self._write("slot", program.slot_of(inputs.position))
+        self._write("slot", program.slot_of(inputs.position, inputs.sequence))
         self._arm()
         self._write("control", _START)
         self._wait(program)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import MachineError
-from hwsim.memory.models import IDEAL, MemoryKind, MemoryModel
+from hwsim.memory.models import IDEAL, MemoryModel
 from testbenches.backend import Log
 from testbenches.bench import REGION_BITS, SIDE_REGION
 from testbenches.host.device import SIDE, Place
@@ -67,13 +67,7 @@ class SimulatedDevice:
             place: self._memory(place, self._engine.channel_bytes if place != SIDE else side_bytes)
             for place in (*(Place(port=port) for port in range(self._engine.tile.ports)), SIDE)
         }
-        job = {
-            "stalling": memory.kind is MemoryKind.STALLING,
-            "seed": memory.seed,
-            "fault_port": fault.port if fault else 0xFFFFFFFF,
-            "fault_beat": fault.beat if fault else 0xFFFFFFFF,
-        }
-        (self._folder / "job.json").write_text(json.dumps(job))
+        (self._folder / "job.json").write_text(json.dumps(verilated.settings(memory, fault)))
         # A socket's path is short by law; that of a build folder need not be.
         self._socket_folder = Path(tempfile.mkdtemp(prefix="lamforge-"))
         self._start()
