@@ -24,6 +24,9 @@ def cosim(
         "What is the capital of France?"
     ),
     is_raw: Annotated[bool, typer.Option("--raw", help="Take the prompt itself, without the chat template.")] = False,
+    is_hosted: Annotated[
+        bool, typer.Option("--host", help="Drive the Verilog by the host runtime, which drives boards too.")
+    ] = False,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
@@ -38,6 +41,8 @@ def cosim(
 
         lamforge cosim build/model --engine small --json
 
+        lamforge cosim build/model --host
+
         lamforge cosim build/model --memory stalling:3 --memory stalling:4 --prompt "Why is the sky blue?"
     """
     from reports.cosimulation import cosim_command
@@ -50,6 +55,7 @@ def cosim(
         memories=memory or (),
         prompt=prompt,
         is_raw=is_raw,
+        is_hosted=is_hosted,
         progress=status,
     )
     document = verdict.document()

@@ -12,7 +12,7 @@ ModelArgument = Annotated[
 ]
 """`model: ModelArgument`."""
 EngineOption = Annotated[
-    str, typer.Option("--engine", metavar="NAME|FILE", help="Shipped engine (tiny, small, u280) or a YAML file.")
+    str, typer.Option("--engine", metavar="NAME|FILE", help="Shipped engine (tiny, small, u280, u55c) or a YAML file.")
 ]
 """`engine: EngineOption = "small"`."""
 SettingsOption = Annotated[
