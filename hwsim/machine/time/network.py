@@ -210,7 +210,8 @@ def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
                         retire = release
                     else:
                         if amount[index, 0] == _WRITE:
-                            last = side_write(model, side_port, write_latency, issue + 1 + write_lead, amount[index, 1])
+                            first = issue + 1 + write_lead
+                            last = side_write(model, side_port, write_latency, first, amount[index, 1], amount[index, 2])
                         else:
                             last = side_read(model, side_port, side_burst, read_latency, issue + 1, amount[index, 1])
                         release = last + 1

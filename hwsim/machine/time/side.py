@@ -32,16 +32,19 @@ def side_read(model: Channels, port: int, burst_beats: int, read_latency: int, s
 
 
 @numba.njit()
-def side_write(model: Channels, port: int, write_latency: int, start: int, beats: int) -> int:
-    """Return the cycle of the last response to `beats` single-beat writes; the first rises in cycle `start`."""
+def side_write(model: Channels, port: int, write_latency: int, start: int, beats: int, word: int) -> int:
+    """Return the cycle of the last response to `beats` single-beat writes; the first rises in cycle `start`.
+
+    They go to words from `word` on of the side memory, or elsewhere when it is -1.
+    """
     kind, seed, law, _, state = model
     rise, response = start, -1
-    for _ in range(beats):
+    for index in range(beats):
         address = first_open(kind, seed, port, _AW, rise)
         data = first_open(kind, seed, port, _W, rise)
         written = max(address, data)
         if kind == _HBM2:
-            response = side_response(law, state, written, response)
+            response = side_response(law, state, written, response, word + index if word >= 0 else -1)
         else:
             response = first_open(kind, seed, port, _B, max(response + 1, written + write_latency))
         rise = written + 1
