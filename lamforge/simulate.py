@@ -52,7 +52,7 @@ def simulate(
 
         lamforge simulate build/program --program prefill --memory stalling:7
 
-        lamforge simulate --workload llama-2-7b --engine u280 --context 2048 --json
+        lamforge simulate --workload llama-2-7b --engine u280 --context 2048 --memory hbm2 --json
     """
     from reports.chrome_trace import write_chrome_trace
     from reports.tables import simulation_text

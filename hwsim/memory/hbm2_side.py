@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from hwsim.memory.hbm2 import LAW, cycle_of, first_refresh, tick_of
+from hwsim.memory.hbm2 import LAW, Law, cycle_of, first_refresh, tick_of
 
 __all__ = ["side_beats", "side_response", "side_state", "start_side"]
 
@@ -41,18 +41,18 @@ _BEATS_PER_ATOM = 2
 _WORD_BITS = 4
 
 
-def side_state(law: np.ndarray, ports: int, seed: int) -> np.ndarray:
+def side_state(law: Law, ports: int, seed: int) -> np.ndarray:
     """Return the state of the side port's channel at the start of a run, int64 [state]; `ports` counts the streams."""
     state = np.zeros(_STATE, dtype=np.int64)
     state[_LAST_COLUMN] = state[_LAST_ACTIVATE] = state[_CLOSED] = _FAR_PAST
     state[_WINDOW:] = _FAR_PAST
     state[_OPEN_WORD] = -1
-    state[_REFRESH] = first_refresh(int(law[_REFI]), ports, ports, seed)
+    state[_REFRESH] = first_refresh(law[_REFI], ports, ports, seed)
     return state
 
 
 @numba.njit()
-def start_side(law: np.ndarray, state: np.ndarray, visible: int, atoms: int, is_write: int, word: int) -> int:
+def start_side(law: Law, state: np.ndarray, visible: int, atoms: int, is_write: int, word: int) -> int:
     """Return the clock of the first column command of an access known from `visible` on.
 
     `word` is the 16-byte word of the side memory that is written; -1 for reads and for words elsewhere.
@@ -90,7 +90,7 @@ def start_side(law: np.ndarray, state: np.ndarray, visible: int, atoms: int, is_
 
 
 @numba.njit()
-def side_beats(law: np.ndarray, state: np.ndarray, accept: int, beat: int, beats: int) -> int:
+def side_beats(law: Law, state: np.ndarray, accept: int, beat: int, beats: int) -> int:
     """Return the cycle of the last beat of a read burst; `beat` is that of the beat before it."""
     start = start_side(law, state, tick_of(law, accept) + law[_REQUEST], -(-beats // _BEATS_PER_ATOM), 0, -1)
     data = start + law[_CL] + law[_REPLY]
@@ -100,7 +100,7 @@ def side_beats(law: np.ndarray, state: np.ndarray, accept: int, beat: int, beats
 
 
 @numba.njit()
-def side_response(law: np.ndarray, state: np.ndarray, written: int, response: int, word: int) -> int:
+def side_response(law: Law, state: np.ndarray, written: int, response: int, word: int) -> int:
     """Return the cycle of the response to a write of one beat; `response` is that of the one before, `word` as above."""
     start = start_side(law, state, tick_of(law, written) + law[_REQUEST], 1, 1, word)
     return max(response + 1, cycle_of(law, start + law[_CWL] + law[_CCD_S] + law[_REPLY]))

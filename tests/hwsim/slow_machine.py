@@ -369,11 +369,10 @@ class SlowMachine:
             issued["last"] = None
             if isinstance(word, Load):
                 self.mover = Reader(self.side, cycle, word.beats)
+            elif isinstance(word, Append):
+                self.mover = Writer(self.side, cycle, (1 << word.segments) + 1)
             else:
-                if isinstance(word, Append):
-                    self.mover = Writer(self.side, cycle, (1 << word.segments) + 1)
-                else:
-                    self.mover = Writer(self.side, cycle, word.beats, self.value(issued, "offset"))
+                self.mover = Writer(self.side, cycle, word.beats, self.value(issued, "offset"))
             self.running[3] = issued
 
 
