@@ -17,7 +17,9 @@ def cosim(
     memory: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODEL", help="Memory model, more than once for several.", show_default="ideal, stalling:1"
+            metavar="MODEL",
+            help="Memory model (ideal, stalling, hbm2), more than once for several.",
+            show_default="ideal, stalling:1",
         ),
     ] = None,
     prompt: Annotated[str, typer.Option(help="Text before the decode step, under the chat template.")] = (
@@ -43,7 +45,7 @@ def cosim(
 
         lamforge cosim build/model --host
 
-        lamforge cosim build/model --memory stalling:3 --memory stalling:4 --prompt "Why is the sky blue?"
+        lamforge cosim build/model --memory stalling:3 --memory hbm2 --prompt "Why is the sky blue?"
     """
     from reports.cosimulation import cosim_command
     from reports.tables import verdict_text

@@ -81,8 +81,9 @@ def _port(config: EngineConfig, name: str, bits: int, number: int, writes: bool)
         pins += [f".{signal}({idle.get(signal, '')})" for signal in _WRITE]
     memory = (
         f"    bench_memory #(.DATA_BITS({bits}), .PORT({number}), .PORTS({config.tile.ports}),"
-        f" .DEPTH({max(_LEAST_DEPTH, 2 * config.fetch.fifo_beats)}), .READ_LATENCY({READ_LATENCY}), .WRITE_LATENCY({WRITE_LATENCY}),"
-        f" .STALL_RATE({STALL_RATE}), .HBM2_BITS({_HBM2_BITS})) memory_{name} (.clk(clk), .rst_n(rst_n), .cycle(cycle),"
+        f" .DEPTH({max(_LEAST_DEPTH, 2 * config.fetch.fifo_beats)}),"
+        f" .READ_LATENCY({READ_LATENCY}), .WRITE_LATENCY({WRITE_LATENCY}), .STALL_RATE({STALL_RATE}), .HBM2_BITS({_HBM2_BITS}),"
+        f" .REGION_BITS({REGION_BITS}), .SIDE_REGION({SIDE_REGION})) memory_{name} (.clk(clk), .rst_n(rst_n), .cycle(cycle),"
         f" .stalling(stalling), .hbm2(hbm2), .hbm2_law(hbm2_law), .seed(seed),"
         f" .fault_beat(fault_port == 32'd{number} ? fault_beat : 32'hFFFFFFFF), {', '.join(pins)});"
     )

@@ -64,7 +64,7 @@ def test_compile_dumps_a_graph_that_parses_back(made: Path, command: Command) ->
     assert "layers.{}.qkv" in out
 
 
-@pytest.mark.parametrize("memory", ["ideal", "stalling:5"])
+@pytest.mark.parametrize("memory", ["ideal", "stalling:5", "hbm2:5"])
 @pytest.mark.parametrize("program", ["decode", "prefill"])
 def test_simulate_accounts_for_every_cycle(made: Path, command: Command, program: str, memory: str) -> None:
     found = document(command("simulate", made / "programs", "--program", program, "--memory", memory, "--json"))

@@ -100,7 +100,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         (["compile", "MODEL", "--context", "0", "-o", "OUT"], "Context must be at least 1, not 0"),
         (
             ["simulate", "PROGRAMS", "--memory", "slow"],
-            "Memory model must be ideal, stalling or stalling:SEED, not 'slow'",
+            "Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'slow'",
         ),
         (["simulate", "PROGRAMS", "--program", "encode"], "Program must be one of decode, prefill, not 'encode'"),
         (["simulate", "PROGRAMS", "--position", "64"], "Position must be 0 to 63, not 64"),
@@ -129,7 +129,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (
             ["cosim", "MODEL", "--memory", "hbm"],
-            "Memory model must be ideal, stalling or stalling:SEED, not 'hbm'",
+            "Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'hbm'",
         ),
         (
             ["cosim", "HF"],
