@@ -22,7 +22,7 @@ class Crossing:
         is_common: whether the same wires go to every tile.
         is_from_streams: whether they come from beside the stream ports, not from what serves all tiles.
         driver: what drives it, in words.
-        registers: registers inside the tile that take it or give it, next to the port; of every slice where `is_slice`.
+        registers: registers inside the tile that take it, next to the port.
         receiver: what lies between the wire and the register that takes it, in words; empty where it is taken directly.
     """
 
@@ -31,12 +31,13 @@ class Crossing:
     is_common: bool = False
     is_from_streams: bool = False
     registers: tuple[str, ...] = ()
-    is_slice: bool = False
     receiver: str = ""
 
 
+_SLICE = "register of each slice"
+
 CROSSINGS: tuple[Crossing, ...] = (
-    Crossing(port="head", driver="block RAM of the stream FIFO", is_from_streams=True, registers=("beat",)),
+    Crossing(port="head", driver="memory of the stream FIFO", is_from_streams=True, registers=("beat",)),
     Crossing(port="step", driver="register of the control pipeline", is_common=True, registers=("local_step",)),
     Crossing(port="slots", driver="register of the activation broadcast", is_common=True, registers=("local_slots",)),
     Crossing(port="sums", driver="register of the activation sums", is_common=True, registers=("local_sums",)),
@@ -57,16 +58,10 @@ CROSSINGS: tuple[Crossing, ...] = (
     Crossing(
         port="lane_shift", driver="register of the drain pipeline", is_common=True, receiver="enables of the lane accumulators"
     ),
-    Crossing(
-        port="row_scales", driver="register", registers=("row_scale",), is_slice=True, receiver="the multiplexer over slices"
-    ),
-    Crossing(
-        port="parameters", driver="register", registers=("parameter",), is_slice=True, receiver="the multiplexer over slices"
-    ),
-    Crossing(port="row_sums", driver="register", registers=("row_sum",), is_slice=True, receiver="the multiplexer over slices"),
-    Crossing(
-        port="lane_sums", driver="register", registers=("lane_sum",), is_slice=True, receiver="an adder of the tree over slices"
-    ),
+    Crossing(port="row_scales", driver=_SLICE, receiver="the multiplexer over slices"),
+    Crossing(port="parameters", driver=_SLICE, receiver="the multiplexer over slices"),
+    Crossing(port="row_sums", driver=_SLICE, receiver="the multiplexer over slices"),
+    Crossing(port="lane_sums", driver=_SLICE, receiver="adders of the tree over slices"),
 )
 """Every port of a tile but clock and reset."""
 

@@ -34,6 +34,9 @@ VLNV = f"lamforge:kernel:{KERNEL}:1.0"
 CONTROL_BUS = "s_axi_control"
 SIDE_BUS = SIDE_PORT.rstrip("_")
 
+_OUTSTANDING = 32
+"""Most bursts asked of the interconnect: 512 beats of a full burst's 16, several times the latency of HBM behind a switch."""
+
 PROTOCOL_REGISTERS = {"control": "CTRL", "global_interrupt": "GIER", "interrupt_enable": "IP_IER", "interrupt_status": "IP_ISR"}
 """Registers every kernel has below 0x10, by our name, and what Vitis calls them (UG1393, Control Requirements)."""
 
@@ -49,7 +52,7 @@ class Bus:
         data_bits: width of a beat.
         address_bytes: bytes of the address space seen through it.
         burst_beats: beats of its longest burst.
-        reads: read bursts that may be outstanding.
+        reads: read bursts that the interconnect is to keep outstanding.
     """
 
     name: str
@@ -106,7 +109,7 @@ def buses(config: EngineConfig) -> tuple[Bus, ...]:
             data_bits=config.tile.port_bits,
             address_bytes=1 << ADDRESS_BITS,
             burst_beats=fetch.burst_beats,
-            reads=fetch.fifo_beats // fetch.burst_beats,
+            reads=min(fetch.fifo_beats // fetch.burst_beats, _OUTSTANDING),
         )
         for port in range(config.tile.ports)
     ]
