@@ -1,4 +1,4 @@
-// One HBM2 pseudo channel of the bench: in which memory clock an access starts; docs/engine.md section 8, written
+// One HBM2 pseudo channel of the bench: in which memory clock an access starts; docs/engine.md section 9, written
 // independently of the simulator. Timing comes in as numbers, so that one build serves every clock and parameter file.
 package bench_hbm2;
     class Channel;

@@ -1,5 +1,5 @@
 // One AXI port of the bench's memory: reads and writes with fixed latency, with seeded gaps when `stalling`, or behind an
-// HBM2 pseudo channel when `hbm2`. The law is docs/engine.md sections 3, 6, 7 and 8; it is written here independently of
+// HBM2 pseudo channel when `hbm2`. The law is docs/engine.md sections 3, 6, 7 and 9; it is written here independently of
 // the simulator.
 module bench_memory #(
     parameter int DATA_BITS = 128,
