@@ -16,6 +16,11 @@ class GroupedFormat(WeightFormat, abc.ABC):
 
     words_per_group: int
 
+    @property
+    def code_bits(self) -> int:
+        """Bits of a code."""
+        return self.words_per_group * 128 // self.group
+
     @abc.abstractmethod
     def pack_codes(self, codes: np.ndarray) -> np.ndarray:
         """Return data words uint8 [rows, groups * words_per_group, 16] of codes uint8 [rows, inputs]."""

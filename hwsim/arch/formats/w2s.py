@@ -3,12 +3,10 @@
 import numpy as np
 
 from hwsim.arch.formats.base import QuantizedMatrix, WeightFormat
+from hwsim.arch.formats.patterns import PATTERNS
 from hwsim.arch.isa import Format
 
-__all__ = ["PATTERNS", "W2S"]
-
-PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
-"""The kept positions of a block of four inputs, by pattern number; a block's code is pattern * 16 + second * 4 + first."""
+__all__ = ["W2S"]
 
 _FIRST = np.array([a for a, _ in PATTERNS])
 _SECOND = np.array([b for _, b in PATTERNS])

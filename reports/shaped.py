@@ -1,0 +1,76 @@
+"""Writes a compressed model of a well-known shape with random weights, for what needs weights of a size but not their values.
+
+`python -m reports.shaped llama-2-7b -o build/llama` needs as much disk as the model has bytes, and memory for one file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from hwsim.arch.isa import Format
+from hwsim.errors import LamforgeError
+from models import compressed
+from models.attention import parse
+from models.shaped import shaped_model
+from models.shapes import shape
+from reports.simulation import SINKS, format_named
+from reports.tables import size_text
+
+__all__ = ["main", "write_shaped"]
+
+_WINDOW = 2044
+
+
+def write_shaped(
+    name: str,
+    folder: Path,
+    *,
+    format: Format = Format.W2S,
+    pattern: str = f"lambda:{SINKS}+{_WINDOW}",
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Write a compressed model of a shape with an 8-bit head; equal arguments give equal weights.
+
+    Raises:
+        CheckpointError: no such shape.
+        SpecError: the pattern or the folder is wrong.
+    """
+    made = shaped_model(shape(name), format=format, head=Format.W8, pattern=parse(pattern), seed=seed)
+    compressed.save(made, folder, progress=progress)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write a model as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m reports.shaped", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("shape", help="name of a shape, such as llama-2-7b")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write the model into")
+    parser.add_argument("--format", default="w2s", help="weight format of the layers (default: w2s)")
+    parser.add_argument("--attention", default=f"lambda:{SINKS}+{_WINDOW}", help="attention pattern (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default: 0)")
+    given = parser.parse_args(arguments)
+    try:
+        with Progress(console=Console(stderr=True)) as bars:
+            task = bars.add_task("weights", total=1.0)
+            write_shaped(
+                given.shape,
+                given.output,
+                format=format_named(given.format),
+                pattern=given.attention,
+                seed=given.seed,
+                progress=lambda fraction: bars.update(task, completed=fraction),
+            )
+    except LamforgeError as error:
+        parser.exit(2, f"{error}\n")
+    size = sum(path.stat().st_size for path in given.output.iterdir())
+    sys.stdout.write(f"{given.shape}: {size_text(size)} in {given.output}\n")
+
+
+if __name__ == "__main__":
+    main()
