@@ -18,6 +18,7 @@ from lamforge.generate import generate
 from lamforge.report import report
 from lamforge.rtl import rtl
 from lamforge.simulate import simulate
+from lamforge.validate import validate
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -32,6 +33,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     cosim,
     report,
     disasm,
+    validate,
 )
 """The subcommands in the order of the flow; each is the one function of the file with its name."""
 

@@ -17,6 +17,7 @@ __all__ = [
     "size_text",
     "verdict_text",
     "verilog_text",
+    "watts_text",
 ]
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB")
@@ -101,6 +102,7 @@ def simulation_text(document: Document) -> str:
     spent = sorted(((count, cause) for cause, count in document["causes"].items() if count), reverse=True)
     rates = f"{document['bytes_per_cycle']:.1f} a cycle, {document['fraction_of_peak']:.1%} of peak"
     where = f"position {document['position']:,}, memory {document['memory']}"
+    energy = document["energy"]
     return aligned(
         [
             ("run", f"{document['model']} {document['program']} on {document['engine']}, {where}"),
@@ -109,9 +111,17 @@ def simulation_text(document: Document) -> str:
             ("bytes", f"{document['bytes']:,} ({rates})"),
             ("matrix unit", ", ".join(f"{cause.replace('_', ' ')} {count / cycles:.1%}" for count, cause in spent)),
             ("busy", ", ".join(f"{name} {share:.0%}" for name, share in document["units"].items())),
+            ("power", f"{energy['card_w']:.1f} W of a card ({energy['board']}), {energy['token_per_j']:.2f} token/J"),
+            ("energy", f"{watts_text(energy['watts'])}; {energy['assumed_share']:.0%} on assumed numbers"),
             ("simulated", f"in {document['wall_s']:.2f} s, {document['memory_mb']:.0f} MB"),
         ]
     )
+
+
+def watts_text(watts: Mapping[str, float]) -> str:
+    """Return power by part, the largest first."""
+    spent = sorted(((value, name) for name, value in watts.items() if value), reverse=True)
+    return ", ".join(f"{name.replace('_', ' ')} {value:.1f} W" for value, name in spent)
 
 
 def simulation_line(document: Document) -> str:
