@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import math
 import zlib
 
 import numpy as np
 
 from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, QuantizedMatrix, pack
+from hwsim.arch.formats.base import OFFSET_STEP
 from hwsim.arch.formats.patterns import PATTERNS
 from hwsim.arch.isa import Format
 from models.attention import Pattern
@@ -20,7 +22,7 @@ from models.integer import Embedding, IntegerModel
 from models.integer.constants import gain
 from models.integer.model import HEAD, layer_part, matrix_shapes, norm_names
 
-__all__ = ["shaped_model"]
+__all__ = ["random_matrix", "shaped_model"]
 
 _STEPS = {Format.W2: 1.0, Format.W2S: 1.0, Format.W4: 3.0, Format.W8: 36.0}
 """Standard deviation of a weight in steps of its grid: the ends of a grid of 4 or 8 bits lie near three of it."""
@@ -80,37 +82,39 @@ class _Random:
 
     def packed(self) -> PackedMatrix:
         """Return the matrix as words."""
-        (rows, inputs), format = self.shape, self.format
-        random = np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
-        groups = inputs // WEIGHT_FORMATS[format].group
-        steps, scale = _STEPS[format], _MEAN_SCALE[format]
-        kept = None
-        low, high = {Format.W4: (-8, 7), Format.W8: (-127, 127)}.get(format, (-_ZERO[format], 3 - _ZERO[format]))
-        stored = _table(steps, low, high) + (8 if format is Format.W4 else _ZERO[format])
-        codes = (stored & 0xFF).astype(np.uint8)[random.integers(0, _DRAWS, (rows, inputs), np.uint16)]
-        if format is Format.W2S:
-            masks = np.zeros((len(PATTERNS), 4), np.bool_)
-            for number, pair in enumerate(PATTERNS):
-                masks[number, list(pair)] = True
-            kept = masks[random.integers(0, len(PATTERNS), (rows, inputs // 4), np.uint8)].reshape(rows, inputs)
-            np.multiply(codes, kept, out=codes)
-        scales = random.integers(scale - _SPREAD, scale + _SPREAD, (rows, groups)).astype(np.uint8)
-        offset = np.full((rows, groups), _ZERO[format], np.int8)
-        if format is Format.W4:
-            # The group's middle, code 8, weighs nothing.
-            offset = (-8 * scales.astype(np.int64) // 16).astype(np.int8)
-        exponent = np.floor(np.log2(1.0 / (np.sqrt(inputs) * steps * scale))).astype(np.int64) - 15
-        return pack(
-            QuantizedMatrix(
-                format=format,
-                codes=codes,
-                kept=kept,
-                scale=scales,
-                offset=offset,
-                mantissa=random.integers(1 << 15, 1 << 16, rows),
-                exponent=np.full(rows, exponent),
-            )
-        )
+        return pack(random_matrix(self.format, self.shape, np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])))
+
+
+def random_matrix(format: Format, shape: tuple[int, int], random: np.random.Generator) -> QuantizedMatrix:
+    """Return a matrix of random codes, scales and, where the format has them, patterns."""
+    (rows, inputs), group = shape, WEIGHT_FORMATS[format].group
+    steps, scale, zero = _STEPS[format], _MEAN_SCALE[format], _ZERO[format]
+    low, high = {Format.W4: (-8, 7), Format.W8: (-127, 127)}.get(format, (-zero, 3 - zero))
+    stored = _table(steps, low, high) + (8 if format is Format.W4 else zero)
+    codes = (stored & 0xFF).astype(np.uint8)[random.integers(0, _DRAWS, shape, np.uint16)]
+    kept = None
+    if format is Format.W2S:
+        masks = np.zeros((len(PATTERNS), 4), np.bool_)
+        for number, pair in enumerate(PATTERNS):
+            masks[number, list(pair)] = True
+        kept = masks[random.integers(0, len(PATTERNS), (rows, inputs // 4), np.uint8)].reshape(shape)
+        np.multiply(codes, kept, out=codes)
+    scales = random.integers(scale - _SPREAD, scale + _SPREAD, (rows, inputs // group)).astype(np.uint8)
+    offset = np.full(scales.shape, zero, np.int8)
+    if format is Format.W4:
+        # The group's middle, code 8, weighs nothing.
+        offset = (-8 * scales.astype(np.int64) // OFFSET_STEP).astype(np.int8)
+    # The deviation 1 / sqrt(inputs) keeps activations in range; a mantissa is 2**15 at the least.
+    exponent = math.floor(math.log2(1.0 / (math.sqrt(inputs) * steps * scale))) - 15
+    return QuantizedMatrix(
+        format=format,
+        codes=codes,
+        kept=kept,
+        scale=scales,
+        offset=offset,
+        mantissa=random.integers(1 << 15, 1 << 16, rows),
+        exponent=np.full(rows, exponent),
+    )
 
 
 def _table(steps: float, low: int, high: int) -> np.ndarray:

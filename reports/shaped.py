@@ -22,9 +22,10 @@ from models.shapes import shape
 from reports.simulation import SINKS, format_named
 from reports.tables import size_text
 
-__all__ = ["main", "write_shaped"]
+__all__ = ["PATTERN", "main", "write_shaped"]
 
-_WINDOW = 2044
+PATTERN = f"lambda:{SINKS}+2044"
+"""Attention pattern of a model when none is named: the published AccLLM point."""
 
 
 def write_shaped(
@@ -32,7 +33,7 @@ def write_shaped(
     folder: Path,
     *,
     format: Format = Format.W2S,
-    pattern: str = f"lambda:{SINKS}+{_WINDOW}",
+    pattern: str = PATTERN,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> None:
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("shape", help="name of a shape, such as llama-2-7b")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write the model into")
     parser.add_argument("--format", default="w2s", help="weight format of the layers (default: w2s)")
-    parser.add_argument("--attention", default=f"lambda:{SINKS}+{_WINDOW}", help="attention pattern (default: %(default)s)")
+    parser.add_argument("--attention", default=PATTERN, help="attention pattern (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default: 0)")
     given = parser.parse_args(arguments)
     try:
