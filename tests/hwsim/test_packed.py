@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, pack
+from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, WeightFormat, pack
 from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.isa import Format
 from hwsim.errors import ScheduleError
@@ -64,12 +64,24 @@ def test_a_block_code_that_is_none_is_refused() -> None:
     packed = pack(random_matrix(Format.W2S, 4, 128, seed=0))
     words = packed.words.copy()
     words[2, 1, 0] |= 0x60
-    with pytest.raises(ScheduleError, match="Words of it must hold 2:4 block codes below 96, not larger ones"):
+    with pytest.raises(ScheduleError, match="Words of it must hold codes that W2S has, not others"):
         PackedMatrix(**{**_fields(packed), "words": words}).check("it")
 
 
 def _fields(packed: PackedMatrix) -> dict[str, object]:
     return {field.name: getattr(packed, field.name) for field in dataclasses.fields(packed)}
+
+
+def test_a_format_without_compiled_loops_works_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a format must write is its definition; the rest follows from it."""
+    matrix = random_matrix(Format.W4, 9, 640, seed=1)
+    expected = pack(matrix)
+    for name in ("fill_body", "read_body", "reach"):
+        monkeypatch.setattr(type(WEIGHT_FORMATS[Format.W4]), name, getattr(WeightFormat, name))
+    found = pack(matrix)
+    assert np.array_equal(found.words, expected.words)
+    assert np.array_equal(found.unpacked().codes, matrix.codes)
+    found.check("it")
 
 
 def test_parts_cover_everything_once_and_in_order() -> None:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["in_parts", "processors"]
+__all__ = ["FEWEST_ROWS", "in_parts", "processors"]
+
+FEWEST_ROWS = 64
+"""Rows of a matrix below which a thread costs more than it saves."""
 
 Result = TypeVar("Result")
 
