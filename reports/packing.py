@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import json
 import subprocess
 import sys
 import tempfile
@@ -103,22 +103,18 @@ def compile_shaped(shape: str, engine: str, folder: Path, *, pattern: str = PATT
         write_shaped(shape, model, pattern=pattern)
         write_s = time.perf_counter() - began
         command = [sys.executable, "-m", "lamforge", "compile", str(model), "--engine", engine, "-o", str(output)]
-        began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        said = process.stderr.read()
-        _, status, used = os.wait4(process.pid, 0)
-        compile_s = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        process.stderr.close()
-        if process.returncode:
-            raise SpecError(f"Compilation of {shape} must succeed, not end with: {said.strip()}")
+        run = subprocess.run(
+            [sys.executable, "-m", "reports.peak", *command], stdout=subprocess.PIPE, text=True, check=True
+        )
+        ended = json.loads(run.stdout)
+        if ended["code"]:
+            raise SpecError(f"Compilation of {shape} must succeed, not end with: {ended['said']}")
         return ShapedCompilation(
             shape=shape,
             engine=engine,
             model_bytes=sum(path.stat().st_size for path in model.iterdir()),
             image_bytes=(output / "image.safetensors").stat().st_size,
             write_s=write_s,
-            compile_s=compile_s,
-            memory_mb=used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6,
+            compile_s=ended["seconds"],
+            memory_mb=ended["peak_bytes"] / 1e6,
         )

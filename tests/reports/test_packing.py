@@ -1,5 +1,8 @@
 """The packing measurement: a rate for every format, and a whole model from several files to an image in another process."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,19 @@ def test_a_compilation_that_is_refused_says_why(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(SpecError, match="Compilation of smollm2-135m must succeed, not end with: Model must be a folder"):
         compile_shaped("smollm2-135m", "small", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_peak_is_the_commands_own() -> None:
+    """Of a process that takes 300 MB, and of one that takes nothing while this one holds as much."""
+    held = b"x" * 300_000_000
+    peaks = []
+    for work in ("x = b'x' * 300_000_000", "pass"):
+        command = [sys.executable, "-m", "reports.peak", sys.executable, "-c", work]
+        answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        assert answer["code"] == 0
+        peaks.append(answer["peak_bytes"])
+    assert peaks[0] > 300_000_000 > 3 * peaks[1]
+    assert held
 
 
 def test_the_shape_command_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
