@@ -16,7 +16,7 @@ from models.integer.model import HEAD, PARTS, layer_part
 __all__ = ["compile_model", "request_of"]
 
 
-def request_of(model: IntegerModel, engine: EngineConfig, context: int | None = None) -> Request:
+def request_of(model: IntegerModel, engine: EngineConfig, context: int | None = None, *, batch: int = 1) -> Request:
     """Return the request that compiles a model; its layers must share one format. Raises ScheduleError."""
     formats = {model.matrices[layer_part(layer, part)].format for layer in range(model.config.layers) for part in PARTS}
     if len(formats) > 1:
@@ -30,6 +30,7 @@ def request_of(model: IntegerModel, engine: EngineConfig, context: int | None = 
         engine=engine,
         context=model.config.max_positions if context is None else context,
         prefill_rows=engine.tile.tokens,
+        batch=batch,
     )
 
 
@@ -38,6 +39,7 @@ def compile_model(
     engine: EngineConfig,
     *,
     context: int | None = None,
+    batch: int = 1,
     image: Path | None = None,
     dump: Callable[[str, Graph], None] | None = None,
     progress: Callable[[float], None] | None = None,
@@ -46,7 +48,7 @@ def compile_model(
 
     image: file the image is written into and mapped from; None keeps it in memory.
     """
-    request = request_of(model, engine, context)
+    request = request_of(model, engine, context, batch=batch)
     return compile_request(
         request,
         build=lambda plan: build_image(model, plan, max_position=request.context, path=image, progress=progress),

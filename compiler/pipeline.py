@@ -36,6 +36,7 @@ class Request:
         engine: target.
         context: positions that can be run; the rotation table has as many rows.
         prefill_rows: most tokens of one prefill run; fewer where the memories are too small.
+        batch: sequences that are decoded together, at the same position, each with a cache of its own.
     """
 
     config: ModelConfig
@@ -46,6 +47,7 @@ class Request:
     engine: EngineConfig
     context: int
     prefill_rows: int
+    batch: int = 1
 
     def __post_init__(self) -> None:
         if self.context < 1:
@@ -53,6 +55,8 @@ class Request:
         if not 1 <= self.prefill_rows <= self.engine.tile.tokens:
             limit = self.engine.tile.tokens
             raise ScheduleError(f"Rows of a prefill run must be 1 to {limit}, the engine's token rows, not {self.prefill_rows}")
+        if not 1 <= self.batch <= self.engine.tile.tokens:
+            raise ScheduleError(f"Batch must be 1 to {self.engine.tile.tokens}, the engine's token rows, not {self.batch}")
         if self.window < 1 or self.sinks < 0:
             raise ScheduleError(f"Pattern must have a window of at least 1 and no negative sinks, not {self.sinks}+{self.window}")
 
@@ -100,8 +104,9 @@ def compile_request(
 ) -> Compiled:
     """Return the programs of a request, and the image that `build` makes of its plan; raise ScheduleError or GraphError."""
     graph = lower(request, dump)
-    memory = plan_memory(graph, request.engine, max_position=request.context, tokens=request.prefill_rows)
-    plan = make_plan(graph, request.engine, memory, tokens=1)
+    tokens = max(request.prefill_rows, request.batch)
+    memory = plan_memory(graph, request.engine, max_position=request.context, tokens=tokens, sequences=request.batch)
+    plan = make_plan(graph, request.engine, memory, tokens=request.batch, sequences=request.batch)
     image = None if build is None else build(plan)
     weights = image.digest if image is not None else "0" * 64
     decode = emit_program(plan, name="decode", head=True, max_position=request.context, weights=weights)

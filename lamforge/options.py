@@ -23,6 +23,6 @@ SettingsOption = Annotated[
 FolderOption = Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.", show_default=False)]
 """`output: FolderOption`."""
 MemoryOption = Annotated[
-    str, typer.Option("--memory", metavar="MODEL", help="Memory model: ideal, stalling or stalling:SEED.")
+    str, typer.Option("--memory", metavar="MODEL", help="Memory model: ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED.")
 ]
 """`memory: MemoryOption = "ideal"`."""

@@ -33,17 +33,18 @@ def write_shaped(
     folder: Path,
     *,
     format: Format = Format.W2S,
+    head: Format = Format.W4,
     pattern: str = PATTERN,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Write a compressed model of a shape with an 8-bit head; equal arguments give equal weights.
+    """Write a compressed model of a shape; equal arguments give equal weights.
 
     Raises:
         CheckpointError: no such shape.
         SpecError: the pattern or the folder is wrong.
     """
-    made = shaped_model(shape(name), format=format, head=Format.W8, pattern=parse(pattern), seed=seed)
+    made = shaped_model(shape(name), format=format, head=head, pattern=parse(pattern), seed=seed)
     compressed.save(made, folder, progress=progress)
 
 
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("shape", help="name of a shape, such as llama-2-7b")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write the model into")
     parser.add_argument("--format", default="w2s", help="weight format of the layers (default: w2s)")
+    parser.add_argument("--head", default="w4", help="weight format of the head (default: w4)")
     parser.add_argument("--attention", default=PATTERN, help="attention pattern (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default: 0)")
     given = parser.parse_args(arguments)
@@ -63,6 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
                 given.shape,
                 given.output,
                 format=format_named(given.format),
+                head=format_named(given.head),
                 pattern=given.attention,
                 seed=given.seed,
                 progress=lambda fraction: bars.update(task, completed=fraction),

@@ -42,12 +42,15 @@ class Simulation:
 
     Attributes:
         model: what reports call the model.
+        layers, head: weight formats.
         program, engine, memory, position: what was run.
         trace, timeline: what was executed and when.
         wall_s: seconds the simulation took.
     """
 
     model: str
+    layers: Format
+    head: Format
     program: Program
     engine: EngineConfig
     memory: MemoryModel
@@ -86,7 +89,9 @@ class Simulation:
             "program": self.program.name,
             "memory": str(self.memory),
             "position": self.position,
+            "formats": {"layers": self.layers.name.lower(), "head": self.head.name.lower()},
             "tokens": self.program.rows,
+            "sequences": self.program.sequences,
             "cycles": timeline.cycles,
             "clock_hz": self.engine.clock_hz,
             "token_per_s": self.token_per_s,
@@ -115,8 +120,16 @@ def format_named(name: str) -> Format:
     return Format[name.upper()]
 
 
-def workload_request(name: str, engine: EngineConfig, *, context: int, layers: Format = Format.W2S) -> Request:
-    """Return the request for a well-known shape with an 8-bit head whose cache keeps `context` tokens, sinks included.
+def workload_request(
+    name: str,
+    engine: EngineConfig,
+    *,
+    context: int,
+    layers: Format = Format.W2S,
+    head: Format = Format.W4,
+    batch: int = 1,
+) -> Request:
+    """Return the request for a well-known shape whose caches keep `context` tokens each, sinks included.
 
     Raises:
         ScheduleError: the context is too short.
@@ -127,13 +140,14 @@ def workload_request(name: str, engine: EngineConfig, *, context: int, layers: F
     return Request(
         config=shape(name),
         layers=layers,
-        head=Format.W8,
+        head=head,
         sinks=SINKS,
         window=context - SINKS,
         engine=engine,
         # Positions beyond the window, so that a run with a full window before it is possible.
         context=context + engine.tile.tokens,
         prefill_rows=engine.tile.tokens,
+        batch=batch,
     )
 
 
@@ -146,9 +160,18 @@ def check_given(model: str | None, workload: str | None, context: int | None) ->
         raise SpecError("Context of a workload must be given with --context, not left out")
 
 
-def compiled_workload(name: str, engine: EngineConfig, *, context: int, layers: Format = Format.W2S) -> Programs:
+def compiled_workload(
+    name: str,
+    engine: EngineConfig,
+    *,
+    context: int,
+    layers: Format = Format.W2S,
+    head: Format = Format.W4,
+    batch: int = 1,
+) -> Programs:
     """Return the programs of `workload_request`; raise ScheduleError where something does not fit the engine."""
-    return Programs.of(compile_shape(workload_request(name, engine, context=context, layers=layers)), name)
+    request = workload_request(name, engine, context=context, layers=layers, head=head, batch=batch)
+    return Programs.of(compile_shape(request), name)
 
 
 def simulate(programs: Programs, name: str = "decode", *, position: int | None = None, memory: MemoryModel = IDEAL) -> Simulation:
@@ -161,15 +184,17 @@ def simulate(programs: Programs, name: str = "decode", *, position: int | None =
         MachineError: the engine would stop or stand still.
     """
     program = programs.program(name)
-    last = program.max_position - program.rows
+    last = program.max_position - program.positions
     place = max(0, min(program.sinks + program.window, last)) if position is None else position
-    program.slot_of(place + program.rows - 1)
+    program.slot_of(place + program.positions - 1)
     program.check(programs.engine)
     began = time.perf_counter()
     trace = run_control(program.words, position=place, slot=program.slot_of(place))
     timeline = run_time(trace, programs.engine, memory)
     return Simulation(
         model=programs.model,
+        layers=programs.layers,
+        head=programs.head,
         program=program,
         engine=programs.engine,
         memory=memory,

@@ -101,12 +101,14 @@ def simulation_text(document: Document) -> str:
     cycles, tokens = document["cycles"], document["tokens"]
     spent = sorted(((count, cause) for cause, count in document["causes"].items() if count), reverse=True)
     rates = f"{document['bytes_per_cycle']:.1f} a cycle, {document['fraction_of_peak']:.1%} of peak"
+    formats = f"layers {document['formats']['layers']}, head {document['formats']['head']}"
     where = f"position {document['position']:,}, memory {document['memory']}"
     energy = document["energy"]
+    of = f" of {document['sequences']} sequences" if document["sequences"] > 1 else ""
     return aligned(
         [
-            ("run", f"{document['model']} {document['program']} on {document['engine']}, {where}"),
-            ("cycles", f"{cycles:,} for {tokens} token{'s' if tokens > 1 else ''}"),
+            ("run", f"{document['model']} {document['program']} on {document['engine']}, {formats}, {where}"),
+            ("cycles", f"{cycles:,} for {tokens} token{'s' if tokens > 1 else ''}{of}"),
             ("speed", f"{document['token_per_s']:.1f} token/s at {document['clock_hz'] / 1e6:g} MHz"),
             ("bytes", f"{document['bytes']:,} ({rates})"),
             ("matrix unit", ", ".join(f"{cause.replace('_', ' ')} {count / cycles:.1%}" for count, cause in spent)),
@@ -122,6 +124,20 @@ def watts_text(watts: Mapping[str, float]) -> str:
     """Return power by part, the largest first."""
     spent = sorted(((value, name) for name, value in watts.items() if value), reverse=True)
     return ", ".join(f"{name.replace('_', ' ')} {value:.1f} W" for value, name in spent)
+
+
+def prompt_text(document: Document) -> str:
+    """Return what a whole prompt costs."""
+    cycles = document["cycles"]
+    spent = sorted(((count, cause) for cause, count in document["causes"].items() if count), reverse=True)
+    return aligned(
+        [
+            ("prompt", f"{document['model']} on {document['engine']}, memory {document['memory']}"),
+            ("cycles", f"{cycles:,} for {document['tokens']} tokens in {document['runs']} runs"),
+            ("speed", f"{document['token_per_s']:.1f} token/s at {document['clock_hz'] / 1e6:g} MHz"),
+            ("matrix unit", ", ".join(f"{cause.replace('_', ' ')} {count / cycles:.1%}" for count, cause in spent)),
+        ]
+    )
 
 
 def simulation_line(document: Document) -> str:

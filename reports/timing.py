@@ -1,14 +1,15 @@
-"""Knows what the command line may ask to be timed: compiled programs, a compressed model, or a well-known shape."""
+"""Knows what the command line may ask to be timed: programs, a model, or a well-known shape; one run, or a whole prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hwsim.errors import SpecError
 from hwsim.memory.models import memory_model
 from reports.engines import chosen_engine
 from reports.programs import Programs, is_program_folder
+from reports.prompt import Prompt, simulate_prompt
 from reports.simulation import Simulation, check_given, compiled_workload, format_named, simulate
 
 __all__ = ["simulate_command"]
@@ -22,13 +23,21 @@ def simulate_command(
     settings: Sequence[str],
     context: int | None,
     layers: str,
+    head: str,
+    batch: int,
     program: str,
     position: int | None,
+    prompt: int | None,
     memory: str,
-) -> Simulation:
-    """Return the simulation of one run, everything given as on the command line."""
+    progress: Callable[[float], None],
+) -> Simulation | Prompt:
+    """Return the simulation of one run, or of a whole prompt, everything given as on the command line."""
     kind = memory_model(memory)
-    programs = _programs(model, workload, engine, settings, context, layers)
+    programs = _programs(model, workload, engine, settings, context, layers, head, batch)
+    if prompt is not None:
+        if position is not None:
+            raise SpecError("Position must be left out with --prompt, which starts at position 0")
+        return simulate_prompt(programs, prompt, memory=kind, progress=progress)
     return simulate(programs, program, position=position, memory=kind)
 
 
@@ -39,6 +48,8 @@ def _programs(
     settings: Sequence[str],
     context: int | None,
     layers: str,
+    head: str,
+    batch: int,
 ) -> Programs:
     check_given(model, workload, context)
     if model is not None and is_program_folder(Path(model)):
@@ -48,7 +59,11 @@ def _programs(
     chosen = chosen_engine("small" if engine is None else engine, settings)
     if workload is not None:
         assert context is not None
-        return compiled_workload(workload, chosen, context=context, layers=format_named(layers))
+        return compiled_workload(
+            workload, chosen, context=context, layers=format_named(layers), head=format_named(head), batch=batch
+        )
+    if batch != 1:
+        raise SpecError("Batch must be left to a workload, or to the compiled programs, not given with a model")
     # Imported here: what a shape needs does without PyTorch's models.
     from reports.compilation import compiled
     from reports.sources import open_compressed

@@ -6,9 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
-from hwsim.arch.isa import Norm
 from rtl.axi import WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature
-from rtl.command import is_kind
 from rtl.control import Control, ControlRegisters, axi_lite_members
 from rtl.fetch import Fetch
 from rtl.identity import trace_ports
@@ -17,7 +15,7 @@ from rtl.interfaces import SCALE_ENTRY, UnitSizes
 from rtl.matrix import Matrix
 from rtl.mover import Mover
 from rtl.ram import Ram
-from rtl.vector import Lane, Vector
+from rtl.vector import Vector
 
 __all__ = ["SIDE_PORT", "Engine", "stream_port"]
 
@@ -72,7 +70,7 @@ class Engine(wiring.Component):
     @property
     def shared_modules(self) -> tuple[type[Shared], ...]:
         """Components whose Verilog the instances refer to."""
-        return () if self.inline else (*self.fetch.shared_modules, *self.matrix.shared_modules, Lane)
+        return () if self.inline else (*self.fetch.shared_modules, *self.matrix.shared_modules, *self.vector.shared_modules)
 
     def elaborate(self, platform):
         m = Module()
@@ -192,14 +190,8 @@ class Engine(wiring.Component):
             m.d.comb += _write(ram, mover, "x")
         with m.Else():
             m.d.comb += _write(ram, matrix, "x_write")
-        # Of the vector unit's instructions only NORM reads residuals.
-        normalizing = Signal()
-        with m.If(vector.issue):
-            m.d.sync += normalizing.eq(is_kind(vector.command, Norm))
-        with m.Elif(vector.retire):
-            m.d.sync += normalizing.eq(0)
         m.d.comb += [
-            ram.read_address.eq(Mux(normalizing, vector.x_address, matrix.x_address)),
+            ram.read_address.eq(Mux(vector.x_reads, vector.x_address, matrix.x_address)),
             matrix.x_data.eq(ram.read_data),
             vector.x_data.eq(ram.read_data),
         ]

@@ -44,14 +44,13 @@ class Normalizer(wiring.Component):
 
 
 class Reciprocal(wiring.Component):
-    """`numerics.reciprocal` of a normalized or zero scale: two bits a cycle of a restoring division.
+    """`numerics.reciprocal` of a normalized or zero scale, LATENCY cycles later; a new one every cycle.
 
-    The operand is taken with `start`; the result is there LATENCY cycles after and stays until the next start.
+    A restoring division, two quotient bits between registers.
     """
 
-    LATENCY = 1 + _RESULT_BITS // _BITS_PER_CYCLE
+    LATENCY = _RESULT_BITS // _BITS_PER_CYCLE
 
-    start: In(1)
     mantissa: In(MANTISSA)
     exponent: In(EXPONENT)
     quotient: Out(MANTISSA)
@@ -59,44 +58,37 @@ class Reciprocal(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        divisor = Signal(MANTISSA, reset_less=True)
-        remainder = Signal(17, reset_less=True)
-        left = Signal(range(_RESULT_BITS + 1))
-        rest: Value = remainder
-        quotient: Value = self.quotient
-        for number in range(_BITS_PER_CYCLE):
-            # The dividend is all ones: a one is brought down each time.
-            trial = Signal(18, name=f"trial_{number}")
-            fits = Signal(name=f"fits_{number}")
-            kept = Signal(17, name=f"kept_{number}")
-            m.d.comb += [
-                trial.eq(Cat(Const(1, 1), rest)),
-                fits.eq(trial >= divisor),
-                kept.eq(Mux(fits, trial - divisor, trial)),
-            ]
-            rest, quotient = kept, Cat(fits, quotient)
-        with m.If(self.start):
-            m.d.sync += [
-                divisor.eq(self.mantissa),
-                # The upper half of 2**31 - 1; below every normalized divisor.
-                remainder.eq((1 << 15) - 1),
-                self.quotient_exponent.eq(-31 - self.exponent),
-                left.eq(_RESULT_BITS // _BITS_PER_CYCLE),
-            ]
-        with m.Elif(left != 0):
-            m.d.sync += [remainder.eq(rest), self.quotient.eq(quotient[:_RESULT_BITS]), left.eq(left - 1)]
+        divisor: Value = self.mantissa
+        # The upper half of 2**31 - 1 and one bit more, which every divisor fits once.
+        rest: Value = ((1 << 16) - 1 - self.mantissa)[:17]
+        quotient: Value = Const(1, 1)
+        exponent: Value = -31 - self.exponent
+        for cycle in range(self.LATENCY):
+            for number in range(1 if cycle == 0 else 0, _BITS_PER_CYCLE):
+                # The dividend is all ones: a one is brought down each time.
+                trial = Signal(18, name=f"trial_{cycle}_{number}")
+                fits = Signal(name=f"fits_{cycle}_{number}")
+                kept = Signal(17, name=f"kept_{cycle}_{number}")
+                m.d.comb += [
+                    trial.eq(Cat(Const(1, 1), rest)),
+                    fits.eq(trial >= divisor),
+                    kept.eq(Mux(fits, trial - divisor, trial)),
+                ]
+                rest, quotient = kept, Cat(fits, quotient)
+            held = _registers(m, cycle, divisor=divisor, rest=rest, quotient=quotient, exponent=exponent)
+            divisor, rest, quotient, exponent = (held[name] for name in ("divisor", "rest", "quotient", "exponent"))
+        m.d.comb += [self.quotient.eq(quotient), self.quotient_exponent.eq(exponent)]
         return m
 
 
 class SquareRoot(wiring.Component):
-    """The root `numerics.rsqrt` takes of a normalized or zero scale before its reciprocal: two bits a cycle.
+    """The root `numerics.rsqrt` takes of a normalized or zero scale before its reciprocal, LATENCY cycles later.
 
-    The operand is taken with `start`; the result is there LATENCY cycles after and stays until the next start.
+    A new one every cycle, two bits of the root between registers.
     """
 
-    LATENCY = 1 + _RESULT_BITS // _BITS_PER_CYCLE
+    LATENCY = _RESULT_BITS // _BITS_PER_CYCLE
 
-    start: In(1)
     mantissa: In(MANTISSA)
     exponent: In(EXPONENT)
     root: Out(MANTISSA)
@@ -104,38 +96,37 @@ class SquareRoot(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        radicand = Signal(32, reset_less=True)
-        remainder = Signal(18, reset_less=True)
-        left = Signal(range(_RESULT_BITS + 1))
-        rest: Value = remainder
-        root: Value = self.root
-        for number in range(_BITS_PER_CYCLE):
-            high = 32 - 2 * number
-            brought = Signal(20, name=f"brought_{number}")
-            trial = Signal(18, name=f"trial_{number}")
-            fits = Signal(name=f"fits_{number}")
-            kept = Signal(18, name=f"kept_{number}")
-            m.d.comb += [
-                brought.eq(Cat(radicand[high - 2 : high], rest)),
-                trial.eq(Cat(Const(1, 2), root[:_RESULT_BITS])),
-                fits.eq(brought >= trial),
-                kept.eq(Mux(fits, brought - trial, brought)),
-            ]
-            rest, root = kept, Cat(fits, root[: _RESULT_BITS - 1])
         odd = self.exponent[0]
-        with m.If(self.start):
-            m.d.sync += [
-                radicand.eq(Mux(odd, Cat(Const(0, 15), self.mantissa), Cat(Const(0, 16), self.mantissa))),
-                remainder.eq(0),
-                self.root.eq(0),
-                self.root_exponent.eq((self.exponent - 16 + odd) >> 1),
-                left.eq(_RESULT_BITS // _BITS_PER_CYCLE),
-            ]
-        with m.Elif(left != 0):
-            m.d.sync += [
-                radicand.eq(Cat(Const(0, 2 * _BITS_PER_CYCLE), radicand[: -2 * _BITS_PER_CYCLE])),
-                remainder.eq(rest),
-                self.root.eq(root),
-                left.eq(left - 1),
-            ]
+        radicand: Value = Mux(odd, Cat(Const(0, 15), self.mantissa, Const(0, 1)), Cat(Const(0, 16), self.mantissa))
+        rest: Value = Const(0, 18)
+        root: Value = Const(0, 0)
+        exponent: Value = ((self.exponent - 16 + odd) >> 1)[: len(self.root_exponent)].as_signed()
+        for cycle in range(self.LATENCY):
+            for number in range(_BITS_PER_CYCLE):
+                high = len(radicand)
+                brought = Signal(20, name=f"brought_{cycle}_{number}")
+                trial = Signal(18, name=f"trial_{cycle}_{number}")
+                fits = Signal(name=f"fits_{cycle}_{number}")
+                kept = Signal(18, name=f"kept_{cycle}_{number}")
+                m.d.comb += [
+                    brought.eq(Cat(radicand[high - 2 :], rest)),
+                    trial.eq(Cat(Const(1, 2), root)),
+                    fits.eq(brought >= trial),
+                    kept.eq(Mux(fits, brought - trial, brought)),
+                ]
+                rest, root, radicand = kept, Cat(fits, root), radicand[: high - 2]
+            held = _registers(m, cycle, radicand=radicand, rest=rest, root=root, exponent=exponent)
+            radicand, rest, root, exponent = (held[name] for name in ("radicand", "rest", "root", "exponent"))
+        m.d.comb += [self.root.eq(root), self.root_exponent.eq(exponent)]
         return m
+
+
+def _registers(m: Module, cycle: int, **values: Value) -> dict[str, Signal]:
+    """Return a register of each value; one of no bits, with nothing left to bring down, stays as it is."""
+    held = {}
+    for name, value in values.items():
+        held[name] = value
+        if len(value):
+            held[name] = Signal(value.shape(), name=f"{name}_{cycle}", reset_less=True)
+            m.d.sync += held[name].eq(value)
+    return held

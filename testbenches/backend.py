@@ -18,10 +18,14 @@ __all__ = ["Backend", "Inputs", "Log", "Outputs", "place"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Inputs:
-    """One run: the position of its first token and the residual rows, int32 [rows, hidden] (fixed values)."""
+    """One run: the position of its first token, the residual rows, int32 [rows, hidden] (fixed values), and the sequence.
+
+    A program that runs a row of every sequence takes them all, in order, with sequence 0.
+    """
 
     position: int
     rows: np.ndarray
+    sequence: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +61,7 @@ class Log:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Outputs:
-    """Memory after the run, and the logits of the last token (int32 fixed values) where the program computes them."""
+    """Memory after the run, and the logits of each sequence's last token (int32 fixed values) where the program computes them."""
 
     image: MemoryImage
     logits: np.ndarray
@@ -80,7 +84,7 @@ def place(engine: EngineConfig, program: Program, image: MemoryImage, inputs: In
         raise ProgramError(f"Memory image must have {engine.tile.ports} ports, not {image.ports.shape[0]}")
     if inputs.rows.ndim != 2 or inputs.rows.shape[0] != program.rows:
         raise ProgramError(f"Inputs must be {program.rows} rows, not {inputs.rows.shape}")
-    program.slot_of(inputs.position + program.rows - 1)
+    program.slot_of(inputs.position + program.positions - 1, inputs.sequence)
     placed = image.copy()
     code = program.code()
     where = program.buffer(f"program.{program.name}")

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import READ_LATENCY, STALL_RATE, WRITE_LATENCY
+from hwsim.memory.parameters import Hbm2Parameters
 
-__all__ = ["CODES_RECORD", "DRAIN_RECORD", "EVENT_RECORD", "REGION_BITS", "SIDE_REGION", "TOP", "bench_text"]
+__all__ = ["CODES_RECORD", "DRAIN_RECORD", "EVENT_RECORD", "REGION_BITS", "SIDE_REGION", "TOP", "bench_text", "hbm2_word"]
 
 TOP = "bench"
 REGION_BITS = 36
 """Address bits of a memory region; port p is region p, the side memory SIDE_REGION."""
 SIDE_REGION = 64
+_LEAST_DEPTH = 256
+"""Bursts and responses a memory holds at least; a stream port asks for at most `fifo_beats`, cut in two by a page's end."""
 EVENT_RECORD, DRAIN_RECORD, CODES_RECORD = 0, 1, 2
 """Kinds of trace records: event bits (dispatch, issue x 4, retire x 4, done), a drained word, a word of codes."""
+
+_HBM2 = (
+    "request",
+    "reply",
+    "t_rcd",
+    "t_rp",
+    "t_ras",
+    "t_rrd_s",
+    "t_rrd_l",
+    "t_faw",
+    "t_rtp",
+    "t_wr",
+    "t_ccd_s",
+    "t_ccd_l",
+    "t_cl",
+    "t_cwl",
+    "t_wtr",
+    "t_turn",
+    "t_refi",
+    "t_rfc",
+)
+"""Numbers that follow the two clocks and the sizes in the memory's `hbm2_law`."""
+_HBM2_BITS = 32 * (6 + len(_HBM2))
 
 _READ = ("araddr", "arlen", "arvalid", "arready", "rdata", "rresp", "rlast", "rvalid", "rready")
 _WRITE = ("awaddr", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready", "bresp", "bvalid", "bready")
@@ -33,7 +61,16 @@ def _widths(bits: int) -> dict[str, int]:
     }
 
 
-def _port(name: str, bits: int, number: int, writes: bool) -> tuple[list[str], str, list[str]]:
+def hbm2_word(parameters: Hbm2Parameters, clock_hz: float) -> int:
+    """Return what the memories read as `hbm2_law`: both clocks in lowest terms, sizes as powers of two, times."""
+    ratio = Fraction(clock_hz) / parameters.clock_hz
+    sizes = (parameters.atom_bytes, parameters.row_bytes, parameters.banks_per_group, parameters.bank_groups)
+    numbers = [ratio.numerator, ratio.denominator, *(size.bit_length() - 1 for size in sizes)]
+    numbers += [getattr(parameters, name) for name in _HBM2]
+    return sum(number << 32 * index for index, number in enumerate(numbers))
+
+
+def _port(config: EngineConfig, name: str, bits: int, number: int, writes: bool) -> tuple[list[str], str, list[str]]:
     """Return (declarations, memory instance, engine connections) of one AXI port; its wires are called `m_<name>_*`."""
     names = _READ + (_WRITE if writes else ())
     widths = _widths(bits)
@@ -43,22 +80,24 @@ def _port(name: str, bits: int, number: int, writes: bool) -> tuple[list[str], s
         idle = {"awaddr": "64'd0", "awvalid": "1'b0", "wdata": "'0", "wstrb": "'0", "wvalid": "1'b0", "bready": "1'b1"}
         pins += [f".{signal}({idle.get(signal, '')})" for signal in _WRITE]
     memory = (
-        f"    bench_memory #(.DATA_BITS({bits}), .PORT({number}), .READ_LATENCY({READ_LATENCY}), .WRITE_LATENCY({WRITE_LATENCY}),"
-        f" .STALL_RATE({STALL_RATE})) memory_{name} (.clk(clk), .rst_n(rst_n), .cycle(cycle), .stalling(stalling), .seed(seed),"
+        f"    bench_memory #(.DATA_BITS({bits}), .PORT({number}), .PORTS({config.tile.ports}),"
+        f" .DEPTH({max(_LEAST_DEPTH, 2 * config.fetch.fifo_beats)}), .READ_LATENCY({READ_LATENCY}), .WRITE_LATENCY({WRITE_LATENCY}),"
+        f" .STALL_RATE({STALL_RATE}), .HBM2_BITS({_HBM2_BITS})) memory_{name} (.clk(clk), .rst_n(rst_n), .cycle(cycle),"
+        f" .stalling(stalling), .hbm2(hbm2), .hbm2_law(hbm2_law), .seed(seed),"
         f" .fault_beat(fault_port == 32'd{number} ? fault_beat : 32'hFFFFFFFF), {', '.join(pins)});"
     )
     return declarations, memory, [f".m_axi_{name}_{signal}(m_{name}_{signal})" for signal in names]
 
 
 def bench_text(config: EngineConfig) -> str:
-    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, stall settings and AXI-Lite."""
+    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, memory settings and AXI-Lite."""
     tile, lanes = config.tile, config.vector.lanes
     declarations: list[str] = []
     memories: list[str] = []
     pins: list[str] = []
     ports = [(f"{port:02d}", tile.port_bits, port, False) for port in range(tile.ports)] + [("side", 128, tile.ports, True)]
     for name, bits, number, writes in ports:
-        own, memory, connect = _port(name, bits, number, writes)
+        own, memory, connect = _port(config, name, bits, number, writes)
         declarations += own
         memories.append(memory)
         pins += connect
@@ -85,6 +124,8 @@ module {TOP} (
     input  logic clk,
     input  logic rst_n,
     input  logic stalling,
+    input  logic hbm2,
+    input  logic [{_HBM2_BITS - 1}:0] hbm2_law,
     input  logic [31:0] seed,
     input  logic [31:0] fault_port,
     input  logic [31:0] fault_beat,

@@ -119,7 +119,8 @@ def _drained_place(program: Program, engine: EngineConfig, pc: np.ndarray, index
     instruction = decode(program.words[int(pc[index])])
     if isinstance(instruction, Axpy):
         group, row = divmod(word, instruction.rows)
-        return f"row {row}, lane {group} of every tile"
+        first = group * engine.mixed_lanes
+        return f"row {row}, lanes {first} to {first + engine.mixed_lanes - 1} of every tile"
     assert isinstance(instruction, Dot)
     group, row = divmod(word, instruction.rows)
     block, part = divmod(group, engine.drain_words)

@@ -176,7 +176,7 @@ def _case(
     log: Log,
     verilator_s: float,
 ) -> Case:
-    trace = run_control(program.words, position=inputs.position, slot=program.slot_of(inputs.position))
+    trace = run_control(program.words, position=inputs.position, slot=program.slot_of(inputs.position, inputs.sequence))
     began = time.perf_counter()
     run_time(trace, engine, kind)
     simulator_s = time.perf_counter() - began

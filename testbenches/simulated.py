@@ -30,7 +30,7 @@ class Simulated:
     def run(self, program: Program, image: MemoryImage, inputs: Inputs, memory: MemoryModel) -> tuple[Outputs, Log]:
         """Run a program once; raise MachineError or ProgramError where the engine would stop."""
         placed = place(self.engine, program, image, inputs)
-        trace = run_control(program.words, position=inputs.position, slot=program.slot_of(inputs.position))
+        trace = run_control(program.words, position=inputs.position, slot=program.slot_of(inputs.position, inputs.sequence))
         _, results = run_meaning(trace, self.engine, placed.ports, placed.side, has_log=True)
         output = program.buffer("output")
         logits = placed.side[output.offset : output.offset + output.size].view(np.int32)

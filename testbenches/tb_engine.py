@@ -82,6 +82,8 @@ async def run_job(dut):
     job = json.loads(Path(os.environ["BENCH_JOB"]).read_text())
     dut.rst_n.value = 0
     dut.stalling.value = int(job["stalling"])
+    dut.hbm2.value = int(job["hbm2"])
+    dut.hbm2_law.value = int(job["hbm2_law"], 16)
     dut.seed.value = job["seed"]
     dut.fault_port.value = job["fault_port"]
     dut.fault_beat.value = job["fault_beat"]

@@ -18,8 +18,9 @@ from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError
 from hwsim.memory.models import MemoryKind, MemoryModel
+from hwsim.memory.parameters import hbm2_parameters
 from testbenches.backend import Inputs, Log, Outputs, place
-from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text
+from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text, hbm2_word
 from testbenches.build import Build, public_text
 from testbenches.verilator import OPTIMIZE
 
@@ -34,7 +35,7 @@ _ERRORS = {
     6: "the watchdog at word {detail}",
     7: "a token counter that overflowed ({detail})",
 }
-_PUBLIC = ("clk", "rst_n", "stalling", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
+_PUBLIC = ("clk", "rst_n", "stalling", "hbm2", "hbm2_law", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def error_sentence(error: int) -> str:
 class Verilated:
     """The engine's Verilog in Verilator; builds are kept in `folder` by the digest of their sources.
 
-    `run_s` are the seconds from the last start to its interrupt.
+    `run_s` are the seconds from the last start to its interrupt; `hbm2` the parameters its memories have under `hbm2`.
     """
 
     name = "verilator"
@@ -75,12 +76,14 @@ class Verilated:
         bench = resources.files("testbenches") / "verilog"
         texts = {
             "bench.sv": bench_text(engine),
+            "hbm2.sv": (bench / "hbm2.sv").read_text(),
             "memory.sv": (bench / "memory.sv").read_text(),
             "memory.cpp": (bench / "memory.cpp").read_text(),
             "bench.vlt": public_text(TOP, _PUBLIC),
         }
         self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)
         self.run_s = 0.0
+        self.hbm2 = hbm2_parameters()
 
     @property
     def build_s(self) -> float:
@@ -122,6 +125,8 @@ class Verilated:
         side_base = SIDE_REGION << REGION_BITS
         job = {
             "stalling": memory.kind is MemoryKind.STALLING,
+            "hbm2": memory.kind is MemoryKind.HBM2,
+            "hbm2_law": hex(hbm2_word(self.hbm2, self.engine.clock_hz)) if memory.kind is MemoryKind.HBM2 else "0x0",
             "seed": memory.seed,
             "fault_port": fault.port if fault else 0xFFFFFFFF,
             "fault_beat": fault.beat if fault else 0xFFFFFFFF,
@@ -157,7 +162,7 @@ class Verilated:
             program=program.buffer(f"program.{program.name}").offset,
             words=len(program.words),
             position=inputs.position,
-            slot=program.slot_of(inputs.position),
+            slot=program.slot_of(inputs.position, inputs.sequence),
         )
         after, answers, logs = self.execute(placed, [start], memory)
         answer = answers[0]

@@ -32,6 +32,8 @@ def emit_program(plan: Plan, *, name: str, head: bool, max_position: int, weight
         symbols=tuple(step.node for step in steps),
         buffers=plan.memory.buffers,
         rows=plan.tokens,
+        sequences=plan.sequences,
+        caches=plan.memory.sequences,
         input_row_bytes=plan.memory.input_row * SIDE_UNIT,
         sinks=attention.sinks,
         window=attention.window,

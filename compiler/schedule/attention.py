@@ -1,46 +1,105 @@
-"""The attention of one layer as steps: heads of tokens flow through prepare, score, weigh and mix, two in flight."""
+"""The attention of one layer as steps: heads of tokens flow through prepare, score, weigh and mix, several in flight."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from compiler.schedule.plan import HEADS, OVERLAP, Plan
+from compiler.schedule.plan import HEADS, Plan
 from compiler.schedule.registers import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, VALUE_BEATS, token_registers, token_values
 from compiler.schedule.step import Step
 from hwsim.arch.isa import Append, Axpy, CacheKind, Dot, Fetch, Format, KvQuant, Rope, Softmax
 from hwsim.arch.numerics import score_scale
 
-__all__ = ["attention_steps"]
+__all__ = ["append_steps", "attention_steps"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Unit:
-    """The query heads [first, first + count) of one token over one KV head; `appends` on the first of a KV head."""
+    """The query heads [first, first + count) of one token over one KV head; `is_last` of those over that head."""
 
-    index: int
     token: int
     kv_head: int
     first: int
     count: int
-
-    @property
-    def side(self) -> int:
-        return self.index % OVERLAP
+    side: int
+    is_last: bool
 
     def region(self, name: str) -> str:
         return f"{name}.{self.side}"
 
 
 def attention_steps(plan: Plan) -> list[Step]:
-    """Return the steps of every (token, KV head), each unit's weights computed while the next unit is scored."""
+    """Return the steps of every (token, KV head).
+
+    While a unit is scored, queries of later ones are prepared, the one before is weighed, and the oldest of those in
+    flight is mixed: each unit of the engine works on a head of its own. The key and value of a sequence's next token
+    follow as soon as the token before needs its head's cache no more.
+    """
     units = _units(plan)
-    steps: list[Step] = []
-    for index in range(len(units) + 1):
-        if index < len(units):
-            steps += _prepare(plan, units[index]) + _score(plan, units[index])
-        if index > 0:
-            steps += _weigh(plan, units[index - 1]) + _mix(plan, units[index - 1])
-    return steps
+    flow = _Flow(plan)
+    # As far ahead as there are places for queries.
+    ahead = plan.overlap - 1
+    for index in range(-ahead, len(units)):
+        if index + ahead < len(units):
+            flow.prepare(units[index + ahead])
+        if index >= 0:
+            flow.score(units[index])
+    while flow.in_flight:
+        flow.mix()
+    return flow.steps
+
+
+class _Flow:
+    """The units in flight, and the steps that took them there."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.steps: list[Step] = []
+        self.in_flight: list[_Unit] = []
+        self._weighed = 0
+        self._known = 0
+        early = [row for row in range(plan.tokens) if plan.position_of(row) == 0]
+        self._appended = {(row, head) for row in early for head in range(plan.attention.kv_heads)}
+
+    def prepare(self, unit: _Unit) -> None:
+        """Rotate and quantize the unit's queries."""
+        self._know(self.plan.position_of(unit.token))
+        self.steps += _prepare(self.plan, unit)
+
+    def score(self, unit: _Unit) -> None:
+        """Score the unit; weigh the one before, and mix the oldest when as many are in flight as there is room for."""
+        while (unit.token, unit.kv_head) not in self._appended:
+            self.mix()
+        self.steps += _score(self.plan, unit)
+        self.in_flight.append(unit)
+        self._weigh(len(self.in_flight) - 1)
+        if len(self.in_flight) == self.plan.overlap:
+            self.mix()
+
+    def mix(self) -> None:
+        """Mix the oldest unit in flight; when it was the last of its token and head, the next token takes its slot."""
+        self._weigh(1)
+        unit = self.in_flight.pop(0)
+        self._weighed -= 1
+        self.steps += _mix(self.plan, unit)
+        if unit.is_last and self.plan.position_of(unit.token) + 1 < self.plan.positions:
+            self._know(self.plan.position_of(unit.token) + 1)
+            self.steps += append_steps(self.plan, unit.token + 1, unit.kv_head)
+            self._appended.add((unit.token + 1, unit.kv_head))
+
+    def _know(self, position: int) -> None:
+        """Set the registers of a position, which the position before last had."""
+        if position <= self._known:
+            return
+        self._weigh(sum(self.plan.position_of(unit.token) <= position - 2 for unit in self.in_flight))
+        self.steps += token_values(self.plan, position)
+        self._known = position
+
+    def _weigh(self, count: int) -> None:
+        """Weigh the first `count` units in flight that are not."""
+        while self._weighed < count:
+            self.steps += _weigh(self.plan, self.in_flight[self._weighed])
+            self._weighed += 1
 
 
 def _units(plan: Plan) -> list[_Unit]:
@@ -51,7 +110,16 @@ def _units(plan: Plan) -> list[_Unit]:
         for kv_head in range(attention.kv_heads):
             for first in range(0, group, plan.queries):
                 count = min(plan.queries, group - first)
-                units.append(_Unit(index=len(units), token=token, kv_head=kv_head, first=kv_head * group + first, count=count))
+                units.append(
+                    _Unit(
+                        token=token,
+                        kv_head=kv_head,
+                        first=kv_head * group + first,
+                        count=count,
+                        side=len(units) % plan.overlap,
+                        is_last=first + count == group,
+                    )
+                )
     return units
 
 
@@ -60,16 +128,23 @@ def _head_source(plan: Plan, token: int, head: int) -> int:
     return plan.results[qkv] + token * plan.strides[qkv] + head * plan.attention.head_dim // plan.lanes
 
 
+def _head_regions(plan: Plan, first: int, count: int) -> tuple[str, ...]:
+    """Return the regions of the projection that hold heads first .. first + count - 1, keys and values counted on."""
+    size = plan.attention.head_dim
+    return tuple(piece.region for piece in plan.pieces if piece.holds(first * size, count * size))
+
+
+def _cache_region(plan: Plan, token: int, kv_head: int) -> str:
+    """Return the region of the cache that a token's sequence has for a head."""
+    return f"cache.{plan.sequence_of(token)}.{kv_head}"
+
+
 def _prepare(plan: Plan, unit: _Unit) -> list[Step]:
     attention, lanes = plan.attention, plan.lanes
     words = attention.head_dim // lanes
     steps: list[Step] = []
-    if plan.tokens > 1 and unit.kv_head == 0 and unit.first == 0:
-        steps += token_values(plan, unit.token)
-    own = plan.rotation + 2 * unit.token * words
-    if unit.first % (attention.heads // attention.kv_heads) == 0:
-        steps += _append(plan, unit, own, words)
     mantissa, exponent = score_scale(attention.head_dim)
+    own = plan.rotation + 2 * plan.position_of(unit.token) * words
     queries = [("ring_queries", plan.ring_queries, own)]
     if attention.sinks:
         queries.append(("sink_queries", plan.sink_queries, own + words))
@@ -86,24 +161,33 @@ def _prepare(plan: Plan, unit: _Unit) -> list[Step]:
             mantissa=mantissa,
             exponent=exponent,
         )
-        steps.append(Step(instruction=rope, node=HEADS, reads=("qkv", "rotation"), writes=(unit.region(name),)))
+        reads = (*_head_regions(plan, unit.first, unit.count), "rotation")
+        steps.append(Step(instruction=rope, node=HEADS, reads=reads, writes=(unit.region(name),)))
     return steps
 
 
-def _append(plan: Plan, unit: _Unit, rotation: int, words: int) -> list[Step]:
+def append_steps(plan: Plan, token: int, kv_head: int) -> list[Step]:
+    """Return the steps that bring a token's key and value of one head into the cache."""
     attention, memory = plan.attention, plan.memory
-    slot, _, _ = token_registers(unit.token)
-    keys = memory.cache_start + memory.key_start(unit.kv_head)
-    values = memory.cache_start + memory.value_start(unit.kv_head)
+    words = attention.head_dim // plan.lanes
+    position, sequence = plan.position_of(token), plan.sequence_of(token)
+    slot, _, _ = token_registers(position)
+    keys = memory.cache_start + memory.key_start(kv_head, sequence)
+    values = memory.cache_start + memory.value_start(kv_head, sequence)
+    turn = kv_head * plan.sequences + sequence + position * attention.kv_heads
     steps: list[Step] = []
     for kind, offset, first in (
         (CacheKind.KEY, keys, attention.heads),
         (CacheKind.VALUE, values, attention.heads + attention.kv_heads),
     ):
-        entry = (2 * unit.token * attention.kv_heads + 2 * unit.kv_head + kind) % 8
+        entry = (2 * turn + kind) % 8
         pack = f"pack.{entry}"
         quantize = KvQuant(
-            kind=kind, source=_head_source(plan, unit.token, first + unit.kv_head), length=words, parameter=rotation, entry=entry
+            kind=kind,
+            source=_head_source(plan, token, first + kv_head),
+            length=words,
+            parameter=plan.rotation + 2 * position * words,
+            entry=entry,
         )
         append = Append(
             kind=kind,
@@ -114,21 +198,22 @@ def _append(plan: Plan, unit: _Unit, rotation: int, words: int) -> list[Step]:
             slot=0,
             registers=(CACHE, slot, CACHE),
         )
-        cache = f"cache.{unit.kv_head}"
-        steps.append(Step(instruction=quantize, node=HEADS, reads=("qkv", "rotation"), writes=(pack,)))
-        steps.append(Step(instruction=append, node=HEADS, reads=(pack,), writes=(cache,)))
+        reads = (*_head_regions(plan, first + kv_head, 1), "rotation")
+        steps.append(Step(instruction=quantize, node=HEADS, reads=reads, writes=(pack,)))
+        steps.append(Step(instruction=append, node=HEADS, reads=(pack,), writes=(_cache_region(plan, token, kv_head),)))
     return steps
 
 
 def _fetch(plan: Plan, unit: _Unit, start: int, beats: int, register: int) -> Step:
     fetch = Fetch(offset=plan.memory.cache_start + start, beats=beats, registers=(CACHE, register, 0))
-    return Step(instruction=fetch, node=HEADS, awaits=(f"cache.{unit.kv_head}",))
+    return Step(instruction=fetch, node=HEADS, awaits=(_cache_region(plan, unit.token, unit.kv_head),))
 
 
 def _score(plan: Plan, unit: _Unit) -> list[Step]:
     memory, cache, slices = plan.memory, plan.memory.cache, plan.engine.tile.slices
-    keys = memory.key_start(unit.kv_head)
-    sink_words = cache.sink_slots // plan.lanes
+    keys = memory.key_start(unit.kv_head, plan.sequence_of(unit.token))
+    # The ring's scores follow the first words of the sinks': what the sinks' last block holds beyond them is overwritten.
+    sink_words = cache.sink_tokens // plan.lanes
     steps: list[Step] = []
     parts = [("ring_queries", plan.ring_queries, cache.ring_start, 0, 0, KEY_BEATS, BLOCKS, sink_words)]
     if cache.sinks:
@@ -155,7 +240,7 @@ def _score(plan: Plan, unit: _Unit) -> list[Step]:
                 node=HEADS,
                 reads=(unit.region(name),),
                 writes=(unit.region("scores"), unit.region("value_parameters")),
-                frees=(f"cache.{unit.kv_head}",),
+                frees=(_cache_region(plan, unit.token, unit.kv_head),),
                 consumes=1,
             )
         )
@@ -164,7 +249,7 @@ def _score(plan: Plan, unit: _Unit) -> list[Step]:
 
 def _weigh(plan: Plan, unit: _Unit) -> list[Step]:
     cache = plan.memory.cache
-    _, sinks, ring = token_registers(unit.token)
+    _, sinks, ring = token_registers(plan.position_of(unit.token))
     segment, scale = plan.coefficients[unit.side]
     softmax = Softmax(
         rows=unit.count,
@@ -173,7 +258,7 @@ def _weigh(plan: Plan, unit: _Unit) -> list[Step]:
         destination=segment,
         scale=scale,
         side=plan.value_parameters[unit.side],
-        sink_words=cache.sink_slots // plan.lanes,
+        sink_words=cache.sink_tokens // plan.lanes,
         sinks=0,
         ring_words=0,
         ring=0,
@@ -185,11 +270,11 @@ def _weigh(plan: Plan, unit: _Unit) -> list[Step]:
 
 def _mix(plan: Plan, unit: _Unit) -> list[Step]:
     attention, memory, cache = plan.attention, plan.memory, plan.memory.cache
-    values = memory.value_start(unit.kv_head)
+    values = memory.value_start(unit.kv_head, plan.sequence_of(unit.token))
     words = attention.head_dim // plan.lanes
     segment, scale = plan.coefficients[unit.side]
     steps: list[Step] = []
-    sink_beats = cache.value_offset(cache.sink_slots)
+    sink_beats = cache.value_offset(cache.sink_tokens)
     if sink_beats:
         steps.append(_fetch(plan, unit, values, sink_beats, 0))
     steps.append(_fetch(plan, unit, values + cache.value_offset(cache.ring_start), 0, VALUE_BEATS))
@@ -209,7 +294,7 @@ def _mix(plan: Plan, unit: _Unit) -> list[Step]:
             node=HEADS,
             reads=(unit.region("coefficients"),),
             writes=("attention",),
-            frees=(f"cache.{unit.kv_head}",),
+            frees=(_cache_region(plan, unit.token, unit.kv_head),),
             consumes=len(steps),
         )
     )

@@ -31,9 +31,11 @@ class MemoryMap:
         cache_start: first beat of layer 0's caches.
         head_beats: beats of one KV head's keys and values; keys come first.
         cache_layer_beats: beats from one layer's caches to the next.
+        sequences: sequences that have caches of their own. sequence_beats: beats from one's caches to the next's.
         total_beats: beats used behind each port.
         parameter_block: side units of the parameters one layer loads; block 0 holds only what the first layer needs at once.
         input_row: side units from one token's residual row to the next; loads start at whole kibibytes.
+        output_row: side units from one sequence's logits to the next's.
         rotation_row: side units of one position's rotation.
         buffers: ranges of the side memory.
     """
@@ -44,19 +46,22 @@ class MemoryMap:
     cache_start: int
     head_beats: int
     cache_layer_beats: int
+    sequences: int
+    sequence_beats: int
     total_beats: int
     parameter_block: int
     input_row: int
+    output_row: int
     rotation_row: int
     buffers: tuple[Buffer, ...]
 
-    def key_start(self, kv_head: int) -> int:
-        """Return the first beat of a head's keys within its layer's caches."""
-        return kv_head * self.head_beats
+    def key_start(self, kv_head: int, sequence: int = 0) -> int:
+        """Return the first beat of a head's keys, from its layer's caches of the first sequence on."""
+        return sequence * self.sequence_beats + kv_head * self.head_beats
 
-    def value_start(self, kv_head: int) -> int:
-        """Return the first beat of a head's values within its layer's caches."""
-        return kv_head * self.head_beats + self.cache.key_beats
+    def value_start(self, kv_head: int, sequence: int = 0) -> int:
+        """Return the first beat of a head's values, from its layer's caches of the first sequence on."""
+        return self.key_start(kv_head, sequence) + self.cache.key_beats
 
     def units(self, name: str) -> int:
         """Return the first side unit of a buffer."""
@@ -73,8 +78,8 @@ def _whole_bursts(units: int) -> int:
     return -(-units // SIDE_BURST_BEATS) * SIDE_BURST_BEATS
 
 
-def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens: int) -> MemoryMap:
-    """Return the map for a quantized graph; raise ScheduleError when it does not fit behind the ports."""
+def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens: int, sequences: int = 1) -> MemoryMap:
+    """Return the map for a quantized graph, for `tokens` input rows and `sequences` caches; raise ScheduleError."""
     slices, lanes = engine.tile.slices, engine.vector.lanes
     streams: dict[str, int] = {}
     beat = 0
@@ -90,7 +95,8 @@ def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens
     attention = next(node.op for node in graph.nodes if isinstance(node.op, Attention))
     cache = CacheLayout.of(engine, attention.head_dim, attention.sinks, attention.window)
     head_beats = cache.key_beats + cache.value_beats
-    total = beat + graph.repeats[LAYERS] * attention.kv_heads * head_beats
+    sequence_beats = graph.repeats[LAYERS] * attention.kv_heads * head_beats
+    total = beat + sequences * sequence_beats
     need = total * engine.tile.port_bytes
     if need > engine.channel_bytes:
         raise ScheduleError(
@@ -105,11 +111,12 @@ def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens
     block = (2 * norm_words(hidden, lanes) + bias_words) * lanes * 4 // SIDE_UNIT
     block = _whole_bursts(block)
     input_row = _whole_bursts(hidden * 4 // SIDE_UNIT)
+    output_row = -(-head.rows // slices) * slices * 4 // SIDE_UNIT
     sizes = {
         "program.decode": engine.control.program_words * INSTRUCTION_BYTES,
         "program.prefill": engine.control.program_words * INSTRUCTION_BYTES,
         "input": tokens * input_row * SIDE_UNIT,
-        "output": -(-head.rows // slices) * slices * 4,
+        "output": sequences * output_row * SIDE_UNIT,
         "parameters": (graph.repeats[LAYERS] + 1) * block * SIDE_UNIT,
         "rotation": max_position * attention.head_dim * 4,
     }
@@ -124,9 +131,12 @@ def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens
         cache_start=beat,
         head_beats=head_beats,
         cache_layer_beats=attention.kv_heads * head_beats,
+        sequences=sequences,
+        sequence_beats=sequence_beats,
         total_beats=total,
         parameter_block=block,
         input_row=input_row,
+        output_row=output_row,
         rotation_row=attention.head_dim * 4 // SIDE_UNIT,
         buffers=tuple(buffers),
     )

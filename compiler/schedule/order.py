@@ -6,10 +6,11 @@ import dataclasses
 
 from compiler.frontend.llama import LAYERS
 from compiler.graph.ops import Linear, RmsNorm
-from compiler.schedule.attention import attention_steps
+from compiler.schedule.attention import append_steps, attention_steps
 from compiler.schedule.memory_map import norm_words
 from compiler.schedule.plan import HEADS, Plan
-from compiler.schedule.registers import CACHE, PARAMETERS, SCRATCH, WEIGHTS, add, ring_extent, scalar, token_values
+from compiler.schedule.projection import Piece
+from compiler.schedule.registers import CACHE, PARAMETERS, SCRATCH, WEIGHTS, add, first_cache, ring_extent, scalar, token_values
 from compiler.schedule.step import Step
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import REGISTER_POSITION, Destination, Dot, Fetch, Function, Load, Norm, Quant, Space, Store, SwiGlu
@@ -45,13 +46,13 @@ def prologue(plan: Plan) -> list[Step]:
         offset = memory.units("input") + token * memory.input_row
         steps += _loads(Space.RESIDUAL, token * plan.strides["input"], lanes, width // 4, offset, 0, "input", "residual")
     words = attention.head_dim // lanes
-    for token in range(plan.tokens):
+    for position in range(plan.positions):
         for kind in range(2 if attention.sinks else 1):
-            steps.append(add(SCRATCH, REGISTER_POSITION, token))
+            steps.append(add(SCRATCH, REGISTER_POSITION, position))
             if kind:
                 steps.append(scalar(Function.MIN, SCRATCH, SCRATCH, attention.sinks + attention.window - 1))
             steps.append(scalar(Function.MUL, SCRATCH, SCRATCH, memory.rotation_row))
-            address = plan.rotation + (2 * token + kind) * words
+            address = plan.rotation + (2 * position + kind) * words
             steps += _loads(
                 Space.PARAMETER, address, lanes, attention.head_dim // 4, memory.units("rotation"), SCRATCH, HEADS, "rotation"
             )
@@ -59,9 +60,9 @@ def prologue(plan: Plan) -> list[Step]:
     parameters = memory.units("parameters")
     norm = "layers.{}.attention_norm"
     steps += _loads(Space.PARAMETER, plan.attention_norm, lanes, first * lanes // 4, parameters, 0, norm, "attention_gains")
-    steps += [add(WEIGHTS, 0, 0), add(CACHE, 0, 0), add(PARAMETERS, 0, parameters + memory.parameter_block)]
+    steps += [add(WEIGHTS, 0, 0), *first_cache(plan), add(PARAMETERS, 0, parameters + memory.parameter_block)]
     steps += ring_extent(plan)
-    if plan.tokens == 1:
+    if plan.positions == 1:
         steps += token_values(plan, 0)
     return steps
 
@@ -97,13 +98,21 @@ def _matrix(
     address: int,
     stride: int,
     side: int = 0,
+    first: int = 0,
+    blocks: int | None = None,
 ) -> list[Step]:
-    """Return the fetch and the product of one of the layer's matrices."""
+    """Return the fetch and the product of one of the layer's matrices, or of `blocks` of its row blocks from `first` on.
+
+    A part starts with a header of the stream; `address` and `side` are those of the part.
+    """
     op = plan.linear(name)
     assert op.format is not None
-    blocks = -(-op.rows // plan.engine.tile.slices)
-    beats = WEIGHT_FORMATS[op.format].stream_words(blocks, op.inputs)
-    fetch = Fetch(offset=plan.memory.streams[name], beats=beats, registers=(WEIGHTS, 0, 0))
+    packer = WEIGHT_FORMATS[op.format]
+    if blocks is None:
+        blocks = -(-op.rows // plan.engine.tile.slices)
+    start = packer.stream_words(first, op.inputs)
+    beats = packer.stream_words(first + blocks, op.inputs) - start
+    fetch = Fetch(offset=plan.memory.streams[name] + start, beats=beats, registers=(WEIGHTS, 0, 0))
     dot = Dot(
         format=op.format,
         rows=plan.tokens,
@@ -129,23 +138,54 @@ def _into_residual(plan: Plan, name: str, codes: str, reads: str) -> list[Step]:
     return _matrix(plan, name, codes, reads, "residual", destination=Destination.RESIDUAL, address=0, stride=stride)
 
 
+def _projection(plan: Plan) -> list[Step]:
+    """Return the steps of queries, keys and values; a head of a first token is appended as soon as it is there."""
+    qkv, attention, lanes = "layers.{}.qkv", plan.attention, plan.lanes
+    biased = plan.linear(qkv).bias
+    size, done = attention.head_dim, 0
+    steps: list[Step] = []
+    appends: list[Step] = []
+    computed: list[Piece] = []
+    for piece in plan.pieces:
+        word = piece.first * plan.engine.tile.slices // lanes
+        steps += _matrix(
+            plan,
+            qkv,
+            "layers.{}.attention_norm",
+            "hidden_codes",
+            piece.region,
+            destination=Destination.BIASED if biased else Destination.RESULT,
+            address=plan.results[qkv] + word,
+            stride=plan.strides[qkv],
+            side=plan.bias + word if biased else 0,
+            first=piece.first,
+            blocks=piece.blocks,
+        )
+        # Behind the product after the one that completed them, so that a full queue of theirs holds no product up.
+        steps += appends
+        appends = []
+        computed.append(piece)
+        missing = [other for other in plan.pieces if other not in computed]
+        while done < attention.kv_heads:
+            rows = [(attention.heads + first + done) * size for first in (0, attention.kv_heads)]
+            if any(other.holds(row, size) for other in missing for row in rows):
+                break
+            for row in range(plan.tokens):
+                if plan.position_of(row) == 0:
+                    appends += append_steps(plan, row, done)
+            done += 1
+    return steps + appends
+
+
 def layer_body(plan: Plan) -> list[Step]:
     """Return the steps of one layer."""
     memory, lanes = plan.memory, plan.lanes
     qkv, gateup, codes, swiglu = "layers.{}.qkv", "layers.{}.gateup", "layers.{}.attention_codes", "layers.{}.swiglu"
     biased = plan.linear(qkv).bias
     steps = [_norm(plan, "layers.{}.attention_norm", plan.attention_norm, "attention_gains", rows=plan.tokens)]
-    steps += _matrix(
-        plan,
-        qkv,
-        "layers.{}.attention_norm",
-        "hidden_codes",
-        "qkv",
-        destination=Destination.BIASED if biased else Destination.RESULT,
-        address=plan.results[qkv],
-        stride=plan.strides[qkv],
-        side=plan.bias if biased else 0,
-    )
+    if plan.positions > 1:
+        steps += token_values(plan, 0)
+    steps += _projection(plan)
     words = 2 * norm_words(plan.linear(qkv).inputs, lanes) + _bias_words(plan)
     for load in _loads(Space.PARAMETER, plan.ffn_norm, lanes, words * lanes // 4, 0, PARAMETERS, "layers.{}.ffn_norm", "ffn_gains"):
         also = ("attention_gains", "bias") if biased else ("attention_gains",)
@@ -197,13 +237,14 @@ def advance_before_last(steps: list[Step], advance: list[Step]) -> list[Step]:
 
 
 def epilogue(plan: Plan) -> list[Step]:
-    """Return the steps after the layers: the head for the last token, in chunks that are stored while the next is computed."""
+    """Return the steps after the layers: the head for each sequence's last token, in chunks stored while the next is computed."""
     head = plan.op("head")
     assert isinstance(head, Linear) and head.format is not None
     slices, packer = plan.engine.tile.slices, WEIGHT_FORMATS[head.format]
-    steps = [_norm(plan, "final_norm", plan.attention_norm, "attention_gains", row=plan.tokens - 1, rows=1)]
+    rows = plan.sequences
+    steps = [_norm(plan, "final_norm", plan.attention_norm, "attention_gains", row=plan.tokens - rows, rows=rows)]
     blocks = -(-head.rows // slices)
-    chunk = plan.logit_rows // slices
+    chunk, stride = plan.logit_rows // slices, plan.logit_rows // plan.lanes
     for index, first in enumerate(range(0, blocks, chunk)):
         count, side = min(chunk, blocks - first), index % len(plan.logits)
         start = packer.stream_words(first, head.inputs)
@@ -211,19 +252,24 @@ def epilogue(plan: Plan) -> list[Step]:
         fetch = Fetch(offset=plan.memory.streams["head"] + start, beats=beats)
         dot = Dot(
             format=head.format,
-            rows=1,
+            rows=rows,
             source=plan.activations["final_norm"],
             inner=head.inputs // 32,
             blocks=count,
             scale=plan.scales["final_norm"],
             address=plan.logits[side],
+            stride=stride,
         )
-        values = count * slices
-        store = Store(address=plan.logits[side], beats=-(-values // 4), offset=plan.memory.units("output") + first * slices // 4)
         region = f"logits.{side}"
         steps.append(Step(instruction=fetch, node="head"))
         steps.append(Step(instruction=dot, node="head", reads=("hidden_codes",), writes=(region,), consumes=1))
-        steps.append(Step(instruction=store, node="output", reads=(region,), writes=("output",)))
+        for row in range(rows):
+            store = Store(
+                address=plan.logits[side] + row * stride,
+                beats=-(-count * slices // 4),
+                offset=plan.memory.units("output") + row * plan.memory.output_row + first * slices // 4,
+            )
+            steps.append(Step(instruction=store, node="output", reads=(region,), writes=("output",)))
     return steps
 
 

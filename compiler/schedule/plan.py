@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 from compiler.graph import Graph
 from compiler.graph.ops import Attention, Linear, Op, SwiGlu
 from compiler.schedule.buffers import OnChip
 from compiler.schedule.memory_map import MemoryMap, norm_words
+from compiler.schedule.projection import Piece, pieces_of
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.errors import ScheduleError
 
-__all__ = ["HEADS", "OVERLAP", "Plan", "make_plan"]
+__all__ = ["HEADS", "Plan", "make_plan"]
 
-OVERLAP = 2
-"""Attention units in flight: one is scored while the one before is mixed."""
+_OVERLAPS = (4, 3, 2)
+"""Attention units in flight, the most that fit: one is scored while the ones before are weighed and mixed."""
 HEADS = "layers.{}.attention"
 _SEGMENT = 64
 _LOGIT_BUFFERS = 2
@@ -23,12 +25,15 @@ _LOGIT_BUFFERS = 2
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Addresses in the words of each memory; pairs belong to alternating attention units or logit chunks.
+    """Addresses in the words of each memory; tuples belong to attention units in flight, or alternating logit chunks.
 
     Attributes:
         engine, graph, memory: what was planned for.
         tokens: rows of one run.
+        sequences: sequences the rows belong to: one, whose consecutive tokens they are, or one for each row.
         queries: query heads that share one pass over a head's keys.
+        overlap: attention units in flight.
+        pieces: parts of the projection of queries, keys and values, in the order in which they are computed.
         strides: words between token rows, by node.
         results: first result word of each node.
         scores, score_stride: score regions and the words between their rows.
@@ -43,7 +48,10 @@ class Plan:
     graph: Graph
     memory: MemoryMap
     tokens: int
+    sequences: int
     queries: int
+    overlap: int
+    pieces: tuple[Piece, ...]
     strides: dict[str, int]
     results: dict[str, int]
     scores: tuple[int, ...]
@@ -65,6 +73,19 @@ class Plan:
     def lanes(self) -> int:
         """Vector lanes of the engine."""
         return self.engine.vector.lanes
+
+    @property
+    def positions(self) -> int:
+        """Positions of one run: tokens of each sequence."""
+        return self.tokens // self.sequences
+
+    def position_of(self, row: int) -> int:
+        """Return the position of a row, from the run's first on."""
+        return row % self.positions
+
+    def sequence_of(self, row: int) -> int:
+        """Return the sequence of a row."""
+        return row // self.positions
 
     def op(self, name: str) -> Op:
         """Return a node's operator."""
@@ -111,11 +132,18 @@ def _check_shapes(graph: Graph, engine: EngineConfig) -> None:
             raise _refuse(node.name, "Head dimension", f"a multiple of {2 * lanes}, two vector words", op.head_dim)
 
 
-def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: int) -> Plan:
-    """Return the plan for runs of `tokens` tokens; raise ScheduleError naming what does not fit and by how much."""
+def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: int, sequences: int = 1) -> Plan:
+    """Return the plan for runs of `tokens` rows, of one sequence or of as many; raise ScheduleError where it does not fit."""
     if not 1 <= tokens <= engine.tile.tokens:
         raise ScheduleError(f"Rows of a run must be 1 to {engine.tile.tokens}, the engine's token rows, not {tokens}")
     _check_shapes(graph, engine)
+    for overlap in _OVERLAPS[:-1]:
+        with contextlib.suppress(ScheduleError):
+            return _plan(graph, engine, memory, tokens, sequences, overlap)
+    return _plan(graph, engine, memory, tokens, sequences, _OVERLAPS[-1])
+
+
+def _plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, sequences: int, overlap: int) -> Plan:
     slices, lanes = engine.tile.slices, engine.vector.lanes
     chip = OnChip(engine)
     attention = next(node.op for node in graph.nodes if isinstance(node.op, Attention))
@@ -143,8 +171,8 @@ def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: 
         results[name] = chip.take("result", tokens * strides[name], name)
     cache = memory.cache
     score_words = (cache.sink_slots + cache.ring_slots) // lanes
-    scores = tuple(chip.take("result", queries * score_words, HEADS) for _ in range(OVERLAP))
-    parameters = tuple(chip.take("side", score_words, HEADS) for _ in range(OVERLAP))
+    scores = tuple(chip.take("result", queries * score_words, HEADS) for _ in range(overlap))
+    parameters = tuple(chip.take("side", score_words, HEADS) for _ in range(overlap))
     for name, features in (
         ("layers.{}.attention_norm", width),
         ("layers.{}.attention_codes", attention.heads * attention.head_dim),
@@ -156,7 +184,7 @@ def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: 
         activations[name], scales[name] = activations["layers.{}.attention_norm"], scales["layers.{}.attention_norm"]
 
     def rows(segments: int) -> tuple[tuple[int, int], ...]:
-        return tuple((chip.take("activation", segments, HEADS), chip.take("scale", queries, HEADS)) for _ in range(OVERLAP))
+        return tuple((chip.take("activation", segments, HEADS), chip.take("scale", queries, HEADS)) for _ in range(overlap))
 
     head_segments = -(-attention.head_dim // _SEGMENT)
     ring, sink = rows(head_segments), rows(head_segments)
@@ -165,21 +193,24 @@ def make_plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: 
     ffn_norm = chip.take("parameter", norm, "layers.{}.ffn_norm")
     attention_norm = chip.take("parameter", norm, "layers.{}.attention_norm")
     bias = chip.take("parameter", padded_words(hidden.rows) if hidden.bias else 0, "layers.{}.qkv")
-    rotation = chip.take("parameter", 2 * tokens * attention.head_dim // lanes, HEADS)
+    rotation = chip.take("parameter", 2 * (tokens // sequences) * attention.head_dim // lanes, HEADS)
     unit = 4 * max(slices, lanes)
-    logit_rows = min(chip.left("result") // _LOGIT_BUFFERS * lanes, 4095 * 4) // unit * unit
+    logit_rows = min(chip.left("result") // (_LOGIT_BUFFERS * sequences) * lanes, 4095 * 4) // unit * unit
     if logit_rows == 0:
         raise ScheduleError(
             f"Node head must fit the result memory of {engine.name}:"
-            f" a chunk needs {unit // lanes} words, {chip.left('result') // _LOGIT_BUFFERS} are left"
+            f" a chunk needs {unit // lanes} words, {chip.left('result') // (_LOGIT_BUFFERS * sequences)} are left"
         )
-    logits = tuple(chip.take("result", logit_rows // lanes, "head") for _ in range(_LOGIT_BUFFERS))
+    logits = tuple(chip.take("result", sequences * logit_rows // lanes, "head") for _ in range(_LOGIT_BUFFERS))
     return Plan(
         engine=engine,
         graph=graph,
         memory=memory,
         tokens=tokens,
+        sequences=sequences,
         queries=queries,
+        overlap=overlap,
+        pieces=pieces_of(attention, engine),
         strides=strides,
         results=results,
         scores=scores,

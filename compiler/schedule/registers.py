@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.schedule.plan import Plan
 from compiler.schedule.step import Step
 from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, Function, Scalar
+from hwsim.arch.program import SLOT_BITS
 
 __all__ = [
     "BLOCKS",
@@ -16,6 +17,7 @@ __all__ = [
     "VALUE_BEATS",
     "WEIGHTS",
     "add",
+    "first_cache",
     "ring_extent",
     "scalar",
     "token_registers",
@@ -31,9 +33,9 @@ SCRATCH = 15
 """Free where no token of odd index is in flight."""
 
 
-def token_registers(token: int) -> tuple[int, int, int]:
-    """Return the registers of (slot, valid sinks, valid ring entries) of a token; tokens alternate between two sets."""
-    first = _TOKEN + 3 * (token % 2)
+def token_registers(position: int) -> tuple[int, int, int]:
+    """Return the registers of (slot, valid sinks, valid ring entries) of a position of the run: two sets in turn."""
+    first = _TOKEN + 3 * (position % 2)
     return first, first + 1, first + 2
 
 
@@ -49,7 +51,7 @@ def add(target: int, a: int, immediate: int) -> Step:
 
 
 def token_values(plan: Plan, token: int) -> list[Step]:
-    """Return the steps that set a token's registers, from the position and, for later tokens, the slot before."""
+    """Return the steps that set the registers of a position of the run, from the first and, for later ones, the slot before."""
     attention, cache = plan.attention, plan.memory.cache
     slot, sinks, ring = token_registers(token)
     steps = [add(sinks, REGISTER_POSITION, token + 1)]
@@ -67,12 +69,28 @@ def token_values(plan: Plan, token: int) -> list[Step]:
     return steps
 
 
+def first_cache(plan: Plan) -> list[Step]:
+    """Return the steps that set the first layer's caches and leave the slot without the sequence it came with.
+
+    Rows of one sequence come with its number above the slot's bits; with only one sequence there is nothing to do.
+    """
+    memory = plan.memory
+    if memory.sequences == 1 or plan.sequences > 1:
+        return [add(CACHE, 0, 0)]
+    return [
+        scalar(Function.SHR, SCRATCH, REGISTER_SLOT, SLOT_BITS),
+        scalar(Function.MUL, CACHE, SCRATCH, memory.sequence_beats),
+        scalar(Function.MUL, SCRATCH, SCRATCH, 1 << SLOT_BITS),
+        scalar(Function.SUB, REGISTER_SLOT, REGISTER_SLOT, 0, b=SCRATCH),
+    ]
+
+
 def ring_extent(plan: Plan) -> list[Step]:
-    """Return the steps that set the extent of the ring for the run's last token."""
+    """Return the steps that set the extent of the ring for the run's last position."""
     attention, cache, slices = plan.attention, plan.memory.cache, plan.engine.tile.slices
     align = max(slices, plan.lanes)
     return [
-        add(BLOCKS, REGISTER_POSITION, plan.tokens - attention.sinks),
+        add(BLOCKS, REGISTER_POSITION, plan.positions - attention.sinks),
         scalar(Function.MAX, BLOCKS, BLOCKS, 0),
         scalar(Function.MIN, BLOCKS, BLOCKS, attention.window),
         add(BLOCKS, BLOCKS, align - 1),

@@ -32,6 +32,8 @@ SLICE_BITS = 128
 """Bits of the stream word one slice takes per beat."""
 LANES_PER_SLICE = 32
 """Nibble lanes of a slice."""
+_LONGEST_ROW = 2048
+_MOST_SEGMENTS = 8
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
@@ -148,7 +150,7 @@ class ControlConfig:
     """Cycles without dispatch, retirement or a drained word after which the engine stops with an error."""
 
     def __post_init__(self) -> None:
-        _power("Engine control.queue_depth", self.queue_depth, 2, 16)
+        _power("Engine control.queue_depth", self.queue_depth, 2, 64)
         _power("Engine control.program_words", self.program_words, 64, 4096)
         _whole("Engine control.watchdog_cycles", self.watchdog_cycles, 256, 1 << 24)
 
@@ -180,9 +182,24 @@ class EngineConfig:
         return self.tile.beat_bytes * self.clock_hz
 
     @property
+    def temporary_words(self) -> int:
+        """Words of the vector unit's temporary memory, and of the longest row: what a length field can name."""
+        return min(_LONGEST_ROW, self.buffer.result_words)
+
+    @property
     def drain_words(self) -> int:
         """Words one row block of one activation row drains to: slices / lanes, at least 1."""
         return max(1, self.tile.slices // self.vector.lanes)
+
+    @property
+    def mixed_lanes(self) -> int:
+        """Lanes of every slice whose sums an AXPY drains in one word; those of the eight slices of a token fit it."""
+        return max(1, self.vector.lanes // _MOST_SEGMENTS)
+
+    @property
+    def mixed_words(self) -> int:
+        """Words one row of an AXPY drains to."""
+        return LANES_PER_SLICE // self.mixed_lanes
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as nested plain values, the form of the YAML files."""

@@ -17,9 +17,11 @@ from hwsim.arch.image import MemoryImage
 from hwsim.arch.isa import decode
 from hwsim.errors import IsaError, ProgramError
 
-__all__ = ["INSTRUCTION_BYTES", "Buffer", "MemoryImage", "Program"]
+__all__ = ["INSTRUCTION_BYTES", "SLOT_BITS", "Buffer", "MemoryImage", "Program"]
 
 INSTRUCTION_BYTES = 16
+SLOT_BITS = 16
+"""Bits of the slot argument that hold the cache slot; the sequence lies above them."""
 _MAGIC = "lamforge program 1"
 
 
@@ -34,7 +36,7 @@ class Buffer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Program:
-    """One run of the engine: `rows` tokens from `position` on, at any position.
+    """One run of the engine: `rows` tokens from `position` on, at any position, of one sequence or one each of several.
 
     Attributes:
         name: such as `decode`.
@@ -42,6 +44,8 @@ class Program:
         symbols: for each word the graph node it came from; `{}` stands for the iteration of the loop around it.
         buffers: named ranges of the side memory: `program`, `input`, `output` and others.
         rows: tokens of one run.
+        sequences: sequences they belong to: one, or one for each row, all at the same position.
+        caches: sequences that have a cache; a program for one sequence runs on any of them.
         input_row_bytes: bytes from one token's residual row to the next in the `input` buffer.
         sinks, window: the pattern; the driver derives the cache slot of a position from them.
         ring_start: first slot of the ring.
@@ -54,6 +58,8 @@ class Program:
     symbols: tuple[str, ...]
     buffers: tuple[Buffer, ...]
     rows: int
+    sequences: int
+    caches: int
     input_row_bytes: int
     sinks: int
     window: int
@@ -73,6 +79,11 @@ class Program:
         return len(self.words) * INSTRUCTION_BYTES
 
     @property
+    def positions(self) -> int:
+        """Positions of one run: tokens of each sequence."""
+        return self.rows // self.sequences
+
+    @property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of the text form."""
         return hashlib.sha256(self.to_text().encode()).hexdigest()
@@ -84,11 +95,14 @@ class Program:
                 return buffer
         raise ProgramError(f"Buffer must be one of {', '.join(b.name for b in self.buffers)}, not {name!r}")
 
-    def slot_of(self, position: int) -> int:
-        """Return the cache slot of a position; raise ProgramError when the context is beyond the program's memory."""
+    def slot_of(self, position: int, sequence: int = 0) -> int:
+        """Return the slot argument of a position and a sequence; raise ProgramError when the program's memory has no such one."""
+        if not 0 <= sequence < self.caches or (sequence and self.sequences > 1):
+            raise ProgramError(f"Sequence must be 0 to {self.caches // self.sequences - 1}, not {sequence}")
         if not 0 <= position < self.max_position:
             raise ProgramError(f"Position must be 0 to {self.max_position - 1}, not {position}")
-        return position if position < self.sinks else self.ring_start + (position - self.sinks) % self.window
+        slot = position if position < self.sinks else self.ring_start + (position - self.sinks) % self.window
+        return slot | sequence << SLOT_BITS
 
     def code(self) -> np.ndarray:
         """Return the words as uint8 [words * 16], as they lie in memory."""

@@ -183,7 +183,7 @@ class _Rules:
         trace, buffer = self.trace, self.config.buffer
         rows = trace.rows_of(kind)
         self._between(kind, rows, "rows", 1, self.config.tile.tokens)
-        length = self._between(kind, rows, "length", 1, buffer.result_words)
+        length = self._between(kind, rows, "length", 1, self.config.temporary_words)
         memory, limit = (
             ("residual memory", buffer.residual_words) if kind is Norm else ("result memory", buffer.result_words)
         )
@@ -204,6 +204,8 @@ class _Rules:
         self._between(Softmax, rows, "rows", 1, self.config.tile.tokens)
         words = trace.values(Softmax, "sink_words", rows) + trace.values(Softmax, "ring_words", rows)
         self._require(rows, words >= 1, "must have at least one word of scores")
+        most = self.config.temporary_words
+        self._require(rows, words <= most, f"must have at most {most} words of scores, those of the temporary memory")
         self._rows_at(Softmax, rows, "source", "result memory", words, buffer.result_words, False)
         end = trace.values(Softmax, "side", rows) + words
         self._within(rows, "side", "value parameter memory", end, buffer.side_words, "words")

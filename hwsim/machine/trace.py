@@ -11,6 +11,7 @@ import numpy as np
 
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Loop, Scalar
+from hwsim.arch.timing import REFILL_CYCLES
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.decode import DecodedWords, decode_words
 
@@ -21,15 +22,16 @@ KIND_OF_OPCODE: dict[int, type[Instruction]] = {kind.opcode: kind for kind in IN
 _LOOP_DEPTH = 4
 _FIRST_CAPACITY = 1 << 14
 _LIMIT = 1 << 22
-"""Executed instructions after which a program is refused: 12 million cycles of control alone."""
+"""Executed instructions after which a program is refused."""
+_REFILL = REFILL_CYCLES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trace:
     """The unit instructions a program executes, in order; arrays [instructions].
 
-    `operand` [instructions, 3] holds the registers of the operand slots. `slot` counts everything control executed
-    before the instruction (scalars and loops too), `end_slot` what it executed before End.
+    `operand` [instructions, 3] holds the registers of the operand slots. `slot` counts the cycles control needs, when
+    nothing holds it, from its first instruction (scalars and loops too) to this one, `end_slot` those to End.
     """
 
     decoded: DecodedWords
@@ -121,7 +123,7 @@ def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Tr
             np.empty(capacity, np.int64),
         )
         final = registers.copy()
-        status, count, executed, pc = _execute(action, sources, setting, looping, final, pcs, operands, slots, _LIMIT)
+        status, count, elapsed, pc = _execute(action, sources, setting, looping, final, pcs, operands, slots, _LIMIT)
         if status != _FULL:
             break
         capacity *= 4
@@ -132,7 +134,7 @@ def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Tr
         pc=pcs[:count].copy(),
         operand=operands[:count].copy(),
         slot=slots[:count].copy(),
-        end_slot=int(executed),
+        end_slot=int(elapsed),
         registers=tuple(int(value) for value in final),
     )
 
@@ -167,20 +169,20 @@ def _execute(
     slots: np.ndarray,
     limit: int,
 ) -> tuple[int, int, int, int]:
-    """Fill pcs, operands, slots; return (status, unit instructions, executed before End, pc)."""
+    """Fill pcs, operands, slots; return (status, unit instructions, cycles to End, pc)."""
     word = 0xFFFFFFFF
     starts, ends, counts = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
-    depth, pc, count, executed = 0, 0, 0, 0
+    depth, pc, count, executed, elapsed = 0, 0, 0, 0, 0
     while True:
         if pc >= len(action):
-            return 3, count, executed, pc
+            return 3, count, elapsed, pc
         kind = action[pc]
         at = pc
         pc += 1
         if kind == 0:
             if count == len(pcs):
-                return 1, count, executed, at
-            pcs[count], slots[count] = at, executed
+                return 1, count, elapsed, at
+            pcs[count], slots[count] = at, elapsed
             for j in range(3):
                 operands[count, j] = registers[sources[at, j]]
             count += 1
@@ -207,22 +209,24 @@ def _execute(
                 registers[target] = value & word
         elif kind == 2:
             if depth == 4:
-                return 4, count, executed, at
+                return 4, count, elapsed, at
             if looping[at, 0] == 0 or looping[at, 1] == 0:
-                return 5, count, executed, at
+                return 5, count, elapsed, at
             end = at + looping[at, 1]
             if depth and end >= ends[depth - 1]:
-                return 6, count, executed, at
+                return 6, count, elapsed, at
             starts[depth], ends[depth], counts[depth] = pc, end, looping[at, 0]
             depth += 1
         elif kind == 3:
-            return 0, count, executed, at
+            return 0, count, elapsed, at
         else:
-            return 2, count, executed, at
+            return 2, count, elapsed, at
+        ends_body = depth > 0 and at == ends[depth - 1] and kind != 2
+        elapsed += _REFILL if kind != 0 or ends_body else 1
         executed += 1
         if executed > limit:
-            return 7, count, executed, at
-        if depth and at == ends[depth - 1]:
+            return 7, count, elapsed, at
+        if ends_body:
             counts[depth - 1] -= 1
             if counts[depth - 1]:
                 pc = starts[depth - 1]

@@ -6,11 +6,19 @@ import dataclasses
 import enum
 
 import numba
+import numpy as np
 
+from hwsim.arch.config import EngineConfig
 from hwsim.errors import ConfigError
+from hwsim.memory.hbm2 import channel_states, law_of
+from hwsim.memory.hbm2_side import side_state
+from hwsim.memory.parameters import hbm2_parameters
 from hwsim.memory.stalling import gap
 
-__all__ = ["IDEAL", "MemoryKind", "MemoryModel", "first_open", "memory_model", "stalling"]
+__all__ = ["HBM2", "IDEAL", "Channels", "MemoryKind", "MemoryModel", "first_open", "hbm2", "memory_model", "stalling"]
+
+Channels = tuple[int, int, np.ndarray, np.ndarray, np.ndarray]
+"""What the compiled time model carries through a run: kind, seed; of `hbm2`, law, states of the streams and of the side port."""
 
 
 class MemoryKind(enum.IntEnum):
@@ -20,11 +28,15 @@ class MemoryKind(enum.IntEnum):
     """Every channel is open in every cycle."""
     STALLING = 1
     """Channels are held down by `gap`."""
+    HBM2 = 2
+    """Addresses are always taken; beats and responses come when a pseudo channel has them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MemoryModel:
-    """One memory model; `seed` (0 .. 2**31 - 1) chooses the gaps of `stalling`."""
+    """One memory model; `seed` (0 .. 2**31 - 1) chooses the gaps of `stalling`, and delays the refreshes of `hbm2` by so
+    many memory clocks.
+    """
 
     kind: MemoryKind
     seed: int = 0
@@ -35,15 +47,25 @@ class MemoryModel:
 
     @property
     def are_ports_alike(self) -> bool:
-        """Whether every stream port behaves as port 0, so that one stands for all."""
-        return self.kind is MemoryKind.IDEAL
+        """Whether every stream port takes each address in the same cycle, so that one port's requests stand for all."""
+        return self.kind is not MemoryKind.STALLING
+
+    def channels(self, config: EngineConfig) -> Channels:
+        """Return the memories of an engine at the start of a run; raise ConfigError for a clock `hbm2` cannot have."""
+        if self.kind is not MemoryKind.HBM2:
+            nothing = np.zeros(0, dtype=np.int64)
+            return int(self.kind), self.seed, nothing, nothing.reshape(0, 0), nothing
+        law, ports = law_of(hbm2_parameters(), config), config.tile.ports
+        return int(self.kind), self.seed, law, channel_states(law, ports, self.seed), side_state(law, ports, self.seed)
 
     def __str__(self) -> str:
-        return "ideal" if self.kind is MemoryKind.IDEAL else f"{self.kind.name.lower()}:{self.seed}"
+        return self.kind.name.lower() + (f":{self.seed}" if self.kind is MemoryKind.STALLING or self.seed else "")
 
 
 IDEAL = MemoryModel(kind=MemoryKind.IDEAL)
 """Fixed latency, full rate."""
+HBM2 = MemoryModel(kind=MemoryKind.HBM2)
+"""Pseudo channels of an HBM2 stack, one a port."""
 
 
 def stalling(seed: int) -> MemoryModel:
@@ -51,14 +73,19 @@ def stalling(seed: int) -> MemoryModel:
     return MemoryModel(kind=MemoryKind.STALLING, seed=seed)
 
 
+def hbm2(seed: int) -> MemoryModel:
+    """Return `HBM2` with every refresh later by `seed` memory clocks, modulo the refresh interval."""
+    return MemoryModel(kind=MemoryKind.HBM2, seed=seed)
+
+
 def memory_model(text: str) -> MemoryModel:
-    """Return the model named `ideal`, `stalling` or `stalling:SEED`; raise ConfigError for another text."""
+    """Return the model of a name: `ideal`, `stalling`, `hbm2`, the last two also with `:SEED`; raise ConfigError."""
     name, _, seed = text.partition(":")
     if name == "ideal" and not seed:
         return IDEAL
-    if name == "stalling" and (seed.isdecimal() or not seed):
-        return stalling(int(seed or 0))
-    raise ConfigError(f"Memory model must be ideal, stalling or stalling:SEED, not {text!r}")
+    if name in ("stalling", "hbm2") and (seed.isdecimal() or text == name):
+        return (stalling if name == "stalling" else hbm2)(int(seed or 0))
+    raise ConfigError(f"Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not {text!r}")
 
 
 @numba.njit(inline="never")

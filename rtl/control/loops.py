@@ -20,7 +20,8 @@ class LoopStack(wiring.Component):
     """Open loops.
 
     `advance` says that the instruction at `pc` executes and `next_pc` where to go on; with `push` that instruction is
-    a Loop with `count` and `length`. `full` says that one more push would not fit.
+    a Loop with `count` and `length`. `at_end`: the instruction at `pc`, unless it is a Loop, ends the innermost body.
+    `full` says that one more push would not fit.
     """
 
     def __init__(self):
@@ -32,6 +33,7 @@ class LoopStack(wiring.Component):
                 "count": In(Loop.field("count").width),
                 "length": In(Loop.field("length").width),
                 "next_pc": Out(PC_BITS),
+                "at_end": Out(1),
                 "full": Out(1),
                 "clear": In(1),
             }
@@ -47,6 +49,7 @@ class LoopStack(wiring.Component):
         m.d.comb += [
             following.eq(self.pc + 1),
             self.next_pc.eq(following),
+            self.at_end.eq((depth != 0) & (self.pc == top.end)),
             self.full.eq(depth == LOOP_DEPTH),
         ]
         with m.If(self.advance):
@@ -58,7 +61,7 @@ class LoopStack(wiring.Component):
                     depth.eq(depth + 1),
                 ]
                 m.d.sync += [below.eq(above) for above, below in zip(stack, stack[1:], strict=False)]
-            with m.Elif((depth != 0) & (self.pc == top.end)):
+            with m.Elif(self.at_end):
                 with m.If(top.remaining > 1):
                     m.d.sync += top.remaining.eq(top.remaining - 1)
                     m.d.comb += self.next_pc.eq(top.start)

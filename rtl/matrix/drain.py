@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
+from hwsim.arch.config import EngineConfig
 from rtl.matrix.records import BLOCK, WORD_FLAGS, drained_word
 
 __all__ = ["Drain"]
@@ -64,7 +64,7 @@ class Drain(wiring.Component):
             after.eq(Mux(left == 0, 0, left - 1)),
         ]
         with m.If(self.capture):
-            per_row = Mux(self.block.axpy, LANES_PER_SLICE, words)
+            per_row = Mux(self.block.axpy, self.config.mixed_words, words)
             m.d.comb += after.eq(Mux(self.block.writes, self.block.rows * per_row, 1))
             m.d.sync += [
                 block.eq(self.block),
@@ -77,7 +77,7 @@ class Drain(wiring.Component):
             m.d.sync += [
                 row.eq(0),
                 row_address.eq(block.address),
-                position.eq(position + Mux(block.axpy, 1 << block.segments, lanes)),
+                position.eq(position + Mux(block.axpy, self.config.mixed_lanes << block.segments, lanes)),
                 group.eq(group + 1),
             ]
         with m.Else():

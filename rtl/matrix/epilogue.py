@@ -116,11 +116,12 @@ class Epilogue(wiring.Component):
         return finished
 
     def _enable(self, word) -> Value:
-        """Return the lanes of a word: S values of a block (all lanes when there are more slices), G of an AXPY."""
+        """Return the lanes of a word: S values of a block (all when there are more slices), G of each mixed lane of an AXPY."""
         lanes = self.config.vector.lanes
         dot_shift = min(self.config.tile.slices, lanes).bit_length() - 1
+        mixed_shift = self.config.mixed_lanes.bit_length() - 1
         enables = []
         for lane in range(lanes):
-            at = [(word.lane >> shift) == (lane >> shift) for shift in range(4)]
+            at = [(word.lane >> shift) == (lane >> shift) for shift in range(mixed_shift, mixed_shift + 4)]
             enables.append(Mux(word.axpy, Array(at)[word.segments], (word.lane >> dot_shift) == (lane >> dot_shift)))
         return Cat(enables)

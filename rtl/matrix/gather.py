@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from rtl.matrix.records import lane_bits
-from rtl.matrix.stages import LEAVE, TREE
+from rtl.matrix.stages import LEAVE, TREE, Pipeline
 
 __all__ = ["LaneTree", "choose_group"]
 
@@ -24,16 +24,17 @@ def choose_group(m: Module, values: list[Value], group: Value, lanes: int, name:
 
 
 class LaneTree(wiring.Component):
-    """Sums lane values (stage TREE) over slices of equal s % G, and spreads the G sums over a word (stage LEAVE - 1).
+    """Sums lane values (stage TREE) over slices of equal s % G; the G sums of the lanes lie side by side (stage LEAVE - 1).
 
     `segments` (stage LEAVE - 1) is the base-2 logarithm of G; G is at most the slices, the lanes of a word, and 8.
     """
 
     def __init__(self, config: EngineConfig):
         self.config = config
+        lane_sums = data.ArrayLayout(signed(lane_bits(config)), config.mixed_lanes)
         super().__init__(
             {
-                "lane_sums": In(data.ArrayLayout(signed(lane_bits(config)), config.tile.slices)),
+                "lane_sums": In(data.ArrayLayout(lane_sums, config.tile.slices)),
                 "segments": In(2),
                 "word": Out(data.ArrayLayout(32, config.vector.lanes)),
             }
@@ -41,35 +42,33 @@ class LaneTree(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        slices, lanes = self.config.tile.slices, self.config.vector.lanes
-        values: list[Value] = [self.lane_sums[index] for index in range(slices)]
+        slices, lanes, mixed = self.config.tile.slices, self.config.vector.lanes, self.config.mixed_lanes
+        taps = [
+            self._sums(m, [self.lane_sums[index][lane] for index in range(slices)], f"lane_{lane}") for lane in range(mixed)
+        ]
+        with m.Switch(self.segments):
+            for segments in range(4):
+                held = 1 << segments if 1 << segments in taps[0] else 1
+                with m.Case(segments):
+                    m.d.comb += [
+                        self.word[lane].eq(taps[lane // held % mixed][held][lane % held]) for lane in range(lanes)
+                    ]
+        return m
+
+    def _sums(self, m: Module, values: list[Value], name: str) -> dict[int, list[Value]]:
+        """Return, for each G, the G sums of one lane, at stage LEAVE - 1."""
         stage = TREE
         taps: dict[int, list[Value]] = {}
         while True:
-            if len(values) <= min(8, lanes):
-                taps[len(values)] = self._delay(m, values, LEAVE - 1 - stage)
+            if len(values) <= min(8, self.config.vector.lanes):
+                late = [Pipeline(m, value, stage, f"{name}_tap_{len(values)}_{n}") for n, value in enumerate(values)]
+                taps[len(values)] = [value.at(LEAVE - 1) for value in late]
             if len(values) == 1:
-                break
+                return taps
             half = len(values) // 2
             sums = []
             for index in range(half):
-                total = Signal(signed(min(32, len(values[0]) + 1)), name=f"sum_{half}_{index}", reset_less=True)
+                total = Signal(signed(min(32, len(values[0]) + 1)), name=f"{name}_sum_{half}_{index}", reset_less=True)
                 m.d.sync += total.eq(values[index] + values[index + half])
                 sums.append(total)
             values, stage = sums, stage + 1
-        with m.Switch(self.segments):
-            for segments in range(4):
-                sums = taps.get(1 << segments, taps[1])
-                with m.Case(segments):
-                    m.d.comb += [self.word[lane].eq(sums[lane % len(sums)]) for lane in range(lanes)]
-        return m
-
-    def _delay(self, m: Module, values: list[Value], cycles: int) -> list[Value]:
-        for cycle in range(cycles):
-            later = [
-                Signal(value.shape(), name=f"tap_{len(values)}_{cycle}_{index}", reset_less=True)
-                for index, value in enumerate(values)
-            ]
-            m.d.sync += [register.eq(value) for register, value in zip(later, values, strict=True)]
-            values = later
-        return values

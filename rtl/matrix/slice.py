@@ -28,8 +28,8 @@ class Slice(Shared):
             the lanes (four to two lanes), the digits of the slice's own coefficient. A digit holds a pair of rows.
         sums (stage SUMS): each row's sum of the 32 activations of the step.
         row_select (stage ROW_DRAIN): row whose captured sum goes to `row_sum` in the next cycle.
-        lane_row, lane_shift (stage LANE_DRAIN): row whose lane accumulator goes to `lane_sum` in the next cycle;
-            whether the next lane follows.
+        lane_row, lane_shift (stage LANE_DRAIN): row whose first lane accumulators go to `lane_sums` in the next cycle;
+            whether the next ones follow.
         row_scale, parameter (stage PARAMETER): header entry of the captured block; KV4's value parameter.
     """
 
@@ -52,7 +52,7 @@ class Slice(Shared):
             "row_scale": Out(24),
             "parameter": Out(32),
             "row_sum": Out(32),
-            "lane_sum": Out(signed(lane_bits(config))),
+            "lane_sums": Out(data.ArrayLayout(signed(lane_bits(config)), config.mixed_lanes)),
         }
 
     def elaborate(self, platform):
@@ -109,7 +109,8 @@ class Slice(Shared):
         return products
 
     def _accumulate_lanes(self, m: Module, step: Pipeline, products: list[list[Signal]]) -> None:
-        """AXPY: one accumulator a lane and row; the drain shifts the lanes past lane 0."""
+        """AXPY: one accumulator a lane and row; the drain shifts the lanes past the first ones."""
+        mixed = self.config.mixed_lanes
         tokens = self.config.tile.tokens
         control = step.at(SLICE + 2)
         shape = signed(lane_bits(self.config))
@@ -124,8 +125,9 @@ class Slice(Shared):
                 with m.If(control.compute & control.axpy):
                     m.d.sync += accumulator.eq(Mux(control.first, 0, accumulator) + addend)
                 with m.Elif(self.lane_shift):
-                    m.d.sync += accumulator.eq(lanes[token][(lane + 1) % LANES_PER_SLICE])
-        m.d.sync += self.lane_sum.eq(Array(lanes[token][0] for token in range(tokens))[self.lane_row])
+                    m.d.sync += accumulator.eq(lanes[token][(lane + mixed) % LANES_PER_SLICE])
+        for lane in range(mixed):
+            m.d.sync += self.lane_sums[lane].eq(Array(lanes[token][lane] for token in range(tokens))[self.lane_row])
 
     def _accumulate_rows(self, m: Module, step: Pipeline, products: list[list[Signal]]) -> None:
         """DOT: sum the lanes, scale the sum, accumulate; the last step's sum goes to the hold registers too."""

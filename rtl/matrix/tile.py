@@ -44,7 +44,9 @@ class Tile(Shared):
             "row_scales": Out(data.ArrayLayout(24, slices)),
             "parameters": Out(data.ArrayLayout(32, slices)),
             "row_sums": Out(data.ArrayLayout(32, slices)),
-            "lane_sums": Out(data.ArrayLayout(signed(lane_bits(config)), slices)),
+            "lane_sums": Out(
+                data.ArrayLayout(data.ArrayLayout(signed(lane_bits(config)), config.mixed_lanes), slices)
+            ),
         }
 
     def elaborate(self, platform):
@@ -74,6 +76,6 @@ class Tile(Shared):
             self.row_scales.eq(Cat(piece.row_scale for piece in slices)),
             self.parameters.eq(Cat(piece.parameter for piece in slices)),
             self.row_sums.eq(Cat(piece.row_sum for piece in slices)),
-            self.lane_sums.eq(Cat(piece.lane_sum for piece in slices)),
+            self.lane_sums.eq(Cat(piece.lane_sums for piece in slices)),
         ]
         return m

@@ -13,6 +13,7 @@ from rtl.command import COMMAND, field, is_kind
 from rtl.interfaces import PACK_ENTRY, UnitSizes, command_port, lane_write_port, read_port
 from rtl.mover.gather import PREPARE_CYCLES, STEP_CYCLES, Gather
 from rtl.mover.load import Scatter
+from rtl.mover.retirement import Retirement
 from rtl.mover.side_reader import BEATS_BITS, SideReader
 from rtl.mover.side_writer import WRITE_QUEUE_BEATS, SideWriter
 
@@ -23,7 +24,7 @@ if WRITE_LEAD < PREPARE_CYCLES + STEP_CYCLES + 1:
 
 
 class Mover(wiring.Component):
-    """One instruction at a time over the side port.
+    """Instructions over the side port: one LOAD, or writes one after the other while the responses of earlier ones come.
 
     `program_start` in a cycle without an instruction under way reads `program_beats` words from `program_address`;
     they appear as `program_valid`, `program_data`, `program_last` in the cycle they arrive. `stop` raises nothing new
@@ -68,20 +69,28 @@ class Mover(wiring.Component):
         connect(m, flipped(self.read), reader.axi)
         connect(m, flipped(self.write), writer.axi)
 
-        # One instruction: what is left of it counts down to its retirement, beats of a LOAD or responses of the others.
+        # The instruction at work: `unwritten` counts the beats down that end it, unless it is a LOAD.
         command = Signal(COMMAND)
-        left = Signal(Load.field("beats").width)
+        active = Signal()
+        beats = Signal(Load.field("beats").width)
+        unwritten = Signal.like(beats)
         age = Signal(range(WRITE_LEAD + 1))
         asked = Signal(Store.field("beats").width)
         credit = Signal(range(WRITE_QUEUE_BEATS + 1), init=WRITE_QUEUE_BEATS)
         starts_load = is_kind(self.command, Load)
         loading = Signal()
+        m.submodules.retirement = retirement = Retirement()
         m.d.comb += [
-            self.issue.eq(self.command_valid & ~self.busy),
-            self.retire.eq(self.busy & (left == 0)),
-            loading.eq(self.busy & is_kind(command, Load)),
+            self.issue.eq(self.command_valid & ~active & Mux(starts_load, ~self.busy, retirement.has_room)),
+            self.retire.eq(retirement.retire),
+            self.busy.eq(retirement.busy),
+            loading.eq(active & is_kind(command, Load)),
+            retirement.issue.eq(self.issue),
+            retirement.beats.eq(beats),
+            retirement.ends.eq(writer.response | (loading & reader.valid)),
+            retirement.clear.eq(self.clear),
             gather.step.eq(
-                self.busy & ~loading & (age >= PREPARE_CYCLES) & (asked != gather.beats) & (credit != 0) & ~self.stop
+                active & ~loading & (age >= PREPARE_CYCLES) & (asked != gather.beats) & (credit != 0) & ~self.stop
             ),
             writer.go.eq(age == WRITE_LEAD),
         ]
@@ -90,20 +99,20 @@ class Mover(wiring.Component):
         with m.If(gather.step):
             m.d.sync += asked.eq(asked + 1)
         m.d.sync += credit.eq(credit - gather.step + writer.popped)
-        with m.If(writer.response | (loading & reader.valid)):
-            m.d.sync += left.eq(left - 1)
-        with m.If(self.retire):
-            m.d.sync += self.busy.eq(0)
+        with m.If(is_kind(self.command, Append)):
+            m.d.comb += beats.eq((1 << field(self.command, Append, "segments")) + 1)
+        with m.Else():
+            m.d.comb += beats.eq(
+                Mux(starts_load, field(self.command, Load, "beats"), field(self.command, Store, "beats"))
+            )
+        with m.If(writer.popped):
+            m.d.sync += unwritten.eq(unwritten - 1)
+        with m.If(Mux(loading, self.retire, writer.popped & (unwritten == 1))):
+            m.d.sync += active.eq(0)
         with m.If(self.issue):
-            m.d.sync += [command.eq(self.command), self.busy.eq(1), age.eq(0), asked.eq(0)]
-            with m.If(is_kind(self.command, Append)):
-                m.d.sync += left.eq((1 << field(self.command, Append, "segments")) + 1)
-            with m.Else():
-                m.d.sync += left.eq(
-                    Mux(starts_load, field(self.command, Load, "beats"), field(self.command, Store, "beats"))
-                )
+            m.d.sync += [command.eq(self.command), active.eq(1), age.eq(0), asked.eq(0), unwritten.eq(beats)]
         with m.If(self.clear):
-            m.d.sync += [self.busy.eq(0), credit.eq(WRITE_QUEUE_BEATS)]
+            m.d.sync += [active.eq(0), credit.eq(WRITE_QUEUE_BEATS)]
 
         m.d.comb += [
             reader.start.eq(self.program_start | (self.issue & starts_load)),

@@ -1,6 +1,5 @@
 """The vector unit: normalization, quantization, gates, rotation, softmax and the codes of the cache."""
 
-from rtl.vector.lane import Lane
 from rtl.vector.unit import Vector
 
-__all__ = ["Lane", "Vector"]
+__all__ = ["Vector"]

@@ -1,64 +1,40 @@
-"""The datapath of one lane: every pass of every instruction is one way through two multipliers and a rounding shift."""
+"""The datapath of one lane in the first pass: every instruction is one way through the multipliers and a rounding shift."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.numerics import ACT_LIMIT, EXP2_ONE_BITS, SILU_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS
+from hwsim.arch.numerics import EXP2_ONE_BITS, SILU_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS
 from rtl.arithmetic import SHIFT_LIMIT, magnitude, round_shift, saturate
 from rtl.instance import Shared
+from rtl.pipeline import Pipeline
+from rtl.vector.stages import Stage
 from rtl.vector.tables import Exp2Neg, Sigmoid
 
-__all__ = ["ADDEND_BITS", "KEY_BITS", "LANE_CONTROL", "SHIFT_BITS", "Lane", "Stage"]
+__all__ = ["ADDEND_BITS", "KEY_BITS", "LANE_CONTROL", "SHIFT_BITS", "ZERO_POINT_BITS", "Lane"]
 
 SHIFT_BITS = SHIFT_LIMIT.bit_length()
 KEY_BITS = 33
 """Bits of a signed value whose maximum is taken: magnitudes and negatives of every 32-bit value."""
 ADDEND_BITS = 49
 """Bits of an unsigned value whose sum is taken: the largest square after its rounding shift."""
+ZERO_POINT_BITS = 8
+"""Bits of a value parameter's zero point."""
 
-LANE_CONTROL = data.StructLayout(
-    {
-        "peak": 1,
-        "quantize": 1,
-        "norm": 1,
-        "swiglu": 1,
-        "rotate": 1,
-        "softmax": 1,
-        "cache": 1,
-        "shift": SHIFT_BITS,
-        "multiplier": 16,
-        "zero": 4,
-    }
-)
-"""What all lanes do during a pass.
-
-`peak` and `quantize` are the first and last pass, `rotate` is low in the last one; `multiplier` is the mantissa of the
-inverse, `zero` the zero point of the cache codes; `shift` belongs to the product."""
-
-
-class Stage:
-    """In which cycle after its selection a word is where; addresses are presented a cycle before their data."""
-
-    EARLY = 1
-    """Gates of SWIGLU and scores of the second SOFTMAX pass arrive: what goes through a table first."""
-    LATE = 7
-    """Everything else arrives, with the mask; operands are registered next."""
-    OPERAND = 8
-    PRODUCT = 10
-    VALUE = 13
-    """The lane's value leaves; keys and codes follow in the next cycle."""
-    CODE = 14
+LANE_CONTROL = data.StructLayout({"norm": 1, "swiglu": 1, "rotate": 1, "softmax": 1, "cache": 1, "shift": SHIFT_BITS})
+"""What a lane does with a word: the kind of its instruction, and the right shift of its product (not of a score)."""
 
 
 class Lane(Shared):
-    """One lane; a word every cycle. Outputs are valid at the stages `Stage` names.
+    """One lane; a word every cycle. Inputs and outputs are at the stages of `Stage` named here.
 
-    `value` (VALUE) goes to temporary memory, `code` (CODE) to activation memory or pack buffer; `key` and `opposite`
-    (CODE) are what the maxima are taken of; `addend` is what is summed: squares of NORM (PRODUCT + 1), weights of
-    SOFTMAX (OPERAND + 1), and in its last pass products of codes and zero points (CODE + 1), for which `h` must arrive
-    at CODE.
+    Members:
+        y_a, top (EARLY): a result; the largest score of the row.
+        control, mask, y_b, x, p, h (LATE): what to do, whether the score is valid, and the other operands.
+        value, zero_point (VALUE): for the temporary memory; the zero point is 0 but for scores.
+        key, opposite (KEY): what the maxima are taken of.
+        addend (ADDEND): what is summed: squares of NORM, weights of SOFTMAX.
     """
 
     module = "lamforge_vector_lane"
@@ -75,100 +51,101 @@ class Lane(Shared):
             "x": In(signed(32)),
             "p": In(signed(32)),
             "h": In(unsigned(32)),
-            "z": In(signed(32)),
             "value": Out(signed(32)),
+            "zero_point": Out(unsigned(ZERO_POINT_BITS)),
             "key": Out(signed(KEY_BITS)),
             "opposite": Out(signed(KEY_BITS)),
-            "code": Out(signed(8)),
             "addend": Out(unsigned(ADDEND_BITS)),
         }
 
     def elaborate(self, platform):
         m = Module()
+        self._control = Pipeline(m, self.control, Stage.LATE, "control")
+        side = self._multiply_aside(m)
+        operands = self._operands(m)
+        product = self._multiply(m, *operands)
+        self._finish(m, product, side, operands[0])
+        return m
+
+    def _multiply_aside(self, m: Module) -> Signal:
+        """Return, at PRODUCT, the square of a residual or the sine part of a rotation."""
+        a, b = (Signal(signed(32), name=f"side_{n}", reset_less=True) for n in "ab")
+        raw, product = (Signal(signed(64), name=name, reset_less=True) for name in ("side_raw", "side_product"))
+        m.d.sync += [
+            a.eq(Mux(self.control.norm, self.x, self.y_b)),
+            b.eq(Mux(self.control.norm, self.x, self.p[16:].as_signed())),
+            raw.eq(a * b),
+            product.eq(raw),
+        ]
+        return product
+
+    def _gated(self, m: Module) -> Signal:
+        """Return, at LATE, a gate times its sigmoid."""
         m.submodules.sigmoid = sigmoid = Sigmoid()
-        m.submodules.exp2 = exp2 = Exp2Neg()
-        control = self.control
-        cosine, sine = self.p[:16].as_signed(), self.p[16:].as_signed()
-
-        # The second multiplier: gate times sigmoid before the first one; squares and the sine part beside it.
-        factor_a, factor_b = (Signal(signed(32), name=f"factor_{n}", reset_less=True) for n in "ab")
-        side_raw, side_product = (
-            Signal(signed(64), name=name, reset_less=True) for name in ("side_raw", "side_product")
-        )
+        a, b = Signal(signed(32), name="gate", reset_less=True), Signal(17, name="share", reset_less=True)
+        raw, product = (Signal(signed(50), name=name, reset_less=True) for name in ("gated_raw", "gated"))
         m.d.comb += sigmoid.x.eq(self.y_a)
-        m.d.sync += [side_raw.eq(factor_a * factor_b), side_product.eq(side_raw)]
-        with m.If(control.swiglu):
-            m.d.sync += [factor_a.eq(sigmoid.x_delayed), factor_b.eq(sigmoid.result)]
-        with m.Elif(control.norm):
-            m.d.sync += [factor_a.eq(self.x), factor_b.eq(self.x)]
-        with m.Else():
-            m.d.sync += [factor_a.eq(self.y_b), factor_b.eq(sine)]
+        m.d.sync += [a.eq(sigmoid.x_delayed), b.eq(sigmoid.result), raw.eq(a * b), product.eq(raw)]
+        assert Stage.EARLY + Sigmoid.LATENCY + 3 == Stage.LATE
+        return product
 
-        # The first multiplier and the shift of its product.
-        operand_a, operand_b = (Signal(signed(32), name=f"operand_{n}", reset_less=True) for n in "ab")
-        shift = [Signal(SHIFT_BITS, name=f"shift_{n}", reset_less=True) for n in range(3)]
+    def _operands(self, m: Module) -> tuple[Signal, Signal]:
+        """Return the two factors of the product, at OPERAND."""
+        m.submodules.exp2 = exp2 = Exp2Neg()
         distance = Signal(32, reset_less=True)
+        m.d.sync += distance.eq(self.top - self.y_a)
+        m.d.comb += exp2.distance.eq(distance)
+        assert Stage.EARLY + 1 + Exp2Neg.LATENCY == Stage.LATE
+        gated = self._gated(m)
+        y_a = Pipeline(m, self.y_a, Stage.EARLY, "y_a").at(Stage.LATE)
+        a, b = (Signal(signed(32), name=f"operand_{n}", reset_less=True) for n in "ab")
+        control = self.control
+        with m.If(control.norm):
+            m.d.sync += [a.eq(self.x), b.eq(self.p)]
+        with m.Elif(control.swiglu):
+            m.d.sync += [a.eq(round_shift(gated, SILU_BITS)), b.eq(self.y_b)]
+        with m.Elif(control.softmax):
+            m.d.sync += [a.eq(Mux(self.mask, exp2.result, 0)), b.eq(self.h[:16])]
+        with m.Else():
+            m.d.sync += [a.eq(y_a), b.eq(Mux(control.rotate, self.p[:16].as_signed(), 1))]
+        return a, b
+
+    def _multiply(self, m: Module, a: Signal, b: Signal) -> Signal:
+        """Return the product, at PRODUCT."""
+        raw, product = (Signal(signed(64), name=name, reset_less=True) for name in ("raw", "product"))
+        m.d.sync += [raw.eq(a * b), product.eq(raw)]
+        return product
+
+    def _finish(self, m: Module, product: Signal, side: Signal, weight: Signal) -> None:
+        """Add the sine part, shift with rounding in two steps, saturate; then what is learnt of the value."""
         needed = Signal(signed(10))
         weight_bits = WEIGHT_FRACTION_BITS - EXP2_ONE_BITS
-        m.d.comb += [exp2.distance.eq(distance), needed.eq(-(self.h[16:24].as_signed() + weight_bits))]
-        m.d.sync += [
-            distance.eq(self.top - self.y_a),
-            shift[0].eq(control.shift),
-            shift[1].eq(shift[0]),
-            shift[2].eq(shift[1]),
-        ]
-        with m.If(control.quantize):
-            m.d.sync += [operand_a.eq(self.z), operand_b.eq(control.multiplier)]
-        with m.Elif(control.norm):
-            m.d.sync += [operand_a.eq(self.x), operand_b.eq(self.p)]
-        with m.Elif(control.swiglu):
-            m.d.sync += [operand_a.eq(round_shift(side_product, SILU_BITS)), operand_b.eq(self.y_b)]
-        with m.Elif(control.softmax & control.peak):
-            m.d.sync += [operand_a.eq(Mux(self.mask, self.y_a, -(1 << 31))), operand_b.eq(1)]
-        with m.Elif(control.softmax):
-            m.d.sync += [
-                operand_a.eq(Mux(self.mask, exp2.result, 0)),
-                operand_b.eq(self.h[:16]),
-                shift[0].eq(Mux(needed < 0, 0, Mux(needed > SHIFT_LIMIT, SHIFT_LIMIT, needed))),
-            ]
+        shift = Signal(SHIFT_BITS, name="shift_operand", reset_less=True)
+        m.d.comb += needed.eq(-(self.h[16:24].as_signed() + weight_bits))
+        with m.If(self.control.softmax):
+            m.d.sync += shift.eq(Mux(needed < 0, 0, Mux(needed > SHIFT_LIMIT, SHIFT_LIMIT, needed)))
         with m.Else():
-            m.d.sync += [operand_a.eq(self.y_a), operand_b.eq(Mux(control.rotate, cosine, 1))]
-
-        # Product, sum of the rotation, rounding shift in two steps with one bit kept below the point, saturation.
-        raw, product = (Signal(signed(64), name=name, reset_less=True) for name in ("raw", "product"))
-        rotated = Signal(signed(65))
+            m.d.sync += shift.eq(self.control.shift)
+        distance = Pipeline(m, shift, Stage.OPERAND, "shift").at(Stage.PRODUCT)
+        at_product = self._control.at(Stage.PRODUCT)
+        total = Signal(signed(65))
         coarse, fine = (Signal(signed(66), name=name, reset_less=True) for name in ("coarse", "fine"))
         rest = Signal(3, reset_less=True)
         rounded = Signal(signed(66))
+        # One bit below the point is kept for rounding.
         m.d.comb += [
-            rotated.eq(product + Mux(control.rotate, side_product, 0)),
+            total.eq(product + Mux(at_product.rotate, side, 0)),
             rounded.eq((fine >> 1) + fine[0]),
         ]
         m.d.sync += [
-            raw.eq(operand_a * operand_b),
-            product.eq(raw),
-            coarse.eq(Cat(Const(0, 1), rotated).as_signed() >> Cat(Const(0, 3), shift[2][3:])),
-            rest.eq(shift[2][:3]),
+            coarse.eq(Cat(Const(0, 1), total).as_signed() >> Cat(Const(0, 3), distance[3:])),
+            rest.eq(distance[:3]),
             fine.eq(coarse >> rest),
             self.value.eq(saturate(rounded, 32)),
-        ]
-
-        # What follows the value: a key for the maxima, a code, a contribution to the sum.
-        low = Mux(control.softmax, 0, -ACT_LIMIT)
-        shifted_code = Signal(signed(34))
-        m.d.comb += shifted_code.eq(self.value + control.zero)
-        m.d.sync += [
-            self.key.eq(Mux(control.cache | (control.softmax & control.peak), self.value, magnitude(self.value))),
+            self.key.eq(Mux(self._control.at(Stage.VALUE).cache, self.value, magnitude(self.value))),
             self.opposite.eq(-self.value),
         ]
-        with m.If(control.cache):
-            m.d.sync += self.code.eq(Mux(shifted_code < 0, 0, Mux(shifted_code > 15, 15, shifted_code)))
-        with m.Else():
-            m.d.sync += self.code.eq(Mux(self.value < low, low, Mux(self.value > ACT_LIMIT, ACT_LIMIT, self.value)))
-        with m.If(control.quantize):
-            m.d.sync += self.addend.eq(self.code[:7] * self.h[24:])
-        with m.Elif(control.norm):
-            m.d.sync += self.addend.eq(round_shift(side_product, SQUARE_SHIFT))
-        with m.Else():
-            m.d.sync += self.addend.eq(operand_a)
-        return m
+        zero_point = Mux(self.control.softmax, self.h[24:], 0)
+        m.d.comb += self.zero_point.eq(Pipeline(m, zero_point, Stage.LATE, "zero_point").at(Stage.VALUE))
+        weights = Pipeline(m, weight[:16], Stage.OPERAND, "weight").at(Stage.PRODUCT)
+        m.d.sync += self.addend.eq(Mux(at_product.norm, round_shift(side, SQUARE_SHIFT), weights))

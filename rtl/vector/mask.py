@@ -10,9 +10,10 @@ _COUNT_BITS = 32
 
 
 class ScoreMask(wiring.Component):
-    """`mask` is that of the word for which `valid` was high in the cycle before; `begin` starts a row.
+    """`mask` is that of the word for which `valid` was high in the cycle before; `begin` starts a row in that same cycle.
 
-    `sink_words`, `sinks` and `ring` must stay while a row's words come.
+    So the first word's `valid` is high a cycle after `begin`, when the next row may begin. `sink_words`, `sinks` and
+    `ring` count with `begin`.
     """
 
     def __init__(self, lanes: int):
@@ -36,10 +37,10 @@ class ScoreMask(wiring.Component):
         in_ring = words_left == 0
         left = Mux(in_ring, ring_left, sinks_left)
         following = Mux(left > self.lanes, left - self.lanes, 0)
+        m.d.sync += [self.mask[lane].eq(left > lane) for lane in range(self.lanes)]
         with m.If(self.begin):
             m.d.sync += [words_left.eq(self.sink_words), sinks_left.eq(self.sinks), ring_left.eq(self.ring)]
         with m.Elif(self.valid):
-            m.d.sync += [self.mask[lane].eq(left > lane) for lane in range(self.lanes)]
             with m.If(in_ring):
                 m.d.sync += ring_left.eq(following)
             with m.Else():

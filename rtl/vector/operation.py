@@ -12,7 +12,7 @@ __all__ = ["LENGTH_BITS", "OPERATION", "ROW_BITS", "decode"]
 
 ROW_BITS = Norm.field("rows").width
 LENGTH_BITS = 12
-"""Bits of a row's words; a softmax row is the sum of two regions."""
+"""Bits of a row's words, at most 2048."""
 
 _KINDS: tuple[type[Instruction], ...] = (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant)
 
@@ -23,8 +23,9 @@ OPERATION = data.StructLayout(
         "softmax": 1,
         "cache": 1,
         "value": 1,
+        "rope": 1,
         "rotated": 1,
-        "factored": 1,
+        "null": 1,
         "rows": ROW_BITS,
         "source": 14,
         "up": 14,
@@ -42,7 +43,7 @@ OPERATION = data.StructLayout(
         "entry": 3,
     }
 )
-"""`rotated`: ROPE or a key; `factored`: the scale takes a factor; `parameter`: gains, rotation or value parameters."""
+"""`rotated`: ROPE or a key; `null`: no rows, one empty word; `parameter`: gains, rotation or value parameters."""
 
 
 def _pick(command: data.View, name: str, default: Value | int | None = None) -> Value:
@@ -75,22 +76,29 @@ def decode(m: Module, command: data.View) -> data.View:
     operation = Signal(OPERATION, name="decoded")
     softmax, rope, cache = is_kind(command, Softmax), is_kind(command, Rope), is_kind(command, KvQuant)
     value = cache & (field(command, KvQuant, "kind") == CacheKind.VALUE)
+    rows = _pick(command, "rows", 1)
+    null = rows == 0
     values = {
-        "norm": is_kind(command, Norm),
+        "norm": is_kind(command, Norm) & ~null,
         "swiglu": is_kind(command, SwiGlu),
-        "softmax": softmax,
+        "softmax": softmax & ~null,
         "cache": cache,
         "value": value,
+        "rope": rope,
         "rotated": rope | (cache & ~value),
-        "factored": rope | softmax | is_kind(command, Norm),
-        "rows": _pick(command, "rows", 1),
+        "null": null,
+        "rows": rows,
         "source": _pick(command, "source"),
         "up": field(command, SwiGlu, "up"),
         "stride": _pick(command, "stride"),
         "length": Mux(
-            softmax,
-            (field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words"))[:LENGTH_BITS],
-            _pick(command, "length"),
+            null,
+            1,
+            Mux(
+                softmax,
+                (field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words"))[:LENGTH_BITS],
+                _pick(command, "length"),
+            ),
         ),
         "destination": _pick(command, "destination"),
         "scale": _pick(command, "scale"),

@@ -1,7 +1,8 @@
-"""The scalar phase: from the statistics of a row to the inverse its codes are made with and the scale they carry."""
+"""The scalars of a row: from its statistics to the inverse its codes are made with and the scale they carry."""
 
-from amaranth import Module, Mux, Signal, signed, unsigned
-from amaranth.lib import wiring
+from amaranth import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.numerics import (
@@ -14,157 +15,173 @@ from hwsim.arch.numerics import (
     TIMES_127,
     WEIGHT_FRACTION_BITS,
 )
+from hwsim.arch.timing import VECTOR_ROWS
 from rtl.arithmetic import SCALE, ApplyScale, Combine
+from rtl.pipeline import Pipeline
 from rtl.scalar_math import Normalizer, Reciprocal, SquareRoot
 from rtl.vector.lane import KEY_BITS
+from rtl.vector.stages import RowStage
 
-__all__ = ["INVERSE_STEP", "LAST_STEP", "SUM_BITS", "ZERO_BITS", "ZERO_STEP", "RowScales"]
+__all__ = ["MEASURED_ROW", "SUM_BITS", "ZERO_BITS", "RowScales"]
 
 SUM_BITS = 64
 ZERO_BITS = 4
 _ZERO_LIMIT = (1 << ZERO_BITS) - 1
 _SQUARE_FRACTION_BITS = 2 * FRACTION_BITS - SQUARE_SHIFT
 
-# In which step (cycle after `start`) the two chains are where: the registers written in a step are seen from the next.
-_NORMALIZED = 1 + Normalizer.LATENCY
-_MEAN = _NORMALIZED + Combine.LATENCY + 1
-_ROOT = _MEAN + SquareRoot.LATENCY
-_INVERTED = _NORMALIZED + Reciprocal.LATENCY
-_NORM_FACTOR = _ROOT + Reciprocal.LATENCY
-INVERSE_STEP = _INVERTED + Combine.LATENCY + 1
-"""`inverse` is there from this step on."""
-ZERO_STEP = INVERSE_STEP + ApplyScale.LATENCY + 1
-"""`zero` is there from this step on."""
-LAST_STEP = max(_NORM_FACTOR + Combine.LATENCY + 1, ZERO_STEP)
-"""Everything is there from this step on, until the next start."""
+MEASURED_ROW = data.StructLayout(
+    {"valid": 1, "number": range(VECTOR_ROWS), "norm": 1, "softmax": 1, "rope": 1, "cache": 1}
+)
+"""A row whose statistics stand: its number, and which factor joins its scale and which quantizer it has."""
 
 
 class RowScales(wiring.Component):
-    """Computes `inverse`, `scale` and `zero` of a row from the maxima and the sum, which must stay for the start cycle.
+    """Computes inverse, zero and scale of a row a cycle, and keeps those of the last VECTOR_ROWS rows by number.
 
-    `norm`, `softmax`, `rope` and `cache` say which factor joins the scale and which quantizer is used; they and
-    `factor` (of ROPE), `epsilon` and `one_over_n` (of NORM) must stay until LAST_STEP.
+    Members:
+        row, largest, opposite, total (RowStage.start): the row and its statistics.
+        epsilon, one_over_n, factor (RowStage.start): the constants of NORM, the factor of ROPE.
+        inverse_number, inverse; zero_number, zero; scale_number, scale: three read ports, combinational.
     """
 
-    start: In(1)
-    norm: In(1)
-    softmax: In(1)
-    rope: In(1)
-    cache: In(1)
-    largest: In(signed(KEY_BITS))
-    opposite: In(signed(KEY_BITS))
-    total: In(unsigned(SUM_BITS))
-    epsilon: In(signed(32))
-    one_over_n: In(SCALE)
-    factor: In(SCALE)
-    inverse: Out(SCALE)
-    scale: Out(SCALE)
-    zero: Out(ZERO_BITS)
+    def __init__(self, lanes: int):
+        self.stages = RowStage(lanes)
+        number = range(VECTOR_ROWS)
+        super().__init__(
+            {
+                "row": In(MEASURED_ROW),
+                "largest": In(signed(KEY_BITS)),
+                "opposite": In(signed(KEY_BITS)),
+                "total": In(unsigned(SUM_BITS)),
+                "epsilon": In(signed(32)),
+                "one_over_n": In(SCALE),
+                "factor": In(SCALE),
+                "inverse_number": In(number),
+                "inverse": Out(SCALE),
+                "zero_number": In(number),
+                "zero": Out(ZERO_BITS),
+                "scale_number": In(number),
+                "scale": Out(SCALE),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
-        step = Signal(range(LAST_STEP + 1), init=LAST_STEP)
-        with m.If(self.start):
-            m.d.sync += step.eq(1)
-        with m.Elif(step != LAST_STEP):
-            m.d.sync += step.eq(step + 1)
-
+        stages = self.stages
+        self._row = Pipeline(m, self.row, stages.start, "row", is_cleared=True)
+        row = self._row.at(stages.start)
+        down = Signal(signed(KEY_BITS), reset_less=True)
         m.submodules.span = span = Normalizer(KEY_BITS)
         m.submodules.total_scale = total = Normalizer(SUM_BITS)
-        m.submodules.invert_span = invert_span = Reciprocal()
-        m.submodules.root = root = SquareRoot()
-        m.submodules.invert_factor = invert_factor = Reciprocal()
-        m.submodules.combine = combine = Combine()
-        m.submodules.combine_mean = combine_mean = Combine()
-        m.submodules.place_zero = place_zero = ApplyScale(0, x_bits=KEY_BITS)
+        reach, collected = Signal(KEY_BITS, reset_less=True), Signal(SUM_BITS, reset_less=True)
+        m.d.sync += [
+            down.eq(self.opposite),
+            reach.eq(self.largest + Mux(row.cache, self.opposite, 0)),
+            collected.eq(self.total + Mux(row.norm, self.epsilon, 0)),
+        ]
+        m.d.comb += [span.x.eq(reach), total.x.eq(collected)]
+        inverse = self._invert(m, span)
+        self._place_zero(m, inverse, Pipeline(m, down, stages.collected, "down"))
+        self._scale(m, span, self._factor(m, total))
+        return m
 
-        # What the row left, held while the next pass overwrites it.
-        down = Signal(signed(KEY_BITS), reset_less=True)
-        reach = Signal(KEY_BITS, reset_less=True)
-        collected = Signal(SUM_BITS, reset_less=True)
-        with m.If(self.start):
-            m.d.sync += [
-                down.eq(self.opposite),
-                reach.eq(self.largest + Mux(self.cache, self.opposite, 0)),
-                collected.eq(self.total + Mux(self.norm, self.epsilon, 0)),
-            ]
+    def _kept(self, m: Module, name: str, value: Value, stage: int) -> None:
+        """Keep `value`, written at the end of the cycle before `stage`, by the number of the row; drive its read port."""
+        entries = Array(Signal.like(value, name=f"{name}_{place}", reset_less=True) for place in range(VECTOR_ROWS))
+        row = self._row.at(stage - 1)
+        with m.If(row.valid):
+            m.d.sync += entries[row.number].eq(value)
+        m.d.comb += getattr(self, name).eq(entries[getattr(self, f"{name}_number")])
 
-        # The factor of the scale: reciprocal root of the mean square, or reciprocal of the sum of weights.
-        mean = Signal(SCALE, reset_less=True)
-        factor = Signal(SCALE)
-        with m.If(step == _MEAN - 1):
-            m.d.sync += mean.eq(combine_mean.result)
+    def _invert(self, m: Module, span: Normalizer) -> Signal:
+        """Keep the inverse of the quantizer; return it as computed."""
+        stages = self.stages
+        m.submodules.invert_span = invert = Reciprocal()
+        m.submodules.combine_inverse = combine = Combine()
+        cache = self._row.at(stages.inverted).cache
         m.d.comb += [
-            total.x.eq(collected),
-            combine_mean.a.mantissa.eq(total.mantissa),
-            combine_mean.a.exponent.eq(total.exponent - _SQUARE_FRACTION_BITS),
-            combine_mean.b.eq(self.one_over_n),
-            root.start.eq(step == _MEAN),
+            invert.mantissa.eq(span.mantissa),
+            invert.exponent.eq(span.exponent),
+            combine.a.mantissa.eq(invert.quotient),
+            combine.a.exponent.eq(invert.quotient_exponent),
+            combine.b.mantissa.eq(Mux(cache, TIMES_15[0], TIMES_127[0])),
+            combine.b.exponent.eq(Mux(cache, TIMES_15[1], TIMES_127[1])),
+        ]
+        self._kept(m, "inverse", combine.result, stages.inverse)
+        held = Signal(SCALE, name="inverse_held", reset_less=True)
+        m.d.sync += held.eq(combine.result)
+        return held
+
+    def _place_zero(self, m: Module, inverse: Signal, down: Pipeline) -> None:
+        """Keep the zero point of the cache codes."""
+        stages = self.stages
+        m.submodules.place_zero = place = ApplyScale(0, x_bits=KEY_BITS)
+        m.d.comb += [
+            place.x.eq(down.at(stages.inverse)),
+            place.mantissa.eq(inverse.mantissa),
+            place.exponent.eq(inverse.exponent),
+        ]
+        limited = Signal(ZERO_BITS)
+        m.d.comb += limited.eq(Mux(place.result > _ZERO_LIMIT, _ZERO_LIMIT, place.result))
+        self._kept(m, "zero", limited, stages.zero)
+
+    def _factor(self, m: Module, total: Normalizer) -> Signal:
+        """Return the factor of the scale, at RowStage.factor: reciprocal root of the mean square, or reciprocal of the sum."""
+        stages = self.stages
+        m.submodules.combine_mean = combine = Combine()
+        m.submodules.root = root = SquareRoot()
+        m.submodules.invert_factor = invert = Reciprocal()
+        mean = Signal(SCALE, name="mean", reset_less=True)
+        one_over_n = Pipeline(m, self.one_over_n, stages.start, "one_over_n").at(stages.normalized)
+        weights = Signal(SCALE, name="weights")
+        m.d.comb += [
+            combine.a.mantissa.eq(total.mantissa),
+            combine.a.exponent.eq(total.exponent - _SQUARE_FRACTION_BITS),
+            combine.b.eq(one_over_n),
             root.mantissa.eq(mean.mantissa),
             root.exponent.eq(mean.exponent),
+            weights.mantissa.eq(total.mantissa),
+            # The sum counts units of 2**-EXP2_ONE_BITS.
+            weights.exponent.eq(total.exponent - EXP2_ONE_BITS),
         ]
-        with m.If(self.norm):
-            m.d.comb += [
-                invert_factor.start.eq(step == _ROOT),
-                invert_factor.mantissa.eq(root.root),
-                invert_factor.exponent.eq(root.root_exponent),
-            ]
+        m.d.sync += mean.eq(combine.result)
+        late = Pipeline(m, weights, stages.normalized, "weights").at(stages.root)
+        with m.If(self._row.at(stages.root).norm):
+            m.d.comb += [invert.mantissa.eq(root.root), invert.exponent.eq(root.root_exponent)]
         with m.Else():
-            m.d.comb += [
-                invert_factor.start.eq(step == _NORMALIZED),
-                invert_factor.mantissa.eq(total.mantissa),
-                # The sum counts units of 2**-EXP2_ONE_BITS.
-                invert_factor.exponent.eq(total.exponent - EXP2_ONE_BITS),
-            ]
-        with m.If(self.rope):
-            m.d.comb += factor.eq(self.factor)
+            m.d.comb += [invert.mantissa.eq(late.mantissa), invert.exponent.eq(late.exponent)]
+        factor = Signal(SCALE, name="chosen_factor")
+        asked = Pipeline(m, self.factor, stages.start, "factor").at(stages.factor)
+        row = self._row.at(stages.factor)
+        with m.If(row.rope):
+            m.d.comb += factor.eq(asked)
         with m.Else():
-            m.d.comb += [
-                factor.mantissa.eq(invert_factor.quotient),
-                factor.exponent.eq(invert_factor.quotient_exponent),
-            ]
+            m.d.comb += [factor.mantissa.eq(invert.quotient), factor.exponent.eq(invert.quotient_exponent)]
+        return factor
 
-        # The quantizer: a step of the codes, its inverse, then the step with its factor.
-        unit = Signal(SCALE, reset_less=True)
-        fraction_bits = Mux(self.softmax, WEIGHT_FRACTION_BITS, FRACTION_BITS)
+    def _scale(self, m: Module, span: Normalizer, factor: Signal) -> None:
+        """Keep the scale of the codes: a step of the quantizer, with its factor where there is one."""
+        stages = self.stages
+        m.submodules.combine_unit = combine_unit = Combine()
+        m.submodules.combine_scale = combine = Combine()
+        row = self._row.at(stages.normalized)
         m.d.comb += [
-            span.x.eq(reach),
-            invert_span.start.eq(step == _NORMALIZED),
-            invert_span.mantissa.eq(span.mantissa),
-            invert_span.exponent.eq(span.exponent),
+            combine_unit.a.mantissa.eq(span.mantissa),
+            combine_unit.a.exponent.eq(span.exponent),
+            combine_unit.b.mantissa.eq(Mux(row.cache, ONE_FIFTEENTH[0], ONE_OVER_127[0])),
+            combine_unit.b.exponent.eq(Mux(row.cache, ONE_FIFTEENTH[1], ONE_OVER_127[1])),
         ]
-        with m.If(step == _NORMALIZED):
-            m.d.comb += [
-                combine.a.mantissa.eq(span.mantissa),
-                combine.a.exponent.eq(span.exponent),
-                combine.b.mantissa.eq(Mux(self.cache, ONE_FIFTEENTH[0], ONE_OVER_127[0])),
-                combine.b.exponent.eq(Mux(self.cache, ONE_FIFTEENTH[1], ONE_OVER_127[1])),
-            ]
-        with m.Elif(step == _INVERTED):
-            m.d.comb += [
-                combine.a.mantissa.eq(invert_span.quotient),
-                combine.a.exponent.eq(invert_span.quotient_exponent),
-                combine.b.mantissa.eq(Mux(self.cache, TIMES_15[0], TIMES_127[0])),
-                combine.b.exponent.eq(Mux(self.cache, TIMES_15[1], TIMES_127[1])),
-            ]
-        with m.Else():
-            m.d.comb += [combine.a.eq(unit), combine.b.eq(factor)]
-        with m.If(step == _NORMALIZED + 1):
-            m.d.sync += [
-                unit.mantissa.eq(combine.result.mantissa),
-                unit.exponent.eq(combine.result.exponent - fraction_bits),
-            ]
-        with m.If(step == _INVERTED + 1):
-            m.d.sync += self.inverse.eq(combine.result)
-        with m.If(step == _NORM_FACTOR + 1):
-            m.d.sync += self.scale.eq(Mux(self.norm | self.softmax | self.rope, combine.result, unit))
-
-        # The zero point of the cache codes.
+        softmax = self._row.at(stages.normalized + 1).softmax
+        unit = Signal(SCALE, name="unit")
         m.d.comb += [
-            place_zero.x.eq(down),
-            place_zero.mantissa.eq(self.inverse.mantissa),
-            place_zero.exponent.eq(self.inverse.exponent),
+            unit.mantissa.eq(combine_unit.result.mantissa),
+            unit.exponent.eq(combine_unit.result.exponent - Mux(softmax, WEIGHT_FRACTION_BITS, FRACTION_BITS)),
         ]
-        with m.If(step == ZERO_STEP - 1):
-            m.d.sync += self.zero.eq(Mux(place_zero.result > _ZERO_LIMIT, _ZERO_LIMIT, place_zero.result))
-        return m
+        units = Pipeline(m, unit, stages.normalized + 1, "unit")
+        m.d.comb += [combine.a.eq(units.at(stages.factor)), combine.b.eq(factor)]
+        last = self._row.at(stages.factor + 1)
+        scale = Signal(SCALE, name="scale_result")
+        m.d.comb += scale.eq(
+            Mux(last.norm | last.softmax | last.rope, combine.result.as_value(), units.at(stages.factor + 1).as_value())
+        )
+        self._kept(m, "scale", scale, stages.scale)

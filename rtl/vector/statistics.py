@@ -1,70 +1,57 @@
-"""What a pass learns of all its values: the largest, the largest of the opposite sign, and a sum."""
+"""What the first pass learns of a row: the largest value, the largest of the opposite sign, and a sum."""
 
-from amaranth import Module, Mux, Signal, signed, unsigned
+from amaranth import Module, Mux, signed, unsigned
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.vector.lane import ADDEND_BITS, KEY_BITS
-from rtl.vector.reduce import maximum_tree, sum_tree
-from rtl.vector.row_scales import SUM_BITS
+from rtl.pipeline import Pipeline
+from rtl.vector.reduce import Tree, maximum_tree, sum_tree
 
-__all__ = ["Statistics"]
+__all__ = ["MARK", "Largest", "Total"]
+
+MARK = data.StructLayout({"valid": 1, "first": 1})
+"""Whether a word counts, and whether it is the first of its row."""
 
 
-class Statistics(wiring.Component):
-    """Maxima of keys and opposites and the sum of addends over the words marked valid since the matching `begin`.
+class Largest(wiring.Component):
+    """The largest value of the words of a row so far, `latency` cycles after a word; starts at `floor` with each row."""
 
-    A word counts `latency` + 1 cycles after it came. Maxima start from zero, or with `signed_maximum` the least score.
-    """
-
-    def __init__(self, lanes: int):
-        self.lanes = lanes
-        self.maxima = {name: maximum_tree(count=lanes, shape=signed(KEY_BITS)) for name in ("largest", "opposite")}
-        self.sum = sum_tree(count=lanes, shape=unsigned(ADDEND_BITS))
-        self.latency = self.sum.latency
+    def __init__(self, lanes: int, *, bits: int, floor: int):
+        self.tree = maximum_tree(count=lanes, shape=signed(bits))
+        self.floor = floor
+        self.latency = self.tree.latency + 1
         super().__init__(
-            {
-                "begin_maxima": In(1),
-                "begin_sum": In(1),
-                "signed_maximum": In(1),
-                "keys": In(data.ArrayLayout(signed(KEY_BITS), lanes)),
-                "opposites": In(data.ArrayLayout(signed(KEY_BITS), lanes)),
-                "keys_valid": In(1),
-                "addends": In(data.ArrayLayout(unsigned(ADDEND_BITS), lanes)),
-                "addends_valid": In(1),
-                "largest": Out(signed(KEY_BITS)),
-                "opposite": Out(signed(KEY_BITS)),
-                "total": Out(SUM_BITS),
-            }
+            {"mark": In(MARK), "values": In(data.ArrayLayout(signed(bits), lanes)), "largest": Out(signed(bits))}
         )
 
     def elaborate(self, platform):
         m = Module()
-        inputs = {"largest": self.keys, "opposite": self.opposites}
-        keys_valid = self._delayed(m, "keys_valid", self.keys_valid)
-        for name, tree in self.maxima.items():
-            m.submodules[name] = tree
-            found = getattr(self, name)
-            m.d.comb += tree.inputs.eq(inputs[name])
-            with m.If(self.begin_maxima):
-                m.d.sync += found.eq(Mux(self.signed_maximum, -(1 << 31), 0))
-            with m.Elif(keys_valid & (tree.result > found)):
-                m.d.sync += found.eq(tree.result)
-
-        m.submodules.sum = self.sum
-        m.d.comb += self.sum.inputs.eq(self.addends)
-        addends_valid = self._delayed(m, "addends_valid", self.addends_valid)
-        with m.If(self.begin_sum):
-            m.d.sync += self.total.eq(0)
-        with m.Elif(addends_valid):
-            m.d.sync += self.total.eq(self.total + self.sum.result)
+        mark = _reduced(m, self.tree, self.mark, self.values)
+        before = Mux(mark.first, self.floor, self.largest)
+        with m.If(mark.valid):
+            m.d.sync += self.largest.eq(Mux(self.tree.result > before, self.tree.result, before))
         return m
 
-    def _delayed(self, m: Module, name: str, valid: Value) -> Value:
-        """Return `valid` as late as the trees are."""
-        for stage in range(self.latency):
-            held = Signal(name=f"{name}_{stage}")
-            m.d.sync += held.eq(valid)
-            valid = held
-        return valid
+
+class Total(wiring.Component):
+    """The sum of the words of a row so far, `latency` cycles after a word."""
+
+    def __init__(self, lanes: int, *, bits: int, sum_bits: int):
+        self.tree = sum_tree(count=lanes, shape=unsigned(bits))
+        self.latency = self.tree.latency + 1
+        super().__init__({"mark": In(MARK), "values": In(data.ArrayLayout(unsigned(bits), lanes)), "total": Out(sum_bits)})
+
+    def elaborate(self, platform):
+        m = Module()
+        mark = _reduced(m, self.tree, self.mark, self.values)
+        with m.If(mark.valid):
+            m.d.sync += self.total.eq(Mux(mark.first, 0, self.total) + self.tree.result)
+        return m
+
+
+def _reduced(m: Module, tree: Tree, mark: data.View, values: Value) -> data.View:
+    """Feed a tree; return the mark of the word whose result it shows."""
+    m.submodules.tree = tree
+    m.d.comb += tree.inputs.eq(values)
+    return Pipeline(m, mark, 0, "mark", is_cleared=True).at(tree.latency)

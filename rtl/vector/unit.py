@@ -1,4 +1,4 @@
-"""The vector unit: sequencer, lanes, reductions and scales wired to the engine's memories."""
+"""The vector unit: both passes, lanes, statistics and scalars wired to the engine's memories."""
 
 from amaranth import Cat, Const, Module, Mux, ResetInserter, Signal, signed
 from amaranth.hdl import Value
@@ -6,51 +6,40 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import KvQuant, Norm
+from hwsim.arch.isa import KvQuant
 from hwsim.arch.numerics import FRACTION_BITS, ROPE_BITS
-from hwsim.arch.timing import KV_SCALAR, NORM_SCALAR, PASS_LATENCY, QUANT_SCALAR, SOFTMAX_SCALAR
-from hwsim.errors import ConfigError
-from rtl.arithmetic import SHIFT_LIMIT
+from hwsim.arch.timing import MEASURE_LATENCY, VECTOR_ROWS
+from rtl.arithmetic import SCALE
 from rtl.instance import place
 from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, command_port, read_port
+from rtl.pipeline import Pipeline
 from rtl.ram import Ram
-from rtl.vector.lane import LANE_CONTROL, SHIFT_BITS, Lane, Stage
+from rtl.vector.coder import CODE_SUM_BITS, Coder
+from rtl.vector.first_pass import FirstPass
+from rtl.vector.lane import ADDEND_BITS, KEY_BITS, LANE_CONTROL, ZERO_POINT_BITS, Lane
 from rtl.vector.mask import ScoreMask
-from rtl.vector.operation import LENGTH_BITS
 from rtl.vector.pack import PackBuffer
-from rtl.vector.reduce import tree_stages
-from rtl.vector.row_scales import INVERSE_STEP, LAST_STEP, ZERO_BITS, ZERO_STEP, RowScales
-from rtl.vector.sequencer import Sequencer
-from rtl.vector.statistics import Statistics
+from rtl.vector.row_scales import MEASURED_ROW, SUM_BITS, ZERO_BITS, RowScales
+from rtl.vector.rows import Rows
+from rtl.vector.stages import CodeStage, RowStage, Stage, check_timing
+from rtl.vector.statistics import MARK, Largest, Total
 
-__all__ = ["Vector", "check_timing"]
+__all__ = ["Vector"]
 
 _SEGMENT = 64
-
-
-def check_timing(lanes: int) -> None:
-    """Raise ConfigError when the timing law leaves less time than the circuit takes."""
-    # The sum over the last word's codes must be there when the row has landed.
-    needed = Stage.CODE + 1 + tree_stages(lanes)
-    if needed > PASS_LATENCY:
-        raise ConfigError(f"PASS_LATENCY must be at least {needed} cycles, not {PASS_LATENCY}")
-    # Registers hold the inverse once more before the first word's operands; the scale is read when the row has landed.
-    needed = max(INVERSE_STEP + 1 - Stage.LATE, ZERO_STEP - Stage.VALUE, LAST_STEP - 1 - PASS_LATENCY)
-    scalar_phases = {"NORM": NORM_SCALAR, "QUANT": QUANT_SCALAR, "SOFTMAX": SOFTMAX_SCALAR, "KV": KV_SCALAR}
-    for name, cycles in scalar_phases.items():
-        if cycles < needed:
-            raise ConfigError(f"{name}_SCALAR must be at least {needed} cycles, not {cycles}")
+_LEAST = -(1 << 31)
+_HELD_BITS = 32 + ZERO_POINT_BITS
+"""Bits of a lane in the temporary memory: a value and a zero point."""
 
 
 class Vector(wiring.Component):
-    """NORM, QUANT, SWIGLU, ROPE, SOFTMAX and KVQUANT, one at a time; golden `hwsim.arch.numerics`, time docs/engine.md.
+    """NORM, QUANT, SWIGLU, ROPE, SOFTMAX and KVQUANT in two passes that overlap; golden `hwsim.arch.numerics`, time docs/engine.md.
 
-    Reads two copies of the result memory (`y_a`, `y_b`), residual (`x`), parameter (`p`) and value-parameter memory
-    (`h`); writes `a_data`, the codes of one word, to row `a_row` at `a_address` (in words of V codes), and entries of
-    the scale file; the mover reads the pack buffer. `clear` forgets the instruction under way.
+    Reads two copies of the result memory (`y_a`, `y_b`), residual (`x`, addressed when `x_reads`), parameter (`p`) and
+    value-parameter memory (`h`); writes `a_data`, the codes of one word, to row `a_row` at `a_address` (in words of V
+    codes), and entries of the scale file; the mover reads the pack buffer. `clear` forgets the instructions under way.
 
-    The temporary memory holds one row: as many words as a length field can name, at most those of the result memory.
-    With `inline` the lanes are part of the circuit; otherwise instances of the Verilog module of `Lane`.
+    With `inline` the lanes are part of the circuit; otherwise instances of the Verilog modules of `Lane` and `Coder`.
     Raises ConfigError when the constants of the timing law are below what the circuit needs.
     """
 
@@ -59,7 +48,7 @@ class Vector(wiring.Component):
         self.config, self.inline = config, inline
         self.sizes = sizes = UnitSizes(config)
         self.lanes = sizes.lanes
-        self.temporary_words = min(1 << Norm.field("length").width, config.buffer.result_words)
+        self.row_stages = RowStage(self.lanes)
         self.codes_per_segment = _SEGMENT // self.lanes
         super().__init__(
             {
@@ -67,6 +56,7 @@ class Vector(wiring.Component):
                 **read_port("y_a", sizes.result, sizes.word_bits),
                 **read_port("y_b", sizes.result, sizes.word_bits),
                 **read_port("x", sizes.residual, sizes.word_bits),
+                "x_reads": Out(1),
                 **read_port("p", sizes.parameter, sizes.word_bits),
                 **read_port("h", sizes.side, sizes.word_bits),
                 "a_enable": Out(1),
@@ -83,224 +73,258 @@ class Vector(wiring.Component):
             }
         )
 
+    @property
+    def shared_modules(self) -> tuple[type[Lane], type[Coder]]:
+        """Components whose Verilog the instances refer to."""
+        return Lane, Coder
+
     def elaborate(self, platform):
         m = Module()
-        sequencer = Sequencer()
-        m.submodules.sequencer = ResetInserter(self.clear)(sequencer)
+        m.submodules.first = first = FirstPass()
+        m.submodules.rows = rows = Rows(self.config.temporary_words)
+        m.submodules.scales = scales = RowScales(self.lanes)
+        m.submodules.temporary = temporary = Ram(depth=self.config.temporary_words, lanes=self.lanes, lane_bits=_HELD_BITS)
         m.d.comb += [
-            sequencer.command.eq(self.command),
-            sequencer.command_valid.eq(self.command_valid),
-            self.issue.eq(sequencer.issue),
-            self.retire.eq(sequencer.retire),
-            self.busy.eq(sequencer.busy),
+            first.command.eq(self.command),
+            first.command_valid.eq(self.command_valid),
+            self.issue.eq(first.issue),
+        ]
+        self._begin_rows(m, first, rows)
+        self._first_pass(m, first, scales, temporary)
+        self._end_rows(m, first, rows, scales)
+        self._second_pass(m, rows, scales, temporary)
+        in_flight = Signal(range(VECTOR_ROWS + 2))
+        m.d.sync += in_flight.eq(in_flight + self.issue - self.retire)
+        m.d.comb += self.busy.eq(in_flight != 0)
+        return ResetInserter(self.clear)(m)
+
+    def _begin_rows(self, m: Module, first: FirstPass, rows: Rows) -> None:
+        operation, row = first.operation, rows.row
+        kept = ("length", "null", "softmax", "cache", "value", "destination", "entry", "mantissa", "exponent")
+        m.d.comb += [getattr(row, name).eq(getattr(operation, name)) for name in kept]
+        m.d.comb += [
+            row.row.eq(first.row),
+            row.scale.eq(operation.scale + first.row),
+            row.is_last.eq(first.is_last),
+            rows.begin.eq(first.begin),
+            first.space.eq(rows.space),
         ]
 
-        # Where the words of the pass under way are: one entry for each stage of the lanes.
-        last_stage = Stage.CODE + 1
-        valid = _delayed(m, "valid", sequencer.select, last_stage, reset_less=False)
-        after_last = _delayed(m, "after_last", sequencer.after_last, Stage.LATE, reset_less=False)
-        index = _delayed(m, "index", sequencer.index, last_stage)
+    def _first_pass(self, m: Module, first: FirstPass, scales: RowScales, temporary: Ram) -> None:
+        """Take a word through addresses, lanes and temporary memory to the statistics of its row."""
+        word = Pipeline(m, first.word, 0, "word", is_cleared=True)
+        self._address(m, first, word)
+        control = Pipeline(m, self._control(m, first.operation), 0, "control")
+        mask = self._mask(m, first, word)
+        top = self._peak(m, first, word, mask)
+        lanes = []
+        for number in range(self.lanes):
+            lane = place(m, f"lane_{number}", Lane, self.config, inline=self.inline)
+            m.d.comb += [
+                lane.control.eq(control.at(Stage.LATE)),
+                lane.mask.eq(mask.at(Stage.LATE)[number]),
+                lane.top.eq(top),
+            ]
+            for name in ("y_a", "y_b", "x", "p", "h"):
+                m.d.comb += getattr(lane, name).eq(getattr(self, f"{name}_data").word_select(number, 32))
+            lanes.append(lane)
 
-        m.submodules.statistics = statistics = Statistics(self.lanes)
-        scales = self._add_scales(m, sequencer, statistics, after_last[Stage.LATE])
-        m.submodules.temporary = temporary = Ram(depth=self.temporary_words, lanes=1, lane_bits=self.sizes.word_bits)
-        self._add_addresses(m, sequencer, index, temporary)
-        control = self._add_control(m, sequencer, scales)
-        lanes = self._add_lanes(m, sequencer, control, statistics.largest, valid, temporary)
+        def mark(stage: int) -> Signal:
+            """Return the mark of the word at a stage, for what is learnt in the pass that gathers."""
+            at, marked = word.at(stage), Signal(MARK, name=f"mark_{stage}")
+            m.d.comb += [marked.valid.eq(at.valid & ~at.peak), marked.first.eq(at.first)]
+            return marked
+
+        write = Signal(range(self.config.temporary_words))
+        with m.If(mark(Stage.VALUE).valid):
+            m.d.sync += write.eq(write + 1)
         m.d.comb += [
-            temporary.write_enable.eq(valid[Stage.VALUE] & sequencer.gather),
-            temporary.write_address.eq(index[Stage.VALUE]),
-            temporary.write_data.eq(Cat(lane.value for lane in lanes)),
+            temporary.write_enable.eq(mark(Stage.VALUE).valid.replicate(self.lanes)),
+            temporary.write_address.eq(write),
+            temporary.write_data.eq(Cat(Cat(lane.value, lane.zero_point) for lane in lanes)),
         ]
-        self._add_statistics(m, sequencer, valid, lanes, statistics)
-        self._add_results(m, sequencer, scales, statistics.total, valid, index, lanes)
-        return m
+        for name, values in (("largest", "key"), ("opposite", "opposite")):
+            m.submodules[name] = largest = Largest(self.lanes, bits=KEY_BITS, floor=0)
+            m.d.comb += [
+                largest.mark.eq(mark(Stage.KEY)),
+                largest.values.eq(Cat(getattr(lane, values) for lane in lanes)),
+                getattr(scales, name).eq(largest.largest),
+            ]
+        m.submodules.total = total = Total(self.lanes, bits=ADDEND_BITS, sum_bits=SUM_BITS)
+        m.d.comb += [
+            total.mark.eq(mark(Stage.ADDEND)),
+            total.values.eq(Cat(lane.addend for lane in lanes)),
+            scales.total.eq(Pipeline(m, total.total, Stage.ADDEND + total.latency, "total").at(self.row_stages.start)),
+        ]
 
-    def _add_addresses(self, m: Module, sequencer: Sequencer, index: list[Value], temporary: Ram) -> None:
+    def _address(self, m: Module, first: FirstPass, word: Pipeline) -> None:
         """Address the memories, each so that its data arrive in the stage in which the lanes take them."""
-        operation = sequencer.operation
-        late = index[Stage.LATE - 2]
-        half = operation.length >> 1
-        partner = Signal(LENGTH_BITS, reset_less=True)
-        before = index[Stage.LATE - 3]
-        late_address, other_address = (
-            Signal(14, name=name, reset_less=True) for name in ("late_address", "other_address")
-        )
-        m.d.sync += [
-            partner.eq(Mux(before < half, before + half, before - half)),
-            late_address.eq(sequencer.source + late),
-            other_address.eq(Mux(operation.swiglu, sequencer.up + late, sequencer.source + partner)),
-            self.p_address.eq(operation.parameter + late),
-            # Zero points are multiplied with codes.
-            self.h_address.eq(operation.parameter + Mux(sequencer.quantize, index[Stage.CODE - 2], late)),
-            temporary.read_address.eq(late),
-        ]
-        early = operation.swiglu | (operation.softmax & sequencer.gather)
+        parameter = Signal(first.operation.parameter.shape(), reset_less=True)
+        m.d.sync += parameter.eq(first.operation.parameter + first.word.index)
+        before = Stage.LATE - 1
+        late, at = Pipeline(m, parameter, 1, "parameter").at(before), word.at(before)
+        norm = Pipeline(m, first.operation.norm, 0, "norm").at(before)
         m.d.comb += [
-            self.y_a_address.eq(Mux(early, sequencer.pointer, late_address)),
-            self.y_b_address.eq(other_address),
-            self.x_address.eq(late_address),
+            self.y_a_address.eq(first.word.pointer),
+            self.y_b_address.eq(at.other),
+            self.x_address.eq(at.pointer),
+            self.x_reads.eq(at.valid & norm),
+            self.p_address.eq(late),
+            self.h_address.eq(late),
         ]
 
-    def _add_control(self, m: Module, sequencer: Sequencer, scales: RowScales) -> Signal:
-        """Return what the lanes are told during the pass under way."""
-        operation = sequencer.operation
-        control = Signal(LANE_CONTROL)
-        multiplier = Signal(16, reset_less=True)
-        shift = Signal(SHIFT_BITS, reset_less=True)
-        needed = Signal(signed(11))
+    @staticmethod
+    def _control(m: Module, operation: Value) -> Signal:
+        """Return what the lanes are told about a word of the operation."""
+        control = Signal(LANE_CONTROL, name="lane_control")
         m.d.comb += [
-            needed.eq(-scales.inverse.exponent),
-            control.peak.eq(sequencer.peak),
-            control.quantize.eq(sequencer.quantize),
             control.norm.eq(operation.norm),
             control.swiglu.eq(operation.swiglu),
-            control.rotate.eq(operation.rotated & ~sequencer.quantize),
+            control.rotate.eq(operation.rotated),
             control.softmax.eq(operation.softmax),
             control.cache.eq(operation.cache),
-            control.shift.eq(shift),
-            control.multiplier.eq(multiplier),
-            control.zero.eq(scales.zero),
+            control.shift.eq(
+                Mux(operation.norm, operation.shift, Mux(operation.swiglu, FRACTION_BITS, Mux(operation.rotated, ROPE_BITS, 0)))
+            ),
         ]
-        m.d.sync += multiplier.eq(scales.inverse.mantissa)
-        with m.If(sequencer.quantize):
-            m.d.sync += shift.eq(Mux(needed < 0, 0, Mux(needed > SHIFT_LIMIT, SHIFT_LIMIT, needed)))
-        with m.Elif(operation.norm):
-            m.d.sync += shift.eq(operation.shift)
-        with m.Elif(operation.swiglu):
-            m.d.sync += shift.eq(FRACTION_BITS)
-        with m.Else():
-            m.d.sync += shift.eq(Mux(operation.rotated, ROPE_BITS, 0))
         return control
 
-    def _add_lanes(
-        self, m: Module, sequencer: Sequencer, control: Signal, largest: Value, valid: list[Value], temporary: Ram
-    ) -> list:
-        """Add the lanes, with the mask of valid scores; return them."""
-        operation = sequencer.operation
+    def _mask(self, m: Module, first: FirstPass, word: Pipeline) -> Pipeline:
+        """Return which scores of a word are valid, from MASK on."""
+        operation = first.operation
         m.submodules.mask = mask = ScoreMask(self.lanes)
         m.d.comb += [
-            mask.begin.eq(sequencer.begin),
-            mask.valid.eq(valid[Stage.LATE - 1]),
+            mask.begin.eq(first.passes),
+            mask.valid.eq(word.at(Stage.MASK - 1).valid),
             mask.sink_words.eq(operation.sink_words),
             mask.sinks.eq(operation.sinks),
             mask.ring.eq(operation.ring),
         ]
-        # The largest score stays while the pass it begins finds the largest weight.
+        return Pipeline(m, mask.mask, Stage.MASK, "mask")
+
+    def _peak(self, m: Module, first: FirstPass, word: Pipeline, mask: Pipeline) -> Signal:
+        """Return the largest score of the row whose weights are computed, as EARLY needs it."""
+        m.submodules.peak = peak = Largest(self.lanes, bits=32, floor=_LEAST)
+        valid, scores = mask.at(Stage.MASK), Pipeline(m, self.y_a_data, Stage.EARLY, "score_word").at(Stage.MASK)
+        masked = Signal(peak.values.shape(), name="masked_scores", reset_less=True)
+        m.d.sync += [
+            masked[lane].eq(Mux(valid[lane], scores.word_select(lane, 32).as_signed(), _LEAST)) for lane in range(self.lanes)
+        ]
+        at = word.at(Stage.SCORE)
+        m.d.comb += [peak.values.eq(masked), peak.mark.valid.eq(at.valid & at.peak), peak.mark.first.eq(at.first)]
         top = Signal(signed(32), reset_less=True)
-        with m.If(sequencer.begin):
-            m.d.sync += top.eq(largest)
-        words = {name: getattr(self, f"{name}_data") for name in ("y_a", "y_b", "x", "p", "h")}
-        words["z"] = temporary.read_data
-        lanes = []
+        # The pass over the scores that follows does not change it; that over the weights takes it along.
+        known = word.at(Stage.SCORE + peak.latency)
+        with m.If(known.valid & known.peak):
+            m.d.sync += top.eq(peak.largest)
+        return top
+
+    def _end_rows(self, m: Module, first: FirstPass, rows: Rows, scales: RowScales) -> None:
+        """Hand a row whose statistics stand to the scalars, and tell the second pass when its inverse will be there."""
+        operation, start = first.operation, self.row_stages.start
+        number = Signal(range(VECTOR_ROWS), name="ending")
+        with m.If(first.ends):
+            m.d.sync += number.eq(number + 1)
+        ending = Signal(MEASURED_ROW, name="ending_row")
+        m.d.comb += [
+            ending.valid.eq(first.ends),
+            ending.number.eq(number),
+            ending.norm.eq(operation.norm),
+            ending.softmax.eq(operation.softmax),
+            ending.rope.eq(operation.rope),
+            ending.cache.eq(operation.cache),
+        ]
+        row = Pipeline(m, ending, 0, "ending", is_cleared=True)
+        epsilon, one_over_n = (self.p_data.word_select(lane, 32) for lane in range(2))
+        share = Signal(SCALE, name="share_scale")
+        m.d.comb += [
+            share.mantissa.eq(one_over_n[:16]),
+            share.exponent.eq(one_over_n[16:24].as_signed()),
+            scales.row.eq(row.at(start)),
+            scales.epsilon.eq(Pipeline(m, epsilon, Stage.LATE, "epsilon").at(start)),
+            scales.one_over_n.eq(Pipeline(m, share, Stage.LATE, "one_over_n").at(start)),
+            rows.measured_number.eq(row.at(start).number),
+            scales.factor.mantissa.eq(rows.measured_row.mantissa),
+            scales.factor.exponent.eq(rows.measured_row.exponent.as_signed()),
+            rows.measured.eq(row.at(MEASURE_LATENCY).valid),
+        ]
+
+    def _second_pass(self, m: Module, rows: Rows, scales: RowScales, temporary: Ram) -> None:
+        """Turn the values into codes; write them, and what they stand for when the row has landed."""
+        word = Pipeline(m, rows.word, 0, "coded", is_cleared=True)
+        row = Pipeline(m, rows.coded, 0, "coded_row")
+        read = Signal(range(self.config.temporary_words))
+        with m.If(rows.word.valid):
+            m.d.sync += read.eq(read + 1)
+        m.d.comb += [temporary.read_address.eq(read), scales.inverse_number.eq(rows.word.number)]
+        inverse = Pipeline(m, scales.inverse, 0, "inverse").at(CodeStage.READ)
+        at_value, at_code = row.at(CodeStage.VALUE), row.at(CodeStage.CODE)
+        m.d.comb += scales.zero_number.eq(word.at(CodeStage.VALUE).number)
+        coders = []
         for number in range(self.lanes):
-            lane = place(m, f"lane_{number}", Lane, self.config, inline=self.inline)
-            m.d.comb += [lane.control.eq(control), lane.mask.eq(mask.mask[number]), lane.top.eq(top)]
-            m.d.comb += [getattr(lane, name).eq(word.word_select(number, 32)) for name, word in words.items()]
-            lanes.append(lane)
-        return lanes
-
-    def _add_statistics(
-        self, m: Module, sequencer: Sequencer, valid: list[Value], lanes: list, statistics: Statistics
-    ) -> None:
-        """Take maxima and sum over the words of a pass."""
-        adds = Mux(
-            sequencer.quantize,
-            valid[Stage.CODE],
-            Mux(sequencer.operation.norm, valid[Stage.PRODUCT], valid[Stage.OPERAND]),
-        )
-        addend_valid = Signal()
-        m.d.sync += addend_valid.eq(adds)
-        m.d.comb += [
-            statistics.begin_maxima.eq(sequencer.begin & ~sequencer.quantize),
-            statistics.begin_sum.eq(sequencer.begin),
-            # Scores may all be negative; magnitudes, and the ends of a range with zero in it, are not.
-            statistics.signed_maximum.eq(sequencer.peak),
-            statistics.keys_valid.eq(valid[Stage.CODE] & ~sequencer.quantize),
-            statistics.addends_valid.eq(addend_valid),
-        ]
-        for number, lane in enumerate(lanes):
+            coder = place(m, f"coder_{number}", Coder, self.config, inline=self.inline)
+            held = temporary.read_data.word_select(number, _HELD_BITS)
             m.d.comb += [
-                statistics.keys[number].eq(lane.key),
-                statistics.opposites[number].eq(lane.opposite),
-                statistics.addends[number].eq(lane.addend),
+                coder.value.eq(held[:32]),
+                coder.zero_point.eq(held[32:]),
+                coder.inverse.eq(inverse),
+                coder.control.softmax.eq(at_value.softmax),
+                coder.control.cache.eq(at_value.cache),
+                coder.control.zero.eq(scales.zero),
             ]
+            coders.append(coder)
 
-    def _add_scales(self, m: Module, sequencer: Sequencer, statistics: Statistics, constants: Value) -> RowScales:
-        """Add the scalar phase; `constants` says that the parameter memory's data are the constants of NORM."""
-        operation = sequencer.operation
-        m.submodules.scales = scales = RowScales()
-        with m.If(constants & sequencer.gather):
-            epsilon, one_over_n = (self.p_data.word_select(lane, 32) for lane in range(2))
-            m.d.sync += [
-                scales.epsilon.eq(epsilon),
-                scales.one_over_n.mantissa.eq(one_over_n[:16]),
-                scales.one_over_n.exponent.eq(one_over_n[16:24].as_signed()),
-            ]
+        coded = word.at(CodeStage.CODE)
         m.d.comb += [
-            scales.start.eq(sequencer.measured),
-            scales.norm.eq(operation.norm),
-            scales.softmax.eq(operation.softmax),
-            scales.cache.eq(operation.cache),
-            scales.rope.eq(operation.rotated & ~operation.cache),
-            scales.factor.mantissa.eq(operation.mantissa),
-            scales.factor.exponent.eq(operation.exponent.as_signed()),
-            scales.largest.eq(statistics.largest),
-            scales.opposite.eq(statistics.opposite),
-            scales.total.eq(statistics.total),
+            self.a_enable.eq(coded.valid & ~at_code.cache & ~at_code.null),
+            self.a_row.eq(at_code.row),
+            self.a_data.eq(Cat(coder.code for coder in coders)),
         ]
-        return scales
+        m.d.sync += self.a_address.eq(at_value.destination * self.codes_per_segment + word.at(CodeStage.VALUE).index)
 
-    def _add_results(
-        self,
-        m: Module,
-        sequencer: Sequencer,
-        scales: RowScales,
-        total: Value,
-        valid: list[Value],
-        index: list[Value],
-        lanes: list,
-    ) -> None:
-        """Write codes to the activation memory or the pack buffer, and what they stand for when the row has landed."""
-        operation = sequencer.operation
-        coded = Signal()
+        m.submodules.zeros = zeros = Total(self.lanes, bits=CODE_SUM_BITS, sum_bits=32)
+        addend = word.at(CodeStage.CODE + 1)
+        ready = CodeStage.CODE + 1 + zeros.latency
+        zero_sum = Pipeline(m, zeros.total, ready, "zero_sum").at(CodeStage.LAST)
         m.d.comb += [
-            coded.eq(valid[Stage.CODE] & sequencer.quantize),
-            self.a_enable.eq(coded & ~operation.cache),
-            self.a_row.eq(sequencer.row),
-            self.a_data.eq(Cat(lane.code for lane in lanes)),
-            self.scale_enable.eq(sequencer.landed & ~operation.cache),
-            self.scale_address.eq(operation.scale + sequencer.landed_row),
+            zeros.mark.valid.eq(addend.valid),
+            zeros.mark.first.eq(addend.first),
+            zeros.values.eq(Cat(coder.addend for coder in coders)),
+        ]
+        landed, late = word.at(CodeStage.LAST), row.at(CodeStage.LAST)
+        lands = landed.valid & landed.last
+        m.d.comb += [
+            scales.scale_number.eq(landed.number),
+            self.scale_enable.eq(lands & ~late.cache & ~late.null),
+            self.scale_address.eq(late.scale),
             self.scale_data.mantissa.eq(scales.scale.mantissa),
             self.scale_data.exponent.eq(scales.scale.exponent),
-            self.scale_data.zero_sum.eq(Mux(operation.softmax, total[:32], 0)),
+            self.scale_data.zero_sum.eq(zero_sum),
+            self.retire.eq(lands & late.is_last),
         ]
-        m.d.sync += self.a_address.eq(operation.destination * self.codes_per_segment + index[Stage.CODE - 1])
+        self._pack(m, word, row, coders, lands & late.cache & ~late.null, late.entry, scales)
 
+    def _pack(
+        self, m: Module, word: Pipeline, row: Pipeline, coders: list, finish: Value, entry: Value, scales: RowScales
+    ) -> None:
+        """Collect the codes of a cache row, and finish the entry when the row has landed."""
         m.submodules.pack = pack = PackBuffer(self.lanes)
+        coded, at_code = word.at(CodeStage.CODE), row.at(CodeStage.CODE)
+        collected, of_collected = word.at(CodeStage.CODE + 1), row.at(CodeStage.CODE + 1)
         # Lengths are in words of V codes; 32 codes are one cache word.
         words_per_32 = max(1, 32 // self.lanes)
+        zero = Pipeline(m, scales.zero, CodeStage.VALUE, "zero").at(CodeStage.LAST)
         m.d.comb += [
-            pack.clear.eq(sequencer.begin & sequencer.gather),
-            pack.valid.eq(coded & operation.cache),
-            pack.index.eq(index[Stage.CODE]),
-            pack.spread.eq(Mux(operation.value, operation.length >> (words_per_32.bit_length() - 1), 1)),
-            pack.store.eq(sequencer.landed & operation.cache),
-            pack.entry.eq(operation.entry),
-            pack.parameter.eq(
-                Cat(scales.scale.mantissa, scales.scale.exponent[:8], scales.zero, Const(0, 8 - ZERO_BITS))
-            ),
+            pack.valid.eq(coded.valid & at_code.cache & ~at_code.null),
+            pack.first.eq(coded.first),
+            pack.index.eq(coded.index),
+            pack.spread.eq(Mux(at_code.value, at_code.length >> (words_per_32.bit_length() - 1), 1)),
+            pack.store.eq(collected.valid & collected.last & of_collected.cache & ~of_collected.null),
+            pack.entry.eq(of_collected.entry),
+            pack.finish.eq(finish),
+            pack.finished_entry.eq(entry),
+            pack.parameter.eq(Cat(scales.scale.mantissa, scales.scale.exponent[:8], zero, Const(0, 8 - ZERO_BITS))),
             pack.pack_address.eq(self.pack_address),
             self.pack_data.eq(pack.pack_data),
         ]
-        m.d.comb += [pack.codes[number].eq(lane.code[:4]) for number, lane in enumerate(lanes)]
-
-
-def _delayed(m: Module, name: str, signal: Value, cycles: int, *, reset_less: bool = True) -> list[Value]:
-    """Return the signal and its delays by 1 .. cycles."""
-    delays: list[Value] = [signal]
-    for cycle in range(1, cycles + 1):
-        held = Signal.like(signal, name=f"{name}_{cycle}", reset_less=reset_less)
-        m.d.sync += held.eq(delays[-1])
-        delays.append(held)
-    return delays
+        m.d.comb += [pack.codes[number].eq(coder.code[:4]) for number, coder in enumerate(coders)]

@@ -44,7 +44,7 @@ class Port:
     def is_open(self, channel, cycle):
         return self.seed is None or not slow_gap(self.seed, self.number, channel, cycle)
 
-    def accept_read(self, cycle, beats):
+    def accept_read(self, cycle, beats, offset):
         self.beats.extend([cycle + timing.READ_LATENCY] * beats)
 
     def accept_write(self, cycle):
@@ -73,7 +73,7 @@ class Reader:
         """Return whether the last beat came in this cycle."""
         if cycle >= self.first and self.unasked and self.port.is_open(0, cycle):
             burst = min(self.unasked, timing.SIDE_BURST_BEATS)
-            self.port.accept_read(cycle, burst)
+            self.port.accept_read(cycle, burst, 0)
             self.unasked -= burst
         if self.port.delivers_beat(cycle):
             self.missing -= 1
@@ -85,11 +85,11 @@ class Writer:
     """The side writer: one beat at a time."""
 
     def __init__(self, port, issue, beats):
-        self.port, self.rise, self.left, self.unanswered = port, issue + 1 + timing.WRITE_LEAD, beats, beats
+        self.port, self.rise, self.left = port, issue + 1 + timing.WRITE_LEAD, beats
         self.address_done = self.data_done = False
 
     def step(self, cycle):
-        """Return whether the last response came in this cycle."""
+        """Return whether the last beat was accepted in this cycle."""
         if self.left and cycle >= self.rise:
             self.address_done = self.address_done or self.port.is_open(2, cycle)
             self.data_done = self.data_done or self.port.is_open(3, cycle)
@@ -97,9 +97,7 @@ class Writer:
                 self.port.accept_write(cycle)
                 self.address_done = self.data_done = False
                 self.left -= 1
-        if self.port.answers_write(cycle):
-            self.unanswered -= 1
-            return self.unanswered == 0
+                return self.left == 0
         return False
 
 
@@ -121,13 +119,15 @@ def block_beats(instruction, block):
 
 
 class SlowMachine:
-    """Runs a program to its end; `log` holds (pc, unit, dispatch, issue, retire) of every unit instruction in order."""
+    """Runs a program to its end; `log` holds (pc, unit, dispatch, issue, retire) of every unit instruction in order.
 
-    def __init__(self, words, config, seed=None, position=0, slot=0, limit=200_000):
+    `ports` are the memories behind the ports, the side port's last; by default with the gaps of `seed`, if there is one.
+    """
+
+    def __init__(self, words, config, seed=None, position=0, slot=0, limit=200_000, ports=None):
         self.words, self.config, self.limit = words, config, limit
         tile = config.tile
-        self.ports = [Port(p, seed) for p in range(tile.ports)]
-        self.side = Port(tile.ports, seed)
+        *self.ports, self.side = ports or [Port(p, seed) for p in range(tile.ports + 1)]
         self.registers = [0] * 16
         self.registers[1], self.registers[2] = position, slot
         self.loops, self.pc = [], 0
@@ -146,6 +146,12 @@ class SlowMachine:
         self.captured_at, self.drain_length = -(10**9), 0
         self.beats, self.second_half = deque(), False
         self.retiring = []
+        # Vector: rows before, in, between and after the two passes; words in the temporary memory.
+        self.pending, self.measured, self.landing = deque(), deque(), deque()
+        self.row = self.coding = None
+        self.first_left = self.held = 0
+        # Writes whose responses are not all there: [entry, responses missing, cycle of the last].
+        self.writing = deque()
         self.mover = None
 
     def run(self):
@@ -166,12 +172,16 @@ class SlowMachine:
         levels = [len(queue) for queue in self.queues]
         heads = [queue[0] if queue else None for queue in self.queues]
         idle = not any(levels) and all(unit is None for unit in self.running) and not self.retiring
+        idle = idle and not self.writing
+        idle = idle and not (self.row or self.measured or self.landing or self.coding)
         issued = [None] * 4
         for unit in range(4):
             head = heads[unit]
             if head is None or self.running[unit] is not None or cycle < self.free_from[unit]:
                 continue
             needs = [other for other in range(4) if head["word"].wait >> other & 1]
+            if unit == 3 and len(self.writing) >= (1 if isinstance(head["word"], Load) else timing.MOVER_WRITES):
+                continue
             if all(self.tokens[other][unit] for other in needs):
                 issued[unit] = head
                 popped.append(unit)
@@ -219,8 +229,9 @@ class SlowMachine:
             entry = {"word": word, "pc": at, "dispatch": cycle, "operand": [self.registers[n] for n in word.registers]}
             self.log.append(entry)
             pushed.append(entry)
-        self.execute_from = cycle + 3
-        if self.loops and at == self.loops[-1][1]:
+        is_end = bool(self.loops) and at == self.loops[-1][1] and not isinstance(word, Loop)
+        self.execute_from = cycle + (3 if isinstance(word, Scalar | Loop) or is_end else 1)
+        if is_end and at == self.loops[-1][1]:
             self.loops[-1][2] -= 1
             if self.loops[-1][2]:
                 self.pc = self.loops[-1][0]
@@ -266,7 +277,7 @@ class SlowMachine:
                 burst_beats = self.config.fetch.burst_beats
                 length = min(self.remaining[p], burst_beats - self.offset[p] % burst_beats)
                 if length and self.credit[p] >= length and port.is_open(0, cycle):
-                    port.accept_read(cycle, length)
+                    port.accept_read(cycle, length, self.offset[p])
                     self.remaining[p] -= length
                     self.offset[p] += length
                     self.credit[p] -= length
@@ -319,7 +330,7 @@ class SlowMachine:
         """Note a capture and, with the last, when the instruction retires."""
         word = entry["word"]
         if isinstance(word, Axpy):
-            length = 32 * word.rows
+            length = self.config.mixed_words * word.rows
         else:
             length = self.config.drain_words * word.rows if self.value(entry, "blocks") else 1
         self.captured_at, self.drain_length = cycle, length
@@ -329,37 +340,68 @@ class SlowMachine:
             self.running[1], self.free_from[1] = None, cycle + 1
 
     def vector(self, cycle, issued, retired):
-        """Count the cycles of the rows."""
-        entry = self.running[2]
-        if entry is not None and cycle == entry["end"]:
-            retired.append(entry)
+        """Play the two passes: a row in the first, rows that wait, a row in the second, rows that land."""
+        if self.coding is not None:
+            self.coding["left"] -= 1
+            if self.coding["left"] == 0:
+                self.held -= self.coding["words"]
+                self.coding["retire"] = cycle + timing.CODE_LATENCY
+                self.landing.append(self.coding)
+                self.coding = None
+        if self.coding is None and self.measured and self.measured[0]["code"] <= cycle:
+            self.coding = self.measured.popleft()
+        if self.landing and self.landing[0]["retire"] == cycle:
+            row = self.landing.popleft()
+            if row["is_last"]:
+                retired.append(row["entry"])
+        if self.first_left:
+            self.first_left -= 1
+        if self.first_left == 0 and self.row is not None:
+            self.row["code"] = cycle + timing.MEASURE_LATENCY
+            self.measured.append(self.row)
+            self.row = None
+        if self.row is None and self.pending:
+            row = self.pending[0]
+            in_flight = len(self.measured) + (self.coding is not None)
+            if in_flight < timing.VECTOR_ROWS and self.held + row["words"] <= self.config.temporary_words:
+                self.row, self.first_left = self.pending.popleft(), row["first"]
+                self.held += row["words"]
+        # Free in the row's last cycle, or, when it has but one, in the cycle after.
+        if self.row is not None and self.first_left <= 2 and not self.pending:
             self.running[2], self.free_from[2] = None, cycle + 1
         if issued is not None:
             word = issued["word"]
             if isinstance(word, Softmax):
                 words = word.sink_words + self.value(issued, "ring_words")
-                row = 3 * (words + timing.PASS_LATENCY) + timing.SOFTMAX_SCALAR
+                first = 2 * words + timing.PEAK_LATENCY
             else:
-                scalar = timing.QUANT_SCALAR
-                if isinstance(word, Norm):
-                    scalar = timing.NORM_SCALAR
-                elif isinstance(word, KvQuant):
-                    scalar = timing.KV_SCALAR
-                row = 2 * (word.length + timing.PASS_LATENCY) + scalar
+                words = word.length
+                first = words + (1 if isinstance(word, Norm) else 0)
             rows = 1 if isinstance(word, KvQuant) else word.rows
-            issued["end"] = cycle + 1 + rows * row
+            for number in range(rows):
+                is_last = number == rows - 1
+                self.pending.append({"entry": issued, "words": words, "first": first, "left": words, "is_last": is_last})
             self.running[2] = issued
 
     def move(self, cycle, issued, retired):
-        """Step the reader or the writer."""
+        """Step the reader or the writer, and the responses of the writes before."""
+        if self.writing and self.writing[0][2] == cycle - 1:
+            retired.append(self.writing.popleft()[0])
+        if self.side.answers_write(cycle):
+            first = next(write for write in self.writing if write[1])
+            first[1] -= 1
+            if first[1] == 0:
+                first[2] = cycle
         entry = self.running[3]
-        if entry is not None:
+        if entry is not None and isinstance(entry["word"], Load):
             if entry["last"] is None:
                 if self.mover.step(cycle):
                     entry["last"] = cycle
             else:
                 retired.append(entry)
                 self.running[3], self.free_from[3] = None, cycle + 1
+        elif entry is not None and self.mover.step(cycle):
+            self.running[3], self.free_from[3] = None, cycle + 1
         if issued is not None:
             word = issued["word"]
             issued["last"] = None
@@ -368,6 +410,7 @@ class SlowMachine:
             else:
                 beats = (1 << word.segments) + 1 if isinstance(word, Append) else word.beats
                 self.mover = Writer(self.side, cycle, beats)
+                self.writing.append([issued, beats, None])
             self.running[3] = issued
 
 

@@ -86,7 +86,7 @@ def test_every_buffer_has_its_limits_here() -> None:
         ("fetch.fifo_beats", 16, "Engine fetch.fifo_beats must be at least two bursts of 16, not 16"),
         ("vector.lanes", 2, "Engine vector.lanes must be an integer from 4 to 32, not 2"),
         ("vector.lanes", 24, "Engine vector.lanes must be a power of two, not 24"),
-        ("control.queue_depth", 1, "Engine control.queue_depth must be an integer from 2 to 16, not 1"),
+        ("control.queue_depth", 1, "Engine control.queue_depth must be an integer from 2 to 64, not 1"),
         ("control.program_words", 100, "Engine control.program_words must be a power of two, not 100"),
         ("control.watchdog_cycles", 9, "Engine control.watchdog_cycles must be an integer from 256 to 16777216, not 9"),
         ("clock_hz", 1.0, "Engine clock_hz must be 1e6 to 2e9, not 1.0"),

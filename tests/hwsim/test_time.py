@@ -8,14 +8,16 @@ import pytest
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Dot, End, Fetch, Format, Load, Loop, Quant
-from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY, PASS_LATENCY, QUANT_SCALAR
+from hwsim.arch.timing import CODE_LATENCY, EPILOGUE_LATENCY, MATRIX_LATENCY, MEASURE_LATENCY
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.simulator import simulate_time
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.timeline import chrome_trace
 from hwsim.machine.trace import run_control
-from hwsim.memory.models import IDEAL, stalling
-from testbenches.random_program import random_program
+from hwsim.memory.models import IDEAL, MemoryKind, MemoryModel, hbm2, stalling
+from hwsim.memory.parameters import hbm2_parameters
+from testbenches.random_program import RandomProgram, random_program
+from tests.hwsim.slow_hbm2 import slow_hbm2_ports
 from tests.hwsim.slow_machine import SlowMachine
 
 ENGINES = {
@@ -31,30 +33,52 @@ ENGINES = {
 }
 
 
-def assert_equal_times(config: EngineConfig, seed: int, memory_seed: int | None) -> None:
+def slow_machine(program: RandomProgram, config: EngineConfig, memory: MemoryModel) -> SlowMachine:
+    is_hbm2, is_stalling = memory.kind is MemoryKind.HBM2, memory.kind is MemoryKind.STALLING
+    ports = slow_hbm2_ports(config, hbm2_parameters(), memory.seed) if is_hbm2 else None
+    return SlowMachine(program.words, config, memory.seed if is_stalling else None, *program.registers, ports=ports)
+
+
+def assert_equal_times(config: EngineConfig, seed: int, memory: MemoryModel) -> None:
     program = random_program(config, seed)
     position, slot = program.registers
-    slow = SlowMachine(program.words, config, memory_seed, position, slot)
+    slow = slow_machine(program, config, memory)
     cycles = slow.run()
     assert cycles is not None, f"seed {seed}: the slow machine stands still"
     trace = run_control(program.words, position=position, slot=slot)
-    timeline = run_time(trace, config, IDEAL if memory_seed is None else stalling(memory_seed))
+    timeline = run_time(trace, config, memory)
     theirs = [(e["pc"], int(e["word"].unit), e["dispatch"], e["issue"], e["retire"]) for e in slow.log]
     columns = (timeline.pc, timeline.unit, timeline.dispatch, timeline.issue, timeline.retire)
     ours = list(zip(*(column.tolist() for column in columns), strict=True))
     for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-        assert one == other, f"seed {seed}, memory {memory_seed}: {trace.name(index)}: ours {one}, slow {other}"
+        assert one == other, f"seed {seed}, memory {memory}: {trace.name(index)}: ours {one}, slow {other}"
     assert timeline.cycles == cycles
     assert (timeline.causes >= 0).all()
     assert timeline.causes.sum(axis=1).tolist() == [cycles] * 4
 
 
-@pytest.mark.parametrize("memory", ["ideal", "stalling"])
+@pytest.mark.parametrize("memory", ["ideal", "stalling", "hbm2"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_times_equal_the_slow_machine(engine: str, memory: str, rng: np.random.Generator) -> None:
-    for _ in range(4):
+    for _ in range(4 if memory != "hbm2" else 2):
         seed = int(rng.integers(1 << 30))
-        assert_equal_times(ENGINES[engine], seed, None if memory == "ideal" else seed % 1000)
+        model = {"ideal": IDEAL, "stalling": stalling(seed % 1000), "hbm2": hbm2(seed % 5000)}[memory]
+        assert_equal_times(ENGINES[engine], seed, model)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"clock_hz": 300.0e6, "tile.port_bits": 512, "fetch.burst_beats": 64, "fetch.fifo_beats": 128},
+        {"clock_hz": 611_953_001, "tile.ports": 2},
+        {"clock_hz": 1.0e6},
+        {"clock_hz": 225.0e6, "tile.port_bits": 512, "fetch.fifo_beats": 4096, "fetch.burst_beats": 2},
+    ],
+)
+def test_times_under_hbm2_at_other_clocks(settings: dict[str, object], rng: np.random.Generator) -> None:
+    """Beats slower than cycles, pages inside bursts, clocks without a common divisor, and a deep FIFO."""
+    seed = int(rng.integers(1 << 30))
+    assert_equal_times(ENGINES["tiny"].with_values(settings), seed, hbm2(seed % 5000))
 
 
 def timeline_of(*program: object, engine: str = "tiny") -> Timeline:
@@ -73,13 +97,13 @@ def test_an_empty_program() -> None:
 
 def test_one_product_by_hand() -> None:
     timeline = timeline_of(Fetch(offset=0, beats=4), Dot(**DOT), End())
-    # Three words: last beat in cycle 34, dispatch 37 and 40, issue 38, acceptance 39, first beat 71, popped from 73 on.
-    assert timeline.dispatch.tolist() == [37, 40]
-    assert timeline.issue.tolist() == [38, 41]
+    # Three words: last beat in cycle 34, dispatch 37 and 38, issue 38, acceptance 39, first beat 71, popped from 73 on.
+    assert timeline.dispatch.tolist() == [37, 38]
+    assert timeline.issue.tolist() == [38, 39]
     assert timeline.retire.tolist() == [40, 76 + 1 + MATRIX_LATENCY + EPILOGUE_LATENCY]
     assert timeline.cycles == timeline.retire[1] + 2
     assert timeline.cause(Unit.MATRIX, Cause.COMPUTE) == 4
-    assert timeline.cause(Unit.MATRIX, Cause.MEMORY) == 73 - 42
+    assert timeline.cause(Unit.MATRIX, Cause.MEMORY) == 73 - 40
     assert timeline.stream_bytes == 64
     assert timeline.side_read_bytes == 48
 
@@ -106,7 +130,8 @@ def test_one_product_by_hand() -> None:
         (
             (Loop(count=64, length=1), Quant(**QUANT, signal=2), End()),
             "Instruction 63 (Quant, pc 1) must leave at most 63 tokens from VECTOR to MATRIX, not 64, when it"
-            f" retires in cycle {41 + 64 * (1 + 2 * (1 + PASS_LATENCY) + QUANT_SCALAR) + 63}",
+            # Eight rows begin in every third cycle from 42 on, each later one when the codes of the eighth before it end.
+            f" retires in cycle {42 + 3 * 7 + 8 * (1 + MEASURE_LATENCY + 1) + CODE_LATENCY}",
         ),
     ],
 )

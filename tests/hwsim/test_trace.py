@@ -27,8 +27,8 @@ def test_loops_and_registers() -> None:
     assert trace.pc.tolist() == [3] * 6 + [6]
     assert [trace.instruction(i).offset for i in range(7)] == [15, 16, 17, 18, 19, 20, 14]
     assert trace.instruction(0).beats == 8
-    assert trace.slot.tolist() == [3, 5, 9, 11, 15, 17, 20]
-    assert trace.end_slot == 21
+    assert trace.slot.tolist() == [9, 13, 23, 27, 37, 41, 48]
+    assert trace.end_slot == 49
     assert trace.registers[3:5] == (16, 14)
 
 

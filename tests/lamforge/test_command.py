@@ -37,6 +37,8 @@ def program_file(tmp_path: Path) -> Path:
         symbols=SYMBOLS,
         buffers=(),
         rows=1,
+        sequences=1,
+        caches=1,
         input_row_bytes=1024,
         sinks=4,
         window=252,

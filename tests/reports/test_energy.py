@@ -5,6 +5,7 @@ import json
 import pytest
 
 from hwsim.arch.config import load_engine
+from hwsim.arch.isa import Format
 from hwsim.machine.energy import Activity, activity_of, load_constants
 from hwsim.memory.models import memory_model
 from lamforge.main import main
@@ -14,7 +15,7 @@ from reports.simulation import Simulation, compiled_workload, simulate
 
 @pytest.fixture(scope="module")
 def decode() -> Simulation:
-    return simulate(compiled_workload("smollm2-135m", load_engine("small"), context=256))
+    return simulate(compiled_workload("smollm2-135m", load_engine("small"), context=256, head=Format.W8))
 
 
 def counted(simulation: Simulation) -> Activity:
@@ -36,9 +37,8 @@ def test_a_run_is_counted(decode: Simulation) -> None:
 
 
 def test_stalls_cost_time_but_move_nothing(decode: Simulation) -> None:
-    stalled = simulate(
-        compiled_workload("smollm2-135m", load_engine("small"), context=256), memory=memory_model("stalling:1")
-    )
+    programs = compiled_workload("smollm2-135m", load_engine("small"), context=256, head=Format.W8)
+    stalled = simulate(programs, memory=memory_model("stalling:1"))
     ours, theirs = counted(decode), counted(stalled)
     assert theirs.seconds > ours.seconds
     assert theirs.register_cycles > ours.register_cycles

@@ -24,7 +24,7 @@ def test_every_format_has_a_rate() -> None:
 def test_a_shape_compiles_in_bounded_memory(tmp_path: Path) -> None:
     made = compile_shaped("smollm2-135m", "small", tmp_path, pattern="lambda:4+252")
     print(made)
-    assert made.image_bytes > 50_000_000
+    assert made.image_bytes > 40_000_000
     # A process with PyTorch, and little beside it.
     assert made.memory_mb < 1500
     assert list(tmp_path.iterdir()) == []

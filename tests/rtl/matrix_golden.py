@@ -91,7 +91,7 @@ class Golden:
         issue = max(visible, self._capture + 1)
         self.issues.append(issue)
         rows = instruction.rows
-        per_block = 32 * rows if isinstance(instruction, Axpy) else self.config.drain_words * rows
+        per_block = self.config.mixed_words * rows if isinstance(instruction, Axpy) else self.config.drain_words * rows
         cycle, captures, first = issue + 1, [], self._beat
         kinds = stream_beats(instruction)
         blocks = self._blocks(instruction, kinds)
@@ -243,13 +243,15 @@ class Golden:
                 weight = memories.activations[: axpy.rows, 64 * axpy.source + token].astype(np.int64)
                 sums[:, piece % parts] += weight[:, None] * codes[piece]
         index = 0
-        for lane in range(32):
+        mixed = max(1, self.lanes // 8)
+        for lane in range(0, 32, mixed):
             first = lane * parts
             for row in range(axpy.rows):
                 scale = np.int64(memories.mantissa[axpy.scale + row]), np.int64(memories.exponent[axpy.scale + row])
-                raw = numerics.wrap32(sums[row, :, lane] - memories.zero_sum[axpy.scale + row])
+                chosen = sums[row, :, lane : lane + mixed].T.reshape(-1)
+                raw = numerics.wrap32(chosen - memories.zero_sum[axpy.scale + row])
                 values = numerics.apply_scale(raw, scale)
-                lanes = range(first % self.lanes, first % self.lanes + parts)
+                lanes = range(first % self.lanes, first % self.lanes + mixed * parts)
                 address = axpy.address + row * axpy.stride + first // self.lanes
                 self._emit(capture, index, "y", address, dict(zip(lanes, values.tolist(), strict=True)))
                 index += 1

@@ -6,6 +6,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
+from hwsim.arch import timing
 from hwsim.arch.config import load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Dot, End, Fetch, Format, Function, Loop, Quant, Scalar, Store, decode
@@ -147,11 +148,13 @@ def evaluate(instruction, registers):
 
 
 def unfold(program, registers, pc=0, end=None):
-    """Yield the instructions as they execute, each with its operand registers; nested loops recursively."""
+    """Yield the instructions as they execute, with their operand registers and whether they end a body; loops recursively."""
+    in_body = end is not None
     end = len(program) if end is None else end
     while pc < end:
         instruction = program[pc]
-        yield instruction, tuple(registers[number] for number in instruction.registers)
+        ends_body = in_body and pc == end - 1 and not isinstance(instruction, Loop)
+        yield instruction, tuple(registers[number] for number in instruction.registers), ends_body
         if isinstance(instruction, Scalar) and instruction.target:
             registers[instruction.target] = evaluate(instruction, registers)
         pc += 1
@@ -169,10 +172,11 @@ def law(program, depth):
     dispatch, operands = [], []
     issue, retire, free = ({unit: [] for unit in Unit} for _ in range(3))
     tokens = {(p, c): [] for p in Unit for c in Unit}
-    execute = last_beat
-    for instruction, values in unfold(program, registers):
-        execute += 3
+    execute, gap = last_beat, timing.REFILL_CYCLES
+    for instruction, values, ends_body in unfold(program, registers):
+        execute += gap
         unit = instruction.unit
+        gap = timing.REFILL_CYCLES if unit is None or ends_body else 1
         if isinstance(instruction, End):
             execute = max([execute] + [r[-1] + 1 for r in retire.values() if r])
             return dispatch, issue, retire, operands, execute + 1

@@ -7,7 +7,7 @@ from amaranth.sim import Simulator
 
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Append, CacheKind, Load, Space, Store
-from hwsim.arch.timing import READ_LATENCY, SIDE_BURST_BEATS, STALL_RATE, WRITE_LATENCY, WRITE_LEAD
+from hwsim.arch.timing import MOVER_WRITES, READ_LATENCY, SIDE_BURST_BEATS, STALL_RATE, WRITE_LATENCY, WRITE_LEAD
 from rtl.interfaces import PACK_WORDS
 from rtl.mover import Mover
 
@@ -100,9 +100,9 @@ def read_law(seed, port, start, beats):
     return last
 
 
-def write_law(seed, port, issue, beats):
-    """Return the cycles in which each beat was accepted, and that of the last response."""
-    rise, last, done = issue + 1 + WRITE_LEAD, -1, []
+def write_law(seed, port, issue, beats, last):
+    """Return the cycles in which each beat was accepted, and that of the last response; the one before came in `last`."""
+    rise, done = issue + 1 + WRITE_LEAD, []
     for _ in range(beats):
         done.append(max(first_free(seed, port, AW, rise), first_free(seed, port, W, rise)))
         rise = done[-1] + 1
@@ -249,8 +249,11 @@ def test_instructions_follow_the_law(name, seed):
     events = run(config, seed, instructions)
     port, lanes = config.tile.ports, config.vector.lanes
     expected, written = {"x": {}, "p": {}}, []
-    issue = 0
+    release, answered, retires = -1, -1, []
     for number, (instruction, operands) in enumerate(instructions):
+        # A LOAD waits for all responses, a write for those of the write eight before it.
+        behind = 1 if isinstance(instruction, Load) else MOVER_WRITES
+        issue = max(release, retires[-behind] if len(retires) >= behind else -1) + 1
         assert events["issue"][number] == issue
         if isinstance(instruction, Load):
             retire = read_law(seed, port, issue, instruction.beats) + 1
@@ -275,11 +278,12 @@ def test_instructions_follow_the_law(name, seed):
                 ]
             else:
                 beats = append_law(config, instruction, operands, events["pack"][instruction.entry])
-            done, last = write_law(seed, port, issue, len(beats))
+            done, answered = write_law(seed, port, issue, len(beats), answered)
             written += [(cycle, *beat) for cycle, beat in zip(done, beats, strict=True)]
-            retire = last + 1
+            retire = answered + 1
+        release = retire if isinstance(instruction, Load) else done[-1]
+        retires.append(retire)
         assert events["retire"][number] == retire, instruction
-        issue = retire + 1
 
     def masked(beats):
         return [

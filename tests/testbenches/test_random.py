@@ -10,7 +10,7 @@ from hwsim.arch.program import INSTRUCTION_BYTES, MemoryImage, Program
 from hwsim.machine.meaning import run_meaning
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
-from hwsim.memory.models import MemoryModel, stalling
+from hwsim.memory.models import MemoryModel, hbm2, stalling
 from testbenches.compare import Verdict, compare_logs
 from testbenches.random_program import RandomProgram, random_program
 from testbenches.simulated import log_of
@@ -53,6 +53,8 @@ def verdict_on(verilated: Verilated, engine: EngineConfig, made: RandomProgram, 
         symbols=("random",) * len(made.words),
         buffers=(),
         rows=1,
+        sequences=1,
+        caches=1,
         input_row_bytes=0,
         sinks=0,
         window=1,
@@ -84,6 +86,16 @@ def machine(machines: dict[str, tuple[EngineConfig, Verilated]], name: str) -> t
 def test_random_programs(machines: dict[str, tuple[EngineConfig, Verilated]], number: int) -> None:
     engine, verilated = machine(machines, "tiny")
     verdict, bytes_wrong = verdict_on(verilated, engine, random_program(engine, number), stalling(number))
+    assert verdict.first is None
+    assert (verdict.mismatches, verdict.cycle_difference, bytes_wrong) == (0, 0, 0)
+    assert verdict.compared > 0
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_random_programs_under_hbm2(machines: dict[str, tuple[EngineConfig, Verilated]], number: int, seed: int) -> None:
+    engine, verilated = machine(machines, "tiny")
+    made = random_program(engine, seed + number)
+    verdict, bytes_wrong = verdict_on(verilated, engine, made, hbm2((seed + number) * 997 % 3510))
     assert verdict.first is None
     assert (verdict.mismatches, verdict.cycle_difference, bytes_wrong) == (0, 0, 0)
     assert verdict.compared > 0

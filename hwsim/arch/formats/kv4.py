@@ -56,6 +56,12 @@ class CacheLayout:
         return -(-self.sinks // self._align) * self._align
 
     @property
+    def sink_tokens(self) -> int:
+        """Sinks rounded up to whole vector words and whole beats of values."""
+        whole = max(self.lanes, self.slices // self.words)
+        return -(-self.sinks // whole) * whole
+
+    @property
     def ring_start(self) -> int:
         """First slot of the ring: the sink region rounded up to whole header pairs."""
         pair = KEY_HEADER_BLOCKS * self._align

@@ -78,4 +78,4 @@ def axpy(memories: Memories, config: EngineConfig, instruction: Axpy, name: str)
     for row in range(rows):
         place = (instruction.address + row * instruction.stride) * lanes
         memories.result[place : place + 32 * held] = results[row].reshape(-1)
-    return _drained(results, lanes)
+    return _drained(results.reshape(rows, config.mixed_words, -1), lanes)

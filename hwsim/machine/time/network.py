@@ -19,15 +19,16 @@ from hwsim.machine.time.result import Timeline, charge
 from hwsim.machine.time.side import side_read, side_write
 from hwsim.machine.time.stops import refuse_overflow, refuse_standstill
 from hwsim.machine.time.streams import FETCH_STATE, LAST, OFFSET, REMAINING, advance_fetch
+from hwsim.machine.time.vector import VECTOR_STATE, advance_vector
 from hwsim.machine.time.work import NEVER, WRITE, Work, work_of
 from hwsim.machine.trace import Trace
-from hwsim.memory.models import IDEAL, MemoryModel
+from hwsim.memory.models import IDEAL, Channels, MemoryModel
 
 __all__ = ["run_time"]
 
 _FETCH, _MATRIX, _VECTOR, _MOVER = (int(unit) for unit in Unit)
 _FAR_PAST = -(1 << 60)
-_NEVER, _WRITE = NEVER, WRITE
+_NEVER, _WRITE, _MOVER_WRITES = NEVER, WRITE, timing.MOVER_WRITES
 
 
 def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) -> Timeline:
@@ -49,9 +50,10 @@ def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) ->
         1 if memory.are_ports_alike else config.tile.ports,
         config.tile.ports,
         len(trace.decoded.words),
+        config.temporary_words,
     )
     laws = (
-        timing.CYCLES_PER_DISPATCH,
+        timing.REFILL_CYCLES,
         timing.READ_LATENCY,
         timing.FIFO_LATENCY,
         timing.MATRIX_LATENCY + timing.EPILOGUE_LATENCY,
@@ -67,7 +69,7 @@ def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) ->
         trace.end_slot,
         members,
         rank,
-        (int(memory.kind), memory.seed),
+        memory.channels(config),
         sizes,
         laws,
         times,
@@ -111,6 +113,13 @@ def _issue_cycle(index: int, previous: int, partner: np.ndarray, times: np.ndarr
     return cycle
 
 
+@numba.njit()
+def _mover_free(place: int, kind: int, members: np.ndarray, times: np.ndarray) -> int:
+    """Return the first cycle in which responses to come allow the mover's instruction number `place` to issue."""
+    behind = 1 if kind != _WRITE else _MOVER_WRITES
+    return times[3, members[place - behind]] + 1 if place >= behind else 0
+
+
 def _source_digest() -> int:
     """Return a number that changes with any file the compiled network is made of."""
     digest = hashlib.sha256()
@@ -132,29 +141,31 @@ def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
         end_slot: int,
         members: np.ndarray,
         rank: np.ndarray,
-        model: tuple[int, int],
+        model: Channels,
         sizes: tuple[int, ...],
         laws: tuple[int, ...],
         times: np.ndarray,
         waits: np.ndarray,
     ) -> tuple[int, int, int]:
         """Fill times (dispatch, issue, release, retire); return (program loaded, instructions retired, cycles)."""
-        queue_depth, burst_beats, fifo_beats, ports, side_port, words = sizes
-        per_dispatch, read_latency, fifo_latency, matrix_latency, side_burst, write_latency, write_lead = laws
+        queue_depth, burst_beats, fifo_beats, ports, side_port, words, temporary_words = sizes
+        refill, read_latency, fifo_latency, matrix_latency, side_burst, write_latency, write_lead = laws
         count = len(unit)
         next_of = np.zeros(4, np.int64)
         active = np.zeros(4, np.int64)
         streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(MATRIX_STATE, np.int64)
         matrix[CAPTURE_FROM] = _FAR_PAST
+        vector = np.zeros(VECTOR_STATE, np.int64)
         earliest, arrival = np.zeros(ports, np.int64), np.full(ports, -1, np.int64)
         ready, pops = np.zeros(fifo_beats, np.int64), np.zeros(fifo_beats, np.int64)
         loaded = side_read(model, side_port, side_burst, read_latency, 0, words)
-        executed, executed_slot, dispatched, done, last_retire = loaded, -1, 0, 0, -1
+        answered = -1
+        executed, executed_slot, dispatched, done, last_retire = loaded, -refill, 0, 0, -1
         moved = digest != 0
         while moved and done < count:
             moved = False
             while dispatched < count:
-                cycle = executed + per_dispatch * (slot[dispatched] - executed_slot)
+                cycle = executed + slot[dispatched] - executed_slot
                 place = rank[dispatched] - queue_depth
                 if place >= 0:
                     leaving = times[1, members[unit[dispatched], place]]
@@ -173,6 +184,8 @@ def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
                         issue = _issue_cycle(index, members[own, place - 1] if place else -1, partner, times)
                         if issue < 0:
                             break
+                        if own == _MOVER:
+                            issue = max(issue, _mover_free(place, amount[index, 0], members[own], times))
                         times[1, index] = issue
                         moved = True
                         active[own] = 1
@@ -206,22 +219,22 @@ def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
                         release = matrix[BUSY_UNTIL]
                         retire = release + amount[index, 4] + matrix_latency
                     elif own == _VECTOR:
-                        release = issue + amount[index, 0]
-                        retire = release
+                        release, retire = advance_vector(vector, amount[index], issue, temporary_words)
+                    elif amount[index, 0] == _WRITE:
+                        rise = issue + 1 + write_lead
+                        release, answered = side_write(model, side_port, write_latency, rise, amount[index, 1], answered)
+                        retire = answered + 1
                     else:
-                        if amount[index, 0] == _WRITE:
-                            last = side_write(model, side_port, write_latency, issue + 1 + write_lead, amount[index, 1])
-                        else:
-                            last = side_read(model, side_port, side_burst, read_latency, issue + 1, amount[index, 1])
-                        release = last + 1
-                        retire = release
+                        last = side_read(model, side_port, side_burst, read_latency, issue + 1, amount[index, 1])
+                        retire = last + 1
+                        release = retire
                     times[2, index], times[3, index] = release, retire
                     last_retire = max(last_retire, retire)
                     active[own] = 0
                     next_of[own] += 1
                     done += 1
                     moved = True
-        end = max(executed + per_dispatch * (end_slot - executed_slot), last_retire + 1)
+        end = max(executed + end_slot - executed_slot, last_retire + 1)
         return loaded, done, end + 1
 
     return run

@@ -4,37 +4,48 @@ from __future__ import annotations
 
 import numba
 
-from hwsim.memory.models import first_open
+from hwsim.memory.hbm2_side import side_beats, side_response
+from hwsim.memory.models import Channels, MemoryKind, first_open
 
 __all__ = ["side_read", "side_write"]
 
 _AR, _R, _AW, _W, _B = range(5)
+_HBM2 = int(MemoryKind.HBM2)
 
 
 @numba.njit()
-def side_read(model: tuple[int, int], port: int, burst_beats: int, read_latency: int, start: int, beats: int) -> int:
+def side_read(model: Channels, port: int, burst_beats: int, read_latency: int, start: int, beats: int) -> int:
     """Return the cycle of the last of `beats` beats; the first address may be up in cycle `start`."""
-    kind, seed = model
+    kind, seed, law, _, state = model
     accept, beat, remaining = start - 1, -1, beats
     while remaining > 0:
         count = min(remaining, burst_beats)
         accept = first_open(kind, seed, port, _AR, accept + 1)
-        beat = max(beat, accept + read_latency - 1)
-        for _ in range(count):
-            beat = first_open(kind, seed, port, _R, beat + 1)
+        if kind == _HBM2:
+            beat = side_beats(law, state, accept, beat, count)
+        else:
+            beat = max(beat, accept + read_latency - 1)
+            for _ in range(count):
+                beat = first_open(kind, seed, port, _R, beat + 1)
         remaining -= count
     return beat
 
 
 @numba.njit()
-def side_write(model: tuple[int, int], port: int, write_latency: int, start: int, beats: int) -> int:
-    """Return the cycle of the last response to `beats` single-beat writes; the first rises in cycle `start`."""
-    kind, seed = model
-    rise, response = start, -1
+def side_write(model: Channels, port: int, write_latency: int, start: int, beats: int, answered: int) -> tuple[int, int]:
+    """Return the cycles of the last acceptance and of the last response of `beats` single-beat writes.
+
+    The first rises in cycle `start`; the response before came in cycle `answered`.
+    """
+    kind, seed, law, _, state = model
+    rise, response = start, answered
     for _ in range(beats):
         address = first_open(kind, seed, port, _AW, rise)
         data = first_open(kind, seed, port, _W, rise)
         written = max(address, data)
-        response = first_open(kind, seed, port, _B, max(response + 1, written + write_latency))
+        if kind == _HBM2:
+            response = side_response(law, state, written, response)
+        else:
+            response = first_open(kind, seed, port, _B, max(response + 1, written + write_latency))
         rise = written + 1
-    return response
+    return rise - 1, response

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from hwsim.memory.models import first_open
+from hwsim.memory.hbm2 import burst_arrivals
+from hwsim.memory.models import Channels, MemoryKind, first_open
 
 __all__ = ["ACCEPTED", "FETCH_STATE", "LAST", "OFFSET", "POPPED", "REMAINING", "advance_fetch"]
 
@@ -13,12 +14,13 @@ OFFSET, REMAINING, ACCEPTED, POPPED, LAST, FETCH_STATE = range(6)
 """State of the readers: next beat, beats not asked for, beats accepted and popped in all, last acceptance; its size."""
 
 _AR, _R = 0, 1
+_HBM2 = int(MemoryKind.HBM2)
 
 
 @numba.njit()
 def advance_fetch(
     state: np.ndarray,
-    model: tuple[int, int],
+    model: Channels,
     burst_beats: int,
     latencies: tuple[int, int],
     earliest: np.ndarray,
@@ -28,11 +30,11 @@ def advance_fetch(
 ) -> bool:
     """Accept bursts while the pops that give their credit are known; return whether all beats are accepted.
 
-    All ports ask for the same bursts, so one count serves them; `earliest` and `arrival` [ports] hold the first cycle
-    of the next address and the last beat's cycle. `ready` and `pops` [fifo_beats] are rings: when beat i of every port
+    All ports ask for the same bursts, so one count serves them; `earliest` and `arrival` [ports, or 1 where one stands
+    for all] hold the first cycle of the next address and the last beat's cycle. `ready` and `pops` [fifo_beats] are rings: when beat i of every port
     can be popped, and when it was. `latencies` are those of reads and of the FIFOs.
     """
-    kind, seed = model
+    kind, seed, law, channels, _ = model
     read_latency, fifo_latency = latencies
     mask = len(ready) - 1
     offset, remaining, accepted, popped, last = (
@@ -52,6 +54,11 @@ def advance_fetch(
             accept = first_open(kind, seed, port, _AR, max(earliest[port], credit))
             earliest[port] = accept + 1
             last = max(last, accept)
+            if kind == _HBM2:
+                arrival[port] = burst_arrivals(
+                    law, channels, accept, offset, arrival[port], accepted, beats, fifo_latency, ready
+                )
+                continue
             beat = max(arrival[port] + 1, accept + read_latency) - 1
             for index in range(accepted, accepted + beats):
                 beat += 1

@@ -23,7 +23,7 @@ from hwsim.arch.isa import (
     Store,
     SwiGlu,
 )
-from hwsim.arch.timing import KV_SCALAR, NORM_SCALAR, PASS_LATENCY, QUANT_SCALAR, SOFTMAX_SCALAR
+from hwsim.arch.timing import PEAK_LATENCY
 from hwsim.machine.trace import Trace
 
 __all__ = ["AXPY", "BLOCKS", "BLOCKS_TWO_CYCLES", "NEVER", "READ", "WRITE", "Work", "body_beats", "work_of"]
@@ -46,7 +46,7 @@ class Work:
     `amount` [instructions, 5]:
       FETCH   offset, beats, 0, 0, 0
       MATRIX  kind, blocks (of AXPY: beats), body beats of a block, blocks per header, drain length
-      VECTOR  cycles from issue to retirement, 0, 0, 0, 0
+      VECTOR  rows, words of a row, cycles of a row's first passes, 0, 0
       MOVER   kind, beats, 0, 0, 0
     `partner` [instructions, 4]: for each unit waited for, the instruction whose token is taken; -1 without a wait.
     """
@@ -78,9 +78,8 @@ def work_of(trace: Trace, config: EngineConfig) -> Work:
     vectors: tuple[type[Instruction], ...] = (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant)
     for kind in vectors:
         rows = trace.rows_of(kind)
-        amount[rows, 0] = 1 + _row_cycles(trace, kind, rows) * (
-            1 if kind is KvQuant else trace.values(kind, "rows", rows)
-        )
+        amount[rows, 0] = 1 if kind is KvQuant else trace.values(kind, "rows", rows)
+        amount[rows, 1], amount[rows, 2] = _row_words(trace, kind, rows)
     copies: tuple[tuple[type[Instruction], int], ...] = ((Load, READ), (Store, WRITE), (Append, WRITE))
     for kind, code in copies:
         rows = trace.rows_of(kind)
@@ -101,15 +100,16 @@ def _matrix(trace: Trace, config: EngineConfig, amount: np.ndarray) -> None:
     amount[rows, 4] = np.where(blocks == 0, 1, config.drain_words * trace.values(Dot, "rows", rows))
     rows = trace.rows_of(Axpy)
     amount[rows, 0], amount[rows, 1] = AXPY, trace.values(Axpy, "beats", rows)
-    amount[rows, 3], amount[rows, 4] = 1, 32 * trace.values(Axpy, "rows", rows)
+    amount[rows, 3], amount[rows, 4] = 1, config.mixed_words * trace.values(Axpy, "rows", rows)
 
 
-def _row_cycles(trace: Trace, kind: type[Instruction], rows: np.ndarray) -> np.ndarray:
+def _row_words(trace: Trace, kind: type[Instruction], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the words of a row, and the cycles in which they and the constants of NORM are selected for the first time."""
     if kind is Softmax:
         words = trace.values(Softmax, "sink_words", rows) + trace.values(Softmax, "ring_words", rows)
-        return 3 * (words + PASS_LATENCY) + SOFTMAX_SCALAR
-    scalar = {Norm: NORM_SCALAR, KvQuant: KV_SCALAR}.get(kind, QUANT_SCALAR)
-    return 2 * (trace.values(kind, "length", rows) + PASS_LATENCY) + scalar
+        return words, 2 * words + PEAK_LATENCY
+    words = trace.values(kind, "length", rows)
+    return words, words + (1 if kind is Norm else 0)
 
 
 def _partners(trace: Trace) -> np.ndarray:

@@ -1,0 +1,228 @@
+"""One HBM2 pseudo channel with open pages: when the column commands of an access start, given all accesses before it."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from hwsim.arch.config import EngineConfig
+from hwsim.errors import ConfigError
+from hwsim.memory.parameters import Hbm2Parameters
+
+__all__ = ["LAW", "burst_arrivals", "channel_states", "cycle_of", "first_refresh", "law_of", "start_access", "tick_of"]
+
+LAW = (
+    "cycles",
+    "ticks",
+    "beat_bytes",
+    "atom_bits",
+    "row_bits",
+    "bank_bits",
+    "group_bits",
+    "request",
+    "reply",
+    "t_rcd",
+    "t_rp",
+    "t_ras",
+    "t_rrd_s",
+    "t_rrd_l",
+    "t_faw",
+    "t_rtp",
+    "t_wr",
+    "t_ccd_s",
+    "t_ccd_l",
+    "t_cl",
+    "t_cwl",
+    "t_wtr",
+    "t_turn",
+    "t_refi",
+    "t_rfc",
+)
+"""Entries of a law array: `cycles` engine cycles last as long as `ticks` memory clocks; sizes; `Hbm2Parameters` by name."""
+
+(
+    _CYCLES,
+    _TICKS,
+    _BEAT_BYTES,
+    _ATOM_BITS,
+    _ROW_BITS,
+    _BANK_BITS,
+    _GROUP_BITS,
+    _REQUEST,
+    _REPLY,
+    _RCD,
+    _RP,
+    _RAS,
+    _RRD_S,
+    _RRD_L,
+    _FAW,
+    _RTP,
+    _WR,
+    _CCD_S,
+    _CCD_L,
+    _CL,
+    _CWL,
+    _WTR,
+    _TURN,
+    _REFI,
+    _RFC,
+) = range(len(LAW))
+
+_STARTED, _LAST_COLUMN, _LAST_GROUP, _LAST_ACTIVATE, _ACTIVATE_GROUP, _ACTIVATES, _REFRESH, _FLOOR = range(8)
+"""State: start and last column command of the access before and its bank group; last activate, its group, activates so far;
+when the next refresh is due; end of the last one."""
+_WINDOW, _ROW, _OPENED, _USED, _STATE = 8, 12, 28, 44, 60
+"""The last four activates; for each bank the open row (-1: none), its activate, its last column command; size of a state."""
+_BANKS = 16
+_FAR_PAST = -(1 << 40)
+
+
+def law_of(parameters: Hbm2Parameters, config: EngineConfig) -> np.ndarray:
+    """Return the law array (int64) of channels behind the stream ports of an engine; raise ConfigError for a broken clock."""
+    if config.clock_hz != round(config.clock_hz):
+        raise ConfigError(f"Engine clock_hz must be a whole number under hbm2, not {config.clock_hz!r}")
+    clock = round(config.clock_hz)
+    common = math.gcd(clock, parameters.clock_hz)
+    sizes = {
+        "cycles": clock // common,
+        "ticks": parameters.clock_hz // common,
+        "beat_bytes": config.tile.port_bytes,
+        "atom_bits": parameters.atom_bytes.bit_length() - 1,
+        "row_bits": parameters.row_bytes.bit_length() - 1,
+        "bank_bits": parameters.banks_per_group.bit_length() - 1,
+        "group_bits": parameters.bank_groups.bit_length() - 1,
+    }
+    return np.array([sizes[name] if name in sizes else getattr(parameters, name) for name in LAW], dtype=np.int64)
+
+
+def first_refresh(t_refi: int, ports: int, port: int, seed: int) -> int:
+    """Return the clock in which a port's first refresh is due; ports 0 .. `ports` - 1 are streams, `ports` is the side port."""
+    return ((port + 1) * t_refi // (ports + 1) + seed) % t_refi
+
+
+def channel_states(law: np.ndarray, ports: int, seed: int) -> np.ndarray:
+    """Return the states of the stream ports' channels at the start of a run, int64 [ports, state]."""
+    states = np.zeros((ports, _STATE), dtype=np.int64)
+    states[:, _LAST_COLUMN] = states[:, _LAST_ACTIVATE] = _FAR_PAST
+    states[:, _LAST_GROUP] = states[:, _ACTIVATE_GROUP] = -1
+    states[:, _WINDOW:_ROW] = states[:, _OPENED:] = _FAR_PAST
+    states[:, _ROW:_OPENED] = -1
+    states[:, _REFRESH] = [first_refresh(int(law[_REFI]), ports, port, seed) for port in range(ports)]
+    return states
+
+
+@numba.njit(inline="always")
+def tick_of(law: np.ndarray, cycle: int) -> int:
+    """Return the first memory clock that does not lie before an engine cycle."""
+    return -(-cycle * law[_TICKS] // law[_CYCLES])
+
+
+@numba.njit(inline="always")
+def cycle_of(law: np.ndarray, tick: int) -> int:
+    """Return the first engine cycle that does not lie before a memory clock."""
+    return -(-tick * law[_CYCLES] // law[_TICKS])
+
+
+@numba.njit()
+def _refresh(law: np.ndarray, state: np.ndarray) -> None:
+    """Close all rows and refresh, as soon as it is due and the rows may be closed."""
+    closing, is_open = state[_REFRESH], False
+    for bank in range(_BANKS):
+        if state[_ROW + bank] >= 0:
+            is_open = True
+            closing = max(closing, state[_OPENED + bank] + law[_RAS], state[_USED + bank] + law[_RTP])
+            state[_ROW + bank] = -1
+    if is_open:
+        closing += law[_RP]
+    state[_FLOOR] = max(closing, state[_FLOOR]) + law[_RFC]
+    state[_REFRESH] += law[_REFI]
+
+
+@numba.njit()
+def start_access(law: np.ndarray, state: np.ndarray, visible: int, atom: int, atoms: int) -> int:
+    """Return the clock of the first column command of an access, and make the channel remember it.
+
+    The access reads `atoms` atoms from number `atom` of the channel on, within one page; the controller knows of it from
+    `visible` on.
+    """
+    floor = state[_FLOOR]
+    prepare = max(visible, state[_STARTED], floor)
+    start = max(visible, state[_LAST_COLUMN] + law[_CCD_S], floor)
+    while state[_REFRESH] <= start:
+        _refresh(law, state)
+        prepare, start = max(prepare, state[_FLOOR]), max(start, state[_FLOOR])
+    page = atom >> (law[_ROW_BITS] - law[_ATOM_BITS] + 1)
+    bank_bits, high_bits = law[_BANK_BITS], law[_GROUP_BITS] - 1
+    in_group = page & ((1 << bank_bits) - 1)
+    high_group = ((page >> bank_bits) & ((1 << high_bits) - 1)) << 1
+    row = page >> (bank_bits + high_bits)
+    last = max(0, atoms - 1)
+    for turn in range(min(atoms, 2)):
+        group = high_group | ((atom + turn) & 1)
+        bank = group << bank_bits | in_group
+        if state[_ROW + bank] != row:
+            activate = prepare
+            if state[_ROW + bank] >= 0:
+                closing = max(state[_OPENED + bank] + law[_RAS], state[_USED + bank] + law[_RTP])
+                activate = max(activate, closing) + law[_RP]
+            apart = law[_RRD_L] if group == state[_ACTIVATE_GROUP] else law[_RRD_S]
+            oldest = _WINDOW + (state[_ACTIVATES] & 3)
+            activate = max(activate, state[_LAST_ACTIVATE] + apart, state[oldest] + law[_FAW])
+            state[_LAST_ACTIVATE], state[_ACTIVATE_GROUP], state[oldest] = activate, group, activate
+            state[_ACTIVATES] += 1
+            state[_ROW + bank], state[_OPENED + bank] = row, activate
+        start = max(start, state[_OPENED + bank] + law[_RCD] - turn * law[_CCD_S])
+    if state[_LAST_GROUP] == high_group | (atom & 1):
+        start = max(start, state[_LAST_COLUMN] + law[_CCD_L])
+    ending = start + last * law[_CCD_S]
+    for turn in range(min(atoms, 2)):
+        state[_USED + ((high_group | ((atom + turn) & 1)) << bank_bits | in_group)] = ending
+    state[_STARTED], state[_LAST_COLUMN] = start, ending
+    state[_LAST_GROUP] = high_group | ((atom + last) & 1)
+    return start
+
+
+@numba.njit()
+def burst_arrivals(
+    law: np.ndarray, states: np.ndarray, accept: int, offset: int, arrival: int, first: int, beats: int, delay: int, ready: np.ndarray
+) -> int:
+    """Fill `ready` with the cycles in which a burst's beats have come from every channel, plus `delay`; return the last.
+
+    The burst was accepted by all ports in cycle `accept` and starts at beat `offset` of each; its beats are number
+    `first` and following of the ring `ready`. `arrival` is the cycle of the beat before it. All ports ask for the same,
+    and a beat's arrival rises with the start of its access, so the latest start stands for all ports.
+    """
+    mask = len(ready) - 1
+    beat_bytes, atom_bits = law[_BEAT_BYTES], law[_ATOM_BITS]
+    page_beats = (2 << law[_ROW_BITS]) // beat_bytes
+    visible = tick_of(law, accept) + law[_REQUEST]
+    # Where no beat's atoms take longer than an engine cycle, beats follow the first one cycle by cycle.
+    is_steady = law[_CCD_S] * max(1, beat_bytes >> atom_bits) * law[_CYCLES] <= law[_TICKS]
+    while beats > 0:
+        count = min(beats, page_beats - offset % page_beats)
+        atom = offset * beat_bytes >> atom_bits
+        atoms = ((offset + count) * beat_bytes - 1 >> atom_bits) - atom + 1
+        start = _FAR_PAST
+        for port in range(states.shape[0]):
+            start = max(start, start_access(law, states[port], visible, atom, atoms))
+        data = start + law[_CL] + law[_REPLY]
+        if is_steady:
+            through = ((offset + 1) * beat_bytes - 1 >> atom_bits) - atom + 1
+            arrival = max(arrival + 1, cycle_of(law, data + through * law[_CCD_S]))
+            at, room = first & mask, min(count, len(ready) - (first & mask))
+            for k in range(room):
+                ready[at + k] = arrival + delay + k
+            for k in range(room, count):
+                ready[k - room] = arrival + delay + k
+            arrival += count - 1
+        else:
+            for k in range(count):
+                through = ((offset + k + 1) * beat_bytes - 1 >> atom_bits) - atom + 1
+                arrival = max(arrival + 1, cycle_of(law, data + through * law[_CCD_S]))
+                ready[(first + k) & mask] = arrival + delay
+        offset += count
+        first += count
+        beats -= count
+    return arrival

@@ -1,0 +1,118 @@
+"""When the first pass does what: the rows of an instruction, the passes over a row's words, one word a cycle."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwsim.arch.timing import PEAK_LATENCY
+from rtl.interfaces import command_port
+from rtl.vector.operation import LENGTH_BITS, OPERATION, decode
+
+__all__ = ["POINTER_BITS", "SELECTED", "FirstPass"]
+
+POINTER_BITS = 14
+
+SELECTED = data.StructLayout(
+    {
+        "valid": 1,
+        "peak": 1,
+        "first": 1,
+        "index": LENGTH_BITS,
+        "pointer": POINTER_BITS,
+        "other": POINTER_BITS,
+    }
+)
+"""The word of this cycle: whether there is one, in which pass it is, whether it is the row's first in that pass, its
+number, its address at the source, and that of the other operand: the second factor of SWIGLU, the partner of a rotation."""
+
+
+class FirstPass(wiring.Component):
+    """Issues instructions and selects words; a row begins when `space` says that the rows before leave room for it.
+
+    Members beyond the command port (`retire` is not driven):
+        operation: of the row under way. waiting: a row would begin. space: it may.
+        begin: a row begins in this cycle. row: its number in the instruction. is_last: it is the instruction's last.
+        word: the selected word. passes: a pass over the row begins in this cycle.
+        ends: this is the row's last cycle, in which NORM selects its constants and other instructions their last word.
+    """
+
+    def __init__(self):
+        port = command_port()
+        super().__init__(
+            {
+                **{name: port[name] for name in ("command", "command_valid", "issue")},
+                "operation": Out(OPERATION),
+                "waiting": Out(1),
+                "space": In(1),
+                "begin": Out(1),
+                "row": Out(OPERATION["rows"].shape),
+                "is_last": Out(1),
+                "word": Out(SELECTED),
+                "passes": Out(1),
+                "ends": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        operation = self.operation
+        decoded = decode(m, self.command)
+        active, inside = Signal(), Signal()
+        peak, gap = Signal(), Signal(range(PEAK_LATENCY + 1))
+        index = Signal(LENGTH_BITS)
+        source, up, pointer, up_pointer = (
+            Signal(POINTER_BITS, name=name, reset_less=True) for name in ("source", "up", "pointer", "up_pointer")
+        )
+        moves, is_last_word, is_last_slot = Signal(), Signal(), Signal()
+        next_source, next_up = source + operation.stride, up + operation.stride
+        half = operation.length >> 1
+        m.d.comb += [
+            # In the last cycle of a row that began before, the next instruction can be taken.
+            self.issue.eq(self.command_valid & (~active | (inside & self.ends & self.is_last))),
+            self.waiting.eq(active & ~inside),
+            self.begin.eq(self.waiting & self.space),
+            moves.eq((self.begin | (active & inside)) & (gap == 0)),
+            is_last_word.eq(index + 1 == operation.length),
+            is_last_slot.eq(Mux(operation.norm, index == operation.length, is_last_word)),
+            self.passes.eq(moves & (index == 0)),
+            self.ends.eq(moves & ~peak & is_last_slot),
+            self.is_last.eq(self.row + 1 >= operation.rows),
+            self.word.valid.eq(moves & (index != operation.length)),
+            self.word.peak.eq(peak),
+            self.word.first.eq(index == 0),
+            self.word.index.eq(index),
+            self.word.pointer.eq(pointer),
+            self.word.other.eq(
+                Mux(operation.swiglu, up_pointer, Mux(index < half, pointer + half, pointer - half))[:POINTER_BITS]
+            ),
+        ]
+        with m.If(gap != 0):
+            m.d.sync += gap.eq(gap - 1)
+        with m.If(moves):
+            m.d.sync += [inside.eq(1), index.eq(index + 1), pointer.eq(pointer + 1), up_pointer.eq(up_pointer + 1)]
+            with m.If(peak & is_last_word):
+                m.d.sync += [peak.eq(0), gap.eq(PEAK_LATENCY), index.eq(0), pointer.eq(source)]
+        with m.If(self.ends):
+            m.d.sync += [
+                inside.eq(0),
+                index.eq(0),
+                peak.eq(operation.softmax),
+                self.row.eq(self.row + 1),
+                source.eq(next_source),
+                pointer.eq(next_source),
+                up.eq(next_up),
+                up_pointer.eq(next_up),
+                active.eq(~self.is_last),
+            ]
+        with m.If(self.issue):
+            m.d.sync += [
+                operation.eq(decoded),
+                active.eq(1),
+                peak.eq(decoded.softmax),
+                self.row.eq(0),
+                source.eq(decoded.source),
+                pointer.eq(decoded.source),
+                up.eq(decoded.up),
+                up_pointer.eq(decoded.up),
+            ]
+        return m

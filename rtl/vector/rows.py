@@ -1,0 +1,98 @@
+"""The rows between the start of their first pass and the end of their codes, and when the second pass does what."""
+
+from amaranth import Array, Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwsim.arch.timing import VECTOR_ROWS
+from rtl.vector.operation import LENGTH_BITS, ROW_BITS
+
+__all__ = ["CODED", "ROW", "ROW_NUMBER", "Rows"]
+
+ROW_NUMBER = range(VECTOR_ROWS)
+
+ROW = data.StructLayout(
+    {
+        "length": LENGTH_BITS,
+        "null": 1,
+        "is_last": 1,
+        "softmax": 1,
+        "cache": 1,
+        "value": 1,
+        "row": ROW_BITS,
+        "destination": 11,
+        "scale": 6,
+        "entry": 3,
+        "mantissa": 16,
+        "exponent": 8,
+    }
+)
+"""What is kept of a row; `null`: it writes nothing, `is_last`: the last of its instruction."""
+
+CODED = data.StructLayout({"valid": 1, "first": 1, "last": 1, "index": LENGTH_BITS, "number": ROW_NUMBER})
+"""A word selected for the second pass: whether there is one, the row's first, its last, its number, the row's number."""
+
+
+class Rows(wiring.Component):
+    """Keeps the rows by number modulo VECTOR_ROWS, counts the words they hold, and selects the words of the second pass.
+
+    Members:
+        begin, row: a row begins its first pass in this cycle. space: it may. number: its number.
+        measured: the next row's inverse can be read from the next cycle on.
+        word: the word of the second pass in this cycle. coded: its row.
+        measured_number, measured_row: one more read port, combinational, for rows whose codes have not begun.
+    """
+
+    def __init__(self, temporary_words: int):
+        self.temporary_words = temporary_words
+        super().__init__(
+            {
+                "begin": In(1),
+                "row": In(ROW),
+                "space": Out(1),
+                "number": Out(ROW_NUMBER),
+                "measured": In(1),
+                "word": Out(CODED),
+                "coded": Out(ROW),
+                "measured_number": In(ROW_NUMBER),
+                "measured_row": Out(ROW),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        rows = Array(Signal(ROW, name=f"row_{place}", reset_less=True) for place in range(VECTOR_ROWS))
+        free_words = Signal(range(self.temporary_words + 1), init=self.temporary_words)
+        held, ready = Signal(range(VECTOR_ROWS + 1)), Signal(range(VECTOR_ROWS + 1))
+        current, index, inside = Signal(ROW_NUMBER), Signal(LENGTH_BITS), Signal()
+        coded, word = self.coded, self.word
+        ends, starts = Signal(), Signal()
+        m.d.comb += [
+            self.space.eq((held != VECTOR_ROWS) & (self.row.length <= free_words)),
+            coded.eq(rows[current]),
+            self.measured_row.eq(rows[self.measured_number]),
+            starts.eq(~inside & (ready != 0)),
+            word.valid.eq(inside | starts),
+            word.first.eq(~inside),
+            word.last.eq(index + 1 == coded.length),
+            word.index.eq(index),
+            word.number.eq(current),
+            ends.eq(word.valid & word.last),
+        ]
+        with m.If(self.begin):
+            m.d.sync += [rows[self.number].eq(self.row), self.number.eq(self.number + 1)]
+        with m.If(word.valid):
+            m.d.sync += [inside.eq(~word.last), index.eq(index + 1)]
+        with m.If(ends):
+            m.d.sync += [index.eq(0), current.eq(current + 1)]
+        m.d.sync += [
+            held.eq(held + self.begin - ends),
+            ready.eq(ready + self.measured - starts),
+        ]
+        taken, given = Signal(LENGTH_BITS), Signal(LENGTH_BITS)
+        with m.If(self.begin):
+            m.d.comb += taken.eq(self.row.length)
+        with m.If(ends):
+            m.d.comb += given.eq(coded.length)
+        m.d.sync += free_words.eq(free_words + given - taken)
+        return m

@@ -1,0 +1,85 @@
+"""Sequences decoded together give what each gives alone, and a prompt of several tokens a run what single steps give."""
+
+import numpy as np
+import pytest
+
+from compiler.model import compile_model
+from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.program import MemoryImage
+from hwsim.errors import ProgramError, ScheduleError
+from hwsim.memory.models import IDEAL, stalling
+from models.integer.reference import IntegerReference
+from testbenches.backend import Inputs
+from testbenches.compare import compare_logs
+from testbenches.simulated import Simulated
+from testbenches.verilated import Verilated
+from tests.random_model import random_model
+
+
+@pytest.fixture(scope="module")
+def engine() -> EngineConfig:
+    return load_engine("tiny")
+
+
+def test_a_batch_gives_what_each_sequence_gives_alone(engine: EngineConfig, seed: int) -> None:
+    """Prompts of their own length are out: all sequences are at one position. The ring wraps; the last step runs on both machines."""
+    model = random_model(seed)
+    compiled = compile_model(model, engine, context=32, batch=2)
+    assert compiled.image is not None
+    assert (compiled.decode.rows, compiled.decode.sequences, compiled.decode.positions) == (2, 2, 1)
+    prompts = np.random.default_rng(seed).integers(0, 96, (2, 20))
+    reference = IntegerReference(model)
+    states = [reference.open() for _ in prompts]
+    simulator, image = Simulated(engine), compiled.image
+    rows = compiled.prefill.rows
+    for sequence, prompt in enumerate(prompts):
+        for position in range(0, 16, rows):
+            inputs = Inputs(position=position, rows=model.embedding.rows(prompt[position : position + rows].tolist()), sequence=sequence)
+            image = simulator.run(compiled.prefill, image, inputs, IDEAL)[0].image
+        reference.prefill(states[sequence], prompt[:16].tolist())
+    padded = compiled.decode.buffer("output").size // 4 // 2
+    for position in range(16, 20):
+        inputs = Inputs(position=position, rows=model.embedding.rows(prompts[:, position].tolist()))
+        before = image
+        outputs, log = simulator.run(compiled.decode, before, inputs, IDEAL)
+        image = outputs.image
+        for sequence, prompt in enumerate(prompts):
+            expected = reference.step(states[sequence], int(prompt[position]))
+            np.testing.assert_array_equal(outputs.logits[sequence * padded :][: len(expected)], expected)
+    bench = Verilated(engine)
+    for memory in (IDEAL, stalling(seed & 0xFFFF)):
+        outputs, log = simulator.run(compiled.decode, before, inputs, memory)
+        found, measured = bench.run(compiled.decode, before, inputs, memory)
+        verdict = compare_logs(compiled.decode, engine, log, measured, ("simulator", "Verilog"))
+        assert (verdict.mismatches, verdict.cycle_difference, verdict.first) == (0, 0, None)
+        assert np.array_equal(outputs.image.ports, found.image.ports) and np.array_equal(outputs.image.side, found.image.side)
+
+
+@pytest.mark.parametrize("heads", [(1, 1), (4, 1), (2, 2)])
+def test_a_prompt_across_the_end_of_the_ring(engine: EngineConfig, seed: int, heads: tuple[int, int]) -> None:
+    """A token takes the slot of one that the token before it still reads; with few heads it comes soon after."""
+    model = random_model(seed, heads=heads[0], kv_heads=heads[1], hidden=64)
+    compiled = compile_model(model, engine, context=48)
+    assert compiled.image is not None
+    assert compiled.prefill.rows == 2
+    tokens = np.random.default_rng(seed).integers(0, 96, 40).tolist()
+    images: list[MemoryImage] = []
+    for program in (compiled.decode, compiled.prefill):
+        image = compiled.image
+        for position in range(0, len(tokens), program.rows):
+            inputs = Inputs(position=position, rows=model.embedding.rows(tokens[position : position + program.rows]))
+            image = Simulated(engine).run(program, image, inputs, IDEAL)[0].image
+        images.append(image)
+    assert np.array_equal(images[0].ports, images[1].ports)
+
+
+def test_refusals(engine: EngineConfig) -> None:
+    model = random_model(3)
+    with pytest.raises(ScheduleError, match="Batch must be 1 to 2, the engine's token rows, not 3"):
+        compile_model(model, engine, context=32, batch=3)
+    compiled = compile_model(model, engine, context=32, batch=2)
+    assert compiled.prefill.slot_of(5, 1) == compiled.prefill.slot_of(5) + 65536
+    with pytest.raises(ProgramError, match="Sequence must be 0 to 1, not 2"):
+        compiled.prefill.slot_of(5, 2)
+    with pytest.raises(ProgramError, match="Sequence must be 0 to 0, not 1"):
+        compiled.decode.slot_of(5, 1)
