@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from compiler.emit.image import build_image
 from compiler.graph import Graph
@@ -39,13 +40,17 @@ def compile_model(
     *,
     context: int | None = None,
     batch: int = 1,
+    image: Path | None = None,
     dump: Callable[[str, Graph], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Compiled:
-    """Return programs and image of a model; raise ScheduleError or GraphError."""
+    """Return programs and image of a model; raise ScheduleError or GraphError.
+
+    image: file the image is written into and mapped from; None keeps it in memory.
+    """
     request = request_of(model, engine, context, batch=batch)
     return compile_request(
         request,
-        build=lambda plan: build_image(model, plan, max_position=request.context, progress=progress),
+        build=lambda plan: build_image(model, plan, max_position=request.context, path=image, progress=progress),
         dump=dump,
     )

@@ -19,6 +19,7 @@ from lamforge.generate import generate
 from lamforge.report import report
 from lamforge.rtl import rtl
 from lamforge.simulate import simulate
+from lamforge.validate import validate
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -34,6 +35,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     board,
     report,
     disasm,
+    validate,
 )
 """The subcommands in the order of the flow; each is the one function of the file with its name."""
 

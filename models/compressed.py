@@ -1,24 +1,22 @@
-"""Knows the folder of a compressed model: model.json, weights.safetensors, tokenizer; it loads to what was saved."""
+"""Knows the folder of a compressed model: model.json, weights in one file or several, tokenizer; it loads to what was saved."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import importlib.metadata
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from hwsim.arch.formats import WEIGHT_FORMATS, QuantizedMatrix
+from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, packed_of
+from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, LamforgeError, SpecError
 from models.checkpoint import Checkpoint
@@ -29,13 +27,16 @@ from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
 from models.integer.model import layer_part, matrix_shapes, norm_names
 from models.nearest import nearest
+from models.shards import Shards, ShardWriter
 from models.tokenizer import Tokenizer
 
 __all__ = ["CompressedModel", "Provenance", "create", "load", "save", "sha256"]
 
-_VERSION = 1
+_VERSION = 2
 _DESCRIPTION = "model.json"
-_WEIGHTS = "weights.safetensors"
+_STEM = "weights"
+_SHARD_BYTES = 1 << 29
+"""Bytes after which the weights go on in another file."""
 _TOKENIZER = "tokenizer.json"
 _KEYS = ("version", "config", "recipe", "formats", "shifts", "provenance", "tokenizer", "weights_sha256", "fingerprint")
 _TOKENIZER_KEYS = ("chat_template", "bos_token", "eos_token", "eos_ids")
@@ -91,8 +92,19 @@ def create(checkpoint: Checkpoint, recipe: Recipe, *, progress: Progress | None 
     )
 
 
-def save(compressed: CompressedModel, folder: Path) -> None:
+def save(
+    compressed: CompressedModel,
+    folder: Path,
+    *,
+    shard_bytes: int = _SHARD_BYTES,
+    progress: Callable[[float], None] | None = None,
+) -> None:
     """Write the folder at once: until it is complete nothing lies at `folder`, or what lay there before.
+
+    Matrices are asked for one by one, and no more than a file's worth of them is held.
+
+    shard_bytes: where the weights go on in another file.
+    progress: gets fractions of the matrices written.
 
     Raises:
         SpecError: something that is not a compressed model lies there, or it cannot be written.
@@ -105,7 +117,7 @@ def save(compressed: CompressedModel, folder: Path) -> None:
     except OSError as error:
         raise SpecError(f"Output folder {str(folder)!r} must be writable, but: {error.strerror}") from None
     try:
-        _write(compressed, partial / "new")
+        _write(compressed, partial / "new", shard_bytes, progress)
         if folder.exists():
             folder.rename(partial / "old")
         (partial / "new").rename(folder)
@@ -116,7 +128,9 @@ def save(compressed: CompressedModel, folder: Path) -> None:
 
 
 def load(folder: Path) -> CompressedModel:
-    """Return the compressed model that `save` wrote; every digest is checked.
+    """Return the compressed model that `save` wrote; every digest and every matrix is checked.
+
+    Matrices stay in their files and are read each time they are asked for.
 
     Raises:
         CheckpointError: the folder is incomplete, damaged or not a compressed model.
@@ -127,7 +141,7 @@ def load(folder: Path) -> CompressedModel:
         recipe = _recipe(description["recipe"])
     except SpecError as error:
         raise CheckpointError(f"File {_DESCRIPTION} must hold a valid recipe, but: {error}") from None
-    model = _read_model(folder / _WEIGHTS, config, recipe, description)
+    model = _read_model(folder, config, recipe, description)
     _expect("fingerprint", description["fingerprint"], model.fingerprint)
     return CompressedModel(
         model=model,
@@ -137,10 +151,18 @@ def load(folder: Path) -> CompressedModel:
     )
 
 
-def _write(compressed: CompressedModel, folder: Path) -> None:
+def _write(
+    compressed: CompressedModel, folder: Path, shard_bytes: int, progress: Callable[[float], None] | None
+) -> None:
     folder.mkdir()
     model, tokenizer = compressed.model, compressed.tokenizer
-    save_file(_tensors(model), folder / _WEIGHTS)
+    writer = ShardWriter(folder, _STEM, limit=shard_bytes)
+    for name, tensor in _tensors(model, progress):
+        writer.add(name, tensor)
+    files = writer.close()
+    shards = Shards(folder, _STEM)
+    formats = {name: matrix.format for name, matrix in model.matrices.items()}
+    written = {name: _Stored(shards, name, formats[name], model.matrices[name].shape) for name in formats}
     settings = None
     if tokenizer is not None:
         (folder / _TOKENIZER).write_text(tokenizer._inner.to_str(), encoding="utf-8")
@@ -154,12 +176,13 @@ def _write(compressed: CompressedModel, folder: Path) -> None:
         "version": _VERSION,
         "config": dataclasses.asdict(model.config),
         "recipe": compressed.recipe.to_document() | {"name": compressed.recipe.name},
-        "formats": {name: matrix.format.name.lower() for name, matrix in model.matrices.items()},
+        "formats": {name: format.name.lower() for name, format in formats.items()},
         "shifts": {name: gain.shift for name, gain in model.gains.items()},
         "provenance": dataclasses.asdict(compressed.provenance),
         "tokenizer": settings,
-        "weights_sha256": sha256(folder / _WEIGHTS),
-        "fingerprint": model.fingerprint,
+        "weights_sha256": _sha256_by_name(files),
+        # Of what was written, so that matrices that are made when asked for are not made twice.
+        "fingerprint": dataclasses.replace(model, matrices=written).fingerprint,
     }
     text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
     with (folder / _DESCRIPTION).open("w", encoding="utf-8") as stream:
@@ -168,18 +191,21 @@ def _write(compressed: CompressedModel, folder: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _tensors(model: IntegerModel) -> dict[str, np.ndarray]:
-    """Return what is stored: each matrix as the words the engine streams, its row scales, and the rest as it is."""
-    tensors = {"embedding.codes": model.embedding.codes, "embedding.scales": model.embedding.scales}
-    for name, matrix in model.matrices.items():
-        tensors[f"{name}.words"] = WEIGHT_FORMATS[matrix.format].pack_body(matrix)
-        tensors[f"{name}.mantissa"] = matrix.mantissa.astype(np.uint16)
-        tensors[f"{name}.exponent"] = matrix.exponent.astype(np.int8)
+def _tensors(model: IntegerModel, progress: Callable[[float], None] | None) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield what is stored: each matrix as the words the engine streams, its row scales, and the rest as it is."""
+    yield "embedding.codes", model.embedding.codes
+    yield "embedding.scales", model.embedding.scales
     for name, gain in model.gains.items():
-        tensors[f"{name}.gain"] = gain.values
+        yield f"{name}.gain", gain.values
     for name, bias in model.biases.items():
-        tensors[f"{name}.bias"] = bias
-    return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+        yield f"{name}.bias", bias
+    for index, (name, matrix) in enumerate(model.matrices.items()):
+        packed = packed_of(matrix)
+        yield f"{name}.words", packed.words
+        yield f"{name}.mantissa", packed.mantissa
+        yield f"{name}.exponent", packed.exponent
+        if progress is not None:
+            progress((index + 1) / len(model.matrices))
 
 
 def _description(folder: Path) -> dict[str, Any]:
@@ -216,28 +242,29 @@ def _provenance(document: object) -> Provenance:
     return Provenance(**fields)
 
 
-def _read_model(path: Path, config: ModelConfig, recipe: Recipe, description: Mapping[str, Any]) -> IntegerModel:
-    if not path.is_file():
-        raise CheckpointError(f"Folder {path.parent.name} must hold {_WEIGHTS}, which is missing")
+def _read_model(folder: Path, config: ModelConfig, recipe: Recipe, description: Mapping[str, Any]) -> IntegerModel:
     shapes = matrix_shapes(config)
     formats = _exactly("formats", description["formats"], shapes)
     norms = list(norm_names(config))
     shifts = _exactly("shifts", description["shifts"], norms)
+    shards = Shards(folder, _STEM)
+    take = shards.take
     try:
-        _expect("weights_sha256", description["weights_sha256"], sha256(path))
-        with safe_open(path, framework="numpy") as opened:
-            take = functools.partial(_take, opened.get_tensor, set(opened.keys()))
-            matrices = {name: _matrix(take, name, formats[name], *shapes[name]) for name in shapes}
-            gains = {
-                name: Gain(values=take(f"{name}.gain", np.int16, (config.hidden,)), shift=_shift(name, shifts[name]))
-                for name in norms
-            }
-            biased = [layer_part(layer, "qkv") for layer in range(config.layers)] if config.qkv_bias else []
-            biases = {name: take(f"{name}.bias", np.int32, shapes[name][:1]) for name in biased}
-            codes = take("embedding.codes", np.int8, (config.vocab, config.hidden))
-            scales = take("embedding.scales", np.float16, (config.vocab, None))
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"File {_WEIGHTS} must be a complete safetensors file, but: {error}") from None
+        found = _sha256_by_name(shards.files)
+        for name, stated in _exactly("weights_sha256", description["weights_sha256"], list(found)).items():
+            if stated != found[name]:
+                raise CheckpointError(f"File {name} must have the SHA-256 {stated}, not {found[name]}")
+        matrices = {name: _stored(shards, name, formats[name], shapes[name]) for name in shapes}
+        gains = {
+            name: Gain(values=take(f"{name}.gain", np.int16, (config.hidden,)), shift=_shift(name, shifts[name]))
+            for name in norms
+        }
+        biased = [layer_part(layer, "qkv") for layer in range(config.layers)] if config.qkv_bias else []
+        biases = {name: take(f"{name}.bias", np.int32, shapes[name][:1]) for name in biased}
+        codes = take("embedding.codes", np.int8, (config.vocab, config.hidden))
+        scales = take("embedding.scales", np.float16, (config.vocab, None))
+    except OSError as error:
+        raise CheckpointError(f"Weights in {folder.name} must be readable, but: {error.strerror}") from None
     if scales.shape[1] == 0 or config.hidden % scales.shape[1] or not bool(np.isfinite(scales).all()):
         raise CheckpointError(f"Embedding scales must be finite, in groups that divide {config.hidden}")
     return IntegerModel(
@@ -250,42 +277,51 @@ def _read_model(path: Path, config: ModelConfig, recipe: Recipe, description: Ma
     )
 
 
-def _take(
-    read: Callable[[str], np.ndarray], held: set[str], name: str, dtype: type, shape: tuple[int | None, ...]
-) -> np.ndarray:
-    """Return a stored tensor of this type and shape, None standing for any length."""
-    if name not in held:
-        raise CheckpointError(f"File {_WEIGHTS} must hold the tensor {name}, which is missing")
-    tensor = read(name)
-    fits = len(tensor.shape) == len(shape) and all(
-        b is None or a == b for a, b in zip(tensor.shape, shape, strict=True)
-    )
-    if tensor.dtype != dtype or not fits:
-        raise CheckpointError(
-            f"Tensor {name} must be {np.dtype(dtype).name} of shape {shape}, not {tensor.dtype.name} of {tensor.shape}"
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Stored:
+    """A matrix in the files of a folder, read and checked when it is asked for."""
+
+    shards: Shards
+    name: str
+    format: Format
+    shape: tuple[int, int]
+
+    def packed(self) -> PackedMatrix:
+        """Return the matrix as words."""
+        name, (rows, inputs) = self.name, self.shape
+        mantissa = self.shards.take(f"{name}.mantissa", np.uint16, (rows,))
+        if not bool(((mantissa == 0) | (mantissa >= 1 << 15)).all()):
+            raise CheckpointError(f"Row scales of {name} must be normalized to 16 bits or zero")
+        matrix = PackedMatrix(
+            format=self.format,
+            inputs=inputs,
+            words=self.shards.take(f"{name}.words", np.uint8, _words_shape(self.format, self.shape)),
+            mantissa=mantissa,
+            exponent=self.shards.take(f"{name}.exponent", np.int8, (rows,)),
         )
-    return tensor
+        try:
+            matrix.check(name)
+        except LamforgeError as error:
+            raise CheckpointError(str(error)) from None
+        return matrix
 
 
-def _matrix(take: Callable[..., np.ndarray], name: str, format_name: object, rows: int, inputs: int) -> QuantizedMatrix:
+def _words_shape(format: Format, shape: tuple[int, int]) -> tuple[int, int, int]:
+    return shape[0], WEIGHT_FORMATS[format].body_words(shape[1]), 16
+
+
+def _stored(shards: Shards, name: str, format_name: object, shape: tuple[int, int]) -> _Stored:
     known = {format.name.lower(): format for format in WEIGHT_FORMATS}
     if format_name not in known:
         raise CheckpointError(f"Format of {name} must be {nearest(str(format_name), known)}, not {format_name!r}")
     format: Format = known[str(format_name)]
-    packer = WEIGHT_FORMATS[format]
-    if inputs % packer.group:
-        raise CheckpointError(f"Inputs of {name} must be a multiple of {packer.group}, not {inputs}")
-    words = take(f"{name}.words", np.uint8, (rows, packer.body_words(inputs), 16))
-    mantissa = take(f"{name}.mantissa", np.uint16, (rows,)).astype(np.int64)
-    if not bool(((mantissa == 0) | (mantissa >= 1 << 15)).all()):
-        raise CheckpointError(f"Row scales of {name} must be normalized to 16 bits or zero")
-    exponent = take(f"{name}.exponent", np.int8, (rows,)).astype(np.int64)
-    matrix = dataclasses.replace(packer.unpack_body(words, inputs), mantissa=mantissa, exponent=exponent)
-    try:
-        matrix.check(name)
-    except LamforgeError as error:
-        raise CheckpointError(str(error)) from None
-    return matrix
+    group = WEIGHT_FORMATS[format].group
+    if shape[1] % group:
+        raise CheckpointError(f"Inputs of {name} must be a multiple of {group}, not {shape[1]}")
+    shards.expect(f"{name}.words", np.uint8, _words_shape(format, shape))
+    shards.expect(f"{name}.mantissa", np.uint16, shape[:1])
+    shards.expect(f"{name}.exponent", np.int8, shape[:1])
+    return _Stored(shards, name, format, shape)
 
 
 def _shift(name: str, value: object) -> int:
@@ -327,6 +363,16 @@ def _exactly(subject: str, document: object, names: Any) -> dict[str, Any]:
 def _expect(name: str, stated: object, actual: str) -> None:
     if stated != actual:
         raise CheckpointError(f"Weights of the compressed model must have the {name} {stated}, not {actual}")
+
+
+def _sha256_by_name(files: Sequence[Path]) -> dict[str, str]:
+    """Return the SHA-256 of every file."""
+
+    def part(chosen: slice) -> list[str]:
+        return [sha256(path) for path in files[chosen]]
+
+    digests = [digest for some in in_parts(part, len(files), 1) for digest in some]
+    return {path.name: digest for path, digest in zip(files, digests, strict=True)}
 
 
 def sha256(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Measures, in one run, how fast the parts are: the simulator beside Verilator on one program, compiler, meaning, text.
 
 `python -m reports.bench` prints a table and, last, one line of JSON; `--model` takes a compressed model instead of the
-shipped checkpoint rounded to nearest.
+shipped checkpoint rounded to nearest. Packing at full size takes 4 GB of disk for a while; `--shape ''` leaves it out.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from reports.compilation import compiled
 from reports.compression import chosen_recipe, parameters
 from reports.conversation import reply
 from reports.engines import chosen_engine
+from reports.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 from reports.programs import Programs
 from reports.provenance import provenance
 from reports.simulation import compiled_workload, peak_memory_mb
@@ -84,6 +85,8 @@ class Figures:
         parameters_per_s: compression to nearest.
         token_per_s: generation in integers.
         memory_mb: most memory held.
+        packing: of every weight format, on u280.
+        shaped: a model of a well-known shape compiled for u280; None where that was left out.
     """
 
     engine: str
@@ -97,6 +100,8 @@ class Figures:
     parameters_per_s: float | None
     token_per_s: float
     memory_mb: float
+    packing: tuple[PackingRate, ...]
+    shaped: ShapedCompilation | None
 
     @property
     def ratio(self) -> float:
@@ -127,13 +132,28 @@ class Figures:
             ("generate", f"{self.token_per_s:.1f} token/s"),
             ("memory", f"{self.memory_mb:,.0f} MB"),
         ]
+        for rate in self.packing:
+            speeds = f"{rate.pack_weights_per_s:,.0f} weights/s packed, {rate.deal_weights_per_s:,.0f} dealt over ports"
+            rows.insert(-2, (f"pack {rate.format}", speeds))
+        if self.shaped is not None:
+            made = self.shaped
+            sizes = f"{made.model_bytes / 1e9:.2f} GB into {made.image_bytes / 1e9:.2f} GB for {made.engine}"
+            rows.insert(-2, (f"compile {made.shape}", f"{made.compile_s:.1f} s, {made.memory_mb:,.0f} MB ({sizes})"))
         if self.parameters_per_s is not None:
             rows.insert(-2, ("compress (to nearest)", f"{self.parameters_per_s:,.0f} parameters/s"))
         return aligned(rows)
 
 
-def measure(model: str | None, engine: EngineConfig, say: Callable[[str], None]) -> Figures:
-    """Return the figures for a compressed model, or for the shipped checkpoint rounded to nearest."""
+def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Callable[[str], None]) -> Figures:
+    """Return the figures for a compressed model, or for the shipped checkpoint rounded to nearest.
+
+    shaped: shape that is packed at full size; None leaves it out.
+    """
+    say("packing")
+    packing = packing_rates(chosen_engine("u280"))
+    if shaped is not None:
+        say(f"writing and compiling {shaped}")
+    compilation = None if shaped is None else compile_shaped(shaped, "u280", Path("build/bench"))
     say("compressing" if model is None else "opening the model")
     made, rate = _model(model)
     say("compiling")
@@ -172,6 +192,8 @@ def measure(model: str | None, engine: EngineConfig, say: Callable[[str], None])
         parameters_per_s=rate,
         token_per_s=answer.token_per_s,
         memory_mb=peak_memory_mb(),
+        packing=packing,
+        shaped=compilation,
     )
 
 
@@ -205,9 +227,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m reports.bench", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", help="folder of a compressed model (default: the shipped one, rounded to nearest)")
     parser.add_argument("--engine", default="small", help="engine (default: small)")
+    parser.add_argument("--shape", default="llama-2-7b", help="shape packed at full size (default: %(default)s; empty: none)")
     parser.add_argument("-o", "--output", type=Path, help="also write the JSON to this file")
     given = parser.parse_args(arguments)
-    figures = measure(given.model, chosen_engine(given.engine), _say)
+    figures = measure(given.model, chosen_engine(given.engine), given.shape or None, _say)
     document = figures.document() | {"provenance": provenance()}
     sys.stdout.write(f"{figures.text()}\n{json.dumps(document)}\n")
     if given.output is not None:

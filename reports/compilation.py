@@ -12,7 +12,8 @@ from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
 from models.compressed import CompressedModel
 from reports.engines import chosen_engine
-from reports.programs import Programs
+from reports.folders import whole_folder
+from reports.programs import IMAGE, Programs
 from reports.simulation import check_given, format_named, workload_request
 from reports.sources import open_compressed
 
@@ -27,12 +28,22 @@ def compiled(
     *,
     context: int | None = None,
     progress: Callable[[float], None] | None = None,
+    output: Path | None = None,
 ) -> Programs:
     """Return programs and image of a compressed model; raise ScheduleError or GraphError.
 
     context: positions that can be run; None takes what the model was made for.
+    output: folder that gets everything, all or nothing, the image written as it is made and then mapped; None keeps it
+        in memory.
     """
-    return Programs.of(compile_model(made.model, engine, context=context, progress=progress), made.model.config.name)
+    name = made.model.config.name
+    if output is None:
+        return Programs.of(compile_model(made.model, engine, context=context, progress=progress), name)
+    with whole_folder(output) as part:
+        image = part / IMAGE
+        programs = Programs.of(compile_model(made.model, engine, context=context, image=image, progress=progress), name)
+        programs.write(part)
+    return programs
 
 
 def graph_after(request: Request, name: str) -> str:
@@ -71,13 +82,13 @@ def compile_command(
         request = workload_request(workload, chosen, context=context, layers=format_named(layers))
         if dump_after is not None:
             return graph_after(request, dump_after)
+        assert output is not None
         programs = Programs.of(compile_shape(request), workload)
+        programs.save(output)
     else:
         assert model is not None
         made = open_compressed(model)
         if dump_after is not None:
             return graph_after(request_of(made.model, chosen, context), dump_after)
-        programs = compiled(made, chosen, context=context, progress=progress)
-    assert output is not None
-    programs.save(output)
+        programs = compiled(made, chosen, context=context, progress=progress, output=output)
     return programs

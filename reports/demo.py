@@ -190,8 +190,12 @@ class _Demo:
     def _compile(self) -> None:
         progress = self._listener.progress
         began = time.perf_counter()
-        self._programs = compiled(self._made, self._engine, progress=lambda fraction: progress("image", fraction))
-        self._programs.save(self._folder / "program")
+        self._programs = compiled(
+            self._made,
+            self._engine,
+            progress=lambda fraction: progress("image", fraction),
+            output=self._folder / "program",
+        )
         self._document["program"] = self._programs.document() | {"compile_s": time.perf_counter() - began}
         self._listener.say(program_text(self._document["program"]))
 

@@ -17,7 +17,7 @@ from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ProgramError
 from reports.folders import whole_folder
 
-__all__ = ["Programs", "is_program_folder", "program_document"]
+__all__ = ["IMAGE", "Programs", "is_program_folder", "program_document"]
 
 DECODE, PREFILL, IMAGE, ENGINE, ORIGIN = (
     "decode.program",
@@ -77,17 +77,21 @@ class Programs:
     def save(self, folder: Path) -> None:
         """Write everything into a folder, all or nothing."""
         with whole_folder(folder) as part:
-            self.decode.save(part / DECODE)
-            self.prefill.save(part / PREFILL)
             if self.image is not None:
                 self.image.save(part / IMAGE)
-            (part / ENGINE).write_text(yaml.safe_dump(self.engine.to_dict(), sort_keys=False))
-            origin = {"model": self.model, "layers": self.layers.name.lower(), "head": self.head.name.lower()}
-            (part / ORIGIN).write_text(json.dumps(origin, indent=2) + "\n")
+            self.write(part)
+
+    def write(self, folder: Path) -> None:
+        """Write everything but the image, which may have been written there as it was made."""
+        self.decode.save(folder / DECODE)
+        self.prefill.save(folder / PREFILL)
+        (folder / ENGINE).write_text(yaml.safe_dump(self.engine.to_dict(), sort_keys=False))
+        origin = {"model": self.model, "layers": self.layers.name.lower(), "head": self.head.name.lower()}
+        (folder / ORIGIN).write_text(json.dumps(origin, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path, *, has_image: bool = False) -> Programs:
-        """Return what was saved in a folder, the image only when asked for, after checking every digest.
+        """Return what was saved in a folder after checking every digest; the image, mapped, only when asked for.
 
         Raises:
             ProgramError: a file is missing or not what it should be, or a program is not for the engine beside it.

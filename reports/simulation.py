@@ -18,6 +18,7 @@ from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import IDEAL, MemoryModel
 from models.shapes import shape
+from reports.energy import energy_document, run_energy
 from reports.programs import Programs
 
 __all__ = [
@@ -103,6 +104,7 @@ class Simulation:
             "causes": units["matrix"],
             "unit_causes": units,
             "units": {name: causes["compute"] / timeline.cycles for name, causes in units.items()},
+            "energy": energy_document(run_energy(self.trace, timeline, self.engine), self.program.rows),
             "instructions": len(timeline.pc),
             "program_bytes": self.program.size_bytes,
             "wall_s": self.wall_s,

@@ -18,6 +18,7 @@ __all__ = [
     "size_text",
     "verdict_text",
     "verilog_text",
+    "watts_text",
 ]
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB")
@@ -103,6 +104,7 @@ def simulation_text(document: Document) -> str:
     rates = f"{document['bytes_per_cycle']:.1f} a cycle, {document['fraction_of_peak']:.1%} of peak"
     formats = f"layers {document['formats']['layers']}, head {document['formats']['head']}"
     where = f"position {document['position']:,}, memory {document['memory']}"
+    energy = document["energy"]
     of = f" of {document['sequences']} sequences" if document["sequences"] > 1 else ""
     return aligned(
         [
@@ -112,9 +114,17 @@ def simulation_text(document: Document) -> str:
             ("bytes", f"{document['bytes']:,} ({rates})"),
             ("matrix unit", ", ".join(f"{cause.replace('_', ' ')} {count / cycles:.1%}" for count, cause in spent)),
             ("busy", ", ".join(f"{name} {share:.0%}" for name, share in document["units"].items())),
+            ("power", f"{energy['card_w']:.1f} W of a card ({energy['board']}), {energy['token_per_j']:.2f} token/J"),
+            ("energy", f"{watts_text(energy['watts'])}; {energy['assumed_share']:.0%} on assumed numbers"),
             ("simulated", f"in {document['wall_s']:.2f} s, {document['memory_mb']:.0f} MB"),
         ]
     )
+
+
+def watts_text(watts: Mapping[str, float]) -> str:
+    """Return power by part, the largest first."""
+    spent = sorted(((value, name) for name, value in watts.items() if value), reverse=True)
+    return ", ".join(f"{name.replace('_', ' ')} {value:.1f} W" for value, name in spent)
 
 
 def prompt_text(document: Document) -> str:

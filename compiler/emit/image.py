@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from compiler.schedule.memory_map import SIDE_UNIT, norm_words
 from compiler.schedule.plan import Plan
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.formats import WEIGHT_FORMATS, QuantizedMatrix
-from hwsim.arch.program import MemoryImage
+from hwsim.arch.formats import PackedMatrix, packed_of
+from hwsim.arch.formats.sharing import in_parts
+from hwsim.arch.image import ImageWriter, MemoryImage
 from models.integer import IntegerModel
 from models.integer.constants import epsilon, inverse_hidden, rope_table
 from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, layer_part
@@ -18,37 +21,83 @@ from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PAR
 __all__ = ["build_image"]
 
 
+class _Sink(Protocol):
+    """What takes the bytes of the ports; those of one port come in order of address."""
+
+    def write(self, port: int, offset: int, data: np.ndarray) -> None: ...
+
+
+class _Held:
+    """Ports in memory."""
+
+    def __init__(self, ports: int, port_bytes: int) -> None:
+        self.ports = np.zeros((ports, port_bytes), np.uint8)
+
+    def write(self, port: int, offset: int, data: np.ndarray) -> None:
+        self.ports[port, offset : offset + len(data)] = data
+
+
 def build_image(
-    model: IntegerModel, plan: Plan, *, max_position: int, progress: Callable[[float], None] | None = None
+    model: IntegerModel,
+    plan: Plan,
+    *,
+    max_position: int,
+    path: Path | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> MemoryImage:
-    """Return the image of a model as `plan` lays it out; `progress` gets fractions of the work done."""
-    engine, memory = plan.engine, plan.memory
-    ports = np.zeros((engine.tile.ports, memory.total_beats * engine.tile.port_bytes), np.uint8)
+    """Return the image of a model as `plan` lays it out, in memory or written straight into the file at `path`.
+
+    One matrix is held at a time, and its share for one port on each thread; the file appears when it is complete.
+
+    progress: gets fractions of the work done.
+    """
+    tile, port_bytes = plan.engine.tile, plan.memory.total_beats * plan.engine.tile.port_bytes
+    side = _side(model, plan, max_position)
+    if path is None:
+        held = _Held(tile.ports, port_bytes)
+        _deal_all(held, model, plan, progress)
+        return MemoryImage(ports=held.ports, side=side)
+    with ImageWriter(path, ports=tile.ports, port_bytes=port_bytes, side_bytes=len(side)) as writer:
+        _deal_all(writer, model, plan, progress)
+        writer.write_side(side)
+    return writer.image()
+
+
+def _deal_all(sink: _Sink, model: IntegerModel, plan: Plan, progress: Callable[[float], None] | None) -> None:
+    """Write the streams of all matrices in order of address."""
+    memory = plan.memory
     jobs = [
-        (layer_part(layer, part), layer * memory.layer_beats + memory.streams[f"layers.{{}}.{part}"])
+        (layer * memory.layer_beats + memory.streams[f"layers.{{}}.{part}"], layer_part(layer, part))
         for layer in range(model.config.layers)
         for part in PARTS
     ]
-    jobs.append((HEAD, memory.streams[HEAD]))
-    for index, (name, start) in enumerate(jobs):
-        _deal(ports, model.matrices[name], start, engine, name)
+    jobs.append((memory.streams[HEAD], HEAD))
+    for index, (start, name) in enumerate(sorted(jobs)):
+        _deal(sink, packed_of(model.matrices[name]), start, plan.engine, name)
         if progress is not None:
             progress((index + 1) / len(jobs))
+
+
+def _deal(sink: _Sink, matrix: PackedMatrix, start: int, engine: EngineConfig, name: str) -> None:
+    """Write a matrix's streams from beat `start` on: slice s to port s // slices_per_port."""
+    matrix.check(name)
+    tile = engine.tile
+
+    def part(ports: slice) -> None:
+        for port in range(ports.start, ports.stop):
+            sink.write(port, start * tile.port_bytes, matrix.port_stream(port, tile.slices, tile.slices_per_port))
+
+    in_parts(part, tile.ports, 1)
+
+
+def _side(model: IntegerModel, plan: Plan, max_position: int) -> np.ndarray:
+    """Return the side memory, uint8 [bytes]: parameters and rotations in their buffers."""
+    memory = plan.memory
     side = np.zeros(max(buffer.offset + buffer.size for buffer in memory.buffers), np.uint8)
     _write(side, memory.units("parameters"), _parameters(model, plan))
     table = rope_table(model.config, np.arange(max_position)).astype(np.int64)
     _write(side, memory.units("rotation"), ((table[..., 0] & 0xFFFF) | (table[..., 1] << 16)).astype(np.int32).reshape(-1))
-    return MemoryImage(ports=ports, side=side)
-
-
-def _deal(ports: np.ndarray, matrix: QuantizedMatrix, start: int, engine: EngineConfig, name: str) -> None:
-    """Write a matrix's streams from beat `start` on: slice s to port s // slices_per_port."""
-    matrix.check(name)
-    tile = engine.tile
-    streams = WEIGHT_FORMATS[matrix.format].pack_stream(matrix, tile.slices)
-    words = streams.reshape(tile.ports, tile.slices_per_port, -1, 16).transpose(0, 2, 1, 3)
-    length = words.shape[1] * tile.port_bytes
-    ports[:, start * tile.port_bytes : start * tile.port_bytes + length] = words.reshape(tile.ports, length)
+    return side
 
 
 def _write(side: np.ndarray, unit: int, values: np.ndarray) -> None:

@@ -6,16 +6,14 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.digest import isa_digest
+from hwsim.arch.image import MemoryImage
 from hwsim.arch.isa import decode
 from hwsim.errors import IsaError, ProgramError
 
@@ -165,48 +163,6 @@ class Program:
             return cls.from_text(path.read_text(), str(path))
         except (OSError, UnicodeDecodeError):
             raise ProgramError(f"Program file must be readable text, not {str(path)!r}") from None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class MemoryImage:
-    """What lies in memory before the first run: streams of the ports, and the side memory.
-
-    Attributes:
-        ports: uint8 [ports, bytes], from each port's base on.
-        side: uint8 [bytes], from the side base on; programs lie in their `program` buffers.
-    """
-
-    ports: np.ndarray
-    side: np.ndarray
-
-    @property
-    def digest(self) -> str:
-        """Hexadecimal SHA-256 of the content."""
-        digest = hashlib.sha256(repr((self.ports.shape, self.side.shape)).encode())
-        digest.update(np.ascontiguousarray(self.ports).data)
-        digest.update(np.ascontiguousarray(self.side).data)
-        return digest.hexdigest()
-
-    def copy(self) -> MemoryImage:
-        """Return a copy that a run may write."""
-        return MemoryImage(ports=self.ports.copy(), side=self.side.copy())
-
-    def save(self, path: Path) -> None:
-        """Write as safetensors, atomically."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            part = Path(folder) / "image"
-            save_file({"ports": self.ports, "side": self.side}, part)
-            os.replace(part, path)
-
-    @classmethod
-    def load(cls, path: Path) -> MemoryImage:
-        """Return the image in a file; raise ProgramError."""
-        try:
-            arrays = load_file(path)
-            return cls(ports=arrays["ports"], side=arrays["side"])
-        except (OSError, KeyError, SafetensorError):
-            raise ProgramError(f"Memory image must be a safetensors file with ports and side, not {str(path)!r}") from None
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from hwsim.arch.formats import QuantizedMatrix
+from hwsim.arch.formats import MatrixSource, PackedMatrix, QuantizedMatrix, packed_of
+from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.numerics import to_fixed
 from hwsim.errors import CheckpointError, SpecError
 from models.attention import Dense, LambdaShape, Pattern
@@ -97,7 +98,7 @@ class IntegerModel:
     Attributes:
         config: the geometry.
         pattern: dense or Λ-shaped attention.
-        matrices: by the names of `matrix_shapes`.
+        matrices: by the names of `matrix_shapes`; in memory, or read when they are asked for.
         gains: by the names of `norm_names`.
         biases: int32 fixed values added to the results of `layers.<n>.qkv`; empty when config.qkv_bias is false.
         embedding: what the host looks tokens up in.
@@ -105,7 +106,7 @@ class IntegerModel:
 
     config: ModelConfig
     pattern: Pattern
-    matrices: Mapping[str, QuantizedMatrix]
+    matrices: Mapping[str, QuantizedMatrix | MatrixSource]
     gains: Mapping[str, Gain]
     biases: Mapping[str, np.ndarray]
     embedding: Embedding
@@ -153,13 +154,15 @@ class IntegerModel:
 
         config = dataclasses.replace(self.config, name="model")
         running.update(f"{config.to_json()}{self.pattern}\n".encode())
-        for name in matrix_shapes(self.config):
-            matrix = self.matrices[name]
-            running.update(f"{name} {matrix.format.name}\n".encode())
-            for part in ("codes", "scale", "offset", "mantissa", "exponent"):
-                add(part, getattr(matrix, part))
-            if matrix.kept is not None:
-                add("kept", matrix.kept)
+        names = list(matrix_shapes(self.config))
+
+        def part(chosen: slice) -> list[str]:
+            # One matrix at a time on each thread, so that no more of a large model need be in memory.
+            return [_matrix_digest(packed_of(self.matrices[name])) for name in names[chosen]]
+
+        digests = [digest for some in in_parts(part, len(names), 1) for digest in some]
+        for name, digest in zip(names, digests, strict=True):
+            running.update(f"{name} {digest}\n".encode())
         for name in norm_names(self.config):
             add(f"{name} {self.gains[name].shift}", self.gains[name].values)
         for name in sorted(self.biases):
@@ -167,6 +170,13 @@ class IntegerModel:
         add("embedding", self.embedding.codes)
         add("embedding scales", self.embedding.scales)
         return running.hexdigest()
+
+
+def _matrix_digest(matrix: PackedMatrix) -> str:
+    running = hashlib.sha256(f"{matrix.format.name} {matrix.shape}\n".encode())
+    for array in (matrix.words, matrix.mantissa, matrix.exponent):
+        running.update(np.ascontiguousarray(array).data)
+    return running.hexdigest()
 
 
 def _check_names(what: str, held: Mapping[str, object], expected: Sequence[str] | Mapping[str, object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from hwsim.arch.formats import unpacked_of
 from models.integer.model import IntegerModel
 
 __all__ = ["Weights"]
@@ -16,6 +17,7 @@ class Weights:
     def __init__(self, model: IntegerModel) -> None:
         self._model = model
         self._integer: dict[str, np.ndarray] = {}
+        self._scales: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def integer(self, name: str) -> np.ndarray:
         """Return the integer weights of a matrix, int16 [rows, inputs].
@@ -24,9 +26,10 @@ class Weights:
             ScheduleError: a row could wrap its accumulator.
         """
         if name not in self._integer:
-            matrix = self._model.matrices[name]
+            matrix = unpacked_of(self._model.matrices[name])
             matrix.check(name)
             self._integer[name] = matrix.integer().astype(np.int16)
+            self._scales[name] = matrix.mantissa, matrix.exponent
         return self._integer[name]
 
     def double(self, name: str) -> torch.Tensor:
@@ -35,5 +38,5 @@ class Weights:
 
     def row_scale(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return mantissas and exponents of the rows, int64 [rows]."""
-        matrix = self._model.matrices[name]
-        return matrix.mantissa, matrix.exponent
+        self.integer(name)
+        return self._scales[name]

@@ -12,8 +12,11 @@ import pytest
 import safetensors.torch
 import torch
 
+from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError
-from models.checkpoint import load, shipped
+from models.attention import parse
+from models.checkpoint import huggingface, load, shipped
+from models.compress import Recipe, compress
 from models.reference.decode import greedy
 from models.reference.llama import Llama
 
@@ -157,6 +160,44 @@ def test_tensors_become_float32_and_digest_follows_content(save: Save) -> None:
     again = load(folder)
     assert again.digest != checkpoint.digest
     assert again.tensor(next(iter(tensors))).dtype == torch.float32
+
+
+def test_several_files_are_read_a_tensor_at_a_time(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening reads headers alone; compressing takes a layer's weights when it comes to it; never two files are open."""
+    shape = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4}
+    folder, _ = save("LlamaForCausalLM", shard_size="40KB", **shape)
+    opened: list[str] = []
+    read: list[str] = []
+
+    class Watched:
+        def __init__(self, path: Path, framework: str) -> None:
+            self._path, self._inner = path, safetensors.safe_open(path, framework=framework)
+
+        def __enter__(self) -> "Watched":
+            opened.append(self._path.name)
+            assert len(opened) == 1
+            self._file = self._inner.__enter__()
+            return self
+
+        def __exit__(self, *raised: object) -> None:
+            opened.remove(self._path.name)
+            self._inner.__exit__(*raised)
+
+        def __getattr__(self, name: str) -> object:
+            if name == "get_tensor":
+                return lambda tensor: read.append(tensor) or self._file.get_tensor(tensor)
+            return getattr(self._file, name)
+
+    monkeypatch.setattr(huggingface, "safe_open", Watched)
+    checkpoint = load(folder)
+    assert len(checkpoint.files) > 3
+    assert read == []
+    recipe = Recipe(name="test", method="rtn", format=Format.W4, head_format=Format.W8, pattern=parse("dense"))
+    after_first: list[str] = []
+    compress(checkpoint, recipe, progress=lambda done, _: after_first.extend(read if done == 1 else ()))
+    assert any(".layers.0." in name for name in after_first)
+    assert not any(".layers.1." in name for name in after_first)
+    assert set(read) == set(checkpoint.weights)
 
 
 def test_unknown_tensor_and_unknown_source(save: Save) -> None:

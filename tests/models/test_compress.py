@@ -282,13 +282,13 @@ def test_folder_is_not_written_over_something_else(folder: Path) -> None:
 def test_damaged_weights_are_refused(folder: Path) -> None:
     weights = folder / "weights.safetensors"
     whole = weights.read_bytes()
-    weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match="Weights of the compressed model must have the weights_sha256"):
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match=r"File weights.safetensors must have the SHA-256 \w{64}, not \w{64}"):
         compressed.load(folder)
     description = json.loads((folder / "model.json").read_text())
     for damaged in (whole[: len(whole) // 2], whole[:5], b"\xff" * 64):
         weights.write_bytes(damaged)
-        stated = description | {"weights_sha256": compressed.sha256(weights)}
+        stated = description | {"weights_sha256": {weights.name: compressed.sha256(weights)}}
         (folder / "model.json").write_text(json.dumps(stated))
         with pytest.raises(
             CheckpointError, match=r"File weights.safetensors must be a complete safetensors file, but: "
@@ -297,7 +297,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
     changed = bytearray(whole)
     changed[-1] ^= 1
     weights.write_bytes(changed)
-    (folder / "model.json").write_text(json.dumps(description | {"weights_sha256": compressed.sha256(weights)}))
+    (folder / "model.json").write_text(json.dumps(description | {"weights_sha256": {weights.name: compressed.sha256(weights)}}))
     with pytest.raises(CheckpointError):
         compressed.load(folder)
     weights.unlink()
@@ -308,7 +308,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version must be 1, not 2"),
+        ({"version": 1}, "version must be 2, not 1"),
         ({"extra": 1}, "entry must be one of .*, not 'extra'"),
         ({"config": 3}, "Model configuration must be a mapping, not 3"),
         ({"recipe": {"name": "x", "attention": "dens"}}, "must hold a valid recipe, but: Attention pattern must be"),

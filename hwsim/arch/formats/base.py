@@ -10,7 +10,7 @@ import numpy as np
 from hwsim.arch.isa import Format
 from hwsim.errors import ScheduleError
 
-__all__ = ["HEADER_BLOCKS", "OFFSET_STEP", "RUN_GROUPS", "QuantizedMatrix", "WeightFormat", "scale_words"]
+__all__ = ["HEADER_BLOCKS", "OFFSET_STEP", "RUN_GROUPS", "QuantizedMatrix", "WeightFormat", "check_reach", "scale_words"]
 
 HEADER_BLOCKS = 4
 """Row blocks one header word serves."""
@@ -62,15 +62,26 @@ class QuantizedMatrix:
         value = scale * (self.codes.astype(np.int32) - offset)
         return value if self.kept is None else np.where(self.kept, value, 0)
 
+    def part(self, rows: slice) -> QuantizedMatrix:
+        """Return some of the rows, without a copy."""
+        names = ("codes", "scale", "offset", "mantissa", "exponent")
+        kept = None if self.kept is None else self.kept[rows]
+        return QuantizedMatrix(format=self.format, kept=kept, **{name: getattr(self, name)[rows] for name in names})
+
     def dequantize(self) -> np.ndarray:
         """Return the weights the integers stand for, float64 [rows, inputs]."""
         return self.integer() * (self.mantissa * np.exp2(self.exponent.astype(np.float64)))[:, None]
 
     def check(self, name: str) -> None:
         """Raise ScheduleError when a row could wrap the 32-bit accumulator for some activations."""
-        worst = np.abs(self.integer().astype(np.int64)).sum(axis=1).max(initial=0) * 127
-        if worst >= 1 << 31:
-            raise ScheduleError(f"Rows of {name} must stay below 2**31 in the accumulator, not reach {worst}")
+        check_reach(name, int(np.abs(self.integer().astype(np.int64)).sum(axis=1).max(initial=0)))
+
+
+def check_reach(name: str, largest: int) -> None:
+    """Raise ScheduleError when rows whose absolute integers sum to `largest` could wrap the accumulator."""
+    worst = largest * 127
+    if worst >= 1 << 31:
+        raise ScheduleError(f"Rows of {name} must stay below 2**31 in the accumulator, not reach {worst}")
 
 
 class WeightFormat(abc.ABC):
@@ -93,6 +104,18 @@ class WeightFormat(abc.ABC):
     @abc.abstractmethod
     def unpack_body(self, words: np.ndarray, inputs: int) -> QuantizedMatrix:
         """Return the matrix in bodies uint8 [rows, body_words, 16], with unit row scales."""
+
+    def fill_body(self, matrix: QuantizedMatrix, body: np.ndarray) -> None:
+        """Put the bodies of `pack_body` into uint8 [rows, body_words, 16], zero before; formats may compile this."""
+        body[...] = self.pack_body(matrix)
+
+    def read_body(self, words: np.ndarray, inputs: int) -> QuantizedMatrix:
+        """Return what `unpack_body` does; formats may compile this."""
+        return self.unpack_body(words, inputs)
+
+    def reach(self, words: np.ndarray, inputs: int) -> int:
+        """Return the largest row sum of absolute integer weights in bodies, -1 for words that are invalid; may be compiled."""
+        return int(np.abs(self.unpack_body(words, inputs).integer().astype(np.int64)).sum(axis=1).max(initial=0))
 
     def stream_words(self, rows_per_slice: int, inputs: int) -> int:
         """Return the words of one slice's stream for `rows_per_slice` row blocks, headers included."""

@@ -6,7 +6,8 @@ import abc
 
 import numpy as np
 
-from hwsim.arch.formats.base import RUN_GROUPS, QuantizedMatrix, WeightFormat, scale_words
+from hwsim.arch.formats import kernels
+from hwsim.arch.formats.base import OFFSET_STEP, RUN_GROUPS, QuantizedMatrix, WeightFormat, scale_words
 
 __all__ = ["GroupedFormat"]
 
@@ -15,6 +16,11 @@ class GroupedFormat(WeightFormat, abc.ABC):
     """A format with `words_per_group` data words a group and scale words between runs of groups."""
 
     words_per_group: int
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of a code."""
+        return self.words_per_group * 128 // self.group
 
     @abc.abstractmethod
     def pack_codes(self, codes: np.ndarray) -> np.ndarray:
@@ -44,6 +50,16 @@ class GroupedFormat(WeightFormat, abc.ABC):
         body[:, scales] = scale_words(matrix.scale, matrix.offset)
         body[:, data] = self.pack_codes(matrix.codes)
         return body
+
+    def fill_body(self, matrix: QuantizedMatrix, body: np.ndarray) -> None:
+        """Put the rows' bodies, compiled."""
+        kernels.pack_grouped(
+            matrix.codes, matrix.scale, matrix.offset.view(np.uint8), self.words_per_group, self.code_bits, body
+        )
+
+    def reach(self, words: np.ndarray, inputs: int) -> int:
+        """Return the largest row sum, compiled."""
+        return int(kernels.reach_grouped(words, inputs // self.group, self.words_per_group, self.code_bits, OFFSET_STEP))
 
     def unpack_body(self, words: np.ndarray, inputs: int) -> QuantizedMatrix:
         """Return the matrix in the bodies."""

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from hwsim.arch.formats import kernels
 from hwsim.arch.formats.base import QuantizedMatrix, WeightFormat
+from hwsim.arch.formats.patterns import PATTERNS
+from hwsim.arch.formats.sharing import FEWEST_ROWS, in_parts
 from hwsim.arch.isa import Format
 
-__all__ = ["PATTERNS", "W2S"]
-
-PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
-"""The kept positions of a block of four inputs, by pattern number; a block's code is pattern * 16 + second * 4 + first."""
+__all__ = ["W2S"]
 
 _FIRST = np.array([a for a, _ in PATTERNS])
 _SECOND = np.array([b for _, b in PATTERNS])
@@ -64,3 +64,29 @@ class W2S(WeightFormat):
             mantissa=mantissa,
             exponent=exponent,
         )
+
+    def fill_body(self, matrix: QuantizedMatrix, body: np.ndarray) -> None:
+        """Put the rows' bodies, compiled."""
+        assert matrix.kept is not None
+        kernels.pack_w2s(matrix.codes, matrix.kept, matrix.scale, matrix.offset.view(np.uint8), body.view(np.uint64))
+
+    def read_body(self, words: np.ndarray, inputs: int) -> QuantizedMatrix:
+        """Return the matrix in the bodies, compiled and shared among threads."""
+        rows = words.shape[0]
+        codes, kept = np.zeros((rows, inputs), np.uint8), np.zeros((rows, inputs), np.bool_)
+        wide = words.view(np.uint64)
+        in_parts(lambda part: kernels.unpack_w2s(wide[part], codes[part], kept[part]), rows, FEWEST_ROWS)
+        mantissa, exponent = self.unit_scales(rows)
+        return QuantizedMatrix(
+            format=self.format,
+            codes=codes,
+            kept=kept,
+            scale=np.ascontiguousarray(words[..., 14]),
+            offset=np.ascontiguousarray(words[..., 15]).view(np.int8),
+            mantissa=mantissa,
+            exponent=exponent,
+        )
+
+    def reach(self, words: np.ndarray, inputs: int) -> int:
+        """Return the largest row sum, compiled; -1 when a block code is too large."""
+        return int(kernels.reach_w2s(words.view(np.uint64)))

@@ -1,0 +1,17 @@
+"""The table of weight formats."""
+
+from hwsim.arch.formats.base import WeightFormat
+from hwsim.arch.formats.w2 import W2
+from hwsim.arch.formats.w2s import W2S
+from hwsim.arch.formats.w4 import W4
+from hwsim.arch.formats.w8 import W8
+from hwsim.arch.isa import Format
+
+__all__ = ["WEIGHT_FORMATS"]
+
+WEIGHT_FORMATS: dict[Format, WeightFormat] = {
+    Format.W2: W2(),
+    Format.W2S: W2S(),
+    Format.W4: W4(),
+    Format.W8: W8(),
+}

@@ -1,0 +1,110 @@
+"""What a simulated run does, counted from its dynamic instructions: bits, accesses, operations, cycles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
+from hwsim.arch.fields import Instruction, Unit
+from hwsim.arch.isa import Axpy, Destination, Dot, Format, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from hwsim.machine.energy.constants import EnergyConstants
+from hwsim.machine.energy.estimate import Activity
+from hwsim.machine.time.result import Cause, Timeline
+from hwsim.machine.trace import Trace
+
+__all__ = ["activity_of"]
+
+_PORT_BITS = 72
+"""Widest access of an on-chip memory block (Ref: UG573, block RAM and UltraRAM)."""
+_PER_OPERATION = 2
+"""8x4 products of one DSP operation."""
+_WORD_LANE_BITS = 32
+_SEGMENT_BITS = 64 * 8
+_PASSES: dict[type[Instruction], tuple[int, int]] = {
+    Norm: (2, 2),
+    Quant: (2, 1),
+    SwiGlu: (2, 2),
+    Rope: (2, 3),
+    Softmax: (3, 2),
+    KvQuant: (2, 3),
+}
+"""Passes over a row, and words read for each word of the first pass (docs/engine.md section 5)."""
+
+
+def activity_of(trace: Trace, timeline: Timeline, config: EngineConfig, constants: EnergyConstants) -> Activity:
+    """Return what a run does.
+
+    Counted are: every byte through the ports; FIFO writes and reads; activation segments and coefficients read; drained
+    words written, and read where they are added to; words the vector unit reads, twice where it passes twice; codes
+    written; side beats. A multiplier works for each token row of a run in each cycle with a data word, two to a DSP
+    operation; the vector unit takes a DSP operation for each value of a pass. Logic is at work while the matrix unit
+    computes, registers are clocked in every cycle; how many there are follows from the multipliers.
+    """
+    tile, lanes = config.tile, config.vector.lanes
+    beats, drained, added = _matrix(trace, config)
+    word_bits = lanes * _WORD_LANE_BITS
+    vector_words = _vector(trace)
+    stream_bits, side_bits = 8 * timeline.stream_bytes, 8 * (timeline.side_read_bytes + timeline.side_write_bytes)
+    ram_bits = (
+        2 * stream_bits
+        + side_bits
+        + beats["segments"] * _SEGMENT_BITS
+        + (drained + added) * word_bits
+        + vector_words["read"] * word_bits
+        + vector_words["values"] * lanes * 8
+    )
+    products = beats["data"] * tile.slices * LANES_PER_SLICE
+    multipliers = tile.slices * LANES_PER_SLICE * tile.tokens
+    luts = constants.luts_fixed.value + multipliers * constants.luts_per_multiplier.value
+    registers = constants.registers_fixed.value + multipliers * constants.registers_per_multiplier.value
+    busy = timeline.cause(Unit.MATRIX, Cause.COMPUTE)
+    return Activity(
+        seconds=timeline.cycles / config.clock_hz,
+        memory_bits=stream_bits + side_bits,
+        ram_accesses=ram_bits / _PORT_BITS,
+        multiplier_operations=products / _PER_OPERATION + vector_words["passed"] * lanes,
+        logic_cycles=luts * busy,
+        register_cycles=registers * timeline.cycles,
+        assumed=frozenset(_assumed(constants)),
+    )
+
+
+def _assumed(constants: EnergyConstants) -> list[str]:
+    """Return the counts that follow from an assumed size of the engine."""
+    sizes = {
+        "logic_cycles": (constants.luts_fixed, constants.luts_per_multiplier),
+        "register_cycles": (constants.registers_fixed, constants.registers_per_multiplier),
+    }
+    return [name for name, used in sizes.items() if any(each.is_assumed for each in used)]
+
+
+def _matrix(trace: Trace, config: EngineConfig) -> tuple[dict[str, int], int, int]:
+    """Return beats with data and segments read, both times token rows; drained words; words added to what is there."""
+    dots, mixes = trace.rows_of(Dot), trace.rows_of(Axpy)
+    rows, inner, blocks, form = (trace.values(Dot, name, dots) for name in ("rows", "inner", "blocks", "format"))
+    # Cycles with a data word: W8 takes two words for 32 inputs, W2 two cycles and W2S one for 64.
+    cycles = blocks * np.where(form == Format.W8, 2 * inner, np.where(form == Format.W2S, inner // 2, inner))
+    mixed = trace.values(Axpy, "beats", mixes) * trace.values(Axpy, "rows", mixes)
+    # A coefficient of a byte for each of S / G tokens, from one segment a beat.
+    segments = int((cycles * rows).sum() + mixed.sum())
+    drained = int((blocks * rows).sum()) * config.drain_words + 32 * int(trace.values(Axpy, "rows", mixes).sum())
+    is_added = trace.values(Dot, "destination", dots) != Destination.RESULT
+    added = int((blocks * rows)[is_added].sum()) * config.drain_words
+    return {"data": int((cycles * rows).sum() + mixed.sum()), "segments": segments}, drained, added
+
+
+def _vector(trace: Trace) -> dict[str, int]:
+    """Return words read, words passed over, and words of values written by the vector unit."""
+    read = passed = values = 0
+    for kind, (passes, sources) in _PASSES.items():
+        at = trace.rows_of(kind)
+        if kind is Softmax:
+            words = trace.values(kind, "sink_words", at) + trace.values(kind, "ring_words", at)
+        else:
+            words = trace.values(kind, "length", at)
+        total = int((words * (1 if kind is KvQuant else trace.values(kind, "rows", at))).sum())
+        # What the first pass computes is kept, written once and read in the passes after it.
+        read += total * (sources + 1 + passes - 1)
+        passed += total * passes
+        values += total
+    return {"read": read, "passed": passed, "values": values}

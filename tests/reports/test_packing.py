@@ -1,0 +1,58 @@
+"""The packing measurement: a rate for every format, and a whole model from several files to an image in another process."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwsim.arch.config import load_engine
+from hwsim.arch.formats import WEIGHT_FORMATS
+from hwsim.errors import SpecError
+from reports import packing
+from reports.packing import compile_shaped, packing_rates
+from reports.shaped import main
+
+
+def test_every_format_has_a_rate() -> None:
+    rates = packing_rates(load_engine("tiny"), rows=64, inputs=128)
+    assert [rate.format for rate in rates] == [format.name.lower() for format in WEIGHT_FORMATS]
+    assert all(rate.pack_weights_per_s > 0 and rate.deal_weights_per_s > 0 for rate in rates)
+
+
+def test_a_shape_compiles_in_bounded_memory(tmp_path: Path) -> None:
+    made = compile_shaped("smollm2-135m", "small", tmp_path, pattern="lambda:4+252")
+    print(made)
+    assert made.image_bytes > 40_000_000
+    # A process with PyTorch, and little beside it.
+    assert made.memory_mb < 1500
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_compilation_that_is_refused_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "write_shaped", lambda shape, model, pattern: model.mkdir())
+    with pytest.raises(SpecError, match="Compilation of smollm2-135m must succeed, not end with: Model must be a folder"):
+        compile_shaped("smollm2-135m", "small", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_peak_is_the_commands_own() -> None:
+    """Of a process that takes 300 MB, and of one that takes nothing while this one holds as much."""
+    held = b"x" * 300_000_000
+    peaks = []
+    for work in ("x = b'x' * 300_000_000", "pass"):
+        command = [sys.executable, "-m", "reports.peak", sys.executable, "-c", work]
+        answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        assert answer["code"] == 0
+        peaks.append(answer["peak_bytes"])
+    assert peaks[0] > 300_000_000 > 3 * peaks[1]
+    assert held
+
+
+def test_the_shape_command_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["llama-9", "-o", str(tmp_path / "model")])
+    assert ended.value.code == 2
+    assert "Model shape must be one of" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
