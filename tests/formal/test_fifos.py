@@ -35,7 +35,7 @@ def command_queue(kind: Any, depth: int) -> Laws:
     laws.law("head_is_valid_when_something_is_inside", queue.head_valid == (passage.total != 0))
     laws.law("full_when_depth_are_inside", queue.full == (passage.total == depth))
     passage.lies(laws, "entries", laws.state["read_index"], laws.state["write_index"])
-    laws.law("level_counts", laws.state["level"] == passage.total)
+    laws.invariant("level_counts", laws.state["level"] == passage.total)
     return laws
 
 
@@ -70,10 +70,10 @@ def stream_fifo(kind: Any, depth: int) -> Laws:
         m.d.sync += poppable.eq(0)
     laws.law("ready_from_the_latency_on", fifo.ready == (poppable != 0))
     passage.lies(laws, "memory.array", laws.state["read_index"], laws.state["write_index"])
-    laws.law("level_counts", laws.state["level"] == poppable)
-    laws.law("what_is_inside_arrived_or_arrives", passage.total == poppable + arrived)
+    laws.invariant("level_counts", laws.state["level"] == poppable)
+    laws.invariant("what_is_inside_arrived_or_arrives", passage.total == poppable + arrived)
     head = laws.state.word("memory.array", laws.state["read_index"])
-    laws.implies("head_is_read", fifo.ready, fifo.head == head)
+    laws.invariant("head_is_read", fifo.ready, fifo.head == head)
     return laws
 
 
