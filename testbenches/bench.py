@@ -50,8 +50,11 @@ def _port(name: str, bits: int, number: int, writes: bool) -> tuple[list[str], s
     return declarations, memory, [f".m_axi_{name}_{signal}(m_{name}_{signal})" for signal in names]
 
 
-def bench_text(config: EngineConfig) -> str:
-    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, stall settings and AXI-Lite."""
+def bench_text(config: EngineConfig, *, engine: str = "engine") -> str:
+    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, stall settings and AXI-Lite.
+
+    `engine` is the module under test: the engine, or what has its ports.
+    """
     tile, lanes = config.tile, config.vector.lanes
     declarations: list[str] = []
     memories: list[str] = []
@@ -109,7 +112,7 @@ module {TOP} (
 
 {line.join(memories)}
 
-    engine dut (.ap_clk(clk), .ap_rst_n(rst_n), .interrupt(interrupt),
+    {engine} dut (.ap_clk(clk), .ap_rst_n(rst_n), .interrupt(interrupt),
         {(comma + "        ").join(pins)});
 endmodule
 """

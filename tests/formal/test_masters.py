@@ -231,7 +231,7 @@ PROOFS: dict[str, Callable[[], Laws]] = {
 @pytest.mark.parametrize("name", PROOFS)
 def test_master(name: str) -> None:
     verdict = prove(PROOFS[name](), depth=3, induction=True)
-    assert verdict.is_proved, verdict.trace
+    assert verdict.is_proved, verdict.report
 
 
 def tiny_reader(kind: Any) -> Laws:

@@ -105,7 +105,7 @@ def mover(kind: Any) -> Laws:
 
 def test_mover() -> None:
     verdict = prove(mover(Mover), depth=2, induction=True)
-    assert verdict.is_proved, verdict.trace
+    assert verdict.is_proved, verdict.report
 
 
 MUTANTS = [

@@ -110,7 +110,7 @@ def registers(kind: Any) -> Laws:
 
 def test_registers() -> None:
     verdict = prove(registers(ControlRegisters), depth=3, induction=True)
-    assert verdict.is_proved, verdict.trace
+    assert verdict.is_proved, verdict.report
 
 
 MUTANTS = [

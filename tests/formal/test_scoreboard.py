@@ -71,7 +71,7 @@ def scoreboard(kind: Any, limit: int = TOKEN_LIMIT) -> Laws:
 
 def test_scoreboard() -> None:
     verdict = prove(scoreboard(Scoreboard), depth=2, induction=True)
-    assert verdict.is_proved, verdict.trace
+    assert verdict.is_proved, verdict.report
 
 
 MUTANTS = [
@@ -100,4 +100,4 @@ def test_broken_scoreboards_are_caught(number: int) -> None:
 def test_a_lower_limit_changes_nothing_else() -> None:
     lowered = mutant(Scoreboard, "TOKEN_LIMIT = 63", f"TOKEN_LIMIT = {LOW_LIMIT}")
     verdict = prove(scoreboard(lowered, LOW_LIMIT), depth=2, induction=True)
-    assert verdict.is_proved, verdict.trace
+    assert verdict.is_proved, verdict.report

@@ -43,8 +43,11 @@ def broken_laws(text: str) -> tuple[str, ...]:
 
 
 def table(text: str) -> str:
-    """Return the last cycles as text, values in hexadecimal; a value as in the cycle before is a dot."""
-    rows = _rows(text)
+    """Return the last cycles as text, values in hexadecimal; a value as in the cycle before is a dot.
+
+    Left out are laws that hold, signals that stay zero, and the helpers of the laws.
+    """
+    rows = {name: row for name, row in _rows(text).items() if _is_shown(name, row)}
     length = max((len(row) for row in rows.values()), default=0)
     first = max(0, length - _COLUMNS)
     lines = [["cycle", *map(str, range(first, length))]]
@@ -60,3 +63,9 @@ def _cell(value: int) -> str:
     """Return a value in hexadecimal, of long ones the last digits."""
     digits = f"{value:x}"
     return digits if len(digits) <= _DIGITS else "~" + digits[1 - _DIGITS :]
+
+
+def _is_shown(name: str, row: list[int]) -> bool:
+    if name.startswith(_LAW):
+        return not all(row)
+    return any(row) and not name.startswith("past_") and "$" not in name
