@@ -90,8 +90,11 @@ def _port(config: EngineConfig, name: str, bits: int, number: int, writes: bool)
     return declarations, memory, [f".m_axi_{name}_{signal}(m_{name}_{signal})" for signal in names]
 
 
-def bench_text(config: EngineConfig) -> str:
-    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, memory settings and AXI-Lite."""
+def bench_text(config: EngineConfig, *, engine: str = "engine") -> str:
+    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, memory settings and AXI-Lite.
+
+    `engine` is the module under test: the engine, or what has its ports.
+    """
     tile, lanes = config.tile, config.vector.lanes
     declarations: list[str] = []
     memories: list[str] = []
@@ -151,7 +154,7 @@ module {TOP} (
 
 {line.join(memories)}
 
-    engine dut (.ap_clk(clk), .ap_rst_n(rst_n), .interrupt(interrupt),
+    {engine} dut (.ap_clk(clk), .ap_rst_n(rst_n), .interrupt(interrupt),
         {(comma + "        ").join(pins)});
 endmodule
 """
