@@ -3,11 +3,10 @@
 from typing import Any
 
 import pytest
-from amaranth import Cat, Const, Mux, Signal, Value
+from amaranth import Cat, Mux, Signal
 
-from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Unit
-from hwsim.arch.isa import Dot, End, Fetch, Load, Quant
+from hwsim.arch.config import load_engine
+from hwsim.arch.fields import Unit
 from rtl.control.unit import CLEAR_CYCLES, Control
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant

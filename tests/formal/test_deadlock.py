@@ -11,7 +11,6 @@ from hwsim.arch.isa import Dot, End, Fetch, Load, Quant
 from rtl.control import scoreboard
 from rtl.control.unit import Control
 from tests.formal.laws import Laws
-from tests.formal.mutants import mutant
 from tests.formal.prover import prove
 
 INSTRUCTIONS = 2
