@@ -24,7 +24,8 @@ __all__ = ["ImageWriter", "MemoryImage"]
 
 _PORTS, _SIDE = "ports", "side"
 _BYTE = np.dtype(np.uint8)
-_ZEROS = bytes(1 << 20)
+_PIECE = 1 << 20
+_ZEROS = bytes(_PIECE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,8 +99,25 @@ class _ImageFile:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Digest of the image in the file."""
-        return _digest(MemoryImage(ports=self.ports("r"), side=self.side("r")))
+        """Digest of the image in the file, which is read in pieces: pages of a map would count as memory held."""
+        (start, shape), (side_start, (side_bytes,)) = self._ports, self._side
+
+        def part(ports: slice) -> list[bytes]:
+            return [self._hash(start + port * shape[1], shape[1]) for port in range(ports.start, ports.stop)]
+
+        ports = [digest for digests in in_parts(part, shape[0], 1) for digest in digests]
+        return _joined(shape, side_bytes, ports, self._hash(side_start, side_bytes))
+
+    def _hash(self, start: int, count: int) -> bytes:
+        """Return the SHA-256 of some bytes of the file; raise ProgramError when it has become shorter."""
+        running, end = hashlib.sha256(), start + count
+        while start < end:
+            piece = os.pread(self._stream.fileno(), min(end - start, _PIECE), start)
+            if not piece:
+                raise ProgramError(f"Memory image must keep its length while it is read, not end at byte {start}")
+            running.update(piece)
+            start += len(piece)
+        return running.digest()
 
     def _map(self, mode: str, start: int, shape: tuple[int, ...]) -> np.ndarray:
         access = mmap.ACCESS_READ if mode == "r" else mmap.ACCESS_COPY

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -117,6 +118,15 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(ProgramError, match="Memory image must be a safetensors file with ports and side, not"):
             MemoryImage.load(path)
+
+
+def test_a_file_that_shrinks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    MemoryImage(ports=np.zeros((2, 64), np.uint8), side=np.zeros(16, np.uint8)).save(path)
+    image = MemoryImage.load(path)
+    os.truncate(path, path.stat().st_size - 8)
+    with pytest.raises(ProgramError, match="Memory image must keep its length while it is read, not end at byte"):
+        _ = image.digest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -244,7 +244,7 @@ def test_a_damaged_model(made: Path, tmp_path: Path, command: Command) -> None:
     weights = tmp_path / "model" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     answer = command("compile", tmp_path / "model", "--engine", "tiny", "-o", tmp_path / "out")
-    assert refused(answer, tmp_path, {"model"}).startswith("Weights of the compressed model must have the ")
+    assert refused(answer, tmp_path, {"model"}).startswith("File weights.safetensors must have the SHA-256 ")
 
 
 def test_a_board_without_xrt(made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
