@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from amaranth import Mux, Signal, Value
+from amaranth import Signal, Value
 
 from tests.formal.laws import Laws
 
