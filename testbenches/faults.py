@@ -1,4 +1,4 @@
-"""The fault campaign: an engine's Verilog under bus errors, bad words, resets and standstill, hundreds of cases in one simulation."""
+"""The fault campaign: bus errors, bad words, resets and standstill in an engine's Verilog, hundreds of cases in one simulation."""
 
 from __future__ import annotations
 

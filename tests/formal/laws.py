@@ -110,7 +110,7 @@ class Laws(Elaboratable):
         self.m.d.sync += register.eq(value)
         return register
 
-    def counter(self, name: str, width: int, up: Value, down: Value = Const(0)) -> Signal:
+    def counter(self, name: str, width: int, up: Value, down: Value) -> Signal:
         """Return a register that counts what went up minus what went down in the cycles before."""
         register = Signal(width, name=name)
         self.m.d.sync += register.eq(register + up - down)

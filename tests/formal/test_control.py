@@ -1,4 +1,4 @@
-"""Control: every run starts clean, an error stops and clears, the watchdogs end what stands still; and no program that is well formed deadlocks."""
+"""Control: every run starts clean, an error stops and clears, the watchdogs end what stands still; for runs of any length."""
 
 from typing import Any
 

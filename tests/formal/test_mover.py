@@ -1,4 +1,4 @@
-"""The whole mover: an instruction retires in the cycle after its last beat or last response, and writes as many beats as it says."""
+"""The whole mover: an instruction retires after its last beat or response, and writes as many beats as it says."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The AXI4-Lite slave: one answer to each request, none without; registers read as written; ap_start and ap_done as Vitis kernels have them."""
+"""The AXI4-Lite slave: one answer to each request; registers read as written; ap_start and ap_done as Vitis kernels have them."""
 
 from typing import Any
 
@@ -118,7 +118,11 @@ MUTANTS = [
     ("with m.If(self.bready):", "with m.If(1):", "response_stays_valid"),
     ("[self.wready.eq(1), write.eq(self.wvalid)]", "[self.wready.eq(self.wvalid), write.eq(1)]", "start_from_the_write_until_done"),
     ("m.d.comb += self.rvalid.eq(1)", "m.d.comb += self.rvalid.eq(read)", "a_read_is_answered"),
-    ("m.d.comb += [self.arready.eq(1), read", "m.d.sync += self.arready.eq(1)\n                m.d.comb += [read", "read_data_answers_a_read"),
+    (
+        "m.d.comb += [self.arready.eq(1), read",
+        "m.d.sync += self.arready.eq(1)\n                m.d.comb += [read",
+        "read_data_answers_a_read",
+    ),
     ("with m.If(self.wstrb[byte]):", "with m.If(self.wstrb[0]):", "argument_reads_as_written"),
     ("ready.eq(1), self.start.eq(0)", "ready.eq(1)", "start_from_the_write_until_done"),
     ("with m.If(self.wstrb[0] & self.wdata[0]):", "with m.If(self.wdata[0]):", "start_from_the_write_until_done"),

@@ -1,4 +1,4 @@
-"""The dependency scoreboard: no token is lost or doubled, heads are granted exactly with their tokens, overflow is told exactly when it happens."""
+"""The dependency scoreboard: no token is lost or doubled, heads are granted with their tokens, overflow is told when it happens."""
 
 from typing import Any
 
@@ -12,7 +12,10 @@ from tests.formal.mutants import mutant
 from tests.formal.prover import prove
 
 UNDER_WAY = 31
-"""Instructions that one unit can have under way: what the masks hold. The matrix unit, which alone has more than one, has 15 at most."""
+"""Instructions that one unit can have under way: what the masks hold.
+
+The matrix unit alone has more than one: it issues every second cycle at most and retires 25 cycles after a drain.
+"""
 _COUNT_BITS = 8
 LOW_LIMIT = 1
 

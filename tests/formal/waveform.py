@@ -1,4 +1,4 @@
-"""Reads the waveform of a counterexample: which laws it breaks, and a table with a line for each signal, a column for each cycle."""
+"""Reads the waveform of a counterexample: which laws it breaks, and a table of signals and cycles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _NOT_OF_THE_CIRCUIT = ("smt_step", "smt_clock", "clk")
 
 
 def _rows(text: str) -> dict[str, list[int]]:
-    """Return the values of each signal, one a cycle; signals of submodules have their path. The solver writes ten time units a cycle."""
+    """Return the values of each signal, one a cycle; signals of submodules have their path.
+
+    The solver writes ten time units a cycle.
+    """
     labels: dict[str, str] = {}
     path: list[str] = []
     now: dict[str, int] = {}
