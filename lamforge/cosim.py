@@ -17,13 +17,18 @@ def cosim(
     memory: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODEL", help="Memory model, more than once for several.", show_default="ideal, stalling:1"
+            metavar="MODEL",
+            help="Memory model (ideal, stalling, hbm2), more than once for several.",
+            show_default="ideal, stalling:1",
         ),
     ] = None,
     prompt: Annotated[str, typer.Option(help="Text before the decode step, under the chat template.")] = (
         "What is the capital of France?"
     ),
     is_raw: Annotated[bool, typer.Option("--raw", help="Take the prompt itself, without the chat template.")] = False,
+    is_hosted: Annotated[
+        bool, typer.Option("--host", help="Drive the Verilog by the host runtime, which drives boards too.")
+    ] = False,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
@@ -38,7 +43,9 @@ def cosim(
 
         lamforge cosim build/model --engine small --json
 
-        lamforge cosim build/model --memory stalling:3 --memory stalling:4 --prompt "Why is the sky blue?"
+        lamforge cosim build/model --host
+
+        lamforge cosim build/model --memory stalling:3 --memory hbm2 --prompt "Why is the sky blue?"
     """
     from reports.cosimulation import cosim_command
     from reports.tables import verdict_text
@@ -50,6 +57,7 @@ def cosim(
         memories=memory or (),
         prompt=prompt,
         is_raw=is_raw,
+        is_hosted=is_hosted,
         progress=status,
     )
     document = verdict.document()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lamforge.board import board
 from lamforge.compile import compile
 from lamforge.compress import compress
 from lamforge.cosim import cosim
@@ -31,6 +32,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     simulate,
     rtl,
     cosim,
+    board,
     report,
     disasm,
     validate,

@@ -12,7 +12,7 @@ ModelArgument = Annotated[
 ]
 """`model: ModelArgument`."""
 EngineOption = Annotated[
-    str, typer.Option("--engine", metavar="NAME|FILE", help="Shipped engine (tiny, small, u280) or a YAML file.")
+    str, typer.Option("--engine", metavar="NAME|FILE", help="Shipped engine (tiny, small, u280, u55c) or a YAML file.")
 ]
 """`engine: EngineOption = "small"`."""
 SettingsOption = Annotated[
@@ -23,6 +23,6 @@ SettingsOption = Annotated[
 FolderOption = Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.", show_default=False)]
 """`output: FolderOption`."""
 MemoryOption = Annotated[
-    str, typer.Option("--memory", metavar="MODEL", help="Memory model: ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED.")
+    str, typer.Option("--memory", metavar="MODEL", help="Memory model: ideal, stalling or hbm2, the last two also with :SEED.")
 ]
 """`memory: MemoryOption = "ideal"`."""

@@ -1,4 +1,4 @@
-"""`lamforge rtl`: writes an engine's Verilog."""
+"""`lamforge rtl`: writes an engine's Verilog, and a kernel package for its board."""
 
 from typing import Annotated
 
@@ -14,16 +14,23 @@ def rtl(
     output: FolderOption,
     engine: EngineOption = "small",
     is_linted: Annotated[bool, typer.Option("--lint", help="Also run Verilator's lint with all warnings.")] = False,
+    board: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Board of the kernel package.", show_default="the one with the engine's memory"),
+    ] = None,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the Verilog of an engine: a module for each unit, memories behind one primitive, AXI ports.
 
-    The folder also gets engine.json (parameters, digests) and lint.vlt (lint waivers, each with its reason).
+    The folder also gets engine.json (parameters, digests) and lint.vlt (lint waivers, each with its reason). An engine
+    with a board gets a Vitis kernel package in the folder vitis, with a Makefile and a README.
 
     Examples:
 
         lamforge rtl --engine u280 --lint -o build/verilog
+
+        lamforge rtl --engine small --board u280 -o build/small
 
         lamforge rtl --engine small --set tile.ports=4 -o build/wider
     """
@@ -32,6 +39,5 @@ def rtl(
     from reports.tables import verilog_text
 
     chosen = chosen_engine(engine, settings or ())
-    status(f"Writing the Verilog of {chosen.name}")
-    document = write_verilog(chosen, output, is_linted=is_linted)
+    document = write_verilog(chosen, output, board=board, is_linted=is_linted, progress=status)
     emit(verilog_text(document), document, as_json=as_json)

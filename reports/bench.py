@@ -19,7 +19,7 @@ from typing import Any
 from hwsim.arch.config import EngineConfig
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
-from hwsim.memory.models import IDEAL
+from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
 from models import compressed as folder
 from models.compressed import CompressedModel
 from models.generate import Sampling
@@ -37,11 +37,39 @@ from testbenches.backend import Inputs
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 
-__all__ = ["Figures", "main", "measure"]
+__all__ = ["Figures", "WorkloadSpeed", "main", "measure", "workload_speed"]
 
 _REPEATS = 5
 _TOKENS = 16
 _PROMPT = "Why is the sky blue?"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkloadSpeed:
+    """How fast one run of a program is simulated under a memory model, once compiled: medians of several, wall-clock.
+
+    Attributes:
+        memory, cycles: the memory model, and how long the run is under it.
+        run_time_s: the time model.
+        simulate_s: control and the time model.
+    """
+
+    memory: str
+    cycles: int
+    run_time_s: float
+    simulate_s: float
+
+    @property
+    def cycles_per_s(self) -> float:
+        """Engine cycles simulated per second, control included."""
+        return self.cycles / self.simulate_s
+
+    def text(self) -> str:
+        """Return the figures as a line."""
+        return (
+            f"{self.cycles:,} cycles, time {self.run_time_s * 1e3:.1f} ms, with control {self.simulate_s * 1e3:.1f} ms,"
+            f" {self.cycles_per_s:,.0f} cycles/s"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +81,7 @@ class Figures:
         simulator_s, verilator_s: the time model (median of several), and Verilator with the clock alone, on that step.
         meaning_s: the simulator's bits of that step.
         compile_s: the model's programs and image.
-        workload_s: control and time of a Llama-2-7B decode step on u280.
+        workload: the speed of the time model on a Llama-2-7B decode step on u280, under each memory model.
         parameters_per_s: compression to nearest.
         token_per_s: generation in integers.
         memory_mb: most memory held.
@@ -68,7 +96,7 @@ class Figures:
     build_s: float
     meaning_s: float
     compile_s: float
-    workload_s: float
+    workload: tuple[WorkloadSpeed, ...]
     parameters_per_s: float | None
     token_per_s: float
     memory_mb: float
@@ -87,7 +115,8 @@ class Figures:
             "verilator_cycles_per_s": self.cycles / self.verilator_s,
             "ratio": self.ratio,
         }
-        return dataclasses.asdict(self) | rates
+        workload = [dataclasses.asdict(each) | {"cycles_per_s": each.cycles_per_s} for each in self.workload]
+        return dataclasses.asdict(self) | rates | {"workload": workload}
 
     def text(self) -> str:
         """Return the figures as lines."""
@@ -99,7 +128,7 @@ class Figures:
             ("ratio", f"{self.ratio:,.0f} x"),
             ("simulator, bits", f"{self.meaning_s:.2f} s"),
             ("compile", f"{self.compile_s:.2f} s"),
-            ("llama-2-7b on u280", f"{self.workload_s * 1e3:.0f} ms a decode step"),
+            *((f"llama-2-7b on u280, {each.memory}", each.text()) for each in self.workload),
             ("generate", f"{self.token_per_s:.1f} token/s"),
             ("memory", f"{self.memory_mb:,.0f} MB"),
         ]
@@ -133,9 +162,10 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
     compile_s = time.perf_counter() - began
     say("simulating")
     position = min(programs.decode.max_position - 1, programs.decode.sinks + programs.decode.window)
-    cycles, simulator_s = _time(programs, position)
+    speed = workload_speed(programs, position, IDEAL)
+    cycles, simulator_s = speed.cycles, speed.simulate_s
     shape = compiled_workload("llama-2-7b", chosen_engine("u280"), context=2048)
-    _, workload_s = _time(shape, 2048)
+    workload = tuple(workload_speed(shape, 2048, memory) for memory in (IDEAL, stalling(1), HBM2))
     assert programs.image is not None
     inputs = Inputs(position=position, rows=made.model.embedding.rows([1]))
     began = time.perf_counter()
@@ -158,7 +188,7 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
         build_s=bench.build_s,
         meaning_s=meaning_s,
         compile_s=compile_s,
-        workload_s=workload_s,
+        workload=workload,
         parameters_per_s=rate,
         token_per_s=answer.token_per_s,
         memory_mb=peak_memory_mb(),
@@ -177,15 +207,19 @@ def _model(source: str | None) -> tuple[CompressedModel, float | None]:
     return made, parameters(checkpoint) / (time.perf_counter() - began)
 
 
-def _time(programs: Programs, position: int) -> tuple[int, float]:
-    """Return the cycles of a decode step, and the median seconds of its control and time once compiled."""
-    program, seconds, cycles = programs.decode, [], 0
+def workload_speed(programs: Programs, position: int, memory: MemoryModel) -> WorkloadSpeed:
+    """Return how fast a decode step is simulated; the first of the runs, which may compile, does not count."""
+    program, whole, alone, cycles = programs.decode, [], [], 0
     for _ in range(_REPEATS + 1):
         began = time.perf_counter()
         trace = run_control(program.words, position=position, slot=program.slot_of(position))
-        cycles = run_time(trace, programs.engine, IDEAL).cycles
-        seconds.append(time.perf_counter() - began)
-    return cycles, statistics.median(seconds[1:])
+        between = time.perf_counter()
+        cycles = run_time(trace, programs.engine, memory).cycles
+        ended = time.perf_counter()
+        whole.append(ended - began)
+        alone.append(ended - between)
+    median = statistics.median
+    return WorkloadSpeed(memory=str(memory), cycles=cycles, run_time_s=median(alone[1:]), simulate_s=median(whole[1:]))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from reports.conversation import prompt_tokens
 from reports.engines import chosen_engine
 from reports.sources import open_compressed
 from testbenches.cosim import CosimResult, cosim
+from testbenches.host.backend import HostedVerilog
 
 __all__ = ["MEMORIES", "Text", "Verdict", "cosim_command", "cosimulate"]
 
@@ -73,8 +74,11 @@ def cosimulate(
     texts: Sequence[Text],
     memories: Sequence[MemoryModel],
     progress: Progress,
+    is_hosted: bool = False,
 ) -> Verdict:
     """Return the verdict on the last token of every text under every memory model.
+
+    is_hosted: the Verilog is driven by the host runtime, as a board is.
 
     Raises:
         ScheduleError: the engine cannot hold the model.
@@ -82,7 +86,8 @@ def cosimulate(
     """
     model = compressed.model
     tokens = [text.tokens for text in texts]
-    result = cosim(model, engine, texts=tokens, memories=memories, progress=progress)
+    verilated = HostedVerilog(engine) if is_hosted else None
+    result = cosim(model, engine, texts=tokens, memories=memories, verilated=verilated, progress=progress)
     return Verdict(model=model.config.name, texts=tuple(texts), sinks=model.sinks, window=model.window, result=result)
 
 
@@ -94,6 +99,7 @@ def cosim_command(
     memories: Sequence[str],
     prompt: str,
     is_raw: bool,
+    is_hosted: bool,
     progress: Progress,
 ) -> Verdict:
     """Return the verdict on the last token of a prompt, everything given as on the command line."""
@@ -101,4 +107,4 @@ def cosim_command(
     chosen = chosen_engine(engine, settings)
     compressed = open_compressed(source)
     text = Text(name="prompt", tokens=tuple(prompt_tokens(compressed, prompt, is_raw=is_raw)))
-    return cosimulate(compressed, chosen, texts=[text], memories=kinds, progress=progress)
+    return cosimulate(compressed, chosen, texts=[text], memories=kinds, progress=progress, is_hosted=is_hosted)

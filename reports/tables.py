@@ -9,6 +9,7 @@ __all__ = [
     "accuracy_line",
     "accuracy_text",
     "aligned",
+    "board_text",
     "compression_text",
     "program_text",
     "reply_text",
@@ -161,7 +162,8 @@ def verilog_text(document: Document) -> str:
     """Return what Verilog was written."""
     lint = "" if document["lint"] is None else f", lint {document['lint']}"
     size = f"{document['lines']:,} lines in {len(document['files'])} files"
-    return f"{document['engine']}: {size}{lint} ({document['folder']})"
+    package = "" if document["board"] is None else f", kernel package for {document['board']}"
+    return f"{document['engine']}: {size}{lint}{package} ({document['folder']})"
 
 
 def verdict_text(document: Document) -> str:
@@ -181,3 +183,18 @@ def verdict_text(document: Document) -> str:
     rows.append(("speed", f"{verilator}, {simulator}"))
     sentence = "equal in every bit and every cycle" if document["is_equal"] else document["first"] or "not equal"
     return f"{document['model']} on {document['engine']}: {sentence}\n{aligned(rows)}"
+
+
+def board_text(document: Document) -> str:
+    """Return the verdict on a board."""
+    verdict = "equal in every bit" if document["is_equal"] else document["first"]
+    cycles, clock_hz = document["cycles"], document["clock_hz"]
+    return aligned(
+        [
+            ("board", f"{document['model']} on {document['engine']}, device {document['board']}: {verdict}"),
+            ("position", f"{document['position']}, {document['mismatches']:,} of {document['compared']:,} values differ"),
+            ("cycles", f"{cycles:,} ({clock_hz / cycles:,.1f} token/s at {clock_hz / 1e6:g} MHz)"),
+            ("simulated", f"{document['simulated_cycles']:,} cycles with ideal memory"),
+            ("host", f"{document['run_s']:.2f} s for the image, the run and the memory back"),
+        ]
+    )

@@ -17,7 +17,7 @@ from rtl.mover import Mover
 from rtl.ram import Ram
 from rtl.vector import Vector
 
-__all__ = ["SIDE_PORT", "Engine", "stream_port"]
+__all__ = ["SIDE_PORT", "Engine", "engine_members", "stream_port"]
 
 SIDE_PORT = "m_axi_side_"
 _LITE_PORT = "s_axi_control_"
@@ -39,6 +39,23 @@ def _axi_members(prefix: str, signature: wiring.Signature) -> dict:
     return members
 
 
+def engine_members(config: EngineConfig) -> dict:
+    """Return the members of an engine's signature."""
+    tile = config.tile
+    streams = [_axi_members(stream_port(port), AxiReadSignature(tile.port_bits)) for port in range(tile.ports)]
+    side = _axi_members(SIDE_PORT, AxiReadSignature(WRITE_BEAT_BITS))
+    side |= _axi_members(SIDE_PORT, AxiWriteSignature(WRITE_BEAT_BITS))
+    return {
+        "ap_clk": In(1),
+        "ap_rst_n": In(1),
+        "interrupt": Out(1),
+        **axi_lite_members(_LITE_PORT),
+        **{name: member for stream in streams for name, member in stream.items()},
+        **side,
+        **{port.name: Out(port.width) for port in trace_ports(config)},
+    }
+
+
 class Engine(wiring.Component):
     """The whole engine, with its own clock domain from `ap_clk` and `ap_rst_n` (active low, synchronous).
 
@@ -51,21 +68,7 @@ class Engine(wiring.Component):
         self.fetch = Fetch(config, inline=inline)
         self.matrix = Matrix(config, inline=inline)
         self.vector = Vector(config, inline=inline)
-        tile = config.tile
-        streams = [_axi_members(stream_port(port), AxiReadSignature(tile.port_bits)) for port in range(tile.ports)]
-        side = _axi_members(SIDE_PORT, AxiReadSignature(WRITE_BEAT_BITS))
-        side |= _axi_members(SIDE_PORT, AxiWriteSignature(WRITE_BEAT_BITS))
-        super().__init__(
-            {
-                "ap_clk": In(1),
-                "ap_rst_n": In(1),
-                "interrupt": Out(1),
-                **axi_lite_members(_LITE_PORT),
-                **{name: member for stream in streams for name, member in stream.items()},
-                **side,
-                **{port.name: Out(port.width) for port in trace_ports(config)},
-            }
-        )
+        super().__init__(engine_members(config))
 
     @property
     def shared_modules(self) -> tuple[type[Shared], ...]:

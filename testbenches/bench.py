@@ -81,16 +81,20 @@ def _port(config: EngineConfig, name: str, bits: int, number: int, writes: bool)
         pins += [f".{signal}({idle.get(signal, '')})" for signal in _WRITE]
     memory = (
         f"    bench_memory #(.DATA_BITS({bits}), .PORT({number}), .PORTS({config.tile.ports}),"
-        f" .DEPTH({max(_LEAST_DEPTH, 2 * config.fetch.fifo_beats)}), .READ_LATENCY({READ_LATENCY}), .WRITE_LATENCY({WRITE_LATENCY}),"
-        f" .STALL_RATE({STALL_RATE}), .HBM2_BITS({_HBM2_BITS})) memory_{name} (.clk(clk), .rst_n(rst_n), .cycle(cycle),"
+        f" .DEPTH({max(_LEAST_DEPTH, 2 * config.fetch.fifo_beats)}),"
+        f" .READ_LATENCY({READ_LATENCY}), .WRITE_LATENCY({WRITE_LATENCY}), .STALL_RATE({STALL_RATE}), .HBM2_BITS({_HBM2_BITS}),"
+        f" .REGION_BITS({REGION_BITS}), .SIDE_REGION({SIDE_REGION})) memory_{name} (.clk(clk), .rst_n(rst_n), .cycle(cycle),"
         f" .stalling(stalling), .hbm2(hbm2), .hbm2_law(hbm2_law), .seed(seed),"
         f" .fault_beat(fault_port == 32'd{number} ? fault_beat : 32'hFFFFFFFF), {', '.join(pins)});"
     )
     return declarations, memory, [f".m_axi_{name}_{signal}(m_{name}_{signal})" for signal in names]
 
 
-def bench_text(config: EngineConfig) -> str:
-    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, memory settings and AXI-Lite."""
+def bench_text(config: EngineConfig, *, engine: str = "engine") -> str:
+    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, memory settings and AXI-Lite.
+
+    `engine` is the module under test: the engine, or what has its ports.
+    """
     tile, lanes = config.tile, config.vector.lanes
     declarations: list[str] = []
     memories: list[str] = []
@@ -150,7 +154,7 @@ module {TOP} (
 
 {line.join(memories)}
 
-    engine dut (.ap_clk(clk), .ap_rst_n(rst_n), .interrupt(interrupt),
+    {engine} dut (.ap_clk(clk), .ap_rst_n(rst_n), .interrupt(interrupt),
         {(comma + "        ").join(pins)});
 endmodule
 """

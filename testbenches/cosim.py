@@ -23,10 +23,11 @@ from models.integer.cache import State
 from models.integer.ops import KvEntry
 from testbenches.backend import Inputs, Log, Outputs
 from testbenches.compare import Verdict, compare_logs
+from testbenches.host.backend import HostedVerilog
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 
-__all__ = ["Case", "CosimResult", "cosim"]
+__all__ = ["Case", "CosimResult", "against_reference", "cosim", "differences"]
 
 Progress = Callable[[str], None]
 
@@ -120,7 +121,7 @@ def cosim(
     texts: Sequence[Sequence[int]],
     memories: Sequence[MemoryModel] = (IDEAL,),
     folder: Path = Path("build/verilator"),
-    verilated: Verilated | None = None,
+    verilated: Verilated | HostedVerilog | None = None,
     progress: Progress = lambda text: None,
 ) -> CosimResult:
     """Run the last token of every text, after the tokens before it, under every memory model; compare everything.
@@ -158,9 +159,9 @@ def cosim(
             verilator_s = time.perf_counter() - began
             verdict = compare_logs(compiled.decode, engine, log, measured, ("simulator", "Verilog"))
             outputs = [
-                *_against_reference("simulator", expected, logits, state, compiled.memory, engine),
-                *_against_reference("Verilog", found, logits, state, compiled.memory, engine),
-                ("memory after the run", *_differences(image, expected.image, found.image)),
+                *against_reference("simulator", expected, logits, state, compiled.memory, engine),
+                *against_reference("Verilog", found, logits, state, compiled.memory, engine),
+                ("memory after the run", *differences(image, expected.image, found.image)),
             ]
             cases.append(_case(compiled.decode, engine, kind, inputs, verdict, outputs, log, bench.run_s or verilator_s))
     return CosimResult(engine=engine.name, build_s=bench.build_s, cases=tuple(cases))
@@ -195,7 +196,7 @@ def _case(
     )
 
 
-def _against_reference(
+def against_reference(
     who: str, outputs: Outputs, logits: np.ndarray, state: State, memory: MemoryMap, engine: EngineConfig
 ) -> list[tuple[str, int, int]]:
     """Return (what, values, differences) of logits, keys and values against the reference."""
@@ -217,7 +218,7 @@ def _arrays(entry: KvEntry) -> tuple[np.ndarray, ...]:
     return codes, mantissa, exponent, zero
 
 
-def _differences(before: MemoryImage, expected: MemoryImage, found: MemoryImage) -> tuple[int, int]:
+def differences(before: MemoryImage, expected: MemoryImage, found: MemoryImage) -> tuple[int, int]:
     """Return how many bytes either run wrote with a new value, and how many of all bytes differ between the runs."""
     written, wrong = 0, 0
     for old, ours, theirs in ((before.ports, expected.ports, found.ports), (before.side, expected.side, found.side)):

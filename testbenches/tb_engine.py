@@ -15,7 +15,7 @@ from cocotb.triggers import First, ReadOnly, RisingEdge, Timer
 
 from hwsim.arch.registers import offset_of, port_base_offset
 
-__all__ = ["run_job"]
+__all__ = ["PERIOD_NS", "Lite", "power_up", "run_job"]
 
 PERIOD_NS = 4
 
@@ -76,10 +76,8 @@ class Lite:
         await self.write(offset + 4, value >> 32)
 
 
-@cocotb.test()
-async def run_job(dut):
-    """Run every run of the job."""
-    job = json.loads(Path(os.environ["BENCH_JOB"]).read_text())
+async def power_up(dut, job):
+    """Set what the job says of memory and faults, start the clock, reset the engine; return a master of its registers."""
     dut.rst_n.value = 0
     dut.stalling.value = int(job["stalling"])
     dut.hbm2.value = int(job["hbm2"])
@@ -93,6 +91,14 @@ async def run_job(dut):
     await RisingEdge(dut.clk)
     dut.rst_n.value = 1
     await RisingEdge(dut.clk)
+    return lite
+
+
+@cocotb.test()
+async def run_job(dut):
+    """Run every run of the job."""
+    job = json.loads(Path(os.environ["BENCH_JOB"]).read_text())
+    lite = await power_up(dut, job)
     for port, base in enumerate(job["port_bases"]):
         await lite.write64(port_base_offset(port), base)
     await lite.write64(offset_of("side"), job["side_base"])

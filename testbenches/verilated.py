@@ -22,19 +22,11 @@ from hwsim.memory.parameters import hbm2_parameters
 from testbenches.backend import Inputs, Log, Outputs, place
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text, hbm2_word
 from testbenches.build import Build, public_text
+from testbenches.error_register import error_sentence
 from testbenches.verilator import OPTIMIZE
 
-__all__ = ["Fault", "Run", "Verilated", "error_sentence"]
+__all__ = ["Fault", "Run", "Verilated", "logs_of_trace"]
 
-_ERRORS = {
-    1: "a bad check byte in word {detail}",
-    2: "an unknown opcode in word {detail}",
-    3: "a loop deeper than four at word {detail}",
-    4: "a read error on port {detail}",
-    5: "a write error",
-    6: "the watchdog at word {detail}",
-    7: "a token counter that overflowed ({detail})",
-}
 _PUBLIC = ("clk", "rst_n", "stalling", "hbm2", "hbm2_law", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 
 
@@ -54,12 +46,6 @@ class Run:
     words: int
     position: int
     slot: int
-
-
-def error_sentence(error: int) -> str:
-    """Return what the error register says."""
-    code, detail = error & 0xFF, error >> 8
-    return _ERRORS.get(code, f"error {code}").format(detail=detail)
 
 
 class Verilated:
@@ -89,6 +75,22 @@ class Verilated:
     def build_s(self) -> float:
         """Seconds of the last build, zero when there was one."""
         return self._build.build_s
+
+    @property
+    def simulation(self) -> Build:
+        """The build itself, for benches of one's own on it."""
+        return self._build
+
+    def settings(self, memory: MemoryModel, fault: Fault | None) -> dict[str, Any]:
+        """Return what the bench is told of its memories and of a bus error to inject, as plain values by name."""
+        return {
+            "stalling": memory.kind is MemoryKind.STALLING,
+            "hbm2": memory.kind is MemoryKind.HBM2,
+            "hbm2_law": hex(hbm2_word(self.hbm2, self.engine.clock_hz)) if memory.kind is MemoryKind.HBM2 else "0x0",
+            "seed": memory.seed,
+            "fault_port": fault.port if fault else 0xFFFFFFFF,
+            "fault_beat": fault.beat if fault else 0xFFFFFFFF,
+        }
 
     def build(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
@@ -123,13 +125,7 @@ class Verilated:
         for port, path in regions.items():
             (image.side if port == SIDE_REGION else image.ports[port]).tofile(path)
         side_base = SIDE_REGION << REGION_BITS
-        job = {
-            "stalling": memory.kind is MemoryKind.STALLING,
-            "hbm2": memory.kind is MemoryKind.HBM2,
-            "hbm2_law": hex(hbm2_word(self.hbm2, self.engine.clock_hz)) if memory.kind is MemoryKind.HBM2 else "0x0",
-            "seed": memory.seed,
-            "fault_port": fault.port if fault else 0xFFFFFFFF,
-            "fault_beat": fault.beat if fault else 0xFFFFFFFF,
+        job = self.settings(memory, fault) | {
             "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],
             "side_base": side_base,
             "limit_cycles": limit_cycles,
@@ -153,7 +149,7 @@ class Verilated:
         answers = json.loads((folder / "answer.json").read_text())
         ports = np.stack([np.fromfile(regions[port], np.uint8) for port in range(self.engine.tile.ports)])
         after = MemoryImage(ports=ports, side=np.fromfile(regions[SIDE_REGION], np.uint8))
-        return after, answers, _logs(folder / "trace.bin", self.engine.vector.lanes, answers)
+        return after, answers, logs_of_trace(folder / "trace.bin", self.engine.vector.lanes, answers)
 
     def run(self, program: Program, image: MemoryImage, inputs: Inputs, memory: MemoryModel) -> tuple[Outputs, Log]:
         """Run a program once; raise MachineError when the engine's error register is set or it never ends."""
@@ -176,7 +172,7 @@ class Verilated:
         return Outputs(image=after, logits=logits), logs[0]
 
 
-def _logs(path: Path, lanes: int, answers: list[dict[str, Any]]) -> list[Log]:
+def logs_of_trace(path: Path, lanes: int, answers: list[dict[str, Any]]) -> list[Log]:
     """Return the log of each run in a trace file."""
     words = np.fromfile(path, np.uint32)
     sizes = {EVENT_RECORD: 1, DRAIN_RECORD: lanes, CODES_RECORD: lanes // 4}

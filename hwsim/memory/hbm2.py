@@ -11,7 +11,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.errors import ConfigError
 from hwsim.memory.parameters import Hbm2Parameters
 
-__all__ = ["LAW", "burst_arrivals", "channel_states", "cycle_of", "first_refresh", "law_of", "start_access", "tick_of"]
+__all__ = ["LAW", "Law", "burst_arrivals", "channel_states", "cycle_of", "first_refresh", "latest_start", "law_of", "tick_of"]
 
 LAW = (
     "cycles",
@@ -40,7 +40,10 @@ LAW = (
     "t_refi",
     "t_rfc",
 )
-"""Entries of a law array: `cycles` engine cycles last as long as `ticks` memory clocks; sizes; `Hbm2Parameters` by name."""
+"""Entries of a law: `cycles` engine cycles last as long as `ticks` memory clocks; sizes; `Hbm2Parameters` by name."""
+
+Law = np.ndarray
+"""The numbers of a channel in the order of `LAW`, int64."""
 
 (
     _CYCLES,
@@ -79,8 +82,8 @@ _BANKS = 16
 _FAR_PAST = -(1 << 40)
 
 
-def law_of(parameters: Hbm2Parameters, config: EngineConfig) -> np.ndarray:
-    """Return the law array (int64) of channels behind the stream ports of an engine; raise ConfigError for a broken clock."""
+def law_of(parameters: Hbm2Parameters, config: EngineConfig) -> Law:
+    """Return the law of the channels behind an engine's ports; raise ConfigError for a clock that is no whole number."""
     if config.clock_hz != round(config.clock_hz):
         raise ConfigError(f"Engine clock_hz must be a whole number under hbm2, not {config.clock_hz!r}")
     clock = round(config.clock_hz)
@@ -102,7 +105,7 @@ def first_refresh(t_refi: int, ports: int, port: int, seed: int) -> int:
     return ((port + 1) * t_refi // (ports + 1) + seed) % t_refi
 
 
-def channel_states(law: np.ndarray, ports: int, seed: int) -> np.ndarray:
+def channel_states(law: Law, ports: int, seed: int) -> np.ndarray:
     """Return the states of the stream ports' channels at the start of a run, int64 [ports, state]."""
     states = np.zeros((ports, _STATE), dtype=np.int64)
     states[:, _LAST_COLUMN] = states[:, _LAST_ACTIVATE] = _FAR_PAST
@@ -114,19 +117,19 @@ def channel_states(law: np.ndarray, ports: int, seed: int) -> np.ndarray:
 
 
 @numba.njit(inline="always")
-def tick_of(law: np.ndarray, cycle: int) -> int:
+def tick_of(law: Law, cycle: int) -> int:
     """Return the first memory clock that does not lie before an engine cycle."""
     return -(-cycle * law[_TICKS] // law[_CYCLES])
 
 
 @numba.njit(inline="always")
-def cycle_of(law: np.ndarray, tick: int) -> int:
+def cycle_of(law: Law, tick: int) -> int:
     """Return the first engine cycle that does not lie before a memory clock."""
     return -(-tick * law[_CYCLES] // law[_TICKS])
 
 
 @numba.njit()
-def _refresh(law: np.ndarray, state: np.ndarray) -> None:
+def _refresh(law: Law, state: np.ndarray) -> None:
     """Close all rows and refresh, as soon as it is due and the rows may be closed."""
     closing, is_open = state[_REFRESH], False
     for bank in range(_BANKS):
@@ -141,52 +144,64 @@ def _refresh(law: np.ndarray, state: np.ndarray) -> None:
 
 
 @numba.njit()
-def start_access(law: np.ndarray, state: np.ndarray, visible: int, atom: int, atoms: int) -> int:
-    """Return the clock of the first column command of an access, and make the channel remember it.
+def latest_start(law: Law, states: np.ndarray, visible: int, atom: int, atoms: int) -> int:
+    """Return the clock of the first column command of an access on the channel that comes to it last; all remember it.
 
-    The access reads `atoms` atoms from number `atom` of the channel on, within one page; the controller knows of it from
+    The access reads `atoms` atoms from number `atom` of each channel on, within one page; the controllers know of it from
     `visible` on.
     """
-    floor = state[_FLOOR]
-    prepare = max(visible, state[_STARTED], floor)
-    start = max(visible, state[_LAST_COLUMN] + law[_CCD_S], floor)
-    while state[_REFRESH] <= start:
-        _refresh(law, state)
-        prepare, start = max(prepare, state[_FLOOR]), max(start, state[_FLOOR])
-    page = atom >> (law[_ROW_BITS] - law[_ATOM_BITS] + 1)
+    rcd, rp, ras, rtp = law[_RCD], law[_RP], law[_RAS], law[_RTP]
+    rrd_s, rrd_l, faw, ccd_s, ccd_l = law[_RRD_S], law[_RRD_L], law[_FAW], law[_CCD_S], law[_CCD_L]
     bank_bits, high_bits = law[_BANK_BITS], law[_GROUP_BITS] - 1
+    page = atom >> (law[_ROW_BITS] - law[_ATOM_BITS] + 1)
     in_group = page & ((1 << bank_bits) - 1)
     high_group = ((page >> bank_bits) & ((1 << high_bits) - 1)) << 1
     row = page >> (bank_bits + high_bits)
-    last = max(0, atoms - 1)
-    for turn in range(min(atoms, 2)):
-        group = high_group | ((atom + turn) & 1)
-        bank = group << bank_bits | in_group
-        if state[_ROW + bank] != row:
-            activate = prepare
-            if state[_ROW + bank] >= 0:
-                closing = max(state[_OPENED + bank] + law[_RAS], state[_USED + bank] + law[_RTP])
-                activate = max(activate, closing) + law[_RP]
-            apart = law[_RRD_L] if group == state[_ACTIVATE_GROUP] else law[_RRD_S]
-            oldest = _WINDOW + (state[_ACTIVATES] & 3)
-            activate = max(activate, state[_LAST_ACTIVATE] + apart, state[oldest] + law[_FAW])
-            state[_LAST_ACTIVATE], state[_ACTIVATE_GROUP], state[oldest] = activate, group, activate
-            state[_ACTIVATES] += 1
-            state[_ROW + bank], state[_OPENED + bank] = row, activate
-        start = max(start, state[_OPENED + bank] + law[_RCD] - turn * law[_CCD_S])
-    if state[_LAST_GROUP] == high_group | (atom & 1):
-        start = max(start, state[_LAST_COLUMN] + law[_CCD_L])
-    ending = start + last * law[_CCD_S]
-    for turn in range(min(atoms, 2)):
-        state[_USED + ((high_group | ((atom + turn) & 1)) << bank_bits | in_group)] = ending
-    state[_STARTED], state[_LAST_COLUMN] = start, ending
-    state[_LAST_GROUP] = high_group | ((atom + last) & 1)
-    return start
+    first_group, last_group = high_group | (atom & 1), high_group | ((atom + atoms - 1) & 1)
+    span, turns = (atoms - 1) * ccd_s, min(atoms, 2)
+    latest = _FAR_PAST
+    for port in range(states.shape[0]):
+        state = states[port]
+        floor, before = state[_FLOOR], state[_LAST_COLUMN]
+        prepare = max(visible, state[_STARTED], floor)
+        start = max(visible, before + ccd_s, floor)
+        while state[_REFRESH] <= start:
+            _refresh(law, state)
+            prepare, start = max(prepare, state[_FLOOR]), max(start, state[_FLOOR])
+        if state[_LAST_GROUP] == first_group:
+            start = max(start, before + ccd_l)
+        for turn in range(turns):
+            group = first_group ^ turn
+            bank = group << bank_bits | in_group
+            if state[_ROW + bank] != row:
+                activate = prepare
+                if state[_ROW + bank] >= 0:
+                    activate = max(activate, state[_OPENED + bank] + ras, state[_USED + bank] + rtp) + rp
+                apart = rrd_l if group == state[_ACTIVATE_GROUP] else rrd_s
+                oldest = _WINDOW + (state[_ACTIVATES] & 3)
+                activate = max(activate, state[_LAST_ACTIVATE] + apart, state[oldest] + faw)
+                state[_LAST_ACTIVATE], state[_ACTIVATE_GROUP], state[oldest] = activate, group, activate
+                state[_ACTIVATES] += 1
+                state[_ROW + bank], state[_OPENED + bank] = row, activate
+            start = max(start, state[_OPENED + bank] + rcd - turn * ccd_s)
+        for turn in range(turns):
+            state[_USED + ((first_group ^ turn) << bank_bits | in_group)] = start + span
+        state[_STARTED], state[_LAST_COLUMN], state[_LAST_GROUP] = start, start + span, last_group
+        latest = max(latest, start)
+    return latest
 
 
 @numba.njit()
 def burst_arrivals(
-    law: np.ndarray, states: np.ndarray, accept: int, offset: int, arrival: int, first: int, beats: int, delay: int, ready: np.ndarray
+    law: Law,
+    states: np.ndarray,
+    accept: int,
+    offset: int,
+    arrival: int,
+    first: int,
+    beats: int,
+    delay: int,
+    ready: np.ndarray,
 ) -> int:
     """Fill `ready` with the cycles in which a burst's beats have come from every channel, plus `delay`; return the last.
 
@@ -204,9 +219,7 @@ def burst_arrivals(
         count = min(beats, page_beats - offset % page_beats)
         atom = offset * beat_bytes >> atom_bits
         atoms = ((offset + count) * beat_bytes - 1 >> atom_bits) - atom + 1
-        start = _FAR_PAST
-        for port in range(states.shape[0]):
-            start = max(start, start_access(law, states[port], visible, atom, atoms))
+        start = latest_start(law, states, visible, atom, atoms)
         data = start + law[_CL] + law[_REPLY]
         if is_steady:
             through = ((offset + 1) * beat_bytes - 1 >> atom_bits) - atom + 1

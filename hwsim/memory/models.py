@@ -10,14 +10,14 @@ import numpy as np
 
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import ConfigError
-from hwsim.memory.hbm2 import channel_states, law_of
+from hwsim.memory.hbm2 import Law, channel_states, law_of
 from hwsim.memory.hbm2_side import side_state
 from hwsim.memory.parameters import hbm2_parameters
 from hwsim.memory.stalling import gap
 
 __all__ = ["HBM2", "IDEAL", "Channels", "MemoryKind", "MemoryModel", "first_open", "hbm2", "memory_model", "stalling"]
 
-Channels = tuple[int, int, np.ndarray, np.ndarray, np.ndarray]
+Channels = tuple[int, int, Law, np.ndarray, np.ndarray]
 """What the compiled time model carries through a run: kind, seed; of `hbm2`, law, states of the streams and of the side port."""
 
 
@@ -34,8 +34,9 @@ class MemoryKind(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MemoryModel:
-    """One memory model; `seed` (0 .. 2**31 - 1) chooses the gaps of `stalling`, and delays the refreshes of `hbm2` by so
-    many memory clocks.
+    """One memory model.
+
+    `seed` (0 .. 2**31 - 1) chooses the gaps of `stalling`, and delays the refreshes of `hbm2` by so many memory clocks.
     """
 
     kind: MemoryKind

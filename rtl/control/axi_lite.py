@@ -75,9 +75,11 @@ class ControlRegisters(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         identity = Identity.of(self.config)
-        done, ready = Signal(), Signal()
+        done = Signal()
+        ready = Signal()
         interrupt_on = Signal()
-        enable, status = Signal(2), Signal(2)
+        enable = Signal(2)
+        status = Signal(2)
         m.d.comb += self.interrupt.eq(interrupt_on & status.any())
 
         # The 32-bit words of the map: what each reads, and the storage of those that can be written.

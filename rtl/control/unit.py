@@ -69,8 +69,10 @@ class Control(wiring.Component):
         m.submodules.watchdog = watchdog = Watchdog(cycles=limits.watchdog_cycles)
         m.submodules.stop_watchdog = stop_watchdog = Watchdog(cycles=limits.watchdog_cycles)
 
-        running, stopping = Signal(), Signal()
-        begin, go = Signal(), Signal()
+        running = Signal()
+        stopping = Signal()
+        begin = Signal()
+        go = Signal()
 
         # Queues and tokens.
         empty = []

@@ -42,11 +42,16 @@ class PortReader(wiring.Component):
         m = Module()
         burst, depth = self.config.fetch.burst_beats, self.config.fetch.fifo_beats
         beat_shift = self.config.tile.port_bytes.bit_length() - 1
-        offset, remaining = Signal(32), Signal(32)
+        offset = Signal(32)
+        remaining = Signal(32)
         credit = Signal(range(depth + 1), init=depth)
         outstanding = Signal(range(depth + 1))
-        room, length, taken = Signal(range(burst + 1)), Signal(range(burst + 1)), Signal(range(burst + 1))
-        is_last, waiting, accepted = Signal(), Signal(), Signal()
+        room = Signal(range(burst + 1))
+        length = Signal(range(burst + 1))
+        taken = Signal(range(burst + 1))
+        is_last = Signal()
+        waiting = Signal()
+        accepted = Signal()
         m.d.comb += [
             room.eq(burst - offset % burst),
             is_last.eq(remaining <= room),

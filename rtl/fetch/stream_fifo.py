@@ -34,7 +34,8 @@ class StreamFifo(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = Ram(depth=self.depth, lanes=1, lane_bits=self.width, style="block")
-        write_index, read_index = Signal(range(self.depth)), Signal(range(self.depth))
+        write_index = Signal(range(self.depth))
+        read_index = Signal(range(self.depth))
         m.d.comb += [
             memory.write_enable.eq(self.push),
             memory.write_address.eq(write_index),

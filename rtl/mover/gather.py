@@ -74,8 +74,10 @@ class Gather(wiring.Component):
             for bits in range(1 << len(group_bits)):
                 with m.Case(bits):
                     m.d.comb += token_bits.eq(max(0, slice_bits - bits))
-        first_beat, header_beat = Signal(_BEAT_BITS), Signal(_BEAT_BITS)
-        first_slice, header_slice = Signal(slice_width), Signal(slice_width)
+        first_beat = Signal(_BEAT_BITS)
+        header_beat = Signal(_BEAT_BITS)
+        first_slice = Signal(slice_width)
+        header_slice = Signal(slice_width)
         m.d.sync += [header_beat.eq(keys + pair_beats), header_slice.eq(slot_slice)]
         with m.If(is_store):
             m.d.sync += first_beat.eq(offset)

@@ -38,7 +38,8 @@ class Scatter(wiring.Component):
         index = Signal(Load.field("beats").width)
         word = Signal(Load.field("address").width)
         values = Signal(WRITE_BEAT_BITS)
-        lanes, target = Signal(self.lanes), Signal(Load.field("space").width)
+        lanes = Signal(self.lanes)
+        target = Signal(Load.field("space").width)
         part = index[:part_bits]
         m.d.sync += [
             word.eq(field(self.command, Load, "address") + (index >> part_bits)),

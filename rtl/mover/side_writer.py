@@ -46,8 +46,12 @@ class SideWriter(wiring.Component):
         write, read = beats.write_port(), beats.read_port(domain="comb")
         write_index, read_index = (Signal(range(WRITE_QUEUE_BEATS), name=f"{name}_index") for name in ("write", "read"))
         level = Signal(range(WRITE_QUEUE_BEATS + 1))
-        risen, address_taken, data_taken = Signal(), Signal(), Signal()
-        present, address_done, data_done = Signal(), Signal(), Signal()
+        risen = Signal()
+        address_taken = Signal()
+        data_taken = Signal()
+        present = Signal()
+        address_done = Signal()
+        data_done = Signal()
         unanswered = Signal(16)
         head = read.data
         m.d.comb += [

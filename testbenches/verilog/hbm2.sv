@@ -1,4 +1,4 @@
-// One HBM2 pseudo channel of the bench: in which memory clock an access starts; docs/engine.md section 8, written
+// One HBM2 pseudo channel of the bench: in which memory clock an access starts; docs/engine.md section 9, written
 // independently of the simulator. Timing comes in as numbers, so that one build serves every clock and parameter file.
 package bench_hbm2;
     class Channel;
@@ -18,7 +18,8 @@ package bench_hbm2;
         int     activate_group;
         bit     open[16];
         longint row[16], opened[16], used[16];
-        bit     has_column;
+        bit     has_column, has_open_row;
+        longint written;  // address of the last write, when the access before was one
 
         function void reset(int port, int ports, longint seed);
             refresh_due = ((port + 1) * t_refi / (ports + 1) + seed) % t_refi;
@@ -26,6 +27,7 @@ package bench_hbm2;
             rows_shut = 0;
             column_start = 0;
             has_column = 0;
+            has_open_row = 0;
             was_write = 0;
             activate.delete();
             foreach (open[bank]) open[bank] = 0;
@@ -61,6 +63,7 @@ package bench_hbm2;
             while (refresh_due <= turn) begin
                 shut = refresh_due;
                 any = 0;
+                has_open_row = 0;
                 if (is_closed_page) later(shut, rows_shut);
                 else foreach (open[bank]) if (open[bank]) begin
                     any = 1;
@@ -122,11 +125,15 @@ package bench_hbm2;
             return column_start;
         endfunction
 
-        // Closed pages: any address opens rows of its own; returns the clock of the first command.
-        function longint access(longint visible, int atoms, bit is_write);
+        // Any access opens rows of its own, but for a write that goes on in a line of side memory; returns the clock of the
+        // first command.
+        function longint access(longint visible, int atoms, bit is_write, bit is_side_memory, longint address);
             longint turn = visible, prepare = visible, ready, shut;
+            if (!is_side_memory || address != written + 16 || (address >> (row_bits + 1)) != (written >> (row_bits + 1)))
+                has_open_row = 0;
             if (has_column) begin
-                if (is_write == was_write) later(turn, column_end + t_ccd_s);
+                if (has_open_row) later(turn, column_end + t_ccd_l);
+                else if (is_write == was_write) later(turn, column_end + t_ccd_s);
                 else if (is_write) later(turn, column_end + t_cl + t_ccd_s + t_turn - t_cwl);
                 else later(turn, column_end + t_cwl + t_ccd_s + t_wtr);
                 later(prepare, column_start);
@@ -134,13 +141,16 @@ package bench_hbm2;
             later(turn, refreshed);
             later(prepare, refreshed);
             refresh_before(turn, prepare, 1);
-            for (int half = 0; half < 2 && half < atoms; half++) begin
+            if (has_open_row) ready = activate[$];
+            else for (int half = 0; half < 2 && half < atoms; half++) begin
                 ready = prepare;
                 activated(ready, t_rrd_s, 0);
                 later(turn, ready + t_rcd - (half == 1 ? t_ccd_s : 0));
             end
             has_column = 1;
             was_write = is_write;
+            has_open_row = is_side_memory;
+            written = address;
             column_start = turn;
             column_end = turn + 64'(atoms - 1) * t_ccd_s;
             shut = is_write ? column_end + t_cwl + t_ccd_s + t_wr : column_end + t_rtp;

@@ -1,5 +1,5 @@
 // One AXI port of the bench's memory: reads and writes with fixed latency, with seeded gaps when `stalling`, or behind an
-// HBM2 pseudo channel when `hbm2`. The law is docs/engine.md sections 3, 6, 7 and 8; it is written here independently of
+// HBM2 pseudo channel when `hbm2`. The law is docs/engine.md sections 3, 6, 7 and 9; it is written here independently of
 // the simulator.
 module bench_memory #(
     parameter int DATA_BITS = 128,
@@ -9,6 +9,9 @@ module bench_memory #(
     parameter int READ_LATENCY = 32,
     parameter int WRITE_LATENCY = 8,
     parameter int STALL_RATE = 48,
+    // Addresses of the side memory have this number above their lower bits.
+    parameter int REGION_BITS = 36,
+    parameter int SIDE_REGION = 64,
     parameter int HBM2_BITS = 32
 ) (
     input  logic                   clk,
@@ -126,7 +129,7 @@ module bench_memory #(
             burst_is_last[tail % DEPTH] = next == ends;
             if (IS_SIDE) begin
                 atoms = int'((next - at + (64'd1 << channel.atom_bits) - 1) >> channel.atom_bits);
-                burst_clock[tail % DEPTH] = channel.access(channel.seen(64'(cycle)), atoms, 0);
+                burst_clock[tail % DEPTH] = channel.access(channel.seen(64'(cycle)), atoms, 0, 0, at);
             end else begin
                 atoms = int'(((next - 1) >> channel.atom_bits) - (at >> channel.atom_bits)) + 1;
                 burst_clock[tail % DEPTH] = channel.read(channel.seen(64'(cycle)), at, atoms);
@@ -216,7 +219,8 @@ module bench_memory #(
             if (got_address && got_data) begin
                 response_error[responses % DEPTH] = bench_write(write_address, BYTES, 512'(write_data), 64'(write_strobes)) != 0;
                 response_cycle[responses % DEPTH] = cycle + WRITE_LATENCY;
-                if (hbm2) response_clock[responses % DEPTH] = channel.access(channel.seen(64'(cycle)), 1, 1)
+                if (hbm2) response_clock[responses % DEPTH] = channel.access(
+                    channel.seen(64'(cycle)), 1, 1, write_address >> REGION_BITS == 64'(SIDE_REGION), write_address)
                     + channel.t_cwl + channel.t_ccd_s + channel.reply;
                 responses = responses + 1;
                 got_address = 0;

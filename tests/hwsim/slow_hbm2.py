@@ -8,8 +8,9 @@ __all__ = ["SlowChannel", "SlowHbm2Port", "SlowSideChannel", "slow_hbm2_ports"]
 class Access:
     """Part of a burst that one page holds."""
 
-    def __init__(self, visible, atom, atoms, is_write=False):
+    def __init__(self, visible, atom, atoms, is_write=False, word=None):
         self.visible, self.atom, self.atoms, self.is_write = visible, atom, atoms, is_write
+        self.word = word
         self.columns = []  # clock of each column command
 
 
@@ -159,17 +160,21 @@ class SlowChannel:
 
 
 class SlowSideChannel:
-    """Closed pages: each access activates one or two rows nobody else uses; reads and writes turn the bus."""
+    """Each access activates one or two rows nobody else uses, but writes in a line share one; reads and writes turn the bus."""
 
     def __init__(self, parameters, due):
         self.p, self.due, self.now = parameters, due, -1
         self.waiting, self.current, self.before = deque(), None, None
         self.activates, self.opened = [], []
         self.idle_from, self.refreshing_until, self.is_refresh_wanted = 0, 0, False
+        self.is_row_open = False
 
-    def access(self, visible, atoms, is_write):
-        """Queue an access and return it; its only entry of `columns` is that of its first command."""
-        access = Access(visible, 0, atoms, is_write)
+    def access(self, visible, atoms, is_write, word=None):
+        """Queue an access and return it; its only entry of `columns` is that of its first command.
+
+        `word` is the 16-byte word of the side memory that is written.
+        """
+        access = Access(visible, 0, atoms, is_write, word)
         self.waiting.append(access)
         return access
 
@@ -179,15 +184,22 @@ class SlowSideChannel:
             self.now += 1
             self.step(self.now)
 
-    def next_column(self, is_write):
-        """Return the first clock in which the bus may serve a column command of a direction."""
+    def is_in_line(self, access):
+        """Whether an access writes on in the row that the one before left open."""
+        before, words = self.before, 2 * self.p.row_bytes // 16
+        if before is None or before.word is None or access.word is None or not self.is_row_open:
+            return False
+        return access.word == before.word + 1 and access.word // words == before.word // words
+
+    def next_column(self, access):
+        """Return the first clock in which an access may give its first column command, as far as the one before goes."""
         p, before = self.p, self.before
         if before is None:
             return 0
         ending = before.columns[0] + (before.atoms - 1) * p.t_ccd_s
-        if before.is_write == is_write:
-            return ending + p.t_ccd_s
-        if is_write:  # data of the read, turning, data of the write
+        if before.is_write == access.is_write:
+            return ending + (p.t_ccd_l if self.is_in_line(access) else p.t_ccd_s)
+        if access.is_write:  # data of the read, turning, data of the write
             return ending + p.t_cl + p.t_ccd_s + p.t_turn - p.t_cwl
         return ending + p.t_cwl + p.t_ccd_s + p.t_wtr
 
@@ -197,16 +209,19 @@ class SlowSideChannel:
             return
         if self.current is None and not self.is_refresh_wanted:
             if self.waiting and self.waiting[0].visible <= t:
-                if self.due <= max(t, self.next_column(self.waiting[0].is_write)):
+                if self.due <= max(t, self.next_column(self.waiting[0])):
                     self.is_refresh_wanted = True
                 else:
-                    self.current, self.opened = self.waiting.popleft(), []
+                    self.current = self.waiting.popleft()
+                    if not self.is_in_line(self.current):
+                        self.opened = []
             elif self.due <= t:
                 self.is_refresh_wanted = True
         if self.is_refresh_wanted:
             if t >= self.due and t >= self.idle_from:
                 self.refreshing_until, self.is_refresh_wanted = t + p.t_rfc, False
                 self.due += p.t_refi
+                self.is_row_open = False
             return
         if self.current is None:
             return
@@ -220,13 +235,13 @@ class SlowSideChannel:
         if (
             is_open
             and all(t + turn * p.t_ccd_s >= when + p.t_rcd for turn, when in enumerate(self.opened))
-            and t >= self.next_column(current.is_write)
+            and t >= self.next_column(current)
         ):
             current.columns.append(t)
             ending = t + (current.atoms - 1) * p.t_ccd_s
             closing = ending + p.t_cwl + p.t_ccd_s + p.t_wr if current.is_write else ending + p.t_rtp
             self.idle_from = max(self.idle_from, max(closing, self.opened[-1] + p.t_ras) + p.t_rp)
-            self.before, self.current = current, None
+            self.before, self.current, self.is_row_open = current, None, True
             # The next access may be taken in the clock in which this one starts.
             if self.waiting and self.waiting[0].visible <= t:
                 self.step(t)
@@ -270,8 +285,8 @@ class SlowHbm2Port:
             access = self.channel.read(self.visible(cycle), start, piece[-1][1] - start + 1)
             self.beats.extend((access, last - start) for _, last in piece)
 
-    def accept_write(self, cycle):
-        self.answers.append(self.channel.access(self.visible(cycle), 1, True))
+    def accept_write(self, cycle, word):
+        self.answers.append(self.channel.access(self.visible(cycle), 1, True, word))
 
     def has_come(self, cycle, access, atom, latency):
         """Whether the atom of an access has been transferred, and its reply has come, by a cycle."""

@@ -47,7 +47,7 @@ class Port:
     def accept_read(self, cycle, beats, offset):
         self.beats.extend([cycle + timing.READ_LATENCY] * beats)
 
-    def accept_write(self, cycle):
+    def accept_write(self, cycle, word):
         self.answers.append(cycle + timing.WRITE_LATENCY)
 
     def delivers_beat(self, cycle):
@@ -82,9 +82,10 @@ class Reader:
 
 
 class Writer:
-    """The side writer: one beat at a time."""
+    """The side writer: one beat at a time, to words from `word` on or, without one, elsewhere."""
 
-    def __init__(self, port, issue, beats):
+    def __init__(self, port, issue, beats, word=None):
+        self.word = word
         self.port, self.rise, self.left = port, issue + 1 + timing.WRITE_LEAD, beats
         self.address_done = self.data_done = False
 
@@ -94,7 +95,8 @@ class Writer:
             self.address_done = self.address_done or self.port.is_open(2, cycle)
             self.data_done = self.data_done or self.port.is_open(3, cycle)
             if self.address_done and self.data_done:
-                self.port.accept_write(cycle)
+                self.port.accept_write(cycle, self.word)
+                self.word = None if self.word is None else self.word + 1
                 self.address_done = self.data_done = False
                 self.left -= 1
                 return self.left == 0
@@ -407,10 +409,12 @@ class SlowMachine:
             issued["last"] = None
             if isinstance(word, Load):
                 self.mover = Reader(self.side, cycle, word.beats)
+            elif isinstance(word, Append):
+                self.mover = Writer(self.side, cycle, (1 << word.segments) + 1)
             else:
-                beats = (1 << word.segments) + 1 if isinstance(word, Append) else word.beats
-                self.mover = Writer(self.side, cycle, beats)
-                self.writing.append([issued, beats, None])
+                self.mover = Writer(self.side, cycle, word.beats, self.value(issued, "offset"))
+            if not isinstance(word, Load):
+                self.writing.append([issued, self.mover.left, None])
             self.running[3] = issued
 
 

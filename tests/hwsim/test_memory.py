@@ -30,7 +30,7 @@ def test_first_open() -> None:
     assert first_open(int(stalling(3).kind), 3, 1, 0, cycle) == after
 
 
-@pytest.mark.parametrize("text", ["ideal", "stalling:7"])
+@pytest.mark.parametrize("text", ["ideal", "stalling:7", "stalling:0", "hbm2", "hbm2:12"])
 def test_names(text: str) -> None:
     assert str(memory_model(text)) == text
 
@@ -38,8 +38,8 @@ def test_names(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fast", "Memory model must be ideal, stalling or stalling:SEED, not 'fast'"),
-        ("stalling:x", "Memory model must be ideal, stalling or stalling:SEED, not 'stalling:x'"),
+        ("fast", "Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'fast'"),
+        ("stalling:x", "Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'stalling:x'"),
         (f"stalling:{1 << 31}", f"Memory seed must be 0 to {(1 << 31) - 1}, not {1 << 31}"),
     ],
 )

@@ -1,6 +1,8 @@
 """The time model against a machine stepped cycle by cycle, its causes against their sums, and its refusals."""
 
+import dataclasses
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryKind, MemoryModel, hbm2, stalling
 from hwsim.memory.parameters import hbm2_parameters
 from testbenches.random_program import RandomProgram, random_program
+from testbenches.random_scattered import scattered_program
 from tests.hwsim.slow_hbm2 import slow_hbm2_ports
 from tests.hwsim.slow_machine import SlowMachine
 
@@ -39,8 +42,10 @@ def slow_machine(program: RandomProgram, config: EngineConfig, memory: MemoryMod
     return SlowMachine(program.words, config, memory.seed if is_stalling else None, *program.registers, ports=ports)
 
 
-def assert_equal_times(config: EngineConfig, seed: int, memory: MemoryModel) -> None:
-    program = random_program(config, seed)
+def assert_equal_times(
+    config: EngineConfig, seed: int, memory: MemoryModel, make: Callable[..., RandomProgram] = random_program
+) -> None:
+    program = make(config, seed)
     position, slot = program.registers
     slow = slow_machine(program, config, memory)
     cycles = slow.run()
@@ -78,7 +83,24 @@ def test_times_equal_the_slow_machine(engine: str, memory: str, rng: np.random.G
 def test_times_under_hbm2_at_other_clocks(settings: dict[str, object], rng: np.random.Generator) -> None:
     """Beats slower than cycles, pages inside bursts, clocks without a common divisor, and a deep FIFO."""
     seed = int(rng.integers(1 << 30))
-    assert_equal_times(ENGINES["tiny"].with_values(settings), seed, hbm2(seed % 5000))
+    for make in (random_program, scattered_program):
+        assert_equal_times(ENGINES["tiny"].with_values(settings), seed, hbm2(seed % 5000), make)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_times_of_scattered_reads_under_hbm2(engine: str, seed: int) -> None:
+    fast = ENGINES[engine].with_values({"clock_hz": 900.0e6})
+    for config in (ENGINES[engine], fast):
+        assert_equal_times(config, seed, hbm2(seed % 5000), scattered_program)
+
+
+@pytest.mark.parametrize("name", ["t_rcd", "t_rfc", "reply"])
+def test_a_memory_time_that_is_one_off_is_seen_in_programs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = dataclasses.replace(hbm2_parameters(), **{name: getattr(hbm2_parameters(), name) + 1})
+    monkeypatch.setattr("hwsim.memory.models.hbm2_parameters", lambda: broken)
+    with pytest.raises(AssertionError):
+        for seed in range(4):
+            assert_equal_times(ENGINES["tiny"], seed, hbm2(0), scattered_program)
 
 
 def timeline_of(*program: object, engine: str = "tiny") -> Timeline:

@@ -64,7 +64,7 @@ def test_compile_dumps_a_graph_that_parses_back(made: Path, command: Command) ->
     assert "layers.{}.qkv" in out
 
 
-@pytest.mark.parametrize("memory", ["ideal", "stalling:5"])
+@pytest.mark.parametrize("memory", ["ideal", "stalling:5", "hbm2:5"])
 @pytest.mark.parametrize("program", ["decode", "prefill"])
 def test_simulate_accounts_for_every_cycle(made: Path, command: Command, program: str, memory: str) -> None:
     found = document(command("simulate", made / "programs", "--program", program, "--memory", memory, "--json"))
@@ -115,6 +115,27 @@ def test_rtl_writes_lint_clean_verilog(command: Command, tmp_path: Path) -> None
     assert found["lint"] == "clean"
     assert sorted(path.name for path in (tmp_path / "verilog").iterdir()) == found["files"]
     assert "engine.v" in found["files"]
+    # Its memory is no board's.
+    assert (found["board"], found["package"]) == (None, [])
+
+
+def test_rtl_packages_a_kernel_for_a_board(command: Command, tmp_path: Path) -> None:
+    options = ("rtl", "--engine", "tiny", "--board", "u280", "--json", "-o")
+    folders = [tmp_path / "one", tmp_path / "two"]
+    found, again = (document(command(*options, folder)) for folder in folders)
+    assert found["board"] == "u280"
+    assert {"Makefile", "README.md", "kernel.xml", "link.cfg", "package.tcl", "host/xrt_ip.cpp"} <= set(found["package"])
+    written = [{path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} for folder in folders]
+    assert written[0] == written[1]
+    assert {str(path) for path in written[0]} == {*found["files"], *(f"vitis/{name}" for name in found["package"])}
+    assert again["package"] == found["package"]
+
+
+def test_cosim_through_the_host(made: Path, command: Command) -> None:
+    found = document(command("cosim", made / "model", "--engine", "tiny", "--host", "--memory", "ideal", "--prompt", "a", "--json"))
+    assert found["is_equal"]
+    assert (found["mismatches"], found["cycle_difference"], found["first"]) == (0, 0, None)
+    assert found["compared"] > 1000
 
 
 def test_report_of_programs(made: Path, command: Command, programs: Path) -> None:

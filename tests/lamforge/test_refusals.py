@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (
             ["compile", "MODEL", "--engine", "smal", "-o", "OUT"],
-            "Engine must be one of small, tiny, u280 or a YAML file, not 'smal' (nearest: small)",
+            "Engine must be one of small, tiny, u280, u55c or a YAML file, not 'smal' (nearest: small)",
         ),
         (
             ["compile", "MODEL", "--set", "tile.tokens=9", "-o", "OUT"],
@@ -99,7 +100,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         (["compile", "MODEL", "--context", "0", "-o", "OUT"], "Context must be at least 1, not 0"),
         (
             ["simulate", "PROGRAMS", "--memory", "slow"],
-            "Memory model must be ideal, stalling or stalling:SEED, not 'slow'",
+            "Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'slow'",
         ),
         (["simulate", "PROGRAMS", "--program", "encode"], "Program must be one of decode, prefill, not 'encode'"),
         (["simulate", "PROGRAMS", "--position", "64"], "Position must be 0 to 63, not 64"),
@@ -119,12 +120,24 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             "Engine tile.port_bits must be 128, 256 or 512, not 96",
         ),
         (
+            ["rtl", "--engine", "tiny", "--board", "u250", "-o", "OUT"],
+            "Board must be one of u280, u55c or a YAML file, not 'u250' (nearest: u280)",
+        ),
+        (
+            ["rtl", "--engine", "tiny", "--set", "tile.ports=64", "--board", "u280", "-o", "OUT"],
+            "Engine tiny must have at most 32 ports for board u280, not 64",
+        ),
+        (
             ["cosim", "MODEL", "--memory", "hbm"],
-            "Memory model must be ideal, stalling or stalling:SEED, not 'hbm'",
+            "Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'hbm'",
         ),
         (
             ["cosim", "HF"],
             "Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not 'HF'",
+        ),
+        (
+            ["board", "MODEL", "HERE", "--waiting", "sleep"],
+            "Way of waiting must be one of polling, interrupt, not 'sleep'",
         ),
         (
             ["report", "HERE"],
@@ -232,3 +245,9 @@ def test_a_damaged_model(made: Path, tmp_path: Path, command: Command) -> None:
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     answer = command("compile", tmp_path / "model", "--engine", "tiny", "-o", tmp_path / "out")
     assert refused(answer, tmp_path, {"model"}).startswith("File weights.safetensors must have the SHA-256 ")
+
+
+def test_a_board_without_xrt(made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyxrt", None)
+    sentence = refused(command("board", made / "model", tmp_path / "x.xclbin", "--engine", "tiny"), tmp_path, set())
+    assert sentence.startswith("Package pyxrt must be importable to run on a board: XRT's setup.sh sourced, and pyxrt built for")

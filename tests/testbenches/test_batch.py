@@ -22,7 +22,7 @@ def engine() -> EngineConfig:
 
 
 def test_a_batch_gives_what_each_sequence_gives_alone(engine: EngineConfig, seed: int) -> None:
-    """Prompts of their own length are out: all sequences are at one position. The ring wraps; the last step runs on both machines."""
+    """All sequences are at one position. The ring wraps; the last step runs on both machines."""
     model = random_model(seed)
     compiled = compile_model(model, engine, context=32, batch=2)
     assert compiled.image is not None
@@ -34,7 +34,8 @@ def test_a_batch_gives_what_each_sequence_gives_alone(engine: EngineConfig, seed
     rows = compiled.prefill.rows
     for sequence, prompt in enumerate(prompts):
         for position in range(0, 16, rows):
-            inputs = Inputs(position=position, rows=model.embedding.rows(prompt[position : position + rows].tolist()), sequence=sequence)
+            tokens = model.embedding.rows(prompt[position : position + rows].tolist())
+            inputs = Inputs(position=position, rows=tokens, sequence=sequence)
             image = simulator.run(compiled.prefill, image, inputs, IDEAL)[0].image
         reference.prefill(states[sequence], prompt[:16].tolist())
     padded = compiled.decode.buffer("output").size // 4 // 2

@@ -17,7 +17,7 @@ from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import Fetch, Format, KvQuant, Scalar, decode
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError, ProgramError
-from hwsim.memory.models import IDEAL, stalling
+from hwsim.memory.models import IDEAL, hbm2, stalling
 from models.integer import IntegerModel
 from testbenches.backend import Inputs
 from testbenches.compare import Verdict, compare_logs
@@ -62,11 +62,12 @@ def test_every_bit_and_cycle_of_a_decode_step(engine: EngineConfig, verilated: V
     changes = {"architecture": "Qwen2ForCausalLM", "qkv_bias": True} if format is Format.W2S else {}
     tokens = np.random.default_rng(seed).integers(0, 96, 23).tolist()
     model = random_model(seed, format=format, **changes)
-    result = cosim(model, engine, texts=[tokens[:6], tokens], memories=[IDEAL, stalling(seed & 0xFFFF)], verilated=verilated)
+    memories = [IDEAL, stalling(seed & 0xFFFF), hbm2(seed & 0xFFFF)]
+    result = cosim(model, engine, texts=[tokens[:6], tokens], memories=memories, verilated=verilated)
     assert result.first is None
     assert (result.mismatches, result.cycle_difference) == (0, 0)
     assert result.compared > 96
-    assert result.instructions_compared > 4 * 80
+    assert result.instructions_compared > 6 * 80
 
 
 def test_prefill_leaves_the_cache_of_single_steps(

@@ -13,6 +13,7 @@ from hwsim.machine.trace import run_control
 from hwsim.memory.models import MemoryModel, hbm2, stalling
 from testbenches.compare import Verdict, compare_logs
 from testbenches.random_program import RandomProgram, random_program
+from testbenches.random_scattered import scattered_program
 from testbenches.simulated import log_of
 from testbenches.verilated import Run, Verilated
 
@@ -30,6 +31,8 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
 }
 SEEDS_EACH = 26
 """Programs for each of the eight configurations in the long run: 208 triples."""
+HBM2_SEEDS_EACH = 8
+"""Programs of each kind for each configuration under `hbm2`."""
 
 
 def verdict_on(verilated: Verilated, engine: EngineConfig, made: RandomProgram, memory: MemoryModel) -> tuple[Verdict, int]:
@@ -110,3 +113,16 @@ def test_random_configurations(machines: dict[str, tuple[EngineConfig, Verilated
         verdict, bytes_wrong = verdict_on(verilated, engine, made, stalling(number & 0x7FFFFFFF))
         assert verdict.first is None, f"configuration {name}, program and stall seed {number}: {verdict.first}"
         assert (verdict.mismatches, verdict.cycle_difference, bytes_wrong) == (0, 0, 0), f"{name}, seed {number}"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_random_configurations_under_hbm2(
+    machines: dict[str, tuple[EngineConfig, Verilated]], name: str, seed: int
+) -> None:
+    engine, verilated = machine(machines, name)
+    for number in range(seed, seed + HBM2_SEEDS_EACH):
+        for made in (random_program(engine, number, operations=20), scattered_program(engine, number)):
+            verdict, bytes_wrong = verdict_on(verilated, engine, made, hbm2(number * 997 % 3510))
+            assert verdict.first is None, f"configuration {name}, program {number}: {verdict.first}"
+            assert (verdict.mismatches, verdict.cycle_difference, bytes_wrong) == (0, 0, 0), f"{name}, seed {number}"

@@ -29,11 +29,18 @@ _MOVER: dict[type[Instruction], Callable[..., None]] = {Load: mover.load, Store:
 
 
 def run_meaning(
-    trace: Trace, config: EngineConfig, ports: np.ndarray, side: np.ndarray, *, has_log: bool = False
+    trace: Trace,
+    config: EngineConfig,
+    ports: np.ndarray,
+    side: np.ndarray,
+    *,
+    has_log: bool = False,
+    leftovers: np.random.Generator | None = None,
 ) -> tuple[Memories, ResultLog]:
     """Execute every instruction on `ports` (uint8 [ports, bytes]) and `side` (uint8 [bytes]), written in place.
 
-    Returns the memories after the run, and the log, empty unless `has_log`.
+    Returns the memories after the run, and the log, empty unless `has_log`. On-chip memories start at zero, or with what
+    `leftovers` draws: a program that gives the same either way needs nothing of the runs before it.
 
     Raises:
         ProgramError: an instruction asks for what the engine does not have, consumes more beats than were fetched,
@@ -45,6 +52,8 @@ def run_meaning(
         raise ProgramError(f"Side memory must be uint8 [bytes], not {side.dtype} {side.shape}")
     check(trace, config, ports.shape[1], len(side))
     memories = Memories(config, ports, side)
+    if leftovers is not None:
+        memories.leave(leftovers)
     log = ResultLog(matrix={}, vector={})
     for index in range(len(trace)):
         instruction = trace.instruction(index)

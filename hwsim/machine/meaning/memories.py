@@ -85,6 +85,16 @@ class Memories:
         self.ports, self.side = ports, side
         self.streams = Streams(config, ports)
 
+    def leave(self, rng: np.random.Generator) -> None:
+        """Fill the on-chip memories with what an earlier run, ended anywhere, may have left."""
+        for words in (self.result, self.residual, self.parameter):
+            words[:] = rng.integers(-(1 << 31), 1 << 31, words.shape)
+        self.activation[:] = rng.integers(-127, 128, self.activation.shape)
+        self.side_parameter[:] = rng.integers(0, 1 << 32, self.side_parameter.shape)
+        self.scale[:] = rng.integers([0, -512, 0], [1 << 16, 512, 1 << 31], self.scale.shape)
+        self.pack[:] = rng.integers(0, 256, self.pack.shape)
+        self.pack_parameter[:] = rng.integers(0, 1 << 32, self.pack_parameter.shape)
+
     def write_scale(self, entry: int, mantissa: int, exponent: int, zero_sum: int = 0) -> None:
         """Write a scale entry; the exponent keeps 10 bits."""
         self.scale[entry] = mantissa, ((exponent + 512) & 1023) - 512, zero_sum

@@ -222,7 +222,8 @@ def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
                         release, retire = advance_vector(vector, amount[index], issue, temporary_words)
                     elif amount[index, 0] == _WRITE:
                         rise = issue + 1 + write_lead
-                        release, answered = side_write(model, side_port, write_latency, rise, amount[index, 1], answered)
+                        beats, word = amount[index, 1], amount[index, 2]
+                        release, answered = side_write(model, side_port, write_latency, rise, beats, word, answered)
                         retire = answered + 1
                     else:
                         last = side_read(model, side_port, side_burst, read_latency, issue + 1, amount[index, 1])

@@ -32,19 +32,22 @@ def side_read(model: Channels, port: int, burst_beats: int, read_latency: int, s
 
 
 @numba.njit()
-def side_write(model: Channels, port: int, write_latency: int, start: int, beats: int, answered: int) -> tuple[int, int]:
+def side_write(
+    model: Channels, port: int, write_latency: int, start: int, beats: int, word: int, answered: int
+) -> tuple[int, int]:
     """Return the cycles of the last acceptance and of the last response of `beats` single-beat writes.
 
-    The first rises in cycle `start`; the response before came in cycle `answered`.
+    The first rises in cycle `start`; the response before came in cycle `answered`. They go to words from `word` on of
+    the side memory, or elsewhere when it is -1.
     """
     kind, seed, law, _, state = model
     rise, response = start, answered
-    for _ in range(beats):
+    for index in range(beats):
         address = first_open(kind, seed, port, _AW, rise)
         data = first_open(kind, seed, port, _W, rise)
         written = max(address, data)
         if kind == _HBM2:
-            response = side_response(law, state, written, response)
+            response = side_response(law, state, written, response, word + index if word >= 0 else -1)
         else:
             response = first_open(kind, seed, port, _B, max(response + 1, written + write_latency))
         rise = written + 1

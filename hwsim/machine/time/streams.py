@@ -31,7 +31,8 @@ def advance_fetch(
     """Accept bursts while the pops that give their credit are known; return whether all beats are accepted.
 
     All ports ask for the same bursts, so one count serves them; `earliest` and `arrival` [ports, or 1 where one stands
-    for all] hold the first cycle of the next address and the last beat's cycle. `ready` and `pops` [fifo_beats] are rings: when beat i of every port
+    for all] hold the first cycle of the next address and the last beat's cycle.
+    `ready` and `pops` [fifo_beats] are rings: when beat i of every port
     can be popped, and when it was. `latencies` are those of reads and of the FIFOs.
     """
     kind, seed, law, channels, _ = model

@@ -47,7 +47,7 @@ class Work:
       FETCH   offset, beats, 0, 0, 0
       MATRIX  kind, blocks (of AXPY: beats), body beats of a block, blocks per header, drain length
       VECTOR  rows, words of a row, cycles of a row's first passes, 0, 0
-      MOVER   kind, beats, 0, 0, 0
+      MOVER   kind, beats, first word of the side memory a store writes (-1: an append), 0, 0
     `partner` [instructions, 4]: for each unit waited for, the instruction whose token is taken; -1 without a wait.
     """
 
@@ -87,6 +87,8 @@ def work_of(trace: Trace, config: EngineConfig) -> Work:
         amount[rows, 1] = (
             (1 << trace.values(kind, "segments", rows)) + 1 if kind is Append else trace.values(kind, "beats", rows)
         )
+        if code == WRITE:
+            amount[rows, 2] = -1 if kind is Append else trace.values(kind, "offset", rows)
     return Work(unit=trace.unit, amount=amount, partner=_partners(trace))
 
 

@@ -1,0 +1,121 @@
+"""Which files a kernel package has, and what is in each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+
+import jinja2
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.registers import CONTROL_REGISTERS
+from rtl.package.crossings import CROSSINGS, bits_of
+from rtl.package.floorplan import Floorplan, floorplan
+from rtl.package.kernel import (
+    COMPUTE_UNIT,
+    CONTROL_BUS,
+    KERNEL,
+    PROTOCOL_REGISTERS,
+    SIDE_BUS,
+    VLNV,
+    arguments,
+    buses,
+    stream_bus,
+)
+from rtl.package.kernel_xml import CONTROL_PROTOCOL, kernel_xml
+from rtl.package.target import TOOLS, Target
+from rtl.package.wrapper import wrapper_verilog
+
+__all__ = ["MANIFEST", "package_files"]
+
+MANIFEST = "MANIFEST.sha256"
+"""Name of the file with the digests of all others, as `sha256sum` reads it."""
+
+_TEMPLATES = {
+    "package.tcl": "package.tcl",
+    "link.cfg": "link.cfg",
+    "constraints.xdc": "constraints.xdc",
+    "out_of_context.xdc": "out_of_context.xdc",
+    "floorplan.tcl": "floorplan.tcl",
+    "Makefile": "kernel.mk",
+    "README.md": "readme.md",
+}
+"""Files that are rendered, by the name of their template."""
+
+
+def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, str]) -> dict[str, str]:
+    """Return the package of an engine for a board, text by name; equal arguments give equal text.
+
+    verilog: the engine's own files, which lie in the folder above the package's.
+
+    Raises:
+        ConfigError: the board does not have the memory that the engine expects.
+    """
+    target.check(config)
+    plan = floorplan(config, slrs=target.slrs, memory_slr=target.memory_slr)
+    sources = sorted(name for name in verilog if name.endswith(".v"))
+    values = _values(config, target, plan, sources)
+    folder = resources.files("rtl.package") / "templates"
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    files = {
+        name: environment.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()
+    }
+    files |= {
+        "kernel.xml": kernel_xml(config),
+        "kernel.v": wrapper_verilog(config),
+        "host/xrt_ip.cpp": (resources.files("rtl.package") / "host" / "xrt_ip.cpp").read_text(),
+    }
+    digested = {f"../{name}": verilog[name] for name in sources} | files
+    lines = [f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in sorted(digested.items())]
+    files[MANIFEST] = "".join(lines)
+    return dict(sorted(files.items()))
+
+
+def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list[str]) -> dict[str, object]:
+    """Return what the templates name."""
+    vendor, library, _, _ = VLNV.split(":")
+    tile = config.tile
+    protocol = [
+        {"name": PROTOCOL_REGISTERS[register.name], "offset": register.offset, "doc": register.doc}
+        for register in CONTROL_REGISTERS
+        if register.name in PROTOCOL_REGISTERS
+    ]
+    return {
+        "engine": config.name,
+        "engine_digest": config.digest,
+        "board": target.title,
+        "platform": target.platform,
+        "part": target.part,
+        "tools": TOOLS,
+        "kernel": KERNEL,
+        "unit": COMPUTE_UNIT,
+        "vendor": vendor,
+        "library": library,
+        "verilog": sources,
+        "buses": buses(config),
+        "control": CONTROL_BUS,
+        "control_bytes": buses(config)[0].address_bytes,
+        "side": SIDE_BUS,
+        "protocol": protocol,
+        "protocol_name": CONTROL_PROTOCOL,
+        "arguments": arguments(config),
+        "clock_hz": round(config.clock_hz),
+        "mhz": f"{config.clock_hz / 1e6:g}",
+        "period_ns": 1e9 / config.clock_hz,
+        "streams": [{"bus": stream_bus(port), "channel": port} for port in range(tile.ports)],
+        "ports": tile.ports,
+        "port_bits": tile.port_bits,
+        "last_channel": target.channels - 1,
+        "memory_slr": target.memory_slr,
+        "slrs": target.slrs,
+        "regions": plan.regions,
+        "moved": plan.moved or ("engine",),
+        "waypoints": plan.waypoints,
+        "registers": plan.registers,
+        "wires": plan.wires,
+        "tiles": [(slr, plan.tiles.count(slr)) for slr in range(target.slrs)],
+        "crossings": [(crossing, bits_of(config, crossing)) for crossing in CROSSINGS],
+    }

@@ -1,0 +1,153 @@
+"""The engine as a Vitis kernel: its name, its bus interfaces, and the arguments at its control registers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.registers import CONTROL_REGISTERS, port_base_offset
+from hwsim.arch.timing import SIDE_BURST_BEATS
+from rtl.axi import ADDRESS_BITS, WRITE_BEAT_BITS
+from rtl.control.axi_lite import CONTROL_ADDRESS_BITS
+from rtl.engine import SIDE_PORT, stream_port
+
+__all__ = [
+    "COMPUTE_UNIT",
+    "CONTROL_BUS",
+    "KERNEL",
+    "PROTOCOL_REGISTERS",
+    "SIDE_BUS",
+    "VLNV",
+    "Argument",
+    "Bus",
+    "arguments",
+    "buses",
+    "stream_bus",
+]
+
+KERNEL = "lamforge"
+"""Name of the kernel and of its top module."""
+COMPUTE_UNIT = f"{KERNEL}_1"
+"""Name of its one instance in a linked design."""
+VLNV = f"lamforge:kernel:{KERNEL}:1.0"
+"""Vendor, library, name and version of the packaged core."""
+CONTROL_BUS = "s_axi_control"
+SIDE_BUS = SIDE_PORT.rstrip("_")
+
+_OUTSTANDING = 32
+"""Most bursts asked of the interconnect: 512 beats of a full burst's 16, several times the latency of HBM behind a switch."""
+
+PROTOCOL_REGISTERS = {"control": "CTRL", "global_interrupt": "GIER", "interrupt_enable": "IP_IER", "interrupt_status": "IP_ISR"}
+"""Registers every kernel has below 0x10, by our name, and what Vitis calls them (UG1393, Control Requirements)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bus:
+    """A bus interface of the kernel.
+
+    Attributes:
+        name: prefix of its ports, without the underscore before the signal.
+        is_master: whether the engine starts the transfers.
+        is_writing: whether it writes; streams only read.
+        data_bits: width of a beat.
+        address_bytes: bytes of the address space seen through it.
+        burst_beats: beats of its longest burst.
+        reads: read bursts that the interconnect is to keep outstanding.
+    """
+
+    name: str
+    is_master: bool
+    is_writing: bool
+    data_bits: int
+    address_bytes: int
+    burst_beats: int
+    reads: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Argument:
+    """A register from 0x10 on: an address for `bus`, or a plain value where `bus` is the control bus.
+
+    `is_writable` is false for what the engine reports: such a register is in the map but is no kernel argument.
+    """
+
+    name: str
+    offset: int
+    bits: int
+    bus: str
+    is_writable: bool
+    doc: str
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the register holds the address of a buffer."""
+        return self.bus != CONTROL_BUS
+
+
+def stream_bus(port: int) -> str:
+    """Return the name of a stream port's bus interface."""
+    return stream_port(port).rstrip("_")
+
+
+def buses(config: EngineConfig) -> tuple[Bus, ...]:
+    """Return the bus interfaces: control, the stream ports, the side port."""
+    control = Bus(
+        name=CONTROL_BUS,
+        is_master=False,
+        is_writing=True,
+        data_bits=32,
+        address_bytes=1 << CONTROL_ADDRESS_BITS,
+        burst_beats=1,
+        reads=1,
+    )
+    fetch = config.fetch
+    streams = [
+        Bus(
+            name=stream_bus(port),
+            is_master=True,
+            is_writing=False,
+            data_bits=config.tile.port_bits,
+            address_bytes=1 << ADDRESS_BITS,
+            burst_beats=fetch.burst_beats,
+            reads=min(fetch.fifo_beats // fetch.burst_beats, _OUTSTANDING),
+        )
+        for port in range(config.tile.ports)
+    ]
+    side = Bus(
+        name=SIDE_BUS,
+        is_master=True,
+        is_writing=True,
+        data_bits=WRITE_BEAT_BITS,
+        address_bytes=1 << ADDRESS_BITS,
+        burst_beats=SIDE_BURST_BEATS,
+        reads=2,
+    )
+    return (control, *streams, side)
+
+
+def arguments(config: EngineConfig) -> tuple[Argument, ...]:
+    """Return the registers from 0x10 on, by offset; `side` and `program` are addresses on the side port."""
+    found = [
+        Argument(
+            name=register.name,
+            offset=register.offset,
+            bits=register.width,
+            bus=SIDE_BUS if register.name in ("side", "program") else CONTROL_BUS,
+            is_writable=register.writable,
+            doc=register.doc,
+        )
+        for register in CONTROL_REGISTERS
+        if register.name not in PROTOCOL_REGISTERS
+    ]
+    found += [
+        Argument(
+            name=f"base_{port:02d}",
+            offset=port_base_offset(port),
+            bits=ADDRESS_BITS,
+            bus=stream_bus(port),
+            is_writable=True,
+            doc="Byte address of the port's memory, 4 KiB aligned.",
+        )
+        for port in range(config.tile.ports)
+    ]
+    return tuple(sorted(found, key=lambda argument: argument.offset))

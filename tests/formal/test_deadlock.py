@@ -1,0 +1,120 @@
+"""No deadlock: control with units that retire within a few cycles ends every well-formed program of a few instructions within a bound."""
+
+from typing import Any
+
+import pytest
+from amaranth import Cat, Const, Mux, Signal, Value
+
+from hwsim.arch.config import load_engine
+from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Unit
+from hwsim.arch.isa import Dot, End, Fetch, Load, Quant
+from rtl.control import scoreboard
+from rtl.control.unit import Control
+from tests.formal.laws import Laws
+from tests.formal.mutants import mutant
+from tests.formal.prover import prove
+
+INSTRUCTIONS = 2
+"""Unit instructions of a program, before End."""
+SLOWEST = 2
+"""Most cycles from issue to retirement."""
+BOUND = 5 * INSTRUCTIONS + SLOWEST * INSTRUCTIONS + 7
+"""Cycles from the request for the program until done: each instruction is loaded, dispatched and executed after all before it."""
+CUTS = ("t:$mul", "c:circuit.sequencer.program.array")
+SMALL = load_engine("tiny").with_values({"control.program_words": 64, "control.queue_depth": 2})
+OPCODES = {Unit.FETCH: Fetch.opcode, Unit.MATRIX: Dot.opcode, Unit.VECTOR: Quant.opcode, Unit.MOVER: Load.opcode}
+
+
+def word_of(opcode: Value, wait: Value, signal: Value) -> Value:
+    """Return an instruction word with zeros in all fields but these, and a right check byte."""
+    low_bits = Cat(opcode, wait, signal)
+    assert HEADER["wait"][0] == len(opcode)
+    assert HEADER["signal"][0] == len(opcode) + len(wait)
+    check = low_bits[:8] ^ low_bits[8:] ^ CHECK_VALUE
+    return Cat(low_bits, Const(0, HEADER["check"][0] - len(low_bits)), check)
+
+
+def programs(kind: Any, bound: int = BOUND) -> Laws:
+    """Every program of INSTRUCTIONS unit instructions in which the n-th wait for a unit follows its n-th signal."""
+    control = kind(SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        # No unit has more than one instruction under way here.
+        patch.setattr(scoreboard, "_IN_FLIGHT", 4)
+        laws = Laws(control)
+    m = laws.m
+    for name, value in {"start": 1, "program_words": INSTRUCTIONS + 1, "position": 0, "slot": 0, "quiet": 1}.items():
+        laws.drive(name, Const(value, len(laws.input(name))))
+    for name in ("read_error", "write_error", "read_error_port", "drained"):
+        laws.drive(name, Const(0, len(laws.input(name))))
+
+    # The program.
+    unit = [laws.constant(f"unit_{number}", 2) for number in range(INSTRUCTIONS)]
+    wait = [laws.constant(f"wait_{number}", 4) for number in range(INSTRUCTIONS)]
+    signal = [laws.constant(f"signal_{number}", 4) for number in range(INSTRUCTIONS)]
+    for producer in Unit:
+        for consumer in Unit:
+            if producer == consumer:
+                continue
+            for last in range(INSTRUCTIONS):
+                gives = [(unit[i] == producer) & signal[i][consumer] for i in range(last)]
+                takes = [(unit[i] == consumer) & wait[i][producer] for i in range(last + 1)]
+                laws.assume(sum(takes, Const(0, 1)) <= sum(gives, Const(0, 1)))
+    # What the program memory reads is the word at the program counter of the cycle before, whatever was written into it.
+    read = Signal(WORD_BITS, name="read")
+    with m.Switch(laws.past(laws.state["sequencer.pc"])):
+        for number in range(INSTRUCTIONS):
+            with m.Case(number):
+                opcode = Signal(5, name=f"opcode_{number}")
+                with m.Switch(unit[number]):
+                    for each in Unit:
+                        with m.Case(each):
+                            m.d.comb += opcode.eq(OPCODES[each])
+                m.d.comb += read.eq(word_of(opcode, wait[number], signal[number]))
+        with m.Default():
+            m.d.comb += read.eq(End().encode())
+    laws.assume(laws.state["sequencer.program.read_data"] == read)
+    place, is_loading = Signal(range(INSTRUCTIONS + 2), name="place"), Signal(name="is_loading")
+    is_last = place == INSTRUCTIONS
+    with m.If(control.load_start):
+        m.d.sync += is_loading.eq(1)
+    with m.Elif(is_loading):
+        m.d.sync += place.eq(place + 1)
+        with m.If(is_last):
+            m.d.sync += is_loading.eq(0)
+    laws.drive("load_valid", is_loading)
+    laws.drive("load_data", Const(0, WORD_BITS))
+    laws.drive("load_last", is_last)
+
+    # Units that take one instruction at a time and retire it when they like, but not too late.
+    for each in Unit:
+        port, name = control.units[each], each.name.lower()
+        is_busy, age, likes = Signal(name=f"{name}_is_busy"), Signal(range(SLOWEST + 1), name=f"{name}_age"), laws.free(f"{name}_retires")
+        retires = is_busy & (likes | (age == SLOWEST - 1))
+        issues = port.command_valid & ~is_busy
+        laws.drive(f"units__{each.value}__issue", issues)
+        laws.drive(f"units__{each.value}__retire", retires)
+        m.d.sync += age.eq(Mux(is_busy, age + 1, 0))
+        with m.If(issues):
+            m.d.sync += [is_busy.eq(1), age.eq(0)]
+        with m.Elif(retires):
+            m.d.sync += is_busy.eq(0)
+
+    # From the request on, done comes within the bound, without an error; every instruction retires.
+    elapsed, is_under_way, is_over = Signal(range(bound + 2), name="elapsed"), Signal(name="is_under_way"), Signal(name="is_over")
+    retired = Signal(range(INSTRUCTIONS + 2), name="retired")
+    m.d.sync += retired.eq(retired + sum((control.trace_retire[each] for each in Unit), Const(0, 1)))
+    with m.If(control.load_start):
+        m.d.sync += is_under_way.eq(1)
+    with m.If(is_under_way & ~is_over):
+        m.d.sync += elapsed.eq(elapsed + 1)
+    with m.If(control.done):
+        m.d.sync += is_over.eq(1)
+    laws.implies("done_within_the_bound", is_under_way & ~is_over & ~control.done, elapsed < bound)
+    laws.implies("done_without_error", control.done, control.error == 0)
+    laws.implies("done_with_all_retired", control.done & ~is_over, retired == INSTRUCTIONS)
+    return laws
+
+
+def test_every_small_program_ends() -> None:
+    verdict = prove(programs(Control), depth=BOUND + 4, induction=False, cuts=CUTS, has_arrays=False)
+    assert verdict.is_proved, verdict.report

@@ -1,0 +1,119 @@
+"""The stores between units: no element is lost, doubled, changed or overtaken, and levels are right; for runs of any length."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hwsim.arch.config import load_engine
+from hwsim.arch.timing import FIFO_LATENCY
+from rtl.control.queue import CommandQueue
+from rtl.control.scoreboard import SignalMasks
+from rtl.fetch.stream_fifo import StreamFifo
+from tests.formal.laws import Laws
+from tests.formal.mutants import mutant
+from tests.formal.passage import Passage
+from tests.formal.prover import prove
+
+MASKS = 32
+WIDTH = 4
+"""Bits of a followed beat: the FIFO moves them without looking."""
+
+
+def command_queue(kind: Any, depth: int) -> Laws:
+    queue = kind(depth=depth)
+    laws = Laws(queue)
+    passage = Passage.follow(
+        laws,
+        depth=depth,
+        push=queue.push,
+        pop=queue.pop,
+        entered=queue.entry.as_value(),
+        left=queue.head.as_value(),
+        clear=queue.clear,
+    )
+    laws.law("head_is_valid_when_something_is_inside", queue.head_valid == (passage.total != 0))
+    laws.law("full_when_depth_are_inside", queue.full == (passage.total == depth))
+    passage.lies(laws, "entries", laws.state["read_index"], laws.state["write_index"])
+    laws.invariant("level_counts", laws.state["level"] == passage.total)
+    return laws
+
+
+def signal_masks(kind: Any, depth: int) -> Laws:
+    masks = kind(depth=depth)
+    laws = Laws(masks)
+    # One less than the depth: equal indices mean empty.
+    passage = Passage.follow(
+        laws, depth=depth - 1, push=masks.push, pop=masks.pop, entered=masks.mask, left=masks.head, clear=masks.clear
+    )
+    laws.law("empty_when_nothing_is_inside", masks.empty == (passage.total == 0))
+    passage.lies(laws, "masks", laws.state["read_index"], laws.state["write_index"])
+    return laws
+
+
+def stream_fifo(kind: Any, depth: int) -> Laws:
+    fifo = kind(depth=depth, width=WIDTH)
+    laws = Laws(fifo)
+    clear = fifo.clear
+    laws.assume(~(fifo.pop & ~fifo.ready))
+    # Control clears when the buses are quiet.
+    laws.assume(~(fifo.push & clear))
+    passage = Passage.follow(
+        laws, depth=depth, push=fifo.push, pop=fifo.pop, entered=fifo.push_data, left=fifo.head, clear=clear
+    )
+    arrived = fifo.push
+    for _ in range(FIFO_LATENCY - 1):
+        arrived = laws.past(arrived & ~clear)
+    m = laws.m
+    poppable = laws.counter("poppable", len(passage.total), arrived, fifo.pop)
+    with m.If(clear):
+        m.d.sync += poppable.eq(0)
+    laws.law("ready_from_the_latency_on", fifo.ready == (poppable != 0))
+    passage.lies(laws, "memory.array", laws.state["read_index"], laws.state["write_index"])
+    laws.invariant("level_counts", laws.state["level"] == poppable)
+    laws.invariant("what_is_inside_arrived_or_arrives", passage.total == poppable + arrived)
+    head = laws.state.word("memory.array", laws.state["read_index"])
+    laws.invariant("head_is_read", fifo.ready, fifo.head == head)
+    return laws
+
+
+def test_command_queues() -> None:
+    """Of every depth that a shipped engine has."""
+    for depth in sorted({load_engine(name).control.queue_depth for name in ("tiny", "small", "u280")}):
+        verdict = prove(command_queue(CommandQueue, depth), depth=2, induction=True)
+        assert verdict.is_proved, verdict.report
+
+
+def test_signal_masks() -> None:
+    verdict = prove(signal_masks(SignalMasks, MASKS), depth=2, induction=True)
+    assert verdict.is_proved, verdict.report
+
+
+def test_stream_fifo() -> None:
+    verdict = prove(stream_fifo(StreamFifo, load_engine("tiny").fetch.fifo_beats), depth=3, induction=True)
+    assert verdict.is_proved, verdict.report
+
+
+MUTANTS: list[tuple[Callable[[Any, int], Laws], Any, str, str]] = [
+    (command_queue, CommandQueue, "level.eq(level - 1)", "level.eq(level - 2)"),
+    (command_queue, CommandQueue, "read_index.eq(read_index + 1)", "read_index.eq(read_index + 2)"),
+    (command_queue, CommandQueue, "write.en.eq(self.push)", "write.en.eq(self.push & ~self.pop)"),
+    (command_queue, CommandQueue, "level.eq(0), write_index.eq(0), read_index.eq(0)", "level.eq(0), write_index.eq(0)"),
+    (command_queue, CommandQueue, "self.full.eq(level == self.depth)", "self.full.eq(level == self.depth - 1)"),
+    (signal_masks, SignalMasks, "read.addr.eq(read_index)", "read.addr.eq(read_index + self.pop)"),
+    (signal_masks, SignalMasks, "m.d.sync += [write_index.eq(0), read_index.eq(0)]", "m.d.sync += read_index.eq(0)"),
+    (stream_fifo, StreamFifo, "memory.read_address.eq(read_index + self.pop)", "memory.read_address.eq(read_index)"),
+    (stream_fifo, StreamFifo, "level > 1, level > 0", "level > 0, level > 0"),
+    (stream_fifo, StreamFifo, "level.eq(level + arrived - self.pop)", "level.eq(level + (arrived & ~self.pop) - self.pop)"),
+    (stream_fifo, StreamFifo, "range(FIFO_LATENCY - 1)", "range(FIFO_LATENCY - 2)"),
+    (stream_fifo, StreamFifo, "level.eq(0), self.ready.eq(0),", "level.eq(0),"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(MUTANTS)))
+def test_broken_stores_are_caught(number: int) -> None:
+    laws, kind, text, changed = MUTANTS[number]
+    verdict = prove(laws(mutant(kind, text, changed), 4), depth=8, induction=False)
+    assert not verdict.is_proved
+    assert verdict.broken
+    assert verdict.broken[0] in verdict.trace

@@ -1,0 +1,103 @@
+"""The dependency scoreboard: no token is lost or doubled, heads are granted exactly with their tokens, overflow is told exactly when it happens."""
+
+from typing import Any
+
+import pytest
+from amaranth import Cat, Signal
+
+from hwsim.arch.fields import Unit
+from rtl.control.scoreboard import TOKEN_LIMIT, Scoreboard
+from tests.formal.laws import Laws
+from tests.formal.mutants import mutant
+from tests.formal.prover import prove
+
+UNDER_WAY = 31
+"""Instructions that one unit can have under way: what the masks hold. The matrix unit, which alone has more than one, has 15 at most."""
+_COUNT_BITS = 8
+LOW_LIMIT = 1
+
+
+def scoreboard(kind: Any, limit: int = TOKEN_LIMIT) -> Laws:
+    board = kind()
+    laws = Laws(board)
+    m = laws.m
+    pairs = [(producer, consumer) for producer in Unit for consumer in Unit if producer != consumer]
+    under_way = {}
+    for unit in Unit:
+        under_way[unit] = count = Signal(6, name=f"under_way_{unit.name.lower()}")
+        m.d.sync += count.eq(count + board.issue[unit] - board.retire[unit])
+        with m.If(board.clear):
+            m.d.sync += count.eq(0)
+        # Units issue what is granted and retire what they issued.
+        laws.assume(~board.issue[unit] | (board.granted[unit] & (count < UNDER_WAY)))
+        laws.assume(~board.retire[unit] | (count != 0))
+    laws.law("idle_when_nothing_is_under_way", board.idle == Cat(count == 0 for count in under_way.values()).all())
+
+    tokens, overflows, named = {}, [], []
+    told = Signal(name="told")
+    for producer, consumer in pairs:
+        pair = f"{producer.name.lower()}_{consumer.name.lower()}"
+        given, taken = Signal(_COUNT_BITS, name=f"given_{pair}"), Signal(_COUNT_BITS, name=f"taken_{pair}")
+        mask = laws.state[f"masks_{producer.name.lower()}.head"]
+        gives = board.retire[producer] & mask[consumer]
+        takes = board.issue[consumer] & board.wait[consumer][producer]
+        m.d.sync += [given.eq(given + gives), taken.eq(taken + takes)]
+        with m.If(board.clear):
+            m.d.sync += [given.eq(0), taken.eq(0)]
+        tokens[producer, consumer] = there = Signal(_COUNT_BITS, name=f"there_{pair}")
+        m.d.comb += there.eq(given - taken)
+        laws.implies(f"tokens_{pair}_are_given_minus_taken", ~told, laws.state[f"tokens_{pair}"] == there)
+        laws.implies(f"taken_{pair}_was_there", ~told & takes, there != 0)
+        overflow = gives & ~takes & (there == limit)
+        overflows.append(overflow)
+        named.append(overflow & (board.overflow_pair == producer * len(Unit) + consumer))
+    for consumer in Unit:
+        there = Cat(
+            ~board.wait[consumer][producer] | (tokens[producer, consumer] != 0) for producer in Unit if producer != consumer
+        ).all()
+        laws.implies(f"{consumer.name.lower()}_is_granted_with_its_tokens", ~told, board.granted[consumer] == there)
+    laws.implies("overflow_is_told_exactly_then", ~told, board.overflow == Cat(overflows).any())
+    laws.implies("overflow_names_a_pair_that_does", ~told & board.overflow, Cat(named).any())
+    # From an overflow on the engine is stopped, until all is cleared.
+    m.d.sync += told.eq((told | board.overflow) & ~board.clear)
+    # Invariants.
+    for unit in Unit:
+        masks = f"masks_{unit.name.lower()}"
+        difference = laws.state[f"{masks}.write_index"] - laws.state[f"{masks}.read_index"]
+        laws.invariant(f"{masks}_count", difference[:5] == under_way[unit][:5])
+        laws.invariant(f"{masks}_fit", under_way[unit] <= UNDER_WAY)
+    return laws
+
+
+def test_scoreboard() -> None:
+    verdict = prove(scoreboard(Scoreboard), depth=2, induction=True)
+    assert verdict.is_proved, verdict.report
+
+
+MUTANTS = [
+    ("with m.Elif(take & ~give):", "with m.Elif(take):", "tokens_"),
+    ("with m.If(give & ~take):", "with m.If(give):", "overflow_is_told"),
+    ("count.eq(count + 1)", "count.eq(count)", "tokens_"),
+    ("~self.wait[consumer][producer] | (count != 0)", "~self.wait[consumer][producer] | (count != 1)", "is_granted"),
+    ("fifo.push.eq(self.issue[unit])", "fifo.push.eq(self.issue[unit] & self.signal[unit].any())", "idle_when"),
+    ("take = self.issue[consumer] & self.wait[consumer][producer]", "take = self.issue[consumer]", "tokens_"),
+    ("m.d.sync += count.eq(0)", "m.d.sync += count.eq(count)", "tokens_"),
+    ("producer * 4 + consumer", "consumer * 4 + producer", "overflow_names"),
+    ("with m.If(count == TOKEN_LIMIT):", "with m.If(count == TOKEN_LIMIT - 1):", "overflow_is_told"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(MUTANTS)))
+def test_broken_scoreboards_are_caught(number: int) -> None:
+    """A counter fills in 64 retirements: in the copies its limit is lower, so that it overflows within the bound."""
+    text, changed, law = MUTANTS[number]
+    broken = mutant(Scoreboard, "TOKEN_LIMIT = 63", f"TOKEN_LIMIT = {LOW_LIMIT}", text, changed)
+    verdict = prove(scoreboard(broken, LOW_LIMIT), depth=10, induction=False)
+    assert not verdict.is_proved
+    assert any(law in name for name in verdict.broken), verdict.broken
+
+
+def test_a_lower_limit_changes_nothing_else() -> None:
+    lowered = mutant(Scoreboard, "TOKEN_LIMIT = 63", f"TOKEN_LIMIT = {LOW_LIMIT}")
+    verdict = prove(scoreboard(lowered, LOW_LIMIT), depth=2, induction=True)
+    assert verdict.is_proved, verdict.report

@@ -1,0 +1,478 @@
+"""The kernel package: every file agrees with the register map and the Verilog, the scripts run, and broken ones are caught."""
+
+import dataclasses
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from amaranth import Shape
+
+from hwsim.arch.config import load_engine
+from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_OFFSET, PORT_BASE_STRIDE
+from hwsim.errors import ConfigError
+from rtl.matrix.tile import Tile
+from rtl.package import package_files
+from rtl.package.crossings import CROSSINGS
+from rtl.package.floorplan import floorplan
+from rtl.package.target import Target
+from rtl.verilog import generate
+from testbenches.verilator import lint
+
+STUBS = Path(__file__).parent / "vendor_commands.tcl"
+TARGET = Target(
+    name="board",
+    title="A board",
+    platform="maker_board_xdma",
+    part="xcpart-1",
+    slrs=3,
+    memory_slr=0,
+    channels=32,
+    channel_bytes=1 << 28,
+)
+# Enough tiles for three SLRs, and small.
+ENGINE = load_engine("tiny").with_values({"name": "eight", "tile.ports": 8})
+SPECIAL = {"control", "global_interrupt", "interrupt_enable", "interrupt_status"}
+
+
+@pytest.fixture(scope="module")
+def verilog():
+    return generate(ENGINE)
+
+
+@pytest.fixture(scope="module")
+def files(verilog):
+    return package_files(ENGINE, TARGET, verilog)
+
+
+def put(files, folder):
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def ports_of(text, module):
+    """Return the ports of a module of Verilog with their widths in bits; all are declared one a line."""
+    body = re.search(rf"^module {module}\b.*?^endmodule", text, re.S | re.M).group()
+    declared = re.findall(r"^ +(?:input|output) +(?:wire |reg )?(?:\[(\d+):0\] )?\\?(\w+) ?[;,\n]", body, re.M)
+    return {name: int(high or 0) + 1 for high, name in declared}
+
+
+def expected_registers(config=ENGINE):
+    """Return offset and bytes of every register from 0x10 on, by name, and whether it can be written, from the map itself."""
+    found = {each.name: (each.offset, each.width // 8, each.writable) for each in CONTROL_REGISTERS if each.name not in SPECIAL}
+    for port in range(config.tile.ports):
+        found[f"base_{port:02d}"] = (PORT_BASE_OFFSET + PORT_BASE_STRIDE * port, 8, True)
+    return found
+
+
+def faults_of_xml(text, verilog, config=ENGINE):
+    """Return what in a kernel.xml contradicts the register map or the engine's Verilog."""
+    kernel = ElementTree.fromstring(text).find("kernel")
+    ports = ports_of(verilog["engine.v"], "engine")
+    faults = []
+    named = {port.get("name") for port in kernel.iter("port")}
+    buses = {re.sub(r"_(ar|r|aw|w|b)\w+$", "", name) for name in ports if name.startswith(("m_axi_", "s_axi_"))}
+    if named != buses:
+        faults.append(f"ports {named ^ buses}")
+    for port in kernel.iter("port"):
+        name = port.get("name")
+        if int(port.get("dataWidth")) != ports.get(f"{name}_rdata"):
+            faults.append(f"width of {name}")
+        mode = "slave" if name.startswith("s_") else "master"
+        limit = 1 << ports.get(f"{name}_araddr", 0)
+        if port.get("mode") != mode or int(port.get("range"), 16) != (limit if mode == "slave" else limit - 1):
+            faults.append(f"range of {name}")
+    written = {name: place for name, (*place, writable) in expected_registers(config).items() if writable}
+    args = {arg.get("name"): arg for arg in kernel.iter("arg")}
+    if args.keys() != written.keys():
+        faults.append(f"arguments {args.keys() ^ written.keys()}")
+    if [int(arg.get("id")) for arg in args.values()] != list(range(len(args))):
+        faults.append("numbers of the arguments")
+    used = set()
+    for name, arg in args.items():
+        place = [int(arg.get("offset"), 16), int(arg.get("size"), 16)]
+        if place != written.get(name) or arg.get("hostSize") != arg.get("size"):
+            faults.append(f"offset or size of {name}")
+        span = set(range(place[0], sum(place)))
+        if used & span:
+            faults.append(f"{name} overlaps")
+        used |= span
+        port = {"side": "m_axi_side", "program": "m_axi_side"}.get(name, f"m_axi_{name[5:]}" if name.startswith("base_") else None)
+        if (arg.get("port"), arg.get("addressQualifier")) != ((port, "1") if port else ("s_axi_control", "0")):
+            faults.append(f"port of {name}")
+    return faults
+
+
+def test_kernel_xml_agrees_with_the_registers_and_the_verilog(files, verilog):
+    assert faults_of_xml(files["kernel.xml"], verilog) == []
+    kernel = ElementTree.fromstring(files["kernel.xml"]).find("kernel")
+    assert (kernel.get("name"), kernel.get("hwControlProtocol"), kernel.get("interrupt")) == ("lamforge", "user_managed", "true")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ('offset="0x01C"', 'offset="0x018"', "offset or size of program"),
+        ('offset="0x08C"', 'offset="0x080"', "base_01 overlaps"),
+        ('name="m_axi_03" mode="master"', 'name="m_axi_03" mode="slave"', "range of m_axi_03"),
+        ('port="m_axi_05" size', 'port="m_axi_04" size', "port of base_05"),
+        ('dataWidth="32"', 'dataWidth="64"', "width of s_axi_control"),
+        ('name="slot"', 'name="slots"', "arguments {"),
+    ],
+)
+def test_a_broken_kernel_xml_is_caught(files, verilog, before, after, fault):
+    assert before in files["kernel.xml"]
+    broken = files["kernel.xml"].replace(before, after, 1)
+    assert any(found.startswith(fault) for found in faults_of_xml(broken, verilog))
+
+
+def faults_of_top(files, verilog, folder):
+    """Return what Verilator's lint and the engine's ports have against the top module."""
+    inner, outer = ports_of(verilog["engine.v"], "engine"), ports_of(files["kernel.v"], "lamforge")
+    faults = [] if outer == {name: width for name, width in inner.items() if not name.startswith("trace_")} else ["ports"]
+    put(verilog | {"kernel.v": files["kernel.v"]}, folder)
+    # Trace outputs stay open, the interrupt is called as Vitis has it, and the file is not called after its module.
+    waived = ("PINCONNECTEMPTY", "SYMRSVDWORD", "DECLFILENAME")
+    waivers = [f'lint_off -rule {rule} -file "*kernel.v"\n' for rule in waived]
+    (folder / "kernel.vlt").write_text("`verilator_config\n" + "".join(waivers))
+    complaints = lint(folder, top="lamforge")
+    return faults + ([complaints] if complaints else [])
+
+
+def test_the_top_module_has_the_kernels_ports_and_no_lint(files, verilog, tmp_path):
+    assert faults_of_top(files, verilog, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [("input  wire m_axi_03_rvalid,\n", "", "ports"), (".m_axi_02_rdata(m_axi_02_rdata)", ".m_axi_02_rdata(m_axi_02_rresp)", "%")],
+)
+def test_a_broken_top_module_is_caught(files, verilog, tmp_path, before, after, fault):
+    assert before in files["kernel.v"]
+    broken = files | {"kernel.v": files["kernel.v"].replace(before, after, 1)}
+    assert any(found.startswith(fault) for found in faults_of_top(broken, verilog, tmp_path))
+
+
+def run_tcl(folder, script, *arguments, stubs=STUBS, **variables):
+    """Run a package's script under tclsh with the vendor's commands stubbed; return the calls, each a list of words."""
+    tclsh = shutil.which("tclsh")
+    assert tclsh, "Tool tclsh must be installed to check the scripts (Debian and Ubuntu: apt install tcl)"
+    record = folder / "record.txt"
+    command = [tclsh, str(stubs), str(record), str(folder / script), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=variables or None, check=False)
+    if result.returncode != 0:
+        raise AssertionError(result.stderr)
+    return [line.split("\t") for line in record.read_text().splitlines()]
+
+
+ORDER = [
+    "create_project",
+    "add_files",
+    "update_compile_order",
+    "ipx::package_project",
+    "ipx::unload_core",
+    "ipx::edit_ip_in_project",
+    "ipx::associate_bus_interfaces",
+    "ipx::add_bus_parameter",
+    "ipx::add_memory_map",
+    "ipx::add_address_block",
+    "ipx::add_register",
+    "ipx::add_register_parameter",
+    "ipx::create_xgui_files",
+    "ipx::update_checksums",
+    "ipx::check_integrity",
+    "ipx::save_core",
+    "close_project",
+    "package_xo",
+]
+"""Packaging steps as UG1393 and AMD's rtl_vadd example have them, by their first call."""
+
+
+def faults_of_packaging(calls, verilog, config=ENGINE):
+    """Return what is wrong with recorded packaging calls: their order, and what they say of buses and registers."""
+    faults = []
+    first = {}
+    for place, call in enumerate(calls):
+        first.setdefault(call[0], place)
+    found = [name for name in first if name in ORDER]
+    if found != ORDER:
+        faults.append(f"order {found}")
+    properties = [call[1:] for call in calls if call[0] == "set_property"]
+    values = {(name, object): value for name, value, object in properties if name != "USED_IN"}
+    saved = first.get("ipx::save_core", 0)
+    for name, value in (("sdx_kernel", "true"), ("sdx_kernel_type", "rtl")):
+        if values.get((name, "core")) != value or calls.index(["set_property", name, value, "core"]) > saved:
+            faults.append(f"{name} must be set before the core is saved")
+    if values.get(("slave_memory_map_ref", "bus:s_axi_control")) != "s_axi_control":
+        faults.append("the memory map belongs to no bus")
+    ports = ports_of(verilog["engine.v"], "engine")
+    buses = {name.removesuffix("_araddr") for name in ports if name.endswith("_araddr")}
+    clocked = [call[2] for call in calls if call[0] == "ipx::associate_bus_interfaces" and call[3:5] == ["-clock", "ap_clk"]]
+    if sorted(clocked) != sorted(buses):
+        faults.append("every bus must have the clock once")
+    if values.get(("value", "parameter:FREQ_HZ@bus:ap_clk")) != str(round(config.clock_hz)):
+        faults.append("frequency")
+    registers = {call[2]: call for call in calls if call[0] == "ipx::add_register"}
+    expected = expected_registers(config) | {name: (4 * n, 4, True) for n, name in enumerate(("CTRL", "GIER", "IP_IER", "IP_ISR"))}
+    if registers.keys() != expected.keys():
+        faults.append(f"registers {registers.keys() ^ expected.keys()}")
+    for name, (offset, size, writable) in expected.items():
+        made = f"register:{name}@block:reg0@map:s_axi_control@core"
+        if int(values.get(("address_offset", made), "-1"), 16) != offset or values.get(("size", made)) != str(8 * size):
+            faults.append(f"offset or size of {name}")
+        if values.get(("access", made)) != ("read-write" if writable else "read-only"):
+            faults.append(f"access of {name}")
+        bus = {"side": "m_axi_side", "program": "m_axi_side"}.get(name, f"m_axi_{name[5:]}" if name.startswith("base_") else None)
+        if values.get(("value", f"register_parameter:ASSOCIATED_BUSIF@{made}")) != bus:
+            faults.append(f"bus of {name}")
+    return faults
+
+
+def test_packaging_runs_in_the_documented_order(files, verilog, tmp_path):
+    put(files, tmp_path / "vitis")
+    calls = run_tcl(tmp_path / "vitis", "package.tcl", "out/kernel.xo", "work")
+    assert faults_of_packaging(calls, verilog) == []
+    sources = next(call for call in calls if call[0] == "add_files")[2]
+    assert {Path(name).name for name in sources.split()} == {name for name in verilog if name.endswith(".v")} | {"kernel.v"}
+    assert calls[-1] == [
+        "package_xo",
+        *("-force", "-xo_path", str(tmp_path / "vitis/out/kernel.xo"), "-kernel_name", "lamforge"),
+        *("-ip_directory", str(tmp_path / "vitis/work/ip"), "-kernel_xml", str(tmp_path / "vitis/kernel.xml")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ("program 0x01c 64", "program 0x018 64", "offset or size of program"),
+        ("base_02 0x098 64 read-write m_axi_02", "base_02 0x098 64 read-write m_axi_01", "bus of base_02"),
+        ("error 0x040 32 read-only", "error 0x040 32 read-write", "access of error"),
+        ("    m_axi_07\n", "", "every bus must have the clock once"),
+        ("set_property sdx_kernel true $core\n", "", "sdx_kernel must be set"),
+        ("ipx::update_checksums $core\n", "", "order"),
+    ],
+)
+def test_broken_packaging_is_caught(files, verilog, tmp_path, before, after, fault):
+    assert before in files["package.tcl"]
+    put(files | {"package.tcl": files["package.tcl"].replace(before, after, 1)}, tmp_path)
+    calls = run_tcl(tmp_path, "package.tcl", "out/kernel.xo", "work")
+    assert any(found.startswith(fault) for found in faults_of_packaging(calls, verilog))
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("ipx::invent $core", 'invalid command name "ipx::invent"'), ("foreach a {b", "missing close-brace")],
+)
+def test_a_script_that_does_not_run_is_caught(files, tmp_path, text, error):
+    put(files | {"package.tcl": files["package.tcl"] + text}, tmp_path)
+    with pytest.raises(AssertionError, match=error):
+        run_tcl(tmp_path, "package.tcl", "out/kernel.xo", "work")
+
+
+def faults_of_linking(text, verilog, config=ENGINE):
+    """Return what in a link configuration contradicts the Verilog's ports."""
+    lines = text.splitlines()
+    spans = re.findall(r"^sp=lamforge_1\.(\w+):HBM\[(\d+)(?::(\d+))?\]$", text, re.M)
+    faults = [] if len(spans) == sum(line.startswith("sp=") for line in lines) else ["syntax"]
+    ports = [name.removesuffix("_araddr") for name in ports_of(verilog["engine.v"], "engine") if name.endswith("_araddr")]
+    masters = sorted(name for name in ports if name.startswith("m_"))
+    if sorted(bus for bus, _, _ in spans) != masters:
+        faults.append("every port exactly once")
+    channels = {bus: range(int(low), int(high or low) + 1) for bus, low, high in spans}
+    streams = [channels.get(f"m_axi_{port:02d}") for port in range(config.tile.ports)]
+    if streams != [range(port, port + 1) for port in range(config.tile.ports)]:
+        faults.append("a channel for each stream")
+    if any(channel not in channels.get("m_axi_side", ()) for span in streams for channel in span or ()):
+        faults.append("the side port must reach every stream's channel")
+    if "nk=lamforge:1:lamforge_1" not in lines or "slr=lamforge_1:SLR0" not in lines:
+        faults.append("instance or SLR")
+    if f"kernel_frequency={config.clock_hz / 1e6:g}" not in lines:
+        faults.append("frequency")
+    return faults
+
+
+def test_linking_names_every_port_once(files, verilog):
+    assert faults_of_linking(files["link.cfg"], verilog) == []
+    assert "sp=lamforge_1.m_axi_side:HBM[0:31]" in files["link.cfg"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ("m_axi_04:HBM[4]\n", "m_axi_04:HBM[4]\nsp=lamforge_1.m_axi_04:HBM[5]\n", "every port exactly once"),
+        ("sp=lamforge_1.m_axi_06:HBM[6]\n", "", "every port exactly once"),
+        ("m_axi_01:HBM[1]", "m_axi_01:HBM[2]", "a channel for each stream"),
+        ("HBM[0:31]", "HBM[0:6]", "the side port must reach"),
+        ("m_axi_00:HBM[0]", "m_axi_00:HBM(0)", "syntax"),
+    ],
+)
+def test_broken_linking_is_caught(files, verilog, before, after, fault):
+    assert before in files["link.cfg"]
+    assert any(found.startswith(fault) for found in faults_of_linking(files["link.cfg"].replace(before, after, 1), verilog))
+
+
+def instance_names(verilog):
+    """Return every cell of the engine by its path, with the text of its module."""
+    pattern = re.compile(r"^module \\?(\S+?) ?\((.*?)^endmodule", re.S | re.M)
+    modules = {name: body for text in verilog.values() for name, body in pattern.findall(text)}
+    found = {}
+
+    def walk(path, module):
+        found[path] = modules[module]
+        for kind, name in re.findall(r"^  \\?(\S+) +(?:#\(.*?\) )?\\?(\S+?) ?\($", modules[module], re.M):
+            if kind in modules:
+                walk(f"{path}/{name}", kind)
+
+    walk("engine", "engine")
+    return found
+
+
+def test_the_floorplan_names_cells_and_registers_of_the_verilog(files, verilog, tmp_path):
+    put(files, tmp_path)
+    calls = run_tcl(tmp_path, "floorplan.tcl")
+    cells = instance_names(verilog)
+    assert len(cells) > 50
+    placed = {}
+    for command, *words in calls:
+        name = words[1 if command == "add_cells_to_pblock" else 2].removeprefix("*lamforge_1/inst/")
+        if name.endswith("_reg*"):
+            owner, register = name.removesuffix("_reg*").rsplit("/", 1)
+            assert re.search(rf"^  reg (\[\d+:0\] )?\\?{register} ", cells[owner], re.M), name
+        else:
+            assert name in cells, name
+        if command == "add_cells_to_pblock":
+            assert words[2] == "-clear_locs"
+            placed[name] = words[0]
+        else:
+            assert words[:2] == ["USER_SLL_REG", "true"]
+    tiles = [placed[f"engine/matrix/tile_{port}"] for port in range(8)]
+    assert tiles == [f"pblock_dynamic_SLR{slr}" for slr in (0, 0, 1, 1, 1, 2, 2, 2)]
+    pairs = {words[2] for command, *words in calls if command == "set_property"}
+    assert pairs == {f"*lamforge_1/inst/engine/matrix/tile_{port}/beat{end}_reg*" for port in (5, 6, 7) for end in ("", "_2")}
+    # Words of tiles two SLRs away stop over in the one between.
+    words = {name: where for name, where in placed.items() if "beat_reg" in name}
+    assert words == {f"engine/matrix/tile_{port}/beat_reg*": "pblock_dynamic_SLR1" for port in (5, 6, 7)}
+
+
+def test_a_cell_that_is_not_there_stops_the_placement(files, tmp_path):
+    put(files, tmp_path)
+    with pytest.raises(AssertionError, match="Cell engine/matrix/tile_3 must be in the design, not flattened"):
+        run_tcl(tmp_path, "floorplan.tcl", MISSING_CELLS="*/tile_3")
+
+
+def test_too_many_wires_stop_the_placement(files, tmp_path):
+    put(files, tmp_path)
+    # Words of six tiles, and all that goes to two of them and back, by the widths of their ports.
+    ports = {name: Shape.cast(member.shape).width for name, member in Tile.ports(ENGINE).items()}
+    common = sum(ports[name] for name in ("step", "slots", "sums", "row_select", "lane_row", "lane_shift"))
+    own = sum(ports[name] for name in ("coefficients", "row_scales", "parameters", "row_sums", "lane_sums"))
+    wires = 6 * ports["head"] + ports["repeat"] + common + 2 * own
+    assert dict(floorplan(ENGINE, slrs=3, memory_slr=0).wires)[0] == wires
+    run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires))
+    with pytest.raises(AssertionError, match=f"Wires of tiles from SLR0 upwards must be at most {wires - 1}, not {wires}"):
+        run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires - 1))
+    assert f"Of tiles, {wires:,} wires cross from SLR0 upwards," in files["README.md"]
+
+
+def test_every_port_of_a_tile_is_listed_and_registered_as_said(verilog):
+    cells = instance_names(verilog)
+    tile, piece = cells["engine/matrix/tile_0"], cells["engine/matrix/tile_0/slice_0"]
+    assert {crossing.port for crossing in CROSSINGS} == set(Tile.ports(ENGINE))
+    for crossing in CROSSINGS:
+        for register in crossing.registers:
+            if crossing.port != "head":
+                assert f"    {register} <= {crossing.port};" in tile, crossing.port
+        if crossing.driver == "register of each slice":
+            # Outputs of a slice that are registers themselves.
+            assert re.search(rf"^  output .*\\?{crossing.port[:-1]}\w* ?;\n  reg ", piece, re.M), crossing.port
+        else:
+            assert bool(crossing.registers) == (crossing.receiver == "")
+    # A word is kept where it is used again, else it is the port's.
+    assert re.search(r"^    beat <= \\\$(\d+) ;", tile, re.M)
+
+
+def test_constraints_run_and_name_what_is_placed(files, tmp_path):
+    put(files, tmp_path)
+    calls = run_tcl(tmp_path, "constraints.xdc")
+    assert calls[0][:2] == ["set_property", "KEEP_HIERARCHY"]
+    plan = floorplan(ENGINE, slrs=3, memory_slr=0)
+    assert calls[0][3].split() == list(plan.moved)
+    assert run_tcl(tmp_path, "out_of_context.xdc") == [["create_clock", "-name", "ap_clk", "-period", "5.000", "port:ap_clk"]]
+
+
+def test_an_engine_of_few_tiles_stays_in_one_slr(verilog, tmp_path):
+    config = load_engine("tiny")
+    files = package_files(config, TARGET, {"engine.v": ""})
+    put(files, tmp_path)
+    assert run_tcl(tmp_path, "floorplan.tcl") == []
+    assert "The engine lies in SLR0 as a whole." in files["README.md"]
+
+
+def test_the_manifest_and_the_make_targets(files, verilog, tmp_path):
+    folder = tmp_path / "vitis"
+    put(verilog, tmp_path)
+    put(files, folder)
+    for line in files["MANIFEST.sha256"].splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+    def make(*arguments):
+        return subprocess.run(["make", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+
+    assert make("files").returncode == 0
+    dry = make("--dry-run", "xclbin").stdout
+    steps = ["vivado -mode batch", "v++ --link --target hw", f"TCL.PRE={folder}/floorplan.tcl", "v++ --package"]
+    places = [dry.index(step) for step in steps]
+    assert places == sorted(places)
+    assert "floorplan.tcl" not in make("--dry-run", "xclbin", "TARGET=hw_emu").stdout
+    for target in ("xo", "emconfig", "clean"):
+        assert make("--dry-run", target).returncode == 0
+    assert "TARGET must be hw or hw_emu, not sw_emu" in make("xclbin", "TARGET=sw_emu").stderr
+    (tmp_path / "ram.v").write_text(verilog["ram.v"] + "\n")
+    assert "ram.v: FAILED" in make("files").stdout
+
+
+def test_equal_arguments_give_equal_bytes(files, verilog):
+    assert package_files(ENGINE, TARGET, verilog) == files
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"tile.ports": 64}, "Engine tiny must have at most 32 ports for board board, not 64"),
+        (
+            {"channel_bytes": 1 << 29},
+            "Engine tiny must have at most 268435456 bytes behind a port for board board, not 536870912",
+        ),
+    ],
+)
+def test_an_engine_that_does_not_fit_is_refused(changes, text):
+    with pytest.raises(ConfigError, match=text):
+        package_files(load_engine("tiny").with_values(changes), TARGET, {})
+
+
+def test_a_memory_between_slrs_is_refused():
+    with pytest.raises(ConfigError, match="Memory must be at the first or the last of 3 SLRs, not at SLR1"):
+        floorplan(ENGINE, slrs=3, memory_slr=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["u280", "u55c"])
+def test_the_packages_of_the_largest_engines(name, tmp_path):
+    config = load_engine(name)
+    verilog = generate(config)
+    target = dataclasses.replace(TARGET, channel_bytes=config.channel_bytes)
+    files = package_files(config, target, verilog)
+    assert faults_of_xml(files["kernel.xml"], verilog, config) == []
+    assert faults_of_linking(files["link.cfg"], verilog, config) == []
+    assert faults_of_top(files, verilog, tmp_path / "top") == []
+    put(files, tmp_path / "vitis")
+    assert faults_of_packaging(run_tcl(tmp_path / "vitis", "package.tcl", "kernel.xo", "work"), verilog, config) == []
+    cells = instance_names(verilog)
+    assert set(floorplan(config, slrs=3, memory_slr=0).moved) <= cells.keys()
+    assert len(run_tcl(tmp_path / "vitis", "floorplan.tcl")) > 70
+    assert package_files(config, target, generate(config)) == files
