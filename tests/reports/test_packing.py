@@ -11,7 +11,8 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.errors import SpecError
 from reports import packing
-from reports.packing import compile_shaped, packing_rates
+from reports.bench import Figures
+from reports.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 from reports.shaped import main
 
 
@@ -56,3 +57,28 @@ def test_the_shape_command_refuses_in_one_sentence(tmp_path: Path, capsys: pytes
     assert ended.value.code == 2
     assert "Model shape must be one of" in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
+
+
+def test_the_bench_says_how_fast_weights_are_packed() -> None:
+    rate = PackingRate(format="w2s", pack_weights_per_s=3e8, deal_weights_per_s=2e9)
+    shaped = ShapedCompilation(
+        shape="a", engine="b", model_bytes=2 * 10**9, image_bytes=3 * 10**9, write_s=1.0, compile_s=4.0, memory_mb=700.0
+    )
+    seconds = dict.fromkeys(("simulator_s", "verilator_s", "build_s", "meaning_s", "compile_s"), 1.0)
+    figures = Figures(
+        engine="small",
+        cycles=10,
+        parameters_per_s=None,
+        token_per_s=1.0,
+        memory_mb=1.0,
+        workload=(),
+        packing=(rate,),
+        shaped=shaped,
+        **seconds,
+    )
+    assert "pack w2s" in figures.text()
+    assert "300,000,000 weights/s packed, 2,000,000,000 dealt over ports" in figures.text()
+    assert "4.0 s, 700 MB (2.00 GB into 3.00 GB for b)" in figures.text()
+    document = json.loads(json.dumps(figures.document()))
+    assert document["packing"][0]["format"] == "w2s"
+    assert document["shaped"]["memory_mb"] == 700.0
