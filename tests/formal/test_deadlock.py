@@ -16,11 +16,11 @@ from tests.formal.prover import prove
 
 INSTRUCTIONS = 2
 """Unit instructions of a program, before End."""
-SLOWEST = 2
-"""Most cycles from issue to retirement."""
-BOUND = 4 * INSTRUCTIONS + SLOWEST + 4
-"""Cycles from the request for the program until done, the least that all programs keep: a cycle to load a word and three to
-dispatch it, in which the one before retires; then the last one's, End, stop and clear."""
+SLOWEST = 4
+"""Most cycles from issue to retirement: longer than dispatch takes, so that instructions wait for each other."""
+BOUND = INSTRUCTIONS * (SLOWEST + 1) + INSTRUCTIONS + 6
+"""Cycles from the request for the program until done, the least that all programs keep: each word is loaded, each
+instruction waits for the one before; then the way of the first to its unit, End, stop and clear."""
 CUTS = ("t:$mul", "c:circuit.sequencer.program.array")
 SMALL = load_engine("tiny").with_values({"control.program_words": 64, "control.queue_depth": 2})
 OPCODES = {Unit.FETCH: Fetch.opcode, Unit.MATRIX: Dot.opcode, Unit.VECTOR: Quant.opcode, Unit.MOVER: Load.opcode}
@@ -124,9 +124,9 @@ def test_every_small_program_ends() -> None:
 
 MUTANTS = [
     ("scoreboard.retire[unit].eq(port.retire)", "scoreboard.retire[unit].eq(port.retire & ~sequencer.push.any())"),
-    ("queue.pop.eq(port.issue)", "queue.pop.eq(port.issue & scoreboard.idle)"),
+    ("queue.pop.eq(port.issue)", "queue.pop.eq(port.issue & port.retire)"),
     ("~queue.head_valid)", "queue.head_valid)"),
-    ("sequencer.full[unit].eq(queue.full)", "sequencer.full[unit].eq(queue.head_valid)"),
+    ("sequencer.full[unit].eq(queue.full)", "sequencer.full[unit].eq(~queue.head_valid)"),
 ]
 
 
