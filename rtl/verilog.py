@@ -7,6 +7,7 @@ from pathlib import Path
 from amaranth.back import verilog
 
 from hwsim.arch.config import EngineConfig
+from rtl.dsp import DSP_VERILOG
 from rtl.engine import Engine
 from rtl.identity import Identity, trace_ports
 from rtl.ram import RAM_VERILOG, VerilogPlatform
@@ -42,8 +43,8 @@ def generate(config: EngineConfig) -> dict[str, str]:
     for kind in engine.shared_modules:
         files[f"{kind.module}.v"] = _convert(kind(config), kind.module)
     files["engine.v"] = _convert(engine, TOP)
-    files["ram.v"] = RAM_VERILOG
-    generated = sorted(name for name in files if name != "ram.v")
+    generated = sorted(files)
+    files["ram.v"], files["dsp48e2.v"] = RAM_VERILOG, DSP_VERILOG
     files["lint.vlt"] = _waivers(generated)
     files["engine.json"] = _description(config)
     return dict(sorted(files.items()))

@@ -21,7 +21,7 @@ CYCLES_PER_DISPATCH = 3
 """Fetch, decode, execute of the sequencer."""
 FIFO_LATENCY = 2
 """Cycles from a beat's arrival to the first cycle it can be popped."""
-MATRIX_LATENCY = 19
+MATRIX_LATENCY = 21
 """Cycles from a capture to its first drained word leaving the array."""
 EPILOGUE_LATENCY = 6
 """Cycles from the last drained word leaving the array to retirement: scale, residual, write."""

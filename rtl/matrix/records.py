@@ -1,10 +1,10 @@
 """What travels through the matrix unit: a step of the array, a captured block, a drained word, packed activations."""
 
-from amaranth import Cat
+from amaranth import Cat, Const
 from amaranth.hdl import Value
 from amaranth.lib import data
 
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.isa import Dot
 from rtl.interfaces import UnitSizes, address_bits
 
@@ -15,6 +15,7 @@ __all__ = [
     "STEP",
     "WORD_FLAGS",
     "drained_word",
+    "fields",
     "lane_bits",
     "pair_digit",
     "pairs",
@@ -62,8 +63,8 @@ BLOCK = data.StructLayout(
 )
 """A captured block, as the drain needs it."""
 
-WORD_FLAGS = data.StructLayout({"written": 1, "retire": 1, "shift": 1})
-"""What of a drained word must not survive an abort; `shift` moves the next lane of every slice to the drain."""
+WORD_FLAGS = data.StructLayout({"written": 1, "retire": 1})
+"""What of a drained word must not survive an abort."""
 
 
 def drained_word(config: EngineConfig) -> data.StructLayout:
@@ -76,6 +77,7 @@ def drained_word(config: EngineConfig) -> data.StructLayout:
             "segments": 2,
             "group": address_bits(config.drain_words),
             "lane": address_bits(config.vector.lanes),
+            "source": address_bits(LANES_PER_SLICE),
             "scale": UnitSizes(config).scales,
             "destination": _width("destination"),
             "address": _width("address"),
@@ -107,7 +109,13 @@ def spread(digit: Value) -> Value:
 
 def unpack(total: Value) -> tuple[Value, Value]:
     """Return the signed (low, high) halves of a sum of packed products; the high one gets its borrow back."""
-    return total[:FIELD_BITS].as_signed(), total[FIELD_BITS:].as_signed() + total[FIELD_BITS - 1]
+    low, high = (field + borrow for field, borrow in fields(total))
+    return low, high
+
+
+def fields(total: Value) -> tuple[tuple[Value, Value], tuple[Value, Value]]:
+    """Return (signed field, borrow to add) of the low and the high half; a negative low half borrows of the high one."""
+    return (total[:FIELD_BITS].as_signed(), Const(0, 1)), (total[FIELD_BITS:].as_signed(), total[FIELD_BITS - 1])
 
 
 def lane_bits(config: EngineConfig) -> int:

@@ -1,23 +1,25 @@
 """One slice: 128 stream bits a cycle against one segment of activations; 32 lanes for every token row."""
 
-from amaranth import Array, Module, Mux, Signal, signed
+from amaranth import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig
 from hwsim.arch.isa import Format
 from rtl.instance import Shared
-from rtl.matrix.lane import CODE, COEFFICIENT, Decoder
-from rtl.matrix.records import DIGIT_BITS, STEP, lane_bits, pairs, spread, unpack
-from rtl.matrix.stages import ACCUMULATED, SLICE, SUMS, Pipeline
+from rtl.matrix.lane import COEFFICIENT, Decoder
+from rtl.matrix.multiplier import PackedMultipliers
+from rtl.matrix.records import DIGIT_BITS, STEP, fields, lane_bits, pairs, unpack
+from rtl.matrix.stages import ACCUMULATED, FIRST_PRODUCT, SLICE, SUMS, Pipeline
 
 __all__ = ["SUM_BITS", "Slice"]
 
 SUM_BITS = 14
 """A signed sum of 32 activations."""
-_PRODUCT_BITS = 32
 _TREE_BITS = 36
 _ROW_BITS = 21
+_COLUMN_LANES = 4
 
 
 class Slice(Shared):
@@ -28,8 +30,7 @@ class Slice(Shared):
             the lanes (four to two lanes), the digits of the slice's own coefficient. A digit holds a pair of rows.
         sums (stage SUMS): each row's sum of the 32 activations of the step.
         row_select (stage ROW_DRAIN): row whose captured sum goes to `row_sum` in the next cycle.
-        lane_row, lane_shift (stage LANE_DRAIN): row whose lane accumulator goes to `lane_sum` in the next cycle;
-            whether the next lane follows.
+        lane_row, lane (stage LANE_DRAIN): row and lane whose accumulator goes to `lane_sum` two cycles later.
         row_scale, parameter (stage PARAMETER): header entry of the captured block; KV4's value parameter.
     """
 
@@ -48,7 +49,7 @@ class Slice(Shared):
             "sums": In(data.ArrayLayout(signed(SUM_BITS), tokens)),
             "row_select": In(3),
             "lane_row": In(3),
-            "lane_shift": In(1),
+            "lane": In(5),
             "row_scale": Out(24),
             "parameter": Out(32),
             "row_sum": Out(32),
@@ -58,13 +59,17 @@ class Slice(Shared):
     def elaborate(self, platform):
         m = Module()
         step = Pipeline(m, self.step, SLICE, "step")
-        products = self._multiply(m, step)
+        products, sums = self._multiply(m, step)
         self._accumulate_lanes(m, step, products)
-        self._accumulate_rows(m, step, products)
+        self._accumulate_rows(m, step, sums)
         return m
 
-    def _multiply(self, m: Module, step: Pipeline) -> list[list[Signal]]:
-        """Return the packed products of each pair and lane, two stages after SLICE; keep headers and scale words."""
+    def _multiply(self, m: Module, step: Pipeline) -> tuple[list[list[Value]], list[list[Value]]]:
+        """Return packed products of each pair: of every lane (AXPY), and of the even or odd lanes of two blocks (DOT).
+
+        Products of lanes in even blocks are there at stage FIRST_PRODUCT, all others and the sums one later. Headers
+        and scale words are kept.
+        """
         header, scales = Signal(SLICE_BITS, reset_less=True), Signal(SLICE_BITS, reset_less=True)
         m.submodules.decoder = decoder = Decoder()
         key = header.word_select(self.step.entry, 32)
@@ -90,44 +95,65 @@ class Slice(Shared):
         self._offset = Pipeline(m, decoder.offset, SLICE, "offset")
 
         count = pairs(self.config.tile.tokens)
-        products: list[list[Signal]] = [[] for _ in range(count)]
+        chosen = []
         for lane in range(LANES_PER_SLICE):
             block, odd = divmod(lane, 2)
-            code = Signal(CODE, name=f"code_{lane}", reset_less=True)
-            m.d.sync += code.eq(decoder.codes[lane])
-            chosen = Signal(DIGIT_BITS * count, name=f"chosen_{lane}", reset_less=True)
+            operand = Signal(DIGIT_BITS * count, name=f"chosen_{lane}")
+            chosen.append(operand)
             with m.Switch(decoder.choices[lane]):
                 for choice in range(COEFFICIENT):
                     with m.Case(choice):
-                        m.d.sync += chosen.eq(self.slots[4 * block + odd + choice])
+                        m.d.comb += operand.eq(self.slots[4 * block + odd + choice])
                 with m.Default():
-                    m.d.sync += chosen.eq(self.coefficient)
-            for pair in range(count):
-                product = Signal(signed(_PRODUCT_BITS), name=f"product_{pair}_{lane}", reset_less=True)
-                m.d.sync += product.eq(spread(chosen.word_select(pair, DIGIT_BITS)) * code)
-                products[pair].append(product)
-        return products
-
-    def _accumulate_lanes(self, m: Module, step: Pipeline, products: list[list[Signal]]) -> None:
-        """AXPY: one accumulator a lane and row; the drain shifts the lanes past lane 0."""
-        tokens = self.config.tile.tokens
-        control = step.at(SLICE + 2)
-        shape = signed(lane_bits(self.config))
-        lanes = [
-            [Signal(shape, name=f"lane_{token}_{lane}", reset_less=True) for lane in range(LANES_PER_SLICE)]
-            for token in range(tokens)
-        ]
-        for token in range(tokens):
+                    m.d.comb += operand.eq(self.coefficient)
+        products: list[list[Value]] = [[Const(0)] * LANES_PER_SLICE for _ in range(count)]
+        sums: list[list[Value]] = [[] for _ in range(count)]
+        for pair in range(count):
             for lane in range(LANES_PER_SLICE):
-                accumulator = lanes[token][lane]
-                addend = unpack(products[token // 2][lane])[token % 2]
-                with m.If(control.compute & control.axpy):
-                    m.d.sync += accumulator.eq(Mux(control.first, 0, accumulator) + addend)
-                with m.Elif(self.lane_shift):
-                    m.d.sync += accumulator.eq(lanes[token][(lane + 1) % LANES_PER_SLICE])
-        m.d.sync += self.lane_sum.eq(Array(lanes[token][0] for token in range(tokens))[self.lane_row])
+                above = lane + 2
+                if lane % 4 >= 2:
+                    continue
+                m.submodules[f"multiply_{pair}_{lane}"] = multiply = PackedMultipliers()
+                m.d.comb += [
+                    multiply.first_digit.eq(chosen[lane].word_select(pair, DIGIT_BITS)),
+                    multiply.first_code.eq(decoder.codes[lane]),
+                    multiply.second_digit.eq(chosen[above].word_select(pair, DIGIT_BITS)),
+                    multiply.second_code.eq(decoder.codes[above]),
+                    multiply.apart.eq(self.step.axpy),
+                ]
+                products[pair][lane], products[pair][above] = multiply.first, multiply.second
+                sums[pair].append(multiply.second)
+        return products, sums
 
-    def _accumulate_rows(self, m: Module, step: Pipeline, products: list[list[Signal]]) -> None:
+    def _accumulate_lanes(self, m: Module, step: Pipeline, products: list[list[Value]]) -> None:
+        """AXPY: one accumulator a lane and row; the drain reads them through a choice of two stages."""
+        tokens = self.config.tile.tokens
+        shape = signed(lane_bits(self.config))
+        lanes = []
+        for lane in range(LANES_PER_SLICE):
+            control = step.at(FIRST_PRODUCT + lane % 4 // 2)
+            for token in range(tokens):
+                accumulator = Signal(shape, name=f"lane_{token}_{lane}", reset_less=True)
+                field, borrow = fields(products[token // 2][lane])[token % 2]
+                kept = Mux(control.first, 0, accumulator)
+                # One bit more below carries the borrow in, where an adder of its own would be needed.
+                with m.If(control.compute & control.axpy):
+                    m.d.sync += accumulator.eq((Cat(1, field).as_signed() + Cat(borrow, kept).as_signed()) >> 1)
+                lanes.append(accumulator)
+        columns = []
+        for column in range(0, LANES_PER_SLICE, _COLUMN_LANES):
+            register = Signal(shape, name=f"column_{column}", reset_less=True)
+            sources = Array(
+                lanes[tokens * (column + index % _COLUMN_LANES) + min(index // _COLUMN_LANES, tokens - 1)]
+                for index in range(_COLUMN_LANES * (1 << (tokens - 1).bit_length()))
+            )
+            place = Cat(self.lane[: _COLUMN_LANES.bit_length() - 1], self.lane_row[: (tokens - 1).bit_length()])
+            m.d.sync += register.eq(sources[place])
+            columns.append(register)
+        column = Signal(self.lane.shape().width - _COLUMN_LANES.bit_length() + 1, reset_less=True)
+        m.d.sync += [column.eq(self.lane[_COLUMN_LANES.bit_length() - 1 :]), self.lane_sum.eq(Array(columns)[column])]
+
+    def _accumulate_rows(self, m: Module, step: Pipeline, products: list[list[Value]]) -> None:
         """DOT: sum the lanes, scale the sum, accumulate; the last step's sum goes to the hold registers too."""
         tokens = self.config.tile.tokens
         rows = [Signal(signed(_ROW_BITS), name=f"row_{token}", reset_less=True) for token in range(tokens)]
@@ -160,14 +186,15 @@ class Slice(Shared):
                     m.d.sync += held[token].eq(total)
         m.d.sync += self.row_sum.eq(Array(held)[self.row_select])
 
-    def _tree(self, m: Module, values: list[Signal], name: str) -> Signal:
-        """Return the sum of sixteen packed products, two levels a stage."""
+    def _tree(self, m: Module, values: list[Value], name: str) -> Value:
+        """Return the sum of eight packed sums two stages later, two levels a stage."""
         level = 0
         while len(values) > 1:
-            sums = []
+            sums: list[Value] = []
             for index in range(0, len(values), 4):
                 total = Signal(signed(_TREE_BITS), name=f"{name}_{level}_{index}", reset_less=True)
-                m.d.sync += total.eq((values[index] + values[index + 1]) + (values[index + 2] + values[index + 3]))
+                group = values[index : index + 4]
+                m.d.sync += total.eq(sum(group[2:], Const(0)) + (group[0] + group[1]))
                 sums.append(total)
             values, level = sums, level + 1
         return values[0]
