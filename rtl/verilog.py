@@ -12,7 +12,7 @@ from rtl.engine import Engine
 from rtl.identity import Identity, trace_ports
 from rtl.ram import RAM_VERILOG, VerilogPlatform
 
-__all__ = ["LINT_WAIVERS", "TOP", "generate", "write"]
+__all__ = ["LINT_WAIVERS", "TOP", "convert", "generate", "write"]
 
 TOP = "engine"
 """Name of the top module."""
@@ -41,8 +41,8 @@ def generate(config: EngineConfig) -> dict[str, str]:
     engine = Engine(config)
     files = {}
     for kind in engine.shared_modules:
-        files[f"{kind.module}.v"] = _convert(kind(config), kind.module)
-    files["engine.v"] = _convert(engine, TOP)
+        files[f"{kind.module}.v"] = convert(kind(config), kind.module)
+    files["engine.v"] = convert(engine, TOP)
     generated = sorted(files)
     files["ram.v"], files["dsp48e2.v"] = RAM_VERILOG, DSP_VERILOG
     files["lint.vlt"] = _waivers(generated)
@@ -56,7 +56,7 @@ def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:
     return tuple(_replace(folder / name, text) for name, text in generate(config).items())
 
 
-def _convert(component, name: str) -> str:
+def convert(component, name: str) -> str:
     """Return a component as Verilog module `name`, without traces of the Python sources."""
     return verilog.convert(component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True)
 
