@@ -18,6 +18,7 @@ from lamforge.generate import generate
 from lamforge.report import report
 from lamforge.rtl import rtl
 from lamforge.simulate import simulate
+from lamforge.synth import synth
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -30,6 +31,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     simulate,
     rtl,
     cosim,
+    synth,
     report,
     disasm,
 )

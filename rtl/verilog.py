@@ -12,7 +12,7 @@ from rtl.engine import Engine
 from rtl.identity import Identity, trace_ports
 from rtl.ram import RAM_VERILOG, VerilogPlatform
 
-__all__ = ["LINT_WAIVERS", "TOP", "convert", "generate", "write"]
+__all__ = ["LINT_WAIVERS", "TOP", "PlainPlatform", "convert", "generate", "write"]
 
 TOP = "engine"
 """Name of the top module."""
@@ -56,9 +56,14 @@ def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:
     return tuple(_replace(folder / name, text) for name, text in generate(config).items())
 
 
-def convert(component, name: str) -> str:
+class PlainPlatform:
+    """Given as the platform of a conversion: memories and multipliers in plain form, for tools of other families."""
+
+
+def convert(component, name: str, platform: VerilogPlatform | PlainPlatform | None = None) -> str:
     """Return a component as Verilog module `name`, without traces of the Python sources."""
-    return verilog.convert(component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True)
+    chosen = VerilogPlatform() if platform is None else platform
+    return verilog.convert(component, name=name, platform=chosen, emit_src=False, strip_internal_attrs=True)
 
 
 def _waivers(names: list[str]) -> str:
