@@ -3,7 +3,7 @@
 from amaranth import Cat, ClockSignal, Const, Instance, Signal
 from amaranth.hdl import Value
 
-__all__ = ["A_BITS", "B_BITS", "DSP_VERILOG", "P_BITS", "dsp_instance"]
+__all__ = ["A_BITS", "ADD_CASCADE", "ADD_NOTHING", "ADD_SUM", "B_BITS", "DSP_VERILOG", "P_BITS", "dsp_instance"]
 
 A_BITS = 27
 """Signed bits of the wide multiplier operand (UG579, DSP48E2: 27 x 18 multiplier)."""
@@ -12,15 +12,19 @@ B_BITS = 18
 P_BITS = 48
 """Bits of the sum."""
 
+ADD_NOTHING, ADD_CASCADE, ADD_SUM = 0b000, 0b001, 0b010
+"""What is added to a product: nothing, the sum of the DSP below in the column, the DSP's own sum (OPMODE bits 6-4)."""
 _X_Y_PRODUCT = 0b0101
 """OPMODE bits 3-0: the product (UG579, OPMODE control bits)."""
 
 
-def dsp_instance(*, a: Value, b: Value, p: Signal, pcout: Signal, depth: int, pcin: Value | None, adds: Value | int) -> Instance:
-    """Return a DSP48E2 with p = a * b, `depth + 2` cycles after its operands: `depth` operand registers, product, sum.
+def dsp_instance(
+    *, a: Value, b: Value, p: Signal, pcout: Signal, pcin: Value | None, depth: int, addend: Value, enable: Value
+) -> Instance:
+    """Return a DSP48E2 with p = a * b plus an addend, `depth + 2` cycles after its operands.
 
-    p also leaves on `pcout`. Where `adds` is high in the cycle before the sum register's, `pcin` is added: the sum of the
-    DSP below it in the column.
+    There are `depth` operand registers, one for the product, one for the sum; p also leaves on `pcout`, for the `pcin` of
+    the next DSP of the column. `addend` is one of ADD_..., one cycle before `enable`, which lets the sum register change.
     """
     assert depth in (1, 2)
     first = depth == 2
@@ -29,7 +33,7 @@ def dsp_instance(*, a: Value, b: Value, p: Signal, pcout: Signal, depth: int, pc
         "p_OPMODEREG": 1, "p_CREG": 0, "p_DREG": 0, "p_ADREG": 0, "p_ALUMODEREG": 0, "p_INMODEREG": 0,
         "p_CARRYINREG": 0, "p_CARRYINSELREG": 0,
     }  # fmt: skip
-    enables = {f"i_CE{name}": 1 for name in ("A2", "B2", "M", "P", "CTRL")} | {"i_CEA1": first, "i_CEB1": first}
+    enables = {f"i_CE{name}": 1 for name in ("A2", "B2", "M", "CTRL")} | {"i_CEP": enable} | {"i_CEA1": first, "i_CEB1": first}
     enables |= {f"i_CE{name}": 0 for name in ("AD", "ALUMODE", "C", "CARRYIN", "D", "INMODE")}
     resets = {f"i_RST{name}": 0 for name in ("A", "ALLCARRYIN", "ALUMODE", "B", "C", "CTRL", "D", "INMODE", "M", "P")}
     widths = {"ALUMODE": 4, "CARRYIN": 1, "CARRYINSEL": 3, "INMODE": 5, "D": A_BITS, "ACIN": 30, "BCIN": B_BITS}
@@ -45,7 +49,7 @@ def dsp_instance(*, a: Value, b: Value, p: Signal, pcout: Signal, depth: int, pc
         i_CLK=ClockSignal(),
         i_A=_extended(a, 30),
         i_B=_extended(b, B_BITS),
-        i_OPMODE=Cat(Const(_X_Y_PRODUCT, 4), adds, Const(0, 4)),
+        i_OPMODE=Cat(Const(_X_Y_PRODUCT, 4), addend[:3], Const(0, 2)),
         i_PCIN=Const(0, P_BITS) if pcin is None else pcin,
         o_P=p,
         o_PCOUT=pcout,
@@ -84,7 +88,7 @@ module DSP48E2 #(
     reg signed [44:0] product;
     reg [8:0] mode;
     reg [47:0] sum;
-    wire [47:0] cascade = mode[6:4] == 3'b001 ? PCIN : 48'd0;
+    wire [47:0] addend = mode[6:4] == 3'b001 ? PCIN : mode[6:4] == 3'b010 ? sum : 48'd0;
     always @(posedge CLK) begin
         if (CEA1) a1 <= A[26:0];
         if (CEA2) a2 <= AREG == 2 ? a1 : A[26:0];
@@ -92,7 +96,7 @@ module DSP48E2 #(
         if (CEB2) b2 <= BREG == 2 ? b1 : B;
         if (CEM) product <= a2 * b2;
         if (CECTRL) mode <= OPMODE;
-        if (CEP) sum <= {{3{product[44]}}, product} + cascade;
+        if (CEP) sum <= {{3{product[44]}}, product} + addend;
     end
     assign P = sum;
     assign PCOUT = sum;

@@ -1,85 +1,121 @@
-"""The packed multiplier: two DSPs of a column, each with two products of a pair of activations and one code, or their sum."""
+"""The packed multiplier: two DSPs of a column, which add their pairs of products up, or accumulate one pair each."""
 
 from amaranth import Module, Mux, Signal, signed
+from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.dsp import P_BITS, dsp_instance
-from rtl.matrix.lane import CODE
-from rtl.matrix.records import DIGIT_BITS, FIELD_BITS, spread
+from rtl.dsp import ADD_CASCADE, ADD_NOTHING, ADD_SUM, P_BITS, dsp_instance
+from rtl.matrix.records import DEEP_FIELD_BITS, DIGIT_BITS, FIELD_BITS, spread
 from rtl.ram import VerilogPlatform
 
-__all__ = ["PRODUCT_BITS", "PackedMultipliers"]
+__all__ = ["FACTOR", "PackedMultipliers"]
 
-PRODUCT_BITS = FIELD_BITS + 15
-"""A packed product, or the sum of four: the upper field holds 15 bits."""
+FACTOR = signed(8)
+"""The other operand: a code of a weight, or a coefficient."""
+_NIBBLE_PLACE = DEEP_FIELD_BITS - FIELD_BITS + 8
+"""Place of the upper nibble in a digit of two."""
 
 
 class PackedMultipliers(wiring.Component):
-    """Two multiplications in one column, with operands at stage 0.
+    """Two multiplications in one column of DSPs, with operands and control at stage 0.
 
-    A digit stands for a pair of activations (low, high); `spread(digit) * code` has low * code in its lower field and
-    high * code above it, and `unpack` of `rtl.matrix.records` gives both back. Sums of up to 32 such products keep
-    the fields apart.
+    DOT: a digit is a pair of activations (`pair_digit`), whose products with one code lie FIELD_BITS apart; `second`
+    becomes the sum of both packed products, read by `unpack`. Sums of up to 32 products keep the fields apart.
+
+    AXPY (`accumulate`): a digit is a pair of nibbles (`nibble_digit`), whose products with one coefficient lie
+    DEEP_FIELD_BITS apart; each DSP adds its packed products up from `start` on, read by `deep_halves`.
 
     Members:
-        first_digit, first_code, second_digit, second_code: operands.
-        apart: the products are wanted one by one (AXPY).
-        first: the first packed product, FIRST cycles later.
-        second: the second one where `apart` was high, else the sum of both, SECOND cycles later.
+        digits, factors: operands of the first and the second DSP.
+        compute: nothing changes without it.
+        first, first_upper: the first DSP's sum and the lowest bits of its upper half, FIRST cycles later.
+        second, second_upper: the second one's, SECOND cycles later.
     """
 
     FIRST = 3
     SECOND = 4
 
-    first_digit: In(DIGIT_BITS)
-    first_code: In(CODE)
-    second_digit: In(DIGIT_BITS)
-    second_code: In(CODE)
-    apart: In(1)
-    first: Out(signed(PRODUCT_BITS))
-    second: Out(signed(PRODUCT_BITS))
+    def __init__(self, upper_bits: int):
+        self.upper_bits = upper_bits
+        super().__init__(
+            {
+                "first_digit": In(DIGIT_BITS),
+                "first_factor": In(FACTOR),
+                "second_digit": In(DIGIT_BITS),
+                "second_factor": In(FACTOR),
+                "compute": In(1),
+                "accumulate": In(1),
+                "start": In(1),
+                "first": Out(signed(P_BITS)),
+                "second": Out(signed(P_BITS)),
+                "first_upper": Out(upper_bits),
+                "second_upper": Out(upper_bits),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
-        adds = [Signal(name=f"adds_{stage}", reset_less=True) for stage in range(1, 3)]
-        m.d.sync += [adds[0].eq(~self.apart), adds[1].eq(adds[0])]
-        if isinstance(platform, VerilogPlatform):
-            self._instances(m, adds[1])
-        else:
-            self._plain(m, adds[1])
+        place = self._instance if isinstance(platform, VerilogPlatform) else self._plain
+        first = place(m, self.first_digit, self.first_factor, self.first, 1, None)
+        place(m, self.second_digit, self.second_factor, self.second, 2, first)
+        self._upper(m, self.first_digit, self.first_factor, self.first_upper, self.FIRST)
+        self._upper(m, self.second_digit, self.second_factor, self.second_upper, self.SECOND)
         return m
 
-    def _instances(self, m: Module, adds: Signal) -> None:
-        """The second DSP has an operand register more, so that its product meets the first one's sum register."""
-        sums, cascades = [], []
-        for depth, digit, code in ((1, self.first_digit, self.first_code), (2, self.second_digit, self.second_code)):
-            total, cascade = Signal(P_BITS, name=f"sum_{depth}"), Signal(P_BITS, name=f"cascade_{depth}")
-            m.submodules[f"dsp_{depth}"] = dsp_instance(
-                a=spread(digit),
-                b=code,
-                p=total,
-                pcout=cascade,
-                depth=depth,
-                pcin=cascades[0] if cascades else None,
-                adds=adds if cascades else 0,
-            )
-            sums.append(total)
-            cascades.append(cascade)
-        m.d.comb += [self.first.eq(sums[0]), self.second.eq(sums[1])]
+    def _instance(self, m: Module, digit: Value, factor: Value, total: Signal, depth: int, below: Value | None) -> Signal:
+        """Add a DSP; the second one has an operand register more, so that its product meets the first one's sum."""
+        cascade = Signal(P_BITS, name=f"cascade_{depth}")
+        m.submodules[f"dsp_{depth}"] = dsp_instance(
+            a=spread(digit),
+            b=factor,
+            p=total,
+            pcout=cascade,
+            pcin=below,
+            depth=depth,
+            addend=self._addend(m, depth, below is not None),
+            enable=self._late(m, self.compute, depth + 1, f"enable_{depth}"),
+        )
+        return cascade
 
-    def _plain(self, m: Module, adds: Signal) -> None:
-        """The same registers in plain form, for Amaranth's simulator."""
-        adds_now = Signal(reset_less=True)
-        m.d.sync += adds_now.eq(adds)
-        products = []
-        for depth, digit, code in ((1, self.first_digit, self.first_code), (2, self.second_digit, self.second_code)):
-            for stage in range(depth):
-                digit_register = Signal(DIGIT_BITS, name=f"digit_{depth}_{stage}", reset_less=True)
-                code_register = Signal(CODE, name=f"code_{depth}_{stage}", reset_less=True)
-                m.d.sync += [digit_register.eq(digit), code_register.eq(code)]
-                digit, code = digit_register, code_register
-            product = Signal(signed(PRODUCT_BITS), name=f"product_{depth}", reset_less=True)
-            m.d.sync += product.eq(spread(digit) * code)
-            products.append(product)
-        m.d.sync += [self.first.eq(products[0]), self.second.eq(products[1] + Mux(adds_now, self.first, 0))]
+    def _plain(self, m: Module, digit: Value, factor: Value, total: Signal, depth: int, below: Value | None) -> Signal:
+        """Add the same registers in plain form, as Amaranth's simulator and other families need them."""
+        product = Signal(signed(P_BITS), name=f"product_{depth}", reset_less=True)
+        addend = self._late(m, self._addend(m, depth, below is not None), 1, f"mode_{depth}")
+        digit = self._late(m, digit, depth, f"digit_{depth}")
+        factor = self._late(m, factor, depth, f"factor_{depth}")
+        m.d.sync += product.eq(spread(digit) * factor)
+        kept = Signal(signed(P_BITS), name=f"kept_{depth}", reset_less=True)
+        m.d.comb += total.eq(kept)
+        with m.If(self._late(m, self.compute, depth + 1, f"enable_{depth}")):
+            added = Mux(addend == ADD_SUM, kept, Mux(addend == ADD_CASCADE, below, 0) if below is not None else 0)
+            m.d.sync += kept.eq(product + added)
+        return total
+
+    def _addend(self, m: Module, depth: int, has_below: bool) -> Signal:
+        """Return what the DSP of an operand depth adds to its product, one cycle before its sum register is enabled."""
+        chosen = Signal(3, name=f"addend_{depth}")
+        alone = ADD_CASCADE if has_below else ADD_NOTHING
+        m.d.comb += chosen.eq(Mux(self.accumulate, Mux(self.start, ADD_NOTHING, ADD_SUM), alone))
+        return self._late(m, chosen, depth, f"addend_{depth}")
+
+    def _upper(self, m: Module, digit: Value, factor: Value, total: Signal, latency: int) -> None:
+        """Sum the lowest bits of the upper products apart, in step with a DSP's sum."""
+        if not self.upper_bits:
+            return
+        bits = self.upper_bits
+        nibble = digit[_NIBBLE_PLACE : _NIBBLE_PLACE + min(bits, 4)]
+        product = self._late(m, (nibble * factor[:bits].as_unsigned())[:bits], latency - 1, f"upper_{latency}")
+        start = self._late(m, self.start, latency - 1, f"upper_start_{latency}")
+        kept = Signal(bits, name=f"upper_sum_{latency}", reset_less=True)
+        m.d.comb += total.eq(kept)
+        with m.If(self._late(m, self.compute, latency - 1, f"upper_enable_{latency}")):
+            m.d.sync += kept.eq(Mux(start, 0, kept) + product)
+
+    def _late(self, m: Module, value: Value, cycles: int, name: str) -> Signal:
+        """Return a value some cycles later."""
+        for cycle in range(cycles):
+            register = Signal(value.shape(), name=f"{name}_late_{cycle}", reset_less=True)
+            m.d.sync += register.eq(value)
+            value = register
+        return value

@@ -9,9 +9,20 @@ from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig
 from hwsim.arch.isa import Format
 from rtl.instance import Shared
 from rtl.matrix.lane import COEFFICIENT, Decoder
-from rtl.matrix.multiplier import PackedMultipliers
-from rtl.matrix.records import DIGIT_BITS, STEP, fields, lane_bits, pairs, unpack
-from rtl.matrix.stages import ACCUMULATED, FIRST_PRODUCT, SLICE, SUMS, Pipeline
+from rtl.matrix.multiplier import FACTOR, PackedMultipliers
+from rtl.matrix.records import (
+    DEEP_FIELD_BITS,
+    DIGIT_BITS,
+    STEP,
+    deep_halves,
+    lane_bits,
+    nibble_digit,
+    pairs,
+    spread,
+    unpack,
+    upper_bits,
+)
+from rtl.matrix.stages import ACCUMULATED, FIRST_PRODUCT, SECOND_PRODUCT, SLICE, SUMS, Pipeline
 
 __all__ = ["SUM_BITS", "Slice"]
 
@@ -19,7 +30,7 @@ SUM_BITS = 14
 """A signed sum of 32 activations."""
 _TREE_BITS = 36
 _ROW_BITS = 21
-_COLUMN_LANES = 4
+_NEAR_BLOCKS = 4
 
 
 class Slice(Shared):
@@ -59,16 +70,16 @@ class Slice(Shared):
     def elaborate(self, platform):
         m = Module()
         step = Pipeline(m, self.step, SLICE, "step")
-        products, sums = self._multiply(m, step)
-        self._accumulate_lanes(m, step, products)
-        self._accumulate_rows(m, step, sums)
+        columns = self._multiply(m, step)
+        self._hold_lanes(m, step, columns)
+        self._accumulate_rows(m, step, columns)
         return m
 
-    def _multiply(self, m: Module, step: Pipeline) -> tuple[list[list[Value]], list[list[Value]]]:
-        """Return packed products of each pair: of every lane (AXPY), and of the even or odd lanes of two blocks (DOT).
+    def _multiply(self, m: Module, step: Pipeline) -> list[list[PackedMultipliers]]:
+        """Return the columns of two DSPs each; keep headers and scale words.
 
-        Products of lanes in even blocks are there at stage FIRST_PRODUCT, all others and the sums one later. Headers
-        and scale words are kept.
+        Column 2k + odd of a pair of rows multiplies lanes 4k + odd and 4k + 2 + odd (DOT), or (AXPY) the lanes of blocks 2k
+        and 2k + 1 with the coefficient of the pair's row `odd`.
         """
         header, scales = Signal(SLICE_BITS, reset_less=True), Signal(SLICE_BITS, reset_less=True)
         m.submodules.decoder = decoder = Decoder()
@@ -100,66 +111,72 @@ class Slice(Shared):
             block, odd = divmod(lane, 2)
             operand = Signal(DIGIT_BITS * count, name=f"chosen_{lane}")
             chosen.append(operand)
+            nibbles = nibble_digit(decoder.codes[2 * block], decoder.codes[2 * block + 1])
             with m.Switch(decoder.choices[lane]):
                 for choice in range(COEFFICIENT):
                     with m.Case(choice):
                         m.d.comb += operand.eq(self.slots[4 * block + odd + choice])
                 with m.Default():
-                    m.d.comb += operand.eq(self.coefficient)
-        products: list[list[Value]] = [[Const(0)] * LANES_PER_SLICE for _ in range(count)]
-        sums: list[list[Value]] = [[] for _ in range(count)]
+                    m.d.comb += operand.eq(nibbles.replicate(count))
+        columns: list[list[PackedMultipliers]] = []
         for pair in range(count):
-            for lane in range(LANES_PER_SLICE):
-                above = lane + 2
-                if lane % 4 >= 2:
-                    continue
-                m.submodules[f"multiply_{pair}_{lane}"] = multiply = PackedMultipliers()
+            columns.append([])
+            digit = self.coefficient.word_select(pair, DIGIT_BITS)
+            factors = [Signal(FACTOR, name=f"coefficient_{2 * pair + half}") for half in range(2)]
+            m.d.comb += [factor.eq(value) for factor, value in zip(factors, unpack(spread(digit)), strict=True)]
+            for lane in (lane for lane in range(LANES_PER_SLICE) if lane % 4 < 2):
+                multiply = PackedMultipliers(upper_bits(self.config))
+                m.submodules[f"multiply_{pair}_{lane}"] = multiply
+                columns[-1].append(multiply)
+                coefficient = factors[lane % 2]
                 m.d.comb += [
                     multiply.first_digit.eq(chosen[lane].word_select(pair, DIGIT_BITS)),
-                    multiply.first_code.eq(decoder.codes[lane]),
-                    multiply.second_digit.eq(chosen[above].word_select(pair, DIGIT_BITS)),
-                    multiply.second_code.eq(decoder.codes[above]),
-                    multiply.apart.eq(self.step.axpy),
+                    multiply.first_factor.eq(Mux(self.step.axpy, coefficient, decoder.codes[lane])),
+                    multiply.second_digit.eq(chosen[lane + 2].word_select(pair, DIGIT_BITS)),
+                    multiply.second_factor.eq(Mux(self.step.axpy, coefficient, decoder.codes[lane + 2])),
+                    multiply.compute.eq(self.step.compute),
+                    multiply.accumulate.eq(self.step.axpy),
+                    multiply.start.eq(self.step.first),
                 ]
-                products[pair][lane], products[pair][above] = multiply.first, multiply.second
-                sums[pair].append(multiply.second)
-        return products, sums
+        return columns
 
-    def _accumulate_lanes(self, m: Module, step: Pipeline, products: list[list[Value]]) -> None:
-        """AXPY: one accumulator a lane and row; the drain reads them through a choice of two stages."""
-        tokens = self.config.tile.tokens
-        shape = signed(lane_bits(self.config))
-        lanes = []
-        for lane in range(LANES_PER_SLICE):
-            control = step.at(FIRST_PRODUCT + lane % 4 // 2)
-            for token in range(tokens):
-                accumulator = Signal(shape, name=f"lane_{token}_{lane}", reset_less=True)
-                field, borrow = fields(products[token // 2][lane])[token % 2]
-                kept = Mux(control.first, 0, accumulator)
-                # One bit more below carries the borrow in, where an adder of its own would be needed.
-                with m.If(control.compute & control.axpy):
-                    m.d.sync += accumulator.eq((Cat(1, field).as_signed() + Cat(borrow, kept).as_signed()) >> 1)
-                lanes.append(accumulator)
-        columns = []
-        for column in range(0, LANES_PER_SLICE, _COLUMN_LANES):
-            register = Signal(shape, name=f"column_{column}", reset_less=True)
-            sources = Array(
-                lanes[tokens * (column + index % _COLUMN_LANES) + min(index // _COLUMN_LANES, tokens - 1)]
-                for index in range(_COLUMN_LANES * (1 << (tokens - 1).bit_length()))
-            )
-            place = Cat(self.lane[: _COLUMN_LANES.bit_length() - 1], self.lane_row[: (tokens - 1).bit_length()])
-            m.d.sync += register.eq(sources[place])
-            columns.append(register)
-        column = Signal(self.lane.shape().width - _COLUMN_LANES.bit_length() + 1, reset_less=True)
-        m.d.sync += [column.eq(self.lane[_COLUMN_LANES.bit_length() - 1 :]), self.lane_sum.eq(Array(columns)[column])]
+    def _hold_lanes(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> None:
+        """AXPY: keep the sums of each block and row after the last step, while the DSPs go on; the drain chooses one."""
+        tokens, bits = self.config.tile.tokens, lane_bits(self.config)
+        blocks = LANES_PER_SLICE // 2
+        held: list[list[Signal]] = [[] for _ in range(tokens)]
+        for token in range(tokens):
+            for block in range(blocks):
+                column = columns[token // 2][block // 2 * 2 + token % 2]
+                total = column.second if block % 2 else column.first
+                upper = column.second_upper if block % 2 else column.first_upper
+                control = step.at(SECOND_PRODUCT if block % 2 else FIRST_PRODUCT)
+                register = Signal(DEEP_FIELD_BITS + bits + len(upper), name=f"held_{token}_{block}", reset_less=True)
+                with m.If(control.compute & control.axpy & control.last):
+                    m.d.sync += register.eq(Cat(total[: DEEP_FIELD_BITS + bits], upper))
+                held[token].append(register)
+        near = range(_NEAR_BLOCKS.bit_length() - 1)
+        place = Cat(self.lane[1 : 1 + len(near)], self.lane_row[: (tokens - 1).bit_length()])
+        groups = []
+        for first in range(0, blocks, _NEAR_BLOCKS):
+            group = Signal(len(held[0][0]), name=f"group_{first}", reset_less=True)
+            rows = [held[min(row, tokens - 1)] for row in range(1 << (tokens - 1).bit_length())]
+            m.d.sync += group.eq(Array(row[first + block] for row in rows for block in range(_NEAR_BLOCKS))[place])
+            groups.append(group)
+        far, odd = Signal(range(len(groups)), reset_less=True), Signal(reset_less=True)
+        m.d.sync += [far.eq(self.lane[1 + len(near) :]), odd.eq(self.lane[0])]
+        word = Array(groups)[far]
+        low, high = deep_halves(word[: DEEP_FIELD_BITS + bits], word[DEEP_FIELD_BITS + bits :], bits)
+        m.d.sync += self.lane_sum.eq(Mux(odd, high, low))
 
-    def _accumulate_rows(self, m: Module, step: Pipeline, products: list[list[Value]]) -> None:
+    def _accumulate_rows(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> None:
         """DOT: sum the lanes, scale the sum, accumulate; the last step's sum goes to the hold registers too."""
         tokens = self.config.tile.tokens
         rows = [Signal(signed(_ROW_BITS), name=f"row_{token}", reset_less=True) for token in range(tokens)]
         is_wide = step.at(SUMS - 1).format == Format.W8
-        for pair, lanes in enumerate(products):
-            even, odd = (self._tree(m, lanes[start::2], f"tree_{pair}_{start}") for start in range(2))
+        for pair, sums in enumerate(columns):
+            totals = [column.second[:_TREE_BITS].as_signed() for column in sums]
+            even, odd = (self._tree(m, totals[start::2], f"tree_{pair}_{start}") for start in range(2))
             for half, token in enumerate(range(2 * pair, min(2 * pair + 2, tokens))):
                 low, high = unpack(even)[half], unpack(odd)[half]
                 m.d.sync += rows[token].eq(low + Mux(is_wide, high << 4, high))
