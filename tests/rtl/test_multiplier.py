@@ -13,7 +13,7 @@ from amaranth.sim import Simulator
 from rtl.dsp import DSP_VERILOG
 from rtl.matrix import records
 from rtl.matrix.lane import CODE
-from rtl.matrix.multiplier import PackedMultipliers
+from rtl.matrix.multiplier import FACTOR, PackedMultipliers
 from rtl.verilog import convert
 from testbenches.verilator import environment
 
@@ -39,15 +39,49 @@ class Products(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.multiply = multiply = PackedMultipliers()
+        m.submodules.multiply = multiply = PackedMultipliers(1)
         m.d.comb += [
             multiply.first_digit.eq(records.pair_digit(self.first_low, self.first_high)),
-            multiply.first_code.eq(self.first_code),
+            multiply.first_factor.eq(self.first_code),
             multiply.second_digit.eq(records.pair_digit(self.second_low, self.second_high)),
-            multiply.second_code.eq(self.second_code),
-            multiply.apart.eq(self.apart),
+            multiply.second_factor.eq(self.second_code),
+            # An accumulation that starts anew in every cycle gives each product by itself.
+            multiply.compute.eq(1),
+            multiply.accumulate.eq(self.apart),
+            multiply.start.eq(1),
             Cat(self.low, self.high).eq(_wide(multiply.first)),
             Cat(self.low_after, self.high_after).eq(_wide(multiply.second)),
+        ]
+        return m
+
+
+class Accumulators(wiring.Component):
+    """One coefficient and two nibbles in, their accumulated products out of both DSPs."""
+
+    low_nibble: In(4)
+    high_nibble: In(4)
+    coefficient: In(FACTOR)
+    compute: In(1)
+    start: In(1)
+    low: Out(signed(26))
+    high: Out(signed(26))
+    low_after: Out(signed(26))
+    high_after: Out(signed(26))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.multiply = multiply = PackedMultipliers(4)
+        digit = records.nibble_digit(self.low_nibble, self.high_nibble)
+        m.d.comb += [
+            multiply.first_digit.eq(digit),
+            multiply.first_factor.eq(self.coefficient),
+            multiply.second_digit.eq(digit),
+            multiply.second_factor.eq(self.coefficient),
+            multiply.compute.eq(self.compute),
+            multiply.accumulate.eq(1),
+            multiply.start.eq(self.start),
+            Cat(self.low, self.high).eq(Cat(records.deep_halves(multiply.first, multiply.first_upper, 26))),
+            Cat(self.low_after, self.high_after).eq(Cat(records.deep_halves(multiply.second, multiply.second_upper, 26))),
         ]
         return m
 
@@ -57,21 +91,32 @@ def _wide(packed: Value) -> Value:
 
 
 def test_every_operand(tmp_path, monkeypatch) -> None:
-    """Each operand of the first and the second DSP, the latter alone and added to the former's; a lost borrow is caught."""
+    """Each operand of the first and the second DSP, alone and added up; each nibble pair and coefficient, and long sums.
+
+    A lost borrow is caught, and so is a high half from which is not taken what the low one ran over.
+    """
     (tmp_path / "products.v").write_text(convert(Products(), "products"))
     (tmp_path / "dsp48e2.v").write_text(DSP_VERILOG)
+    (tmp_path / "accumulators.v").write_text(convert(Accumulators(), "accumulators"))
+    with monkeypatch.context() as patch:
+        deep = records.DEEP_FIELD_BITS
+        patch.setattr(records, "deep_halves", lambda total, upper, bits: (total[:deep].as_signed(), total[deep:].as_signed()))
+        (tmp_path / "careless.v").write_text(convert(Accumulators(), "careless"))
     with monkeypatch.context() as patch:
         cut = records.FIELD_BITS
         patch.setattr(records, "unpack", lambda total: (total[:cut].as_signed(), total[cut:].as_signed()))
         (tmp_path / "broken.v").write_text(convert(Products(), "broken"))
     options = ["--binary", "--timing", "-Wno-fatal", "-CFLAGS", "-std=c++20", "--top-module", "bench"]
-    files = [str(tmp_path / name) for name in ("products.v", "broken.v", "dsp48e2.v")]
+    files = [str(tmp_path / name) for name in ("products.v", "broken.v", "accumulators.v", "careless.v", "dsp48e2.v")]
     settings = environment("-O2")
     command = ["verilator_bin", *options, *files, str(BENCH)]
     built = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     done = subprocess.run([tmp_path / "obj_dir" / "Vbench"], capture_output=True, text=True, check=False)
     assert f"products: {2 * OPERANDS} steps, 0 wrong" in done.stdout, done.stdout
+    assert "accumulators: 81920 steps, 0 wrong" in done.stdout, done.stdout
+    assert "careless: 81920 steps" in done.stdout
+    assert "careless: 81920 steps, 0 wrong" not in done.stdout
     assert f"broken: {2 * OPERANDS} steps" in done.stdout
     assert f"broken: {2 * OPERANDS} steps, 0 wrong" not in done.stdout
 
