@@ -16,9 +16,6 @@ def synth(
     board: Annotated[
         str, typer.Option("--board", metavar="NAME|FILE", help="Shipped board (u280, u55c) or a YAML file.")
     ] = "u280",
-    is_ranked: Annotated[
-        bool, typer.Option("--fmax", help="Also route one slice on an ECP5: ranks designs, says nothing of the board.")
-    ] = False,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
@@ -31,7 +28,7 @@ def synth(
 
         lamforge synth --engine u280
 
-        lamforge synth --engine small --set tile.tokens=2 --fmax --json -o build/small.json
+        lamforge synth --engine small --set tile.tokens=2 --json -o build/small.json
     """
     from hwsim.arch.board import load_board
     from reports.engines import chosen_engine
@@ -39,5 +36,5 @@ def synth(
 
     chosen, target = chosen_engine(engine, settings or ()), load_board(board)
     with bar("synthesize") as done:
-        document = synthesis_document(chosen, target, is_ranked=is_ranked, progress=done)
+        document = synthesis_document(chosen, target, progress=done)
     emit(synthesis_text(document), document, as_json=as_json, output=output)

@@ -10,7 +10,6 @@ from typing import Any
 from hwsim.arch.board import RESOURCES, Board
 from hwsim.arch.config import EngineConfig
 from rtl.synthesis import Estimate, estimate
-from rtl.synthesis.fmax import DEVICE, rank
 
 __all__ = ["spread_over_slrs", "synthesis_document", "synthesis_text"]
 
@@ -23,7 +22,6 @@ def synthesis_document(
     engine: EngineConfig,
     board: Board,
     *,
-    is_ranked: bool = False,
     cache: Path = Path("build/synthesis"),
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> dict[str, Any]:
@@ -45,8 +43,6 @@ def synthesis_document(
         "slrs": spread_over_slrs(result, engine.tile.ports, board),
         "over": [resource for resource in RESOURCES if result.total(resource) > board.limit(resource)],
     }
-    if is_ranked:
-        document["ranking"] = {"device": DEVICE, **rank(engine, cache)}
     document["synthesis_s"] = time.perf_counter() - began
     return document
 
@@ -89,8 +85,10 @@ def spread_over_slrs(result: Estimate, ports: int, board: Board) -> list[dict[st
 def synthesis_text(document: Document) -> str:
     """Return the tables of an estimate."""
     rows = [["part", "copies", *_NAMES.values()]]
-    for part in sorted(document["parts"], key=lambda part: (part["unit"], -part["lut"])):
-        rows.append([f"{part['unit']}.{part['name']}", f"{part['count']}", *(_count(part[name]) for name in RESOURCES)])
+    rows += [
+        [f"{part['unit']}.{part['name']}", f"{part['count']}", *(_count(part[name]) for name in RESOURCES)]
+        for part in sorted(document["parts"], key=lambda part: (part["unit"], -part["lut"]))
+    ]
     total, device, budget = document["total"], document["device"], document["budget"]
     rows.append(["total", "", *(_count(total[name]) for name in RESOURCES)])
     rows.append(["budget", "", *(_count(budget[name]) for name in RESOURCES)])
@@ -101,9 +99,6 @@ def synthesis_text(document: Document) -> str:
     over = [_NAMES[name] for name in document["over"]]
     verdict = f"over the budget in {', '.join(over)}" if over else "within the budget"
     lines = [f"{document['engine']} on {document['board']} ({document['part']}), {document['tool']}: {verdict}", _columns(rows)]
-    if "ranking" in document:
-        ranking = document["ranking"]
-        lines.append(f"ranking of designs, not a clock of this board: one slice routes at {ranking['mhz']:.1f} MHz on {ranking['device']}")
     lines.append("An estimate by open synthesis; docs/synthesis.md says what it can and cannot tell.")
     return "\n".join(lines)
 
@@ -114,7 +109,9 @@ def _count(value: float) -> str:
 
 def _columns(rows: list[list[str]]) -> str:
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) if index == 0 else cell.rjust(width) for index, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    )
+    lines = []
+    for row in rows:
+        name, *numbers = row
+        right = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *right]))
+    return "\n".join(lines)

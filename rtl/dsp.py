@@ -3,7 +3,7 @@
 from amaranth import Cat, ClockSignal, Const, Instance, Signal
 from amaranth.hdl import Value
 
-__all__ = ["A_BITS", "ADD_CASCADE", "ADD_NOTHING", "ADD_SUM", "B_BITS", "DSP_VERILOG", "P_BITS", "dsp_instance"]
+__all__ = ["ADD_CASCADE", "ADD_NOTHING", "ADD_SUM", "A_BITS", "B_BITS", "DSP_VERILOG", "P_BITS", "dsp_instance"]
 
 A_BITS = 27
 """Signed bits of the wide multiplier operand (UG579, DSP48E2: 27 x 18 multiplier)."""

@@ -12,7 +12,7 @@ from rtl.engine import Engine
 from rtl.identity import Identity, trace_ports
 from rtl.ram import RAM_VERILOG, VerilogPlatform
 
-__all__ = ["LINT_WAIVERS", "TOP", "PlainPlatform", "convert", "generate", "write"]
+__all__ = ["LINT_WAIVERS", "TOP", "convert", "generate", "write"]
 
 TOP = "engine"
 """Name of the top module."""
@@ -28,14 +28,20 @@ _GENERATED_WAIVERS = {
 }
 _RAM_WAIVERS = {"UNUSEDPARAM": "STYLE goes into an attribute, which only synthesis reads"}
 
-LINT_WAIVERS = _GENERATED_WAIVERS | _RAM_WAIVERS
+_DSP_WAIVERS = {
+    "DECLFILENAME": "files have small names",
+    "UNUSEDPARAM": "the model knows what the engine uses of a DSP",
+    "UNUSEDSIGNAL": "the model knows what the engine uses of a DSP",
+}
+
+LINT_WAIVERS = _GENERATED_WAIVERS | _RAM_WAIVERS | _DSP_WAIVERS
 """Lint rules that the Verilog cannot meet, each with the reason."""
 
 
 def generate(config: EngineConfig) -> dict[str, str]:
     """Return the files of an engine, text by name; equal configurations give equal text.
 
-    `engine.v` has the top and the units, a file of its own each shared module and the memory; `lint.vlt` holds the lint
+    `engine.v` has the top and the units, a file of its own each shared module, the memory and the model of a DSP; `lint.vlt` holds the lint
     waivers, `engine.json` the parameters, the digests and the layout of the trace outputs.
     """
     engine = Engine(config)
@@ -56,19 +62,14 @@ def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:
     return tuple(_replace(folder / name, text) for name, text in generate(config).items())
 
 
-class PlainPlatform:
-    """Given as the platform of a conversion: memories and multipliers in plain form, for tools of other families."""
-
-
-def convert(component, name: str, platform: VerilogPlatform | PlainPlatform | None = None) -> str:
+def convert(component, name: str) -> str:
     """Return a component as Verilog module `name`, without traces of the Python sources."""
-    chosen = VerilogPlatform() if platform is None else platform
-    return verilog.convert(component, name=name, platform=chosen, emit_src=False, strip_internal_attrs=True)
+    return verilog.convert(component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True)
 
 
 def _waivers(names: list[str]) -> str:
     lines = ["`verilator_config"]
-    for waivers, covered in ((_GENERATED_WAIVERS, names), (_RAM_WAIVERS, ["ram.v"])):
+    for waivers, covered in ((_GENERATED_WAIVERS, names), (_RAM_WAIVERS, ["ram.v"]), (_DSP_WAIVERS, ["dsp48e2.v"])):
         for rule, reason in waivers.items():
             lines.append(f"// {reason}.")
             lines += [f'lint_off -rule {rule} -file "*{name}"' for name in covered]

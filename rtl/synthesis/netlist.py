@@ -13,10 +13,13 @@ _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?
 _INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
 _PORT = re.compile(r"^  (?:input|output)\b[^;]*;\n", re.M)
 _IDENTIFIER = re.compile(r"\\\S+ |[A-Za-z_][\w$]*")
-_KEYWORDS = frozenset(
-    "module endmodule input output inout wire reg signed assign always initial begin end if else case casez endcase"
-    " default posedge negedge parameter localparam integer for generate endgenerate genvar".split()
-)
+_KEYWORDS = frozenset({
+    "module", "endmodule", "input", "output", "inout", "wire", "reg", "signed", "assign", "always", "initial", "begin", "end",
+    "if", "else", "case", "casez", "endcase", "default",
+    "posedge", "negedge", "parameter", "localparam",
+    "integer",
+    "for", "generate", "endgenerate", "genvar",
+})  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,9 +57,7 @@ def modules_of(texts: Iterable[str]) -> Mapping[str, Module]:
     found = {match.group(1): match.group() for text in texts for match in _MODULE.finditer(text)}
     modules = {}
     for name, text in found.items():
-        children = []
-        for match in _INSTANCE.finditer(text):
-            if match.group(1) in found:
-                children.append((match.group(1), match.group(2) or match.group(1)))
-        modules[name] = Module(name=name, text=text, children=tuple(children))
+        instances = (match.groups() for match in _INSTANCE.finditer(text))
+        children = tuple((kind, instance or kind) for kind, instance in instances if kind in found)
+        modules[name] = Module(name=name, text=text, children=children)
     return modules
