@@ -41,8 +41,8 @@ LINT_WAIVERS = _GENERATED_WAIVERS | _RAM_WAIVERS | _DSP_WAIVERS
 def generate(config: EngineConfig) -> dict[str, str]:
     """Return the files of an engine, text by name; equal configurations give equal text.
 
-    `engine.v` has the top and the units, a file of its own each shared module, the memory and the model of a DSP; `lint.vlt` holds the lint
-    waivers, `engine.json` the parameters, the digests and the layout of the trace outputs.
+    `engine.v` has the top and the units, a file of its own each shared module, the memory and the model of a DSP;
+    `lint.vlt` holds the lint waivers, `engine.json` the parameters, the digests and the layout of the trace outputs.
     """
     engine = Engine(config)
     files = {}
