@@ -33,7 +33,7 @@ _WEIGHTS: Mapping[str, tuple[str, float]] = {
     "RAMB36E2": ("bram36", 1), "RAMB18E2": ("bram36", 0.5),
     "URAM288": ("uram", 1),
     "DSP48E2": ("dsp", 1),
-}  # fmt: skip
+}
 _FREE = {"CARRY4", "CARRY8", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC"}
 """Part of the logic cells that are counted."""
 _UNITS = ("control", "fetch", "matrix", "vector", "mover")

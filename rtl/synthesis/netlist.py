@@ -19,7 +19,7 @@ _KEYWORDS = frozenset({
     "posedge", "negedge", "parameter", "localparam",
     "integer",
     "for", "generate", "endgenerate", "genvar",
-})  # fmt: skip
+})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

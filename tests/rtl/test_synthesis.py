@@ -95,5 +95,5 @@ def test_the_spread_over_slrs_holds_everything() -> None:
         "total": {resource: result.total(resource) for resource in RESOURCES},
         "device": {resource: board.device.count(resource) for resource in RESOURCES},
         "budget": {resource: board.limit(resource) for resource in RESOURCES},
-    }  # fmt: skip
+    }
     assert "over the budget in DSP" in synthesis_text(document)
