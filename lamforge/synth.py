@@ -22,7 +22,7 @@ def synth(
 ) -> None:
     """Estimate the look-up tables, flip-flops, memories and DSPs of an engine, against a board and its SLRs.
 
-    Yosys synthesizes each module once and keeps its counts under build/synthesis, so a second run takes seconds.
+    Yosys synthesizes each module once and keeps its counts under build/synthesis, so that a second run does not need it.
 
     Examples:
 
