@@ -19,6 +19,7 @@ from lamforge.generate import generate
 from lamforge.report import report
 from lamforge.rtl import rtl
 from lamforge.simulate import simulate
+from lamforge.synth import synth
 from lamforge.validate import validate
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -32,6 +33,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     simulate,
     rtl,
     cosim,
+    synth,
     board,
     report,
     disasm,

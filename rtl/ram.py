@@ -6,7 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.interfaces import address_bits
 
-__all__ = ["RAM_VERILOG", "Ram", "VerilogPlatform"]
+__all__ = ["RAM_VERILOG", "URAM_WORDS", "Ram", "VerilogPlatform"]
+
+URAM_WORDS = 4096
+"""Words of an UltraRAM of 72 bits (UG573): wide memories of this depth fill whole ones."""
 
 
 class VerilogPlatform:

@@ -7,11 +7,12 @@ from pathlib import Path
 from amaranth.back import verilog
 
 from hwsim.arch.config import EngineConfig
+from rtl.dsp import DSP_VERILOG
 from rtl.engine import Engine
 from rtl.identity import Identity, trace_ports
 from rtl.ram import RAM_VERILOG, VerilogPlatform
 
-__all__ = ["LINT_WAIVERS", "TOP", "generate", "write"]
+__all__ = ["LINT_WAIVERS", "TOP", "convert", "generate", "write"]
 
 TOP = "engine"
 """Name of the top module."""
@@ -27,23 +28,29 @@ _GENERATED_WAIVERS = {
 }
 _RAM_WAIVERS = {"UNUSEDPARAM": "STYLE goes into an attribute, which only synthesis reads"}
 
-LINT_WAIVERS = _GENERATED_WAIVERS | _RAM_WAIVERS
+_DSP_WAIVERS = {
+    "DECLFILENAME": "files have small names",
+    "UNUSEDPARAM": "the model knows what the engine uses of a DSP",
+    "UNUSEDSIGNAL": "the model knows what the engine uses of a DSP",
+}
+
+LINT_WAIVERS = _GENERATED_WAIVERS | _RAM_WAIVERS | _DSP_WAIVERS
 """Lint rules that the Verilog cannot meet, each with the reason."""
 
 
 def generate(config: EngineConfig) -> dict[str, str]:
     """Return the files of an engine, text by name; equal configurations give equal text.
 
-    `engine.v` has the top and the units, a file of its own each shared module and the memory; `lint.vlt` holds the lint
-    waivers, `engine.json` the parameters, the digests and the layout of the trace outputs.
+    `engine.v` has the top and the units, a file of its own each shared module, the memory and the model of a DSP;
+    `lint.vlt` holds the lint waivers, `engine.json` the parameters, the digests and the layout of the trace outputs.
     """
     engine = Engine(config)
     files = {}
     for kind in engine.shared_modules:
-        files[f"{kind.module}.v"] = _convert(kind(config), kind.module)
-    files["engine.v"] = _convert(engine, TOP)
-    files["ram.v"] = RAM_VERILOG
-    generated = sorted(name for name in files if name != "ram.v")
+        files[f"{kind.module}.v"] = convert(kind(config), kind.module)
+    files["engine.v"] = convert(engine, TOP)
+    generated = sorted(files)
+    files["ram.v"], files["dsp48e2.v"] = RAM_VERILOG, DSP_VERILOG
     files["lint.vlt"] = _waivers(generated)
     files["engine.json"] = _description(config)
     return dict(sorted(files.items()))
@@ -55,14 +62,14 @@ def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:
     return tuple(_replace(folder / name, text) for name, text in generate(config).items())
 
 
-def _convert(component, name: str) -> str:
+def convert(component, name: str) -> str:
     """Return a component as Verilog module `name`, without traces of the Python sources."""
     return verilog.convert(component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True)
 
 
 def _waivers(names: list[str]) -> str:
     lines = ["`verilator_config"]
-    for waivers, covered in ((_GENERATED_WAIVERS, names), (_RAM_WAIVERS, ["ram.v"])):
+    for waivers, covered in ((_GENERATED_WAIVERS, names), (_RAM_WAIVERS, ["ram.v"]), (_DSP_WAIVERS, ["dsp48e2.v"])):
         for rule, reason in waivers.items():
             lines.append(f"// {reason}.")
             lines += [f'lint_off -rule {rule} -file "*{name}"' for name in covered]

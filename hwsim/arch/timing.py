@@ -21,7 +21,7 @@ REFILL_CYCLES = 3
 """Fetch, decode, execute: cycles from a change of registers or program counter to the execution of the next instruction."""
 FIFO_LATENCY = 2
 """Cycles from a beat's arrival to the first cycle it can be popped."""
-MATRIX_LATENCY = 19
+MATRIX_LATENCY = 21
 """Cycles from a capture to its first drained word leaving the array."""
 EPILOGUE_LATENCY = 6
 """Cycles from the last drained word leaving the array to retirement: scale, residual, write."""

@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from rtl.matrix.records import BLOCK, WORD_FLAGS, drained_word
 
 __all__ = ["Drain"]
@@ -43,6 +43,8 @@ class Drain(wiring.Component):
         left, after = Signal(10), Signal(10)
         row, row_address = Signal(3), Signal.like(block.address)
         position, group = Signal.like(block.position), Signal(range(max(2, words)))
+        # The group of lanes of every slice that an AXPY's word comes from.
+        source = Signal(range(LANES_PER_SLICE), reset_less=True)
         is_last_row = row + 1 == block.rows
         word = self.word
         target = position >> lane_shift
@@ -50,12 +52,12 @@ class Drain(wiring.Component):
         m.d.comb += [
             self.flags.written.eq((left != 0) & block.writes),
             self.flags.retire.eq((left == 1) & block.final),
-            self.flags.shift.eq((left != 0) & block.axpy & is_last_row),
             word.axpy.eq(block.axpy),
             word.keys.eq(block.keys & (row == 0)),
             word.row.eq(row),
             word.segments.eq(block.segments),
             word.group.eq(group),
+            word.source.eq(source),
             word.lane.eq(position[:lane_shift]),
             word.scale.eq(block.scale + row),
             word.destination.eq(block.destination),
@@ -72,6 +74,7 @@ class Drain(wiring.Component):
                 row_address.eq(self.block.address),
                 position.eq(self.block.position),
                 group.eq(0),
+                source.eq(0),
             ]
         with m.Elif(is_last_row):
             m.d.sync += [
@@ -79,6 +82,7 @@ class Drain(wiring.Component):
                 row_address.eq(block.address),
                 position.eq(position + Mux(block.axpy, self.config.mixed_lanes << block.segments, lanes)),
                 group.eq(group + 1),
+                source.eq(source + 1),
             ]
         with m.Else():
             m.d.sync += [row.eq(row + 1), row_address.eq(row_address + block.stride)]

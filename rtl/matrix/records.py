@@ -1,25 +1,29 @@
 """What travels through the matrix unit: a step of the array, a captured block, a drained word, packed activations."""
 
-from amaranth import Cat
+from amaranth import Cat, Const
 from amaranth.hdl import Value
 from amaranth.lib import data
 
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.isa import Dot
 from rtl.interfaces import UnitSizes, address_bits
 
 __all__ = [
     "BLOCK",
+    "DEEP_FIELD_BITS",
     "DIGIT_BITS",
     "FIELD_BITS",
     "STEP",
     "WORD_FLAGS",
+    "deep_halves",
     "drained_word",
     "lane_bits",
+    "nibble_digit",
     "pair_digit",
     "pairs",
     "spread",
     "unpack",
+    "upper_bits",
 ]
 
 STEP = data.StructLayout(
@@ -62,8 +66,8 @@ BLOCK = data.StructLayout(
 )
 """A captured block, as the drain needs it."""
 
-WORD_FLAGS = data.StructLayout({"written": 1, "retire": 1, "shift": 1})
-"""What of a drained word must not survive an abort; `shift` moves the next lane of every slice to the drain."""
+WORD_FLAGS = data.StructLayout({"written": 1, "retire": 1})
+"""What of a drained word must not survive an abort."""
 
 
 def drained_word(config: EngineConfig) -> data.StructLayout:
@@ -76,6 +80,7 @@ def drained_word(config: EngineConfig) -> data.StructLayout:
             "segments": 2,
             "group": address_bits(config.drain_words),
             "lane": address_bits(config.vector.lanes),
+            "source": address_bits(LANES_PER_SLICE),
             "scale": UnitSizes(config).scales,
             "destination": _width("destination"),
             "address": _width("address"),
@@ -86,6 +91,8 @@ def drained_word(config: EngineConfig) -> data.StructLayout:
 
 FIELD_BITS = 18
 """Distance of the two products in a packed product: a sum of 32 products of 8 by 5 bits fits below."""
+DEEP_FIELD_BITS = 22
+"""Distance of two accumulated products of one coefficient and two nibbles: as far as they can lie in 27 bits."""
 DIGIT_BITS = 17
 """A pair of activations: the low row's 8 bits, then the high row's value less the borrow of the low one, 9 bits."""
 
@@ -108,6 +115,26 @@ def spread(digit: Value) -> Value:
 def unpack(total: Value) -> tuple[Value, Value]:
     """Return the signed (low, high) halves of a sum of packed products; the high one gets its borrow back."""
     return total[:FIELD_BITS].as_signed(), total[FIELD_BITS:].as_signed() + total[FIELD_BITS - 1]
+
+
+def nibble_digit(low: Value, high: Value) -> Value:
+    """Return the digit of two unsigned nibbles, whose products with one coefficient lie DEEP_FIELD_BITS apart."""
+    return Cat(low[:4], Const(0, DEEP_FIELD_BITS - FIELD_BITS + 4), high[:4], Const(0, DIGIT_BITS))[:DIGIT_BITS]
+
+
+def deep_halves(total: Value, upper: Value, bits: int) -> tuple[Value, Value]:
+    """Return the (low, high) halves, signed in `bits` bits, of an accumulated sum of products of nibble digits.
+
+    The low half may have run into the high one. `upper` holds the lowest bits of the high half, summed apart; what
+    they lack to the bits that are there is what ran over, a signed number.
+    """
+    over = (total[DEEP_FIELD_BITS:] - upper)[: len(upper)].as_signed()
+    return Cat(total[:DEEP_FIELD_BITS], over)[:bits].as_signed(), (total[DEEP_FIELD_BITS:] - over)[:bits].as_signed()
+
+
+def upper_bits(config: EngineConfig) -> int:
+    """Return how many bits of the high half must be summed apart: as many as the low one can run over."""
+    return max(1, lane_bits(config) - DEEP_FIELD_BITS)
 
 
 def lane_bits(config: EngineConfig) -> int:

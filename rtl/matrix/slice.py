@@ -1,23 +1,36 @@
 """One slice: 128 stream bits a cycle against one segment of activations; 32 lanes for every token row."""
 
-from amaranth import Array, Module, Mux, Signal, signed
+from amaranth import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig
 from hwsim.arch.isa import Format
 from rtl.instance import Shared
-from rtl.matrix.lane import CODE, COEFFICIENT, Decoder
-from rtl.matrix.records import DIGIT_BITS, STEP, lane_bits, pairs, spread, unpack
-from rtl.matrix.stages import ACCUMULATED, SLICE, SUMS, Pipeline
+from rtl.matrix.lane import COEFFICIENT, Decoder
+from rtl.matrix.multiplier import FACTOR, PackedMultipliers
+from rtl.matrix.records import (
+    DEEP_FIELD_BITS,
+    DIGIT_BITS,
+    STEP,
+    deep_halves,
+    lane_bits,
+    nibble_digit,
+    pairs,
+    spread,
+    unpack,
+    upper_bits,
+)
+from rtl.matrix.stages import ACCUMULATED, FIRST_PRODUCT, SECOND_PRODUCT, SLICE, SUMS, Pipeline
 
 __all__ = ["SUM_BITS", "Slice"]
 
 SUM_BITS = 14
 """A signed sum of 32 activations."""
-_PRODUCT_BITS = 32
 _TREE_BITS = 36
 _ROW_BITS = 21
+_NEAR_BLOCKS = 4
 
 
 class Slice(Shared):
@@ -28,8 +41,7 @@ class Slice(Shared):
             the lanes (four to two lanes), the digits of the slice's own coefficient. A digit holds a pair of rows.
         sums (stage SUMS): each row's sum of the 32 activations of the step.
         row_select (stage ROW_DRAIN): row whose captured sum goes to `row_sum` in the next cycle.
-        lane_row, lane_shift (stage LANE_DRAIN): row whose first lane accumulators go to `lane_sums` in the next cycle;
-            whether the next ones follow.
+        lane_row, lane (stage LANE_DRAIN): row and group of lanes whose accumulators go to `lane_sums` two cycles later.
         row_scale, parameter (stage PARAMETER): header entry of the captured block; KV4's value parameter.
     """
 
@@ -48,7 +60,7 @@ class Slice(Shared):
             "sums": In(data.ArrayLayout(signed(SUM_BITS), tokens)),
             "row_select": In(3),
             "lane_row": In(3),
-            "lane_shift": In(1),
+            "lane": In(5),
             "row_scale": Out(24),
             "parameter": Out(32),
             "row_sum": Out(32),
@@ -58,13 +70,17 @@ class Slice(Shared):
     def elaborate(self, platform):
         m = Module()
         step = Pipeline(m, self.step, SLICE, "step")
-        products = self._multiply(m, step)
-        self._accumulate_lanes(m, step, products)
-        self._accumulate_rows(m, step, products)
+        columns = self._multiply(m, step)
+        self._hold_lanes(m, step, columns)
+        self._accumulate_rows(m, step, columns)
         return m
 
-    def _multiply(self, m: Module, step: Pipeline) -> list[list[Signal]]:
-        """Return the packed products of each pair and lane, two stages after SLICE; keep headers and scale words."""
+    def _multiply(self, m: Module, step: Pipeline) -> list[list[PackedMultipliers]]:
+        """Return the columns of two DSPs each; keep headers and scale words.
+
+        Column 2k + odd of a pair of rows multiplies lanes 4k + odd and 4k + 2 + odd (DOT), or (AXPY) the lanes of blocks 2k
+        and 2k + 1 with the coefficient of the pair's row `odd`.
+        """
         header, scales = Signal(SLICE_BITS, reset_less=True), Signal(SLICE_BITS, reset_less=True)
         m.submodules.decoder = decoder = Decoder()
         key = header.word_select(self.step.entry, 32)
@@ -90,52 +106,87 @@ class Slice(Shared):
         self._offset = Pipeline(m, decoder.offset, SLICE, "offset")
 
         count = pairs(self.config.tile.tokens)
-        products: list[list[Signal]] = [[] for _ in range(count)]
+        chosen = []
         for lane in range(LANES_PER_SLICE):
             block, odd = divmod(lane, 2)
-            code = Signal(CODE, name=f"code_{lane}", reset_less=True)
-            m.d.sync += code.eq(decoder.codes[lane])
-            chosen = Signal(DIGIT_BITS * count, name=f"chosen_{lane}", reset_less=True)
+            operand = Signal(DIGIT_BITS * count, name=f"chosen_{lane}")
+            chosen.append(operand)
+            nibbles = nibble_digit(decoder.codes[2 * block], decoder.codes[2 * block + 1])
             with m.Switch(decoder.choices[lane]):
                 for choice in range(COEFFICIENT):
                     with m.Case(choice):
-                        m.d.sync += chosen.eq(self.slots[4 * block + odd + choice])
+                        m.d.comb += operand.eq(self.slots[4 * block + odd + choice])
                 with m.Default():
-                    m.d.sync += chosen.eq(self.coefficient)
-            for pair in range(count):
-                product = Signal(signed(_PRODUCT_BITS), name=f"product_{pair}_{lane}", reset_less=True)
-                m.d.sync += product.eq(spread(chosen.word_select(pair, DIGIT_BITS)) * code)
-                products[pair].append(product)
-        return products
+                    m.d.comb += operand.eq(nibbles.replicate(count))
+        columns: list[list[PackedMultipliers]] = []
+        for pair in range(count):
+            columns.append([])
+            digit = self.coefficient.word_select(pair, DIGIT_BITS)
+            factors = [Signal(FACTOR, name=f"coefficient_{2 * pair + half}") for half in range(2)]
+            m.d.comb += [factor.eq(value) for factor, value in zip(factors, unpack(spread(digit)), strict=True)]
+            for lane in (lane for lane in range(LANES_PER_SLICE) if lane % 4 < 2):
+                multiply = PackedMultipliers(upper_bits(self.config))
+                m.submodules[f"multiply_{pair}_{lane}"] = multiply
+                columns[-1].append(multiply)
+                coefficient = factors[lane % 2]
+                m.d.comb += [
+                    multiply.first_digit.eq(chosen[lane].word_select(pair, DIGIT_BITS)),
+                    multiply.first_factor.eq(Mux(self.step.axpy, coefficient, decoder.codes[lane])),
+                    multiply.second_digit.eq(chosen[lane + 2].word_select(pair, DIGIT_BITS)),
+                    multiply.second_factor.eq(Mux(self.step.axpy, coefficient, decoder.codes[lane + 2])),
+                    multiply.compute.eq(self.step.compute),
+                    multiply.accumulate.eq(self.step.axpy),
+                    multiply.start.eq(self.step.first),
+                ]
+        return columns
 
-    def _accumulate_lanes(self, m: Module, step: Pipeline, products: list[list[Signal]]) -> None:
-        """AXPY: one accumulator a lane and row; the drain shifts the lanes past the first ones."""
-        mixed = self.config.mixed_lanes
-        tokens = self.config.tile.tokens
-        control = step.at(SLICE + 2)
-        shape = signed(lane_bits(self.config))
-        lanes = [
-            [Signal(shape, name=f"lane_{token}_{lane}", reset_less=True) for lane in range(LANES_PER_SLICE)]
-            for token in range(tokens)
-        ]
+    def _hold_lanes(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> None:
+        """AXPY: keep the sums of each block and row after the last step, while the DSPs go on; the drain chooses some."""
+        tokens, bits, mixed = self.config.tile.tokens, lane_bits(self.config), self.config.mixed_lanes
+        blocks = LANES_PER_SLICE // 2
+        held: list[list[Signal]] = [[] for _ in range(tokens)]
         for token in range(tokens):
-            for lane in range(LANES_PER_SLICE):
-                accumulator = lanes[token][lane]
-                addend = unpack(products[token // 2][lane])[token % 2]
-                with m.If(control.compute & control.axpy):
-                    m.d.sync += accumulator.eq(Mux(control.first, 0, accumulator) + addend)
-                with m.Elif(self.lane_shift):
-                    m.d.sync += accumulator.eq(lanes[token][(lane + mixed) % LANES_PER_SLICE])
-        for lane in range(mixed):
-            m.d.sync += self.lane_sums[lane].eq(Array(lanes[token][lane] for token in range(tokens))[self.lane_row])
+            for block in range(blocks):
+                column = columns[token // 2][block // 2 * 2 + token % 2]
+                total = column.second if block % 2 else column.first
+                upper = column.second_upper if block % 2 else column.first_upper
+                control = step.at(SECOND_PRODUCT if block % 2 else FIRST_PRODUCT)
+                register = Signal(DEEP_FIELD_BITS + bits + len(upper), name=f"held_{token}_{block}", reset_less=True)
+                with m.If(control.compute & control.axpy & control.last):
+                    m.d.sync += register.eq(Cat(total[: DEEP_FIELD_BITS + bits], upper))
+                held[token].append(register)
+        # A drained word takes both lanes of one or more blocks, or one of the two, in turn.
+        together = max(1, mixed // 2)
+        chosen = self.lane if mixed > 1 else self.lane[1:]
+        near = min(_NEAR_BLOCKS, blocks // together)
+        near_bits = near.bit_length() - 1
+        place = Cat(chosen[:near_bits], self.lane_row[: (tokens - 1).bit_length()])
+        rows = [held[min(row, tokens - 1)] for row in range(1 << (tokens - 1).bit_length())]
+        odd = Signal(reset_less=True)
+        far = Signal(range(max(2, blocks // together // near)), reset_less=True)
+        m.d.sync += [far.eq(chosen[near_bits:]), odd.eq(self.lane[0])]
+        for part in range(together):
+            groups = []
+            for first in range(0, blocks // together, near):
+                group = Signal(len(held[0][0]), name=f"group_{part}_{first}", reset_less=True)
+                sources = [row[(first + step) * together + part] for row in rows for step in range(near)]
+                m.d.sync += group.eq(Array(sources)[place])
+                groups.append(group)
+            word = Array(groups)[far]
+            low, high = deep_halves(word[: DEEP_FIELD_BITS + bits], word[DEEP_FIELD_BITS + bits :], bits)
+            if mixed == 1:
+                m.d.sync += self.lane_sums[0].eq(Mux(odd, high, low))
+            else:
+                m.d.sync += [self.lane_sums[2 * part].eq(low), self.lane_sums[2 * part + 1].eq(high)]
 
-    def _accumulate_rows(self, m: Module, step: Pipeline, products: list[list[Signal]]) -> None:
+    def _accumulate_rows(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> None:
         """DOT: sum the lanes, scale the sum, accumulate; the last step's sum goes to the hold registers too."""
         tokens = self.config.tile.tokens
         rows = [Signal(signed(_ROW_BITS), name=f"row_{token}", reset_less=True) for token in range(tokens)]
         is_wide = step.at(SUMS - 1).format == Format.W8
-        for pair, lanes in enumerate(products):
-            even, odd = (self._tree(m, lanes[start::2], f"tree_{pair}_{start}") for start in range(2))
+        for pair, sums in enumerate(columns):
+            totals = [column.second[:_TREE_BITS].as_signed() for column in sums]
+            even, odd = (self._tree(m, totals[start::2], f"tree_{pair}_{start}") for start in range(2))
             for half, token in enumerate(range(2 * pair, min(2 * pair + 2, tokens))):
                 low, high = unpack(even)[half], unpack(odd)[half]
                 m.d.sync += rows[token].eq(low + Mux(is_wide, high << 4, high))
@@ -162,14 +213,15 @@ class Slice(Shared):
                     m.d.sync += held[token].eq(total)
         m.d.sync += self.row_sum.eq(Array(held)[self.row_select])
 
-    def _tree(self, m: Module, values: list[Signal], name: str) -> Signal:
-        """Return the sum of sixteen packed products, two levels a stage."""
+    def _tree(self, m: Module, values: list[Value], name: str) -> Value:
+        """Return the sum of eight packed sums two stages later, two levels a stage."""
         level = 0
         while len(values) > 1:
-            sums = []
+            sums: list[Value] = []
             for index in range(0, len(values), 4):
                 total = Signal(signed(_TREE_BITS), name=f"{name}_{level}_{index}", reset_less=True)
-                m.d.sync += total.eq((values[index] + values[index + 1]) + (values[index + 2] + values[index + 3]))
+                group = values[index : index + 4]
+                m.d.sync += total.eq(sum(group[2:], Const(0)) + (group[0] + group[1]))
                 sums.append(total)
             values, level = sums, level + 1
         return values[0]

@@ -9,6 +9,7 @@ from amaranth import Module, Mux, Signal
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY
 from rtl.arithmetic import ApplyScale
+from rtl.matrix.multiplier import PackedMultipliers
 
 __all__ = [
     "ACCUMULATED",
@@ -17,6 +18,7 @@ __all__ = [
     "APPLY",
     "DIGITS",
     "DRAIN",
+    "FIRST_PRODUCT",
     "HOP",
     "LANE_DRAIN",
     "LEAVE",
@@ -24,6 +26,7 @@ __all__ = [
     "RESULT_READ",
     "ROW_DRAIN",
     "SCALE_READ",
+    "SECOND_PRODUCT",
     "SLICE",
     "SUMS",
     "SUMS_READY",
@@ -48,13 +51,17 @@ PARAMETER = SCALE_READ = 7
 """The row scale of a captured block leaves its slice; the scale file is addressed."""
 SUMS_READY = 7
 """Group sums of the activations are known, once for all slices."""
-LANE_DRAIN = 9
-"""Lane accumulators (AXPY) hold their final sums; the drain reads and shifts them."""
-SUMS = 11
+FIRST_PRODUCT = SLICE + PackedMultipliers.FIRST
+"""Products of the first DSPs of the columns are known."""
+SECOND_PRODUCT = SLICE + PackedMultipliers.SECOND
+"""Products of the second ones, or the sums of both, are known."""
+LANE_DRAIN = SECOND_PRODUCT + 1
+"""Lane accumulators (AXPY) hold their final sums; the drain reads them."""
+SUMS = SECOND_PRODUCT + 3
 """Group sums enter the slices, together with the slice's own sum of products."""
-ACCUMULATED = ROW_DRAIN = 14
+ACCUMULATED = ROW_DRAIN = SUMS + 3
 """The hold registers of the row accumulators (DOT) hold a captured block; the drain reads them."""
-TREE = LANE_DRAIN + 1
+TREE = LANE_DRAIN + 2
 """Lane sums leave the slices and enter the adder tree over slices, one level a stage."""
 LEAVE = MATRIX_LATENCY
 """A word leaves the array."""

@@ -19,7 +19,7 @@ class Tile(Shared):
     Members:
         head, repeat (stage 0): the stream word; whether the one of the cycle before is used again.
         step (stage SLICE - 1), slots (stage HOP), sums (stage SUMS - 1): a register before those of `Slice`.
-        row_select, lane_row, lane_shift: those of `Slice`.
+        row_select, lane_row, lane: those of `Slice`.
         coefficients (stage SLICE): one digit a slice.
         row_scales, parameters, row_sums, lane_sums: the outputs of the slices.
     """
@@ -40,7 +40,7 @@ class Tile(Shared):
             "sums": In(data.ArrayLayout(signed(SUM_BITS), tokens)),
             "row_select": In(3),
             "lane_row": In(3),
-            "lane_shift": In(1),
+            "lane": In(5),
             "row_scales": Out(data.ArrayLayout(24, slices)),
             "parameters": Out(data.ArrayLayout(32, slices)),
             "row_sums": Out(data.ArrayLayout(32, slices)),
@@ -70,7 +70,7 @@ class Tile(Shared):
                 piece.sums.eq(sums),
                 piece.row_select.eq(self.row_select),
                 piece.lane_row.eq(self.lane_row),
-                piece.lane_shift.eq(self.lane_shift),
+                piece.lane.eq(self.lane),
             ]
         m.d.comb += [
             self.row_scales.eq(Cat(piece.row_scale for piece in slices)),

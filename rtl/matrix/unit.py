@@ -108,7 +108,7 @@ class Matrix(wiring.Component):
             m.d.comb += [
                 tile.row_select.eq(word.at(ROW_DRAIN).row),
                 tile.lane_row.eq(word.at(LANE_DRAIN).row),
-                tile.lane_shift.eq(flags.at(LANE_DRAIN).shift),
+                tile.lane.eq(word.at(LANE_DRAIN).source),
             ]
         self._finish(m, tiles, flags, word)
         return m

@@ -56,7 +56,7 @@ CROSSINGS: tuple[Crossing, ...] = (
         port="lane_row", driver="register of the drain pipeline", is_common=True, receiver="a multiplexer of each slice"
     ),
     Crossing(
-        port="lane_shift", driver="register of the drain pipeline", is_common=True, receiver="enables of the lane accumulators"
+        port="lane", driver="register of the drain pipeline", is_common=True, receiver="choice of the held lane sums"
     ),
     Crossing(port="row_scales", driver=_SLICE, receiver="the multiplexer over slices"),
     Crossing(port="parameters", driver=_SLICE, receiver="the multiplexer over slices"),

@@ -368,7 +368,7 @@ def test_too_many_wires_stop_the_placement(files, tmp_path):
     put(files, tmp_path)
     # Words of six tiles, and all that goes to two of them and back, by the widths of their ports.
     ports = {name: Shape.cast(member.shape).width for name, member in Tile.ports(ENGINE).items()}
-    common = sum(ports[name] for name in ("step", "slots", "sums", "row_select", "lane_row", "lane_shift"))
+    common = sum(ports[name] for name in ("step", "slots", "sums", "row_select", "lane_row", "lane"))
     own = sum(ports[name] for name in ("coefficients", "row_scales", "parameters", "row_sums", "lane_sums"))
     wires = 6 * ports["head"] + ports["repeat"] + common + 2 * own
     assert dict(floorplan(ENGINE, slrs=3, memory_slr=0).wires)[0] == wires

@@ -1,0 +1,121 @@
+"""The packed multiplier: two DSPs of a column, which add their pairs of products up, or accumulate one pair each."""
+
+from amaranth import Module, Mux, Signal, signed
+from amaranth.hdl import Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.dsp import ADD_CASCADE, ADD_NOTHING, ADD_SUM, P_BITS, dsp_instance
+from rtl.matrix.records import DEEP_FIELD_BITS, DIGIT_BITS, FIELD_BITS, spread
+from rtl.ram import VerilogPlatform
+
+__all__ = ["FACTOR", "PackedMultipliers"]
+
+FACTOR = signed(8)
+"""The other operand: a code of a weight, or a coefficient."""
+_NIBBLE_PLACE = DEEP_FIELD_BITS - FIELD_BITS + 8
+"""Place of the upper nibble in a digit of two."""
+
+
+class PackedMultipliers(wiring.Component):
+    """Two multiplications in one column of DSPs, with operands and control at stage 0.
+
+    DOT: a digit is a pair of activations (`pair_digit`), whose products with one code lie FIELD_BITS apart; `second`
+    becomes the sum of both packed products, read by `unpack`. Sums of up to 32 products keep the fields apart.
+
+    AXPY (`accumulate`): a digit is a pair of nibbles (`nibble_digit`), whose products with one coefficient lie
+    DEEP_FIELD_BITS apart; each DSP adds its packed products up from `start` on, read by `deep_halves`.
+
+    Members:
+        digits, factors: operands of the first and the second DSP.
+        compute: nothing changes without it.
+        first, first_upper: the first DSP's sum and the lowest bits of its upper half, FIRST cycles later.
+        second, second_upper: the second one's, SECOND cycles later.
+    """
+
+    FIRST = 3
+    SECOND = 4
+
+    def __init__(self, upper_bits: int):
+        self.upper_bits = upper_bits
+        super().__init__(
+            {
+                "first_digit": In(DIGIT_BITS),
+                "first_factor": In(FACTOR),
+                "second_digit": In(DIGIT_BITS),
+                "second_factor": In(FACTOR),
+                "compute": In(1),
+                "accumulate": In(1),
+                "start": In(1),
+                "first": Out(signed(P_BITS)),
+                "second": Out(signed(P_BITS)),
+                "first_upper": Out(upper_bits),
+                "second_upper": Out(upper_bits),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        place = self._instance if isinstance(platform, VerilogPlatform) else self._plain
+        first = place(m, self.first_digit, self.first_factor, self.first, 1, None)
+        place(m, self.second_digit, self.second_factor, self.second, 2, first)
+        self._upper(m, self.first_digit, self.first_factor, self.first_upper, self.FIRST)
+        self._upper(m, self.second_digit, self.second_factor, self.second_upper, self.SECOND)
+        return m
+
+    def _instance(self, m: Module, digit: Value, factor: Value, total: Signal, depth: int, below: Value | None) -> Signal:
+        """Add a DSP; the second one has an operand register more, so that its product meets the first one's sum."""
+        cascade = Signal(P_BITS, name=f"cascade_{depth}")
+        m.submodules[f"dsp_{depth}"] = dsp_instance(
+            a=spread(digit),
+            b=factor,
+            p=total,
+            pcout=cascade,
+            pcin=below,
+            depth=depth,
+            addend=self._addend(m, depth, below is not None),
+            enable=self._late(m, self.compute, depth + 1, f"enable_{depth}"),
+        )
+        return cascade
+
+    def _plain(self, m: Module, digit: Value, factor: Value, total: Signal, depth: int, below: Value | None) -> Signal:
+        """Add the same registers in plain form, as Amaranth's simulator and other families need them."""
+        product = Signal(signed(P_BITS), name=f"product_{depth}", reset_less=True)
+        addend = self._late(m, self._addend(m, depth, below is not None), 1, f"mode_{depth}")
+        digit = self._late(m, digit, depth, f"digit_{depth}")
+        factor = self._late(m, factor, depth, f"factor_{depth}")
+        m.d.sync += product.eq(spread(digit) * factor)
+        kept = Signal(signed(P_BITS), name=f"kept_{depth}", reset_less=True)
+        m.d.comb += total.eq(kept)
+        with m.If(self._late(m, self.compute, depth + 1, f"enable_{depth}")):
+            added = Mux(addend == ADD_SUM, kept, Mux(addend == ADD_CASCADE, below, 0) if below is not None else 0)
+            m.d.sync += kept.eq(product + added)
+        return total
+
+    def _addend(self, m: Module, depth: int, has_below: bool) -> Signal:
+        """Return what the DSP of an operand depth adds to its product, one cycle before its sum register is enabled."""
+        chosen = Signal(3, name=f"addend_{depth}")
+        alone = ADD_CASCADE if has_below else ADD_NOTHING
+        m.d.comb += chosen.eq(Mux(self.accumulate, Mux(self.start, ADD_NOTHING, ADD_SUM), alone))
+        return self._late(m, chosen, depth, f"addend_{depth}")
+
+    def _upper(self, m: Module, digit: Value, factor: Value, total: Signal, latency: int) -> None:
+        """Sum the lowest bits of the upper products apart, in step with a DSP's sum."""
+        if not self.upper_bits:
+            return
+        bits = self.upper_bits
+        nibble = digit[_NIBBLE_PLACE : _NIBBLE_PLACE + min(bits, 4)]
+        product = self._late(m, (nibble * factor[:bits].as_unsigned())[:bits], latency - 1, f"upper_{latency}")
+        start = self._late(m, self.start, latency - 1, f"upper_start_{latency}")
+        kept = Signal(bits, name=f"upper_sum_{latency}", reset_less=True)
+        m.d.comb += total.eq(kept)
+        with m.If(self._late(m, self.compute, latency - 1, f"upper_enable_{latency}")):
+            m.d.sync += kept.eq(Mux(start, 0, kept) + product)
+
+    def _late(self, m: Module, value: Value, cycles: int, name: str) -> Signal:
+        """Return a value some cycles later."""
+        for cycle in range(cycles):
+            register = Signal(value.shape(), name=f"{name}_late_{cycle}", reset_less=True)
+            m.d.sync += register.eq(value)
+            value = register
+        return value

@@ -1,0 +1,154 @@
+"""The resources of an engine: cells counted as a board counts them, by unit and part and in total."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hwsim.arch.board import RESOURCES
+from hwsim.arch.config import EngineConfig
+from hwsim.errors import MachineError
+from rtl.synthesis.netlist import Module, modules_of
+from rtl.synthesis.yosys import cells_of, tool_version, write_whole
+from rtl.verilog import TOP, generate
+
+__all__ = ["Estimate", "Part", "count_parts", "estimate", "resources_of"]
+
+_WEIGHTS: Mapping[str, tuple[str, float]] = {
+    **{f"LUT{inputs}": ("lut", 1) for inputs in range(1, 7)},
+    # Inverters usually vanish into the look-up table behind them; not always.
+    "INV": ("lut", 1),
+    "SRL16E": ("lut", 1), "SRLC16E": ("lut", 1), "SRLC32E": ("lut", 1),
+    # Distributed memories, in look-up tables (UG574, table of distributed RAM configurations).
+    "RAM32X1S": ("lut", 1), "RAM64X1S": ("lut", 1), "RAM128X1S": ("lut", 2), "RAM256X1S": ("lut", 4), "RAM512X1S": ("lut", 8),
+    "RAM32X1D": ("lut", 2), "RAM64X1D": ("lut", 2), "RAM128X1D": ("lut", 4), "RAM256X1D": ("lut", 8),
+    "RAM32M": ("lut", 4), "RAM64M": ("lut", 4), "RAM32M16": ("lut", 8), "RAM64M8": ("lut", 8), "RAM32X16DR8": ("lut", 8),
+    "RAM64X8SW": ("lut", 8),
+    "FDRE": ("ff", 1), "FDSE": ("ff", 1), "FDCE": ("ff", 1), "FDPE": ("ff", 1),
+    "RAMB36E2": ("bram36", 1), "RAMB18E2": ("bram36", 0.5),
+    "URAM288": ("uram", 1),
+    "DSP48E2": ("dsp", 1),
+}
+_FREE = {"CARRY4", "CARRY8", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC"}
+"""Part of the logic cells that are counted."""
+_UNITS = ("control", "fetch", "matrix", "vector", "mover")
+_SHARED = re.compile(r"^\w+$")
+"""Modules converted once have plain names; all others are named by their place."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of an engine, all its copies together."""
+
+    unit: str
+    """Unit it belongs to, or `memories`, or `top`."""
+    name: str
+    """Its own name; `own` for what lies directly in the unit."""
+    count: int
+    """Copies."""
+    resources: Mapping[str, float]
+    """What all copies take, by name of hwsim.arch.board.RESOURCES."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What an engine takes."""
+
+    engine: str
+    parts: tuple[Part, ...]
+    tool: str
+    """Yosys and its version."""
+
+    def total(self, resource: str) -> float:
+        """Return how many of one of RESOURCES the engine takes."""
+        return sum(part.resources[resource] for part in self.parts)
+
+
+def resources_of(cells: Mapping[str, int]) -> dict[str, float]:
+    """Return cells as counts of RESOURCES; raise MachineError for one that nobody weighed."""
+    total = dict.fromkeys(RESOURCES, 0.0)
+    for kind, count in cells.items():
+        if kind in _FREE:
+            continue
+        if kind not in _WEIGHTS:
+            raise MachineError(f"Synthesized cell must be one whose resources are known, not {kind!r}")
+        resource, weight = _WEIGHTS[kind]
+        total[resource] += weight * count
+    return total
+
+
+def count_parts(modules: Mapping[str, Module], cells: Mapping[str, Mapping[str, int]], top: str = TOP) -> tuple[Part, ...]:
+    """Return the parts below module `top`, each with the cells of all its copies."""
+    copies: dict[tuple[str, str], int] = {}
+    held: dict[tuple[str, str], dict[str, float]] = {}
+
+    def walk(name: str, key: tuple[str, str], times: int) -> None:
+        resources = held.setdefault(key, dict.fromkeys(RESOURCES, 0.0))
+        for resource, count in resources_of(cells[name]).items():
+            resources[resource] += times * count
+        children: dict[tuple[str, tuple[str, str], bool], int] = {}
+        for child, instance in modules[name].children:
+            if child not in cells:
+                continue
+            inner, is_new = _key_of(child, instance.strip("\\ "), key)
+            children[child, inner, is_new] = children.get((child, inner, is_new), 0) + 1
+        for (child, inner, is_new), count in children.items():
+            if is_new:
+                copies[inner] = copies.get(inner, 0) + times * count
+            walk(child, inner, times * count)
+
+    copies[("top", "own")] = 1
+    walk(top, ("top", "own"), 1)
+    return tuple(
+        Part(unit=key[0], name=key[1], count=copies.get(key, 1), resources=resources)
+        for key, resources in held.items()
+        if any(resources.values())
+    )
+
+
+def _key_of(child: str, instance: str, key: tuple[str, str]) -> tuple[tuple[str, str], bool]:
+    """Return the part that an instance belongs to, and whether it is a copy of it rather than inside one."""
+    unit, part = key
+    if key == ("top", "own"):
+        if instance == "registers":
+            return ("control", instance), True
+        return ((instance, "own"), True) if instance in _UNITS else (("memories", instance), True)
+    if _SHARED.match(child):
+        return (unit, child), True
+    return ((unit, re.sub(r"_\d+$", "", instance)), True) if part == "own" else (key, False)
+
+
+def estimate(
+    config: EngineConfig, cache: Path = Path("build/synthesis"), progress: Callable[[float], None] = lambda fraction: None
+) -> Estimate:
+    """Return what an engine takes on UltraScale+; raise MachineError when Yosys is missing or refuses.
+
+    Whole results are kept in `cache` under digests of the engine, of the sources that make its Verilog and of the tools.
+    """
+    path = cache / f"engine-{_engine_key(config)}.json"
+    if path.exists():
+        document = json.loads(path.read_text())
+        return Estimate(
+            engine=config.name, tool=document["tool"], parts=tuple(Part(**part) for part in document["parts"])
+        )
+    tool = f"Yosys {tool_version()}"
+    progress(0.0)
+    texts = [text for name, text in generate(config).items() if name.endswith(".v") and name != "dsp48e2.v"]
+    modules = modules_of(texts)
+    result = Estimate(engine=config.name, tool=tool, parts=count_parts(modules, cells_of(modules, cache, progress)))
+    parts = [dataclasses.asdict(part) for part in result.parts]
+    write_whole(path, json.dumps({"tool": tool, "parts": parts}, indent=1))
+    return result
+
+
+def _engine_key(config: EngineConfig) -> str:
+    """Return the digest of everything a result depends on."""
+    root = Path(__file__).parents[2]
+    sources = sorted([*root.glob("rtl/**/*.py"), *root.glob("hwsim/arch/**/*.py")])
+    parts = [config.digest, tool_version(), importlib.metadata.version("amaranth"), *(path.read_text() for path in sources)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,143 @@
+"""Runs Yosys on modules one by one, keeps what each came to, and gives the count of every cell."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hwsim.errors import MachineError
+from rtl.synthesis.netlist import Module
+
+__all__ = ["TOOL", "cells_of", "run_yosys", "tool_version", "write_whole"]
+
+TOOL = "pyosys"
+"""The package Yosys comes in."""
+_WHOLE = ("ram",)
+"""Modules with parameters: synthesized with each of the modules that instantiate them."""
+_BATCH_BYTES = 120_000
+_SCRIPT = """\
+read_verilog -lib -specify +/xilinx/cells_sim.v
+read_verilog -lib +/xilinx/cells_xtra.v
+read_verilog -sv modules.v
+hierarchy -check
+rename -hide w:*
+synth_xilinx -family xcup -noiopad -noclkbuf -run prepare:check
+tee -q -o counts.json stat -json
+"""
+"""UltraScale+ without pads and clock buffers, each module by itself (docs/synthesis.md).
+
+Names of wires are hidden: Yosys 0.70 takes some names that Amaranth gives for its own and stops.
+"""
+
+
+def tool_version() -> str:
+    """Return the version of Yosys; raise MachineError when it is not there."""
+    try:
+        return importlib.metadata.version(TOOL)
+    except importlib.metadata.PackageNotFoundError:
+        raise MachineError(f"Yosys must be installed in this Python's environment (package {TOOL}), not missing") from None
+
+
+def run_yosys(script: str, folder: Path) -> str:
+    """Run a script of Yosys in a folder; return what it printed, or raise MachineError with its complaint."""
+    tool_version()
+    (folder / "script.ys").write_text(script)
+    # A process of its own: Yosys ends the one it is in when it refuses.
+    code = "from pyosys import libyosys; libyosys.run_pass('script script.ys', libyosys.Design())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = (done.stdout + done.stderr).splitlines() or ["no word of why"]
+        complaint = next((line for line in lines if "ERROR" in line), lines[-1])
+        raise MachineError(f"Yosys must accept the circuit, not stop with: {complaint}")
+    return done.stdout
+
+
+def cells_of(
+    modules: Mapping[str, Module], folder: Path, progress: Callable[[float], None] = lambda fraction: None
+) -> Mapping[str, Mapping[str, int]]:
+    """Return the cells of each module, by name of their kind, what its children hold not counted.
+
+    Modules of equal form are synthesized once; counts are kept in `folder` under digests of the form, the script and
+    the version of Yosys. `progress` gets the share of the text that is done.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {name: module for name, module in modules.items() if name not in _WHOLE}
+    keys = {name: _key(module, modules) for name, module in wanted.items()}
+    representatives = {key: wanted[name] for name, key in reversed(keys.items())}
+    missing = {key: module for key, module in representatives.items() if not (folder / f"{key}.json").exists()}
+    done, total = 0, sum(len(module.text) for module in missing.values())
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = {pool.submit(_synthesize, batch, modules, folder): batch for batch in _batches(missing)}
+        for run in concurrent.futures.as_completed(runs):
+            run.result()
+            done += sum(len(module.text) for module in runs[run].values())
+            progress(done / total)
+    counts = {key: json.loads((folder / f"{key}.json").read_text()) for key in representatives}
+    return {name: counts[key] for name, key in keys.items()}
+
+
+def _key(module: Module, modules: Mapping[str, Module]) -> str:
+    whole = [modules[name].text for name, _ in module.children if name in _WHOLE][:1]
+    parts = [module.form, *whole, _SCRIPT, tool_version()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _batches(missing: Mapping[str, Module]) -> list[dict[str, Module]]:
+    """Return the modules in groups for one run each: starting Yosys costs as much as a small module."""
+    batches: list[dict[str, Module]] = [{}]
+    for key, module in sorted(missing.items(), key=lambda item: (-len(item[1].text), item[1].name)):
+        if batches[-1] and sum(len(other.text) for other in batches[-1].values()) + len(module.text) > _BATCH_BYTES:
+            batches.append({})
+        batches[-1][key] = module
+    return [batch for batch in batches if batch]
+
+
+def _synthesize(batch: Mapping[str, Module], modules: Mapping[str, Module], folder: Path) -> None:
+    names = {module.name for module in batch.values()}
+    children = {child for module in batch.values() for child, _ in module.children} - names
+    text = "".join(module.text for module in batch.values())
+    text += "".join(modules[child].text if child in _WHOLE else modules[child].stub for child in sorted(children))
+    with tempfile.TemporaryDirectory() as place:
+        # Yosys has no distributed memory without a write port; a table in logic is the same.
+        Path(place, "modules.v").write_text(text.replace('rom_style = "distributed"', 'rom_style = "logic"'))
+        run_yosys(_SCRIPT, Path(place))
+        counted = json.loads(Path(place, "counts.json").read_text())["modules"]
+    counted = {_plain(name): entry.get("num_cells_by_type", {}) for name, entry in counted.items()}
+    for key, module in batch.items():
+        cells = _own(_plain(module.name), counted, {_plain(name) for name in modules if name not in _WHOLE})
+        write_whole(folder / f"{key}.json", json.dumps(cells, sort_keys=True))
+
+
+def _plain(name: str) -> str:
+    return name.lstrip("\\")
+
+
+def _own(name: str, counted: Mapping[str, Mapping[str, int]], others: set[str]) -> dict[str, int]:
+    """Return the cells of a module and of the parametrized ones inside it."""
+    total: dict[str, int] = {}
+    for kind, count in counted[name].items():
+        inside = _plain(kind)
+        if inside in others:
+            continue
+        held = _own(inside, counted, others) if inside in counted else {kind: 1}
+        for cell, number in held.items():
+            total[cell] = total.get(cell, 0) + count * number
+    return total
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Put text at a path in one step."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

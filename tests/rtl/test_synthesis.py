@@ -1,0 +1,99 @@
+"""Estimates add up, equal modules are synthesized once, kept counts are the counts, and more multipliers show."""
+
+import pytest
+
+from hwsim.arch.board import RESOURCES, load_board
+from hwsim.errors import MachineError
+from reports.synthesis import spread_over_slrs, synthesis_text
+from rtl.synthesis import Estimate, Part, yosys
+from rtl.synthesis.estimate import count_parts, resources_of
+from rtl.synthesis.netlist import modules_of
+from rtl.synthesis.yosys import cells_of, run_yosys
+
+CHILD = (
+    "module \\{name} (clk, \\a$1 , b, p);\n  input clk;\n  input [15:0] \\a$1 ;\n  input [15:0] b;\n"
+    "  output [31:0] p;\n{body}endmodule\n"
+)
+PRODUCT = "  reg [31:0] p;\n  always @(posedge clk) p <= \\a$1 * b;\n"
+TOP = """module engine(clk, a, b, p, q);
+  input clk;
+  input [15:0] a;
+  input [15:0] b;
+  output [31:0] p;
+  output [31:0] q;
+  \\engine.matrix  matrix (.clk(clk), .\\a$1 (a), .b(b), .p(p));
+  \\engine.vector  vector (.clk(clk), .\\a$1 (b), .b(a), .p(q));
+endmodule
+"""
+
+
+def texts(*, second: str = PRODUCT) -> list[str]:
+    children = [CHILD.format(name="engine.matrix", body=PRODUCT), CHILD.format(name="engine.vector", body=second)]
+    return [TOP, "".join(children)]
+
+
+def test_modules_and_what_they_instantiate() -> None:
+    modules = modules_of(texts())
+    assert set(modules) == {"engine", "\\engine.matrix", "\\engine.vector"}
+    assert modules["engine"].children == (("\\engine.matrix", "matrix"), ("\\engine.vector", "vector"))
+    assert modules["\\engine.matrix"].form == modules["\\engine.vector"].form != modules["engine"].form
+    assert "always" not in modules["\\engine.matrix"].stub
+
+
+def test_counts_are_kept_and_add_up(tmp_path, monkeypatch) -> None:
+    modules = modules_of(texts())
+    done: list[float] = []
+    cells = cells_of(modules, tmp_path, done.append)
+    assert done[-1] == 1.0
+    assert cells["\\engine.matrix"]["DSP48E2"] == 1
+    parts = count_parts(modules, cells)
+    assert {(part.unit, part.resources["dsp"]) for part in parts} == {("matrix", 1), ("vector", 1)}
+
+    def refuse(script, folder):
+        raise AssertionError("nothing may be synthesized again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(yosys, "run_yosys", refuse)
+        assert cells_of(modules, tmp_path) == cells
+        with pytest.raises(AssertionError, match="nothing may be synthesized again"):
+            cells_of(modules_of(texts(second=PRODUCT.replace("* b", "+ b"))), tmp_path)
+    more = modules_of(texts(second=PRODUCT.replace("* b", "* b * b * b")))
+    grown = count_parts(more, cells_of(more, tmp_path))
+    assert sum(part.resources["dsp"] for part in grown) > sum(part.resources["dsp"] for part in parts)
+
+
+def test_what_yosys_refuses_is_a_sentence(tmp_path) -> None:
+    with pytest.raises(MachineError, match=r"^Yosys must accept the circuit, not stop with: .*ERROR"):
+        run_yosys("hierarchy -top nothing\n", tmp_path)
+
+
+def test_a_missing_yosys_is_a_sentence(monkeypatch) -> None:
+    monkeypatch.setattr(yosys, "TOOL", "no-such-package")
+    with pytest.raises(MachineError) as error:
+        yosys.tool_version()
+    assert str(error.value) == "Yosys must be installed in this Python's environment (package no-such-package), not missing"
+
+
+def test_cells_that_nobody_weighed_are_refused() -> None:
+    assert resources_of({"LUT6": 2, "RAMB18E2": 3, "CARRY4": 9})["bram36"] == 1.5
+    with pytest.raises(MachineError, match=r"^Synthesized cell must be one whose resources are known, not 'LUT9'$"):
+        resources_of({"LUT9": 1})
+
+
+def test_the_spread_over_slrs_holds_everything() -> None:
+    board = load_board("u280")
+    port = Part(unit="matrix", name="slice", count=8, resources=dict.fromkeys(RESOURCES, 0.0) | {"dsp": 800.0, "lut": 80000.0})
+    rest = Part(unit="vector", name="own", count=1, resources=dict.fromkeys(RESOURCES, 0.0) | {"dsp": 500.0, "uram": 10.0})
+    result = Estimate(engine="x", parts=(port, rest), tool="none")
+    slrs = spread_over_slrs(result, 8, board)
+    assert sum(slr["ports"] for slr in slrs) == 8
+    assert {resource: sum(slr[resource] for slr in slrs) for resource in RESOURCES} == {
+        resource: result.total(resource) for resource in RESOURCES
+    }
+    document = {
+        "engine": "x", "board": "u280", "part": "p", "tool": "none", "parts": [], "slrs": slrs, "over": ["dsp"],
+        "total": {resource: result.total(resource) for resource in RESOURCES},
+        "device": {resource: board.device.count(resource) for resource in RESOURCES},
+        "budget": {resource: board.limit(resource) for resource in RESOURCES},
+    }
+    assert "over the budget in DSP" in synthesis_text(document)
