@@ -24,7 +24,7 @@ from testbenches.faults_wrapper import TOP as WRAPPER
 
 __all__ = ["FaultBench", "FaultOutcome", "RunRecord"]
 
-_BENCH_PUBLIC = ("clk", "rst_n", "stalling", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
+_BENCH_PUBLIC = ("clk", "rst_n", "stalling", "hbm2", "hbm2_law", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 _RUNS_OF_A_LIMIT = 20
 _SETTLE_CYCLES = 2000
 """Cycles in which a released bus delivers what it owes: more than the bench's memory holds."""
@@ -73,7 +73,7 @@ class FaultBench:
         """`optimize` is the compiler's option: less of it builds sooner and runs slower."""
         self.engine = engine
         bench = resources.files("testbenches") / "verilog"
-        names = ("memory.sv", "memory.cpp", "fault_port.sv")
+        names = ("hbm2.sv", "memory.sv", "memory.cpp", "fault_port.sv")
         texts = {
             "bench.sv": bench_text(engine, engine=WRAPPER),
             "faults.sv": wrapper_text(engine),

@@ -247,6 +247,8 @@ async def run_cases(dut):
     job = json.loads(Path(os.environ["BENCH_JOB"]).read_text())
     dut.rst_n.value = 0
     dut.stalling.value = 0
+    dut.hbm2.value = 0
+    dut.hbm2_law.value = 0
     dut.seed.value = 0
     dut.fault_port.value = NONE
     dut.fault_beat.value = NONE
