@@ -22,6 +22,8 @@ __all__ = ["Build", "public_text"]
 
 _BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
 
+_INLINED = ("engine.v", "ram.v", "dsp48e2.v")
+
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
@@ -34,6 +36,12 @@ def _locked(path: Path) -> Iterator[None]:
 def public_text(top: str, names: Sequence[str]) -> str:
     """Return the Verilator settings that let a bench reach signals of its top module; names may hold wildcards."""
     return "`verilator_config\n" + "".join(f'public_flat_rw -module "{top}" -var "{name}"\n' for name in names)
+
+
+def _apart_text(sources: Mapping[str, str]) -> str:
+    """Return the Verilator settings that keep modules with many instances apart, so that each is compiled once."""
+    modules = [name.removesuffix(".v") for name in sources if name.endswith(".v") and name not in _INLINED]
+    return "`verilator_config\n" + "".join(f'no_inline -module "{module}"\n' for module in sorted(modules))
 
 
 class Build:
@@ -49,6 +57,7 @@ class Build:
         """
         self._top, self._bench, self._optimize = top, dict(bench), optimize
         self._sources = generate(engine)
+        self._bench["apart.vlt"] = _apart_text(self._sources)
         text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
         self.folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
         self.build_s = 0.0
