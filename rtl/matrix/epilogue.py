@@ -10,7 +10,8 @@ from hwsim.arch.isa import Destination
 from rtl.arithmetic import EXPONENT, MANTISSA, ApplyScale, combine, saturate
 from rtl.interfaces import SCALE_ENTRY, UnitSizes, lane_write_port, read_port
 from rtl.matrix.records import drained_word
-from rtl.matrix.stages import APPLIED, LEAVE, RESULT_READ, SCALE_READ, WRITE, Pipeline
+from rtl.matrix.stages import APPLIED, LEAVE, RESULT_READ, SCALE_READ, WRITE
+from rtl.pipeline import Pipeline
 
 __all__ = ["Epilogue"]
 

@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from rtl.matrix.records import lane_bits
-from rtl.matrix.stages import LEAVE, TREE, Pipeline
+from rtl.matrix.stages import LEAVE, TREE
+from rtl.pipeline import Pipeline
 
 __all__ = ["LaneTree", "choose_group"]
 

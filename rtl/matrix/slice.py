@@ -22,7 +22,8 @@ from rtl.matrix.records import (
     unpack,
     upper_bits,
 )
-from rtl.matrix.stages import ACCUMULATED, FIRST_PRODUCT, SECOND_PRODUCT, SLICE, SUMS, Pipeline
+from rtl.matrix.stages import ACCUMULATED, FIRST_PRODUCT, SECOND_PRODUCT, SLICE, SUMS
+from rtl.pipeline import Pipeline
 
 __all__ = ["SUM_BITS", "Slice"]
 

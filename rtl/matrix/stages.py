@@ -4,8 +4,6 @@ Stage k of a beat popped in cycle c, and of word i of a block captured in cycle 
 k" is a register (or memory output) that is valid in that cycle.
 """
 
-from amaranth import Module, Mux, Signal
-
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY
 from rtl.arithmetic import ApplyScale
@@ -32,7 +30,6 @@ __all__ = [
     "SUMS_READY",
     "TREE",
     "WRITE",
-    "Pipeline",
     "check_stages",
     "tree_levels",
 ]
@@ -83,26 +80,3 @@ def check_stages(config: EngineConfig) -> None:
     """Fail when a constant of hwsim.arch.timing is too small for the circuit."""
     assert max(ROW_DRAIN + 2, TREE + tree_levels(config)) < LEAVE, "MATRIX_LATENCY is below the depth of the array"
     assert WRITE > APPLIED, "EPILOGUE_LATENCY is below the depth of the epilogue"
-
-
-class Pipeline:
-    """A value as it travels: `at(stage)` is its register at that stage, made on demand.
-
-    Registers have no reset unless a `clear` signal is given, which zeroes them all.
-    """
-
-    def __init__(self, m: Module, value, stage: int, name: str, clear: Signal | None = None):
-        self._m, self._name, self._clear = m, name, clear
-        self._first, self._values = stage, [value]
-
-    def at(self, stage: int):
-        """Return the value `stage - first stage` cycles later."""
-        assert stage >= self._first
-        while len(self._values) <= stage - self._first:
-            last = self._values[-1]
-            later = Signal(
-                last.shape(), name=f"{self._name}_{self._first + len(self._values)}", reset_less=self._clear is None
-            )
-            self._m.d.sync += later.eq(last if self._clear is None else Mux(self._clear, 0, last))
-            self._values.append(later)
-        return self._values[stage - self._first]

@@ -8,7 +8,8 @@ from hwsim.arch.config import SLICE_BITS, EngineConfig
 from rtl.instance import Shared, place
 from rtl.matrix.records import DIGIT_BITS, STEP, lane_bits, pairs
 from rtl.matrix.slice import SUM_BITS, Slice
-from rtl.matrix.stages import SLICE, Pipeline
+from rtl.matrix.stages import SLICE
+from rtl.pipeline import Pipeline
 
 __all__ = ["Tile"]
 

@@ -27,10 +27,10 @@ from rtl.matrix.stages import (
     SUMS,
     SUMS_READY,
     WRITE,
-    Pipeline,
     check_stages,
 )
 from rtl.matrix.tile import Tile
+from rtl.pipeline import Pipeline
 
 __all__ = ["Matrix"]
 
