@@ -4,11 +4,15 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from compiler.model import compile_model
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.isa import Format
+from hwsim.arch.program import MemoryImage
+from hwsim.machine.meaning import run_meaning
+from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, stalling
 from rtl.control.errors import ErrorRegister
 from rtl.control.unit import Control
@@ -16,6 +20,7 @@ from testbenches.backend import Inputs, place
 from testbenches.fault_cases import CASE_KINDS, FaultCase, FaultKind, FaultProgram, fault_case
 from testbenches.fault_verdict import judge
 from testbenches.faults import FaultBench, FaultOutcome, RunRecord
+from testbenches.random_program import random_program
 from testbenches.simulated import Simulated
 from tests.formal.mutants import mutant
 from tests.random_model import random_model
@@ -109,6 +114,29 @@ def test_cases_repeat(programs: list[FaultProgram]) -> None:
     for kind in CASE_KINDS:
         assert fault_case(programs, 5, kind) == fault_case(programs, 5, kind)
         assert fault_case(programs, 5, kind) != fault_case(programs, 6, kind)
+
+
+def left_over(
+    engine: EngineConfig, program: tuple[int, ...], registers: tuple[int, int], image: MemoryImage, seed: int | None
+) -> MemoryImage:
+    """Return memory after a program on an engine whose on-chip memories hold zeros, or what a seed draws."""
+    image = image.copy()
+    trace = run_control(program, position=registers[0], slot=registers[1])
+    run_meaning(trace, engine, image.ports, image.side, leftovers=None if seed is None else np.random.default_rng(seed))
+    return image
+
+
+def test_the_programs_need_nothing_of_earlier_runs(engine: EngineConfig, programs: list[FaultProgram]) -> None:
+    """And there are programs that do: random ones, which the campaign cannot use."""
+    for each in programs:
+        for seed in (None, 1, 2):
+            after = left_over(engine, each.words, (each.position, each.slot), each.before, seed)
+            assert np.array_equal(after.ports, each.after.ports)
+            assert np.array_equal(after.side, each.after.side)
+    made = random_program(engine, 0, operations=4)
+    before = MemoryImage(ports=made.ports, side=made.side)
+    zeros, drawn = (left_over(engine, tuple(made.words), made.registers, before, seed) for seed in (None, 1))
+    assert not (np.array_equal(zeros.ports, drawn.ports) and np.array_equal(zeros.side, drawn.side))
 
 
 BROKEN = {
