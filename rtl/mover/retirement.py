@@ -30,7 +30,7 @@ class Retirement(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         counts = Array(Signal.like(self.beats, name=f"count_{place}", reset_less=True) for place in range(MOVER_WRITES))
-        newest, oldest = Signal(range(MOVER_WRITES)), Signal(range(MOVER_WRITES))
+        newest, oldest = (Signal(range(MOVER_WRITES), name=name) for name in ("newest", "oldest"))
         in_flight = Signal(range(MOVER_WRITES + 1))
         left = Signal.like(self.beats)
         m.d.comb += [

@@ -49,7 +49,8 @@ def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLE
     queues = [state[f"queue_{unit.name.lower()}.level"] for unit in Unit]
     tokens = [signal for name, signal in state.signals.items() if name.startswith("scoreboard.tokens_")]
     clean = Cat(*[each == 0 for each in [*queues, *tokens]]).all() & state["scoreboard.idle"]
-    laws.implies("every_run_starts_clean", begins, clean & (state["sequencer.step_state"] == 0))
+    waits = ~Cat(state[f"sequencer.{stage}"] for stage in ("fetching", "decoding", "executing")).any()
+    laws.implies("every_run_starts_clean", begins, clean & waits)
     laws.implies("every_run_starts_without_error", begins, control.error == 0)
     laws.implies("a_run_starts_from_quiet", begins, laws.past(control.quiet))
     laws.implies("nothing_is_offered_while_stopped", stop, ~Cat(units[unit].command_valid for unit in Unit).any())
@@ -93,7 +94,6 @@ def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLE
     laws.implies("a_stop_that_does_not_end_is_told", is_stopping & (stopped >= watchdog), is_done)
 
     # Invariants.
-    waits = state["sequencer.step_state"] == 0
     is_idle = ~running & ~stop
     laws.invariant("states_are_five", state["run_state"] <= 4)
     laws.invariant("idle_is_clean", is_idle | (clear & laws.past(clear)), clean)

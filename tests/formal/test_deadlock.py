@@ -17,7 +17,7 @@ from tests.formal.prover import Verdict, prove
 INSTRUCTIONS = 2
 """Unit instructions of a program, before End."""
 SLOWEST = 3
-"""Most cycles from issue to retirement: as long as dispatch takes, so that instructions wait for each other."""
+"""Most cycles from issue to retirement: longer than from one dispatch to the next, so that instructions wait for each other."""
 CUTS = ("t:$mul", "c:circuit.sequencer.program.array")
 SMALL = load_engine("tiny").with_values({"control.program_words": 64, "control.queue_depth": 2})
 OPCODES = {Unit.FETCH: Fetch.opcode, Unit.MATRIX: Dot.opcode, Unit.VECTOR: Quant.opcode, Unit.MOVER: Load.opcode}
@@ -65,9 +65,9 @@ def programs(kind: Any, slowest: int, bound: int) -> Laws:
                 gives = [(unit[i] == producer) & signal[i][consumer] for i in range(last)]
                 takes = [(unit[i] == consumer) & wait[i][producer] for i in range(last + 1)]
                 laws.assume(sum(takes, Const(0, 1)) <= sum(gives, Const(0, 1)))
-    # What the program memory reads is the word at the program counter of the cycle before, whatever was written into it.
+    # What the program memory reads is the word at the address of the cycle before, whatever was written into it.
     read = Signal(WORD_BITS, name="read")
-    with m.Switch(laws.past(laws.state["sequencer.pc"])):
+    with m.Switch(laws.past(laws.state["sequencer.read_address"])):
         for number in range(INSTRUCTIONS):
             with m.Case(number):
                 opcode = Signal(5, name=f"opcode_{number}")
@@ -134,7 +134,7 @@ def test_every_small_program_ends(slowest: int) -> None:
 
 
 MUTANTS = [
-    ("scoreboard.retire[unit].eq(port.retire)", "scoreboard.retire[unit].eq(port.retire & ~sequencer.push.any())"),
+    ("scoreboard.retire[unit].eq(port.retire)", "scoreboard.retire[unit].eq(port.retire & ~scoreboard.issue.any())"),
     ("queue.pop.eq(port.issue)", "queue.pop.eq(port.issue & port.retire)"),
     ("~queue.head_valid)", "queue.head_valid)"),
     ("sequencer.full[unit].eq(queue.full)", "sequencer.full[unit].eq(~queue.head_valid)"),

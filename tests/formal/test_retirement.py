@@ -1,0 +1,75 @@
+"""Retirement of the mover: no instruction is lost, none retires early, late or out of order, and no more are in flight than fit."""
+
+from typing import Any
+
+import pytest
+from amaranth import Mux, Signal
+
+from hwsim.arch.timing import MOVER_WRITES
+from rtl.mover.retirement import Retirement
+from tests.formal.in_flight import InFlight
+from tests.formal.laws import Laws
+from tests.formal.mutants import mutant
+from tests.formal.prover import prove
+
+
+def retirement(kind: Any) -> Laws:
+    circuit = kind()
+    laws = Laws(circuit)
+    flight = InFlight.follow(
+        laws, issue=circuit.issue, beats=circuit.beats, end=circuit.ends, retire=circuit.retire, clear=circuit.clear
+    )
+    laws.assume(~(circuit.issue & ((flight.total >= MOVER_WRITES) | circuit.clear)))
+    laws.assume(~circuit.issue | (circuit.beats != 0) | (flight.total == 0))
+    laws.assume(~(circuit.ends & (flight.owed == 0)))
+    laws.law("busy_while_one_has_not_retired", circuit.busy == (flight.total != 0))
+    laws.law("has_room_for_all_that_fit", circuit.has_room == (flight.total < MOVER_WRITES))
+    laws.law("retires_only_what_was_issued", ~(circuit.retire & (flight.total == 0)))
+    laws.law("no_more_in_flight_than_fit", flight.total <= MOVER_WRITES)
+    laws.law("retires_in_the_cycle_after_its_last_end", flight.is_on_time(circuit.retire))
+    # Invariants: what the counts say of each place is what is owed up to it.
+    state = laws.state
+    oldest, newest = state["oldest"], state["newest"]
+    up_to = [Signal.like(flight.owed, name=f"up_to_{place}") for place in range(MOVER_WRITES)]
+    marked = (oldest + flight.ahead)[: len(oldest)]
+    for place in range(MOVER_WRITES):
+        before, count = up_to[place - 1], state[f"count_{place}"]
+        is_asked = circuit.issue & (newest == place)
+        laws.m.d.sync += up_to[place].eq(Mux(is_asked, flight.owed + circuit.beats, up_to[place]) - circuit.ends)
+        is_oldest = (flight.total != 0) & (oldest == place)
+        is_behind = ((place - oldest)[: len(oldest)] < flight.total) & (oldest != place)
+        is_newest = (flight.total != 0) & ((newest - 1)[: len(newest)] == place)
+        laws.invariant(f"oldest_in_{place}_waits_for_what_is_left", is_oldest, up_to[place] == state["left"])
+        laws.invariant(f"place_{place}_waits_for_more", is_behind, (count != 0) & (up_to[place] == before + count))
+        laws.invariant(f"place_{place}_follows", is_behind, up_to[place] > before)
+        laws.invariant(f"newest_in_{place}_waits_for_all", is_newest, up_to[place] == flight.owed)
+        laws.invariant(f"marked_in_{place}", flight.is_inside & (marked == place), up_to[place] == flight.to_end)
+    laws.invariant("marked_is_counted", flight.is_inside, flight.ahead < flight.total)
+    laws.invariant("nothing_is_owed_to_none", (flight.total != 0) | (flight.owed == 0))
+    laws.invariant("in_flight_counts", state["in_flight"] == flight.total)
+    laws.invariant("places_enclose_them", (newest - oldest)[: len(oldest)] == flight.total[: len(oldest)])
+    return laws
+
+
+def test_retirement() -> None:
+    verdict = prove(retirement(Retirement), depth=2, induction=True)
+    assert verdict.is_proved, verdict.report
+
+
+MUTANTS = [
+    ("self.retire.eq(self.busy & (left == 0))", "self.retire.eq(self.busy & (left <= 1))", "retires_in_the_cycle"),
+    ("[: len(oldest)]] - self.ends)", "[: len(oldest)]])", "retires_in_the_cycle"),
+    ("with m.If(in_flight == self.retire):", "with m.If(in_flight == 0):", "retires_in_the_cycle"),
+    ("counts[(oldest + 1)[", "counts[(oldest + 2)[", "retires_in_the_cycle"),
+    ("self.has_room.eq(in_flight != MOVER_WRITES)", "self.has_room.eq(in_flight < MOVER_WRITES - 1)", "has_room"),
+    ("self.busy.eq(in_flight != 0)", "self.busy.eq(in_flight > 1)", "busy_while"),
+    ("[in_flight.eq(0), newest", "[newest", "busy_while"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(MUTANTS)))
+def test_broken_retirements_are_caught(number: int) -> None:
+    text, changed, law = MUTANTS[number]
+    verdict = prove(retirement(mutant(Retirement, text, changed)), depth=12, induction=False)
+    assert not verdict.is_proved
+    assert any(law in name for name in verdict.broken), verdict.broken
