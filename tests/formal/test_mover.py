@@ -160,7 +160,7 @@ def test_mover() -> None:
 MUTANTS = [
     ("writer.response | (loading & reader.valid)", "writer.popped | (loading & reader.valid)", "a_retired_write"),
     ("(loading & reader.valid))", "(loading & reader.valid & ~reader.last))", "retires_in_the_cycle"),
-    ("(1 << field(self.command, Append, \"segments\")) + 1", "1 << field(self.command, Append, \"segments\")", "issues_as_soon"),
+    ('(1 << field(self.command, Append, "segments")) + 1', '1 << field(self.command, Append, "segments")', "issues_as_soon"),
     ("retirement.beats.eq(beats)", "retirement.beats.eq(beats - 1)", "retires_in_the_cycle"),
     ("(asked != gather.beats)", "(asked <= gather.beats)", "no_beat_beyond"),
     ("self.command_valid & ~active & Mux", "self.command_valid & Mux", "issues_as_soon"),
