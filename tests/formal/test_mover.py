@@ -157,6 +157,12 @@ def test_mover() -> None:
     assert verdict.is_proved, verdict.report
 
 
+def test_mover_with_its_retirement() -> None:
+    """Until two writes are in flight: what the mutants break holds of the mover itself."""
+    verdict = prove(mover(Mover, has_retirement=True), depth=11, induction=False)
+    assert verdict.is_proved, verdict.report
+
+
 MUTANTS = [
     ("writer.response | (loading & reader.valid)", "writer.popped | (loading & reader.valid)", "a_retired_write"),
     ("(loading & reader.valid))", "(loading & reader.valid & ~reader.last))", "retires_in_the_cycle"),
