@@ -21,7 +21,7 @@ from tests.formal.prover import prove
 class AnyRetirement(Retirement):
     """What test_retirement.py proves of Retirement for an instruction alone; behind others, any may retire in any cycle."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.total, self.owed = Signal(range(MOVER_WRITES + 2), name="told_total"), Signal(16, name="told_owed")
         self.likes = Signal(name="likes")
