@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import typing
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hwsim.arch.spec_files import SpecFiles, field_names
 from hwsim.errors import SpecError
 
 __all__ = ["RESOURCES", "SOURCE_KINDS", "Board", "Fill", "Hbm", "Name", "Resources", "Slr", "Source", "board_names", "load_board"]
@@ -19,6 +15,8 @@ RESOURCES = ("lut", "ff", "bram36", "uram", "dsp")
 """The kinds of resource a board is measured in: look-up tables, flip-flops, 36-kbit block RAMs, UltraRAMs, DSP slices."""
 SOURCE_KINDS = ("datasheet", "measured", "paper", "assumed")
 """How well a number is founded."""
+
+_FILES = SpecFiles("Board", "boards", SpecError)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,33 +136,20 @@ class Board:
 
 def board_names() -> list[str]:
     """Return the names of the shipped boards."""
-    folder = resources.files("hwsim.specs") / "boards"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return _FILES.names()
 
 
 def load_board(name: str) -> Board:
     """Return a shipped board by name, or the board in a YAML file by path; raise SpecError."""
-    if name.endswith((".yaml", ".yml")):
-        try:
-            text = Path(name).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(f"Board file must be readable, not {name!r} ({error})") from None
-    elif name in board_names():
-        text = (resources.files("hwsim.specs") / "boards" / f"{name}.yaml").read_text()
-    else:
-        near = difflib.get_close_matches(name, board_names(), 1, 0.0)[0]
-        raise SpecError(f"Board must be one of {', '.join(board_names())} or a YAML file, not {name!r} (nearest: {near})")
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SpecError(f"Board file must be YAML, not the text of {name!r}") from None
-    return typing.cast(Board, _build(Board, data, "Board"))
+    return typing.cast(Board, _build(Board, _FILES.read(name), "Board"))
 
 
 def _build(kind: Any, data: object, where: str) -> Any:
     """Return plain values as an object of the type `kind`, field by field."""
-    if dataclasses.is_dataclass(kind):
-        return _fields(kind, data, where)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        fields = typing.cast(dict[str, object], data)
+        names, hints = field_names(kind, data, where, SpecError), typing.get_type_hints(kind)
+        return kind(**{name: _build(hints[name], fields[name], f"{where} {name}") for name in names})
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
         if not isinstance(data, list) or not data:
@@ -182,18 +167,3 @@ def _build(kind: Any, data: object, where: str) -> Any:
     if not isinstance(data, allowed) or isinstance(data, bool) or data < 0:
         raise SpecError(f"{where} must be {'an integer' if kind is int else 'a number'} of at least 0, not {data!r}")
     return kind(data)
-
-
-def _fields(kind: Any, data: object, where: str) -> Any:
-    if not isinstance(data, dict):
-        raise SpecError(f"{where} must be a mapping of fields, not {data!r}")
-    hints = typing.get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]
-    for key in data:
-        if key not in names:
-            near = difflib.get_close_matches(str(key), names, 1, 0.0)[0]
-            raise SpecError(f"{where} field must be one of its own such as {near!r}, not {key!r}")
-    for name in names:
-        if name not in data:
-            raise SpecError(f"{where} must have the field {name!r}")
-    return kind(**{name: _build(hints[name], data[name], f"{where} {name}") for name in names})

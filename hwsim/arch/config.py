@@ -7,12 +7,9 @@ import difflib
 import hashlib
 import json
 import typing
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hwsim.arch.spec_files import SpecFiles, field_names
 from hwsim.errors import ConfigError
 
 __all__ = [
@@ -34,6 +31,7 @@ LANES_PER_SLICE = 32
 """Nibble lanes of a slice."""
 _LONGEST_ROW = 2048
 _MOST_SEGMENTS = 8
+_FILES = SpecFiles("Engine", "engines", ConfigError)
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
@@ -240,19 +238,10 @@ def _paths(data: dict[str, Any], prefix: str = "") -> list[str]:
 
 
 def _build(cls: type[Any], data: object, where: str) -> Any:
-    if not isinstance(data, dict):
-        raise ConfigError(f"{where} must be a mapping of fields, not {data!r}")
-    hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]
-    for key in data:
-        if key not in names:
-            near = difflib.get_close_matches(str(key), names, 1, 0.0)[0]
-            raise ConfigError(f"{where} field must be one of its own such as {near!r}, not {key!r}")
-    for name in names:
-        if name not in data:
-            raise ConfigError(f"{where} must have the field {name!r}")
+    fields = typing.cast(dict[str, object], data)
+    names, hints = field_names(cls, data, where, ConfigError), typing.get_type_hints(cls)
     values = {
-        name: _build(hints[name], data[name], f"{where} {name}") if dataclasses.is_dataclass(hints[name]) else data[name]
+        name: _build(hints[name], fields[name], f"{where} {name}") if dataclasses.is_dataclass(hints[name]) else fields[name]
         for name in names
     }
     return cls(**values)
@@ -260,24 +249,9 @@ def _build(cls: type[Any], data: object, where: str) -> Any:
 
 def engine_names() -> list[str]:
     """Return the names of the shipped engines."""
-    folder = resources.files("hwsim.specs") / "engines"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return _FILES.names()
 
 
 def load_engine(name: str) -> EngineConfig:
     """Return a shipped engine by name, or the engine in a YAML file by path; raise ConfigError."""
-    if name.endswith((".yaml", ".yml")):
-        try:
-            text = Path(name).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"Engine file must be readable, not {name!r} ({error})") from None
-    elif name in engine_names():
-        text = (resources.files("hwsim.specs") / "engines" / f"{name}.yaml").read_text()
-    else:
-        near = difflib.get_close_matches(name, engine_names(), 1, 0.0)[0]
-        raise ConfigError(f"Engine must be one of {', '.join(engine_names())} or a YAML file, not {name!r} (nearest: {near})")
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"Engine file must be YAML, not the text of {name!r}") from None
-    return EngineConfig.from_dict(data)
+    return EngineConfig.from_dict(_FILES.read(name))

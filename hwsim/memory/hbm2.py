@@ -9,37 +9,11 @@ import numpy as np
 
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import ConfigError
-from hwsim.memory.parameters import Hbm2Parameters
+from hwsim.memory.parameters import TIMES, Hbm2Parameters
 
 __all__ = ["LAW", "Law", "burst_arrivals", "channel_states", "cycle_of", "first_refresh", "latest_start", "law_of", "tick_of"]
 
-LAW = (
-    "cycles",
-    "ticks",
-    "beat_bytes",
-    "atom_bits",
-    "row_bits",
-    "bank_bits",
-    "group_bits",
-    "request",
-    "reply",
-    "t_rcd",
-    "t_rp",
-    "t_ras",
-    "t_rrd_s",
-    "t_rrd_l",
-    "t_faw",
-    "t_rtp",
-    "t_wr",
-    "t_ccd_s",
-    "t_ccd_l",
-    "t_cl",
-    "t_cwl",
-    "t_wtr",
-    "t_turn",
-    "t_refi",
-    "t_rfc",
-)
+LAW = ("cycles", "ticks", "beat_bytes", "atom_bits", "row_bits", "bank_bits", "group_bits", *TIMES)
 """Entries of a law: `cycles` engine cycles last as long as `ticks` memory clocks; sizes; `Hbm2Parameters` by name."""
 
 Law = np.ndarray

@@ -9,11 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hwsim.arch.spec_files import read_spec
 from hwsim.errors import SpecError
 
-__all__ = ["Hbm2Parameters", "hbm2_parameters", "load_hbm2"]
+__all__ = ["TIMES", "Hbm2Parameters", "hbm2_parameters", "load_hbm2"]
 
 _KINDS = ("datasheet", "measured", "simulator", "derived", "assumed")
 _GEOMETRY = ("atom_bytes", "row_bytes", "bank_groups", "banks_per_group")
@@ -41,6 +40,10 @@ class Hbm2Parameters:
     """Bytes of one row of one bank."""
     bank_groups: int
     banks_per_group: int
+    request: int
+    """From the cycle an address is accepted to the first clock a command for it may be given."""
+    reply: int
+    """From the end of an atom's transfer to its place on the port; from a write's to its response."""
     t_rcd: int
     """Activate to column command."""
     t_rp: int
@@ -73,10 +76,10 @@ class Hbm2Parameters:
     """Refresh to refresh."""
     t_rfc: int
     """Refresh to activate."""
-    request: int
-    """From the cycle an address is accepted to the first clock a command for it may be given."""
-    reply: int
-    """From the end of an atom's transfer to its place on the port; from a write's to its response."""
+
+
+TIMES = tuple(field.name for field in dataclasses.fields(Hbm2Parameters) if field.name not in ("clock_hz", *_GEOMETRY))
+"""Names of the parameters that are times, in the order in which both sides are told them."""
 
 
 def load_hbm2(path: Path | None = None) -> Hbm2Parameters:
@@ -85,14 +88,8 @@ def load_hbm2(path: Path | None = None) -> Hbm2Parameters:
     Raises:
         SpecError: the file cannot be read, a number or its source is missing or of no known kind, or a number is impossible.
     """
-    try:
-        text = (resources.files("hwsim.specs") / "memories" / "hbm2.yaml" if path is None else path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"Memory file must be readable, not {str(path)!r} ({error})") from None
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SpecError(f"Memory file must be YAML, not the text of {str(path)!r}") from None
+    file = resources.files("hwsim.specs") / "memories" / "hbm2.yaml" if path is None else path
+    data = read_spec("Memory", file, str(path), SpecError)
     if not isinstance(data, dict):
         raise SpecError(f"Memory file must be a mapping of fields, not {data!r}")
     for name in data:

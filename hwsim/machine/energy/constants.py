@@ -11,12 +11,15 @@ from typing import Any
 
 import yaml
 
+from hwsim.arch.spec_files import SpecFiles
 from hwsim.errors import SpecError
 
 __all__ = ["KINDS", "Constant", "EnergyConstants", "constant_of", "constants_of", "load_constants", "read_mapping"]
 
 KINDS = ("datasheet", "measured", "paper", "tool", "assumed")
 """Kinds of sources, the surest first; `tool` is a figure of the vendor's power tool on a routed design."""
+
+_FILES = SpecFiles("Board", "energy", SpecError)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,11 +102,10 @@ def read_mapping(file: Traversable, names: tuple[str, ...]) -> dict[str, Any]:
 @functools.cache
 def load_constants(name: str = "u280") -> EnergyConstants:
     """Return the constants of a board; raise SpecError for one there is not, or for a number without a source."""
-    folder = resources.files("hwsim.specs") / "energy"
-    known = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    known = _FILES.names()
     if name not in known:
         raise SpecError(f"Board with energy constants must be one of {', '.join(known)}, not {name!r}")
-    return constants_of(folder / f"{name}.yaml")
+    return constants_of(resources.files("hwsim.specs") / _FILES.folder / f"{name}.yaml")
 
 
 def constants_of(file: Traversable) -> EnergyConstants:
