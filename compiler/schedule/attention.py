@@ -58,8 +58,7 @@ class _Flow:
         self.in_flight: list[_Unit] = []
         self._weighed = 0
         self._known = 0
-        early = [row for row in range(plan.tokens) if plan.position_of(row) == 0]
-        self._appended = {(row, head) for row in early for head in range(plan.attention.kv_heads)}
+        self._appended = {(row, head) for row in plan.first_rows for head in range(plan.attention.kv_heads)}
 
     def prepare(self, unit: _Unit) -> None:
         """Rotate and quantize the unit's queries."""

@@ -170,9 +170,8 @@ def _projection(plan: Plan) -> list[Step]:
             rows = [(attention.heads + first + done) * size for first in (0, attention.kv_heads)]
             if any(other.holds(row, size) for other in missing for row in rows):
                 break
-            for row in range(plan.tokens):
-                if plan.position_of(row) == 0:
-                    appends += append_steps(plan, row, done)
+            for row in plan.first_rows:
+                appends += append_steps(plan, row, done)
             done += 1
     return steps + appends
 

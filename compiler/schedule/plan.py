@@ -79,6 +79,11 @@ class Plan:
         """Positions of one run: tokens of each sequence."""
         return self.tokens // self.sequences
 
+    @property
+    def first_rows(self) -> range:
+        """The rows at the run's first position, one of every sequence."""
+        return range(0, self.tokens, self.positions)
+
     def position_of(self, row: int) -> int:
         """Return the position of a row, from the run's first on."""
         return row % self.positions
