@@ -101,8 +101,6 @@ class PackedMultipliers(wiring.Component):
 
     def _upper(self, m: Module, digit: Value, factor: Value, total: Signal, latency: int) -> None:
         """Sum the lowest bits of the upper products apart, in step with a DSP's sum."""
-        if not self.upper_bits:
-            return
         bits = self.upper_bits
         nibble = digit[_NIBBLE_PLACE : _NIBBLE_PLACE + min(bits, 4)]
         product = self._late(m, (nibble * factor[:bits].as_unsigned())[:bits], latency - 1, f"upper_{latency}")

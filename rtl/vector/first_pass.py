@@ -30,7 +30,7 @@ class FirstPass(wiring.Component):
     """Issues instructions and selects words; a row begins when `space` says that the rows before leave room for it.
 
     Members beyond the command port (`retire` is not driven):
-        operation: of the row under way. waiting: a row would begin. space: it may.
+        operation: of the row under way. space: a row may begin.
         begin: a row begins in this cycle. row: its number in the instruction. is_last: it is the instruction's last.
         word: the selected word. passes: a pass over the row begins in this cycle.
         ends: this is the row's last cycle, in which NORM selects its constants and other instructions their last word.
@@ -42,7 +42,6 @@ class FirstPass(wiring.Component):
             {
                 **{name: port[name] for name in ("command", "command_valid", "issue")},
                 "operation": Out(OPERATION),
-                "waiting": Out(1),
                 "space": In(1),
                 "begin": Out(1),
                 "row": Out(OPERATION["rows"].shape),
@@ -69,8 +68,7 @@ class FirstPass(wiring.Component):
         m.d.comb += [
             # In the last cycle of a row that began before, the next instruction can be taken.
             self.issue.eq(self.command_valid & (~active | (inside & self.ends & self.is_last))),
-            self.waiting.eq(active & ~inside),
-            self.begin.eq(self.waiting & self.space),
+            self.begin.eq(active & ~inside & self.space),
             moves.eq((self.begin | (active & inside)) & (gap == 0)),
             is_last_word.eq(index + 1 == operation.length),
             is_last_slot.eq(Mux(operation.norm, index == operation.length, is_last_word)),
