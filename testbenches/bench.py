@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from importlib import resources
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import READ_LATENCY, STALL_RATE, WRITE_LATENCY
-from hwsim.memory.parameters import Hbm2Parameters
+from hwsim.memory.parameters import TIMES, Hbm2Parameters
+from testbenches.build import public_text
 
-__all__ = ["CODES_RECORD", "DRAIN_RECORD", "EVENT_RECORD", "REGION_BITS", "SIDE_REGION", "TOP", "bench_text", "hbm2_word"]
+__all__ = ["CODES_RECORD", "DRAIN_RECORD", "EVENT_RECORD", "REGION_BITS", "SIDE_REGION", "TOP", "bench_files", "hbm2_word"]
 
 TOP = "bench"
 REGION_BITS = 36
@@ -19,28 +21,11 @@ _LEAST_DEPTH = 256
 EVENT_RECORD, DRAIN_RECORD, CODES_RECORD = 0, 1, 2
 """Kinds of trace records: event bits (dispatch, issue x 4, retire x 4, done), a drained word, a word of codes."""
 
-_HBM2 = (
-    "request",
-    "reply",
-    "t_rcd",
-    "t_rp",
-    "t_ras",
-    "t_rrd_s",
-    "t_rrd_l",
-    "t_faw",
-    "t_rtp",
-    "t_wr",
-    "t_ccd_s",
-    "t_ccd_l",
-    "t_cl",
-    "t_cwl",
-    "t_wtr",
-    "t_turn",
-    "t_refi",
-    "t_rfc",
-)
-"""Numbers that follow the two clocks and the sizes in the memory's `hbm2_law`."""
-_HBM2_BITS = 32 * (6 + len(_HBM2))
+_HBM2_BITS = 32 * (6 + len(TIMES))
+"""Bits of the memory's `hbm2_law`: both clocks, four sizes, the times."""
+
+_MEMORY_FILES = ("hbm2.sv", "memory.sv", "memory.cpp")
+_PUBLIC = ("clk", "rst_n", "stalling", "hbm2", "hbm2_law", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 
 _READ = ("araddr", "arlen", "arvalid", "arready", "rdata", "rresp", "rlast", "rvalid", "rready")
 _WRITE = ("awaddr", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready", "bresp", "bvalid", "bready")
@@ -66,7 +51,7 @@ def hbm2_word(parameters: Hbm2Parameters, clock_hz: float) -> int:
     ratio = Fraction(clock_hz) / parameters.clock_hz
     sizes = (parameters.atom_bytes, parameters.row_bytes, parameters.banks_per_group, parameters.bank_groups)
     numbers = [ratio.numerator, ratio.denominator, *(size.bit_length() - 1 for size in sizes)]
-    numbers += [getattr(parameters, name) for name in _HBM2]
+    numbers += [getattr(parameters, name) for name in TIMES]
     return sum(number << 32 * index for index, number in enumerate(numbers))
 
 
@@ -90,11 +75,21 @@ def _port(config: EngineConfig, name: str, bits: int, number: int, writes: bool)
     return declarations, memory, [f".m_axi_{name}_{signal}(m_{name}_{signal})" for signal in names]
 
 
-def bench_text(config: EngineConfig, *, engine: str = "engine") -> str:
-    """Return the SystemVerilog of the bench for an engine; its ports are clock, reset, memory settings and AXI-Lite.
+def bench_files(config: EngineConfig, *, engine: str = "engine") -> dict[str, str]:
+    """Return the files of the bench around an engine, text by name: the bench, its memories, what Python can reach.
 
     `engine` is the module under test: the engine, or what has its ports.
     """
+    folder = resources.files("testbenches") / "verilog"
+    return {
+        "bench.sv": _bench_text(config, engine),
+        "bench.vlt": public_text(TOP, _PUBLIC),
+        **{name: (folder / name).read_text() for name in _MEMORY_FILES},
+    }
+
+
+def _bench_text(config: EngineConfig, engine: str) -> str:
+    """Return the SystemVerilog of the bench; its ports are clock, reset, memory settings and AXI-Lite."""
     tile, lanes = config.tile, config.vector.lanes
     declarations: list[str] = []
     memories: list[str] = []

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from compiler.emit.cache import read_cache, write_cache
+from compiler.emit.cache import read_cache
 from compiler.model import compile_model
-from compiler.schedule.memory_map import MemoryMap
+from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import SpecError
@@ -19,11 +19,11 @@ from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryModel
 from models.integer import IntegerModel, IntegerReference
-from models.integer.cache import State
 from models.integer.ops import KvEntry
 from testbenches.backend import Inputs, Log, Outputs
 from testbenches.compare import Verdict, compare_logs
 from testbenches.host.backend import HostedVerilog
+from testbenches.prepared import PreparedStep, prepare_step
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 
@@ -134,7 +134,6 @@ def cosim(
     context = max(len(text) for text in texts)
     progress("compiling")
     compiled = compile_model(model, engine, context=context)
-    assert compiled.image is not None
     bench = verilated if verilated is not None else Verilated(engine, folder)
     progress("building the Verilog in Verilator")
     bench.build()
@@ -142,14 +141,8 @@ def cosim(
     cases: list[Case] = []
     for text in texts:
         progress(f"reference: {len(text)} tokens in PyTorch's integers")
-        state = reference.open()
-        if len(text) > 1:
-            reference.prefill(state, text[:-1])
-        image = compiled.image.copy()
-        write_cache(image, compiled.memory, engine, state)
-        rows = model.embedding.rows([text[-1]])
-        logits = reference.step(state, text[-1])
-        inputs = Inputs(position=len(text) - 1, rows=rows)
+        step = prepare_step(reference, compiled, text)
+        image, inputs = step.image, step.inputs
         for kind in memories:
             progress(f"position {inputs.position}, memory {kind}: simulator")
             expected, log = simulator.run(compiled.decode, image, inputs, kind)
@@ -159,8 +152,8 @@ def cosim(
             verilator_s = time.perf_counter() - began
             verdict = compare_logs(compiled.decode, engine, log, measured, ("simulator", "Verilog"))
             outputs = [
-                *against_reference("simulator", expected, logits, state, compiled.memory, engine),
-                *against_reference("Verilog", found, logits, state, compiled.memory, engine),
+                *against_reference("simulator", expected, step, compiled),
+                *against_reference("Verilog", found, step, compiled),
                 ("memory after the run", *differences(image, expected.image, found.image)),
             ]
             cases.append(_case(compiled.decode, engine, kind, inputs, verdict, outputs, log, bench.run_s or verilator_s))
@@ -196,12 +189,11 @@ def _case(
     )
 
 
-def against_reference(
-    who: str, outputs: Outputs, logits: np.ndarray, state: State, memory: MemoryMap, engine: EngineConfig
-) -> list[tuple[str, int, int]]:
+def against_reference(who: str, outputs: Outputs, step: PreparedStep, compiled: Compiled) -> list[tuple[str, int, int]]:
     """Return (what, values, differences) of logits, keys and values against the reference."""
+    logits, state = step.logits, step.state
     found = [(f"logits of the {who} against the reference", logits.size, int((outputs.logits[: logits.size] != logits).sum()))]
-    keys, values = read_cache(outputs.image, memory, engine, state)
+    keys, values = read_cache(outputs.image, compiled.memory, compiled.request.engine, state)
     slots = np.arange(sum(state.valid(state.length)))
     for what, entries, caches in (("keys", keys, state.keys), ("values", values, state.values)):
         total, wrong = 0, 0

@@ -16,15 +16,16 @@ import numpy as np
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import MemoryImage
 from hwsim.errors import MachineError
-from testbenches.bench import REGION_BITS, SIDE_REGION, TOP, bench_text
+from hwsim.memory.models import IDEAL
+from testbenches.bench import REGION_BITS, SIDE_REGION, TOP, bench_files
 from testbenches.build import Build, public_text
 from testbenches.fault_cases import FaultCase, FaultProgram
 from testbenches.faults_wrapper import PUBLIC, wrapper_text
 from testbenches.faults_wrapper import TOP as WRAPPER
+from testbenches.verilated import bench_settings
 
 __all__ = ["FaultBench", "FaultOutcome", "RunRecord"]
 
-_BENCH_PUBLIC = ("clk", "rst_n", "stalling", "hbm2", "hbm2_law", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 _RUNS_OF_A_LIMIT = 20
 _SETTLE_CYCLES = 2000
 """Cycles in which a released bus delivers what it owes: more than the bench's memory holds."""
@@ -72,14 +73,11 @@ class FaultBench:
     def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = "-O2"):
         """`optimize` is the compiler's option: less of it builds sooner and runs slower."""
         self.engine = engine
-        bench = resources.files("testbenches") / "verilog"
-        names = ("hbm2.sv", "memory.sv", "memory.cpp", "fault_port.sv")
-        texts = {
-            "bench.sv": bench_text(engine, engine=WRAPPER),
+        texts = bench_files(engine, engine=WRAPPER) | {
             "faults.sv": wrapper_text(engine),
-            "bench.vlt": public_text(TOP, _BENCH_PUBLIC),
+            "fault_port.sv": (resources.files("testbenches") / "verilog" / "fault_port.sv").read_text(),
             "faults.vlt": public_text(WRAPPER, PUBLIC),
-        } | {name: (bench / name).read_text() for name in names}
+        }
         self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)
 
     @property
@@ -98,7 +96,7 @@ class FaultBench:
         regions = {number: folder / f"region{number}.bin" for number in (*range(self.engine.tile.ports), SIDE_REGION)}
         for number, path in regions.items():
             np.zeros(max(len(_part(program.before, number)) for program in programs), np.uint8).tofile(path)
-        job = {
+        job = bench_settings(IDEAL) | {
             "regions": {number: str(path) for number, path in regions.items()},
             "side_region": SIDE_REGION,
             "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],

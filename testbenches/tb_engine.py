@@ -11,81 +11,31 @@ from pathlib import Path
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import First, ReadOnly, RisingEdge, Timer
+from cocotb.triggers import First, RisingEdge, Timer
 
 from hwsim.arch.registers import offset_of, port_base_offset
+from testbenches.lite_master import LiteMaster
 
-__all__ = ["PERIOD_NS", "Lite", "power_up", "run_job"]
+__all__ = ["PERIOD_NS", "apply_settings", "power_up", "run_job"]
 
 PERIOD_NS = 4
 
 
-class Lite:
-    """A minimal AXI-Lite master: one access at a time."""
-
-    def __init__(self, dut):
-        self.dut = dut
-        for name in ("awvalid", "wvalid", "arvalid"):
-            self._pin(name).value = 0
-        self._pin("bready").value = 1
-        self._pin("rready").value = 1
-
-    def _pin(self, name):
-        return getattr(self.dut, f"s_axi_control_{name}")
-
-    async def _edge_with(self, *names):
-        """Wait for a clock edge at which every named signal is up; their values just before the edge count."""
-        while True:
-            await ReadOnly()
-            up = all(int(self._pin(name).value) for name in names)
-            await RisingEdge(self.dut.clk)
-            if up:
-                return
-
-    async def write(self, offset, value):
-        self._pin("awaddr").value = offset
-        self._pin("wdata").value = value
-        self._pin("wstrb").value = 15
-        pending = {"aw", "w"}
-        self._pin("awvalid").value = 1
-        self._pin("wvalid").value = 1
-        while pending:
-            await ReadOnly()
-            accepted = {name for name in pending if int(self._pin(f"{name}ready").value)}
-            await RisingEdge(self.dut.clk)
-            for name in accepted:
-                self._pin(f"{name}valid").value = 0
-            pending -= accepted
-        await self._edge_with("bvalid")
-
-    async def read(self, offset):
-        self._pin("araddr").value = offset
-        self._pin("arvalid").value = 1
-        await self._edge_with("arready")
-        self._pin("arvalid").value = 0
-        while True:
-            await ReadOnly()
-            valid, value = int(self._pin("rvalid").value), self._pin("rdata").value
-            result = value.to_unsigned() if valid else 0
-            await RisingEdge(self.dut.clk)
-            if valid:
-                return result
-
-    async def write64(self, offset, value):
-        await self.write(offset, value & 0xFFFFFFFF)
-        await self.write(offset + 4, value >> 32)
-
-
-async def power_up(dut, job):
-    """Set what the job says of memory and faults, start the clock, reset the engine; return a master of its registers."""
-    dut.rst_n.value = 0
+def apply_settings(dut, job):
+    """Set what the job says of memory and faults."""
     dut.stalling.value = int(job["stalling"])
     dut.hbm2.value = int(job["hbm2"])
     dut.hbm2_law.value = int(job["hbm2_law"], 16)
     dut.seed.value = job["seed"]
     dut.fault_port.value = job["fault_port"]
     dut.fault_beat.value = job["fault_beat"]
-    lite = Lite(dut)
+
+
+async def power_up(dut, job):
+    """Set what the job says of memory and faults, start the clock, reset the engine; return a master of its registers."""
+    dut.rst_n.value = 0
+    apply_settings(dut, job)
+    lite = LiteMaster(dut)
     Clock(dut.clk, PERIOD_NS, "ns").start()
     await Timer(8 * PERIOD_NS, "ns")
     await RisingEdge(dut.clk)

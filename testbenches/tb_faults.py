@@ -12,78 +12,23 @@ from pathlib import Path
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import First, ReadOnly, RisingEdge, Timer
+from cocotb.triggers import First, RisingEdge, Timer
 
 from hwsim.arch.registers import offset_of, port_base_offset
+from testbenches.lite_master import LiteMaster
+from testbenches.tb_engine import PERIOD_NS, apply_settings
 
 __all__ = ["run_cases"]
 
-PERIOD_NS = 4
 NONE = 0xFFFFFFFF
 WORD_BYTES = 16
-ANSWER_CYCLES = 1000
-"""Longest wait for the slave of the control registers, pauses of the host included."""
-LITE = "s_axi_control_"
-
-
-class Host:
-    """An AXI-Lite master: one access at a time, at full speed or, while `rng` is given, with random pauses on every channel."""
-
-    def __init__(self, dut):
-        self.dut, self.rng = dut, None
-        for name in ("awvalid", "wvalid", "arvalid", "bready", "rready"):
-            self._pin(name).value = 0
-
-    def _pin(self, name):
-        return getattr(self.dut, LITE + name)
-
-    def _pause(self):
-        return self.rng.randrange(8) if self.rng else 0
-
-    async def _transfers(self, pauses, pairs, wanted):
-        """Raise each signal of `pairs` after its pause until its partner answers; return what `wanted` shows at its transfer."""
-        left, seen = dict(pauses), None
-        for _ in range(ANSWER_CYCLES):
-            if not left:
-                return seen
-            for name in left:
-                if left[name] <= 0:
-                    self._pin(name).value = 1
-            await ReadOnly()
-            done = [name for name in left if left[name] <= 0 and int(self._pin(pairs[name]).value)]
-            if wanted in done:
-                seen = self._pin("rdata").value.to_unsigned()
-            await RisingEdge(self.dut.clk)
-            for name in list(left):
-                left[name] -= 1
-                if name in done:
-                    self._pin(name).value = 0
-                    del left[name]
-        raise TimeoutError(f"AXI-Lite must answer within {ANSWER_CYCLES} cycles, not leave {sorted(left)} waiting")
-
-    async def write(self, offset, value):
-        self._pin("awaddr").value = offset
-        self._pin("wdata").value = value
-        self._pin("wstrb").value = 15
-        pairs = {"awvalid": "awready", "wvalid": "wready"}
-        await self._transfers({name: self._pause() for name in pairs}, pairs, None)
-        await self._transfers({"bready": self._pause()}, {"bready": "bvalid"}, None)
-
-    async def read(self, offset):
-        self._pin("araddr").value = offset
-        await self._transfers({"arvalid": self._pause()}, {"arvalid": "arready"}, None)
-        return await self._transfers({"rready": self._pause()}, {"rready": "rvalid"}, "rready")
-
-    async def write64(self, offset, value):
-        await self.write(offset, value & NONE)
-        await self.write(offset + 4, value >> 32)
 
 
 class Campaign:
     """The engine, the memory behind it, and what a case does to them."""
 
     def __init__(self, dut, job):
-        self.dut, self.job, self.host = dut, job, Host(dut)
+        self.dut, self.job, self.host = dut, job, LiteMaster(dut)
         self.faults = dut.dut
         self.regions = {}
         for number, path in job["regions"].items():
@@ -101,8 +46,7 @@ class Campaign:
     async def reset(self, cycles):
         """Reset everything for some cycles and set up the registers as a host does."""
         self.dut.rst_n.value = 0
-        for name in ("awvalid", "wvalid", "arvalid", "bready", "rready"):
-            getattr(self.dut, LITE + name).value = 0
+        self.host.idle()
         await Timer(cycles * PERIOD_NS, "ns")
         await RisingEdge(self.dut.clk)
         self.dut.rst_n.value = 1
@@ -246,12 +190,7 @@ async def run_cases(dut):
     """Run every case of the job."""
     job = json.loads(Path(os.environ["BENCH_JOB"]).read_text())
     dut.rst_n.value = 0
-    dut.stalling.value = 0
-    dut.hbm2.value = 0
-    dut.hbm2_law.value = 0
-    dut.seed.value = 0
-    dut.fault_port.value = NONE
-    dut.fault_beat.value = NONE
+    apply_settings(dut, job)
     campaign = Campaign(dut, job)
     campaign.faults.fault_arm.value = 0
     campaign.inject({})

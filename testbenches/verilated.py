@@ -7,7 +7,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,13 @@ from hwsim.errors import MachineError
 from hwsim.memory.models import MemoryKind, MemoryModel
 from hwsim.memory.parameters import hbm2_parameters
 from testbenches.backend import Inputs, Log, Outputs, place
-from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_text, hbm2_word
-from testbenches.build import Build, public_text
+from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_files, hbm2_word
+from testbenches.build import Build
 from testbenches.error_register import error_sentence
 from testbenches.verilator import OPTIMIZE
 
-__all__ = ["Fault", "Run", "Verilated", "logs_of_trace"]
+__all__ = ["Fault", "Run", "Verilated", "bench_settings", "logs_of_trace"]
 
-_PUBLIC = ("clk", "rst_n", "stalling", "hbm2", "hbm2_law", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +46,18 @@ class Run:
     slot: int
 
 
+def bench_settings(memory: MemoryModel, *, hbm2_law: int = 0, fault: Fault | None = None) -> dict[str, Any]:
+    """Return what a bench is told of its memories and of a bus error to inject, as plain values by name."""
+    return {
+        "stalling": memory.kind is MemoryKind.STALLING,
+        "hbm2": memory.kind is MemoryKind.HBM2,
+        "hbm2_law": hex(hbm2_law),
+        "seed": memory.seed,
+        "fault_port": fault.port if fault else 0xFFFFFFFF,
+        "fault_beat": fault.beat if fault else 0xFFFFFFFF,
+    }
+
+
 class Verilated:
     """The engine's Verilog in Verilator; builds are kept in `folder` by the digest of their sources.
 
@@ -59,15 +69,7 @@ class Verilated:
     def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = OPTIMIZE):
         """`optimize` is the compiler's option: less of it builds sooner and runs slower."""
         self.engine = engine
-        bench = resources.files("testbenches") / "verilog"
-        texts = {
-            "bench.sv": bench_text(engine),
-            "hbm2.sv": (bench / "hbm2.sv").read_text(),
-            "memory.sv": (bench / "memory.sv").read_text(),
-            "memory.cpp": (bench / "memory.cpp").read_text(),
-            "bench.vlt": public_text(TOP, _PUBLIC),
-        }
-        self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)
+        self._build = Build(engine, top=TOP, bench=bench_files(engine), folder=folder, optimize=optimize)
         self.run_s = 0.0
         self.hbm2 = hbm2_parameters()
 
@@ -83,14 +85,8 @@ class Verilated:
 
     def settings(self, memory: MemoryModel, fault: Fault | None) -> dict[str, Any]:
         """Return what the bench is told of its memories and of a bus error to inject, as plain values by name."""
-        return {
-            "stalling": memory.kind is MemoryKind.STALLING,
-            "hbm2": memory.kind is MemoryKind.HBM2,
-            "hbm2_law": hex(hbm2_word(self.hbm2, self.engine.clock_hz)) if memory.kind is MemoryKind.HBM2 else "0x0",
-            "seed": memory.seed,
-            "fault_port": fault.port if fault else 0xFFFFFFFF,
-            "fault_beat": fault.beat if fault else 0xFFFFFFFF,
-        }
+        law = hbm2_word(self.hbm2, self.engine.clock_hz) if memory.kind is MemoryKind.HBM2 else 0
+        return bench_settings(memory, hbm2_law=law, fault=fault)
 
     def build(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""

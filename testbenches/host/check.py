@@ -6,14 +6,14 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
-from compiler.emit.cache import write_cache
 from compiler.model import compile_model
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
 from hwsim.memory.models import IDEAL
 from models.integer import IntegerModel, IntegerReference
-from testbenches.backend import Backend, Inputs
+from testbenches.backend import Backend
 from testbenches.cosim import against_reference, differences
+from testbenches.prepared import prepare_step
 from testbenches.simulated import Simulated
 
 __all__ = ["BoardCheck", "check_board"]
@@ -58,16 +58,9 @@ def check_board(
         raise SpecError("A board must be checked with at least one token, not none")
     progress("compiling")
     compiled = compile_model(model, engine, context=len(tokens))
-    assert compiled.image is not None
     progress(f"reference: {len(tokens)} tokens in PyTorch's integers")
-    reference = IntegerReference(model)
-    state = reference.open()
-    if len(tokens) > 1:
-        reference.prefill(state, tokens[:-1])
-    image = compiled.image.copy()
-    write_cache(image, compiled.memory, engine, state)
-    logits = reference.step(state, tokens[-1])
-    inputs = Inputs(position=len(tokens) - 1, rows=model.embedding.rows([tokens[-1]]))
+    step = prepare_step(IntegerReference(model), compiled, tokens)
+    image, inputs = step.image, step.inputs
     progress("simulator")
     expected, simulated = Simulated(engine).run(compiled.decode, image, inputs, IDEAL)
     progress(board.name)
@@ -75,7 +68,7 @@ def check_board(
     found, log = board.run(compiled.decode, image, inputs, IDEAL)
     run_s = time.perf_counter() - began
     results = [
-        *against_reference(board.name, found, logits, state, compiled.memory, engine),
+        *against_reference(board.name, found, step, compiled),
         (f"memory after the run, {board.name} against simulator", *differences(image, expected.image, found.image)),
     ]
     return BoardCheck(

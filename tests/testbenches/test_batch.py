@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compiler.model import compile_model
-from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import MemoryImage
 from hwsim.errors import ProgramError, ScheduleError
 from hwsim.memory.models import IDEAL, stalling
@@ -14,11 +14,6 @@ from testbenches.compare import compare_logs
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 from tests.random_model import random_model
-
-
-@pytest.fixture(scope="module")
-def engine() -> EngineConfig:
-    return load_engine("tiny")
 
 
 def test_a_batch_gives_what_each_sequence_gives_alone(engine: EngineConfig, seed: int) -> None:

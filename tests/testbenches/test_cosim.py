@@ -9,10 +9,9 @@ from amaranth import Cat, Const, Module, Mux, Signal, signed
 import rtl.arithmetic
 import rtl.matrix.epilogue
 import rtl.matrix.unit
-from compiler.model import compile_model
 from compiler.pipeline import Compiled
 from compiler.schedule.registers import WEIGHTS
-from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import Fetch, Format, KvQuant, Scalar, decode
 from hwsim.arch.program import MemoryImage, Program
@@ -25,26 +24,6 @@ from testbenches.cosim import cosim
 from testbenches.simulated import Simulated
 from testbenches.verilated import Fault, Run, Verilated
 from tests.random_model import random_model
-
-
-@pytest.fixture(scope="module")
-def engine() -> EngineConfig:
-    return load_engine("tiny")
-
-
-@pytest.fixture(scope="module")
-def verilated(engine: EngineConfig) -> Verilated:
-    return Verilated(engine)
-
-
-@pytest.fixture(scope="module")
-def model() -> IntegerModel:
-    return random_model(7)
-
-
-@pytest.fixture(scope="module")
-def compiled(model: IntegerModel, engine: EngineConfig) -> Compiled:
-    return compile_model(model, engine, context=32)
 
 
 def image_of(compiled: Compiled) -> MemoryImage:

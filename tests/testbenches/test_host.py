@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from compiler.model import compile_model
 from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
@@ -24,27 +23,6 @@ from testbenches.host.runtime import Host, Waiting
 from testbenches.host.simulated_device import SimulatedDevice
 from testbenches.simulated import Simulated
 from testbenches.verilated import Fault, Verilated
-from tests.random_model import random_model
-
-
-@pytest.fixture(scope="module")
-def engine() -> EngineConfig:
-    return load_engine("tiny")
-
-
-@pytest.fixture(scope="module")
-def verilated(engine: EngineConfig) -> Verilated:
-    return Verilated(engine)
-
-
-@pytest.fixture(scope="module")
-def model() -> IntegerModel:
-    return random_model(7)
-
-
-@pytest.fixture(scope="module")
-def compiled(model: IntegerModel, engine: EngineConfig) -> Compiled:
-    return compile_model(model, engine, context=32)
 
 
 @pytest.fixture

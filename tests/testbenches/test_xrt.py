@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from compiler.model import compile_model
-from compiler.pipeline import Compiled
-from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import Program
 from hwsim.arch.registers import offset_of, port_base_offset
 from hwsim.errors import MachineError, SpecError
@@ -29,27 +28,11 @@ from testbenches.host.device import SIDE, Place
 from testbenches.host.runtime import Waiting
 from testbenches.host.xrt_device import LIBRARY, XrtDevice, bank_of
 from testbenches.simulated import Simulated
-from tests.random_model import random_model
 from tests.rtl.test_package import TARGET
 from tests.testbenches.fake_pyxrt import BANK_BYTES, Memory, fake_pyxrt
 
 FAKE = Path(__file__).parent / "fake_xrt"
 CYCLES = 1234
-
-
-@pytest.fixture(scope="module")
-def engine() -> EngineConfig:
-    return load_engine("tiny")
-
-
-@pytest.fixture(scope="module")
-def model() -> IntegerModel:
-    return random_model(7)
-
-
-@pytest.fixture(scope="module")
-def compiled(model: IntegerModel, engine: EngineConfig) -> Compiled:
-    return compile_model(model, engine, context=32)
 
 
 @pytest.fixture(scope="module")
