@@ -30,7 +30,7 @@ from reports.engines import chosen_engine
 from reports.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 from reports.programs import Programs
 from reports.provenance import provenance
-from reports.simulation import compiled_workload, peak_memory_mb
+from reports.simulation import compiled_workload, peak_memory_mb, workload_request
 from reports.sources import open_checkpoint, open_compressed
 from reports.tables import aligned
 from testbenches.backend import Inputs
@@ -164,7 +164,7 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
     position = min(programs.decode.max_position - 1, programs.decode.sinks + programs.decode.window)
     speed = workload_speed(programs, position, IDEAL)
     cycles, simulator_s = speed.cycles, speed.simulate_s
-    shape = compiled_workload("llama-2-7b", chosen_engine("u280"), context=2048)
+    shape = compiled_workload(workload_request("llama-2-7b", chosen_engine("u280"), context=2048))
     workload = tuple(workload_speed(shape, 2048, memory) for memory in (IDEAL, stalling(1), HBM2))
     assert programs.image is not None
     inputs = Inputs(position=position, rows=made.model.embedding.rows([1]))

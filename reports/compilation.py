@@ -7,14 +7,14 @@ from pathlib import Path
 
 from compiler.graph import Graph
 from compiler.model import compile_model, request_of
-from compiler.pipeline import Request, compile_shape, lower, passes
+from compiler.pipeline import Request, lower, passes
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
 from models.compressed import CompressedModel
 from reports.engines import chosen_engine
 from reports.folders import whole_folder
 from reports.programs import IMAGE, Programs
-from reports.simulation import check_given, format_named, workload_request
+from reports.simulation import check_given, compiled_workload, format_named, workload_request
 from reports.sources import open_compressed
 
 __all__ = ["compile_command", "compiled", "graph_after"]
@@ -83,7 +83,7 @@ def compile_command(
         if dump_after is not None:
             return graph_after(request, dump_after)
         assert output is not None
-        programs = Programs.of(compile_shape(request), workload)
+        programs = compiled_workload(request)
         programs.save(output)
     else:
         assert model is not None

@@ -29,7 +29,7 @@ from reports.folders import replaced_file
 from reports.html import write_report
 from reports.programs import Programs
 from reports.provenance import provenance
-from reports.simulation import Simulation, compiled_workload, simulate
+from reports.simulation import Simulation, compiled_workload, simulate, workload_request
 from reports.sources import open_checkpoint
 from reports.tables import (
     accuracy_line,
@@ -218,7 +218,8 @@ class _Demo:
         prefill = simulate(self._programs, "prefill")
         decode = simulate(self._programs, "decode")
         write_chrome_trace(decode, self._folder / "timeline.json")
-        shape = compiled_workload(plan.workload, chosen_engine(plan.workload_engine), context=plan.context, layers=Format.W2S)
+        engine = chosen_engine(plan.workload_engine)
+        shape = compiled_workload(workload_request(plan.workload, engine, context=plan.context, layers=Format.W2S))
         scale: Simulation = simulate(shape)
         self._document["simulation"] = {
             "decode": decode.document(),

@@ -11,7 +11,7 @@ from hwsim.arch.fields import Unit
 from hwsim.errors import SpecError
 from hwsim.memory.models import IDEAL, MemoryModel
 from reports.programs import Programs
-from reports.simulation import simulate
+from reports.simulation import simulate_checked
 
 __all__ = ["Prompt", "simulate_prompt"]
 
@@ -41,19 +41,20 @@ def simulate_prompt(
 
     Raises:
         SpecError: the tokens are not whole runs.
-        ProgramError: the prompt is longer than the program's memory.
+        ProgramError: a word is bad, or the prompt is longer than the program's memory.
     """
-    rows = programs.prefill.positions
+    program, engine = programs.prefill, programs.engine
+    rows = program.positions
     if tokens < 1 or tokens % rows:
         raise SpecError(f"Prompt must be a multiple of the {rows} tokens of a prefill run, not {tokens}")
+    program.check(engine)
     cycles, causes = 0, collections.Counter[str]()
     for position in range(0, tokens, rows):
-        run = simulate(programs, "prefill", position=position, memory=memory)
+        run = simulate_checked(programs, program, position=position, memory=memory)
         cycles += run.timeline.cycles
         causes.update(run.causes(Unit.MATRIX))
         if progress is not None:
             progress((position + rows) / tokens)
-    engine = programs.engine
     return Prompt(
         model=programs.model,
         engine=engine.name,

@@ -29,6 +29,7 @@ __all__ = [
     "format_named",
     "peak_memory_mb",
     "simulate",
+    "simulate_checked",
     "workload_request",
 ]
 
@@ -160,18 +161,9 @@ def check_given(model: str | None, workload: str | None, context: int | None) ->
         raise SpecError("Context of a workload must be given with --context, not left out")
 
 
-def compiled_workload(
-    name: str,
-    engine: EngineConfig,
-    *,
-    context: int,
-    layers: Format = Format.W2S,
-    head: Format = Format.W4,
-    batch: int = 1,
-) -> Programs:
-    """Return the programs of `workload_request`; raise ScheduleError where something does not fit the engine."""
-    request = workload_request(name, engine, context=context, layers=layers, head=head, batch=batch)
-    return Programs.of(compile_shape(request), name)
+def compiled_workload(request: Request) -> Programs:
+    """Return the programs of a `workload_request`; raise ScheduleError where something does not fit the engine."""
+    return Programs.of(compile_shape(request), request.config.name)
 
 
 def simulate(programs: Programs, name: str = "decode", *, position: int | None = None, memory: MemoryModel = IDEAL) -> Simulation:
@@ -186,10 +178,15 @@ def simulate(programs: Programs, name: str = "decode", *, position: int | None =
     program = programs.program(name)
     last = program.max_position - program.positions
     place = max(0, min(program.sinks + program.window, last)) if position is None else position
-    program.slot_of(place + program.positions - 1)
     program.check(programs.engine)
+    return simulate_checked(programs, program, position=place, memory=memory)
+
+
+def simulate_checked(programs: Programs, program: Program, *, position: int, memory: MemoryModel) -> Simulation:
+    """Return what a run of one of the programs costs, whose words were checked before; raises what `simulate` does."""
+    program.slot_of(position + program.positions - 1)
     began = time.perf_counter()
-    trace = run_control(program.words, position=place, slot=program.slot_of(place))
+    trace = run_control(program.words, position=position, slot=program.slot_of(position))
     timeline = run_time(trace, programs.engine, memory)
     return Simulation(
         model=programs.model,
@@ -198,7 +195,7 @@ def simulate(programs: Programs, name: str = "decode", *, position: int | None =
         program=program,
         engine=programs.engine,
         memory=memory,
-        position=place,
+        position=position,
         trace=trace,
         timeline=timeline,
         wall_s=time.perf_counter() - began,

@@ -10,7 +10,7 @@ from hwsim.memory.models import memory_model
 from reports.engines import chosen_engine
 from reports.programs import Programs, is_program_folder
 from reports.prompt import Prompt, simulate_prompt
-from reports.simulation import Simulation, check_given, compiled_workload, format_named, simulate
+from reports.simulation import Simulation, check_given, compiled_workload, format_named, simulate, workload_request
 
 __all__ = ["simulate_command"]
 
@@ -59,9 +59,8 @@ def _programs(
     chosen = chosen_engine("small" if engine is None else engine, settings)
     if workload is not None:
         assert context is not None
-        return compiled_workload(
-            workload, chosen, context=context, layers=format_named(layers), head=format_named(head), batch=batch
-        )
+        formats = {"layers": format_named(layers), "head": format_named(head)}
+        return compiled_workload(workload_request(workload, chosen, context=context, **formats, batch=batch))
     if batch != 1:
         raise SpecError("Batch must be left to a workload, or to the compiled programs, not given with a model")
     # Imported here: what a shape needs does without PyTorch's models.

@@ -10,12 +10,12 @@ from hwsim.machine.energy import Activity, activity_of, load_constants
 from hwsim.memory.models import memory_model
 from lamforge.main import main
 from reports.energy import validate_energy
-from reports.simulation import Simulation, compiled_workload, simulate
+from reports.simulation import Simulation, compiled_workload, simulate, workload_request
 
 
 @pytest.fixture(scope="module")
 def decode() -> Simulation:
-    return simulate(compiled_workload("smollm2-135m", load_engine("small"), context=256, head=Format.W8))
+    return simulate(compiled_workload(workload_request("smollm2-135m", load_engine("small"), context=256, head=Format.W8)))
 
 
 def counted(simulation: Simulation) -> Activity:
@@ -37,7 +37,7 @@ def test_a_run_is_counted(decode: Simulation) -> None:
 
 
 def test_stalls_cost_time_but_move_nothing(decode: Simulation) -> None:
-    programs = compiled_workload("smollm2-135m", load_engine("small"), context=256, head=Format.W8)
+    programs = compiled_workload(workload_request("smollm2-135m", load_engine("small"), context=256, head=Format.W8))
     stalled = simulate(programs, memory=memory_model("stalling:1"))
     ours, theirs = counted(decode), counted(stalled)
     assert theirs.seconds > ours.seconds

@@ -12,7 +12,7 @@ from reports.chrome_trace import trace_document
 from reports.engines import chosen_engine
 from reports.executed import FAMILIES, Executed
 from reports.roofline import points, roofline_picture
-from reports.simulation import Simulation, compiled_workload, simulate
+from reports.simulation import Simulation, compiled_workload, simulate, workload_request
 from reports.tables import aligned, size_text
 from reports.timeline_picture import attention_window, layer_window, timeline_picture
 
@@ -21,7 +21,7 @@ PARTS = {"qkv", "o", "gateup", "down", "head"}
 
 @pytest.fixture(scope="module")
 def run() -> Simulation:
-    return simulate(compiled_workload("smollm2-135m", chosen_engine("small"), context=256, layers=Format.W4))
+    return simulate(compiled_workload(workload_request("smollm2-135m", chosen_engine("small"), context=256, layers=Format.W4)))
 
 
 def test_points_share_out_every_cycle_and_byte(run: Simulation) -> None:
