@@ -15,6 +15,7 @@ from lamforge.demo import demo
 from lamforge.disasm import disasm
 from lamforge.errors import exit_code_of
 from lamforge.evaluate import evaluate
+from lamforge.export import export
 from lamforge.generate import generate
 from lamforge.report import report
 from lamforge.rtl import rtl
@@ -28,6 +29,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     demo,
     compress,
     evaluate,
+    export,
     compile,
     generate,
     simulate,

@@ -20,7 +20,7 @@ from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, LamforgeError, SpecError
 from models.checkpoint import Checkpoint
-from models.compress import Progress, Recipe, compress
+from models.compress import FolderState, Progress, Recipe, State, compress
 from models.compress.calibrate import digest, sequences
 from models.config import ModelConfig
 from models.integer import Embedding, IntegerModel
@@ -30,9 +30,9 @@ from models.nearest import nearest
 from models.shards import Shards, ShardWriter
 from models.tokenizer import Tokenizer
 
-__all__ = ["CompressedModel", "Provenance", "create", "load", "save", "sha256"]
+__all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "sha256"]
 
-_VERSION = 2
+_VERSION = 3
 _DESCRIPTION = "model.json"
 _STEM = "weights"
 _SHARD_BYTES = 1 << 29
@@ -70,26 +70,52 @@ class CompressedModel:
     tokenizer: Tokenizer | None
 
 
-def create(checkpoint: Checkpoint, recipe: Recipe, *, progress: Progress | None = None) -> CompressedModel:
+def create(
+    checkpoint: Checkpoint, recipe: Recipe, *, progress: Progress | None = None, work: Path | None = None
+) -> CompressedModel:
     """Return a checkpoint compressed by a recipe.
 
     progress: told (steps done, steps in all).
+    work: folder in which finished layers wait; one that was left behind is gone on with, to the same bits. The matrices
+        of the result stay in it, so it must outlive them.
 
     Raises:
-        SpecError: the recipe does not suit the model, or its calibration text cannot be read.
+        SpecError: the recipe does not suit the model, its calibration text cannot be read, or `work` is of other work.
     """
+    recipe.plans(checkpoint.config)
     tokens = sequences(checkpoint, recipe.calibration) if recipe.is_calibrated else None
+    provenance = Provenance(
+        source=Path(checkpoint.source).name,
+        source_digest=checkpoint.digest,
+        calibration_digest=None if tokens is None else digest(tokens),
+        versions={name: importlib.metadata.version(name) for name in ("lamforge", "numpy", "torch")},
+    )
+    state: State | None = None
+    if work is not None:
+        steps = recipe.to_document() | {"calibration": {"rounded": recipe.calibration.rounded}}
+        state = FolderState(work, {"recipe": steps} | dataclasses.asdict(provenance))
     return CompressedModel(
-        model=compress(checkpoint, recipe, tokens=tokens, progress=progress),
+        model=compress(checkpoint, recipe, tokens=tokens, progress=progress, state=state),
         recipe=recipe,
-        provenance=Provenance(
-            source=Path(checkpoint.source).name,
-            source_digest=checkpoint.digest,
-            calibration_digest=None if tokens is None else digest(tokens),
-            versions={name: importlib.metadata.version(name) for name in ("numpy", "torch")},
-        ),
+        provenance=provenance,
         tokenizer=checkpoint.tokenizer,
     )
+
+
+def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Progress | None = None) -> CompressedModel:
+    """Return a checkpoint compressed by a recipe and saved at `folder`; killed and called again, it goes on.
+
+    Finished layers wait in `<folder>.partial`, which is removed when `folder` is complete.
+
+    Raises:
+        SpecError: as `create` and `save` do.
+    """
+    # Refused before the work, not after it; `save` checks again.
+    _check_place(folder)
+    work = folder.with_name(f"{folder.name}.partial")
+    save(create(checkpoint, recipe, progress=progress, work=work), folder)
+    shutil.rmtree(work, ignore_errors=True)
+    return load(folder)
 
 
 def save(
@@ -109,8 +135,7 @@ def save(
     Raises:
         SpecError: something that is not a compressed model lies there, or it cannot be written.
     """
-    if folder.exists() and not (folder.is_dir() and ((folder / _DESCRIPTION).is_file() or not any(folder.iterdir()))):
-        raise SpecError(f"Output folder must be new, empty or a compressed model, not {str(folder)!r}")
+    _check_place(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -149,6 +174,11 @@ def load(folder: Path) -> CompressedModel:
         provenance=_provenance(description["provenance"]),
         tokenizer=_read_tokenizer(folder, description["tokenizer"]),
     )
+
+
+def _check_place(folder: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and ((folder / _DESCRIPTION).is_file() or not any(folder.iterdir()))):
+        raise SpecError(f"Output folder must be new, empty or a compressed model, not {str(folder)!r}")
 
 
 def _write(

@@ -60,7 +60,7 @@ def shaped_model(config: ModelConfig, *, format: Format, head: Format, pattern: 
     source = f"random {config.name} seed {seed}"
     return CompressedModel(
         model=model,
-        recipe=Recipe(name="shaped", method="rtn", format=format, head_format=head, pattern=pattern),
+        recipe=Recipe.uniform(name="shaped", method="rtn", format=format, head=head, pattern=pattern),
         provenance=Provenance(
             source=source,
             source_digest=hashlib.sha256(source.encode()).hexdigest(),

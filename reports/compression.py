@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 from collections.abc import Callable
@@ -16,7 +17,6 @@ from models.compress import Recipe
 from models.compressed import CompressedModel
 from models.integer.model import matrix_shapes
 from models.recipes import recipe as shipped_recipe
-from reports.sources import is_compressed
 
 __all__ = ["chosen_recipe", "compress", "folder_bytes", "model_document", "parameters"]
 
@@ -34,7 +34,7 @@ def chosen_recipe(name: str, calibration: Path | None = None) -> Recipe:
 def compress(
     checkpoint: Checkpoint, recipe: Recipe, output: Path, progress: Callable[[float], None] | None = None
 ) -> CompressedModel:
-    """Return a checkpoint compressed by a recipe, saved at `output`, all or nothing.
+    """Return a checkpoint compressed by a recipe, saved at `output`, all or nothing; what was killed goes on.
 
     Raises:
         SpecError: the recipe does not suit the model, or `output` holds something else.
@@ -44,13 +44,7 @@ def compress(
         if progress is not None:
             progress(done / total)
 
-    # Refused before the work, not after it; `save` checks again.
-    if output.exists() and not is_compressed(str(output)) and not (output.is_dir() and not any(output.iterdir())):
-        raise SpecError(f"Output folder must be new, empty or a compressed model, not {str(output)!r}")
-    told(0, 1)
-    made = folder.create(checkpoint, recipe, progress=told)
-    folder.save(made, output)
-    return made
+    return folder.make(checkpoint, recipe, output, progress=told)
 
 
 def parameters(checkpoint: Checkpoint) -> int:
@@ -77,6 +71,7 @@ def model_document(made: CompressedModel, output: Path) -> dict[str, Any]:
         },
         "weights": weights,
         "recipe": recipe.to_document() | {"name": recipe.name},
+        "formats": collections.Counter(matrix.format.name.lower() for matrix in model.matrices.values()),
         "attention": str(model.pattern),
         "bytes": folder_bytes(output),
         "fingerprint": model.fingerprint,

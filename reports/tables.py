@@ -11,6 +11,7 @@ __all__ = [
     "aligned",
     "board_text",
     "compression_text",
+    "export_text",
     "program_text",
     "reply_text",
     "simulation_line",
@@ -43,14 +44,26 @@ def compression_text(document: Document) -> str:
     """Return what a compression made."""
     recipe, geometry = document["recipe"], document["geometry"]
     shape = f"{document['architecture']}, {geometry['layers']} layers of {geometry['hidden']}"
-    formats = f"{recipe['weights']['format']} layers, {recipe['head']['format']} head"
+    formats = ", ".join(f"{count} {name}" for name, count in document["formats"].items())
     return aligned(
         [
             ("model", f"{document['name']} ({shape})"),
-            ("recipe", f"{recipe['name']}: {recipe['weights']['method']}, {formats}"),
+            ("recipe", f"{recipe['name']}: {', '.join(dict.fromkeys(step['method'] for step in recipe['steps']))}"),
+            ("matrices", formats),
             ("attention", document["attention"]),
             ("size", f"{size_text(document['bytes'])} in {document['folder']}"),
             ("fingerprint", document["fingerprint"][:16]),
+        ]
+    )
+
+
+def export_text(document: Document) -> str:
+    """Return what an export wrote."""
+    return aligned(
+        [
+            ("model", f"{document['model']} ({document['architecture']}, {document['type']})"),
+            ("size", f"{size_text(document['bytes'])} in {document['folder']}"),
+            ("left out", f"8-bit activations, 4-bit cache, attention {document['attention']}"),
         ]
     )
 

@@ -53,5 +53,5 @@ def random_model(
             tensors[name] = torch.randn(shape, generator=generator) / np.sqrt(shape[1])
     weights = Weights(config, MemoryStore(tensors))
     checkpoint = Checkpoint(config=config, weights=weights, tokenizer=None, source="random", files=())
-    recipe = Recipe(name="random", method="rtn", format=format, head_format=head, pattern=parse(attention))
+    recipe = Recipe.uniform(name="random", method="rtn", format=format, head=head, pattern=parse(attention))
     return compress(checkpoint, recipe)

@@ -9,7 +9,7 @@ import torch
 from hwsim.arch.ledger import Ledger
 from models.attention.base import Geometry, LayerAttention, Pattern, entry_ledger
 
-__all__ = ["PositionalAttention"]
+__all__ = ["BlockSegment", "PositionalAttention", "block_segments"]
 
 # Queries whose scores are formed together in a prefill: large enough for fast matrix products, small
 # enough that a window of 252 keys wastes little.
@@ -17,7 +17,7 @@ _BLOCK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class _BlockSegment:
+class BlockSegment:
     """One segment of a whole block of queries.
 
     start, stop: keys that any query of the block reads in this segment.
@@ -34,7 +34,8 @@ class _BlockSegment:
 
 
 @functools.lru_cache(maxsize=64)
-def _plan(pattern: Pattern, first: int, last: int) -> tuple[_BlockSegment, ...]:
+def block_segments(pattern: Pattern, first: int, last: int) -> tuple[BlockSegment, ...]:
+    """Return what the queries first .. last - 1 read, segment by segment."""
     planned = []
     for role in zip(*(pattern.segments(position) for position in range(first, last)), strict=True):
         filled = [segment for segment in role if segment.start < segment.stop]
@@ -48,7 +49,7 @@ def _plan(pattern: Pattern, first: int, last: int) -> tuple[_BlockSegment, ...]:
         read = (keys >= starts) & (keys < stops)
         bias = torch.zeros(read.shape).masked_fill_(~read, -math.inf)
         planned.append(
-            _BlockSegment(
+            BlockSegment(
                 start=start,
                 stop=stop,
                 query_positions=torch.tensor([segment.query_position for segment in role]),
@@ -89,7 +90,7 @@ class PositionalAttention(LayerAttention):
         outputs = []
         for first in range(begin, end, _BLOCK):
             last = min(first + _BLOCK, end)
-            segments = _plan(self._pattern, first, last)
+            segments = block_segments(self._pattern, first, last)
             read = [self._read(segment.start, segment.stop, keys, values) for segment in segments]
             outputs.append(self._block(q[:, first - begin : last - begin], segments, read))
             self._charge(segments, begin)
@@ -110,7 +111,7 @@ class PositionalAttention(LayerAttention):
             slots = self._pattern.slots(chosen)
             read.append((self._keys[:, slots], self._values[:, slots]))
             segments.append(
-                _BlockSegment(
+                BlockSegment(
                     start=segment.start,
                     stop=segment.stop,
                     query_positions=torch.tensor([segment.query_position]),
@@ -162,7 +163,7 @@ class PositionalAttention(LayerAttention):
     def _block(
         self,
         q: torch.Tensor,
-        segments: tuple[_BlockSegment, ...],
+        segments: tuple[BlockSegment, ...],
         read: list[tuple[torch.Tensor, torch.Tensor]],
     ) -> torch.Tensor:
         geometry = self._geometry
@@ -179,7 +180,7 @@ class PositionalAttention(LayerAttention):
         mixed = weights.view(geometry.kv_heads, group * queries, -1) @ values
         return mixed.view(geometry.heads, queries, geometry.head_dim)
 
-    def _charge(self, segments: tuple[_BlockSegment, ...], begin: int) -> None:
+    def _charge(self, segments: tuple[BlockSegment, ...], begin: int) -> None:
         """Charge the block's arithmetic, and the cache entries it reads from before this prefill."""
         reads = sum(min(segment.stop, begin) - segment.start for segment in segments if segment.start < begin)
         runs = sum(1 for segment in segments if segment.start < begin)

@@ -1,6 +1,8 @@
-"""Knows how a checkpoint becomes integers: recipes, grids, rounding, calibration; start at `compress`."""
+"""Knows how a checkpoint becomes integers: recipes, methods, grids, calibration; start at `compress`, add to `methods`."""
 
+from models.compress.methods import METHODS
 from models.compress.pipeline import Progress, compress
-from models.compress.recipe import METHODS, CalibrationSettings, Recipe
+from models.compress.recipe import CalibrationSettings, Recipe, Step
+from models.compress.state import FolderState, State
 
-__all__ = ["METHODS", "CalibrationSettings", "Progress", "Recipe", "compress"]
+__all__ = ["METHODS", "CalibrationSettings", "FolderState", "Progress", "Recipe", "State", "Step", "compress"]

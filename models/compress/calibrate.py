@@ -15,13 +15,13 @@ __all__ = ["digest", "sequences"]
 
 
 def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Tensor:
-    """Return the calibration tokens, int64 [sequences, length], spaced evenly over the text.
+    """Return the calibration tokens, int64 [sequences, length], spaced evenly over the text or drawn by the seed.
 
     Raises:
         SpecError: the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer.
     """
     if checkpoint.tokenizer is None:
-        raise SpecError(f"Calibration must have the tokenizer of {checkpoint.config.name}, which carries none; use rtn")
+        raise SpecError(f"Calibration must have the tokenizer of {checkpoint.config.name}, which carries none: use rtn")
     if settings.text is None:
         text = calibration_text()
     else:
@@ -34,7 +34,11 @@ def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Te
         raise SpecError(f"Calibration text must be at least {settings.length} tokens long, not {len(tokens)}")
     last = len(tokens) - settings.length
     count = max(settings.sequences - 1, 1)
-    starts = [last * index // count for index in range(settings.sequences)]
+    if settings.seed is None:
+        starts = [last * index // count for index in range(settings.sequences)]
+    else:
+        random = torch.Generator().manual_seed(settings.seed)
+        starts = sorted(torch.randint(last + 1, (settings.sequences,), generator=random).tolist())
     return torch.stack([tokens[start : start + settings.length] for start in starts])
 
 

@@ -5,30 +5,51 @@ Ref: Frantar et al., GPTQ, arXiv 2210.17323, with grids fixed beforehand and inp
 
 from __future__ import annotations
 
+import dataclasses
+from typing import ClassVar
+
 import torch
 
 from hwsim.arch.formats import QuantizedMatrix
 from hwsim.arch.isa import Format
+from models.checkpoint import AffineBlocks
 from models.compress.grid import grid
+from models.compress.inverse import inverse_factor
+from models.compress.layer import Linear
+from models.compress.method import Quantizer
 from models.compress.rounding import Columns, nearest_codes, objective
 
-__all__ = ["DAMPING", "quantize"]
-
-DAMPING = 0.01
-"""Share of the mean input energy added to every input's, which keeps the inverse well conditioned."""
+__all__ = ["Gptq", "quantize"]
 
 _BLOCK = 64
 
 
-def quantize(weight: torch.Tensor, format: Format, hessian: torch.Tensor | None) -> QuantizedMatrix:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gptq(Quantizer):
+    """Keeps the error of the outputs on the calibration inputs small."""
+
+    needs_inputs: ClassVar[bool] = True
+
+    def quantized(self, linear: Linear, hessian: torch.Tensor | None, kept: torch.Tensor | None) -> QuantizedMatrix:
+        return quantize(linear.weight, self.format, hessian, kept, linear.blocks)
+
+
+def quantize(
+    weight: torch.Tensor,
+    format: Format,
+    hessian: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
+    blocks: AffineBlocks | None = None,
+) -> QuantizedMatrix:
     """Return a matrix in a weight format with the output error on the calibration inputs kept small.
 
     weight: float [rows, inputs].
     hessian: sum over tokens of input times input, [inputs, inputs]; None rounds to nearest.
+    kept, blocks: as for `models.compress.grid.grid`.
 
     Where passing errors on does not help, by `objective`, the nearest levels are returned.
     """
-    levels = grid(format, weight)
+    levels = grid(format, weight, kept, blocks)
     nearest = levels.matrix(nearest_codes(weight.float(), levels))
     if hessian is None:
         return nearest
@@ -40,7 +61,7 @@ def quantize(weight: torch.Tensor, format: Format, hessian: torch.Tensor | None)
 def _codes(weight: torch.Tensor, columns: Columns, hessian: torch.Tensor) -> torch.Tensor:
     energy = hessian.diagonal()
     order = energy.argsort(descending=True, stable=True)
-    factor = _inverse_factor(hessian[order][:, order])
+    factor = inverse_factor(hessian[order][:, order])
     # Input by input, [inputs, rows]: each turn reads and writes contiguous memory.
     remaining = weight.T[order].contiguous()
     ordered = columns.ordered(order)
@@ -58,17 +79,3 @@ def _codes(weight: torch.Tensor, columns: Columns, hessian: torch.Tensor) -> tor
     restored = torch.empty_like(codes)
     restored[order] = codes
     return restored.T.contiguous()
-
-
-def _inverse_factor(hessian: torch.Tensor) -> torch.Tensor:
-    """Return the upper Cholesky factor of the damped inverse, float32 [inputs, inputs]."""
-    damped = hessian.double().clone()
-    mean = float(damped.diagonal().mean())
-    share = DAMPING
-    while True:
-        damped.diagonal().add_(share * mean if mean > 0 else 1.0)
-        lower, failed = torch.linalg.cholesky_ex(damped)
-        if not failed:
-            break
-        share *= 10
-    return torch.linalg.cholesky(torch.cholesky_inverse(lower), upper=True).float()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,8 +12,13 @@ from hwsim.arch.formats.base import OFFSET_STEP
 from hwsim.arch.isa import Format
 from hwsim.arch.numerics import ACT_LIMIT, normalize
 from hwsim.errors import SpecError
+from models.checkpoint import AffineBlocks
+from models.compress.pattern import largest_two
 
-__all__ = ["Grid", "grid"]
+__all__ = ["PRUNABLE", "Grid", "check_inputs", "grid"]
+
+PRUNABLE = ("w2", "w2s", "w8")
+"""Formats of which zero is a value whatever the group."""
 
 _SCALE_LIMIT = 255
 _OFFSET_LIMIT = 127
@@ -33,7 +37,7 @@ class Grid:
         low, high: smallest and largest code.
         scale: int64 [rows, groups], 0 .. 255: the step in integers.
         offset: int64 [rows, groups] as the format stores it.
-        kept: bool [rows, inputs]: weights that are not zero by pattern; None where all are kept.
+        kept: bool [rows, inputs]: weights that are not pruned; None where all are kept.
         mantissa, exponent: int64 [rows]: the row scale.
     """
 
@@ -77,7 +81,7 @@ class Grid:
         return QuantizedMatrix(
             format=self.format,
             codes=codes.to(torch.int16).numpy().astype(np.uint8),
-            kept=None if self.kept is None else self.kept.numpy(),
+            kept=self.kept.numpy() if self.kept is not None and self.format == Format.W2S else None,
             scale=self.scale.numpy().astype(np.uint8),
             offset=self.offset.numpy().astype(np.int8),
             mantissa=self.mantissa.numpy(),
@@ -85,24 +89,44 @@ class Grid:
         )
 
 
-def grid(format: Format, weight: torch.Tensor) -> Grid:
+def grid(
+    format: Format, weight: torch.Tensor, kept: torch.Tensor | None = None, blocks: AffineBlocks | None = None
+) -> Grid:
     """Return the grid of `format` for a matrix, float [rows, inputs].
 
     It is coarse enough that codes near the weights keep a row within its 32-bit accumulator.
 
+    kept: weights that are not pruned; where this is None, W2S keeps the two largest of four.
+    blocks: the 4-bit blocks the matrix is stored in, whose levels W4 takes over.
+
     Raises:
-        SpecError: the inputs do not fall into whole groups, or the format is not one of weights.
+        SpecError: the inputs do not fall into whole groups, or the format is not one of weights, or has no zero to prune to.
     """
-    if format not in _BUILDERS:
-        raise SpecError(
-            f"Weight format must be one of {', '.join(f.name.lower() for f in _BUILDERS)}, not {format.name}"
-        )
+    check_inputs(format, weight.shape[1])
+    exact = weight.double() if kept is None else torch.where(kept, weight.double(), 0.0)
+    if format == Format.W4:
+        if kept is not None:
+            raise SpecError(f"Pruned matrices must be in {', '.join(PRUNABLE)}, which have a zero, not w4")
+        if blocks is not None:
+            return _w4_levels(blocks.scales.double(), blocks.minima.double())
+        groups = _grouped(exact, WEIGHT_FORMATS[format].group)
+        # 16 levels from the smallest to the largest weight of each group, which is where Q4_1 has them.
+        low, high = groups.amin(-1), groups.amax(-1)
+        return _w4_levels((high - low) / 15, low)
+    if format == Format.W8:
+        return _w8(exact, kept)
+    if format == Format.W2S and kept is None:
+        kept = largest_two(weight.double().abs())
+    return _w2(exact, format, kept)
+
+
+def check_inputs(format: Format, inputs: int, name: str = "a matrix") -> None:
+    """Raise SpecError unless rows of so many inputs fall into whole groups of a weight format."""
+    if format not in WEIGHT_FORMATS:
+        raise SpecError(f"Weight format must be one of {', '.join(f.name.lower() for f in WEIGHT_FORMATS)}, not {format.name}")
     group = WEIGHT_FORMATS[format].group
-    if weight.shape[1] % group:
-        raise SpecError(
-            f"Inputs of a {format.name.lower()} matrix must be a multiple of {group}, not {weight.shape[1]}"
-        )
-    return _BUILDERS[format](weight.double())
+    if inputs % group:
+        raise SpecError(f"Inputs of {name} in {format.name.lower()} must be a multiple of {group}, not {inputs}")
 
 
 def _grouped(weight: torch.Tensor, group: int) -> torch.Tensor:
@@ -128,18 +152,16 @@ def _divided(values: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
     return torch.where(row[:, None] > 0, values / torch.where(row > 0, row, 1.0)[:, None], 0.0)
 
 
-def _w4(weight: torch.Tensor) -> Grid:
-    """Lay 16 levels from the smallest to the largest weight of each group, which is where Q4_1 has them."""
-    groups = _grouped(weight, WEIGHT_FORMATS[Format.W4].group)
-    low, high = groups.amin(-1), groups.amax(-1)
-    step = (high - low) / 15
+def _w4_levels(step: torch.Tensor, low: torch.Tensor) -> Grid:
+    """Lay 16 levels of a distance from the lowest of each group up, [rows, groups] each."""
+    group = WEIGHT_FORMATS[Format.W4].group
     needed = torch.maximum(step.amax(-1) / _SCALE_LIMIT, low.abs().amax(-1) / (_OFFSET_LIMIT * OFFSET_STEP))
     for _ in range(2):
         mantissa, exponent, row = _row_scale(needed)
         offset = torch.floor(_divided(low, row) / OFFSET_STEP + 0.5).clamp(-_OFFSET_LIMIT - 1, _OFFSET_LIMIT)
         scale = torch.floor(_divided(step, row) + 0.5).clamp(0, _SCALE_LIMIT)
         reach = torch.maximum((OFFSET_STEP * offset).abs(), (15 * scale + OFFSET_STEP * offset).abs())
-        worst = reach.sum(-1) * groups.shape[-1] * ACT_LIMIT
+        worst = reach.sum(-1) * group * ACT_LIMIT
         if bool((worst <= _ACCUMULATOR_LIMIT).all()):
             break
         needed = needed * (worst * 1.02 / _ACCUMULATOR_LIMIT).clamp(min=1.0)
@@ -155,7 +177,7 @@ def _w4(weight: torch.Tensor) -> Grid:
     )
 
 
-def _w8(weight: torch.Tensor) -> Grid:
+def _w8(weight: torch.Tensor, kept: torch.Tensor | None) -> Grid:
     """Lay 255 levels over each group's largest magnitude; rows that could wrap get a coarser row scale."""
     groups = _grouped(weight, WEIGHT_FORMATS[Format.W8].group)
     top = groups.abs().amax(-1)
@@ -170,13 +192,13 @@ def _w8(weight: torch.Tensor) -> Grid:
         high=127,
         scale=scale.long(),
         offset=torch.zeros_like(scale).long(),
-        kept=None,
+        kept=kept,
         mantissa=mantissa,
         exponent=exponent,
     )
 
 
-def _w2(weight: torch.Tensor, format: Format = Format.W2, kept: torch.Tensor | None = None) -> Grid:
+def _w2(weight: torch.Tensor, format: Format, kept: torch.Tensor | None) -> Grid:
     """Search for each group's distance of levels and zero by the squared error of rounding."""
     groups = _grouped(weight, WEIGHT_FORMATS[format].group)
     present = torch.ones_like(groups, dtype=torch.bool) if kept is None else _grouped(kept, groups.shape[-1])
@@ -205,18 +227,3 @@ def _w2(weight: torch.Tensor, format: Format = Format.W2, kept: torch.Tensor | N
         mantissa=mantissa,
         exponent=exponent,
     )
-
-
-def _w2s(weight: torch.Tensor) -> Grid:
-    """Keep the two largest of every four weights, the earlier of equals, and grid them as W2."""
-    order = weight.abs().view(len(weight), -1, 4).sort(dim=-1, descending=True, stable=True).indices
-    kept = torch.zeros(order.shape, dtype=torch.bool).scatter_(-1, order[..., :2], True)
-    return _w2(weight, Format.W2S, kept.view(weight.shape))
-
-
-_BUILDERS: dict[Format, Callable[[torch.Tensor], Grid]] = {
-    Format.W4: _w4,
-    Format.W8: _w8,
-    Format.W2: _w2,
-    Format.W2S: _w2s,
-}

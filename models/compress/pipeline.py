@@ -2,57 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from hwsim.arch.formats import QuantizedMatrix
-from models.attention import LayerAttention
+from hwsim.arch.formats import PackedMatrix, pack
 from models.checkpoint import Checkpoint
-from models.checkpoint.layout import EMBEDDING, FINAL_NORM, block
+from models.checkpoint.layout import EMBEDDING
+from models.checkpoint.layout import FINAL_NORM as FLOAT_FINAL_NORM
 from models.checkpoint.layout import HEAD as FLOAT_HEAD
-from models.compress import balance, gptq, rtn
-from models.compress.recipe import Recipe
+from models.compress.layer import Layer, Linear
+from models.compress.method import Context
+from models.compress.recipe import Plan, Recipe
+from models.compress.rounded import rounded_activations, rounded_cache
+from models.compress.state import Done, MemoryState, State
 from models.integer.constants import Gain, fixed_bias, gain
-from models.integer.model import (
-    ATTENTION_NORM,
-    FFN_NORM,
-    HEAD,
-    Embedding,
-    IntegerModel,
-    layer_part,
-)
-from models.integer.model import FINAL_NORM as INTEGER_FINAL_NORM
-from models.reference.llama import Llama
+from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, Embedding, IntegerModel, layer_part
+from models.reference.llama import Llama, rms_norm
 
 __all__ = ["Progress", "compress", "embedding"]
 
 Progress = Callable[[int, int], None]
-"""Called after each layer, and after the head, with (done, in all)."""
+"""Called when work begins or goes on, and after each layer and the head, with (done, in all)."""
 
-_METHODS: dict[str, Callable[..., QuantizedMatrix]] = {"gptq": gptq.quantize, "rtn": rtn.quantize}
 _EMBEDDING_GROUP = 32
 _CODE_LIMIT = 127
-_QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
-_GATE_UP = ("mlp.gate_proj", "mlp.up_proj")
 
 
 def compress(
-    checkpoint: Checkpoint, recipe: Recipe, *, tokens: torch.Tensor | None = None, progress: Progress | None = None
+    checkpoint: Checkpoint,
+    recipe: Recipe,
+    *,
+    tokens: torch.Tensor | None = None,
+    progress: Progress | None = None,
+    state: State | None = None,
 ) -> IntegerModel:
     """Return a checkpoint's model in the engine's integers.
 
-    tokens: what to calibrate on, int64 [sequences, length] (models.compress.calibrate); None rounds to nearest and
-        balances nothing.
+    One layer is in memory at a time; finished matrices are held packed, or in the files of a state.
+
+    tokens: what to calibrate on, int64 [sequences, length] (models.compress.calibrate); None for a recipe that needs none.
     progress: told after each step.
+    state: where finished layers wait, and from where work goes on; None holds them in memory.
 
     Raises:
-        SpecError: a matrix does not fall into whole groups of its format.
+        SpecError: the recipe does not suit the model.
         ScheduleError: a matrix could wrap an accumulator.
     """
-    return _Compression(checkpoint, recipe, tokens).run(progress)
+    return _Compression(checkpoint, recipe, tokens, MemoryState() if state is None else state).run(progress)
 
 
 def embedding(weight: torch.Tensor) -> Embedding:
@@ -67,102 +67,107 @@ def embedding(weight: torch.Tensor) -> Embedding:
 
 
 class _Compression:
-    """One run: the float model, the residual streams of the calibration sequences, and what was made so far."""
+    """One run: the checkpoint, the plan of every matrix, and the calibration sequences."""
 
-    def __init__(self, checkpoint: Checkpoint, recipe: Recipe, tokens: torch.Tensor | None) -> None:
-        self._recipe = recipe
-        self._llama = Llama(checkpoint, pattern=recipe.pattern, is_resident=False)
-        self._config = checkpoint.config
-        self._tokens = tokens
-        self._matrices: dict[str, QuantizedMatrix] = {}
-        self._gains: dict[str, Gain] = {}
-        self._biases: dict[str, np.ndarray] = {}
+    def __init__(self, checkpoint: Checkpoint, recipe: Recipe, tokens: torch.Tensor | None, state: State) -> None:
+        self._checkpoint, self._config, self._state = checkpoint, checkpoint.config, state
+        self._recipe, self._tokens = recipe, tokens
+        self._plans = recipe.plans(self._config)
+        adds_bias = any(transform.adds_bias for plan in self._plans.values() for transform in plan.transforms)
+        self._has_bias = self._config.qkv_bias or adds_bias
+        geometry = Llama(checkpoint, pattern=recipe.pattern, is_resident=False).geometry
+        self._geometry = geometry
+        if recipe.calibration.rounded:
+            self._geometry = dataclasses.replace(geometry, round_query=rounded_activations, round_cache=rounded_cache)
+        self._context = Context(
+            geometry=geometry,
+            pattern=recipe.pattern,
+            sequence=0 if tokens is None else tokens.shape[1],
+            quantizers={},
+        )
 
     @torch.no_grad()
     def run(self, progress: Progress | None) -> IntegerModel:
-        table = self._llama.weight(f"{EMBEDDING}.weight")
-        stream = None if self._tokens is None else table[self._tokens.reshape(-1)]
-        steps = self._config.layers + 1
-        for layer in range(self._config.layers):
-            stream = self._layer(layer, stream)
-            if progress is not None:
-                progress(layer + 1, steps)
-        self._norm(FINAL_NORM, INTEGER_FINAL_NORM)
-        head = table if self._config.tied_head else self._llama.weight(f"{FLOAT_HEAD}.weight")
-        self._matrices[HEAD] = self._checked(HEAD, rtn.quantize(head, self._recipe.head_format))
+        layers = self._config.layers
+        begin, stream = self._state.resumed()
         if progress is not None:
-            progress(steps, steps)
+            progress(begin, layers + 1)
+        table = self._checkpoint.tensor(f"{EMBEDDING}.weight")
+        if begin == 0 and self._tokens is not None:
+            stream = table[self._tokens.reshape(-1)]
+        for index in range(begin, layers + 1):
+            work = _Work(self._plans)
+            if index < layers:
+                stream = self._layer(index, stream, work)
+            else:
+                self._head(table, stream, work)
+            self._state.put(work.done(), stream if index < layers else None)
+            if progress is not None:
+                progress(index + 1, layers + 1)
+        made = self._state.all()
         return IntegerModel(
-            config=self._config,
+            config=dataclasses.replace(self._config, qkv_bias=self._has_bias),
             pattern=self._recipe.pattern,
-            matrices=self._matrices,
-            gains=self._gains,
-            biases=self._biases,
+            matrices=made.matrices,
+            gains=made.gains,
+            biases=made.biases,
             embedding=embedding(table),
         )
 
-    def _layer(self, layer: int, stream: torch.Tensor | None) -> torch.Tensor | None:
+    def _layer(self, index: int, stream: torch.Tensor | None, work: _Work) -> torch.Tensor | None:
         """Compress one layer and return the streams after it, [sequences * length, hidden]."""
-        normed = self._normed(block(layer, "input_layernorm"), layer_part(layer, ATTENTION_NORM), stream)
-        flat = self._linear(layer_part(layer, "qkv"), *self._projections(layer, normed), normed)
+        layer, names = Layer.of(self._checkpoint, index), {part: layer_part(index, part) for part in PARTS}
+        layer = self._transformed(layer, names, ("qkv",), ATTENTION_NORM, stream)
+        qkv = layer.linears["qkv"]
+        if self._has_bias:
+            bias = torch.zeros(len(qkv.weight)) if qkv.bias is None else qkv.bias
+            work.biases[names["qkv"]] = fixed_bias(bias.numpy())
+        work.gain(layer_part(index, ATTENTION_NORM), layer.gains[ATTENTION_NORM])
+        flat = self._linear(names["qkv"], qkv, self._normed(layer, ATTENTION_NORM, stream), work)
         attended = None if flat is None else self._attend(flat)
-        update = self._linear(layer_part(layer, "o"), *self._part(layer, "self_attn.o_proj"), attended)
+        update = self._linear(names["o"], layer.linears["o"], attended, work)
         stream = None if stream is None or update is None else stream + update
-        normed = self._normed(block(layer, "post_attention_layernorm"), layer_part(layer, FFN_NORM), stream)
-        flat = self._linear(layer_part(layer, "gateup"), *self._parts(layer, _GATE_UP), normed)
+        layer = self._transformed(layer, names, ("gateup", "down"), FFN_NORM, stream)
+        work.gain(layer_part(index, FFN_NORM), layer.gains[FFN_NORM])
+        flat = self._linear(names["gateup"], layer.linears["gateup"], self._normed(layer, FFN_NORM, stream), work)
         product = None
         if flat is not None:
             gate, up = flat.split(self._config.ffn, dim=1)
             product = functional.silu(gate).mul_(up)
-        update = self._linear(layer_part(layer, "down"), *self._part(layer, "mlp.down_proj"), product)
+        update = self._linear(names["down"], layer.linears["down"], product, work)
         return None if stream is None or update is None else stream + update
 
-    def _part(self, layer: int, part: str) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return self._parts(layer, (part,))
+    def _head(self, table: torch.Tensor, stream: torch.Tensor | None, work: _Work) -> None:
+        weight = table if self._config.tied_head else self._checkpoint.tensor(f"{FLOAT_HEAD}.weight")
+        gains = {FINAL_NORM: self._checkpoint.tensor(f"{FLOAT_FINAL_NORM}.weight")}
+        layer = Layer(config=self._config, linears={HEAD: Linear(weight=weight)}, gains=gains)
+        layer = self._transformed(layer, {HEAD: HEAD}, (HEAD,), FINAL_NORM, stream)
+        work.gain(FINAL_NORM, layer.gains[FINAL_NORM])
+        needs_inputs = self._plans[HEAD].needs_hessian(layer.linears[HEAD])
+        normed = self._normed(layer, FINAL_NORM, stream) if needs_inputs else None
+        work.matrix(HEAD, layer.linears[HEAD], None if normed is None else normed.T @ normed)
 
-    def _parts(self, layer: int, parts: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the rows of several float layers as one matrix, and their biases, if they have any."""
-        weight = torch.cat([self._llama.weight(f"{block(layer, part)}.weight") for part in parts])
-        biases = [f"{block(layer, part)}.bias" for part in parts]
-        held = [self._llama.weight(name) for name in biases if name in self._llama.checkpoint.weights]
-        return weight, torch.cat(held) if held else None
+    def _transformed(
+        self, layer: Layer, names: dict[str, str], parts: Sequence[str], norm: str, stream: torch.Tensor | None
+    ) -> Layer:
+        """Return the layer after the transforms of parts that read one normalization."""
+        quantizers = {part: self._plans[name].quantizer for part, name in names.items()}
+        context = dataclasses.replace(self._context, quantizers=quantizers)
+        for part in parts:
+            for transform in self._plans[names[part]].transforms:
+                layer = transform.applied(layer, part, self._normed(layer, norm, stream), context)
+        return layer
 
-    def _projections(self, layer: int, normed: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return weight and bias of the query, key and value rows, balanced if the recipe asks for it."""
-        config = self._config
-        weight, bias = self._parts(layer, _QKV)
-        if normed is None or not self._recipe.balance_keys:
-            return weight, bias
-        rows = slice(config.heads * config.head_dim, (config.heads + config.kv_heads) * config.head_dim)
-        keys = functional.linear(normed, weight[rows], None if bias is None else bias[rows])
-        factor = balance.factors(keys.view(len(keys), config.kv_heads, config.head_dim).transpose(0, 1))
-        scale = balance.spread(factor, config.group)
-        scale = torch.cat([scale, torch.ones(len(weight) - len(scale))])
-        return weight * scale[:, None], None if bias is None else bias * scale
+    def _normed(self, layer: Layer, norm: str, stream: torch.Tensor | None) -> torch.Tensor | None:
+        return None if stream is None else rms_norm(stream, layer.gains[norm], self._config.norm_eps)
 
-    def _linear(
-        self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, inputs: torch.Tensor | None
-    ) -> torch.Tensor | None:
+    def _linear(self, name: str, linear: Linear, inputs: torch.Tensor | None, work: _Work) -> torch.Tensor | None:
         """Compress a matrix and return its outputs for the inputs, [tokens, rows]."""
-        hessian = inputs.T @ inputs if inputs is not None and self._recipe.method == "gptq" else None
-        matrix = self._checked(name, _METHODS[self._recipe.method](weight, self._recipe.format, hessian))
-        self._matrices[name] = matrix
-        if bias is not None:
-            self._biases[name] = fixed_bias(bias.numpy())
-        return (
-            None if inputs is None else functional.linear(inputs, torch.from_numpy(matrix.dequantize()).float(), bias)
-        )
-
-    def _checked(self, name: str, matrix: QuantizedMatrix) -> QuantizedMatrix:
-        matrix.check(name)
-        return matrix
-
-    def _normed(self, float_name: str, name: str, stream: torch.Tensor | None) -> torch.Tensor | None:
-        self._norm(float_name, name)
-        return None if stream is None else self._llama.norm(float_name, stream)
-
-    def _norm(self, float_name: str, name: str) -> None:
-        self._gains[name] = gain(self._llama.weight(f"{float_name}.weight").numpy(), name)
+        if inputs is not None and self._recipe.calibration.rounded:
+            inputs = rounded_activations(inputs)
+        needs_hessian = self._plans[name].needs_hessian(linear)
+        stored = work.matrix(name, linear, inputs.T @ inputs if inputs is not None and needs_hessian else None)
+        return None if inputs is None else functional.linear(inputs, stored, linear.bias)
 
     def _attend(self, flat: torch.Tensor) -> torch.Tensor:
         """Return what the queries of every sequence read, [sequences * length, heads * head_dim]."""
@@ -173,6 +178,34 @@ class _Compression:
         for rows in flat.view(*self._tokens.shape, -1):
             heads = rows.view(len(rows), -1, config.head_dim).transpose(0, 1)
             q, k, v = heads.split(sizes)
-            cache: LayerAttention = self._recipe.pattern.layer(self._llama.geometry)
-            outputs.append(cache.prefill(q, k, v).transpose(0, 1).flatten(1))
+            outputs.append(self._recipe.pattern.layer(self._geometry).prefill(q, k, v).transpose(0, 1).flatten(1))
         return torch.cat(outputs)
+
+
+class _Work:
+    """What came of one layer so far."""
+
+    def __init__(self, plans: dict[str, Plan]) -> None:
+        self._plans = plans
+        self.matrices: dict[str, PackedMatrix] = {}
+        self.gains: dict[str, Gain] = {}
+        self.biases: dict[str, np.ndarray] = {}
+
+    def gain(self, name: str, weight: torch.Tensor) -> None:
+        """Take the gains of a normalization."""
+        self.gains[name] = gain(weight.numpy(), name)
+
+    def matrix(self, name: str, linear: Linear, hessian: torch.Tensor | None) -> torch.Tensor:
+        """Prune and quantize a matrix, and return the weights it now stands for, float32 [rows, inputs]."""
+        plan, kept = self._plans[name], None
+        if plan.pruning is not None:
+            weight, kept = plan.pruning.pruned(linear.weight, hessian)
+            linear = Linear(weight=weight, bias=linear.bias)
+        matrix = plan.quantizer.quantized(linear, hessian, kept)
+        matrix.check(name)
+        self.matrices[name] = pack(matrix)
+        return torch.from_numpy(matrix.dequantize()).float()
+
+    def done(self) -> Done:
+        """Return all of it."""
+        return Done(matrices=self.matrices, gains=self.gains, biases=self.biases)

@@ -7,6 +7,7 @@ import dataclasses
 import torch
 
 from hwsim.arch.formats import QuantizedMatrix
+from hwsim.arch.isa import Format
 from models.compress.grid import Grid
 
 __all__ = ["Columns", "nearest_codes", "objective"]
@@ -19,7 +20,8 @@ class Columns:
     Attributes:
         step, base: distance of two codes, and value of code zero.
         low, high: smallest and largest code.
-        kept: weights that are not zero by pattern, or None.
+        kept: weights that are not pruned, or None.
+        blank: code of those that are.
     """
 
     step: torch.Tensor
@@ -27,12 +29,15 @@ class Columns:
     low: int
     high: int
     kept: torch.Tensor | None
+    blank: torch.Tensor
 
     @classmethod
     def of(cls, grid: Grid) -> Columns:
         """Return the columns of a grid."""
         step, base = (part.float().repeat_interleave(grid.group, dim=1) for part in (grid.step, grid.base))
-        return cls(step=step, base=base, low=grid.low, high=grid.high, kept=grid.kept)
+        # W2S stores no code where nothing is kept; the other formats that can be pruned have a code for zero.
+        zero = torch.zeros_like(base) if grid.format == Format.W2S else -base / torch.where(step > 0, step, 1.0)
+        return cls(step=step, base=base, low=grid.low, high=grid.high, kept=grid.kept, blank=zero.round())
 
     def ordered(self, order: torch.Tensor) -> Columns:
         """Return the columns in another order, stored input by input, [inputs, rows]."""
@@ -43,6 +48,7 @@ class Columns:
             low=self.low,
             high=self.high,
             kept=kept,
+            blank=self.blank.T[order].contiguous(),
         )
 
     def codes(self, weight: torch.Tensor, index: int | slice = slice(None)) -> torch.Tensor:
@@ -50,7 +56,7 @@ class Columns:
         step = self.step[index]
         codes = ((weight - self.base[index]) / torch.where(step > 0, step, 1.0)).round_().clamp_(self.low, self.high)
         if self.kept is not None:
-            codes = torch.where(self.kept[index], codes, 0.0)
+            codes = torch.where(self.kept[index], codes, self.blank[index])
         return codes
 
     def values(self, codes: torch.Tensor, index: int | slice = slice(None)) -> torch.Tensor:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from hwsim.arch.formats import QuantizedMatrix
 from hwsim.arch.isa import Format
+from models.checkpoint import AffineBlocks
 from models.compress.grid import grid
+from models.compress.layer import Linear
+from models.compress.method import Quantizer
 from models.compress.rounding import nearest_codes
 
-__all__ = ["quantize"]
+__all__ = ["Rtn", "quantize"]
 
 
-def quantize(weight: torch.Tensor, format: Format, hessian: torch.Tensor | None = None) -> QuantizedMatrix:
-    """Return a matrix, float [rows, inputs], in a weight format; the inputs' statistics are not used."""
-    levels = grid(format, weight)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rtn(Quantizer):
+    """Rounds to nearest."""
+
+    def quantized(self, linear: Linear, hessian: torch.Tensor | None, kept: torch.Tensor | None) -> QuantizedMatrix:
+        return quantize(linear.weight, self.format, kept=kept, blocks=linear.blocks)
+
+
+def quantize(
+    weight: torch.Tensor,
+    format: Format,
+    hessian: torch.Tensor | None = None,
+    kept: torch.Tensor | None = None,
+    blocks: AffineBlocks | None = None,
+) -> QuantizedMatrix:
+    """Return a matrix, float [rows, inputs], in a weight format; the inputs' statistics are not used.
+
+    kept, blocks: as for `models.compress.grid.grid`.
+    """
+    levels = grid(format, weight, kept, blocks)
     return levels.matrix(nearest_codes(weight.float(), levels))

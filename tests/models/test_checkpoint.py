@@ -192,7 +192,7 @@ def test_several_files_are_read_a_tensor_at_a_time(save: Save, monkeypatch: pyte
     checkpoint = load(folder)
     assert len(checkpoint.files) > 3
     assert read == []
-    recipe = Recipe(name="test", method="rtn", format=Format.W4, head_format=Format.W8, pattern=parse("dense"))
+    recipe = Recipe.uniform(name="test", method="rtn", format=Format.W4, pattern=parse("dense"))
     after_first: list[str] = []
     compress(checkpoint, recipe, progress=lambda done, _: after_first.extend(read if done == 1 else ()))
     assert any(".layers.0." in name for name in after_first)

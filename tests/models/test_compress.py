@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hwsim.arch.formats import WEIGHT_FORMATS
+from hwsim.arch.formats import WEIGHT_FORMATS, unpacked_of
 from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, SpecError
 from models import compressed
@@ -18,11 +18,13 @@ from models.calibration import calibration_text
 from models.checkpoint import Checkpoint
 from models.checkpoint.base import MemoryStore, Weights
 from models.checkpoint.layout import BLOCK_LINEARS, EMBEDDING, HEAD, block
-from models.compress import CalibrationSettings, Recipe, balance, compress, gptq, rtn
+from models.compress import CalibrationSettings, Recipe, Step, compress, gptq, rtn
+from models.compress.balance_keys import BalanceKeys
 from models.compress.calibrate import sequences
 from models.compress.grid import grid
 from models.compress.pipeline import embedding
 from models.compress.rounding import nearest_codes, objective
+from models.compress.smooth import Smooth
 from models.evaluation import evaluation_text
 from models.integer import IntegerModel, IntegerReference
 from models.integer.model import PARTS, layer_part
@@ -30,7 +32,8 @@ from models.recipes import names, recipe
 from models.reference.llama import Llama
 from tests.models.tiny import SEED, tiny_checkpoint, tiny_tokens
 
-RECIPE = Recipe(name="test", pattern=parse("lambda:4+28"))
+RECIPE = Recipe.uniform(name="test", method="gptq", format=Format.W4, pattern=parse("lambda:4+28"))
+NEAREST = Recipe.uniform(name="test", method="rtn", format=Format.W4, pattern=parse("lambda:4+28"))
 
 
 def random_weight(rows: int, inputs: int, seed: int = SEED) -> torch.Tensor:
@@ -114,24 +117,6 @@ def test_a_long_row_cannot_wrap() -> None:
     rtn.quantize(weight, Format.W8).check("matrix")
 
 
-def test_balanced_keys_leave_products_alone(tmp_path: Path) -> None:
-    checkpoint = tiny_checkpoint(tmp_path, has_bias=True)
-    llama = Llama(checkpoint)
-    random = torch.Generator().manual_seed(SEED)
-    factors = balance.factors(torch.rand((2, 50, 32), generator=random) * torch.logspace(-1, 1, 32))
-    assert torch.equal(factors[:, :16], factors[:, 16:])
-    queries = torch.randn((4, 10, 32), generator=random)
-    keys = torch.randn((2, 10, 32), generator=random)
-    positions = torch.arange(10)
-    rotate = llama.geometry.rotate
-    plain = rotate(queries, positions).view(2, 2, 10, 32) @ rotate(keys, positions)[:, None].transpose(2, 3)
-    spread = (queries.view(2, 2, 10, 32) * factors[:, None, None]).view(4, 10, 32)
-    scaled = rotate(spread, positions).view(2, 2, 10, 32) @ rotate(keys / factors[:, None], positions)[
-        :, None
-    ].transpose(2, 3)
-    assert torch.allclose(plain, scaled, rtol=1e-4, atol=1e-4)
-
-
 def rounded_8_bit(x: torch.Tensor) -> torch.Tensor:
     step = x.abs().amax(-1, keepdim=True) / 127
     return torch.round(x / step) * step
@@ -152,11 +137,12 @@ def simulated(checkpoint: Checkpoint, model: IntegerModel) -> Llama:
     tensors[f"{EMBEDDING}.weight"] = torch.from_numpy(table).float()
     checkpoint = dataclasses.replace(checkpoint, weights=Weights(config, MemoryStore(tensors)))
     for layer in range(config.layers):
-        parts = {part: torch.from_numpy(model.matrices[layer_part(layer, part)].dequantize()).float() for part in PARTS}
+        names = {part: layer_part(layer, part) for part in PARTS}
+        parts = {part: torch.from_numpy(unpacked_of(model.matrices[name]).dequantize()).float() for part, name in names.items()}
         sizes = [config.heads * config.head_dim, *[config.kv_heads * config.head_dim] * 2]
         split = [*parts["qkv"].split(sizes), parts["o"], *parts["gateup"].split(config.ffn), parts["down"]]
         weights |= {block(layer, name): weight for name, weight in zip(BLOCK_LINEARS, split, strict=True)}
-    weights[HEAD] = torch.from_numpy(model.matrices["head"].dequantize()).float()
+    weights[HEAD] = torch.from_numpy(unpacked_of(model.matrices["head"]).dequantize()).float()
 
     def linear(name: str, inputs: torch.Tensor) -> torch.Tensor:
         bias = checkpoint.tensor(f"{name}.bias") if f"{name}.bias" in checkpoint.weights else None
@@ -173,7 +159,7 @@ def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
 @pytest.mark.parametrize("is_tied", [False, True])
 def test_integers_are_close_to_floats_that_round_alike(tmp_path: Path, format: Format, is_tied: bool) -> None:
     checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=not is_tied, is_tied=is_tied), tiny_tokens(100)
-    model = compress(checkpoint, dataclasses.replace(RECIPE, method="rtn", format=format))
+    model = compress(checkpoint, Recipe.uniform(name="test", method="rtn", format=format, pattern=RECIPE.pattern))
     found = IntegerReference(model).logits(tokens)
     # A rounding that falls the other way moves everything after it a little.
     print(difference(found, simulated(checkpoint, model).logits(tokens)))
@@ -183,7 +169,7 @@ def test_integers_are_close_to_floats_that_round_alike(tmp_path: Path, format: F
 
 def test_balanced_and_calibrated_integers_are_close_to_floats(tmp_path: Path) -> None:
     checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=True), tiny_tokens(100)
-    chosen = dataclasses.replace(RECIPE, balance_keys=True)
+    chosen = dataclasses.replace(RECIPE, steps=(Step(method=BalanceKeys(steps=4)), Step(method=Smooth()), *RECIPE.steps))
     model = compress(checkpoint, chosen, tokens=torch.tensor(tiny_tokens(400, seed=1)).view(4, 100))
     found = IntegerReference(model).logits(tokens)
     print(difference(found, Llama(checkpoint, pattern=model.pattern).logits(tokens)))
@@ -194,7 +180,7 @@ def test_compression_is_repeatable_and_reports_progress(tmp_path: Path) -> None:
     checkpoint = tiny_checkpoint(tmp_path)
     shown, told = torch.tensor(tiny_tokens(120)).view(2, 60), []
     first = compress(checkpoint, RECIPE, tokens=shown, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert first.fingerprint == compress(checkpoint, RECIPE, tokens=shown).fingerprint
 
 
@@ -214,19 +200,28 @@ def test_shipped_recipes_and_texts() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("attention: dense\nwieghts: {}", r"Recipe key must be one of .*\(nearest: weights\), not 'wieghts'"),
-        (
-            "attention: dense\nweights: {metod: rtn}",
-            r"Recipe weights key must be one of .*\(nearest: method\), not 'metod'",
-        ),
-        ("attention: dense\nweights: {method: gtpq}", r"Recipe weights.method must be .*\(nearest: gptq\), not 'gtpq'"),
-        ("attention: dense\nweights: {format: w3}", r"Recipe weights.format must be .*, not 'w3'"),
-        ("attention: dense\nhead: {format: kv4}", r"Recipe head.format must be one of .*, not 'kv4'"),
-        ("attention: dense\nhead: w8", r"Recipe head must be a mapping, not 'w8'"),
-        ("attention: dense\ncalibration: {length: 0}", r"Recipe calibration.length must be a positive integer, not 0"),
-        ("attention: dense\nbalance_keys: 1", r"Recipe balance_keys must be true or false, not 1"),
-        ("weights: {}", r"Recipe attention must be a pattern such as lambda:4\+252, not None"),
-        ("attention: lambada:4+4", r"Attention pattern must be .*\(nearest: lambda\), not 'lambada'"),
+        ("attention: dense\nstpes: []", r"Recipe key must be one of .*\(nearest: steps\), not 'stpes'"),
+        ("attention: dense\nsteps: []", r"Recipe steps must be a list of methods, not \[\]"),
+        ("attention: dense\nsteps: [3]", r"Step of a recipe must be a method or a mapping with one, not 3"),
+        ("attention: dense\nsteps: [gtpq]", r"Step method must be one of .*\(nearest: gptq\), not 'gtpq'"),
+        ("attention: dense\nsteps: [{method: rtn, fromat: w4}]", r"Step rtn key must be .*\(nearest: format\), not 'fromat'"),
+        ("attention: dense\nsteps: [{method: rtn, format: w3}]", r"Step rtn format must be one of .*, not 'w3'"),
+        ("attention: dense\nsteps: [{method: keep, format: w8}]", r"Format of method keep must be w4, not w8"),
+        ("attention: dense\nsteps: [{method: smooth, share: 2}]", r"Option share must be a number from 0 to 1, not 2"),
+        ("attention: dense\nsteps: [{method: balance_keys, steps: -1}]", r"Option steps must be a non-negative integer, not -1"),
+        ("attention: dense\nsteps: [{method: balance_keys, shift: 1}]", r"Option shift must be true or false, not 1"),
+        ("attention: dense\nsteps: [{method: rtn, at: 3}]", r"Step must be at a pattern such as layers.0-3.down, not 3"),
+        ("attention: dense\nsteps: [{method: rtn, at: layers}]", r"Pattern of matrices must be one of .*, not 'layers'"),
+        ("attention: dense\nsteps: [{method: rtn, at: '*.dwon'}]", r"Part in '\*.dwon' must be .*\(nearest: down\), not 'dwon'"),
+        ("attention: dense\nsteps: [{method: rtn, at: layers.x}]", r"Pattern of matrices must be such as .*, not 'layers.x'"),
+        ("attention: dense\ncalibration: {length: 0}\nsteps: [rtn]", r"Recipe calibration.length must be a positive .*, not 0"),
+        ("attention: dense\ncalibration: {seed: -1}\nsteps: [rtn]", r"Recipe calibration.seed must be an integer .*, not -1"),
+        ("attention: dense\ncalibration: {rounded: 1}\nsteps: [rtn]", r"Recipe calibration.rounded must be true or false, not 1"),
+        ("attention: dense\ncalibration: {lenght: 9}\nsteps: [rtn]", r"Recipe calibration key must be .*length\), not 'lenght'"),
+        ("attention: dense\ncache: kv8\nsteps: [rtn]", r"Recipe cache must be kv4, the engine's only format .*, not 'kv8'"),
+        ("steps: [rtn]", r"Recipe attention must be one pattern for all layers, such as lambda:4\+252, not None"),
+        ("attention: {layers.0: dense}\nsteps: [rtn]", r"Recipe attention must be one pattern for all layers, such as .*, not \{"),
+        ("attention: lambada:4+4\nsteps: [rtn]", r"Attention pattern must be .*\(nearest: lambda\), not 'lambada'"),
         ("- a", r"Recipe must be a mapping, not \['a'\]"),
         ("a: [", r"Recipe test must be YAML, but: .*"),
     ],
@@ -238,23 +233,22 @@ def test_recipe_refusals(text: str, message: str) -> None:
 
 def test_calibration_refusals(tmp_path: Path) -> None:
     checkpoint = tiny_checkpoint(tmp_path)
-    with pytest.raises(SpecError, match="Calibration must have the tokenizer of tiny, which carries none; use rtn"):
+    with pytest.raises(SpecError, match="Calibration must have the tokenizer of tiny, which carries none: use rtn"):
         sequences(checkpoint, CalibrationSettings())
-    with pytest.raises(SpecError, match="Inputs of a w2 matrix must be a multiple of 64, not 96"):
+    with pytest.raises(SpecError, match="Inputs of a matrix in w2 must be a multiple of 64, not 96"):
         rtn.quantize(torch.zeros((2, 96)), Format.W2)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    chosen = dataclasses.replace(RECIPE, method="rtn")
-    made = compressed.create(tiny_checkpoint(tmp_path, has_bias=True), chosen)
+    made = compressed.create(tiny_checkpoint(tmp_path, has_bias=True), NEAREST)
     compressed.save(made, tmp_path / "model")
     return tmp_path / "model"
 
 
 @pytest.mark.parametrize("format", list(WEIGHT_FORMATS))
 def test_folder_round_trip(tmp_path: Path, format: Format) -> None:
-    chosen = dataclasses.replace(RECIPE, method="rtn", format=format)
+    chosen = Recipe.uniform(name="test", method="rtn", format=format, pattern=RECIPE.pattern)
     made = compressed.create(tiny_checkpoint(tmp_path, has_bias=True), chosen)
     compressed.save(made, tmp_path / "model")
     found = compressed.load(tmp_path / "model")
@@ -308,10 +302,10 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, "version must be 2, not 1"),
+        ({"version": 1}, "version must be 3, not 1"),
         ({"extra": 1}, "entry must be one of .*, not 'extra'"),
         ({"config": 3}, "Model configuration must be a mapping, not 3"),
-        ({"recipe": {"name": "x", "attention": "dens"}}, "must hold a valid recipe, but: Attention pattern must be"),
+        ({"recipe": {"name": "x", "attention": "dens", "steps": ["rtn"]}}, "hold a valid recipe, but: Attention pattern must be"),
         ({"recipe": []}, r"recipe must have a name, not \[\]"),
         ({"formats": {}}, r"formats must have the entry layers\.0\.qkv, which is missing"),
         ({"fingerprint": "0"}, "must have the fingerprint 0, not"),

@@ -18,7 +18,7 @@ from models.shaped import shaped_model
 from models.shards import Shards, ShardWriter
 from tests.models.tiny import tiny_checkpoint, tiny_config
 
-RECIPE = Recipe(name="test", method="rtn", format=Format.W4, head_format=Format.W8, pattern=parse("lambda:4+12"))
+RECIPE = Recipe.uniform(name="test", method="rtn", format=Format.W4, pattern=parse("lambda:4+12"))
 INDEX = "weights.safetensors.index.json"
 
 

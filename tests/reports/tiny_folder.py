@@ -15,7 +15,7 @@ __all__ = ["RECIPE", "TEXT", "write_checkpoint", "write_recipe"]
 
 SEED = 20260404
 TEXT = "The engine moves one beat of every port in each cycle, and waits for nothing that it was not told to wait for. " * 8
-RECIPE = "weights: {method: rtn, format: w4}\nhead: {format: w8}\nattention: lambda:4+12\n"
+RECIPE = "steps:\n- {method: rtn, format: w4}\n- {method: rtn, format: w8, at: head}\nattention: lambda:4+12\n"
 TEMPLATE = "{% for message in messages %}<|ask|>{{ message['content'] }}{% endfor %}<|answer|>"
 SPECIALS = ["<|ask|>", "<|answer|>", "<|end|>", "<|none|>"]
 FIELDS = {

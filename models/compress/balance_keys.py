@@ -1,0 +1,188 @@
+"""Knows how to fit keys to 4 bits: their channels are rescaled and shifted, queries rescaled against it.
+
+A key's 64 or so channels share one 4-bit step, set by the widest of them. Two rewritings leave attention as it is:
+
+- Dividing the two channels that rotary embedding turns as a pair, and multiplying the query's by the same.
+- Taking a constant from every key, which moves all scores of a query alike, so softmax does not see it. That is exact
+  for channels that do not turn and nearly so for those that turn little within the window; the shift is a bias.
+
+What to divide and shift by is fitted for each key head to the attention outputs on the calibration text: the best of a
+few shares and numbers of shifted pairs first, then by gradient descent through the rounding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import torch
+
+from hwsim.errors import SpecError
+from models.attention.positional import block_segments
+from models.compress.layer import Layer
+from models.compress.method import Context, Transform
+from models.compress.rounded import rounded_cache
+
+__all__ = ["BalanceKeys"]
+
+# Shares of a channel's excess width that are taken away, and numbers of the slowest pairs that are shifted, to start from.
+_SHARES = (0.0, 0.3, 0.5, 0.7)
+_SHIFTED = (0, 4, 8, 10, 12, 14, 16)
+# The width of a channel is what all but so many of its magnitudes stay below.
+_QUANTILE = 0.99
+# Calibration sequences that are looked at: more cost time and hardly move the fit.
+_SEQUENCES = 4
+# Of a logarithm of a factor, and of a shift in standard deviations of the keys; both fall by _DECAY each step.
+_RATE = 0.02
+_DECAY = 0.96
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BalanceKeys(Transform):
+    """Fits keys to 4 bits.
+
+    Attributes:
+        steps: of gradient descent after the search; 0 leaves it out.
+        shift: whether keys may be shifted, which gives the model biases.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("qkv",)
+
+    steps: int = 60
+    shift: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 0:
+            raise SpecError(f"Option steps must be a non-negative integer, not {self.steps!r}")
+        if not isinstance(self.shift, bool):
+            raise SpecError(f"Option shift must be true or false, not {self.shift!r}")
+
+    @property
+    def adds_bias(self) -> bool:
+        return self.shift
+
+    def applied(self, layer: Layer, part: str, inputs: torch.Tensor | None, context: Context) -> Layer:
+        assert inputs is not None
+        config, qkv = layer.config, layer.linears[part]
+        flat = qkv.outputs(inputs[: _SEQUENCES * context.sequence])
+        sizes = [config.heads, config.kv_heads, config.kv_heads]
+        heads = flat.view(-1, context.sequence, sum(sizes), config.head_dim).transpose(1, 2)
+        fit = _Fit([_Sequence(each.split(sizes), context) for each in heads])
+        factor, shift = fit.searched(_SHIFTED if self.shift else _SHIFTED[:1])
+        factor, shift = fit.descended(factor, shift, self.steps, is_shifted=self.shift)
+        queries, values = factor.repeat_interleave(config.group, dim=0).flatten(), torch.ones(config.kv_heads * config.head_dim)
+        scale = torch.cat([queries, 1 / factor.flatten(), values])
+        if self.shift:
+            none = torch.zeros(config.heads * config.head_dim)
+            qkv = qkv.with_bias_less(torch.cat([none, shift.flatten(), torch.zeros_like(values)]))
+        return layer.with_linears(qkv=qkv.with_rows_times(scale))
+
+
+class _Sequence:
+    """One calibration sequence: keys and values, queries as each segment of the pattern rotates them, and what they read."""
+
+    def __init__(self, heads: Sequence[torch.Tensor], context: Context) -> None:
+        """Take queries, keys and values, unrotated, [heads, tokens, head_dim]."""
+        q, k, v = heads
+        self.keys, self._values = k, v
+        self._rotate, self._positions = context.geometry.rotate, torch.arange(k.shape[1])
+        self._segments = block_segments(context.pattern, 0, k.shape[1])
+        # Query heads of one key head follow each other: [kv_heads, group * tokens, head_dim].
+        self._queries = [self._rotate(q, each.query_positions).reshape(len(k), -1, k.shape[2]) for each in self._segments]
+        self._exact = self._attended(self._queries, self._rotate(k, self._positions))
+        energy = self._exact.square().sum((1, 2))
+        self._energy = torch.where(energy > 0, energy, 1.0)
+
+    def error(self, factor: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+        """Return the squared error, relative, of what the queries of each key head read once keys are fitted and rounded."""
+        keys = rounded_cache(self._rotate((self.keys - shift[:, None]) / factor[:, None], self._positions))
+        found = self._attended([queries * factor[:, None] for queries in self._queries], keys)
+        return (found - self._exact).square().sum((1, 2)) / self._energy
+
+    def _attended(self, queries: list[torch.Tensor], keys: torch.Tensor) -> torch.Tensor:
+        tokens, scores = keys.shape[1], []
+        for segment, rotated in zip(self._segments, queries, strict=True):
+            products = rotated @ keys[:, segment.start : segment.stop].transpose(1, 2) / math.sqrt(keys.shape[2])
+            if segment.bias is not None:
+                products = (products.view(len(keys), -1, tokens, products.shape[2]) + segment.bias).view(products.shape)
+            scores.append(products)
+        values = torch.cat([self._values[:, segment.start : segment.stop] for segment in self._segments], dim=1)
+        return torch.softmax(torch.cat(scores, dim=2), dim=2) @ values
+
+
+class _Fit:
+    """Factors and shifts for some sequences."""
+
+    def __init__(self, sequences: list[_Sequence]) -> None:
+        self._sequences = sequences
+        self._keys = torch.cat([each.keys for each in sequences], dim=1)
+
+    def searched(self, shifted: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the best of a few factors and shifts for each key head, [kv_heads, head_dim] each."""
+        best: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+        for factor, shift in self._tried(shifted):
+            error = sum(each.error(factor, shift) for each in self._sequences[::2])
+            assert isinstance(error, torch.Tensor)
+            if best is None:
+                best = error, factor, shift
+            else:
+                is_better = error < best[0]
+                mixed = [torch.where(is_better[:, None], new, old) for new, old in zip((factor, shift), best[1:], strict=True)]
+                best = torch.minimum(error, best[0]), mixed[0], mixed[1]
+        assert best is not None
+        return best[1:]
+
+    def descended(
+        self, factor: torch.Tensor, shift: torch.Tensor, steps: int, *, is_shifted: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return factors and shifts after gradient descent on the error of the attention outputs."""
+        with torch.enable_grad():
+            half = factor[:, : factor.shape[1] // 2].log().requires_grad_()
+            moved = shift.clone().requires_grad_(is_shifted)
+            unit = float(self._keys.std())
+            groups = [{"params": [half], "lr": _RATE}, *([{"params": [moved], "lr": _RATE * unit}] if is_shifted else [])]
+            optimizer = torch.optim.Adam(groups)
+            for step in range(steps):
+                shown = self._sequences[step % len(self._sequences)]
+                optimizer.zero_grad()
+                shown.error(torch.cat([half, half], dim=1).exp(), moved).sum().backward()
+                optimizer.step()
+                for group in optimizer.param_groups:
+                    group["lr"] *= _DECAY
+        fitted = torch.cat([half, half], dim=1).detach().exp(), moved.detach()
+        return self._better((factor, shift), fitted)
+
+    def _better(
+        self, old: tuple[torch.Tensor, torch.Tensor], new: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return of two factors and shifts those with less error over all sequences, for each key head."""
+        before, after = (
+            torch.stack([sequence.error(*each) for sequence in self._sequences]).sum(0) for each in (old, new)
+        )
+        is_better = (after < before)[:, None]
+        return torch.where(is_better, new[0], old[0]), torch.where(is_better, new[1], old[1])
+
+    def _tried(self, shifted: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        pairs = self._keys.shape[2] // 2
+        mean = self._keys.mean(dim=1)
+        for count in shifted:
+            slowest = torch.arange(pairs) >= pairs - count
+            shift = torch.where(torch.cat([slowest, slowest]), mean, 0.0)
+            for share in _SHARES:
+                yield _spread(self._keys - shift[:, None], share), shift
+
+
+def _spread(keys: torch.Tensor, share: float) -> torch.Tensor:
+    """Return what narrows wide channels by a share, [kv_heads, head_dim], of geometric mean 1 in each head.
+
+    keys: unrotated, [kv_heads, tokens, head_dim].
+    """
+    first, second = keys.double().chunk(2, dim=-1)
+    magnitudes = (first.square() + second.square()).sort(dim=1).values
+    width = magnitudes[:, int(_QUANTILE * (magnitudes.shape[1] - 1))].sqrt()
+    floor = width.amax(dim=1, keepdim=True) * 1e-3
+    logarithm = torch.where(floor > 0, torch.maximum(width, floor), 1.0).log()
+    factor = ((logarithm - logarithm.mean(dim=1, keepdim=True)) * share).exp().float()
+    return torch.cat([factor, factor], dim=1)

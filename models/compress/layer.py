@@ -1,0 +1,116 @@
+"""Knows the float weights of one layer while methods rewrite them, and which rewritings keep stored 4-bit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from torch.nn import functional
+
+from models.checkpoint import AffineBlocks, Checkpoint
+from models.checkpoint.blocks import BLOCK
+from models.checkpoint.layout import block
+from models.config import ModelConfig
+from models.integer.model import ATTENTION_NORM, FFN_NORM
+
+__all__ = ["Layer", "Linear"]
+
+_LINEARS = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "o": ("self_attn.o_proj",),
+    "gateup": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+_NORMS = {ATTENTION_NORM: "input_layernorm", FFN_NORM: "post_attention_layernorm"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Linear:
+    """A float matrix with its bias, and the 4-bit blocks it was stored in, as long as these still say the same.
+
+    Attributes:
+        weight: float32 [rows, inputs].
+        bias: float32 [rows] or None.
+        blocks: codes, scales and minima, or None.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None = None
+    blocks: AffineBlocks | None = None
+
+    def outputs(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the results for inputs [tokens, inputs]."""
+        return functional.linear(inputs, self.weight, self.bias)
+
+    def with_rows_times(self, factor: torch.Tensor) -> Linear:
+        """Return the matrix and bias with each row multiplied, which leaves stored codes as they are."""
+        blocks = self.blocks
+        if blocks is not None:
+            scales, minima = blocks.scales * factor[:, None], blocks.minima * factor[:, None]
+            blocks = dataclasses.replace(blocks, scales=scales, minima=minima)
+        bias = None if self.bias is None else self.bias * factor
+        return Linear(weight=self.weight * factor[:, None], bias=bias, blocks=blocks)
+
+    def with_columns_times(self, factor: torch.Tensor) -> Linear:
+        """Return the matrix with the weights of each input multiplied; codes survive where whole blocks share a factor."""
+        blocks, shared = self.blocks, factor.view(-1, BLOCK) if self.blocks is not None else factor[:, None]
+        if blocks is not None and bool((shared == shared[:, :1]).all()):
+            each = shared[:, 0]
+            blocks = dataclasses.replace(blocks, scales=blocks.scales * each, minima=blocks.minima * each)
+        else:
+            blocks = None
+        return Linear(weight=self.weight * factor, bias=self.bias, blocks=blocks)
+
+    def with_bias_less(self, shift: torch.Tensor) -> Linear:
+        """Return the matrix with a vector [rows] taken from its outputs."""
+        bias = -shift if self.bias is None else self.bias - shift
+        return dataclasses.replace(self, bias=bias)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """The matrices of one layer, stacked as the engine has them, and the gains of its two normalizations.
+
+    Attributes:
+        config: the model's geometry.
+        linears: by PARTS.
+        gains: by ATTENTION_NORM and FFN_NORM, float32 [hidden].
+    """
+
+    config: ModelConfig
+    linears: Mapping[str, Linear]
+    gains: Mapping[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, index: int) -> Layer:
+        """Return a layer of a checkpoint, all of it read."""
+        linears = {part: _stacked(checkpoint, index, names) for part, names in _LINEARS.items()}
+        gains = {name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in _NORMS.items()}
+        return cls(config=checkpoint.config, linears=linears, gains=gains)
+
+    def with_linears(self, **linears: Linear) -> Layer:
+        """Return the layer with some matrices replaced, by PARTS."""
+        return dataclasses.replace(self, linears={**self.linears, **linears})
+
+    def with_gain(self, name: str, values: torch.Tensor) -> Layer:
+        """Return the layer with the gains of one normalization replaced."""
+        return dataclasses.replace(self, gains={**self.gains, name: values})
+
+
+def _stacked(checkpoint: Checkpoint, index: int, names: tuple[str, ...]) -> Linear:
+    full = [block(index, name) for name in names]
+    biases = [checkpoint.tensor(f"{name}.bias") for name in full if f"{name}.bias" in checkpoint.weights]
+    blocks = [checkpoint.blocks(f"{name}.weight") for name in full]
+    held = [each for each in blocks if each is not None]
+    return Linear(
+        weight=torch.cat([checkpoint.tensor(f"{name}.weight") for name in full]),
+        bias=torch.cat(biases) if biases else None,
+        blocks=AffineBlocks(
+            codes=torch.cat([each.codes for each in held]),
+            scales=torch.cat([each.scales for each in held]),
+            minima=torch.cat([each.minima for each in held]),
+        )
+        if len(held) == len(full)
+        else None,
+    )

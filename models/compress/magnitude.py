@@ -1,0 +1,21 @@
+"""Knows magnitude pruning: of every four weights the two largest are kept, the earlier of equals."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from models.compress.method import Pruning
+from models.compress.pattern import largest_two
+
+__all__ = ["Magnitude"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Magnitude(Pruning):
+    """Keeps the largest weights, whatever the inputs are."""
+
+    def pruned(self, weight: torch.Tensor, hessian: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        kept = largest_two(weight.abs())
+        return torch.where(kept, weight, 0.0), kept

@@ -1,0 +1,31 @@
+"""Knows every compression method by the name that recipes use."""
+
+from models.compress.balance_keys import BalanceKeys
+from models.compress.gptq import Gptq
+from models.compress.keep import Keep
+from models.compress.magnitude import Magnitude
+from models.compress.method import Method
+from models.compress.rotate_values import RotateValues
+from models.compress.rtn import Rtn
+from models.compress.smooth import Smooth
+from models.compress.sparsegpt import SparseGpt
+from models.compress.wanda import Wanda
+
+__all__ = ["METHODS", "name_of"]
+
+METHODS: dict[str, type[Method]] = {
+    "balance_keys": BalanceKeys,
+    "rotate_values": RotateValues,
+    "smooth": Smooth,
+    "magnitude": Magnitude,
+    "wanda": Wanda,
+    "sparsegpt": SparseGpt,
+    "rtn": Rtn,
+    "gptq": Gptq,
+    "keep": Keep,
+}
+
+
+def name_of(method: Method) -> str:
+    """Return the name of a method."""
+    return next(name for name, kind in METHODS.items() if kind is type(method))

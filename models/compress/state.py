@@ -1,0 +1,193 @@
+"""Knows where finished layers wait until all are done: in memory, or in a folder from which work can go on after a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+
+from hwsim.arch.formats import MatrixSource, PackedMatrix
+from hwsim.arch.isa import Format
+from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
+from hwsim.errors import SpecError
+from models.integer.constants import Gain
+
+__all__ = ["Done", "FolderState", "MemoryState", "State"]
+
+_IDENTITY = "work.json"
+_STREAM = "stream"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Done:
+    """What came of one layer, or of the head: matrices, gains and biases under the names of the integer model."""
+
+    matrices: Mapping[str, MatrixSource]
+    gains: Mapping[str, Gain]
+    biases: Mapping[str, np.ndarray]
+
+
+class MemoryState:
+    """Finished layers in memory, their matrices packed."""
+
+    def __init__(self) -> None:
+        self._done: list[Done] = []
+
+    def resumed(self) -> tuple[int, torch.Tensor | None]:
+        """Return how many layers were finished earlier, and the streams after them."""
+        return 0, None
+
+    def put(self, done: Done, stream: torch.Tensor | None) -> None:
+        """Take the next layer and the streams after it, float32 [tokens, hidden]."""
+        self._done.append(done)
+
+    def all(self) -> Done:
+        """Return everything finished so far as one."""
+        return _merged(self._done)
+
+
+class FolderState:
+    """Finished layers in a folder, each written whole or not at all."""
+
+    def __init__(self, folder: Path, identity: Mapping[str, object]) -> None:
+        """Take the folder and what decides the result, as plain values.
+
+        Raises:
+            SpecError: unfinished work of something else lies there, or nothing can be written there.
+        """
+        self._folder = folder
+        path = folder / _IDENTITY
+        try:
+            if folder.is_dir() and any(folder.iterdir()):
+                stated = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+                different = sorted(key for key in {*identity, *stated} if identity.get(key) != stated.get(key))
+                if different:
+                    raise SpecError(
+                        f"Unfinished work in {str(folder)!r} must be of the same {', '.join(different)},"
+                        " which differs: remove that folder or go on with what began it"
+                    )
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._write_whole(path, json.dumps(identity, indent=2).encode() + b"\n")
+        except (OSError, ValueError) as error:
+            raise SpecError(f"Folder of unfinished work {str(folder)!r} must be usable, but: {error}") from None
+        self._count = 0
+        while self._layer(self._count).is_file():
+            self._count += 1
+
+    def resumed(self) -> tuple[int, torch.Tensor | None]:
+        """Return how many layers were finished earlier, and the streams after them."""
+        found = self._stream(self._count)
+        if not found.is_file():
+            return self._count, None
+        place = places(found)[_STREAM]
+        with found.open("rb") as opened:
+            return self._count, torch.from_numpy(read_tensor(opened, place))
+
+    def put(self, done: Done, stream: torch.Tensor | None) -> None:
+        """Take the next layer and the streams after it, float32 [tokens, hidden]."""
+        tensors: dict[str, np.ndarray] = {}
+        for name, source in done.matrices.items():
+            packed = source.packed()
+            tensors[f"{name}.words"], tensors[f"{name}.mantissa"] = packed.words, packed.mantissa
+            tensors[f"{name}.exponent"] = packed.exponent
+            tensors[f"{name}.format"] = np.array([packed.format, packed.inputs], np.int64)
+        for name, gain in done.gains.items():
+            tensors[f"{name}.gain"], tensors[f"{name}.shift"] = gain.values, np.array([gain.shift], np.int64)
+        for name, bias in done.biases.items():
+            tensors[f"{name}.bias"] = bias
+        before, after = self._stream(self._count), self._stream(self._count + 1)
+        try:
+            # The layer's file comes last: once it is there, what the next layer needs is too.
+            if stream is not None:
+                self._write_tensors(after, {_STREAM: stream.numpy()})
+            self._write_tensors(self._layer(self._count), tensors)
+            before.unlink(missing_ok=True)
+        except OSError as error:
+            raise SpecError(f"Folder {str(self._folder)!r} must be writable, but: {error.strerror}") from None
+        self._count += 1
+
+    def all(self) -> Done:
+        """Return everything finished so far as one; its matrices stay in their files."""
+        return _merged([_read(self._layer(index)) for index in range(self._count)])
+
+    def _layer(self, index: int) -> Path:
+        return self._folder / f"layer-{index:05d}.safetensors"
+
+    def _stream(self, count: int) -> Path:
+        return self._folder / f"stream-{count:05d}.safetensors"
+
+    @classmethod
+    def _write_tensors(cls, path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+        part = path.with_suffix(".part")
+        write_tensors(part, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+        cls._moved(part, path)
+
+    @classmethod
+    def _write_whole(cls, path: Path, content: bytes) -> None:
+        part = path.with_suffix(".part")
+        part.write_bytes(content)
+        cls._moved(part, path)
+
+    @staticmethod
+    def _moved(part: Path, path: Path) -> None:
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+
+
+State = MemoryState | FolderState
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Waiting:
+    """A matrix in a layer's file, read when it is asked for."""
+
+    path: Path
+    name: str
+    format: Format
+    shape: tuple[int, int]
+    places: Mapping[str, TensorPlace]
+
+    def packed(self) -> PackedMatrix:
+        """Return the matrix as words."""
+        with self.path.open("rb") as stream:
+            words, mantissa, exponent = (
+                read_tensor(stream, self.places[f"{self.name}.{part}"]) for part in ("words", "mantissa", "exponent")
+            )
+        return PackedMatrix(format=self.format, inputs=self.shape[1], words=words, mantissa=mantissa, exponent=exponent)
+
+
+def _read(path: Path) -> Done:
+    try:
+        found = places(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise SpecError(f"Unfinished work in {str(path)!r} must be a complete safetensors file, but: {error}") from None
+    matrices, gains, biases = {}, {}, {}
+    with path.open("rb") as stream:
+        for key, place in found.items():
+            name, _, what = key.rpartition(".")
+            if what == "format":
+                format, inputs = read_tensor(stream, place).tolist()
+                shape = found[f"{name}.words"].shape[0], inputs
+                matrices[name] = _Waiting(path=path, name=name, format=Format(format), shape=shape, places=found)
+            elif what == "gain":
+                shift = int(read_tensor(stream, found[f"{name}.shift"])[0])
+                gains[name] = Gain(values=read_tensor(stream, place), shift=shift)
+            elif what == "bias":
+                biases[name] = read_tensor(stream, place)
+    return Done(matrices=matrices, gains=gains, biases=biases)
+
+
+def _merged(parts: list[Done]) -> Done:
+    return Done(
+        matrices={name: matrix for part in parts for name, matrix in part.matrices.items()},
+        gains={name: gain for part in parts for name, gain in part.gains.items()},
+        biases={name: bias for part in parts for name, bias in part.biases.items()},
+    )

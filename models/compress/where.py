@@ -1,0 +1,78 @@
+"""Knows how a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, several of them with commas."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from hwsim.errors import SpecError
+from models.integer.model import HEAD, PARTS, layer_part
+from models.nearest import nearest
+
+__all__ = ["LAYERS", "Where"]
+
+_WHICH = r"\*|[0-9]+(?:-[0-9]+)?"
+_TEXT = re.compile(
+    rf"(?:layers\.(?P<layers>{_WHICH})|\*)\.(?P<part>\*|[a-z]+)|layers\.(?P<alone>{_WHICH})|(?P<head>[a-z]+)|(?P<all>\*)"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """A set of matrices, as a recipe spells it.
+
+    Attributes:
+        text: one pattern, or several with commas between them. A pattern is `head`, `*` for everything, or
+            `layers.<which>.<part>`: which is `*`, a number or a range such as 0-3, part is `*` or one of PARTS and may be
+            left out; `*.<part>` stands for `layers.*.<part>`.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str) or not self.text:
+            raise SpecError(f"Step must be at a pattern such as layers.0-3.down, not {self.text!r}")
+        for pattern in self._patterns:
+            found = _TEXT.fullmatch(pattern)
+            if found is None:
+                raise SpecError(f"Pattern of matrices must be such as head, layers.0-3.down or *.qkv, not {pattern!r}")
+            if found["head"] not in (None, HEAD):
+                raise SpecError(f"Pattern of matrices must be {nearest(found['head'], (HEAD, 'layers.*'))}, not {pattern!r}")
+            if found["part"] not in (None, "*", *PARTS):
+                raise SpecError(f"Part in {pattern!r} must be {nearest(found['part'], PARTS)}, not {found['part']!r}")
+
+    @property
+    def _patterns(self) -> list[str]:
+        return [pattern.strip() for pattern in self.text.split(",")]
+
+    def names(self, layers: int) -> set[str]:
+        """Return the names of the matrices of a model with so many layers.
+
+        Raises:
+            SpecError: a pattern fits none.
+        """
+        found: set[str] = set()
+        for pattern in self._patterns:
+            fitting = self._fitting(pattern, layers)
+            if not fitting:
+                raise SpecError(f"Pattern must fit a matrix of the model's {layers} layers, not {pattern!r}")
+            found |= fitting
+        return found
+
+    @staticmethod
+    def _fitting(pattern: str, layers: int) -> set[str]:
+        match = _TEXT.fullmatch(pattern)
+        assert match is not None
+        if match["head"]:
+            return {HEAD}
+        which = match["layers"] or match["alone"] or "*"
+        first, last = (0, layers - 1) if which == "*" else (int(which.split("-")[0]), int(which.split("-")[-1]))
+        if which != "*" and last >= layers:
+            return set()
+        parts = PARTS if match["part"] in (None, "*") else (match["part"],)
+        found = {layer_part(layer, part) for layer in range(first, last + 1) for part in parts}
+        return found | {HEAD} if match["all"] else found
+
+
+LAYERS = Where("layers.*")
+"""Every matrix of every layer."""

@@ -1,0 +1,172 @@
+"""Knows how a compressed model becomes a Hugging Face folder again: its integers as floats, for the tools of others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwsim.arch.formats import unpacked_of
+from hwsim.arch.numerics import FRACTION_BITS
+from hwsim.errors import SpecError
+from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
+from models.compressed import CompressedModel
+from models.config import ModelConfig, RopeScaling
+from models.integer import IntegerModel
+from models.integer.model import ATTENTION_NORM, FFN_NORM, layer_part
+from models.integer.model import FINAL_NORM as INTEGER_FINAL_NORM
+from models.integer.model import HEAD as INTEGER_HEAD
+from models.nearest import nearest
+from models.shards import ShardWriter
+from models.tokenizer import Tokenizer
+
+__all__ = ["TYPES", "export", "huggingface_config"]
+
+TYPES = {"float32": np.float32, "float16": np.float16}
+"""Types of the exported weights: the first has the integers' values to its last bit."""
+
+_SHARD_BYTES = 1 << 31
+_MODEL_TYPES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "Qwen2ForCausalLM": "qwen2"}
+
+
+def export(
+    made: CompressedModel, folder: Path, *, type: str = "float32", progress: Callable[[float], None] | None = None
+) -> None:
+    """Write config.json, safetensors in one file or several with an index, and the tokenizer's files, all or nothing.
+
+    The head is a tensor of its own. What the weights stand for is exported; 8-bit activations, the 4-bit cache and
+    Λ-shaped attention are not the checkpoint's to say.
+
+    Raises:
+        SpecError: `folder` is there already, or cannot be written, or the type is not one of TYPES.
+    """
+    if type not in TYPES:
+        raise SpecError(f"Type of exported weights must be {nearest(type, TYPES)}, not {type!r}")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise SpecError(f"Output folder must be new or empty, not {str(folder)!r}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise SpecError(f"Output folder {str(folder)!r} must be writable, but: {error.strerror}") from None
+    try:
+        new = part / "new"
+        new.mkdir()
+        writer = ShardWriter(new, "model", limit=_SHARD_BYTES)
+        layers = made.model.config.layers
+        for name, tensor, done in _tensors(made.model):
+            writer.add(name, tensor.astype(TYPES[type]))
+            if progress is not None:
+                progress(done / layers)
+        writer.close()
+        _write_json(new / "config.json", huggingface_config(made.model.config, made.tokenizer) | {"torch_dtype": type})
+        if made.tokenizer is not None:
+            _write_tokenizer(new, made.tokenizer)
+        if folder.exists():
+            folder.rmdir()
+        new.rename(folder)
+    except OSError as error:
+        raise SpecError(f"Output folder {str(folder)!r} must be writable, but: {error.strerror}") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def huggingface_config(config: ModelConfig, tokenizer: Tokenizer | None = None) -> dict[str, Any]:
+    """Return the content of the config.json that `ModelConfig.from_huggingface` reads as this geometry, the head untied.
+
+    A Llama with biases of queries, keys and values is what Qwen2 is.
+    """
+    architecture = "Qwen2ForCausalLM" if config.qkv_bias else config.architecture
+    document: dict[str, Any] = {
+        "architectures": [architecture],
+        "model_type": _MODEL_TYPES[architecture],
+        "_name_or_path": config.name,
+        "hidden_size": config.hidden,
+        "intermediate_size": config.ffn,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.kv_heads,
+        "head_dim": config.head_dim,
+        "vocab_size": config.vocab,
+        "max_position_embeddings": config.max_positions,
+        "rms_norm_eps": config.norm_eps,
+        "rope_theta": config.rope_base,
+        "tie_word_embeddings": False,
+        "hidden_act": "silu",
+    }
+    if config.rope_scaling.kind != "none":
+        document["rope_scaling"] = _rope_scaling(config.rope_scaling)
+    if architecture == "MistralForCausalLM":
+        document["sliding_window"] = config.sliding_window
+    if tokenizer is not None and tokenizer.eos_ids:
+        document["eos_token_id"] = list(tokenizer.eos_ids)
+    return document
+
+
+def _rope_scaling(scaling: RopeScaling) -> dict[str, Any]:
+    document: dict[str, Any] = {"rope_type": scaling.kind, "factor": scaling.factor}
+    if scaling.kind in ("llama3", "yarn"):
+        document["original_max_position_embeddings"] = scaling.original_positions
+    if scaling.kind == "llama3":
+        document |= {"low_freq_factor": scaling.low_frequency_factor, "high_freq_factor": scaling.high_frequency_factor}
+    if scaling.kind == "yarn":
+        document |= {"beta_fast": scaling.fast_turns, "beta_slow": scaling.slow_turns}
+        if scaling.attention_factor is not None:
+            document["attention_factor"] = scaling.attention_factor
+    return document
+
+
+def _tensors(model: IntegerModel) -> Iterator[tuple[str, np.ndarray, int]]:
+    """Yield every tensor by its Hugging Face name, and how many layers are done."""
+    config, codes = model.config, model.embedding.codes
+    scales = np.repeat(model.embedding.scales.astype(np.float32), codes.shape[1] // model.embedding.scales.shape[1], axis=1)
+    yield f"{EMBEDDING}.weight", codes * scales, 0
+    rows = np.cumsum([config.heads, config.kv_heads]) * config.head_dim
+    splits = {
+        "qkv": (("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), rows.tolist()),
+        "o": (("self_attn.o_proj",), []),
+        "gateup": (("mlp.gate_proj", "mlp.up_proj"), [config.ffn]),
+        "down": (("mlp.down_proj",), []),
+    }
+    norms = {"input_layernorm": ATTENTION_NORM, "post_attention_layernorm": FFN_NORM}
+    for layer in range(config.layers):
+        for name, norm in norms.items():
+            yield f"{block(layer, name)}.weight", _gains(model, layer_part(layer, norm)), layer
+        for part, (names, at) in splits.items():
+            whole = layer_part(layer, part)
+            for name, weight in zip(names, np.split(_floats(model, whole), at), strict=True):
+                yield f"{block(layer, name)}.weight", weight, layer
+            if whole in model.biases:
+                for name, bias in zip(names, np.split(model.biases[whole] / 2.0**FRACTION_BITS, at), strict=True):
+                    yield f"{block(layer, name)}.bias", bias, layer
+    yield f"{FINAL_NORM}.weight", _gains(model, INTEGER_FINAL_NORM), config.layers
+    yield f"{HEAD}.weight", _floats(model, INTEGER_HEAD), config.layers
+
+
+def _gains(model: IntegerModel, name: str) -> np.ndarray:
+    gain = model.gains[name]
+    return gain.values / 2.0**gain.shift
+
+
+def _floats(model: IntegerModel, name: str) -> np.ndarray:
+    return unpacked_of(model.matrices[name]).dequantize()
+
+
+def _write_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
+    (folder / "tokenizer.json").write_text(tokenizer._inner.to_str(), encoding="utf-8")
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "chat_template": tokenizer.chat_template,
+        "bos_token": tokenizer._bos_token,
+        "eos_token": tokenizer._eos_token,
+    }
+    _write_json(folder / "tokenizer_config.json", {key: value for key, value in settings.items() if value is not None})
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
