@@ -25,8 +25,10 @@ def compress(
 ) -> None:
     """Compress a checkpoint: integer weights on groups with small scales, 8-bit activations, 4-bit keys and values.
 
-    Weights are calibrated on text, layer by layer. The result is a folder with everything later steps need, the
-    tokenizer included; the same checkpoint, recipe and text give the same bits.
+    A recipe says which methods apply where: pruning to 2:4, 8-, 4- or 2-bit weights, smoothing, attention. Weights are
+    calibrated on text, layer by layer, one layer in memory at a time. The result is a folder with everything later steps
+    need, the tokenizer included; the same checkpoint, recipe and text give the same bits. Finished layers wait in
+    OUTPUT.partial: a command that was killed goes on from there when it is given again.
 
     Examples:
 

@@ -27,6 +27,7 @@ from reports.compilation import compiled
 from reports.compression import chosen_recipe, parameters
 from reports.conversation import reply
 from reports.engines import chosen_engine
+from reports.method_rates import MethodRate, method_rates
 from reports.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 from reports.programs import Programs
 from reports.provenance import provenance
@@ -83,6 +84,7 @@ class Figures:
         compile_s: the model's programs and image.
         workload: the speed of the time model on a Llama-2-7B decode step on u280, under each memory model.
         parameters_per_s: compression to nearest.
+        methods: every compression method on one layer of the shipped checkpoint.
         token_per_s: generation in integers.
         memory_mb: most memory held.
         packing: of every weight format, on u280.
@@ -98,6 +100,7 @@ class Figures:
     compile_s: float
     workload: tuple[WorkloadSpeed, ...]
     parameters_per_s: float | None
+    methods: tuple[MethodRate, ...]
     token_per_s: float
     memory_mb: float
     packing: tuple[PackingRate, ...]
@@ -139,6 +142,8 @@ class Figures:
             made = self.shaped
             sizes = f"{made.model_bytes / 1e9:.2f} GB into {made.image_bytes / 1e9:.2f} GB for {made.engine}"
             rows.insert(-2, (f"compile {made.shape}", f"{made.compile_s:.1f} s, {made.memory_mb:,.0f} MB ({sizes})"))
+        for each in self.methods:
+            rows.insert(-2, (f"compress, {each.method}", f"{each.parameters_per_s:,.0f} parameters/s"))
         if self.parameters_per_s is not None:
             rows.insert(-2, ("compress (to nearest)", f"{self.parameters_per_s:,.0f} parameters/s"))
         return aligned(rows)
@@ -154,6 +159,8 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
     if shaped is not None:
         say(f"writing and compiling {shaped}")
     compilation = None if shaped is None else compile_shaped(shaped, "u280", Path("build/bench"))
+    say("compression methods")
+    methods = method_rates(open_checkpoint("smollm2-135m"))
     say("compressing" if model is None else "opening the model")
     made, rate = _model(model)
     say("compiling")
@@ -190,6 +197,7 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
         compile_s=compile_s,
         workload=workload,
         parameters_per_s=rate,
+        methods=methods,
         token_per_s=answer.token_per_s,
         memory_mb=peak_memory_mb(),
         packing=packing,

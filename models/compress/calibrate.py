@@ -18,7 +18,7 @@ def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Te
     """Return the calibration tokens, int64 [sequences, length], spaced evenly over the text or drawn by the seed.
 
     Raises:
-        SpecError: the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer.
+        SpecError: the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer that suits it.
     """
     if checkpoint.tokenizer is None:
         raise SpecError(f"Calibration must have the tokenizer of {checkpoint.config.name}, which carries none: use rtn")
@@ -32,6 +32,8 @@ def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Te
     tokens = torch.tensor(checkpoint.tokenizer.encode(text), dtype=torch.int64)
     if len(tokens) < settings.length:
         raise SpecError(f"Calibration text must be at least {settings.length} tokens long, not {len(tokens)}")
+    if int(tokens.max()) >= checkpoint.config.vocab:
+        raise SpecError(f"Tokens of the calibration text must be below {checkpoint.config.vocab}, not {int(tokens.max())}")
     last = len(tokens) - settings.length
     count = max(settings.sequences - 1, 1)
     if settings.seed is None:

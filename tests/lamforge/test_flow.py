@@ -26,6 +26,18 @@ def test_compress_describes_the_model(made: Path, tmp_path: Path, command: Comma
     assert found["fingerprint"] == json.loads((made / "model" / "model.json").read_text())["fingerprint"]
 
 
+def test_export_leaves_a_checkpoint_as_others_have_them(made: Path, command: Command, tmp_path: Path) -> None:
+    found = document(command("export", made / "model", "-o", tmp_path / "out", "--json"))
+    assert found["architecture"] == "LlamaForCausalLM"
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    geometry = [
+        document(command("compress", folder, "--recipe", made / "recipe.yaml", "-o", tmp_path / name, "--json"))["geometry"]
+        for name, folder in (("first", made / "hf"), ("again", tmp_path / "out"))
+    ]
+    assert geometry[0] == geometry[1]
+
+
 def test_evaluate_compares_with_the_float_model(made: Path, command: Command) -> None:
     options = ("--text", made / "text.txt", "--window", 128, "--windows", 2, "--json")
     found = document(command("evaluate", made / "model", "--source", made / "hf", *options))

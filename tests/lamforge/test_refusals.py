@@ -189,6 +189,19 @@ def test_an_unknown_architecture(made: Path, tmp_path: Path, command: Command) -
     assert sentence == f"Model architecture must be one of {names}, not 'MambaForCausalLM'"
 
 
+def test_a_recipe_with_an_unknown_key(made: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "mine.yaml").write_text("steps: [{method: rtn, fromat: w4}]\nattention: dense\n")
+    answer = command("compress", made / "hf", "--recipe", tmp_path / "mine.yaml", "-o", tmp_path / "out")
+    sentence = refused(answer, tmp_path, {"mine.yaml"})
+    assert sentence == "Step rtn key must be one of at, format, method (nearest: format), not 'fromat'"
+
+
+def test_an_export_over_something_else(made: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "diary.txt").write_text("dear diary")
+    sentence = refused(command("export", made / "model", "-o", tmp_path), tmp_path, {"diary.txt"})
+    assert sentence == f"Output folder must be new or empty, not {str(tmp_path)!r}"
+
+
 def test_an_output_that_is_something_else(made: Path, tmp_path: Path, command: Command) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "diary.txt").write_text("dear diary")

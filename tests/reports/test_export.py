@@ -1,0 +1,105 @@
+"""Exported models: our reader and transformers find in the folder what the integers stand for."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from hwsim.arch.formats import unpacked_of
+from hwsim.arch.isa import Format
+from hwsim.errors import SpecError
+from models import compressed, exported
+from models.attention import parse
+from models.checkpoint import Checkpoint, load
+from models.compress import Recipe, Step
+from models.compress.balance_keys import BalanceKeys
+from models.config import ModelConfig, RopeScaling
+from models.integer import IntegerReference
+from models.reference.llama import Llama
+from tests.models.tiny import tiny_checkpoint, tiny_config, tiny_tokens
+from tests.reports.tiny_folder import write_checkpoint
+
+NEAREST = Recipe.uniform(name="test", method="rtn", format=Format.W8, pattern=parse("dense"))
+SHIFTED = dataclasses.replace(
+    NEAREST,
+    steps=(Step(method=BalanceKeys(steps=2)), *NEAREST.steps),
+    calibration=dataclasses.replace(NEAREST.calibration, sequences=2, length=30),
+)
+
+
+def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).square().sum() / expected.square().sum())
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Checkpoint:
+    return load(write_checkpoint(tmp_path / "hf"))
+
+
+@pytest.mark.parametrize(("recipe", "has_bias"), [(NEAREST, False), (SHIFTED, False), (NEAREST, True)])
+def test_transformers_computes_what_the_integers_stand_for(tmp_path: Path, recipe: Recipe, has_bias: bool) -> None:
+    checkpoint = tiny_checkpoint(tmp_path, has_bias=True) if has_bias else load(write_checkpoint(tmp_path / "hf"))
+    made = compressed.create(checkpoint, recipe)
+    exported.export(made, tmp_path / "out")
+    tokens = tiny_tokens(40)
+    with torch.no_grad():
+        model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32).eval()
+        theirs = model(torch.tensor([tokens])).logits[0]
+    is_qwen = has_bias or recipe is SHIFTED
+    assert type(model).__name__ == ("Qwen2ForCausalLM" if is_qwen else "LlamaForCausalLM")
+    again = load(tmp_path / "out")
+    assert again.config.qkv_bias is is_qwen
+    assert torch.allclose(Llama(again).logits(tokens), theirs, atol=2e-4, rtol=1e-3)
+    print(difference(IntegerReference(made.model).logits(tokens), theirs))
+    assert difference(IntegerReference(made.model).logits(tokens), theirs) < 0.05
+
+
+def test_every_tensor_is_the_integers_value(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    made = compressed.create(checkpoint, NEAREST)
+    exported.export(made, tmp_path / "out")
+    again = load(tmp_path / "out")
+    matrix = unpacked_of(made.model.matrices["layers.1.qkv"]).dequantize()
+    parts = [again.tensor(f"model.layers.1.self_attn.{part}_proj.weight").numpy() for part in "qkv"]
+    assert np.array_equal(np.concatenate(parts), matrix.astype(np.float32))
+    table = again.tensor("model.embed_tokens.weight").numpy()
+    assert np.abs(table - made.model.embedding.rows(range(260)) / 2.0**16).max() <= 2.0**-17
+    assert again.tokenizer is not None
+    assert again.tokenizer.encode("one beat") == checkpoint.tokenizer.encode("one beat")
+    assert again.tokenizer.eos_ids == checkpoint.tokenizer.eos_ids
+    assert again.tokenizer.chat_template == checkpoint.tokenizer.chat_template
+    exported.export(made, tmp_path / "half", type="float16")
+    half = load(tmp_path / "half").tensor("model.layers.1.mlp.down_proj.weight")
+    assert torch.equal(half, again.tensor("model.layers.1.mlp.down_proj.weight").half().float())
+
+
+@pytest.mark.parametrize(
+    "scaling",
+    [
+        RopeScaling(),
+        RopeScaling(kind="linear", factor=2.0),
+        RopeScaling(kind="llama3", factor=8.0, original_positions=64, low_frequency_factor=1.5, high_frequency_factor=5.0),
+        RopeScaling(kind="yarn", factor=4.0, original_positions=64, fast_turns=16.0, slow_turns=2.0, attention_factor=1.1),
+    ],
+    ids=lambda scaling: scaling.kind,
+)
+@pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"])
+def test_configurations_read_back(scaling: RopeScaling, architecture: str) -> None:
+    config = dataclasses.replace(
+        tiny_config(has_bias=architecture == "Qwen2ForCausalLM"),
+        architecture=architecture,
+        rope_scaling=scaling,
+        sliding_window=32 if architecture == "MistralForCausalLM" else None,
+    )
+    assert ModelConfig.from_huggingface(exported.huggingface_config(config)) == config
+
+
+def test_export_refusals(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    made = compressed.create(checkpoint, NEAREST)
+    with pytest.raises(SpecError, match=r"Output folder must be new or empty, not '.*hf'"):
+        exported.export(made, tmp_path / "hf")
+    with pytest.raises(SpecError, match=r"Type of exported weights must be .*nearest: float16\), not 'float61'"):
+        exported.export(made, tmp_path / "out", type="float61")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hf"]
