@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -136,6 +137,8 @@ class Training:
             if course.step % _REPORT_STEPS == 0 or course.step == settings.steps or is_stopped:
                 values = torch.stack(losses).mean(0).tolist()
                 losses = []
+                if not math.isfinite(values[0]):
+                    raise SpecError(f"Training loss must stay finite, not become {values[0]} by step {course.step}")
                 now = time.monotonic()
                 course.trained_s = before + now - began
                 self._report(values, (course.step - first) / (now - began))
