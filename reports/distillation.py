@@ -19,7 +19,7 @@ from typing import Any
 from hwsim.errors import LamforgeError, SpecError
 from models.distill.settings import Settings
 
-__all__ = ["export", "main", "prepare", "sample", "settings_of", "shard_of", "train"]
+__all__ = ["export", "main", "named_paths", "prepare", "sample", "settings_of", "shard_of", "stage_text", "train"]
 
 Tell = Callable[[str], None]
 
@@ -42,6 +42,15 @@ def settings_of(assignments: Sequence[str], file: Path | None = None) -> Setting
         if not name or not equals:
             raise SpecError(f"Distillation setting must read NAME=VALUE, not {text!r}")
     return Settings.from_document(given).changed({name: value for name, _, value in pairs})
+
+
+def named_paths(texts: Sequence[str]) -> dict[str, Path]:
+    """Return paths by name of texts such as `wikipedia=some.txt`."""
+    pairs = [text.partition("=") for text in texts]
+    for (name, _, path), text in zip(pairs, texts, strict=True):
+        if not name or not path:
+            raise SpecError(f"Text must read NAME=FILE, not {text!r}")
+    return {name: Path(path) for name, _, path in pairs}
 
 
 def shard_of(text: str) -> tuple[int, int]:
@@ -176,6 +185,17 @@ def export(source: str, result: Path, output: Path, tell: Tell) -> dict[str, Any
     return model_document(made, output) | {"folder": str(output), "distillation": dict(found.report)}
 
 
+def stage_text(document: Mapping[str, Any]) -> str:
+    """Return what a stage did as lines of name and value."""
+    names = ("model", "name", "folder", "device", "bytes", "tokens", "steps", "trained_s", "is_done", "fingerprint")
+    lines = [f"{name}: {document[name]}" for name in names if name in document]
+    lines += [f"{path}: {size} bytes" for path, size in document.get("parts", {}).items()]
+    trained = document.get("distillation", document)
+    for text, found in trained.get("perplexities", {}).items():
+        lines.append(f"{text}: {found['student']['perplexity']:.3f}, {found['ratio']:.3f} times the teacher's")
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `sample` or `train` and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m reports.distillation")
@@ -220,8 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LamforgeError as error:
         sys.stderr.write(f"{error}\n")
         return _REFUSED
-    shown = {name: value for name, value in document.items() if name != "log"}
-    sys.stdout.write(json.dumps(shown, indent=1) + "\n")
+    sys.stdout.write(stage_text(document) + "\n")
     return 0
 
 

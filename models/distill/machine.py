@@ -75,8 +75,6 @@ def machine_of(device: str, *, is_eager: bool = False, attention: str | None = N
     if kind not in KINDS[:2]:
         raise SpecError(f"Attention of training must be one of {', '.join(KINDS[:2])}, not {kind!r}")
     place = torch.device(device)
-    if is_cuda:
-        torch.backends.cuda.matmul.allow_tf32 = False
     return Machine(
         device=place,
         dtype=torch.bfloat16 if is_cuda else torch.float32,

@@ -19,7 +19,10 @@ from models.distill.rounding import act_codes, half_up
 from models.distill.settings import Settings
 from models.distill.weight import TrainedWeight
 
-__all__ = ["Block", "BlockCall", "Student", "normed", "plain_call"]
+__all__ = ["Block", "BlockCall", "Student", "host_table", "normed", "plain_call"]
+
+_TABLE_GROUP = 32
+_TABLE_LIMIT = 127
 
 BlockCall = Callable[["Block", torch.Tensor, Plan, torch.Tensor], torch.Tensor]
 """Runs a block, compiled or not: (block, residual stream, plan, leak) to the stream after it."""
@@ -28,6 +31,15 @@ BlockCall = Callable[["Block", torch.Tensor, Plan, torch.Tensor], torch.Tensor]
 def normed(x: torch.Tensor, gain: torch.Tensor, epsilon: float) -> torch.Tensor:
     """Return rows divided by their root mean square, times the gains."""
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + epsilon) * gain
+
+
+def host_table(table: torch.Tensor) -> torch.Tensor:
+    """Return an embedding table as the host stores it: 8-bit codes in groups of 32 where these divide, 16-bit float scales."""
+    group = _TABLE_GROUP if table.shape[1] % _TABLE_GROUP == 0 else table.shape[1]
+    groups = table.unflatten(1, (-1, group))
+    step = (groups.abs().amax(-1, keepdim=True) / _TABLE_LIMIT).to(torch.float16).float()
+    codes = torch.round(groups / torch.where(step > 0, step, 1.0)).clamp(-_TABLE_LIMIT, _TABLE_LIMIT)
+    return (codes * step).flatten(1)
 
 
 class Block(nn.Module):
@@ -89,9 +101,9 @@ class Student(nn.Module):
 
     @torch.no_grad()
     def take_frozen(self, prepared: Prepared) -> None:
-        """Set embedding and head to what the engine has of them."""
+        """Set embedding and head to what host and engine have of them."""
         one = 1 << FRACTION_BITS
-        self.embedding.copy_(half_up(prepared.embedding * one) / one)
+        self.embedding.copy_(half_up(host_table(prepared.embedding).double() * one) / one)
         self.head.copy_(prepared.integer_head)
 
     @torch.no_grad()

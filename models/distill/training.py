@@ -68,6 +68,7 @@ class Training:
             dtype=machine.dtype,
         )
         self._rotation = self._teacher.rotation(settings.length)
+        self._leaks = {is_free: torch.tensor(float(is_free), device=device) for is_free in (False, True)}
         self._block: BlockCall = plain_call
         self._layer: LayerCall = forward
         self._error: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = relative_error
@@ -124,8 +125,8 @@ class Training:
         steps: stop after so many, as if time were up then.
         """
         settings, course = self._settings, self.course
-        began = saved = time.monotonic()
-        first = course.step
+        began = saved = told = time.monotonic()
+        first = told_step = course.step
         before = course.trained_s
         losses: list[torch.Tensor] = []
         is_stopped = False
@@ -141,7 +142,8 @@ class Training:
                     raise SpecError(f"Training loss must stay finite, not become {values[0]} by step {course.step}")
                 now = time.monotonic()
                 course.trained_s = before + now - began
-                self._report(values, (course.step - first) / (now - began))
+                self._report(values, (course.step - told_step) / (now - told))
+                told, told_step = now, course.step
             if now - saved > save_every_s and not is_stopped and course.step < settings.steps:
                 self._save(path)
                 saved = time.monotonic()
@@ -229,7 +231,7 @@ class Training:
         if self._machine.device.type == "cuda":
             rows = rows.pin_memory().to(self._machine.device, non_blocking=True)
         tokens, truth = rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
-        leak = torch.tensor(float(settings.is_mask_free(step)), device=self._machine.device)
+        leak = self._leaks[settings.is_mask_free(step)]
         streams = self._teacher.streams(tokens, self._rotation, self._layer)
         self._optimizer.zero_grad(set_to_none=True)
         if step < settings.block_steps:
