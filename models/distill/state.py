@@ -50,7 +50,7 @@ def save_state(path: Path, student: Student, optimizer: torch.optim.Optimizer, s
 def stated_settings(path: Path) -> Settings:
     """Return the settings under which a state file was begun."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return Settings.from_document(json.loads(arrays.to_text(archive["settings"])))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise SpecError(f"State {path} must be a complete file of a training, but: {error}") from None

@@ -135,7 +135,8 @@ class Training:
             course.step += 1
             now = time.monotonic()
             is_stopped = now > deadline or (steps is not None and course.step - first >= steps)
-            if course.step % _REPORT_STEPS == 0 or course.step == settings.steps or is_stopped:
+            # Blocks alone and together are different losses: no mean over both.
+            if course.step % _REPORT_STEPS == 0 or course.step in (settings.block_steps, settings.steps) or is_stopped:
                 values = torch.stack(losses).mean(0).tolist()
                 losses = []
                 if not math.isfinite(values[0]):

@@ -9,9 +9,11 @@ import torch
 
 from hwsim.errors import SpecError
 from models.checkpoint import AffineBlocks, load
+from models.compress.pipeline import embedding
 from models.distill import arrays
 from models.distill.prepare import check, prepare
 from models.distill.prepared import STEM, read_prepared
+from models.distill.student import host_table
 from tests.models.distill.small import small_checkpoint, small_prepared
 from tests.reports.tiny_folder import TEXT, write_checkpoint
 
@@ -58,6 +60,14 @@ def test_four_bit_blocks_stay_integers(tmp_path: Path, monkeypatch: pytest.Monke
     assert held["layers.0.qkv.nibbles"].dtype == np.uint8
     assert held["layers.0.qkv.scales"].dtype == np.float16
     check(read_prepared(tmp_path / "parts"), checkpoint)
+
+
+def test_the_host_table_is_the_integer_models() -> None:
+    table = torch.randn((40, 96), generator=torch.Generator().manual_seed(6))
+    stored = embedding(table)
+    wanted = torch.from_numpy(stored.codes.astype(np.float32) * np.repeat(stored.scales.astype(np.float32), 32, axis=1))
+    assert torch.equal(host_table(table), wanted)
+    assert torch.equal(host_table(wanted), wanted)
 
 
 @pytest.mark.parametrize("name", ["layers.1.down", "embedding", "integer_head"])
