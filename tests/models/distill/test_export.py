@@ -55,7 +55,6 @@ def test_the_integer_model_is_the_student(tmp_path: Path, format: str) -> None:
     assert fake["tokens"] == exact.tokens
 
 
-@torch.no_grad()
 def test_every_stage_has_the_engines_codes(tmp_path: Path) -> None:
     """Given what the engine was given, stage by stage: codes are others only at borders, and then by one."""
     checkpoint, prepared, settings, training = trained(tmp_path, "w2s")
@@ -78,7 +77,7 @@ def test_every_stage_has_the_engines_codes(tmp_path: Path) -> None:
         assert float(apart.max()) <= 1
         assert float((apart > 0).double().mean()) < 0.01
 
-    student, config = training.student, checkpoint.config
+    student, config = training.student.requires_grad_(False), checkpoint.config
     block, plan = next(student.layers()), exact_plan(prepared, settings, len(tokens), CPU)
     plan = dataclasses.replace(plan, own=plan.own.double(), towards_sinks=plan.towards_sinks.double())
     assert torch.equal(fixed("embedding"), student.embedding[tokens].double())
