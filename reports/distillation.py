@@ -1,6 +1,6 @@
 """Knows the stages of a distillation from the user's side: prepare, sample, train, export, and the folder between them.
 
-`python -m reports.distillation sample|train` does two of them where there is nothing but PyTorch and NumPy.
+`python -m reports.distillation probe|sample|train` runs where there is nothing but PyTorch and NumPy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from hwsim.errors import LamforgeError, SpecError
 from models.distill.settings import Settings
 
-__all__ = ["export", "main", "named_paths", "prepare", "sample", "settings_of", "shard_of", "stage_text", "train"]
+__all__ = ["export", "main", "named_paths", "prepare", "probe", "sample", "settings_of", "shard_of", "stage_text", "train"]
 
 Tell = Callable[[str], None]
 
@@ -98,6 +98,38 @@ def sample(
     teacher = Teacher(prepared, machine.device, machine.dtype)
     tokens = write_samples(prepared, settings, folder / _SAMPLED, teacher, tell, deadline=deadline, shard=shard)
     return {"tokens": tokens, "device": machine.name}
+
+
+def probe(
+    folder: Path,
+    settings: Settings,
+    *,
+    device: str,
+    layers: int,
+    tell: Tell,
+    is_eager: bool = False,
+    attention: str | None = None,
+) -> dict[str, Any]:
+    """Try a machine on a random teacher of SmolLM2-135M's width with so many layers, and return speeds and agreements."""
+    from models.config import ModelConfig
+    from models.distill.machine import machine_of
+    from models.distill.probe import probe as try_machine
+
+    config = ModelConfig(
+        name="probe",
+        hidden=576,
+        layers=layers,
+        heads=9,
+        kv_heads=3,
+        head_dim=64,
+        ffn=1536,
+        vocab=49152,
+        norm_eps=1e-5,
+        rope_base=1e5,
+        tied_head=True,
+        max_positions=8192,
+    )
+    return try_machine(config, settings, machine_of(device, is_eager=is_eager, attention=attention), folder, tell)
 
 
 def train(
@@ -197,9 +229,9 @@ def stage_text(document: Mapping[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `sample` or `train` and return the exit code."""
+    """Run `probe`, `sample` or `train` and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m reports.distillation")
-    parser.add_argument("stage", choices=("sample", "train"))
+    parser.add_argument("stage", choices=("probe", "sample", "train"))
     parser.add_argument("--work", type=Path, default=Path("build/distill"))
     parser.add_argument("--output", "-o", type=Path)
     parser.add_argument("--settings", type=Path)
@@ -211,6 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--eager", action="store_true")
     parser.add_argument("--attention")
     parser.add_argument("--windows", type=int)
+    parser.add_argument("--layers", type=int, default=4, help="of probe")
     given = parser.parse_args(arguments)
     began = time.monotonic()
 
@@ -220,7 +253,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         settings = settings_of(given.set, given.settings)
-        if given.stage == "sample":
+        if given.stage == "probe":
+            document = probe(
+                given.work,
+                settings,
+                device=given.device,
+                layers=given.layers,
+                tell=tell,
+                is_eager=given.eager,
+                attention=given.attention,
+            )
+        elif given.stage == "sample":
             document = sample(
                 given.work, settings, device=given.device, minutes=given.minutes, shard=shard_of(given.shard), tell=tell
             )
@@ -240,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LamforgeError as error:
         sys.stderr.write(f"{error}\n")
         return _REFUSED
-    sys.stdout.write(stage_text(document) + "\n")
+    sys.stdout.write((json.dumps(document, indent=1) if given.stage == "probe" else stage_text(document)) + "\n")
     return 0
 
 

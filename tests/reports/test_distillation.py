@@ -9,6 +9,9 @@ import pytest
 
 from hwsim.errors import SpecError
 from models.compressed import load
+from models.config import ModelConfig
+from models.distill.machine import machine_of
+from models.distill.probe import probe as try_machine
 from reports.distillation import export, main, named_paths, prepare, settings_of, shard_of
 from tests.reports.tiny_folder import TEXT, write_checkpoint
 
@@ -87,6 +90,27 @@ def test_refusals(arguments: list[str], text: str, capsys: pytest.CaptureFixture
     given = arguments if "--device" in arguments else [*arguments, "--device", "cpu"]
     assert main([*given, "--work", "nowhere"]) == 2
     assert capsys.readouterr().err == text
+
+
+def test_a_machine_can_be_tried(tmp_path: Path) -> None:
+    config = ModelConfig(
+        name="probe",
+        hidden=64,
+        layers=1,
+        heads=2,
+        kv_heads=1,
+        head_dim=32,
+        ffn=64,
+        vocab=96,
+        norm_eps=1e-5,
+        rope_base=1e4,
+        tied_head=True,
+        max_positions=64,
+    )
+    found = try_machine(config, settings_of(SMALL), machine_of("cpu"), tmp_path, lambda sentence: None)
+    assert min(found["block"].values()) > 0.9999
+    assert found["trained_tokens_per_s"] > 0
+    assert len(found["losses"]) >= 2
 
 
 def test_options_are_read(tmp_path: Path) -> None:
