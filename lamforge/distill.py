@@ -51,6 +51,7 @@ def distill(
     fit_minutes: Annotated[
         float | None, typer.Option(help="Choose the steps that fit into so many minutes of training in all.", show_default=False)
     ] = None,
+    is_fit_only: Annotated[bool, typer.Option("--fit-only", help="Say these steps and train nothing.")] = False,
     shard: Annotated[str, typer.Option(metavar="OWN/COUNT", help="Which batches this process samples.")] = "0/1",
     is_eager: Annotated[bool, typer.Option("--eager", help="Compile nothing.")] = False,
     attention: Annotated[str | None, typer.Option(help="flex or masked.", show_default="flex where compiled")] = None,
@@ -100,6 +101,7 @@ def distill(
             is_eager=is_eager,
             attention=attention,
             fit_minutes=fit_minutes,
+            is_fit_only=is_fit_only,
             max_windows=windows,
         )
     else:

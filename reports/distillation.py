@@ -143,12 +143,14 @@ def train(
     is_eager: bool = False,
     attention: str | None = None,
     fit_minutes: float | None = None,
+    is_fit_only: bool = False,
     max_windows: int | None = None,
 ) -> dict[str, Any]:
     """Train in `folder` until all steps are done or time is up; write the student as it then is into `output`.
 
     minutes: from the call on, compilation included; evaluation comes after them, once all steps are done.
     fit_minutes: sets the steps of a training that has not begun to what fits into so many minutes of steps.
+    is_fit_only: says these steps and does no more, for several trainings that are to have as many.
     """
     from models.distill.machine import machine_of
     from models.distill.prepared import read_prepared
@@ -167,6 +169,8 @@ def train(
     training = Training(prepared, samples, settings, machine, tell)
     if fit_minutes is not None and not state.is_file():
         training.fit(fit_minutes)
+    if is_fit_only:
+        return {"device": machine.name, "steps": training.document()["settings"]["steps"]}
     training.open(state)
     is_done = training.run(state, deadline=deadline)
     report = training.finish(output, is_measured=is_done, max_windows=max_windows)
@@ -239,6 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--fit-minutes", type=float)
+    parser.add_argument("--fit-only", action="store_true")
     parser.add_argument("--shard", default="0/1")
     parser.add_argument("--eager", action="store_true")
     parser.add_argument("--attention")
@@ -278,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 is_eager=given.eager,
                 attention=given.attention,
                 fit_minutes=given.fit_minutes,
+                is_fit_only=given.fit_only,
                 max_windows=given.windows,
             )
     except LamforgeError as error:

@@ -40,6 +40,9 @@ def test_from_a_checkpoint_to_a_compressed_model(work: Path, capsys: pytest.Capt
     options = ["--work", str(work), "--device", "cpu", *(part for text in SMALL for part in ("--set", text))]
     assert main(["sample", *options]) == 0
     assert "tokens: 80" in capsys.readouterr().out
+    assert main(["train", *options, "--fit-minutes", "0.01", "--fit-only"]) == 0
+    assert "steps: " in capsys.readouterr().out
+    assert not (work / "w2s").exists()
     assert main(["train", *options, "--minutes", "0", "-o", str(work / "result")]) == 0
     assert "is_done: False" in capsys.readouterr().out
     assert main(["train", *options, "-o", str(work / "result"), "--windows", "2"]) == 0
