@@ -13,7 +13,8 @@ __all__ = ["Divergence", "HeadLoss", "divergence", "relative_error"]
 _CHUNK = 8192
 _LEAST = 1e-6
 
-Divergence = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+Divergence = Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+"""A function with the signature of `divergence`, compiled or not."""
 
 
 def relative_error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -23,20 +24,27 @@ def relative_error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def divergence(
-    student: torch.Tensor, teacher: torch.Tensor, truth: torch.Tensor, truth_weight: float
+    units: torch.Tensor,
+    scale: torch.Tensor,
+    teacher: torch.Tensor,
+    truth: torch.Tensor,
+    truth_weight: float,
+    dtype: torch.dtype,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return summed divergence from the teacher, summed surprise at the truth, and their gradient at the student's logits.
+    """Return summed divergence from the teacher, summed surprise at the truth, and their gradient at `units`.
 
-    student, teacher: logits, float32 [rows, vocab].
+    units, scale: the student's logits before their scale, float32 [rows, vocab], and it, [rows, 1].
+    teacher: logits, float32 [rows, vocab].
     truth: the text's own next tokens, [rows].
+    dtype: of the gradient.
     """
-    own, other = torch.log_softmax(student, dim=-1), torch.log_softmax(teacher, dim=-1)
+    own, other = torch.log_softmax(units * scale, dim=-1), torch.log_softmax(teacher, dim=-1)
     wanted = other.exp()
-    is_truth = torch.arange(student.shape[1], device=student.device) == truth[:, None]
+    is_truth = torch.arange(units.shape[1], device=units.device) == truth[:, None]
     apart = (wanted * (other - own)).sum()
     surprise = -torch.where(is_truth, own, 0.0).sum()
     gradient = own.exp() * (1 + truth_weight) - wanted - torch.where(is_truth, truth_weight, 0.0)
-    return apart, surprise, gradient
+    return apart, surprise, (gradient * scale).to(dtype)
 
 
 def _product(left: torch.Tensor, right: torch.Tensor, *, is_wide: bool) -> torch.Tensor:
@@ -89,11 +97,11 @@ class _Head(torch.autograd.Function):
         apart, surprise = codes.new_zeros(()), codes.new_zeros(())
         for start in range(0, rows, _CHUNK):
             part = slice(start, start + _CHUNK)
-            own = _product(codes[part].to(dtype), loss.student_head, is_wide=loss.is_wide) * scale[part]
+            own = _product(codes[part].to(dtype), loss.student_head, is_wide=loss.is_wide)
             other = _product(teacher[part], loss.teacher_head, is_wide=loss.is_wide)
-            more_apart, more_surprise, slope = loss.divergence(own, other, truth[part], loss.truth_weight)
+            more_apart, more_surprise, slope = loss.divergence(own, scale[part], other, truth[part], loss.truth_weight, dtype)
             apart, surprise = apart + more_apart, surprise + more_surprise
-            gradient[part] = torch.mm((slope * scale[part]).to(dtype), loss.student_head).float() / rows
+            gradient[part] = torch.mm(slope, loss.student_head).float() / rows
         ctx.save_for_backward(gradient)
         mean = apart / rows
         ctx.mark_non_differentiable(mean)

@@ -37,7 +37,9 @@ def test_loss_and_gradient(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_perfect_student_has_no_divergence() -> None:
     logits = torch.randn(4, 20)
-    apart, _, gradient = divergence(logits, logits, torch.zeros(4, dtype=torch.int64), 0.0)
+    apart, _, gradient = divergence(
+        logits, torch.ones(4, 1), logits, torch.zeros(4, dtype=torch.int64), 0.0, torch.float32
+    )
     assert float(apart) == pytest.approx(0, abs=1e-6)
     assert float(gradient.abs().max()) == pytest.approx(0, abs=1e-6)
 
