@@ -21,15 +21,16 @@ def request_of(model: IntegerModel, engine: EngineConfig, context: int | None = 
     formats = {model.matrices[layer_part(layer, part)].format for layer in range(model.config.layers) for part in PARTS}
     if len(formats) > 1:
         raise ScheduleError(f"Layers must share one weight format, not {', '.join(sorted(f.name for f in formats))}")
+    layers = formats.pop()
     return Request(
         config=model.config,
-        layers=formats.pop(),
+        layers=layers,
         head=model.matrices[HEAD].format,
         sinks=model.sinks,
         window=model.window if context is None else min(model.window, context),
         engine=engine,
         context=model.config.max_positions if context is None else context,
-        prefill_rows=engine.tile.tokens,
+        prefill_rows=engine.tile.rows_of(layers),
         batch=batch,
     )
 

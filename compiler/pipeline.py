@@ -52,11 +52,12 @@ class Request:
     def __post_init__(self) -> None:
         if self.context < 1:
             raise ScheduleError(f"Context must be at least 1, not {self.context}")
-        if not 1 <= self.prefill_rows <= self.engine.tile.tokens:
-            limit = self.engine.tile.tokens
-            raise ScheduleError(f"Rows of a prefill run must be 1 to {limit}, the engine's token rows, not {self.prefill_rows}")
-        if not 1 <= self.batch <= self.engine.tile.tokens:
-            raise ScheduleError(f"Batch must be 1 to {self.engine.tile.tokens}, the engine's token rows, not {self.batch}")
+        limit = self.engine.tile.rows_of(self.layers)
+        for what, rows in (("Rows of a prefill run", self.prefill_rows), ("Batch", self.batch)):
+            if not 1 <= rows <= limit:
+                raise ScheduleError(
+                    f"{what} must be 1 to {limit}, the engine's token rows for {self.layers.name} weights, not {rows}"
+                )
         if self.window < 1 or self.sinks < 0:
             raise ScheduleError(f"Pattern must have a window of at least 1 and no negative sinks, not {self.sinks}+{self.window}")
 

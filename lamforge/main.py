@@ -13,6 +13,7 @@ from lamforge.compress import compress
 from lamforge.cosim import cosim
 from lamforge.demo import demo
 from lamforge.disasm import disasm
+from lamforge.distill import distill
 from lamforge.errors import exit_code_of
 from lamforge.evaluate import evaluate
 from lamforge.export import export
@@ -28,6 +29,7 @@ __all__ = ["COMMANDS", "app", "main"]
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo,
     compress,
+    distill,
     evaluate,
     export,
     compile,

@@ -147,7 +147,7 @@ def workload_request(
         engine=engine,
         # Positions beyond the window, so that a run with a full window before it is possible.
         context=context + engine.tile.tokens,
-        prefill_rows=engine.tile.tokens,
+        prefill_rows=engine.tile.rows_of(layers),
         batch=batch,
     )
 

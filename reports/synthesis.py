@@ -9,12 +9,13 @@ from typing import Any
 
 from hwsim.arch.board import RESOURCES, Board
 from hwsim.arch.config import EngineConfig
-from rtl.synthesis import Estimate, estimate
+from rtl.package.floorplan import floorplan
+from rtl.synthesis import Estimate, Part, estimate
 
 __all__ = ["spread_over_slrs", "synthesis_document", "synthesis_text"]
 
 _NAMES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp": "DSP"}
-_PER_PORT = ("stream_port", "tile", "slice")
+_IN_TILES = ("tile", "slice")
 Document = Mapping[str, Any]
 
 
@@ -40,42 +41,37 @@ def synthesis_document(
         "total": {resource: result.total(resource) for resource in RESOURCES},
         "device": {resource: board.device.count(resource) for resource in RESOURCES},
         "budget": {resource: board.limit(resource) for resource in RESOURCES},
-        "slrs": spread_over_slrs(result, engine.tile.ports, board),
+        "slrs": spread_over_slrs(result, engine, board),
         "over": [resource for resource in RESOURCES if result.total(resource) > board.limit(resource)],
     }
     document["synthesis_s"] = time.perf_counter() - began
     return document
 
 
-def spread_over_slrs(result: Estimate, ports: int, board: Board) -> list[dict[str, Any]]:
-    """Return a spread of the engine over the SLRs: what they would hold, and the share of what their shell leaves free.
+def spread_over_slrs(result: Estimate, engine: EngineConfig, board: Board) -> list[dict[str, Any]]:
+    """Return what the SLRs would hold by the floorplan of the engine's package, beside what their shell leaves free.
 
-    The ports' own circuits (stream port, tile, slices) are dealt one by one to the SLR that they fill least; everything
-    else stays together in the middle one. Logic that crosses between SLRs is not counted.
+    Tiles with their slices lie where it deals them, what serves all tiles in the SLR it names, everything else with the
+    memory. Logic that crosses between SLRs is not counted.
     """
-    port = {
-        resource: sum(part.resources[resource] for part in result.parts if part.name in _PER_PORT) / ports
-        for resource in RESOURCES
-    }
-    rest = {resource: result.total(resource) - ports * port[resource] for resource in RESOURCES}
-    held = [dict.fromkeys(RESOURCES, 0.0) for _ in board.slrs]
-    dealt = [0] * len(held)
-    held[len(held) // 2] = rest
+    names = [slr.name for slr in board.slrs]
+    memory = names.index(board.hbm.slr)
+    plan = floorplan(engine, slrs=len(names), memory_slr=memory)
+    tiles = [plan.tiles.count(index) for index in range(len(names))]
+    places = {cell: slr for slr, cells in plan.regions for cell in cells}
 
-    def fullness(index: int) -> float:
-        free = board.slrs[index]
-        return max((held[index][resource] + port[resource]) / free.count(resource) for resource in RESOURCES)
+    def share(part: Part, index: int) -> float:
+        if part.name in _IN_TILES:
+            return tiles[index] / engine.tile.ports
+        unit = [part.name] if part.unit == "memories" else [f"{part.unit}/{part.name}", part.unit]
+        slr = next((places[f"engine/{cell}"] for cell in unit if f"engine/{cell}" in places), memory)
+        return float(index == slr)
 
-    for _ in range(ports):
-        index = min(range(len(held)), key=fullness)
-        dealt[index] += 1
-        for resource in RESOURCES:
-            held[index][resource] += port[resource]
     return [
         {
             "name": slr.name,
-            "ports": dealt[index],
-            **{resource: held[index][resource] for resource in RESOURCES},
+            "tiles": tiles[index],
+            **{name: sum(share(part, index) * part.resources[name] for part in result.parts) for name in RESOURCES},
             "free": {resource: slr.count(resource) for resource in RESOURCES},
         }
         for index, slr in enumerate(board.slrs)
@@ -95,7 +91,7 @@ def synthesis_text(document: Document) -> str:
     rows.append([f"share of {document['board']}", "", *(f"{total[name] / device[name]:.1%}" for name in RESOURCES)])
     for slr in document["slrs"]:
         shares = [f"{slr[name] / slr['free'][name]:.1%}" for name in RESOURCES]
-        rows.append([f"{slr['name']} of what is free", f"{slr['ports']} ports", *shares])
+        rows.append([f"{slr['name']} of what is free", f"{slr['tiles']} tiles", *shares])
     over = [_NAMES[name] for name in document["over"]]
     verdict = f"over the budget in {', '.join(over)}" if over else "within the budget"
     lines = [f"{document['engine']} on {document['board']} ({document['part']}), {document['tool']}: {verdict}", _columns(rows)]

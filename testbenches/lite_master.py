@@ -48,6 +48,8 @@ class LiteMaster:
         raise TimeoutError(f"AXI-Lite must answer within {ANSWER_CYCLES} cycles, not leave {sorted(left)} waiting")
 
     async def write(self, offset, value):
+        # A caller that waited for a time may be just before an edge, which would take a transfer unseen.
+        await RisingEdge(self.dut.clk)
         self._pin("awaddr").value = offset
         self._pin("wdata").value = value
         self._pin("wstrb").value = 15
@@ -56,6 +58,7 @@ class LiteMaster:
         await self._transfers({"bready": self._pause()}, {"bready": "bvalid"}, None)
 
     async def read(self, offset):
+        await RisingEdge(self.dut.clk)
         self._pin("araddr").value = offset
         await self._transfers({"arvalid": self._pause()}, {"arvalid": "arready"}, None)
         return await self._transfers({"rready": self._pause()}, {"rready": "rvalid"}, "rready")

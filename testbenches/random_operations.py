@@ -87,7 +87,7 @@ class Operations(ProgramState):
         limit = self.residual if destination == Destination.RESIDUAL else self.result
         if destination != Destination.RESULT and words > min(limit, self.constants):
             destination, limit = Destination.RESULT, self.result
-        rows = self._pick(1, min(self.tokens, limit // max(1, words)))
+        rows = self._pick(1, min(self.config.tile.rows_of(format_), limit // max(1, words)))
         stride = words + self._pick(0, min(2, (limit - rows * words) // rows))
         address = self._pick(0, limit - (rows - 1) * stride - words)
         side = self._pick(0, self.constants - words) if destination == Destination.BIASED else 0
@@ -130,7 +130,7 @@ class Operations(ProgramState):
         words = -(-blocks * self.slices // self.lanes)
         if words > min(self.result, self.side_words):
             return None
-        rows = self._pick(1, min(self.tokens, self.result // words))
+        rows = self._pick(1, min(self.config.tile.rows_of(Format.KV4), self.result // words))
         address, side = self._pick(0, self.result - rows * words), self._pick(0, self.side_words - words)
         source, scale = self._activations(-(-self.held // 2), rows)
         beats = (blocks + 1) // 2 + blocks * self.held

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from compiler.frontend.llama import LAYERS
-from compiler.graph.ops import Linear, RmsNorm
+from compiler.graph.ops import RmsNorm
 from compiler.schedule.attention import append_steps, attention_steps
 from compiler.schedule.memory_map import norm_words
 from compiler.schedule.plan import HEADS, Plan
@@ -236,12 +236,20 @@ def advance_before_last(steps: list[Step], advance: list[Step]) -> list[Step]:
 
 
 def epilogue(plan: Plan) -> list[Step]:
-    """Return the steps after the layers: the head for each sequence's last token, in chunks stored while the next is computed."""
-    head = plan.op("head")
-    assert isinstance(head, Linear) and head.format is not None
+    """Return the steps after the layers: the head for each sequence's last token, in passes of the rows it can take."""
+    steps: list[Step] = []
+    for first in range(0, plan.sequences, plan.head_rows):
+        steps += _head(plan, first, min(plan.head_rows, plan.sequences - first))
+    return steps
+
+
+def _head(plan: Plan, first_row: int, rows: int) -> list[Step]:
+    """Return the steps of the head for some of the sequences, in chunks stored while the next is computed."""
+    head = plan.linear("head")
+    assert head.format is not None
     slices, packer = plan.engine.tile.slices, WEIGHT_FORMATS[head.format]
-    rows = plan.sequences
-    steps = [_norm(plan, "final_norm", plan.attention_norm, "attention_gains", row=plan.tokens - rows, rows=rows)]
+    last = plan.tokens - plan.sequences
+    steps = [_norm(plan, "final_norm", plan.attention_norm, "attention_gains", row=last + first_row, rows=rows)]
     blocks = -(-head.rows // slices)
     chunk, stride = plan.logit_rows // slices, plan.logit_rows // plan.lanes
     for index, first in enumerate(range(0, blocks, chunk)):
@@ -266,7 +274,7 @@ def epilogue(plan: Plan) -> list[Step]:
             store = Store(
                 address=plan.logits[side] + row * stride,
                 beats=-(-count * slices // 4),
-                offset=plan.memory.units("output") + row * plan.memory.output_row + first * slices // 4,
+                offset=plan.memory.units("output") + (first_row + row) * plan.memory.output_row + first * slices // 4,
             )
             steps.append(Step(instruction=store, node="output", reads=(region,), writes=("output",)))
     return steps

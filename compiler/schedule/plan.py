@@ -12,6 +12,7 @@ from compiler.schedule.memory_map import MemoryMap, norm_words
 from compiler.schedule.projection import Piece, pieces_of
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import WEIGHT_FORMATS
+from hwsim.arch.isa import Format
 from hwsim.errors import ScheduleError
 
 __all__ = ["HEADS", "Plan", "make_plan"]
@@ -37,7 +38,8 @@ class Plan:
         strides: words between token rows, by node.
         results: first result word of each node.
         scores, score_stride: score regions and the words between their rows.
-        logits, logit_rows: logit regions and the rows of one chunk.
+        head_rows: sequences whose logits are computed in one pass over the head.
+        logits, logit_rows: logit regions and the head's rows of one chunk.
         value_parameters: value-parameter regions.
         activations, scales: first segment and first scale entry of each quantized node.
         ring_queries, sink_queries, coefficients: (segment, scale entry) of each attention unit's rows.
@@ -56,6 +58,7 @@ class Plan:
     results: dict[str, int]
     scores: tuple[int, ...]
     score_stride: int
+    head_rows: int
     logits: tuple[int, ...]
     logit_rows: int
     value_parameters: tuple[int, ...]
@@ -152,7 +155,7 @@ def _plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, se
     slices, lanes = engine.tile.slices, engine.vector.lanes
     chip = OnChip(engine)
     attention = next(node.op for node in graph.nodes if isinstance(node.op, Attention))
-    queries = min(attention.heads // attention.kv_heads, engine.tile.tokens)
+    queries = min(attention.heads // attention.kv_heads, engine.tile.rows_of(Format.KV4))
 
     def padded_words(rows: int) -> int:
         block = max(slices, lanes)
@@ -199,14 +202,17 @@ def _plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, se
     attention_norm = chip.take("parameter", norm, "layers.{}.attention_norm")
     bias = chip.take("parameter", padded_words(hidden.rows) if hidden.bias else 0, "layers.{}.qkv")
     rotation = chip.take("parameter", 2 * (tokens // sequences) * attention.head_dim // lanes, HEADS)
+    head = graph.node("head").op
+    assert isinstance(head, Linear) and head.format is not None
+    head_rows = min(sequences, engine.tile.rows_of(head.format))
     unit = 4 * max(slices, lanes)
-    logit_rows = min(chip.left("result") // (_LOGIT_BUFFERS * sequences) * lanes, 4095 * 4) // unit * unit
+    logit_rows = min(chip.left("result") // (_LOGIT_BUFFERS * head_rows) * lanes, 4095 * 4) // unit * unit
     if logit_rows == 0:
         raise ScheduleError(
             f"Node head must fit the result memory of {engine.name}:"
-            f" a chunk needs {unit // lanes} words, {chip.left('result') // (_LOGIT_BUFFERS * sequences)} are left"
+            f" a chunk needs {unit // lanes} words, {chip.left('result') // (_LOGIT_BUFFERS * head_rows)} are left"
         )
-    logits = tuple(chip.take("result", sequences * logit_rows // lanes, "head") for _ in range(_LOGIT_BUFFERS))
+    logits = tuple(chip.take("result", head_rows * logit_rows // lanes, "head") for _ in range(_LOGIT_BUFFERS))
     return Plan(
         engine=engine,
         graph=graph,
@@ -220,6 +226,7 @@ def _plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, se
         results=results,
         scores=scores,
         score_stride=score_words,
+        head_rows=head_rows,
         logits=logits,
         logit_rows=logit_rows,
         value_parameters=parameters,

@@ -9,6 +9,7 @@ import json
 import typing
 from typing import Any
 
+from hwsim.arch.isa import Format
 from hwsim.arch.spec_files import SpecFiles, field_names
 from hwsim.errors import ConfigError
 
@@ -54,13 +55,27 @@ class TileConfig:
     port_bits: int
     """Width of a port in bits: 128, 256 or 512."""
     tokens: int
-    """Activation rows T each lane multiplies at once."""
+    """Activation rows T each lane multiplies at once with 2-bit weights."""
+    nibble_tokens: int
+    """The most of them that it multiplies with 4-bit codes: weights of 4 and 8 bits, keys and values."""
 
     def __post_init__(self) -> None:
         _power("Engine tile.ports", self.ports, 1, 64)
         if self.port_bits not in (128, 256, 512):
             raise ConfigError(f"Engine tile.port_bits must be 128, 256 or 512, not {self.port_bits!r}")
         _whole("Engine tile.tokens", self.tokens, 1, 7)
+        _whole("Engine tile.nibble_tokens", self.nibble_tokens, 1, 7)
+        if self.nibble_tokens < self.tokens and self.nibble_tokens % 2:
+            raise ConfigError(f"Engine tile.nibble_tokens must be even where it is below tile.tokens, not {self.nibble_tokens}")
+
+    @property
+    def nibble_rows(self) -> int:
+        """Activation rows that 4-bit codes are multiplied with; the others have multipliers for 2-bit weights alone."""
+        return min(self.tokens, self.nibble_tokens)
+
+    def rows_of(self, format: Format) -> int:
+        """Return the activation rows that can be multiplied with a stream of this format at once."""
+        return self.tokens if format.has_two_bit_codes else self.nibble_rows
 
     @property
     def slices_per_port(self) -> int:

@@ -56,6 +56,11 @@ class Format(enum.IntEnum):
     W2S = 3
     KV4 = 4
 
+    @property
+    def has_two_bit_codes(self) -> bool:
+        """Whether a code has 2 bits, whose products every token row has a multiplier for."""
+        return self in (Format.W2, Format.W2S)
+
 
 class Destination(enum.IntEnum):
     """Where matrix results go."""
@@ -112,7 +117,7 @@ class Dot(Instruction, opcode=2, unit=Unit.MATRIX):
     """Multiply streamed rows with activation rows: `blocks` row blocks, one row per slice, scaled and drained."""
 
     format: Format = enumerated(Format, 3, doc="How stream words are read.")
-    rows: int = bits(3, doc="Activation rows used, 1 to tile.tokens.")
+    rows: int = bits(3, doc="Activation rows used, 1 to tile.tokens; of W4, W8 and KV4 at most tile.nibble_tokens.")
     source: int = bits(11, doc="First activation segment.")
     inner: int = bits(10, doc="Inputs of a row, in units of 32.")
     blocks: int = operand(14, 0, doc="Row blocks; zero computes nothing.")
@@ -126,7 +131,7 @@ class Dot(Instruction, opcode=2, unit=Unit.MATRIX):
 class Axpy(Instruction, opcode=3, unit=Unit.MATRIX):
     """Sum streamed value vectors, each weighted by its token's coefficient, and drain the sums of every row."""
 
-    rows: int = bits(3, doc="Coefficient rows used.")
+    rows: int = bits(3, doc="Coefficient rows used, 1 to tile.tokens and at most tile.nibble_tokens.")
     source: int = bits(11, doc="Segment of the first coefficients.")
     beats: int = operand(14, 0, doc="Beats to consume; zero gives zero sums.")
     segments: int = bits(2, doc="Base-2 logarithm of the slices that hold one token (head dimension / 32).")

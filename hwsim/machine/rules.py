@@ -145,7 +145,8 @@ class _Rules:
         self._between(Dot, rows, "rows", 1, self.config.tile.tokens)
         rows = rows[trace.values(Dot, "blocks", rows) > 0]
         formats, inner = trace.values(Dot, "format", rows), self._between(Dot, rows, "inner", 1, 1023)
-        is_paired = (formats == Format.W2) | (formats == Format.W2S)
+        is_paired = np.isin(formats, [format for format in Format if format.has_two_bit_codes])
+        self._between(Dot, rows[~is_paired], "rows", 1, self.config.tile.nibble_rows)
         self._require(rows, ~is_paired | (inner % 2 == 0), "must have an even inner in format W2 or W2S")
         self._codes(rows, Dot, "source", inner * 32)
         self._scales(Dot, rows)
@@ -167,7 +168,7 @@ class _Rules:
     def _axpy(self) -> None:
         trace, slices = self.trace, self.config.tile.slices
         rows = trace.rows_of(Axpy)
-        self._between(Axpy, rows, "rows", 1, self.config.tile.tokens)
+        self._between(Axpy, rows, "rows", 1, self.config.tile.nibble_rows)
         held = 1 << trace.values(Axpy, "segments", rows)
         most = min(slices, self.lanes)
         found = dict(zip(rows.tolist(), held.tolist(), strict=True))

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Format
-from rtl.matrix.records import DIGIT_BITS, pair_digit, pairs, spread, unpack
+from rtl.matrix.records import DIGIT_BITS, coefficient_bits, input_bits, pair_digit, pairs, spread, unpack
 from rtl.matrix.slice import SUM_BITS
 
 __all__ = ["ARRANGE", "Broadcast"]
@@ -17,31 +17,30 @@ ARRANGE = data.StructLayout({"axpy": 1, "format": 3, "start": 6})
 
 
 class Broadcast(wiring.Component):
-    """Turns a segment into the digits of 64 inputs in lane order (DOT), or the coefficients from `start` on (AXPY).
+    """Turns a segment into 64 inputs of every row in lane order (DOT), or the coefficients from `start` on (AXPY).
 
     Members:
         segment: 64 codes of each row, at stage ACTIVATION; `arrange` with it.
         slots, coefficients: at stage HOP. Coefficient i is that of the step's token i, for the tokens of a step.
-        sums: each row's sum of the 32 inputs from `start` on, at stage SUMS_READY.
+        sums: the sum of the 32 inputs from `start` on of each row that multiplies nibbles, at stage SUMS_READY.
     """
 
     def __init__(self, config: EngineConfig):
         self.config = config
-        tokens = config.tile.tokens
-        self.digits = DIGIT_BITS * pairs(tokens)
+        tile = config.tile
         super().__init__(
             {
-                "segment": In(512 * tokens),
+                "segment": In(512 * tile.tokens),
                 "arrange": In(ARRANGE),
-                "slots": Out(data.ArrayLayout(self.digits, 64)),
-                "coefficients": Out(data.ArrayLayout(self.digits, 64)),
-                "sums": Out(data.ArrayLayout(signed(SUM_BITS), tokens)),
+                "slots": Out(data.ArrayLayout(input_bits(config), 64)),
+                "coefficients": Out(data.ArrayLayout(coefficient_bits(config), 64)),
+                "sums": Out(data.ArrayLayout(signed(SUM_BITS), tile.nibble_rows)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        tokens = self.config.tile.tokens
+        tokens, nibble_rows = self.config.tile.tokens, self.config.tile.nibble_rows
         segment = Signal(512 * tokens, reset_less=True)
         control = [self.arrange]
         for stage in range(2, 5):
@@ -54,14 +53,18 @@ class Broadcast(wiring.Component):
 
         packed = [
             Cat(
-                pair_digit(code(row, index), code(row + 1, index) if row + 1 < tokens else None)
-                for row in range(0, tokens, 2)
+                *(
+                    pair_digit(code(row, index), code(row + 1, index) if row + 1 < nibble_rows else None)
+                    for row in range(0, nibble_rows, 2)
+                ),
+                *(code(row, index) for row in range(nibble_rows, tokens)),
             )
             for index in range(64)
         ]
         turned = _turn(m, packed, control[1].start[4:6], 16, 64, "turned")
         self._arrange(m, turned, control[2])
-        near = _turn(m, turned, control[2].start[2:4], 4, 16, "near")
+        digits = [value[: coefficient_bits(self.config)] for value in turned]
+        near = _turn(m, digits, control[2].start[2:4], 4, 16, "near")
         nearest = _turn(m, near, control[3].start[0:2], 1, 4, "nearest")
         m.d.comb += [self.coefficients[index].eq(nearest[index]) for index in range(64)]
         self._sum(m, turned)
@@ -70,7 +73,7 @@ class Broadcast(wiring.Component):
     def _arrange(self, m: Module, turned: list[Value], control) -> None:
         """Put the inputs of lanes 2i and 2i + 1 in slots 4i and 4i + 1; W2S keeps them, so its lanes choose of four."""
         is_kept, is_wide = Signal(), Signal()
-        ordered = Signal(data.ArrayLayout(self.digits, 64), reset_less=True)
+        ordered = Signal(self.slots.shape(), reset_less=True)
         m.d.comb += [is_kept.eq(control.format == Format.W2S), is_wide.eq(control.format == Format.W8)]
         for index in range(64):
             block, place = divmod(index, 4)
@@ -78,13 +81,13 @@ class Broadcast(wiring.Component):
             if place < 2:
                 value = Mux(is_kept, value, Mux(is_wide, turned[block], turned[2 * block + place]))
             m.d.sync += ordered[index].eq(value)
-        hop = Signal(data.ArrayLayout(self.digits, 64), reset_less=True)
+        hop = Signal(self.slots.shape(), reset_less=True)
         m.d.sync += hop.eq(ordered)
         m.d.comb += self.slots.eq(hop)
 
     def _sum(self, m: Module, turned: list[Value]) -> None:
         """Sum the first 32 inputs, rows in pairs, two adder levels a stage."""
-        tokens = self.config.tile.tokens
+        tokens = self.config.tile.nibble_rows
         for pair in range(pairs(tokens)):
             values = [spread(digit.word_select(pair, DIGIT_BITS)) for digit in turned[:32]]
             level = 0

@@ -15,8 +15,10 @@ __all__ = [
     "FIELD_BITS",
     "STEP",
     "WORD_FLAGS",
+    "coefficient_bits",
     "deep_halves",
     "drained_word",
+    "input_bits",
     "lane_bits",
     "nibble_digit",
     "pair_digit",
@@ -98,8 +100,18 @@ DIGIT_BITS = 17
 
 
 def pairs(tokens: int) -> int:
-    """Return how many pairs the token rows make; the last may hold one row."""
+    """Return how many pairs token rows make; the last may hold one row."""
     return (tokens + 1) // 2
+
+
+def coefficient_bits(config: EngineConfig) -> int:
+    """Return the bits of one AXPY coefficient of every row that multiplies nibbles: a digit for each pair of them."""
+    return DIGIT_BITS * pairs(config.tile.nibble_rows)
+
+
+def input_bits(config: EngineConfig) -> int:
+    """Return the bits of one DOT input of every row: the digits of the rows that multiply nibbles, a byte for each other."""
+    return coefficient_bits(config) + 8 * (config.tile.tokens - config.tile.nibble_rows)
 
 
 def pair_digit(low: Value, high: Value | None) -> Value:

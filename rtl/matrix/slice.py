@@ -1,6 +1,6 @@
 """One slice: 128 stream bits a cycle against one segment of activations; 32 lanes for every token row."""
 
-from amaranth import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth import Array, Cat, Module, Mux, Signal, signed
 from amaranth.hdl import Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
@@ -8,13 +8,16 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig
 from hwsim.arch.isa import Format
 from rtl.instance import Shared
+from rtl.matrix.adder_tree import halve
 from rtl.matrix.lane import COEFFICIENT, Decoder
 from rtl.matrix.multiplier import FACTOR, PackedMultipliers
 from rtl.matrix.records import (
     DEEP_FIELD_BITS,
     DIGIT_BITS,
     STEP,
+    coefficient_bits,
     deep_halves,
+    input_bits,
     lane_bits,
     nibble_digit,
     pairs,
@@ -22,7 +25,8 @@ from rtl.matrix.records import (
     unpack,
     upper_bits,
 )
-from rtl.matrix.stages import ACCUMULATED, FIRST_PRODUCT, SECOND_PRODUCT, SLICE, SUMS
+from rtl.matrix.small_products import SmallProducts
+from rtl.matrix.stages import ACCUMULATED, DECODE, FIRST_PRODUCT, SECOND_PRODUCT, SLICE, SUMS
 from rtl.pipeline import Pipeline
 
 __all__ = ["SUM_BITS", "Slice"]
@@ -38,9 +42,11 @@ class Slice(Shared):
     """Multiplies, sums and accumulates; stages are those of `rtl.matrix.stages`.
 
     Members:
-        step, word, slots, coefficient (stage SLICE): control, stream word, the digits of the 64 inputs in the order of
-            the lanes (four to two lanes), the digits of the slice's own coefficient. A digit holds a pair of rows.
-        sums (stage SUMS): each row's sum of the 32 activations of the step.
+        step, word (stage DECODE): control, stream word.
+        slots, coefficient (stage SLICE): the 64 inputs of every row in the order of the lanes (four to two lanes), the
+            digits of the slice's own coefficient. A digit holds a pair of rows that multiply nibbles; behind an input's
+            digits come the bytes of the other rows.
+        sums (stage SUMS): the sum of the 32 activations of the step, of each row that multiplies nibbles.
         row_select (stage ROW_DRAIN): row whose captured sum goes to `row_sum` in the next cycle.
         lane_row, lane (stage LANE_DRAIN): row and group of lanes whose accumulators go to `lane_sums` two cycles later.
         row_scale, parameter (stage PARAMETER): header entry of the captured block; KV4's value parameter.
@@ -51,14 +57,12 @@ class Slice(Shared):
     @staticmethod
     def ports(config: EngineConfig) -> dict:
         """Return the members of the component's signature."""
-        tokens = config.tile.tokens
-        digits = DIGIT_BITS * pairs(tokens)
         return {
             "step": In(STEP),
             "word": In(SLICE_BITS),
-            "slots": In(data.ArrayLayout(digits, 64)),
-            "coefficient": In(digits),
-            "sums": In(data.ArrayLayout(signed(SUM_BITS), tokens)),
+            "slots": In(data.ArrayLayout(input_bits(config), 64)),
+            "coefficient": In(coefficient_bits(config)),
+            "sums": In(data.ArrayLayout(signed(SUM_BITS), config.tile.nibble_rows)),
             "row_select": In(3),
             "lane_row": In(3),
             "lane": In(5),
@@ -70,18 +74,15 @@ class Slice(Shared):
 
     def elaborate(self, platform):
         m = Module()
-        step = Pipeline(m, self.step, SLICE, "step")
-        columns = self._multiply(m, step)
+        step = Pipeline(m, self.step, DECODE, "step")
+        decoder = self._decode(m, step)
+        columns = self._multiply(m, step, decoder)
         self._hold_lanes(m, step, columns)
-        self._accumulate_rows(m, step, columns)
+        self._accumulate_rows(m, step, self._nibble_rows(m, step, columns) + self._small_rows(m, decoder))
         return m
 
-    def _multiply(self, m: Module, step: Pipeline) -> list[list[PackedMultipliers]]:
-        """Return the columns of two DSPs each; keep headers and scale words.
-
-        Column 2k + odd of a pair of rows multiplies lanes 4k + odd and 4k + 2 + odd (DOT), or (AXPY) the lanes of blocks 2k
-        and 2k + 1 with the coefficient of the pair's row `odd`.
-        """
+    def _decode(self, m: Module, step: Pipeline) -> Decoder:
+        """Return the decoder, with its outputs at stage DECODE; keep headers and scale words."""
         header, scales = Signal(SLICE_BITS, reset_less=True), Signal(SLICE_BITS, reset_less=True)
         m.submodules.decoder = decoder = Decoder()
         key = header.word_select(self.step.entry, 32)
@@ -95,25 +96,34 @@ class Slice(Shared):
             m.d.sync += header.eq(self.word)
         with m.If(self.step.scales):
             m.d.sync += scales.eq(self.word)
+        # Value parameters lie one entry above the key's.
+        entries = Pipeline(m, Cat(key[:24], header.word_select(self.step.entry | 1, 32)), DECODE, "entries").at(SLICE)
         row_scale, parameter = Signal(24, reset_less=True), Signal(32, reset_less=True)
         m.d.comb += [self.row_scale.eq(row_scale), self.parameter.eq(parameter)]
-        with m.If(self.step.compute & self.step.last & ~self.step.axpy):
-            m.d.sync += [
-                row_scale.eq(key),
-                # Value parameters lie one entry above the key's.
-                parameter.eq(header.word_select(self.step.entry | 1, 32)),
-            ]
-        self._scale = Pipeline(m, decoder.scale, SLICE, "scale")
-        self._offset = Pipeline(m, decoder.offset, SLICE, "offset")
+        control = step.at(SLICE)
+        with m.If(control.compute & control.last & ~control.axpy):
+            m.d.sync += Cat(row_scale, parameter).eq(entries)
+        self._scale = Pipeline(m, decoder.scale, DECODE, "scale")
+        self._offset = Pipeline(m, decoder.offset, DECODE, "offset")
+        return decoder
 
-        count = pairs(self.config.tile.tokens)
+    def _multiply(self, m: Module, step: Pipeline, decoder: Decoder) -> list[list[PackedMultipliers]]:
+        """Return the columns of two DSPs each.
+
+        Column 2k + odd of a pair of rows multiplies lanes 4k + odd and 4k + 2 + odd (DOT), or (AXPY) the lanes of blocks 2k
+        and 2k + 1 with the coefficient of the pair's row `odd`.
+        """
+        control = step.at(SLICE)
+        codes = Pipeline(m, decoder.codes, DECODE, "codes").at(SLICE)
+        choices = Pipeline(m, decoder.choices, DECODE, "choices").at(SLICE)
+        count = pairs(self.config.tile.nibble_rows)
         chosen = []
         for lane in range(LANES_PER_SLICE):
             block, odd = divmod(lane, 2)
             operand = Signal(DIGIT_BITS * count, name=f"chosen_{lane}")
             chosen.append(operand)
-            nibbles = nibble_digit(decoder.codes[2 * block], decoder.codes[2 * block + 1])
-            with m.Switch(decoder.choices[lane]):
+            nibbles = nibble_digit(codes[2 * block], codes[2 * block + 1])
+            with m.Switch(choices[lane]):
                 for choice in range(COEFFICIENT):
                     with m.Case(choice):
                         m.d.comb += operand.eq(self.slots[4 * block + odd + choice])
@@ -132,18 +142,18 @@ class Slice(Shared):
                 coefficient = factors[lane % 2]
                 m.d.comb += [
                     multiply.first_digit.eq(chosen[lane].word_select(pair, DIGIT_BITS)),
-                    multiply.first_factor.eq(Mux(self.step.axpy, coefficient, decoder.codes[lane])),
+                    multiply.first_factor.eq(Mux(control.axpy, coefficient, codes[lane])),
                     multiply.second_digit.eq(chosen[lane + 2].word_select(pair, DIGIT_BITS)),
-                    multiply.second_factor.eq(Mux(self.step.axpy, coefficient, decoder.codes[lane + 2])),
-                    multiply.compute.eq(self.step.compute),
-                    multiply.accumulate.eq(self.step.axpy),
-                    multiply.start.eq(self.step.first),
+                    multiply.second_factor.eq(Mux(control.axpy, coefficient, codes[lane + 2])),
+                    multiply.compute.eq(control.compute),
+                    multiply.accumulate.eq(control.axpy),
+                    multiply.start.eq(control.first),
                 ]
         return columns
 
     def _hold_lanes(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> None:
         """AXPY: keep the sums of each block and row after the last step, while the DSPs go on; the drain chooses some."""
-        tokens, bits, mixed = self.config.tile.tokens, lane_bits(self.config), self.config.mixed_lanes
+        tokens, bits, mixed = self.config.tile.nibble_rows, lane_bits(self.config), self.config.mixed_lanes
         blocks = LANES_PER_SLICE // 2
         held: list[list[Signal]] = [[] for _ in range(tokens)]
         for token in range(tokens):
@@ -180,49 +190,60 @@ class Slice(Shared):
             else:
                 m.d.sync += [self.lane_sums[2 * part].eq(low), self.lane_sums[2 * part + 1].eq(high)]
 
-    def _accumulate_rows(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> None:
-        """DOT: sum the lanes, scale the sum, accumulate; the last step's sum goes to the hold registers too."""
-        tokens = self.config.tile.tokens
+    def _nibble_rows(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> list[Value]:
+        """Return each row's sum over the columns at stage SUMS."""
+        tokens = self.config.tile.nibble_rows
         rows = [Signal(signed(_ROW_BITS), name=f"row_{token}", reset_less=True) for token in range(tokens)]
         is_wide = step.at(SUMS - 1).format == Format.W8
         for pair, sums in enumerate(columns):
             totals = [column.second[:_TREE_BITS].as_signed() for column in sums]
-            even, odd = (self._tree(m, totals[start::2], f"tree_{pair}_{start}") for start in range(2))
+            halves = []
+            for start in range(2):
+                four = halve(m, totals[start::2], _TREE_BITS, f"tree_{pair}_{start}_4")
+                two = halve(m, four, _TREE_BITS, f"tree_{pair}_{start}_2")
+                halves.append(two[0] + two[1])
             for half, token in enumerate(range(2 * pair, min(2 * pair + 2, tokens))):
-                low, high = unpack(even)[half], unpack(odd)[half]
+                low, high = (unpack(total)[half] for total in halves)
                 m.d.sync += rows[token].eq(low + Mux(is_wide, high << 4, high))
+        return rows
 
+    def _small_rows(self, m: Module, decoder: Decoder) -> list[Value]:
+        """Return the sums, at stage SUMS, of the rows that multiply 2-bit weights alone."""
+        tile = self.config.tile
+        if tile.nibble_rows == tile.tokens:
+            return []
+        m.submodules.small = small = SmallProducts(tile.tokens - tile.nibble_rows)
+        first = coefficient_bits(self.config)
+        m.d.comb += [
+            small.inputs.eq(Cat(slot[first:] for slot in self.slots)),
+            small.codes.eq(decoder.codes),
+            small.choices.eq(decoder.choices),
+        ]
+        return list(small.totals)
+
+    def _accumulate_rows(self, m: Module, step: Pipeline, rows: list[Value]) -> None:
+        """DOT: scale each row's sum of products and accumulate; the last step's sum goes to the hold registers too."""
         is_offset = step.at(SUMS + 1).format == Format.W4
         control = step.at(ACCUMULATED - 1)
         held = []
-        for token in range(tokens):
-            scaled = Signal(signed(_ROW_BITS + 9), name=f"scaled_{token}", reset_less=True)
-            shifted = Signal(signed(SUM_BITS + 9), name=f"shifted_{token}", reset_less=True)
+        for token, row in enumerate(rows):
+            scaled = Signal(signed(len(row) + 9), name=f"scaled_{token}", reset_less=True)
             addend = Signal(signed(32), name=f"addend_{token}", reset_less=True)
             total = Signal(32, name=f"total_{token}")
             accumulator = Signal(32, name=f"accumulator_{token}", reset_less=True)
             held.append(Signal(32, name=f"held_{token}", reset_less=True))
-            m.d.sync += [
-                scaled.eq(rows[token] * self._scale.at(SUMS)),
-                shifted.eq(self.sums[token] * self._offset.at(SUMS)),
-                addend.eq(scaled + Mux(is_offset, shifted << 4, shifted)),
-            ]
+            m.d.sync += scaled.eq(row * self._scale.at(SUMS))
+            if token < self.config.tile.nibble_rows:
+                shifted = Signal(signed(SUM_BITS + 9), name=f"shifted_{token}", reset_less=True)
+                m.d.sync += [
+                    shifted.eq(self.sums[token] * self._offset.at(SUMS)),
+                    addend.eq(scaled + Mux(is_offset, shifted << 4, shifted)),
+                ]
+            else:
+                m.d.sync += addend.eq(scaled)
             m.d.comb += total.eq(Mux(control.first, 0, accumulator) + addend)
             with m.If(control.compute & ~control.axpy):
                 m.d.sync += accumulator.eq(total)
                 with m.If(control.last):
                     m.d.sync += held[token].eq(total)
         m.d.sync += self.row_sum.eq(Array(held)[self.row_select])
-
-    def _tree(self, m: Module, values: list[Value], name: str) -> Value:
-        """Return the sum of eight packed sums two stages later, two levels a stage."""
-        level = 0
-        while len(values) > 1:
-            sums: list[Value] = []
-            for index in range(0, len(values), 4):
-                total = Signal(signed(_TREE_BITS), name=f"{name}_{level}_{index}", reset_less=True)
-                group = values[index : index + 4]
-                m.d.sync += total.eq(sum(group[2:], Const(0)) + (group[0] + group[1]))
-                sums.append(total)
-            values, level = sums, level + 1
-        return values[0]

@@ -8,12 +8,14 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY
 from rtl.arithmetic import ApplyScale
 from rtl.matrix.multiplier import PackedMultipliers
+from rtl.matrix.small_products import SmallProducts
 
 __all__ = [
     "ACCUMULATED",
     "ACTIVATION",
     "APPLIED",
     "APPLY",
+    "DECODE",
     "DIGITS",
     "DRAIN",
     "FIRST_PRODUCT",
@@ -42,8 +44,10 @@ DIGITS = 3
 """Activations are packed in pairs of token rows, and turned so that the step's inputs come first."""
 HOP = 5
 """They lie in the order of the lanes and start to travel; the next stage is a register in each tile."""
+DECODE = 5
+"""Stream words and the step's control enter a slice."""
 SLICE = 6
-"""Stream words, activations and the step's control enter a slice."""
+"""Activations enter it, and meet the decoded word."""
 PARAMETER = SCALE_READ = 7
 """The row scale of a captured block leaves its slice; the scale file is addressed."""
 SUMS_READY = 7
@@ -79,4 +83,5 @@ def tree_levels(config: EngineConfig) -> int:
 def check_stages(config: EngineConfig) -> None:
     """Fail when a constant of hwsim.arch.timing is too small for the circuit."""
     assert max(ROW_DRAIN + 2, TREE + tree_levels(config)) < LEAVE, "MATRIX_LATENCY is below the depth of the array"
+    assert SLICE + SmallProducts.LATENCY == SUMS, "SmallProducts must meet the sums of the columns"
     assert WRITE > APPLIED, "EPILOGUE_LATENCY is below the depth of the epilogue"

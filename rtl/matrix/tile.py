@@ -6,9 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import SLICE_BITS, EngineConfig
 from rtl.instance import Shared, place
-from rtl.matrix.records import DIGIT_BITS, STEP, lane_bits, pairs
+from rtl.matrix.records import STEP, coefficient_bits, input_bits, lane_bits
 from rtl.matrix.slice import SUM_BITS, Slice
-from rtl.matrix.stages import SLICE
+from rtl.matrix.stages import DECODE
 from rtl.pipeline import Pipeline
 
 __all__ = ["Tile"]
@@ -19,7 +19,7 @@ class Tile(Shared):
 
     Members:
         head, repeat (stage 0): the stream word; whether the one of the cycle before is used again.
-        step (stage SLICE - 1), slots (stage HOP), sums (stage SUMS - 1): a register before those of `Slice`.
+        step (stage DECODE - 1), slots (stage HOP), sums (stage SUMS - 1): a register before those of `Slice`.
         row_select, lane_row, lane: those of `Slice`.
         coefficients (stage SLICE): one digit a slice.
         row_scales, parameters, row_sums, lane_sums: the outputs of the slices.
@@ -30,15 +30,14 @@ class Tile(Shared):
     @staticmethod
     def ports(config: EngineConfig) -> dict:
         """Return the members of the component's signature."""
-        tokens, slices = config.tile.tokens, config.tile.slices_per_port
-        digits = DIGIT_BITS * pairs(tokens)
+        slices = config.tile.slices_per_port
         return {
             "head": In(config.tile.port_bits),
             "repeat": In(1),
             "step": In(STEP),
-            "slots": In(data.ArrayLayout(digits, 64)),
-            "coefficients": In(data.ArrayLayout(digits, slices)),
-            "sums": In(data.ArrayLayout(signed(SUM_BITS), tokens)),
+            "slots": In(data.ArrayLayout(input_bits(config), 64)),
+            "coefficients": In(data.ArrayLayout(coefficient_bits(config), slices)),
+            "sums": In(data.ArrayLayout(signed(SUM_BITS), config.tile.nibble_rows)),
             "row_select": In(3),
             "lane_row": In(3),
             "lane": In(5),
@@ -59,7 +58,7 @@ class Tile(Shared):
         m.d.sync += [step.eq(self.step), slots.eq(self.slots), sums.eq(self.sums)]
         with m.If(~self.repeat):
             m.d.sync += beat.eq(self.head)
-        word = Pipeline(m, beat, 1, "beat").at(SLICE)
+        word = Pipeline(m, beat, 1, "beat").at(DECODE)
         count = self.config.tile.slices_per_port
         slices = [place(m, f"slice_{index}", Slice, self.config, inline=self.inline) for index in range(count)]
         for index, piece in enumerate(slices):

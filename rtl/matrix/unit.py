@@ -15,6 +15,7 @@ from rtl.matrix.sequencer import Sequencer
 from rtl.matrix.slice import Slice
 from rtl.matrix.stages import (
     ACTIVATION,
+    DECODE,
     DRAIN,
     HOP,
     LANE_DRAIN,
@@ -23,7 +24,6 @@ from rtl.matrix.stages import (
     RESULT_READ,
     ROW_DRAIN,
     SCALE_READ,
-    SLICE,
     SUMS,
     SUMS_READY,
     WRITE,
@@ -129,7 +129,7 @@ class Matrix(wiring.Component):
         """Bring stream words, activations and control to the tiles."""
         config = self.config.tile
         m.submodules.broadcast = broadcast = Broadcast(self.config)
-        step = Pipeline(m, sequencer.step, 0, "step").at(SLICE - 1)
+        step = Pipeline(m, sequencer.step, 0, "step").at(DECODE - 1)
         arrange = Pipeline(m, sequencer.arrange, 0, "arrange").at(ACTIVATION)
         segments = Pipeline(m, sequencer.block.segments, 0, "segments").at(HOP)
         sums = Pipeline(m, broadcast.sums, SUMS_READY, "sums").at(SUMS - 1)

@@ -7,7 +7,7 @@ import dataclasses
 from amaranth import Shape
 
 from hwsim.arch.config import EngineConfig
-from rtl.matrix.stages import SLICE
+from rtl.matrix.stages import DECODE
 from rtl.matrix.tile import Tile
 
 __all__ = ["CROSSINGS", "Crossing", "bits_of", "word_registers"]
@@ -73,4 +73,4 @@ def bits_of(config: EngineConfig, crossing: Crossing) -> int:
 
 def word_registers() -> tuple[str, ...]:
     """Return the registers of a tile through which a stream word passes on its way to the slices, in order."""
-    return ("beat", *(f"beat_{stage}" for stage in range(2, SLICE + 1)))
+    return ("beat", *(f"beat_{stage}" for stage in range(2, DECODE + 1)))

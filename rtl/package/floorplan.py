@@ -26,6 +26,8 @@ _SHARED = (
     "engine/scales",
 )
 """What serves all tiles: in the SLR beside the memory's, so that no wire to a tile crosses two boundaries."""
+_SHARED_TILES = 5
+"""The look-up tables of what serves all tiles, in those of a tile (`lamforge synth --engine u280`: 113 and 22 thousand)."""
 _NEAR_STREAMS = ("engine/matrix/sequencer", "engine/matrix/drain")
 """Parts of the above that answer the stream FIFOs within a cycle: with them."""
 
@@ -57,8 +59,9 @@ class Floorplan:
 def floorplan(config: EngineConfig, *, slrs: int, memory_slr: int) -> Floorplan:
     """Return the placement of an engine on a device of `slrs` SLRs in a row, its memory at `memory_slr`, an end of it.
 
-    Tiles are dealt in the order of their ports, those nearest the memory first; the memory's SLR, which has the stream
-    ports too, gets no more than any other. Raises ConfigError where the memory lies between SLRs.
+    Tiles are dealt in the order of their ports, those nearest the memory first, so that SLRs are about equally full: the
+    shared one gets fewer, the memory's, which has the stream ports too, no more than the farthest. Raises ConfigError where
+    the memory lies between SLRs.
     """
     if memory_slr not in (0, slrs - 1):
         raise ConfigError(f"Memory must be at the first or the last of {slrs} SLRs, not at SLR{memory_slr}")
@@ -66,9 +69,11 @@ def floorplan(config: EngineConfig, *, slrs: int, memory_slr: int) -> Floorplan:
     if slrs == 1 or ports < _TILES_PER_SLR * slrs:
         return Floorplan(regions=(), waypoints=(), registers=(), wires=(), tiles=(memory_slr,) * ports)
     order = list(range(slrs)) if memory_slr == 0 else list(reversed(range(slrs)))
-    counts = [ports // slrs + (place >= slrs - ports % slrs) for place in range(slrs)]
+    shared, counts = order[1], [0] * slrs
+    for _ in range(ports):
+        place = min(reversed(range(slrs)), key=lambda place: counts[place] + _SHARED_TILES * (place == 1))
+        counts[place] += 1
     tiles = tuple(slr for slr, count in zip(order, counts, strict=True) for _ in range(count))
-    shared = order[1]
     regions = [(shared, _SHARED), (memory_slr, _NEAR_STREAMS)]
     regions += [(slr, tuple(f"engine/matrix/tile_{port}" for port in range(ports) if tiles[port] == slr)) for slr in order]
     waypoints: dict[int, list[str]] = {}

@@ -12,7 +12,7 @@ __all__ = ["Module", "modules_of"]
 _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?\(.*?^endmodule\n", re.M | re.S)
 _INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
 _PORT = re.compile(r"^  (?:input|output)\b[^;]*;\n", re.M)
-_IDENTIFIER = re.compile(r"\\\S+ |[A-Za-z_][\w$]*")
+_IDENTIFIER = re.compile(r'"[^"]*"|\\\S+ |[A-Za-z_][\w$]*')
 _KEYWORDS = frozenset({
     "module", "endmodule", "input", "output", "inout", "wire", "reg", "signed", "assign", "always", "initial", "begin", "end",
     "if", "else", "case", "casez", "endcase", "default",
@@ -47,7 +47,7 @@ class Module:
 
         def number(match: re.Match[str]) -> str:
             word = match.group().strip()
-            return word if word in _KEYWORDS else numbers.setdefault(word, f"n{len(numbers)}")
+            return word if word in _KEYWORDS or word[0] == '"' else numbers.setdefault(word, f"n{len(numbers)}")
 
         return hashlib.sha256(_IDENTIFIER.sub(number, self.text).encode()).hexdigest()
 

@@ -122,7 +122,7 @@ def test_refusals_say_by_how_much() -> None:
     with pytest.raises(ScheduleError) as refused:
         compile_shape(request(config=odd))
     assert str(refused.value) == "Inputs of layers.{}.qkv must be a multiple of 32, the W4 group (24 too many), not 600"
-    with pytest.raises(ScheduleError, match=r"Rows of a prefill run must be 1 to 4, the engine's token rows, not 5"):
+    with pytest.raises(ScheduleError, match=r"Rows of a prefill run must be 1 to 4, the engine's token rows for W4 weights, not 5"):
         compile_shape(request(prefill_rows=5))
     with pytest.raises(ScheduleError, match=r"Weights and cache must fit 268435456 bytes behind each port of small, not need"):
         compile_shape(request("llama-2-7b", layers=Format.W2S))

@@ -80,6 +80,8 @@ def test_every_buffer_has_its_limits_here() -> None:
         ("tile.ports", 2.0, "Engine tile.ports must be an integer from 1 to 64, not 2.0"),
         ("tile.port_bits", 384, "Engine tile.port_bits must be 128, 256 or 512, not 384"),
         ("tile.tokens", 8, "Engine tile.tokens must be an integer from 1 to 7, not 8"),
+        ("tile.nibble_tokens", 0, "Engine tile.nibble_tokens must be an integer from 1 to 7, not 0"),
+        ("tile.nibble_tokens", 1, "Engine tile.nibble_tokens must be even where it is below tile.tokens, not 1"),
         ("fetch.burst_beats", 128, "Engine fetch.burst_beats must be an integer from 2 to 64, not 128"),
         ("fetch.burst_beats", 12, "Engine fetch.burst_beats must be a power of two, not 12"),
         ("fetch.fifo_beats", 4, "Engine fetch.fifo_beats must be an integer from 8 to 4096, not 4"),

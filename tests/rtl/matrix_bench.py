@@ -67,7 +67,7 @@ def random_work(rng: np.random.Generator, config: EngineConfig, formats: list[Fo
     registers, parts = [], []
     for number, format in enumerate(formats):
         common = {
-            "rows": int(rng.integers(1, tile.tokens + 1)),
+            "rows": int(rng.integers(1, (tile.nibble_rows if format is None else tile.rows_of(format)) + 1)),
             "scale": int(rng.integers(0, buffer.scales - tile.tokens)),
         }
         register = int(rng.integers(0, 3)) if rng.random() < 0.3 else 0

@@ -23,7 +23,8 @@ FORMATS = [*Format, None]
 
 ENGINES = {
     "one_slice": {},
-    "three_rows": {"tile.tokens": 3},
+    "three_rows": {"tile.tokens": 3, "tile.nibble_tokens": 3},
+    "two_small_rows": {"tile.tokens": 4, "tile.nibble_tokens": 2},
     "fewer_slices_than_lanes": {"tile.ports": 2, "vector.lanes": 8, "tile.tokens": 1},
     "whole_word": {"tile.ports": 2, "tile.port_bits": 256},
     "two_words": {"tile.ports": 2, "tile.port_bits": 512},

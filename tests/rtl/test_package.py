@@ -366,12 +366,15 @@ def test_a_cell_that_is_not_there_stops_the_placement(files, tmp_path):
 
 def test_too_many_wires_stop_the_placement(files, tmp_path):
     put(files, tmp_path)
-    # Words of six tiles, and all that goes to two of them and back, by the widths of their ports.
+    # Words of the tiles beyond SLR0, and all that goes to those in it and back, by the widths of their ports.
+    plan = floorplan(ENGINE, slrs=3, memory_slr=0)
+    near = plan.tiles.count(0)
+    assert 0 < near < ENGINE.tile.ports
     ports = {name: Shape.cast(member.shape).width for name, member in Tile.ports(ENGINE).items()}
     common = sum(ports[name] for name in ("step", "slots", "sums", "row_select", "lane_row", "lane"))
     own = sum(ports[name] for name in ("coefficients", "row_scales", "parameters", "row_sums", "lane_sums"))
-    wires = 6 * ports["head"] + ports["repeat"] + common + 2 * own
-    assert dict(floorplan(ENGINE, slrs=3, memory_slr=0).wires)[0] == wires
+    wires = (ENGINE.tile.ports - near) * ports["head"] + ports["repeat"] + common + near * own
+    assert dict(plan.wires)[0] == wires
     run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires))
     with pytest.raises(AssertionError, match=f"Wires of tiles from SLR0 upwards must be at most {wires - 1}, not {wires}"):
         run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires - 1))

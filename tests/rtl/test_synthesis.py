@@ -3,6 +3,7 @@
 import pytest
 
 from hwsim.arch.board import RESOURCES, load_board
+from hwsim.arch.config import load_engine
 from hwsim.errors import MachineError
 from reports.synthesis import spread_over_slrs, synthesis_text
 from rtl.synthesis import Estimate, Part, yosys
@@ -37,6 +38,8 @@ def test_modules_and_what_they_instantiate() -> None:
     assert set(modules) == {"engine", "\\engine.matrix", "\\engine.vector"}
     assert modules["engine"].children == (("\\engine.matrix", "matrix"), ("\\engine.vector", "vector"))
     assert modules["\\engine.matrix"].form == modules["\\engine.vector"].form != modules["engine"].form
+    styles = [modules_of([f'module m(x);\n  input x;\n  ram #(.STYLE("{style}")) r (.x(x));\nendmodule\n'])["m"] for style in "ab"]
+    assert styles[0].form != styles[1].form
     assert "always" not in modules["\\engine.matrix"].stub
 
 
@@ -82,11 +85,14 @@ def test_cells_that_nobody_weighed_are_refused() -> None:
 
 def test_the_spread_over_slrs_holds_everything() -> None:
     board = load_board("u280")
-    port = Part(unit="matrix", name="slice", count=8, resources=dict.fromkeys(RESOURCES, 0.0) | {"dsp": 800.0, "lut": 80000.0})
+    engine = load_engine("u280")
+    tile = Part(unit="matrix", name="slice", count=128, resources=dict.fromkeys(RESOURCES, 0.0) | {"dsp": 800.0, "lut": 80000.0})
     rest = Part(unit="vector", name="own", count=1, resources=dict.fromkeys(RESOURCES, 0.0) | {"dsp": 500.0, "uram": 10.0})
-    result = Estimate(engine="x", parts=(port, rest), tool="none")
-    slrs = spread_over_slrs(result, 8, board)
-    assert sum(slr["ports"] for slr in slrs) == 8
+    result = Estimate(engine="x", parts=(tile, rest), tool="none")
+    slrs = spread_over_slrs(result, engine, board)
+    assert sum(slr["tiles"] for slr in slrs) == engine.tile.ports
+    # The vector unit lies beside the memory's SLR.
+    assert [slr["uram"] for slr in slrs] == [0, 10, 0]
     assert {resource: sum(slr[resource] for slr in slrs) for resource in RESOURCES} == {
         resource: result.total(resource) for resource in RESOURCES
     }

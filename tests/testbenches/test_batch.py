@@ -5,6 +5,7 @@ import pytest
 
 from compiler.model import compile_model
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.isa import Format
 from hwsim.arch.program import MemoryImage
 from hwsim.errors import ProgramError, ScheduleError
 from hwsim.memory.models import IDEAL, stalling
@@ -16,25 +17,30 @@ from testbenches.verilated import Verilated
 from tests.random_model import random_model
 
 
-def test_a_batch_gives_what_each_sequence_gives_alone(engine: EngineConfig, seed: int) -> None:
-    """All sequences are at one position. The ring wraps; the last step runs on both machines."""
-    model = random_model(seed)
-    compiled = compile_model(model, engine, context=32, batch=2)
+@pytest.mark.parametrize(("format", "batch"), [(Format.W4, 2), (Format.W2S, 3)])
+def test_a_batch_gives_what_each_sequence_gives_alone(engine: EngineConfig, seed: int, format: Format, batch: int) -> None:
+    """All sequences are at one position. The ring wraps; the last step runs on both machines.
+
+    The third row of the second engine multiplies 2-bit weights alone: the 8-bit head and the four query heads take two passes.
+    """
+    engine = engine.with_values({"tile.tokens": batch})
+    model = random_model(seed, format=format, heads=4, kv_heads=1, hidden=64)
+    compiled = compile_model(model, engine, context=32, batch=batch)
     assert compiled.image is not None
-    assert (compiled.decode.rows, compiled.decode.sequences, compiled.decode.positions) == (2, 2, 1)
-    prompts = np.random.default_rng(seed).integers(0, 96, (2, 20))
+    assert (compiled.decode.rows, compiled.decode.sequences, compiled.decode.positions) == (batch, batch, 1)
+    prompts = np.random.default_rng(seed).integers(0, 96, (batch, 20))
     reference = IntegerReference(model)
     states = [reference.open() for _ in prompts]
     simulator, image = Simulated(engine), compiled.image
     rows = compiled.prefill.rows
     for sequence, prompt in enumerate(prompts):
-        for position in range(0, 16, rows):
+        for position in range(0, 12, rows):
             tokens = model.embedding.rows(prompt[position : position + rows].tolist())
             inputs = Inputs(position=position, rows=tokens, sequence=sequence)
             image = simulator.run(compiled.prefill, image, inputs, IDEAL)[0].image
-        reference.prefill(states[sequence], prompt[:16].tolist())
-    padded = compiled.decode.buffer("output").size // 4 // 2
-    for position in range(16, 20):
+        reference.prefill(states[sequence], prompt[:12].tolist())
+    padded = compiled.decode.buffer("output").size // 4 // batch
+    for position in range(12, 20):
         inputs = Inputs(position=position, rows=model.embedding.rows(prompts[:, position].tolist()))
         before = image
         outputs, log = simulator.run(compiled.decode, before, inputs, IDEAL)
@@ -71,7 +77,7 @@ def test_a_prompt_across_the_end_of_the_ring(engine: EngineConfig, seed: int, he
 
 def test_refusals(engine: EngineConfig) -> None:
     model = random_model(3)
-    with pytest.raises(ScheduleError, match="Batch must be 1 to 2, the engine's token rows, not 3"):
+    with pytest.raises(ScheduleError, match="Batch must be 1 to 2, the engine's token rows for W4 weights, not 3"):
         compile_model(model, engine, context=32, batch=3)
     compiled = compile_model(model, engine, context=32, batch=2)
     assert compiled.prefill.slot_of(5, 1) == compiled.prefill.slot_of(5) + 65536

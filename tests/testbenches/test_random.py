@@ -22,11 +22,11 @@ _PROGRAM_AT = 1 << 19
 CONFIGURATIONS: dict[str, dict[str, object]] = {
     "tiny": {},
     "one-row": {"tile.tokens": 1, "fetch.burst_beats": 2, "fetch.fifo_beats": 8, "control.queue_depth": 2},
-    "two-ports": {"tile.ports": 2, "tile.port_bits": 256, "tile.tokens": 3},
+    "two-ports": {"tile.ports": 2, "tile.port_bits": 256, "tile.tokens": 3, "tile.nibble_tokens": 3},
     "wide-vector": {"tile.ports": 2, "tile.port_bits": 128, "vector.lanes": 8, "tile.tokens": 2},
     "wide-port": {"tile.port_bits": 512, "tile.tokens": 4, "fetch.burst_beats": 16, "control.queue_depth": 8},
     "many-slices": {"tile.ports": 4, "tile.port_bits": 512, "vector.lanes": 8, "tile.tokens": 1, "fetch.fifo_beats": 64},
-    "narrow-drain": {"tile.ports": 4, "tile.port_bits": 256, "vector.lanes": 4, "tile.tokens": 2},
+    "narrow-drain": {"tile.ports": 4, "tile.port_bits": 256, "vector.lanes": 4, "tile.tokens": 3},
     "widest-vector": {"tile.ports": 2, "tile.port_bits": 256, "vector.lanes": 16, "tile.tokens": 2},
 }
 SEEDS_EACH = 26

@@ -1,0 +1,83 @@
+"""Knows how named arrays travel: one archive without pickles, written whole or not at all, in parts of bounded size."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hwsim.errors import SpecError
+
+__all__ = ["from_text", "joined", "load", "save", "split", "to_text"]
+
+_SUFFIX = ".part"
+
+
+def to_text(array: np.ndarray) -> str:
+    """Return the text that `from_text` made an array of."""
+    return array.tobytes().decode()
+
+
+def from_text(text: str) -> np.ndarray:
+    """Return a text as an array."""
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an archive of arrays, uncompressed; until it is complete nothing lies at `path`, or what lay there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(partial, path)
+
+
+def load(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive; SpecError when it is not one."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise SpecError(f"File {path.name} must be a complete archive of arrays, but: {error}") from None
+
+
+def split(folder: Path, stem: str, arrays: Mapping[str, np.ndarray], *, limit: int) -> list[Path]:
+    """Write `<stem>-<n>-of-<count>.part`, a compressed archive of arrays cut into files of at most `limit` bytes."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    content = stream.getvalue()
+    count = max(1, -(-len(content) // limit))
+    size = -(-len(content) // count)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"{stem}-*-of-*{_SUFFIX}"):
+        old.unlink()
+    paths = [folder / f"{stem}-{index + 1}-of-{count}{_SUFFIX}" for index in range(count)]
+    for index, path in enumerate(paths):
+        partial = path.with_name(f".{path.name}")
+        partial.write_bytes(content[index * size : (index + 1) * size])
+        os.replace(partial, path)
+    return paths
+
+
+def joined(folder: Path, stem: str) -> dict[str, np.ndarray]:
+    """Return the arrays that `split` wrote; SpecError names the parts that are missing."""
+    found = sorted(folder.glob(f"{stem}-*-of-*{_SUFFIX}"))
+    if not found:
+        raise SpecError(f"Folder {str(folder)!r} must hold {stem}-1-of-...{_SUFFIX}, which is missing")
+    count = int(found[0].stem.rpartition("-of-")[2])
+    paths = [folder / f"{stem}-{index + 1}-of-{count}{_SUFFIX}" for index in range(count)]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing or len(found) != count:
+        raise SpecError(f"Folder {str(folder)!r} must hold {count} parts of {stem}, but lacks {', '.join(missing) or 'none'}")
+    content = io.BytesIO(b"".join(path.read_bytes() for path in paths))
+    try:
+        with np.load(content, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise SpecError(f"Parts of {stem} must make a complete archive of arrays, but: {error}") from None

@@ -1,0 +1,153 @@
+"""Knows how a checkpoint and its texts become the parts that a training machine is given, and checks that nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hwsim.arch.isa import Format
+from hwsim.errors import SpecError
+from models.checkpoint import AffineBlocks, Checkpoint
+from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
+from models.compress import rtn
+from models.distill import arrays, matrices
+from models.distill.matrices import layer_name
+from models.distill.prepared import STEM, TEXTS, Prepared, read_prepared, unpack_blocks
+from models.tokenizer import Tokenizer
+
+__all__ = ["PART_BYTES", "check", "prepare"]
+
+PART_BYTES = 54 << 20
+"""Bytes of a part at most."""
+
+_LAYERS = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "o": ("self_attn.o_proj",),
+    "gateup": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+_NORMS = {matrices.ATTENTION_NORM: "input_layernorm", matrices.FFN_NORM: "post_attention_layernorm"}
+_BLOCK = 32
+_CODE_LIMIT = 127
+_TOKEN_LIMIT = 1 << 16
+_MARK = "⁂"
+
+
+def prepare(
+    checkpoint: Checkpoint,
+    texts: Mapping[str, str],
+    evaluations: Mapping[str, str],
+    folder: Path,
+    *,
+    part_bytes: int = PART_BYTES,
+) -> list[Path]:
+    """Write the parts and return their paths.
+
+    texts: what to train on, by the names in TEXTS.
+    evaluations: what to predict after training, by name; must not be in `texts`.
+
+    Raises:
+        SpecError: the model has biases, an untied head, no tokenizer, or more tokens than 16 bits count.
+    """
+    config, tokenizer = checkpoint.config, checkpoint.tokenizer
+    if config.qkv_bias:
+        raise SpecError(f"Distillation must be given a model without biases, which {config.name} has")
+    if tokenizer is None:
+        raise SpecError(f"Distillation must have the tokenizer of {config.name}, which carries none")
+    if config.vocab > _TOKEN_LIMIT:
+        raise SpecError(f"Distillation must be given at most {_TOKEN_LIMIT} tokens, not the {config.vocab} of {config.name}")
+    held: dict[str, np.ndarray] = {
+        "config": arrays.from_text(config.to_json()),
+        "source": arrays.from_text(Path(checkpoint.source).name),
+        "source_digest": arrays.from_text(checkpoint.digest),
+    }
+    for layer in range(config.layers):
+        for part, names in _LAYERS.items():
+            _put_matrix(held, checkpoint, layer_name(layer, part), [f"{block(layer, name)}.weight" for name in names])
+        for part, name in _NORMS.items():
+            held[f"{layer_name(layer, part)}.gain"] = checkpoint.tensor(f"{block(layer, name)}.weight").numpy()
+    held[f"{matrices.FINAL_NORM}.gain"] = checkpoint.tensor(f"{FINAL_NORM}.weight").numpy()
+    _put_matrix(held, checkpoint, "embedding", [f"{EMBEDDING}.weight"])
+    if not config.tied_head:
+        _put_matrix(held, checkpoint, "head", [f"{HEAD}.weight"])
+    grid = rtn.quantize(_float_head(checkpoint), Format.W8)
+    held["head_grid.scale"] = grid.scale
+    held["head_grid.row"] = (grid.mantissa * np.exp2(grid.exponent.astype(np.float64))).astype(np.float32)
+    for kind, contents in (("text", texts), ("evaluation", evaluations)):
+        for name, content in contents.items():
+            held[f"{kind}.{name}"] = _tokens(tokenizer, content)
+    if missing := [name for name in TEXTS if name not in texts]:
+        raise SpecError(f"Distillation must have the text {missing[0]}, which is missing")
+    held["chat"], held["turn"] = _conversation(tokenizer)
+    held["end"] = np.array(tokenizer.eos_ids, np.int64)
+    paths = arrays.split(folder, STEM, held, limit=part_bytes)
+    check(read_prepared(folder), checkpoint)
+    return paths
+
+
+def check(prepared: Prepared, checkpoint: Checkpoint) -> None:
+    """Raise SpecError unless the parts give back the checkpoint's own floats and the head the engine gets, bit for bit."""
+    config = checkpoint.config
+    expected = {
+        layer_name(layer, part): torch.cat([checkpoint.tensor(f"{block(layer, name)}.weight") for name in names])
+        for layer in range(config.layers)
+        for part, names in _LAYERS.items()
+    }
+    table = checkpoint.tensor(f"{EMBEDDING}.weight")
+    head = rtn.quantize(_float_head(checkpoint), Format.W8).dequantize().astype(np.float32)
+    pairs = [(name, prepared.weights[name], weight) for name, weight in expected.items()]
+    pairs += [("embedding", prepared.embedding, table), ("head", prepared.integer_head, torch.from_numpy(head))]
+    pairs += [("float head", prepared.head, _float_head(checkpoint))]
+    for name, found, weight in pairs:
+        if not torch.equal(found, weight):
+            raise SpecError(f"Prepared {name} must be the checkpoint's bit for bit, but differs")
+
+
+def _float_head(checkpoint: Checkpoint) -> torch.Tensor:
+    return checkpoint.tensor(f"{EMBEDDING if checkpoint.config.tied_head else HEAD}.weight")
+
+
+def _put_matrix(held: dict[str, np.ndarray], checkpoint: Checkpoint, name: str, sources: Sequence[str]) -> None:
+    """Store a matrix in the blocks that it is made of, where it is, and as floats where not."""
+    blocks = [checkpoint.blocks(source) for source in sources]
+    stored = [each for each in blocks if isinstance(each, AffineBlocks)]
+    weight = torch.cat([checkpoint.tensor(source) for source in sources])
+    if len(stored) == len(blocks):
+        nibbles = torch.cat([each.codes for each in stored]).numpy()
+        held[f"{name}.nibbles"] = nibbles[:, ::2] | nibbles[:, 1::2] << 4
+        held[f"{name}.scales"] = torch.cat([each.scales for each in stored]).numpy().astype(np.float16)
+        held[f"{name}.minima"] = torch.cat([each.minima for each in stored]).numpy().astype(np.float16)
+        return
+    if weight.shape[1] % _BLOCK == 0:
+        # Q8_0 has a float16 scale and whole multiples of it: found again where the floats come from such blocks.
+        groups = weight.view(len(weight), -1, _BLOCK)
+        scales = (groups.abs().amax(-1) / _CODE_LIMIT).to(torch.float16)
+        step = scales.float()[..., None]
+        codes = torch.round(groups / torch.where(step > 0, step, 1.0)).clamp(-_CODE_LIMIT, _CODE_LIMIT)
+        whole = codes.to(torch.int8).view(weight.shape).numpy()
+        if torch.equal(unpack_blocks(whole, scales.numpy()), weight):
+            held[f"{name}.codes"], held[f"{name}.scales"] = whole, scales.numpy()
+            return
+    held[name] = weight.numpy()
+
+
+def _tokens(tokenizer: Tokenizer, text: str) -> np.ndarray:
+    return np.array(tokenizer.encode(text), np.uint16)
+
+
+def _conversation(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tokens before the user's first words, and those between the end of a turn and the next speaker's name."""
+    nothing = np.zeros(0, np.uint16)
+    if tokenizer.chat_template is None:
+        return nothing, nothing
+    turns = [{"role": "user", "content": _MARK}, {"role": "assistant", "content": _MARK}, {"role": "user", "content": _MARK}]
+    before, first, second, *_ = tokenizer.render_chat(turns, asks_for_answer=False).split(_MARK)
+    # What two changes of speaker have in common goes before any speaker's name.
+    shared = 0
+    while shared < min(len(first), len(second)) and first[shared] == second[shared]:
+        shared += 1
+    tokens = _tokens(tokenizer, first[:shared])
+    return _tokens(tokenizer, before), tokens[1:] if len(tokens) and int(tokens[0]) in tokenizer.eos_ids else tokens

@@ -1,0 +1,110 @@
+"""Knows the outcome of a training as it travels back: codes, patterns, scales and gains, some 2 bits a weight."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.distill import arrays, matrices
+from models.distill.matrices import layer_name
+from models.distill.settings import Settings
+from models.distill.student import Student
+from models.distill.weight import GROUP, Stored
+
+__all__ = ["Result", "read_result", "write_result"]
+
+_STEM = "result"
+_PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+_BITS = np.array([1 << a | 1 << b for a, b in _PATTERNS])
+_POSITIONS = np.array(_PATTERNS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Result:
+    """What was trained.
+
+    Attributes:
+        settings: of the training.
+        source_digest: SHA-256 of the teacher's files.
+        matrices, gains: by the names of models.distill.matrices.
+        report: what the training has to say: steps, seconds, device, perplexities.
+    """
+
+    settings: Settings
+    source_digest: str
+    matrices: Mapping[str, Stored]
+    gains: Mapping[str, np.ndarray]
+    report: Mapping[str, Any]
+
+
+def write_result(
+    folder: Path, student: Student, source_digest: str, report: Mapping[str, Any], *, part_bytes: int
+) -> list[Path]:
+    """Write the student as it is now and return the paths of the parts."""
+    held: dict[str, np.ndarray] = {
+        "settings": arrays.from_text(json.dumps(student.settings.to_document())),
+        "source_digest": arrays.from_text(source_digest),
+        "report": arrays.from_text(json.dumps(report)),
+    }
+    for name, weight in student.weights():
+        stored = weight.stored()
+        held[f"{name}.packed"] = _packed(stored)
+        held[f"{name}.scale"], held[f"{name}.zero"], held[f"{name}.row"] = stored.scale, stored.zero, stored.row
+    for index, block in enumerate(student.layers()):
+        held[f"{layer_name(index, matrices.ATTENTION_NORM)}.gain"] = block.attention_norm.detach().cpu().numpy()
+        held[f"{layer_name(index, matrices.FFN_NORM)}.gain"] = block.ffn_norm.detach().cpu().numpy()
+    held[f"{matrices.FINAL_NORM}.gain"] = student.final_norm.detach().cpu().numpy()
+    return arrays.split(folder, _STEM, held, limit=part_bytes)
+
+
+def read_result(folder: Path) -> Result:
+    """Return what `write_result` wrote; SpecError when a part is missing."""
+    held = arrays.joined(folder, _STEM)
+    settings = Settings.from_document(json.loads(arrays.to_text(held["settings"])))
+    found: dict[str, Stored] = {}
+    for key in held:
+        name = key.removesuffix(".packed")
+        if name == key:
+            continue
+        inputs = held[f"{name}.scale"].shape[1] * GROUP
+        codes, kept = _unpacked(held[key], inputs, is_sparse=settings.is_sparse)
+        scale, zero, row = (held[f"{name}.{part}"] for part in ("scale", "zero", "row"))
+        found[name] = Stored(codes=codes, kept=kept, scale=scale, zero=zero, row=row)
+    return Result(
+        settings=settings,
+        source_digest=arrays.to_text(held["source_digest"]),
+        matrices=found,
+        gains={key.removesuffix(".gain"): held[key] for key in held if key.endswith(".gain")},
+        report=json.loads(arrays.to_text(held["report"])),
+    )
+
+
+def _packed(stored: Stored) -> np.ndarray:
+    """Return one byte for four inputs: four dense codes, or pattern * 16 + second kept code * 4 + first."""
+    codes = stored.codes.reshape(len(stored.codes), -1, 4)
+    if stored.kept is None:
+        return codes[..., 0] | codes[..., 1] << 2 | codes[..., 2] << 4 | codes[..., 3] << 6
+    bits = (stored.kept.reshape(codes.shape) * np.array([1, 2, 4, 8])).sum(-1)
+    pattern = np.full(16, -1)
+    pattern[_BITS] = np.arange(len(_BITS))
+    chosen = pattern[bits]
+    if int(chosen.min(initial=0)) < 0:
+        raise AssertionError("a mask must keep two of every four weights")
+    first, second = np.moveaxis(np.take_along_axis(codes, _POSITIONS[chosen], axis=-1), -1, 0)
+    return (chosen * 16 + second * 4 + first).astype(np.uint8)
+
+
+def _unpacked(packed: np.ndarray, inputs: int, *, is_sparse: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    rows = len(packed)
+    if not is_sparse:
+        return np.stack([packed >> shift & 3 for shift in (0, 2, 4, 6)], axis=-1).reshape(rows, inputs), None
+    positions = _POSITIONS[packed >> 4]
+    codes, kept = np.zeros((*packed.shape, 4), np.uint8), np.zeros((*packed.shape, 4), np.bool_)
+    np.put_along_axis(codes, positions, np.stack([packed & 3, packed >> 2 & 3], axis=-1), axis=-1)
+    np.put_along_axis(kept, positions, True, axis=-1)
+    return codes.reshape(rows, inputs), kept.reshape(rows, inputs)

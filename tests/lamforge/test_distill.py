@@ -1,0 +1,47 @@
+"""`lamforge distill`: its stages hand on to each other, and what is missing is said."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lamforge.conftest import Command
+from tests.reports.tiny_folder import TEXT, write_checkpoint
+
+SMALL = ("sample_sequences=2", "sample_batch=2", "sample_length=40", "length=32", "batch=2", "steps=2", "calibration_sequences=2")
+
+
+def test_the_stages(command: Command, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "hf")
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    work = ("--work", tmp_path / "work")
+    options = (*work, "--device", "cpu", *(part for setting in SMALL for part in ("--set", setting)))
+    texts = ("--text", f"public-domain={text}", "--text", f"wikipedia={text}", "--evaluation", f"held={text}")
+    code, out, err = command("distill", "prepare", tmp_path / "hf", *work, *texts)
+    assert (code, out.startswith("model: ")) == (0, True), err
+    assert command("distill", "sample", *options)[0] == 0
+    code, out, _ = command("distill", "train", *options, "--windows", "1", "-o", tmp_path / "result", "--json")
+    assert code == 0
+    assert '"is_done": true' in out
+    code, out, _ = command("distill", "export", tmp_path / "hf", "--result", tmp_path / "result", "-o", tmp_path / "model")
+    assert code == 0
+    assert "fingerprint: " in out
+    code, out, _ = command(
+        "evaluate", tmp_path / "model", "--source", tmp_path / "hf", "--text", text, "--window", "32", "--windows", "2"
+    )
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("prepare",), "Stage prepare must be given CHECKPOINT, which is missing\n"),
+        (("export", "x", "-o", "y"), "Stage export must be given --result, which is missing\n"),
+        (("export", "x"), "Stage export must be given --output, which is missing\n"),
+        (("sample", "--work", "nowhere", "--device", "cpu"), "Folder 'nowhere/prepared' must hold prepared-1-of-"),
+    ],
+)
+def test_what_is_missing_is_said(command: Command, arguments: tuple[str, ...], text: str) -> None:
+    code, out, err = command("distill", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(text)
