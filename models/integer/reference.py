@@ -15,7 +15,7 @@ from models.integer.kernels import accumulate
 from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, IntegerModel, layer_part
 from models.integer.ops import Quantized
 from models.integer.prefill import Prefill
-from models.integer.threads import suited_to
+from models.integer.threads import one_each
 from models.integer.weights import Weights
 
 __all__ = ["IntegerReference", "Recorder"]
@@ -52,7 +52,7 @@ class IntegerReference:
 
     def window_logits(self, tokens: Sequence[int]) -> torch.Tensor:
         """Return the fixed logits after each of `tokens`, int32 [tokens, vocab], from an empty text."""
-        with suited_to(len(tokens)):
+        with one_each():
             return torch.from_numpy(self._prefill.head(self._prefill.hidden_states(self.open(), tokens)))
 
     def logits(self, tokens: Sequence[int]) -> torch.Tensor:
@@ -61,7 +61,7 @@ class IntegerReference:
 
     def prefill(self, state: State, tokens: Sequence[int]) -> np.ndarray:
         """Feed `tokens` together and return the fixed logits after the last one, int32 [vocab]."""
-        with suited_to(len(tokens)):
+        with one_each():
             return self._prefill.head(self._prefill.hidden_states(state, tokens)[-1:])[0]
 
     def step(self, state: State, token: int, record: Recorder = _ignore) -> np.ndarray:
