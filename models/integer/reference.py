@@ -59,6 +59,28 @@ class IntegerReference:
         """Return the logits after each of `tokens` as floats, [tokens, vocab], from an empty text."""
         return self.window_logits(tokens).to(torch.float32).mul_(_LOGIT_UNIT)
 
+    def continued(self, state: State, tokens: Sequence[int], last: int | None = None) -> torch.Tensor:
+        """Feed `tokens` together and return the logits after the last `last` of them as floats, [last, vocab]; None takes all."""
+        with one_each():
+            x = self._prefill.hidden_states(state, tokens)
+            fixed = self._prefill.head(x if last is None else x[len(x) - last :])
+        return torch.from_numpy(fixed).to(torch.float32).mul_(_LOGIT_UNIT)
+
+    def attention(self, layer: int, x: np.ndarray) -> np.ndarray:
+        """Return the residual rows, int64 [tokens, hidden], that the attention of a layer makes of `x`, in an empty text."""
+        with one_each():
+            return self._prefill.attention(layer, x)
+
+    def feed_forward(self, layer: int, x: np.ndarray) -> np.ndarray:
+        """Return the residual rows, int64 [tokens, hidden], that the feed-forward of a layer makes of `x`."""
+        with one_each():
+            return self._prefill.feed_forward(layer, x)
+
+    def head(self, x: np.ndarray) -> np.ndarray:
+        """Return the fixed logits, int32 [tokens, vocab], of residual rows, int64 [tokens, hidden]."""
+        with one_each():
+            return self._prefill.head(x)
+
     def prefill(self, state: State, tokens: Sequence[int]) -> np.ndarray:
         """Feed `tokens` together and return the fixed logits after the last one, int32 [vocab]."""
         with one_each():
