@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 
+from hwsim.errors import CheckpointError
 from models.attention import Pattern
 from models.integer import IntegerReference
 from models.reference.llama import Llama
@@ -80,6 +81,9 @@ def negative_log_likelihoods(model: Predictor, tokens: Sequence[int], told: Call
     """Return the negative log-likelihood of each token after the first, nats, float64 [tokens - 1].
 
     told: called with the tokens read so far.
+
+    Raises:
+        CheckpointError: a likelihood is not finite.
     """
     reading = model.open()
     found = []
@@ -88,7 +92,12 @@ def negative_log_likelihoods(model: Predictor, tokens: Sequence[int], told: Call
         found.append(likelihoods(reading.feed(tokens[start:stop]), tokens[start + 1 : stop + 1]).neg_())
         if told is not None:
             told(stop + 1)
-    return torch.cat(found)
+    whole = torch.cat(found)
+    wrong = torch.nonzero(~torch.isfinite(whole))
+    if len(wrong):
+        first = int(wrong[0])
+        raise CheckpointError(f"Likelihoods of a model must be finite, not {float(whole[first])} at token {first + 1}")
+    return whole
 
 
 def likelihoods(logits: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:

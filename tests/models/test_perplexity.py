@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hwsim.errors import SpecError
+from hwsim.errors import CheckpointError, SpecError
 from models.attention import Dense, parse
 from models.evaluation.paired import difference
 from models.evaluation.perplexity import Perplexity, perplexity, windows
@@ -74,6 +74,15 @@ def test_reading_in_pieces_changes_nothing(tmp_path) -> None:
         reading = Floats(reference, pattern).open()
         assert torch.allclose(reading.feed(tokens[:900], 3), whole[897:900], atol=1e-4)
         assert torch.allclose(reading.feed(tokens[900:]), whole[900:], atol=1e-4)
+
+
+def test_a_model_that_breaks_is_refused() -> None:
+    def rule(seen: list[int], count: int) -> torch.Tensor:
+        return torch.full((count, VOCAB), torch.nan if len(seen) == 39 else 1.0)
+
+    assert perplexity(Known(rule), [1] * 60, length=30).perplexity == pytest.approx(VOCAB)
+    with pytest.raises(CheckpointError, match="^Likelihoods of a model must be finite, not nan at token 1$"):
+        perplexity(Known(rule), [1] * 60, length=40)
 
 
 def test_integers_are_read_as_steps_give_them() -> None:
