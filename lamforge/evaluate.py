@@ -1,4 +1,4 @@
-"""`lamforge evaluate`: measures how well a model predicts a text."""
+"""`lamforge evaluate`: measures how well a model predicts a text, what it retrieves, and where integers cost most."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,14 +6,16 @@ from typing import Annotated
 import typer
 
 from lamforge.bars import named_bars
-from lamforge.console import JsonOption, OutputOption, emit
+from lamforge.console import JsonOption, OutputOption, emit, status
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Compressed model, or a checkpoint as for compress.")],
-    text: Annotated[Path, typer.Option("--text", metavar="FILE", help="Text to predict.", show_default=False)],
+    text: Annotated[
+        Path | None, typer.Option("--text", metavar="FILE", help="Text to predict.", show_default="the shipped one")
+    ] = None,
     window: Annotated[int, typer.Option(help="Tokens of a window; each starts from an empty context.")] = 1024,
     windows: Annotated[
         int | None, typer.Option(help="Windows, evenly spaced over the text.", show_default="all")
@@ -25,25 +27,56 @@ def evaluate(
         str | None,
         typer.Option(metavar="CHECKPOINT", help="What a compressed model was made from, if it is not shipped."),
     ] = None,
+    stream: Annotated[
+        int | None, typer.Option(metavar="TOKENS", help="Also read so many tokens as one text, and say how well by position.")
+    ] = None,
+    passkey: Annotated[
+        str | None, typer.Option(metavar="LENGTHS", help="Also hide pass keys in prompts of so many tokens: 200,900,1800.")
+    ] = None,
+    needles: Annotated[
+        str | None, typer.Option(metavar="LENGTHS", help="Also ask for one of several like facts, from package hard-needle.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Prompts of each length and depth.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of the prompts.")] = 0,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Also name the layers in which integers differ most from floats.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a page with pictures, which opens from disk.")
+    ] = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Measure perplexity on a text: of a compressed model in the engine's integers, beside its float model.
+    """Measure perplexity on a text: of the float model dense, under the same attention, and in the engine's integers.
 
-    The float model runs under the same attention pattern, so that the ratio is what the integers cost.
+    All on the same windows, with the interval of each paired difference: what the attention costs, and what the integers do.
 
     Examples:
 
         lamforge evaluate build/model --text some.txt --windows 8
 
         lamforge evaluate smollm2-135m --text some.txt --attention lambda:4+252 --json
-    """
-    from reports.accuracy import Text
-    from reports.accuracy import evaluate as evaluate_model
-    from reports.tables import accuracy_text
 
-    content = Text.read(text, window=window, windows=windows)
+        lamforge evaluate build/model --stream 8192 --passkey 200,900 --layers --html build/evaluation.html
+    """
+    from reports.contestants import contestants
+    from reports.evaluation import Measures, chosen_text, evaluation, lengths_of
+    from reports.evaluation_page import write_page
+    from reports.evaluation_text import evaluation_text
+
+    content = chosen_text(text, window=window, windows=windows)
+    measures = Measures(
+        stream=stream,
+        has_layers=layers,
+        passkey=lengths_of(passkey),
+        needles=lengths_of(needles),
+        trials=trials,
+        seed=seed,
+    )
+    models = contestants(model, attention=attention, float_source=source)
     with named_bars() as done:
-        accuracy = evaluate_model(model, content, attention=attention, float_source=source, progress=done)
-    document = accuracy.document()
-    emit(accuracy_text(document), document, as_json=as_json, output=output)
+        document = evaluation(models, content, measures, done)
+    if html is not None:
+        write_page(document, html)
+        status(f"Page: {html}")
+    emit(evaluation_text(document), document, as_json=as_json, output=output)

@@ -1,27 +1,25 @@
-"""Knows how well a model predicts a text, and what of that its compression cost."""
+"""Knows how well a model predicts a text, and what of that its attention and its integers cost."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwsim.errors import CheckpointError, SpecError
-from models.attention import Dense, Pattern, parse
-from models.checkpoint import Checkpoint
-from models.compressed import CompressedModel
-from models.evaluate import Perplexity, Predictor, perplexity, windows
-from models.integer import IntegerReference
-from models.reference.llama import Llama, trained_pattern
-from models.tokenizer import Tokenizer
-from reports.sources import is_compressed, open_checkpoint, open_compressed, source_checkpoint
+from hwsim.errors import SpecError
+from models.evaluation.paired import Difference, difference
+from models.evaluation.perplexity import Perplexity, perplexity, windows
+from reports.contestants import DENSE, FLOAT, INTEGERS, Contestants
 
-__all__ = ["Accuracy", "Text", "compare", "evaluate"]
+__all__ = ["METHOD", "Accuracy", "Progress", "Text", "accuracy"]
 
 Progress = Callable[[str, float], None]
 """Told (what is evaluated, fraction done)."""
+
+METHOD = "Student's t for the mean difference of negative log-likelihoods, paired by window"
+"""How the intervals come about."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,40 +49,64 @@ class Text:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """Perplexities of a model on a text.
+    """Perplexities on the same windows.
 
     Attributes:
         model: what reports call it.
         pattern: its attention.
         text: what was predicted.
-        own: of the model; of a compressed one in the engine's integers.
-        float_model: of the float model under the same pattern; None where it is not at hand.
-        dense: of the float model under dense attention; None where it was not asked for.
+        measured: by the names of reports.contestants; the last is the model itself.
         note: a sentence on what is missing; None when nothing is.
     """
 
     model: str
     pattern: str
     text: Text
-    own: Perplexity
-    float_model: Perplexity | None
-    dense: Perplexity | None = None
+    measured: Mapping[str, Perplexity]
     note: str | None = None
 
     @property
-    def ratio(self) -> float | None:
-        """Perplexity of the model over that of the float model under the same pattern."""
-        return None if self.float_model is None else self.own.perplexity / self.float_model.perplexity
+    def own(self) -> Perplexity:
+        """Perplexity of the model; of a compressed one in the engine's integers."""
+        return list(self.measured.values())[-1]
+
+    def differences(self) -> dict[tuple[str, str], Difference]:
+        """Return how each differs from those before it, by (which, from which)."""
+        names = list(self.measured)
+        return {
+            (name, other): difference(self.measured[name], self.measured[other])
+            for index, name in enumerate(names)
+            for other in names[:index]
+        }
 
     def document(self) -> dict[str, Any]:
         """Return the result as plain values."""
+        same = self.measured.get(FLOAT, self.own if INTEGERS not in self.measured else None)
+        dense = self.measured.get(DENSE, same if self.pattern == "dense" else None)
         return {
             "model": self.model,
             "attention": self.pattern,
             "perplexity": self.own.perplexity,
-            "float_perplexity": None if self.float_model is None else self.float_model.perplexity,
-            "dense_perplexity": None if self.dense is None else self.dense.perplexity,
-            "ratio": self.ratio,
+            "float_perplexity": None if same is None else same.perplexity,
+            "dense_perplexity": None if dense is None else dense.perplexity,
+            "ratio": None if same is None else self.own.perplexity / same.perplexity,
+            "dense_ratio": None if dense is None else self.own.perplexity / dense.perplexity,
+            "measured": {
+                name: {"perplexity": entry.perplexity, "nll": entry.nll, "nll_sums": list(entry.sums)}
+                for name, entry in self.measured.items()
+            },
+            "comparisons": [
+                {
+                    "of": of,
+                    "to": to,
+                    "nll_difference": found.nll,
+                    "nll_interval": found.nll_interval,
+                    "ratio": found.ratio,
+                    "ratio_interval": found.ratio_interval,
+                }
+                for (of, to), found in self.differences().items()
+            ],
+            "interval": {"method": METHOD, "confidence": 0.95, "windows": self.own.windows},
             "tokens": self.own.tokens,
             "window": self.text.window,
             "windows": self.own.windows,
@@ -94,75 +116,22 @@ class Accuracy:
         }
 
 
-def evaluate(
-    source: str,
-    text: Text,
-    *,
-    attention: str | None = None,
-    float_source: str | None = None,
-    progress: Progress | None = None,
-) -> Accuracy:
-    """Return how well the model at `source` predicts a text.
+def accuracy(models: Contestants, text: Text, progress: Progress | None = None) -> Accuracy:
+    """Return how well each of the models predicts a text.
 
-    attention: pattern of a float model; None takes the one it was trained with. A compressed model has its own.
-    float_source: where the float model of a compressed one lies; None looks among the shipped ones.
+    Raises:
+        SpecError: the text is shorter than one window, or the window than two tokens.
     """
-    if is_compressed(source):
-        if attention is not None:
-            raise SpecError("Attention must be left to the compressed model, which has its own, not given")
-        compressed = open_compressed(source)
-        checkpoint, note = None, None
-        try:
-            checkpoint = source_checkpoint(compressed, float_source)
-        except CheckpointError as error:
-            if float_source is not None:
-                raise
-            note = str(error)
-        return compare(compressed, checkpoint, text, note=note, progress=progress)
-    checkpoint = open_checkpoint(source)
-    pattern = trained_pattern(checkpoint.config) if attention is None else parse(attention)
-    own = _measured("float", Llama(checkpoint, pattern=pattern), checkpoint.tokenizer, text, progress)
-    return Accuracy(model=checkpoint.config.name, pattern=str(pattern), text=text, own=own, float_model=own)
-
-
-def compare(
-    compressed: CompressedModel,
-    checkpoint: Checkpoint | None,
-    text: Text,
-    *,
-    with_dense: bool = False,
-    note: str | None = None,
-    progress: Progress | None = None,
-) -> Accuracy:
-    """Return the perplexities of a compressed model and, with its checkpoint, of the float model beside it."""
-    model, tokenizer = compressed.model, compressed.tokenizer
-
-    def of(what: str, pattern: Pattern) -> Perplexity | None:
-        if checkpoint is None:
-            return None
-        return _measured(what, Llama(checkpoint, pattern=pattern), tokenizer, text, progress)
-
-    return Accuracy(
-        model=model.config.name,
-        pattern=str(model.pattern),
-        text=text,
-        own=_measured("integers", IntegerReference(model), tokenizer, text, progress),
-        float_model=of("float, same attention", model.pattern),
-        dense=of("float, dense attention", Dense()) if with_dense else None,
-        note=note,
-    )
-
-
-def _measured(what: str, predictor: Predictor, tokenizer: Tokenizer | None, text: Text, progress: Progress | None) -> Perplexity:
-    if tokenizer is None:
-        raise SpecError("Model must carry a tokenizer to read a text, but has none")
-
-    def told(done: int, total: int, so_far: float) -> None:
-        if progress is not None:
-            progress(what, done / total)
-
-    tokens = tokenizer.encode(text.content)
+    tokens = models.tokenizer.encode(text.content)
     # Refuses a text or a window that is too short before anything is shown.
     windows(tokens, length=text.window, max_windows=text.windows)
-    told(0, 1, 0.0)
-    return perplexity(predictor, tokens, length=text.window, max_windows=text.windows, progress=told)
+    measured = {}
+    for name, predictor in models.predictors.items():
+
+        def told(done: int, total: int, so_far: float, name: str = name) -> None:
+            if progress is not None:
+                progress(name, done / total)
+
+        told(0, 1, 0.0)
+        measured[name] = perplexity(predictor, tokens, length=text.window, max_windows=text.windows, progress=told)
+    return Accuracy(model=models.name, pattern=str(models.pattern), text=text, measured=measured, note=models.note)

@@ -15,12 +15,13 @@ from models.checkpoint import Checkpoint
 from models.compressed import CompressedModel
 from models.evaluation import evaluation_text
 from models.generate import Sampling
-from reports.accuracy import Text, compare
+from reports.accuracy import Text, accuracy
 from reports.beside import Beside
 from reports.chrome_trace import write_chrome_trace
 from reports.circuit import write_verilog
 from reports.compilation import compiled
 from reports.compression import chosen_recipe, compress, model_document, parameters
+from reports.contestants import of_compressed
 from reports.conversation import prompt_tokens, reply
 from reports.cosimulation import MEMORIES, Verdict, cosimulate
 from reports.cosimulation import Text as Case
@@ -183,9 +184,9 @@ class _Demo:
             window=self._plan.window,
             windows=self._plan.windows,
         )
-        accuracy = compare(self._made, self._checkpoint, text, with_dense=True, progress=progress).document()
-        self._document |= {"model": model, "accuracy": accuracy}
-        self._listener.say(accuracy_line(accuracy))
+        measured = accuracy(of_compressed(self._made, self._checkpoint), text, progress).document()
+        self._document |= {"model": model, "accuracy": measured}
+        self._listener.say(accuracy_line(measured))
 
     def _compile(self) -> None:
         progress = self._listener.progress

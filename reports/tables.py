@@ -7,7 +7,6 @@ from typing import Any
 
 __all__ = [
     "accuracy_line",
-    "accuracy_text",
     "aligned",
     "board_text",
     "compression_text",
@@ -66,18 +65,6 @@ def export_text(document: Document) -> str:
             ("left out", f"8-bit activations, 4-bit cache, attention {document['attention']}"),
         ]
     )
-
-
-def accuracy_text(document: Document) -> str:
-    """Return perplexities beside each other."""
-    rows = [("model", f"{document['perplexity']:.3f}   ({document['attention']})")]
-    if document["float_perplexity"] is not None:
-        rows.append(("float model", f"{document['float_perplexity']:.3f}   (ratio {document['ratio']:.3f})"))
-    if document["dense_perplexity"] is not None:
-        rows.append(("float, dense", f"{document['dense_perplexity']:.3f}"))
-    rows.append(("tokens", f"{document['tokens']:,} in {document['windows']} windows of {document['window']}"))
-    lines = f"perplexity on {document['text']}\n{aligned(rows)}"
-    return f"{lines}\n{document['note']}" if document["note"] else lines
 
 
 def accuracy_line(document: Document) -> str:

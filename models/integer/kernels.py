@@ -1,7 +1,7 @@
 """Knows the compiled loops of the integer reference: a matrix times one vector, and every instruction on many rows.
 
 The row loops are a second statement of models.integer.ops, made for speed; the two must give the same bits.
-Arrays are int64 unless said otherwise, one row per token; rows run on several threads.
+Arrays are int64 unless said otherwise, one row per token. No loop holds the interpreter's lock: threads may share the rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from models.integer.ops import CODE_FRACTION_BITS
 __all__ = ["accumulate", "attend_rows", "kv_rows", "norm_rows", "quantize_rows", "query_rows", "scale_rows", "swiglu_rows"]
 
 _compiled = numba.njit(nogil=True, cache=True, boundscheck=False)
-_threaded = numba.njit(parallel=True, cache=True, boundscheck=False)
 
 
 @_compiled
@@ -26,8 +25,6 @@ def accumulate(weights: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None:
     weights: int16 [rows, inputs], contiguous.
     codes: int16 [inputs].
     out: int32 [rows].
-
-    One thread: the matrices of a step are too small to repay waking others on a busy machine.
     """
     for row in range(weights.shape[0]):
         total = np.int32(0)
@@ -36,25 +33,33 @@ def accumulate(weights: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None:
         out[row] = total
 
 
-@_threaded
+@_compiled
 def scale_rows(
     accumulated: np.ndarray,
     row_mantissa: np.ndarray,
     row_exponent: np.ndarray,
     mantissa: np.ndarray,
     exponent: np.ndarray,
+    first: int,
     out: np.ndarray,
 ) -> None:
-    """DOT: set out to the results of accumulators, float64 [tokens, rows], under row and token scales."""
-    for token in numba.prange(accumulated.shape[0]):
-        for row in range(accumulated.shape[1]):
+    """DOT: set columns first, first + 1, ... of out to the results of accumulators, int32 [tokens, rows], under two scales.
+
+    row_mantissa, row_exponent: of the rows, [rows].
+    mantissa, exponent: of the tokens, [tokens].
+    out: int32 or int64 [tokens, columns].
+    """
+    rows = accumulated.shape[1]
+    for token in range(accumulated.shape[0]):
+        line, results = accumulated[token], out[token, first : first + rows]
+        for row in range(rows):
             both = scalar.combined(row_mantissa[row], row_exponent[row], mantissa[token], exponent[token])
-            out[token, row] = scalar.applied(int(accumulated[token, row]), both[0], both[1], FRACTION_BITS)
+            results[row] = scalar.applied(int(line[row]), both[0], both[1], FRACTION_BITS)
 
 
 @_compiled
 def _quantize(values: np.ndarray, codes: np.ndarray) -> tuple[int, int]:
-    """Set codes, float64, to those of a vector, and return its scale in fixed units."""
+    """Set codes to those of a vector, and return its scale in fixed units."""
     amax = 0
     for value in values:
         amax = max(amax, abs(value))
@@ -65,14 +70,14 @@ def _quantize(values: np.ndarray, codes: np.ndarray) -> tuple[int, int]:
     return scale[0], scale[1] - FRACTION_BITS
 
 
-@_threaded
+@_compiled
 def quantize_rows(values: np.ndarray, codes: np.ndarray, mantissa: np.ndarray, exponent: np.ndarray) -> None:
-    """QUANT: set codes, float64 [tokens, elements], and scales of fixed rows."""
-    for token in numba.prange(values.shape[0]):
+    """QUANT: set codes, int8 [tokens, elements], and scales of fixed rows."""
+    for token in range(values.shape[0]):
         mantissa[token], exponent[token] = _quantize(values[token], codes[token])
 
 
-@_threaded
+@_compiled
 def norm_rows(
     values: np.ndarray,
     gains: np.ndarray,
@@ -84,8 +89,8 @@ def norm_rows(
     mantissa: np.ndarray,
     exponent: np.ndarray,
 ) -> None:
-    """NORM: set codes, float64 [tokens, elements], and scales of residual rows."""
-    for token in numba.prange(values.shape[0]):
+    """NORM: set codes, int8 [tokens, elements], and scales of residual rows."""
+    for token in range(values.shape[0]):
         scaled = np.empty(values.shape[1], np.int64)
         squares = 0
         for index in range(values.shape[1]):
@@ -99,11 +104,11 @@ def norm_rows(
         mantissa[token], exponent[token] = scalar.combined(scale[0], scale[1], root[0], root[1])
 
 
-@_threaded
+@_compiled
 def swiglu_rows(flat: np.ndarray, codes: np.ndarray, mantissa: np.ndarray, exponent: np.ndarray) -> None:
-    """SWIGLU: set codes, float64 [tokens, ffn], and scales of rows of gate, then up."""
+    """SWIGLU: set codes, int8 [tokens, ffn], and scales of rows of gate, then up."""
     ffn = codes.shape[1]
-    for token in numba.prange(flat.shape[0]):
+    for token in range(flat.shape[0]):
         product = np.empty(ffn, np.int64)
         for index in range(ffn):
             wide = scalar.silu(flat[token, index]) * flat[token, ffn + index]
@@ -121,7 +126,7 @@ def _rotate(head: np.ndarray, rotation: np.ndarray, out: np.ndarray) -> None:
         out[index] = scalar.saturated(scalar.half_up(wide, ROPE_BITS))
 
 
-@_threaded
+@_compiled
 def query_rows(
     heads: np.ndarray,
     rotations: np.ndarray,
@@ -135,7 +140,7 @@ def query_rows(
 
     rotations: [tokens, elements, 2].
     """
-    for token in numba.prange(heads.shape[0]):
+    for token in range(heads.shape[0]):
         turned = np.empty(heads.shape[2], np.int64)
         for head in range(heads.shape[1]):
             _rotate(heads[token, head], rotations[token], turned)
@@ -144,7 +149,7 @@ def query_rows(
             mantissa[token, head], exponent[token, head] = both
 
 
-@_threaded
+@_compiled
 def kv_rows(
     heads: np.ndarray,
     rotations: np.ndarray,
@@ -154,12 +159,12 @@ def kv_rows(
     exponent: np.ndarray,
     zero: np.ndarray,
 ) -> None:
-    """KVQUANT: set codes, int16 [kv_heads, tokens, elements], scales and zero points, [kv_heads, tokens].
+    """KVQUANT: set codes, int16 [tokens, kv_heads, elements], scales and zero points, [tokens, kv_heads].
 
     heads: [tokens, kv_heads, elements].
     rotations: as for queries; used where `is_key`.
     """
-    for token in numba.prange(heads.shape[0]):
+    for token in range(heads.shape[0]):
         turned = np.empty(heads.shape[2], np.int64)
         for head in range(heads.shape[1]):
             if is_key:
@@ -173,13 +178,13 @@ def kv_rows(
             shift = min(max(scalar.applied(-low, inverse[0], inverse[1], 0), 0), 15)
             for index in range(len(turned)):
                 raw = scalar.applied(turned[index], inverse[0], inverse[1], 0) + shift
-                codes[head, token, index] = min(max(raw, 0), 15)
+                codes[token, head, index] = min(max(raw, 0), 15)
             scale = scalar.scale_15(high - low)
-            mantissa[head, token], exponent[head, token] = scale[0], scale[1] - FRACTION_BITS
-            zero[head, token] = shift
+            mantissa[token, head], exponent[token, head] = scale[0], scale[1] - FRACTION_BITS
+            zero[token, head] = shift
 
 
-@_threaded
+@_compiled
 def attend_rows(
     first_position: int,
     sinks: int,
@@ -204,63 +209,117 @@ def attend_rows(
     """DOT, SOFTMAX and AXPY of every head: set out, [tokens, heads, elements], to what the queries read.
 
     first_position: of the first token.
-    held: positions of the keys, ascending: those of the cache, then the tokens' own.
+    held: positions of the keys: sinks, then consecutive recent ones up to the last token's own.
     sink_query, query: codes, int16 [tokens, heads, elements], with scales [tokens, heads].
     key, value: codes, int16 [kv_heads, held, elements], with scales and zero points [kv_heads, held].
     """
     tokens, heads, width = query.shape
     group = heads // key.shape[0]
-    for token in numba.prange(tokens):
+    present = 0
+    while present < len(held) and held[present] < sinks:
+        present += 1
+    for token in range(tokens):
         position = first_position + token
-        scores = np.empty(len(held), np.int64)
-        weights = np.empty(len(held), np.int64)
-        read = np.empty(len(held), np.int64)
-        sums = np.empty(width, np.int64)
-        count = 0
-        for index in range(len(held)):
-            if held[index] <= position and (held[index] < sinks or held[index] > position - window):
-                read[count] = index
-                count += 1
+        # What is read lies in two runs: sinks, 0 .. few - 1, and recent keys, start .. stop - 1.
+        few = min(present, position + 1)
+        oldest = held[present] if present < len(held) else 0
+        start = present + max(position - window + 1 - oldest, 0)
+        stop = max(present + position + 1 - oldest, start) if position >= sinks else start
+        count = few + stop - start
+        scores = np.empty(count, np.int64)
+        weights = np.empty(count, np.int64)
+        sums = np.empty(width, np.int32)
         for head in range(heads):
             own = head // group
+            keys, zero, own_mantissa, own_exponent = key[own], key_zero[own], key_mantissa[own], key_exponent[own]
+            _scores(
+                sink_query[token, head],
+                sink_mantissa[token, head],
+                sink_exponent[token, head],
+                keys[:few],
+                zero[:few],
+                own_mantissa[:few],
+                own_exponent[:few],
+                scores[:few],
+            )
+            _scores(
+                query[token, head],
+                query_mantissa[token, head],
+                query_exponent[token, head],
+                keys[start:stop],
+                zero[start:stop],
+                own_mantissa[start:stop],
+                own_exponent[start:stop],
+                scores[few:],
+            )
             top = -(1 << 31)
             for slot in range(count):
-                index = read[slot]
-                is_sink = held[index] < sinks
-                codes = sink_query[token, head] if is_sink else query[token, head]
-                products, total = np.int32(0), np.int32(0)
-                for element in range(width):
-                    products += np.int32(np.int32(codes[element]) * np.int32(key[own, index, element]))
-                    total += np.int32(codes[element])
-                both = scalar.combined(
-                    key_mantissa[own, index],
-                    key_exponent[own, index],
-                    sink_mantissa[token, head] if is_sink else query_mantissa[token, head],
-                    sink_exponent[token, head] if is_sink else query_exponent[token, head],
-                )
-                accumulated = int(products) - key_zero[own, index] * int(total)
-                scores[slot] = scalar.applied(accumulated, both[0], both[1], FRACTION_BITS)
                 top = max(top, scores[slot])
-            total_weight, largest = 0, 0
+            early = _weights(top, scores[:few], value_mantissa[own, :few], value_exponent[own, :few], weights[:few])
+            late = _weights(
+                top, scores[few:], value_mantissa[own, start:stop], value_exponent[own, start:stop], weights[few:]
+            )
+            largest = 0
             for slot in range(count):
-                index = read[slot]
-                raised = scalar.exp2_neg(top - scores[slot])
-                total_weight += raised
-                weights[slot] = scalar.applied(raised, value_mantissa[own, index], value_exponent[own, index], CODE_FRACTION_BITS)
                 largest = max(largest, weights[slot])
             inverse = scalar.inverse_127(largest)
-            zero_sum = 0
-            sums[:] = 0
             for slot in range(count):
-                index = read[slot]
-                coefficient = max(scalar.code(weights[slot], inverse[0], inverse[1]), 0)
-                zero_sum += coefficient * value_zero[own, index]
-                for element in range(width):
-                    sums[element] += coefficient * value[own, index, element]
+                weights[slot] = max(scalar.code(weights[slot], inverse[0], inverse[1]), 0)
+            sums[:] = 0
+            zero_sum = _mix(weights[:few], value[own, :few], value_zero[own, :few], sums)
+            zero_sum += _mix(weights[few:], value[own, start:stop], value_zero[own, start:stop], sums)
             scale = scalar.scale_127(largest)
-            share = scalar.normalized(total_weight)
+            share = scalar.normalized(early + late)
             share = scalar.reciprocal(share[0], share[1])
             both = scalar.combined(scale[0], scale[1] - WEIGHT_FRACTION_BITS, share[0], share[1] + EXP2_ONE_BITS)
             for element in range(width):
-                wrapped = ((sums[element] - zero_sum + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+                wrapped = ((int(sums[element]) - zero_sum + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
                 out[token, head, element] = scalar.applied(wrapped, both[0], both[1], FRACTION_BITS)
+
+
+@_compiled
+def _scores(
+    codes: np.ndarray,
+    mantissa: int,
+    exponent: int,
+    keys: np.ndarray,
+    zero: np.ndarray,
+    key_mantissa: np.ndarray,
+    key_exponent: np.ndarray,
+    scores: np.ndarray,
+) -> None:
+    """Set scores, [keys], to the products of one query's codes, [elements], with keys, [keys, elements], under their scales."""
+    total = 0
+    for code in codes:
+        total += int(code)
+    for index in range(len(keys)):
+        products = np.int32(0)
+        for element in range(len(codes)):
+            products = np.int32(products + np.int32(np.int32(codes[element]) * np.int32(keys[index, element])))
+        scores[index] = int(products)
+    for index in range(len(keys)):
+        both = scalar.combined(key_mantissa[index], key_exponent[index], mantissa, exponent)
+        scores[index] = scalar.applied(scores[index] - zero[index] * total, both[0], both[1], FRACTION_BITS)
+
+
+@_compiled
+def _weights(top: int, scores: np.ndarray, mantissa: np.ndarray, exponent: np.ndarray, weights: np.ndarray) -> int:
+    """Set weights to powers of two of the scores below `top` times the scales of the values; return the powers' sum."""
+    total = 0
+    for index in range(len(scores)):
+        raised = scalar.exp2_neg(top - scores[index])
+        total += raised
+        weights[index] = scalar.applied(raised, mantissa[index], exponent[index], CODE_FRACTION_BITS)
+    return total
+
+
+@_compiled
+def _mix(coefficients: np.ndarray, values: np.ndarray, zero: np.ndarray, sums: np.ndarray) -> int:
+    """Add values, [values, elements], times their coefficients to sums; return the coefficients' sum over the zero points."""
+    zero_sum = 0
+    for index in range(len(coefficients)):
+        coefficient = np.int32(coefficients[index])
+        zero_sum += coefficients[index] * zero[index]
+        for element in range(len(sums)):
+            sums[element] = np.int32(sums[element] + np.int32(coefficient * np.int32(values[index, element])))
+    return zero_sum

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.numerics import NORM_SHIFT, saturate
 from hwsim.errors import SpecError
 from models.integer import kernels
@@ -21,8 +21,10 @@ __all__ = ["Prefill"]
 
 # Tokens that pass through a layer together: bounds memory.
 _CHUNK = 1024
-# Tokens whose logits are formed together: bounds memory.
-_HEAD_CHUNK = 128
+# Rows of a matrix whose products are formed together: they stay in the processor's caches until they are scaled.
+_BLOCK = 1024
+# Tokens of a part below which a thread costs more than it saves.
+_FEWEST_TOKENS = 64
 
 
 class _Rows(NamedTuple):
@@ -33,22 +35,42 @@ class _Rows(NamedTuple):
     exponent: np.ndarray
 
     @classmethod
-    def empty(cls, shape: tuple[int, ...], dtype: type) -> _Rows:
+    def empty(cls, shape: tuple[int, ...], dtype: type = np.int8) -> _Rows:
         """Return room for codes of this shape, the last axis being the elements."""
         return cls(np.empty(shape, dtype), np.empty(shape[:-1], np.int64), np.empty(shape[:-1], np.int64))
 
+    def part(self, tokens: slice) -> _Rows:
+        """Return the rows of some tokens, without a copy."""
+        return _Rows(self.codes[tokens], self.mantissa[tokens], self.exponent[tokens])
+
 
 class _Cached(NamedTuple):
-    """Keys or values of a layer, heads first: int16 codes [kv_heads, tokens, head_dim], the rest [kv_heads, tokens]."""
+    """Keys or values of a layer, int16 codes [..., head_dim] and the rest [...].
+
+    New ones have the tokens first, [tokens, kv_heads]; those that are read have the heads first, [kv_heads, tokens].
+    """
 
     codes: np.ndarray
     mantissa: np.ndarray
     exponent: np.ndarray
     zero: np.ndarray
 
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> _Cached:
+        """Return room for codes of this shape, the last axis being the elements."""
+        return cls(np.empty(shape, np.int16), *(np.empty(shape[:-1], np.int64) for _ in range(3)))
+
+
+class _Place(NamedTuple):
+    """Where tokens stand: their positions, and the rotations towards the sinks and at their own, [tokens, head_dim, 2]."""
+
+    positions: np.ndarray
+    sink_rotations: np.ndarray
+    rotations: np.ndarray
+
 
 class Prefill:
-    """The forward pass over many tokens."""
+    """The forward pass over many tokens; each stage of a layer is shared among threads by tokens."""
 
     def __init__(self, model: IntegerModel, weights: Weights) -> None:
         self._model = model
@@ -69,117 +91,140 @@ class Prefill:
         parts = []
         for first in range(0, len(tokens), _CHUNK):
             x = embedded[first : first + _CHUNK]
-            positions = np.arange(state.length, state.length + len(x))
-            state.reserve(state.length + len(x))
-            rotations = [
-                rope_table(self._config, own).astype(np.int64)
-                for own in (np.minimum(positions, state.sinks + state.window - 1), positions)
-            ]
+            place = self._place(state, len(x))
             for layer in range(self._config.layers):
-                x = self._attention(state, layer, x, positions, rotations)
-                x = self._feed_forward(layer, x)
+                x = self._attention(state, layer, x, place)
+                x = self.feed_forward(layer, x)
             state.length += len(x)
             parts.append(x)
         return np.concatenate(parts)
 
+    def attention(self, layer: int, x: np.ndarray) -> np.ndarray:
+        """Return the residual rows, int64 [tokens, hidden], that the attention of a layer makes of `x`, in an empty text."""
+        state = State(self._config, sinks=self._model.sinks, window=self._model.window)
+        return self._attention(state, layer, x, self._place(state, len(x)))
+
+    def feed_forward(self, layer: int, x: np.ndarray) -> np.ndarray:
+        """Return the residual rows, int64 [tokens, hidden], that the feed-forward of a layer makes of `x`."""
+        gateup, down = layer_part(layer, "gateup"), layer_part(layer, "down")
+        self._prepare(gateup, down)
+
+        def part(rows: slice) -> np.ndarray:
+            flat = self._linear(gateup, self._norm(layer_part(layer, FFN_NORM), x[rows]))
+            product = _Rows.empty((len(flat), self._config.ffn))
+            kernels.swiglu_rows(flat, *product)
+            return self._residual(down, x[rows], product)
+
+        return _shared(part, len(x))
+
     def head(self, x: np.ndarray) -> np.ndarray:
         """Return the fixed logits of residual rows, int32 [tokens, vocab]."""
-        normed = self._norm(FINAL_NORM, x)
-        weights = self._weights.double(HEAD)
+        self._prepare(HEAD)
         out = np.empty((len(x), self._config.vocab), np.int32)
-        for start in range(0, len(x), _HEAD_CHUNK):
-            rows = slice(start, min(start + _HEAD_CHUNK, len(x)))
-            self._results(HEAD, weights, _Rows(*(part[rows] for part in normed)), out[rows])
+        in_parts(lambda rows: self._results(HEAD, self._norm(FINAL_NORM, x[rows]), out[rows]), len(x), _FEWEST_TOKENS)
         return out
 
-    def _attention(self, state: State, layer: int, x: np.ndarray, positions: np.ndarray, rotations: list[np.ndarray]) -> np.ndarray:
+    def _place(self, state: State, tokens: int) -> _Place:
+        """Return where the next tokens of a text stand, and make room for them."""
+        positions = np.arange(state.length, state.length + tokens)
+        state.reserve(state.length + tokens)
+        towards_sinks = np.minimum(positions, state.sinks + state.window - 1)
+        tables = (rope_table(self._config, own).astype(np.int64) for own in (towards_sinks, positions))
+        return _Place(positions, *tables)
+
+    def _attention(self, state: State, layer: int, x: np.ndarray, place: _Place) -> np.ndarray:
         config, tokens = self._config, len(x)
+        output = layer_part(layer, "o")
+        self._prepare(layer_part(layer, "qkv"), output)
+        sink_queries, queries = (_Rows.empty((tokens, config.heads, config.head_dim), np.int16) for _ in range(2))
+        keys, values = (_Cached.empty((tokens, config.kv_heads, config.head_dim)) for _ in range(2))
+
+        def project(rows: slice) -> None:
+            heads = self._projected(layer, x[rows])
+            query, key, value = np.split(heads, [config.heads, config.heads + config.kv_heads], axis=1)
+            for rotations, turned in ((place.sink_rotations, sink_queries), (place.rotations, queries)):
+                kernels.query_rows(query, rotations[rows], *self._score_scale, *turned.part(rows))
+            kernels.kv_rows(key, place.rotations[rows], True, *(part[rows] for part in keys))
+            kernels.kv_rows(value, place.rotations[rows], False, *(part[rows] for part in values))
+
+        in_parts(project, tokens, _FEWEST_TOKENS)
+        held = np.concatenate([state.kept(state.length), place.positions])
+        read_keys = _joined(state, state.keys[layer], place.positions, keys)
+        read_values = _joined(state, state.values[layer], place.positions, values)
+
+        def attend(rows: slice) -> np.ndarray:
+            attended = np.empty((rows.stop - rows.start, config.heads, config.head_dim), np.int64)
+            kernels.attend_rows(
+                int(place.positions[rows.start]),
+                state.sinks,
+                state.window,
+                held,
+                *sink_queries.part(rows),
+                *queries.part(rows),
+                *read_keys,
+                *read_values,
+                attended,
+            )
+            quantized = _Rows.empty((len(attended), config.heads * config.head_dim))
+            kernels.quantize_rows(attended.reshape(len(attended), -1), *quantized)
+            return self._residual(output, x[rows], quantized)
+
+        return _shared(attend, tokens)
+
+    def _projected(self, layer: int, x: np.ndarray) -> np.ndarray:
+        """Return the query, key and value heads of residual rows, fixed [tokens, heads, head_dim]."""
         name = layer_part(layer, "qkv")
         flat = self._linear(name, self._norm(layer_part(layer, ATTENTION_NORM), x))
         if name in self._model.biases:
             flat = saturate(flat + self._model.biases[name], 32)
-        queries, keys, values = np.split(
-            flat.reshape(tokens, -1, config.head_dim), [config.heads, config.heads + config.kv_heads], axis=1
-        )
-        turned = []
-        for rotation in rotations:
-            rows = _Rows.empty(queries.shape, np.int16)
-            kernels.query_rows(queries, rotation, *self._score_scale, *rows)
-            turned.append(rows)
-        held = np.concatenate([state.kept(state.length), positions])
-        read_keys = self._cached(state, state.keys[layer], positions, keys, rotations[1], is_key=True)
-        read_values = self._cached(state, state.values[layer], positions, values, rotations[1], is_key=False)
-        attended = np.empty((tokens, config.heads, config.head_dim), np.int64)
-        kernels.attend_rows(
-            int(positions[0]),
-            state.sinks,
-            state.window,
-            held,
-            *turned[0],
-            *turned[1],
-            *read_keys,
-            *read_values,
-            attended,
-        )
-        quantized = _Rows.empty((tokens, config.heads * config.head_dim), np.float64)
-        kernels.quantize_rows(attended.reshape(tokens, -1), *quantized)
-        return self._residual(layer_part(layer, "o"), x, quantized)
+        return flat.reshape(len(x), -1, self._config.head_dim)
 
-    def _cached(
-        self,
-        state: State,
-        cache: LayerCache,
-        positions: np.ndarray,
-        heads: np.ndarray,
-        rotations: np.ndarray,
-        *,
-        is_key: bool,
-    ) -> _Cached:
-        """Return what a cache holds followed by the heads of new tokens, and put those into it that stay.
-
-        heads: fixed [tokens, kv_heads, head_dim], of the tokens at `positions`.
-        """
-        tokens, kv_heads, width = heads.shape
-        new = _Cached(np.empty((kv_heads, tokens, width), np.int16), *np.empty((3, kv_heads, tokens), np.int64))
-        kernels.kv_rows(heads, rotations, is_key, *new)
-        old = cache.read(state.slots_of(state.kept(state.length)))
-        kept = state.kept(int(positions[-1]) + 1)
-        kept = kept[kept >= positions[0]]
-        codes, mantissa, exponent, zero = (part[:, kept - positions[0]] for part in new)
-        cache.write(state.slots_of(kept), KvEntry(codes, (mantissa, exponent), zero))
-        return _Cached(
-            np.concatenate([old.codes.astype(np.int16), new.codes], axis=1),
-            np.concatenate([old.scale[0], new.mantissa], axis=1),
-            np.concatenate([old.scale[1], new.exponent], axis=1),
-            np.concatenate([old.zero, new.zero], axis=1),
-        )
-
-    def _feed_forward(self, layer: int, x: np.ndarray) -> np.ndarray:
-        flat = self._linear(layer_part(layer, "gateup"), self._norm(layer_part(layer, FFN_NORM), x))
-        product = _Rows.empty((len(x), self._config.ffn), np.float64)
-        kernels.swiglu_rows(flat, *product)
-        return self._residual(layer_part(layer, "down"), x, product)
+    def _prepare(self, *names: str) -> None:
+        """Unpack matrices before threads ask for them together."""
+        for name in names:
+            self._weights.factor(name)
 
     def _residual(self, name: str, x: np.ndarray, quantized: _Rows) -> np.ndarray:
         return saturate(x + self._linear(name, quantized), 32)
 
     def _norm(self, name: str, x: np.ndarray) -> _Rows:
         gain = self._model.gains[name]
-        normed = _Rows.empty(x.shape, np.float64)
+        normed = _Rows.empty(x.shape)
         length = inverse_hidden(self._config, gain)
         kernels.norm_rows(x, gain.values.astype(np.int64), NORM_SHIFT, self._epsilon, *length, *normed)
         return normed
 
     def _linear(self, name: str, quantized: _Rows) -> np.ndarray:
-        weights = self._weights.double(name)
-        out = np.empty((len(quantized.codes), len(weights)), np.int64)
-        self._results(name, weights, quantized, out)
+        out = np.empty((len(quantized.codes), self._weights.factor(name).rows), np.int64)
+        self._results(name, quantized, out)
         return out
 
-    def _results(self, name: str, weights: torch.Tensor, quantized: _Rows, out: np.ndarray) -> None:
-        """Set out to the fixed results of a matrix, [tokens, rows].
+    def _results(self, name: str, quantized: _Rows, out: np.ndarray) -> None:
+        """Set out to the fixed results of a matrix, [tokens, rows]."""
+        factor = self._weights.factor(name)
+        mantissa, exponent = self._weights.row_scale(name)
+        for first in range(0, factor.rows, _BLOCK):
+            rows = slice(first, min(first + _BLOCK, factor.rows))
+            accumulated = factor.product(quantized.codes, rows)
+            kernels.scale_rows(accumulated, mantissa[rows], exponent[rows], quantized.mantissa, quantized.exponent, first, out)
 
-        Sums of integers below 2**53 are exact in float64 in any order, which is how a processor multiplies fastest.
-        """
-        accumulated = (torch.from_numpy(quantized.codes) @ weights.T).numpy()
-        kernels.scale_rows(accumulated, *self._weights.row_scale(name), quantized.mantissa, quantized.exponent, out)
+
+def _shared(work: Callable[[slice], np.ndarray], tokens: int) -> np.ndarray:
+    """Return the rows that `work` gives for all tokens, shared among threads."""
+    return np.concatenate(in_parts(work, tokens, _FEWEST_TOKENS))
+
+
+def _joined(state: State, cache: LayerCache, positions: np.ndarray, new: _Cached) -> _Cached:
+    """Return what a cache holds followed by the heads of new tokens, and put those into it that stay.
+
+    new: of the tokens at `positions`.
+    """
+    codes, mantissa, exponent, zero = (np.swapaxes(part, 0, 1) for part in new)
+    old = cache.read(state.slots_of(state.kept(state.length)))
+    kept = state.kept(int(positions[-1]) + 1)
+    kept = kept[kept >= positions[0]]
+    chosen = kept - positions[0]
+    scale = mantissa[:, chosen], exponent[:, chosen]
+    cache.write(state.slots_of(kept), KvEntry(codes[:, chosen], scale, zero[:, chosen]))
+    pairs = ((old.codes.astype(np.int16), codes), (old.scale[0], mantissa), (old.scale[1], exponent), (old.zero, zero))
+    return _Cached(*(np.ascontiguousarray(np.concatenate(pair, axis=1)) for pair in pairs))

@@ -15,7 +15,7 @@ from models.integer.kernels import accumulate
 from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, IntegerModel, layer_part
 from models.integer.ops import Quantized
 from models.integer.prefill import Prefill
-from models.integer.threads import suited_to
+from models.integer.threads import one_each
 from models.integer.weights import Weights
 
 __all__ = ["IntegerReference", "Recorder"]
@@ -52,16 +52,38 @@ class IntegerReference:
 
     def window_logits(self, tokens: Sequence[int]) -> torch.Tensor:
         """Return the fixed logits after each of `tokens`, int32 [tokens, vocab], from an empty text."""
-        with suited_to(len(tokens)):
+        with one_each():
             return torch.from_numpy(self._prefill.head(self._prefill.hidden_states(self.open(), tokens)))
 
     def logits(self, tokens: Sequence[int]) -> torch.Tensor:
         """Return the logits after each of `tokens` as floats, [tokens, vocab], from an empty text."""
         return self.window_logits(tokens).to(torch.float32).mul_(_LOGIT_UNIT)
 
+    def continued(self, state: State, tokens: Sequence[int], last: int | None = None) -> torch.Tensor:
+        """Feed `tokens` together and return the logits after the last `last` of them as floats, [last, vocab]; None takes all."""
+        with one_each():
+            x = self._prefill.hidden_states(state, tokens)
+            fixed = self._prefill.head(x if last is None else x[len(x) - last :])
+        return torch.from_numpy(fixed).to(torch.float32).mul_(_LOGIT_UNIT)
+
+    def attention(self, layer: int, x: np.ndarray) -> np.ndarray:
+        """Return the residual rows, int64 [tokens, hidden], that the attention of a layer makes of `x`, in an empty text."""
+        with one_each():
+            return self._prefill.attention(layer, x)
+
+    def feed_forward(self, layer: int, x: np.ndarray) -> np.ndarray:
+        """Return the residual rows, int64 [tokens, hidden], that the feed-forward of a layer makes of `x`."""
+        with one_each():
+            return self._prefill.feed_forward(layer, x)
+
+    def head(self, x: np.ndarray) -> np.ndarray:
+        """Return the fixed logits, int32 [tokens, vocab], of residual rows, int64 [tokens, hidden]."""
+        with one_each():
+            return self._prefill.head(x)
+
     def prefill(self, state: State, tokens: Sequence[int]) -> np.ndarray:
         """Feed `tokens` together and return the fixed logits after the last one, int32 [vocab]."""
-        with suited_to(len(tokens)):
+        with one_each():
             return self._prefill.head(self._prefill.hidden_states(state, tokens)[-1:])[0]
 
     def step(self, state: State, token: int, record: Recorder = _ignore) -> np.ndarray:

@@ -70,10 +70,10 @@ def normalized(x: int) -> tuple[int, int]:
 @_compiled
 def combined(mantissa: int, exponent: int, other_mantissa: int, other_exponent: int) -> tuple[int, int]:
     """Return the product of two scales."""
+    # Without a branch, so that loops over it become vector instructions.
     product = mantissa * other_mantissa
-    if product >= 1 << 31:
-        return product >> 16, exponent + other_exponent + 16
-    return product >> 15, exponent + other_exponent + 15
+    shift = 15 + (product >> 31)
+    return product >> shift, exponent + other_exponent + shift
 
 
 @_compiled

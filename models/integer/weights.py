@@ -1,12 +1,12 @@
-"""Knows the integer weights in the form the reference multiplies with: 16 bits each, unpacked when first needed."""
+"""Knows the integer weights in the forms the reference multiplies with, unpacked when first needed."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from hwsim.arch.formats import unpacked_of
 from models.integer.model import IntegerModel
+from models.integer.products import Factor
 
 __all__ = ["Weights"]
 
@@ -17,6 +17,7 @@ class Weights:
     def __init__(self, model: IntegerModel) -> None:
         self._model = model
         self._integer: dict[str, np.ndarray] = {}
+        self._factors: dict[str, Factor] = {}
         self._scales: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def integer(self, name: str) -> np.ndarray:
@@ -26,17 +27,21 @@ class Weights:
             ScheduleError: a row could wrap its accumulator.
         """
         if name not in self._integer:
-            matrix = unpacked_of(self._model.matrices[name])
-            matrix.check(name)
-            self._integer[name] = matrix.integer().astype(np.int16)
-            self._scales[name] = matrix.mantissa, matrix.exponent
+            self._integer[name] = self._unpacked(name)
         return self._integer[name]
 
-    def double(self, name: str) -> torch.Tensor:
-        """Return the integer weights as float64, which multiplies activations without rounding; not kept."""
-        return torch.from_numpy(self.integer(name)).to(torch.float64)
+    def factor(self, name: str) -> Factor:
+        """Return a matrix in the form that multiplies many tokens at once; raise as `integer`."""
+        if name not in self._factors:
+            self._factors[name] = Factor(self._integer[name] if name in self._integer else self._unpacked(name))
+        return self._factors[name]
 
     def row_scale(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return mantissas and exponents of the rows, int64 [rows]."""
-        self.integer(name)
+        """Return mantissas and exponents of the rows, int64 [rows]; those of a matrix that was asked for before."""
         return self._scales[name]
+
+    def _unpacked(self, name: str) -> np.ndarray:
+        matrix = unpacked_of(self._model.matrices[name])
+        matrix.check(name)
+        self._scales[name] = matrix.mantissa, matrix.exponent
+        return matrix.integer().astype(np.int16)

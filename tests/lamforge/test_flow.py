@@ -38,22 +38,61 @@ def test_export_leaves_a_checkpoint_as_others_have_them(made: Path, command: Com
     assert geometry[0] == geometry[1]
 
 
-def test_evaluate_compares_with_the_float_model(made: Path, command: Command) -> None:
-    options = ("--text", made / "text.txt", "--window", 128, "--windows", 2, "--json")
+def test_evaluate_compares_with_the_float_models(made: Path, command: Command) -> None:
+    options = ("--text", made / "text.txt", "--window", 128, "--windows", 3, "--json")
     found = document(command("evaluate", made / "model", "--source", made / "hf", *options))
-    assert found["tokens"] == 2 * 127
+    assert found["tokens"] == 3 * 127
+    assert list(found["measured"]) == ["float, dense", "float, same attention", "integers"]
     assert found["ratio"] == pytest.approx(found["perplexity"] / found["float_perplexity"])
+    assert found["dense_ratio"] == pytest.approx(found["perplexity"] / found["dense_perplexity"])
     assert 0.8 < found["ratio"] < 1.25
+    assert [(entry["of"], entry["to"]) for entry in found["comparisons"]] == [
+        ("float, same attention", "float, dense"),
+        ("integers", "float, dense"),
+        ("integers", "float, same attention"),
+    ]
+    for entry in found["comparisons"]:
+        assert entry["ratio_interval"][0] < entry["ratio"] < entry["ratio_interval"][1]
+        assert entry["nll_interval"][0] < entry["nll_difference"] < entry["nll_interval"][1]
+    assert found["comparisons"][2]["ratio"] == pytest.approx(found["ratio"])
     alone = document(command("evaluate", made / "hf", "--attention", "lambda:4+12", *options))
     assert alone["perplexity"] == pytest.approx(found["float_perplexity"])
+    assert alone["comparisons"][0]["ratio"] == pytest.approx(found["comparisons"][0]["ratio"])
 
 
 def test_evaluate_says_when_the_source_is_not_at_hand(made: Path, command: Command) -> None:
     options = ("--text", made / "text.txt", "--window", 128, "--windows", 1)
     found = document(command("evaluate", made / "model", *options, "--json"))
     assert found["float_perplexity"] is None
+    assert found["comparisons"] == []
     assert found["note"].startswith("Source hf (digest ")
     assert found["note"].endswith("must be given with --source to compare with the float model")
+
+
+def test_evaluate_measures_everything(made: Path, command: Command, tmp_path: Path) -> None:
+    # The long text of the package: tasks of thousands of tokens, which are bytes here.
+    options = ("--window", 64, "--windows", 2, "--stream", 200, "--layers", "--passkey", "700, 900", "--trials", 1)
+    page = tmp_path / "page.html"
+    code, out, err = command("evaluate", made / "model", "--source", made / "hf", *options, "--html", page)
+    assert code == 0, err
+    assert "perplexity on the shipped text: 126 tokens in 2 windows of 64\n" in out
+    assert "95% intervals: Student's t" in out
+    assert "negative log-likelihood of a token, by position in one text of 200 tokens\n" in out
+    assert "right answers; within and beyond what lambda:4+12 reads at once" in out
+    assert "the 5 worst of 5 halves of layers" in out
+    content = page.read_text()
+    assert content.count("<svg") == 3
+    assert "layers.1.feed_forward" in content
+
+
+def test_evaluate_as_json_holds_every_answer(made: Path, command: Command) -> None:
+    options = ("--window", 64, "--windows", 1, "--passkey", "700", "--trials", 1, "--seed", 3, "--json")
+    found = document(command("evaluate", made / "hf", *options))
+    tasks = found["passkey"]["tasks"]
+    assert [task["depth"] for task in tasks] == [0, 0.25, 0.5, 0.75, 1]
+    assert all(task["is_within"] for task in tasks)
+    assert found["passkey"]["right"]["float, same attention"]["within"] == {"right": 0, "tasks": 5, "share": 0.0}
+    assert found["passkey"]["seed"] == 3
 
 
 def test_compile_leaves_programs_of_static_size(made: Path, command: Command, tmp_path: Path) -> None:

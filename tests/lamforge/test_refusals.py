@@ -56,6 +56,43 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             "Lambda attention must be lambda:<sinks>+<window>, not lambda:4",
         ),
         (
+            ["evaluate", "HF", "--text", "TEXT", "--attention", "lamda:4+12"],
+            "Attention pattern must be one of dense, lambda (nearest: lambda), not 'lamda'",
+        ),
+        (
+            ["evaluate", "HF", "--source", "HF"],
+            "Source must be left out for a float model, which is its own, not given",
+        ),
+        (
+            ["evaluate", "nowhere"],
+            "Checkpoint must be a folder, a .gguf file or one of smollm2-135m, not 'nowhere'",
+        ),
+        (
+            ["evaluate", "TEXT"],
+            "Checkpoint must be a folder, a .gguf file or one of smollm2-135m, not 'TEXT'",
+        ),
+        (["evaluate", "HERE"], "Folder here must hold config.json, which is missing"),
+        (
+            ["evaluate", "MODEL", "--text", "TEXT", "--window", "2000"],
+            "Text must be at least one window of 2000 tokens long, not 888 tokens",
+        ),
+        (
+            ["evaluate", "MODEL", "--text", "TEXT", "--window", "64", "--stream", "4000"],
+            "Text must be at least the 4000 tokens of the stream long, not 888 tokens",
+        ),
+        (
+            ["evaluate", "MODEL", "--text", "TEXT", "--window", "64", "--stream", "5"],
+            "Stream must be at least 17 tokens long, not 5",
+        ),
+        (
+            ["evaluate", "MODEL", "--passkey", "200;900"],
+            "Lengths must be whole numbers between commas, such as 200,900, not '200;900'",
+        ),
+        (
+            ["evaluate", "HF", "--text", "TEXT", "--window", "64", "--layers"],
+            "Layers must be those of a compressed model with its source at hand to be compared, not of one model alone",
+        ),
+        (
             ["compile", "MODEL", "--engine", "smal", "-o", "OUT"],
             "Engine must be one of small, tiny, u280, u55c or a YAML file, not 'smal' (nearest: small)",
         ),

@@ -12,6 +12,7 @@ from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, SpecError
 from models.integer import IntegerReference, kernels, ops
 from models.integer.constants import epsilon, gain, inverse_hidden, rope_table, score_scale
+from models.integer.products import Factor, multiplies_bytes
 from tests.models.tiny import SEED, tiny_config, tiny_model, tiny_tokens
 
 BITS_32 = (1 << 31) - 1
@@ -179,12 +180,12 @@ def same(rows: tuple[np.ndarray, np.ndarray, np.ndarray], expected: ops.Quantize
 def test_compiled_rows_equal_the_operations(limit: int) -> None:
     random = np.random.default_rng(SEED)
     x, gains = values(7, 64, SEED, limit), random.integers(-(1 << 15), 1 << 15, 64)
-    rows = rows_of(np.empty(x.shape))
+    rows = rows_of(np.empty(x.shape, np.int8))
     kernels.quantize_rows(x, *rows)
     same(rows, ops.quantize(x))
     kernels.norm_rows(x, gains, 15, 3, 58254, -25, *rows)
     same(rows, ops.norm(x, gains, 15, 3, (58254, -25)))
-    rows = rows_of(np.empty((7, 32)))
+    rows = rows_of(np.empty((7, 32), np.int8))
     kernels.swiglu_rows(x, *rows)
     same(rows, ops.swiglu(x[:, :32], x[:, 32:]))
     heads, table = x.reshape(7, 2, 32), rope_table(tiny_config(), range(7)).astype(np.int64)
@@ -192,12 +193,12 @@ def test_compiled_rows_equal_the_operations(limit: int) -> None:
     kernels.query_rows(heads, table, 47274, -18, *rows)
     same(rows, ops.rotate_query(heads, table[:, None], (47274, -18)))
     for is_key in (False, True):
-        codes, found = np.empty((2, 7, 32), np.int16), [np.empty((2, 7), np.int64) for _ in range(3)]
+        codes, found = np.empty((7, 2, 32), np.int16), [np.empty((7, 2), np.int64) for _ in range(3)]
         kernels.kv_rows(heads, table, is_key, codes, *found)
         entry = ops.kv_quantize(ops.rotate(heads, table[:, None]) if is_key else heads)
-        assert np.array_equal(codes, entry.codes.transpose(1, 0, 2))
+        assert np.array_equal(codes, entry.codes)
         for part, wanted in zip(found, (*entry.scale, entry.zero), strict=True):
-            assert np.array_equal(part.T, wanted)
+            assert np.array_equal(part, wanted)
 
 
 @pytest.mark.parametrize("lowest", [-60, -34, -20])
@@ -209,7 +210,7 @@ def test_compiled_scaling_equals_the_operation(lowest: int) -> None:
     mantissa, exponent = random.integers(1 << 15, 1 << 16, 40), random.integers(-20, 4, 40)
     row[0][3] = 0
     found = np.empty((40, 30), np.int64)
-    kernels.scale_rows(accumulated.astype(np.float64), *row, mantissa, exponent, found)
+    kernels.scale_rows(accumulated.astype(np.int32), *row, mantissa, exponent, 0, found)
     assert np.array_equal(found, ops.dot(accumulated, row, (mantissa[:, None], exponent[:, None])))
 
 
@@ -234,6 +235,26 @@ def test_window_equals_steps(pattern: str, has_bias: bool, format: Format) -> No
     reference.prefill(mixed, tokens[:33])
     assert np.array_equal(np.stack([reference.step(mixed, token) for token in tokens[33:44]]), window[33:44])
     assert np.array_equal(reference.prefill(mixed, tokens[44:]), window[-1])
+
+
+def test_tokens_shared_among_threads_equal_steps() -> None:
+    reference, tokens = IntegerReference(tiny_model("lambda:3+50")), tiny_tokens(200)
+    window, state = reference.window_logits(tokens).numpy(), reference.open()
+    assert np.array_equal(np.stack([reference.step(state, token) for token in tokens]), window)
+
+
+@pytest.mark.parametrize("largest", [100, 127, 128, 8000, 32639, 32767])
+@pytest.mark.parametrize("in_bytes", [False, True])
+def test_products_are_exact(largest: int, in_bytes: bool) -> None:
+    random = np.random.default_rng(SEED)
+    weights = random.integers(-largest - 1, largest + 1, (70, 160)).astype(np.int16)
+    weights[0], weights[1], weights[2] = largest, -largest - 1, [largest, -largest - 1] * 80
+    codes = random.integers(-127, 128, (90, 160)).astype(np.int8)
+    codes[0], codes[1] = 127, -127
+    factor = Factor(weights, in_bytes=in_bytes and multiplies_bytes())
+    expected = codes.astype(np.int64) @ weights.astype(np.int64).T
+    for rows in (slice(0, 70), slice(13, 20)):
+        assert np.array_equal(factor.product(codes, rows), expected[:, rows])
 
 
 def test_ring_forgets_what_left_the_window() -> None:

@@ -17,7 +17,7 @@ from models.distill.export import integer_model
 from models.distill.result import read_result, write_result
 from models.distill.rounding import act_codes, kv_codes
 from models.distill.student import normed
-from models.evaluate import perplexity
+from models.evaluation.perplexity import perplexity
 from models.integer import IntegerReference
 from tests.models.distill.small import SETTINGS, small_checkpoint, small_prepared, small_training
 
