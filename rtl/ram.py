@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.interfaces import address_bits
 
-__all__ = ["RAM_VERILOG", "Ram", "VerilogPlatform"]
+__all__ = ["RAM_VERILOG", "URAM_WORDS", "Ram", "VerilogPlatform"]
 
-_URAM_WORDS = 4096
-"""Words of an UltraRAM (UG573): memories of this depth fill whole ones, and would take eight times as many block RAMs."""
+URAM_WORDS = 4096
+"""Words of an UltraRAM of 72 bits (UG573): wide memories of this depth fill whole ones."""
 
 
 class VerilogPlatform:
@@ -21,15 +21,10 @@ class VerilogPlatform:
 
 
 class Ram(wiring.Component):
-    """Words of `lanes` x `lane_bits`; a read addressed in cycle c gives data in c + 1, old data on a collision.
-
-    style: `ram_style` of a memory that is not deep enough to fill UltraRAMs.
-    """
+    """Words of `lanes` x `lane_bits`; a read addressed in cycle c gives data in c + 1, old data on a collision."""
 
     def __init__(self, *, depth: int, lanes: int, lane_bits: int, style: str = "auto"):
         self.depth, self.lanes, self.lane_bits, self.style = depth, lanes, lane_bits, style
-        if depth >= _URAM_WORDS:
-            self.style = "ultra"
         super().__init__(
             {
                 "write_enable": In(lanes),

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.timing import FIFO_LATENCY
-from rtl.ram import Ram
+from rtl.ram import URAM_WORDS, Ram
 
 __all__ = ["StreamFifo"]
 
@@ -33,7 +33,8 @@ class StreamFifo(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Ram(depth=self.depth, lanes=1, lane_bits=self.width, style="block")
+        style = "ultra" if self.depth >= URAM_WORDS else "block"
+        m.submodules.memory = memory = Ram(depth=self.depth, lanes=1, lane_bits=self.width, style=style)
         write_index = Signal(range(self.depth))
         read_index = Signal(range(self.depth))
         m.d.comb += [

@@ -26,8 +26,8 @@ _SHARED = (
     "engine/scales",
 )
 """What serves all tiles: in the SLR beside the memory's, so that no wire to a tile crosses two boundaries."""
-_SHARED_TILES = 5
-"""The look-up tables of what serves all tiles, in those of a tile (`lamforge synth --engine u280`: 113 and 22 thousand)."""
+_SHARED_LOGIC = 5 / 32
+"""Look-up tables of what serves all tiles, in those of the tiles (`lamforge synth --engine u280`: 113 and 712 thousand)."""
 _NEAR_STREAMS = ("engine/matrix/sequencer", "engine/matrix/drain")
 """Parts of the above that answer the stream FIFOs within a cycle: with them."""
 
@@ -71,7 +71,7 @@ def floorplan(config: EngineConfig, *, slrs: int, memory_slr: int) -> Floorplan:
     order = list(range(slrs)) if memory_slr == 0 else list(reversed(range(slrs)))
     shared, counts = order[1], [0] * slrs
     for _ in range(ports):
-        place = min(reversed(range(slrs)), key=lambda place: counts[place] + _SHARED_TILES * (place == 1))
+        place = min(reversed(range(slrs)), key=lambda place: counts[place] + _SHARED_LOGIC * ports * (place == 1))
         counts[place] += 1
     tiles = tuple(slr for slr, count in zip(order, counts, strict=True) for _ in range(count))
     regions = [(shared, _SHARED), (memory_slr, _NEAR_STREAMS)]

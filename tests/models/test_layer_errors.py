@@ -18,7 +18,7 @@ from models.reference.llama import Llama
 from tests.models.tiny import tiny_checkpoint, tiny_tokens
 
 RECIPE = Recipe.from_document(
-    {"weights": {"method": "rtn", "format": "w8"}, "head": {"format": "w8"}, "attention": "lambda:4+12"}, name="test"
+    {"steps": [{"method": "rtn", "format": "w8", "at": "*"}], "attention": "lambda:4+12"}, name="test"
 )
 TOKENS = tiny_tokens(70)
 

@@ -350,7 +350,7 @@ def test_the_floorplan_names_cells_and_registers_of_the_verilog(files, verilog, 
         else:
             assert words[:2] == ["USER_SLL_REG", "true"]
     tiles = [placed[f"engine/matrix/tile_{port}"] for port in range(8)]
-    assert tiles == [f"pblock_dynamic_SLR{slr}" for slr in (0, 0, 1, 1, 1, 2, 2, 2)]
+    assert tiles == [f"pblock_dynamic_SLR{slr}" for slr in (0, 0, 0, 1, 1, 2, 2, 2)]
     pairs = {words[2] for command, *words in calls if command == "set_property"}
     assert pairs == {f"*lamforge_1/inst/engine/matrix/tile_{port}/beat{end}_reg*" for port in (5, 6, 7) for end in ("", "_2")}
     # Words of tiles two SLRs away stop over in the one between.

@@ -18,6 +18,7 @@ from models.distill.result import read_result, write_result
 from models.distill.rounding import act_codes, kv_codes
 from models.distill.student import normed
 from models.evaluation.perplexity import perplexity
+from models.evaluation.reading import Integers
 from models.integer import IntegerReference
 from tests.models.distill.small import SETTINGS, small_checkpoint, small_prepared, small_training
 
@@ -50,7 +51,7 @@ def test_the_integer_model_is_the_student(tmp_path: Path, format: str) -> None:
     # A code may differ by one where a value lies on a border, which later tokens and layers then see.
     assert float((student - integer).square().mean().sqrt()) < 0.1 * float(integer.square().mean().sqrt())
     fake = measured(training.student.logits, tokens, lambda length: exact_plan(prepared, settings, length, CPU), CPU, length=60)
-    exact = perplexity(IntegerReference(model), tokens.tolist(), length=60)
+    exact = perplexity(Integers(IntegerReference(model)), tokens.tolist(), length=60)
     assert fake["perplexity"] == pytest.approx(exact.perplexity, rel=5e-3)
     assert fake["tokens"] == exact.tokens
 
