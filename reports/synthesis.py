@@ -10,7 +10,7 @@ from typing import Any
 from hwsim.arch.board import RESOURCES, Board
 from hwsim.arch.config import EngineConfig
 from rtl.package.floorplan import floorplan
-from rtl.synthesis import Estimate, Part, estimate
+from rtl.synthesis import RANKING_DEVICE, Estimate, Part, estimate, rank
 
 __all__ = ["spread_over_slrs", "synthesis_document", "synthesis_text"]
 
@@ -23,10 +23,14 @@ def synthesis_document(
     engine: EngineConfig,
     board: Board,
     *,
+    is_ranked: bool = False,
     cache: Path = Path("build/synthesis"),
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> dict[str, Any]:
-    """Return the estimate of an engine against a board as plain values; raise MachineError when a tool refuses."""
+    """Return the estimate of an engine against a board as plain values; raise MachineError when a tool refuses.
+
+    is_ranked: whether a slice is routed on another family, to rank engines by clock.
+    """
     began = time.perf_counter()
     result = estimate(engine, cache, progress)
     document: dict[str, Any] = {
@@ -43,6 +47,7 @@ def synthesis_document(
         "budget": {resource: board.limit(resource) for resource in RESOURCES},
         "slrs": spread_over_slrs(result, engine, board),
         "over": [resource for resource in RESOURCES if result.total(resource) > board.limit(resource)],
+        "ranking": {"device": RANKING_DEVICE, **rank(engine, cache)} if is_ranked else None,
     }
     document["synthesis_s"] = time.perf_counter() - began
     return document
@@ -95,6 +100,10 @@ def synthesis_text(document: Document) -> str:
     over = [_NAMES[name] for name in document["over"]]
     verdict = f"over the budget in {', '.join(over)}" if over else "within the budget"
     lines = [f"{document['engine']} on {document['board']} ({document['part']}), {document['tool']}: {verdict}", _columns(rows)]
+    ranking = document["ranking"]
+    if ranking is not None:
+        reached = f"A slice of it, routed on {ranking['device']}: {ranking['mhz']:.0f} MHz."
+        lines.append(f"{reached} This ranks engines and says nothing of the board's clock.")
     lines.append("An estimate by open synthesis; docs/synthesis.md says what it can and cannot tell.")
     return "\n".join(lines)
 

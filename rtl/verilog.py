@@ -62,9 +62,13 @@ def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:
     return tuple(_replace(folder / name, text) for name, text in generate(config).items())
 
 
-def convert(component, name: str) -> str:
-    """Return a component as Verilog module `name`, without traces of the Python sources."""
-    return verilog.convert(component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True)
+def convert(component, name: str, *, is_plain: bool = False) -> str:
+    """Return a component as Verilog module `name`, without traces of the Python sources.
+
+    is_plain: memories and multipliers in plain form, for tools of other families than the boards'.
+    """
+    platform = None if is_plain else VerilogPlatform()
+    return verilog.convert(component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True)
 
 
 def _waivers(names: list[str]) -> str:

@@ -6,7 +6,7 @@ from hwsim.arch.board import RESOURCES, load_board
 from hwsim.arch.config import load_engine
 from hwsim.errors import MachineError
 from reports.synthesis import spread_over_slrs, synthesis_text
-from rtl.synthesis import Estimate, Part, yosys
+from rtl.synthesis import Estimate, Part, fmax, yosys
 from rtl.synthesis.estimate import count_parts, resources_of
 from rtl.synthesis.netlist import modules_of
 from rtl.synthesis.yosys import cells_of, run_yosys
@@ -101,5 +101,32 @@ def test_the_spread_over_slrs_holds_everything() -> None:
         "total": {resource: result.total(resource) for resource in RESOURCES},
         "device": {resource: board.device.count(resource) for resource in RESOURCES},
         "budget": {resource: board.limit(resource) for resource in RESOURCES},
+        "ranking": {"device": "a device", "mhz": 111.3},
     }
+    assert "A slice of it, routed on a device: 111 MHz." in synthesis_text(document)
     assert "over the budget in DSP" in synthesis_text(document)
+
+
+def test_a_longer_path_is_routed_at_a_lower_clock(tmp_path) -> None:
+    """What the ranking is for, on circuits that take seconds: eight additions between registers against one."""
+
+    def summed(terms: int) -> str:
+        total = " + ".join(f"(x ^ {number})" for number in range(terms))
+        return f"module slice(input clk, input [31:0] a, output reg [31:0] y);\nreg [31:0] x;\n\
+always @(posedge clk) begin x <= a; y <= {total}; end\nendmodule\n"
+
+    clocks = []
+    for terms in (2, 9):
+        folder = tmp_path / str(terms)
+        folder.mkdir()
+        clocks.append(fmax._route(summed(terms), folder)["mhz"])
+    assert clocks[0] > 1.3 * clocks[1] > 0
+
+
+def test_a_slice_that_does_not_fit_is_a_sentence(tmp_path) -> None:
+    """A circuit with more pins and multipliers than the device has."""
+    wide = "module slice(input [35:0] a, output [35:0] y);\n" + "".join(
+        f"(* keep *) MULT18X18D m{number} (.A0(a[{number % 36}]));\n" for number in range(200)
+    )
+    with pytest.raises(MachineError, match=r"^Slice must fit the ECP5 85k, speed grade 8, not stop the router with: ERROR"):
+        fmax._route(f"{wide}assign y = a;\nendmodule\n", tmp_path)
