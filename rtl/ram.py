@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.interfaces import address_bits
 
-__all__ = ["RAM_VERILOG", "URAM_WORDS", "Ram", "VerilogPlatform"]
+__all__ = ["RAM_VERILOG", "URAM_WORDS", "ZEROS", "Ram", "VerilogPlatform"]
 
 URAM_WORDS = 4096
 """Words of an UltraRAM of 72 bits (UG573): wide memories of this depth fill whole ones."""
@@ -68,6 +68,8 @@ class Ram(wiring.Component):
         return m
 
 
+ZEROS = "for (i = 0; i < DEPTH; i = i + 1) words[i] = {LANE_BITS{1'b0}};"
+"""The line of `RAM_VERILOG` that clears a memory for simulation, as the device does when it is configured."""
 RAM_VERILOG = """\
 // A memory with one write port, whose lanes are enabled one by one, and one synchronous read port that gives the old
 // word when it is written in the same cycle. Every lane is a memory of its own; all start with zeros.
@@ -92,7 +94,7 @@ module ram #(
             reg [LANE_BITS-1:0] read_lane;
             integer i;
             initial begin
-                for (i = 0; i < DEPTH; i = i + 1) words[i] = {LANE_BITS{1'b0}};
+                @ZEROS@
                 read_lane = {LANE_BITS{1'b0}};
             end
             always @(posedge clk) begin
@@ -103,5 +105,5 @@ module ram #(
         end
     endgenerate
 endmodule
-"""
+""".replace("@ZEROS@", ZEROS)
 """The hand-written module that memories are instances of."""
