@@ -10,7 +10,8 @@ from typing import Any
 
 from hwsim.errors import SpecError
 from models.evaluation.paired import Difference, difference
-from models.evaluation.perplexity import Perplexity, perplexity, windows
+from models.evaluation.perplexity import Perplexity, perplexity
+from models.evaluation.windows import windows
 from reports.contestants import DENSE, FLOAT, INTEGERS, Contestants
 
 __all__ = ["METHOD", "Accuracy", "Progress", "Text", "accuracy"]

@@ -13,10 +13,10 @@ from models.evaluation import evaluation_text
 from models.evaluation.layers import layer_errors
 from models.evaluation.needles import needle_tasks
 from models.evaluation.passkey import DEPTHS, passkey_tasks
-from models.evaluation.perplexity import windows
 from models.evaluation.retrieval import Answer, Task, answer
 from models.evaluation.shared import each
 from models.evaluation.stream import Bucket, check_length, stream
+from models.evaluation.windows import windows
 from models.integer.threads import one_each
 from reports.accuracy import Progress, Text, accuracy
 from reports.contestants import Contestants

@@ -14,7 +14,7 @@ from models.distill.prepared import Prepared
 from models.distill.settings import Settings
 from models.distill.student import Student
 from models.distill.teacher import Teacher
-from models.evaluation.perplexity import windows
+from models.evaluation.windows import windows
 
 __all__ = ["evaluate", "exact_plan", "measured"]
 
@@ -48,7 +48,7 @@ def measured(
 ) -> dict[str, Any]:
     """Return perplexity, mean negative log-likelihood and predicted tokens over windows of a text.
 
-    max_windows: as in models.evaluation.perplexity.windows.
+    max_windows: as in models.evaluation.windows.windows.
     """
     total, count = 0.0, 0
     chosen = windows(tokens.astype(np.int64).tolist(), length=length, max_windows=max_windows)

@@ -10,10 +10,11 @@ import torch
 from hwsim.errors import CheckpointError, SpecError
 from models.attention import Dense, parse
 from models.evaluation.paired import difference
-from models.evaluation.perplexity import Perplexity, perplexity, windows
+from models.evaluation.perplexity import Perplexity, perplexity
 from models.evaluation.reading import Floats, Integers, negative_log_likelihoods
 from models.evaluation.stream import stream
 from models.evaluation.student import width, within
+from models.evaluation.windows import windows
 from models.integer import IntegerReference
 from models.reference.llama import Llama
 from tests.models.known_predictors import VOCAB, Known, counter, uniform

@@ -73,6 +73,7 @@ def test_the_bench_says_how_fast_weights_are_packed() -> None:
         memory_mb=1.0,
         workload=(),
         packing=(rate,),
+        methods=(),
         shaped=shaped,
         **seconds,
     )
