@@ -25,6 +25,7 @@ class Shared(wiring.Component):
     @staticmethod
     def ports(config: EngineConfig) -> dict:
         """Return the members of the component's signature."""
+        # Every shared component says its own.
         raise NotImplementedError
 
 

@@ -1,7 +1,6 @@
 """The Verilog of an engine: which files there are, and what is in each."""
 
 import json
-import os
 from pathlib import Path
 
 from amaranth.back import verilog
@@ -11,6 +10,7 @@ from rtl.dsp import DSP_VERILOG
 from rtl.engine import Engine
 from rtl.identity import Identity, trace_ports
 from rtl.ram import RAM_VERILOG, VerilogPlatform
+from rtl.text_file import write_whole
 
 __all__ = ["LINT_WAIVERS", "TOP", "convert", "generate", "write"]
 
@@ -59,7 +59,7 @@ def generate(config: EngineConfig) -> dict[str, str]:
 def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:
     """Write the files of an engine into a folder, each whole or not at all; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(_replace(folder / name, text) for name, text in generate(config).items())
+    return tuple(write_whole(folder / name, text) for name, text in generate(config).items())
 
 
 def convert(component, name: str, *, is_plain: bool = False) -> str:
@@ -89,14 +89,3 @@ def _description(config: EngineConfig) -> str:
         "trace": [{"name": port.name, "width": port.width, "doc": port.doc} for port in trace_ports(config)],
     }
     return json.dumps(description, indent=2, sort_keys=True) + "\n"
-
-
-def _replace(path: Path, text: str) -> Path:
-    """Put text at a path in one step."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(text)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path

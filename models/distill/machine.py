@@ -89,5 +89,6 @@ def _has_wide_products(device: torch.device) -> bool:
     sample = torch.ones((16, 16), device=device, dtype=torch.bfloat16)
     try:
         return torch.mm(sample, sample, out_dtype=torch.float32).dtype == torch.float32
+    # Older versions do not know the argument (TypeError), other devices not the operation.
     except (RuntimeError, TypeError, NotImplementedError):
         return False

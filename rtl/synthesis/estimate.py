@@ -14,7 +14,8 @@ from hwsim.arch.board import RESOURCES
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError
 from rtl.synthesis.netlist import Module, modules_of
-from rtl.synthesis.yosys import cells_of, tool_version, write_whole
+from rtl.synthesis.yosys import cells_of, tool_version
+from rtl.text_file import write_whole
 from rtl.verilog import TOP, generate
 
 __all__ = ["Estimate", "Part", "count_parts", "estimate", "resources_of"]

@@ -13,7 +13,8 @@ from pathlib import Path
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError
 from rtl.matrix.slice import Slice
-from rtl.synthesis.yosys import run_yosys, tool_version, write_whole
+from rtl.synthesis.yosys import run_yosys, tool_version
+from rtl.text_file import write_whole
 from rtl.verilog import convert
 
 __all__ = ["RANKING_DEVICE", "ROUTER", "Ranking", "rank"]

@@ -16,8 +16,9 @@ from pathlib import Path
 from hwsim.errors import MachineError
 from rtl.ram import ZEROS
 from rtl.synthesis.netlist import Module
+from rtl.text_file import write_whole
 
-__all__ = ["TOOL", "cells_of", "run_yosys", "tool_version", "write_whole"]
+__all__ = ["TOOL", "cells_of", "run_yosys", "tool_version"]
 
 TOOL = "pyosys"
 """The package Yosys comes in."""
@@ -134,13 +135,3 @@ def _own(name: str, counted: Mapping[str, Mapping[str, int]], others: set[str]) 
         for cell, number in held.items():
             total[cell] = total.get(cell, 0) + count * number
     return total
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Put text at a path in one step."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{hashlib.sha256(text.encode()).hexdigest()[:8]}")
-    try:
-        part.write_text(text)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
