@@ -11,7 +11,7 @@ from compiler.pipeline import Compiled, Request, compile_request
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import ScheduleError
 from models.integer import IntegerModel
-from models.integer.model import HEAD, PARTS, layer_part
+from models.matrices import HEAD, PARTS, layer_part
 
 __all__ = ["compile_model", "request_of"]
 

@@ -8,7 +8,6 @@ import importlib.metadata
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,11 @@ from models.compress.calibrate import digest, sequences
 from models.config import ModelConfig
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
-from models.integer.model import layer_part, matrix_shapes, norm_names
+from models.matrices import layer_part, matrix_shapes, norm_names
 from models.nearest import nearest
 from models.shards import Shards, ShardWriter
 from models.tokenizer import Tokenizer
+from models.whole_folder import whole_folder
 
 __all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "sha256"]
 
@@ -136,20 +136,8 @@ def save(
         SpecError: something that is not a compressed model lies there, or it cannot be written.
     """
     _check_place(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise SpecError(f"Output folder {str(folder)!r} must be writable, but: {error.strerror}") from None
-    try:
-        _write(compressed, partial / "new", shard_bytes, progress)
-        if folder.exists():
-            folder.rename(partial / "old")
-        (partial / "new").rename(folder)
-    except OSError as error:
-        raise SpecError(f"Output folder {str(folder)!r} must be writable, but: {error.strerror}") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with whole_folder(folder) as new:
+        _write(compressed, new, shard_bytes, progress)
 
 
 def load(folder: Path) -> CompressedModel:
@@ -184,7 +172,6 @@ def _check_place(folder: Path) -> None:
 def _write(
     compressed: CompressedModel, folder: Path, shard_bytes: int, progress: Callable[[float], None] | None
 ) -> None:
-    folder.mkdir()
     model, tokenizer = compressed.model, compressed.tokenizer
     writer = ShardWriter(folder, _STEM, limit=shard_bytes)
     for name, tensor in _tensors(model, progress):

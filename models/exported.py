@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,13 @@ from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.compressed import CompressedModel
 from models.config import ModelConfig, RopeScaling
 from models.integer import IntegerModel
-from models.integer.model import ATTENTION_NORM, FFN_NORM, layer_part
-from models.integer.model import FINAL_NORM as INTEGER_FINAL_NORM
-from models.integer.model import HEAD as INTEGER_HEAD
+from models.matrices import ATTENTION_NORM, FFN_NORM, layer_part
+from models.matrices import FINAL_NORM as INTEGER_FINAL_NORM
+from models.matrices import HEAD as INTEGER_HEAD
 from models.nearest import nearest
 from models.shards import ShardWriter
 from models.tokenizer import Tokenizer
+from models.whole_folder import whole_folder
 
 __all__ = ["TYPES", "export", "huggingface_config"]
 
@@ -49,14 +48,7 @@ def export(
         raise SpecError(f"Type of exported weights must be {nearest(type, TYPES)}, not {type!r}")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise SpecError(f"Output folder must be new or empty, not {str(folder)!r}")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise SpecError(f"Output folder {str(folder)!r} must be writable, but: {error.strerror}") from None
-    try:
-        new = part / "new"
-        new.mkdir()
+    with whole_folder(folder) as new:
         writer = ShardWriter(new, "model", limit=_SHARD_BYTES)
         layers = made.model.config.layers
         for name, tensor, done in _tensors(made.model):
@@ -67,13 +59,6 @@ def export(
         _write_json(new / "config.json", huggingface_config(made.model.config, made.tokenizer) | {"torch_dtype": type})
         if made.tokenizer is not None:
             _write_tokenizer(new, made.tokenizer)
-        if folder.exists():
-            folder.rmdir()
-        new.rename(folder)
-    except OSError as error:
-        raise SpecError(f"Output folder {str(folder)!r} must be writable, but: {error.strerror}") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def huggingface_config(config: ModelConfig, tokenizer: Tokenizer | None = None) -> dict[str, Any]:

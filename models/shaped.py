@@ -20,7 +20,7 @@ from models.compressed import CompressedModel, Provenance
 from models.config import ModelConfig
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import gain
-from models.integer.model import HEAD, layer_part, matrix_shapes, norm_names
+from models.matrices import HEAD, layer_part, matrix_shapes, norm_names
 
 __all__ = ["random_matrix", "shaped_model"]
 

@@ -15,7 +15,7 @@ from models.checkpoint import Checkpoint
 from models.checkpoint.layout import tensor_shapes
 from models.compress import Recipe
 from models.compressed import CompressedModel
-from models.integer.model import matrix_shapes
+from models.matrices import matrix_shapes
 from models.recipes import recipe as shipped_recipe
 
 __all__ = ["chosen_recipe", "compress", "folder_bytes", "model_document", "parameters"]

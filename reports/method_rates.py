@@ -14,7 +14,7 @@ from models.compress.layer import Layer, Linear
 from models.compress.method import Context, Method, Pruning, Quantizer, Transform
 from models.compress.methods import name_of
 from models.compress.rtn import Rtn
-from models.integer.model import HEAD
+from models.matrices import HEAD
 from models.reference.llama import Llama
 
 __all__ = ["MethodRate", "method_rates"]

@@ -16,7 +16,7 @@ from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.image import ImageWriter, MemoryImage
 from models.integer import IntegerModel
 from models.integer.constants import epsilon, inverse_hidden, rope_table
-from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, layer_part
+from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, layer_part
 
 __all__ = ["build_image"]
 

@@ -12,7 +12,7 @@ from models.checkpoint import AffineBlocks, Checkpoint
 from models.checkpoint.blocks import BLOCK
 from models.checkpoint.layout import block
 from models.config import ModelConfig
-from models.integer.model import ATTENTION_NORM, FFN_NORM
+from models.matrices import ATTENTION_NORM, FFN_NORM
 
 __all__ = ["Layer", "Linear"]
 

@@ -20,7 +20,8 @@ from models.compress.recipe import Plan, Recipe
 from models.compress.rounded import rounded_activations, rounded_cache
 from models.compress.state import Done, MemoryState, State
 from models.integer.constants import Gain, fixed_bias, gain
-from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, Embedding, IntegerModel, layer_part
+from models.integer.model import Embedding, IntegerModel
+from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, layer_part
 from models.reference.llama import Llama, rms_norm
 
 __all__ = ["Progress", "compress", "embedding"]

@@ -19,7 +19,7 @@ from models.compress.method import Method, Pruning, Quantizer, Transform
 from models.compress.methods import METHODS, name_of
 from models.compress.where import LAYERS, Where
 from models.config import ModelConfig
-from models.integer.model import HEAD, matrix_shapes
+from models.matrices import HEAD, matrix_shapes
 from models.nearest import nearest
 
 __all__ = ["CACHES", "CalibrationSettings", "Plan", "Recipe", "Step"]

@@ -20,7 +20,7 @@ from models.checkpoint.blocks import BLOCK
 from models.compress.layer import Layer, Linear
 from models.compress.method import Context, Quantizer, Transform, check_share
 from models.compress.rounded import rounded_activations
-from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD
+from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD
 
 __all__ = ["Smooth"]
 

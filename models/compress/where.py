@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from hwsim.errors import SpecError
-from models.integer.model import HEAD, PARTS, layer_part
+from models.matrices import HEAD, PARTS, layer_part
 from models.nearest import nearest
 
 __all__ = ["LAYERS", "Where"]

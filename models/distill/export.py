@@ -16,8 +16,8 @@ from models.distill.result import Result
 from models.distill.weight import Stored
 from models.integer import IntegerModel
 from models.integer.constants import gain
-from models.integer.model import HEAD as INTEGER_HEAD
-from models.integer.model import matrix_shapes, norm_names
+from models.matrices import HEAD as INTEGER_HEAD
+from models.matrices import matrix_shapes, norm_names
 
 __all__ = ["FORMATS", "integer_model", "quantized"]
 

@@ -10,12 +10,13 @@ import torch
 
 from hwsim.arch.isa import Format
 from hwsim.errors import SpecError
+from models import matrices
 from models.checkpoint import AffineBlocks, Checkpoint
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.compress import rtn
-from models.distill import arrays, matrices
-from models.distill.matrices import layer_name
+from models.distill import arrays
 from models.distill.prepared import STEM, TEXTS, Prepared, read_prepared, unpack_blocks
+from models.matrices import layer_part
 from models.tokenizer import Tokenizer
 
 __all__ = ["PART_BYTES", "check", "prepare"]
@@ -66,9 +67,9 @@ def prepare(
     }
     for layer in range(config.layers):
         for part, names in _LAYERS.items():
-            _put_matrix(held, checkpoint, layer_name(layer, part), [f"{block(layer, name)}.weight" for name in names])
+            _put_matrix(held, checkpoint, layer_part(layer, part), [f"{block(layer, name)}.weight" for name in names])
         for part, name in _NORMS.items():
-            held[f"{layer_name(layer, part)}.gain"] = checkpoint.tensor(f"{block(layer, name)}.weight").numpy()
+            held[f"{layer_part(layer, part)}.gain"] = checkpoint.tensor(f"{block(layer, name)}.weight").numpy()
     held[f"{matrices.FINAL_NORM}.gain"] = checkpoint.tensor(f"{FINAL_NORM}.weight").numpy()
     _put_matrix(held, checkpoint, "embedding", [f"{EMBEDDING}.weight"])
     if not config.tied_head:
@@ -92,7 +93,7 @@ def check(prepared: Prepared, checkpoint: Checkpoint) -> None:
     """Raise SpecError unless the parts give back the checkpoint's own floats and the head the engine gets, bit for bit."""
     config = checkpoint.config
     expected = {
-        layer_name(layer, part): torch.cat([checkpoint.tensor(f"{block(layer, name)}.weight") for name in names])
+        layer_part(layer, part): torch.cat([checkpoint.tensor(f"{block(layer, name)}.weight") for name in names])
         for layer in range(config.layers)
         for part, names in _LAYERS.items()
     }

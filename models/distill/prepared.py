@@ -11,7 +11,7 @@ import torch
 
 from models.config import ModelConfig
 from models.distill import arrays
-from models.distill.matrices import PARTS, layer_name
+from models.matrices import PARTS, layer_part
 
 __all__ = ["STEM", "TEXTS", "Prepared", "read_prepared", "unpack_blocks"]
 
@@ -79,7 +79,7 @@ def read_prepared(folder: Path) -> Prepared:
     weights: dict[str, torch.Tensor] = {}
     for layer in range(config.layers):
         for part in PARTS:
-            name = layer_name(layer, part)
+            name = layer_part(layer, part)
             weights[name] = _matrix(held, name)
     for name in [key.removesuffix(".gain") for key in held if key.endswith(".gain")]:
         weights[name] = torch.from_numpy(held[f"{name}.gain"].astype(np.float32))

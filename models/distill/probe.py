@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from models import matrices
 from models.config import ModelConfig
-from models.distill import matrices
 from models.distill.attention import plan_of
 from models.distill.machine import Machine, compiled
-from models.distill.matrices import layer_name
 from models.distill.prepared import TEXTS, Prepared
 from models.distill.prompts import prompts
 from models.distill.sampling import Writer
@@ -24,6 +23,7 @@ from models.distill.settings import Settings
 from models.distill.student import Block, plain_call
 from models.distill.teacher import Teacher
 from models.distill.training import Training
+from models.matrices import layer_part
 
 __all__ = ["probe", "random_prepared"]
 
@@ -36,10 +36,10 @@ def random_prepared(config: ModelConfig, seed: int) -> Prepared:
     random = torch.Generator().manual_seed(seed)
     weights: dict[str, torch.Tensor] = {matrices.FINAL_NORM: torch.ones(config.hidden)}
     for layer in range(config.layers):
-        for part, shape in matrices.shapes(config).items():
-            weights[layer_name(layer, part)] = torch.randn(shape, generator=random) * _WEIGHT
-        weights[layer_name(layer, matrices.ATTENTION_NORM)] = torch.ones(config.hidden)
-        weights[layer_name(layer, matrices.FFN_NORM)] = torch.ones(config.hidden)
+        for part, shape in matrices.part_shapes(config).items():
+            weights[layer_part(layer, part)] = torch.randn(shape, generator=random) * _WEIGHT
+        weights[layer_part(layer, matrices.ATTENTION_NORM)] = torch.ones(config.hidden)
+        weights[layer_part(layer, matrices.FFN_NORM)] = torch.ones(config.hidden)
     table = torch.randn((config.vocab, config.hidden), generator=random)
     numbers = np.random.default_rng(seed)
     texts = {name: numbers.integers(0, config.vocab, 1 << 16).astype(np.uint16) for name in TEXTS}
@@ -109,7 +109,7 @@ def _compared(prepared: Prepared, settings: Settings, machine: Machine, tell: Ca
     block = Block(config, is_sparse=settings.is_sparse).to(device)
     for part in matrices.PARTS:
         weight = block.matrix(part)
-        weight.start(prepared.weights[layer_name(0, part)].to(device), torch.ones(weight.latent.shape[1], device=device))
+        weight.start(prepared.weights[layer_part(0, part)].to(device), torch.ones(weight.latent.shape[1], device=device))
     x = torch.randn((2, settings.length, config.hidden), device=device)
     wanted = torch.randn_like(x)
     leak = torch.zeros((), device=device)

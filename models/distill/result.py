@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from models.distill import arrays, matrices
-from models.distill.matrices import layer_name
+from models import matrices
+from models.distill import arrays
 from models.distill.settings import Settings
 from models.distill.student import Student
 from models.distill.weight import GROUP, Stored
+from models.matrices import layer_part
 
 __all__ = ["Result", "read_result", "write_result"]
 
@@ -56,8 +57,8 @@ def write_result(
         held[f"{name}.packed"] = _packed(stored)
         held[f"{name}.scale"], held[f"{name}.zero"], held[f"{name}.row"] = stored.scale, stored.zero, stored.row
     for index, block in enumerate(student.layers()):
-        held[f"{layer_name(index, matrices.ATTENTION_NORM)}.gain"] = block.attention_norm.detach().cpu().numpy()
-        held[f"{layer_name(index, matrices.FFN_NORM)}.gain"] = block.ffn_norm.detach().cpu().numpy()
+        held[f"{layer_part(index, matrices.ATTENTION_NORM)}.gain"] = block.attention_norm.detach().cpu().numpy()
+        held[f"{layer_part(index, matrices.FFN_NORM)}.gain"] = block.ffn_norm.detach().cpu().numpy()
     held[f"{matrices.FINAL_NORM}.gain"] = student.final_norm.detach().cpu().numpy()
     return arrays.split(folder, _STEM, held, limit=part_bytes)
 

@@ -10,14 +10,14 @@ from torch import nn
 from torch.nn import functional
 
 from hwsim.arch.numerics import FRACTION_BITS
+from models import matrices
 from models.config import ModelConfig
-from models.distill import matrices
 from models.distill.attention import Plan, attend
-from models.distill.matrices import PARTS, layer_name
 from models.distill.prepared import Prepared
 from models.distill.rounding import act_codes, half_up
 from models.distill.settings import Settings
 from models.distill.weight import TrainedWeight
+from models.matrices import PARTS, layer_part
 
 __all__ = ["Block", "BlockCall", "Student", "host_table", "normed", "plain_call"]
 
@@ -50,7 +50,7 @@ class Block(nn.Module):
         self.config = config
         self.attention_norm = nn.Parameter(torch.ones(config.hidden))
         self.ffn_norm = nn.Parameter(torch.ones(config.hidden))
-        for part, (rows, inputs) in matrices.shapes(config).items():
+        for part, (rows, inputs) in matrices.part_shapes(config).items():
             setattr(self, part, TrainedWeight(rows, inputs, is_sparse=is_sparse))
 
     def matrix(self, part: str) -> TrainedWeight:
@@ -115,10 +115,10 @@ class Student(nn.Module):
         device = self.final_norm.device
         for index, block in enumerate(self.layers()):
             for part in PARTS:
-                name = layer_name(index, part)
+                name = layer_part(index, part)
                 block.matrix(part).start(prepared.weights[name].to(device), energies[name].to(device))
-            block.attention_norm.copy_(prepared.weights[layer_name(index, matrices.ATTENTION_NORM)])
-            block.ffn_norm.copy_(prepared.weights[layer_name(index, matrices.FFN_NORM)])
+            block.attention_norm.copy_(prepared.weights[layer_part(index, matrices.ATTENTION_NORM)])
+            block.ffn_norm.copy_(prepared.weights[layer_part(index, matrices.FFN_NORM)])
             if (index + 1) % 10 == 0 or index + 1 == self.config.layers:
                 tell(f"grids of {index + 1} of {self.config.layers} layers found")
         self.final_norm.copy_(prepared.weights[matrices.FINAL_NORM])
@@ -132,7 +132,7 @@ class Student(nn.Module):
         """Yield the matrices by name."""
         for index, block in enumerate(self.layers()):
             for part in PARTS:
-                yield layer_name(index, part), block.matrix(part)
+                yield layer_part(index, part), block.matrix(part)
 
     def streams(
         self, tokens: torch.Tensor, plan: Plan, leak: torch.Tensor, call: BlockCall = plain_call

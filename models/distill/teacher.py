@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch.nn import functional
 
-from models.distill import matrices
+from models import matrices
 from models.distill.attention import Plan, rotate
-from models.distill.matrices import PARTS, layer_name
 from models.distill.prepared import Prepared
 from models.distill.student import normed
+from models.matrices import PARTS, layer_part
 from models.reference.rope import Rotary
 
 __all__ = ["Layer", "LayerCall", "Teacher", "forward"]
@@ -27,9 +27,9 @@ class Layer:
     def __init__(self, prepared: Prepared, index: int, device: torch.device, dtype: torch.dtype) -> None:
         self.config = prepared.config
         weights = prepared.weights
-        self.matrices = {part: weights[layer_name(index, part)].to(device, dtype) for part in PARTS}
-        self.attention_norm = weights[layer_name(index, matrices.ATTENTION_NORM)].to(device)
-        self.ffn_norm = weights[layer_name(index, matrices.FFN_NORM)].to(device)
+        self.matrices = {part: weights[layer_part(index, part)].to(device, dtype) for part in PARTS}
+        self.attention_norm = weights[layer_part(index, matrices.ATTENTION_NORM)].to(device)
+        self.ffn_norm = weights[layer_part(index, matrices.FFN_NORM)].to(device)
 
     def linear(self, part: str, inputs: torch.Tensor) -> torch.Tensor:
         """Return a matrix's results in float32."""
@@ -141,7 +141,7 @@ class Teacher:
             for index, layer in enumerate(self.layers):
 
                 def add(part: str, inputs: torch.Tensor, index: int = index) -> None:
-                    name = layer_name(index, part)
+                    name = layer_part(index, part)
                     squares = inputs.square().sum((0, 1), dtype=torch.float64)
                     sums[name] = sums[name] + squares if name in sums else squares
 

@@ -13,9 +13,10 @@ from hwsim.errors import SpecError
 from models.integer import kernels
 from models.integer.cache import LayerCache, State
 from models.integer.constants import epsilon, inverse_hidden, rope_table, score_scale
-from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, IntegerModel, layer_part
+from models.integer.model import IntegerModel
 from models.integer.ops import KvEntry
 from models.integer.weights import Weights
+from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, layer_part
 
 __all__ = ["Prefill"]
 

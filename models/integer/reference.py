@@ -12,11 +12,12 @@ from models.integer import ops
 from models.integer.cache import State
 from models.integer.constants import Gain, epsilon, inverse_hidden, rope_table, score_scale
 from models.integer.kernels import accumulate
-from models.integer.model import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, IntegerModel, layer_part
+from models.integer.model import IntegerModel
 from models.integer.ops import Quantized
 from models.integer.prefill import Prefill
 from models.integer.threads import one_each
 from models.integer.weights import Weights
+from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, layer_part
 
 __all__ = ["IntegerReference", "Recorder"]
 

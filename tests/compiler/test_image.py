@@ -18,7 +18,7 @@ from hwsim.arch.image import ImageWriter, MemoryImage
 from hwsim.arch.isa import Format
 from hwsim.errors import ProgramError
 from models.integer import IntegerModel
-from models.integer.model import HEAD, PARTS, layer_part
+from models.matrices import HEAD, PARTS, layer_part
 from tests.random_model import random_model
 
 ENGINES = ("tiny", "small")

@@ -27,7 +27,7 @@ from models.compress.rounding import nearest_codes, objective
 from models.compress.smooth import Smooth
 from models.evaluation import evaluation_text
 from models.integer import IntegerModel, IntegerReference
-from models.integer.model import PARTS, layer_part
+from models.matrices import PARTS, layer_part
 from models.recipes import names, recipe
 from models.reference.llama import Llama
 from tests.models.tiny import SEED, tiny_checkpoint, tiny_tokens

@@ -30,7 +30,7 @@ from models.compress.smooth import Smooth
 from models.compress.sparsegpt import SparseGpt
 from models.compress.wanda import Wanda
 from models.integer import ops
-from models.integer.model import ATTENTION_NORM, FFN_NORM
+from models.matrices import ATTENTION_NORM, FFN_NORM
 from models.reference.llama import Llama, rms_norm
 from tests.models.tiny import SEED, tiny_checkpoint
 

@@ -12,7 +12,7 @@ from models.compress import rtn
 from models.config import ModelConfig
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import fixed_bias, gain
-from models.integer.model import HEAD, matrix_shapes, norm_names
+from models.matrices import HEAD, matrix_shapes, norm_names
 
 SEED = 20260102
 

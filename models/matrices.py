@@ -1,0 +1,57 @@
+"""Knows the matrices and gains of a model as the engine has them: their names, and which float layers are stacked in which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from models.config import ModelConfig
+
+__all__ = [
+    "ATTENTION_NORM",
+    "FFN_NORM",
+    "FINAL_NORM",
+    "HEAD",
+    "PARTS",
+    "layer_part",
+    "matrix_shapes",
+    "norm_names",
+    "part_shapes",
+]
+
+PARTS = ("qkv", "o", "gateup", "down")
+"""Matrices of a layer in the order of the forward pass; qkv stacks query, key and value heads, gateup gate, then up."""
+HEAD = "head"
+ATTENTION_NORM = "attention_norm"
+FFN_NORM = "ffn_norm"
+FINAL_NORM = "final_norm"
+
+
+def layer_part(layer: int, part: str) -> str:
+    """Return the name of a layer's matrix, gain or bias, such as `layers.3.qkv`."""
+    return f"layers.{layer}.{part}"
+
+
+def part_shapes(config: ModelConfig) -> dict[str, tuple[int, int]]:
+    """Return (rows, inputs) of a layer's matrices by part."""
+    attention = config.heads * config.head_dim
+    return {
+        "qkv": ((config.heads + 2 * config.kv_heads) * config.head_dim, config.hidden),
+        "o": (config.hidden, attention),
+        "gateup": (2 * config.ffn, config.hidden),
+        "down": (config.hidden, config.ffn),
+    }
+
+
+def matrix_shapes(config: ModelConfig) -> dict[str, tuple[int, int]]:
+    """Return (rows, inputs) of every matrix by name, in the order of the forward pass."""
+    shapes = part_shapes(config)
+    named = {layer_part(layer, part): shapes[part] for layer in range(config.layers) for part in PARTS}
+    return named | {HEAD: (config.vocab, config.hidden)}
+
+
+def norm_names(config: ModelConfig) -> Iterator[str]:
+    """Yield the names of the normalizations in the order of the forward pass."""
+    for layer in range(config.layers):
+        yield layer_part(layer, ATTENTION_NORM)
+        yield layer_part(layer, FFN_NORM)
+    yield FINAL_NORM
