@@ -151,15 +151,20 @@ def train(
     minutes: from the call on, compilation included; evaluation comes after them, once all steps are done.
     fit_minutes: sets the steps of a training that has not begun to what fits into so many minutes of steps.
     is_fit_only: says these steps and does no more, for several trainings that are to have as many.
+
+    Started by `torchrun` in several processes, these train one student; all but the first return nothing.
     """
     from models.distill.machine import machine_of
     from models.distill.prepared import read_prepared
     from models.distill.sampling import read_samples
     from models.distill.state import stated_settings
+    from models.distill.team import join_team
     from models.distill.training import STATE, Training
 
     deadline = time.monotonic() + 60 * minutes
-    machine = machine_of(device, is_eager=is_eager, attention=attention)
+    team = join_team(device)
+    tell = tell if team.is_first else _nothing
+    machine = machine_of(device, is_eager=is_eager, attention=attention, team=team)
     state = folder / settings.format / STATE
     if fit_minutes is not None and state.is_file():
         settings = dataclasses.replace(settings, steps=stated_settings(state).steps)
@@ -174,6 +179,8 @@ def train(
     training.open(state)
     is_done = training.run(state, deadline=deadline)
     report = training.finish(output, is_measured=is_done, max_windows=max_windows)
+    if not team.is_first:
+        return {}
     _write(output / _REPORT, json.dumps(report, indent=1) + "\n")
     return report | {"is_done": is_done}
 
@@ -289,8 +296,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LamforgeError as error:
         sys.stderr.write(f"{error}\n")
         return _REFUSED
-    sys.stdout.write((json.dumps(document, indent=1) if given.stage == "probe" else stage_text(document)) + "\n")
+    if document:
+        sys.stdout.write((json.dumps(document, indent=1) if given.stage == "probe" else stage_text(document)) + "\n")
     return 0
+
+
+def _nothing(sentence: str) -> None:
+    """Say nothing: the first process of a team speaks."""
 
 
 def _text(path: Path) -> str:

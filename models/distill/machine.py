@@ -10,6 +10,7 @@ import torch
 
 from hwsim.errors import SpecError
 from models.distill.attention import KINDS
+from models.distill.team import ALONE, Team
 
 __all__ = ["Machine", "compiled", "machine_of"]
 
@@ -28,6 +29,7 @@ class Machine:
         attention: `flex` or `masked`.
         is_compiled: whether blocks and losses are compiled.
         has_wide_products: whether products of narrow floats may be asked for in float32.
+        team: the processes that train together.
     """
 
     device: torch.device
@@ -35,6 +37,7 @@ class Machine:
     attention: str
     is_compiled: bool
     has_wide_products: bool
+    team: Team = ALONE
 
     @property
     def name(self) -> str:
@@ -56,11 +59,12 @@ def compiled(code: Code) -> Code:
     return cast(Code, torch.compile(code, dynamic=False))
 
 
-def machine_of(device: str, *, is_eager: bool = False, attention: str | None = None) -> Machine:
+def machine_of(device: str, *, is_eager: bool = False, attention: str | None = None, team: Team = ALONE) -> Machine:
     """Return how to run on `cuda` or `cpu`.
 
     is_eager: nothing is compiled, and attention has an explicit mask.
     attention: says which kind all the same.
+    team: of join_team.
 
     Raises:
         SpecError: there is no such device, or no such attention.
@@ -81,6 +85,7 @@ def machine_of(device: str, *, is_eager: bool = False, attention: str | None = N
         attention=kind,
         is_compiled=is_compiled,
         has_wide_products=is_cuda and _has_wide_products(place),
+        team=team,
     )
 
 

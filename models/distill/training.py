@@ -52,6 +52,9 @@ class Training:
         config, device = prepared.config, machine.device
         if settings.length > config.max_positions:
             raise SpecError(f"Distillation length must be at most {config.max_positions}, not {settings.length}")
+        self._team = machine.team
+        if settings.batch % self._team.size:
+            raise SpecError(f"Distillation batch must be a multiple of {self._team.size} processes, not {settings.batch}")
         self._data = self._texts(samples)
         self._teacher = Teacher(prepared, device, machine.dtype)
         self.student = Student(config, settings).to(device)
@@ -86,7 +89,7 @@ class Training:
 
     def open(self, path: Path) -> None:
         """Go on from a state file, or begin where there is none."""
-        if path.is_file():
+        if self._team.agree(path.is_file()):
             course = load_state(path, self.student, self._optimizer, self._settings)
             if course.data != self.course.data:
                 raise SpecError(f"Training texts must be those that {path} was begun with: {course.data}, not {self.course.data}")
@@ -94,6 +97,7 @@ class Training:
             self._tell(f"goes on at step {course.step} of {self._settings.steps}")
             return
         self._begin()
+        self._team.share(self.student, self._optimizer)
         self._save(path)
 
     def fit(self, minutes: float) -> None:
@@ -112,7 +116,7 @@ class Training:
                 self._step(step)
             self._machine.synchronize()
             seconds.append(share * (time.monotonic() - began) / _TIMED_STEPS)
-        steps = max(1, int(60 * minutes / sum(seconds)))
+        steps = self._team.agree(max(1, int(60 * minutes / sum(seconds))))
         self._tell(f"a step takes {1000 * sum(seconds):.1f} ms: {steps} steps fit into {minutes:g} minutes")
         self._settings = dataclasses.replace(self._settings, steps=steps)
         self.student.settings = self._settings
@@ -134,11 +138,13 @@ class Training:
             losses.append(self._step(course.step))
             course.step += 1
             now = time.monotonic()
-            is_stopped = now > deadline or (steps is not None and course.step - first >= steps)
+            is_late = bool(self._team.agree(now > deadline))
+            is_stopped = is_late or (steps is not None and course.step - first >= steps)
             # Blocks alone and together are different losses: no mean over both.
             if course.step % _REPORT_STEPS == 0 or course.step in (settings.block_steps, settings.steps) or is_stopped:
-                values = torch.stack(losses).mean(0).tolist()
-                losses = []
+                mean = torch.stack(losses).mean(0)
+                self._team.mean([mean])
+                values, losses = mean.tolist(), []
                 if not math.isfinite(values[0]):
                     raise SpecError(f"Training loss must stay finite, not become {values[0]} by step {course.step}")
                 now = time.monotonic()
@@ -159,6 +165,7 @@ class Training:
             "model": self._prepared.config.name,
             "source_digest": self._prepared.source_digest,
             "device": self._machine.name,
+            "processes": self._team.size,
             "torch": torch.__version__,
             "is_compiled": self._machine.is_compiled,
             "attention": self._machine.attention,
@@ -170,8 +177,13 @@ class Training:
         }
 
     def finish(self, folder: Path, *, is_measured: bool, max_windows: int | None = None) -> dict[str, Any]:
-        """Write the student as it is into parts of a result, with perplexities if asked for, and return the report."""
+        """Write the student as it is into parts of a result, with perplexities if asked for, and return the report.
+
+        Only the first process of a team does.
+        """
         report = self.document()
+        if not self._team.is_first:
+            return report
         if is_measured:
             report["perplexities"] = evaluate(
                 self.student, self._prepared, self._settings, self._machine.device, self._tell, max_windows=max_windows
@@ -228,7 +240,7 @@ class Training:
         share = settings.rate_share(step)
         for group in self._optimizer.param_groups:
             group["lr"] = group["peak"] * share
-        rows = torch.from_numpy(self._data.windows(step, settings.batch))
+        rows = torch.from_numpy(self._team.part(self._data.windows(step, settings.batch)))
         if self._machine.device.type == "cuda":
             rows = rows.pin_memory().to(self._machine.device, non_blocking=True)
         tokens, truth = rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
@@ -239,6 +251,7 @@ class Training:
             told = self._learn_alone(streams, leak)
         else:
             told = self._learn_together(step, streams, tokens, truth, leak)
+        self._team.mean(parameter.grad for parameter in self.student.parameters() if parameter.grad is not None)
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), settings.clip)
         self._optimizer.step()
         return told
@@ -286,6 +299,8 @@ class Training:
         )
 
     def _save(self, path: Path) -> None:
+        if not self._team.is_first:
+            return
         began = time.monotonic()
         self._machine.synchronize()
         save_state(path, self.student, self._optimizer, self._settings, dataclasses.replace(self.course))
