@@ -21,7 +21,9 @@ from hwsim.errors import CheckpointError, LamforgeError, SpecError
 from models.checkpoint import Checkpoint
 from models.compress import FolderState, Progress, Recipe, State, compress
 from models.compress.calibrate import digest, sequences
+from models.compress.distill import training_of
 from models.config import ModelConfig
+from models.distill.result import Result
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
 from models.matrices import layer_part, matrix_shapes, norm_names
@@ -32,7 +34,7 @@ from models.whole_folder import whole_folder
 
 __all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "sha256"]
 
-_VERSION = 3
+_VERSION = 4
 _DESCRIPTION = "model.json"
 _STEM = "weights"
 _SHARD_BYTES = 1 << 29
@@ -51,12 +53,14 @@ class Provenance:
         source: what the checkpoint was opened as.
         source_digest: SHA-256 of its files.
         calibration_digest: SHA-256 of the calibration tokens, None when the method looks at none.
+        training: what a training that was taken over says of itself, with its SHA-256 as `digest`; None without one.
         versions: of the packages whose arithmetic decides the weights.
     """
 
     source: str
     source_digest: str
     calibration_digest: str | None
+    training: Mapping[str, Any] | None = None
     versions: Mapping[str, str]
 
 
@@ -82,12 +86,13 @@ def create(
     Raises:
         SpecError: the recipe does not suit the model, its calibration text cannot be read, or `work` is of other work.
     """
-    recipe.plans(checkpoint.config)
+    training = training_of({name: plan.quantizer for name, plan in recipe.plans(checkpoint.config).items()}, checkpoint)
     tokens = sequences(checkpoint, recipe.calibration) if recipe.is_calibrated else None
     provenance = Provenance(
         source=Path(checkpoint.source).name,
         source_digest=checkpoint.digest,
         calibration_digest=None if tokens is None else digest(tokens),
+        training=None if training is None else _summary(training),
         versions={name: importlib.metadata.version(name) for name in ("lamforge", "numpy", "torch")},
     )
     state: State | None = None
@@ -95,11 +100,17 @@ def create(
         steps = recipe.to_document() | {"calibration": {"rounded": recipe.calibration.rounded}}
         state = FolderState(work, {"recipe": steps} | dataclasses.asdict(provenance))
     return CompressedModel(
-        model=compress(checkpoint, recipe, tokens=tokens, progress=progress, state=state),
+        model=compress(checkpoint, recipe, tokens=tokens, training=training, progress=progress, state=state),
         recipe=recipe,
         provenance=provenance,
         tokenizer=checkpoint.tokenizer,
     )
+
+
+def _summary(training: Result) -> dict[str, Any]:
+    """Return what a training says of itself, but not of every step, with the digest of what it made."""
+    told = {name: value for name, value in training.report.items() if name != "log"}
+    return told | {"digest": training.digest}
 
 
 def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Progress | None = None) -> CompressedModel:
@@ -256,6 +267,8 @@ def _provenance(document: object) -> Provenance:
     for name in names[:3]:
         if not isinstance(fields[name], str) and not (name == "calibration_digest" and fields[name] is None):
             raise CheckpointError(f"File {_DESCRIPTION} provenance.{name} must be a text, not {fields[name]!r}")
+    if fields["training"] is not None and not isinstance(fields["training"], dict):
+        raise CheckpointError(f"File {_DESCRIPTION} provenance.training must be an object, not {fields['training']!r}")
     return Provenance(**fields)
 
 

@@ -11,6 +11,8 @@ __all__ = [
     "FFN_NORM",
     "FINAL_NORM",
     "HEAD",
+    "LINEARS",
+    "NORMS",
     "PARTS",
     "layer_part",
     "matrix_shapes",
@@ -24,6 +26,16 @@ HEAD = "head"
 ATTENTION_NORM = "attention_norm"
 FFN_NORM = "ffn_norm"
 FINAL_NORM = "final_norm"
+
+LINEARS = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "o": ("self_attn.o_proj",),
+    "gateup": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+"""A checkpoint's names of what is stacked in a layer's matrix."""
+NORMS = {ATTENTION_NORM: "input_layernorm", FFN_NORM: "post_attention_layernorm"}
+"""A checkpoint's names of a layer's gains."""
 
 
 def layer_part(layer: int, part: str) -> str:

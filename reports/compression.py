@@ -78,5 +78,6 @@ def model_document(made: CompressedModel, output: Path) -> dict[str, Any]:
         "source": origin.source,
         "source_digest": origin.source_digest,
         "calibration_digest": origin.calibration_digest,
+        "training": None if origin.training is None else dict(origin.training),
         "versions": dict(origin.versions),
     }

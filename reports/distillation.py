@@ -68,6 +68,9 @@ def prepare(
 
     texts, evaluations: text files by name, `.xz` ones unpacked.
     """
+    from hwsim.arch.isa import Format
+    from models.compress import rtn
+    from models.distill.prepare import float_head
     from models.distill.prepare import prepare as prepare_parts
     from reports.sources import open_checkpoint
 
@@ -78,6 +81,7 @@ def prepare(
         {name: _text(path) for name, path in texts.items()},
         {name: _text(path) for name, path in evaluations.items()},
         folder / _PREPARED,
+        head=rtn.quantize(float_head(checkpoint), Format.W8),
     )
     sizes = {str(path): path.stat().st_size for path in paths}
     return {"model": checkpoint.config.name, "parts": sizes, "bytes": sum(sizes.values())}
@@ -191,41 +195,25 @@ def export(source: str, result: Path, output: Path, tell: Tell) -> dict[str, Any
     Raises:
         SpecError: the checkpoint is not the one that was the teacher.
     """
-    import hashlib
-    import importlib.metadata
-
-    from models import compressed
     from models.attention import LambdaShape
-    from models.compress import Recipe
-    from models.distill.export import FORMATS, integer_model
+    from models.compress import Recipe, Step
     from models.distill.result import read_result
-    from reports.compression import model_document
+    from models.matrices import HEAD
+    from reports.compression import compress, model_document
     from reports.sources import open_checkpoint
 
-    checkpoint = open_checkpoint(source)
-    found = read_result(result)
-    settings = json.dumps(found.settings.to_document(), sort_keys=True)
-    versions = {name: importlib.metadata.version(name) for name in ("numpy", "torch")}
-    made = compressed.CompressedModel(
-        model=integer_model(found, checkpoint),
-        recipe=Recipe.uniform(
-            name=f"{found.settings.format}a8kv4-distilled",
-            method="rtn",
-            format=FORMATS[found.settings.format],
-            pattern=LambdaShape(sinks=found.settings.sinks, window=found.settings.window),
+    checkpoint, settings = open_checkpoint(source), read_result(result).settings
+    recipe = Recipe(
+        name=f"{settings.format}a8kv4-distilled",
+        steps=(
+            Step.from_document({"method": "distill", "format": settings.format, "result": str(result)}),
+            Step.from_document({"method": "rtn", "format": "w8", "at": HEAD}),
         ),
-        provenance=compressed.Provenance(
-            source=Path(checkpoint.source).name,
-            source_digest=checkpoint.digest,
-            calibration_digest=hashlib.sha256(settings.encode()).hexdigest(),
-            versions=versions | {"torch in training": str(found.report["torch"]), "device": str(found.report["device"])},
-        ),
-        tokenizer=checkpoint.tokenizer,
+        pattern=LambdaShape(sinks=settings.sinks, window=settings.window),
     )
-    compressed.save(made, output)
-    _write(output / "distillation.json", json.dumps(dict(found.report), indent=1) + "\n")
-    tell(f"step {found.report['steps']} of {found.settings.steps} written to {output}")
-    return model_document(made, output) | {"folder": str(output), "distillation": dict(found.report)}
+    document = model_document(compress(checkpoint, recipe, output), output)
+    tell(f"step {document['training']['steps']} of {settings.steps} written to {output}")
+    return document | {"folder": str(output)}
 
 
 def stage_text(document: Mapping[str, Any]) -> str:
@@ -233,7 +221,7 @@ def stage_text(document: Mapping[str, Any]) -> str:
     names = ("model", "name", "folder", "device", "bytes", "tokens", "steps", "trained_s", "is_done", "fingerprint")
     lines = [f"{name}: {document[name]}" for name in names if name in document]
     lines += [f"{path}: {size} bytes" for path, size in document.get("parts", {}).items()]
-    trained = document.get("distillation", document)
+    trained = document.get("training", document)
     for text, found in trained.get("perplexities", {}).items():
         lines.append(f"{text}: {found['student']['perplexity']:.3f}, {found['ratio']:.3f} times the teacher's")
     return "\n".join(lines)

@@ -8,36 +8,31 @@ from collections.abc import Mapping
 import torch
 from torch.nn import functional
 
+from hwsim.arch.formats import QuantizedMatrix
 from models.checkpoint import AffineBlocks, Checkpoint
 from models.checkpoint.blocks import BLOCK
 from models.checkpoint.layout import block
 from models.config import ModelConfig
-from models.matrices import ATTENTION_NORM, FFN_NORM
+from models.matrices import LINEARS, NORMS
 
 __all__ = ["Layer", "Linear"]
-
-_LINEARS = {
-    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    "o": ("self_attn.o_proj",),
-    "gateup": ("mlp.gate_proj", "mlp.up_proj"),
-    "down": ("mlp.down_proj",),
-}
-_NORMS = {ATTENTION_NORM: "input_layernorm", FFN_NORM: "post_attention_layernorm"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Linear:
-    """A float matrix with its bias, and the 4-bit blocks it was stored in, as long as these still say the same.
+    """A float matrix with its bias, and what else it is known as, as long as that still says the same.
 
     Attributes:
         weight: float32 [rows, inputs].
         bias: float32 [rows] or None.
-        blocks: codes, scales and minima, or None.
+        blocks: codes, scales and minima of the 4-bit blocks it was stored in, or None.
+        trained: the integers it was trained as, or None.
     """
 
     weight: torch.Tensor
     bias: torch.Tensor | None = None
     blocks: AffineBlocks | None = None
+    trained: QuantizedMatrix | None = None
 
     def outputs(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the results for inputs [tokens, inputs]."""
@@ -75,7 +70,7 @@ class Layer:
     Attributes:
         config: the model's geometry.
         linears: by PARTS.
-        gains: by ATTENTION_NORM and FFN_NORM, float32 [hidden].
+        gains: by NORMS, float32 [hidden].
     """
 
     config: ModelConfig
@@ -85,8 +80,8 @@ class Layer:
     @classmethod
     def of(cls, checkpoint: Checkpoint, index: int) -> Layer:
         """Return a layer of a checkpoint, all of it read."""
-        linears = {part: _stacked(checkpoint, index, names) for part, names in _LINEARS.items()}
-        gains = {name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in _NORMS.items()}
+        linears = {part: _stacked(checkpoint, index, names) for part, names in LINEARS.items()}
+        gains = {name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in NORMS.items()}
         return cls(config=checkpoint.config, linears=linears, gains=gains)
 
     def with_linears(self, **linears: Linear) -> Layer:

@@ -79,8 +79,9 @@ class Pruning(Method, abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quantizer(Method, abc.ABC):
-    """Puts a matrix on the integer grid of its format."""
+    """Puts a matrix on the integer grid of its format; `is_alone` says that no other method may be at the matrix."""
 
+    is_alone: ClassVar[bool] = False
     format: Format = Format.W4
 
     def needs_hessian(self, linear: Linear) -> bool:

@@ -1,6 +1,7 @@
 """Knows every compression method by the name that recipes use."""
 
 from models.compress.balance_keys import BalanceKeys
+from models.compress.distill import Distill
 from models.compress.gptq import Gptq
 from models.compress.keep import Keep
 from models.compress.magnitude import Magnitude
@@ -23,6 +24,7 @@ METHODS: dict[str, type[Method]] = {
     "rtn": Rtn,
     "gptq": Gptq,
     "keep": Keep,
+    "distill": Distill,
 }
 
 

@@ -14,11 +14,13 @@ from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING
 from models.checkpoint.layout import FINAL_NORM as FLOAT_FINAL_NORM
 from models.checkpoint.layout import HEAD as FLOAT_HEAD
+from models.compress.distill import taught, taught_gain
 from models.compress.layer import Layer, Linear
 from models.compress.method import Context
 from models.compress.recipe import Plan, Recipe
 from models.compress.rounded import rounded_activations, rounded_cache
 from models.compress.state import Done, MemoryState, State
+from models.distill.result import Result
 from models.integer.constants import Gain, fixed_bias, gain
 from models.integer.model import Embedding, IntegerModel
 from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, layer_part
@@ -38,6 +40,7 @@ def compress(
     recipe: Recipe,
     *,
     tokens: torch.Tensor | None = None,
+    training: Result | None = None,
     progress: Progress | None = None,
     state: State | None = None,
 ) -> IntegerModel:
@@ -46,6 +49,7 @@ def compress(
     One layer is in memory at a time; finished matrices are held packed, or in the files of a state.
 
     tokens: what to calibrate on, int64 [sequences, length] (models.compress.calibrate); None for a recipe that needs none.
+    training: what a recipe with `distill` takes over (models.compress.distill.training_of).
     progress: told after each step.
     state: where finished layers wait, and from where work goes on; None holds them in memory.
 
@@ -53,7 +57,7 @@ def compress(
         SpecError: the recipe does not suit the model.
         ScheduleError: a matrix could wrap an accumulator.
     """
-    return _Compression(checkpoint, recipe, tokens, MemoryState() if state is None else state).run(progress)
+    return _Compression(checkpoint, recipe, tokens, training, MemoryState() if state is None else state).run(progress)
 
 
 def embedding(weight: torch.Tensor) -> Embedding:
@@ -70,9 +74,11 @@ def embedding(weight: torch.Tensor) -> Embedding:
 class _Compression:
     """One run: the checkpoint, the plan of every matrix, and the calibration sequences."""
 
-    def __init__(self, checkpoint: Checkpoint, recipe: Recipe, tokens: torch.Tensor | None, state: State) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, recipe: Recipe, tokens: torch.Tensor | None, training: Result | None, state: State
+    ) -> None:
         self._checkpoint, self._config, self._state = checkpoint, checkpoint.config, state
-        self._recipe, self._tokens = recipe, tokens
+        self._recipe, self._tokens, self._training = recipe, tokens, training
         self._plans = recipe.plans(self._config)
         adds_bias = any(transform.adds_bias for plan in self._plans.values() for transform in plan.transforms)
         self._has_bias = self._config.qkv_bias or adds_bias
@@ -118,6 +124,8 @@ class _Compression:
     def _layer(self, index: int, stream: torch.Tensor | None, work: _Work) -> torch.Tensor | None:
         """Compress one layer and return the streams after it, [sequences * length, hidden]."""
         layer, names = Layer.of(self._checkpoint, index), {part: layer_part(index, part) for part in PARTS}
+        if self._training is not None:
+            layer = taught(layer, index, self._training)
         layer = self._transformed(layer, names, ("qkv",), ATTENTION_NORM, stream)
         qkv = layer.linears["qkv"]
         if self._has_bias:
@@ -140,7 +148,8 @@ class _Compression:
 
     def _head(self, table: torch.Tensor, stream: torch.Tensor | None, work: _Work) -> None:
         weight = table if self._config.tied_head else self._checkpoint.tensor(f"{FLOAT_HEAD}.weight")
-        gains = {FINAL_NORM: self._checkpoint.tensor(f"{FLOAT_FINAL_NORM}.weight")}
+        gain = self._checkpoint.tensor(f"{FLOAT_FINAL_NORM}.weight") if self._training is None else taught_gain(self._training)
+        gains = {FINAL_NORM: gain}
         layer = Layer(config=self._config, linears={HEAD: Linear(weight=weight)}, gains=gains)
         layer = self._transformed(layer, {HEAD: HEAD}, (HEAD,), FINAL_NORM, stream)
         work.gain(FINAL_NORM, layer.gains[FINAL_NORM])

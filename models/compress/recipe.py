@@ -183,8 +183,11 @@ class Recipe:
             raise SpecError(f"Format of {name}, which is pruned, must be one of {', '.join(PRUNABLE)}, not {format}")
         if pruning is not None and inputs % 4:
             raise SpecError(f"Inputs of {name}, which is pruned, must be a multiple of 4, not {inputs}")
-        transforms = (method for method in methods if isinstance(method, Transform) and _part(name) in method.parts)
-        return Plan(transforms=tuple(transforms), pruning=pruning, quantizer=quantizer)
+        transforms = tuple(method for method in methods if isinstance(method, Transform) and _part(name) in method.parts)
+        for other in (*transforms, *([] if pruning is None else [pruning])):
+            if quantizer.is_alone:
+                raise SpecError(f"Matrix {name}, which has method {name_of(quantizer)}, must have no other, not {name_of(other)}")
+        return Plan(transforms=transforms, pruning=pruning, quantizer=quantizer)
 
     @classmethod
     def from_yaml(cls, text: str, *, name: str) -> Recipe:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwsim.errors import SpecError
 
-__all__ = ["from_text", "joined", "load", "save", "split", "to_text"]
+__all__ = ["content", "from_text", "joined", "load", "read", "save", "split", "to_text"]
 
 _SUFFIX = ".part"
 
@@ -51,22 +51,27 @@ def split(folder: Path, stem: str, arrays: Mapping[str, np.ndarray], *, limit: i
     """Write `<stem>-<n>-of-<count>.part`, a compressed archive of arrays cut into files of at most `limit` bytes."""
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **arrays)
-    content = stream.getvalue()
-    count = max(1, -(-len(content) // limit))
-    size = -(-len(content) // count)
+    archived = stream.getvalue()
+    count = max(1, -(-len(archived) // limit))
+    size = -(-len(archived) // count)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{stem}-*-of-*{_SUFFIX}"):
         old.unlink()
     paths = [folder / f"{stem}-{index + 1}-of-{count}{_SUFFIX}" for index in range(count)]
     for index, path in enumerate(paths):
         partial = path.with_name(f".{path.name}")
-        partial.write_bytes(content[index * size : (index + 1) * size])
+        partial.write_bytes(archived[index * size : (index + 1) * size])
         os.replace(partial, path)
     return paths
 
 
 def joined(folder: Path, stem: str) -> dict[str, np.ndarray]:
     """Return the arrays that `split` wrote; SpecError names the parts that are missing."""
+    return read(content(folder, stem), stem)
+
+
+def content(folder: Path, stem: str) -> bytes:
+    """Return the archive that `split` cut; SpecError names the parts that are missing."""
     found = sorted(folder.glob(f"{stem}-*-of-*{_SUFFIX}"))
     if not found:
         raise SpecError(f"Folder {str(folder)!r} must hold {stem}-1-of-...{_SUFFIX}, which is missing")
@@ -75,9 +80,13 @@ def joined(folder: Path, stem: str) -> dict[str, np.ndarray]:
     missing = [path.name for path in paths if not path.is_file()]
     if missing or len(found) != count:
         raise SpecError(f"Folder {str(folder)!r} must hold {count} parts of {stem}, but lacks {', '.join(missing) or 'none'}")
-    content = io.BytesIO(b"".join(path.read_bytes() for path in paths))
+    return b"".join(path.read_bytes() for path in paths)
+
+
+def read(archived: bytes, stem: str) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive; SpecError when it is not one."""
     try:
-        with np.load(content, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(archived), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, zipfile.BadZipFile) as error:
         raise SpecError(f"Parts of {stem} must make a complete archive of arrays, but: {error}") from None

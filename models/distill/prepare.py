@@ -8,29 +8,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hwsim.arch.isa import Format
+from hwsim.arch.formats import QuantizedMatrix
 from hwsim.errors import SpecError
 from models import matrices
 from models.checkpoint import AffineBlocks, Checkpoint
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
-from models.compress import rtn
 from models.distill import arrays
 from models.distill.prepared import STEM, TEXTS, Prepared, read_prepared, unpack_blocks
 from models.matrices import layer_part
 from models.tokenizer import Tokenizer
 
-__all__ = ["PART_BYTES", "check", "prepare"]
+__all__ = ["PART_BYTES", "check", "float_head", "prepare"]
 
 PART_BYTES = 54 << 20
 """Bytes of a part at most."""
 
-_LAYERS = {
-    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    "o": ("self_attn.o_proj",),
-    "gateup": ("mlp.gate_proj", "mlp.up_proj"),
-    "down": ("mlp.down_proj",),
-}
-_NORMS = {matrices.ATTENTION_NORM: "input_layernorm", matrices.FFN_NORM: "post_attention_layernorm"}
 _BLOCK = 32
 _CODE_LIMIT = 127
 _TOKEN_LIMIT = 1 << 16
@@ -43,10 +35,12 @@ def prepare(
     evaluations: Mapping[str, str],
     folder: Path,
     *,
+    head: QuantizedMatrix,
     part_bytes: int = PART_BYTES,
 ) -> list[Path]:
     """Write the parts and return their paths.
 
+    head: `float_head` in 8 bits, as the engine gets it.
     texts: what to train on, by the names in TEXTS.
     evaluations: what to predict after training, by name; must not be in `texts`.
 
@@ -66,17 +60,16 @@ def prepare(
         "source_digest": arrays.from_text(checkpoint.digest),
     }
     for layer in range(config.layers):
-        for part, names in _LAYERS.items():
+        for part, names in matrices.LINEARS.items():
             _put_matrix(held, checkpoint, layer_part(layer, part), [f"{block(layer, name)}.weight" for name in names])
-        for part, name in _NORMS.items():
+        for part, name in matrices.NORMS.items():
             held[f"{layer_part(layer, part)}.gain"] = checkpoint.tensor(f"{block(layer, name)}.weight").numpy()
     held[f"{matrices.FINAL_NORM}.gain"] = checkpoint.tensor(f"{FINAL_NORM}.weight").numpy()
     _put_matrix(held, checkpoint, "embedding", [f"{EMBEDDING}.weight"])
     if not config.tied_head:
         _put_matrix(held, checkpoint, "head", [f"{HEAD}.weight"])
-    grid = rtn.quantize(_float_head(checkpoint), Format.W8)
-    held["head_grid.scale"] = grid.scale
-    held["head_grid.row"] = (grid.mantissa * np.exp2(grid.exponent.astype(np.float64))).astype(np.float32)
+    held["head_grid.scale"] = head.scale
+    held["head_grid.row"] = (head.mantissa * np.exp2(head.exponent.astype(np.float64))).astype(np.float32)
     for kind, contents in (("text", texts), ("evaluation", evaluations)):
         for name, content in contents.items():
             held[f"{kind}.{name}"] = _tokens(tokenizer, content)
@@ -85,29 +78,30 @@ def prepare(
     held["chat"], held["turn"] = _conversation(tokenizer)
     held["end"] = np.array(tokenizer.eos_ids, np.int64)
     paths = arrays.split(folder, STEM, held, limit=part_bytes)
-    check(read_prepared(folder), checkpoint)
+    check(read_prepared(folder), checkpoint, head)
     return paths
 
 
-def check(prepared: Prepared, checkpoint: Checkpoint) -> None:
+def check(prepared: Prepared, checkpoint: Checkpoint, head: QuantizedMatrix) -> None:
     """Raise SpecError unless the parts give back the checkpoint's own floats and the head the engine gets, bit for bit."""
     config = checkpoint.config
     expected = {
         layer_part(layer, part): torch.cat([checkpoint.tensor(f"{block(layer, name)}.weight") for name in names])
         for layer in range(config.layers)
-        for part, names in _LAYERS.items()
+        for part, names in matrices.LINEARS.items()
     }
     table = checkpoint.tensor(f"{EMBEDDING}.weight")
-    head = rtn.quantize(_float_head(checkpoint), Format.W8).dequantize().astype(np.float32)
+    integer_head = torch.from_numpy(head.dequantize().astype(np.float32))
     pairs = [(name, prepared.weights[name], weight) for name, weight in expected.items()]
-    pairs += [("embedding", prepared.embedding, table), ("head", prepared.integer_head, torch.from_numpy(head))]
-    pairs += [("float head", prepared.head, _float_head(checkpoint))]
+    pairs += [("embedding", prepared.embedding, table), ("head", prepared.integer_head, integer_head)]
+    pairs += [("float head", prepared.head, float_head(checkpoint))]
     for name, found, weight in pairs:
         if not torch.equal(found, weight):
             raise SpecError(f"Prepared {name} must be the checkpoint's bit for bit, but differs")
 
 
-def _float_head(checkpoint: Checkpoint) -> torch.Tensor:
+def float_head(checkpoint: Checkpoint) -> torch.Tensor:
+    """Return the weights of the head, float32 [vocab, hidden]."""
     return checkpoint.tensor(f"{EMBEDDING if checkpoint.config.tied_head else HEAD}.weight")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,8 +33,9 @@ class Result:
     Attributes:
         settings: of the training.
         source_digest: SHA-256 of the teacher's files.
-        matrices, gains: by the names of models.distill.matrices.
+        matrices, gains: by the names of models.matrices.
         report: what the training has to say: steps, seconds, device, perplexities.
+        digest: SHA-256 of the result.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Result:
     matrices: Mapping[str, Stored]
     gains: Mapping[str, np.ndarray]
     report: Mapping[str, Any]
+    digest: str
 
 
 def write_result(
@@ -65,7 +68,8 @@ def write_result(
 
 def read_result(folder: Path) -> Result:
     """Return what `write_result` wrote; SpecError when a part is missing."""
-    held = arrays.joined(folder, _STEM)
+    content = arrays.content(folder, _STEM)
+    held = arrays.read(content, _STEM)
     settings = Settings.from_document(json.loads(arrays.to_text(held["settings"])))
     found: dict[str, Stored] = {}
     for key in held:
@@ -82,6 +86,7 @@ def read_result(folder: Path) -> Result:
         matrices=found,
         gains={key.removesuffix(".gain"): held[key] for key in held if key.endswith(".gain")},
         report=json.loads(arrays.to_text(held["report"])),
+        digest=hashlib.sha256(content).hexdigest(),
     )
 
 

@@ -51,8 +51,8 @@ class Settings:
     sinks: int = 4
     window: int = 252
     length: int = 1024
-    batch: int = 16
-    steps: int = 11000
+    batch: int = 32
+    steps: int = 7600
     warm_share: float = 0.02
     block_share: float = 0.03
     mask_share: float = 0.10
@@ -67,15 +67,15 @@ class Settings:
     momentum: float = 0.9
     square_momentum: float = 0.98
     clip: float = 1.0
-    wikipedia_share: float = 0.10
-    sampled_share: float = 0.60
+    wikipedia_share: float = 0.08
+    sampled_share: float = 0.67
     calibration_sequences: int = 64
-    sample_sequences: int = 57344
+    sample_sequences: int = 114688
     sample_length: int = 512
     sample_batch: int = 4096
-    temperature: float = 0.8
-    chat_share: float = 0.4
-    encyclopedia_share: float = 0.4
+    temperature: float = 1.0
+    chat_share: float = 0.25
+    encyclopedia_share: float = 0.55
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:

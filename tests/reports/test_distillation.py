@@ -56,7 +56,8 @@ def test_from_a_checkpoint_to_a_compressed_model(work: Path, capsys: pytest.Capt
     compressed = load(work / "model")
     assert compressed.model.fingerprint == document["fingerprint"]
     assert compressed.recipe.name == "w2sa8kv4-distilled"
-    assert json.loads((work / "model" / "distillation.json").read_text())["steps"] == 4
+    assert compressed.provenance.training is not None
+    assert compressed.provenance.training["steps"] == 4
 
 
 def test_training_needs_only_pytorch_and_numpy(work: Path) -> None:

@@ -4,13 +4,16 @@ import numpy as np
 import torch
 
 from hwsim.arch.isa import Format
+from models.attention import LambdaShape
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, block
-from models.compress import rtn
+from models.compress import Recipe, Step, compress, rtn
 from models.distill.machine import machine_of
 from models.distill.prepared import Prepared
+from models.distill.result import Result
 from models.distill.settings import Settings
 from models.distill.training import Training
+from models.integer import IntegerModel
 from tests.models.tiny import tiny_checkpoint
 
 SETTINGS = Settings(
@@ -70,3 +73,20 @@ def small_prepared(checkpoint: Checkpoint) -> Prepared:
 
 def small_training(prepared: Prepared, settings: Settings = SETTINGS, samples=None) -> Training:
     return Training(prepared, samples or {}, settings, machine_of("cpu"), lambda sentence: None)
+
+
+def distilled(settings: Settings, result: str = "unread") -> Recipe:
+    """Return the recipe that takes a training over."""
+    return Recipe(
+        name="distilled",
+        steps=(
+            Step.from_document({"method": "distill", "format": settings.format, "result": result}),
+            Step.from_document({"method": "rtn", "format": "w8", "at": "head"}),
+        ),
+        pattern=LambdaShape(sinks=settings.sinks, window=settings.window),
+    )
+
+
+def integer_model(result: Result, checkpoint: Checkpoint) -> IntegerModel:
+    """Return what the engine gets of a training."""
+    return compress(checkpoint, distilled(result.settings), training=result)

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from hwsim.arch.formats import QuantizedMatrix
+from hwsim.arch.isa import Format
 from hwsim.errors import SpecError
-from models.checkpoint import AffineBlocks, load
+from models.checkpoint import AffineBlocks, Checkpoint, load
+from models.compress import rtn
 from models.compress.pipeline import embedding
 from models.distill import arrays
-from models.distill.prepare import check, prepare
+from models.distill.prepare import check, float_head, prepare
 from models.distill.prepared import STEM, read_prepared
 from models.distill.student import host_table
 from tests.models.distill.small import small_checkpoint, small_prepared
@@ -20,13 +23,17 @@ from tests.reports.tiny_folder import TEXT, write_checkpoint
 TEXTS = {"public-domain": TEXT, "wikipedia": TEXT[::-1]}
 
 
+def head(checkpoint: Checkpoint) -> QuantizedMatrix:
+    return rtn.quantize(float_head(checkpoint), Format.W8)
+
+
 def test_nothing_is_lost(tmp_path: Path) -> None:
     checkpoint = load(write_checkpoint(tmp_path / "hf"))
-    paths = prepare(checkpoint, TEXTS, {"held": TEXT[:90]}, tmp_path / "parts", part_bytes=100_000)
+    paths = prepare(checkpoint, TEXTS, {"held": TEXT[:90]}, tmp_path / "parts", head=head(checkpoint), part_bytes=100_000)
     assert len(paths) > 1
     assert all(path.stat().st_size <= 100_000 for path in paths)
     found = read_prepared(tmp_path / "parts")
-    check(found, checkpoint)
+    check(found, checkpoint, head(checkpoint))
     assert found.config == checkpoint.config
     assert checkpoint.tokenizer is not None
     assert found.texts["wikipedia"].tolist() == checkpoint.tokenizer.encode(TEXT[::-1])
@@ -55,11 +62,11 @@ def test_four_bit_blocks_stay_integers(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(
         type(checkpoint.weights), "__getitem__", lambda self, name: kinds[name].dequantized() if name in kinds else read(self, name)
     )
-    prepare(checkpoint, TEXTS, {}, tmp_path / "parts")
+    prepare(checkpoint, TEXTS, {}, tmp_path / "parts", head=head(checkpoint))
     held = arrays.joined(tmp_path / "parts", STEM)
     assert held["layers.0.qkv.nibbles"].dtype == np.uint8
     assert held["layers.0.qkv.scales"].dtype == np.float16
-    check(read_prepared(tmp_path / "parts"), checkpoint)
+    check(read_prepared(tmp_path / "parts"), checkpoint, head(checkpoint))
 
 
 def test_the_host_table_is_the_integer_models() -> None:
@@ -74,7 +81,7 @@ def test_the_host_table_is_the_integer_models() -> None:
 def test_a_changed_weight_is_found(tmp_path: Path, name: str) -> None:
     checkpoint = small_checkpoint(tmp_path)
     prepared = small_prepared(checkpoint)
-    check(prepared, checkpoint)
+    check(prepared, checkpoint, head(checkpoint))
     tensor = (prepared.weights[name] if name in prepared.weights else getattr(prepared, name)).clone()
     tensor[3, 5] = torch.nextafter(tensor[3, 5], torch.tensor(9.0))
     if name in prepared.weights:
@@ -82,14 +89,15 @@ def test_a_changed_weight_is_found(tmp_path: Path, name: str) -> None:
     else:
         changed = dataclasses.replace(prepared, **{name: tensor})
     with pytest.raises(SpecError, match="must be the checkpoint's bit for bit, but differs"):
-        check(changed, checkpoint)
+        check(changed, checkpoint, head(checkpoint))
 
 
 def test_refusals(tmp_path: Path) -> None:
     checkpoint = load(write_checkpoint(tmp_path / "hf"))
     with pytest.raises(SpecError, match="Distillation must have the text wikipedia, which is missing"):
-        prepare(checkpoint, {"public-domain": TEXT}, {}, tmp_path / "parts")
+        prepare(checkpoint, {"public-domain": TEXT}, {}, tmp_path / "parts", head=head(checkpoint))
     with pytest.raises(SpecError, match="Distillation must have the tokenizer of tiny, which carries none"):
-        prepare(small_checkpoint(tmp_path), TEXTS, {}, tmp_path / "parts")
+        small = small_checkpoint(tmp_path)
+        prepare(small, TEXTS, {}, tmp_path / "parts", head=head(small))
     with pytest.raises(SpecError, match=r"must hold prepared-1-of-\.\.\.\.part, which is missing"):
         read_prepared(tmp_path / "nothing")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from hwsim.arch.formats import WEIGHT_FORMATS, pack
+from models.compress.distill import quantized
 from models.distill import result
-from models.distill.export import FORMATS, quantized
 from models.distill.weight import Stored, TrainedWeight, fit, row_scales, two_of_four
 
 SEED = 20261126
@@ -75,7 +75,8 @@ def test_the_export_is_what_was_trained(format: str) -> None:
     stored = weight.stored()
     effective = weight.effective(OFF).detach()
     np.testing.assert_array_equal(stored.dequantized().astype(np.float32), effective.numpy())
-    matrix = quantized(stored, FORMATS[format])
+    matrix = quantized(stored)
+    assert matrix.format.name.lower() == format
     np.testing.assert_array_equal(matrix.dequantize(), stored.dequantized())
     matrix.check("trained")
     back = pack(matrix).unpacked()
@@ -94,7 +95,7 @@ def test_packed_results_read_back(format: str) -> None:
     assert (kept is None) == (stored.kept is None)
     if kept is not None:
         np.testing.assert_array_equal(kept, stored.kept)
-        words = WEIGHT_FORMATS[FORMATS[format]].pack_body(quantized(stored, FORMATS[format]))
+        words = WEIGHT_FORMATS[quantized(stored).format].pack_body(quantized(stored))
         stream = np.unpackbits(words[..., :14], axis=-1, bitorder="little").reshape(24, -1, 7)
         np.testing.assert_array_equal((stream << np.arange(7)).sum(-1), packed)
 
