@@ -18,9 +18,10 @@ def demo(
 ) -> None:
     """Take a real model from its checkpoint to Verilog that computes the same bits in the same cycles.
 
-    Eight steps: load, compress, compile, generate, simulate, write Verilog, co-simulate, report. The folder gets
-    model/, program/, verilog/, timeline.json, summary.json and report.html. The exit code is 1 when the
-    co-simulation finds any difference.
+    The model has 2-bit weights, two of every four kept, trained in this form; a 4-bit one is compressed here to stand
+    beside it. Nine steps: load, compress, compile, generate, simulate, write Verilog, co-simulate, the same by the second
+    recipe, report. The folder gets model/, program/, verilog/, w4a8kv4/, timeline.json, summary.json and report.html. The
+    exit code is 1 when the co-simulation finds any difference.
 
     Example:
 

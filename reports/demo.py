@@ -68,6 +68,7 @@ class Plan:
 
     Attributes:
         model, recipe, engine: what is compressed, how, and for which engine it is compiled and co-simulated.
+        second: another recipe to stand beside the first, up to its simulation; None for none.
         verilog: engines whose Verilog is written.
         prompt, max_tokens: what is asked, and how long the answer may be.
         windows, window: how much of the shipped text is predicted.
@@ -78,7 +79,8 @@ class Plan:
     """
 
     model: str = "smollm2-135m"
-    recipe: str = "w4a8kv4"
+    recipe: str = "smollm2-135m-w2sa8kv4"
+    second: str | None = "w4a8kv4"
     engine: str = "small"
     verilog: tuple[str, ...] = ("small", "u280")
     prompt: str = "Why is the sky blue?"
@@ -143,6 +145,7 @@ class _Demo:
             ("Simulate cycle by cycle", self._simulate),
             (f"Write the Verilog of {' and '.join(plan.verilog)}", self._write_verilog),
             ("Co-simulate one whole decode step", self._cosimulate),
+            *([] if plan.second is None else [(f"The same by {plan.second}", self._compare)]),
             ("Report", self._report),
         )
         seconds: list[dict[str, Any]] = []
@@ -172,11 +175,15 @@ class _Demo:
         self._listener.say(f"{config.name}: {count:,} parameters, {config.layers} layers, {vocabulary}")
 
     def _compress(self) -> None:
-        recipe, output = chosen_recipe(self._plan.recipe), self._folder / "model"
+        self._made, found = self._compressed(self._plan.recipe, self._folder / "model")
+        self._document |= found
+
+    def _compressed(self, name: str, output: Path) -> tuple[CompressedModel, dict[str, Any]]:
+        """Return the model by a recipe, and what there is to say of it and of its perplexity."""
         progress = self._listener.progress
         began = time.perf_counter()
-        self._made = compress(self._checkpoint, recipe, output, lambda fraction: progress("layers", fraction))
-        model = model_document(self._made, output)
+        made = compress(self._checkpoint, chosen_recipe(name), output, lambda fraction: progress("layers", fraction))
+        model = model_document(made, output)
         model["compress_s"] = time.perf_counter() - began
         text = Text(
             name="the shipped encyclopedia text",
@@ -184,34 +191,36 @@ class _Demo:
             window=self._plan.window,
             windows=self._plan.windows,
         )
-        measured = accuracy(of_compressed(self._made, self._checkpoint), text, progress).document()
-        self._document |= {"model": model, "accuracy": measured}
+        measured = accuracy(of_compressed(made, self._checkpoint), text, progress).document()
         self._listener.say(accuracy_line(measured))
+        return made, {"model": model, "accuracy": measured}
 
     def _compile(self) -> None:
+        self._programs, self._document["program"] = self._compiled(self._made, self._folder / "program")
+
+    def _compiled(self, made: CompressedModel, output: Path) -> tuple[Programs, dict[str, Any]]:
         progress = self._listener.progress
         began = time.perf_counter()
-        self._programs = compiled(
-            self._made,
-            self._engine,
-            progress=lambda fraction: progress("image", fraction),
-            output=self._folder / "program",
-        )
-        self._document["program"] = self._programs.document() | {"compile_s": time.perf_counter() - began}
-        self._listener.say(program_text(self._document["program"]))
+        programs = compiled(made, self._engine, progress=lambda fraction: progress("image", fraction), output=output)
+        document = programs.document() | {"compile_s": time.perf_counter() - began}
+        self._listener.say(program_text(document))
+        return programs, document
 
     def _generate(self) -> None:
+        self._document["generation"] = self._answer(self._made)
+
+    def _answer(self, made: CompressedModel) -> dict[str, Any]:
         self._listener.say(f"> {self._plan.prompt}")
         answer = reply(
-            self._made,
+            made,
             self._plan.prompt,
             max_tokens=self._plan.max_tokens,
             sampling=Sampling(),
-            is_raw=self._made.tokenizer is None or self._made.tokenizer.chat_template is None,
+            is_raw=made.tokenizer is None or made.tokenizer.chat_template is None,
             say=self._listener.stream,
         ).document()
-        self._document["generation"] = answer
         self._listener.say(reply_text(answer))
+        return answer
 
     def _simulate(self) -> None:
         plan = self._plan
@@ -263,6 +272,17 @@ class _Demo:
         verdict = self._verdict.document()
         self._document["cosim"] = verdict | {"build_s": verdict["build_s"] or self._build_s}
         self._listener.say(verdict_text(self._document["cosim"]))
+
+    def _compare(self) -> None:
+        """Take the second recipe as far as the simulation, for what it costs and gains beside the first."""
+        assert self._plan.second is not None
+        folder = self._folder / chosen_recipe(self._plan.second).name
+        made, found = self._compressed(self._plan.second, folder / "model")
+        programs, found["program"] = self._compiled(made, folder / "program")
+        found["generation"] = self._answer(made)
+        found["decode"] = simulate(programs, "decode").document()
+        self._listener.say(simulation_line(found["decode"]))
+        self._document["second"] = found
 
     def _report(self) -> None:
         self._document["provenance"] = provenance()

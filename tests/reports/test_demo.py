@@ -13,7 +13,7 @@ from reports.demo import Plan, Summary, run_demo
 from reports.html import render, write_report
 from testbenches.cosim import Case, CosimResult
 from tests.reports.test_pictures import check_markup
-from tests.reports.tiny_folder import write_checkpoint, write_recipe
+from tests.reports.tiny_folder import RECIPE, write_checkpoint, write_recipe
 
 
 class Heard:
@@ -26,7 +26,7 @@ class Heard:
         self.bars: set[str] = set()
 
     def step(self, number: int, total: int, title: str) -> None:
-        assert (number, total) == (len(self.titles) + 1, 8)
+        assert (number, total) == (len(self.titles) + 1, 9)
         self.titles.append(title)
 
     def say(self, text: str) -> None:
@@ -70,9 +70,12 @@ def verdict(texts: list[Text], memories: list[MemoryModel], *, mismatches: int =
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     folder = tmp_path_factory.mktemp("source")
+    second = folder / "second.yaml"
+    second.write_text(RECIPE.replace("w4", "w8"))
     return Plan(
         model=str(write_checkpoint(folder / "hf")),
         recipe=str(write_recipe(folder / "recipe.yaml")),
+        second=str(second),
         engine="tiny",
         verilog=("tiny",),
         prompt="Beat?",
@@ -102,6 +105,7 @@ def test_the_demo_leaves_what_it_promises(ran: tuple[Path, Summary, Heard]) -> N
     assert {path.name for path in folder.iterdir()} == {
         "model",
         "program",
+        "second",
         "verilog",
         "timeline.json",
         "summary.json",
@@ -112,7 +116,7 @@ def test_the_demo_leaves_what_it_promises(ran: tuple[Path, Summary, Heard]) -> N
     assert heard.titles[0].startswith("Load ")
     assert heard.titles[-1] == "Report"
     assert {"layers", "image", "integers"} <= heard.bars
-    assert heard.streamed == summary.document["generation"]["text"]
+    assert heard.streamed == summary.document["generation"]["text"] + summary.document["second"]["generation"]["text"]
     assert any("hf: 98,6" in line or "parameters" in line for line in heard.lines)
 
 
@@ -124,7 +128,11 @@ def test_the_summary_has_the_keys_of_the_commands(ran: tuple[Path, Summary, Hear
     assert keys <= document["cosim"].keys()
     assert [text["ring_wraps"] for text in document["cosim"]["texts"]] == [0, 1]
     assert document["verilog"]["tiny"]["lint"] == "clean"
-    assert len(document["steps"]) == 8
+    assert len(document["steps"]) == 9
+    second = document["second"]
+    assert second["model"]["fingerprint"] != document["model"]["fingerprint"]
+    assert second["accuracy"]["text_digest"] == document["accuracy"]["text_digest"]
+    assert second["decode"]["cycles"] != document["simulation"]["decode"]["cycles"]
     assert document["provenance"]["versions"]["torch"]
 
 
@@ -140,7 +148,7 @@ def test_the_report_stands_alone(ran: tuple[Path, Summary, Heard]) -> None:
     page = (ran[0] / "report.html").read_text()
     check_alone(page)
     check_markup(page)
-    sections = ("model", "program", "utilization", "roofline", "timeline", "cosim", "verilog", "reply", "provenance")
+    sections = ("model", "recipes", "program", "utilization", "roofline", "timeline", "cosim", "verilog", "reply", "provenance")
     for section in sections:
         assert f'<section id="{section}">' in page
     assert "The Verilog computes the same bits in the same cycles." in page

@@ -14,7 +14,10 @@ from models.distill.settings import Settings
         ({"seed": True}, "Distillation seed must be an integer of 0 or more, not True"),
         ({"clip": float("nan")}, "Distillation clip must be a number of 0 or more, not nan"),
         ({"mask_share": 1.5}, "Distillation mask_share must be at most 1, not 1.5"),
-        ({"chat_share": 0.7}, "Distillation chat_share and encyclopedia_share must be at most 1 together, not 1.1"),
+        (
+            {"chat_share": 0.7, "encyclopedia_share": 0.4},
+            "Distillation chat_share and encyclopedia_share must be at most 1 together, not 1.1",
+        ),
         ({"temperature": 0.0}, "Distillation temperature must be above 0, not 0"),
         ({"step": 3}, "Distillation setting must be one of"),
     ],
