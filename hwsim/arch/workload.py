@@ -1,0 +1,128 @@
+"""Knows what a machine is asked to run, in plain numbers: the sizes of a network, and how much of it at once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from hwsim.errors import SpecError
+from hwsim.units import Bytes, Operations, Value
+
+__all__ = ["Network", "Workload"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Network:
+    """Sizes of a decoder; all layers are alike.
+
+    Attributes:
+        name: what reports call it.
+        layers, hidden, heads, kv_heads, head_dim, ffn, vocab: as their publishers count them.
+        is_gated: whether the feed-forward layer has a gate beside its up projection.
+        is_tied: whether the head is the embedding.
+    """
+
+    name: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    vocab: int
+    is_gated: bool
+    is_tied: bool
+
+    def __post_init__(self) -> None:
+        for entry in dataclasses.fields(self):
+            value = getattr(self, entry.name)
+            if entry.type == "int" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise SpecError(f"Network {self.name} {entry.name} must be a positive integer, not {value!r}")
+        if self.heads % self.kv_heads:
+            raise SpecError(f"Network {self.name} heads must be a multiple of its {self.kv_heads} kv_heads, not {self.heads}")
+
+    @property
+    def attention_weights(self) -> int:
+        """Weights of a layer's query, key, value and output projections."""
+        return self.hidden * self.head_dim * 2 * (self.heads + self.kv_heads)
+
+    @property
+    def ffn_weights(self) -> int:
+        """Weights of a layer's feed-forward part."""
+        return (3 if self.is_gated else 2) * self.hidden * self.ffn
+
+    @property
+    def layer_weights(self) -> int:
+        """Weights of a layer's matrices."""
+        return self.attention_weights + self.ffn_weights
+
+    @property
+    def head_weights(self) -> int:
+        """Weights of the head."""
+        return self.vocab * self.hidden
+
+    @property
+    def weights(self) -> int:
+        """Weights of all layers, the embedding and the head; a tied head counts once."""
+        return self.layers * self.layer_weights + (1 if self.is_tied else 2) * self.head_weights
+
+    @property
+    def cached_values(self) -> int:
+        """Keys and values that one token leaves in one layer."""
+        return 2 * self.kv_heads * self.head_dim
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A network and how much of it at once; counts are numbers or arrays that broadcast.
+
+    Attributes:
+        network: what runs.
+        prompt: tokens of a sequence before the first generated one.
+        generated: tokens generated for each sequence, at least 1.
+        batch: sequences at once.
+        weight_bits, cache_bits: of a stored weight and of a cached value, scales included.
+        activation_bytes: of a value in the residual stream.
+    """
+
+    network: Network
+    prompt: Value
+    generated: Value
+    batch: Value
+    weight_bits: float = 16.0
+    cache_bits: float = 16.0
+    activation_bytes: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "generated", "batch", "weight_bits", "cache_bits", "activation_bytes"):
+            value = np.asarray(getattr(self, name))
+            if not np.issubdtype(value.dtype, np.number) or not bool((np.isfinite(value) & (value > 0)).all()):
+                raise SpecError(f"Workload {name} must be above 0, not {getattr(self, name)!r}")
+
+    @property
+    def layer_bytes(self) -> Bytes:
+        """A layer's matrices."""
+        return Bytes(self.network.layer_weights * self.weight_bits / 8)
+
+    @property
+    def weight_bytes(self) -> Bytes:
+        """All matrices and the embedding."""
+        return Bytes(self.network.weights * self.weight_bits / 8)
+
+    def cache_bytes(self, tokens: Value) -> Bytes:
+        """Return what one layer holds for all sequences, with so many tokens each."""
+        return Bytes(np.multiply(np.multiply(self.network.cached_values * self.cache_bits / 8, self.batch), tokens))
+
+    def hidden_bytes(self, tokens: Value) -> Bytes:
+        """Return the residual stream of so many tokens of every sequence."""
+        return Bytes(np.multiply(np.multiply(self.network.hidden * self.activation_bytes, self.batch), tokens))
+
+    def layer_operations(self, tokens: Value) -> Operations:
+        """Return the arithmetic of a layer's matrices for so many tokens of every sequence."""
+        return Operations(np.multiply(np.multiply(2.0 * self.network.layer_weights, self.batch), tokens))
+
+    def attention_operations(self, queries: Value, keys: Value) -> Operations:
+        """Return the arithmetic of a layer's attention, scores and mixing, for every sequence."""
+        pairs = np.multiply(np.multiply(queries, keys), self.batch)
+        return Operations(np.multiply(4.0 * self.network.heads * self.network.head_dim, pairs))

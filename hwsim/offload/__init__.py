@@ -1,0 +1,3 @@
+"""Knows what a step costs where the model does not fit: GPUs, hosts, links, drives and drives that compute."""
+
+__all__: list[str] = []

@@ -1,0 +1,132 @@
+"""Knows how long a GPU takes for one operator: a roofline in whole waves of tiles, above a floor for the launch."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.errors import SpecError
+from hwsim.units import Bytes, BytesPerSecond, Operations, OperationsPerSecond, Seconds, Value, maximum, minimum
+
+__all__ = ["GpuRates", "Shape", "attention", "product", "stream"]
+
+# Output tiles of one thread block, rows by columns: those with which large half-precision products reach their peak.
+_TILES = ((128, 128), (128, 256), (256, 128))
+# Rows of the tiles for fewer rows than those.
+_FEW_ROWS = (16, 64)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GpuRates:
+    """What a GPU reaches.
+
+    Attributes:
+        name: what messages call it.
+        peak: arithmetic of all multiprocessors, dense, in the type of the products.
+        memory: of its memory, by datasheet.
+        multiprocessors: that work on tiles side by side.
+        product_share: of the peak, in products large enough to fill every wave.
+        memory_share: of the memory's rate, on long reads.
+        launch: from one operator to the next when neither computes anything: of a captured graph, or of a host that
+            launches every kernel, whichever is meant.
+    """
+
+    name: str
+    peak: OperationsPerSecond
+    memory: BytesPerSecond
+    multiprocessors: int
+    product_share: float
+    memory_share: float
+    launch: Seconds
+
+    def __post_init__(self) -> None:
+        for name in ("product_share", "memory_share"):
+            share = getattr(self, name)
+            if not 0 < share <= 1:
+                raise SpecError(f"GPU {self.name} {name} must be above 0 and at most 1, not {share!r}")
+        if self.multiprocessors < 1:
+            raise SpecError(f"GPU {self.name} multiprocessors must be 1 or more, not {self.multiprocessors!r}")
+        for name in ("peak", "memory"):
+            if not getattr(self, name).value > 0:
+                raise SpecError(f"GPU {self.name} {name} must be above 0, not {getattr(self, name).value!r}")
+        if not self.launch.value >= 0:
+            raise SpecError(f"GPU {self.name} launch must be 0 s or more, not {self.launch.value!r} s")
+
+    @property
+    def product_rate(self) -> OperationsPerSecond:
+        """Arithmetic in large products."""
+        return self.peak * self.product_share
+
+    @property
+    def memory_rate(self) -> BytesPerSecond:
+        """Bytes on long reads."""
+        return self.memory * self.memory_share
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A product [rows, inner] x [inner, columns]; numbers or arrays that broadcast.
+
+    Attributes:
+        rows, columns, inner: elements.
+        weight_bits: of an element of the right matrix, scales included.
+        activation_bytes: of an element of the left one and of the result.
+    """
+
+    rows: Value
+    columns: Value
+    inner: Value
+    weight_bits: float = 16.0
+    activation_bytes: float = 2.0
+
+    @property
+    def operations(self) -> Operations:
+        """Multiplications and additions."""
+        return Operations(2.0 * np.multiply(np.multiply(self.rows, self.columns), self.inner))
+
+    @property
+    def bytes(self) -> Bytes:
+        """Both matrices read once and the result written."""
+        weights = np.multiply(self.columns, self.inner) * (self.weight_bits / 8)
+        activations = np.multiply(self.rows, np.add(self.inner, self.columns)) * self.activation_bytes
+        return Bytes(weights + activations)
+
+
+def product(gpu: GpuRates, shape: Shape) -> Seconds:
+    """Return the time of a matrix product.
+
+    The result is cut into tiles, each of which one multiprocessor computes over the whole inner dimension; a wave of
+    tiles lasts as long when it is not full. With fewer tiles than multiprocessors the inner dimension is split among as
+    many as there are (split-K). The tile that ends first is taken.
+    """
+    per_processor = gpu.product_rate * (1 / gpu.multiprocessors)
+    waves = minimum(*(_tiled(shape, tile, gpu.multiprocessors) / per_processor for tile in _TILES))
+    return maximum(waves, shape.bytes / gpu.memory_rate) + gpu.launch
+
+
+def stream(gpu: GpuRates, size: Bytes) -> Seconds:
+    """Return the time of an operator that reads so many bytes and computes little."""
+    return size / gpu.memory_rate + gpu.launch
+
+
+def attention(gpu: GpuRates, *, queries: Value, keys: Value, heads: Value, head_dim: Value, cached: Bytes) -> Seconds:
+    """Return the time of fused attention: two products of queries and keys in every head, and one read of the cache.
+
+    queries, keys: tokens; with a causal mask over equal counts half the keys.
+    heads: of all sequences together.
+    cached: keys and values that are read.
+    """
+    pairs = np.multiply(np.multiply(queries, keys), np.multiply(heads, head_dim))
+    return maximum(Operations(4.0 * pairs) / gpu.product_rate, cached / gpu.memory_rate) + gpu.launch
+
+
+def _tiled(shape: Shape, tile: tuple[int, int], multiprocessors: int) -> Operations:
+    """Return the arithmetic of one multiprocessor, waves that are not full counted as full."""
+    rows: Value = float(tile[0])
+    for few in reversed(_FEW_ROWS):
+        rows = np.where(np.less_equal(shape.rows, few), float(few), rows)
+    tiles: npt.NDArray[np.float64] = np.ceil(np.divide(shape.rows, rows)) * np.ceil(np.divide(shape.columns, tile[1]))
+    turns = np.ceil(tiles / multiprocessors) / np.maximum(1.0, np.floor(multiprocessors / tiles))
+    return Operations(2.0 * tile[1] * np.multiply(np.multiply(rows, turns), shape.inner))
