@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from hwsim.errors import SpecError
+from hwsim.whole_file import whole_file
 
 __all__ = ["JsonOption", "OutputOption", "emit", "progress", "status", "write_whole"]
 
@@ -36,20 +35,9 @@ def emit(text: str, document: Mapping[str, Any] | Sequence[Any], *, as_json: boo
 def write_whole(path: Path, content: str) -> None:
     """Write a text file so that it is there in full or not at all; raise SpecError when it cannot be."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with whole_file(path) as part:
+            part.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise SpecError(f"Output must be a path that can be written, not {str(path)!r} ({error.strerror})") from None
-    try:
-        with os.fdopen(handle, "w") as part:
-            part.write(content)
-        # mkstemp makes private files; a result gets the mode any new file would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        os.replace(name, path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
         raise SpecError(f"Output must be a path that can be written, not {str(path)!r} ({error.strerror})") from None
 
 

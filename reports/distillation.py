@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import json
 import lzma
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.errors import LamforgeError, SpecError
+from hwsim.whole_file import whole_file
 from models.distill.settings import Settings
 
 __all__ = ["export", "main", "named_paths", "prepare", "probe", "sample", "settings_of", "shard_of", "stage_text", "train"]
@@ -185,7 +185,8 @@ def train(
     report = training.finish(output, is_measured=is_done, max_windows=max_windows)
     if not team.is_first:
         return {}
-    _write(output / _REPORT, json.dumps(report, indent=1) + "\n")
+    with whole_file(output / _REPORT) as part:
+        part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report | {"is_done": is_done}
 
 
@@ -299,12 +300,6 @@ def _text(path: Path) -> str:
         return (lzma.decompress(content) if path.suffix == ".xz" else content).decode("utf-8")
     except (OSError, UnicodeDecodeError, lzma.LZMAError) as error:
         raise SpecError(f"Text {path.name} must be a readable UTF-8 file, but: {error}") from None
-
-
-def _write(path: Path, content: str) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(content, encoding="utf-8")
-    os.replace(partial, path)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from hwsim.errors import SpecError
+from hwsim.whole_file import whole_file
 
 __all__ = ["replaced_file", "whole_folder"]
 
@@ -39,15 +39,11 @@ def whole_folder(target: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def replaced_file(target: Path) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well the file there becomes `target`, else nothing changes."""
-    part = _beside(target)
     try:
-        yield part / target.name
-        try:
-            os.replace(part / target.name, target)
-        except OSError as error:
-            raise _refusal(target, error) from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with whole_file(target) as part:
+            yield part
+    except OSError as error:
+        raise _refusal(target, error) from None
 
 
 def _beside(target: Path) -> Path:

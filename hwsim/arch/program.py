@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from hwsim.arch.digest import isa_digest
 from hwsim.arch.image import MemoryImage
 from hwsim.arch.isa import decode
 from hwsim.errors import IsaError, ProgramError
+from hwsim.whole_file import whole_file
 
 __all__ = ["INSTRUCTION_BYTES", "SLOT_BITS", "Buffer", "MemoryImage", "Program"]
 
@@ -154,7 +154,8 @@ class Program:
 
     def save(self, path: Path) -> None:
         """Write the file form, atomically."""
-        _write_atomically(path, self.to_text().encode())
+        with whole_file(path) as part:
+            part.write_bytes(self.to_text().encode())
 
     @classmethod
     def load(cls, path: Path) -> Program:
@@ -163,10 +164,3 @@ class Program:
             return cls.from_text(path.read_text(), str(path))
         except (OSError, UnicodeDecodeError):
             raise ProgramError(f"Program file must be readable text, not {str(path)!r}") from None
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f".{path.name}.part"
-    part.write_bytes(content)
-    os.replace(part, path)

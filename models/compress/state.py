@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from hwsim.arch.formats import MatrixSource, PackedMatrix
 from hwsim.arch.isa import Format
 from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
 from hwsim.errors import SpecError
+from hwsim.whole_file import whole_file
 from models.integer.constants import Gain
 
 __all__ = ["Done", "FolderState", "MemoryState", "State"]
@@ -74,7 +74,8 @@ class FolderState:
                     )
             else:
                 folder.mkdir(parents=True, exist_ok=True)
-                self._write_whole(path, json.dumps(identity, indent=2).encode() + b"\n")
+                with whole_file(path) as part:
+                    part.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
         except (OSError, ValueError) as error:
             raise SpecError(f"Folder of unfinished work {str(folder)!r} must be usable, but: {error}") from None
         self._count = 0
@@ -123,23 +124,10 @@ class FolderState:
     def _stream(self, count: int) -> Path:
         return self._folder / f"stream-{count:05d}.safetensors"
 
-    @classmethod
-    def _write_tensors(cls, path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-        part = path.with_suffix(".part")
-        write_tensors(part, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
-        cls._moved(part, path)
-
-    @classmethod
-    def _write_whole(cls, path: Path, content: bytes) -> None:
-        part = path.with_suffix(".part")
-        part.write_bytes(content)
-        cls._moved(part, path)
-
     @staticmethod
-    def _moved(part: Path, path: Path) -> None:
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(part, path)
+    def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+        with whole_file(path) as part:
+            write_tensors(part, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
 
 
 State = MemoryState | FolderState

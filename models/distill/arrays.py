@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hwsim.errors import SpecError
+from hwsim.whole_file import whole_file
 
 __all__ = ["content", "from_text", "joined", "load", "read", "save", "split", "to_text"]
 
@@ -29,13 +29,8 @@ def from_text(text: str) -> np.ndarray:
 
 def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write an archive of arrays, uncompressed; until it is complete nothing lies at `path`, or what lay there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as stream:
+    with whole_file(path) as part, part.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
 
 
 def load(path: Path) -> dict[str, np.ndarray]:
@@ -59,9 +54,8 @@ def split(folder: Path, stem: str, arrays: Mapping[str, np.ndarray], *, limit: i
         old.unlink()
     paths = [folder / f"{stem}-{index + 1}-of-{count}{_SUFFIX}" for index in range(count)]
     for index, path in enumerate(paths):
-        partial = path.with_name(f".{path.name}")
-        partial.write_bytes(archived[index * size : (index + 1) * size])
-        os.replace(partial, path)
+        with whole_file(path) as part:
+            part.write_bytes(archived[index * size : (index + 1) * size])
     return paths
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from hwsim.whole_file import whole_file
 from models.distill.attention import rotate
 from models.distill.prepared import Prepared
 from models.distill.prompts import FREE, prompts
@@ -171,10 +171,8 @@ def sample(
         if writer is None:
             writer = Writer(teacher, prepared, settings, is_graphed=teacher.device.type == "cuda")
         text = writer.write(prompts(prepared, settings, batch), seed=settings.seed * 1_000_003 + batch)
-        partial = path.with_name(f".{path.name}")
-        with partial.open("wb") as stream:
+        with whole_file(path) as part, part.open("wb") as stream:
             np.save(stream, text, allow_pickle=False)
-        os.replace(partial, path)
         took = time.monotonic() - began
         tell(f"sampled batch {batch + 1} of {count}: {text.size} tokens in {took:.1f} s, {text.size / took:.0f} tokens/s")
     return sum(text.size for text in read_samples(folder).values())

@@ -59,7 +59,7 @@ def test_a_turn_goes_on_with_another(prepared) -> None:
 
 
 def test_prompts(prepared) -> None:
-    settings = dataclasses.replace(SETTINGS, sample_batch=300, sample_length=64)
+    settings = dataclasses.replace(SETTINGS, sample_batch=300, sample_length=64, chat_share=0.4, encyclopedia_share=0.4)
     rows = prompts(prepared, settings, 0)
     lengths = (rows != FREE).sum(1)
     is_chat = (rows[:, :3] == [1, 5, 6]).all(1) & (lengths == 3)
