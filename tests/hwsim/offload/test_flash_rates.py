@@ -1,5 +1,7 @@
 """Flash by formula and by events: equal where both are exact, the formula never beaten elsewhere, over random drives and loads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,11 +24,10 @@ from hwsim.units import Bytes, BytesPerSecond, Seconds
 
 
 @st.composite
-def drives(draw: st.DrawFn, *, has_command: bool | None = None, channels: int = 4, dies: int = 5) -> Geometry:
+def drives(draw: st.DrawFn, *, has_command: bool, has_cache: bool, channels: int = 4, dies: int = 5) -> Geometry:
     """Draw a drive whose times are whole nanoseconds, so that formula and events, in picoseconds, speak of the same one."""
     page = 2 ** draw(st.integers(9, 14))
     transfer_ns = draw(st.integers(100, 20_000))
-    commanded = draw(st.booleans()) if has_command is None else has_command
     return Geometry(
         channels=draw(st.integers(1, channels)),
         ways=draw(st.integers(1, dies)),
@@ -35,9 +36,15 @@ def drives(draw: st.DrawFn, *, has_command: bool | None = None, channels: int = 
         sense=Seconds(draw(st.integers(100, 100_000)) * 1e-9),
         program=Seconds(draw(st.integers(100, 100_000)) * 1e-9),
         bus=BytesPerSecond(page / (transfer_ns * 1e-9)),
-        command=Seconds(draw(st.integers(1, 500)) * 1e-9 if commanded else 0.0),
-        has_cache_register=draw(st.booleans()),
+        command=Seconds(draw(st.integers(1, 500)) * 1e-9 if has_command else 0.0),
+        has_cache_register=has_cache,
     )
+
+
+# Each is a different law: said to pytest, so that no chance leaves one out.
+CACHES = pytest.mark.parametrize("has_cache", [False, True])
+COMMANDS = pytest.mark.parametrize("has_command", [False, True])
+KINDS = pytest.mark.parametrize("is_program", [False, True])
 
 
 def striped(geometry: Geometry, pages: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,17 +59,24 @@ def picoseconds(time: Seconds) -> int:
     return round(float(time.value) * PICOSECONDS)
 
 
-@given(drives(channels=1, dies=1), st.integers(1, 40), st.booleans())
-def test_one_die_is_exact(geometry: Geometry, groups: int, is_program: bool) -> None:
+@CACHES
+@COMMANDS
+@KINDS
+@given(data=st.data(), groups=st.integers(1, 40))
+def test_one_die_is_exact(data: st.DataObject, groups: int, is_program: bool, has_command: bool, has_cache: bool) -> None:
+    geometry = data.draw(drives(has_command=has_command, has_cache=has_cache, channels=1, dies=1))
     pages = groups * geometry.planes
     die, plane = striped(geometry, pages)
     outcome = simulate(geometry, Load.together(die, plane, np.full(pages, is_program)))
     assert outcome.done.max() == picoseconds(stream_time(geometry, groups, is_program=is_program))
 
 
-@given(drives(has_command=False), st.booleans())
-def test_sequential_streams_are_exact_in_the_long_run(geometry: Geometry, is_program: bool) -> None:
+@CACHES
+@KINDS
+@given(data=st.data())
+def test_sequential_streams_are_exact_in_the_long_run(data: st.DataObject, is_program: bool, has_cache: bool) -> None:
     """The time that each further round over all dies and planes takes, once the buses and arrays have fallen into step."""
+    geometry = data.draw(drives(has_command=False, has_cache=has_cache))
     per_round = geometry.total_dies * geometry.planes
     rounds = 60
     die, plane = striped(geometry, rounds * per_round)
@@ -73,9 +87,14 @@ def test_sequential_streams_are_exact_in_the_long_run(geometry: Geometry, is_pro
     assert (ends[-5] - ends[-25]) / 20 == pytest.approx(expected * PICOSECONDS, rel=1e-9)
 
 
-@given(drives(), st.integers(0, 2**32 - 1), st.integers(1, 300), st.integers(1, 80), st.floats(0, 1))
-def test_no_load_beats_the_formulas(geometry: Geometry, seed: int, pages: int, depth: int, read_share: float) -> None:
-    rng = np.random.default_rng(seed)
+@CACHES
+@COMMANDS
+@given(st.data(), st.integers(0, 2**32 - 1), st.integers(1, 300), st.integers(1, 80), st.floats(0, 1))
+def test_no_load_beats_the_formulas(
+    has_command: bool, has_cache: bool, data: st.DataObject, draw: int, pages: int, depth: int, read_share: float
+) -> None:
+    geometry = data.draw(drives(has_command=has_command, has_cache=has_cache))
+    rng = np.random.default_rng(draw)
     die, plane = rng.integers(0, geometry.total_dies, pages), rng.integers(0, geometry.planes, pages)
     reads = np.zeros(pages, bool)
     slack = 1 + 1e-9
@@ -91,9 +110,12 @@ def test_no_load_beats_the_formulas(geometry: Geometry, seed: int, pages: int, d
     assert float(mixed.rate.value) <= float(mixed_rate(geometry, 1 - programs.mean()).value) * slack
 
 
-@given(drives(has_command=False), st.integers(1, 5))
-def test_a_shallow_queue_is_exact(geometry: Geometry, depth: int) -> None:
+@CACHES
+@COMMANDS
+@given(data=st.data(), depth=st.integers(1, 5))
+def test_a_shallow_queue_is_exact(data: st.DataObject, depth: int, has_command: bool, has_cache: bool) -> None:
     """One page outstanding in each of `depth` channels: no page meets another, and Little's law holds to the picosecond."""
+    geometry = data.draw(drives(has_command=has_command, has_cache=has_cache))
     depth = min(depth, geometry.channels)
     pages = 20 * depth
     number = np.arange(pages)
@@ -102,20 +124,12 @@ def test_a_shallow_queue_is_exact(geometry: Geometry, depth: int) -> None:
     assert outcome.done.max() == 20 * picoseconds(read_latency(geometry))
 
 
-@given(drives(has_command=False), st.integers(0, 2**32 - 1), st.integers(1, 200))
-def test_a_bound_bus_is_exact(geometry: Geometry, seed: int, pages: int) -> None:
-    """With a sense that is short against a transfer and one page a die, the bus never rests: first sense, then every page."""
-    geometry = Geometry(
-        channels=1,
-        ways=pages,
-        planes=geometry.planes,
-        page=geometry.page,
-        sense=geometry.sense,
-        program=geometry.program,
-        bus=geometry.bus,
-        has_cache_register=geometry.has_cache_register,
-    )
-    rng = np.random.default_rng(seed)
+@CACHES
+@given(data=st.data(), draw=st.integers(0, 2**32 - 1), pages=st.integers(1, 200))
+def test_a_bound_bus_is_exact(data: st.DataObject, draw: int, pages: int, has_cache: bool) -> None:
+    """With one page a die the bus never rests after the first sense, and moves every page in turn."""
+    geometry = replace(data.draw(drives(has_command=False, has_cache=has_cache)), channels=1, ways=pages)
+    rng = np.random.default_rng(draw)
     plane = rng.integers(0, geometry.planes, pages)
     outcome = simulate(geometry, Load.together(rng.permutation(pages), plane, np.zeros(pages, bool)))
     assert outcome.done.max() == picoseconds(geometry.sense + geometry.transfer * float(pages))
