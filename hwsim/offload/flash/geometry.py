@@ -1,0 +1,96 @@
+"""Knows how a drive's flash is built: channels, dies behind each, planes in each, the page, and its times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.errors import SpecError
+from hwsim.units import Bytes, BytesPerSecond, Quantity, Seconds
+
+__all__ = ["Count", "Geometry"]
+
+Count = int | npt.NDArray[np.int64]
+"""A whole number, or one for every point of a grid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """Flash of a drive. Fields may be arrays that broadcast: then it is a grid of drives, for the formulas of `rates` alone.
+
+    A die is what takes one command at a time (a LUN). Its array moves up to `planes` pages at once between cells and page
+    register, and the bus of its channel moves one page at a time between die and controller.
+
+    Raises:
+        SpecError: a count below one, a size, time or rate that is not positive, or a quantity of the wrong kind.
+    """
+
+    channels: Count
+    """Buses that work at the same time."""
+    ways: Count
+    """Packages behind a channel."""
+    dies: Count = 1
+    """Dies in a package."""
+    planes: Count
+    """Pages that a die senses or programs at once."""
+    page: Bytes
+    """Data of a page, without spare area."""
+    sense: Seconds
+    """Time from a read command to a full page register (tR)."""
+    program: Seconds
+    """Time from full registers to programmed cells (tPROG)."""
+    bus: BytesPerSecond
+    """Rate of a channel's bus while it moves data."""
+    command: Seconds = field(default_factory=lambda: Seconds(0.0))
+    """Bus time for commands and addresses, per page. MQSim's ONFI NV-DDR2 channel gives 290 ns for a single-plane read and 30 ns
+    of set-up before its data leave (`ONFI_Channel_NVDDR2`: tCS + 6 tWC + tWB + tRR, tRPRE + tDQSRE)."""
+    has_cache_register: bool = True
+    """Whether a die has a second register a plane, so that its array works while the bus moves the pages before (or after)."""
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "ways", "dies", "planes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not np.issubdtype(np.asarray(value).dtype, np.integer):
+                raise SpecError(f"Flash {name} must be a whole number, not {value!r}")
+            if not np.all(np.asarray(value) >= 1):
+                raise SpecError(f"Flash {name} must be at least 1, not {value!r}")
+        _check("page", self.page, Bytes, above_zero=True)
+        _check("sense", self.sense, Seconds, above_zero=True)
+        _check("program", self.program, Seconds, above_zero=True)
+        _check("bus", self.bus, BytesPerSecond, above_zero=True)
+        _check("command", self.command, Seconds, above_zero=False)
+
+    @property
+    def dies_per_channel(self) -> Count:
+        """Dies that share a bus."""
+        return self.ways * self.dies
+
+    @property
+    def total_dies(self) -> Count:
+        """Dies of the drive."""
+        return self.channels * self.dies_per_channel
+
+    @property
+    def transfer(self) -> Seconds:
+        """Bus time of a page's data."""
+        return self.page / self.bus
+
+    @property
+    def is_one(self) -> bool:
+        """Whether this is one drive, not a grid of them."""
+        values = (getattr(self, each.name) for each in fields(self))
+        return all(np.ndim(value.value if isinstance(value, Quantity) else value) == 0 for value in values)
+
+
+def _check(name: str, value: Quantity, kind: type[Quantity], *, above_zero: bool) -> None:
+    if not isinstance(value, kind):
+        raise SpecError(f"Flash {name} must be {kind.__name__}, not {value!r}")
+    number = np.asarray(value.value)
+    if not np.all(np.isfinite(number)):
+        raise SpecError(f"Flash {name} must be finite, not {value!r}")
+    if above_zero and not np.all(number > 0):
+        raise SpecError(f"Flash {name} must be more than zero, not {value!r}")
+    if not np.all(number >= 0):
+        raise SpecError(f"Flash {name} must not be negative, not {value!r}")
