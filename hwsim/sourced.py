@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from hwsim.errors import SpecError
 from hwsim.units import Quantity
 
-__all__ = ["KINDS", "Sourced", "count", "number", "positive", "sourced"]
+__all__ = ["KINDS", "Count", "Sourced", "number", "positive", "sourced"]
 
 KINDS = {
     "datasheet": "stated by the maker, or by a standard",
@@ -47,6 +47,19 @@ class Sourced(Generic[Value]):
         return self.kind == "assumed"
 
 
+class Count(int):
+    """A whole number of at least 1."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: object, subject: str) -> Count:
+        """Return the count in a data file; raise SpecError."""
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise SpecError(f"{subject} must be a whole number of at least 1, not {value!r}")
+        return cls(value)
+
+
 def sourced(entry: object, subject: str, parse: Callable[[Any, str], Value]) -> Sourced[Value]:
     """Return an entry of a data file with its value parsed.
 
@@ -71,13 +84,6 @@ def number(value: object, subject: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise SpecError(f"{subject} must be a number of at least 0, not {value!r}")
     return float(value)
-
-
-def count(value: object, subject: str) -> int:
-    """Return a whole number of at least 1; raise SpecError."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SpecError(f"{subject} must be a whole number of at least 1, not {value!r}")
-    return value
 
 
 def positive(quantity: type[Amount]) -> Callable[[Any, str], Amount]:

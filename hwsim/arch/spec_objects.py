@@ -26,7 +26,7 @@ def spec_object(kind: Any, data: object, where: str) -> Any:
         SpecError: a field is missing or unknown, or a value is of another type, negative or (a quantity) zero.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):
         return spec_object(arguments[0], data, where)
     if origin is Sourced:
         return sourced(data, where, lambda value, subject: spec_object(arguments[0], value, subject))

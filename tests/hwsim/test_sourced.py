@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hwsim.errors import SpecError
-from hwsim.sourced import KINDS, Sourced, count, number, positive, sourced
+from hwsim.sourced import KINDS, Count, Sourced, number, positive, sourced
 from hwsim.units import BytesPerSecond, Quantity
 
 GOOD = {"value": 3, "kind": "paper", "source": "Table 1"}
@@ -18,7 +18,7 @@ FILES = sorted(path for path in SPECS.rglob("*.yaml") if path.parent.name != "en
 
 
 def test_a_number_with_its_source() -> None:
-    assert sourced(GOOD, "Count", count) == Sourced(value=3, kind="paper", source="Table 1")
+    assert sourced(GOOD, "Count", Count.of) == Sourced(value=3, kind="paper", source="Table 1")
     assert sourced(GOOD | {"value": "2 GB/s"}, "Rate", positive(BytesPerSecond)).value == BytesPerSecond(2e9)
     assert [kind for kind in KINDS if Sourced(value=0, kind=kind, source="x").is_assumed] == ["assumed"]
 
@@ -46,7 +46,7 @@ def test_what_is_refused(entry: object, sentence: str) -> None:
 @pytest.mark.parametrize("value", [0, 1.5, True, "3"])
 def test_counts_that_are_refused(value: object) -> None:
     with pytest.raises(SpecError, match="^Fan must be a whole number of at least 1, not "):
-        count(value, "Fan")
+        Count.of(value, "Fan")
 
 
 @pytest.mark.parametrize("text", ["0 GB/s", "-7 GB/s"])
