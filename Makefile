@@ -60,6 +60,7 @@ types: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(RUN) python -m hwsim.arch.reference docs/isa.md
+	$(RUN) python -m hwsim.offload.devices.reference docs/devices.md
 
 setup: $(INSTALLED)
 

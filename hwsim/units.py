@@ -108,8 +108,6 @@ class Quantity:
     def __eq__(self, other: object) -> Any:
         return self.value == other.value if type(other) is type(self) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
-
     def _same(self, other: object) -> Value:
         if type(other) is not type(self):
             raise TypeError(f"{type(self).__name__} cannot be taken together with {type(other).__name__}")

@@ -14,6 +14,7 @@ class Subject(StrEnum):
     """What can be validated."""
 
     energy = "energy"
+    offload = "offload"
 
 
 def validate(
@@ -21,18 +22,25 @@ def validate(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Set an estimate beside what published systems state: ours, theirs, and the error of each.
+    """Set an estimate beside what publications state: ours, theirs, and the error of each.
 
-    The constants are the same for every row and none is fitted; which numbers are assumed is said.
+    The constants are the same for every row; which rows one is fitted to, and which numbers are assumed, is said.
 
     Examples:
 
         lamforge validate energy
 
-        lamforge validate energy --json
+        lamforge validate offload --json
     """
-    from reports.energy import validate_energy
-    from reports.energy_text import validation_text
+    if what is Subject.energy:
+        from reports.energy import validate_energy
+        from reports.energy_text import validation_text
 
-    document = validate_energy().document()
-    emit(validation_text(document), document, as_json=as_json, output=output)
+        document = validate_energy().document()
+        text = validation_text(document)
+    else:
+        from reports.validation.offload import offload_text, validate_offload
+
+        document = validate_offload().document()
+        text = offload_text(document)
+    emit(text, document, as_json=as_json, output=output)

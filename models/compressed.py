@@ -18,6 +18,7 @@ from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, packed_of
 from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, LamforgeError, SpecError
+from hwsim.nearest import nearest
 from models.checkpoint import Checkpoint
 from models.compress import FolderState, Progress, Recipe, State, compress
 from models.compress.calibrate import digest, sequences
@@ -27,7 +28,6 @@ from models.distill.result import Result
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
 from models.matrices import layer_part, matrix_shapes, norm_names
-from models.nearest import nearest
 from models.shards import Shards, ShardWriter
 from models.tokenizer import Tokenizer
 from models.whole_folder import whole_folder

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hwsim.errors import CheckpointError
-from models.nearest import nearest
+from hwsim.nearest import nearest
 
 __all__ = ["ARCHITECTURES", "ROPE_SCALINGS", "ModelConfig", "RopeScaling"]
 

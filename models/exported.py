@@ -12,6 +12,7 @@ import numpy as np
 from hwsim.arch.formats import unpacked_of
 from hwsim.arch.numerics import FRACTION_BITS
 from hwsim.errors import SpecError
+from hwsim.nearest import nearest
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.compressed import CompressedModel
 from models.config import ModelConfig, RopeScaling
@@ -19,7 +20,6 @@ from models.integer import IntegerModel
 from models.matrices import ATTENTION_NORM, FFN_NORM, layer_part
 from models.matrices import FINAL_NORM as INTEGER_FINAL_NORM
 from models.matrices import HEAD as INTEGER_HEAD
-from models.nearest import nearest
 from models.shards import ShardWriter
 from models.tokenizer import Tokenizer
 from models.whole_folder import whole_folder

@@ -37,13 +37,13 @@ def synthesis_document(
         "engine": engine.name,
         "engine_digest": engine.digest,
         "board": board.name,
-        "part": board.part.name,
+        "part": board.part.value,
         "tool": result.tool,
         "parts": [
             {"unit": part.unit, "name": part.name, "count": part.count, **part.resources} for part in result.parts
         ],
         "total": {resource: result.total(resource) for resource in RESOURCES},
-        "device": {resource: board.device.count(resource) for resource in RESOURCES},
+        "device": {resource: board.device.value.count(resource) for resource in RESOURCES},
         "budget": {resource: board.limit(resource) for resource in RESOURCES},
         "slrs": spread_over_slrs(result, engine, board),
         "over": [resource for resource in RESOURCES if result.total(resource) > board.limit(resource)],
@@ -59,8 +59,8 @@ def spread_over_slrs(result: Estimate, engine: EngineConfig, board: Board) -> li
     Tiles with their slices lie where it deals them, what serves all tiles in the SLR it names, everything else with the
     memory. Logic that crosses between SLRs is not counted.
     """
-    names = [slr.name for slr in board.slrs]
-    memory = names.index(board.hbm.slr)
+    names = [slr.name for slr in board.slrs.value]
+    memory = names.index(board.hbm.value.slr)
     plan = floorplan(engine, slrs=len(names), memory_slr=memory)
     tiles = [plan.tiles.count(index) for index in range(len(names))]
     places = {cell: slr for slr, cells in plan.regions for cell in cells}
@@ -79,7 +79,7 @@ def spread_over_slrs(result: Estimate, engine: EngineConfig, board: Board) -> li
             **{name: sum(share(part, index) * part.resources[name] for part in result.parts) for name in RESOURCES},
             "free": {resource: slr.count(resource) for resource in RESOURCES},
         }
-        for index, slr in enumerate(board.slrs)
+        for index, slr in enumerate(board.slrs.value)
     ]
 
 

@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from typing import Any
 
-from hwsim.arch.spec_files import SpecFiles, field_names
+from hwsim.arch.spec_files import SpecFiles
+from hwsim.arch.spec_objects import spec_object
 from hwsim.errors import SpecError
+from hwsim.sourced import Sourced
 
-__all__ = ["RESOURCES", "SOURCE_KINDS", "Board", "Fill", "Hbm", "Name", "Resources", "Slr", "Source", "board_names", "load_board"]
+__all__ = ["RESOURCES", "Board", "Fill", "Hbm", "Resources", "Slr", "board_names", "load_board"]
 
 RESOURCES = ("lut", "ff", "bram36", "uram", "dsp")
 """The kinds of resource a board is measured in: look-up tables, flip-flops, 36-kbit block RAMs, UltraRAMs, DSP slices."""
-SOURCE_KINDS = ("datasheet", "measured", "paper", "assumed")
-"""How well a number is founded."""
 
 _FILES = SpecFiles("Board", "boards", SpecError)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where numbers come from."""
-
-    kind: str
-    """One of SOURCE_KINDS."""
-    text: str
-    """Document, page or reason."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Name:
-    """A name in the vendor's tools."""
-
-    name: str
-    source: str
-    """Key of the board's `sources`; so in every class below."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +27,6 @@ class Resources:
     bram36: int
     uram: int
     dsp: int
-    source: str
 
     def count(self, resource: str) -> int:
         """Return the count of one of RESOURCES."""
@@ -70,7 +49,6 @@ class Fill:
     bram36: float
     uram: float
     dsp: float
-    source: str
 
     def share(self, resource: str) -> float:
         """Return the share of one of RESOURCES."""
@@ -88,7 +66,6 @@ class Hbm:
     """Peak rate of one pseudo channel."""
     slr: str
     """Name of the SLR it is reached through."""
-    source: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,40 +75,31 @@ class Board:
     name: str
     title: str
     """Its name as people write it."""
-    part: Name
+    part: Sourced[str]
     """Part name for synthesis."""
-    shells: tuple[Name, ...]
+    shells: Sourced[tuple[str, ...]]
     """Platform names for the linker."""
-    device: Resources
+    device: Sourced[Resources]
     """The whole device."""
-    fill: Fill
-    slrs: tuple[Slr, ...]
+    fill: Sourced[Fill]
+    slrs: Sourced[tuple[Slr, ...]]
     """From the bottom up."""
-    hbm: Hbm
-    sources: dict[str, Source]
+    hbm: Sourced[Hbm]
 
     def __post_init__(self) -> None:
         for resource in RESOURCES:
-            if sum(slr.count(resource) for slr in self.slrs) > self.device.count(resource):
+            if self.free(resource) > self.device.value.count(resource):
                 raise SpecError(f"Board {self.name} slrs must have at most the {resource} of the device, not more")
-        if self.hbm.slr not in [slr.name for slr in self.slrs]:
-            raise SpecError(f"Board {self.name} hbm.slr must be one of its SLRs, not {self.hbm.slr!r}")
-        for key, source in self.sources.items():
-            if source.kind not in SOURCE_KINDS:
-                kinds = ", ".join(SOURCE_KINDS)
-                raise SpecError(f"Board {self.name} sources.{key}.kind must be one of {kinds}, not {source.kind!r}")
-        items: tuple[Name | Resources | Fill | Hbm, ...] = (self.part, *self.shells, self.device, self.fill, *self.slrs, self.hbm)
-        for item in items:
-            if item.source not in self.sources:
-                raise SpecError(f"Board {self.name} source must be one of {', '.join(self.sources)}, not {item.source!r}")
+        if self.hbm.value.slr not in [slr.name for slr in self.slrs.value]:
+            raise SpecError(f"Board {self.name} hbm.slr must be one of its SLRs, not {self.hbm.value.slr!r}")
 
     def free(self, resource: str) -> int:
         """Return what all SLRs together leave free for kernels of one of RESOURCES."""
-        return sum(slr.count(resource) for slr in self.slrs)
+        return sum(slr.count(resource) for slr in self.slrs.value)
 
     def limit(self, resource: str) -> int:
         """Return how many of one of RESOURCES may be used: the fill share of the device."""
-        return int(self.device.count(resource) * self.fill.share(resource))
+        return int(self.device.value.count(resource) * self.fill.value.share(resource))
 
 
 def board_names() -> list[str]:
@@ -141,29 +109,4 @@ def board_names() -> list[str]:
 
 def load_board(name: str) -> Board:
     """Return a shipped board by name, or the board in a YAML file by path; raise SpecError."""
-    return typing.cast(Board, _build(Board, _FILES.read(name), "Board"))
-
-
-def _build(kind: Any, data: object, where: str) -> Any:
-    """Return plain values as an object of the type `kind`, field by field."""
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        fields = typing.cast(dict[str, object], data)
-        names, hints = field_names(kind, data, where, SpecError), typing.get_type_hints(kind)
-        return kind(**{name: _build(hints[name], fields[name], f"{where} {name}") for name in names})
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        if not isinstance(data, list) or not data:
-            raise SpecError(f"{where} must be a list, not {data!r}")
-        return tuple(_build(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(data))
-    if origin is dict:
-        if not isinstance(data, dict):
-            raise SpecError(f"{where} must be a mapping, not {data!r}")
-        return {str(key): _build(arguments[1], value, f"{where}.{key}") for key, value in data.items()}
-    if kind is str:
-        if not isinstance(data, str) or not data:
-            raise SpecError(f"{where} must be text, not {data!r}")
-        return data
-    allowed = (int,) if kind is int else (int, float)
-    if not isinstance(data, allowed) or isinstance(data, bool) or data < 0:
-        raise SpecError(f"{where} must be {'an integer' if kind is int else 'a number'} of at least 0, not {data!r}")
-    return kind(data)
+    return typing.cast(Board, spec_object(Board, _FILES.read(name), "Board"))

@@ -12,12 +12,13 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hwsim.arch import config, isa, numerics, registers, timing
 from hwsim.arch.assembly import mnemonic
+from hwsim.arch.doc_pages import docs_of, field_docs, table
 from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Field, Instruction, Unit
 
 __all__ = ["render"]
@@ -41,7 +42,7 @@ def render() -> str:
         " with an instruction, and in which cycle, is in [engine.md](engine.md).",
         "## Word",
         f"{WORD_BITS} bits, little-endian in memory. Bits no field covers are zero.",
-        _table(
+        table(
             ("field", "bits", "meaning"),
             ((f"`{name}`", _span(*place), _HEADER_DOCS[name]) for name, place in HEADER.items()),
         ),
@@ -50,7 +51,7 @@ def render() -> str:
         f" position of the run's first token, register {isa.REGISTER_SLOT} its cache slot, the others zero."
         " A field with an operand slot means its own value plus that slot's register, modulo 2**32.",
         "## Instructions",
-        _table(
+        table(
             ("opcode", "text", "unit", "does"),
             (
                 (str(kind.opcode), f"[`{mnemonic(kind)}`](#{mnemonic(kind)})", _unit(kind), _first_line(kind))
@@ -63,20 +64,20 @@ def render() -> str:
         parts += [f"### {mnemonic(kind)}", f"{title} {inspect.getdoc(kind)}"]
         if kind.layout:
             heads = ("field", "bits", "values", "default", "slot", "meaning")
-            parts.append(_table(heads, map(_field_row, _with_default(kind))))
+            parts.append(table(heads, map(_field_row, _with_default(kind))))
     parts.append("## Values")
     for enumeration in _enumerations():
-        docs = _class_docs(isa).get(enumeration.__name__, {})
+        docs = field_docs(enumeration)
         parts += [f"### {enumeration.__name__}", str(inspect.getdoc(enumeration))]
         rows = [(str(member.value), f"`{member.name.lower()}`", docs.get(member.name, "")) for member in enumeration]
         if any(doc for _, _, doc in rows):
-            parts.append(_table(("value", "text", "meaning"), rows))
+            parts.append(table(("value", "text", "meaning"), rows))
         else:
-            parts.append(_table(("value", "text"), (row[:2] for row in rows)))
+            parts.append(table(("value", "text"), (row[:2] for row in rows)))
     parts += [
         "## Control registers",
         str(inspect.getdoc(registers)),
-        _table(
+        table(
             ("offset", "register", "bits", "access", "meaning"),
             (
                 (f"{r.offset:#04x}", f"`{r.name}`", str(r.width), "read, write" if r.writable else "read", r.doc)
@@ -93,14 +94,9 @@ def render() -> str:
         _constants(numerics, ("constant", "value", "meaning")),
         "## Engine configuration",
         str(inspect.getdoc(config.EngineConfig)),
-        _table(("field", "type", "meaning"), _config_rows(config.EngineConfig)),
+        table(("field", "type", "meaning"), _config_rows(config.EngineConfig)),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _span(offset: int, width: int) -> str:
@@ -145,7 +141,7 @@ def _enumerations() -> list[type[enum.IntEnum]]:
 
 def _config_rows(cls: type[Any], prefix: str = "") -> Iterator[tuple[str, ...]]:
     hints = typing.get_type_hints(cls)
-    docs = _class_docs(config)[cls.__name__]
+    docs = field_docs(cls)
     for field in dataclasses.fields(cls):
         kind = hints[field.name]
         if dataclasses.is_dataclass(kind):
@@ -155,31 +151,9 @@ def _config_rows(cls: type[Any], prefix: str = "") -> Iterator[tuple[str, ...]]:
 
 
 def _constants(module: types.ModuleType, heads: Sequence[str]) -> str:
-    docs = _docs_of(ast.parse(inspect.getsource(module)).body)
+    docs = docs_of(ast.parse(inspect.getsource(module)).body)
     names = [name for name in docs if name.isupper() and name in module.__all__]
-    return _table(heads, ((f"`{name}`", str(getattr(module, name)), docs[name]) for name in names))
-
-
-def _class_docs(module: types.ModuleType) -> dict[str, dict[str, str]]:
-    """Return what stands below each assignment in each class of a module."""
-    body = ast.parse(inspect.getsource(module)).body
-    return {node.name: _docs_of(node.body) for node in body if isinstance(node, ast.ClassDef)}
-
-
-def _docs_of(body: Sequence[ast.stmt]) -> dict[str, str]:
-    """Return the text below each assignment; one text may stand below several and is for all of them."""
-    docs: dict[str, str] = {}
-    waiting: list[str] = []
-    for node in body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            waiting += [target.id for target in targets if isinstance(target, ast.Name)]
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            docs |= dict.fromkeys(waiting, " ".join(inspect.cleandoc(node.value.value).split()))
-            waiting = []
-        else:
-            waiting = []
-    return docs
+    return table(heads, ((f"`{name}`", str(getattr(module, name)), docs[name]) for name in names))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -56,15 +56,21 @@ def read_spec(subject: str, file: Traversable, name: str, error: type[LamforgeEr
 
 
 def field_names(kind: type, data: object, where: str, error: type[LamforgeError]) -> list[str]:
-    """Return the fields of a dataclass; raise `error` unless `data` is a mapping of exactly these."""
+    """Return the fields of a dataclass that a mapping has.
+
+    Raises:
+        error: `data` is no mapping, has a field that is not the class's, or lacks one that has no default.
+    """
     if not isinstance(data, dict):
         raise error(f"{where} must be a mapping of fields, not {data!r}")
-    names = [field.name for field in dataclasses.fields(kind)]
+    fields = dataclasses.fields(kind)
+    names = [field.name for field in fields]
     for key in data:
         if key not in names:
             near = difflib.get_close_matches(str(key), names, 1, 0.0)[0]
             raise error(f"{where} field must be one of its own such as {near!r}, not {key!r}")
-    for name in names:
-        if name not in data:
-            raise error(f"{where} must have the field {name!r}")
-    return names
+    for field in fields:
+        has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        if field.name not in data and not has_default:
+            raise error(f"{where} must have the field {field.name!r}")
+    return [name for name in names if name in data]

@@ -7,14 +7,13 @@ import functools
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from hwsim.arch.spec_files import read_spec
 from hwsim.errors import SpecError
+from hwsim.sourced import sourced
 
 __all__ = ["TIMES", "Hbm2Parameters", "hbm2_parameters", "load_hbm2"]
 
-_KINDS = ("datasheet", "measured", "simulator", "derived", "assumed")
 _GEOMETRY = ("atom_bytes", "row_bytes", "bank_groups", "banks_per_group")
 _NS = ("t_rcd", "t_rp", "t_ras", "t_rrd_s", "t_rrd_l", "t_faw", "t_rtp", "t_wr", "t_cl", "t_wtr", "t_refi", "t_rfc", "idle_hit")
 _TCK = ("t_ccd_s", "t_ccd_l", "t_cwl", "t_turn")
@@ -95,7 +94,7 @@ def load_hbm2(path: Path | None = None) -> Hbm2Parameters:
     for name in data:
         if name != "name" and name not in _FIELDS:
             raise SpecError(f"Memory field must be one of {', '.join(_FIELDS)}, not {name!r}")
-    return _parameters({name: _number(name, data.get(name)) for name in _FIELDS})
+    return _parameters({name: sourced(data.get(name), f"Memory field {name}", _positive).value for name in _FIELDS})
 
 
 @functools.cache
@@ -104,16 +103,10 @@ def hbm2_parameters() -> Hbm2Parameters:
     return load_hbm2()
 
 
-def _number(name: str, entry: Any) -> Fraction:
-    """Return the value of a field that has a positive number and a source."""
-    if not isinstance(entry, dict) or set(entry) != {"value", "source"}:
-        raise SpecError(f"Memory field {name} must have a value and a source, not {entry!r}")
-    value, source = entry["value"], entry["source"]
+def _positive(value: object, subject: str) -> Fraction:
+    """Return a positive number, exactly as written."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise SpecError(f"Memory field {name} must be a positive number, not {value!r}")
-    kind, _, text = source.partition(":") if isinstance(source, str) else ("", "", "")
-    if kind not in _KINDS or not text.strip():
-        raise SpecError(f"Memory field {name} must name its source as one of {', '.join(_KINDS)} and a text, not {source!r}")
+        raise SpecError(f"{subject} must be a positive number, not {value!r}")
     return Fraction(str(value))
 
 

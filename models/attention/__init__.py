@@ -1,10 +1,10 @@
 """Knows every attention pattern by name."""
 
 from hwsim.errors import SpecError
+from hwsim.nearest import nearest
 from models.attention.base import Geometry, LayerAttention, Pattern, Segment, Span
 from models.attention.dense import Dense
 from models.attention.lambda_shape import LambdaShape
-from models.nearest import nearest
 
 __all__ = ["PATTERNS", "Dense", "Geometry", "LambdaShape", "LayerAttention", "Pattern", "Segment", "Span", "parse"]
 

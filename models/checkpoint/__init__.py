@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from hwsim.errors import CheckpointError
+from hwsim.nearest import nearest
 from models.checkpoint import gguf, huggingface, shipped
 from models.checkpoint.base import Checkpoint, MemoryStore, TensorStore, Weights
 from models.checkpoint.blocks import AffineBlocks
-from models.nearest import nearest
 
 __all__ = ["AffineBlocks", "Checkpoint", "MemoryStore", "TensorStore", "Weights", "load"]
 

@@ -9,12 +9,12 @@ from gguf import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from hwsim.errors import CheckpointError
+from hwsim.nearest import nearest
 from models.checkpoint.base import Checkpoint, Weights, check_names
 from models.checkpoint.blocks import AffineBlocks, from_q4_1
 from models.checkpoint.gguf_header import GgufFile, read_header
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig, RopeScaling
-from models.nearest import nearest
 from models.tokenizer import Tokenizer
 
 __all__ = ["load"]

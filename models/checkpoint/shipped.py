@@ -5,7 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 from hwsim.errors import CheckpointError
-from models.nearest import nearest
+from hwsim.nearest import nearest
 
 __all__ = ["NAMES", "locate"]
 

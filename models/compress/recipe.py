@@ -12,6 +12,7 @@ import yaml
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import Format
 from hwsim.errors import SpecError
+from hwsim.nearest import nearest
 from models.attention import Dense, LambdaShape, Pattern, parse
 from models.compress.grid import PRUNABLE, check_inputs
 from models.compress.layer import Linear
@@ -20,7 +21,6 @@ from models.compress.methods import METHODS, name_of
 from models.compress.where import LAYERS, Where
 from models.config import ModelConfig
 from models.matrices import HEAD, matrix_shapes
-from models.nearest import nearest
 
 __all__ = ["CACHES", "CalibrationSettings", "Plan", "Recipe", "Step"]
 

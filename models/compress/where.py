@@ -6,8 +6,8 @@ import dataclasses
 import re
 
 from hwsim.errors import SpecError
+from hwsim.nearest import nearest
 from models.matrices import HEAD, PARTS, layer_part
-from models.nearest import nearest
 
 __all__ = ["LAYERS", "Where"]
 

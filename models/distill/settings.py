@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwsim.errors import SpecError
-from models.nearest import nearest
+from hwsim.nearest import nearest
 
 __all__ = ["FORMATS", "Settings"]
 

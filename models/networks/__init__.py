@@ -10,7 +10,7 @@ from typing import Any
 
 from hwsim.arch.workload import Network
 from hwsim.errors import CheckpointError
-from models.nearest import nearest
+from hwsim.nearest import nearest
 
 __all__ = ["FAMILIES", "names", "network"]
 

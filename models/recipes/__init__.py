@@ -3,8 +3,8 @@
 from importlib import resources
 
 from hwsim.errors import SpecError
+from hwsim.nearest import nearest
 from models.compress.recipe import Recipe
-from models.nearest import nearest
 
 __all__ = ["names", "recipe"]
 

@@ -5,8 +5,8 @@ from importlib import resources
 import yaml
 
 from hwsim.errors import CheckpointError
+from hwsim.nearest import nearest
 from models.config import ModelConfig
-from models.nearest import nearest
 
 __all__ = ["names", "shape"]
 

@@ -6,8 +6,6 @@ range in `reports.flash_choices`; `docs/flash.md` says how far the figures move 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from hwsim.offload.flash.events import simulate
@@ -16,10 +14,12 @@ from hwsim.offload.flash.layout import KvLayout, KvShape
 from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
 from hwsim.offload.flash.sparf import SparF, Striping, dense_bytes
 from hwsim.units import Bytes, BytesPerSecond, Seconds
+from reports.validation.row import Row, ValidationSet
 
 __all__ = [
     "DRIVE",
     "FIRST",
+    "FLASH",
     "LAST",
     "LAYOUT",
     "OPT_13B",
@@ -28,10 +28,11 @@ __all__ = [
     "SPARF",
     "TOUCHED",
     "WIDE_DRIVE",
-    "Row",
     "decode_rate",
-    "rows",
 ]
+
+_NAME = "instattention-flash"
+_ASSUMED = ("selection as in SmolLM2-135M", "r and k", "channels and tokens of a page", "dies, planes", "heads at a time")
 
 SEED = 13
 """Of the drawn selections; printed by whoever shows the rows."""
@@ -91,21 +92,6 @@ PUBLISHED_PREFILL_WRITE = Bytes(1.34e9)
 PUBLISHED_DECODE_WRITE = Bytes(1.93e9)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A published figure and ours."""
-
-    set: str
-    case: str
-    published: float
-    ours: float
-    error: float
-    """Ours over the published one, less one."""
-    fitted: bool
-    """Whether a constant of ours was chosen to meet this figure."""
-    source: str
-
-
 def decode_rate(geometry: Geometry, sparf: SparF, *, lanes_in_flight: int, striping: Striping | None = None) -> BytesPerSecond:
     """Return the rate at which a layer's reads come, over decode steps at the beginning, middle and end: bytes over time."""
     read, time = Bytes(0.0), Seconds(0.0)
@@ -123,7 +109,7 @@ def decode_rate(geometry: Geometry, sparf: SparF, *, lanes_in_flight: int, strip
     return read / time
 
 
-def rows() -> tuple[Row, ...]:
+def _rows() -> tuple[Row, ...]:
     """Return the rows: fraction read from flash, rate of reading, writes of decode over those of the prompt, prompt's writes."""
     contexts = np.arange(FIRST, LAST)
     published_fraction = PUBLISHED_READ.value / np.sum(dense_bytes(LAYOUT, contexts).value)
@@ -131,33 +117,45 @@ def rows() -> tuple[Row, ...]:
     whole_layer = decode_rate(DRIVE, SPARF, lanes_in_flight=OPT_13B.lanes)
     few_heads = decode_rate(WIDE_DRIVE, SPARF, lanes_in_flight=HEADS_AT_A_TIME)
     return (
-        _row("SparF 1/8: flash bytes of decode over those of dense", float(published_fraction), SPARF.flash_fraction(FIRST, LAST)),
         _row(
-            "Rate of decode reads, GB/s of 11.2; 64 dies, whole layer at once",
+            "SparF 1/8: flash bytes of decode over those of dense",
+            "ratio",
+            float(published_fraction),
+            SPARF.flash_fraction(FIRST, LAST),
+        ),
+        _row(
+            "Rate of decode reads, of 11.2; 64 dies, whole layer at once",
+            "GB/s",
             float(PUBLISHED_READ_RATE.to("GB/s")),
             float(whole_layer.to("GB/s")),
         ),
         _row(
-            "Rate of decode reads, GB/s of 11.2; 128 dies, 4 heads at a time",
+            "Rate of decode reads, of 11.2; 128 dies, 4 heads at a time",
+            "GB/s",
             float(PUBLISHED_READ_RATE.to("GB/s")),
             float(few_heads.to("GB/s")),
         ),
         _row(
             "Writes of decode over those of the prompt",
+            "ratio",
             float(PUBLISHED_DECODE_WRITE / PUBLISHED_PREFILL_WRITE),
             float(LAYOUT.written(FIRST, LAST) / prompt),
         ),
-        _row("Writes of the prompt, GB a layer", float(PUBLISHED_PREFILL_WRITE.to("GB")), float(prompt.to("GB"))),
+        _row("Writes of the prompt, a layer", "GB", float(PUBLISHED_PREFILL_WRITE.to("GB")), float(prompt.to("GB"))),
     )
 
 
-def _row(case: str, published: float, ours: float) -> Row:
+def _row(case: str, unit: str, published: float, ours: float) -> Row:
     return Row(
-        set="InstAttention, OPT-13B, batch 64, 1024 + 1024 tokens",
+        set=_NAME,
         case=case,
+        unit=unit,
         published=published,
         ours=ours,
-        error=ours / published - 1,
         fitted=False,
         source="InstAttention (HPCA 2025), Table III",
+        assumed=_ASSUMED,
     )
+
+
+FLASH = ValidationSet(name=_NAME, title="InstAttention's flash traffic: OPT-13B, batch 64, 1024 + 1024 tokens", rows=_rows)

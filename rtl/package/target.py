@@ -41,12 +41,12 @@ class Target:
         return cls(
             name=board.name,
             title=board.title,
-            platform=board.shells[0].name,
-            part=board.part.name,
-            slrs=len(board.slrs),
-            memory_slr=[slr.name for slr in board.slrs].index(board.hbm.slr),
-            channels=board.hbm.pseudo_channels,
-            channel_bytes=board.hbm.channel_bytes,
+            platform=board.shells.value[0],
+            part=board.part.value,
+            slrs=len(board.slrs.value),
+            memory_slr=[slr.name for slr in board.slrs.value].index(board.hbm.value.slr),
+            channels=board.hbm.value.pseudo_channels,
+            channel_bytes=board.hbm.value.channel_bytes,
         )
 
     def check(self, engine: EngineConfig) -> None:

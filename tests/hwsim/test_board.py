@@ -19,35 +19,33 @@ def test_shipped_boards_load() -> None:
     for name in board_names():
         board = load_board(name)
         assert board.name == name
-        assert board.hbm.pseudo_channels * board.hbm.channel_bytes_per_s == 460e9
+        assert board.hbm.value.pseudo_channels * board.hbm.value.channel_bytes_per_s == 460e9
         for resource in RESOURCES:
-            assert 0 < board.free(resource) <= board.device.count(resource)
-            assert 0 < board.limit(resource) < board.device.count(resource)
+            assert 0 < board.free(resource) <= board.device.value.count(resource)
+            assert 0 < board.limit(resource) < board.device.value.count(resource)
 
 
 def test_the_u280_has_its_figures() -> None:
     board = load_board("u280")
-    assert [board.device.count(resource) for resource in RESOURCES] == [1_303_680, 2_607_360, 2_016, 960, 9_024]
+    assert [board.device.value.count(resource) for resource in RESOURCES] == [1_303_680, 2_607_360, 2_016, 960, 9_024]
     assert [board.limit(resource) for resource in RESOURCES] == [912_576, 1_303_680, 1_612, 768, 7_219]
     assert board.free("dsp") == 8490
 
 
 MISTAKES = {
-    "Board device lut must be an integer of at least 0, not 'many'": lambda data: data["device"].update(lut="many"),
+    "Board device lut must be an integer of at least 0, not 'many'": lambda data: data["device"]["value"].update(lut="many"),
     "Board must have the field 'hbm'": lambda data: data.pop("hbm"),
     "Board field must be one of its own such as 'slrs', not 'slr'": lambda data: data.update(slr=1),
-    "Board slrs must be a list, not []": lambda data: data.update(slrs=[]),
-    "Board slrs[0] must have the field 'source'": lambda data: data["slrs"][0].pop("source"),
-    "Board u280 source must be one of part, shell, device, fill, slr, hbm, not 'nobody'": lambda data: data["hbm"].update(
-        source="nobody"
-    ),
-    "Board u280 hbm.slr must be one of its SLRs, not 'SLR7'": lambda data: data["hbm"].update(slr="SLR7"),
-    "Board u280 slrs must have at most the dsp of the device, not more": lambda data: data["slrs"][0].update(dsp=9000),
-    "Board u280 sources.hbm.kind must be one of datasheet, measured, paper, assumed, not 'hearsay'": lambda data: data["sources"][
+    "Board slrs must be a list, not []": lambda data: data["slrs"].update(value=[]),
+    "Board slrs[0] must have the field 'dsp'": lambda data: data["slrs"]["value"][0].pop("dsp"),
+    "Board hbm source must say where the number comes from, not ''": lambda data: data["hbm"].update(source=""),
+    "Board u280 hbm.slr must be one of its SLRs, not 'SLR7'": lambda data: data["hbm"]["value"].update(slr="SLR7"),
+    "Board u280 slrs must have at most the dsp of the device, not more": lambda data: data["slrs"]["value"][0].update(dsp=9000),
+    "Board hbm kind must be one of datasheet, measured, paper, tool, simulator, derived, assumed, not 'hearsay'": lambda data: data[
         "hbm"
     ].update(kind="hearsay"),
-    "Board sources must be a mapping, not 3": lambda data: data.update(sources=3),
-    "Board part must be a mapping of fields, not 'x'": lambda data: data.update(part="x"),
+    "Board hbm must be a mapping of fields, not 3": lambda data: data["hbm"].update(value=3),
+    "Board part must have value, kind and source, not 'x'": lambda data: data.update(part="x"),
     "Board title must be text, not ''": lambda data: data.update(title=""),
 }
 

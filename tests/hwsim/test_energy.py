@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from hwsim.errors import SpecError
-from hwsim.machine.energy import Activity, Constant, EnergyConstants, Part, estimate, load_constants, load_systems
+from hwsim.machine.energy import Activity, EnergyConstants, Part, estimate, load_constants, load_systems
 from hwsim.machine.energy.constants import constants_of
 from hwsim.machine.energy.systems import system_of
+from hwsim.sourced import Sourced
 
 SOMETHING = Activity(
     seconds=1e-3, memory_bits=1e9, ram_accesses=1e7, multiplier_operations=1e8, logic_cycles=1e11, register_cycles=1e11
@@ -58,7 +59,7 @@ def test_without_work_only_what_is_always_drawn() -> None:
 def test_assumed_share_follows_constants_and_counts() -> None:
     constants = load_constants()
     sure = {
-        field.name: dataclasses.replace(value, kind="paper") if isinstance(value, Constant) else value
+        field.name: dataclasses.replace(value, kind="paper") if isinstance(value, Sourced) else value
         for field in dataclasses.fields(constants)
         for value in [getattr(constants, field.name)]
     }
@@ -90,8 +91,8 @@ GOOD = {"value": 1.0, "kind": "paper", "source": "somewhere"}
     [
         ({"card_w": {"value": 1.0}}, r"Constant card_w of u280.yaml must have value, kind and source, not \{'value': 1.0\}"),
         ({"card_w": 6.0}, "Constant card_w of u280.yaml must have value, kind and source, not 6.0"),
-        ({"card_w": GOOD | {"source": " "}}, "Source of card_w of u280.yaml must say where the number comes from, not ' '"),
-        ({"card_w": GOOD | {"kind": "guess"}}, "Source of card_w of u280.yaml must be one of datasheet, .*, not 'guess'"),
+        ({"card_w": GOOD | {"source": " "}}, "Constant card_w of u280.yaml source must say where the number comes from, not ' '"),
+        ({"card_w": GOOD | {"kind": "guess"}}, "Constant card_w of u280.yaml kind must be one of datasheet, .*, not 'guess'"),
         ({"card_w": GOOD | {"value": -1}}, "Constant card_w of u280.yaml must be a number of at least 0, not -1"),
         ({"card_w": GOOD | {"value": "6"}}, "Constant card_w of u280.yaml must be a number of at least 0, not '6'"),
         ({"card_w": None}, "Constants of u280.yaml must be the known ones, not differ in card_w"),

@@ -139,3 +139,9 @@ def test_the_type_checker_refuses_too(tmp_path: Path) -> None:
     found = subprocess.run(command, capture_output=True, text=True).stdout
     refused = {int(line.split(":")[1]) - 2 for line in found.splitlines() if "mixed.py" in line and "error" in line}
     assert refused == set(range(len(cases))), found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_quantities_are_no_keys(kind: type[Quantity]) -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(kind(1.0))

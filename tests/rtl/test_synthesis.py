@@ -99,7 +99,7 @@ def test_the_spread_over_slrs_holds_everything() -> None:
     document = {
         "engine": "x", "board": "u280", "part": "p", "tool": "none", "parts": [], "slrs": slrs, "over": ["dsp"],
         "total": {resource: result.total(resource) for resource in RESOURCES},
-        "device": {resource: board.device.count(resource) for resource in RESOURCES},
+        "device": {resource: board.device.value.count(resource) for resource in RESOURCES},
         "budget": {resource: board.limit(resource) for resource in RESOURCES},
         "ranking": {"device": "a device", "mhz": 111.3},
     }

@@ -1,13 +1,12 @@
 """Energy of a run: constants with their sources, what a run does, and joules by part; start at `estimate`."""
 
 from hwsim.machine.energy.activity import activity_of
-from hwsim.machine.energy.constants import Constant, EnergyConstants, load_constants
+from hwsim.machine.energy.constants import EnergyConstants, load_constants
 from hwsim.machine.energy.estimate import Activity, Energy, Part, estimate
 from hwsim.machine.energy.systems import PublishedSystem, load_systems
 
 __all__ = [
     "Activity",
-    "Constant",
     "Energy",
     "EnergyConstants",
     "Part",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -13,27 +12,11 @@ import yaml
 
 from hwsim.arch.spec_files import SpecFiles
 from hwsim.errors import SpecError
+from hwsim.sourced import Sourced, number, sourced
 
-__all__ = ["KINDS", "Constant", "EnergyConstants", "constant_of", "constants_of", "load_constants", "read_mapping"]
-
-KINDS = ("datasheet", "measured", "paper", "tool", "assumed")
-"""Kinds of sources, the surest first; `tool` is a figure of the vendor's power tool on a routed design."""
+__all__ = ["EnergyConstants", "constant_of", "constants_of", "load_constants", "read_mapping"]
 
 _FILES = SpecFiles("Board", "energy", SpecError)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Constant:
-    """A number with its source, in the unit that its name carries."""
-
-    value: float
-    kind: str
-    source: str
-
-    @property
-    def is_assumed(self) -> bool:
-        """Whether nobody published the number."""
-        return self.kind == "assumed"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,36 +36,27 @@ class EnergyConstants:
     """
 
     name: str
-    memory_j_per_bit: Constant
-    interface_j_per_bit: Constant
-    ram_j_per_access: Constant
-    multiplier_j_per_operation: Constant
-    lut_j_per_cycle: Constant
-    signal_j_per_cycle: Constant
-    register_j_per_cycle: Constant
-    clock_j_per_register_cycle: Constant
-    shell_w: Constant
-    static_w: Constant
-    card_w: Constant
-    regulator_efficiency: Constant
-    luts_per_multiplier: Constant
-    registers_per_multiplier: Constant
-    luts_fixed: Constant
-    registers_fixed: Constant
+    memory_j_per_bit: Sourced[float]
+    interface_j_per_bit: Sourced[float]
+    ram_j_per_access: Sourced[float]
+    multiplier_j_per_operation: Sourced[float]
+    lut_j_per_cycle: Sourced[float]
+    signal_j_per_cycle: Sourced[float]
+    register_j_per_cycle: Sourced[float]
+    clock_j_per_register_cycle: Sourced[float]
+    shell_w: Sourced[float]
+    static_w: Sourced[float]
+    card_w: Sourced[float]
+    regulator_efficiency: Sourced[float]
+    luts_per_multiplier: Sourced[float]
+    registers_per_multiplier: Sourced[float]
+    luts_fixed: Sourced[float]
+    registers_fixed: Sourced[float]
 
 
-def constant_of(where: str, name: str, entry: object) -> Constant:
-    """Return a constant of a data file; raise SpecError when it does not say its source."""
-    if not isinstance(entry, dict) or set(entry) != {"value", "kind", "source"}:
-        raise SpecError(f"Constant {name} of {where} must have value, kind and source, not {entry!r}")
-    value, kind, source = entry["value"], entry["kind"], entry["source"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise SpecError(f"Constant {name} of {where} must be a number of at least 0, not {value!r}")
-    if kind not in KINDS:
-        raise SpecError(f"Source of {name} of {where} must be one of {', '.join(KINDS)}, not {kind!r}")
-    if not isinstance(source, str) or not source.strip():
-        raise SpecError(f"Source of {name} of {where} must say where the number comes from, not {source!r}")
-    return Constant(value=float(value), kind=kind, source=source)
+def constant_of(where: str, name: str, entry: object) -> Sourced[float]:
+    """Return a constant of a data file, in the unit that its name carries; raise SpecError when it does not say its source."""
+    return sourced(entry, f"Constant {name} of {where}", number)
 
 
 def read_mapping(file: Traversable, names: tuple[str, ...]) -> dict[str, Any]:

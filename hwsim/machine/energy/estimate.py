@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from hwsim.machine.energy.constants import Constant, EnergyConstants
+from hwsim.machine.energy.constants import EnergyConstants
+from hwsim.sourced import Sourced
 
 __all__ = ["Activity", "Energy", "Part", "estimate"]
 
@@ -98,7 +99,7 @@ class Energy:
 
 def estimate(activity: Activity, constants: EnergyConstants) -> Energy:
     """Return the energy of an activity on a board."""
-    terms: list[tuple[Part, str, Constant]] = [
+    terms: list[tuple[Part, str, Sourced[float]]] = [
         (Part.MEMORY, "memory_bits", constants.memory_j_per_bit),
         (Part.INTERFACE, "memory_bits", constants.interface_j_per_bit),
         (Part.ON_CHIP, "ram_accesses", constants.ram_j_per_access),

@@ -7,8 +7,9 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from hwsim.errors import SpecError
-from hwsim.machine.energy.constants import Constant, constant_of, read_mapping
+from hwsim.machine.energy.constants import constant_of, read_mapping
 from hwsim.machine.energy.estimate import Activity
+from hwsim.sourced import Sourced
 
 __all__ = ["SCOPES", "PublishedSystem", "load_systems", "system_of"]
 
@@ -41,16 +42,16 @@ class PublishedSystem:
 
     name: str
     scope: str
-    token_per_s: Constant
-    watts: Constant
-    clock_hz: Constant
-    memory_bytes_per_token: Constant
-    multiplications_per_token: Constant
-    multiplications_per_operation: Constant
-    luts: Constant
-    registers: Constant
-    rams: Constant
-    busy: Constant
+    token_per_s: Sourced[float]
+    watts: Sourced[float]
+    clock_hz: Sourced[float]
+    memory_bytes_per_token: Sourced[float]
+    multiplications_per_token: Sourced[float]
+    multiplications_per_operation: Sourced[float]
+    luts: Sourced[float]
+    registers: Sourced[float]
+    rams: Sourced[float]
+    busy: Sourced[float]
 
     @property
     def activity(self) -> Activity:
@@ -73,7 +74,7 @@ class PublishedSystem:
     def assumed(self) -> tuple[str, ...]:
         """Names of the facts that are assumed."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return tuple(name for name, value in values.items() if isinstance(value, Constant) and value.is_assumed)
+        return tuple(name for name, value in values.items() if isinstance(value, Sourced) and value.is_assumed)
 
 
 def load_systems() -> tuple[PublishedSystem, ...]:

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from hwsim.errors import SpecError
-from models.nearest import nearest
+from hwsim.nearest import nearest
 
 __all__ = ["NAMES", "locate"]
 

@@ -1,21 +1,18 @@
 """The rows of flash figures: what they say, near what is published, and how the assumptions behind them move them."""
 
 import math
-from dataclasses import fields
 
 import pytest
 
 from reports.flash_choices import fractions
-from reports.validation.flash import DRIVE, FIRST, LAST, SEED, SPARF, Row, decode_rate, rows
+from reports.validation.flash import DRIVE, FIRST, FLASH, LAST, SEED, SPARF, decode_rate
 
 
 def test_rows() -> None:
     print(f"seed {SEED}")
-    assert [field.name for field in fields(Row)] == ["set", "case", "published", "ours", "error", "fitted", "source"]
-    found = rows()
+    found = FLASH.rows()
     for row in found:
         print(f"{row.case}: {row.published:.4f} published, {row.ours:.4f} ours, {row.error:+.1%}")
-        assert row.error == pytest.approx(row.ours / row.published - 1)
         assert not row.fitted
         assert row.source
     fraction, at_once, few, writes, prompt = found

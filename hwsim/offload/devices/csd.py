@@ -1,0 +1,81 @@
+"""Computational storage: drives that compute beside their flash."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.offload.devices.flash import FLASH, Flash
+from hwsim.offload.pcie import PcieLink
+from hwsim.sourced import Count, Sourced
+from hwsim.units import Bytes, BytesPerSecond, Dollars, Hertz, OperationsPerSecond, Watts
+
+__all__ = ["CSDS", "Csd"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Csd(Device):
+    """A drive with an engine; one direction where a rate has two."""
+
+    flash: str | None = None
+    """Name of its flash array."""
+    capacity: Sourced[Bytes] | None = None
+    """For data."""
+    link: Sourced[PcieLink] | None = None
+    """To the host or to a GPU."""
+    link_rate: Sourced[BytesPerSecond] | None = None
+    """Most that data get of the link."""
+    internal_rate: Sourced[BytesPerSecond] | None = None
+    """From flash to the engine, at most."""
+    used_rate: Sourced[BytesPerSecond] | None = None
+    """From flash to the engine, as a publication reports it of a run."""
+    memory: Sourced[Bytes] | None = None
+    """Beside the engine."""
+    memory_rate: Sourced[BytesPerSecond] | None = None
+    """Of that memory."""
+    clock: Sourced[Hertz] | None = None
+    """Of the engine."""
+    gemv_rate: Sourced[OperationsPerSecond] | None = None
+    """Matrix times vector, one path of the engine, on one head and 16 tokens."""
+    filter_rate: Sourced[BytesPerSecond] | None = None
+    """Of the filter in a flash controller that drops what attention does not read."""
+    lut: Sourced[Count] | None = None
+    """Look-up tables there are."""
+    dsp: Sourced[Count] | None = None
+    """DSP slices there are."""
+    bram36: Sourced[Count] | None = None
+    """Block RAMs of 36 kbit there are."""
+    power: Sourced[Watts] | None = None
+    """Of the engine."""
+    area_mm2: Sourced[float] | None = None
+    """Of the engine on the controller's chip."""
+    endurance: Sourced[Bytes] | None = None
+    """What may be written in its life."""
+    least_price: Sourced[Dollars] | None = None
+    """Lower end, where sources differ."""
+
+    def __post_init__(self) -> None:
+        if self.flash is not None:
+            FLASH.load(self.flash)
+        if self.link is not None and self.link_rate is not None:
+            refuse_unless(
+                self.link_rate.value <= self.link.value.raw_rate,
+                f"CSD {self.name} link_rate",
+                f"at most the raw rate of {self.link.value}",
+                f"{self.link_rate.value.to('GB/s'):g} GB/s",
+            )
+        if self.internal_rate is not None and self.used_rate is not None:
+            refuse_unless(
+                self.used_rate.value <= self.internal_rate.value,
+                f"CSD {self.name} used_rate",
+                "at most internal_rate",
+                f"{self.used_rate.value.to('GB/s'):g} GB/s",
+            )
+
+    @property
+    def array(self) -> Flash | None:
+        """Its flash array, where there is a file of it."""
+        return None if self.flash is None else FLASH.load(self.flash)
+
+
+CSDS = Family("CSD", "csds", Csd)

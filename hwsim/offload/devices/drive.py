@@ -1,0 +1,63 @@
+"""Drives: solid-state disks as their host sees them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.offload.pcie import PcieLink
+from hwsim.sourced import Count, Sourced
+from hwsim.units import Bytes, BytesPerSecond, Hertz, Watts
+
+__all__ = ["DRIVES", "Drive"]
+
+_RANDOM_BYTES = 4096
+"""What one random access moves."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drive(Device):
+    """A drive; rates are sequential and nominal unless their source says otherwise."""
+
+    capacity: Sourced[Bytes] | None = None
+    """For data."""
+    link: Sourced[PcieLink] | None = None
+    """To its host."""
+    read_rate: Sourced[BytesPerSecond]
+    """Large reads."""
+    write_rate: Sourced[BytesPerSecond] | None = None
+    """Large writes."""
+    measured_read_rate: Sourced[BytesPerSecond] | None = None
+    """What a benchmark of files got from one drive."""
+    random_reads: Sourced[Hertz] | None = None
+    """Reads of 4 KiB per second."""
+    random_writes: Sourced[Hertz] | None = None
+    """Writes of 4 KiB per second."""
+    power: Sourced[Watts] | None = None
+    """Most that it is said to draw."""
+    writes_per_day: Sourced[float] | None = None
+    """Times that its capacity may be written each day."""
+    erase_cycles: Sourced[Count] | None = None
+    """Times that a block may be erased."""
+
+    def __post_init__(self) -> None:
+        for name in ("read_rate", "write_rate", "measured_read_rate"):
+            rate = getattr(self, name)
+            if rate is not None and self.link is not None:
+                refuse_unless(
+                    rate.value <= self.link.value.raw_rate,
+                    f"Drive {self.name} {name}",
+                    f"at most the raw rate of {self.link.value}",
+                    f"{rate.value.to('GB/s'):g} GB/s",
+                )
+        if self.random_reads is not None:
+            rate = BytesPerSecond(self.random_reads.value.value * _RANDOM_BYTES)
+            refuse_unless(
+                rate <= self.read_rate.value,
+                f"Drive {self.name} random_reads",
+                "at most read_rate in reads of 4 KiB",
+                f"{self.random_reads.value.to('kHz'):g} kHz",
+            )
+
+
+DRIVES = Family("Drive", "drives", Drive)

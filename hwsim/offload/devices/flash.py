@@ -1,0 +1,59 @@
+"""Flash arrays: channels, dies and their times."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from hwsim.errors import SpecError
+from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.sourced import Count, Sourced
+from hwsim.units import Bytes, BytesPerSecond, Seconds
+
+__all__ = ["FLASH", "Flash"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Flash(Device):
+    """A flash array behind a controller; a channel has ways, a way dies, a die planes."""
+
+    channels: Sourced[Count] | None = None
+    """Buses to the controller."""
+    ways: Sourced[Count] | None = None
+    """Packages that share a channel."""
+    dies: Sourced[Count] | None = None
+    """Of a way."""
+    planes: Sourced[Count] | None = None
+    """Of a die; they work in parallel."""
+    page: Sourced[Bytes] | None = None
+    """Of one plane."""
+    read_time: Sourced[Seconds] | None = None
+    """From the array into the page register (tR)."""
+    program_time: Sourced[Seconds] | None = None
+    """From the page register into the array (tPROG)."""
+    erase_time: Sourced[Seconds] | None = None
+    """Of a block (tBERS)."""
+    bus_rate: Sourced[BytesPerSecond] | None = None
+    """Of one channel."""
+
+    def __post_init__(self) -> None:
+        if self.page is not None:
+            size = float(self.page.value.value)
+            is_right = size >= 512 and math.log2(size).is_integer()
+            refuse_unless(is_right, f"Flash array {self.name} page", "a power of two from 512 B on", f"{size:g} B")
+        steps = [(name, getattr(self, name)) for name in ("read_time", "program_time", "erase_time")]
+        known = [(name, fact) for name, fact in steps if fact is not None]
+        for (first, shorter), (second, longer) in zip(known, known[1:], strict=False):
+            is_right = longer.value > shorter.value
+            refuse_unless(is_right, f"Flash array {self.name} {second}", f"longer than {first}", f"{longer.value.to('us'):g} us")
+
+    def known(self, field: str) -> Sourced[Any]:
+        """Return a number that a model needs; raise SpecError where nobody stated it."""
+        fact = self.facts.get(field)
+        if fact is None:
+            raise SpecError(f"Flash array {self.name} must have {field}, which nobody stated: give it in a file of your own")
+        return fact
+
+
+FLASH = Family("Flash array", "flash", Flash)

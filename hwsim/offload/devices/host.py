@@ -1,0 +1,41 @@
+"""Hosts: the machine that a GPU is in, as far as its publications say."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.offload.pcie import PcieLink
+from hwsim.sourced import Sourced
+from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond
+
+__all__ = ["HOSTS", "Host"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Host(Device):
+    """A host; one direction where a rate has two."""
+
+    processor: str | None = None
+    memory: Sourced[Bytes] | None = None
+    """Of the whole host."""
+    memory_rate: Sourced[BytesPerSecond] | None = None
+    """Rate at which its processor reads memory in attention."""
+    attention_rate: Sourced[OperationsPerSecond] | None = None
+    """Arithmetic that its processor gets done in attention."""
+    gpu_link: Sourced[PcieLink] | None = None
+    """To each GPU."""
+    gpu_link_rate: Sourced[BytesPerSecond] | None = None
+    """What large copies to a GPU get."""
+
+    def __post_init__(self) -> None:
+        if self.gpu_link is not None and self.gpu_link_rate is not None:
+            refuse_unless(
+                self.gpu_link_rate.value <= self.gpu_link.value.raw_rate,
+                f"Host {self.name} gpu_link_rate",
+                f"at most the raw rate of {self.gpu_link.value}",
+                f"{self.gpu_link_rate.value.to('GB/s'):g} GB/s",
+            )
+
+
+HOSTS = Family("Host", "hosts", Host)

@@ -1,0 +1,87 @@
+"""A number of a data file comes with its source: what is read, what is refused, and that every shipped file keeps to it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hwsim.errors import SpecError
+from hwsim.sourced import KINDS, Count, Sourced, number, positive, sourced
+from hwsim.units import BytesPerSecond, Quantity
+
+GOOD = {"value": 3, "kind": "paper", "source": "Table 1"}
+SPECS = Path(__file__).parents[2] / "hwsim" / "specs"
+# Engines are choices, not facts.
+FILES = sorted(path for path in SPECS.rglob("*.yaml") if path.parent.name != "engines")
+
+
+def test_a_number_with_its_source() -> None:
+    assert sourced(GOOD, "Count", Count.of) == Sourced(value=3, kind="paper", source="Table 1")
+    assert sourced(GOOD | {"value": "2 GB/s"}, "Rate", positive(BytesPerSecond)).value == BytesPerSecond(2e9)
+    assert [kind for kind in KINDS if Sourced(value=0, kind=kind, source="x").is_assumed] == ["assumed"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        (3, "Fan must have value, kind and source, not 3"),
+        ({"value": 3, "kind": "paper"}, "Fan must have value, kind and source, not {'value': 3, 'kind': 'paper'}"),
+        (GOOD | {"kind": "hearsay"}, f"Fan kind must be one of {', '.join(KINDS)}, not 'hearsay'"),
+        (GOOD | {"kind": ["paper"]}, f"Fan kind must be one of {', '.join(KINDS)}, not ['paper']"),
+        (GOOD | {"source": " "}, "Fan source must say where the number comes from, not ' '"),
+        (GOOD | {"source": 7}, "Fan source must say where the number comes from, not 7"),
+        (GOOD | {"value": -1}, "Fan must be a number of at least 0, not -1"),
+        (GOOD | {"value": float("nan")}, "Fan must be a number of at least 0, not nan"),
+        (GOOD | {"value": True}, "Fan must be a number of at least 0, not True"),
+    ],
+)
+def test_what_is_refused(entry: object, sentence: str) -> None:
+    with pytest.raises(SpecError) as refusal:
+        sourced(entry, "Fan", number)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize("value", [0, 1.5, True, "3"])
+def test_counts_that_are_refused(value: object) -> None:
+    with pytest.raises(SpecError, match="^Fan must be a whole number of at least 1, not "):
+        Count.of(value, "Fan")
+
+
+@pytest.mark.parametrize("text", ["0 GB/s", "-7 GB/s"])
+def test_rates_that_are_refused(text: str) -> None:
+    with pytest.raises(SpecError) as refusal:
+        positive(BytesPerSecond)(text, "Rate")
+    assert str(refusal.value) == f"Rate must be above 0, not '{text}'"
+
+
+def bare_numbers(data: Any, path: str = "") -> Iterator[str]:
+    """Yield the places of numbers, and of texts that are quantities, outside an entry with a source."""
+    if isinstance(data, dict) and set(data) == {"value", "kind", "source"}:
+        assert data["kind"] in KINDS and data["source"].strip(), path
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from bare_numbers(value, f"{path}/{key}")
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from bare_numbers(value, f"{path}/{index}")
+    elif isinstance(data, int | float) or any(is_quantity(kind, data) for kind in Quantity.__subclasses__()):
+        yield path
+
+
+def is_quantity(kind: type[Quantity], text: object) -> bool:
+    try:
+        kind.of(text)
+    except SpecError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SPECS)))
+def test_every_number_of_a_shipped_file_has_a_source(path: Path) -> None:
+    assert not list(bare_numbers(yaml.safe_load(path.read_text())))
+
+
+def test_a_number_without_a_source_is_found() -> None:
+    assert list(bare_numbers({"a": GOOD, "b": [1, {"c": "7 GB/s"}], "d": "text"})) == ["/b/0", "/b/1/c"]

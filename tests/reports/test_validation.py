@@ -1,0 +1,75 @@
+"""Offloading beside published figures: the sets, how near ours is, and what the command prints."""
+
+import json
+
+import pytest
+
+from lamforge.main import main
+from reports.validation import SETS, Row
+from reports.validation.offload import OffloadValidation, offload_text, validate_offload
+
+
+def rows_of(name: str) -> tuple[Row, ...]:
+    return next(rows for kind, rows in validate_offload().sets if kind.name == name)
+
+
+def test_sets_have_names_of_their_own_and_rows_say_theirs() -> None:
+    validation = validate_offload()
+    names = [kind.name for kind, _ in validation.sets]
+    assert len(set(names)) == len(names) == len(SETS)
+    for kind, rows in validation.sets:
+        cases = [row.case for row in rows]
+        assert len(set(cases)) == len(cases) > 0
+        for row in rows:
+            assert row.set == kind.name
+            assert row.published > 0 and row.ours > 0
+            assert row.source.strip() and row.unit
+
+
+def test_every_cell_of_the_packet_table_is_met() -> None:
+    """Within 2 %; what is left is the rounding of the table's two decimals."""
+    rows = rows_of("pcie-packets")
+    assert len(rows) == 9 * 7
+    for row in rows:
+        assert abs(row.error) < 0.02, row
+        assert abs(row.ours - row.published) < 0.0060, row
+        assert not row.fitted
+
+
+def test_measured_copies_are_within_a_tenth() -> None:
+    rows = rows_of("pcie-measured")
+    assert [row.published for row in rows] == pytest.approx([12, 13.84, 25, 26], rel=1e-3)
+    for row in rows:
+        assert abs(row.error) < 0.1, row
+        assert row.assumed == ("pcie.usual_payload",)
+
+
+def test_errors_are_fractions_of_what_is_published() -> None:
+    row = Row(set="x", case="y", unit="GB/s", published=4.0, ours=3.0, fitted=True, source="z", assumed=("a.b",))
+    assert row.error == -0.25
+    better = Row(set="x", case="w", unit="GB/s", published=4.0, ours=4.4, fitted=False, source="z")
+    document = OffloadValidation(sets=((SETS[0], (row, better)),)).document()
+    assert document["sets"][0] | {"mean_error": 0} == {
+        **{"name": SETS[0].name, "title": SETS[0].title, "rows": 2, "fitted": 1},
+        **{"largest_error": -0.25, "mean_error": 0},
+    }
+    assert document["sets"][0]["mean_error"] == pytest.approx(0.175)
+    document["sets"][0]["name"] = "x"
+    lines = offload_text(document).splitlines()
+    assert lines[0].endswith("2 rows, 1 of them fitted; error at most 25.0%, 17.5% on average")
+    assert lines[1] == "assumed: a.b"
+    assert lines[3].split() == ["y", "3", "4", "GB/s", "-25.0%", "yes"]
+
+
+def test_the_command_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["validate", "offload", "--json"])
+    assert ended.value.code == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [kind["name"] for kind in document["sets"]] == [kind.name for kind in SETS]
+    assert set(document["rows"][0]) == {"set", "case", "unit", "published", "ours", "fitted", "source", "assumed", "error"}
+    assert len(document["rows"]) == sum(kind["rows"] for kind in document["sets"])
+    with pytest.raises(SystemExit):
+        main(["validate", "offload"])
+    text = capsys.readouterr().out
+    assert "Gen4 x16, 256 B, read completion" in text and "assumed: pcie.usual_payload" in text
