@@ -23,7 +23,7 @@ def compress(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compress a checkpoint: integer weights on groups with small scales, 8-bit activations, 4-bit keys and values.
+    """Compress a checkpoint: integer weights on groups with small scales, 8-bit activations, 4- or 8-bit keys and values.
 
     A recipe says which methods apply where: pruning to 2:4, 8-, 4- or 2-bit weights, smoothing, attention. Weights are
     calibrated on text, layer by layer, one layer in memory at a time. The result is a folder with everything later steps

@@ -20,7 +20,7 @@ def export(
     """Write a compressed model as floats in a folder that transformers and others load: what its weights stand for.
 
     The folder has config.json, safetensors and the tokenizer. Whoever loads it runs float activations and the attention
-    of the architecture; 8-bit activations, the 4-bit cache and Λ are measured by `lamforge evaluate`.
+    of the architecture; 8-bit activations, the rounded cache and Λ are measured by `lamforge evaluate`.
 
     Example:
 

@@ -300,6 +300,7 @@ def _read_model(folder: Path, config: ModelConfig, recipe: Recipe, description: 
     return IntegerModel(
         config=config,
         pattern=recipe.pattern,
+        cache=recipe.cache,
         matrices=matrices,
         gains=gains,
         biases=biases,

@@ -38,7 +38,7 @@ def export(
 ) -> None:
     """Write config.json, safetensors in one file or several with an index, and the tokenizer's files, all or nothing.
 
-    The head is a tensor of its own. What the weights stand for is exported; 8-bit activations, the 4-bit cache and
+    The head is a tensor of its own. What the weights stand for is exported; 8-bit activations, the rounded cache and
     Λ-shaped attention are not the checkpoint's to say.
 
     Raises:

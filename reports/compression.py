@@ -73,6 +73,7 @@ def model_document(made: CompressedModel, output: Path) -> dict[str, Any]:
         "recipe": recipe.to_document() | {"name": recipe.name},
         "formats": collections.Counter(matrix.format.name.lower() for matrix in model.matrices.values()),
         "attention": str(model.pattern),
+        "cache": model.cache.name.lower(),
         "bytes": folder_bytes(output),
         "fingerprint": model.fingerprint,
         "source": origin.source,

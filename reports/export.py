@@ -28,5 +28,6 @@ def export(
         "bytes": folder_bytes(output),
         "recipe": made.recipe.name,
         "attention": str(made.model.pattern),
+        "cache": made.model.cache.name.lower(),
         "fingerprint": made.model.fingerprint,
     }

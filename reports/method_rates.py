@@ -7,6 +7,7 @@ import time
 
 import torch
 
+from hwsim.arch.isa import CacheFormat
 from models.attention import parse
 from models.checkpoint import Checkpoint
 from models.compress import METHODS
@@ -42,6 +43,7 @@ def method_rates(checkpoint: Checkpoint) -> tuple[MethodRate, ...]:
     context = Context(
         geometry=Llama(checkpoint, is_resident=False).geometry,
         pattern=parse(_PATTERN),
+        cache=CacheFormat.KV4,
         sequence=_LENGTH,
         quantizers=dict.fromkeys((*layer.linears, HEAD), Rtn()),
     )

@@ -50,6 +50,7 @@ def compression_text(document: Document) -> str:
             ("recipe", f"{recipe['name']}: {', '.join(dict.fromkeys(step['method'] for step in recipe['steps']))}"),
             ("matrices", formats),
             ("attention", document["attention"]),
+            ("cache", document["cache"]),
             ("size", f"{size_text(document['bytes'])} in {document['folder']}"),
             ("fingerprint", document["fingerprint"][:16]),
         ]
@@ -62,7 +63,7 @@ def export_text(document: Document) -> str:
         [
             ("model", f"{document['model']} ({document['architecture']}, {document['type']})"),
             ("size", f"{size_text(document['bytes'])} in {document['folder']}"),
-            ("left out", f"8-bit activations, 4-bit cache, attention {document['attention']}"),
+            ("left out", f"8-bit activations, cache {document['cache']}, attention {document['attention']}"),
         ]
     )
 

@@ -18,6 +18,7 @@ __all__ = [
     "REGISTER_SLOT",
     "Append",
     "Axpy",
+    "CacheFormat",
     "CacheKind",
     "Destination",
     "Dot",
@@ -60,6 +61,18 @@ class Format(enum.IntEnum):
     def has_two_bit_codes(self) -> bool:
         """Whether a code has 2 bits, whose products every token row has a multiplier for."""
         return self in (Format.W2, Format.W2S)
+
+
+class CacheFormat(enum.IntEnum):
+    """How wide the codes of keys and values are."""
+
+    KV4 = 0
+    KV8 = 1
+
+    @property
+    def bits(self) -> int:
+        """Bits of a code."""
+        return 8 if self is CacheFormat.KV8 else 4
 
 
 class Destination(enum.IntEnum):

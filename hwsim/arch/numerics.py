@@ -21,6 +21,7 @@ __all__ = [
     "NORM_SHIFT",
     "ONE_FIFTEENTH",
     "ONE_OVER_127",
+    "ONE_OVER_255",
     "ROPE_BITS",
     "SILU_BITS",
     "SQUARE_SHIFT",
@@ -31,7 +32,9 @@ __all__ = [
     "exp2_neg",
     "exp2_table",
     "isqrt32",
+    "kv_factors",
     "kv_inverse",
+    "kv_limit",
     "normalize",
     "quantize_act",
     "quantize_inverse",
@@ -76,6 +79,9 @@ TIMES_127 = (65024, -9)
 ONE_FIFTEENTH = (34953, -19)
 """1/15 as a scale: round(2**19 / 15)."""
 TIMES_15 = (61440, -12)
+ONE_OVER_255 = (32897, -23)
+"""1/255 as a scale: round(2**23 / 255)."""
+TIMES_255 = (65280, -8)
 
 _SHIFT_LIMIT = 48
 
@@ -204,20 +210,31 @@ def quantize_act(x: Array, inverse: tuple[Array, Array]) -> Array:
     return _clamp(apply_scale(x, inverse, 0), -ACT_LIMIT, ACT_LIMIT)
 
 
-def kv_inverse(low: Array, high: Array) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:
-    """Return (inverse, scale, zero) of the asymmetric 4-bit quantizer for fixed values low .. high.
+def kv_limit(bits: int) -> int:
+    """Return the largest code of keys and values of so many bits, 4 or 8."""
+    return (1 << bits) - 1
+
+
+def kv_factors(bits: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the largest code as a scale, and its inverse."""
+    return (TIMES_255, ONE_OVER_255) if bits == 8 else (TIMES_15, ONE_FIFTEENTH)
+
+
+def kv_inverse(low: Array, high: Array, bits: int) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:
+    """Return (inverse, scale, zero) of the asymmetric quantizer to 4 or 8 bits for fixed values low .. high.
 
     The range always includes zero: callers pass min(values, 0) and max(values, 0). `scale` is in integer steps.
     """
     span = normalize(high - low)
-    inverse = combine(reciprocal(span), TIMES_15)
-    zero = _clamp(apply_scale(-low, inverse, 0), 0, 15)
-    return inverse, combine(span, ONE_FIFTEENTH), zero
+    times, over = kv_factors(bits)
+    inverse = combine(reciprocal(span), times)
+    zero = _clamp(apply_scale(-low, inverse, 0), 0, kv_limit(bits))
+    return inverse, combine(span, over), zero
 
 
-def quantize_kv(x: Array, inverse: tuple[Array, Array], zero: Array) -> Array:
-    """Return the 4-bit codes 0 .. 15 of fixed values x."""
-    return _clamp(apply_scale(x, inverse, 0) + zero, 0, 15)
+def quantize_kv(x: Array, inverse: tuple[Array, Array], zero: Array, bits: int) -> Array:
+    """Return the codes of fixed values x, 0 .. 15 or 0 .. 255."""
+    return _clamp(apply_scale(x, inverse, 0) + zero, 0, kv_limit(bits))
 
 
 def exp2_table() -> tuple[np.ndarray, np.ndarray]:

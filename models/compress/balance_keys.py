@@ -1,6 +1,6 @@
-"""Knows how to fit keys to 4 bits: their channels are rescaled and shifted, queries rescaled against it.
+"""Knows how to fit keys to the few bits of the cache: their channels are rescaled and shifted, queries rescaled against it.
 
-A key's 64 or so channels share one 4-bit step, set by the widest of them. Two rewritings leave attention as it is:
+A key's 64 or so channels share one step, set by the widest of them. Two rewritings leave attention as it is:
 
 - Dividing the two channels that rotary embedding turns as a pair, and multiplying the query's by the same.
 - Taking a constant from every key, which moves all scores of a query alike, so softmax does not see it. That is exact
@@ -22,7 +22,7 @@ import torch
 from hwsim.errors import SpecError
 from models.attention.positional import block_segments
 from models.compress.layer import Layer
-from models.compress.method import Context, Transform
+from models.compress.method import Context, Transform, check_count
 from models.compress.rounded import rounded_cache
 
 __all__ = ["BalanceKeys"]
@@ -41,7 +41,7 @@ _DECAY = 0.96
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BalanceKeys(Transform):
-    """Fits keys to 4 bits.
+    """Fits keys to the cache.
 
     Attributes:
         steps: of gradient descent after the search; 0 leaves it out.
@@ -54,8 +54,7 @@ class BalanceKeys(Transform):
     shift: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 0:
-            raise SpecError(f"Option steps must be a non-negative integer, not {self.steps!r}")
+        check_count("steps", self.steps)
         if not isinstance(self.shift, bool):
             raise SpecError(f"Option shift must be true or false, not {self.shift!r}")
 
@@ -87,6 +86,7 @@ class _Sequence:
         """Take queries, keys and values, unrotated, [heads, tokens, head_dim]."""
         q, k, v = heads
         self.keys, self._values = k, v
+        self._bits = context.cache.bits
         self._rotate, self._positions = context.geometry.rotate, torch.arange(k.shape[1])
         self._segments = block_segments(context.pattern, 0, k.shape[1])
         # Query heads of one key head follow each other: [kv_heads, group * tokens, head_dim].
@@ -97,7 +97,7 @@ class _Sequence:
 
     def error(self, factor: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
         """Return the squared error, relative, of what the queries of each key head read once keys are fitted and rounded."""
-        keys = rounded_cache(self._rotate((self.keys - shift[:, None]) / factor[:, None], self._positions))
+        keys = rounded_cache(self._rotate((self.keys - shift[:, None]) / factor[:, None], self._positions), self._bits)
         found = self._attended([queries * factor[:, None] for queries in self._queries], keys)
         return (found - self._exact).square().sum((1, 2)) / self._energy
 

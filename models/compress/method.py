@@ -10,12 +10,12 @@ from typing import ClassVar
 import torch
 
 from hwsim.arch.formats import QuantizedMatrix
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import SpecError
 from models.attention import Geometry, Pattern
 from models.compress.layer import Layer, Linear
 
-__all__ = ["Context", "Method", "Pruning", "Quantizer", "Transform", "check_share"]
+__all__ = ["Context", "Method", "Pruning", "Quantizer", "Transform", "check_count", "check_share"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,12 +55,14 @@ class Context:
 
     Attributes:
         geometry, pattern: of attention.
+        cache: format of keys and values.
         sequence: tokens of one calibration sequence; the inputs are whole ones, one after another.
         quantizers: what will round each part.
     """
 
     geometry: Geometry
     pattern: Pattern
+    cache: CacheFormat
     sequence: int
     quantizers: Mapping[str, Quantizer]
 
@@ -95,6 +97,12 @@ class Quantizer(Method, abc.ABC):
         kept: bool [rows, inputs], weights that are not pruned; None where no method pruned.
         hessian: as for `Pruning.pruned`.
         """
+
+
+def check_count(subject: str, value: object) -> None:
+    """Raise SpecError unless an option is a number of times, or zero."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SpecError(f"Option {subject} must be a non-negative integer, not {value!r}")
 
 
 def check_share(subject: str, value: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -85,10 +86,12 @@ class _Compression:
         geometry = Llama(checkpoint, pattern=recipe.pattern, is_resident=False).geometry
         self._geometry = geometry
         if recipe.calibration.rounded:
-            self._geometry = dataclasses.replace(geometry, round_query=rounded_activations, round_cache=rounded_cache)
+            round_cache = functools.partial(rounded_cache, bits=recipe.cache.bits)
+            self._geometry = dataclasses.replace(geometry, round_query=rounded_activations, round_cache=round_cache)
         self._context = Context(
             geometry=geometry,
             pattern=recipe.pattern,
+            cache=recipe.cache,
             sequence=0 if tokens is None else tokens.shape[1],
             quantizers={},
         )
@@ -115,6 +118,7 @@ class _Compression:
         return IntegerModel(
             config=dataclasses.replace(self._config, qkv_bias=self._has_bias),
             pattern=self._recipe.pattern,
+            cache=self._recipe.cache,
             matrices=made.matrices,
             gains=made.gains,
             biases=made.biases,

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from hwsim.arch.formats import WEIGHT_FORMATS
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest
 from models.attention import Dense, LambdaShape, Pattern, parse
@@ -24,8 +24,8 @@ from models.matrices import HEAD, matrix_shapes
 
 __all__ = ["CACHES", "CalibrationSettings", "Plan", "Recipe", "Step"]
 
-CACHES = ("kv4",)
-"""Formats of keys and values."""
+CACHES = {format.name.lower(): format for format in CacheFormat}
+"""Formats of keys and values, by name."""
 
 _FORMATS = {format.name.lower(): format for format in sorted(WEIGHT_FORMATS)}
 _KEYS = ("steps", "attention", "cache", "calibration")
@@ -122,21 +122,19 @@ class Recipe:
         steps: methods and where they apply. A matrix gets every transform that names it, in order; of prunings and of
             formats, the last that names it.
         pattern: attention of all layers, dense or Λ-shaped.
-        cache: format of keys and values, one of CACHES.
+        cache: format of keys and values.
         calibration: what the methods that look at inputs are shown.
     """
 
     name: str
     steps: tuple[Step, ...]
     pattern: Pattern
-    cache: str = "kv4"
+    cache: CacheFormat = CacheFormat.KV4
     calibration: CalibrationSettings = dataclasses.field(default_factory=CalibrationSettings)
 
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, Dense | LambdaShape):
             raise SpecError(f"Recipe attention must be dense or lambda, not {self.pattern}")
-        if self.cache not in CACHES:
-            raise SpecError(f"Recipe cache must be kv4, the engine's only format of keys and values, not {self.cache!r}")
 
     @classmethod
     def uniform(cls, *, name: str, method: str, format: Format, head: Format = Format.W8, pattern: Pattern) -> Recipe:
@@ -206,6 +204,9 @@ class Recipe:
         steps, attention = top.get("steps"), top.get("attention")
         if not isinstance(steps, list) or not steps:
             raise SpecError(f"Recipe steps must be a list of methods, not {steps!r}")
+        cache = top.get("cache", cls.cache.name.lower())
+        if str(cache) not in CACHES:
+            raise SpecError(f"Recipe cache must be {nearest(str(cache), CACHES)}, not {cache!r}")
         if not isinstance(attention, str):
             raise SpecError(f"Recipe attention must be one pattern for all layers, such as lambda:4+252, not {attention!r}")
         text = calibration.pop("text", None)
@@ -215,7 +216,7 @@ class Recipe:
             name=name,
             steps=tuple(Step.from_document(step) for step in steps),
             pattern=parse(attention),
-            cache=top.get("cache", "kv4"),
+            cache=CACHES[str(cache)],
             calibration=CalibrationSettings(**calibration, text=None if text is None else Path(text)),
         )
 
@@ -233,7 +234,7 @@ class Recipe:
         return {
             "steps": [step.to_document() for step in self.steps],
             "attention": str(self.pattern),
-            "cache": self.cache,
+            "cache": self.cache.name.lower(),
             "calibration": self.calibration.to_document(),
         }
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from hwsim.arch.numerics import ACT_LIMIT
+from hwsim.arch.numerics import ACT_LIMIT, kv_limit
 
 __all__ = ["rounded_activations", "rounded_cache"]
 
-_CACHE_LIMIT = 15
 _TINY = 1e-12
 
 
@@ -18,12 +17,13 @@ def rounded_activations(x: torch.Tensor) -> torch.Tensor:
     return _nearest(x / step) * step
 
 
-def rounded_cache(x: torch.Tensor) -> torch.Tensor:
-    """Return rotated keys or values, [..., elements], rounded to 4 bits with a zero point, their range including zero."""
+def rounded_cache(x: torch.Tensor, bits: int) -> torch.Tensor:
+    """Return rotated keys or values, [..., elements], rounded to codes with a zero point, their range including zero."""
+    limit = kv_limit(bits)
     low, high = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
-    step = ((high - low) / _CACHE_LIMIT).clamp(min=_TINY)
+    step = ((high - low) / limit).clamp(min=_TINY)
     zero = _nearest(-low / step)
-    return ((_nearest(x / step) + zero).clamp(0, _CACHE_LIMIT) - zero) * step
+    return ((_nearest(x / step) + zero).clamp(0, limit) - zero) * step
 
 
 def _nearest(x: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,10 @@ the outputs on the calibration text are compared with activations and weights ro
 
 Ref: Xiao et al., SmoothQuant, arXiv 2211.10438. Where weights are stored in 4-bit blocks, whole blocks share a factor,
 so that their codes stay.
+
+Powers of magnitudes are only where to begin: what rounding adds to the outputs is, in expectation, the mean square of the
+tokens' steps times the energy of weights and factors, which is convex in the logarithms of the factors. Descent finds
+factors for each input that powers do not reach.
 """
 
 from __future__ import annotations
@@ -16,9 +20,10 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
+from hwsim.arch.isa import Format
 from models.checkpoint.blocks import BLOCK
 from models.compress.layer import Layer, Linear
-from models.compress.method import Context, Quantizer, Transform, check_share
+from models.compress.method import Context, Quantizer, Transform, check_count, check_share
 from models.compress.rounded import rounded_activations
 from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD
 
@@ -27,7 +32,11 @@ __all__ = ["Smooth"]
 _NORMS = {"qkv": ATTENTION_NORM, "gateup": FFN_NORM, HEAD: FINAL_NORM}
 _SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
 # Tokens on which outputs are compared.
-_TOKENS = 512
+_TOKENS = 1024
+# Tokens whose steps the descent looks at, and of a logarithm of a factor; the rate falls by _DECAY each step.
+_DESCENT_TOKENS = 1024
+_RATE = 0.05
+_DECAY = 0.95
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,13 +45,16 @@ class Smooth(Transform):
 
     Attributes:
         share: exponent of an input's largest magnitude in its factor; None searches for the best.
+        steps: of descent after that; 0 leaves it out.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("qkv", "gateup", "down", HEAD)
 
     share: float | None = None
+    steps: int = 0
 
     def __post_init__(self) -> None:
+        check_count("steps", self.steps)
         if self.share is not None:
             check_share("share", self.share)
 
@@ -63,22 +75,48 @@ class Smooth(Transform):
     def _factor(self, linear: Linear, inputs: torch.Tensor, quantizer: Quantizer) -> torch.Tensor:
         """Return what to divide the inputs by, [inputs]."""
         shares = _SHARES if self.share is None else (self.share,)
-        if linear.blocks is not None:
+        if linear.blocks is not None and quantizer.format is Format.W4:
             groups: tuple[int, ...] = (BLOCK,)
         else:
             groups = (BLOCK, 1) if inputs.shape[1] % BLOCK == 0 else (1,)
         tried = [_powers(inputs, group, share) for group in groups for share in shares]
-        if len(tried) == 1:
-            return tried[0]
         shown = inputs[:: -(-len(inputs) // _TOKENS)]
         exact = functional.linear(shown, linear.weight)
 
-        def error(factor: torch.Tensor) -> float:
+        def errors(factor: torch.Tensor) -> torch.Tensor:
             matrix = quantizer.quantized(linear.with_columns_times(factor), None, None)
             found = functional.linear(rounded_activations(shown / factor), torch.from_numpy(matrix.dequantize()).float())
-            return float((found - exact).square().sum(dtype=torch.float64))
+            return (found - exact).square().sum(1, dtype=torch.float64)
 
-        return min(tried, key=error)
+        best = tried[0] if len(tried) == 1 else min(tried, key=lambda factor: float(errors(factor).sum()))
+        if self.steps == 0:
+            return best
+        energy = exact.square().sum(1)
+        share = torch.where(energy > 0, 1 / energy, 0.0)
+        fitted = _descended(best, shown, linear.weight, share, groups[-1], self.steps)
+        return min(best, fitted, key=lambda factor: float((errors(factor) * share).sum()))
+
+
+def _descended(
+    factor: torch.Tensor, inputs: torch.Tensor, weight: torch.Tensor, share: torch.Tensor, group: int, steps: int
+) -> torch.Tensor:
+    """Return factors, [inputs], one for each group, that lessen what rounding adds to the outputs.
+
+    share: what a token's error counts, [tokens].
+    """
+    logarithm = factor.view(-1, group)[:, 0].log()
+    magnitude = inputs.abs().view(-1, len(logarithm), group).amax(2)
+    energy = weight.square().sum(0).view(-1, group).sum(1)
+    optimizer = torch.optim.Adam([logarithm], lr=_RATE)
+    for _ in range(steps):
+        # Each token's step is set by one input; the gradient is its share of the squares less its share of the energy.
+        step, at = (magnitude / logarithm.exp()).max(1)
+        squares = torch.zeros_like(logarithm).index_add_(0, at, step.square() * share)
+        energies = energy * (2 * logarithm).exp()
+        logarithm.grad = energies / energies.sum() - squares / squares.sum()
+        optimizer.step()
+        optimizer.param_groups[0]["lr"] *= _DECAY
+    return (logarithm - logarithm.mean()).exp().repeat_interleave(group)
 
 
 def _powers(inputs: torch.Tensor, group: int, share: float) -> torch.Tensor:

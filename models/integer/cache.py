@@ -1,4 +1,4 @@
-"""Knows what a text in progress leaves behind: 4-bit keys and values of sinks and ring, per layer and head."""
+"""Knows what a text in progress leaves behind: the codes of keys and values of sinks and ring, per layer and head."""
 
 from __future__ import annotations
 

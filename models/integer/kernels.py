@@ -154,6 +154,7 @@ def kv_rows(
     heads: np.ndarray,
     rotations: np.ndarray,
     is_key: bool,
+    bits: int,
     codes: np.ndarray,
     mantissa: np.ndarray,
     exponent: np.ndarray,
@@ -163,7 +164,9 @@ def kv_rows(
 
     heads: [tokens, kv_heads, elements].
     rotations: as for queries; used where `is_key`.
+    bits: of a code.
     """
+    limit = scalar.cache_limit(bits)
     for token in range(heads.shape[0]):
         turned = np.empty(heads.shape[2], np.int64)
         for head in range(heads.shape[1]):
@@ -174,12 +177,12 @@ def kv_rows(
             low, high = 0, 0
             for index in range(len(turned)):
                 low, high = min(low, turned[index]), max(high, turned[index])
-            inverse = scalar.inverse_15(high - low)
-            shift = min(max(scalar.applied(-low, inverse[0], inverse[1], 0), 0), 15)
+            inverse = scalar.inverse_cache(high - low, bits)
+            shift = min(max(scalar.applied(-low, inverse[0], inverse[1], 0), 0), limit)
             for index in range(len(turned)):
                 raw = scalar.applied(turned[index], inverse[0], inverse[1], 0) + shift
-                codes[token, head, index] = min(max(raw, 0), 15)
-            scale = scalar.scale_15(high - low)
+                codes[token, head, index] = min(max(raw, 0), limit)
+            scale = scalar.scale_cache(high - low, bits)
             mantissa[token, head], exponent[token, head] = scale[0], scale[1] - FRACTION_BITS
             zero[token, head] = shift
 

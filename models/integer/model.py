@@ -11,6 +11,7 @@ import numpy as np
 
 from hwsim.arch.formats import MatrixSource, PackedMatrix, QuantizedMatrix, packed_of
 from hwsim.arch.formats.sharing import in_parts
+from hwsim.arch.isa import CacheFormat
 from hwsim.arch.numerics import to_fixed
 from hwsim.errors import CheckpointError, SpecError
 from models.attention import Dense, LambdaShape, Pattern
@@ -54,6 +55,7 @@ class IntegerModel:
     Attributes:
         config: the geometry.
         pattern: dense or Λ-shaped attention.
+        cache: format of keys and values.
         matrices: by the names of `matrix_shapes`; in memory, or read when they are asked for.
         gains: by the names of `norm_names`.
         biases: int32 fixed values added to the results of `layers.<n>.qkv`; empty when config.qkv_bias is false.
@@ -66,6 +68,7 @@ class IntegerModel:
     gains: Mapping[str, Gain]
     biases: Mapping[str, np.ndarray]
     embedding: Embedding
+    cache: CacheFormat = CacheFormat.KV4
 
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, Dense | LambdaShape):
@@ -110,6 +113,9 @@ class IntegerModel:
 
         config = dataclasses.replace(self.config, name="model")
         running.update(f"{config.to_json()}{self.pattern}\n".encode())
+        if self.cache is not CacheFormat.KV4:
+            # Models with the format that was the only one keep the fingerprints they have.
+            running.update(f"{self.cache.name}\n".encode())
         names = list(matrix_shapes(self.config))
 
         def part(chosen: slice) -> list[str]:

@@ -64,7 +64,7 @@ class Quantized(NamedTuple):
 
 
 class KvEntry(NamedTuple):
-    """A key or value head in the cache: codes 0 .. 15, [..., elements], and scale and zero point, [...]."""
+    """A key or value head in the cache: codes 0 .. 15 or 0 .. 255, [..., elements], and scale and zero point, [...]."""
 
     codes: Array
     scale: Scale
@@ -129,10 +129,10 @@ def rotate_query(values: Array, rotation: Array, score_scale: tuple[int, int]) -
     return Quantized(quantized.codes, combine(quantized.scale, score_scale))
 
 
-def kv_quantize(values: Array) -> KvEntry:
-    """KVQUANT after any rotation: return fixed heads as 4-bit codes with scale and zero point."""
-    inverse, scale, zero = kv_inverse(values.min(-1).clip(None, 0), values.max(-1).clip(0, None))
-    codes = quantize_kv(values, _spread(inverse), zero[..., None])
+def kv_quantize(values: Array, bits: int) -> KvEntry:
+    """KVQUANT after any rotation: return fixed heads as codes of so many bits with scale and zero point."""
+    inverse, scale, zero = kv_inverse(values.min(-1).clip(None, 0), values.max(-1).clip(0, None), bits)
+    codes = quantize_kv(values, _spread(inverse), zero[..., None], bits)
     return KvEntry(codes, _shifted(scale, -FRACTION_BITS), zero)
 
 

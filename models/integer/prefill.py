@@ -134,7 +134,7 @@ class Prefill:
         return _Place(positions, *tables)
 
     def _attention(self, state: State, layer: int, x: np.ndarray, place: _Place) -> np.ndarray:
-        config, tokens = self._config, len(x)
+        config, tokens, bits = self._config, len(x), self._model.cache.bits
         output = layer_part(layer, "o")
         self._prepare(layer_part(layer, "qkv"), output)
         sink_queries, queries = (_Rows.empty((tokens, config.heads, config.head_dim), np.int16) for _ in range(2))
@@ -145,8 +145,8 @@ class Prefill:
             query, key, value = np.split(heads, [config.heads, config.heads + config.kv_heads], axis=1)
             for rotations, turned in ((place.sink_rotations, sink_queries), (place.rotations, queries)):
                 kernels.query_rows(query, rotations[rows], *self._score_scale, *turned.part(rows))
-            kernels.kv_rows(key, place.rotations[rows], True, *(part[rows] for part in keys))
-            kernels.kv_rows(value, place.rotations[rows], False, *(part[rows] for part in values))
+            kernels.kv_rows(key, place.rotations[rows], True, bits, *(part[rows] for part in keys))
+            kernels.kv_rows(value, place.rotations[rows], False, bits, *(part[rows] for part in values))
 
         in_parts(project, tokens, _FEWEST_TOKENS)
         held = np.concatenate([state.kept(state.length), place.positions])

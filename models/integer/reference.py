@@ -123,7 +123,7 @@ class IntegerReference:
             ("key", state.keys[layer], ops.rotate(rest[: config.kv_heads], rotations[1])),
             ("value", state.values[layer], rest[config.kv_heads :]),
         ):
-            entry = ops.kv_quantize(values)
+            entry = ops.kv_quantize(values, self.model.cache.bits)
             for head in range(config.kv_heads):
                 record(layer_part(layer, f"{kind}.head{head}.codes"), entry.codes[head])
                 record(layer_part(layer, f"{kind}.head{head}.parameter"), _row(head, *entry.scale, entry.zero))

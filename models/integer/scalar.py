@@ -7,29 +7,30 @@ import numba
 from hwsim.arch.numerics import (
     ACT_LIMIT,
     FRACTION_BITS,
-    ONE_FIFTEENTH,
     ONE_OVER_127,
     SILU_BITS,
-    TIMES_15,
     TIMES_127,
     exp2_table,
+    kv_factors,
+    kv_limit,
     sigmoid_table,
 )
 
 __all__ = [
     "applied",
+    "cache_limit",
     "code",
     "combined",
     "exp2_neg",
     "half_up",
-    "inverse_15",
     "inverse_127",
+    "inverse_cache",
     "inverse_root",
     "normalized",
     "reciprocal",
     "saturated",
-    "scale_15",
     "scale_127",
+    "scale_cache",
     "silu",
 ]
 
@@ -117,19 +118,25 @@ def scale_127(amax: int) -> tuple[int, int]:
     return combined(mantissa, exponent, ONE_OVER_127[0], ONE_OVER_127[1])
 
 
+cache_limit = _compiled(kv_limit)
+_cache_factors = _compiled(kv_factors)
+
+
 @_compiled
-def inverse_15(span: int) -> tuple[int, int]:
-    """Return 15 / span as a scale."""
+def inverse_cache(span: int, bits: int) -> tuple[int, int]:
+    """Return the largest code of so many bits, over span, as a scale."""
     mantissa, exponent = normalized(span)
     mantissa, exponent = reciprocal(mantissa, exponent)
-    return combined(mantissa, exponent, TIMES_15[0], TIMES_15[1])
+    times, _ = _cache_factors(bits)
+    return combined(mantissa, exponent, times[0], times[1])
 
 
 @_compiled
-def scale_15(span: int) -> tuple[int, int]:
-    """Return span / 15 as a scale."""
+def scale_cache(span: int, bits: int) -> tuple[int, int]:
+    """Return span over the largest code of so many bits as a scale."""
     mantissa, exponent = normalized(span)
-    return combined(mantissa, exponent, ONE_FIFTEENTH[0], ONE_FIFTEENTH[1])
+    _, over = _cache_factors(bits)
+    return combined(mantissa, exponent, over[0], over[1])
 
 
 @_compiled

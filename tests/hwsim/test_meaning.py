@@ -376,8 +376,8 @@ def test_kvquant_and_append_make_what_dot_and_axpy_read(engine: str, kind: Cache
     y = memories.result[7 * lanes :][: 32 * held].tolist()
     if kind == CacheKind.KEY:
         y = rotated(y, memories.parameter[9 * lanes :][: 32 * held].tolist())
-    inverse, (mantissa, exponent), zero = kv_inverse(np.int64(min(*y, 0)), np.int64(max(*y, 0)))
-    codes = [int(quantize_kv(np.int64(v), inverse, zero)) for v in y]
+    inverse, (mantissa, exponent), zero = kv_inverse(np.int64(min(*y, 0)), np.int64(max(*y, 0)), 4)
+    codes = [int(quantize_kv(np.int64(v), inverse, zero, 4)) for v in y]
     slot = 3 * slices + slices // 2
     keys, values = 6, 100
     offset = keys if kind == CacheKind.KEY else values

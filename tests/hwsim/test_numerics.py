@@ -1,5 +1,6 @@
 """Laws of the integer arithmetic: the same on NumPy and PyTorch, within stated bounds of real arithmetic."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -88,8 +89,8 @@ FUNCTIONS: list[tuple[Callable[..., Any], Callable[[np.random.Generator], tuple[
     (lambda x, scale: n.apply_scale(x, scale, n.WEIGHT_FRACTION_BITS), fixed_and_scale),
     (n.quantize_inverse, magnitudes),
     (n.quantize_act, fixed_and_scale),
-    (n.kv_inverse, ranges),
-    (n.quantize_kv, value_range_and_zero),
+    *((functools.partial(n.kv_inverse, bits=bits), ranges) for bits in (4, 8)),
+    *((functools.partial(n.quantize_kv, bits=bits), value_range_and_zero) for bits in (4, 8)),
     (n.exp2_neg, lambda rng: (operands(rng, 0, (1 << 32) - 1),)),
     (n.sigmoid, signed_fixed),
     (n.silu, signed_fixed),
@@ -213,25 +214,27 @@ def test_quantizing_nothing_gives_zero() -> None:
     inverse, scale = n.quantize_inverse(np.int64(0))
     assert n.quantize_act(np.int64(0), inverse) == 0
     assert scale[0] == 0
-    kv, scale, zero = n.kv_inverse(np.int64(0), np.int64(0))
-    assert (int(scale[0]), int(zero), int(n.quantize_kv(np.int64(0), kv, zero))) == (0, 0, 0)
+    for bits in (4, 8):
+        kv, scale, zero = n.kv_inverse(np.int64(0), np.int64(0), bits)
+        assert (int(scale[0]), int(zero), int(n.quantize_kv(np.int64(0), kv, zero, bits))) == (0, 0, 0)
 
 
-def test_quantized_cache_values_stay_within_a_step(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(("bits", "top"), [(4, 15), (8, 255)])
+def test_quantized_cache_values_stay_within_a_step(rng: np.random.Generator, bits: int, top: int) -> None:
     for width in range(5, 31):
         low, high = -int(rng.integers(0, 1 << width)), int(rng.integers(1, 1 << width))
         x = rng.integers(low, high, 500, endpoint=True)
         x[:3] = low, high, 0
-        inverse, (mantissa, exponent), zero = n.kv_inverse(np.int64(low), np.int64(high))
-        codes = n.quantize_kv(x, inverse, zero)
+        inverse, (mantissa, exponent), zero = n.kv_inverse(np.int64(low), np.int64(high), bits)
+        codes = n.quantize_kv(x, inverse, zero, bits)
         assert codes.min() >= 0
-        assert codes.max() <= 15
+        assert codes.max() <= top
         # Zero is met exactly: an empty lane adds nothing.
         assert codes[2] == zero
         step = float(mantissa) * 2.0 ** float(exponent)
-        assert step == pytest.approx((high - low) / 15, rel=2.0**-14)
+        assert step == pytest.approx((high - low) / top, rel=2.0**-14)
         # A value is rounded, and so is the zero point that may cut the end of the range off.
-        assert np.abs((codes - zero) * step - x).max() <= step * (1.0 + 15 * 2.0**-13)
+        assert np.abs((codes - zero) * step - x).max() <= step * (1.0 + top * 2.0**-13)
 
 
 def test_exp2_is_within_its_bound() -> None:
@@ -310,7 +313,8 @@ def test_to_fixed_rounds_and_saturates() -> None:
 
 
 def test_constants_are_what_they_say() -> None:
-    for (mantissa, exponent), value in ((n.ONE_OVER_127, 1 / 127), (n.ONE_FIFTEENTH, 1 / 15)):
+    for (mantissa, exponent), value in ((n.ONE_OVER_127, 1 / 127), (n.ONE_FIFTEENTH, 1 / 15), (n.ONE_OVER_255, 1 / 255)):
         assert (mantissa, exponent) == n.scale_from_float(value)
     assert n.TIMES_127[0] * 2.0 ** n.TIMES_127[1] == 127
     assert n.TIMES_15[0] * 2.0 ** n.TIMES_15[1] == 15
+    assert n.TIMES_255[0] * 2.0 ** n.TIMES_255[1] == 255

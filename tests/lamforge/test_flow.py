@@ -95,6 +95,18 @@ def test_evaluate_as_json_holds_every_answer(made: Path, command: Command) -> No
     assert found["passkey"]["seed"] == 3
 
 
+def test_an_eight_bit_cache_is_compressed_measured_and_exported(made: Path, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "wide.yaml").write_text((made / "recipe.yaml").read_text() + "cache: kv8\n")
+    options = ("--recipe", tmp_path / "wide.yaml", "-o", tmp_path / "model", "--json")
+    wide = document(command("compress", made / "hf", *options))
+    assert (wide["cache"], wide["recipe"]["cache"]) == ("kv8", "kv8")
+    options = ("--text", made / "text.txt", "--window", 64, "--windows", 2, "--source", made / "hf", "--json")
+    narrow, found = (document(command("evaluate", each, *options)) for each in (made / "model", tmp_path / "model"))
+    assert found["perplexity"] != narrow["perplexity"]
+    exported = document(command("export", tmp_path / "model", "-o", tmp_path / "floats", "--json"))
+    assert (exported["cache"], exported["fingerprint"]) == ("kv8", wide["fingerprint"])
+
+
 def test_compile_leaves_programs_of_static_size(made: Path, command: Command, tmp_path: Path) -> None:
     found = document(command("compile", made / "model", "--engine", "tiny", "-o", tmp_path / "programs", "--json"))
     names = {path.name for path in (tmp_path / "programs").iterdir()}

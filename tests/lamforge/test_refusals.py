@@ -301,3 +301,15 @@ def test_a_board_without_xrt(made: Path, tmp_path: Path, command: Command, monke
     monkeypatch.setitem(sys.modules, "pyxrt", None)
     sentence = refused(command("board", made / "model", tmp_path / "x.xclbin", "--engine", "tiny"), tmp_path, set())
     assert sentence.startswith("Package pyxrt must be importable to run on a board: XRT's setup.sh sourced, and pyxrt built for")
+
+
+def test_a_cache_that_the_engine_has_not(made: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "wide.yaml").write_text((made / "recipe.yaml").read_text() + "cache: kv8\n")
+    answer = command("compress", made / "hf", "--recipe", tmp_path / "wide.yaml", "-o", tmp_path / "model")
+    assert answer[0] == 0
+    answer = command("compile", tmp_path / "model", "--engine", "tiny", "-o", tmp_path / "out")
+    sentence = refused(answer, tmp_path, {"wide.yaml", "model"})
+    assert sentence == "Cache of a compiled model must be kv4, the engine's format, not kv8"
+    for name in ("simulate", "cosim"):
+        code, out, err = command(name, tmp_path / "model", "--engine", "tiny")
+        assert (code, out, err.splitlines()[-1]) == (2, "", sentence)

@@ -1,6 +1,7 @@
 """Compression: grids hold what they must, GPTQ earns its keep, recipes refuse, the folder gives back what it got."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from hwsim.arch.formats import WEIGHT_FORMATS, unpacked_of
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import CheckpointError, SpecError
 from models import compressed
 from models.attention import parse
@@ -122,11 +123,11 @@ def rounded_8_bit(x: torch.Tensor) -> torch.Tensor:
     return torch.round(x / step) * step
 
 
-def rounded_4_bit(x: torch.Tensor) -> torch.Tensor:
+def rounded_cache(x: torch.Tensor, top: int) -> torch.Tensor:
     low, high = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
-    step = (high - low) / 15
+    step = (high - low) / top
     zero = torch.round(-low / step)
-    return (torch.clamp(torch.round(x / step) + zero, 0, 15) - zero) * step
+    return (torch.clamp(torch.round(x / step) + zero, 0, top) - zero) * step
 
 
 def simulated(checkpoint: Checkpoint, model: IntegerModel) -> Llama:
@@ -148,18 +149,24 @@ def simulated(checkpoint: Checkpoint, model: IntegerModel) -> Llama:
         bias = checkpoint.tensor(f"{name}.bias") if f"{name}.bias" in checkpoint.weights else None
         return functional.linear(rounded_8_bit(inputs), weights[name], bias)
 
-    return Llama(checkpoint, pattern=model.pattern, linear=linear, round_query=rounded_8_bit, round_cache=rounded_4_bit)
+    round_cache = functools.partial(rounded_cache, top=(1 << model.cache.bits) - 1)
+    return Llama(checkpoint, pattern=model.pattern, linear=linear, round_query=rounded_8_bit, round_cache=round_cache)
 
 
 def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found - expected).square().sum() / expected.square().sum())
 
 
-@pytest.mark.parametrize("format", [Format.W4, Format.W8])
+@pytest.mark.parametrize(
+    ("format", "cache"), [(Format.W4, CacheFormat.KV4), (Format.W8, CacheFormat.KV4), (Format.W8, CacheFormat.KV8)]
+)
 @pytest.mark.parametrize("is_tied", [False, True])
-def test_integers_are_close_to_floats_that_round_alike(tmp_path: Path, format: Format, is_tied: bool) -> None:
+def test_integers_are_close_to_floats_that_round_alike(
+    tmp_path: Path, format: Format, cache: CacheFormat, is_tied: bool
+) -> None:
     checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=not is_tied, is_tied=is_tied), tiny_tokens(100)
-    model = compress(checkpoint, Recipe.uniform(name="test", method="rtn", format=format, pattern=RECIPE.pattern))
+    chosen = Recipe.uniform(name="test", method="rtn", format=format, pattern=RECIPE.pattern)
+    model = compress(checkpoint, dataclasses.replace(chosen, cache=cache))
     found = IntegerReference(model).logits(tokens)
     # A rounding that falls the other way moves everything after it a little.
     print(difference(found, simulated(checkpoint, model).logits(tokens)))
@@ -208,6 +215,7 @@ def test_shipped_recipes_and_texts() -> None:
         ("attention: dense\nsteps: [{method: rtn, format: w3}]", r"Step rtn format must be one of .*, not 'w3'"),
         ("attention: dense\nsteps: [{method: keep, format: w8}]", r"Format of method keep must be w4, not w8"),
         ("attention: dense\nsteps: [{method: smooth, share: 2}]", r"Option share must be a number from 0 to 1, not 2"),
+        ("attention: dense\nsteps: [{method: smooth, steps: 0.5}]", r"Option steps must be a non-negative integer, not 0.5"),
         ("attention: dense\nsteps: [{method: balance_keys, steps: -1}]", r"Option steps must be a non-negative integer, not -1"),
         ("attention: dense\nsteps: [{method: balance_keys, shift: 1}]", r"Option shift must be true or false, not 1"),
         ("attention: dense\nsteps: [{method: rtn, at: 3}]", r"Step must be at a pattern such as layers.0-3.down, not 3"),
@@ -218,7 +226,8 @@ def test_shipped_recipes_and_texts() -> None:
         ("attention: dense\ncalibration: {seed: -1}\nsteps: [rtn]", r"Recipe calibration.seed must be an integer .*, not -1"),
         ("attention: dense\ncalibration: {rounded: 1}\nsteps: [rtn]", r"Recipe calibration.rounded must be true or false, not 1"),
         ("attention: dense\ncalibration: {lenght: 9}\nsteps: [rtn]", r"Recipe calibration key must be .*length\), not 'lenght'"),
-        ("attention: dense\ncache: kv8\nsteps: [rtn]", r"Recipe cache must be kv4, the engine's only format .*, not 'kv8'"),
+        ("attention: dense\ncache: kv6\nsteps: [rtn]", r"Recipe cache must be one of kv4, kv8 \(nearest: kv.\), not 'kv6'"),
+        ("attention: dense\ncache: [kv8]\nsteps: [rtn]", r"Recipe cache must be one of kv4, kv8 .*, not \['kv8'\]"),
         ("steps: [rtn]", r"Recipe attention must be one pattern for all layers, such as lambda:4\+252, not None"),
         ("attention: {layers.0: dense}\nsteps: [rtn]", r"Recipe attention must be one pattern for all layers, such as .*, not \{"),
         ("attention: lambada:4+4\nsteps: [rtn]", r"Attention pattern must be .*\(nearest: lambda\), not 'lambada'"),
@@ -246,13 +255,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize("format", list(WEIGHT_FORMATS))
-def test_folder_round_trip(tmp_path: Path, format: Format) -> None:
+@pytest.mark.parametrize(
+    ("format", "cache"), [*((format, CacheFormat.KV4) for format in WEIGHT_FORMATS), (Format.W8, CacheFormat.KV8)]
+)
+def test_folder_round_trip(tmp_path: Path, format: Format, cache: CacheFormat) -> None:
     chosen = Recipe.uniform(name="test", method="rtn", format=format, pattern=RECIPE.pattern)
+    chosen = dataclasses.replace(chosen, cache=cache)
     made = compressed.create(tiny_checkpoint(tmp_path, has_bias=True), chosen)
     compressed.save(made, tmp_path / "model")
     found = compressed.load(tmp_path / "model")
     assert found.model.fingerprint == made.model.fingerprint
+    assert found.model.cache is made.model.cache is cache
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["recipe"]["cache"] == cache.name.lower()
     assert (found.recipe, found.provenance, found.tokenizer) == (made.recipe, made.provenance, None)
     tokens = tiny_tokens(12)
     expected = IntegerReference(made.model).window_logits(tokens)

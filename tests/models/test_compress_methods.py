@@ -1,6 +1,7 @@
 """Compression methods against closed forms, brute force and PyTorch's own masks; what each leaves as it was."""
 
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch.ao.pruning import WeightNormSparsifier
 
 from hwsim.arch.formats import WEIGHT_FORMATS, QuantizedMatrix, pack
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.numerics import FRACTION_BITS, to_fixed
 from hwsim.errors import SpecError
 from models.attention import parse
@@ -192,14 +193,15 @@ def test_stored_codes_pass_through(method: object) -> None:
         Keep().quantized(linear.with_columns_times(torch.rand(128)), None, None)
 
 
-def test_rounding_in_floats_is_that_of_integers() -> None:
+@pytest.mark.parametrize("bits", [4, 8])
+def test_rounding_in_floats_is_that_of_integers(bits: int) -> None:
     values = random(50, 64) * torch.logspace(-1, 1, 50)[:, None]
     values[4] = values[4].abs()
     fixed = to_fixed(values.numpy())
-    entry = ops.kv_quantize(fixed)
+    entry = ops.kv_quantize(fixed, bits)
     found = (entry.codes - entry.zero[:, None]) * (entry.scale[0] * np.exp2(entry.scale[1].astype(float)))[:, None]
-    step = (values.amax(1).clamp(min=0) - values.amin(1).clamp(max=0)) / 15
-    different = np.abs(found - rounded_cache(values).numpy()) > 0.01 * step[:, None].numpy()
+    step = (values.amax(1).clamp(min=0) - values.amin(1).clamp(max=0)) / ((1 << bits) - 1)
+    different = np.abs(found - rounded_cache(values, bits).numpy()) > 0.1 * step[:, None].numpy()
     # Halfway between two codes the last bit of a float decides.
     assert different.mean() < 0.002
     codes = ops.quantize(fixed)
@@ -217,13 +219,20 @@ def layer(tmp_path) -> Layer:
 def context(layer: Layer, tmp_path, sequence: int = 40) -> Context:
     llama = Llama(tiny_checkpoint(tmp_path, has_bias=True))
     quantizers = {part: Rtn(format=Format.W8) for part in layer.linears}
-    return Context(geometry=llama.geometry, pattern=parse("lambda:4+28"), sequence=sequence, quantizers=quantizers)
+    return Context(
+        geometry=llama.geometry,
+        pattern=parse("lambda:4+28"),
+        cache=CacheFormat.KV4,
+        sequence=sequence,
+        quantizers=quantizers,
+    )
 
 
 def attended(layer: Layer, inputs: torch.Tensor, known: Context, *, is_rounded: bool = False) -> torch.Tensor:
     """Return the update of the attention for one sequence."""
     config = layer.config
-    geometry = dataclasses.replace(known.geometry, round_cache=rounded_cache) if is_rounded else known.geometry
+    round_cache = functools.partial(rounded_cache, bits=known.cache.bits)
+    geometry = dataclasses.replace(known.geometry, round_cache=round_cache) if is_rounded else known.geometry
     heads = layer.linears["qkv"].outputs(inputs).view(len(inputs), -1, config.head_dim).transpose(0, 1)
     mixed = known.pattern.layer(geometry).prefill(*heads.split([config.heads, config.kv_heads, config.kv_heads]))
     return layer.linears["o"].outputs(mixed.transpose(0, 1).flatten(1))
@@ -277,6 +286,40 @@ def test_smoothing_changes_nothing_but_rounding(layer: Layer, tmp_path, part: st
     assert torch.allclose(outputs(changed, False), exact, rtol=1e-3, atol=1e-3)
     before, after = (float((outputs(each, True) - exact).square().sum()) for each in (layer, changed))
     assert after < 0.7 * before
+
+
+def loud_inputs(tokens: int, inputs: int) -> torch.Tensor:
+    """Return inputs of which some are loud, not always and not all alike."""
+    loud = torch.where(torch.arange(inputs) % 17 == 3, 20.0, 1.0) * torch.linspace(0.5, 2.0, inputs)
+    return random(tokens, inputs) * loud * torch.logspace(-1, 1, tokens)[:, None]
+
+
+def relative_error(linear: Linear, inputs: torch.Tensor, factor: torch.Tensor, format: Format) -> float:
+    """Return the mean over tokens of the squared error of the outputs over their square."""
+    matrix = Rtn(format=format).quantized(linear.with_columns_times(factor), None, None)
+    found = rounded_activations(inputs / factor) @ torch.from_numpy(matrix.dequantize()).float().T
+    exact = linear.outputs(inputs)
+    return float(((found - exact).square().sum(1) / exact.square().sum(1)).mean())
+
+
+def test_descent_finds_better_factors_than_powers() -> None:
+    linear, inputs = Linear(weight=random(48, 128) * torch.linspace(0.2, 3.0, 128)), loud_inputs(300, 128)
+    powers, fitted = (Smooth(steps=steps)._factor(linear, inputs, Rtn(format=Format.W8)) for steps in (0, 60))
+    before, after = (relative_error(linear, inputs, factor, Format.W8) for factor in (powers, fitted))
+    print(before, after)
+    assert after < 0.95 * before
+    assert float(fitted.log().mean()) == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("steps", [0, 20])
+def test_only_weights_that_stay_in_stored_blocks_share_factors(steps: int) -> None:
+    blocks = stored_blocks(24, 128)
+    linear, inputs = Linear(weight=blocks.dequantized(), blocks=blocks), loud_inputs(200, 128)
+    shared, free = (Smooth(steps=steps)._factor(linear, inputs, Rtn(format=each)) for each in (Format.W4, Format.W8))
+    assert bool((shared.view(-1, 32) == shared.view(-1, 32)[:, :1]).all())
+    assert linear.with_columns_times(shared).blocks is not None
+    assert len(free.unique()) > 64
+    assert relative_error(linear, inputs, free, Format.W8) < 0.5 * relative_error(linear, inputs, shared, Format.W8)
 
 
 def test_hadamard_is_orthogonal_and_even() -> None:

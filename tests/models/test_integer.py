@@ -1,6 +1,7 @@
 """The integer reference: each operation against plain integers, and many tokens at once against one by one."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from hwsim.arch import numerics
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import CheckpointError, SpecError
 from models.integer import IntegerReference, kernels, ops
 from models.integer.constants import epsilon, gain, inverse_hidden, rope_table, score_scale
@@ -106,13 +107,14 @@ def test_swiglu(limit: int) -> None:
         check(found, row, *quantized([clamp(half_up(silu(g) * u, 16)) for g, u in pairs]))
 
 
-def test_rope_and_key_quantization() -> None:
+@pytest.mark.parametrize(("bits", "times", "over"), [(4, (61440, -12), (34953, -19)), (8, (65280, -8), (32897, -23))])
+def test_rope_and_key_quantization(bits: int, times: tuple[int, int], over: tuple[int, int]) -> None:
     config = tiny_config()
     x, positions = values(4, 32, SEED, 1 << 20), [0, 1, 77, 200]
     table = rope_table(config, positions)
     queries, keys = (
         ops.rotate_query(x, table.astype(np.int64), score_scale(config)),
-        ops.kv_quantize(ops.rotate(x, table.astype(np.int64))),
+        ops.kv_quantize(ops.rotate(x, table.astype(np.int64)), bits),
     )
     for row, position in enumerate(positions):
         turned = []
@@ -125,11 +127,11 @@ def test_rope_and_key_quantization() -> None:
         check(queries, row, codes, product(scale, score_scale(config)))
         low, high = min(0, *turned), max(0, *turned)
         span = normalized(high - low)
-        factor = product(inverse(span), (61440, -12))
-        zero = max(0, min(applied(-low, factor, 0), 15))
+        top, factor = (1 << bits) - 1, product(inverse(span), times)
+        zero = max(0, min(applied(-low, factor, 0), top))
         assert int(keys.zero[row]) == zero
-        assert keys.codes[row].tolist() == [max(0, min(applied(v, factor, 0) + zero, 15)) for v in turned]
-        mantissa, exponent = product(span, (34953, -19))
+        assert keys.codes[row].tolist() == [max(0, min(applied(v, factor, 0) + zero, top)) for v in turned]
+        mantissa, exponent = product(span, over)
         assert (int(keys.scale[0][row]), int(keys.scale[1][row])) == (mantissa, exponent - 16)
 
 
@@ -192,10 +194,10 @@ def test_compiled_rows_equal_the_operations(limit: int) -> None:
     rows = rows_of(np.empty(heads.shape, np.int16))
     kernels.query_rows(heads, table, 47274, -18, *rows)
     same(rows, ops.rotate_query(heads, table[:, None], (47274, -18)))
-    for is_key in (False, True):
+    for is_key, bits in itertools.product((False, True), (4, 8)):
         codes, found = np.empty((7, 2, 32), np.int16), [np.empty((7, 2), np.int64) for _ in range(3)]
-        kernels.kv_rows(heads, table, is_key, codes, *found)
-        entry = ops.kv_quantize(ops.rotate(heads, table[:, None]) if is_key else heads)
+        kernels.kv_rows(heads, table, is_key, bits, codes, *found)
+        entry = ops.kv_quantize(ops.rotate(heads, table[:, None]) if is_key else heads, bits)
         assert np.array_equal(codes, entry.codes)
         for part, wanted in zip(found, (*entry.scale, entry.zero), strict=True):
             assert np.array_equal(part, wanted)
@@ -215,22 +217,26 @@ def test_compiled_scaling_equals_the_operation(lowest: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "has_bias", "format"),
+    ("pattern", "has_bias", "format", "cache"),
     [
-        ("dense", False, Format.W4),
-        ("lambda:4+12", False, Format.W4),
-        ("lambda:3+20", True, Format.W8),
-        ("lambda:0+7", False, Format.W2),
-        ("lambda:4+100", True, Format.W2S),
+        ("dense", False, Format.W4, CacheFormat.KV4),
+        ("lambda:4+12", False, Format.W4, CacheFormat.KV4),
+        ("lambda:3+20", True, Format.W8, CacheFormat.KV4),
+        ("lambda:3+20", True, Format.W8, CacheFormat.KV8),
+        ("lambda:0+7", False, Format.W2, CacheFormat.KV4),
+        ("lambda:4+100", True, Format.W2S, CacheFormat.KV4),
+        ("dense", False, Format.W4, CacheFormat.KV8),
     ],
 )
-def test_window_equals_steps(pattern: str, has_bias: bool, format: Format) -> None:
-    reference, tokens = IntegerReference(tiny_model(pattern, format=format, has_bias=has_bias)), tiny_tokens(80)
+def test_window_equals_steps(pattern: str, has_bias: bool, format: Format, cache: CacheFormat) -> None:
+    model = dataclasses.replace(tiny_model(pattern, format=format, has_bias=has_bias), cache=cache)
+    reference, tokens = IntegerReference(model), tiny_tokens(80)
     window = reference.window_logits(tokens).numpy()
     state = reference.open()
     steps = np.stack([reference.step(state, token) for token in tokens])
     assert np.array_equal(steps, window)
     assert len(np.unique(window)) > 1000
+    assert (max(int(part.codes.max()) for part in (*state.keys, *state.values))) == (1 << cache.bits) - 1
     mixed = reference.open()
     reference.prefill(mixed, tokens[:33])
     assert np.array_equal(np.stack([reference.step(mixed, token) for token in tokens[33:44]]), window[33:44])
@@ -319,5 +325,6 @@ def test_fingerprint_covers_what_is_computed() -> None:
     model = tiny_model("lambda:4+12")
     other = dataclasses.replace(model, config=dataclasses.replace(model.config, rope_base=2e4))
     renamed = dataclasses.replace(model, config=dataclasses.replace(model.config, name="other"))
+    wide = dataclasses.replace(model, cache=CacheFormat.KV8)
     assert model.fingerprint == tiny_model("lambda:4+12").fingerprint == renamed.fingerprint
-    assert len({model.fingerprint, other.fingerprint, tiny_model("lambda:4+13").fingerprint}) == 3
+    assert len({each.fingerprint for each in (model, other, wide, tiny_model("lambda:4+13"))}) == 4

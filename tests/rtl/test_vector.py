@@ -188,8 +188,8 @@ class Golden:
         y = self._read("y", call.value("source"), call.words)
         if call.value("kind") == CacheKind.KEY:
             y = rotated(y, self._read("p", call.value("parameter"), call.words))
-        inverse, (mantissa, exponent), zero = numerics.kv_inverse(min(y.min(), 0), max(y.max(), 0))
-        codes = numerics.quantize_kv(y, inverse, zero).reshape(-1)
+        inverse, (mantissa, exponent), zero = numerics.kv_inverse(min(y.min(), 0), max(y.max(), 0), 4)
+        codes = numerics.quantize_kv(y, inverse, zero, 4).reshape(-1)
         words = [0] * 4
         spread = codes.size // 32
         for d, code in enumerate(codes.tolist()):

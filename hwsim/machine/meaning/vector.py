@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from hwsim.arch.isa import CacheFormat, CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
 from hwsim.arch.numerics import (
     EXP2_ONE_BITS,
     FRACTION_BITS,
@@ -158,8 +158,9 @@ def kvquant(memories: Memories, config: EngineConfig, instruction: KvQuant) -> n
     y = _row(memories.result, instruction.source, length, lanes)
     if instruction.kind == CacheKind.KEY:
         y = _rotated(y, _row(memories.parameter, instruction.parameter, length, lanes))
-    inverse, (mantissa, exponent), zero = kv_inverse(np.minimum(y.min(), 0), np.maximum(y.max(), 0))
-    codes = quantize_kv(y, inverse, zero)
+    bits = CacheFormat.KV4.bits
+    inverse, (mantissa, exponent), zero = kv_inverse(np.minimum(y.min(), 0), np.maximum(y.max(), 0), bits)
+    codes = quantize_kv(y, inverse, zero, bits)
     # KEY: element 32 w + l is nibble l of word w; VALUE: element l G + w is.
     held = len(codes) // 32
     words = codes.reshape(held, 32) if instruction.kind == CacheKind.KEY else codes.reshape(32, held).T
