@@ -11,6 +11,7 @@ from hwsim.arch.isa import CacheFormat
 from models.attention import parse
 from models.checkpoint import Checkpoint
 from models.compress import METHODS
+from models.compress.distill import Distill
 from models.compress.layer import Layer, Linear
 from models.compress.method import Context, Method, Pruning, Quantizer, Transform
 from models.compress.methods import name_of
@@ -35,7 +36,7 @@ class MethodRate:
 def method_rates(checkpoint: Checkpoint) -> tuple[MethodRate, ...]:
     """Return the rate of every method on the first layer of a checkpoint, stored blocks set aside where a method needs none.
 
-    Inputs are random; what they say does not change the work.
+    Inputs are random; what they say does not change the work. `distill` has no rate: its work was done elsewhere.
     """
     layer = Layer.of(checkpoint, 0)
     random = torch.Generator().manual_seed(0)
@@ -47,7 +48,7 @@ def method_rates(checkpoint: Checkpoint) -> tuple[MethodRate, ...]:
         sequence=_LENGTH,
         quantizers=dict.fromkeys((*layer.linears, HEAD), Rtn()),
     )
-    return tuple(_rate(kind(), layer, inputs, context) for kind in METHODS.values())
+    return tuple(_rate(kind(), layer, inputs, context) for kind in METHODS.values() if kind is not Distill)
 
 
 def _rate(method: Method, layer: Layer, inputs: torch.Tensor, context: Context) -> MethodRate:

@@ -316,7 +316,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, "version must be 3, not 1"),
+        ({"version": 1}, "version must be 4, not 1"),
         ({"extra": 1}, "entry must be one of .*, not 'extra'"),
         ({"config": 3}, "Model configuration must be a mapping, not 3"),
         ({"recipe": {"name": "x", "attention": "dens", "steps": ["rtn"]}}, "hold a valid recipe, but: Attention pattern must be"),
