@@ -32,8 +32,8 @@ __all__ = ["Smooth"]
 _NORMS = {"qkv": ATTENTION_NORM, "gateup": FFN_NORM, HEAD: FINAL_NORM}
 _SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
 # Tokens on which outputs are compared.
-_TOKENS = 1024
-# Tokens whose steps the descent looks at, and of a logarithm of a factor; the rate falls by _DECAY each step.
+_TOKENS = 512
+# The same where factors descend on them; a logarithm's rate, which falls by _DECAY each step.
 _DESCENT_TOKENS = 1024
 _RATE = 0.05
 _DECAY = 0.95
@@ -80,7 +80,7 @@ class Smooth(Transform):
         else:
             groups = (BLOCK, 1) if inputs.shape[1] % BLOCK == 0 else (1,)
         tried = [_powers(inputs, group, share) for group in groups for share in shares]
-        shown = inputs[:: -(-len(inputs) // _TOKENS)]
+        shown = inputs[:: -(-len(inputs) // (_DESCENT_TOKENS if self.steps else _TOKENS))]
         exact = functional.linear(shown, linear.weight)
 
         def errors(factor: torch.Tensor) -> torch.Tensor:
