@@ -8,9 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.errors import SpecError
-from hwsim.units import Bytes, BytesPerSecond, Operations, OperationsPerSecond, Seconds, Value, maximum, minimum
+from hwsim.offload.span import Span, overlapped, serial, spend
+from hwsim.units import Bytes, BytesPerSecond, Operations, OperationsPerSecond, Seconds, Value, minimum
 
-__all__ = ["GpuRates", "Shape", "attention", "product", "stream"]
+__all__ = ["ARITHMETIC", "LAUNCHES", "MEMORY", "GpuRates", "Shape", "attention", "product", "stream"]
+
+ARITHMETIC, MEMORY, LAUNCHES = "GPU arithmetic", "GPU memory", "launches"
+"""What an operator's time is charged to."""
 
 # Output tiles of one thread block, rows by columns: those with which large half-precision products reach their peak.
 _TILES = ((128, 128), (128, 256), (256, 128))
@@ -28,7 +32,9 @@ class GpuRates:
         memory: of its memory, by datasheet.
         multiprocessors: that work on tiles side by side.
         product_share: of the peak, in products large enough to fill every wave.
-        memory_share: of the memory's rate, on long reads.
+        memory_share: of the memory's rate, in products with few rows.
+        attention_share: of the memory's rate, in attention of one query over a long cache.
+        prompt_attention_share: of the peak, in attention of a long prompt over itself.
         launch: from one operator to the next when neither computes anything: of a captured graph, or of a host that
             launches every kernel, whichever is meant.
     """
@@ -39,10 +45,12 @@ class GpuRates:
     multiprocessors: int
     product_share: float
     memory_share: float
+    attention_share: float
+    prompt_attention_share: float
     launch: Seconds
 
     def __post_init__(self) -> None:
-        for name in ("product_share", "memory_share"):
+        for name in ("product_share", "memory_share", "attention_share", "prompt_attention_share"):
             share = getattr(self, name)
             if not 0 < share <= 1:
                 raise SpecError(f"GPU {self.name} {name} must be above 0 and at most 1, not {share!r}")
@@ -94,7 +102,7 @@ class Shape:
         return Bytes(weights + activations)
 
 
-def product(gpu: GpuRates, shape: Shape) -> Seconds:
+def product(gpu: GpuRates, shape: Shape) -> Span:
     """Return the time of a matrix product.
 
     The result is cut into tiles, each of which one multiprocessor computes over the whole inner dimension; a wave of
@@ -103,23 +111,22 @@ def product(gpu: GpuRates, shape: Shape) -> Seconds:
     """
     per_processor = gpu.product_rate * (1 / gpu.multiprocessors)
     waves = minimum(*(_tiled(shape, tile, gpu.multiprocessors) / per_processor for tile in _TILES))
-    return maximum(waves, shape.bytes / gpu.memory_rate) + gpu.launch
+    return _operator(gpu, arithmetic=waves, memory=shape.bytes / gpu.memory_rate)
 
 
-def stream(gpu: GpuRates, size: Bytes) -> Seconds:
-    """Return the time of an operator that reads so many bytes and computes little."""
-    return size / gpu.memory_rate + gpu.launch
+def stream(gpu: GpuRates, size: Bytes) -> Span:
+    """Return the time of an operator that reads and writes so many bytes and computes little."""
+    return serial(spend(MEMORY, size / gpu.memory_rate), spend(LAUNCHES, gpu.launch))
 
 
-def attention(gpu: GpuRates, *, queries: Value, keys: Value, heads: Value, head_dim: Value, cached: Bytes) -> Seconds:
-    """Return the time of fused attention: two products of queries and keys in every head, and one read of the cache.
+def attention(gpu: GpuRates, *, operations: Operations, cached: Bytes) -> Span:
+    """Return the time of fused attention: its arithmetic, beside one read of the keys and values."""
+    arithmetic = operations / (gpu.peak * gpu.prompt_attention_share)
+    return _operator(gpu, arithmetic=arithmetic, memory=cached / (gpu.memory * gpu.attention_share))
 
-    queries, keys: tokens; with a causal mask over equal counts half the keys.
-    heads: of all sequences together.
-    cached: keys and values that are read.
-    """
-    pairs = np.multiply(np.multiply(queries, keys), np.multiply(heads, head_dim))
-    return maximum(Operations(4.0 * pairs) / gpu.product_rate, cached / gpu.memory_rate) + gpu.launch
+
+def _operator(gpu: GpuRates, *, arithmetic: Seconds, memory: Seconds) -> Span:
+    return serial(overlapped(spend(ARITHMETIC, arithmetic), spend(MEMORY, memory)), spend(LAUNCHES, gpu.launch))
 
 
 def _tiled(shape: Shape, tile: tuple[int, int], multiprocessors: int) -> Operations:
