@@ -18,6 +18,10 @@ __all__ = ["GpuDecoder"]
 # cache, in the feed-forward part its activation.
 _BESIDE_ATTENTION, _BESIDE_FEED_FORWARD = 6, 3
 
+# Values that an activation moves, in widths of the feed-forward part: read and written; of a gate, two operators on halves of
+# one array in PyTorch, which take as long as this on long reads (reports/gpu_baseline/results/h200.json, `pointwise`).
+_PLAIN, _GATED = 2, 11
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GpuDecoder:
@@ -53,7 +57,8 @@ class GpuDecoder:
         network = self.work.network
         up = network.ffn * (2 if network.is_gated else 1)
         sizes = [(up, network.hidden), (network.hidden, network.ffn)]
-        return self._half(tokens, sizes, 5 * network.hidden + up + network.ffn, _BESIDE_FEED_FORWARD)
+        activation = (_GATED if network.is_gated else _PLAIN) * network.ffn
+        return self._half(tokens, sizes, 5 * network.hidden + activation, _BESIDE_FEED_FORWARD)
 
     def attention(self, tokens: Value, keys: Value) -> Span:
         """Return the time of a layer's attention."""

@@ -16,8 +16,9 @@ __all__ = ["ARITHMETIC", "LAUNCHES", "MEMORY", "GpuRates", "Shape", "attention",
 ARITHMETIC, MEMORY, LAUNCHES = "GPU arithmetic", "GPU memory", "launches"
 """What an operator's time is charged to."""
 
-# Output tiles of one thread block, rows by columns: those with which large half-precision products reach their peak.
-_TILES = ((128, 128), (128, 256), (256, 128))
+# Output tiles of one thread block, rows by columns, with which large half-precision products reach their peak: this one, wider
+# ones up to twice as wide, and that one turned.
+_TILE = 128
 # Rows of the tiles for fewer rows than those.
 _FEW_ROWS = (16, 64)
 
@@ -35,8 +36,10 @@ class GpuRates:
         memory_share: of the memory's rate, in products with few rows.
         attention_share: of the memory's rate, in attention of one query over a long cache.
         prompt_attention_share: of the peak, in attention of a long prompt over itself.
-        launch: from one operator to the next when neither computes anything: of a captured graph, or of a host that
-            launches every kernel, whichever is meant.
+        tile_step: columns by which the widths of tiles differ.
+        launch: what an operator takes beside moving values, or beside arithmetic: in a captured graph, or where a host launches
+            every kernel, whichever is meant.
+        product_launch, attention_launch: what a product, or attention, takes beside reading memory.
     """
 
     name: str
@@ -47,7 +50,10 @@ class GpuRates:
     memory_share: float
     attention_share: float
     prompt_attention_share: float
+    tile_step: int
     launch: Seconds
+    product_launch: Seconds
+    attention_launch: Seconds
 
     def __post_init__(self) -> None:
         for name in ("product_share", "memory_share", "attention_share", "prompt_attention_share"):
@@ -56,11 +62,14 @@ class GpuRates:
                 raise SpecError(f"GPU {self.name} {name} must be above 0 and at most 1, not {share!r}")
         if self.multiprocessors < 1:
             raise SpecError(f"GPU {self.name} multiprocessors must be 1 or more, not {self.multiprocessors!r}")
+        if not 1 <= self.tile_step <= _TILE or _TILE % self.tile_step:
+            raise SpecError(f"GPU {self.name} tile_step must divide {_TILE}, not {self.tile_step!r}")
         for name in ("peak", "memory"):
             if not getattr(self, name).value > 0:
                 raise SpecError(f"GPU {self.name} {name} must be above 0, not {getattr(self, name).value!r}")
-        if not self.launch.value >= 0:
-            raise SpecError(f"GPU {self.name} launch must be 0 s or more, not {self.launch.value!r} s")
+        for name in ("launch", "product_launch", "attention_launch"):
+            if not getattr(self, name).value >= 0:
+                raise SpecError(f"GPU {self.name} {name} must be 0 s or more, not {getattr(self, name).value!r} s")
 
     @property
     def product_rate(self) -> OperationsPerSecond:
@@ -110,8 +119,9 @@ def product(gpu: GpuRates, shape: Shape) -> Span:
     many as there are (split-K). The tile that ends first is taken.
     """
     per_processor = gpu.product_rate * (1 / gpu.multiprocessors)
-    waves = minimum(*(_tiled(shape, tile, gpu.multiprocessors) / per_processor for tile in _TILES))
-    return _operator(gpu, arithmetic=waves, memory=shape.bytes / gpu.memory_rate)
+    tiles = [(_TILE, columns) for columns in range(_TILE, 2 * _TILE + 1, gpu.tile_step)] + [(2 * _TILE, _TILE)]
+    waves = minimum(*(_tiled(shape, tile, gpu.multiprocessors) / per_processor for tile in tiles))
+    return _operator(gpu, waves, shape.bytes / gpu.memory_rate, gpu.product_launch)
 
 
 def stream(gpu: GpuRates, size: Bytes) -> Span:
@@ -122,11 +132,13 @@ def stream(gpu: GpuRates, size: Bytes) -> Span:
 def attention(gpu: GpuRates, *, operations: Operations, cached: Bytes) -> Span:
     """Return the time of fused attention: its arithmetic, beside one read of the keys and values."""
     arithmetic = operations / (gpu.peak * gpu.prompt_attention_share)
-    return _operator(gpu, arithmetic=arithmetic, memory=cached / (gpu.memory * gpu.attention_share))
+    return _operator(gpu, arithmetic, cached / (gpu.memory * gpu.attention_share), gpu.attention_launch)
 
 
-def _operator(gpu: GpuRates, *, arithmetic: Seconds, memory: Seconds) -> Span:
-    return serial(overlapped(spend(ARITHMETIC, arithmetic), spend(MEMORY, memory)), spend(LAUNCHES, gpu.launch))
+def _operator(gpu: GpuRates, arithmetic: Seconds, memory: Seconds, launch: Seconds) -> Span:
+    """Return an operator's time: reading takes a while to come up to speed, which arithmetic hides where there is enough of it."""
+    computing = serial(spend(ARITHMETIC, arithmetic), spend(LAUNCHES, gpu.launch))
+    return overlapped(computing, serial(spend(MEMORY, memory), spend(LAUNCHES, launch)))
 
 
 def _tiled(shape: Shape, tile: tuple[int, int], multiprocessors: int) -> Operations:

@@ -2,6 +2,7 @@
 
 from reports.validation.flash import FLASH
 from reports.validation.flexgen import FLEXGEN_ABLATION, FLEXGEN_BREAKDOWN, FLEXGEN_THROUGHPUT
+from reports.validation.gpu_measured import GPU_MEASURED_OPERATORS, GPU_MEASURED_STEPS
 from reports.validation.gpu_operators import GPU_OPERATORS
 from reports.validation.instinfer import INSTINFER_GAIN, INSTINFER_SHARE
 from reports.validation.pcie_measured import PCIE_MEASURED
@@ -26,6 +27,8 @@ SETS: tuple[ValidationSet, ...] = (
     INSTINFER_SHARE,
     FLASH,
     GPU_OPERATORS,
+    GPU_MEASURED_OPERATORS,
+    GPU_MEASURED_STEPS,
     PCIE_MEASURED,
     PCIE_PACKETS,
 )

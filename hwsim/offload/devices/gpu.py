@@ -38,16 +38,22 @@ class Gpu(Device):
     """To its host."""
     cache: Sourced[Bytes] | None = None
     """Last level on the chip."""
-    product_share: Sourced[float] = assumed(0.8, _NOT_MEASURED)
+    product_share: Sourced[float] = assumed(0.75, _NOT_MEASURED)
     """Of `fp16_rate`, in large products."""
-    memory_share: Sourced[float] = assumed(0.85, _NOT_MEASURED)
+    memory_share: Sourced[float] = assumed(0.88, _NOT_MEASURED)
     """Of `memory_rate`, in products with few rows."""
-    attention_share: Sourced[float] = assumed(0.75, _NOT_MEASURED)
+    attention_share: Sourced[float] = assumed(0.85, _NOT_MEASURED)
     """Of `memory_rate`, in attention of one query over a long cache."""
-    prompt_attention_share: Sourced[float] = assumed(0.6, _NOT_MEASURED)
+    prompt_attention_share: Sourced[float] = assumed(0.58, _NOT_MEASURED)
     """Of `fp16_rate`, in attention of a long prompt over itself."""
-    launch: Sourced[Seconds] = assumed(Seconds(4e-6), _NOT_MEASURED)
-    """From one operator to the next where neither computes anything."""
+    tile_step: Sourced[Count] = assumed(Count(128), "tiles of 128 x 128, 128 x 256 and 256 x 128")
+    """Columns by which the widths of tiles of products differ."""
+    launch: Sourced[Seconds] = assumed(Seconds(3e-6), _NOT_MEASURED)
+    """Of an operator beside moving its values, or beside arithmetic."""
+    product_launch: Sourced[Seconds] = assumed(Seconds(5.5e-6), _NOT_MEASURED)
+    """Of a product, beside reading its weights."""
+    attention_launch: Sourced[Seconds] = assumed(Seconds(6.5e-6), _NOT_MEASURED)
+    """Of attention, beside reading its cache."""
 
     def __post_init__(self) -> None:
         least, most = _OPERATIONS_PER_BYTE
@@ -80,7 +86,10 @@ class Gpu(Device):
             memory_share=self.memory_share.value,
             attention_share=self.attention_share.value,
             prompt_attention_share=self.prompt_attention_share.value,
+            tile_step=self.tile_step.value,
             launch=self.launch.value,
+            product_launch=self.product_launch.value,
+            attention_launch=self.attention_launch.value,
         )
 
 

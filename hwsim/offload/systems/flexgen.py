@@ -34,7 +34,7 @@ from hwsim.offload.systems.system import (
     memory_of,
 )
 from hwsim.sourced import Sourced
-from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Value, maximum
+from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Value
 
 __all__ = ["FlexGen", "FlexGenRates", "Split"]
 
@@ -50,13 +50,13 @@ class Split:
     host: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.gpu + self.host <= 100:
+        if min(self.gpu, self.host) < 0 or self.gpu + self.host > 100 + 1e-9:
             raise SpecError(f"Split must add up to at most 100 percent, not {self.gpu:g} on the GPU and {self.host:g} on the host")
 
     @property
     def drive(self) -> float:
         """Percent on the drive."""
-        return 100.0 - self.gpu - self.host
+        return max(0.0, 100.0 - self.gpu - self.host)
 
     @property
     def shares(self) -> tuple[float, float, float]:
@@ -124,24 +124,31 @@ class FlexGen(System):
         if self.weights.drive or self.cache.drive or self.activations.drive:
             parts.append(drive_part(self.drive))
         prefill, step = repeated(self.prompt_layer(work), layers), repeated(self.step_layer(work), layers)
-        return self.answered(work, prefill, step, self._tiers(work), tuple(parts))
+        return self.answered(work, prefill, step, self.tiers(work), tuple(parts))
 
-    def prompt_layer(self, work: Workload) -> Span:
-        """Return the time of a layer for the prompts of all batches."""
-        coming = serial(self.weights_down(work), self.weights_read(work, is_first=True))
-        computing = self.prompt_computing(work)
+    def prompt_parts(self, work: Workload) -> tuple[Span, ...]:
+        """Return what overlaps in a layer for the prompts of all batches."""
+        weights = serial(self.weights_down(work), self.weights_read(work, is_first=True))
+        coming = serial(weights, self._activations_down(work, work.prompt)) if self.has_overlap else weights
         storing = serial(self.prompt_cache_stored(work), self._activations_up(work, work.prompt))
-        if not self.has_overlap:
-            return serial(coming, computing, storing)
-        return overlapped(serial(coming, self._activations_down(work, work.prompt)), computing, storing)
+        return coming, self.prompt_computing(work), storing
 
-    def step_layer(self, work: Workload) -> Span:
-        """Return the time of a layer for one token of all batches."""
+    def step_parts(self, work: Workload) -> tuple[Span, tuple[Span, ...]]:
+        """Return what comes first in a layer for one token of all batches, and what then overlaps."""
         down = serial(self.weights_down(work), self._activations_down(work, 1.0))
         reading = serial(self.weights_read(work), self.cache_read(work))
         storing = serial(self.step_cache_stored(work), self._activations_up(work, 1.0))
-        others = (reading, self.step_computing(work), self._cache_down(work), storing)
-        return serial(down, *others) if not self.has_overlap else serial(down, overlapped(*others))
+        return down, (reading, self.step_computing(work), self._cache_down(work), storing)
+
+    def prompt_layer(self, work: Workload) -> Span:
+        """Return the time of a layer for the prompts of all batches."""
+        parts = self.prompt_parts(work)
+        return overlapped(*parts) if self.has_overlap else serial(*parts)
+
+    def step_layer(self, work: Workload) -> Span:
+        """Return the time of a layer for one token of all batches."""
+        down, others = self.step_parts(work)
+        return serial(down, overlapped(*others) if self.has_overlap else serial(*others))
 
     def prompt_computing(self, work: Workload) -> Span:
         """Return the GPU's part of a layer's prompts."""
@@ -222,8 +229,8 @@ class FlexGen(System):
             amount = amount + self._unpacked_cache(work, tokens) * cache_share
         return spend(MEMORY, amount * self.rates.unpacking.value / self.gpu.rates().memory_rate)
 
-    def _tiers(self, work: Workload) -> tuple[Tier, ...]:
-        """Return room and use as the constraints of FlexGen's search count them."""
+    def tiers(self, work: Workload) -> tuple[Tier, ...]:
+        """Return room and use as the constraints of FlexGen's search count them: prompt and step apart on the GPU."""
         network, layers = work.network, work.network.layers
         weights, cache = work.layer_bytes * layers, work.cache_bytes(work.cached(work.tokens)) * layers
         prompt, one = work.hidden_bytes(work.prompt), work.hidden_bytes(1.0)
@@ -242,10 +249,9 @@ class FlexGen(System):
         if self.has_host_attention:
             on_host = on_host + work.cache_bytes(work.cached(work.tokens)) * (2 * cd * per_batch)
         on_drive = weights * wd + cache * cd + prompt * hd
-        tiers = [
-            Tier(name="GPU memory", used=maximum(in_prompt, in_step), capacity=self.gpu.memory.value),
+        return (
+            Tier(name="GPU memory in the prompt", used=in_prompt, capacity=self.gpu.memory.value),
+            Tier(name="GPU memory in a step", used=in_step, capacity=self.gpu.memory.value),
             Tier(name="host memory", used=on_host, capacity=memory_of(self.host)),
-        ]
-        if wd or cd or hd:
-            tiers.append(Tier(name="drive", used=on_drive, capacity=capacity_of(self.drive)))
-        return tuple(tiers)
+            Tier(name="drive", used=on_drive, capacity=capacity_of(self.drive)),
+        )

@@ -18,7 +18,10 @@ RATES = {
     "memory_share": 0.8,
     "attention_share": 0.7,
     "prompt_attention_share": 0.6,
+    "tile_step": 128,
     "launch": Seconds.of("5 us"),
+    "product_launch": Seconds.of("5 us"),
+    "attention_launch": Seconds.of("5 us"),
 }
 GPU = GpuRates(**RATES)
 SIZES = st.integers(1, 20000)
