@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -98,7 +99,7 @@ class Answer:
     @property
     def fits(self) -> Value:
         """Whether every tier has room."""
-        return np.all([np.equal(tier.over.value, 0) for tier in self.tiers], axis=0)
+        return functools.reduce(np.logical_and, (np.equal(tier.over.value, 0) for tier in self.tiers))
 
     @property
     def energy(self) -> Mapping[str, Joules]:

@@ -22,6 +22,9 @@ _BESIDE_ATTENTION, _BESIDE_FEED_FORWARD = 6, 3
 # one array in PyTorch, which take as long as this on long reads (reports/gpu_baseline/results/h200.json, `pointwise`).
 _PLAIN, _GATED = 2, 11
 
+# Tokens of a prompt that serving systems compute at a time, so that their values take no memory to speak of.
+_CHUNK = 8192
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GpuDecoder:
@@ -73,6 +76,12 @@ class GpuDecoder:
         """Return the time of a layer for the whole prompt, causally: every token attends to half of it in the mean."""
         keys = np.minimum(np.divide(self.work.prompt, 2), self.work.window)
         return serial(self.linear(self.work.prompt), self.attention(self.work.prompt, keys))
+
+    def working(self) -> Bytes:
+        """Return the widest values of a layer, for as much of one sequence's prompt as is computed at a time."""
+        network = self.work.network
+        tokens = np.minimum(self.work.prompt, _CHUNK)
+        return Bytes(np.multiply(tokens, (2 * network.hidden + 2 * network.ffn) * self.work.activation_bytes))
 
     def _half(self, tokens: Value, sizes: Sequence[tuple[int, int]], values: int, operators: int) -> Span:
         """Return the time of products, and of operators between them that read and write so many values of every token."""

@@ -21,9 +21,11 @@ from hwsim.offload.systems.flexgen import FlexGen, Split
 
 __all__ = ["Placed", "best_placement", "search"]
 
-_TENSORS = ("weights", "cache", "activations")
-_PLACES = 2 * len(_TENSORS)
-"""Shares to choose: of every tensor on the GPU and on the host; the rest is on the drive."""
+_SHARES = 5
+"""What is chosen: weights on GPU and host, cache on GPU and host, the rest of both being on the drive; activations on the GPU, the
+rest being on the host. FlexGen's code has no activations on drives either."""
+_SPLIT = 4
+"""Shares of the two that are split over three places."""
 
 Floats = npt.NDArray[np.float64]
 Affine = tuple[Floats, Floats]
@@ -52,7 +54,7 @@ def best_placement(system: FlexGen, work: Workload) -> Placed | None:
     """
     if not system.has_overlap:
         raise SpecError(f"System {system.name} must overlap copies and computation for a search")
-    corners = [_placed(system, shares) for shares in (np.zeros(_PLACES), *np.eye(_PLACES))]
+    corners = [_placed(system, shares) for shares in (np.zeros(_SHARES), *np.eye(_SHARES))]
     steps = float(np.subtract(work.generated, 1))
     prompt = _affine([[float(part.time.value) for part in corner.prompt_parts(work)] for corner in corners])
     first = _affine([[float(corner.step_parts(work)[0].time.value)] for corner in corners])
@@ -89,7 +91,9 @@ def search(system: FlexGen, work: Workload, batches: Iterable[int], counts: Iter
 
 
 def _placed(system: FlexGen, shares: Floats) -> FlexGen:
-    weights, cache, activations = (Split(gpu=100 * gpu, host=100 * host) for gpu, host in shares.reshape(-1, 2).tolist())
+    weights, cache = (Split(gpu=100 * gpu, host=100 * host) for gpu, host in shares[:_SPLIT].reshape(-1, 2).tolist())
+    on_gpu = 100 * float(shares[_SPLIT])
+    activations = Split(gpu=on_gpu, host=100 - on_gpu)
     return dataclasses.replace(system, weights=weights, cache=cache, activations=activations)
 
 
@@ -115,10 +119,8 @@ def _program(prompt: Affine, first: Affine, step: Affine, room: Affine, steps: f
     for constant, coefficient in zip(*room, strict=True):
         rows.append(np.concatenate([coefficient, np.zeros(2)]))
         limits.append(-float(constant))
-    for tensor in range(len(_TENSORS)):
-        both = np.zeros(_PLACES + 2)
-        both[2 * tensor : 2 * tensor + 2] = 1.0
-        rows.append(both)
+    for places in ((0, 1), (2, 3), (_SPLIT,)):
+        rows.append(np.isin(np.arange(_SHARES + 2), places).astype(float))
         limits.append(1.0)
     return costs, np.array(rows), np.array(limits)
 
@@ -127,12 +129,13 @@ def _solved(program: tuple[Floats, Floats, Floats]) -> Floats | None:
     """Return the shares of the best solution, None where there is none."""
     costs, rows, limits = program
     found = linprog(costs, A_ub=rows, b_ub=limits, bounds=(0, None), method="highs")
-    return _rounded(np.clip(found.x[:_PLACES], 0.0, 1.0)) if found.status == 0 else None
+    return _rounded(np.clip(found.x[:_SHARES], 0.0, 1.0)) if found.status == 0 else None
 
 
 def _rounded(shares: Floats) -> Floats:
     """Return shares in ten-thousandths, down; where all of a tensor is on GPU and host, the host has the rest."""
-    pairs = shares.reshape(-1, 2)
-    on_gpu, on_host = np.floor(pairs.T * 1e4 + 1e-3) / 1e4
+    down = np.floor(shares * 1e4 + 1e-3) / 1e4
+    pairs, kept = shares[:_SPLIT].reshape(-1, 2), down[:_SPLIT].reshape(-1, 2)
     is_whole = pairs.sum(axis=1) > 1 - 1e-6
-    return np.stack([on_gpu, np.where(is_whole, 1 - on_gpu, on_host)], axis=1).ravel()
+    on_host = np.where(is_whole, 1 - kept[:, 0], kept[:, 1])
+    return np.concatenate([np.stack([kept[:, 0], on_host], axis=1).ravel(), down[_SPLIT:]])

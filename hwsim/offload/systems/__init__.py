@@ -23,6 +23,7 @@ from hwsim.offload.systems.shadowkv import ShadowKv
 from hwsim.offload.systems.system import System
 from hwsim.offload.systems.triforce import TriForce
 from hwsim.offload.systems.zero import ZeroInference
+from hwsim.sourced import Sourced
 
 __all__ = ["METHODS", "System", "names", "system"]
 
@@ -59,23 +60,28 @@ def system(name: str, settings: Sequence[str] = ()) -> System:
     for setting in settings:
         _change(fields, setting, name)
     method = fields.pop("method", None)
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise SpecError(f"System {name} method must be {nearest(str(method), METHODS)}, not {method!r}")
     kind = METHODS[method]
     return cast(System, spec_object(kind, _with_devices(kind, fields), f"System {name}"))
 
 
-def _fields(name: str) -> dict[str, Any]:
-    """Return what is in a system's file, over what is in the one that it extends."""
+def _fields(name: str, extending: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what is in a system's file, over what is in the one that it extends.
+
+    extending: names of the files that extend it.
+    """
     data = _FILES.read(name)
     if not isinstance(data, dict):
         raise SpecError(f"System {name} must be a mapping of fields, not {data!r}")
     base = data.get("extends")
     if base is None:
         return dict(data)
-    if base == name:
+    if not isinstance(base, str):
+        raise SpecError(f"System {name} must extend a system by name, not {base!r}")
+    if base in (*extending, name):
         raise SpecError(f"System {name} must extend another one, not itself")
-    return _fields(base) | {key: value for key, value in data.items() if key != "extends"}
+    return _fields(base, (*extending, name)) | {key: value for key, value in data.items() if key != "extends"}
 
 
 def _with_devices(kind: type, fields: Mapping[str, object]) -> dict[str, object]:
@@ -95,22 +101,31 @@ def _change(fields: dict[str, Any], setting: str, name: str) -> None:
     path, equals, text = setting.partition("=")
     if not path or not equals:
         raise SpecError(f"System setting must read PATH=VALUE, not {setting!r}")
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SpecError(f"System setting must have a value in YAML, not {setting!r}") from None
     *folders, last = path.split(".")
     kind: Any = METHODS.get(str(fields.get("method")))
     place = fields
     for folder in folders:
         known = _known(kind, place)
-        if folder not in known or not isinstance(place.get(folder), dict):
+        if folder not in known:
             raise SpecError(f"System {name} setting must be {nearest(folder, known)}, not {folder!r}")
+        if not isinstance(place.get(folder), dict) or _is_sourced(place[folder], known[folder]):
+            raise SpecError(f"System {name} setting must change a part of something that has parts, not of {folder!r}")
         place[folder] = dict(place[folder])
         kind, place = known[folder], place[folder]
     known = _known(kind, place)
     if last not in known or last == "name":
         raise SpecError(f"System {name} setting must be {nearest(last, [key for key in known if key != 'name'])}, not {last!r}")
-    old = place.get(last)
-    is_sourced = isinstance(old, dict) and "source" in old
+    is_sourced = _is_sourced(place.get(last), known[last])
     place[last] = {"value": value, "kind": "assumed", "source": "set by the user"} if is_sourced else value
+
+
+def _is_sourced(value: object, kind: Any) -> bool:
+    """Return whether a value has a source, by itself or by its type."""
+    return (isinstance(value, dict) and "source" in value) or typing.get_origin(kind) is Sourced
 
 
 def _known(kind: Any, place: Mapping[str, object]) -> dict[str, Any]:

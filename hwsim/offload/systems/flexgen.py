@@ -107,8 +107,10 @@ class FlexGen(System):
     rates: FlexGenRates
 
     def __post_init__(self) -> None:
-        if self.batches < 1:
-            raise SpecError(f"System {self.name} batches must be 1 or more, not {self.batches!r}")
+        if self.activations.drive > 0:
+            share = f"{self.activations.drive:g} percent on the drive"
+            raise SpecError(f"System {self.name} activations must be on GPU and host, not {share}")
+        super().__post_init__()
         if self.has_host_attention and self.host.attention_rate is None:
             raise SpecError(f"Host {self.host.name} must have attention_rate, at which its processor attends")
 
@@ -121,7 +123,7 @@ class FlexGen(System):
         """Return what it does with a workload."""
         layers = work.network.layers
         parts = [gpu_part(self.gpu), host_part(self.host)]
-        if self.weights.drive or self.cache.drive or self.activations.drive:
+        if self.weights.drive or self.cache.drive:
             parts.append(drive_part(self.drive))
         prefill, step = repeated(self.prompt_layer(work), layers), repeated(self.step_layer(work), layers)
         return self.answered(work, prefill, step, self.tiers(work), tuple(parts))
@@ -240,7 +242,7 @@ class FlexGen(System):
         working = prompt * ((18 * network.hidden + 2 * network.ffn) / (2 * network.hidden) * per_batch) + scores
         wg, wc, wd = self.weights.shares
         cg, cc, cd = self.cache.shares
-        hg, hc, hd = self.activations.shares
+        hg, hc, _ = self.activations.shares
         held = weights * wg + cache * cg + work.layer_bytes * (2 * (1 - wg))
         in_prompt = held + prompt * hg + prompt * ((1 - hg) * per_batch) + working
         loaded = 0.0 if self.has_host_attention else (1 - cg) * per_batch
@@ -248,7 +250,7 @@ class FlexGen(System):
         on_host = weights * wc + cache * cc + prompt * hc + work.layer_bytes * wd
         if self.has_host_attention:
             on_host = on_host + work.cache_bytes(work.cached(work.tokens)) * (2 * cd * per_batch)
-        on_drive = weights * wd + cache * cd + prompt * hd
+        on_drive = weights * wd + cache * cd
         return (
             Tier(name="GPU memory in the prompt", used=in_prompt, capacity=self.gpu.memory.value),
             Tier(name="GPU memory in a step", used=in_step, capacity=self.gpu.memory.value),

@@ -29,7 +29,7 @@ class Fpga(System):
 
     def answer(self, work: Workload) -> Answer:
         """Return what they do with a workload."""
-        layers, network = work.network.layers, work.network
+        layers = work.network.layers
         prompt = np.multiply(work.batch, work.prompt)
         keys = np.minimum(np.divide(work.prompt, 2), work.window)
         prefill = serial(
@@ -41,7 +41,6 @@ class Fpga(System):
             repeated(self._layer(work, work.batch, work.layer_bytes, attended, work.step_context), layers), self._head(work)
         )
         used = work.weight_bytes + work.cache_bytes(work.cached(work.tokens)) * layers
-        used = used + Bytes(np.multiply(prompt, 2.0 * network.hidden))
         tiers = (Tier(name="card memory", used=used, capacity=self.card.memory.value * float(self.cards)),)
         card = Part(device=self.card, count=self.cards, power=self.card.power, causes=(ENGINE, HBM))
         return self.answered(work, prefill, step, tiers, (card, host_part(self.host)))

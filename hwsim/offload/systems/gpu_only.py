@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.span import repeated, serial
 from hwsim.offload.systems.system import System, gpu_part, host_part
-from hwsim.units import Bytes
 
 __all__ = ["GpuOnly"]
 
@@ -33,8 +30,6 @@ class GpuOnly(System):
         prefill = serial(repeated(decoder.prompt(), layers), decoder.head())
         step = serial(repeated(decoder.layer(1, work.step_context), layers), decoder.head())
         cache = work.cache_bytes(work.cached(work.tokens)) * layers
-        # The widest values of a layer, for one sequence's prompt at a time.
-        working = Bytes(np.multiply(work.prompt, (2 * work.network.hidden + 2 * work.network.ffn) * work.activation_bytes))
-        used = work.weight_bytes + cache + working
+        used = work.weight_bytes + cache + decoder.working()
         tiers = (Tier(name="GPU memory", used=used, capacity=self.gpu.memory.value * float(self.gpus)),)
         return self.answered(work, prefill, step, tiers, (gpu_part(self.gpu, self.gpus), host_part(self.host)))

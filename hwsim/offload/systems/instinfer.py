@@ -34,7 +34,7 @@ from hwsim.offload.systems.system import (
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
 
-__all__ = ["ENGINE", "FLASH", "DriveCache", "InstInfer", "Sparsity"]
+__all__ = ["DRIVE_LINK", "ENGINE", "FLASH", "DriveCache", "InstInfer", "Sparsity"]
 
 FLASH, ENGINE, DRIVE_LINK = "flash", "engine of the drive", "GPU to drive"
 """What time is charged to in drives that attend."""
@@ -91,6 +91,11 @@ class DriveCache(System):
     layer_cost: Sourced[Seconds]
     """Of the framework, for a layer of a step."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.compression <= 1:
+            raise SpecError(f"System {self.name} compression must be above 0 and at most 1, not {self.compression:g}")
+
     def answer(self, work: Workload) -> Answer:
         """Return what it does with a workload."""
         layers = work.network.layers
@@ -111,7 +116,6 @@ class DriveCache(System):
         )
         parts = (gpu_part(self.gpu), host_part(self.host), drive_part(self.drive, self.drives))
         return self.answered(work, prefill, repeated(layer, layers), tiers, parts)
-
 
     def _working(self, work: Workload) -> Bytes:
         """Return what FlexGen's search counts of a layer's prompts, all at once: values of every kind, and scores."""
@@ -142,8 +146,13 @@ class InstInfer(System):
     """Of the framework, for a layer of a step."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.csd.used_rate is None:
             raise SpecError(f"CSD {self.csd.name} must have used_rate, at which its flash is read")
+        if self.csd.link_rate is None:
+            raise SpecError(f"CSD {self.csd.name} must have link_rate, at which queries come to it")
+        if self.key_copies.value < 1:
+            raise SpecError(f"System {self.name} key_copies must be 1 or more, not {self.key_copies.value:g}")
 
     @property
     def constants(self) -> dict[str, Sourced[object]]:
@@ -163,7 +172,7 @@ class InstInfer(System):
         prefill = repeated(overlapped(decoder.prompt(), write), layers)
         # The prompt's keys and values of two layers: one computes while the other's leave.
         tiers = (
-            _gpu_tier(self.gpu, work, work.cache_bytes(work.prompt) * (2.0 / np.asarray(work.batch)) + _widest(work)),
+            _gpu_tier(self.gpu, work, work.cache_bytes(work.prompt) * (2.0 / np.asarray(work.batch)) + decoder.working()),
             Tier(
                 name="drives",
                 used=work.cache_bytes(work.cached(work.tokens)) * (layers * copies),
@@ -217,11 +226,6 @@ class InstInfer(System):
 
 def _gpu_tier(gpu: Gpu, work: Workload, working: Bytes) -> Tier:
     return Tier(name="GPU memory", used=work.weight_bytes + working, capacity=gpu.memory.value)
-
-
-def _widest(work: Workload) -> Bytes:
-    """Return the widest values of a layer, for the prompt of one sequence."""
-    return Bytes(np.multiply(work.prompt, (2 * work.network.hidden + 2 * work.network.ffn) * work.activation_bytes))
 
 
 def _write_rate(drive: Drive) -> BytesPerSecond:

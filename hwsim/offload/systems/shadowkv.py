@@ -51,10 +51,15 @@ class ShadowKv(System):
     """Of the rate of the GPU's memory, in attention over what was picked."""
 
     def __post_init__(self) -> None:
-        for name in ("budget_share", "hit_share", "gather_share", "attention_share"):
+        super().__post_init__()
+        for name in ("budget_share", "hit_share"):
             share = getattr(self, name).value
             if not 0 <= share <= 1:
                 raise SpecError(f"System {self.name} {name} must be a share of at most 1, not {share:g}")
+        for name in ("gather_share", "attention_share"):
+            share = getattr(self, name).value
+            if not 0 < share <= 1:
+                raise SpecError(f"System {self.name} {name} must be above 0 and at most 1, not {share:g}")
 
     def answer(self, work: Workload) -> Answer:
         """Return what it does with a workload."""
@@ -65,11 +70,10 @@ class ShadowKv(System):
         prefill = serial(repeated(overlapped(decoder.prompt(), stored), layers), decoder.head())
         step = serial(repeated(self.layer(work), layers), decoder.head())
         tokens = work.cached(work.tokens)
-        working = Bytes(np.multiply(work.prompt, (2 * work.network.hidden + 2 * work.network.ffn) * work.activation_bytes))
         tiers = (
             Tier(
                 name="GPU memory",
-                used=work.weight_bytes + self.kept(work, tokens) * layers + working,
+                used=work.weight_bytes + self.kept(work, tokens) * layers + decoder.working(),
                 capacity=self.gpu.memory.value,
             ),
             Tier(name="host memory", used=_half(work, tokens) * layers, capacity=memory_of(self.host)),

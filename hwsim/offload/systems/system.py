@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any
+import math
+from typing import Any, ClassVar
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
@@ -46,6 +47,13 @@ class System(abc.ABC):
     """Its file's."""
     title: str
     """As people write it."""
+    most_sequences: ClassVar[float] = math.inf
+    """Largest batch that it is made for."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.type == "int" and getattr(self, field.name) < 1:
+                raise SpecError(f"System {self.name} {field.name} must be 1 or more, not {getattr(self, field.name)!r}")
 
     @abc.abstractmethod
     def answer(self, work: Workload) -> Answer:

@@ -8,6 +8,7 @@ Ref: TriForce (arXiv 2404.11912), sections 4 and 5; Infini-AI-Lab/TriForce @164c
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,7 +22,10 @@ from hwsim.offload.systems.system import FRAMEWORK, LINK, System, carried, gpu_p
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Seconds, Value
 
-__all__ = ["LEVELS", "TriForce", "expected_tokens"]
+__all__ = ["DRAFT", "LEVELS", "TriForce", "expected_tokens"]
+
+DRAFT = "draft"
+"""What the small draft's time is charged to."""
 
 LEVELS = ("target", "draft", "retrieval", "hierarchy")
 """Who proposes: nobody (every token is a pass of the target), the small draft, the target with a part of its cache, or both."""
@@ -38,6 +42,8 @@ def expected_tokens(acceptance: float, proposed: int) -> float:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TriForce(System):
     """GPUs that share the target, and their host."""
+
+    most_sequences: ClassVar[float] = 1
 
     gpu: Gpu
     gpus: int = 1
@@ -62,12 +68,15 @@ class TriForce(System):
     """Of a pass that proposes: sampling, and what the framework does."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.level not in LEVELS:
             raise SpecError(f"System {self.name} level must be one of {', '.join(LEVELS)}, not {self.level!r}")
-        for name in ("acceptance", "draft_acceptance", "host_layers"):
+        for name in ("acceptance", "draft_acceptance"):
             share = getattr(self, name).value
-            if not 0 <= share <= 1 or (share == 1 and name != "host_layers"):
+            if not 0 <= share < 1:
                 raise SpecError(f"System {self.name} {name} must be a share below 1, not {share:g}")
+        if not 0 <= self.host_layers.value <= 1:
+            raise SpecError(f"System {self.name} host_layers must be a share of at most 1, not {self.host_layers.value:g}")
 
     def answer(self, work: Workload) -> Answer:
         """Return what it does with a workload."""
@@ -77,7 +86,7 @@ class TriForce(System):
         budget = np.minimum(self.budget.value, work.step_context)
         checking = serial(self._checking(decoder, work), decoder.head())
         part = self._pass(decoder, budget)
-        small = spend("draft", self.draft_time.value)
+        small = spend(DRAFT, self.draft_time.value)
         count, inner = self.proposed.value, self.draft_proposed.value
         gain = expected_tokens(self.draft_acceptance.value, inner)
         if self.level == "target":
@@ -94,7 +103,7 @@ class TriForce(System):
         tiers = (
             Tier(
                 name="GPU memory",
-                used=work.weight_bytes + cache * (1 - away) + part_bytes,
+                used=work.weight_bytes + cache * (1 - away) + part_bytes + decoder.working(),
                 capacity=self.gpu.memory.value * float(self.gpus),
             ),
             Tier(name="host memory", used=cache * away, capacity=memory_of(self.host)),

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
@@ -66,6 +64,7 @@ class ZeroInference(System):
     """Of a layer whose weights pass through buffers of the host."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.weights not in PLACES:
             raise SpecError(f"System {self.name} weights must be one of {', '.join(PLACES)}, not {self.weights!r}")
         if self.weights == "drive" and self.drive is None:
@@ -89,7 +88,7 @@ class ZeroInference(System):
         parts = [gpu_part(self.gpu), host_part(self.host)]
         if self.drive is not None and self.weights == "drive":
             parts.append(drive_part(self.drive, self.drives))
-        return self.answered(work, prefill, step, self._tiers(work, cache), tuple(parts))
+        return self.answered(work, prefill, step, self._tiers(work, cache, decoder.working()), tuple(parts))
 
     def _weights(self, amount: Bytes) -> Span:
         if self.weights == "gpu":
@@ -107,9 +106,8 @@ class ZeroInference(System):
     def _stored(self, work: Workload) -> Span:
         return carried(UP_LINK, work.cache_bytes(work.cached(work.prompt)), link_rate(self.host, self.gpu))
 
-    def _tiers(self, work: Workload, cache: Bytes) -> tuple[Tier, ...]:
+    def _tiers(self, work: Workload, cache: Bytes, working: Bytes) -> tuple[Tier, ...]:
         resident = work.weight_bytes if self.weights == "gpu" else work.layer_bytes * 2.0
-        working = Bytes(np.multiply(work.prompt, (2 * work.network.hidden + 2 * work.network.ffn) * work.activation_bytes))
         here, there = (Bytes(0.0), cache) if self.has_host_attention else (cache, Bytes(0.0))
         tiers = [Tier(name="GPU memory", used=resident + here + working, capacity=self.gpu.memory.value)]
         in_host = there + (work.weight_bytes if self.weights == "host" else Bytes(0.0))
