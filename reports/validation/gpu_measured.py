@@ -1,58 +1,42 @@
 """Sets `h200-operators` and `h200-steps`: an H200 as `python -m reports.gpu_baseline` found it.
 
-The rates in `hwsim/specs/devices/gpus/h200.yaml` come from the operators that are marked as fitted; of whole steps of networks
-none was used.
+The rates in `hwsim/specs/devices/gpus/h200.yaml` come from the operators that are marked as fitted (`python -m reports.gpu_rates`);
+of whole steps of networks none was used. Not among the rows: FlashAttention's, which networks do not run on, what only moves
+values within the GPU, and copies from memory that is not pinned, whose rates no model takes.
 """
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
-from importlib import resources
 from typing import Any
 
-from hwsim.arch.workload import Workload
-from hwsim.errors import SpecError
-from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import GPUS, HOSTS
 from hwsim.offload.operators import GpuRates, Shape, attention, product
-from hwsim.offload.span import repeated, serial
 from hwsim.units import Bytes, Operations, Seconds, maximum
-from models.networks import network
+from reports.gpu_baseline import result
+from reports.gpu_rates import FEW_ROWS, MANY_ROWS, PREFILL_FITTED, WAY, steps
 from reports.validation.row import Row, ValidationSet
 
-__all__ = ["GPU_MEASURED_OPERATORS", "GPU_MEASURED_STEPS", "measured"]
+__all__ = ["GPU_MEASURED_OPERATORS", "GPU_MEASURED_STEPS"]
 
 _GPU = "h200"
 _HOST = "h200-vm"
 _FILE = f"reports/gpu_baseline/results/{_GPU}.json"
-_WAY = "cudnn"
-"""Kernels of attention that the measured steps use: the faster ones."""
 
 # What the host takes to call attention of a prompt, which is not in a graph: all there is at 2048 tokens.
 _CALL = Seconds(143e-6)
-_PREFILL_FITTED = (2048, 32768)
-_PRODUCTS_FITTED = (1, 16384)
+_CALL_FITTED = 2048
+# From one copy between host and GPU to the next.
+_COPY_LATENCY = Seconds(11e-6)
 _LEAST_COPY = 1 << 20
 """Bytes below which a copy is its latency."""
 
 Measured = Mapping[str, Any]
 
 
-@functools.cache
-def measured() -> dict[str, Any]:
-    """Return the result file; raise SpecError where it is not one."""
-    try:
-        text = (resources.files("reports.gpu_baseline") / "results" / f"{_GPU}.json").read_text(encoding="utf-8")
-        return dict(json.loads(text))
-    except (OSError, ValueError) as error:
-        raise SpecError(f"Measurements must be a readable JSON file, but {_FILE}: {error}") from None
-
-
 def _operators() -> tuple[Row, ...]:
     gpu = GPUS.load(_GPU).rates()
-    found = measured()
+    found = result(_GPU)
     return tuple(row for kind, rows in _KINDS.items() for row in rows(gpu, found[kind]))
 
 
@@ -60,27 +44,27 @@ def _products(gpu: GpuRates, rows: list[Measured]) -> Iterator[Row]:
     for each in rows:
         shape = Shape(rows=each["rows"], columns=each["columns"], inner=each["inner"])
         case = f"product {each['rows']} x {each['columns']} x {each['inner']}"
-        yield _row("h200-operators", case, each, product(gpu, shape).time, each["rows"] in _PRODUCTS_FITTED)
+        yield _row(case, each, product(gpu, shape).time, each["rows"] in FEW_ROWS + MANY_ROWS)
 
 
 def _decode(gpu: GpuRates, rows: list[Measured]) -> Iterator[Row]:
     for each in rows:
-        if each["way"] == _WAY:
+        if each["way"] == WAY:
             time = _attention(gpu, each, queries=1, keys=each["keys"], batch=each["batch"])
             case = f"attention of {each['batch']} x {each['heads']}/{each['kv_heads']} heads over {each['keys']} keys"
-            yield _row("h200-operators", case, each, time, each["batch"] == 1)
+            yield _row(case, each, time, each["batch"] == 1)
 
 
 def _prefill(gpu: GpuRates, rows: list[Measured]) -> Iterator[Row]:
     for each in rows:
-        if each["way"] == _WAY:
+        if each["way"] == WAY:
             time = maximum(_CALL, _attention(gpu, each, queries=each["tokens"], keys=each["tokens"] / 2, batch=1))
             case = f"attention of a prompt, {each['heads']}/{each['kv_heads']} heads, {each['tokens']} tokens"
-            yield _row("h200-operators", case, each, time, each["tokens"] in _PREFILL_FITTED)
+            yield _row(case, each, time, each["tokens"] in (_CALL_FITTED, PREFILL_FITTED))
 
 
 def _attention(gpu: GpuRates, each: Measured, *, queries: float, keys: float, batch: int) -> Seconds:
-    dim = measured()["settings"]["head_dim"]
+    dim = result(_GPU)["settings"]["head_dim"]
     operations = Operations(4.0 * queries * keys * batch * each["heads"] * dim)
     return attention(gpu, operations=operations, cached=Bytes(4.0 * keys * batch * each["kv_heads"] * dim)).time
 
@@ -92,10 +76,9 @@ def _copies(gpu: GpuRates, rows: list[Measured]) -> Iterator[Row]:
         if each["is_pinned"] and each["bytes"] >= _LEAST_COPY:
             time = Bytes(float(each["bytes"])) / host.gpu_link_rate.value + _COPY_LATENCY
             case = f"copy of {each['bytes']} pinned bytes {each['way']}"
-            yield _row("h200-operators", case, each, time, each["bytes"] in (_LEAST_COPY, rows[-1]["bytes"]))
+            yield _row(case, each, time, each["bytes"] in (_LEAST_COPY, rows[-1]["bytes"]))
 
 
-_COPY_LATENCY = Seconds(11e-6)
 _KINDS: dict[str, Callable[[GpuRates, list[Measured]], Iterator[Row]]] = {
     "product": _products,
     "decode_attention": _decode,
@@ -105,31 +88,34 @@ _KINDS: dict[str, Callable[[GpuRates, list[Measured]], Iterator[Row]]] = {
 
 
 def _steps() -> tuple[Row, ...]:
-    gpu = GPUS.load(_GPU).rates()
-    rows = []
-    for each in measured()["network"]:
-        if each["seconds"] is None:
-            continue
-        sizes, tokens, batch = network(each["network"]), each["tokens"], each["batch"]
-        work = Workload(network=sizes, prompt=tokens, generated=1, batch=batch)
-        decoder = GpuDecoder(gpu=gpu, work=work)
-        layer = decoder.layer(1, tokens) if each["phase"] == "decode" else decoder.prompt()
-        time = serial(repeated(layer, sizes.layers), decoder.head()).time
-        case = f"{sizes.name}, {each['phase']}, batch {batch}, {tokens} tokens"
-        rows.append(_row("h200-steps", case, each, time, fitted=False))
-    return tuple(rows)
+    return tuple(
+        Row(
+            set="h200-steps",
+            case=step.case,
+            unit="ms",
+            published=float(step.measured.to("ms")),
+            ours=float(step.ours.to("ms")),
+            fitted=False,
+            source=_source(),
+        )
+        for step in steps(GPUS.load(_GPU).rates(), result(_GPU))
+    )
 
 
-def _row(name: str, case: str, each: Measured, ours: Seconds, fitted: bool) -> Row:
+def _row(case: str, each: Measured, ours: Seconds, fitted: bool) -> Row:
     return Row(
-        set=name,
+        set="h200-operators",
         case=case,
         unit="ms",
         published=each["seconds"] * 1e3,
         ours=float(ours.to("ms")),
         fitted=fitted,
-        source=f"{_FILE}: PyTorch {measured()['host']['torch']}",
+        source=_source(),
     )
+
+
+def _source() -> str:
+    return f"{_FILE}: PyTorch {result(_GPU)['host']['torch']}"
 
 
 GPU_MEASURED_OPERATORS = ValidationSet(name="h200-operators", title="Operators measured on an H200", rows=_operators)
