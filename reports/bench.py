@@ -23,11 +23,14 @@ from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
 from models import compressed as folder
 from models.compressed import CompressedModel
 from models.generate import Sampling
+from models.networks import network
 from reports.compilation import compiled
 from reports.compression import chosen_recipe, parameters
 from reports.conversation import reply
 from reports.engines import chosen_engine
 from reports.method_rates import MethodRate, method_rates
+from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
+from reports.offload.contender import contender
 from reports.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 from reports.programs import Programs
 from reports.provenance import provenance
@@ -38,7 +41,7 @@ from testbenches.backend import Inputs
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 
-__all__ = ["Figures", "WorkloadSpeed", "main", "measure", "workload_speed"]
+__all__ = ["Figures", "WorkloadSpeed", "main", "measure", "offload_rate", "workload_speed"]
 
 _REPEATS = 5
 _TOKENS = 16
@@ -89,6 +92,7 @@ class Figures:
         memory_mb: most memory held.
         packing: of every weight format, on u280.
         shaped: a model of a well-known shape compiled for u280; None where that was left out.
+        offload_per_s: evaluations of systems with a workload, over whole grids.
     """
 
     engine: str
@@ -105,6 +109,7 @@ class Figures:
     memory_mb: float
     packing: tuple[PackingRate, ...]
     shaped: ShapedCompilation | None
+    offload_per_s: float
 
     @property
     def ratio(self) -> float:
@@ -133,19 +138,20 @@ class Figures:
             ("compile", f"{self.compile_s:.2f} s"),
             *((f"llama-2-7b on u280, {each.memory}", each.text()) for each in self.workload),
             ("generate", f"{self.token_per_s:.1f} token/s"),
+            ("offload", f"{self.offload_per_s:,.0f} evaluations/s"),
             ("memory", f"{self.memory_mb:,.0f} MB"),
         ]
         for rate in self.packing:
             speeds = f"{rate.pack_weights_per_s:,.0f} weights/s packed, {rate.deal_weights_per_s:,.0f} dealt over ports"
-            rows.insert(-2, (f"pack {rate.format}", speeds))
+            rows.insert(-3, (f"pack {rate.format}", speeds))
         if self.shaped is not None:
             made = self.shaped
             sizes = f"{made.model_bytes / 1e9:.2f} GB into {made.image_bytes / 1e9:.2f} GB for {made.engine}"
-            rows.insert(-2, (f"compile {made.shape}", f"{made.compile_s:.1f} s, {made.memory_mb:,.0f} MB ({sizes})"))
+            rows.insert(-3, (f"compile {made.shape}", f"{made.compile_s:.1f} s, {made.memory_mb:,.0f} MB ({sizes})"))
         for each in self.methods:
-            rows.insert(-2, (f"compress, {each.method}", f"{each.parameters_per_s:,.0f} parameters/s"))
+            rows.insert(-3, (f"compress, {each.method}", f"{each.parameters_per_s:,.0f} parameters/s"))
         if self.parameters_per_s is not None:
-            rows.insert(-2, ("compress (to nearest)", f"{self.parameters_per_s:,.0f} parameters/s"))
+            rows.insert(-3, ("compress (to nearest)", f"{self.parameters_per_s:,.0f} parameters/s"))
         return aligned(rows)
 
 
@@ -202,7 +208,18 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
         memory_mb=peak_memory_mb(),
         packing=packing,
         shaped=compilation,
+        offload_per_s=offload_rate(),
     )
+
+
+def offload_rate() -> float:
+    """Return how many systems with a workload are evaluated per second: those of the page, every context and batch of each."""
+    seconds = []
+    for _ in range(_REPEATS):
+        began = time.perf_counter()
+        compare(network("llama-2-7b"), [contender(name) for name in CONTENDERS], CONTEXTS, _TOKENS, BATCHES)
+        seconds.append(time.perf_counter() - began)
+    return len(CONTENDERS) * len(CONTEXTS) * len(BATCHES) / statistics.median(seconds)
 
 
 def _model(source: str | None) -> tuple[CompressedModel, float | None]:

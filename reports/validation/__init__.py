@@ -10,7 +10,7 @@ from reports.validation.pcie_packets import PCIE_PACKETS
 from reports.validation.row import Row, ValidationSet
 from reports.validation.shadowkv import SHADOWKV_BLOCKS, SHADOWKV_THROUGHPUT
 from reports.validation.triforce import TRIFORCE_GAIN, TRIFORCE_LATENCY
-from reports.validation.zero_weights import ZERO_WEIGHTS
+from reports.validation.zero_weights import ZERO_T4, ZERO_WEIGHTS
 
 __all__ = ["SETS", "Row", "ValidationSet"]
 
@@ -19,6 +19,7 @@ SETS: tuple[ValidationSet, ...] = (
     FLEXGEN_ABLATION,
     FLEXGEN_BREAKDOWN,
     ZERO_WEIGHTS,
+    ZERO_T4,
     TRIFORCE_LATENCY,
     TRIFORCE_GAIN,
     SHADOWKV_THROUGHPUT,

@@ -75,9 +75,11 @@ def test_the_bench_says_how_fast_weights_are_packed() -> None:
         packing=(rate,),
         methods=(),
         shaped=shaped,
+        offload_per_s=50_000.0,
         **seconds,
     )
     assert "pack w2s" in figures.text()
+    assert "50,000 evaluations/s" in figures.text()
     assert "300,000,000 weights/s packed, 2,000,000,000 dealt over ports" in figures.text()
     assert "4.0 s, 700 MB (2.00 GB into 3.00 GB for b)" in figures.text()
     document = json.loads(json.dumps(figures.document()))

@@ -1,0 +1,66 @@
+"""A text names a system, a format and a window; what is none of them is refused in a sentence."""
+
+import math
+
+import pytest
+
+from hwsim.errors import CheckpointError, SpecError
+from reports.offload.contender import contender, question
+from reports.offload.formats import FORMATS
+
+
+def test_what_is_left_out_is_fp16_and_dense() -> None:
+    one = contender("gpu-a100")
+    assert (one.format, one.window) == ("fp16", math.inf)
+    assert one.title == "One A100 80 GB, everything in its memory"
+
+
+def test_a_format_and_a_window_reach_the_workload() -> None:
+    asked = question("llama-2-7b", prompt=8192, generated=16, batch=3)
+    work = contender("gpu-a100:w2a8kv4:2048").work(asked)
+    assert (work.weight_bits, work.cache_bits, work.window) == (2.0, 4.25, 2048.0)
+    assert (work.prompt, work.generated, work.batch) == (8192.0, 16.0, 3.0)
+    assert contender("gpu-a100:w2a8kv4:2048").title.endswith(", W2A8KV4, Λ 2048")
+    assert contender("gpu-a100:fp16:dense").window == math.inf
+
+
+def test_fewer_bits_are_fewer_bytes() -> None:
+    asked = question("llama-2-7b", prompt=8192, generated=16, batch=1)
+    formats = ("fp16", "w8a8kv4", "w4a8kv4", "w2a8kv4")
+    sizes = [float(contender(f"gpu-a100:{name}").answer(asked).tiers[0].used.value) for name in formats]
+    assert sizes == sorted(set(sizes), reverse=True)
+    assert set(FORMATS) >= set(formats)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("gpu-a100:w2a8kv", "Format must be one of flexgen-int4, fp16, w2a8kv4, w4a8kv4, w8a8kv4 (nearest: w2a8kv4), not 'w2a8kv'"),
+        ("gpu-a100:fp16:wide", "Window must be tokens, or dense, not 'wide'"),
+        ("gpu-a100:fp16:0", "Window must be tokens, or dense, not '0'"),
+        ("gpu-a100:fp16:-4", "Window must be tokens, or dense, not '-4'"),
+    ],
+)
+def test_refusals(text: str, sentence: str) -> None:
+    with pytest.raises(SpecError) as refusal:
+        contender(text)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        ({"prompt": 0}, "Prompt must be from 1 to 16777216, not 0"),
+        ({"generated": -3}, "Generated tokens must be from 1 to 16777216, not -3"),
+        ({"batch": 10**9}, "Batch must be from 1 to 16777216, not 1000000000"),
+    ],
+)
+def test_absurd_questions(counts: dict[str, int], sentence: str) -> None:
+    with pytest.raises(SpecError) as refusal:
+        question("llama-2-7b", **({"prompt": 1, "generated": 1, "batch": 1} | counts))
+    assert str(refusal.value) == sentence
+
+
+def test_an_unknown_network_names_the_nearest() -> None:
+    with pytest.raises(CheckpointError, match="nearest: llama-2-7b"):
+        question("llama-2-7", prompt=1, generated=1, batch=1)
