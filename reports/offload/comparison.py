@@ -33,6 +33,7 @@ CONTENDERS = (
     "instinfer-flexgen",
     "instinfer-dense",
     "instinfer-sparf",
+    "fpga-flightllm:flightllm",
     "fpga-u280:w2a8kv4:2048",
 )
 """What is compared when nothing is named."""

@@ -20,6 +20,8 @@ FORMATS: Mapping[str, WorkFormat] = {
     "fp16": WorkFormat(weight=16, cache=16),
     # Groups of 64 with minimum and maximum in FP16, as FlexGen compresses (arXiv 2303.06865).
     "flexgen-int4": WorkFormat(weight=4.5, cache=4.5),
+    # Its released parameters, 3.43 GB of Llama-2-7B; the cache in FP16 fits its two measured contexts.
+    "flightllm": WorkFormat(weight=4.07, cache=16),
     # As the engine's memory has them (docs/decisions/0004): a word of scales before eight of data; a header before two keys.
     "w8a8kv4": WorkFormat(weight=8.5, cache=4.25),
     "w4a8kv4": WorkFormat(weight=4.5, cache=4.25),

@@ -2,6 +2,7 @@
 
 from reports.validation.flash import FLASH
 from reports.validation.flexgen import FLEXGEN_ABLATION, FLEXGEN_BREAKDOWN, FLEXGEN_THROUGHPUT
+from reports.validation.fpga import FPGA_DECODE
 from reports.validation.gpu_measured import GPU_MEASURED_OPERATORS, GPU_MEASURED_STEPS
 from reports.validation.gpu_operators import GPU_OPERATORS
 from reports.validation.instinfer import INSTINFER_GAIN, INSTINFER_SHARE
@@ -26,6 +27,7 @@ SETS: tuple[ValidationSet, ...] = (
     SHADOWKV_BLOCKS,
     INSTINFER_GAIN,
     INSTINFER_SHARE,
+    FPGA_DECODE,
     FLASH,
     GPU_OPERATORS,
     GPU_MEASURED_OPERATORS,

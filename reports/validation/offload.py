@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.validation import SETS
+from reports.validation.constants import Constant, derived_constants
 from reports.validation.row import Row, ValidationSet
 
 __all__ = ["OffloadValidation", "offload_text", "validate_offload"]
@@ -17,9 +18,10 @@ _HEAD = ("case", "ours", "theirs", "unit", "error", "fitted")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OffloadValidation:
-    """Every set with its rows."""
+    """Every set with its rows, and the constants behind them that come from rows."""
 
     sets: tuple[tuple[ValidationSet, tuple[Row, ...]], ...]
+    constants: tuple[Constant, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the result as plain values: the sets with their largest error, and the rows of all."""
@@ -35,13 +37,14 @@ class OffloadValidation:
                 }
                 for kind, rows in self.sets
             ],
+            "constants": [dataclasses.asdict(constant) for constant in self.constants],
             "rows": [dataclasses.asdict(row) | {"error": row.error} for _, rows in self.sets for row in rows],
         }
 
 
 def validate_offload() -> OffloadValidation:
     """Return ours beside every published figure; raise SpecError when a device file is wrong."""
-    return OffloadValidation(sets=tuple((kind, kind.rows()) for kind in SETS))
+    return OffloadValidation(sets=tuple((kind, kind.rows()) for kind in SETS), constants=derived_constants())
 
 
 def offload_text(document: Mapping[str, Any]) -> str:
@@ -58,6 +61,9 @@ def offload_text(document: Mapping[str, Any]) -> str:
             f" error at most {abs(kind['largest_error']):.1%}, {kind['median_error']:.1%} in the median"
         )
         parts.append("\n".join([summary, *([f"assumed: {', '.join(assumed)}"] if assumed else []), *table]))
+    if document["constants"]:
+        named = [f"{constant['name']} = {constant['value']}: {constant['source']}" for constant in document["constants"]]
+        parts.append("\n".join(["constants that are derived, the calibrated ones with the rows they come from:", *named]))
     return "\n\n".join(parts)
 
 

@@ -76,7 +76,7 @@ def test_list_names_every_system(capsys: pytest.CaptureFixture[str]) -> None:
             ["run", "flexgen-t4", "--set", "weights.gpu=90"],
             "Split must add up to at most 100 percent, not 90 on the GPU and 80 on the host",
         ),
-        (["compare", "--set", "gpus=2"], "Settings must be of one system, not of 15"),
+        (["compare", "--set", "gpus=2"], "Settings must be of one system, not of 16"),
         (["run", "gpu-a100", "--set", "gpus"], "System setting must read PATH=VALUE, not 'gpus'"),
     ],
 )

@@ -22,6 +22,9 @@ class ArrayRate:
     drives: int
     rate: BytesPerSecond
 
+    def __str__(self) -> str:
+        return f"{self.rate.to('GB/s'):g} GB/s of {self.drives}"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Drive(Device):

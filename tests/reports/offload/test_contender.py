@@ -35,7 +35,10 @@ def test_fewer_bits_are_fewer_bytes() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("gpu-a100:w2a8kv", "Format must be one of flexgen-int4, fp16, w2a8kv4, w4a8kv4, w8a8kv4 (nearest: w2a8kv4), not 'w2a8kv'"),
+        (
+            "gpu-a100:w2a8kv",
+            "Format must be one of flexgen-int4, flightllm, fp16, w2a8kv4, w4a8kv4, w8a8kv4 (nearest: w2a8kv4), not 'w2a8kv'",
+        ),
         ("gpu-a100:fp16:wide", "Window must be tokens, or dense, not 'wide'"),
         ("gpu-a100:fp16:0", "Window must be tokens, or dense, not '0'"),
         ("gpu-a100:fp16:-4", "Window must be tokens, or dense, not '-4'"),
