@@ -37,7 +37,8 @@ def derived_constants() -> tuple[Constant, ...]:
         for owner, facts in (*_devices(each), (name, each.constants)):
             for field, fact in facts.items():
                 # Systems that extend one another share constants.
-                if fact.kind == "derived" and not any(old.source == fact.source and old.name.endswith(field) for old in found.values()):
+                is_known = any(old.source == fact.source and old.name.endswith(field) for old in found.values())
+                if fact.kind == "derived" and not is_known:
                     found[f"{owner}.{field}"] = Constant(name=f"{owner}.{field}", value=_text(fact), source=fact.source)
     return tuple(found.values())
 

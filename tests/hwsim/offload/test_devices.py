@@ -40,7 +40,7 @@ def test_published_figures() -> None:
     assert (a100.memory.value.to("GB"), a100.memory_rate.value.to("GB/s")) == (80, pytest.approx(2039))
     assert a100.fp16_rate.value == OperationsPerSecond(312e12)
     assert a100.host_link.value == PcieLink(4, 16)
-    assert a100.assumed == ("price",)
+    assert a100.assumed == ("tile_step", "price")
     instinfer = CSDS.load("instinfer-emulated")
     array = instinfer.array
     assert array is not None and array.channels is not None and array.bus_rate is not None and instinfer.internal_rate is not None

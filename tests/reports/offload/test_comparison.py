@@ -13,7 +13,7 @@ from reports.offload.contender import Question, contender
 
 LLAMA = network("llama-2-7b")
 GENERATED = 64
-CONTEXT = 2.0**14
+CONTEXT = 2.0**12
 
 
 def some(*names: str, batches: tuple[int, ...] = BATCHES) -> Comparison:
