@@ -102,7 +102,8 @@ class Workload:
             value = np.asarray(getattr(self, name))
             if not np.issubdtype(value.dtype, np.number) or not bool((np.isfinite(value) & (value > 0)).all()):
                 raise SpecError(f"Workload {name} must be above 0, not {getattr(self, name)!r}")
-        if not bool(np.all(np.asarray(self.window) > 0)):
+        window = np.asarray(self.window)
+        if not np.issubdtype(window.dtype, np.number) or not bool(np.all(window > 0)):
             raise SpecError(f"Workload window must be above 0, not {self.window!r}")
 
     @property

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
@@ -34,6 +36,40 @@ def test_grids_are_their_points() -> None:
             assert found[row, column] == point.cache_bytes(prompt).value
 
 
+def test_a_step_has_half_of_what_is_generated_cached_in_the_mean() -> None:
+    work = Workload(network=SMALL, prompt=100, generated=40, batch=1)
+    assert work.tokens == 140
+    assert work.step_context == 120
+    # The mean over steps that find 100, 101, ... 139 tokens and their own.
+    assert work.step_context == pytest.approx(np.mean(np.arange(100, 140) + 0.5))
+
+
+def test_a_window_caps_what_is_cached_and_nothing_else() -> None:
+    dense = Workload(network=SMALL, prompt=100, generated=40, batch=2)
+    capped = Workload(network=SMALL, prompt=100, generated=40, batch=2, window=64)
+    assert (dense.cached(50), dense.cached(1e9)) == (50, 1e9)
+    assert (capped.cached(50), capped.cached(64), capped.cached(65)) == (50, 64, 64)
+    assert (capped.step_context, capped.tokens) == (64, 140)
+    assert capped.cache_bytes(capped.cached(capped.tokens)).value == 2 * 64 * 8 * 2
+    assert capped.layer_operations(3).value == dense.layer_operations(3).value
+    wide = Workload(network=SMALL, prompt=100, generated=40, batch=2, window=140)
+    assert wide.step_context == dense.step_context
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6), st.floats(1, 2e6))
+def test_what_is_cached_lies_within_window_and_context(prompt: int, generated: int, window: float) -> None:
+    work = Workload(network=SMALL, prompt=prompt, generated=generated, batch=1, window=window)
+    assert work.step_context <= min(window, prompt + generated / 2)
+    assert work.cached(prompt) <= work.step_context <= work.cached(work.tokens)
+
+
+def test_windows_make_a_grid() -> None:
+    windows, prompts = np.array([[10.0], [1000.0], [np.inf]]), np.array([5.0, 500.0, 50_000.0])
+    grid = Workload(network=SMALL, prompt=prompts, generated=8, batch=1, window=windows)
+    expected = [[9, 10, 10], [9, 504, 1000], [9, 504, 50_004]]
+    assert np.asarray(grid.step_context).tolist() == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -41,6 +77,11 @@ def test_grids_are_their_points() -> None:
         ({"prompt": np.array([3.0, -1.0])}, r"Workload prompt must be above 0, not array\(\[ 3., -1.\]\)"),
         ({"generated": float("nan")}, "Workload generated must be above 0, not nan"),
         ({"cache_bits": "four"}, "Workload cache_bits must be above 0, not 'four'"),
+        ({"prompt": float("inf")}, "Workload prompt must be above 0, not inf"),
+        ({"window": 0}, "Workload window must be above 0, not 0"),
+        ({"window": np.array([8.0, -1.0])}, r"Workload window must be above 0, not array\(\[ 8., -1.\]\)"),
+        ({"window": float("nan")}, "Workload window must be above 0, not nan"),
+        ({"window": "all"}, "Workload window must be above 0, not 'all'"),
     ],
 )
 def test_refusals(changes: dict[str, object], text: str) -> None:
