@@ -26,6 +26,10 @@ _SHARES = 5
 rest being on the host. FlexGen's code has no activations on drives either."""
 _SPLIT = 4
 """Shares of the two that are split over three places."""
+_GRAINS = 10_000
+"""What shares are whole numbers of, in all of a tensor."""
+_TOLERANCE = 1e-6
+"""Part of a share by which the solver may miss a limit."""
 
 Floats = npt.NDArray[np.float64]
 Affine = tuple[Floats, Floats]
@@ -118,7 +122,7 @@ def _program(prompt: Affine, first: Affine, step: Affine, room: Affine, steps: f
             limits.append(-float(constant) / unit)
     for constant, coefficient in zip(*room, strict=True):
         rows.append(np.concatenate([coefficient, np.zeros(2)]))
-        limits.append(-float(constant))
+        limits.append(-float(constant) - _rounding(coefficient))
     for places in ((0, 1), (2, 3), (_SPLIT,)):
         rows.append(np.isin(np.arange(_SHARES + 2), places).astype(float))
         limits.append(1.0)
@@ -132,9 +136,16 @@ def _solved(program: tuple[Floats, Floats, Floats]) -> Floats | None:
     return _rounded(np.clip(found.x[:_SHARES], 0.0, 1.0)) if found.status == 0 else None
 
 
+def _rounding(coefficient: Floats) -> float:
+    """Return how much more room rounding may take: shares of the GPU become smaller, those of the host either."""
+    gpu, host = np.append(coefficient[:_SPLIT:2], coefficient[_SPLIT]), coefficient[1:_SPLIT:2]
+    moved = np.maximum(-gpu, 0.0).sum() + np.abs(host).sum()
+    return float(moved / _GRAINS + _TOLERANCE * np.abs(coefficient).sum())
+
+
 def _rounded(shares: Floats) -> Floats:
-    """Return shares in ten-thousandths, down; where all of a tensor is on GPU and host, the host has the rest."""
-    down = np.floor(shares * 1e4 + 1e-3) / 1e4
+    """Return shares in whole grains, down; where all of a tensor is on GPU and host, the host has the rest."""
+    down = np.floor(shares * _GRAINS + 1e-3) / _GRAINS
     pairs, kept = shares[:_SPLIT].reshape(-1, 2), down[:_SPLIT].reshape(-1, 2)
     is_whole = pairs.sum(axis=1) > 1 - 1e-6
     on_host = np.where(is_whole, 1 - kept[:, 0], kept[:, 1])
