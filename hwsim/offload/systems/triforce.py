@@ -108,7 +108,9 @@ class TriForce(System):
             ),
             Tier(name="host memory", used=cache * away, capacity=memory_of(self.host)),
         )
-        return self.answered(work, prefill, step, tiers, (gpu_part(self.gpu, self.gpus), host_part(self.host)))
+        gpus = gpu_part(self.gpu, self.gpus)
+        gpus = dataclasses.replace(gpus, causes=(*gpus.causes, DRAFT))
+        return self.answered(work, prefill, step, tiers, (gpus, host_part(self.host)))
 
     def _checking(self, decoder: GpuDecoder, work: Workload) -> Span:
         """Return a pass of the target: layers whose cache is away stream it, each GPU its heads."""
