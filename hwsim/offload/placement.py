@@ -98,7 +98,7 @@ def _placed(system: FlexGen, shares: Floats) -> FlexGen:
     weights, cache = (Split(gpu=100 * gpu, host=100 * host) for gpu, host in shares[:_SPLIT].reshape(-1, 2).tolist())
     on_gpu = 100 * float(shares[_SPLIT])
     activations = Split(gpu=on_gpu, host=100 - on_gpu)
-    return dataclasses.replace(system, weights=weights, cache=cache, activations=activations)
+    return dataclasses.replace(system, weights=weights, cache=cache, activations=activations, has_whole_matrices=False)
 
 
 def _affine(values: Sequence[Sequence[float]]) -> Affine:

@@ -14,7 +14,7 @@ from hwsim.offload.systems.flexgen import FlexGen
 from models.networks import network
 from reports.validation.row import Row, ValidationSet
 
-__all__ = ["FLEXGEN_ABLATION", "FLEXGEN_BREAKDOWN", "FLEXGEN_THROUGHPUT"]
+__all__ = ["ABLATION", "FLEXGEN_ABLATION", "FLEXGEN_BREAKDOWN", "FLEXGEN_THROUGHPUT", "LARGE", "THROUGHPUT", "Case"]
 
 _PAPER = "FlexGen (arXiv 2303.06865)"
 _COMPRESSED_BITS = 4.5
@@ -22,7 +22,7 @@ _COMPRESSED_BITS = 4.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Case:
+class Case:
     """A run: model, tokens, batches and policy in percent (weights, cache, activations; GPU and host)."""
 
     model: str
@@ -81,8 +81,8 @@ _HOST = (0, 100, 0, 100, 0, 100)
 _DRIVE = (0, 50, 0, 0, 0, 100)
 
 
-def _small(prompt: int, batch: int, published: float, *, generated: int = 32, packed: bool = False, fitted: bool = False) -> _Case:
-    return _Case(
+def _small(prompt: int, batch: int, published: float, *, generated: int = 32, packed: bool = False, fitted: bool = False) -> Case:
+    return Case(
         model="6.7B",
         prompt=prompt,
         batch=batch,
@@ -98,7 +98,7 @@ def _small(prompt: int, batch: int, published: float, *, generated: int = 32, pa
     )
 
 
-_MIDDLE = _Case(
+_MIDDLE = Case(
     model="30B",
     prompt=512,
     batch=48,
@@ -108,7 +108,7 @@ _MIDDLE = _Case(
     has_host_attention=True,
     fitted=True,
 )
-_MIDDLE_PACKED = _Case(
+_MIDDLE_PACKED = Case(
     model="30B",
     prompt=512,
     batch=64,
@@ -119,8 +119,8 @@ _MIDDLE_PACKED = _Case(
     fitted=True,
     note="compressed cache",
 )
-_LARGE = _Case(model="175B", prompt=512, batch=32, batches=8, policy=_DRIVE, published=0.69, has_host_attention=True)
-_LARGE_PACKED = _Case(
+LARGE = Case(model="175B", prompt=512, batch=32, batches=8, policy=_DRIVE, published=0.69, has_host_attention=True)
+_LARGE_PACKED = Case(
     model="175B",
     prompt=512,
     batch=48,
@@ -133,7 +133,7 @@ _LARGE_PACKED = _Case(
     note="compressed",
 )
 
-_THROUGHPUT = (
+THROUGHPUT = (
     _small(256, 4, 53.29),
     _small(512, 2, 25.26, fitted=True),
     _small(1024, 1, 13.72),
@@ -146,9 +146,9 @@ _THROUGHPUT = (
     dataclasses.replace(_MIDDLE_PACKED, prompt=256, batch=128, published=16.86, fitted=False),
     _MIDDLE_PACKED,
     dataclasses.replace(_MIDDLE_PACKED, prompt=1024, batch=20, batches=12, published=3.98, fitted=False),
-    dataclasses.replace(_LARGE, prompt=256, batch=64, published=1.36),
-    _LARGE,
-    dataclasses.replace(_LARGE, prompt=1024, batch=12, batches=12, published=0.35),
+    dataclasses.replace(LARGE, prompt=256, batch=64, published=1.36),
+    LARGE,
+    dataclasses.replace(LARGE, prompt=1024, batch=12, batches=12, published=0.35),
     dataclasses.replace(_LARGE_PACKED, prompt=256, batch=96, published=2.26, fitted=False),
     _LARGE_PACKED,
     dataclasses.replace(_LARGE_PACKED, prompt=1024, batch=12, batches=4, published=0.42, fitted=False),
@@ -158,7 +158,7 @@ _THROUGHPUT = (
     _small(512, 76, 14.244, generated=8, packed=True),
 )
 # The rows of 0.01 token/s are printed with one digit.
-_ABLATION = (
+ABLATION = (
     dataclasses.replace(_MIDDLE, policy=_HOST, published=7.26, fitted=False, note="no policy search"),
     dataclasses.replace(_MIDDLE, has_overlap=False, published=5.86, fitted=False, note="no overlap"),
     dataclasses.replace(_MIDDLE, has_host_attention=False, published=4.03, note="no CPU attention"),
@@ -172,11 +172,11 @@ _ABLATION = (
         fitted=False,
         note="DeepSpeed's policy",
     ),
-    dataclasses.replace(_LARGE, batches=1, published=0.27, note="no policy search"),
-    dataclasses.replace(_LARGE, has_overlap=False, published=0.59, note="no overlap"),
-    dataclasses.replace(_LARGE, has_host_attention=False, published=0.62, note="no CPU attention"),
+    dataclasses.replace(LARGE, batches=1, published=0.27, note="no policy search"),
+    dataclasses.replace(LARGE, has_overlap=False, published=0.59, note="no overlap"),
+    dataclasses.replace(LARGE, has_host_attention=False, published=0.62, note="no CPU attention"),
     dataclasses.replace(
-        _LARGE,
+        LARGE,
         batch=2,
         batches=1,
         policy=(0, 0, 100, 0, 100, 0),
@@ -188,15 +188,15 @@ _ABLATION = (
 
 
 def _throughput() -> tuple[Row, ...]:
-    return tuple(case.row("flexgen-throughput", f"{_PAPER}, tables 2, 15 to 24") for case in _THROUGHPUT)
+    return tuple(case.row("flexgen-throughput", f"{_PAPER}, throughput with 32, 128 and 8 generated tokens") for case in THROUGHPUT)
 
 
 def _ablation() -> tuple[Row, ...]:
-    return tuple(case.row("flexgen-ablation", f"{_PAPER}, table 4") for case in _ABLATION)
+    return tuple(case.row("flexgen-ablation", f"{_PAPER}, ablation") for case in ABLATION)
 
 
 def _breakdown() -> tuple[Row, ...]:
-    case = dataclasses.replace(_LARGE, has_overlap=False)
+    case = dataclasses.replace(LARGE, has_overlap=False)
     flexgen, work = case.system(), case.work()
     layers, steps = work.network.layers, case.generated - 1
     answer = flexgen.answer(work)
@@ -220,7 +220,7 @@ def _breakdown() -> tuple[Row, ...]:
             published=published,
             ours=float(time.value),
             fitted=fitted,
-            source=f"{_PAPER}, table 5",
+            source=f"{_PAPER}, breakdown of the run time",
             assumed=answer.assumptions,
         )
         for name, published, time, fitted in figures

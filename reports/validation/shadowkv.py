@@ -55,7 +55,7 @@ def _throughput() -> tuple[Row, ...]:
                     published=figure,
                     ours=float(answer.decode_tokens_per_second),
                     fitted=is_fitted,
-                    source=f"{_PAPER}, table 3",
+                    source=f"{_PAPER}, generation throughput",
                     assumed=answer.assumptions,
                 )
             )
@@ -92,7 +92,7 @@ def _row(case: str, published: float, ours: Value, fitted: bool) -> Row:
         published=published,
         ours=float(ours),
         fitted=fitted,
-        source=f"{_PAPER}, table of a block's times",
+        source=f"{_PAPER}, times of a block",
     )
 
 

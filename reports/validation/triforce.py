@@ -10,7 +10,7 @@ from reports.validation.row import Row, ValidationSet
 __all__ = ["TRIFORCE_GAIN", "TRIFORCE_LATENCY"]
 
 _PAPER = "TriForce (arXiv 2404.11912)"
-_TABLE = f"{_PAPER}, tables 1 and 2"
+_TABLE = f"{_PAPER}, offloading results"
 _PROMPT, _CHIP_PROMPT, _GENERATED = 130048, 124928, 256
 
 # System, settings, prompt, published ms a token, whether a constant comes from the row, source.
@@ -79,7 +79,7 @@ def _gain_row(case: str, published: float, settings: tuple[str, ...], *, fitted:
         published=published,
         ours=float(alone.step.time / answer.step.time),
         fitted=fitted,
-        source=f"{_PAPER}, table 3 and ablations; {', '.join(settings)}",
+        source=f"{_PAPER}, on-chip results and ablations; {', '.join(settings)}",
         assumed=answer.assumptions,
     )
 

@@ -13,7 +13,7 @@ import dataclasses
 
 import numpy as np
 
-from hwsim.arch.workload import Workload
+from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.devices import Drive, Gpu, Host
@@ -34,7 +34,7 @@ from hwsim.offload.systems.system import (
     memory_of,
 )
 from hwsim.sourced import Sourced
-from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Value
+from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Value, maximum
 
 __all__ = ["FlexGen", "FlexGenRates", "Split"]
 
@@ -104,6 +104,8 @@ class FlexGen(System):
     """Whether the host's processor attends to what is not on the GPU."""
     has_overlap: bool = True
     """Whether copies and computation overlap."""
+    has_whole_matrices: bool = True
+    """Whether a matrix is in one place, as in FlexGen's code: then shares of weights are met as nearly as matrices allow."""
     rates: FlexGenRates
 
     def __post_init__(self) -> None:
@@ -127,6 +129,26 @@ class FlexGen(System):
             parts.append(drive_part(self.drive))
         prefill, step = repeated(self.prompt_layer(work), layers), repeated(self.step_layer(work), layers)
         return self.answered(work, prefill, step, self.tiers(work), tuple(parts))
+
+    def weight_shares(self, network: Network) -> tuple[float, float, float]:
+        """Return the parts of a layer's weights that are on GPU, host and drive.
+
+        Of attention and of the feed-forward part, matrices are laid along a line by size; where the middle of one lies, counted
+        from the drive over the host to the GPU, decides where it is.
+        """
+        if not self.has_whole_matrices:
+            return self.weights.shares
+        on_drive, up_to_host = self.weights.drive / 100, (self.weights.drive + self.weights.host) / 100
+        held = np.zeros(3)
+        width, entries = network.heads * network.head_dim, network.kv_heads * network.head_dim
+        attention = network.hidden * np.array([width, entries, entries, width])
+        feed_forward = network.hidden * np.full(3 if network.is_gated else 2, network.ffn)
+        for sizes in (attention, feed_forward):
+            middles = (np.cumsum(sizes) - sizes / 2) / np.sum(sizes)
+            is_gpu, is_drive = middles >= up_to_host, middles < on_drive
+            held += [sizes[is_gpu].sum(), sizes[~is_gpu & ~is_drive].sum(), sizes[is_drive].sum()]
+        gpu, host, drive = held / network.layer_weights
+        return float(gpu), float(host), float(drive)
 
     def prompt_parts(self, work: Workload) -> tuple[Span, ...]:
         """Return what overlaps in a layer for the prompts of all batches."""
@@ -181,7 +203,7 @@ class FlexGen(System):
     def weights_read(self, work: Workload, *, is_first: bool = False) -> Span:
         """Return the reads of a layer's weights from the drive."""
         rate = self.rates.first_read_rate if is_first else self.rates.drive_read_rate
-        return carried(DRIVE, work.layer_bytes * self.weights.shares[2], rate.value)
+        return carried(DRIVE, work.layer_bytes * self.weight_shares(work.network)[2], rate.value)
 
     def cache_read(self, work: Workload) -> Span:
         """Return the reads of a layer's cache from the drive, for one token."""
@@ -206,7 +228,7 @@ class FlexGen(System):
 
     def weights_down(self, work: Workload) -> Span:
         """Return the copies of a layer's weights to the GPU."""
-        return carried(LINK, work.layer_bytes * (1 - self.weights.shares[0]), link_rate(self.host, self.gpu))
+        return carried(LINK, work.layer_bytes * (1 - self.weight_shares(work.network)[0]), link_rate(self.host, self.gpu))
 
     def _activations_down(self, work: Workload, tokens: Value) -> Span:
         return carried(LINK, work.hidden_bytes(tokens) * (1 - self.activations.shares[0]), link_rate(self.host, self.gpu))
@@ -232,15 +254,16 @@ class FlexGen(System):
         return spend(MEMORY, amount * self.rates.unpacking.value / self.gpu.rates().memory_rate)
 
     def tiers(self, work: Workload) -> tuple[Tier, ...]:
-        """Return room and use as the constraints of FlexGen's search count them: prompt and step apart on the GPU."""
+        """Return room and use, prompt and step apart on the GPU; FlexGen's search counts alike but keeps all values of a layer."""
         network, layers = work.network, work.network.layers
         weights, cache = work.layer_bytes * layers, work.cache_bytes(work.cached(work.tokens)) * layers
         prompt, one = work.hidden_bytes(work.prompt), work.hidden_bytes(1.0)
         per_batch = 1 / self.batches
         scores = Bytes(np.multiply(2.0 * network.heads, np.multiply(np.multiply(work.batch, work.prompt), work.prompt)) * per_batch)
-        # Queries, keys, values and what attention and the feed-forward part make of them, of one batch.
-        working = prompt * ((18 * network.hidden + 2 * network.ffn) / (2 * network.hidden) * per_batch) + scores
-        wg, wc, wd = self.weights.shares
+        # Of one batch, in one half of a layer: input, queries, keys, values, output and scores; or input, inner values and output.
+        attending = prompt * (6 * per_batch) + scores
+        working = maximum(attending, prompt * ((3 + network.ffn / network.hidden) * per_batch))
+        wg, wc, wd = self.weight_shares(network)
         cg, cc, cd = self.cache.shares
         hg, hc, _ = self.activations.shares
         held = weights * wg + cache * cg + work.layer_bytes * (2 * (1 - wg))

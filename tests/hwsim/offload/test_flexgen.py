@@ -55,18 +55,24 @@ def by_hand(layers: int, h1: float, s: float, n: float, gbs: float, batches: int
 
 
 @pytest.mark.parametrize(
-    ("model", "sizes", "batch", "policy", "published"),
+    ("model", "sizes", "batch", "policy", "placed", "published"),
     [
-        ("opt-30b", (48, 7168, 512, 32), (48, 3), (20, 80, 0, 100, 0, 100), 7.32),
-        ("opt-30b", (48, 7168, 256, 32), (160, 2), (10, 90, 0, 100, 0, 100), 16.01),
-        ("opt-175b", (96, 12288, 512, 32), (32, 8), (0, 50, 0, 0, 0, 100), 0.69),
+        # Of the matrices of a layer (four of a twelfth, two of a third) these shares place the last twelfth, or none, on the GPU.
+        ("opt-30b", (48, 7168, 512, 32), (48, 3), (20, 80, 0, 100, 0, 100), (100 / 12, 1100 / 12), 7.32),
+        ("opt-30b", (48, 7168, 256, 32), (160, 2), (10, 90, 0, 100, 0, 100), (0, 100), 16.01),
+        ("opt-175b", (96, 12288, 512, 32), (32, 8), (0, 50, 0, 0, 0, 100), (0, 50), 0.69),
     ],
 )
 def test_rows_by_hand(
-    model: str, sizes: tuple[int, int, int, int], batch: tuple[int, int], policy: tuple[int, ...], published: float
+    model: str,
+    sizes: tuple[int, int, int, int],
+    batch: tuple[int, int],
+    policy: tuple[int, ...],
+    placed: tuple[float, float],
+    published: float,
 ) -> None:
     layers, h1, prompt, generated = sizes
-    expected = by_hand(layers, h1, prompt, generated, *batch, policy)
+    expected = by_hand(layers, h1, prompt, generated, *batch, (*placed, *policy[2:]))
     places = ("weights.gpu", "weights.host", "cache.gpu", "cache.host", "activations.gpu", "activations.host")
     chosen = flexgen(f"batches={batch[1]}", *(f"{place}={share}" for place, share in zip(places, policy, strict=True)))
     work = Workload(network=network(model), prompt=prompt, generated=generated, batch=batch[0] * batch[1])
@@ -78,7 +84,8 @@ def test_a_step_moves_what_is_elsewhere() -> None:
     h, layers = 7168, 48
     weights, hidden = layers * 24 * h * h, layers * 2 * h * 144
     cache = layers * 4 * h * 144
-    step = flexgen("weights={gpu: 20, host: 70}", "cache={gpu: 30, host: 60}", "activations={gpu: 40, host: 60}").answer(WORK).step
+    places = ("weights={gpu: 20, host: 70}", "cache={gpu: 30, host: 60}", "activations={gpu: 40, host: 60}")
+    step = flexgen(*places, "has_whole_matrices=false").answer(WORK).step
     assert float(step.moved[LINK].value) == pytest.approx(0.8 * weights + 0.6 * hidden)
     assert float(step.moved[DRIVE].value) == pytest.approx(0.1 * weights + 0.1 * cache * (512 + 16) + 0.1 * cache)
     assert float(step.moved[UP_LINK].value) == pytest.approx(0.6 * cache + 0.6 * hidden)
@@ -94,7 +101,7 @@ def test_without_the_host_attending_the_cache_comes_too() -> None:
 
 
 def test_the_prompt_moves_weights_and_cache_once() -> None:
-    prefill = flexgen().answer(WORK).prefill
+    prefill = flexgen("has_whole_matrices=false").answer(WORK).prefill
     h, layers = 7168, 48
     assert float(prefill.moved[LINK].value) == pytest.approx(layers * (0.8 * 24 * h * h + 2 * h * 144 * 512))
     assert float(prefill.moved[UP_LINK].value) == pytest.approx(layers * (4 * h * 144 * 513 + 2 * h * 144 * 512))
@@ -133,7 +140,8 @@ def test_more_on_the_gpu_copies_less_and_takes_more_room() -> None:
 
 def test_tiers_hold_everything_once() -> None:
     """Beside buffers, what is on GPU, host and drive adds up to weights, cache and the prompt's activations."""
-    split = flexgen("weights={gpu: 10, host: 30}", "cache={gpu: 20, host: 30}", "activations={gpu: 0, host: 100}")
+    places = ("weights={gpu: 10, host: 30}", "cache={gpu: 20, host: 30}", "activations={gpu: 0, host: 100}")
+    split = flexgen(*places, "has_whole_matrices=false")
     whole = flexgen("weights={gpu: 0, host: 0}", "cache={gpu: 0, host: 0}", "activations={gpu: 0, host: 100}")
     weights = 48 * 24 * 7168**2
     cache = 48 * 4 * 7168 * 144 * (512 + 32)

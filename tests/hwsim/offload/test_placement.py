@@ -131,7 +131,7 @@ def test_a_small_case_is_the_best_of_a_grid(is_attending: bool) -> None:
     assert best.answer.fits
     assert max(speeds) <= best.tokens_per_second * (1 + 1e-3)
     # The grid is coarse, and comes near.
-    assert max(speeds) > 0.75 * best.tokens_per_second
+    assert max(speeds) > 0.6 * best.tokens_per_second
 
 
 @pytest.mark.parametrize("name", CASES)

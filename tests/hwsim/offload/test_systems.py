@@ -83,7 +83,7 @@ def test_out_of_memory_says_by_how_much() -> None:
     found = over(system("flexgen-t4", settings).answer(work))
     h, layers = 12288, 96
     needed = layers * (24 * h * h + 4 * h * 8 * (512 + 32)) + 2 * h * 8 * 512
-    assert found == {"host memory": pytest.approx(needed - 208e9)}
+    assert found == {"host memory": pytest.approx(needed - 208 * 2**30)}
 
 
 def test_a_drive_takes_what_the_host_has_no_room_for() -> None:
