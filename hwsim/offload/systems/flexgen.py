@@ -40,6 +40,8 @@ __all__ = ["FlexGen", "FlexGenRates", "Split"]
 
 _WHOLE = 16.0
 """Bits of a number that is not compressed."""
+_ROUNDING = 1e-9
+"""Percent by which the sum of shares may miss 100."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,13 +52,14 @@ class Split:
     host: float
 
     def __post_init__(self) -> None:
-        if min(self.gpu, self.host) < 0 or self.gpu + self.host > 100 + 1e-9:
+        if min(self.gpu, self.host) < 0 or self.gpu + self.host > 100 + _ROUNDING:
             raise SpecError(f"Split must add up to at most 100 percent, not {self.gpu:g} on the GPU and {self.host:g} on the host")
 
     @property
     def drive(self) -> float:
         """Percent on the drive."""
-        return max(0.0, 100.0 - self.gpu - self.host)
+        rest = 100.0 - self.gpu - self.host
+        return rest if rest > _ROUNDING else 0.0
 
     @property
     def shares(self) -> tuple[float, float, float]:
