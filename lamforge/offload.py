@@ -27,7 +27,10 @@ def offload(
         typer.Argument(metavar="SYSTEM[:FORMAT[:WINDOW]]...", help="Systems; `list` shows those there are.", show_default=False),
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME|FILE", help="Network by name, or its config.json.")] = "llama-2-7b",
-    prompt: Annotated[int, typer.Option(help="Tokens of a sequence before the first generated one.")] = 4096,
+    prompt: Annotated[
+        int | None,
+        typer.Option(help="Tokens of a sequence before the first generated one.", show_default="4096; of compare, 4K to 1M"),
+    ] = None,
     generate: Annotated[int, typer.Option(help="Tokens generated for each sequence.")] = 256,
     batch: Annotated[
         int | None, typer.Option(help="Sequences at once.", show_default="1; of compare, the best up to 256")
@@ -44,8 +47,8 @@ def offload(
 ) -> None:
     """Estimate what a system does with a workload: times by cause, bytes by link, room, energy, cost and what binds.
 
-    run answers for one system, compare sets systems beside one another from 4K to 1M tokens of prompt and says where they
-    change places, search finds the best placement of a system that splits tensors over GPU, host and drive, and list shows
+    run answers for one system, compare sets systems beside one another, from 4K to 1M tokens of prompt or at one, and says where
+    they change places, search finds the best placement of a system that splits tensors over GPU, host and drive, and list shows
     systems, formats and networks. FORMAT is fp16 if none is named, WINDOW the tokens that Λ attention keeps.
 
     Examples:
@@ -53,6 +56,8 @@ def offload(
         lamforge offload run instinfer-sparf --model opt-13b --prompt 1024 --generate 1024 --batch 64 --set csds=2
 
         lamforge offload compare gpu-a100 shadowkv-a100 fpga-u280:w2a8kv4:2048 --model llama-2-7b --plot crossover.svg
+
+        lamforge offload compare --model llama-2-13b --prompt 32768 --batch 4
 
         lamforge offload search flexgen-t4 --model opt-30b --prompt 512 --generate 32
     """
@@ -66,5 +71,5 @@ def offload(
     elif action is Action.search:
         result = search_command(asked, model, prompt=prompt, generated=generate, batch=batch, settings=changes)
     else:
-        result = compare_command(asked, model, generated=generate, batch=batch, settings=changes, plot=plot)
+        result = compare_command(asked, model, prompt=prompt, generated=generate, batch=batch, settings=changes, plot=plot)
     emit(result.text, result.document, as_json=as_json, output=output)

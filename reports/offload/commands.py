@@ -12,7 +12,7 @@ from hwsim.offload.systems import names, system
 from models.networks import names as network_names
 from reports.folders import replaced_file
 from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
-from reports.offload.contender import contender, question
+from reports.offload.contender import Question, contender, question
 from reports.offload.documents import answer_document
 from reports.offload.formats import FORMATS
 from reports.offload.pictures import contexts_picture
@@ -21,6 +21,10 @@ from reports.offload.text import answer_text, comparison_text, search_text
 from reports.tables import aligned
 
 __all__ = ["Result", "compare_command", "list_command", "run_command", "search_command"]
+
+
+_PROMPT = 4096
+"""Tokens, where nothing is said."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,37 +36,50 @@ class Result:
 
 
 def run_command(
-    systems: Sequence[str], model: str, *, prompt: int, generated: int, batch: int | None, settings: Sequence[str]
+    systems: Sequence[str], model: str, *, prompt: int | None, generated: int, batch: int | None, settings: Sequence[str]
 ) -> Result:
     """Return what one system does; raise SpecError or CheckpointError."""
     asked = contender(_one(systems, "run"), settings)
-    answer = asked.answer(question(model, prompt=prompt, generated=generated, batch=1 if batch is None else batch))
+    answer = asked.answer(_question(model, prompt, generated, batch))
     document = answer_document(asked, answer)
     return Result(text=answer_text(document), document=document)
 
 
 def search_command(
-    systems: Sequence[str], model: str, *, prompt: int, generated: int, batch: int | None, settings: Sequence[str]
+    systems: Sequence[str], model: str, *, prompt: int | None, generated: int, batch: int | None, settings: Sequence[str]
 ) -> Result:
     """Return the best placement of one system; raise SpecError or CheckpointError."""
     if batch is not None:
         raise SpecError(f"Batch must be left to the search, not {batch}")
-    document = search_document(_one(systems, "search"), model, prompt=prompt, generated=generated, settings=settings)
+    document = search_document(_one(systems, "search"), _question(model, prompt, generated, None), settings)
     return Result(text=search_text(document), document=document)
 
 
 def compare_command(
-    systems: Sequence[str], model: str, *, generated: int, batch: int | None, settings: Sequence[str], plot: Path | None
+    systems: Sequence[str],
+    model: str,
+    *,
+    prompt: int | None,
+    generated: int,
+    batch: int | None,
+    settings: Sequence[str],
+    plot: Path | None,
 ) -> Result:
-    """Return systems over contexts, those of CONTENDERS where none is named; raise SpecError or CheckpointError.
+    """Return systems over contexts, where none is named those of CONTENDERS made for the batch; raise SpecError or CheckpointError.
 
+    prompt: where to look closely; None looks at all contexts.
     plot: file for the picture.
     """
     if settings and len(systems) != 1:
         raise SpecError(f"Settings must be of one system, not of {len(systems) or len(CONTENDERS)}")
-    about = question(model, prompt=1, generated=generated, batch=1 if batch is None else batch)
+    about = _question(model, prompt, generated, batch)
     contenders = [contender(text, settings) for text in systems or CONTENDERS]
-    document = compare(about.network, contenders, CONTEXTS, generated, BATCHES if batch is None else (batch,)).document()
+    if not systems:
+        contenders = [each for each in contenders if each.system.most_sequences >= (batch or 1)]
+    batches = BATCHES if batch is None else (batch,)
+    document = compare(about.network, contenders, CONTEXTS, generated, batches).document()
+    if prompt is not None:
+        document["at"] = compare(about.network, contenders, (float(prompt),), generated, batches).document()
     if plot is not None:
         with replaced_file(plot) as part:
             part.write_text(contexts_picture(document, "tokens_per_s", is_alone=True), encoding="utf-8")
@@ -79,6 +96,10 @@ def list_command() -> Result:
         f"networks: {', '.join(network_names())}",
     ]
     return Result(text="\n\n".join(lines), document={"systems": titles, "formats": formats, "networks": list(network_names())})
+
+
+def _question(model: str, prompt: int | None, generated: int, batch: int | None) -> Question:
+    return question(model, prompt=_PROMPT if prompt is None else prompt, generated=generated, batch=1 if batch is None else batch)
 
 
 def _one(systems: Sequence[str], action: str) -> str:

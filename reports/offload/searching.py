@@ -8,7 +8,7 @@ from typing import Any
 from hwsim.errors import SpecError
 from hwsim.offload.placement import search
 from hwsim.offload.systems.flexgen import FlexGen
-from reports.offload.contender import contender, question
+from reports.offload.contender import Question, contender
 from reports.offload.documents import answer_document
 
 __all__ = ["search_document"]
@@ -17,8 +17,8 @@ _SIZES = (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 160)
 _COUNTS = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
-def search_document(text: str, model: str, *, prompt: int, generated: int, settings: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the fastest placement of a network on a system, over batches of many sizes and numbers.
+def search_document(text: str, about: Question, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the fastest placement of a question on a system, over batches of many sizes and numbers; its own is not used.
 
     Raises:
         SpecError: the system places nothing, or nothing has room.
@@ -26,7 +26,6 @@ def search_document(text: str, model: str, *, prompt: int, generated: int, setti
     asked = contender(text, settings)
     if not isinstance(asked.system, FlexGen):
         raise SpecError(f"System {asked.system.name} must be one that splits tensors, such as flexgen-t4, for a search")
-    about = question(model, prompt=prompt, generated=generated, batch=1)
     found = search(asked.system, asked.work(about), _SIZES, _COUNTS)
     splits = {"weights": found.system.weights, "cache": found.system.cache, "activations": found.system.activations}
     return {

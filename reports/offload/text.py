@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reports.tables import aligned
@@ -43,18 +43,15 @@ def answer_text(document: Document) -> str:
 
 def comparison_text(document: Document) -> str:
     """Return tokens per second over contexts, what binds, and where systems change places."""
-    places = _places(len(document["contexts"]))
-    head = ["token/s", *(tokens_text(document["contexts"][place]) for place in places)]
-    lines = [[line["system"], *(_cell(line, place) for place in places)] for line in document["lines"]]
-    widths = [max(len(row[column]) for row in (head, *lines)) for column in range(len(head))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *lines)]
-    crossed = [
-        f"{tokens_text(each['context'])}: {each['after']} overtakes {each['before']}" for each in document["crossovers"]
-    ]
+    crossed = [f"{tokens_text(each['context'])}: {each['after']} overtakes {each['before']}" for each in document["crossovers"]]
     batches = document["batches"]
     batch = f"batch {batches[0]}" if len(batches) == 1 else f"each in the best batch of {batches[0]} to {batches[-1]}"
-    lead = f"{document['model']}, {document['generated']} tokens generated, {batch}; what binds behind each figure"
-    return "\n".join([lead, "", *table, "", *(crossed or ["Nothing changes places."])])
+    lead = f"{document['model']}, {document['generated']} tokens generated, {batch}"
+    if "at" in document:
+        shown = [f"{lead}, after {document['at']['contexts'][0]:,.0f} tokens of prompt", "", *_closely(document["at"]["lines"])]
+    else:
+        shown = [f"{lead}; what binds behind each figure", "", *_over_contexts(document)]
+    return "\n".join([*shown, "", *(crossed or ["Nothing changes places."])])
 
 
 def search_text(document: Document) -> str:
@@ -73,6 +70,41 @@ def tokens_text(tokens: float) -> str:
     if thousands < 1:
         return f"{tokens:.0f}"
     return f"{thousands:.3g}K" if thousands < 1000 else f"{thousands / 1024:.3g}M"
+
+
+def _over_contexts(document: Document) -> list[str]:
+    places = _places(len(document["contexts"]))
+    head = ["token/s", *(tokens_text(document["contexts"][place]) for place in places)]
+    return _table([head, *([line["system"], *(_cell(line, place) for place in places)] for line in document["lines"])])
+
+
+def _closely(lines: Sequence[Document]) -> list[str]:
+    """Return everything of one context, the fastest first; what has no room comes last."""
+    head = ["system", "token/s", "batch", "first token", "token", "J a token", "USD a million", "binding"]
+    rows = []
+    for line in sorted(lines, key=lambda line: -(line["tokens_per_s"][0] or 0.0)):
+        if line["tokens_per_s"][0] is None:
+            rows.append([line["system"], "no room", *[""] * 6])
+            continue
+        cost = line["usd_per_million_tokens"][0]
+        rows.append(
+            [
+                line["system"],
+                _figure(line["tokens_per_s"][0]),
+                f"{line['batch'][0]:.0f}",
+                _time(line["first_token_s"][0]),
+                _time(line["step_s"][0]),
+                _figure(line["joules_per_token"][0]),
+                "" if cost is None else _figure(cost),
+                line["binding"][0],
+            ]
+        )
+    return _table([head, *rows])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _places(count: int) -> list[int]:

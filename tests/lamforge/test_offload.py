@@ -47,6 +47,20 @@ def test_compare_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert file.read_text().startswith("<svg ")
 
 
+def test_compare_looks_closely_at_one_prompt(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["compare", "gpu-rtx-4090", "shadowkv-a100", "gpu-a100", "--prompt", "65536", "--batch", "1"]
+    code, out, _ = run(asked, capsys)
+    assert code == 0
+    names = [line.split()[0] for line in out.splitlines()[3:6]]
+    assert names == ["shadowkv-a100", "gpu-a100", "gpu-rtx-4090"]
+    assert "after 65,536 tokens of prompt" in out
+    assert "no room" in out
+    _, text, _ = run([*asked, "--json"], capsys)
+    at = json.loads(text)["at"]
+    assert at["contexts"] == [65536.0]
+    assert at["lines"][2]["batch"] == [1.0]
+
+
 def test_search_places_and_answers(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(["search", "flexgen-t4", "--model", "opt-30b", "--prompt", "512", "--generate", "32", "--json"], capsys)
     assert code == 0
@@ -77,6 +91,7 @@ def test_list_names_every_system(capsys: pytest.CaptureFixture[str]) -> None:
             "Split must add up to at most 100 percent, not 90 on the GPU and 80 on the host",
         ),
         (["compare", "--set", "gpus=2"], "Settings must be of one system, not of 16"),
+        (["compare", "--prompt", "0"], "Prompt must be from 1 to 16777216, not 0"),
         (["run", "gpu-a100", "--set", "gpus"], "System setting must read PATH=VALUE, not 'gpus'"),
     ],
 )
