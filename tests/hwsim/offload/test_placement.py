@@ -180,6 +180,20 @@ def test_every_placement_has_room_and_whole_shares(
                 assert percent * 100 == pytest.approx(round(percent * 100), abs=1e-6)
 
 
+@pytest.mark.parametrize(("host", "tokens", "batch"), [(57e9, (64, 4), 154), (58e9, (512, 8), 24), (86e9, (256, 128), 66)])
+def test_rounding_leaves_room_in_a_full_host(host: float, tokens: tuple[int, int], batch: int) -> None:
+    """Weights are on GPU and host, so what rounding takes from one the other gets; the cache fills the rest."""
+    chosen = sized(80e9, host, 1e14, batches=2, has_host_attention=tokens[1] < 128)
+    work = Workload(network=network("opt-66b"), prompt=tokens[0], generated=tokens[1], batch=float(batch))
+    best = solved(chosen, work)
+    assert 0 < best.system.weights.gpu < 100
+    assert best.system.weights.drive == 0
+    assert 0 < best.system.cache.drive < 100
+    room = best.answer.tiers[2]
+    assert 0.999 < float(room.used.value / room.capacity.value) <= 1
+    assert best.answer.fits
+
+
 def test_what_fits_on_the_gpu_stays_there() -> None:
     best = solved(sized(100e9, 500e9, 1e12, batches=1), Workload(network=network("opt-6.7b"), prompt=64, generated=64, batch=1.0))
     assert (best.system.weights.gpu, best.system.cache.gpu, best.system.activations.gpu) == (100, 100, 100)
