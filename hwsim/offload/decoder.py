@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.operators import LAUNCHES, GpuRates, Shape, attention, product, stream
-from hwsim.offload.span import Span, serial, spend
-from hwsim.units import Bytes, Value
+from hwsim.offload.span import NOTHING, Span, move, serial, spend
+from hwsim.units import Bytes, BytesPerSecond, Value
 
-__all__ = ["GpuDecoder"]
+__all__ = ["PEERS", "GpuDecoder"]
+
+PEERS = "GPU to GPU"
+"""What exchanges among GPUs are charged to."""
 
 # Operators that only move values: a norm and an addition in either half, beside attention two rotations and two appends to the
 # cache, in the feed-forward part its activation.
@@ -34,11 +38,13 @@ class GpuDecoder:
         gpu: what one reaches.
         work: what runs.
         gpus: how many share it.
+        peer_rate: of what each sends to the others while all receive; of use where there are several.
     """
 
     gpu: GpuRates
     work: Workload
     gpus: int = 1
+    peer_rate: BytesPerSecond = dataclasses.field(default_factory=lambda: BytesPerSecond(math.inf))
 
     def layer(self, tokens: Value, keys: Value) -> Span:
         """Return the time of a layer for so many tokens of every sequence, each of which attends to so many keys."""
@@ -88,7 +94,18 @@ class GpuDecoder:
         rows = np.multiply(self.work.batch, tokens)
         between = Bytes(np.multiply(rows, values * self.work.activation_bytes / self.gpus))
         launches = spend(LAUNCHES, self.gpu.launch * (operators - 1))
-        return serial(self._products(rows, sizes), stream(self.gpu, between), launches)
+        return serial(self._products(rows, sizes), stream(self.gpu, between), launches, self._summed(rows))
+
+    def _summed(self, rows: Value) -> Span:
+        """Return the sum of every GPU's part of the hidden values, at every GPU: each sends 2 (n - 1) / n of them.
+
+        Ref: Patarasu and Yuan, Bandwidth optimal all-reduce algorithms for clusters of workstations (2009).
+        """
+        if self.gpus == 1:
+            return NOTHING
+        share = 2 * (self.gpus - 1) / self.gpus
+        amount = Bytes(np.multiply(rows, share * self.work.network.hidden * self.work.activation_bytes))
+        return serial(move(PEERS, amount, amount / self.peer_rate), spend(LAUNCHES, self.gpu.launch))
 
     def _products(self, rows: Value, sizes: Sequence[tuple[int, int]]) -> Span:
         bits, size = self.work.weight_bits, self.work.activation_bytes

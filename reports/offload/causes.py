@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hwsim.offload.decoder import PEERS
 from hwsim.offload.operators import ARITHMETIC, LAUNCHES, MEMORY
 from hwsim.offload.systems.fpga import ENGINE as CARD_ENGINE
 from hwsim.offload.systems.fpga import HBM
@@ -16,7 +17,7 @@ __all__ = ["COLOURS", "KINDS", "kind_of"]
 KINDS: Mapping[str, tuple[str, ...]] = {
     "memory": (MEMORY, HBM),
     "arithmetic": (ARITHMETIC, CARD_ENGINE, ENGINE, DRAFT),
-    "link": (LINK, UP_LINK, DRIVE_LINK),
+    "link": (LINK, UP_LINK, DRIVE_LINK, PEERS),
     "flash": (FLASH, DRIVE),
     "host": (HOST,),
     "overhead": (LAUNCHES, FRAMEWORK),

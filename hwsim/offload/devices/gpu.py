@@ -36,6 +36,8 @@ class Gpu(Device):
     """Most that it is made to draw."""
     host_link: Sourced[PcieLink]
     """To its host."""
+    peer_rate: Sourced[BytesPerSecond] | None = None
+    """One way, to other GPUs of its host; over the host link where there is no other."""
     cache: Sourced[Bytes] | None = None
     """Last level on the chip."""
     product_share: Sourced[float] = assumed(0.75, _NOT_MEASURED)

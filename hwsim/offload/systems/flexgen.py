@@ -125,10 +125,17 @@ class FlexGen(System):
         return {f"rates.{field.name}": getattr(self.rates, field.name) for field in dataclasses.fields(self.rates)}
 
     def answer(self, work: Workload) -> Answer:
-        """Return what it does with a workload."""
+        """Return what it does with a workload.
+
+        Raises:
+            SpecError: the batch is not a multiple of the GPU batches.
+        """
+        wrong = np.ravel(work.batch)[np.ravel(np.mod(work.batch, self.batches)) != 0]
+        if wrong.size:
+            raise SpecError(f"Batch of {self.name} must be a multiple of its {self.batches} GPU batches, not {wrong[0]:g}")
         layers = work.network.layers
         parts = [gpu_part(self.gpu), host_part(self.host)]
-        if self.weights.drive or self.cache.drive:
+        if self.weight_shares(work.network)[2] or self.cache.drive:
             parts.append(drive_part(self.drive))
         prefill, step = repeated(self.prompt_layer(work), layers), repeated(self.step_layer(work), layers)
         return self.answered(work, prefill, step, self.tiers(work), tuple(parts))

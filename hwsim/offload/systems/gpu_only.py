@@ -9,7 +9,7 @@ from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.span import repeated, serial
-from hwsim.offload.systems.system import System, gpu_part, host_part
+from hwsim.offload.systems.system import System, gpu_part, host_part, peer_rate
 
 __all__ = ["GpuOnly"]
 
@@ -26,7 +26,7 @@ class GpuOnly(System):
     def answer(self, work: Workload) -> Answer:
         """Return what they do with a workload."""
         layers = work.network.layers
-        decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=self.gpus)
+        decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=self.gpus, peer_rate=peer_rate(self.host, self.gpu))
         prefill = serial(repeated(decoder.prompt(), layers), decoder.head())
         step = serial(repeated(decoder.layer(1, work.step_context), layers), decoder.head())
         cache = work.cache_bytes(work.cached(work.tokens)) * layers

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Part, Tier
+from hwsim.offload.decoder import PEERS
 from hwsim.offload.devices import Csd, Drive, Gpu, Host
 from hwsim.offload.operators import ARITHMETIC, LAUNCHES, MEMORY
 from hwsim.offload.pcie import pcie_constants
@@ -32,6 +33,7 @@ __all__ = [
     "host_part",
     "link_rate",
     "memory_of",
+    "peer_rate",
 ]
 
 LINK, UP_LINK = "host to GPU", "GPU to host"
@@ -79,7 +81,7 @@ class System(abc.ABC):
 
 def gpu_part(gpu: Gpu, count: int = 1) -> Part:
     """Return GPUs as a part."""
-    return Part(device=gpu, count=count, power=gpu.power, causes=(ARITHMETIC, MEMORY, LAUNCHES))
+    return Part(device=gpu, count=count, power=gpu.power, causes=(ARITHMETIC, MEMORY, LAUNCHES, PEERS))
 
 
 def host_part(host: Host) -> Part:
@@ -103,6 +105,11 @@ def link_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
         return host.gpu_link_rate.value
     link = host.gpu_link if host.gpu_link is not None else gpu.host_link
     return link.value.read_rate(pcie_constants().usual_payload.value)
+
+
+def peer_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
+    """Return what a GPU sends to another: over links of their own, or through the host."""
+    return gpu.peer_rate.value if gpu.peer_rate is not None else link_rate(host, gpu)
 
 
 def carried(link: str, amount: Bytes, rate: BytesPerSecond) -> Span:

@@ -18,7 +18,7 @@ from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.span import NOTHING, Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import FRAMEWORK, LINK, System, carried, gpu_part, host_part, link_rate, memory_of
+from hwsim.offload.systems.system import FRAMEWORK, LINK, System, carried, gpu_part, host_part, link_rate, memory_of, peer_rate
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Seconds, Value
 
@@ -81,7 +81,7 @@ class TriForce(System):
     def answer(self, work: Workload) -> Answer:
         """Return what it does with a workload."""
         layers = work.network.layers
-        decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=self.gpus)
+        decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=self.gpus, peer_rate=peer_rate(self.host, self.gpu))
         prefill = serial(repeated(decoder.prompt(), layers), decoder.head())
         budget = np.minimum(self.budget.value, work.step_context)
         checking = serial(self._checking(decoder, work), decoder.head())

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.arch.workload import Network, Workload
-from hwsim.offload.decoder import GpuDecoder
+from hwsim.offload.decoder import PEERS, GpuDecoder
 from hwsim.offload.devices import GPUS
 from hwsim.offload.operators import MEMORY, GpuRates
+from hwsim.units import BytesPerSecond
 from models.networks import network
 
 WORK = Workload(network=network("llama-2-7b"), prompt=2048, generated=64, batch=1)
@@ -125,3 +126,13 @@ def test_a_long_prompt_is_computed_in_parts_that_take_no_more_room() -> None:
     shorter, longer, longest = (float(decoder(prompt=prompt).working().value) for prompt in (4096, 8192, 1 << 20))
     assert longer == 2 * shorter == longest
     assert longest == 8192 * (2 * 4096 + 2 * 11008) * 2
+
+
+def test_gpus_that_share_a_layer_exchange_its_sums() -> None:
+    """Twice in a layer, each of two GPUs sends and receives as many values as the hidden ones of all tokens."""
+    rate = BytesPerSecond(25e9)
+    alone, shared = (GpuDecoder(gpu=GPU, work=WORK, gpus=gpus, peer_rate=rate).layer(1, 1024) for gpus in (1, 2))
+    assert PEERS not in alone.busy
+    amount = 2 * WORK.network.hidden * WORK.batch * WORK.activation_bytes
+    assert float(shared.moved[PEERS].value) == pytest.approx(amount)
+    assert float(shared.busy[PEERS].value) == pytest.approx(amount / 25e9)

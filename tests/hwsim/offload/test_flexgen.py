@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hwsim.errors import SpecError
 from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen, Split
 from hwsim.offload.systems.system import DRIVE, HOST, LINK, UP_LINK
+from hwsim.units import Value
 from models.networks import network
 
 GIB = 2.0**30
@@ -19,8 +21,8 @@ WORK = Workload(network=network("opt-30b"), prompt=512, generated=32, batch=144)
 
 
 def flexgen(*settings: str) -> FlexGen:
-    """Return FlexGen's machine with settings."""
-    found = system("flexgen-t4", settings)
+    """Return FlexGen's machine with three GPU batches and settings."""
+    found = system("flexgen-t4", ["batches=3", *settings])
     assert isinstance(found, FlexGen)
     return found
 
@@ -208,3 +210,10 @@ def test_a_split_is_three_shares_of_one() -> None:
         sentence = f"^Split must add up to at most 100 percent, not {gpu} on the GPU and {host} on the host$"
         with pytest.raises(SpecError, match=sentence):
             Split(gpu=gpu, host=host)
+
+
+@pytest.mark.parametrize("batch", [4.0, np.array([3.0, 4.0, 6.0])])
+def test_a_batch_that_cannot_be_divided_is_refused(batch: Value) -> None:
+    with pytest.raises(SpecError) as refusal:
+        flexgen("batches=3").answer(dataclasses.replace(WORK, batch=batch))
+    assert str(refusal.value) == "Batch of flexgen-t4 must be a multiple of its 3 GPU batches, not 4"

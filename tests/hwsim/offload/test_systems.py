@@ -141,7 +141,7 @@ def test_settings_change_what_they_name() -> None:
     assert (flexgen.has_overlap, flexgen.batches, flexgen.gpu) == (False, 5, GPUS.load("a6000"))
     shipped = system("flexgen-t4")
     assert isinstance(shipped, FlexGen)
-    assert (shipped.weights.gpu, shipped.batches) == (20, 3)
+    assert (shipped.weights.gpu, shipped.batches) == (20, 1)
 
 
 def test_of_settings_of_one_thing_the_last_holds() -> None:
