@@ -115,7 +115,7 @@ class Simulation:
 
 def format_named(name: str) -> Format:
     """Return a weight format by its lower-case name; raise SpecError."""
-    names = [entry.name.lower() for entry in Format if entry is not Format.KV4]
+    names = [entry.name.lower() for entry in Format if entry.cache is None]
     if name.lower() not in names:
         raise SpecError(f"Format must be one of {', '.join(names)}, not {name!r}")
     return Format[name.upper()]
