@@ -76,18 +76,18 @@ class _Window:
 
 def _words(codes: np.ndarray, kind: CacheKind, format: CacheFormat) -> np.ndarray:
     """Return words uint8 [tokens, words, 16] of the codes of a head [tokens, elements]."""
-    tokens, planes = len(codes), format.planes
-    parts = codes.reshape(tokens, -1, 32) if kind is CacheKind.KEY else codes.reshape(tokens, 32, -1).transpose(0, 2, 1)
-    nibbles = (parts[:, :, None] >> 4 * np.arange(planes)[:, None] & 15).reshape(tokens, -1, 32)
+    tokens, planes, held = len(codes), format.planes, codes.shape[1] // 32
+    parts = codes.reshape(tokens, held, 32) if kind is CacheKind.KEY else codes.reshape(tokens, 32, held).transpose(0, 2, 1)
+    nibbles = (parts[:, :, None] >> 4 * np.arange(planes)[:, None] & 15).reshape(tokens, held * planes, 32)
     return (nibbles[..., 0::2] | nibbles[..., 1::2] << 4).astype(np.uint8)
 
 
 def _codes(words: np.ndarray, kind: CacheKind, format: CacheFormat) -> np.ndarray:
     """Return the codes int64 [tokens, elements] in the words of a head; inverse of `_words`."""
-    tokens, planes = len(words), format.planes
-    nibbles = np.stack([words & 15, words >> 4], axis=-1).reshape(tokens, -1, planes, 32).astype(np.int64)
+    tokens, planes, held = len(words), format.planes, words.shape[1] // format.planes
+    nibbles = np.stack([words & 15, words >> 4], axis=-1).reshape(tokens, held, planes, 32).astype(np.int64)
     parts = (nibbles << 4 * np.arange(planes)[:, None]).sum(axis=2)
-    return (parts if kind is CacheKind.KEY else parts.transpose(0, 2, 1)).reshape(tokens, -1)
+    return (parts if kind is CacheKind.KEY else parts.transpose(0, 2, 1)).reshape(tokens, 32 * held)
 
 
 def _parameter_bytes(cache: LayerCache, head: int, count: int) -> np.ndarray:
