@@ -59,10 +59,10 @@ def test_cache_words_follow_from_the_format() -> None:
 @pytest.mark.parametrize(
     ("format", "head_dim", "slices", "lanes", "text"),
     [
-        (CacheFormat.KV4, 96, 4, 4, "Head dimension must be 32, 64 or 128 and at most 32 x 4 slices, not 96"),
-        (CacheFormat.KV8, 128, 4, 8, "Head dimension must be 32, 64 or 128 and at most 16 x 4 slices, not 128"),
-        (CacheFormat.KV8, 32, 1, 4, "Head dimension must be 32, 64 or 128 and at most 16 x 1 slices, not 32"),
-        (CacheFormat.KV8, 128, 8, 4, "Head dimension must be at most 16 x 4 vector lanes for a kv8 cache, not 128"),
+        (CacheFormat.KV4, 96, 4, 4, "Head dimension of a kv4 cache must be 32, 64 or 128 and at most 32 x 4 slices, not 96"),
+        (CacheFormat.KV8, 128, 4, 8, "Head dimension of a kv8 cache must be 32, 64 or 128 and at most 16 x 4 slices, not 128"),
+        (CacheFormat.KV8, 32, 1, 4, "Head dimension of a kv8 cache must be 32, 64 or 128 and at most 16 x 1 slices, not 32"),
+        (CacheFormat.KV8, 128, 8, 4, "Head dimension of a kv8 cache must be at most 16 x 4 vector lanes, not 128"),
     ],
 )
 def test_a_head_must_fit_the_slices(format: CacheFormat, head_dim: int, slices: int, lanes: int, text: str) -> None:

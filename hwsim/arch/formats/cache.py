@@ -35,15 +35,15 @@ class CacheLayout:
     format: CacheFormat = CacheFormat.KV4
 
     def __post_init__(self) -> None:
-        elements = 128 // self.format.bits
+        elements, name = 128 // self.format.bits, self.format.name.lower()
         if self.head_dim not in (32, 64, 128) or self.words > self.slices:
             raise ScheduleError(
-                f"Head dimension must be 32, 64 or 128 and at most {elements} x {self.slices} slices, not {self.head_dim}"
+                f"Head dimension of a {name} cache must be 32, 64 or 128 and at most {elements} x {self.slices} slices,"
+                f" not {self.head_dim}"
             )
         if self.words > self.lanes:
             raise ScheduleError(
-                f"Head dimension must be at most {elements} x {self.lanes} vector lanes"
-                f" for a {self.format.name.lower()} cache, not {self.head_dim}"
+                f"Head dimension of a {name} cache must be at most {elements} x {self.lanes} vector lanes, not {self.head_dim}"
             )
 
     @classmethod
