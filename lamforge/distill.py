@@ -42,6 +42,12 @@ def distill(
         list[str] | None,
         typer.Option("--evaluation", metavar="NAME=FILE", help="Text to predict after training.", show_default=False),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="RESULT", help="Shipped training, or folder, that train begins as.", show_default="the teacher"
+        ),
+    ] = None,
     settings: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a JSON file.", show_default=False)] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: format=w2.", show_default=False)
@@ -98,6 +104,7 @@ def distill(
             device=device,
             minutes=minutes,
             tell=tell,
+            start=start,
             is_eager=is_eager,
             attention=attention,
             fit_minutes=fit_minutes,

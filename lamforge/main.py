@@ -18,6 +18,7 @@ from lamforge.errors import exit_code_of
 from lamforge.evaluate import evaluate
 from lamforge.export import export
 from lamforge.generate import generate
+from lamforge.offload import offload
 from lamforge.report import report
 from lamforge.rtl import rtl
 from lamforge.simulate import simulate
@@ -41,6 +42,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     board,
     report,
     disasm,
+    offload,
     validate,
 )
 """The subcommands in the order of the flow; each is the one function of the file with its name."""

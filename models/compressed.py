@@ -24,7 +24,6 @@ from models.compress import FolderState, Progress, Recipe, State, compress
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
 from models.config import ModelConfig
-from models.distill.result import Result
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
 from models.matrices import layer_part, matrix_shapes, norm_names
@@ -92,7 +91,7 @@ def create(
         source=Path(checkpoint.source).name,
         source_digest=checkpoint.digest,
         calibration_digest=None if tokens is None else digest(tokens),
-        training=None if training is None else _summary(training),
+        training=None if training is None else training.summary(),
         versions={name: importlib.metadata.version(name) for name in ("lamforge", "numpy", "torch")},
     )
     state: State | None = None
@@ -105,12 +104,6 @@ def create(
         provenance=provenance,
         tokenizer=checkpoint.tokenizer,
     )
-
-
-def _summary(training: Result) -> dict[str, Any]:
-    """Return what a training says of itself, but not of every step, with the digest of what it made."""
-    told = {name: value for name, value in training.report.items() if name != "log"}
-    return told | {"digest": training.digest}
 
 
 def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Progress | None = None) -> CompressedModel:

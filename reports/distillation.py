@@ -144,6 +144,7 @@ def train(
     device: str,
     minutes: float,
     tell: Tell,
+    start: str | None = None,
     is_eager: bool = False,
     attention: str | None = None,
     fit_minutes: float | None = None,
@@ -153,13 +154,16 @@ def train(
     """Train in `folder` until all steps are done or time is up; write the student as it then is into `output`.
 
     minutes: from the call on, compilation included; evaluation comes after them, once all steps are done.
+    start: a shipped training or the folder of a result, which the student begins as.
     fit_minutes: sets the steps of a training that has not begun to what fits into so many minutes of steps.
     is_fit_only: says these steps and does no more, for several trainings that are to have as many.
 
     Started by `torchrun` in several processes, these train one student; all but the first return nothing.
     """
+    from models.distill import shipped
     from models.distill.machine import machine_of
     from models.distill.prepared import read_prepared
+    from models.distill.result import read_result
     from models.distill.sampling import read_samples
     from models.distill.state import stated_settings
     from models.distill.team import join_team
@@ -169,13 +173,14 @@ def train(
     team = join_team(device)
     tell = tell if team.is_first else _nothing
     machine = machine_of(device, is_eager=is_eager, attention=attention, team=team)
+    begun = None if start is None else read_result(shipped.locate(start))
     state = folder / settings.format / STATE
     if fit_minutes is not None and state.is_file():
         settings = dataclasses.replace(settings, steps=stated_settings(state).steps)
     prepared = read_prepared(folder / _PREPARED)
     samples = read_samples(folder / _SAMPLED)
     tell(f"{prepared.config.name} to {settings.format} on {machine.name}, {sum(map(len, samples.values()))} sampled tokens")
-    training = Training(prepared, samples, settings, machine, tell)
+    training = Training(prepared, samples, settings, machine, tell, start=begun)
     if fit_minutes is not None and not state.is_file():
         training.fit(fit_minutes)
     if is_fit_only:
@@ -234,6 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("stage", choices=("probe", "sample", "train"))
     parser.add_argument("--work", type=Path, default=Path("build/distill"))
     parser.add_argument("--output", "-o", type=Path)
+    # Not --start, which torchrun would take for its own --start-method.
+    parser.add_argument("--from", dest="start", metavar="RESULT", help="shipped training, or folder, that train begins as")
     parser.add_argument("--settings", type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--device", default="cuda")
@@ -276,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 device=given.device,
                 minutes=given.minutes,
                 tell=tell,
+                start=given.start,
                 is_eager=given.eager,
                 attention=given.attention,
                 fit_minutes=given.fit_minutes,

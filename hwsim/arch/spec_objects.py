@@ -18,8 +18,9 @@ __all__ = ["spec_object"]
 def spec_object(kind: Any, data: object, where: str) -> Any:
     """Return plain values as an object of a type.
 
-    kind: a dataclass, a tuple of any length, `Sourced`, a quantity, `str`, `int`, `float`, or a class that makes itself of a
-        text with `of(text, subject)`. A field that has a default may be absent, and only such a field may be `... | None`.
+    kind: a dataclass, a tuple of any length, `Sourced`, a quantity, `str`, `bool`, `int`, `float`, or a class that makes itself
+        of a text with `of(text, subject)`; an object of a dataclass is taken as it is. A field that has a default may be absent,
+        and only such a field may be `... | None`.
     where: what the object is, for refusals.
 
     Raises:
@@ -39,12 +40,18 @@ def spec_object(kind: Any, data: object, where: str) -> Any:
     if hasattr(kind, "of"):
         return kind.of(data, where)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        if isinstance(data, kind):
+            return data
         names, hints = field_names(kind, data, where, SpecError), typing.get_type_hints(kind)
         fields = typing.cast(dict[str, object], data)
         return kind(**{name: spec_object(hints[name], fields[name], f"{where} {name}") for name in names})
     if kind is str:
         if not isinstance(data, str) or not data:
             raise SpecError(f"{where} must be text, not {data!r}")
+        return data
+    if kind is bool:
+        if not isinstance(data, bool):
+            raise SpecError(f"{where} must be true or false, not {data!r}")
         return data
     allowed = (int,) if kind is int else (int, float)
     if not isinstance(data, allowed) or isinstance(data, bool) or not 0 <= data < float("inf"):

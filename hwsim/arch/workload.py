@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -84,6 +85,7 @@ class Workload:
         batch: sequences at once.
         weight_bits, cache_bits: of a stored weight and of a cached value, scales included.
         activation_bytes: of a value in the residual stream.
+        window: tokens of a sequence that stay cached at most, of Λ-shaped attention; without bound where it is dense.
     """
 
     network: Network
@@ -93,12 +95,29 @@ class Workload:
     weight_bits: float = 16.0
     cache_bits: float = 16.0
     activation_bytes: float = 2.0
+    window: Value = math.inf
 
     def __post_init__(self) -> None:
         for name in ("prompt", "generated", "batch", "weight_bits", "cache_bits", "activation_bytes"):
             value = np.asarray(getattr(self, name))
             if not np.issubdtype(value.dtype, np.number) or not bool((np.isfinite(value) & (value > 0)).all()):
                 raise SpecError(f"Workload {name} must be above 0, not {getattr(self, name)!r}")
+        if not bool(np.all(np.asarray(self.window) > 0)):
+            raise SpecError(f"Workload window must be above 0, not {self.window!r}")
+
+    @property
+    def tokens(self) -> Value:
+        """Tokens of a sequence at the end."""
+        return np.add(self.prompt, self.generated)
+
+    @property
+    def step_context(self) -> Value:
+        """Tokens cached before a generated one, in the mean over all that are generated."""
+        return self.cached(np.add(self.prompt, np.divide(self.generated, 2)))
+
+    def cached(self, tokens: Value) -> Value:
+        """Return the tokens that stay cached of so many."""
+        return np.minimum(tokens, self.window)
 
     @property
     def layer_bytes(self) -> Bytes:

@@ -8,12 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.errors import SpecError
-from hwsim.units import Bytes, BytesPerSecond, Operations, OperationsPerSecond, Seconds, Value, maximum, minimum
+from hwsim.offload.span import Span, overlapped, serial, spend
+from hwsim.units import Bytes, BytesPerSecond, Operations, OperationsPerSecond, Seconds, Value, minimum
 
-__all__ = ["GpuRates", "Shape", "attention", "product", "stream"]
+__all__ = ["ARITHMETIC", "LAUNCHES", "MEMORY", "GpuRates", "Shape", "attention", "product", "stream"]
 
-# Output tiles of one thread block, rows by columns: those with which large half-precision products reach their peak.
-_TILES = ((128, 128), (128, 256), (256, 128))
+ARITHMETIC, MEMORY, LAUNCHES = "GPU arithmetic", "GPU memory", "launches"
+"""What an operator's time is charged to."""
+
+# Output tiles of one thread block, rows by columns, with which large half-precision products reach their peak: this one, wider
+# ones up to twice as wide, and that one turned.
+_TILE = 128
 # Rows of the tiles for fewer rows than those.
 _FEW_ROWS = (16, 64)
 
@@ -28,9 +33,13 @@ class GpuRates:
         memory: of its memory, by datasheet.
         multiprocessors: that work on tiles side by side.
         product_share: of the peak, in products large enough to fill every wave.
-        memory_share: of the memory's rate, on long reads.
-        launch: from one operator to the next when neither computes anything: of a captured graph, or of a host that
-            launches every kernel, whichever is meant.
+        memory_share: of the memory's rate, in products with few rows.
+        attention_share: of the memory's rate, in attention of one query over a long cache.
+        prompt_attention_share: of the peak, in attention of a long prompt over itself.
+        tile_step: columns by which the widths of tiles differ.
+        launch: what an operator takes beside moving values, or beside arithmetic: in a captured graph, or where a host launches
+            every kernel, whichever is meant.
+        product_launch, attention_launch: what a product, or attention, takes beside reading memory.
     """
 
     name: str
@@ -39,20 +48,28 @@ class GpuRates:
     multiprocessors: int
     product_share: float
     memory_share: float
+    attention_share: float
+    prompt_attention_share: float
+    tile_step: int
     launch: Seconds
+    product_launch: Seconds
+    attention_launch: Seconds
 
     def __post_init__(self) -> None:
-        for name in ("product_share", "memory_share"):
+        for name in ("product_share", "memory_share", "attention_share", "prompt_attention_share"):
             share = getattr(self, name)
             if not 0 < share <= 1:
                 raise SpecError(f"GPU {self.name} {name} must be above 0 and at most 1, not {share!r}")
         if self.multiprocessors < 1:
             raise SpecError(f"GPU {self.name} multiprocessors must be 1 or more, not {self.multiprocessors!r}")
+        if not 1 <= self.tile_step <= _TILE or _TILE % self.tile_step:
+            raise SpecError(f"GPU {self.name} tile_step must divide {_TILE}, not {self.tile_step!r}")
         for name in ("peak", "memory"):
             if not getattr(self, name).value > 0:
                 raise SpecError(f"GPU {self.name} {name} must be above 0, not {getattr(self, name).value!r}")
-        if not self.launch.value >= 0:
-            raise SpecError(f"GPU {self.name} launch must be 0 s or more, not {self.launch.value!r} s")
+        for name in ("launch", "product_launch", "attention_launch"):
+            if not getattr(self, name).value >= 0:
+                raise SpecError(f"GPU {self.name} {name} must be 0 s or more, not {getattr(self, name).value!r} s")
 
     @property
     def product_rate(self) -> OperationsPerSecond:
@@ -94,7 +111,7 @@ class Shape:
         return Bytes(weights + activations)
 
 
-def product(gpu: GpuRates, shape: Shape) -> Seconds:
+def product(gpu: GpuRates, shape: Shape) -> Span:
     """Return the time of a matrix product.
 
     The result is cut into tiles, each of which one multiprocessor computes over the whole inner dimension; a wave of
@@ -102,24 +119,26 @@ def product(gpu: GpuRates, shape: Shape) -> Seconds:
     many as there are (split-K). The tile that ends first is taken.
     """
     per_processor = gpu.product_rate * (1 / gpu.multiprocessors)
-    waves = minimum(*(_tiled(shape, tile, gpu.multiprocessors) / per_processor for tile in _TILES))
-    return maximum(waves, shape.bytes / gpu.memory_rate) + gpu.launch
+    tiles = [(_TILE, columns) for columns in range(_TILE, 2 * _TILE + 1, gpu.tile_step)] + [(2 * _TILE, _TILE)]
+    waves = minimum(*(_tiled(shape, tile, gpu.multiprocessors) / per_processor for tile in tiles))
+    return _operator(gpu, waves, shape.bytes / gpu.memory_rate, gpu.product_launch)
 
 
-def stream(gpu: GpuRates, size: Bytes) -> Seconds:
-    """Return the time of an operator that reads so many bytes and computes little."""
-    return size / gpu.memory_rate + gpu.launch
+def stream(gpu: GpuRates, size: Bytes) -> Span:
+    """Return the time of an operator that reads and writes so many bytes and computes little."""
+    return serial(spend(MEMORY, size / gpu.memory_rate), spend(LAUNCHES, gpu.launch))
 
 
-def attention(gpu: GpuRates, *, queries: Value, keys: Value, heads: Value, head_dim: Value, cached: Bytes) -> Seconds:
-    """Return the time of fused attention: two products of queries and keys in every head, and one read of the cache.
+def attention(gpu: GpuRates, *, operations: Operations, cached: Bytes) -> Span:
+    """Return the time of fused attention: its arithmetic, beside one read of the keys and values."""
+    arithmetic = operations / (gpu.peak * gpu.prompt_attention_share)
+    return _operator(gpu, arithmetic, cached / (gpu.memory * gpu.attention_share), gpu.attention_launch)
 
-    queries, keys: tokens; with a causal mask over equal counts half the keys.
-    heads: of all sequences together.
-    cached: keys and values that are read.
-    """
-    pairs = np.multiply(np.multiply(queries, keys), np.multiply(heads, head_dim))
-    return maximum(Operations(4.0 * pairs) / gpu.product_rate, cached / gpu.memory_rate) + gpu.launch
+
+def _operator(gpu: GpuRates, arithmetic: Seconds, memory: Seconds, launch: Seconds) -> Span:
+    """Return an operator's time: reading takes a while to come up to speed, which arithmetic hides where there is enough of it."""
+    computing = serial(spend(ARITHMETIC, arithmetic), spend(LAUNCHES, gpu.launch))
+    return overlapped(computing, serial(spend(MEMORY, memory), spend(LAUNCHES, launch)))
 
 
 def _tiled(shape: Shape, tile: tuple[int, int], multiprocessors: int) -> Operations:

@@ -20,7 +20,7 @@ from models.tokenizer import Tokenizer
 
 __all__ = ["PART_BYTES", "check", "float_head", "prepare"]
 
-PART_BYTES = 54 << 20
+PART_BYTES = 36 << 20
 """Bytes of a part at most."""
 
 _BLOCK = 32

@@ -45,6 +45,10 @@ class Result:
     report: Mapping[str, Any]
     digest: str
 
+    def summary(self) -> dict[str, Any]:
+        """Return what the training says of itself, but not of every step, with the digest of what it made."""
+        return {name: value for name, value in self.report.items() if name != "log"} | {"digest": self.digest}
+
 
 def write_result(
     folder: Path, student: Student, source_digest: str, report: Mapping[str, Any], *, part_bytes: int

@@ -28,12 +28,14 @@ class Course:
         trained_s: seconds spent in steps.
         log: what was told of them, one mapping each report.
         data: names and lengths of the texts; a run goes on only with the same.
+        start: digest of the result that it began as, empty where it began from the teacher.
     """
 
     step: int = 0
     trained_s: float = 0.0
     log: list[dict[str, float]] = dataclasses.field(default_factory=list)
     data: dict[str, int] = dataclasses.field(default_factory=dict)
+    start: str = ""
 
 
 def save_state(path: Path, student: Student, optimizer: torch.optim.Optimizer, settings: Settings, course: Course) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -16,7 +17,7 @@ from models.distill.attention import Plan, attend
 from models.distill.prepared import Prepared
 from models.distill.rounding import act_codes, half_up
 from models.distill.settings import Settings
-from models.distill.weight import TrainedWeight
+from models.distill.weight import Stored, TrainedWeight
 from models.matrices import PARTS, layer_part
 
 __all__ = ["Block", "BlockCall", "Student", "host_table", "normed", "plain_call"]
@@ -122,6 +123,21 @@ class Student(nn.Module):
             if (index + 1) % 10 == 0 or index + 1 == self.config.layers:
                 tell(f"grids of {index + 1} of {self.config.layers} layers found")
         self.final_norm.copy_(prepared.weights[matrices.FINAL_NORM])
+
+    @torch.no_grad()
+    def take(
+        self, stored: Mapping[str, Stored], gains: Mapping[str, np.ndarray], energies: Mapping[str, torch.Tensor]
+    ) -> None:
+        """Begin as the student that a training ended with, by the names of models.matrices.
+
+        energies: mean squares of the inputs of every matrix.
+        """
+        for name, weight in self.weights():
+            weight.take(stored[name], energies[name])
+        for index, block in enumerate(self.layers()):
+            for part, gain in ((matrices.ATTENTION_NORM, block.attention_norm), (matrices.FFN_NORM, block.ffn_norm)):
+                gain.copy_(torch.from_numpy(gains[layer_part(index, part)]))
+        self.final_norm.copy_(torch.from_numpy(gains[matrices.FINAL_NORM]))
 
     def layers(self) -> Iterator[Block]:
         """Yield the blocks in order."""

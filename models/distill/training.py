@@ -20,7 +20,7 @@ from models.distill.evaluation import evaluate
 from models.distill.loss import Divergence, HeadLoss, divergence, relative_error
 from models.distill.machine import Machine, compiled
 from models.distill.prepared import TEXTS, Prepared
-from models.distill.result import write_result
+from models.distill.result import Result, write_result
 from models.distill.settings import Settings
 from models.distill.state import Course, load_state, save_state
 from models.distill.student import BlockCall, Student, plain_call
@@ -45,10 +45,26 @@ class Training:
     """One run of a training: opened on its files, run until a deadline, reported."""
 
     def __init__(
-        self, prepared: Prepared, samples: dict[str, np.ndarray], settings: Settings, machine: Machine, tell: Tell
+        self,
+        prepared: Prepared,
+        samples: dict[str, np.ndarray],
+        settings: Settings,
+        machine: Machine,
+        tell: Tell,
+        *,
+        start: Result | None = None,
     ) -> None:
-        """Take what is read; samples may be empty, their share then falls to the other texts."""
+        """Take what is read.
+
+        samples: may be empty, their share then falls to the other texts.
+        start: what the student begins as, instead of the teacher rounded.
+
+        Raises:
+            SpecError: what is read does not belong together, or is too short.
+        """
         self._prepared, self._settings, self._machine, self._tell = prepared, settings, machine, tell
+        if start is not None:
+            _check_start(start, prepared, settings)
         config, device = prepared.config, machine.device
         if settings.length > config.max_positions:
             raise SpecError(f"Distillation length must be at most {config.max_positions}, not {settings.length}")
@@ -60,7 +76,9 @@ class Training:
         self.student = Student(config, settings).to(device)
         self.student.take_frozen(prepared)
         self._optimizer = self._new_optimizer()
-        self.course = Course(data={name: len(text) for name, text in self._sources(samples).items()})
+        self._start = start
+        data = {name: len(text) for name, text in self._sources(samples).items()}
+        self.course = Course(data=data, start="" if start is None else start.digest)
         self._plan = plan_of(
             config,
             settings.length,
@@ -93,6 +111,9 @@ class Training:
             course = load_state(path, self.student, self._optimizer, self._settings)
             if course.data != self.course.data:
                 raise SpecError(f"Training texts must be those that {path} was begun with: {course.data}, not {self.course.data}")
+            if course.start != self.course.start:
+                began, given = (digest[:12] or "the teacher" for digest in (course.start, self.course.start))
+                raise SpecError(f"Training must start from {began}, as when {path} was begun, not from {given}")
             self.course = course
             self._tell(f"goes on at step {course.step} of {self._settings.steps}")
             return
@@ -172,6 +193,7 @@ class Training:
             "steps": course.step,
             "tokens": course.step * settings.batch * settings.length,
             "trained_s": course.trained_s,
+            "start": None if self._start is None else self._start.summary(),
             "texts": course.data,
             "log": course.log,
         }
@@ -228,7 +250,11 @@ class Training:
         batches = (part.to(self._machine.device) for part in rows.split(_CALIBRATION_BATCH))
         energies = self._teacher.energies(batches)
         self._tell(f"inputs measured on {rows.numel()} tokens in {time.monotonic() - began:.1f} s")
-        self.student.start(self._prepared, energies, self._tell)
+        if self._start is None:
+            self.student.start(self._prepared, energies, self._tell)
+        else:
+            self.student.take(self._start.matrices, self._start.gains, energies)
+            self._tell(f"begins as the result with digest {self._start.digest[:12]}")
         self._tell(f"begins after {time.monotonic() - began:.1f} s")
 
     def _step(self, step: int) -> torch.Tensor:
@@ -305,3 +331,13 @@ class Training:
         self._machine.synchronize()
         save_state(path, self.student, self._optimizer, self._settings, dataclasses.replace(self.course))
         self._tell(f"state of step {self.course.step} saved in {time.monotonic() - began:.1f} s")
+
+
+def _check_start(start: Result, prepared: Prepared, settings: Settings) -> None:
+    if start.source_digest != prepared.source_digest:
+        own, other = prepared.source_digest[:12], start.source_digest[:12]
+        raise SpecError(f"Start of a training must be a student of the teacher with digest {own}, not of one with {other}")
+    if start.settings.format != settings.format:
+        raise SpecError(
+            f"Distillation format must be {start.settings.format}, as of the result it starts from, not {settings.format}"
+        )

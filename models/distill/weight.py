@@ -21,6 +21,8 @@ _ZEROS = (1, 2)
 # Shares of a group's largest magnitude that are tried as the distance of two levels.
 _SHARES = tuple(0.15 + 0.05 * index for index in range(18))
 _LEAST_TOP = 1e-8
+# A quarter of the distance of two 16-bit mantissas, many times the error of a logarithm in float32.
+_LESS = 2.0**-18
 # Elements worked on at once by the search: bounds memory.
 _SEARCH_ELEMENTS = 1 << 22
 
@@ -152,6 +154,21 @@ class TrainedWeight(nn.Module):
         self.energy.copy_(energy)
         if self.is_sparse:
             self.kept.copy_(found.kept)
+
+    @torch.no_grad()
+    def take(self, stored: Stored, energy: torch.Tensor) -> None:
+        """Begin as a stored matrix, exactly; pruned weights are zero and what they were in training is not known.
+
+        energy: mean squares of the inputs.
+        """
+        self.latent.copy_(torch.from_numpy(stored.dequantized()))
+        scale = stored.scale.astype(np.float64) * stored.row.astype(np.float64)[:, None]
+        # A hair less, or the row scale, which is rounded up to 16 bits, comes out one higher where exp(log(x)) is above x.
+        self.log_scale.copy_(torch.from_numpy(np.log(scale) - _LESS))
+        self.zero.copy_(torch.from_numpy(stored.zero))
+        self.energy.copy_(energy)
+        if stored.kept is not None:
+            self.kept.copy_(torch.from_numpy(stored.kept))
 
     def integer_scales(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return group scales as whole numbers 1 .. 255, [rows, groups], and row scales [rows, 1]; no gradient."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 import time
 from importlib import resources
@@ -16,6 +15,7 @@ import torch
 from hwsim.errors import LamforgeError, SpecError
 from hwsim.whole_file import whole_file
 from reports.gpu_baseline.clock import Clock
+from reports.gpu_baseline.host import gpu, host
 from reports.gpu_baseline.network import steps
 from reports.gpu_baseline.operators import MEASUREMENTS
 
@@ -29,23 +29,27 @@ def measure(settings: dict[str, Any], device: str) -> dict[str, Any]:
     if device == "cuda" and not torch.cuda.is_available():
         raise SpecError("Device must be cpu where there is no CUDA device, not 'cuda'")
     place = torch.device(device)
-    clock = Clock(device=place, repeats=settings["repeats"], warm=settings["warm"], limit_s=settings["limit_s"])
+    chosen = {name: settings[name] for name in ("repeats", "warm", "limit_s", "footprint_bytes")}
+    clock = Clock(device=place, **chosen)
     torch.manual_seed(1)
     began = time.monotonic()
-    found: dict[str, Any] = {"gpu": _gpu(place), "host": platform.processor() or platform.machine(), "torch": torch.__version__}
     with torch.no_grad():
+        _heated(clock)
+        found: dict[str, Any] = {"gpu": gpu(place), "host": host(), "dtype": str(clock.dtype).removeprefix("torch.")}
         for name, way in (*MEASUREMENTS.items(), ("network", steps)):
             found[name] = rows = list(way(clock, settings))
+            clock.empty()
             sys.stderr.write(f"[{time.monotonic() - began:6.1f} s] {name}: {len(rows)} measurements\n")
             sys.stderr.flush()
     return found | {"settings": settings, "seconds": round(time.monotonic() - began, 1)}
 
 
-def _gpu(device: torch.device) -> dict[str, Any]:
-    if device.type != "cuda":
-        return {"name": "CPU"}
-    found = torch.cuda.get_device_properties(device)
-    return {"name": found.name, "multiprocessors": found.multi_processor_count, "memory_bytes": found.total_memory}
+def _heated(clock: Clock) -> None:
+    """Keep a GPU busy until its clocks are up and its link is awake."""
+    until = time.monotonic() + clock.limit_s
+    while clock.device.type == "cuda" and time.monotonic() < until:
+        x = torch.randn((4096, 4096), device=clock.device, dtype=clock.dtype)
+        (x @ x).cpu()
 
 
 def main(arguments: list[str] | None = None) -> int:

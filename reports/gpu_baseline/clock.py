@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "Took", "Work"]
 
-_LAUNCHES = 10
-"""Runs in a graph, so that starting the graph itself does not count."""
+Took = dict[str, Any]
+"""`seconds` of one run, and how many `samples` they are the median of."""
+Work = Callable[[], object]
+
+_REPLAY_S = 4e-3
+_MOST_RUNS = 256
+"""A graph holds runs for so long, and at most so many, so that starting the graph itself does not count."""
+_DIGITS = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,59 +29,81 @@ class Clock:
 
     Attributes:
         device: where they run.
-        repeats, warm: timed and untimed runs.
-        limit_s: time after which no further run of one thing is timed.
+        repeats, warm: timed and untimed samples.
+        limit_s: time after which no further sample of one thing is begun; the last warm one counts where no other was.
+        footprint_bytes: what is measured in turn has at least so many bytes, so that no cache holds what comes next.
     """
 
     device: torch.device
     repeats: int
     warm: int
     limit_s: float
+    footprint_bytes: int
 
     @property
     def dtype(self) -> torch.dtype:
         """Of products: half precision where the device is made for it."""
         return torch.float16 if self.device.type == "cuda" else torch.float32
 
-    def graphed(self, work: Callable[[], object]) -> float:
-        """Return the seconds of one run of work that was captured: no launch by the host in between."""
+    def sets(self, bytes_: int) -> range:
+        """Return a range as long as there must be sets of operands, of so many bytes each; as many as fit a graph at most."""
+        return range(min(_MOST_RUNS, max(1, -(-self.footprint_bytes // bytes_))))
+
+    def graphed(self, works: Sequence[Work]) -> Took:
+        """Return the time of one of these works, captured: no launch by the host in between.
+
+        works: the same work on operands of its own each; they run in turn.
+        """
         if self.device.type != "cuda":
-            return self.launched(work)
+            return self._sampled(lambda: _all(works), len(works))
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            for _ in range(self.warm):
-                work()
+            _all(works)
+            one_s = self._once(lambda: _all(works)) / len(works)
         torch.cuda.current_stream().wait_stream(stream)
+        rounds = math.ceil(min(_REPLAY_S / one_s, _MOST_RUNS) / len(works))
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            for _ in range(_LAUNCHES):
-                work()
-        found = self._events(graph.replay) / _LAUNCHES
-        del graph
-        return found
+            for _ in range(rounds):
+                _all(works)
+        return self._sampled(graph.replay, rounds * len(works))
 
-    def launched(self, work: Callable[[], object]) -> float:
-        """Return the seconds of one run, launches by the host included."""
-        for _ in range(self.warm):
-            work()
-        return self._events(work)
+    def launched(self, work: Work, runs: int = 1) -> Took:
+        """Return the time of one run, launches by the host included.
 
-    def _events(self, work: Callable[[], object]) -> float:
-        """Return the median over runs, the device idle before and after each."""
-        seconds: list[float] = []
+        runs: that one call of work makes.
+        """
+        return self._sampled(work, runs)
+
+    def empty(self) -> None:
+        """Give back what the allocator holds: what comes next has other sizes."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _sampled(self, work: Work, runs: int) -> Took:
+        samples: list[float] = []
         began = time.perf_counter()
-        while len(seconds) < self.repeats and (time.perf_counter() - began < self.limit_s or not seconds):
-            if self.device.type == "cuda":
-                first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-                torch.cuda.synchronize()
-                first.record()
-                work()
-                last.record()
-                torch.cuda.synchronize()
-                seconds.append(first.elapsed_time(last) / 1e3)
-            else:
-                start = time.perf_counter()
-                work()
-                seconds.append(time.perf_counter() - start)
-        return statistics.median(seconds)
+        while len(samples) < self.warm + self.repeats and (time.perf_counter() - began < self.limit_s or not samples):
+            samples.append(self._once(work) / runs)
+        timed = samples[self.warm :] or samples[-1:]
+        return {"seconds": float(f"{statistics.median(timed):.{_DIGITS}g}"), "samples": len(timed)}
+
+    def _once(self, work: Work) -> float:
+        """Return the seconds of work, the device idle before and after."""
+        if self.device.type != "cuda":
+            start = time.perf_counter()
+            work()
+            return time.perf_counter() - start
+        first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        torch.cuda.synchronize()
+        first.record()
+        work()
+        last.record()
+        torch.cuda.synchronize()
+        return first.elapsed_time(last) / 1e3
+
+
+def _all(works: Sequence[Work]) -> None:
+    for work in works:
+        work()

@@ -12,9 +12,10 @@ import numpy as np
 
 from hwsim.offload.flash.events import simulate
 from hwsim.offload.flash.geometry import Geometry
-from hwsim.offload.flash.layout import KvLayout, KvShape
-from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
+from hwsim.offload.flash.layout import KvShape
 from hwsim.offload.flash.sparf import SparF, Striping, dense_bytes
+from hwsim.offload.systems import system
+from hwsim.offload.systems.instinfer import InstInfer
 from hwsim.units import Bytes, BytesPerSecond, Seconds
 from reports.validation.row import Row, ValidationSet
 
@@ -44,19 +45,17 @@ OPT_13B = KvShape(sequences=64, heads=40, head_channels=128)
 FIRST, LAST = 1024, 2048
 """Context of the first decode step, and after the last: 1024 tokens of prompt, 1024 generated."""
 
-TOUCHED = {3 / 32: 0.503, 1 / 16: 0.386, 1 / 32: 0.238}
+_SYSTEM = system("instinfer-sparf")
+assert isinstance(_SYSTEM, InstInfer) and _SYSTEM.sparsity is not None
+_SPARSITY = _SYSTEM.sparsity
+
+TOUCHED = {3 / 32: 0.503, _SPARSITY.token_share.value: _SPARSITY.touched_share.value, 1 / 32: 0.238}
 """Share of groups of 16 tokens in which a token is picked, by the share picked: SmolLM2-135M, mean over four places of a text
 with 1024 and 2047 tokens each (`python -m reports.locality`). Assumed: OPT-13B picks alike."""
 
-LAYOUT = KvLayout(shape=OPT_13B, page_channels=4, page_tokens=512)
-"""InstAttention gives 2-8 channels of 256-1024 tokens; assumed: the middle of the range."""
-
-SPARF = SparF(
-    layout=LAYOUT,
-    # k / S = 1/16 and r / d = 1/8 make the total of 1/8; assumed: the paper gives the total alone.
-    tokens=TokenSelection.touching(1 / 16, 16, TOUCHED[1 / 16]),
-    channels=ChannelSelection(picked=16, channels=128),
-)
+SPARF = _SPARSITY.over(OPT_13B)
+LAYOUT = SPARF.layout
+"""Of `hwsim/specs/offload/instinfer-sparf.yaml`, where each number has its source."""
 
 DRIVE = Geometry(
     # Ref: InstAttention: 8 channels of 1.4 GB/s, pages of 4 KB.

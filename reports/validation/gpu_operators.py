@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from hwsim.offload.devices import GPUS
 from hwsim.offload.operators import GpuRates, Shape, product
 from hwsim.units import Seconds
@@ -12,10 +14,9 @@ __all__ = ["GPU_OPERATORS"]
 _NAME = "gpu-operators"
 _SOURCE = "LLMCompass @2e015fd, measured data of its A100"
 
-# Three constants, each from the row named beside it; the launch is that of a host that launches every product.
-_PRODUCT_SHARE = 0.93  # 16384 x 12288 x 12288: waves are full
-_MEMORY_SHARE = 0.92  # 64 x 12288 x 12288: 302 MB of weights beside little arithmetic
-_LAUNCH = Seconds(28.5e-6)  # 8192 x 64 x 64: nothing else
+# The products that the shares of `a100-sxm-80` come from, and the launch of a host that launches every product: nothing else is
+# in the smallest one.
+_LAUNCH = Seconds(28.5e-6)
 _FITTED = {(16384, 12288), (64, 12288), (8192, 64)}
 
 _MILLISECONDS = {
@@ -47,24 +48,14 @@ _TERAFLOPS = {
 
 
 def _rows() -> tuple[Row, ...]:
-    a100 = GPUS.load("a100-sxm-80")
-    assert a100.multiprocessors is not None
-    gpu = GpuRates(
-        name=a100.name,
-        peak=a100.fp16_rate.value,
-        memory=a100.memory_rate.value,
-        multiprocessors=a100.multiprocessors.value,
-        product_share=_PRODUCT_SHARE,
-        memory_share=_MEMORY_SHARE,
-        launch=_LAUNCH,
-    )
+    gpu = dataclasses.replace(GPUS.load("a100-sxm-80").rates(), launch=_LAUNCH, product_launch=_LAUNCH)
     cases = [(Shape(rows=rows, columns=12288, inner=12288), ms, "ms") for rows, ms in _MILLISECONDS.items()]
     cases += [(Shape(rows=8192, columns=size, inner=size), rate, "TFLOP/s") for size, rate in _TERAFLOPS.items()]
     return tuple(_row(gpu, shape, published, unit) for shape, published, unit in cases)
 
 
 def _row(gpu: GpuRates, shape: Shape, published: float, unit: str) -> Row:
-    time = product(gpu, shape)
+    time = product(gpu, shape).time
     ours = time.to("ms") if unit == "ms" else (shape.operations / time).to("TFLOP/s")
     return Row(
         set=_NAME,

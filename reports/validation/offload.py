@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ class OffloadValidation:
                     "rows": len(rows),
                     "fitted": sum(row.fitted for row in rows),
                     "largest_error": max((row.error for row in rows), key=abs),
-                    "mean_error": sum(abs(row.error) for row in rows) / len(rows),
+                    "median_error": statistics.median(abs(row.error) for row in rows),
                 }
                 for kind, rows in self.sets
             ],
@@ -44,7 +45,7 @@ def validate_offload() -> OffloadValidation:
 
 
 def offload_text(document: Mapping[str, Any]) -> str:
-    """Return a table for each set, with its largest and its mean error."""
+    """Return a table for each set, with its largest and its median error."""
     parts = []
     for kind in document["sets"]:
         rows = [row for row in document["rows"] if row["set"] == kind["name"]]
@@ -54,7 +55,7 @@ def offload_text(document: Mapping[str, Any]) -> str:
         assumed = sorted({name for row in rows for name in row["assumed"]})
         summary = (
             f"{kind['name']}: {kind['title']}; {kind['rows']} rows, {kind['fitted']} of them fitted;"
-            f" error at most {abs(kind['largest_error']):.1%}, {kind['mean_error']:.1%} on average"
+            f" error at most {abs(kind['largest_error']):.1%}, {kind['median_error']:.1%} in the median"
         )
         parts.append("\n".join([summary, *([f"assumed: {', '.join(assumed)}"] if assumed else []), *table]))
     return "\n\n".join(parts)

@@ -1,5 +1,6 @@
 """A number of a data file comes with its source: what is read, what is refused, and that every shipped file keeps to it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,16 @@ def is_quantity(kind: type[Quantity], text: object) -> bool:
     return True
 
 
+# How many devices a system has and how a user sets it up: choices, which have no source.
+CHOICES = re.compile(
+    "/(gpus|csds|drives|cards|batches|compression|is_direct|has_host_attention|has_overlap|(weights|cache|activations)/(gpu|host))"
+)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SPECS)))
 def test_every_number_of_a_shipped_file_has_a_source(path: Path) -> None:
-    assert not list(bare_numbers(yaml.safe_load(path.read_text())))
+    found = bare_numbers(yaml.safe_load(path.read_text()))
+    assert not [place for place in found if not (path.parent.name == "offload" and CHOICES.fullmatch(place))]
 
 
 def test_a_number_without_a_source_is_found() -> None:

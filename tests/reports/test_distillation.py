@@ -52,6 +52,14 @@ def test_from_a_checkpoint_to_a_compressed_model(work: Path, capsys: pytest.Capt
     report = json.loads((work / "result" / "report.json").read_text())
     assert report["perplexities"]["held"]["student"]["windows"] == 2
     assert report["texts"]["sampled-0000.npy"] == 80
+    more = ["train", *options, "--from", str(work / "result"), "--set", "seed=2", "-o", str(work / "more"), "--windows", "2"]
+    assert main(more) == 2
+    assert "Distillation seed must be 1, as when " in capsys.readouterr().err
+    (work / "w2s" / "state.npz").unlink()
+    assert main(more) == 0
+    assert "begins as the result with digest " in capsys.readouterr().err
+    start = json.loads((work / "more" / "report.json").read_text())["start"]
+    assert (start["steps"], start["perplexities"]) == (4, report["perplexities"])
     document = export(str(work.parent / "hf"), work / "result", work / "model", lambda sentence: None)
     compressed = load(work / "model")
     assert compressed.model.fingerprint == document["fingerprint"]
@@ -87,6 +95,7 @@ sys.exit(main(["sample", *options]) or main(["train", *options, "-o", {str(work 
         (["train", "--device", "gpu"], "Device must be cuda or cpu, not 'gpu'\n"),
         (["train", "--attention", "dense"], "Attention of training must be one of flex, masked, not 'dense'\n"),
         (["train", "--set", "steps"], "Distillation setting must read NAME=VALUE, not 'steps'\n"),
+        (["train", "--from", "nothing"], "Result of a training must be a folder or one of smollm2-135m-w2s, not 'nothing'\n"),
         (["sample", "--shard", "2/2"], "Shard must read OWN/COUNT, such as 0/2, not '2/2'\n"),
     ],
 )

@@ -1,7 +1,8 @@
-"""Bought devices as data: GPUs, hosts, drives, flash arrays and drives that compute; every number with its source."""
+"""Bought devices as data: GPUs, hosts, drives, flash arrays drives that compute and FPGA cards; every number with its source."""
 
 from typing import Any
 
+from hwsim.offload.devices.card import CARDS, Card
 from hwsim.offload.devices.csd import CSDS, Csd
 from hwsim.offload.devices.device import Device, Family
 from hwsim.offload.devices.drive import DRIVES, Drive
@@ -9,7 +10,23 @@ from hwsim.offload.devices.flash import FLASH, Flash
 from hwsim.offload.devices.gpu import GPUS, Gpu
 from hwsim.offload.devices.host import HOSTS, Host
 
-__all__ = ["CSDS", "DRIVES", "FAMILIES", "FLASH", "GPUS", "HOSTS", "Csd", "Device", "Drive", "Family", "Flash", "Gpu", "Host"]
+__all__ = [
+    "CARDS",
+    "CSDS",
+    "DRIVES",
+    "FAMILIES",
+    "FLASH",
+    "GPUS",
+    "HOSTS",
+    "Card",
+    "Csd",
+    "Device",
+    "Drive",
+    "Family",
+    "Flash",
+    "Gpu",
+    "Host",
+]
 
-FAMILIES: tuple[Family[Any], ...] = (GPUS, HOSTS, DRIVES, FLASH, CSDS)
+FAMILIES: tuple[Family[Any], ...] = (GPUS, HOSTS, DRIVES, FLASH, CSDS, CARDS)
 """Every family, in the order of the reference page."""

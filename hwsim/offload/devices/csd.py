@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
 from hwsim.offload.devices.flash import FLASH, Flash
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Count, Sourced
@@ -45,7 +45,11 @@ class Csd(Device):
     """DSP slices there are."""
     bram36: Sourced[Count] | None = None
     """Block RAMs of 36 kbit there are."""
-    power: Sourced[Watts] | None = None
+    price: Sourced[Dollars] | None = assumed(Dollars(2400.0), "as HILOS (arXiv 2502.09921) counts a SmartSSD")
+    """Of one."""
+    power: Sourced[Watts] = assumed(Watts(25.0), "what a U.2 slot gives")
+    """Most that the drive draws, its engine included."""
+    engine_power: Sourced[Watts] | None = None
     """Of the engine."""
     area_mm2: Sourced[float] | None = None
     """Of the engine on the controller's chip."""

@@ -12,7 +12,10 @@ from hwsim.errors import SpecError
 from hwsim.sourced import Sourced
 from hwsim.units import Dollars
 
-__all__ = ["Device", "Family", "refuse_unless"]
+__all__ = ["Device", "Family", "assumed", "refuse_unless"]
+
+
+Kept = TypeVar("Kept")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,11 @@ class Device:
     def assumed(self) -> tuple[str, ...]:
         """Fields whose number is assumed."""
         return tuple(name for name, fact in self.facts.items() if fact.is_assumed)
+
+
+def assumed(value: Kept, reason: str) -> Any:
+    """Return the default of a field that nobody stated, as a dataclass field."""
+    return dataclasses.field(default_factory=lambda: Sourced(value=value, kind="assumed", source=reason))
 
 
 Kind = TypeVar("Kind", bound=Device)

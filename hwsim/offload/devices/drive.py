@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 
-from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Count, Sourced
-from hwsim.units import Bytes, BytesPerSecond, Hertz, Watts
+from hwsim.units import Bytes, BytesPerSecond, Dollars, Hertz, Watts
 
-__all__ = ["DRIVES", "Drive"]
+__all__ = ["DRIVES", "ArrayRate", "Drive"]
 
 _RANDOM_BYTES = 4096
 """What one random access moves."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ArrayRate:
+    """What several drives together give."""
+
+    drives: int
+    rate: BytesPerSecond
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,11 +37,17 @@ class Drive(Device):
     """Large writes."""
     measured_read_rate: Sourced[BytesPerSecond] | None = None
     """What a benchmark of files got from one drive."""
+    buffered_rates: Sourced[tuple[ArrayRate, ...]] | None = None
+    """Reads of several drives by a program whose buffers are in host memory."""
+    direct_rates: Sourced[tuple[ArrayRate, ...]] | None = None
+    """Reads of several drives without such buffers."""
     random_reads: Sourced[Hertz] | None = None
     """Reads of 4 KiB per second."""
     random_writes: Sourced[Hertz] | None = None
     """Writes of 4 KiB per second."""
-    power: Sourced[Watts] | None = None
+    price: Sourced[Dollars] | None = assumed(Dollars(400.0), "as HILOS (arXiv 2502.09921) counts a drive")
+    """Of one."""
+    power: Sourced[Watts] = assumed(Watts(9.0), "between drives of its kind")
     """Most that it is said to draw."""
     writes_per_day: Sourced[float] | None = None
     """Times that its capacity may be written each day."""
@@ -58,6 +72,12 @@ class Drive(Device):
                 "at most read_rate in reads of 4 KiB",
                 f"{self.random_reads.value.to('kHz'):g} kHz",
             )
+
+    def array_rate(self, drives: int, *, is_direct: bool) -> BytesPerSecond:
+        """Return the rate of reads of so many drives: measured for their number, or that of one times it."""
+        measured = self.direct_rates if is_direct else self.buffered_rates
+        rates = {entry.drives: entry.rate for entry in measured.value} if measured is not None else {}
+        return rates.get(drives, (self.measured_read_rate or self.read_rate).value * float(drives))
 
 
 DRIVES = Family("Drive", "drives", Drive)

@@ -1,23 +1,26 @@
-"""GPUs: memory, rates, power and the link to the host."""
+"""GPUs: memory, rates and what is reached of them, power and the link to the host."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
+from hwsim.offload.operators import GpuRates
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Count, Sourced
-from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Watts
+from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Seconds, Watts
 
 __all__ = ["GPUS", "Gpu"]
 
 _OPERATIONS_PER_BYTE = (10, 2000)
 """Balance of arithmetic and memory that GPUs have had; outside it a unit is wrong."""
 
+_NOT_MEASURED = "not measured on this GPU: between those that were"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gpu(Device):
-    """A GPU; rates are peaks."""
+    """A GPU; rates are peaks, shares what is reached of them."""
 
     memory: Sourced[Bytes]
     """On the card."""
@@ -27,7 +30,7 @@ class Gpu(Device):
     """Dense products of FP16, accumulated in FP32."""
     fp16_short_rate: Sourced[OperationsPerSecond] | None = None
     """The same accumulated in FP16, where that is faster."""
-    multiprocessors: Sourced[Count] | None = None
+    multiprocessors: Sourced[Count]
     """Units that work on thread blocks side by side."""
     power: Sourced[Watts]
     """Most that it is made to draw."""
@@ -35,6 +38,22 @@ class Gpu(Device):
     """To its host."""
     cache: Sourced[Bytes] | None = None
     """Last level on the chip."""
+    product_share: Sourced[float] = assumed(0.75, _NOT_MEASURED)
+    """Of `fp16_rate`, in large products."""
+    memory_share: Sourced[float] = assumed(0.88, _NOT_MEASURED)
+    """Of `memory_rate`, in products with few rows."""
+    attention_share: Sourced[float] = assumed(0.85, _NOT_MEASURED)
+    """Of `memory_rate`, in attention of one query over a long cache."""
+    prompt_attention_share: Sourced[float] = assumed(0.58, _NOT_MEASURED)
+    """Of `fp16_rate`, in attention of a long prompt over itself."""
+    tile_step: Sourced[Count] = assumed(Count(128), "tiles of 128 x 128, 128 x 256 and 256 x 128")
+    """Columns by which the widths of tiles of products differ."""
+    launch: Sourced[Seconds] = assumed(Seconds(3e-6), _NOT_MEASURED)
+    """Of an operator beside moving its values, or beside arithmetic."""
+    product_launch: Sourced[Seconds] = assumed(Seconds(5.5e-6), _NOT_MEASURED)
+    """Of a product, beside reading its weights."""
+    attention_launch: Sourced[Seconds] = assumed(Seconds(6.5e-6), _NOT_MEASURED)
+    """Of attention, beside reading its cache."""
 
     def __post_init__(self) -> None:
         least, most = _OPERATIONS_PER_BYTE
@@ -52,6 +71,26 @@ class Gpu(Device):
                 "at least fp16_rate",
                 f"{self.fp16_short_rate.value.to('TFLOP/s'):g} TFLOP/s",
             )
+        for name in ("product_share", "memory_share", "attention_share", "prompt_attention_share"):
+            share = getattr(self, name).value
+            refuse_unless(0 < share <= 1, f"GPU {self.name} {name}", "above 0 and at most 1", f"{share:g}")
+
+    def rates(self) -> GpuRates:
+        """Return what it reaches."""
+        return GpuRates(
+            name=self.name,
+            peak=self.fp16_rate.value,
+            memory=self.memory_rate.value,
+            multiprocessors=self.multiprocessors.value,
+            product_share=self.product_share.value,
+            memory_share=self.memory_share.value,
+            attention_share=self.attention_share.value,
+            prompt_attention_share=self.prompt_attention_share.value,
+            tile_step=self.tile_step.value,
+            launch=self.launch.value,
+            product_launch=self.product_launch.value,
+            attention_launch=self.attention_launch.value,
+        )
 
 
 GPUS = Family("GPU", "gpus", Gpu)

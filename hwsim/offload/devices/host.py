@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Sourced
-from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond
+from hwsim.units import Bytes, BytesPerSecond, Dollars, OperationsPerSecond, Watts
 
 __all__ = ["HOSTS", "Host"]
 
@@ -27,6 +27,10 @@ class Host(Device):
     """To each GPU."""
     gpu_link_rate: Sourced[BytesPerSecond] | None = None
     """What large copies to a GPU get."""
+    price: Sourced[Dollars] | None = assumed(Dollars(15000.0), "as HILOS (arXiv 2502.09921) counts a server")
+    """Of one."""
+    power: Sourced[Watts] = assumed(Watts(300.0), "a server of two sockets at work, without its GPUs and drives")
+    """Most that it draws, without GPUs and drives."""
 
     def __post_init__(self) -> None:
         if self.gpu_link is not None and self.gpu_link_rate is not None:

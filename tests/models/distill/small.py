@@ -71,8 +71,8 @@ def small_prepared(checkpoint: Checkpoint) -> Prepared:
     )
 
 
-def small_training(prepared: Prepared, settings: Settings = SETTINGS, samples=None) -> Training:
-    return Training(prepared, samples or {}, settings, machine_of("cpu"), lambda sentence: None)
+def small_training(prepared: Prepared, settings: Settings = SETTINGS, samples=None, start: Result | None = None) -> Training:
+    return Training(prepared, samples or {}, settings, machine_of("cpu"), lambda sentence: None, start=start)
 
 
 def distilled(settings: Settings, result: str = "unread") -> Recipe:

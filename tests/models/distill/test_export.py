@@ -139,3 +139,45 @@ def test_results_travel_in_parts(tmp_path: Path) -> None:
     paths[1].unlink()
     with pytest.raises(SpecError, match=f"parts of result, but lacks {paths[1].name}"):
         read_result(tmp_path / "parts")
+
+
+@pytest.mark.parametrize("format", ["w2s", "w2"])
+def test_a_student_that_starts_from_a_result_is_that_student(tmp_path: Path, format: str) -> None:
+    checkpoint, prepared, settings, training = trained(tmp_path, format)
+    training.finish(tmp_path / "result", is_measured=False)
+    result = read_result(tmp_path / "result")
+    other = dataclasses.replace(settings, steps=4, block_share=0.0, weight_rate=0.05)
+    again = small_training(prepared, other, start=result)
+    again.open(tmp_path / "again.npz")
+    tokens = torch.from_numpy(prepared.texts["wikipedia"][:40].astype(np.int64))[None]
+    plan = exact_plan(prepared, settings, 40, CPU)
+    assert torch.equal(again.student.logits(tokens, plan), training.student.logits(tokens, plan))
+    again.finish(tmp_path / "unchanged", is_measured=False)
+    unchanged = read_result(tmp_path / "unchanged")
+    for name, wanted in result.matrices.items():
+        for entry in dataclasses.fields(wanted):
+            np.testing.assert_array_equal(getattr(unchanged.matrices[name], entry.name), getattr(wanted, entry.name))
+    for name, gain in result.gains.items():
+        np.testing.assert_array_equal(unchanged.gains[name], gain)
+    # It learns from there, and the new result says from where.
+    assert again.run(tmp_path / "again.npz", deadline=time.monotonic() + 1e6)
+    again.finish(tmp_path / "more", is_measured=False)
+    more = read_result(tmp_path / "more")
+    assert any(not np.array_equal(more.matrices[name].codes, result.matrices[name].codes) for name in result.matrices)
+    assert more.report["start"] == unchanged.report["start"] == result.summary()
+    assert more.report["start"]["digest"] == result.digest
+    assert (more.report["start"]["steps"], more.report["steps"], result.report["start"]) == (30, 4, None)
+    assert integer_model(more, checkpoint).matrices
+
+
+def test_a_start_must_belong_to_the_training(tmp_path: Path) -> None:
+    _, prepared, settings, training = trained(tmp_path, "w2s")
+    training.finish(tmp_path / "result", is_measured=False)
+    result = read_result(tmp_path / "result")
+    with pytest.raises(SpecError, match="Distillation format must be w2s, as of the result it starts from, not w2"):
+        small_training(prepared, dataclasses.replace(settings, format="w2"), start=result)
+    own = prepared.source_digest[:12]
+    with pytest.raises(SpecError, match=f"must be a student of the teacher with digest {own}, not of one with 0000"):
+        small_training(prepared, settings, start=dataclasses.replace(result, source_digest="0" * 64))
+    with pytest.raises(SpecError, match=f"must start from the teacher, as when .* was begun, not from {result.digest[:12]}"):
+        small_training(prepared, settings, start=result).open(tmp_path / "state.npz")

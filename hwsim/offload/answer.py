@@ -1,0 +1,141 @@
+"""Knows what is said of a system under a workload: times by cause, bytes by link, room in every tier, energy, price."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from hwsim.arch.workload import Workload
+from hwsim.offload.devices.device import Device
+from hwsim.offload.span import Span, repeated, serial
+from hwsim.sourced import Sourced
+from hwsim.units import Bytes, Dollars, Joules, Seconds, Value, Watts
+
+__all__ = ["IDLE_SHARE", "LIFE", "Answer", "Part", "Tier"]
+
+IDLE_SHARE: Sourced[float] = Sourced(value=0.3, kind="assumed", source="of the power at work, between devices of these kinds")
+"""Power of a device that waits."""
+LIFE: Sourced[Seconds] = Sourced(value=Seconds(3 * 365 * 86400.0), kind="assumed", source="three years of use")
+"""Time over which a price is spread."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tier:
+    """A memory of a system, and what a workload puts there."""
+
+    name: str
+    used: Bytes
+    """At the most, over the run."""
+    capacity: Bytes
+
+    @property
+    def over(self) -> Bytes:
+        """How much does not fit; 0 where all does."""
+        return Bytes(np.maximum(self.used.value - self.capacity.value, 0.0))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """Equal devices of a system."""
+
+    device: Device
+    count: int
+    power: Sourced[Watts]
+    """Of one at work."""
+    causes: tuple[str, ...]
+    """What charges a time in which they work; at other times they wait."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a system does with a workload.
+
+    Attributes:
+        system: name of the system.
+        work: the workload.
+        prefill: until every sequence has its first token.
+        step: from one token of every sequence to the next, in the mean.
+        tiers: its memories.
+        parts: its devices.
+        assumed: constants of the system itself that are assumed.
+    """
+
+    system: str
+    work: Workload
+    prefill: Span
+    step: Span
+    tiers: tuple[Tier, ...]
+    parts: tuple[Part, ...]
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def decode(self) -> Span:
+        """All tokens after the first."""
+        return repeated(self.step, np.subtract(self.work.generated, 1))
+
+    @property
+    def whole(self) -> Span:
+        """From the prompts to the last tokens."""
+        return serial(self.prefill, self.decode)
+
+    @property
+    def tokens_per_second(self) -> Value:
+        """Generated tokens over the whole time, prompts included."""
+        return np.multiply(self.work.batch, self.work.generated) / self.whole.time.value
+
+    @property
+    def decode_tokens_per_second(self) -> Value:
+        """Tokens of all sequences over the time of a step."""
+        return np.asarray(self.work.batch) / self.step.time.value
+
+    @property
+    def binding(self) -> str:
+        """What most of a step is charged to."""
+        return self.step.binding()
+
+    @property
+    def fits(self) -> Value:
+        """Whether every tier has room."""
+        return functools.reduce(np.logical_and, (np.equal(tier.over.value, 0) for tier in self.tiers))
+
+    @property
+    def energy(self) -> Mapping[str, Joules]:
+        """Energy of the whole run by device: of the share of time in which it works at its power, else at IDLE_SHARE of that."""
+        whole = self.whole
+        return {part.device.name: _energy(part, whole) for part in self.parts}
+
+    @property
+    def joules_per_token(self) -> Value:
+        """Energy of all devices over generated tokens."""
+        total = sum(np.asarray(energy.value) for energy in self.energy.values())
+        return total / np.multiply(self.work.batch, self.work.generated)
+
+    @property
+    def price(self) -> Dollars | None:
+        """Price of all devices; None where one has none."""
+        prices = [part.device.price for part in self.parts]
+        if any(price is None for price in prices):
+            return None
+        return Dollars(sum(float(price.value.value) * part.count for price, part in zip(prices, self.parts, strict=True) if price))
+
+    @property
+    def dollars_per_million_tokens(self) -> Value | None:
+        """Price spread over LIFE of running nothing else, without electricity."""
+        price = self.price
+        return None if price is None else price.value / (self.tokens_per_second * LIFE.value.value) * 1e6
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """Every assumed number behind the answer, as `device.field` or `system.field`."""
+        devices = [f"{part.device.name}.{field}" for part in self.parts for field in part.device.assumed]
+        return (*devices, *(f"{self.system}.{field}" for field in self.assumed))
+
+
+def _energy(part: Part, whole: Span) -> Joules:
+    busy = [whole.busy[cause] for cause in part.causes if cause in whole.busy]
+    worked = Seconds(np.minimum(sum((np.asarray(time.value) for time in busy), np.asarray(0.0)), whole.time.value))
+    waiting = (whole.time - worked) * IDLE_SHARE.value
+    return part.power.value * (worked + waiting) * float(part.count)

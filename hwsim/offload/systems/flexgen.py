@@ -1,0 +1,259 @@
+"""FlexGen: weights, cache and activations split over GPU, host and drive; a layer serves every GPU batch before the next one.
+
+The composition is that of FlexGen's cost model as its code has it: in the prompt everything overlaps; in a step the copies of
+weights to the GPU come first and everything else overlaps. What its constants of copies and products left out is added: a batch
+reads the weights from the GPU's memory, compressed tensors are unpacked there, the cache in host memory is not pinned, and the
+first read of weights from a drive is slow.
+Ref: FlexGen (arXiv 2303.06865), section 4.3; FMInference/FlexGen @19753bc, experimental/cost_model.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from hwsim.arch.workload import Workload
+from hwsim.errors import SpecError
+from hwsim.offload.answer import Answer, Tier
+from hwsim.offload.devices import Drive, Gpu, Host
+from hwsim.offload.operators import ARITHMETIC, MEMORY
+from hwsim.offload.span import Span, overlapped, repeated, serial, spend
+from hwsim.offload.systems.system import (
+    DRIVE,
+    HOST,
+    LINK,
+    UP_LINK,
+    System,
+    capacity_of,
+    carried,
+    drive_part,
+    gpu_part,
+    host_part,
+    link_rate,
+    memory_of,
+)
+from hwsim.sourced import Sourced
+from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Value
+
+__all__ = ["FlexGen", "FlexGenRates", "Split"]
+
+_WHOLE = 16.0
+"""Bits of a number that is not compressed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Split:
+    """Percent of a tensor on the GPU and on the host; the rest is on the drive."""
+
+    gpu: float
+    host: float
+
+    def __post_init__(self) -> None:
+        if min(self.gpu, self.host) < 0 or self.gpu + self.host > 100 + 1e-9:
+            raise SpecError(f"Split must add up to at most 100 percent, not {self.gpu:g} on the GPU and {self.host:g} on the host")
+
+    @property
+    def drive(self) -> float:
+        """Percent on the drive."""
+        return max(0.0, 100.0 - self.gpu - self.host)
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Parts of one, on GPU, host and drive."""
+        return self.gpu / 100, self.host / 100, self.drive / 100
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FlexGenRates:
+    """What FlexGen gets of a machine."""
+
+    step_product_rate: Sourced[OperationsPerSecond]
+    """Products of a step, whose batches have tens to hundreds of rows."""
+    unpacking: Sourced[float]
+    """Times that unpacking a compressed tensor moves its unpacked bytes through the GPU's memory."""
+    unpinned_rate: Sourced[BytesPerSecond]
+    """Copies to the GPU from host memory that is not pinned: the cache."""
+    cache_store_rate: Sourced[BytesPerSecond]
+    """Copies of cache from the GPU to host memory that is not pinned."""
+    prompt_store_rate: Sourced[BytesPerSecond]
+    """Copies of the prompt's cache from the GPU, through buffers of the host, to the drive."""
+    activation_store_rate: Sourced[BytesPerSecond]
+    """Copies of activations from the GPU."""
+    token_store_rate: Sourced[BytesPerSecond]
+    """Writes of one token's cache to the drive."""
+    drive_read_rate: Sourced[BytesPerSecond]
+    """Reads through the file system."""
+    first_read_rate: Sourced[BytesPerSecond]
+    """The first read of weights from the drive."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FlexGen(System):
+    """A policy on a machine."""
+
+    gpu: Gpu
+    host: Host
+    drive: Drive
+    weights: Split
+    cache: Split
+    activations: Split
+    batches: int = 1
+    """GPU batches of a block: the workload's batch is theirs together."""
+    has_host_attention: bool = False
+    """Whether the host's processor attends to what is not on the GPU."""
+    has_overlap: bool = True
+    """Whether copies and computation overlap."""
+    rates: FlexGenRates
+
+    def __post_init__(self) -> None:
+        if self.activations.drive > 0:
+            share = f"{self.activations.drive:g} percent on the drive"
+            raise SpecError(f"System {self.name} activations must be on GPU and host, not {share}")
+        super().__post_init__()
+        if self.has_host_attention and self.host.attention_rate is None:
+            raise SpecError(f"Host {self.host.name} must have attention_rate, at which its processor attends")
+
+    @property
+    def constants(self) -> dict[str, Sourced[object]]:
+        """Numbers of its own that have a source, by field."""
+        return {f"rates.{field.name}": getattr(self.rates, field.name) for field in dataclasses.fields(self.rates)}
+
+    def answer(self, work: Workload) -> Answer:
+        """Return what it does with a workload."""
+        layers = work.network.layers
+        parts = [gpu_part(self.gpu), host_part(self.host)]
+        if self.weights.drive or self.cache.drive:
+            parts.append(drive_part(self.drive))
+        prefill, step = repeated(self.prompt_layer(work), layers), repeated(self.step_layer(work), layers)
+        return self.answered(work, prefill, step, self.tiers(work), tuple(parts))
+
+    def prompt_parts(self, work: Workload) -> tuple[Span, ...]:
+        """Return what overlaps in a layer for the prompts of all batches."""
+        weights = serial(self.weights_down(work), self.weights_read(work, is_first=True))
+        coming = serial(weights, self._activations_down(work, work.prompt)) if self.has_overlap else weights
+        storing = serial(self.prompt_cache_stored(work), self._activations_up(work, work.prompt))
+        return coming, self.prompt_computing(work), storing
+
+    def step_parts(self, work: Workload) -> tuple[Span, tuple[Span, ...]]:
+        """Return what comes first in a layer for one token of all batches, and what then overlaps."""
+        down = serial(self.weights_down(work), self._activations_down(work, 1.0))
+        reading = serial(self.weights_read(work), self.cache_read(work))
+        storing = serial(self.step_cache_stored(work), self._activations_up(work, 1.0))
+        return down, (reading, self.step_computing(work), self._cache_down(work), storing)
+
+    def prompt_layer(self, work: Workload) -> Span:
+        """Return the time of a layer for the prompts of all batches."""
+        parts = self.prompt_parts(work)
+        return overlapped(*parts) if self.has_overlap else serial(*parts)
+
+    def step_layer(self, work: Workload) -> Span:
+        """Return the time of a layer for one token of all batches."""
+        down, others = self.step_parts(work)
+        return serial(down, overlapped(*others) if self.has_overlap else serial(*others))
+
+    def prompt_computing(self, work: Workload) -> Span:
+        """Return the GPU's part of a layer's prompts."""
+        gpu = self.gpu.rates()
+        products = spend(ARITHMETIC, work.layer_operations(work.prompt) / gpu.product_rate)
+        # The whole square of scores: FlexGen masks after computing them.
+        attention = work.attention_operations(work.prompt, work.prompt) / (gpu.peak * gpu.prompt_attention_share)
+        packing = self._unpacked(work, np.add(work.prompt, 1), 1.0)
+        return serial(products, spend(ARITHMETIC, attention), packing)
+
+    def step_computing(self, work: Workload) -> Span:
+        """Return what GPU and host compute of a layer for one token."""
+        gpu = self.gpu.rates()
+        reading = Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches) / gpu.memory_rate
+        products = serial(
+            spend(ARITHMETIC, work.layer_operations(1) / self.rates.step_product_rate.value), spend(MEMORY, reading)
+        )
+        on_gpu, elsewhere = self.cache.shares[0], 1 - self.cache.shares[0]
+        cache = self._unpacked_cache(work, work.step_context)
+        if not self.has_host_attention:
+            read = cache / (gpu.memory * gpu.attention_share)
+            return serial(products, spend(MEMORY, read), self._unpacked(work, work.step_context, 1.0))
+        assert self.host.attention_rate is not None
+        attended = work.attention_operations(1, work.step_context) * elsewhere / self.host.attention_rate.value
+        here = cache * on_gpu / (gpu.memory * gpu.attention_share)
+        return serial(products, spend(MEMORY, here), spend(HOST, attended), self._unpacked(work, work.step_context, on_gpu))
+
+    def weights_read(self, work: Workload, *, is_first: bool = False) -> Span:
+        """Return the reads of a layer's weights from the drive."""
+        rate = self.rates.first_read_rate if is_first else self.rates.drive_read_rate
+        return carried(DRIVE, work.layer_bytes * self.weights.shares[2], rate.value)
+
+    def cache_read(self, work: Workload) -> Span:
+        """Return the reads of a layer's cache from the drive, for one token."""
+        return carried(DRIVE, work.cache_bytes(work.step_context) * self.cache.shares[2], self.rates.drive_read_rate.value)
+
+    def prompt_cache_stored(self, work: Workload) -> Span:
+        """Return the copies of a layer's cache from the GPU, for the prompts."""
+        cache = work.cache_bytes(work.cached(np.add(work.prompt, 1)))
+        _, host, drive = self.cache.shares
+        return serial(
+            carried(UP_LINK, cache * host, self.rates.cache_store_rate.value),
+            carried(UP_LINK, cache * drive, self.rates.prompt_store_rate.value),
+        )
+
+    def step_cache_stored(self, work: Workload) -> Span:
+        """Return the copies of a layer's cache from the GPU for one token, on to the drive where the cache is there."""
+        _, host, drive = self.cache.shares
+        return serial(
+            carried(UP_LINK, work.cache_bytes(1.0) * host, self.rates.cache_store_rate.value),
+            carried(DRIVE, work.cache_bytes(1.0) * drive, self.rates.token_store_rate.value),
+        )
+
+    def weights_down(self, work: Workload) -> Span:
+        """Return the copies of a layer's weights to the GPU."""
+        return carried(LINK, work.layer_bytes * (1 - self.weights.shares[0]), link_rate(self.host, self.gpu))
+
+    def _activations_down(self, work: Workload, tokens: Value) -> Span:
+        return carried(LINK, work.hidden_bytes(tokens) * (1 - self.activations.shares[0]), link_rate(self.host, self.gpu))
+
+    def _activations_up(self, work: Workload, tokens: Value) -> Span:
+        amount = work.hidden_bytes(tokens) * (1 - self.activations.shares[0])
+        return carried(UP_LINK, amount, self.rates.activation_store_rate.value)
+
+    def _cache_down(self, work: Workload) -> Span:
+        away = 0.0 if self.has_host_attention else 1 - self.cache.shares[0]
+        return carried(LINK, work.cache_bytes(work.step_context) * away, self.rates.unpinned_rate.value)
+
+    def _unpacked_cache(self, work: Workload, tokens: Value) -> Bytes:
+        return work.cache_bytes(work.cached(tokens)) * (_WHOLE / work.cache_bits)
+
+    def _unpacked(self, work: Workload, tokens: Value, cache_share: float) -> Span:
+        """Return the unpacking of a layer: its weights for every batch, and this share of its cache."""
+        amount = Bytes(0.0)
+        if work.weight_bits < _WHOLE:
+            amount = amount + Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches)
+        if work.cache_bits < _WHOLE:
+            amount = amount + self._unpacked_cache(work, tokens) * cache_share
+        return spend(MEMORY, amount * self.rates.unpacking.value / self.gpu.rates().memory_rate)
+
+    def tiers(self, work: Workload) -> tuple[Tier, ...]:
+        """Return room and use as the constraints of FlexGen's search count them: prompt and step apart on the GPU."""
+        network, layers = work.network, work.network.layers
+        weights, cache = work.layer_bytes * layers, work.cache_bytes(work.cached(work.tokens)) * layers
+        prompt, one = work.hidden_bytes(work.prompt), work.hidden_bytes(1.0)
+        per_batch = 1 / self.batches
+        scores = Bytes(np.multiply(2.0 * network.heads, np.multiply(np.multiply(work.batch, work.prompt), work.prompt)) * per_batch)
+        # Queries, keys, values and what attention and the feed-forward part make of them, of one batch.
+        working = prompt * ((18 * network.hidden + 2 * network.ffn) / (2 * network.hidden) * per_batch) + scores
+        wg, wc, wd = self.weights.shares
+        cg, cc, cd = self.cache.shares
+        hg, hc, _ = self.activations.shares
+        held = weights * wg + cache * cg + work.layer_bytes * (2 * (1 - wg))
+        in_prompt = held + prompt * hg + prompt * ((1 - hg) * per_batch) + working
+        loaded = 0.0 if self.has_host_attention else (1 - cg) * per_batch
+        in_step = held + one * hg + work.cache_bytes(work.cached(work.tokens)) * (2 * loaded)
+        on_host = weights * wc + cache * cc + prompt * hc + work.layer_bytes * wd
+        if self.has_host_attention:
+            on_host = on_host + work.cache_bytes(work.cached(work.tokens)) * (2 * cd * per_batch)
+        on_drive = weights * wd + cache * cd
+        return (
+            Tier(name="GPU memory in the prompt", used=in_prompt, capacity=self.gpu.memory.value),
+            Tier(name="GPU memory in a step", used=in_step, capacity=self.gpu.memory.value),
+            Tier(name="host memory", used=on_host, capacity=memory_of(self.host)),
+            Tier(name="drive", used=on_drive, capacity=capacity_of(self.drive)),
+        )

@@ -1,0 +1,232 @@
+"""InstInfer: the cache is on drives that attend to it themselves; beside it, a host that reads its cache from an ordinary drive.
+
+A step is serial in every layer: the GPU makes queries, keys and values, the drives attend, the GPU goes on. Heads are divided
+among drives.
+Ref: InstAttention (HPCA 2025, arXiv 2409.04992), sections IV and V.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from hwsim.arch.workload import Workload
+from hwsim.errors import SpecError
+from hwsim.offload.answer import Answer, Tier
+from hwsim.offload.decoder import GpuDecoder
+from hwsim.offload.devices import Csd, Drive, Gpu, Host
+from hwsim.offload.flash.layout import KvLayout, KvShape
+from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
+from hwsim.offload.flash.sparf import SparF, dense_bytes
+from hwsim.offload.span import Span, overlapped, repeated, serial, spend
+from hwsim.offload.systems.system import (
+    DRIVE,
+    FRAMEWORK,
+    System,
+    capacity_of,
+    carried,
+    csd_part,
+    drive_part,
+    gpu_part,
+    host_part,
+)
+from hwsim.sourced import Sourced
+from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
+
+__all__ = ["DRIVE_LINK", "ENGINE", "FLASH", "DriveCache", "InstInfer", "Sparsity"]
+
+FLASH, ENGINE, DRIVE_LINK = "flash", "engine of the drive", "GPU to drive"
+"""What time is charged to in drives that attend."""
+
+_MOMENTS = 64
+"""Steps of a run at which reads are counted."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sparsity:
+    """What SparF picks, and how keys lie on pages for it."""
+
+    token_share: Sourced[float]
+    """Tokens picked, of all (k / S)."""
+    touched_share: Sourced[float]
+    """Groups of tokens with one that is picked."""
+    channel_share: Sourced[float]
+    """Channels picked, of a head's (r / d)."""
+    group_tokens: Sourced[int]
+    """Tokens of a page of keys, or values."""
+    page_channels: Sourced[int]
+    """Channels of a page of keys by channel."""
+    page_tokens: Sourced[int]
+    """Tokens of such a page."""
+
+    def over(self, shape: KvShape) -> SparF:
+        """Return the selection on a network's keys and values."""
+        layout = KvLayout(
+            shape=shape,
+            group_tokens=self.group_tokens.value,
+            page_channels=self.page_channels.value,
+            page_tokens=self.page_tokens.value,
+        )
+        picked = max(1, round(self.channel_share.value * shape.head_channels))
+        return SparF(
+            layout=layout,
+            tokens=TokenSelection.touching(self.token_share.value, self.group_tokens.value, self.touched_share.value),
+            channels=ChannelSelection(picked=picked, channels=shape.head_channels),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DriveCache(System):
+    """A GPU that holds the weights, and a drive with the cache that the host reads for it."""
+
+    gpu: Gpu
+    host: Host
+    drive: Drive
+    drives: int = 1
+    file_rate: Sourced[BytesPerSecond]
+    """Reads of keys and values through the file system, of one drive."""
+    compression: float = 1.0
+    """Keys and values read, of all."""
+    layer_cost: Sourced[Seconds]
+    """Of the framework, for a layer of a step."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.compression <= 1:
+            raise SpecError(f"System {self.name} compression must be above 0 and at most 1, not {self.compression:g}")
+
+    def answer(self, work: Workload) -> Answer:
+        """Return what it does with a workload."""
+        layers = work.network.layers
+        decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
+        cache = work.cache_bytes(work.step_context)
+        read = carried(DRIVE, cache * self.compression, self.file_rate.value * float(self.drives))
+        layer = serial(decoder.linear(1), read, spend(FRAMEWORK, self.layer_cost.value))
+        written = work.cache_bytes(work.cached(work.prompt))
+        write = carried(DRIVE, written, _write_rate(self.drive) * float(self.drives))
+        prefill = repeated(overlapped(decoder.prompt(), write), layers)
+        tiers = (
+            _gpu_tier(self.gpu, work, self._working(work)),
+            Tier(
+                name="drive",
+                used=work.cache_bytes(work.cached(work.tokens)) * layers,
+                capacity=capacity_of(self.drive) * float(self.drives),
+            ),
+        )
+        parts = (gpu_part(self.gpu), host_part(self.host), drive_part(self.drive, self.drives))
+        return self.answered(work, prefill, repeated(layer, layers), tiers, parts)
+
+    def _working(self, work: Workload) -> Bytes:
+        """Return what FlexGen's search counts of a layer's prompts, all at once: values of every kind, and scores."""
+        network = work.network
+        values = work.hidden_bytes(work.prompt) * ((18 * network.hidden + 2 * network.ffn) / (2 * network.hidden))
+        return values + Bytes(2.0 * network.heads * np.multiply(work.batch, np.multiply(work.prompt, work.prompt)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InstInfer(System):
+    """A GPU that holds the weights, and drives that hold the cache and attend to it."""
+
+    gpu: Gpu
+    host: Host
+    csd: Csd
+    csds: int = 1
+    sparsity: Sparsity | None = None
+    """Of SparF; dense where there is none."""
+    engine_rate: Sourced[OperationsPerSecond]
+    """Attention of a drive's engine that reading does not hide."""
+    picking_rate: Sourced[Hertz]
+    """Scores among which the engine finds the largest."""
+    prompt_write_rate: Sourced[BytesPerSecond]
+    """Writes of the prompt's cache, of one drive."""
+    key_copies: Sourced[float]
+    """Bytes written over those of keys and values: keys are stored by token and by channel."""
+    layer_cost: Sourced[Seconds]
+    """Of the framework, for a layer of a step."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.csd.used_rate is None:
+            raise SpecError(f"CSD {self.csd.name} must have used_rate, at which its flash is read")
+        if self.csd.link_rate is None:
+            raise SpecError(f"CSD {self.csd.name} must have link_rate, at which queries come to it")
+        if self.key_copies.value < 1:
+            raise SpecError(f"System {self.name} key_copies must be 1 or more, not {self.key_copies.value:g}")
+
+    @property
+    def constants(self) -> dict[str, Sourced[object]]:
+        """Numbers of its own that have a source, by field."""
+        own = dict(super().constants)
+        picks = {} if self.sparsity is None else {field.name: field for field in dataclasses.fields(self.sparsity)}
+        return own | {f"sparsity.{name}": getattr(self.sparsity, name) for name in picks}
+
+    def answer(self, work: Workload) -> Answer:
+        """Return what it does with a workload."""
+        layers = work.network.layers
+        decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
+        layer = serial(decoder.linear(1), self._link(work), self.attention(work), spend(FRAMEWORK, self.layer_cost.value))
+        copies = self.key_copies.value if self.sparsity is not None else 1.0
+        written = work.cache_bytes(work.cached(work.prompt)) * copies
+        write = carried(FLASH, written, self.prompt_write_rate.value * float(self.csds))
+        prefill = repeated(overlapped(decoder.prompt(), write), layers)
+        # The prompt's keys and values of two layers: one computes while the other's leave.
+        tiers = (
+            _gpu_tier(self.gpu, work, work.cache_bytes(work.prompt) * (2.0 / np.asarray(work.batch)) + decoder.working()),
+            Tier(
+                name="drives",
+                used=work.cache_bytes(work.cached(work.tokens)) * (layers * copies),
+                capacity=capacity_of(self.csd) * float(self.csds),
+            ),
+        )
+        drives = csd_part(self.csd, self.csds, (FLASH, ENGINE, DRIVE_LINK))
+        return self.answered(work, prefill, repeated(layer, layers), tiers, (gpu_part(self.gpu), host_part(self.host), drives))
+
+    def attention(self, work: Workload) -> Span:
+        """Return a layer's attention in the drives, for one token."""
+        assert self.csd.used_rate is not None
+        context, heads = work.step_context, work.network.heads
+        read = carried(FLASH, self.read(work), self.csd.used_rate.value * float(self.csds))
+        operations = work.attention_operations(1, context) * (self.compression / self.csds)
+        computing = spend(ENGINE, operations / self.engine_rate.value)
+        if self.sparsity is None:
+            return serial(read, computing)
+        scores = np.multiply(np.multiply(work.batch, heads), context) / self.csds
+        return serial(read, computing, spend(ENGINE, Seconds(scores / self.picking_rate.value.value)))
+
+    @property
+    def compression(self) -> float:
+        """Keys and values that the engine gets, of all."""
+        if self.sparsity is None:
+            return 1.0
+        return self.sparsity.channel_share.value / 2 + self.sparsity.token_share.value
+
+    def read(self, work: Workload) -> Bytes:
+        """Return the bytes that a layer's flash is read for one token."""
+        dense = work.cache_bytes(work.step_context)
+        if self.sparsity is None:
+            return dense
+        shape = KvShape(sequences=1, heads=work.network.kv_heads, head_channels=work.network.head_dim)
+        sparf = self.sparsity.over(shape)
+        # The mean over steps: only whole pages are on flash, and how many there are moves in steps.
+        moments = (np.arange(_MOMENTS) + 0.5) / _MOMENTS
+        contexts = np.add.outer(np.asarray(work.prompt, float), np.zeros(_MOMENTS)) + np.multiply.outer(work.generated, moments)
+        kept = np.asarray(np.minimum(contexts, np.expand_dims(np.asarray(work.window), -1)), np.int64)
+        read, whole = sparf.read_bytes(kept).value, dense_bytes(sparf.layout, kept).value
+        return dense * (np.sum(read, axis=-1) / np.sum(whole, axis=-1))
+
+    def _link(self, work: Workload) -> Span:
+        """Return a layer's queries, keys and values to the drives, and what they made of them back."""
+        assert self.csd.link_rate is not None
+        network = work.network
+        values = (2 * network.heads + 2 * network.kv_heads) * network.head_dim * work.activation_bytes
+        amount = Bytes(np.multiply(work.batch, values))
+        return carried(DRIVE_LINK, amount, self.csd.link_rate.value * float(self.csds))
+
+
+def _gpu_tier(gpu: Gpu, work: Workload, working: Bytes) -> Tier:
+    return Tier(name="GPU memory", used=work.weight_bytes + working, capacity=gpu.memory.value)
+
+
+def _write_rate(drive: Drive) -> BytesPerSecond:
+    return (drive.write_rate or drive.read_rate).value

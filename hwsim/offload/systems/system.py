@@ -1,0 +1,124 @@
+"""Knows what every system has: a name, a title, devices, and an answer to a workload."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+from hwsim.arch.workload import Workload
+from hwsim.errors import SpecError
+from hwsim.offload.answer import Answer, Part, Tier
+from hwsim.offload.devices import Csd, Drive, Gpu, Host
+from hwsim.offload.operators import ARITHMETIC, LAUNCHES, MEMORY
+from hwsim.offload.pcie import pcie_constants
+from hwsim.offload.span import Span, move
+from hwsim.sourced import Sourced
+from hwsim.units import Bytes, BytesPerSecond
+
+__all__ = [
+    "DRIVE",
+    "FRAMEWORK",
+    "HOST",
+    "LINK",
+    "UP_LINK",
+    "System",
+    "capacity_of",
+    "carried",
+    "csd_part",
+    "drive_part",
+    "gpu_part",
+    "host_part",
+    "link_rate",
+    "memory_of",
+]
+
+LINK, UP_LINK = "host to GPU", "GPU to host"
+DRIVE, HOST, FRAMEWORK = "drive", "host processor", "framework"
+"""What time is charged to beside what the GPU does."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class System(abc.ABC):
+    """A machine and the way it is used."""
+
+    name: str
+    """Its file's."""
+    title: str
+    """As people write it."""
+    most_sequences: ClassVar[float] = math.inf
+    """Largest batch that it is made for."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.type == "int" and getattr(self, field.name) < 1:
+                raise SpecError(f"System {self.name} {field.name} must be 1 or more, not {getattr(self, field.name)!r}")
+
+    @abc.abstractmethod
+    def answer(self, work: Workload) -> Answer:
+        """Return what the system does with a workload; its arrays make a grid of answers."""
+
+    @property
+    def constants(self) -> dict[str, Sourced[Any]]:
+        """Numbers of its own that have a source, by field."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Sourced)}
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """Fields of its own whose number is assumed."""
+        return tuple(name for name, constant in self.constants.items() if constant.is_assumed)
+
+    def answered(self, work: Workload, prefill: Span, step: Span, tiers: tuple[Tier, ...], parts: tuple[Part, ...]) -> Answer:
+        """Return the answer in its form."""
+        return Answer(
+            system=self.name, work=work, prefill=prefill, step=step, tiers=tiers, parts=parts, assumed=self.assumed
+        )
+
+
+def gpu_part(gpu: Gpu, count: int = 1) -> Part:
+    """Return GPUs as a part."""
+    return Part(device=gpu, count=count, power=gpu.power, causes=(ARITHMETIC, MEMORY, LAUNCHES))
+
+
+def host_part(host: Host) -> Part:
+    """Return a host as a part."""
+    return Part(device=host, count=1, power=host.power, causes=(HOST, FRAMEWORK, LINK, UP_LINK, DRIVE))
+
+
+def drive_part(drive: Drive, count: int = 1) -> Part:
+    """Return drives as a part."""
+    return Part(device=drive, count=count, power=drive.power, causes=(DRIVE,))
+
+
+def csd_part(csd: Csd, count: int, causes: tuple[str, ...]) -> Part:
+    """Return drives that compute as a part."""
+    return Part(device=csd, count=count, power=csd.power, causes=causes)
+
+
+def link_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
+    """Return what large copies to a GPU get: as measured on the host, or what packets leave of the link."""
+    if host.gpu_link_rate is not None:
+        return host.gpu_link_rate.value
+    link = host.gpu_link if host.gpu_link is not None else gpu.host_link
+    return link.value.read_rate(pcie_constants().usual_payload.value)
+
+
+def carried(link: str, amount: Bytes, rate: BytesPerSecond) -> Span:
+    """Return a copy over a link."""
+    return move(link, amount, amount / rate)
+
+
+def memory_of(host: Host) -> Bytes:
+    """Return a host's memory; raise SpecError where nobody stated it."""
+    if host.memory is None:
+        raise SpecError(f"Host {host.name} must have memory, which nobody stated: give it in a file of your own")
+    return host.memory.value
+
+
+def capacity_of(drive: Drive | Csd) -> Bytes:
+    """Return a drive's capacity; raise SpecError where nobody stated it."""
+    if drive.capacity is None:
+        raise SpecError(f"Drive {drive.name} must have capacity, which nobody stated: give it in a file of your own")
+    return drive.capacity.value

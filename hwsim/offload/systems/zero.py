@@ -1,0 +1,118 @@
+"""DeepSpeed ZeRO-Inference: weights are brought to the GPU layer by layer, every step, from host memory or drives.
+
+The next layer comes while one computes. Where weights pass through buffers of the host, each layer costs a fixed time more:
+the same on machines whose links and drives differ tenfold.
+Ref: DeepSpeed's posts on ZeRO-Inference (2022) and DeepNVMe (2024, 2025).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwsim.arch.workload import Workload
+from hwsim.errors import SpecError
+from hwsim.offload.answer import Answer, Tier
+from hwsim.offload.decoder import GpuDecoder
+from hwsim.offload.devices import Drive, Gpu, Host
+from hwsim.offload.span import NOTHING, Span, overlapped, repeated, serial, spend
+from hwsim.offload.systems.system import (
+    DRIVE,
+    FRAMEWORK,
+    HOST,
+    LINK,
+    UP_LINK,
+    System,
+    capacity_of,
+    carried,
+    drive_part,
+    gpu_part,
+    host_part,
+    link_rate,
+    memory_of,
+)
+from hwsim.sourced import Sourced
+from hwsim.units import Bytes, Seconds
+
+__all__ = ["LAYER_COST", "PLACES", "ZeroInference"]
+
+LAYER_COST: Sourced[Seconds] = Sourced(
+    value=Seconds(18e-3),
+    kind="derived",
+    source="ZeRO-Inference 2022 and DeepNVMe 2024: OPT-30B in host memory on a V100, Llama-3-70B on four drives on an A100",
+)
+"""Calibrated on two rows of `zero-weights`."""
+
+PLACES = ("gpu", "host", "drive")
+"""Where weights may be."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ZeroInference(System):
+    """A GPU, its host, and drives where weights are there."""
+
+    gpu: Gpu
+    host: Host
+    drive: Drive | None = None
+    drives: int = 1
+    weights: str = "host"
+    """One of PLACES."""
+    has_host_attention: bool = False
+    """Whether the cache is in host memory, and the host's processor attends."""
+    is_direct: bool = False
+    """Whether drives write into the GPU's memory (GPUDirect Storage), and no buffer of the host is in between."""
+    layer_cost: Sourced[Seconds] = LAYER_COST
+    """Of a layer whose weights pass through buffers of the host."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weights not in PLACES:
+            raise SpecError(f"System {self.name} weights must be one of {', '.join(PLACES)}, not {self.weights!r}")
+        if self.weights == "drive" and self.drive is None:
+            raise SpecError(f"System {self.name} must have a drive, where its weights are")
+        if self.has_host_attention and self.host.memory_rate is None:
+            raise SpecError(f"Host {self.host.name} must have memory_rate, at which its processor attends")
+
+    def answer(self, work: Workload) -> Answer:
+        """Return what it does with a workload."""
+        layers = work.network.layers
+        decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
+        coming = self._weights(work.layer_bytes)
+        prompt = overlapped(coming, decoder.prompt())
+        layer = overlapped(coming, decoder.layer(1, work.step_context))
+        cache = work.cache_bytes(work.cached(work.tokens)) * layers
+        if self.has_host_attention:
+            prompt = overlapped(prompt, self._stored(work))
+            layer = serial(overlapped(coming, decoder.linear(1)), self._attended(work))
+        prefill = serial(repeated(prompt, layers), decoder.head())
+        step = serial(repeated(layer, layers), decoder.head())
+        parts = [gpu_part(self.gpu), host_part(self.host)]
+        if self.drive is not None and self.weights == "drive":
+            parts.append(drive_part(self.drive, self.drives))
+        return self.answered(work, prefill, step, self._tiers(work, cache, decoder.working()), tuple(parts))
+
+    def _weights(self, amount: Bytes) -> Span:
+        if self.weights == "gpu":
+            return NOTHING
+        copy = carried(LINK, amount, link_rate(self.host, self.gpu))
+        if self.weights == "drive":
+            assert self.drive is not None
+            copy = overlapped(carried(DRIVE, amount, self.drive.array_rate(self.drives, is_direct=self.is_direct)), copy)
+        return copy if self.is_direct else serial(copy, spend(FRAMEWORK, self.layer_cost.value))
+
+    def _attended(self, work: Workload) -> Span:
+        assert self.host.memory_rate is not None
+        return spend(HOST, work.cache_bytes(work.step_context) / self.host.memory_rate.value)
+
+    def _stored(self, work: Workload) -> Span:
+        return carried(UP_LINK, work.cache_bytes(work.cached(work.prompt)), link_rate(self.host, self.gpu))
+
+    def _tiers(self, work: Workload, cache: Bytes, working: Bytes) -> tuple[Tier, ...]:
+        resident = work.weight_bytes if self.weights == "gpu" else work.layer_bytes * 2.0
+        here, there = (Bytes(0.0), cache) if self.has_host_attention else (cache, Bytes(0.0))
+        tiers = [Tier(name="GPU memory", used=resident + here + working, capacity=self.gpu.memory.value)]
+        in_host = there + (work.weight_bytes if self.weights == "host" else Bytes(0.0))
+        if self.weights == "host" or self.has_host_attention:
+            tiers.append(Tier(name="host memory", used=in_host, capacity=memory_of(self.host)))
+        if self.weights == "drive" and self.drive is not None:
+            tiers.append(Tier(name="drive", used=work.weight_bytes, capacity=capacity_of(self.drive) * float(self.drives)))
+        return tuple(tiers)
