@@ -9,7 +9,6 @@ from compiler.emit.image import build_image
 from compiler.graph import Graph
 from compiler.pipeline import Compiled, Request, compile_request
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import CacheFormat
 from hwsim.errors import ScheduleError
 from models.integer import IntegerModel
 from models.matrices import HEAD, PARTS, layer_part
@@ -22,13 +21,12 @@ def request_of(model: IntegerModel, engine: EngineConfig, context: int | None = 
     formats = {model.matrices[layer_part(layer, part)].format for layer in range(model.config.layers) for part in PARTS}
     if len(formats) > 1:
         raise ScheduleError(f"Layers must share one weight format, not {', '.join(sorted(f.name for f in formats))}")
-    if model.cache is not CacheFormat.KV4:
-        raise ScheduleError(f"Cache of a compiled model must be kv4, the engine's format, not {model.cache.name.lower()}")
     layers = formats.pop()
     return Request(
         config=model.config,
         layers=layers,
         head=model.matrices[HEAD].format,
+        cache=model.cache,
         sinks=model.sinks,
         window=model.window if context is None else min(model.window, context),
         engine=engine,

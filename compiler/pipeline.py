@@ -13,7 +13,7 @@ from compiler.passes import FuseProjections, FuseResidual, Pass, QuantizeGraph
 from compiler.schedule.memory_map import MemoryMap, plan_memory
 from compiler.schedule.plan import Plan, make_plan
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
@@ -32,6 +32,7 @@ class Request:
     Attributes:
         config: geometry.
         layers, head: weight formats.
+        cache: format of keys and values.
         sinks, window: tokens kept for good and recent tokens.
         engine: target.
         context: positions that can be run; the rotation table has as many rows.
@@ -48,6 +49,7 @@ class Request:
     context: int
     prefill_rows: int
     batch: int = 1
+    cache: CacheFormat = CacheFormat.KV4
 
     def __post_init__(self) -> None:
         if self.context < 1:
@@ -106,7 +108,9 @@ def compile_request(
     """Return the programs of a request, and the image that `build` makes of its plan; raise ScheduleError or GraphError."""
     graph = lower(request, dump)
     tokens = max(request.prefill_rows, request.batch)
-    memory = plan_memory(graph, request.engine, max_position=request.context, tokens=tokens, sequences=request.batch)
+    memory = plan_memory(
+        graph, request.engine, max_position=request.context, tokens=tokens, sequences=request.batch, cache=request.cache
+    )
     plan = make_plan(graph, request.engine, memory, tokens=request.batch, sequences=request.batch)
     image = None if build is None else build(plan)
     weights = image.digest if image is not None else "0" * 64

@@ -25,6 +25,7 @@ def compile(
         int | None, typer.Option(help="Positions that can be run; of a workload, tokens its cache keeps.")
     ] = None,
     layer_format: Annotated[str, typer.Option("--format", help="Weight format of a workload's layers.")] = "w2s",
+    cache: Annotated[str, typer.Option(help="Format of a workload's keys and values: kv4 or kv8.")] = "kv4",
     dump_after: Annotated[
         str | None, typer.Option(metavar="PASS", help="Print the graph after this pass (or `frontend`) and stop.")
     ] = None,
@@ -55,6 +56,7 @@ def compile(
             settings=settings or (),
             context=context,
             layers=layer_format,
+            cache=cache,
             dump_after=dump_after,
             output=output,
             progress=done,

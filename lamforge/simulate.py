@@ -32,6 +32,7 @@ def simulate(
     context: Annotated[int | None, typer.Option(help="Tokens the cache of a workload keeps: sinks and window.")] = None,
     layer_format: Annotated[str, typer.Option("--format", help="Weight format of a workload's layers.")] = "w2s",
     head_format: Annotated[str, typer.Option("--head", help="Weight format of a workload's head.")] = "w4",
+    cache: Annotated[str, typer.Option(help="Format of a workload's keys and values: kv4 or kv8.")] = "kv4",
     batch: Annotated[int, typer.Option(help="Sequences of a workload that are decoded together.")] = 1,
     program: Annotated[str, typer.Option(help="Which program: decode or prefill.")] = "decode",
     position: Annotated[
@@ -81,6 +82,7 @@ def simulate(
             context=context,
             layers=layer_format,
             head=head_format,
+            cache=cache,
             batch=batch,
             program=program,
             position=position,

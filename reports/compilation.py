@@ -14,7 +14,7 @@ from models.compressed import CompressedModel
 from reports.engines import chosen_engine
 from reports.folders import whole_folder
 from reports.programs import IMAGE, Programs
-from reports.simulation import check_given, compiled_workload, format_named, workload_request
+from reports.simulation import cache_named, check_given, compiled_workload, format_named, workload_request
 from reports.sources import open_compressed
 
 __all__ = ["compile_command", "compiled", "graph_after"]
@@ -68,6 +68,7 @@ def compile_command(
     settings: Sequence[str],
     context: int | None,
     layers: str,
+    cache: str,
     dump_after: str | None,
     output: Path | None,
     progress: Callable[[float], None],
@@ -79,7 +80,8 @@ def compile_command(
     chosen = chosen_engine(engine, settings)
     if workload is not None:
         assert context is not None
-        request = workload_request(workload, chosen, context=context, layers=format_named(layers))
+        kept = cache_named(cache)
+        request = workload_request(workload, chosen, context=context, layers=format_named(layers), cache=kept)
         if dump_after is not None:
             return graph_after(request, dump_after)
         assert output is not None

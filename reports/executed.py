@@ -60,7 +60,7 @@ class Executed:
         """Return what an instruction does: its class, and for a product with cached keys `Score`."""
         opcode = int(self.simulation.trace.opcode[index])
         name = KIND_OF_OPCODE[opcode].__name__
-        if opcode == Dot.opcode and self.format(index) is Format.KV4:
+        if opcode == Dot.opcode and self.format(index).cache is not None:
             return "Score"
         return "Mix" if opcode == Axpy.opcode else name
 

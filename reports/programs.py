@@ -12,7 +12,7 @@ import yaml
 
 from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.isa import Format, decode
+from hwsim.arch.isa import CacheFormat, Format, decode
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ProgramError
 from reports.folders import whole_folder
@@ -41,6 +41,7 @@ class Programs:
     Attributes:
         model: what reports call the model.
         layers, head: weight formats.
+        cache: format of keys and values.
         engine: what the programs were made for.
         decode, prefill: the programs.
         image: weights and tables as they lie in memory; None when there were only shapes.
@@ -49,6 +50,7 @@ class Programs:
     model: str
     layers: Format
     head: Format
+    cache: CacheFormat
     engine: EngineConfig
     decode: Program
     prefill: Program
@@ -62,11 +64,17 @@ class Programs:
             model=model,
             layers=request.layers,
             head=request.head,
+            cache=request.cache,
             engine=request.engine,
             decode=compiled.decode,
             prefill=compiled.prefill,
             image=compiled.image,
         )
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """Names of the formats by what they are for."""
+        return {name: getattr(self, name).name.lower() for name in ("layers", "head", "cache")}
 
     def program(self, name: str) -> Program:
         """Return `decode` or `prefill`; raise ProgramError for another name."""
@@ -86,7 +94,7 @@ class Programs:
         self.decode.save(folder / DECODE)
         self.prefill.save(folder / PREFILL)
         (folder / ENGINE).write_text(yaml.safe_dump(self.engine.to_dict(), sort_keys=False))
-        origin = {"model": self.model, "layers": self.layers.name.lower(), "head": self.head.name.lower()}
+        origin = {"model": self.model, **self.formats}
         (folder / ORIGIN).write_text(json.dumps(origin, indent=2) + "\n")
 
     @classmethod
@@ -104,6 +112,7 @@ class Programs:
                 str(origin["model"]),
                 *(Format[str(origin[key]).upper()] for key in ("layers", "head")),
             )
+            cache = CacheFormat[str(origin.get("cache", "kv4")).upper()]
         except (OSError, ValueError, KeyError, TypeError):
             path = str(folder / ORIGIN)
             raise ProgramError(f"Program folder must hold {ORIGIN} as compile writes it, not what is in {path!r}") from None
@@ -113,7 +122,16 @@ class Programs:
         image = MemoryImage.load(folder / IMAGE) if has_image else None
         if image is not None:
             decode_program.check(engine, image.digest)
-        return cls(model=model, layers=layers, head=head, engine=engine, decode=decode_program, prefill=prefill, image=image)
+        return cls(
+            model=model,
+            layers=layers,
+            head=head,
+            cache=cache,
+            engine=engine,
+            decode=decode_program,
+            prefill=prefill,
+            image=image,
+        )
 
     def document(self) -> dict[str, Any]:
         """Return sizes, counts and digests as plain values."""
@@ -122,7 +140,7 @@ class Programs:
             "model": self.model,
             "engine": self.engine.name,
             "engine_digest": self.engine.digest,
-            "formats": {"layers": self.layers.name.lower(), "head": self.head.name.lower()},
+            "formats": self.formats,
             "pattern": f"{self.decode.sinks}+{self.decode.window}",
             "max_position": self.decode.max_position,
             "decode": program_document(self.decode),

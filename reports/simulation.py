@@ -11,7 +11,7 @@ from typing import Any
 from compiler.pipeline import Request, compile_shape
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.program import Program
 from hwsim.errors import ScheduleError, SpecError
 from hwsim.machine.time import Cause, Timeline, run_time
@@ -43,15 +43,14 @@ class Simulation:
 
     Attributes:
         model: what reports call the model.
-        layers, head: weight formats.
+        formats: names of the formats by what they are for: `layers`, `head`, `cache`.
         program, engine, memory, position: what was run.
         trace, timeline: what was executed and when.
         wall_s: seconds the simulation took.
     """
 
     model: str
-    layers: Format
-    head: Format
+    formats: dict[str, str]
     program: Program
     engine: EngineConfig
     memory: MemoryModel
@@ -90,7 +89,7 @@ class Simulation:
             "program": self.program.name,
             "memory": str(self.memory),
             "position": self.position,
-            "formats": {"layers": self.layers.name.lower(), "head": self.head.name.lower()},
+            "formats": self.formats,
             "tokens": self.program.rows,
             "sequences": self.program.sequences,
             "cycles": timeline.cycles,
@@ -115,10 +114,18 @@ class Simulation:
 
 def format_named(name: str) -> Format:
     """Return a weight format by its lower-case name; raise SpecError."""
-    names = [entry.name.lower() for entry in Format if entry is not Format.KV4]
+    names = [entry.name.lower() for entry in Format if entry.cache is None]
     if name.lower() not in names:
         raise SpecError(f"Format must be one of {', '.join(names)}, not {name!r}")
     return Format[name.upper()]
+
+
+def cache_named(name: str) -> CacheFormat:
+    """Return a cache format by its lower-case name; raise SpecError."""
+    names = [entry.name.lower() for entry in CacheFormat]
+    if name.lower() not in names:
+        raise SpecError(f"Cache must be one of {', '.join(names)}, not {name!r}")
+    return CacheFormat[name.upper()]
 
 
 def workload_request(
@@ -128,6 +135,7 @@ def workload_request(
     context: int,
     layers: Format = Format.W2S,
     head: Format = Format.W4,
+    cache: CacheFormat = CacheFormat.KV4,
     batch: int = 1,
 ) -> Request:
     """Return the request for a well-known shape whose caches keep `context` tokens each, sinks included.
@@ -142,6 +150,7 @@ def workload_request(
         config=shape(name),
         layers=layers,
         head=head,
+        cache=cache,
         sinks=SINKS,
         window=context - SINKS,
         engine=engine,
@@ -190,8 +199,7 @@ def simulate_checked(programs: Programs, program: Program, *, position: int, mem
     timeline = run_time(trace, programs.engine, memory)
     return Simulation(
         model=programs.model,
-        layers=programs.layers,
-        head=programs.head,
+        formats=programs.formats,
         program=program,
         engine=programs.engine,
         memory=memory,

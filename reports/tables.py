@@ -103,7 +103,7 @@ def simulation_text(document: Document) -> str:
     cycles, tokens = document["cycles"], document["tokens"]
     spent = sorted(((count, cause) for cause, count in document["causes"].items() if count), reverse=True)
     rates = f"{document['bytes_per_cycle']:.1f} a cycle, {document['fraction_of_peak']:.1%} of peak"
-    formats = f"layers {document['formats']['layers']}, head {document['formats']['head']}"
+    formats = ", ".join(f"{name} {format}" for name, format in document["formats"].items())
     where = f"position {document['position']:,}, memory {document['memory']}"
     energy = document["energy"]
     of = f" of {document['sequences']} sequences" if document["sequences"] > 1 else ""

@@ -10,7 +10,15 @@ from hwsim.memory.models import memory_model
 from reports.engines import chosen_engine
 from reports.programs import Programs, is_program_folder
 from reports.prompt import Prompt, simulate_prompt
-from reports.simulation import Simulation, check_given, compiled_workload, format_named, simulate, workload_request
+from reports.simulation import (
+    Simulation,
+    cache_named,
+    check_given,
+    compiled_workload,
+    format_named,
+    simulate,
+    workload_request,
+)
 
 __all__ = ["simulate_command"]
 
@@ -24,6 +32,7 @@ def simulate_command(
     context: int | None,
     layers: str,
     head: str,
+    cache: str,
     batch: int,
     program: str,
     position: int | None,
@@ -33,7 +42,7 @@ def simulate_command(
 ) -> Simulation | Prompt:
     """Return the simulation of one run, or of a whole prompt, everything given as on the command line."""
     kind = memory_model(memory)
-    programs = _programs(model, workload, engine, settings, context, layers, head, batch)
+    programs = _programs(model, workload, engine, settings, context, layers, head, cache, batch)
     if prompt is not None:
         if position is not None:
             raise SpecError("Position must be left out with --prompt, which starts at position 0")
@@ -49,6 +58,7 @@ def _programs(
     context: int | None,
     layers: str,
     head: str,
+    cache: str,
     batch: int,
 ) -> Programs:
     check_given(model, workload, context)
@@ -60,7 +70,8 @@ def _programs(
     if workload is not None:
         assert context is not None
         formats = {"layers": format_named(layers), "head": format_named(head)}
-        return compiled_workload(workload_request(workload, chosen, context=context, **formats, batch=batch))
+        kept = cache_named(cache)
+        return compiled_workload(workload_request(workload, chosen, context=context, **formats, cache=kept, batch=batch))
     if batch != 1:
         raise SpecError("Batch must be left to a workload, or to the compiled programs, not given with a model")
     # Imported here: what a shape needs does without PyTorch's models.

@@ -11,9 +11,9 @@ __all__ = ["PACK_ENTRY", "PACK_WORDS", "SCALE_ENTRY", "UnitSizes", "address_bits
 SCALE_ENTRY = data.StructLayout({"mantissa": 16, "exponent": 10, "zero_sum": 32})
 """An entry of the scale file; exponent and zero_sum are two's complement."""
 
-PACK_WORDS = 4
+PACK_WORDS = 8
 PACK_ENTRY = data.StructLayout({"words": data.ArrayLayout(128, PACK_WORDS), "parameter": 32})
-"""An entry of the pack buffer: 4-bit codes of a head, and its parameter word."""
+"""An entry of the pack buffer: the cache words of a head, and its parameter word."""
 
 
 def command_port() -> dict:

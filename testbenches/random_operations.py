@@ -7,6 +7,7 @@ import numpy as np
 from hwsim.arch.isa import (
     Append,
     Axpy,
+    CacheFormat,
     CacheKind,
     Destination,
     Dot,
@@ -25,7 +26,7 @@ from hwsim.arch.isa import (
     SwiGlu,
 )
 from testbenches.random_order import Use
-from testbenches.random_state import SIDE_UNITS, STORE_UNIT, ProgramState
+from testbenches.random_state import HEADS, SIDE_UNITS, STORE_UNIT, ProgramState
 from testbenches.random_streams import row_stream
 
 __all__ = ["LOOP_REGISTERS", "Operations"]
@@ -130,23 +131,23 @@ class Operations(ProgramState):
         words = -(-blocks * self.slices // self.lanes)
         if words > min(self.result, self.side_words):
             return None
-        rows = self._pick(1, min(self.config.tile.rows_of(Format.KV4), self.result // words))
+        rows = self._pick(1, min(self.config.tile.rows_of(self.cache.keys), self.result // words))
         address, side = self._pick(0, self.result - rows * words), self._pick(0, self.side_words - words)
-        source, scale = self._activations(-(-self.held // 2), rows)
+        source, scale = self._activations(-(-self.parts // 2), rows)
         beats = (blocks + 1) // 2 + blocks * self.held
         cache = Use("ports", self.keys, self.keys + self.key_beats, False)
         uses = [
-            Use("A", source, source + -(-self.held // 2), False),
+            Use("A", source, source + -(-self.parts // 2), False),
             Use("S", scale, scale + rows, False),
             cache,
             Use("Y", address, address + rows * words, True),
             Use("H", side, side + words, True),
         ]
         fields = {
-            "format": Format.KV4,
+            "format": self.cache.keys,
             "rows": rows,
             "source": source,
-            "inner": self.held,
+            "inner": self.parts,
             "scale": scale,
             "address": address,
             "stride": words,
@@ -223,7 +224,7 @@ class Operations(ProgramState):
 
     def _values(self, source: int, rows: int, scale: int, tokens: int) -> None:
         beats = self._pick(0, min(self.value_beats, tokens * self.held // self.slices))
-        words = 32 * self.held // self.lanes
+        words = 32 * self.parts // self.lanes
         if rows * words > self.result:
             return
         stride = words + self._pick(0, min(2, self.result // rows - words))
@@ -246,6 +247,7 @@ class Operations(ProgramState):
             scale=scale,
             address=address,
             stride=stride,
+            cache=self.cache,
         )
         self.results.append((address, words, rows, stride))
         self.order.drained()
@@ -343,7 +345,12 @@ class Operations(ProgramState):
         )
 
     def _kvquant(self) -> None:
-        length = 32 * self.held // self.lanes
+        cache, size = self.cache, 32 * self.parts
+        if self._chance(0.2):
+            # What is packed need not be what the cache holds: an append takes as many words as a head of the cache has.
+            cache = CacheFormat(self._pick(0, 1))
+            size = int(self.rng.choice([size for size in HEADS if size >= self.lanes]))
+        length = size // self.lanes
         kind = CacheKind(self._pick(0, 1))
         if length % 2 or length > self.parameters - self.constants - 1:
             kind = CacheKind.VALUE
@@ -354,7 +361,7 @@ class Operations(ProgramState):
         if kind == CacheKind.KEY:
             parameter = self._pick(self.constants + 1, self.parameters - length)
             uses.append(Use("P", parameter, parameter + length, False))
-        self._emit(KvQuant, uses, kind=kind, source=source, length=length, parameter=parameter, entry=entry)
+        self._emit(KvQuant, uses, kind=kind, source=source, length=length, parameter=parameter, entry=entry, cache=cache)
         self.packed[entry] = kind
 
     def _append(self) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, End, Function, Scalar
+from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, CacheFormat, End, Function, Scalar
 from testbenches.random_operations import LOOP_REGISTERS, Operations
 from testbenches.random_state import OPERAND_REGISTERS
 from testbenches.random_streams import row_stream
@@ -30,12 +30,15 @@ class RandomProgram(NamedTuple):
     registers: tuple[int, int]
 
 
-def random_program(config: EngineConfig, seed: int, operations: int = 12) -> RandomProgram:
+def random_program(
+    config: EngineConfig, seed: int, operations: int = 12, cache: CacheFormat | None = None
+) -> RandomProgram:
     """Return a random program of about `operations` operations; equal arguments give equal programs.
 
-    It uses the low part of every memory, so that operations meet each other's results.
+    It uses the low part of every memory, so that operations meet each other's results. Its cache is of one format, by
+    default any that the engine holds; raises ScheduleError for one that it does not.
     """
-    return _Builder(config, seed).build(operations)
+    return _Builder(config, seed, cache).build(operations)
 
 
 class _Builder(Operations):

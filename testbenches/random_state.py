@@ -9,6 +9,7 @@ from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import (
     REGISTER_POSITION,
     REGISTER_SLOT,
+    CacheFormat,
     CacheKind,
     Dot,
     Fetch,
@@ -17,15 +18,18 @@ from hwsim.arch.isa import (
     Quant,
     Space,
 )
+from hwsim.errors import ScheduleError
 from testbenches.random_order import Order, Use
 from testbenches.random_streams import cache_pair, port_bytes_of, scale_bytes
 
-__all__ = ["OPERAND_REGISTERS", "SIDE_UNITS", "STORE_UNIT", "ProgramState"]
+__all__ = ["HEADS", "OPERAND_REGISTERS", "SIDE_UNITS", "STORE_UNIT", "ProgramState"]
 
 _PORT_BEATS = 4096
 SIDE_UNITS = 2048
 STORE_UNIT = 1024
 """First 16-byte unit of the side memory that stores write; loads read below it."""
+HEADS = (32, 64, 128)
+"""Elements of a cached head."""
 OPERAND_REGISTERS = (1, 2, 3, 4, 5, 6, 7)
 """Registers that hold known values, from which operand fields may be made."""
 
@@ -33,7 +37,7 @@ OPERAND_REGISTERS = (1, 2, 3, 4, 5, 6, 7)
 class ProgramState:
     """The program so far, and what a next instruction may use."""
 
-    def __init__(self, config: EngineConfig, seed: int):
+    def __init__(self, config: EngineConfig, seed: int, cache: CacheFormat | None = None):
         self.config, self.rng = config, np.random.default_rng(seed)
         self.slices, self.lanes, self.tokens = config.tile.slices, config.vector.lanes, config.tile.tokens
         buffer = config.buffer
@@ -43,8 +47,14 @@ class ProgramState:
         self.residual = min(buffer.residual_words, max(16, 512 // self.lanes))
         self.parameters = min(buffer.parameter_words, max(16, 1024 // self.lanes)) - 1
         self.constants = self.parameters // 2
-        most = [g for g in (1, 2, 4) if g <= min(self.slices, self.lanes) and 32 * g >= self.lanes]
-        self.held = int(self.rng.choice(most))
+        # Words of a cached head, each in a slice of its own for values.
+        most = min(self.slices, self.lanes)
+        heads = [(format, format.words(size)) for format in CacheFormat for size in HEADS if size >= self.lanes]
+        heads = [(format, words) for format, words in heads if words <= most and cache in (None, format)]
+        if cache is not None and not heads:
+            raise ScheduleError(f"Cache of a random program must fit an engine of {most} slices a token, not be {cache.name}")
+        self.cache, self.held = heads[int(self.rng.integers(len(heads)))]
+        self.parts = self.held // self.cache.planes
         beat_limit = min(_PORT_BEATS, config.channel_bytes // config.tile.port_bytes)
         self.ports = self.rng.integers(0, 256, (config.tile.ports, beat_limit * config.tile.port_bytes), dtype=np.uint8)
         self.beat_limit, self.next_beat = beat_limit, 0
@@ -124,7 +134,7 @@ class ProgramState:
         self.pairs = pairs
         self.slots = 2 * pairs * self.slices
         self.key_beats, self.value_beats = pairs * (1 + 2 * self.held), self.slots * self.held // self.slices
-        keys = np.concatenate([cache_pair(self.rng, self.held, self.slices) for _ in range(pairs)], axis=1)
+        keys = np.concatenate([cache_pair(self.rng, self.cache, self.held, self.slices) for _ in range(pairs)], axis=1)
         self.keys = self._place(keys)
         self.values = self._place(self.rng.integers(0, 256, (self.slices, self.value_beats, 16), dtype=np.uint8))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 
 __all__ = ["cache_pair", "port_bytes_of", "row_stream", "scale_bytes"]
 
@@ -55,12 +55,13 @@ def row_stream(rng: np.random.Generator, format_: Format, inner: int, blocks: in
     return np.stack(beats, axis=1) if beats else np.zeros((slices, 0, 16), np.uint8)
 
 
-def cache_pair(rng: np.random.Generator, segments: int, slices: int) -> np.ndarray:
-    """Return the keys of two row blocks with their header, uint8 [slices, 1 + 2 * segments, 16]."""
-    words = rng.integers(0, 256, (slices, 1 + 2 * segments, 16), dtype=np.uint8)
+def cache_pair(rng: np.random.Generator, format: CacheFormat, held: int, slices: int) -> np.ndarray:
+    """Return the keys of two row blocks with their header, uint8 [slices, 1 + 2 * held, 16], of heads of `held` words."""
+    words = rng.integers(0, 256, (slices, 1 + 2 * held, 16), dtype=np.uint8)
+    limit = 1 << format.bits
     for half in range(2):
-        words[:, 0, 8 * half : 8 * half + 4] = scale_bytes(rng, slices, *_KEY_EXPONENTS, zero_limit=16)
-        words[:, 0, 8 * half + 4 : 8 * half + 8] = scale_bytes(rng, slices, *_VALUE_EXPONENTS, zero_limit=16)
+        words[:, 0, 8 * half : 8 * half + 4] = scale_bytes(rng, slices, *_KEY_EXPONENTS, zero_limit=limit)
+        words[:, 0, 8 * half + 4 : 8 * half + 8] = scale_bytes(rng, slices, *_VALUE_EXPONENTS, zero_limit=limit)
     return words
 
 

@@ -1,9 +1,11 @@
 """Small models with random weights, compressed to any format, for tests of the whole path."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from models.attention import parse
 from models.checkpoint import Checkpoint
 from models.checkpoint.base import MemoryStore, Weights
@@ -40,6 +42,7 @@ def random_model(
     format: Format = Format.W4,
     head: Format = Format.W8,
     attention: str = "lambda:4+12",
+    cache: CacheFormat = CacheFormat.KV4,
     **changes: object,
 ) -> IntegerModel:
     """Return a compressed random model; `changes` replace fields of `tiny_config`."""
@@ -54,4 +57,4 @@ def random_model(
     weights = Weights(config, MemoryStore(tensors))
     checkpoint = Checkpoint(config=config, weights=weights, tokenizer=None, source="random", files=())
     recipe = Recipe.uniform(name="random", method="rtn", format=format, head=head, pattern=parse(attention))
-    return compress(checkpoint, recipe)
+    return compress(checkpoint, dataclasses.replace(recipe, cache=cache))

@@ -6,7 +6,8 @@ import numpy as np
 
 from compiler.schedule.memory_map import MemoryMap
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.formats.kv4 import KEY_HEADER_BLOCKS
+from hwsim.arch.formats.cache import KEY_HEADER_BLOCKS
+from hwsim.arch.isa import CacheFormat, CacheKind
 from hwsim.arch.program import MemoryImage
 from models.integer.cache import LayerCache, State
 from models.integer.ops import KvEntry
@@ -29,7 +30,7 @@ class _Window:
         return np.where(own < state.sinks, own, own - state.sinks + self._memory.cache.ring_start)
 
     def keys(self, layer: int, head: int, slots: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the index of the key words, [slots, G]."""
+        """Return the index of the key words, [slots, words]."""
         words, block = self._memory.cache.words, slots // self._slices
         beat = self._header_beat(layer, head, slots)[:, None] + 1 + (block % KEY_HEADER_BLOCKS * words)[:, None] + np.arange(words)
         return self._index(beat, np.repeat((slots % self._slices)[:, None], words, axis=1))
@@ -39,7 +40,7 @@ class _Window:
         return self._index(self._header_beat(layer, head, slots), slots % self._slices)
 
     def values(self, layer: int, head: int, slots: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the index of the value words, [slots, G]."""
+        """Return the index of the value words, [slots, words]."""
         words = self._memory.cache.words
         start = self._start(layer) + self._memory.value_start(head)
         per_beat = self._slices // words
@@ -73,13 +74,20 @@ class _Window:
         return slices // self._per_port, beat, slices % self._per_port
 
 
-def _nibbles(codes: np.ndarray) -> np.ndarray:
-    """Return words uint8 [..., 16] of codes [..., 32], lane 0 lowest."""
-    return codes[..., 0::2] | codes[..., 1::2] << 4
+def _words(codes: np.ndarray, kind: CacheKind, format: CacheFormat) -> np.ndarray:
+    """Return words uint8 [tokens, words, 16] of the codes of a head [tokens, elements]."""
+    tokens, planes, held = len(codes), format.planes, codes.shape[1] // 32
+    parts = codes.reshape(tokens, held, 32) if kind is CacheKind.KEY else codes.reshape(tokens, 32, held).transpose(0, 2, 1)
+    nibbles = (parts[:, :, None] >> 4 * np.arange(planes)[:, None] & 15).reshape(tokens, held * planes, 32)
+    return (nibbles[..., 0::2] | nibbles[..., 1::2] << 4).astype(np.uint8)
 
 
-def _codes(words: np.ndarray) -> np.ndarray:
-    return np.stack([words & 15, words >> 4], axis=-1).reshape(*words.shape[:-1], 32)
+def _codes(words: np.ndarray, kind: CacheKind, format: CacheFormat) -> np.ndarray:
+    """Return the codes int64 [tokens, elements] in the words of a head; inverse of `_words`."""
+    tokens, planes, held = len(words), format.planes, words.shape[1] // format.planes
+    nibbles = np.stack([words & 15, words >> 4], axis=-1).reshape(tokens, held, planes, 32).astype(np.int64)
+    parts = (nibbles << 4 * np.arange(planes)[:, None]).sum(axis=2)
+    return (parts if kind is CacheKind.KEY else parts.transpose(0, 2, 1)).reshape(tokens, 32 * held)
 
 
 def _parameter_bytes(cache: LayerCache, head: int, count: int) -> np.ndarray:
@@ -90,13 +98,12 @@ def _parameter_bytes(cache: LayerCache, head: int, count: int) -> np.ndarray:
 def write_cache(image: MemoryImage, memory: MemoryMap, engine: EngineConfig, state: State) -> None:
     """Put everything the reference keeps into the image."""
     window = _Window(image, memory, engine)
-    count, words = sum(state.valid(state.length)), memory.cache.words
+    count, format = sum(state.valid(state.length)), memory.cache.format
     slots = window.slots(state, count)
     for layer, (keys, values) in enumerate(zip(state.keys, state.values, strict=True)):
         for head in range(keys.codes.shape[0]):
-            window.write(window.keys(layer, head, slots), _nibbles(keys.codes[head, :count].reshape(count, words, 32)))
-            spread = values.codes[head, :count].reshape(count, 32, words).transpose(0, 2, 1)
-            window.write(window.values(layer, head, slots), _nibbles(spread))
+            window.write(window.keys(layer, head, slots), _words(keys.codes[head, :count], CacheKind.KEY, format))
+            window.write(window.values(layer, head, slots), _words(values.codes[head, :count], CacheKind.VALUE, format))
             for kind, cache in enumerate((keys, values)):
                 parameter = _parameter_bytes(cache, head, count)
                 first = window.entry_bytes(slots) + 4 * kind
@@ -112,7 +119,7 @@ def write_cache(image: MemoryImage, memory: MemoryMap, engine: EngineConfig, sta
 def read_cache(image: MemoryImage, memory: MemoryMap, engine: EngineConfig, state: State) -> tuple[list[KvEntry], list[KvEntry]]:
     """Return keys and values of every layer as the image holds them, for the slots that `state` has filled."""
     window = _Window(image, memory, engine)
-    count, words = sum(state.valid(state.length)), memory.cache.words
+    count, format = sum(state.valid(state.length)), memory.cache.format
     slots = window.slots(state, count)
     keys: list[KvEntry] = []
     values: list[KvEntry] = []
@@ -120,9 +127,8 @@ def read_cache(image: MemoryImage, memory: MemoryMap, engine: EngineConfig, stat
         parts: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         entries: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         for head in range(state.keys[layer].codes.shape[0]):
-            parts[0].append(_codes(window.read(window.keys(layer, head, slots))).reshape(count, -1))
-            spread = _codes(window.read(window.values(layer, head, slots)))
-            parts[1].append(spread.transpose(0, 2, 1).reshape(count, 32 * words))
+            parts[0].append(_codes(window.read(window.keys(layer, head, slots)), CacheKind.KEY, format))
+            parts[1].append(_codes(window.read(window.values(layer, head, slots)), CacheKind.VALUE, format))
             header = window.read(window.headers(layer, head, slots)).astype(np.int64)
             for kind in range(2):
                 first = window.entry_bytes(slots)[:, None] + 4 * kind + np.arange(4)
@@ -131,5 +137,5 @@ def read_cache(image: MemoryImage, memory: MemoryMap, engine: EngineConfig, stat
             entry = np.stack(entries[kind])
             exponent = entry[..., 2].astype(np.uint8).view(np.int8).astype(np.int64)
             scale = entry[..., 0] | entry[..., 1] << 8, exponent
-            target.append(KvEntry(np.stack(parts[kind]).astype(np.int64), scale, entry[..., 3]))
+            target.append(KvEntry(np.stack(parts[kind]), scale, entry[..., 3]))
     return keys, values

@@ -7,7 +7,7 @@ import dataclasses
 from compiler.schedule.plan import HEADS, Plan
 from compiler.schedule.registers import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, VALUE_BEATS, token_registers, token_values
 from compiler.schedule.step import Step
-from hwsim.arch.isa import Append, Axpy, CacheKind, Dot, Fetch, Format, KvQuant, Rope, Softmax
+from hwsim.arch.isa import Append, Axpy, CacheKind, Dot, Fetch, KvQuant, Rope, Softmax
 from hwsim.arch.numerics import score_scale
 
 __all__ = ["append_steps", "attention_steps"]
@@ -187,6 +187,7 @@ def append_steps(plan: Plan, token: int, kv_head: int) -> list[Step]:
             length=words,
             parameter=plan.rotation + 2 * position * words,
             entry=entry,
+            cache=memory.cache.format,
         )
         append = Append(
             kind=kind,
@@ -222,10 +223,10 @@ def _score(plan: Plan, unit: _Unit) -> list[Step]:
         segment, scale = places[unit.side]
         steps.append(_fetch(plan, unit, keys + cache.key_offset(slot), beats, beat_register))
         dot = Dot(
-            format=Format.KV4,
+            format=cache.format.keys,
             rows=unit.count,
             source=segment,
-            inner=cache.words,
+            inner=cache.head_dim // 32,
             blocks=blocks,
             scale=scale,
             address=plan.scores[unit.side] + word,
@@ -285,6 +286,7 @@ def _mix(plan: Plan, unit: _Unit) -> list[Step]:
         scale=scale,
         address=plan.results[HEADS] + unit.token * plan.strides[HEADS] + unit.first * words,
         stride=words,
+        cache=cache.format,
         registers=(VALUE_BEATS, 0, 0),
     )
     steps.append(

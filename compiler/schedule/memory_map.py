@@ -9,6 +9,7 @@ from compiler.graph import Graph
 from compiler.graph.ops import Attention, Linear
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import WEIGHT_FORMATS, CacheLayout
+from hwsim.arch.isa import CacheFormat
 from hwsim.arch.program import INSTRUCTION_BYTES, Buffer
 from hwsim.arch.timing import SIDE_BURST_BEATS
 from hwsim.errors import ScheduleError
@@ -78,7 +79,15 @@ def _whole_bursts(units: int) -> int:
     return -(-units // SIDE_BURST_BEATS) * SIDE_BURST_BEATS
 
 
-def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens: int, sequences: int = 1) -> MemoryMap:
+def plan_memory(
+    graph: Graph,
+    engine: EngineConfig,
+    *,
+    max_position: int,
+    tokens: int,
+    sequences: int = 1,
+    cache: CacheFormat = CacheFormat.KV4,
+) -> MemoryMap:
     """Return the map for a quantized graph, for `tokens` input rows and `sequences` caches; raise ScheduleError."""
     slices, lanes = engine.tile.slices, engine.vector.lanes
     streams: dict[str, int] = {}
@@ -93,8 +102,8 @@ def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens
             layer_beats = beat
             beat *= graph.repeats[LAYERS]
     attention = next(node.op for node in graph.nodes if isinstance(node.op, Attention))
-    cache = CacheLayout.of(engine, attention.head_dim, attention.sinks, attention.window)
-    head_beats = cache.key_beats + cache.value_beats
+    layout = CacheLayout.of(engine, cache, attention.head_dim, attention.sinks, attention.window)
+    head_beats = layout.key_beats + layout.value_beats
     sequence_beats = graph.repeats[LAYERS] * attention.kv_heads * head_beats
     total = beat + sequences * sequence_beats
     need = total * engine.tile.port_bytes
@@ -127,7 +136,7 @@ def plan_memory(graph: Graph, engine: EngineConfig, *, max_position: int, tokens
     return MemoryMap(
         streams=streams,
         layer_beats=layer_beats,
-        cache=cache,
+        cache=layout,
         cache_start=beat,
         head_beats=head_beats,
         cache_layer_beats=attention.kv_heads * head_beats,

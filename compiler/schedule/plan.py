@@ -12,7 +12,6 @@ from compiler.schedule.memory_map import MemoryMap, norm_words
 from compiler.schedule.projection import Piece, pieces_of
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import WEIGHT_FORMATS
-from hwsim.arch.isa import Format
 from hwsim.errors import ScheduleError
 
 __all__ = ["HEADS", "Plan", "make_plan"]
@@ -155,7 +154,7 @@ def _plan(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, se
     slices, lanes = engine.tile.slices, engine.vector.lanes
     chip = OnChip(engine)
     attention = next(node.op for node in graph.nodes if isinstance(node.op, Attention))
-    queries = min(attention.heads // attention.kv_heads, engine.tile.rows_of(Format.KV4))
+    queries = min(attention.heads // attention.kv_heads, engine.tile.rows_of(memory.cache.format.keys))
 
     def padded_words(rows: int) -> int:
         block = max(slices, lanes)

@@ -56,6 +56,12 @@ class Format(enum.IntEnum):
     W2 = 2
     W2S = 3
     KV4 = 4
+    KV8 = 5
+
+    @property
+    def cache(self) -> "CacheFormat | None":
+        """The format of cached keys that the words hold, or None for weights."""
+        return next((cache for cache in CacheFormat if cache.keys is self), None)
 
     @property
     def has_two_bit_codes(self) -> bool:
@@ -64,7 +70,7 @@ class Format(enum.IntEnum):
 
 
 class CacheFormat(enum.IntEnum):
-    """How wide the codes of keys and values are."""
+    """How wide the codes of keys and values are: every nibble of 32 codes lies in a word of its own, the lowest first."""
 
     KV4 = 0
     KV8 = 1
@@ -73,6 +79,20 @@ class CacheFormat(enum.IntEnum):
     def bits(self) -> int:
         """Bits of a code."""
         return 8 if self is CacheFormat.KV8 else 4
+
+    @property
+    def planes(self) -> int:
+        """Nibbles of a code, lowest first: as many words hold 32 codes."""
+        return self.bits // 4
+
+    @property
+    def keys(self) -> Format:
+        """How a stream of keys is read."""
+        return Format.KV8 if self is CacheFormat.KV8 else Format.KV4
+
+    def words(self, head_dim: int) -> int:
+        """Return the 128-bit words of a head."""
+        return head_dim * self.bits // 128
 
 
 class Destination(enum.IntEnum):
@@ -130,7 +150,7 @@ class Dot(Instruction, opcode=2, unit=Unit.MATRIX):
     """Multiply streamed rows with activation rows: `blocks` row blocks, one row per slice, scaled and drained."""
 
     format: Format = enumerated(Format, 3, doc="How stream words are read.")
-    rows: int = bits(3, doc="Activation rows used, 1 to tile.tokens; of W4, W8 and KV4 at most tile.nibble_tokens.")
+    rows: int = bits(3, doc="Activation rows used, 1 to tile.tokens; of W4, W8, KV4 and KV8 at most tile.nibble_tokens.")
     source: int = bits(11, doc="First activation segment.")
     inner: int = bits(10, doc="Inputs of a row, in units of 32.")
     blocks: int = operand(14, 0, doc="Row blocks; zero computes nothing.")
@@ -138,7 +158,7 @@ class Dot(Instruction, opcode=2, unit=Unit.MATRIX):
     destination: Destination = enumerated(Destination, 2, doc="Where results go.", default=Destination.RESULT)
     address: int = bits(14, doc="Word of the first result of activation row 0.")
     stride: int = bits(12, doc="Words between activation rows at the destination.", default=0)
-    side: int = bits(12, doc="KV4: word where value parameters go; BIASED: word of the bias.", default=0)
+    side: int = bits(12, doc="KV4, KV8: word where value parameters go; BIASED: word of the bias.", default=0)
 
 
 class Axpy(Instruction, opcode=3, unit=Unit.MATRIX):
@@ -147,10 +167,11 @@ class Axpy(Instruction, opcode=3, unit=Unit.MATRIX):
     rows: int = bits(3, doc="Coefficient rows used, 1 to tile.tokens and at most tile.nibble_tokens.")
     source: int = bits(11, doc="Segment of the first coefficients.")
     beats: int = operand(14, 0, doc="Beats to consume; zero gives zero sums.")
-    segments: int = bits(2, doc="Base-2 logarithm of the slices that hold one token (head dimension / 32).")
+    segments: int = bits(2, doc="Base-2 logarithm of the slices that hold one token: words of a head.")
     scale: int = bits(6, doc="Scale entry of row 0, with its zero-point sum.")
     address: int = bits(14, doc="Result word of row 0.")
     stride: int = bits(12, doc="Words between rows at the destination.")
+    cache: CacheFormat = enumerated(CacheFormat, 1, doc="How wide the values' codes are.", default=CacheFormat.KV4)
 
 
 class Norm(Instruction, opcode=4, unit=Unit.VECTOR):
@@ -219,13 +240,14 @@ class Softmax(Instruction, opcode=8, unit=Unit.VECTOR):
 
 
 class KvQuant(Instruction, opcode=9, unit=Unit.VECTOR):
-    """Quantize one key or value head to 4 bits, keys rotated first, into an entry of the pack buffer."""
+    """Quantize one key or value head to 4 or 8 bits, keys rotated first, into an entry of the pack buffer."""
 
     kind: CacheKind = enumerated(CacheKind, 1, doc="Keys are rotated, values are not.")
     source: int = bits(14, doc="Result word of the head.")
     length: int = bits(11, doc="Words in the head.")
     parameter: int = bits(12, doc="Word of the rotation.", default=0)
     entry: int = bits(3, doc="Pack buffer entry.")
+    cache: CacheFormat = enumerated(CacheFormat, 1, doc="How wide the codes are.", default=CacheFormat.KV4)
 
 
 class Append(Instruction, opcode=10, unit=Unit.MOVER):
@@ -233,7 +255,7 @@ class Append(Instruction, opcode=10, unit=Unit.MOVER):
 
     kind: CacheKind = enumerated(CacheKind, 1, doc="Which of the two layouts.")
     entry: int = bits(3, doc="Pack buffer entry.")
-    segments: int = bits(2, doc="Base-2 logarithm of head dimension / 32.")
+    segments: int = bits(2, doc="Base-2 logarithm of the words of a head: head dimension / 32, of KV8 / 16.")
     offset: int = operand(32, 0, doc="First beat of the head's key region (KEY) or value region (VALUE).")
     keys: int = operand(32, 2, doc="First beat of the head's key region; its headers take both parameters.")
     slot: int = operand(16, 1, doc="Cache slot.")

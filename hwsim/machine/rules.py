@@ -9,6 +9,7 @@ from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import (
     Append,
     Axpy,
+    CacheFormat,
     CacheKind,
     Destination,
     Dot,
@@ -32,7 +33,8 @@ __all__ = ["check"]
 _SEGMENT = 64
 _SIDE_ALIGN = 64
 _SIDE_BYTES = 16
-_PACK_WORDS = 4
+_PACK_WORDS = 8
+_HEADS = (32, 64, 128)
 
 
 def check(trace: Trace, config: EngineConfig, port_bytes: int | None = None, side_bytes: int | None = None) -> None:
@@ -158,8 +160,13 @@ class _Rules:
         ):
             chosen = (destination == Destination.RESIDUAL) == is_residual
             self._rows_at(Dot, rows[chosen], "address", memory, words[chosen], limit, True)
-        is_key, is_biased = formats == Format.KV4, destination == Destination.BIASED
-        self._require(rows, ~(is_key & is_biased), "must not be both KV4 and BIASED, which share the field side")
+        is_key, is_biased = np.isin(formats, [cache.keys for cache in CacheFormat]), destination == Destination.BIASED
+        found = dict(zip(rows.tolist(), formats.tolist(), strict=True))
+        self._require(
+            rows,
+            ~(is_key & is_biased),
+            lambda i: f"must not be both {Format(found[i]).name} and BIASED, which share the field side",
+        )
         self._within(rows[is_key], "side", "value parameter memory", (side + words)[is_key], buffer.side_words, "words")
         self._within(
             rows[is_biased], "side", "parameter memory", (side + words)[is_biased], buffer.parameter_words, "words"
@@ -173,11 +180,13 @@ class _Rules:
         most = min(slices, self.lanes)
         found = dict(zip(rows.tolist(), held.tolist(), strict=True))
         self._require(rows, held <= most, lambda i: f"must hold a token in at most {most} slices, not {found[i]}")
+        planes = np.array([cache.planes for cache in CacheFormat])[trace.values(Axpy, "cache", rows)]
+        self._require(rows, held >= planes, "must hold a token of KV8 in at least 2 slices, not 1")
         tokens = trace.values(Axpy, "beats", rows) * (slices // np.minimum(held, slices))
         self._codes(rows, Axpy, "source", tokens)
         self._scales(Axpy, rows)
         self._rows_at(
-            Axpy, rows, "address", "result memory", 32 * held // self.lanes, self.config.buffer.result_words, True
+            Axpy, rows, "address", "result memory", 32 * held // planes // self.lanes, self.config.buffer.result_words, True
         )
 
     def _quantizer(self, kind: type[Instruction]) -> None:
@@ -217,11 +226,10 @@ class _Rules:
         trace, buffer = self.trace, self.config.buffer
         rows = trace.rows_of(KvQuant)
         length, source = trace.values(KvQuant, "length", rows), trace.values(KvQuant, "source", rows)
-        sizes = [32 << j for j in range(_PACK_WORDS.bit_length())]
         found = dict(zip(rows.tolist(), (length * self.lanes).tolist(), strict=True))
         self._require(
             rows,
-            np.isin(length * self.lanes, sizes),
+            np.isin(length * self.lanes, _HEADS),
             lambda i: f"must quantize a head of 32, 64 or 128 elements, not {found[i]}",
         )
         self._within(rows, "source", "result memory", source + length, buffer.result_words, "words")

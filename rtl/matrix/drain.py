@@ -46,6 +46,9 @@ class Drain(wiring.Component):
         # The group of lanes of every slice that an AXPY's word comes from.
         source = Signal(range(LANES_PER_SLICE), reset_less=True)
         is_last_row = row + 1 == block.rows
+        # Base-2 logarithm of the values that a nibble of every slice makes.
+        held = Signal(2)
+        m.d.comb += held.eq(block.segments - block.wide)
         word = self.word
         target = position >> lane_shift
 
@@ -56,6 +59,7 @@ class Drain(wiring.Component):
             word.keys.eq(block.keys & (row == 0)),
             word.row.eq(row),
             word.segments.eq(block.segments),
+            word.wide.eq(block.wide),
             word.group.eq(group),
             word.source.eq(source),
             word.lane.eq(position[:lane_shift]),
@@ -80,7 +84,7 @@ class Drain(wiring.Component):
             m.d.sync += [
                 row.eq(0),
                 row_address.eq(block.address),
-                position.eq(position + Mux(block.axpy, self.config.mixed_lanes << block.segments, lanes)),
+                position.eq(position + Mux(block.axpy, self.config.mixed_lanes << held, lanes)),
                 group.eq(group + 1),
                 source.eq(source + 1),
             ]

@@ -68,7 +68,7 @@ class Epilogue(wiring.Component):
             self.p_address.eq(at_read.side),
         ]
         at_write = word.at(WRITE)
-        enable = Mux(self.written, self._enable(at_write), 0)
+        enable = Mux(self.written, self._enable(m, at_write), 0)
         to_residual = at_write.destination == Destination.RESIDUAL
         m.d.comb += [
             self.y_enable.eq(Mux(to_residual, 0, enable)),
@@ -116,13 +116,15 @@ class Epilogue(wiring.Component):
             m.d.sync += finished.word_select(lane, 32).eq(saturate(total, 32))
         return finished
 
-    def _enable(self, word) -> Value:
+    def _enable(self, m: Module, word) -> Value:
         """Return the lanes of a word: S values of a block (all when there are more slices), G of each mixed lane of an AXPY."""
         lanes = self.config.vector.lanes
         dot_shift = min(self.config.tile.slices, lanes).bit_length() - 1
         mixed_shift = self.config.mixed_lanes.bit_length() - 1
+        held = Signal(2, name="held_bits")
+        m.d.comb += held.eq(word.segments - word.wide)
         enables = []
         for lane in range(lanes):
             at = [(word.lane >> shift) == (lane >> shift) for shift in range(mixed_shift, mixed_shift + 4)]
-            enables.append(Mux(word.axpy, Array(at)[word.segments], (word.lane >> dot_shift) == (lane >> dot_shift)))
+            enables.append(Mux(word.axpy, Array(at)[held], (word.lane >> dot_shift) == (lane >> dot_shift)))
         return Cat(enables)

@@ -1,6 +1,6 @@
 """How what the slices hold becomes result words: a choice of slices (DOT), a tree of sums over slices (AXPY)."""
 
-from amaranth import Array, Module, Signal, signed
+from amaranth import Array, Module, Mux, Signal, signed
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -25,9 +25,10 @@ def choose_group(m: Module, values: list[Value], group: Value, lanes: int, name:
 
 
 class LaneTree(wiring.Component):
-    """Sums lane values (stage TREE) over slices of equal s % G; the G sums of the lanes lie side by side (stage LEAVE - 1).
+    """Sums lane values (stage TREE) over slices of equal s % W; the W sums of the lanes lie side by side (stage LEAVE - 1).
 
-    `segments` (stage LEAVE - 1) is the base-2 logarithm of G; G is at most the slices, the lanes of a word, and 8.
+    `segments` (stage LEAVE - 1) is the base-2 logarithm of W; W is at most the slices, the lanes of a word, and 8. With
+    `wide` (the same stage) the sums are of low and high nibbles in turn, and each two of them make one.
     """
 
     def __init__(self, config: EngineConfig):
@@ -37,6 +38,7 @@ class LaneTree(wiring.Component):
             {
                 "lane_sums": In(data.ArrayLayout(lane_sums, config.tile.slices)),
                 "segments": In(2),
+                "wide": In(1),
                 "word": Out(data.ArrayLayout(32, config.vector.lanes)),
             }
         )
@@ -47,13 +49,21 @@ class LaneTree(wiring.Component):
         taps = [
             self._sums(m, [self.lane_sums[index][lane] for index in range(slices)], f"lane_{lane}") for lane in range(mixed)
         ]
+        sums, uppers = ([Signal(32, name=f"{name}_{lane}") for lane in range(lanes)] for name in ("chosen", "upper"))
         with m.Switch(self.segments):
             for segments in range(4):
                 held = 1 << segments if 1 << segments in taps[0] else 1
                 with m.Case(segments):
-                    m.d.comb += [
-                        self.word[lane].eq(taps[lane // held % mixed][held][lane % held]) for lane in range(lanes)
-                    ]
+                    for lane in range(lanes):
+                        group, place = divmod(lane, held)
+                        chosen = taps[group % mixed][held][place]
+                        if held > 1:
+                            group, place = divmod(lane, held // 2)
+                            pair = taps[group % mixed][held][2 * place : 2 * place + 2]
+                            chosen = Mux(self.wide, pair[0], chosen)
+                            m.d.comb += uppers[lane].eq(pair[1])
+                        m.d.comb += sums[lane].eq(chosen)
+        m.d.comb += [self.word[lane].eq(sums[lane] + Mux(self.wide, uppers[lane] << 4, 0)) for lane in range(lanes)]
         return m
 
     def _sums(self, m: Module, values: list[Value], name: str) -> dict[int, list[Value]]:

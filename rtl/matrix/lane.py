@@ -44,21 +44,22 @@ class Decoder(wiring.Component):
         m = Module()
         step, word = self.step, self.word
         is_kept, is_dense = Signal(), Signal()
-        is_wide, is_keys = Signal(), Signal()
+        is_wide, is_keys, is_upper = Signal(), Signal(), Signal()
         zero = Signal(2)
         halves = Signal(SLICE_BITS // 2)
         m.d.comb += [
             is_kept.eq(step.format == Format.W2S),
             is_dense.eq(step.format == Format.W2),
             is_wide.eq(step.format == Format.W8),
-            is_keys.eq(step.format == Format.KV4),
+            is_upper.eq((step.format == Format.KV8) & step.half),
+            is_keys.eq((step.format == Format.KV4) | (step.format == Format.KV8)),
             zero.eq(Mux(is_kept, word[120:122], self.pair[8:10])),
             halves.eq(Mux(step.half, word[64:], word[:64])),
-            self.scale.eq(Mux(is_kept, word[112:120], Mux(is_keys, 1, self.pair[:8]))),
+            self.scale.eq(Mux(is_kept, word[112:120], Mux(is_keys, Mux(is_upper, 16, 1), self.pair[:8]))),
         ]
         with m.If(step.format == Format.W4):
             m.d.comb += self.offset.eq(self.pair[8:].as_signed())
-        with m.Elif(is_keys):
+        with m.Elif(is_keys & ~is_upper):
             m.d.comb += self.offset.eq(-self.key[24:])
         for lane in range(LANES_PER_SLICE):
             block, odd = divmod(lane, 2)

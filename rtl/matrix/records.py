@@ -36,7 +36,7 @@ STEP = data.StructLayout(
         "null": 1,  # a step of zeros: an AXPY without beats
         "axpy": 1,
         "format": 3,  # W4 in an AXPY
-        "half": 1,  # W2: the second half of the word
+        "half": 1,  # W2: the second half of the word; W8, KV8: the second word of the group
         "group": 3,  # pair of the scale word that belongs to this step
         "entry": 2,  # 32-bit entry of the header that belongs to this block
         "first": 1,  # first step of a block or AXPY
@@ -54,10 +54,11 @@ BLOCK = data.StructLayout(
     {
         "axpy": 1,
         "writes": 1,  # not for a DOT of zero blocks
-        "keys": 1,  # KV4: value parameters go to the side memory
+        "keys": 1,  # cached keys: value parameters go to the side memory
         "final": 1,  # last block of its instruction
         "rows": _width("rows"),
         "segments": 2,
+        "wide": 1,  # an AXPY of 8-bit codes
         "scale": _width("scale"),
         "destination": _width("destination"),
         "address": _width("address"),
@@ -80,6 +81,7 @@ def drained_word(config: EngineConfig) -> data.StructLayout:
             "keys": 1,
             "row": _width("rows"),
             "segments": 2,
+            "wide": 1,
             "group": address_bits(config.drain_words),
             "lane": address_bits(config.vector.lanes),
             "source": address_bits(LANES_PER_SLICE),

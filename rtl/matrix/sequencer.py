@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch import isa
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from rtl.command import COMMAND, field, is_kind
 from rtl.interfaces import UnitSizes
 from rtl.matrix.broadcast import ARRANGE
@@ -82,10 +82,10 @@ class Sequencer(wiring.Component):
         self._is_wide, self._is_dense = Signal(name="is_wide"), Signal(name="is_dense")
         self._is_kept, self._is_keys = Signal(name="is_kept"), Signal(name="is_keys")
         m.d.comb += [
-            self._is_wide.eq(self._format == Format.W8),
+            self._is_wide.eq((self._format == Format.W8) | (self._format == Format.KV8)),
             self._is_dense.eq(self._format == Format.W2),
             self._is_kept.eq(self._format == Format.W2S),
-            self._is_keys.eq(self._format == Format.KV4),
+            self._is_keys.eq((self._format == Format.KV4) | (self._format == Format.KV8)),
         ]
 
     def _pop(self, m: Module) -> None:
@@ -93,7 +93,7 @@ class Sequencer(wiring.Component):
         self._compute, self._block_done = Signal(name="compute"), Signal(name="block_done")
         self._group_done = Signal(name="group_done")
         in_data, repeated, ends, allowed = Signal(), Signal(), Signal(), Signal()
-        # Last word of a block, W8: of the two of its last group.
+        # Last word of a block, W8 and KV8: of the two of its last group.
         last_word = self._final_group & (~self._is_wide | self._second)
         m.d.comb += [
             in_data.eq(self._phase == _DATA),
@@ -126,7 +126,7 @@ class Sequencer(wiring.Component):
             self.step.null.eq(self._empty),
             self.step.axpy.eq(self._axpy),
             self.step.format.eq(self._format),
-            self.step.half.eq(self._group[0]),
+            self.step.half.eq(Mux(self._is_wide, self._second, self._group[0])),
             self.step.group.eq(Mux(self._is_dense, self._group[1:4], self._group[:3])),
             self.step.entry.eq(Mux(self._is_keys, self._index << 1, self._index)),
             self.step.first.eq(self._first),
@@ -142,7 +142,8 @@ class Sequencer(wiring.Component):
         with m.If(self._axpy):
             m.d.comb += self.arrange.start.eq(self._start)
         with m.Elif(~self._is_kept):
-            m.d.comb += self.arrange.start.eq(Cat(Const(0, 4), self._second, self._group[0]))
+            # The second word of W8 holds the next inputs, that of KV8 more of the same codes.
+            m.d.comb += self.arrange.start.eq(Cat(Const(0, 4), self._second & ~self._is_keys, self._group[0]))
 
     def _load(self, m: Module) -> None:
         """Take an instruction from the queue."""
@@ -179,6 +180,7 @@ class Sequencer(wiring.Component):
                 fixed.keys.eq(0),
                 fixed.rows.eq(axpy("rows")),
                 fixed.segments.eq(axpy("segments")),
+                fixed.wide.eq(axpy("cache") == CacheFormat.KV8),
                 fixed.scale.eq(axpy("scale")),
                 fixed.destination.eq(isa.Destination.RESULT),
                 fixed.address.eq(axpy("address")),
@@ -195,7 +197,7 @@ class Sequencer(wiring.Component):
                 self._inner.eq(dot("inner")),
                 self._phase.eq(_HEADER),
                 self._final_group.eq(is_pair + 1 >= dot("inner")),
-                fixed.keys.eq(dot("format") == Format.KV4),
+                fixed.keys.eq((dot("format") == Format.KV4) | (dot("format") == Format.KV8)),
                 fixed.rows.eq(dot("rows")),
                 fixed.scale.eq(dot("scale")),
                 fixed.destination.eq(dot("destination")),
@@ -207,10 +209,7 @@ class Sequencer(wiring.Component):
     def _advance(self, m: Module) -> None:
         """Move to the next beat."""
         slices = self.config.tile.slices
-        is_pair, is_grouped = (
-            self._is_dense | self._is_kept,
-            self._is_wide | self._is_dense | (self._format == Format.W4),
-        )
+        is_pair, is_grouped = self._is_dense | self._is_kept, ~self._is_kept & ~self._is_keys
         body = Mux(is_grouped, _SCALES, _DATA)
         following, next_group, next_start = Signal(10), Signal(10), Signal(7)
         next_index = Signal(2)

@@ -49,7 +49,7 @@ class Slice(Shared):
         sums (stage SUMS): the sum of the 32 activations of the step, of each row that multiplies nibbles.
         row_select (stage ROW_DRAIN): row whose captured sum goes to `row_sum` in the next cycle.
         lane_row, lane (stage LANE_DRAIN): row and group of lanes whose accumulators go to `lane_sums` two cycles later.
-        row_scale, parameter (stage PARAMETER): header entry of the captured block; KV4's value parameter.
+        row_scale, parameter (stage PARAMETER): header entry of the captured block; of keys, the value parameter.
     """
 
     module = "slice"

@@ -173,6 +173,7 @@ class Matrix(wiring.Component):
         m.d.comb += tree.lane_sums.eq(Cat(tile.lane_sums for tile in tiles))
         m.d.comb += [
             tree.segments.eq(before.segments),
+            tree.wide.eq(before.wide),
             self.scale_address.eq(word.at(SCALE_READ).scale),
             epilogue.word.eq(word.at(SCALE_READ + 1)),
             epilogue.entry.eq(self.scale_data),

@@ -8,7 +8,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Append, CacheKind, Store
 from rtl.axi import ADDRESS_BITS, WRITE_BEAT_BITS
 from rtl.command import COMMAND, field, is_kind
-from rtl.interfaces import PACK_ENTRY, UnitSizes, read_port
+from rtl.interfaces import PACK_ENTRY, PACK_WORDS, UnitSizes, read_port
 from rtl.mover.side_writer import WRITE_BEAT
 
 __all__ = ["PREPARE_CYCLES", "STEP_CYCLES", "VALUES_PER_BEAT", "Gather"]
@@ -20,6 +20,7 @@ STEP_CYCLES = 3
 VALUES_PER_BEAT = WRITE_BEAT_BITS // 32
 
 _BEAT_BITS = 32
+_WORD_BITS = (PACK_WORDS - 1).bit_length()
 
 
 class Gather(wiring.Component):
@@ -103,7 +104,7 @@ class Gather(wiring.Component):
                     "slice": slice_width,
                     "y_address": self.sizes.result,
                     "part": max(1, part_bits),
-                    "word": 2,
+                    "word": _WORD_BITS,
                     "header": 1,
                 }
             )
@@ -112,7 +113,7 @@ class Gather(wiring.Component):
             located.valid.eq(self.step),
             located.y_address.eq(field(command, Store, "address") + (self.index >> part_bits)),
             located.part.eq(self.index[:part_bits]),
-            located.word.eq(self.index[:2]),
+            located.word.eq(self.index[:_WORD_BITS]),
             located.header.eq(is_header),
         ]
         with m.If(is_header):
@@ -130,7 +131,7 @@ class Gather(wiring.Component):
                     "base": ADDRESS_BITS,
                     "distance": _BEAT_BITS + port_slice_bits + 4,
                     "part": max(1, part_bits),
-                    "word": 2,
+                    "word": _WORD_BITS,
                     "header": 1,
                 }
             )

@@ -5,7 +5,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.numerics import ACT_LIMIT
+from hwsim.arch.numerics import ACT_LIMIT, kv_limit
 from rtl.arithmetic import SCALE, ApplyScale
 from rtl.instance import Shared
 from rtl.pipeline import Pipeline
@@ -16,10 +16,9 @@ __all__ = ["CODER_CONTROL", "CODE_SUM_BITS", "Coder"]
 
 CODE_SUM_BITS = 7 + ZERO_POINT_BITS
 """Bits of a coefficient times a zero point."""
-_CACHE_LIMIT = 15
 
-CODER_CONTROL = data.StructLayout({"softmax": 1, "cache": 1, "zero": 4})
-"""The kind of the row, and the zero point of cache codes."""
+CODER_CONTROL = data.StructLayout({"softmax": 1, "cache": 1, "wide": 1, "zero": ZERO_POINT_BITS})
+"""The kind of the row, whether its cache codes have 8 bits, and their zero point."""
 
 
 class Coder(Shared):
@@ -28,7 +27,7 @@ class Coder(Shared):
     Members:
         value, zero_point, inverse (READ): a word of the temporary memory, and what it is multiplied by.
         control (VALUE): how the result is limited.
-        code (CODE): 8 bits, of cache codes the low four count.
+        code (CODE): 8 bits; those of a cache code have no sign.
         addend (CODE + 1): the code times the zero point.
     """
 
@@ -56,10 +55,13 @@ class Coder(Shared):
             apply.exponent.eq(self.inverse.exponent),
         ]
         low = Mux(control.softmax, 0, -ACT_LIMIT)
-        shifted = Signal(signed(34))
-        m.d.comb += shifted.eq(apply.result + control.zero)
+        shifted, limit = Signal(signed(34)), Signal(8)
+        m.d.comb += [
+            shifted.eq(apply.result + control.zero),
+            limit.eq(Mux(control.wide, kv_limit(8), kv_limit(4))),
+        ]
         with m.If(control.cache):
-            m.d.sync += self.code.eq(Mux(shifted < 0, 0, Mux(shifted > _CACHE_LIMIT, _CACHE_LIMIT, shifted)))
+            m.d.sync += self.code.eq(Mux(shifted < 0, 0, Mux(shifted > limit, limit, shifted)))
         with m.Else():
             m.d.sync += self.code.eq(Mux(apply.result < low, low, Mux(apply.result > ACT_LIMIT, ACT_LIMIT, apply.result)))
         zero_point = Pipeline(m, self.zero_point, CodeStage.READ, "zero_point").at(CodeStage.CODE)

@@ -5,7 +5,7 @@ from amaranth.hdl import Value
 from amaranth.lib import data
 
 from hwsim.arch.fields import Instruction
-from hwsim.arch.isa import CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from hwsim.arch.isa import CacheFormat, CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
 from rtl.command import field, is_kind
 
 __all__ = ["LENGTH_BITS", "OPERATION", "ROW_BITS", "decode"]
@@ -23,6 +23,7 @@ OPERATION = data.StructLayout(
         "softmax": 1,
         "cache": 1,
         "value": 1,
+        "wide": 1,
         "rope": 1,
         "rotated": 1,
         "null": 1,
@@ -43,7 +44,8 @@ OPERATION = data.StructLayout(
         "entry": 3,
     }
 )
-"""`rotated`: ROPE or a key; `null`: no rows, one empty word; `parameter`: gains, rotation or value parameters."""
+"""`wide`: 8-bit cache codes; `rotated`: ROPE or a key; `null`: no rows, one empty word; `parameter`: gains, rotation or
+value parameters."""
 
 
 def _pick(command: data.View, name: str, default: Value | int | None = None) -> Value:
@@ -84,6 +86,7 @@ def decode(m: Module, command: data.View) -> data.View:
         "softmax": softmax & ~null,
         "cache": cache,
         "value": value,
+        "wide": cache & (field(command, KvQuant, "cache") == CacheFormat.KV8),
         "rope": rope,
         "rotated": rope | (cache & ~value),
         "null": null,

@@ -1,6 +1,6 @@
-"""The pack buffer: where the 4-bit codes of a head lie in its cache words, and the entries that wait for the mover."""
+"""The pack buffer: where the codes of a head lie in its cache words, and the entries that wait for the mover."""
 
-from amaranth import Module, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,8 +10,10 @@ from rtl.ram import Ram
 __all__ = ["PACK_ENTRIES", "PackBuffer"]
 
 PACK_ENTRIES = 8
-_NIBBLES_PER_WORD = 32
-_NIBBLES = _NIBBLES_PER_WORD * PACK_WORDS
+_CODES_PER_PART = 32
+_PLANES = 2
+_PARTS = PACK_WORDS // _PLANES
+_CODES = _CODES_PER_PART * _PARTS
 
 
 class PackBuffer(wiring.Component):
@@ -19,24 +21,26 @@ class PackBuffer(wiring.Component):
 
     Members:
         valid, first, index, codes: a word of codes, whether it is the head's first, its number in the head.
-        spread: the number of cache words that consecutive codes go to in turn (1, 2 or 4): 1 for keys, head dimension /
-            32 for values. Nibbles that no code of the head reached are zero.
-        store, entry: the words collected up to the cycle before become those of an entry.
+        spread: the number of parts of 32 codes that consecutive codes go to in turn (1, 2 or 4): 1 for keys, head
+            dimension / 32 for values. Nibbles that no code of the head reached are zero.
+        store, entry: the parts collected up to the cycle before become the words of an entry.
+        wide: codes have 8 bits: a word of low nibbles, then one of high nibbles for each part.
         finish, finished_entry, parameter: the parameter of an entry.
         pack_address, pack_data: the mover's read port.
     """
 
     def __init__(self, lanes: int):
         self.lanes = lanes
-        self.index_bits = max(1, (_NIBBLES // lanes - 1).bit_length())
+        self.index_bits = max(1, (_CODES // lanes - 1).bit_length())
         super().__init__(
             {
                 "valid": In(1),
                 "first": In(1),
                 "index": In(self.index_bits),
-                "codes": In(data.ArrayLayout(4, lanes)),
+                "codes": In(data.ArrayLayout(8, lanes)),
                 "spread": In(3),
                 "store": In(1),
+                "wide": In(1),
                 "entry": In(range(PACK_ENTRIES)),
                 "finish": In(1),
                 "finished_entry": In(range(PACK_ENTRIES)),
@@ -48,20 +52,24 @@ class PackBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        words = Signal(data.ArrayLayout(4, _NIBBLES), reset_less=True)
-        selected = Signal(_NIBBLES // self.lanes)
+        codes = [Signal(8, name=f"code_{place}", reset_less=True) for place in range(_CODES)]
+        selected = Signal(_CODES // self.lanes)
         m.d.comb += selected.eq(1 << self.index)
-        for nibble in range(_NIBBLES):
+        for place, code in enumerate(codes):
             with m.If(self.valid & self.first):
-                m.d.sync += words[nibble].eq(0)
+                m.d.sync += code.eq(0)
             for spread in (1, 2, 4):
-                element = self._element(nibble, spread)
-                if element < _NIBBLES:
+                element = self._element(place, spread)
+                if element < _CODES:
                     with m.If(self.valid & selected[element // self.lanes] & (self.spread == spread)):
-                        m.d.sync += words[nibble].eq(self.codes[element % self.lanes])
+                        m.d.sync += code.eq(self.codes[element % self.lanes])
+        parts = [codes[first : first + _CODES_PER_PART] for first in range(0, _CODES, _CODES_PER_PART)]
+        low, high = ([Cat(code.word_select(plane, 4) for code in part) for part in parts] for plane in range(_PLANES))
+        narrow = Cat(*low, Const(0, len(low[0]) * (PACK_WORDS - _PARTS)))
+        words = Mux(self.wide, Cat(*(word for pair in zip(low, high, strict=True) for word in pair)), narrow)
         # Words and parameter of an entry come at different times.
         for name, enable, entry, source in (
-            ("words", self.store, self.entry, words.as_value()),
+            ("words", self.store, self.entry, words),
             ("parameter", self.finish, self.finished_entry, self.parameter),
         ):
             m.submodules[f"entry_{name}"] = ram = Ram(depth=PACK_ENTRIES, lanes=1, lane_bits=len(source))
@@ -77,9 +85,9 @@ class PackBuffer(wiring.Component):
         return m
 
     @staticmethod
-    def _element(nibble: int, spread: int) -> int:
-        """Return which code of the head lies in a nibble of the entry; beyond the head for words it does not use."""
-        word, place = divmod(nibble, _NIBBLES_PER_WORD)
+    def _element(place: int, spread: int) -> int:
+        """Return which code of the head lies in a place of the parts; beyond the head for parts it does not use."""
+        part, own = divmod(place, _CODES_PER_PART)
         if spread == 1:
-            return nibble
-        return place * spread + word if word < spread else _NIBBLES
+            return place
+        return own * spread + part if part < spread else _CODES

@@ -8,12 +8,12 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.numerics import (
     EXP2_ONE_BITS,
     FRACTION_BITS,
-    ONE_FIFTEENTH,
     ONE_OVER_127,
     SQUARE_SHIFT,
-    TIMES_15,
     TIMES_127,
     WEIGHT_FRACTION_BITS,
+    kv_factors,
+    kv_limit,
 )
 from hwsim.arch.timing import VECTOR_ROWS
 from rtl.arithmetic import SCALE, ApplyScale, Combine
@@ -25,12 +25,13 @@ from rtl.vector.stages import RowStage
 __all__ = ["MEASURED_ROW", "SUM_BITS", "ZERO_BITS", "RowScales"]
 
 SUM_BITS = 64
-ZERO_BITS = 4
-_ZERO_LIMIT = (1 << ZERO_BITS) - 1
+ZERO_BITS = 8
 _SQUARE_FRACTION_BITS = 2 * FRACTION_BITS - SQUARE_SHIFT
 
+Factor = tuple[int, int]
+
 MEASURED_ROW = data.StructLayout(
-    {"valid": 1, "number": range(VECTOR_ROWS), "norm": 1, "softmax": 1, "rope": 1, "cache": 1}
+    {"valid": 1, "number": range(VECTOR_ROWS), "norm": 1, "softmax": 1, "rope": 1, "cache": 1, "wide": 1}
 )
 """A row whose statistics stand: its number, and which factor joins its scale and which quantizer it has."""
 
@@ -93,20 +94,25 @@ class RowScales(wiring.Component):
             m.d.sync += entries[row.number].eq(value)
         m.d.comb += getattr(self, name).eq(entries[getattr(self, f"{name}_number")])
 
+    def _choose(self, m: Module, factor: data.View, stage: int, plain: Factor, cached: list[Factor]) -> None:
+        """Drive the factor of the quantizer that the row at a stage has: of activations, of 4-bit, of 8-bit cache codes."""
+        row = self._row.at(stage)
+        for part, name in enumerate(("mantissa", "exponent")):
+            narrow, wide = (scale[part] for scale in cached)
+            m.d.comb += getattr(factor, name).eq(Mux(row.wide, wide, Mux(row.cache, narrow, plain[part])))
+
     def _invert(self, m: Module, span: Normalizer) -> Signal:
         """Keep the inverse of the quantizer; return it as computed."""
         stages = self.stages
         m.submodules.invert_span = invert = Reciprocal()
         m.submodules.combine_inverse = combine = Combine()
-        cache = self._row.at(stages.inverted).cache
         m.d.comb += [
             invert.mantissa.eq(span.mantissa),
             invert.exponent.eq(span.exponent),
             combine.a.mantissa.eq(invert.quotient),
             combine.a.exponent.eq(invert.quotient_exponent),
-            combine.b.mantissa.eq(Mux(cache, TIMES_15[0], TIMES_127[0])),
-            combine.b.exponent.eq(Mux(cache, TIMES_15[1], TIMES_127[1])),
         ]
+        self._choose(m, combine.b, stages.inverted, TIMES_127, [kv_factors(bits)[0] for bits in (4, 8)])
         self._kept(m, "inverse", combine.result, stages.inverse)
         held = Signal(SCALE, name="inverse_held", reset_less=True)
         m.d.sync += held.eq(combine.result)
@@ -121,8 +127,11 @@ class RowScales(wiring.Component):
             place.mantissa.eq(inverse.mantissa),
             place.exponent.eq(inverse.exponent),
         ]
-        limited = Signal(ZERO_BITS)
-        m.d.comb += limited.eq(Mux(place.result > _ZERO_LIMIT, _ZERO_LIMIT, place.result))
+        limit, limited = Signal(ZERO_BITS), Signal(ZERO_BITS)
+        m.d.comb += [
+            limit.eq(Mux(self._row.at(stages.zero - 1).wide, kv_limit(8), kv_limit(4))),
+            limited.eq(Mux(place.result > limit, limit, place.result)),
+        ]
         self._kept(m, "zero", limited, stages.zero)
 
     def _factor(self, m: Module, total: Normalizer) -> Signal:
@@ -164,13 +173,8 @@ class RowScales(wiring.Component):
         stages = self.stages
         m.submodules.combine_unit = combine_unit = Combine()
         m.submodules.combine_scale = combine = Combine()
-        row = self._row.at(stages.normalized)
-        m.d.comb += [
-            combine_unit.a.mantissa.eq(span.mantissa),
-            combine_unit.a.exponent.eq(span.exponent),
-            combine_unit.b.mantissa.eq(Mux(row.cache, ONE_FIFTEENTH[0], ONE_OVER_127[0])),
-            combine_unit.b.exponent.eq(Mux(row.cache, ONE_FIFTEENTH[1], ONE_OVER_127[1])),
-        ]
+        m.d.comb += [combine_unit.a.mantissa.eq(span.mantissa), combine_unit.a.exponent.eq(span.exponent)]
+        self._choose(m, combine_unit.b, stages.normalized, ONE_OVER_127, [kv_factors(bits)[1] for bits in (4, 8)])
         softmax = self._row.at(stages.normalized + 1).softmax
         unit = Signal(SCALE, name="unit")
         m.d.comb += [

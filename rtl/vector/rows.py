@@ -19,6 +19,7 @@ ROW = data.StructLayout(
         "softmax": 1,
         "cache": 1,
         "value": 1,
+        "wide": 1,
         "row": ROW_BITS,
         "destination": 11,
         "scale": 6,

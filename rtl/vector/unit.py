@@ -1,6 +1,6 @@
 """The vector unit: both passes, lanes, statistics and scalars wired to the engine's memories."""
 
-from amaranth import Cat, Const, Module, Mux, ResetInserter, Signal, signed
+from amaranth import Cat, Module, Mux, ResetInserter, Signal, signed
 from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -19,7 +19,7 @@ from rtl.vector.first_pass import FirstPass
 from rtl.vector.lane import ADDEND_BITS, KEY_BITS, LANE_CONTROL, ZERO_POINT_BITS, Lane
 from rtl.vector.mask import ScoreMask
 from rtl.vector.pack import PackBuffer
-from rtl.vector.row_scales import MEASURED_ROW, SUM_BITS, ZERO_BITS, RowScales
+from rtl.vector.row_scales import MEASURED_ROW, SUM_BITS, RowScales
 from rtl.vector.rows import Rows
 from rtl.vector.stages import CodeStage, RowStage, Stage, check_timing
 from rtl.vector.statistics import MARK, Largest, Total
@@ -100,7 +100,7 @@ class Vector(wiring.Component):
 
     def _begin_rows(self, m: Module, first: FirstPass, rows: Rows) -> None:
         operation, row = first.operation, rows.row
-        kept = ("length", "null", "softmax", "cache", "value", "destination", "entry", "mantissa", "exponent")
+        kept = ("length", "null", "softmax", "cache", "value", "wide", "destination", "entry", "mantissa", "exponent")
         m.d.comb += [getattr(row, name).eq(getattr(operation, name)) for name in kept]
         m.d.comb += [
             row.row.eq(first.row),
@@ -233,6 +233,7 @@ class Vector(wiring.Component):
             ending.softmax.eq(operation.softmax),
             ending.rope.eq(operation.rope),
             ending.cache.eq(operation.cache),
+            ending.wide.eq(operation.wide),
         ]
         row = Pipeline(m, ending, 0, "ending", is_cleared=True)
         epsilon, one_over_n = (self.p_data.word_select(lane, 32) for lane in range(2))
@@ -270,6 +271,7 @@ class Vector(wiring.Component):
                 coder.inverse.eq(inverse),
                 coder.control.softmax.eq(at_value.softmax),
                 coder.control.cache.eq(at_value.cache),
+                coder.control.wide.eq(at_value.wide),
                 coder.control.zero.eq(scales.zero),
             ]
             coders.append(coder)
@@ -311,7 +313,7 @@ class Vector(wiring.Component):
         m.submodules.pack = pack = PackBuffer(self.lanes)
         coded, at_code = word.at(CodeStage.CODE), row.at(CodeStage.CODE)
         collected, of_collected = word.at(CodeStage.CODE + 1), row.at(CodeStage.CODE + 1)
-        # Lengths are in words of V codes; 32 codes are one cache word.
+        # Lengths are in words of V codes; 32 codes are one part of a head.
         words_per_32 = max(1, 32 // self.lanes)
         zero = Pipeline(m, scales.zero, CodeStage.VALUE, "zero").at(CodeStage.LAST)
         m.d.comb += [
@@ -320,11 +322,12 @@ class Vector(wiring.Component):
             pack.index.eq(coded.index),
             pack.spread.eq(Mux(at_code.value, at_code.length >> (words_per_32.bit_length() - 1), 1)),
             pack.store.eq(collected.valid & collected.last & of_collected.cache & ~of_collected.null),
+            pack.wide.eq(of_collected.wide),
             pack.entry.eq(of_collected.entry),
             pack.finish.eq(finish),
             pack.finished_entry.eq(entry),
-            pack.parameter.eq(Cat(scales.scale.mantissa, scales.scale.exponent[:8], zero, Const(0, 8 - ZERO_BITS))),
+            pack.parameter.eq(Cat(scales.scale.mantissa, scales.scale.exponent[:8], zero)),
             pack.pack_address.eq(self.pack_address),
             self.pack_data.eq(pack.pack_data),
         ]
-        m.d.comb += [pack.codes[number].eq(coder.code[:4]) for number, coder in enumerate(coders)]
+        m.d.comb += [pack.codes[number].eq(coder.code) for number, coder in enumerate(coders)]

@@ -10,7 +10,7 @@ from compiler.schedule.memory_map import plan_memory
 from compiler.schedule.plan import make_plan
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
-from hwsim.arch.isa import Format, Loop, decode
+from hwsim.arch.isa import CacheFormat, Format, Loop, decode
 from hwsim.errors import ScheduleError
 from hwsim.machine.rules import check
 from hwsim.machine.time import run_time
@@ -81,14 +81,15 @@ def test_tokens_balance_in_every_iteration(compiled: Compiled, name: str) -> Non
         assert all(count >= 0 for count in left.values())
 
 
+@pytest.mark.parametrize("cache", CacheFormat)
 @pytest.mark.parametrize(
     "model, engine, window", [("smollm2-135m", "small", 252), ("qwen2-0.5b", "small", 252), ("llama-2-7b", "u280", 2044)]
 )
-def test_the_machine_takes_every_instruction(model: str, engine: str, window: int) -> None:
+def test_the_machine_takes_every_instruction(model: str, engine: str, window: int, cache: CacheFormat) -> None:
     """Both programs keep every rule of the machine and end, at the first position and with a full window."""
     config = load_engine(engine)
     layers = Format.W2S if engine == "u280" else Format.W4
-    compiled = compile_shape(request(model, engine, window=window, layers=layers, context=4096))
+    compiled = compile_shape(request(model, engine, window=window, layers=layers, context=4096, cache=cache))
     for program in (compiled.decode, compiled.prefill):
         last = program.buffers[-1]
         for position in (0, window + 100):
@@ -117,7 +118,10 @@ def test_refusals_say_by_how_much() -> None:
     tiny = load_engine("tiny")
     with pytest.raises(ScheduleError) as refused:
         compile_shape(request(engine=tiny, prefill_rows=2))
-    assert str(refused.value) == "Head dimension must be 32, 64 or 128 and at most 32 x 1 slices, not 64"
+    assert str(refused.value) == "Head dimension of a kv4 cache must be 32, 64 or 128 and at most 32 x 1 slices, not 64"
+    with pytest.raises(ScheduleError) as refused:
+        compile_shape(request(engine=tiny, prefill_rows=2, cache=CacheFormat.KV8))
+    assert str(refused.value) == "Head dimension of a kv8 cache must be 32, 64 or 128 and at most 16 x 1 slices, not 64"
     odd = dataclasses.replace(shape("smollm2-135m"), hidden=600)
     with pytest.raises(ScheduleError) as refused:
         compile_shape(request(config=odd))

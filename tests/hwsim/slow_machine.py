@@ -106,9 +106,9 @@ class Writer:
 def block_beats(instruction, block):
     """Return, for each beat of a row block, how many cycles it takes."""
     inner, kind = instruction.inner, instruction.format
-    beats = [1] if block % (2 if kind == Format.KV4 else 4) == 0 else []
-    if kind == Format.KV4:
-        return beats + [1] * inner
+    beats = [1] if block % (2 if kind in (Format.KV4, Format.KV8) else 4) == 0 else []
+    if kind in (Format.KV4, Format.KV8):
+        return beats + [1] * (2 * inner if kind == Format.KV8 else inner)
     if kind == Format.W2S:
         return beats + [1] * (inner // 2)
     groups = inner // 2 if kind == Format.W2 else inner

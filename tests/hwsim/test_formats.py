@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hwsim.arch.formats import WEIGHT_FORMATS, CacheLayout, QuantizedMatrix
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
+from hwsim.errors import ScheduleError
 
 
 def random_matrix(format: Format, rows: int, inputs: int, seed: int) -> QuantizedMatrix:
@@ -49,8 +50,30 @@ def test_stream_round_trip(format: Format, slices: int, rows: int) -> None:
     assert not back.mantissa[rows:].any()
 
 
-def test_cache_slots_are_distinct_until_the_ring_wraps() -> None:
-    layout = CacheLayout(slices=4, lanes=4, head_dim=64, sinks=4, window=252)
+def test_cache_words_follow_from_the_format() -> None:
+    assert [(format.bits, format.planes, format.words(64)) for format in CacheFormat] == [(4, 1, 2), (8, 2, 4)]
+    of_streams = {format: format.cache for format in Format if format.cache is not None}
+    assert of_streams == {format.keys: format for format in CacheFormat}
+
+
+@pytest.mark.parametrize(
+    ("format", "head_dim", "slices", "lanes", "text"),
+    [
+        (CacheFormat.KV4, 96, 4, 4, "Head dimension of a kv4 cache must be 32, 64 or 128 and at most 32 x 4 slices, not 96"),
+        (CacheFormat.KV8, 128, 4, 8, "Head dimension of a kv8 cache must be 32, 64 or 128 and at most 16 x 4 slices, not 128"),
+        (CacheFormat.KV8, 32, 1, 4, "Head dimension of a kv8 cache must be 32, 64 or 128 and at most 16 x 1 slices, not 32"),
+        (CacheFormat.KV8, 128, 8, 4, "Head dimension of a kv8 cache must be at most 16 x 4 vector lanes, not 128"),
+    ],
+)
+def test_a_head_must_fit_the_slices(format: CacheFormat, head_dim: int, slices: int, lanes: int, text: str) -> None:
+    with pytest.raises(ScheduleError) as refusal:
+        CacheLayout(slices=slices, lanes=lanes, head_dim=head_dim, sinks=4, window=252, format=format)
+    assert str(refusal.value) == text
+
+
+@pytest.mark.parametrize("format", CacheFormat)
+def test_cache_slots_are_distinct_until_the_ring_wraps(format: CacheFormat) -> None:
+    layout = CacheLayout(slices=4, lanes=4, head_dim=64, sinks=4, window=252, format=format)
     slots = [layout.slot_of(position) for position in range(256)]
     assert len(set(slots)) == 256
     assert max(slots) < layout.slots

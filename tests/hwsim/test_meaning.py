@@ -8,6 +8,7 @@ from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import (
     Append,
     Axpy,
+    CacheFormat,
     CacheKind,
     Destination,
     Dot,
@@ -109,6 +110,10 @@ def naive_sum(format_: Format, body: list[int], x: list[int]) -> int:
         if format_ == Format.KV4:
             total += sum((body[group] >> 4 * i & 15) * v for i, v in enumerate(part))
             continue
+        if format_ == Format.KV8:
+            low, high = body[2 * group : 2 * group + 2]
+            total += sum(((low >> 4 * i & 15) + 16 * (high >> 4 * i & 15)) * v for i, v in enumerate(part))
+            continue
         if format_ == Format.W2S:
             word = body[group]
             scale, zero = word >> 112 & 255, word >> 120 & 3
@@ -204,15 +209,17 @@ def test_dot_reads_what_the_formats_pack(format_: Format, rng: np.random.Generat
     np.testing.assert_array_equal(memories.result[: len(acc)], apply_scale(acc, scale))
 
 
+@pytest.mark.parametrize("cache", CacheFormat)
 @pytest.mark.parametrize("engine", ENGINES)
-def test_dot_of_keys(engine: str, rng: np.random.Generator) -> None:
+def test_dot_of_keys(engine: str, cache: CacheFormat, rng: np.random.Generator) -> None:
     config = ENGINES[engine]
     slices, lanes, rows, blocks = config.tile.slices, config.vector.lanes, 2, 3
-    held = min(4, slices)
-    words = np.concatenate([cache_pair(rng, held, slices) for _ in range(2)], axis=1)[:, : 2 + blocks * held]
+    parts = min(4, slices)
+    held = parts * cache.planes
+    words = np.concatenate([cache_pair(rng, cache, held, slices) for _ in range(2)], axis=1)[:, : 2 + blocks * held]
     memories = memories_of(config, rng, words)
     instruction = Dot(
-        format=Format.KV4, rows=rows, source=1, inner=held, blocks=blocks, scale=2, address=3, stride=15, side=1
+        format=cache.keys, rows=rows, source=1, inner=parts, blocks=blocks, scale=2, address=3, stride=15, side=1
     )
     matrix.dot(memories, config, instruction, "")
     for block in range(blocks):
@@ -224,8 +231,8 @@ def test_dot_of_keys(engine: str, rng: np.random.Generator) -> None:
             lane = block * slices + own
             assert memories.side_parameter[lanes + lane] == value
             for row in range(rows):
-                x = memories.activation[row, 64 : 64 + 32 * held].tolist()
-                acc = naive_sum(Format.KV4, body, x) - (key >> 24) * sum(x)
+                x = memories.activation[row, 64 : 64 + 32 * parts].tolist()
+                acc = naive_sum(cache.keys, body, x) - (key >> 24) * sum(x)
                 result = scaled(
                     wrapped(acc),
                     (key & 0xFFFF, signed(key >> 16 & 255, 8)),
@@ -234,27 +241,32 @@ def test_dot_of_keys(engine: str, rng: np.random.Generator) -> None:
                 assert memories.result[(3 + 15 * row) * lanes + lane] == result
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_axpy(engine: str, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(
+    ("engine", "cache"), [(name, cache) for name in ENGINES for cache in CacheFormat if cache.planes <= ENGINES[name].tile.slices]
+)
+def test_axpy(engine: str, cache: CacheFormat, rng: np.random.Generator) -> None:
     config = ENGINES[engine]
     slices, lanes, rows, beats = config.tile.slices, config.vector.lanes, 2, 3
     held = min(4, slices)
+    parts = held // cache.planes
     words = rng.integers(0, 256, (slices, beats, 16), dtype=np.uint8)
     memories = memories_of(config, rng, words)
-    instruction = Axpy(rows=rows, source=2, beats=beats, segments=held.bit_length() - 1, scale=4, address=5, stride=40)
+    instruction = Axpy(rows=rows, source=2, beats=beats, segments=held.bit_length() - 1, scale=4, address=5, stride=40, cache=cache)
     log = matrix.axpy(memories, config, instruction, "").view(np.int32)
     for row in range(rows):
         mantissa, exponent, zero_sum = memories.scale[4 + row].tolist()
-        sums = [-zero_sum] * (32 * held)
+        sums = [-zero_sum] * (32 * parts)
         for beat in range(beats):
             for own in range(slices):
                 c = int(memories.activation[row, 128 + beat * (slices // held) + own // held])
                 for nibble in range(32):
-                    sums[nibble * held + own % held] += c * (word_bits(words, own, beat) >> 4 * nibble & 15)
+                    part, plane = divmod(own % held, cache.planes)
+                    sums[nibble * parts + part] += c * (word_bits(words, own, beat) >> 4 * nibble & 15) << 4 * plane
         for dimension, total in enumerate(sums):
             value = scaled(wrapped(total), (mantissa, exponent))
             assert memories.result[(5 + 40 * row) * lanes + dimension] == value
-            assert log[dimension // held * rows + row, dimension // held * held % lanes + dimension % held] == value
+            nibble, part = divmod(dimension, parts)
+            assert log[nibble * rows + row, nibble * parts % lanes + part] == value
 
 
 def act_scale(values: list[int]) -> tuple[list[int], tuple[int, int]]:
@@ -341,7 +353,7 @@ def test_rope(rng: np.random.Generator) -> None:
 def test_softmax(sinks: int, ring: int, rng: np.random.Generator) -> None:
     config = ENGINES["small"]
     memories = memories_of(config, rng)
-    parameters = cache_pair(rng, 4, 6)[:, 0, 4:8].copy().view("<u4")[:, 0].tolist()
+    parameters = cache_pair(rng, CacheFormat.KV4, 4, 6)[:, 0, 4:8].copy().view("<u4")[:, 0].tolist()
     parameters = (parameters * 6)[:24]
     memories.side_parameter[20:44] = parameters
     instruction = Softmax(
@@ -365,19 +377,24 @@ def test_softmax(sinks: int, ring: int, rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("kind", CacheKind)
-@pytest.mark.parametrize("engine", ENGINES)
-def test_kvquant_and_append_make_what_dot_and_axpy_read(engine: str, kind: CacheKind, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(("engine", "cache"), [("tiny", CacheFormat.KV4), ("small", CacheFormat.KV4), ("small", CacheFormat.KV8)])
+def test_kvquant_and_append_make_what_dot_and_axpy_read(
+    engine: str, cache: CacheFormat, kind: CacheKind, rng: np.random.Generator
+) -> None:
     config = ENGINES[engine]
-    slices, lanes = config.tile.slices, config.vector.lanes
+    slices, lanes, planes = config.tile.slices, config.vector.lanes, cache.planes
     held = min(4, slices)
+    parts = held // planes
     memories = memories_of(config, rng)
-    length = 32 * held // lanes
-    vector.kvquant(memories, config, KvQuant(kind=kind, source=7, length=length, parameter=9, entry=5))
-    y = memories.result[7 * lanes :][: 32 * held].tolist()
+    memories.pack[:] = rng.integers(0, 256, memories.pack.shape)
+    length = 32 * parts // lanes
+    vector.kvquant(memories, config, KvQuant(kind=kind, source=7, length=length, parameter=9, entry=5, cache=cache))
+    assert not memories.pack[5, 16 * held :].any()
+    y = memories.result[7 * lanes :][: 32 * parts].tolist()
     if kind == CacheKind.KEY:
-        y = rotated(y, memories.parameter[9 * lanes :][: 32 * held].tolist())
-    inverse, (mantissa, exponent), zero = kv_inverse(np.int64(min(*y, 0)), np.int64(max(*y, 0)), 4)
-    codes = [int(quantize_kv(np.int64(v), inverse, zero, 4)) for v in y]
+        y = rotated(y, memories.parameter[9 * lanes :][: 32 * parts].tolist())
+    inverse, (mantissa, exponent), zero = kv_inverse(np.int64(min(*y, 0)), np.int64(max(*y, 0)), cache.bits)
+    codes = [int(quantize_kv(np.int64(v), inverse, zero, cache.bits)) for v in y]
     slot = 3 * slices + slices // 2
     keys, values = 6, 100
     offset = keys if kind == CacheKind.KEY else values
@@ -398,13 +415,16 @@ def test_kvquant_and_append_make_what_dot_and_axpy_read(engine: str, kind: Cache
     )
     assert header & 0xFFFFFFFF == int(mantissa) | (int(exponent) - 16 & 255) << 16 | int(zero) << 24
     for d, code in enumerate(codes):
-        if kind == CacheKind.KEY:
-            beat = keys + block // 2 * (1 + 2 * held) + 1 + block % 2 * held + d // 32
-            found = word_bits(words, own, beat) >> 4 * (d % 32) & 15
-        else:
-            tokens = slices // held
-            found = word_bits(words, slot % tokens * held + d % held, values + slot // tokens) >> 4 * (d // held) & 15
-        assert found == code
+        nibbles = []
+        for plane in range(planes):
+            if kind == CacheKind.KEY:
+                beat = keys + block // 2 * (1 + 2 * held) + 1 + block % 2 * held + planes * (d // 32) + plane
+                nibbles.append(word_bits(words, own, beat) >> 4 * (d % 32) & 15)
+            else:
+                tokens = slices // held
+                place = slot % tokens * held + planes * (d % parts) + plane
+                nibbles.append(word_bits(words, place, values + slot // tokens) >> 4 * (d // parts) & 15)
+        assert sum(nibble << 4 * plane for plane, nibble in enumerate(nibbles)) == code
     assert np.count_nonzero(memories.ports != before) <= 16 * held + 4
 
 
@@ -501,6 +521,14 @@ DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "sc
         (
             (Dot(**{**DOT, "format": Format.KV4, "destination": Destination.BIASED}), End()),
             "Instruction 0 (Dot, pc 0) must not be both KV4 and BIASED, which share the field side",
+        ),
+        (
+            (Dot(**{**DOT, "format": Format.KV8, "destination": Destination.BIASED}), End()),
+            "Instruction 0 (Dot, pc 0) must not be both KV8 and BIASED, which share the field side",
+        ),
+        (
+            (Axpy(rows=1, source=0, beats=0, segments=0, scale=0, address=0, stride=0, cache=CacheFormat.KV8), End()),
+            "Instruction 0 (Axpy, pc 0) must hold a token of KV8 in at least 2 slices, not 1",
         ),
         (
             (Axpy(rows=1, source=0, beats=0, segments=1, scale=0, address=0, stride=0), End()),

@@ -105,6 +105,17 @@ def test_an_eight_bit_cache_is_compressed_measured_and_exported(made: Path, comm
     assert found["perplexity"] != narrow["perplexity"]
     exported = document(command("export", tmp_path / "model", "-o", tmp_path / "floats", "--json"))
     assert (exported["cache"], exported["fingerprint"]) == ("kv8", wide["fingerprint"])
+    options = ("--engine", "tiny", "--set", "tile.port_bits=256", "-o", tmp_path / "programs", "--json")
+    assert document(command("compile", tmp_path / "model", *options))["formats"]["cache"] == "kv8"
+    assert document(command("simulate", tmp_path / "programs", "--json"))["formats"]["cache"] == "kv8"
+
+
+def test_a_workload_reads_more_keys_and_values_from_an_eight_bit_cache(command: Command) -> None:
+    options = ("--workload", "smollm2-135m", "--context", 256, "--json")
+    narrow, wide = (document(command("simulate", *options, "--cache", cache)) for cache in ("kv4", "kv8"))
+    assert [each["formats"]["cache"] for each in (narrow, wide)] == ["kv4", "kv8"]
+    # 256 tokens of 3 heads of 64 elements, keys and values, in 30 layers: half a byte more each.
+    assert wide["stream_bytes"] - narrow["stream_bytes"] == 256 * 3 * 64 * 30
 
 
 def test_compile_leaves_programs_of_static_size(made: Path, command: Command, tmp_path: Path) -> None:

@@ -127,6 +127,10 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             "Format must be one of w4, w8, w2, w2s, not 'w3'",
         ),
         (
+            ["simulate", "--workload", "llama-2-7b", "--context", "64", "--cache", "kv6"],
+            "Cache must be one of kv4, kv8, not 'kv6'",
+        ),
+        (
             ["compile", "MODEL", "--dump-after", "fold"],
             "Pass must be one of frontend, fuse_projections, fuse_residual, quantize, not 'fold'",
         ),
@@ -303,13 +307,13 @@ def test_a_board_without_xrt(made: Path, tmp_path: Path, command: Command, monke
     assert sentence.startswith("Package pyxrt must be importable to run on a board: XRT's setup.sh sourced, and pyxrt built for")
 
 
-def test_a_cache_that_the_engine_has_not(made: Path, tmp_path: Path, command: Command) -> None:
+def test_a_cache_that_the_engine_has_no_slices_for(made: Path, tmp_path: Path, command: Command) -> None:
     (tmp_path / "wide.yaml").write_text((made / "recipe.yaml").read_text() + "cache: kv8\n")
     answer = command("compress", made / "hf", "--recipe", tmp_path / "wide.yaml", "-o", tmp_path / "model")
     assert answer[0] == 0
     answer = command("compile", tmp_path / "model", "--engine", "tiny", "-o", tmp_path / "out")
     sentence = refused(answer, tmp_path, {"wide.yaml", "model"})
-    assert sentence == "Cache of a compiled model must be kv4, the engine's format, not kv8"
+    assert sentence == "Head dimension of a kv8 cache must be 32, 64 or 128 and at most 16 x 1 slices, not 32"
     for name in ("simulate", "cosim"):
         code, out, err = command(name, tmp_path / "model", "--engine", "tiny")
         assert (code, out, err.splitlines()[-1]) == (2, "", sentence)

@@ -8,9 +8,9 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import Axpy, Destination, Dot, Format
+from hwsim.arch.isa import Axpy, CacheFormat, Destination, Dot, Format
 from rtl.matrix import Matrix
-from tests.rtl.matrix_golden import Golden, Memories, Write, stream_beats
+from tests.rtl.matrix_golden import KEYS, Golden, Memories, Write, stream_beats
 
 __all__ = ["Work", "golden", "random_work", "simulate"]
 
@@ -60,25 +60,31 @@ def random_memories(rng: np.random.Generator, config: EngineConfig) -> Memories:
     )
 
 
-def random_work(rng: np.random.Generator, config: EngineConfig, formats: list[Format | None], *, gaps: float) -> Work:
-    """Return one instruction for each format (None: an AXPY), beats arriving with the given share of gaps."""
+def random_work(
+    rng: np.random.Generator, config: EngineConfig, formats: list[Format | CacheFormat], *, gaps: float
+) -> Work:
+    """Return one instruction for each format (of a cache: an AXPY), beats arriving with the given share of gaps."""
     tile, buffer, lanes = config.tile, config.buffer, config.vector.lanes
     instructions: list[Dot | Axpy] = []
     registers, parts = [], []
     for number, format in enumerate(formats):
         common = {
-            "rows": int(rng.integers(1, (tile.nibble_rows if format is None else tile.rows_of(format)) + 1)),
+            "rows": int(rng.integers(1, (tile.rows_of(format) if isinstance(format, Format) else tile.nibble_rows) + 1)),
             "scale": int(rng.integers(0, buffer.scales - tile.tokens)),
         }
         register = int(rng.integers(0, 3)) if rng.random() < 0.3 else 0
-        if format is None:
+        if isinstance(format, CacheFormat):
+            most = (min(tile.slices, lanes)).bit_length()
+            # A token of 8-bit codes needs two slices: an engine of one mixes 4-bit ones.
+            cache = format if most > 1 else CacheFormat.KV4
             beats = int(rng.choice([0, 1, 2, 3, 9]))
             register = min(register, beats)
             step: Dot | Axpy = Axpy(
                 **common,
                 source=int(rng.integers(0, buffer.activation_segments // 2)),
                 beats=beats,
-                segments=int(rng.integers(0, min(4, (min(tile.slices, lanes)).bit_length()))),
+                segments=int(rng.integers(cache.planes - 1, min(4, most))),
+                cache=cache,
                 address=int(rng.integers(0, 16)),
                 stride=32 * 8 // lanes,
             )
@@ -133,8 +139,8 @@ def _stream(rng: np.random.Generator, dot: Dot, slices: int) -> np.ndarray:
         words = _words(rng, (slices,))
         for index in range(slices):
             if kind == "header":
-                for entry in range(2 if dot.format == Format.KV4 else 4):
-                    width = 64 if dot.format == Format.KV4 else 32
+                for entry in range(2 if dot.format in KEYS else 4):
+                    width = 64 if dot.format in KEYS else 32
                     exponent = int(rng.integers(-30, -5)) & 0xFF
                     mantissa = 0 if rng.random() < 0.05 else int(rng.integers(32768, 65536))
                     low = mantissa | exponent << 16

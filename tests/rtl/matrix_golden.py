@@ -8,11 +8,13 @@ import numpy as np
 
 from hwsim.arch import numerics
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import Axpy, Destination, Dot, Format
+from hwsim.arch.isa import Axpy, CacheFormat, Destination, Dot, Format
 from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY
 
-__all__ = ["Golden", "Memories", "Write", "stream_beats"]
+__all__ = ["KEYS", "Golden", "Memories", "Write", "stream_beats"]
 
+KEYS = {Format.KV4: 1, Format.KV8: 2}
+"""Words of 32 codes, by format of cached keys."""
 _PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
 
@@ -44,10 +46,13 @@ def stream_beats(instruction: Dot | Axpy) -> list[str]:
         return ["data"] * instruction.beats
     kinds = []
     for block in range(instruction.blocks):
-        if block % (2 if instruction.format == Format.KV4 else 4) == 0:
+        if block % (2 if instruction.format in KEYS else 4) == 0:
             kinds.append("header")
-        if instruction.format in (Format.W2S, Format.KV4):
-            kinds += ["data"] * (instruction.inner // (2 if instruction.format == Format.W2S else 1))
+        if instruction.format in KEYS:
+            kinds += ["data"] * (instruction.inner * KEYS[instruction.format])
+            continue
+        if instruction.format == Format.W2S:
+            kinds += ["data"] * (instruction.inner // 2)
             continue
         groups = instruction.inner // (2 if instruction.format == Format.W2 else 1)
         for group in range(groups):
@@ -68,6 +73,11 @@ def _bits(words: np.ndarray, low: int, width: int) -> np.ndarray:
 
 def _signed(values: np.ndarray, width: int) -> np.ndarray:
     return np.where(values >> (width - 1), values - (1 << width), values)
+
+
+def _code(words: np.ndarray, lane: int) -> np.ndarray:
+    """Return the codes of a lane in cache words [planes, ...]: the lowest nibble in the first word."""
+    return sum(_bits(word, 4 * lane, 4) << (4 * plane) for plane, word in enumerate(words))
 
 
 class Golden:
@@ -134,6 +144,7 @@ class Golden:
         data_steps = {
             Format.W4: instruction.inner,
             Format.KV4: instruction.inner,
+            Format.KV8: 2 * instruction.inner,
             Format.W8: 2 * instruction.inner,
             Format.W2: instruction.inner,
             Format.W2S: instruction.inner // 2,
@@ -163,7 +174,7 @@ class Golden:
             while group < dot.inner:
                 if kinds[position] == "scales":
                     scales, position = beats[position], position + 1
-                used = 2 if dot.format in (Format.W8,) else 1
+                used = 2 if dot.format in (Format.W8, Format.KV8) else 1
                 words = beats[position : position + used]
                 position += used
                 inputs = 64 if dot.format in (Format.W2, Format.W2S) else 32
@@ -176,8 +187,8 @@ class Golden:
     def _group(self, dot, x, words, header, scales, group, block) -> np.ndarray:
         """Return what a group of inputs x [rows, inputs] adds to the accumulators [rows, slices]."""
         total = x.sum(axis=1)[:, None]
-        if dot.format == Format.KV4:
-            codes = np.stack([_bits(words[0], 4 * lane, 4) for lane in range(32)])
+        if dot.format in KEYS:
+            codes = np.stack([_code(words, lane) for lane in range(32)])
             zero = _bits(header, 64 * (block % 2) + 24, 8)
             return x @ codes - zero * total
         if dot.format == Format.W2S:
@@ -203,9 +214,9 @@ class Golden:
 
     def _finish(self, dot: Dot, accumulator: np.ndarray, header: np.ndarray, block: int, capture: int) -> None:
         """Scale a block's accumulators [rows, slices], add, write."""
-        entry = 64 * (block % 2) if dot.format == Format.KV4 else 32 * (block % 4)
+        entry = 64 * (block % 2) if dot.format in KEYS else 32 * (block % 4)
         row_scale = _bits(header, entry, 16), _signed(_bits(header, entry + 16, 8), 8)
-        parameter = _signed(_bits(header, entry + 32, 32), 32) if dot.format == Format.KV4 else None
+        parameter = _signed(_bits(header, entry + 32, 32), 32) if dot.format in KEYS else None
         memories = self.memories
         index = 0
         for group in range(self.config.drain_words):
@@ -233,15 +244,16 @@ class Golden:
 
     def _axpy(self, axpy: Axpy, beats: np.ndarray, capture: int) -> None:
         """Weigh and sum the beats [beats, slices]."""
-        parts = 1 << axpy.segments
+        words, planes = 1 << axpy.segments, 2 if axpy.cache == CacheFormat.KV8 else 1
+        parts = words // planes
         memories = self.memories
         sums = np.zeros((axpy.rows, parts, 32), np.int64)
         for beat in range(axpy.beats):
-            codes = np.stack([_bits(beats[beat], 4 * lane, 4) for lane in range(32)], axis=1)
-            for piece in range(self.slices):
-                token = beat * (self.slices // parts) + piece // parts
+            for piece in range(0, self.slices, planes):
+                codes = np.array([_code(beats[beat][piece : piece + planes, None], lane)[0] for lane in range(32)])
+                token = beat * (self.slices // words) + piece // words
                 weight = memories.activations[: axpy.rows, 64 * axpy.source + token].astype(np.int64)
-                sums[:, piece % parts] += weight[:, None] * codes[piece]
+                sums[:, piece % words // planes] += weight[:, None] * codes
         index = 0
         mixed = max(1, self.lanes // 8)
         for lane in range(0, 32, mixed):

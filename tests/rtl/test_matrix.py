@@ -13,13 +13,13 @@ from amaranth.back import verilog
 
 from hwsim.arch import numerics
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from rtl.matrix import Matrix
 from tests.rtl.matrix_bench import Seen, Work, golden, random_work, simulate
 from tests.rtl.matrix_golden import Golden, Write
 
-FORMATS = [*Format, None]
-"""Every stream; None stands for AXPY."""
+FORMATS = [*Format, *CacheFormat]
+"""Every stream; formats of a cache stand for an AXPY."""
 
 ENGINES = {
     "one_slice": {},
@@ -28,6 +28,7 @@ ENGINES = {
     "fewer_slices_than_lanes": {"tile.ports": 2, "vector.lanes": 8, "tile.tokens": 1},
     "whole_word": {"tile.ports": 2, "tile.port_bits": 256},
     "two_words": {"tile.ports": 2, "tile.port_bits": 512},
+    "eight_slices_a_token": {"tile.ports": 2, "tile.port_bits": 512, "vector.lanes": 16, "tile.tokens": 1},
 }
 
 
@@ -66,7 +67,7 @@ def some_work(name: str, seed: int, gaps: float, length: int = 12) -> Work:
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("gaps", [0.0, 0.4])
 def test_bits_and_cycles(name, gaps):
-    work = some_work(name, seed=int(10 * gaps), gaps=gaps, length=12 if name == "one_slice" else 7)
+    work = some_work(name, seed=int(10 * gaps), gaps=gaps, length=12 if name == "one_slice" else len(FORMATS))
     expected = golden(work)
     seen = simulate(work, expected.retires[-1] + 3)
     assert differences(expected, seen) == []
@@ -80,11 +81,11 @@ def test_bits_and_cycles(name, gaps):
 
 def test_nothing_to_pop():
     """Zero blocks write nothing, zero beats write zero sums; both take their turn in the drain."""
-    work = some_work("one_slice", seed=3, gaps=0.0, length=6)
+    work = some_work("one_slice", seed=3, gaps=0.0, length=len(FORMATS))
     still = [
         dataclasses.replace(step, **{"beats" if hasattr(step, "beats") else "blocks": 0}) for step in work.instructions
     ]
-    work = dataclasses.replace(work, instructions=still, registers=[0] * 6, visible=[5] * 6)
+    work = dataclasses.replace(work, instructions=still, registers=[0] * len(still), visible=[5] * len(still))
     expected = golden(work)
     assert expected.writes
     assert expected.pops == []

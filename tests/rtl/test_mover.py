@@ -154,7 +154,7 @@ def random_instruction(config, rng):
     kind = rng.choice((Load, Store, Append))
     lanes, buffer = config.vector.lanes, config.buffer
     if kind is Append:
-        segments = rng.choice([g for g in range(3) if 1 << g <= config.tile.slices])
+        segments = rng.choice([g for g in range(4) if 1 << g <= config.tile.slices])
         return Append(
             kind=rng.choice(tuple(CacheKind)),
             entry=rng.randrange(8),

@@ -10,9 +10,10 @@ from amaranth.sim import Simulator
 from hwsim.arch import numerics, timing
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Instruction
-from hwsim.arch.isa import CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from hwsim.arch.isa import CacheFormat, CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
 from hwsim.errors import ConfigError
 from rtl.control import CLEAR_CYCLES
+from rtl.interfaces import PACK_WORDS
 from rtl.vector import Vector
 from rtl.vector.stages import check_timing
 
@@ -188,13 +189,18 @@ class Golden:
         y = self._read("y", call.value("source"), call.words)
         if call.value("kind") == CacheKind.KEY:
             y = rotated(y, self._read("p", call.value("parameter"), call.words))
-        inverse, (mantissa, exponent), zero = numerics.kv_inverse(min(y.min(), 0), max(y.max(), 0), 4)
-        codes = numerics.quantize_kv(y, inverse, zero, 4).reshape(-1)
-        words = [0] * 4
+        bits = 8 if call.value("cache") == CacheFormat.KV8 else 4
+        inverse, (mantissa, exponent), zero = numerics.kv_inverse(min(y.min(), 0), max(y.max(), 0), bits)
+        codes = numerics.quantize_kv(y, inverse, zero, bits).reshape(-1)
+        words = [0] * PACK_WORDS
         spread = codes.size // 32
         for d, code in enumerate(codes.tolist()):
-            word, nibble = (d // 32, d % 32) if call.value("kind") == CacheKind.KEY else (d % spread, d // spread)
-            words[word] |= code << (4 * nibble)
+            part, nibble = (d // 32, d % 32) if call.value("kind") == CacheKind.KEY else (d % spread, d // spread)
+            if bits == 8:
+                words[2 * part] |= (code & 15) << (4 * nibble)
+                words[2 * part + 1] |= (code >> 4) << (4 * nibble)
+            else:
+                words[part] |= code << (4 * nibble)
         word = int(mantissa) | (int(exponent - 16) & 0xFF) << 16 | int(zero) << 24
         written.packed.append((call.value("entry"), words, word))
 
@@ -303,8 +309,8 @@ class Bench:
                 ctx.set(unit.pack_address, entry)
                 await ctx.tick()
                 packed = ctx.get(unit.pack_data.as_value())
-                words = [(packed >> (128 * word)) & ((1 << 128) - 1) for word in range(4)]
-                self.written.packed.append((entry, words, packed >> 512))
+                words = [(packed >> (128 * word)) & ((1 << 128) - 1) for word in range(PACK_WORDS)]
+                self.written.packed.append((entry, words, packed >> 128 * PACK_WORDS))
 
 
 def engine(lanes: int) -> EngineConfig:
@@ -399,7 +405,8 @@ def random_call(rng: np.random.Generator, kind: type[Instruction], config: Engin
         p[at : at + length] = rotation(rng, (length, lanes))
         source = place(buffer.result_words, length)
         entry = int(rng.integers(0, 8))
-        return Call(instruction=KvQuant(kind=half, source=source, length=length, parameter=at, entry=entry))
+        cache = CacheFormat(int(rng.integers(0, 2)))
+        return Call(instruction=KvQuant(kind=half, source=source, length=length, parameter=at, entry=entry, cache=cache))
     sink_words, ring_words = int(rng.integers(0, 4)), int(rng.integers(0, 8))
     words = max(1, sink_words + ring_words)
     ring_words = words - sink_words
@@ -443,6 +450,16 @@ def test_random_instructions_overlapped(lanes, batches, rng):
     config = engine(lanes)
     for result in Bench(config).run(random_batches(rng, config, batches, KINDS)):
         assert result.written == result.golden, result.calls
+
+
+@pytest.mark.parametrize(("lanes", "batches"), [(4, 40), (32, 16)])
+def test_heads_of_both_caches_with_other_codes_under_way(lanes, batches, rng):
+    config = engine(lanes)
+    results = Bench(config).run(random_batches(rng, config, batches, (Quant, KvQuant)))
+    assert all(result.written == result.golden for result in results)
+    packed = [call.instruction for result in results for call in result.calls if isinstance(call.instruction, KvQuant)]
+    assert {instruction.cache for instruction in packed} == set(CacheFormat)
+    assert {instruction.kind for instruction in packed} == set(CacheKind)
 
 
 def test_rows_wait_for_room_in_the_temporary_memory_and_for_rows_before(rng):

@@ -8,12 +8,13 @@ from amaranth import Cat, Const, Module, Mux, Signal, signed
 
 import rtl.arithmetic
 import rtl.matrix.epilogue
+import rtl.matrix.lane
 import rtl.matrix.unit
 from compiler.pipeline import Compiled
 from compiler.schedule.registers import WEIGHTS
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Instruction, Unit
-from hwsim.arch.isa import Fetch, Format, KvQuant, Scalar, decode
+from hwsim.arch.isa import CacheFormat, Fetch, Format, KvQuant, Scalar, decode
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError, ProgramError
 from hwsim.memory.models import IDEAL, hbm2, stalling
@@ -47,6 +48,54 @@ def test_every_bit_and_cycle_of_a_decode_step(engine: EngineConfig, verilated: V
     assert (result.mismatches, result.cycle_difference) == (0, 0)
     assert result.compared > 96
     assert result.instructions_compared > 6 * 80
+
+
+@pytest.fixture(scope="module")
+def wide_engine() -> EngineConfig:
+    """The smallest engine that holds a cache of 8 bits: two slices."""
+    return load_engine("tiny").with_values({"name": "two-slices", "tile.port_bits": 256})
+
+
+@pytest.fixture(scope="module")
+def wide_verilated(wide_engine: EngineConfig) -> Verilated:
+    return Verilated(wide_engine, optimize="-O0")
+
+
+@pytest.mark.parametrize("format", [Format.W8, Format.W4])
+def test_every_bit_and_cycle_with_a_cache_of_8_bits(
+    wide_engine: EngineConfig, wide_verilated: Verilated, format: Format, seed: int
+) -> None:
+    """Before the ring is full, and after it wrapped; logits, keys and values are those of PyTorch's integers."""
+    tokens = np.random.default_rng(seed).integers(0, 96, 23).tolist()
+    model = random_model(seed, format=format, cache=CacheFormat.KV8)
+    memories = [IDEAL, stalling(seed & 0xFFFF), hbm2(seed & 0xFFFF)]
+    result = cosim(model, wide_engine, texts=[tokens[:6], tokens], memories=memories, verilated=wide_verilated)
+    assert result.first is None
+    assert (result.mismatches, result.cycle_difference) == (0, 0)
+    assert result.compared > 96
+    assert result.instructions_compared > 6 * 80
+
+
+def test_high_nibbles_taken_for_low_ones_are_caught(
+    wide_engine: EngineConfig, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A circuit whose slices read every word of keys as a first one is wrong for 8-bit keys, and for those alone."""
+    decode_word = rtl.matrix.lane.Decoder.elaborate
+
+    def without_upper(self: rtl.matrix.lane.Decoder, platform: object) -> Module:
+        m = decode_word(self, platform)
+        with m.If(self.step.format == Format.KV8):
+            m.d.comb += self.scale.eq(1)
+        return m
+
+    monkeypatch.setattr(rtl.matrix.lane.Decoder, "elaborate", without_upper)
+    tokens = np.random.default_rng(seed).integers(0, 96, 6).tolist()
+    broken = Verilated(wide_engine, optimize="-O0")
+    for cache in CacheFormat:
+        result = cosim(random_model(seed, cache=cache), wide_engine, texts=[tokens], verilated=broken)
+        assert result.cycle_difference == 0
+        assert (result.mismatches > 0) == (cache is CacheFormat.KV8)
+        assert (result.first is not None) == (cache is CacheFormat.KV8)
 
 
 def test_prefill_leaves_the_cache_of_single_steps(

@@ -10,7 +10,7 @@ from compiler.emit.cache import write_cache
 from compiler.model import compile_model
 from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.isa import Format
+from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.program import MemoryImage
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
 from models.attention import parse
@@ -33,7 +33,7 @@ MEMORIES = (IDEAL, stalling(5), HBM2)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setup:
-    """The model, its programs and image, and the machines."""
+    """The model with a cache of 4 bits, its programs and image, and the machines."""
 
     engine: EngineConfig
     model: IntegerModel
@@ -42,21 +42,35 @@ class Setup:
     verilated: Verilated
 
 
+def compiled_model(model: IntegerModel, engine: EngineConfig) -> Compiled:
+    return compile_model(model, engine, context=2 * (SINKS + WINDOW))
+
+
 @pytest.fixture(scope="module")
 def setup() -> Iterator[Setup]:
     engine = load_engine("u280")
     config = dataclasses.replace(shape("llama-2-7b"), name="llama-2-7b-layer", layers=1, vocab=VOCAB)
     pattern = parse(f"lambda:{SINKS}+{WINDOW}")
     model = shaped_model(config, format=Format.W2S, head=Format.W4, pattern=pattern, seed=11).model
-    compiled = compile_model(model, engine, context=2 * (SINKS + WINDOW))
+    compiled = compiled_model(model, engine)
     assert compiled.image is not None
     yield Setup(
         engine=engine, model=model, compiled=compiled, image=compiled.image, verilated=Verilated(engine, optimize="-O1")
     )
 
 
+@pytest.fixture(scope="module")
+def wide_setup(setup: Setup) -> Setup:
+    """The same with a cache of 8 bits."""
+    model = dataclasses.replace(setup.model, cache=CacheFormat.KV8)
+    compiled = compiled_model(model, setup.engine)
+    assert compiled.image is not None
+    return dataclasses.replace(setup, model=model, compiled=compiled, image=compiled.image)
+
+
 def filled(reference: IntegerReference, length: int, seed: int) -> State:
     """Return a state in which `length` tokens of random keys and values were fed."""
+    bits = reference.model.cache.bits
     rng = np.random.default_rng(seed)
     state = reference.open()
     state.reserve(length)
@@ -64,15 +78,24 @@ def filled(reference: IntegerReference, length: int, seed: int) -> State:
     slots = np.arange(sum(state.valid(length)))
     for cache in (*state.keys, *state.values):
         heads, count = cache.codes.shape[0], len(slots)
-        scale = rng.integers(32768, 65536, (heads, count)), rng.integers(-19, -16, (heads, count))
-        codes = rng.integers(0, 16, (heads, count, cache.codes.shape[2]))
-        cache.write(slots, KvEntry(codes, scale, rng.integers(4, 12, (heads, count))))
+        scale = rng.integers(32768, 65536, (heads, count)), rng.integers(-19, -16, (heads, count)) - (bits - 4)
+        codes = rng.integers(0, 1 << bits, (heads, count, cache.codes.shape[2]))
+        cache.write(slots, KvEntry(codes, scale, rng.integers(1 << bits - 2, 3 << bits - 2, (heads, count))))
     return state
 
 
 @pytest.mark.parametrize("memory", MEMORIES, ids=str)
 @pytest.mark.parametrize("length", [37, SINKS + WINDOW + 300], ids=["short", "wrapped"])
 def test_a_decode_step(setup: Setup, length: int, memory: MemoryModel) -> None:
+    check_a_decode_step(setup, length, memory)
+
+
+@pytest.mark.parametrize("length", [37, SINKS + WINDOW + 300], ids=["short", "wrapped"])
+def test_a_decode_step_with_a_cache_of_8_bits(wide_setup: Setup, length: int) -> None:
+    check_a_decode_step(wide_setup, length, HBM2)
+
+
+def check_a_decode_step(setup: Setup, length: int, memory: MemoryModel) -> None:
     reference = IntegerReference(setup.model)
     state = filled(reference, length, seed=length)
     image = setup.image.copy()

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.isa import CacheFormat
 from hwsim.arch.program import INSTRUCTION_BYTES, MemoryImage, Program
+from hwsim.errors import ScheduleError
 from hwsim.machine.meaning import run_meaning
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
-from hwsim.memory.models import MemoryModel, hbm2, stalling
+from hwsim.memory.models import IDEAL, MemoryModel, hbm2, stalling
 from testbenches.compare import Verdict, compare_logs
 from testbenches.random_program import RandomProgram, random_program
 from testbenches.random_scattered import scattered_program
@@ -102,6 +104,25 @@ def test_random_programs_under_hbm2(machines: dict[str, tuple[EngineConfig, Veri
     assert verdict.first is None
     assert (verdict.mismatches, verdict.cycle_difference, bytes_wrong) == (0, 0, 0)
     assert verdict.compared > 0
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_random_programs_with_a_cache_of_8_bits(
+    machines: dict[str, tuple[EngineConfig, Verilated]], number: int, seed: int
+) -> None:
+    """On an engine of four slices: the smallest has one, and a token of 8-bit values takes two."""
+    engine, verilated = machine(machines, "wide-port")
+    made = random_program(engine, seed + number, operations=20, cache=CacheFormat.KV8)
+    for memory in (IDEAL, stalling(number), hbm2((seed + number) * 997 % 3510)):
+        verdict, bytes_wrong = verdict_on(verilated, engine, made, memory)
+        assert verdict.first is None
+        assert (verdict.mismatches, verdict.cycle_difference, bytes_wrong) == (0, 0, 0)
+        assert verdict.compared > 0
+
+
+def test_a_cache_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ScheduleError, match=r"^Cache of a random program must fit an engine of 1 slices a token, not be KV8$"):
+        random_program(load_engine("tiny"), 0, cache=CacheFormat.KV8)
 
 
 @pytest.mark.long

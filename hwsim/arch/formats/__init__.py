@@ -1,7 +1,7 @@
 """The stream formats: weights by format, and the key-value cache."""
 
 from hwsim.arch.formats.base import QuantizedMatrix, WeightFormat
-from hwsim.arch.formats.kv4 import CacheLayout
+from hwsim.arch.formats.cache import CacheLayout
 from hwsim.arch.formats.packed import MatrixSource, PackedMatrix, pack, packed_of, unpacked_of
 from hwsim.arch.formats.table import WEIGHT_FORMATS
 

@@ -82,8 +82,8 @@ def _matrix(trace: Trace, config: EngineConfig) -> tuple[dict[str, int], int, in
     """Return beats with data and segments read, both times token rows; drained words; words added to what is there."""
     dots, mixes = trace.rows_of(Dot), trace.rows_of(Axpy)
     rows, inner, blocks, form = (trace.values(Dot, name, dots) for name in ("rows", "inner", "blocks", "format"))
-    # Cycles with a data word: W8 takes two words for 32 inputs, W2 two cycles and W2S one for 64.
-    cycles = blocks * np.where(form == Format.W8, 2 * inner, np.where(form == Format.W2S, inner // 2, inner))
+    # Cycles with a data word: W8 and KV8 take two words for 32 inputs, W2 two cycles and W2S one for 64.
+    cycles = blocks * np.where(np.isin(form, (Format.W8, Format.KV8)), 2 * inner, np.where(form == Format.W2S, inner // 2, inner))
     mixed = trace.values(Axpy, "beats", mixes) * trace.values(Axpy, "rows", mixes)
     # A coefficient of a byte for each of S / G tokens, from one segment a beat.
     segments = int((cycles * rows).sum() + mixed.sum())

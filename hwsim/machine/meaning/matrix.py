@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import Axpy, Destination, Dot, Format
+from hwsim.arch.isa import Axpy, Destination, Dot
 from hwsim.arch.numerics import apply_scale, combine, saturate, wrap32
 from hwsim.machine.meaning.memories import Memories
 from hwsim.machine.meaning.weights import body_beats, header_parts, nibbles, row_sums
@@ -16,7 +16,7 @@ __all__ = ["axpy", "dot"]
 def dot(memories: Memories, config: EngineConfig, instruction: Dot, name: str) -> np.ndarray:
     """Execute; return the drained words uint32 [words, lanes] in drain order."""
     slices, lanes = config.tile.slices, config.vector.lanes
-    blocks, rows, is_key = instruction.blocks, instruction.rows, instruction.format is Format.KV4
+    blocks, rows, is_key = instruction.blocks, instruction.rows, instruction.format.cache is not None
     if blocks == 0:
         return np.zeros((0, lanes), np.uint32)
     body, period = body_beats(instruction.format, instruction.inner), 2 if is_key else 4
@@ -62,7 +62,7 @@ def axpy(memories: Memories, config: EngineConfig, instruction: Axpy, name: str)
     slices, lanes, rows, held = config.tile.slices, config.vector.lanes, instruction.rows, 1 << instruction.segments
     tokens = instruction.beats * (slices // held)
     words = memories.streams.take(instruction.beats, name) if instruction.beats else np.zeros((slices, 0, 16), np.uint8)
-    # Token i * (S / G) + s // G, segment s % G, nibble l.
+    # Token i * (S / W) + s // W, word s % W, nibble l.
     codes = (
         nibbles(words)
         .reshape(slices // held, held, instruction.beats, 32)
@@ -71,11 +71,13 @@ def axpy(memories: Memories, config: EngineConfig, instruction: Axpy, name: str)
     )
     start = instruction.source * 64
     coefficients = memories.activation[:rows, start : start + tokens].astype(np.float64)
-    sums = (coefficients @ codes.astype(np.float64)).astype(np.int64).reshape(rows, held, 32)
+    planes = instruction.cache.planes
+    sums = (coefficients @ codes.astype(np.float64)).astype(np.int64).reshape(rows, held // planes, planes, 32)
+    sums = (sums << 4 * np.arange(planes)[:, None]).sum(axis=2)
     entries = memories.scale[instruction.scale : instruction.scale + rows]
     accumulated = wrap32(sums.transpose(0, 2, 1) - entries[:, 2, None, None])
     results = apply_scale(accumulated, (entries[:, 0, None, None], entries[:, 1, None, None]))
     for row in range(rows):
         place = (instruction.address + row * instruction.stride) * lanes
-        memories.result[place : place + 32 * held] = results[row].reshape(-1)
+        memories.result[place : place + 32 * held // planes] = results[row].reshape(-1)
     return _drained(results.reshape(rows, config.mixed_words, -1), lanes)

@@ -12,7 +12,7 @@ from hwsim.errors import ProgramError
 __all__ = ["PACK_ENTRIES", "Memories", "ResultLog", "Streams"]
 
 PACK_ENTRIES = 8
-_PACK_BYTES = 64
+_PACK_BYTES = 128
 _SEGMENT = 64
 
 
@@ -68,7 +68,7 @@ class Memories:
         result, residual, parameter: int64 [words * lanes], signed 32-bit values, lane after lane.
         side_parameter: int64 [words * lanes], unsigned 32-bit parameter words.
         scale: int64 [entries, 3], mantissa, exponent, zero sum.
-        pack: uint8 [entries, 64], codes of a head; pack_parameter: int64 [entries].
+        pack: uint8 [entries, 128], words of a head; pack_parameter: int64 [entries].
         ports, side: the memory images, written in place.
     """
 
@@ -107,7 +107,7 @@ class ResultLog:
     Attributes:
         matrix: uint32 [words, lanes], the drained words of a MATRIX instruction in drain order, as written to their
             destination (residual or bias added); lanes that are not written are zero.
-        vector: int8 [words, lanes], the codes of a VECTOR instruction in order; of KVQUANT its 4-bit codes.
+        vector: int8 [words, lanes], the codes of a VECTOR instruction in order; of KVQUANT its codes, modulo 256.
     """
 
     matrix: dict[int, np.ndarray]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import CacheFormat, CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from hwsim.arch.isa import CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
 from hwsim.arch.numerics import (
     EXP2_ONE_BITS,
     FRACTION_BITS,
@@ -158,13 +158,15 @@ def kvquant(memories: Memories, config: EngineConfig, instruction: KvQuant) -> n
     y = _row(memories.result, instruction.source, length, lanes)
     if instruction.kind == CacheKind.KEY:
         y = _rotated(y, _row(memories.parameter, instruction.parameter, length, lanes))
-    bits = CacheFormat.KV4.bits
+    bits, planes = instruction.cache.bits, instruction.cache.planes
     inverse, (mantissa, exponent), zero = kv_inverse(np.minimum(y.min(), 0), np.maximum(y.max(), 0), bits)
     codes = quantize_kv(y, inverse, zero, bits)
-    # KEY: element 32 w + l is nibble l of word w; VALUE: element l G + w is.
+    # KEY: element 32 j + l is code l of part j; VALUE: element l G + j is.
     held = len(codes) // 32
-    words = codes.reshape(held, 32) if instruction.kind == CacheKind.KEY else codes.reshape(32, held).T
+    parts = codes.reshape(held, 32) if instruction.kind == CacheKind.KEY else codes.reshape(32, held).T
+    words = (parts[:, None] >> 4 * np.arange(planes)[:, None] & 15).reshape(-1, 32)
     data = (words[:, 0::2] | words[:, 1::2] << 4).astype(np.uint8).reshape(-1)
+    memories.pack[instruction.entry] = 0
     memories.pack[instruction.entry, : len(data)] = data
     parameter = int(mantissa) | (int(exponent) - FRACTION_BITS & 0xFF) << 16 | int(zero) << 24
     memories.pack_parameter[instruction.entry] = parameter

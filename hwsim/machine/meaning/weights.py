@@ -15,8 +15,8 @@ _SPARSE_PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
 def body_beats(format_: Format, inner: int) -> int:
     """Return the beats of a row block without its header, for rows of `inner` x 32 inputs."""
-    if format_ is Format.KV4:
-        return inner
+    if format_.cache is not None:
+        return inner * format_.cache.planes
     if format_ is Format.W2S:
         return inner // 2
     groups = inner // 2 if format_ is Format.W2 else inner
@@ -43,10 +43,10 @@ def row_sums(format_: Format, words: np.ndarray, blocks: int, inputs: np.ndarray
     """
     rows, count = inputs.shape
     body = body_beats(format_, count // 32)
-    period = 2 if format_ is Format.KV4 else 4
+    period = 2 if format_.cache is not None else 4
     starts = np.arange(blocks) // period + 1 + np.arange(blocks) * body
     sums = np.zeros((blocks, len(words), rows), np.int64)
-    per_byte = {Format.W4: 2, Format.KV4: 2, Format.W2: 4}.get(format_, 1)
+    per_byte = {Format.W4: 2, Format.KV4: 2, Format.KV8: 2, Format.W2: 4}.get(format_, 1)
     # Inputs that share a place in their byte lie together, in the order in which a word is unpacked.
     places = inputs.reshape(rows, -1, 16, per_byte).transpose(0, 1, 3, 2).reshape(rows, -1).astype(np.float32)
     totals = inputs.reshape(rows, -1, 32).sum(axis=2, dtype=np.int64)
@@ -59,8 +59,8 @@ def row_sums(format_: Format, words: np.ndarray, blocks: int, inputs: np.ndarray
         _sum_w2(words, starts, places, totals, sums)
     elif format_ is Format.W2S:
         _sum_w2s(words, starts, places, _SPARSE, sums)
-    else:
-        _sum_kv4(words, starts, places, sums)
+    elif format_.cache is not None:
+        _sum_keys(words, starts, places, format_.cache.planes, sums)
     return sums.reshape(-1, rows)
 
 
@@ -155,20 +155,21 @@ def _sum_w2s(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, table: n
 
 
 @numba.njit(cache=True, fastmath=True)
-def _sum_kv4(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, sums: np.ndarray) -> None:
+def _sum_keys(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, planes: int, sums: np.ndarray) -> None:
     code = np.empty(32, np.float32)
     for block in range(len(starts)):
         for own in range(len(words)):
             for group in range(inputs.shape[1] // 32):
-                data = words[own, starts[block] + group]
-                for place in range(16):
-                    code[place] = data[place] & np.uint8(15)
-                    code[16 + place] = data[place] >> np.uint8(4)
-                for row in range(len(inputs)):
-                    total = np.float32(0)
-                    for place in range(32):
-                        total += code[place] * inputs[row, group * 32 + place]
-                    sums[block, own, row] += np.int64(total)
+                for plane in range(planes):
+                    data = words[own, starts[block] + group * planes + plane]
+                    for place in range(16):
+                        code[place] = data[place] & np.uint8(15)
+                        code[16 + place] = data[place] >> np.uint8(4)
+                    for row in range(len(inputs)):
+                        total = np.float32(0)
+                        for place in range(32):
+                            total += code[place] * inputs[row, group * 32 + place]
+                        sums[block, own, row] += np.int64(total) << (4 * plane)
 
 
 def _sparse_table() -> np.ndarray:

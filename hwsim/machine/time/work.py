@@ -11,6 +11,7 @@ from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import (
     Append,
     Axpy,
+    CacheFormat,
     Dot,
     Fetch,
     Format,
@@ -66,6 +67,8 @@ def body_beats(format_: int, inner: np.ndarray) -> np.ndarray:
         return inner // 2 + -(-(inner // 2) // _RUN)
     if format_ == Format.W2S:
         return inner // 2
+    if format_ == Format.KV8:
+        return 2 * inner
     return inner
 
 
@@ -98,7 +101,7 @@ def _matrix(trace: Trace, config: EngineConfig, amount: np.ndarray) -> None:
     amount[rows, 0] = np.where(formats == Format.W2, BLOCKS_TWO_CYCLES, BLOCKS)
     amount[rows, 1] = blocks
     amount[rows, 2] = np.choose(formats, [body_beats(f, inner) for f in Format])
-    amount[rows, 3] = np.where(formats == Format.KV4, 2, 4)
+    amount[rows, 3] = np.where(np.isin(formats, [cache.keys for cache in CacheFormat]), 2, 4)
     amount[rows, 4] = np.where(blocks == 0, 1, config.drain_words * trace.values(Dot, "rows", rows))
     rows = trace.rows_of(Axpy)
     amount[rows, 0], amount[rows, 1] = AXPY, trace.values(Axpy, "beats", rows)

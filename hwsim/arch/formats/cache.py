@@ -1,10 +1,11 @@
-"""KV4: where keys and values of a cached token lie, 4 bits an element, with scale and zero point per token and head."""
+"""The cache: where keys and values of a token lie, 4 or 8 bits an element, with scale and zero point per token and head."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.isa import CacheFormat
 from hwsim.errors import ScheduleError
 
 __all__ = ["KEY_HEADER_BLOCKS", "CacheLayout"]
@@ -23,6 +24,7 @@ class CacheLayout:
         head_dim: elements of a head.
         sinks: tokens kept for good, from position 0.
         window: tokens of the ring.
+        format: how wide codes are.
     """
 
     slices: int
@@ -30,21 +32,30 @@ class CacheLayout:
     head_dim: int
     sinks: int
     window: int
+    format: CacheFormat = CacheFormat.KV4
 
     def __post_init__(self) -> None:
-        words = self.head_dim // 32
-        if self.head_dim % 32 or words & (words - 1) or words > self.slices or words > 4:
-            raise ScheduleError(f"Head dimension must be 32, 64 or 128 and at most 32 x {self.slices} slices, not {self.head_dim}")
+        elements, name = 128 // self.format.bits, self.format.name.lower()
+        if self.head_dim not in (32, 64, 128) or self.words > self.slices:
+            raise ScheduleError(
+                f"Head dimension of a {name} cache must be 32, 64 or 128 and at most {elements} x {self.slices} slices,"
+                f" not {self.head_dim}"
+            )
+        if self.words > self.lanes:
+            raise ScheduleError(
+                f"Head dimension of a {name} cache must be at most {elements} x {self.lanes} vector lanes, not {self.head_dim}"
+            )
 
     @classmethod
-    def of(cls, engine: EngineConfig, head_dim: int, sinks: int, window: int) -> CacheLayout:
+    def of(cls, engine: EngineConfig, format: CacheFormat, head_dim: int, sinks: int, window: int) -> CacheLayout:
         """Return the layout on an engine."""
-        return cls(slices=engine.tile.slices, lanes=engine.vector.lanes, head_dim=head_dim, sinks=sinks, window=window)
+        slices, lanes = engine.tile.slices, engine.vector.lanes
+        return cls(slices=slices, lanes=lanes, head_dim=head_dim, sinks=sinks, window=window, format=format)
 
     @property
     def words(self) -> int:
-        """128-bit words of a head: G."""
-        return self.head_dim // 32
+        """128-bit words of a head."""
+        return self.format.words(self.head_dim)
 
     @property
     def _align(self) -> int:
