@@ -63,6 +63,13 @@ def test_cache_words_follow_from_the_format() -> None:
         (CacheFormat.KV8, 128, 4, 8, "Head dimension of a kv8 cache must be 32, 64 or 128 and at most 16 x 4 slices, not 128"),
         (CacheFormat.KV8, 32, 1, 4, "Head dimension of a kv8 cache must be 32, 64 or 128 and at most 16 x 1 slices, not 32"),
         (CacheFormat.KV8, 128, 8, 4, "Head dimension of a kv8 cache must be at most 16 x 4 vector lanes, not 128"),
+        (
+            CacheFormat.KV4,
+            32,
+            128,
+            32,
+            "Head dimension of a kv4 cache must leave at most 64 tokens in a beat of 128 slices, not 128 as 32 does",
+        ),
     ],
 )
 def test_a_head_must_fit_the_slices(format: CacheFormat, head_dim: int, slices: int, lanes: int, text: str) -> None:

@@ -12,6 +12,8 @@ __all__ = ["KEY_HEADER_BLOCKS", "CacheLayout"]
 
 KEY_HEADER_BLOCKS = 2
 """Row blocks of keys one header word serves."""
+_BEAT_TOKENS = 64
+"""Tokens whose values a beat may hold: the matrix unit takes one segment of their coefficients (docs/engine.md)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,13 @@ class CacheLayout:
         if self.words > self.lanes:
             raise ScheduleError(
                 f"Head dimension of a {name} cache must be at most {elements} x {self.lanes} vector lanes, not {self.head_dim}"
+            )
+
+        beat = self.slices // self.words
+        if beat > _BEAT_TOKENS:
+            raise ScheduleError(
+                f"Head dimension of a {name} cache must leave at most {_BEAT_TOKENS} tokens in a beat of {self.slices} slices,"
+                f" not {beat} as {self.head_dim} does"
             )
 
     @classmethod
