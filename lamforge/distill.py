@@ -21,11 +21,12 @@ class Stage(StrEnum):
     prepare = "prepare"
     sample = "sample"
     train = "train"
+    merge = "merge"
     export = "export"
 
 
 def distill(
-    stage: Annotated[Stage, typer.Argument(help="prepare, sample, train or export.", show_default=False)],
+    stage: Annotated[Stage, typer.Argument(help="prepare, sample, train, merge or export.", show_default=False)],
     checkpoint: Annotated[
         str | None, typer.Argument(metavar="CHECKPOINT", help="The teacher, for prepare and export.", show_default=False)
     ] = None,
@@ -45,8 +46,11 @@ def distill(
     start: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="RESULT", help="Shipped training, or folder, that train begins as.", show_default="the teacher"
+            "--from", metavar="RESULT", help="Shipped training, or folder, to train from or to merge.", show_default="the teacher"
         ),
+    ] = None,
+    layer: Annotated[
+        int | None, typer.Option(help="Of merge: the first layer that is the second training's.", show_default=False)
     ] = None,
     settings: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a JSON file.", show_default=False)] = None,
     changes: Annotated[
@@ -67,7 +71,8 @@ def distill(
     """Train a model in the engine's own form: 2-bit weights, 2:4, 8-bit activations, 4-bit cache, Λ attention.
 
     prepare packs the teacher and its texts; sample lets the teacher write more text; train teaches, and goes on where it
-    was stopped; export makes the compressed model. `python -m reports.distillation` samples and trains with PyTorch and
+    was stopped, or from a result; merge takes the first layers of one training and the others of one that went on from it; export
+    makes the compressed model. `python -m reports.distillation` samples and trains with PyTorch and
     NumPy alone.
 
     Examples:
@@ -110,6 +115,14 @@ def distill(
             fit_minutes=fit_minutes,
             is_fit_only=is_fit_only,
             max_windows=windows,
+        )
+    elif stage == Stage.merge:
+        document = stages.merge(
+            _given(start, "merge", "--from"),
+            _given(result, "merge", "--result"),
+            _given(output, "merge", "--output"),
+            from_layer=_given(layer, "merge", "--layer"),
+            tell=tell,
         )
     else:
         source = _given(checkpoint, "export", "CHECKPOINT")

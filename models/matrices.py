@@ -14,6 +14,7 @@ __all__ = [
     "LINEARS",
     "NORMS",
     "PARTS",
+    "layer_of",
     "layer_part",
     "matrix_shapes",
     "norm_names",
@@ -41,6 +42,11 @@ NORMS = {ATTENTION_NORM: "input_layernorm", FFN_NORM: "post_attention_layernorm"
 def layer_part(layer: int, part: str) -> str:
     """Return the name of a layer's matrix, gain or bias, such as `layers.3.qkv`."""
     return f"layers.{layer}.{part}"
+
+
+def layer_of(name: str) -> int:
+    """Return the layer in a name that `layer_part` made, or in one that begins as such."""
+    return int(name.split(".")[1])
 
 
 def part_shapes(config: ModelConfig) -> dict[str, tuple[int, int]]:

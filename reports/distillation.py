@@ -19,7 +19,7 @@ from hwsim.errors import LamforgeError, SpecError
 from hwsim.whole_file import whole_file
 from models.distill.settings import Settings
 
-__all__ = ["export", "main", "named_paths", "prepare", "probe", "sample", "settings_of", "shard_of", "stage_text", "train"]
+__all__ = ["export", "main", "merge", "named_paths", "prepare", "probe", "sample", "settings_of", "shard_of", "stage_text", "train"]
 
 Tell = Callable[[str], None]
 
@@ -220,6 +220,26 @@ def export(source: str, result: Path, output: Path, tell: Tell) -> dict[str, Any
     document = model_document(compress(checkpoint, recipe, output), output)
     tell(f"step {document['training']['steps']} of {settings.steps} written to {output}")
     return document | {"folder": str(output)}
+
+
+def merge(first: str, second: Path, output: Path, *, from_layer: int, tell: Tell) -> dict[str, Any]:
+    """Write the result that has the layers of `first` below a layer, and from there on those of `second`, into `output`.
+
+    first: a shipped training or the folder of a result, which the second began as.
+
+    Raises:
+        SpecError: the second did not begin as the first, or one of them is left without layers.
+    """
+    from models.distill import shipped
+    from models.distill.merging import merge as merge_results
+    from models.distill.result import read_result
+
+    paths = merge_results(shipped.locate(first), second, output, from_layer=from_layer)
+    report = read_result(output).report
+    with whole_file(output / _REPORT) as part:
+        part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    tell(f"layers 0 to {from_layer - 1} of {first}, the others of {second}")
+    return {"parts": {str(path): path.stat().st_size for path in paths}, "folder": str(output)}
 
 
 def stage_text(document: Mapping[str, Any]) -> str:

@@ -18,9 +18,12 @@ from models.distill.student import Student
 from models.distill.weight import GROUP, Stored
 from models.matrices import layer_part
 
-__all__ = ["Result", "read_result", "write_result"]
+__all__ = ["PART_BYTES", "STEM", "Result", "read_result", "write_result"]
 
-_STEM = "result"
+STEM = "result"
+"""What the parts of a result are called."""
+PART_BYTES = 15_000_000
+"""Bytes of a part at most."""
 _PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 _BITS = np.array([1 << a | 1 << b for a, b in _PATTERNS])
 _POSITIONS = np.array(_PATTERNS)
@@ -67,13 +70,13 @@ def write_result(
         held[f"{layer_part(index, matrices.ATTENTION_NORM)}.gain"] = block.attention_norm.detach().cpu().numpy()
         held[f"{layer_part(index, matrices.FFN_NORM)}.gain"] = block.ffn_norm.detach().cpu().numpy()
     held[f"{matrices.FINAL_NORM}.gain"] = student.final_norm.detach().cpu().numpy()
-    return arrays.split(folder, _STEM, held, limit=part_bytes)
+    return arrays.split(folder, STEM, held, limit=part_bytes)
 
 
 def read_result(folder: Path) -> Result:
     """Return what `write_result` wrote; SpecError when a part is missing."""
-    content = arrays.content(folder, _STEM)
-    held = arrays.read(content, _STEM)
+    content = arrays.content(folder, STEM)
+    held = arrays.read(content, STEM)
     settings = Settings.from_document(json.loads(arrays.to_text(held["settings"])))
     found: dict[str, Stored] = {}
     for key in held:

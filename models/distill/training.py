@@ -20,17 +20,16 @@ from models.distill.evaluation import evaluate
 from models.distill.loss import Divergence, HeadLoss, divergence, relative_error
 from models.distill.machine import Machine, compiled
 from models.distill.prepared import TEXTS, Prepared
-from models.distill.result import Result, write_result
+from models.distill.result import PART_BYTES, Result, write_result
 from models.distill.settings import Settings
 from models.distill.state import Course, load_state, save_state
 from models.distill.student import BlockCall, Student, plain_call
 from models.distill.teacher import LayerCall, Teacher, forward
 
-__all__ = ["RESULT_PART_BYTES", "STATE", "Training"]
+__all__ = ["STATE", "Training"]
 
 STATE = "state.npz"
 """The file a training goes on from."""
-RESULT_PART_BYTES = 15_000_000
 
 _CALIBRATION_STEP = 1 << 40
 _CALIBRATION_BATCH = 8
@@ -210,7 +209,7 @@ class Training:
             report["perplexities"] = evaluate(
                 self.student, self._prepared, self._settings, self._machine.device, self._tell, max_windows=max_windows
             )
-        paths = write_result(folder, self.student, self._prepared.source_digest, report, part_bytes=RESULT_PART_BYTES)
+        paths = write_result(folder, self.student, self._prepared.source_digest, report, part_bytes=PART_BYTES)
         self._tell(f"result of step {self.course.step} written: {', '.join(path.name for path in paths)}")
         return report
 
