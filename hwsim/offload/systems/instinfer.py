@@ -105,7 +105,8 @@ class DriveCache(System):
         layer = serial(decoder.linear(1), read, spend(FRAMEWORK, self.layer_cost.value))
         written = work.cache_bytes(work.cached(work.prompt))
         write = carried(DRIVE, written, _write_rate(self.drive) * float(self.drives))
-        prefill = repeated(overlapped(decoder.prompt(), write), layers)
+        prefill = serial(repeated(overlapped(decoder.prompt(), write), layers), decoder.head())
+        step = serial(repeated(layer, layers), decoder.head())
         tiers = (
             _gpu_tier(self.gpu, work, self._working(work)),
             Tier(
@@ -115,7 +116,7 @@ class DriveCache(System):
             ),
         )
         parts = (gpu_part(self.gpu), host_part(self.host), drive_part(self.drive, self.drives))
-        return self.answered(work, prefill, repeated(layer, layers), tiers, parts)
+        return self.answered(work, prefill, step, tiers, parts)
 
     def _working(self, work: Workload) -> Bytes:
         """Return what FlexGen's search counts of a layer's prompts, all at once: values of every kind, and scores."""
@@ -169,7 +170,8 @@ class InstInfer(System):
         copies = self.key_copies.value if self.sparsity is not None else 1.0
         written = work.cache_bytes(work.cached(work.prompt)) * copies
         write = carried(FLASH, written, self.prompt_write_rate.value * float(self.csds))
-        prefill = repeated(overlapped(decoder.prompt(), write), layers)
+        prefill = serial(repeated(overlapped(decoder.prompt(), write), layers), decoder.head())
+        step = serial(repeated(layer, layers), decoder.head())
         # The prompt's keys and values of two layers: one computes while the other's leave.
         tiers = (
             _gpu_tier(self.gpu, work, work.cache_bytes(work.prompt) * (2.0 / np.asarray(work.batch)) + decoder.working()),
@@ -180,7 +182,7 @@ class InstInfer(System):
             ),
         )
         drives = csd_part(self.csd, self.csds, (FLASH, ENGINE, DRIVE_LINK))
-        return self.answered(work, prefill, repeated(layer, layers), tiers, (gpu_part(self.gpu), host_part(self.host), drives))
+        return self.answered(work, prefill, step, tiers, (gpu_part(self.gpu), host_part(self.host), drives))
 
     def attention(self, work: Workload) -> Span:
         """Return a layer's attention in the drives, for one token."""

@@ -34,6 +34,7 @@ def test_a_step_takes_what_the_simulator_finds(batch: int) -> None:
         context=2048,
         layers="w2s",
         head="w4",
+        cache="kv4",
         batch=batch,
         program="decode",
         position=None,
