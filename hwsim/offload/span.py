@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from hwsim.units import Bytes, Quantity, Seconds, Value
+from hwsim.units import Bytes, Quantity, Seconds, Value, maximum
 
 __all__ = ["NOTHING", "Span", "move", "overlapped", "repeated", "serial", "spend"]
 
@@ -78,7 +78,7 @@ def overlapped(*spans: Span) -> Span:
     longest = np.argmax(np.stack(np.broadcast_arrays(*(span.time.value for span in spans))), axis=0)
     charges = [{cause: _where(longest == index, time) for cause, time in span.charged.items()} for index, span in enumerate(spans)]
     return Span(
-        time=functools.reduce(_longer, (span.time for span in spans)),
+        time=maximum(*(span.time for span in spans)),
         charged=_summed(charges, Seconds),
         busy=_summed([span.busy for span in spans], Seconds),
         moved=_summed([span.moved for span in spans], Bytes),
@@ -93,10 +93,6 @@ def repeated(span: Span, count: Value) -> Span:
         busy={cause: time * count for cause, time in span.busy.items()},
         moved={link: amount * count for link, amount in span.moved.items()},
     )
-
-
-def _longer(first: Seconds, second: Seconds) -> Seconds:
-    return Seconds(np.maximum(first.value, second.value))
 
 
 def _where(is_longest: object, time: Seconds) -> Seconds:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.systems import names, system
 from models.networks import names as network_names
 from reports.folders import replaced_file
 from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
-from reports.offload.contender import Question, contender, question
+from reports.offload.contender import contender, question
 from reports.offload.documents import answer_document
 from reports.offload.formats import FORMATS
 from reports.offload.pictures import contexts_picture
@@ -21,7 +22,6 @@ from reports.offload.text import answer_text, comparison_text, search_text
 from reports.tables import aligned
 
 __all__ = ["Result", "compare_command", "list_command", "run_command", "search_command"]
-
 
 _PROMPT = 4096
 """Tokens, where nothing is said."""
@@ -98,7 +98,7 @@ def list_command() -> Result:
     return Result(text="\n\n".join(lines), document={"systems": titles, "formats": formats, "networks": list(network_names())})
 
 
-def _question(model: str, prompt: int | None, generated: int, batch: int | None) -> Question:
+def _question(model: str, prompt: int | None, generated: int, batch: int | None) -> Workload:
     return question(model, prompt=_PROMPT if prompt is None else prompt, generated=generated, batch=1 if batch is None else batch)
 
 

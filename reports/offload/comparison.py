@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.arch.workload import Network
+from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer
-from reports.offload.contender import Contender, Question
+from reports.offload.contender import Contender
 from reports.offload.documents import assumed_share
 
 __all__ = ["BATCHES", "CONTENDERS", "CONTEXTS", "Comparison", "Crossover", "Line", "compare"]
@@ -150,7 +150,7 @@ def _line(contender: Contender, network: Network, contexts: Floats, generated: i
     if not allowed.size:
         raise SpecError(f"Batch of {contender.name} must be at most {contender.system.most_sequences}, not {min(batches)}")
     shape = (len(contexts), len(allowed))
-    asked = Question(network=network, prompt=contexts[:, None], generated=float(generated), batch=allowed[None, :])
+    asked = Workload(network=network, prompt=contexts[:, None], generated=float(generated), batch=allowed[None, :])
     answer = contender.answer(asked)
     rate = np.where(np.broadcast_to(answer.fits, shape), np.broadcast_to(answer.tokens_per_second, shape), -np.inf)
     best = rate.argmax(axis=1)

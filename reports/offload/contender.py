@@ -8,31 +8,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch.workload import Network, Workload
+from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest
 from hwsim.offload.answer import Answer
 from hwsim.offload.systems import System, system
-from hwsim.units import Value
 from models.networks import network
 from reports.offload.formats import FORMATS
 
-__all__ = ["DENSE", "Contender", "Question", "contender", "question"]
+__all__ = ["DENSE", "Contender", "contender", "question"]
 
 DENSE = "dense"
 """In place of a window: attention to everything."""
 _MOST = 1 << 24
 """Tokens and sequences that a question may name: more is a slip of the pen."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is to be run; counts may be arrays that broadcast."""
-
-    network: Network
-    prompt: Value
-    generated: Value
-    batch: Value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,20 +48,12 @@ class Contender:
             extra.append(f"Λ {self.window:g}")
         return ", ".join([self.system.title, *extra])
 
-    def work(self, asked: Question) -> Workload:
-        """Return the question in the contender's format and window."""
+    def work(self, asked: Workload) -> Workload:
+        """Return what is asked in the contender's format and window."""
         bits = FORMATS[self.format]
-        return Workload(
-            network=asked.network,
-            prompt=asked.prompt,
-            generated=asked.generated,
-            batch=asked.batch,
-            weight_bits=bits.weight,
-            cache_bits=bits.cache,
-            window=self.window,
-        )
+        return dataclasses.replace(asked, weight_bits=bits.weight, cache_bits=bits.cache, window=self.window)
 
-    def answer(self, asked: Question) -> Answer:
+    def answer(self, asked: Workload) -> Answer:
         """Return what the system does.
 
         Raises:
@@ -98,12 +79,12 @@ def contender(text: str, settings: Sequence[str] = ()) -> Contender:
     return Contender(name=text, system=system(name, settings), format=format_name, window=_window(window))
 
 
-def question(model: str, *, prompt: int, generated: int, batch: int) -> Question:
+def question(model: str, *, prompt: int, generated: int, batch: int) -> Workload:
     """Return a question about a network by name or `config.json`; raise CheckpointError or SpecError."""
     for name, value in (("Prompt", prompt), ("Generated tokens", generated), ("Batch", batch)):
         if not 1 <= value <= _MOST:
             raise SpecError(f"{name} must be from 1 to {_MOST}, not {value}")
-    return Question(network=network(model), prompt=float(prompt), generated=float(generated), batch=float(batch))
+    return Workload(network=network(model), prompt=float(prompt), generated=float(generated), batch=float(batch))
 
 
 def _window(text: str) -> float:

@@ -17,7 +17,7 @@ from reports.offload.causes import COLOURS, KINDS, kind_of
 from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
 from reports.offload.contender import contender
 from reports.offload.pictures import FIGURES, contexts_picture
-from reports.offload.text import tokens_text
+from reports.offload.text import figure_text, tokens_text
 from reports.provenance import provenance
 from reports.validation.offload import validate_offload
 
@@ -57,7 +57,7 @@ def offload_page(document: Mapping[str, Any]) -> str:
     """Return the page as HTML that needs nothing else."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.loader = jinja2.FunctionLoader(lambda name: (_TEMPLATES / name).read_text(encoding="utf-8"))
-    environment.filters |= {"figure": _figure, "tokens": tokens_text, "kind": kind_of}
+    environment.filters |= {"figure": figure_text, "tokens": tokens_text, "kind": kind_of}
     pictures = [
         {
             "tokens_per_s": Markup(contexts_picture(each["best"], "tokens_per_s")),
@@ -80,7 +80,3 @@ def offload_page(document: Mapping[str, Any]) -> str:
         years=LIFE.value.value / (365 * 86400),
         style=Markup("".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "offload.css"))),
     )
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.placement import search
 from hwsim.offload.systems.flexgen import FlexGen
-from reports.offload.contender import Question, contender
+from reports.offload.contender import contender
 from reports.offload.documents import answer_document
 
 __all__ = ["search_document"]
@@ -17,7 +18,7 @@ _SIZES = (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 160)
 _COUNTS = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
-def search_document(text: str, about: Question, settings: Sequence[str] = ()) -> dict[str, Any]:
+def search_document(text: str, about: Workload, settings: Sequence[str] = ()) -> dict[str, Any]:
     """Return the fastest placement of a question on a system, over batches of many sizes and numbers; its own is not used.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reports.tables import aligned
 
-__all__ = ["answer_text", "comparison_text", "search_text", "tokens_text"]
+__all__ = ["answer_text", "comparison_text", "figure_text", "search_text", "tokens_text"]
 
 Document = Mapping[str, Any]
 
@@ -23,6 +23,7 @@ def answer_text(document: Document) -> str:
     cost = document["usd_per_million_tokens"]
     devices = f"{document['price_usd']:,.0f} USD of devices" if cost is not None else ""
     price = f", {devices}: {cost:,.2f} USD a million tokens over three years" if cost is not None else ""
+    whole, between = (figure_text(document[name]) for name in ("tokens_per_s", "decode_tokens_per_s"))
     moved = {phase: _parts(document[phase]["moved_bytes"], _size) for phase in ("prefill", "step")}
     rows = [
         ("system", document["title"]),
@@ -30,9 +31,9 @@ def answer_text(document: Document) -> str:
         ("first token", f"{_time(document['first_token_s'])}: {_parts(document['prefill']['charged_s'], _time)}"),
         ("token", f"{_time(document['step_s'])}: {_parts(document['step']['charged_s'], _time)}"),
         ("binding", f"{document['binding']['step']} in a step, {document['binding']['prefill']} in the prompt"),
-        ("speed", f"{_figure(document['tokens_per_s'])} token/s in all, {_figure(document['decode_tokens_per_s'])} between tokens"),
+        ("speed", f"{whole} token/s in all, {between} between tokens"),
         ("moved", f"{moved['prefill']} for the prompt; {moved['step']} a step"),
-        ("energy", f"{_figure(document['joules_per_token'])} J a token{price}"),
+        ("energy", f"{figure_text(document['joules_per_token'])} J a token{price}"),
         ("room", "; ".join(map(_tier, document["tiers"]))),
         ("assumed", f"{document['assumed_share']:.0%} of {_count(document)} numbers behind this"),
     ]
@@ -90,12 +91,12 @@ def _closely(lines: Sequence[Document]) -> list[str]:
         rows.append(
             [
                 line["system"],
-                _figure(line["tokens_per_s"][0]),
+                figure_text(line["tokens_per_s"][0]),
                 f"{line['batch'][0]:.0f}",
                 _time(line["first_token_s"][0]),
                 _time(line["step_s"][0]),
-                _figure(line["joules_per_token"][0]),
-                "" if cost is None else _figure(cost),
+                figure_text(line["joules_per_token"][0]),
+                "" if cost is None else figure_text(cost),
                 line["binding"][0],
             ]
         )
@@ -114,7 +115,7 @@ def _places(count: int) -> list[int]:
 
 def _cell(line: Document, place: int) -> str:
     rate = line["tokens_per_s"][place]
-    return "no room" if rate is None else f"{_figure(rate)} {line['binding'][place]}"
+    return "no room" if rate is None else f"{figure_text(rate)} {line['binding'][place]}"
 
 
 def _parts(values: Mapping[str, float], shown: Callable[[float], str]) -> str:
@@ -133,13 +134,14 @@ def _count(document: Document) -> int:
 
 def _time(seconds: float) -> str:
     scale, unit = next((entry for entry in _SCALES if seconds >= entry[0]), _SCALES[-1])
-    return f"{_figure(seconds / scale)} {unit}"
+    return f"{figure_text(seconds / scale)} {unit}"
 
 
 def _size(count: float) -> str:
     scale, unit = next((entry for entry in _SIZES if count >= entry[0]), (1.0, "B"))
-    return f"{_figure(count / scale)} {unit}"
+    return f"{figure_text(count / scale)} {unit}"
 
 
-def _figure(value: float) -> str:
+def figure_text(value: float) -> str:
+    """Return a number with as many digits as a reader takes in."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

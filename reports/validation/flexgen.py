@@ -12,13 +12,13 @@ from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen
 from models.networks import network
+from reports.offload.formats import FORMATS
 from reports.validation.row import Row, ValidationSet
 
 __all__ = ["ABLATION", "FLEXGEN_ABLATION", "FLEXGEN_BREAKDOWN", "FLEXGEN_THROUGHPUT", "LARGE", "THROUGHPUT", "Case"]
 
 _PAPER = "FlexGen (arXiv 2303.06865)"
-_COMPRESSED_BITS = 4.5
-"""4-bit groups of 64 with minimum and maximum in FP16."""
+_WHOLE, _COMPRESSED = FORMATS["fp16"], FORMATS["flexgen-int4"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,8 @@ class Case:
             prompt=self.prompt,
             generated=self.generated,
             batch=self.batch * self.batches,
-            weight_bits=_COMPRESSED_BITS if self.has_packed_weights else 16.0,
-            cache_bits=_COMPRESSED_BITS if self.has_packed_cache else 16.0,
+            weight_bits=(_COMPRESSED if self.has_packed_weights else _WHOLE).weight,
+            cache_bits=(_COMPRESSED if self.has_packed_cache else _WHOLE).cache,
         )
 
     def row(self, set_name: str, source: str) -> Row:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hwsim.arch.workload import Workload
 from models.networks import network
-from reports.offload.contender import Question, contender
+from reports.offload.contender import contender
 from reports.validation.row import Row, ValidationSet
 
 __all__ = ["FPGA_DECODE"]
@@ -22,7 +23,7 @@ _ROWS = (
 def _rows() -> tuple[Row, ...]:
     rows = []
     for name, cached, published, fitted, source in _ROWS:
-        asked = Question(network=network("llama-2-7b"), prompt=cached - 0.5, generated=1.0, batch=1.0)
+        asked = Workload(network=network("llama-2-7b"), prompt=cached - 0.5, generated=1.0, batch=1.0)
         answer = contender(name).answer(asked)
         rows.append(
             Row(

@@ -7,6 +7,7 @@ values within the GPU, and copies from memory that is not pinned, whose rates no
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -34,9 +35,15 @@ _LEAST_COPY = 1 << 20
 Measured = Mapping[str, Any]
 
 
+@functools.cache
+def _found() -> Measured:
+    """Return what was measured, read once."""
+    return result(_GPU)
+
+
 def _operators() -> tuple[Row, ...]:
     gpu = GPUS.load(_GPU).rates()
-    found = result(_GPU)
+    found = _found()
     return tuple(row for kind, rows in _KINDS.items() for row in rows(gpu, found[kind]))
 
 
@@ -64,7 +71,7 @@ def _prefill(gpu: GpuRates, rows: list[Measured]) -> Iterator[Row]:
 
 
 def _attention(gpu: GpuRates, each: Measured, *, queries: float, keys: float, batch: int) -> Seconds:
-    dim = result(_GPU)["settings"]["head_dim"]
+    dim = _found()["settings"]["head_dim"]
     operations = Operations(4.0 * queries * keys * batch * each["heads"] * dim)
     return attention(gpu, operations=operations, cached=Bytes(4.0 * keys * batch * each["kv_heads"] * dim)).time
 
@@ -98,7 +105,7 @@ def _steps() -> tuple[Row, ...]:
             fitted=False,
             source=_source(),
         )
-        for step in steps(GPUS.load(_GPU).rates(), result(_GPU))
+        for step in steps(GPUS.load(_GPU).rates(), _found())
     )
 
 
@@ -115,7 +122,7 @@ def _row(case: str, each: Measured, ours: Seconds, fitted: bool) -> Row:
 
 
 def _source() -> str:
-    return f"{_FILE}: PyTorch {result(_GPU)['host']['torch']}"
+    return f"{_FILE}: PyTorch {_found()['host']['torch']}"
 
 
 GPU_MEASURED_OPERATORS = ValidationSet(name="h200-operators", title="Operators measured on an H200", rows=_operators)

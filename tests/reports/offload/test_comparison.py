@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from models.networks import network
 from reports.offload.causes import COLOURS, KINDS, kind_of
 from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, Comparison, compare
-from reports.offload.contender import Question, contender
+from reports.offload.contender import contender
 
 LLAMA = network("llama-2-7b")
 GENERATED = 64
@@ -28,7 +29,7 @@ def test_a_point_is_the_best_of_its_batches(name: str) -> None:
     rates = {}
     for batch in BATCHES:
         if batch <= line.contender.system.most_sequences:
-            asked = Question(network=LLAMA, prompt=CONTEXT, generated=float(GENERATED), batch=float(batch))
+            asked = Workload(network=LLAMA, prompt=CONTEXT, generated=float(GENERATED), batch=float(batch))
             answer = line.contender.answer(asked)
             if answer.fits:
                 rates[batch] = (float(answer.tokens_per_second), answer.binding, float(answer.step.time.value))
@@ -83,7 +84,7 @@ def test_the_same_system_twice_is_refused() -> None:
 
 def test_every_cause_has_a_kind_and_a_colour() -> None:
     for line in some(*CONTENDERS).lines:
-        asked = Question(network=LLAMA, prompt=CONTEXT, generated=8.0, batch=1.0)
+        asked = Workload(network=LLAMA, prompt=CONTEXT, generated=8.0, batch=1.0)
         for cause in line.contender.answer(asked).whole.charged:
             assert COLOURS[kind_of(cause)]
     assert set(COLOURS) == set(KINDS)
