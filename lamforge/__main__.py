@@ -1,6 +1,6 @@
 """Lets `python -m lamforge` do what `lamforge` does."""
 
-from lamforge.main import main
+from lamforge.cli.main import main
 
 if __name__ == "__main__":
     main()

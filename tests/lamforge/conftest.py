@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lamforge.main import main
+from lamforge.cli.main import main
 from tests.reports.tiny_folder import TEXT, write_checkpoint, write_recipe
 
 Command = Callable[..., tuple[int, str, str]]

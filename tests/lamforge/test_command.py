@@ -11,9 +11,9 @@ from hwsim.arch.assembly import parse_program
 from hwsim.arch.isa import End, Loop, Scalar
 from hwsim.arch.program import Program
 from hwsim.errors import ConfigError, SpecError
-from lamforge.console import emit, progress, write_whole
-from lamforge.errors import BUG, FULL_TRACEBACK, INTERRUPTED, REFUSED, exit_code_of
-from lamforge.main import COMMANDS, app, main
+from lamforge.cli.console import emit, progress, write_whole
+from lamforge.cli.errors import BUG, FULL_TRACEBACK, INTERRUPTED, REFUSED, exit_code_of
+from lamforge.cli.main import COMMANDS, app, main
 
 INSTRUCTIONS = (Loop(count=3, length=1), Scalar(function=0, target=3, immediate=-1), End())
 SYMBOLS = ("layers", "layer {}", "")

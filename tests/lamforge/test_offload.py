@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hwsim.offload.systems import names
-from lamforge.main import main
+from lamforge.cli.main import main
 
 
 def run(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from hwsim.errors import ConfigError, MachineError
-from reports.beside import Beside
-from reports.engines import chosen_engine
+from lamforge.flow.engines import chosen_engine
+from reports.studies.beside import Beside
 
 
 def test_a_value_comes_back() -> None:

@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-import reports.circuit
+import lamforge.flow.rtl
 from hwsim.arch.board import load_board
 from hwsim.arch.config import load_engine
 from hwsim.errors import SpecError
-from reports.circuit import target_of
+from lamforge.flow.rtl import target_of
 
 
 def test_an_engine_with_a_boards_memory_has_that_board() -> None:
@@ -25,8 +25,8 @@ def test_an_engine_with_a_boards_memory_has_that_board() -> None:
 
 
 def test_where_several_boards_have_the_memory_the_name_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.circuit, "board_names", lambda: ["u50", "u280"])
-    monkeypatch.setattr(reports.circuit, "load_board", lambda name: named(name))
+    monkeypatch.setattr(lamforge.flow.rtl, "board_names", lambda: ["u50", "u280"])
+    monkeypatch.setattr(lamforge.flow.rtl, "load_board", lambda name: named(name))
     assert target_of(load_engine("u280")).name == "u280"
     mine = load_engine("u280").with_values({"name": "mine"})
     with pytest.raises(SpecError, match="Board must be named for engine mine, whose memory is that of u50, u280"):

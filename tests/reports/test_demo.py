@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import reports.demo
+import reports.studies.demo
 from hwsim.memory.models import IDEAL, MemoryModel
-from reports.cosimulation import Text, Verdict
-from reports.demo import Plan, Summary, run_demo
-from reports.html import render, write_report
+from lamforge.flow.cosim import Text, Verdict
+from reports.pages.run import render, write_report
+from reports.studies.demo import Plan, Summary, run_demo
 from testbenches.cosim import Case, CosimResult
 from tests.reports.test_pictures import check_markup
 from tests.reports.tiny_folder import RECIPE, write_checkpoint, write_recipe
@@ -95,7 +95,7 @@ def ran(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sum
     """The demo's folder, summary and listener; the co-simulation itself is tested in tests/testbenches."""
     folder, heard = tmp_path_factory.mktemp("demo") / "demo", Heard()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports.demo, "cosimulate", lambda made, engine, *, texts, memories, progress: verdict(texts, memories))
+        patch.setattr(reports.studies.demo, "cosimulate", lambda made, engine, *, texts, memories, progress: verdict(texts, memories))
         summary = run_demo(folder, heard, plan)
     return folder, summary, heard
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from hwsim.errors import SpecError
+from lamforge.flow.distill import export, main, named_paths, prepare, settings_of, shard_of
 from models.compressed import load
 from models.config import ModelConfig
 from models.distill.machine import machine_of
 from models.distill.probe import probe as try_machine
-from reports.distillation import export, main, named_paths, prepare, settings_of, shard_of
 from tests.reports.tiny_folder import TEXT, write_checkpoint
 
 SMALL = [
@@ -78,7 +78,7 @@ class Lacking:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Lacking())
-from reports.distillation import main
+from lamforge.flow.distill import main
 
 options = ["--work", {str(work)!r}, "--device", "cpu"] + {[part for text in SMALL for part in ("--set", text)]}
 sys.exit(main(["sample", *options]) or main(["train", *options, "-o", {str(work / "result")!r}]))

@@ -8,9 +8,9 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.machine.energy import Activity, activity_of, load_constants
 from hwsim.memory.models import memory_model
-from lamforge.main import main
-from reports.energy import validate_energy
-from reports.simulation import Simulation, compiled_workload, simulate, workload_request
+from lamforge.cli.main import main
+from lamforge.flow.energy import validate_energy
+from lamforge.flow.simulation import Simulation, compiled_workload, simulate, workload_request
 
 
 @pytest.fixture(scope="module")

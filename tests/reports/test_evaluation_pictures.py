@@ -5,12 +5,12 @@ import re
 import pytest
 
 from hwsim.errors import SpecError
-from reports.contestants import DENSE, FLOAT, INTEGERS
-from reports.evaluation import lengths_of
-from reports.evaluation_page import page, write_page
-from reports.evaluation_pictures import layer_picture, retrieval_picture, stream_picture
-from reports.evaluation_text import evaluation_text
-from reports.provenance import provenance
+from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS
+from lamforge.flow.evaluate import lengths_of
+from lamforge.flow.provenance import provenance
+from reports.pages.evaluation import page, write_page
+from reports.pictures.evaluation import layer_picture, retrieval_picture, stream_picture
+from reports.text.evaluate import evaluation_text
 from tests.reports.test_pictures import check_markup
 
 NAMES = (DENSE, FLOAT, INTEGERS)

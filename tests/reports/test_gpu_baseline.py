@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from hwsim.errors import SpecError
-from reports.gpu_baseline import RESULTS, result
-from reports.gpu_baseline.__main__ import main
-from reports.gpu_baseline.clock import Clock
-from reports.gpu_baseline.network import Decoder
-from reports.gpu_baseline.operators import MEASUREMENTS
+from reports.studies.gpu_baseline import RESULTS, result
+from reports.studies.gpu_baseline.__main__ import main
+from reports.studies.gpu_baseline.clock import Clock
+from reports.studies.gpu_baseline.network import Decoder
+from reports.studies.gpu_baseline.operators import MEASUREMENTS
 
 SIZES = {"layers": 2, "hidden": 32, "heads": 4, "kv_heads": 2, "head_dim": 8, "ffn": 48, "vocab": 50}
 SMALL = {
@@ -103,7 +103,7 @@ def test_long_work_is_timed_once() -> None:
 def test_what_was_measured_is_what_the_settings_ask_for(name: str) -> None:
     found = result(name)
     rows = {measured: found[measured] for measured in (*MEASUREMENTS, "network")}
-    settings = json.loads((resources.files("reports.gpu_baseline") / "settings.json").read_text())
+    settings = json.loads((resources.files("reports.studies.gpu_baseline") / "settings.json").read_text())
     assert found["settings"] == settings
     assert len(rows["product"]) == len(settings["product_rows"]) * len(settings["product_shapes"])
     contexts = len(settings["network_batches"]) * len(settings["network_contexts"])

@@ -9,8 +9,8 @@ import pytest
 
 from hwsim.errors import SpecError
 from hwsim.offload.devices import GPUS
-from reports.gpu_baseline import result
-from reports.gpu_rates import WAY, fitted, main, steps
+from reports.studies.gpu_baseline import result
+from reports.studies.gpu_rates import WAY, fitted, main, steps
 
 H200 = GPUS.load("h200")
 SHARES = ("product_share", "memory_share", "attention_share", "prompt_attention_share")
@@ -70,7 +70,7 @@ def test_other_kernels_of_attention_do_not_count() -> None:
 def test_what_is_missing_is_said() -> None:
     with pytest.raises(SpecError) as refusal:
         fitted(H200, {"product": []})
-    assert str(refusal.value).startswith("Measurements must be what reports.gpu_baseline writes, but lack ")
+    assert str(refusal.value).startswith("Measurements must be what reports.studies.gpu_baseline writes, but lack ")
 
 
 def test_the_command_prints_rates_and_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

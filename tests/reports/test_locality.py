@@ -6,7 +6,7 @@ import torch
 
 from models.checkpoint import load
 from models.reference.llama import Llama
-from reports.locality import SHARES, measure, picks, touched_share
+from reports.studies.locality import SHARES, measure, picks, touched_share
 
 
 def test_picks_by_eye() -> None:

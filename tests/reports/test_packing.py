@@ -10,10 +10,10 @@ import pytest
 from hwsim.arch.config import load_engine
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.errors import SpecError
-from reports import packing
-from reports.bench import Figures
-from reports.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
-from reports.shaped import main
+from lamforge.flow.dummy import main
+from reports.studies import packing
+from reports.studies.bench import Figures
+from reports.studies.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 
 
 def test_every_format_has_a_rate() -> None:
@@ -43,7 +43,7 @@ def test_the_peak_is_the_commands_own() -> None:
     held = b"x" * 300_000_000
     peaks = []
     for work in ("x = b'x' * 300_000_000", "pass"):
-        command = [sys.executable, "-m", "reports.peak", sys.executable, "-c", work]
+        command = [sys.executable, "-m", "reports.studies.peak", sys.executable, "-c", work]
         answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         assert answer["code"] == 0
         peaks.append(answer["peak_bytes"])

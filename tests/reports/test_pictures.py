@@ -8,13 +8,13 @@ import pytest
 
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Format
-from reports.chrome_trace import trace_document
-from reports.engines import chosen_engine
-from reports.executed import FAMILIES, Executed
-from reports.roofline import points, roofline_picture
-from reports.simulation import Simulation, compiled_workload, simulate, workload_request
-from reports.tables import aligned, size_text
-from reports.timeline_picture import attention_window, layer_window, timeline_picture
+from lamforge.flow.engines import chosen_engine
+from lamforge.flow.executed import FAMILIES, Executed
+from lamforge.flow.simulation import Simulation, compiled_workload, simulate, workload_request
+from reports.documents.chrome_trace import trace_document
+from reports.pictures.roofline import points, roofline_picture
+from reports.pictures.timeline import attention_window, layer_window, timeline_picture
+from reports.text.tables import aligned, size_text
 
 PARTS = {"qkv", "o", "gateup", "down", "head"}
 

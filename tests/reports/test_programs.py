@@ -9,11 +9,11 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.errors import ProgramError
 from hwsim.memory.models import IDEAL
+from lamforge.flow.compile import compiled
+from lamforge.flow.programs import IMAGE, Programs
 from models.attention import parse
 from models.compressed import CompressedModel
 from models.shaped import shaped_model
-from reports.compilation import compiled
-from reports.programs import IMAGE, Programs
 from testbenches.backend import Inputs
 from testbenches.simulated import Simulated
 from tests.random_model import tiny_config

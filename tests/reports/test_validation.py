@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from lamforge.main import main
-from reports.validation import SETS, Row
-from reports.validation.offload import OffloadValidation, offload_text, validate_offload
+from lamforge.cli.main import main
+from reports.studies.validation import SETS, Row
+from reports.studies.validation.offload import OffloadValidation, offload_text, validate_offload
 
 
 def rows_of(name: str) -> tuple[Row, ...]:

@@ -5,7 +5,7 @@ import pytest
 from hwsim.arch.board import RESOURCES, load_board
 from hwsim.arch.config import load_engine
 from hwsim.errors import MachineError
-from reports.synthesis import spread_over_slrs, synthesis_text
+from lamforge.flow.synth import spread_over_slrs, synthesis_text
 from rtl.synthesis import Estimate, Part, fmax, yosys
 from rtl.synthesis.estimate import count_parts, resources_of
 from rtl.synthesis.netlist import modules_of

@@ -7,10 +7,10 @@ import pytest
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
+from lamforge.flow.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, Comparison, compare
+from lamforge.flow.offload.contender import contender
 from models.networks import network
-from reports.offload.causes import COLOURS, KINDS, kind_of
-from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, Comparison, compare
-from reports.offload.contender import contender
+from reports.pictures.causes import COLOURS, KINDS, kind_of
 
 LLAMA = network("llama-2-7b")
 GENERATED = 64

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from hwsim.errors import CheckpointError, SpecError
-from reports.offload.contender import contender, question
-from reports.offload.formats import FORMATS
+from lamforge.flow.offload.contender import contender, question
+from lamforge.flow.offload.formats import FORMATS
 
 
 def test_what_is_left_out_is_fp16_and_dense() -> None:

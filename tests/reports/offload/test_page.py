@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from hwsim.errors import SpecError
+from lamforge.flow.offload.comparison import CONTEXTS, compare
+from lamforge.flow.offload.contender import contender
 from models.networks import network
-from reports.offload.comparison import CONTEXTS, compare
-from reports.offload.contender import contender
-from reports.offload.page import offload_document, offload_page, write_offload_report
-from reports.offload.pictures import FIGURES, contexts_picture
-from reports.validation.offload import validate_offload
+from reports.pages.offload import offload_document, offload_page, write_offload_report
+from reports.pictures.offload import FIGURES, contexts_picture
+from reports.studies.validation.offload import validate_offload
 
 NAMES = ("gpu-a100", "gpu-rtx-4090", "shadowkv-a100", "fpga-u280:w2a8kv4:2048")
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from reports.validation import SETS
-from reports.validation.row import Row
+from reports.studies.validation import SETS
+from reports.studies.validation.row import Row
 
 ROWS = {kind.name: kind.rows() for kind in SETS}
 

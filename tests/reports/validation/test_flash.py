@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from reports.flash_choices import fractions
-from reports.validation.flash import DRIVE, FIRST, FLASH, LAST, SEED, SPARF, decode_rate
+from reports.studies.flash_choices import fractions
+from reports.studies.validation.flash import DRIVE, FIRST, FLASH, LAST, SEED, SPARF, decode_rate
 
 
 def test_rows() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hwsim.offload.systems.flexgen import FlexGen, Split
 from models.networks import network
-from reports.validation.flexgen import ABLATION, LARGE, THROUGHPUT, Case
+from reports.studies.validation.flexgen import ABLATION, LARGE, THROUGHPUT, Case
 
 
 @pytest.mark.parametrize("case", (*THROUGHPUT, *ABLATION), ids=lambda case: f"{case.model}-{case.batch}x{case.batches}-{case.note}")

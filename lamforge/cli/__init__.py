@@ -1,0 +1,1 @@
+"""The command: one file a subcommand, from flags to a request and from a result to a renderer."""

@@ -1,0 +1,82 @@
+"""`lamforge evaluate`: measures how well a model predicts a text, what it retrieves, and where integers cost most."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lamforge.cli.bars import named_bars
+from lamforge.cli.console import JsonOption, OutputOption, emit, status
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Compressed model, or a checkpoint as for compress.")],
+    text: Annotated[
+        Path | None, typer.Option("--text", metavar="FILE", help="Text to predict.", show_default="the shipped one")
+    ] = None,
+    window: Annotated[int, typer.Option(help="Tokens of a window; each starts from an empty context.")] = 1024,
+    windows: Annotated[
+        int | None, typer.Option(help="Windows, evenly spaced over the text.", show_default="all")
+    ] = None,
+    attention: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Pattern of a float model, such as lambda:4+252.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="CHECKPOINT", help="What a compressed model was made from, if it is not shipped."),
+    ] = None,
+    stream: Annotated[
+        int | None, typer.Option(metavar="TOKENS", help="Also read so many tokens as one text, and say how well by position.")
+    ] = None,
+    passkey: Annotated[
+        str | None, typer.Option(metavar="LENGTHS", help="Also hide pass keys in prompts of so many tokens: 200,900,1800.")
+    ] = None,
+    needles: Annotated[
+        str | None, typer.Option(metavar="LENGTHS", help="Also ask for one of several like facts, from package hard-needle.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Prompts of each length and depth.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of the prompts.")] = 0,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Also name the layers in which integers differ most from floats.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a page with pictures, which opens from disk.")
+    ] = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Measure perplexity on a text: of the float model dense, under the same attention, and in the engine's integers.
+
+    All on the same windows, with the interval of each paired difference: what the attention costs, and what the integers do.
+
+    Examples:
+
+        lamforge evaluate build/model --text some.txt --windows 8
+
+        lamforge evaluate smollm2-135m --text some.txt --attention lambda:4+252 --json
+
+        lamforge evaluate build/model --stream 8192 --passkey 200,900 --layers --html build/evaluation.html
+    """
+    from lamforge.flow.contestants import contestants
+    from lamforge.flow.evaluate import Measures, chosen_text, evaluation, lengths_of
+    from reports.pages.evaluation import write_page
+    from reports.text.evaluate import evaluation_text
+
+    content = chosen_text(text, window=window, windows=windows)
+    measures = Measures(
+        stream=stream,
+        has_layers=layers,
+        passkey=lengths_of(passkey),
+        needles=lengths_of(needles),
+        trials=trials,
+        seed=seed,
+    )
+    models = contestants(model, attention=attention, float_source=source)
+    with named_bars() as done:
+        document = evaluation(models, content, measures, done)
+    if html is not None:
+        write_page(document, html)
+        status(f"Page: {html}")
+    emit(evaluation_text(document), document, as_json=as_json, output=output)

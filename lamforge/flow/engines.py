@@ -1,0 +1,19 @@
+"""How a verb's engine is chosen: a shipped name, a YAML file or an engine, with single values set by path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hwsim.arch.config import EngineConfig, load_engine
+
+__all__ = ["chosen_engine"]
+
+
+def chosen_engine(engine: str | EngineConfig, settings: Mapping[str, object] | None = None) -> EngineConfig:
+    """Return an engine by name, by the path of its YAML file or as it is, with values such as `{"tile.tokens": 2}` changed.
+
+    Raises:
+        ConfigError: there is no such engine or field, or the engine cannot be built.
+    """
+    found = load_engine(engine) if isinstance(engine, str) else engine
+    return found.with_values(dict(settings)) if settings else found

@@ -1,0 +1,169 @@
+"""What an engine takes of a board: its parts, their sum against the board's budget, and how they spread over the SLRs."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from hwsim.arch.board import RESOURCES, Board, load_board
+from hwsim.arch.config import EngineConfig
+from lamforge.flow.engines import chosen_engine
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.verb import verb
+from rtl.package.floorplan import floorplan
+from rtl.synthesis import RANKING_DEVICE, Estimate, Part, estimate, rank
+
+__all__ = ["Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "synth"]
+
+_IN_TILES = ("tile", "slice")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SynthRequest:
+    """An engine to estimate against a board.
+
+    Attributes:
+        engine: name of a shipped engine, path of a YAML file, or an engine.
+        settings: values of the engine to change, by path: `{"tile.tokens": 2}`.
+        board: name of a shipped board or path of a YAML file.
+        is_ranked: whether one slice is also placed and routed on an ECP5, which ranks engines by clock and takes minutes.
+        cache: folder that keeps what Yosys counted, so that a second estimate does not need it.
+    """
+
+    engine: str | EngineConfig = "small"
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    board: str = "u280"
+    is_ranked: bool = False
+    cache: Path = Path("build/synthesis")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SlrShare:
+    """What one super logic region (SLR) would hold, beside what its shell leaves free; both by name of the resource."""
+
+    name: str
+    tiles: int
+    used: Mapping[str, float]
+    free: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """What one slice reaches, routed on a device of another family; it says nothing of the board's clock.
+
+    Attributes:
+        device: the device and its speed grade.
+        mhz: clock in MHz.
+        cells: number of cells of the slice by kind.
+    """
+
+    device: str
+    mhz: float
+    cells: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    """An estimate of an engine on a board; resources go by the names of `hwsim.arch.board.RESOURCES`.
+
+    Attributes:
+        engine, board: what was estimated against what.
+        tool: name and version of the synthesis tool.
+        parts: what each part of the engine takes.
+        slrs: what each SLR of the board would hold.
+        ranking: what a routed slice reaches; None where that was not asked for.
+        synthesis_s: seconds that the estimate took.
+    """
+
+    engine: EngineConfig
+    board: Board
+    tool: str
+    parts: tuple[Part, ...]
+    slrs: tuple[SlrShare, ...]
+    ranking: Ranking | None
+    synthesis_s: float
+
+    @property
+    def total(self) -> dict[str, float]:
+        """What all parts take together."""
+        return {name: sum(part.resources[name] for part in self.parts) for name in RESOURCES}
+
+    @property
+    def device(self) -> dict[str, int]:
+        """What the board's device has."""
+        return {name: self.board.device.value.count(name) for name in RESOURCES}
+
+    @property
+    def budget(self) -> dict[str, int]:
+        """What may be used of it."""
+        return {name: self.board.limit(name) for name in RESOURCES}
+
+    @property
+    def over(self) -> list[str]:
+        """Resources of which the engine takes more than the budget."""
+        return [name for name, total in self.total.items() if total > self.board.limit(name)]
+
+
+def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
+    """Estimate the look-up tables, flip-flops, memories and DSPs of an engine against a board and its SLRs.
+
+    Yosys synthesizes each module once and keeps its counts.
+
+    Raises:
+        ConfigError: the engine cannot be built.
+        SpecError: there is no such board.
+        MachineError: a tool refuses.
+    """
+    engine, board = chosen_engine(request.engine, request.settings), load_board(request.board)
+    began = time.perf_counter()
+    found = estimate(engine, request.cache, lambda fraction: listener.progress("synthesize", fraction))
+    ranking = _ranking(engine, request.cache) if request.is_ranked else None
+    return Synthesis(
+        engine=engine,
+        board=board,
+        tool=found.tool,
+        parts=tuple(found.parts),
+        slrs=_slrs(found, engine, board),
+        ranking=ranking,
+        synthesis_s=time.perf_counter() - began,
+    )
+
+
+synth = verb("synth", SynthRequest, run)
+
+
+def _ranking(engine: EngineConfig, cache: Path) -> Ranking:
+    cells = dict(rank(engine, cache))
+    return Ranking(device=RANKING_DEVICE, mhz=cells.pop("mhz"), cells=cells)
+
+
+def _slrs(found: Estimate, engine: EngineConfig, board: Board) -> tuple[SlrShare, ...]:
+    """Return what the SLRs would hold by the floorplan of the engine's package.
+
+    Tiles with their slices lie where it deals them, what serves all tiles in the SLR it names, everything else with the
+    memory. Logic that crosses between SLRs is not counted.
+    """
+    names = [slr.name for slr in board.slrs.value]
+    memory = names.index(board.hbm.value.slr)
+    plan = floorplan(engine, slrs=len(names), memory_slr=memory)
+    tiles = [plan.tiles.count(index) for index in range(len(names))]
+    places = {cell: slr for slr, cells in plan.regions for cell in cells}
+
+    def share(part: Part, index: int) -> float:
+        if part.name in _IN_TILES:
+            return tiles[index] / engine.tile.ports
+        unit = [part.name] if part.unit == "memories" else [f"{part.unit}/{part.name}", part.unit]
+        slr = next((places[f"engine/{cell}"] for cell in unit if f"engine/{cell}" in places), memory)
+        return float(index == slr)
+
+    return tuple(
+        SlrShare(
+            name=slr.name,
+            tiles=tiles[index],
+            used={name: sum(share(part, index) * part.resources[name] for part in found.parts) for name in RESOURCES},
+            free={name: slr.count(name) for name in RESOURCES},
+        )
+        for index, slr in enumerate(board.slrs.value)
+    )

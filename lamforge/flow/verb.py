@@ -1,0 +1,33 @@
+"""How a request and the function that runs it become a function with the request's fields as arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+__all__ = ["verb"]
+
+Fields = ParamSpec("Fields")
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+
+
+def verb(name: str, request: Callable[Fields, Request], run: Callable[[Request], Result]) -> Callable[Fields, Result]:
+    """Return the function `lamforge.<name>`: it takes the fields of a request and returns what `run` returns for it.
+
+    Its signature and the description of its arguments are those of the request, so that both are written once.
+
+    name: of the function, dotted where the verb belongs to a group, such as `offload.run`.
+    """
+
+    def call(*fields: Fields.args, **named: Fields.kwargs) -> Result:
+        return run(request(*fields, **named))
+
+    arguments = (inspect.getdoc(request) or "").partition("Attributes:")[2].rstrip()
+    call.__name__, call.__qualname__ = name.rpartition(".")[2], name
+    call.__module__ = run.__module__
+    call.__doc__ = f"{inspect.getdoc(run) or ''}\n\nArguments:{arguments}\n"
+    returned = inspect.signature(run).return_annotation
+    call.__dict__["__signature__"] = inspect.signature(request).replace(return_annotation=returned)
+    return call

@@ -1,0 +1,67 @@
+"""Knows how a run's timeline comes to a file that Perfetto opens, instructions in words and a lane of layers added."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwsim.arch.assembly import format_instruction
+from hwsim.arch.fields import Unit
+from hwsim.machine.timeline import chrome_trace
+from lamforge.flow.executed import Executed
+from lamforge.flow.simulation import Simulation
+from reports.folders import replaced_file
+
+__all__ = ["trace_document", "write_chrome_trace"]
+
+_LAYERS_LANE = len(Unit) + 1
+
+
+def trace_document(simulation: Simulation) -> dict[str, Any]:
+    """Return the Chrome trace of a run; a cycle is drawn as a microsecond."""
+    executed = Executed(simulation=simulation)
+    document = chrome_trace(simulation.timeline, simulation.program.symbols)
+    for event in document["traceEvents"]:
+        index = event["args"].get("index")
+        if index is not None:
+            event["name"] = f"{executed.kind(index)} {event['name']}"
+            event["cat"] = executed.family(index)
+            event["args"]["instruction"] = format_instruction(simulation.trace.instruction(index))
+    document["traceEvents"] += _layers(executed)
+    document["otherData"] |= {
+        "model": simulation.model,
+        "program": simulation.program.name,
+        "program_digest": simulation.program.digest,
+        "engine": simulation.engine.name,
+        "engine_digest": simulation.engine.digest,
+        "memory": str(simulation.memory),
+        "position": simulation.position,
+        "clock_hz": simulation.engine.clock_hz,
+    }
+    return document
+
+
+def write_chrome_trace(simulation: Simulation, path: Path) -> None:
+    """Write the Chrome trace of a run to a file, whole or not at all."""
+    with replaced_file(path) as part:
+        part.write_text(json.dumps(trace_document(simulation), separators=(",", ":")) + "\n")
+
+
+def _layers(executed: Executed) -> list[dict[str, Any]]:
+    """Return the lane of layers: from the first matrix instruction of one to its last."""
+    timeline = executed.simulation.timeline
+    spans: dict[str, tuple[int, int]] = {}
+    for index in np.flatnonzero(timeline.unit == Unit.MATRIX).tolist():
+        inside = executed.is_in_layer(index)
+        name = f"layer {int(executed.iteration[index])}" if inside else executed.part(index)
+        first, last = int(timeline.issue[index]), int(timeline.release[index])
+        spans[name] = (spans[name][0] if name in spans else first, last)
+    label = {"ph": "M", "name": "thread_name", "pid": 0, "tid": _LAYERS_LANE, "args": {"name": "LAYERS"}}
+    place = {"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": _LAYERS_LANE, "args": {"sort_index": -1}}
+    return [label, place] + [
+        {"ph": "X", "name": name, "pid": 0, "tid": _LAYERS_LANE, "ts": first, "dur": last + 1 - first, "args": {}}
+        for name, (first, last) in spans.items()
+    ]

@@ -1,0 +1,29 @@
+"""An estimate of an engine's resources as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamforge.flow.synth import Synthesis
+
+__all__ = ["synthesis_document"]
+
+
+def synthesis_document(found: Synthesis) -> dict[str, Any]:
+    """Return what `lamforge synth --json` prints."""
+    ranking = found.ranking
+    return {
+        "engine": found.engine.name,
+        "engine_digest": found.engine.digest,
+        "board": found.board.name,
+        "part": found.board.part.value,
+        "tool": found.tool,
+        "parts": [{"unit": part.unit, "name": part.name, "count": part.count, **part.resources} for part in found.parts],
+        "total": found.total,
+        "device": found.device,
+        "budget": found.budget,
+        "slrs": [{"name": slr.name, "tiles": slr.tiles, **slr.used, "free": dict(slr.free)} for slr in found.slrs],
+        "over": found.over,
+        "ranking": None if ranking is None else {"device": ranking.device, "mhz": ranking.mhz, **ranking.cells},
+        "synthesis_s": found.synthesis_s,
+    }

@@ -1,0 +1,1 @@
+"""Questions about the whole: validation against publications, measurements on GPUs, benchmarks, the demo."""

@@ -1,0 +1,159 @@
+"""Knows which operators are measured one by one: launches, copies, products, attention, and moves between host and device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from reports.studies.gpu_baseline.attention import attend
+from reports.studies.gpu_baseline.clock import Clock, Took, Work
+
+__all__ = ["MEASUREMENTS", "took"]
+
+Row = dict[str, Any]
+Settings = Mapping[str, Any]
+
+_LAUNCHES = 200
+_GRAIN_BYTES = 1024
+
+
+def took(timed: Callable[[], Took]) -> Took:
+    """Return what was timed, or without seconds why it could not be."""
+    try:
+        return timed()
+    # A way that cannot do it says so in a RuntimeError, of which too little memory is a kind.
+    except RuntimeError as error:
+        return {"seconds": None, "samples": 0, "refused": str(error).partition(".")[0]}
+
+
+def _launches(clock: Clock, settings: Settings) -> Iterator[Row]:
+    """Yield what an operator costs that does nothing: one of a captured graph, one of a row that the host launches."""
+    x = torch.zeros(1, device=clock.device)
+    yield {"way": "graph"} | clock.graphed([lambda: x.add_(1)])
+    yield {"way": "host"} | clock.launched(lambda: [x.add_(1) for _ in range(_LAUNCHES)], _LAUNCHES)
+
+
+def _copies(clock: Clock, settings: Settings) -> Iterator[Row]:
+    """Yield copies within the device; bytes are both read and written."""
+    for size in settings["copy_bytes"]:
+        works: list[Work] = []
+        for _ in clock.sets(2 * size):
+            source = torch.ones(size, dtype=torch.uint8, device=clock.device)
+            works.append(partial(torch.empty_like(source).copy_, source))
+        yield {"bytes": size} | clock.graphed(works)
+
+
+def _pointwise(clock: Clock, settings: Settings) -> Iterator[Row]:
+    """Yield what stands between products: normalized rows, sums, and gated halves, in half precision."""
+    for columns in settings["pointwise_columns"]:
+        gain = torch.ones(columns, device=clock.device, dtype=clock.dtype)
+        for rows in settings["pointwise_rows"]:
+            pairs = [_random((2, rows, columns), clock) for _ in clock.sets(2 * rows * columns * clock.dtype.itemsize)]
+            ways: dict[str, Sequence[Work]] = {
+                "norm": [partial(functional.rms_norm, pair[0], (columns,), gain) for pair in pairs],
+                "add": [partial(torch.add, *pair) for pair in pairs],
+                # As they come of one product: halves of every row.
+                "gate": [partial(gated, *pair.view(rows, -1).chunk(2, dim=1)) for pair in pairs],
+            }
+            for name, works in ways.items():
+                yield {"operator": name, "rows": rows, "columns": columns} | clock.graphed(works)
+
+
+def gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """Return the gated product of the Llama family: two operators."""
+    return functional.silu(gate) * up
+
+
+def _products(clock: Clock, settings: Settings) -> Iterator[Row]:
+    """Yield [rows, inner] x [inner, columns] in half precision."""
+    for columns, inner in settings["product_shapes"]:
+        for rows in settings["product_rows"]:
+            works: list[Work] = []
+            for _ in clock.sets(columns * inner * clock.dtype.itemsize):
+                weight, left, out = (_random(shape, clock) for shape in ((columns, inner), (rows, inner), (rows, columns)))
+                works.append(partial(torch.mm, left, weight.t(), out=out))
+            yield {"rows": rows, "columns": columns, "inner": inner} | clock.graphed(works)
+
+
+def _decode_attention(clock: Clock, settings: Settings) -> Iterator[Row]:
+    """Yield one query of every sequence over its cache."""
+    for heads, kv_heads in settings["attention_heads"]:
+        for keys in settings["decode_keys"]:
+            for batch in settings["decode_batches"]:
+                shapes = [(batch, count, length, settings["head_dim"]) for count, length in ((heads, 1), *2 * ((kv_heads, keys),))]
+                sets = clock.sets(2 * math.prod(shapes[1]) * clock.dtype.itemsize)
+                operands = [[_random(shape, clock) for shape in shapes] for _ in sets]
+                for way in settings["decode_ways"]:
+                    works = [partial(attend, *each, way=way, is_causal=False) for each in operands]
+                    row = {"heads": heads, "kv_heads": kv_heads, "keys": keys, "batch": batch, "way": way}
+                    yield row | took(partial(clock.graphed, works))
+
+
+def _prefill_attention(clock: Clock, settings: Settings) -> Iterator[Row]:
+    """Yield causal attention over a whole prompt."""
+    for heads, kv_heads in settings["attention_heads"]:
+        for tokens in settings["prefill_tokens"]:
+            operands = [_random((1, count, tokens, settings["head_dim"]), clock) for count in (heads, kv_heads, kv_heads)]
+            for way in settings["prefill_ways"]:
+                work = partial(attend, *operands, way=way, is_causal=True)
+                row = {"heads": heads, "kv_heads": kv_heads, "tokens": tokens, "way": way}
+                yield row | took(partial(clock.launched, work))
+
+
+def _host_copies(clock: Clock, settings: Settings) -> Iterator[Row]:
+    """Yield copies between host and device, from memory that is pinned and that is not, both ways."""
+    for size in settings["host_bytes"]:
+        there = torch.ones(size, dtype=torch.uint8, device=clock.device)
+        for is_pinned in (True, False):
+            # Filled: memory that was never written to is one page of zeros, which every cache holds.
+            here = torch.ones(size, dtype=torch.uint8, pin_memory=is_pinned and clock.device.type == "cuda")
+            for way in ("to device", "to host"):
+                source, target = (here, there) if way == "to device" else (there, here)
+                timed = clock.launched(partial(target.copy_, source, non_blocking=is_pinned))
+                yield {"bytes": size, "is_pinned": is_pinned, "way": way} | timed
+
+
+def _gathers(clock: Clock, settings: Settings) -> Iterator[Row]:
+    """Yield scattered pieces of host memory, brought together by the processor and then copied to the device."""
+    total = settings["gather_total_bytes"]
+    for size in settings["gather_bytes"]:
+        count = total // size
+        random = torch.Generator().manual_seed(1)
+        # PyTorch shares small pieces among its threads, and copies large ones one by one: a fifth of the rate.
+        grain = min(size, _GRAIN_BYTES)
+        parts = size // grain
+        source = torch.ones((2 * count * parts, grain), dtype=torch.uint8)
+        pieces = torch.randperm(2 * count, generator=random)[:count, None]
+        chosen = (pieces * parts + torch.arange(parts)).flatten()
+        staging = torch.ones((count * parts, grain), dtype=torch.uint8, pin_memory=clock.device.type == "cuda")
+        there = torch.empty((count * parts, grain), dtype=torch.uint8, device=clock.device)
+        timed = clock.launched(partial(_gather, source, chosen, staging, there))
+        yield {"piece_bytes": size, "bytes": count * size} | timed
+
+
+MEASUREMENTS: Mapping[str, Callable[[Clock, Settings], Iterator[Row]]] = {
+    "launch": _launches,
+    "copy": _copies,
+    "pointwise": _pointwise,
+    "product": _products,
+    "decode_attention": _decode_attention,
+    "prefill_attention": _prefill_attention,
+    "host_copy": _host_copies,
+    "gather": _gathers,
+}
+"""By name; a GPU model may be fitted to these."""
+
+
+def _gather(source: torch.Tensor, chosen: torch.Tensor, staging: torch.Tensor, there: torch.Tensor) -> None:
+    torch.index_select(source, 0, chosen, out=staging)
+    there.copy_(staging, non_blocking=True)
+
+
+def _random(shape: tuple[int, ...], clock: Clock) -> torch.Tensor:
+    # Zeros draw less power and so run faster than any data.
+    return torch.randn(shape, device=clock.device, dtype=clock.dtype)

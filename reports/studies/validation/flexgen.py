@@ -1,0 +1,232 @@
+"""Sets `flexgen-throughput`, `flexgen-ablation` and `flexgen-breakdown`: FlexGen on one T4, with one set of constants.
+
+Constants: those of FlexGen's own cost model, and what `hwsim/specs/offload/flexgen-t4.yaml` marks as derived, from the rows that
+are marked as fitted here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwsim.arch.workload import Workload
+from hwsim.offload.systems import system
+from hwsim.offload.systems.flexgen import FlexGen
+from lamforge.flow.offload.formats import FORMATS
+from models.networks import network
+from reports.studies.validation.row import Row, ValidationSet
+
+__all__ = ["ABLATION", "FLEXGEN_ABLATION", "FLEXGEN_BREAKDOWN", "FLEXGEN_THROUGHPUT", "LARGE", "THROUGHPUT", "Case"]
+
+_PAPER = "FlexGen (arXiv 2303.06865)"
+_WHOLE, _COMPRESSED = FORMATS["fp16"], FORMATS["flexgen-int4"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """A run: model, tokens, batches and policy in percent (weights, cache, activations; GPU and host)."""
+
+    model: str
+    prompt: int
+    batch: int
+    batches: int
+    policy: tuple[int, int, int, int, int, int]
+    published: float
+    generated: int = 32
+    has_packed_weights: bool = False
+    has_packed_cache: bool = False
+    has_host_attention: bool = False
+    has_overlap: bool = True
+    fitted: bool = False
+    note: str = ""
+
+    def system(self) -> FlexGen:
+        """Return FlexGen's machine under the policy."""
+        placed = [f"{name}.{place}={value}" for (name, place), value in zip(_PLACES, self.policy, strict=True)]
+        flexgen = system("flexgen-t4", placed)
+        assert isinstance(flexgen, FlexGen)
+        return dataclasses.replace(
+            flexgen, batches=self.batches, has_host_attention=self.has_host_attention, has_overlap=self.has_overlap
+        )
+
+    def work(self) -> Workload:
+        """Return what runs."""
+        return Workload(
+            network=network(f"opt-{self.model.lower()}"),
+            prompt=self.prompt,
+            generated=self.generated,
+            batch=self.batch * self.batches,
+            weight_bits=(_COMPRESSED if self.has_packed_weights else _WHOLE).weight,
+            cache_bits=(_COMPRESSED if self.has_packed_cache else _WHOLE).cache,
+        )
+
+    def row(self, set_name: str, source: str) -> Row:
+        """Return the row of its throughput."""
+        answer = self.system().answer(self.work())
+        what = f"{self.model}, {self.prompt} + {self.generated} tokens, {self.batch} x {self.batches}"
+        return Row(
+            set=set_name,
+            case=f"{what}{', ' if self.note else ''}{self.note}",
+            unit="token/s",
+            published=self.published,
+            ours=float(answer.tokens_per_second),
+            fitted=self.fitted,
+            source=source,
+            assumed=answer.assumptions,
+        )
+
+
+_PLACES = [(name, place) for name in ("weights", "cache", "activations") for place in ("gpu", "host")]
+_ALL_GPU = (100, 0, 100, 0, 100, 0)
+_HOST = (0, 100, 0, 100, 0, 100)
+_DRIVE = (0, 50, 0, 0, 0, 100)
+
+
+def _small(prompt: int, batch: int, published: float, *, generated: int = 32, packed: bool = False, fitted: bool = False) -> Case:
+    return Case(
+        model="6.7B",
+        prompt=prompt,
+        batch=batch,
+        batches=1,
+        policy=_ALL_GPU,
+        published=published,
+        generated=generated,
+        has_packed_weights=packed,
+        has_packed_cache=packed,
+        has_overlap=False,
+        fitted=fitted,
+        note="compressed" if packed else "",
+    )
+
+
+_MIDDLE = Case(
+    model="30B",
+    prompt=512,
+    batch=48,
+    batches=3,
+    policy=(20, 80, 0, 100, 0, 100),
+    published=7.32,
+    has_host_attention=True,
+    fitted=True,
+)
+_MIDDLE_PACKED = Case(
+    model="30B",
+    prompt=512,
+    batch=64,
+    batches=8,
+    policy=_HOST,
+    published=8.70,
+    has_packed_cache=True,
+    fitted=True,
+    note="compressed cache",
+)
+LARGE = Case(model="175B", prompt=512, batch=32, batches=8, policy=_DRIVE, published=0.69, has_host_attention=True)
+_LARGE_PACKED = Case(
+    model="175B",
+    prompt=512,
+    batch=48,
+    batches=3,
+    policy=_HOST,
+    published=1.12,
+    has_packed_weights=True,
+    has_packed_cache=True,
+    fitted=True,
+    note="compressed",
+)
+
+THROUGHPUT = (
+    _small(256, 4, 53.29),
+    _small(512, 2, 25.26, fitted=True),
+    _small(1024, 1, 13.72),
+    _small(256, 128, 56.72, packed=True),
+    _small(512, 72, 29.12, packed=True, fitted=True),
+    _small(1024, 28, 13.18, packed=True),
+    dataclasses.replace(_MIDDLE, prompt=256, batch=160, batches=2, policy=(10, 90, 0, 100, 0, 100), published=16.01, fitted=False),
+    _MIDDLE,
+    dataclasses.replace(_MIDDLE, prompt=1024, batch=20, batches=4, policy=(4, 96, 0, 100, 0, 100), published=3.50, fitted=False),
+    dataclasses.replace(_MIDDLE_PACKED, prompt=256, batch=128, published=16.86, fitted=False),
+    _MIDDLE_PACKED,
+    dataclasses.replace(_MIDDLE_PACKED, prompt=1024, batch=20, batches=12, published=3.98, fitted=False),
+    dataclasses.replace(LARGE, prompt=256, batch=64, published=1.36),
+    LARGE,
+    dataclasses.replace(LARGE, prompt=1024, batch=12, batches=12, published=0.35),
+    dataclasses.replace(_LARGE_PACKED, prompt=256, batch=96, published=2.26, fitted=False),
+    _LARGE_PACKED,
+    dataclasses.replace(_LARGE_PACKED, prompt=1024, batch=12, batches=4, published=0.42, fitted=False),
+    _small(128, 7, 106.404, generated=128),
+    _small(128, 196, 92.568, generated=128, packed=True),
+    _small(512, 2, 16.425, generated=8),
+    _small(512, 76, 14.244, generated=8, packed=True),
+)
+# The rows of 0.01 token/s are printed with one digit.
+ABLATION = (
+    dataclasses.replace(_MIDDLE, policy=_HOST, published=7.26, fitted=False, note="no policy search"),
+    dataclasses.replace(_MIDDLE, has_overlap=False, published=5.86, fitted=False, note="no overlap"),
+    dataclasses.replace(_MIDDLE, has_host_attention=False, published=4.03, note="no CPU attention"),
+    dataclasses.replace(
+        _MIDDLE,
+        batch=8,
+        batches=1,
+        policy=(0, 100, 100, 0, 100, 0),
+        has_host_attention=False,
+        published=1.57,
+        fitted=False,
+        note="DeepSpeed's policy",
+    ),
+    dataclasses.replace(LARGE, batches=1, published=0.27, note="no policy search"),
+    dataclasses.replace(LARGE, has_overlap=False, published=0.59, note="no overlap"),
+    dataclasses.replace(LARGE, has_host_attention=False, published=0.62, note="no CPU attention"),
+    dataclasses.replace(
+        LARGE,
+        batch=2,
+        batches=1,
+        policy=(0, 0, 100, 0, 100, 0),
+        has_host_attention=False,
+        published=0.01,
+        note="DeepSpeed's policy, one digit printed",
+    ),
+)
+
+
+def _throughput() -> tuple[Row, ...]:
+    return tuple(case.row("flexgen-throughput", f"{_PAPER}, throughput with 32, 128 and 8 generated tokens") for case in THROUGHPUT)
+
+
+def _ablation() -> tuple[Row, ...]:
+    return tuple(case.row("flexgen-ablation", f"{_PAPER}, ablation") for case in ABLATION)
+
+
+def _breakdown() -> tuple[Row, ...]:
+    case = dataclasses.replace(LARGE, has_overlap=False)
+    flexgen, work = case.system(), case.work()
+    layers, steps = work.network.layers, case.generated - 1
+    answer = flexgen.answer(work)
+    down = flexgen.weights_down(work).time
+    figures = (
+        ("prefill, whole", 2711.0, answer.prefill.time, False),
+        ("prefill, computing", 2220.0, flexgen.prompt_computing(work).time * layers, False),
+        ("prefill, reading weights", 768.0, (flexgen.weights_read(work, is_first=True).time + down) * layers, True),
+        ("prefill, writing cache", 261.0, flexgen.prompt_cache_stored(work).time * layers, True),
+        ("decoding, whole", 11315.0, answer.decode.time, False),
+        ("decoding, computing", 1498.0, flexgen.step_computing(work).time * (layers * steps), False),
+        ("decoding, reading weights", 3047.0, (flexgen.weights_read(work).time + down) * (layers * steps), False),
+        ("decoding, reading cache", 7046.0, flexgen.cache_read(work).time * (layers * steps), True),
+        ("decoding, writing cache", 124.0, flexgen.step_cache_stored(work).time * (layers * steps), True),
+    )
+    return tuple(
+        Row(
+            set="flexgen-breakdown",
+            case=f"175B, 512 + 32 tokens, 32 x 8, no overlap: {name}",
+            unit="s",
+            published=published,
+            ours=float(time.value),
+            fitted=fitted,
+            source=f"{_PAPER}, breakdown of the run time",
+            assumed=answer.assumptions,
+        )
+        for name, published, time, fitted in figures
+    )
+
+
+FLEXGEN_THROUGHPUT = ValidationSet(name="flexgen-throughput", title="FlexGen on one T4, three models", rows=_throughput)
+FLEXGEN_ABLATION = ValidationSet(name="flexgen-ablation", title="FlexGen with parts left out", rows=_ablation)
+FLEXGEN_BREAKDOWN = ValidationSet(name="flexgen-breakdown", title="FlexGen's time by part", rows=_breakdown)

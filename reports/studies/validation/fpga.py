@@ -1,0 +1,43 @@
+"""Set `fpga-decode`: what FPGA cards were published to decode, Llama-2-7B at batch 1."""
+
+from __future__ import annotations
+
+from hwsim.arch.workload import Workload
+from lamforge.flow.offload.contender import contender
+from models.networks import network
+from reports.studies.validation.row import Row, ValidationSet
+
+__all__ = ["FPGA_DECODE"]
+
+_NAME = "fpga-decode"
+_MEASURED = "FlightLLM's released bitstream, re-measured on a U280"
+
+# Contender, cached tokens, token/s, whether a constant comes from the row, source.
+_ROWS = (
+    ("fpga-flightllm:flightllm", 128, 57.1, True, _MEASURED),
+    ("fpga-flightllm:flightllm", 512, 52.7, False, _MEASURED),
+    ("fpga-accllm:w2a8kv4:2048", 2048, 164.0, True, "arXiv 2505.03745, table VII; simulated, context not stated"),
+)
+
+
+def _rows() -> tuple[Row, ...]:
+    rows = []
+    for name, cached, published, fitted, source in _ROWS:
+        asked = Workload(network=network("llama-2-7b"), prompt=cached - 0.5, generated=1.0, batch=1.0)
+        answer = contender(name).answer(asked)
+        rows.append(
+            Row(
+                set=_NAME,
+                case=f"{name}, Llama-2-7B, {cached} tokens cached",
+                unit="token/s",
+                published=published,
+                ours=float(answer.decode_tokens_per_second),
+                fitted=fitted,
+                source=source,
+                assumed=answer.assumptions,
+            )
+        )
+    return tuple(rows)
+
+
+FPGA_DECODE = ValidationSet(name=_NAME, title="FlightLLM and AccLLM on an Alveo U280", rows=_rows)

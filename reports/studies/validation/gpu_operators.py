@@ -1,0 +1,71 @@
+"""Set `gpu-operators`: half-precision products on an A100, against what LLMCompass measured."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hwsim.offload.devices import GPUS
+from hwsim.offload.operators import GpuRates, Shape, product
+from hwsim.units import Seconds
+from reports.studies.validation.row import Row, ValidationSet
+
+__all__ = ["GPU_OPERATORS"]
+
+_NAME = "gpu-operators"
+_SOURCE = "LLMCompass @2e015fd, measured data of its A100"
+
+# The products that the shares of `a100-sxm-80` come from, and the launch of a host that launches every product: nothing else is
+# in the smallest one.
+_LAUNCH = Seconds(28.5e-6)
+_FITTED = {(16384, 12288), (64, 12288), (8192, 64)}
+
+_MILLISECONDS = {
+    64: 0.190,
+    128: 0.200,
+    256: 0.319,
+    512: 0.612,
+    1024: 1.199,
+    2048: 2.359,
+    4096: 4.458,
+    8192: 8.62,
+    16384: 17.03,
+    32768: 35.44,
+}
+"""Of rows x 12288 x 12288, by rows."""
+_TERAFLOPS = {
+    64: 2.27,
+    128: 8.66,
+    256: 30.1,
+    512: 91.2,
+    1024: 185,
+    2048: 244,
+    4096: 269,
+    8192: 278,
+    16384: 293,
+    32768: 288,
+}
+"""Of 8192 x size x size, by size."""
+
+
+def _rows() -> tuple[Row, ...]:
+    gpu = dataclasses.replace(GPUS.load("a100-sxm-80").rates(), launch=_LAUNCH, product_launch=_LAUNCH)
+    cases = [(Shape(rows=rows, columns=12288, inner=12288), ms, "ms") for rows, ms in _MILLISECONDS.items()]
+    cases += [(Shape(rows=8192, columns=size, inner=size), rate, "TFLOP/s") for size, rate in _TERAFLOPS.items()]
+    return tuple(_row(gpu, shape, published, unit) for shape, published, unit in cases)
+
+
+def _row(gpu: GpuRates, shape: Shape, published: float, unit: str) -> Row:
+    time = product(gpu, shape).time
+    ours = time.to("ms") if unit == "ms" else (shape.operations / time).to("TFLOP/s")
+    return Row(
+        set=_NAME,
+        case=f"{shape.rows} x {shape.columns} x {shape.inner}",
+        unit=unit,
+        published=published,
+        ours=float(ours),
+        fitted=(shape.rows, shape.columns) in _FITTED,
+        source=_SOURCE,
+    )
+
+
+GPU_OPERATORS = ValidationSet(name=_NAME, title="Products on an A100, measured one by one", rows=_rows)

@@ -1,0 +1,88 @@
+"""Sets `instinfer-gain` and `instinfer-share`: InstInfer with one and two drives, over FlexGen, and what keys and values take.
+
+InstAttention prints ratios and shares, no times. Two constants of its machines come from three of the rows: the rate at which
+FlexGen reads its files, and the arithmetic of an engine that reading does not hide; the cost of a layer comes from the two
+baselines' shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwsim.arch.workload import Workload
+from hwsim.offload.answer import Answer
+from hwsim.offload.systems import system
+from hwsim.offload.systems.instinfer import FLASH
+from hwsim.offload.systems.system import DRIVE
+from models.networks import network
+from reports.studies.validation.row import Row, ValidationSet
+
+__all__ = ["INSTINFER_GAIN", "INSTINFER_SHARE"]
+
+_PAPER = "InstAttention (HPCA 2025, arXiv 2409.04992)"
+_TOKENS = 1024
+_FLEXGEN, _SPARQ, _DENSE, _SPARF = "instinfer-flexgen", "instinfer-sparq", "instinfer-dense", "instinfer-sparf"
+
+# System, the one it is compared with, batch, published ratio of token/s, whether a constant comes from the row.
+_GAINS = (
+    (_DENSE, _FLEXGEN, 64, 6.85, True),
+    (_SPARF, _DENSE, 256, 2.08, False),
+    (_SPARF, _FLEXGEN, 64, 11.1, True),
+)
+# System, drives, published percent of decoding, whether a constant comes from the row.
+_SHARES = (
+    (_FLEXGEN, (), 98.9, True),
+    (_DENSE, (), 80.7, True),
+    (_DENSE, ("csds=2",), 76.4, False),
+    (_SPARQ, (), 92.4, True),
+    (_SPARF, (), 82.3, False),
+    (_SPARF, ("csds=2",), 74.0, False),
+)
+
+
+def _answer(name: str, batch: int, settings: Sequence[str] = ()) -> Answer:
+    work = Workload(network=network("opt-13b"), prompt=_TOKENS, generated=_TOKENS, batch=batch)
+    return system(name, settings).answer(work)
+
+
+def _gains() -> tuple[Row, ...]:
+    rows = []
+    for name, other, batch, published, fitted in _GAINS:
+        answer, beside = _answer(name, batch), _answer(other, batch)
+        rows.append(
+            Row(
+                set="instinfer-gain",
+                case=f"OPT-13B, batch {batch}: {name} over {other}",
+                unit="ratio",
+                published=published,
+                ours=float(answer.decode_tokens_per_second / beside.decode_tokens_per_second),
+                fitted=fitted,
+                source=f"{_PAPER}, evaluation",
+                assumed=tuple(dict.fromkeys((*answer.assumptions, *beside.assumptions))),
+            )
+        )
+    return tuple(rows)
+
+
+def _shares() -> tuple[Row, ...]:
+    rows = []
+    for name, settings, published, fitted in _SHARES:
+        answer = _answer(name, 64, settings)
+        share = answer.step.share(FLASH) + answer.step.share(DRIVE)
+        rows.append(
+            Row(
+                set="instinfer-share",
+                case=f"OPT-13B, batch 64: {', '.join([name, *settings])}",
+                unit="%",
+                published=published,
+                ours=100 * float(share),
+                fitted=fitted,
+                source=f"{_PAPER}, evaluation: keys and values in decoding",
+                assumed=answer.assumptions,
+            )
+        )
+    return tuple(rows)
+
+
+INSTINFER_GAIN = ValidationSet(name="instinfer-gain", title="InstInfer over its baselines, one drive", rows=_gains)
+INSTINFER_SHARE = ValidationSet(name="instinfer-share", title="Time of decoding that keys and values take", rows=_shares)

@@ -1,0 +1,88 @@
+"""Sets `triforce-latency` and `triforce-gain`: TriForce's tables, offloading and on one A100."""
+
+from __future__ import annotations
+
+from hwsim.arch.workload import Workload
+from hwsim.offload.systems import system
+from models.networks import network
+from reports.studies.validation.row import Row, ValidationSet
+
+__all__ = ["TRIFORCE_GAIN", "TRIFORCE_LATENCY"]
+
+_PAPER = "TriForce (arXiv 2404.11912)"
+_TABLE = f"{_PAPER}, offloading results"
+_PROMPT, _CHIP_PROMPT, _GENERATED = 130048, 124928, 256
+
+# System, settings, prompt, published ms a token, whether a constant comes from the row, source.
+_LATENCY = (
+    ("triforce-4090-x2", _PROMPT, 108.0, True, _TABLE),
+    ("stream-4090-x2", _PROMPT, 840.0, True, _TABLE),
+    ("triforce-4090", _PROMPT, 312.0, True, _TABLE),
+    ("zero-4090", _PROMPT, 1516.0, True, _TABLE),
+    ("triforce-a100", _CHIP_PROMPT, 24.0, False, "TriForce @164c8c0, a remark in its README"),
+    ("gpu-a100", _CHIP_PROMPT, 54.0, False, "TriForce @164c8c0, a remark in its README"),
+)
+# Temperature, gain and acceptance with the hierarchy, and with the small draft alone.
+_GAINS = (
+    (0.0, 2.31, 0.9234, 1.56, 0.4649),
+    (0.2, 2.25, 0.9203, 1.54, 0.4452),
+    (0.4, 2.20, 0.9142, 1.47, 0.4256),
+    (0.6, 2.19, 0.9137, 1.42, 0.4036),
+    (0.8, 2.08, 0.8986, 1.34, 0.3131),
+    (1.0, 2.08, 0.9004, 1.29, 0.2872),
+    (1.2, 2.02, 0.8902, 1.27, 0.2664),
+)
+
+
+def _work(prompt: int) -> Workload:
+    return Workload(network=network("llama-2-7b"), prompt=prompt, generated=_GENERATED, batch=1)
+
+
+def _latency() -> tuple[Row, ...]:
+    rows = []
+    for name, prompt, published, fitted, source in _LATENCY:
+        answer = system(name).answer(_work(prompt))
+        rows.append(
+            Row(
+                set="triforce-latency",
+                case=f"{name}, Llama-2-7B, {prompt} + {_GENERATED} tokens",
+                unit="ms",
+                published=published,
+                ours=float(answer.step.time.to("ms")),
+                fitted=fitted,
+                source=source,
+                assumed=answer.assumptions,
+            )
+        )
+    return tuple(rows)
+
+
+def _gain() -> tuple[Row, ...]:
+    rows = []
+    for temperature, gain, acceptance, small_gain, small in _GAINS:
+        hierarchy = (f"acceptance={acceptance}", f"draft_acceptance={small}")
+        rows.append(_gain_row(f"temperature {temperature:g}", gain, hierarchy, fitted=False))
+        alone = ("level=draft", f"draft_acceptance={small}")
+        rows.append(_gain_row(f"temperature {temperature:g}, small draft alone", small_gain, alone, fitted=True))
+    rows.append(_gain_row("retrieval without hierarchy", 1.80, ("level=retrieval", "acceptance=0.9126"), fitted=True))
+    rows.append(_gain_row("last tokens in place of retrieved ones", 1.90, ("acceptance=0.8745",), fitted=False))
+    return tuple(rows)
+
+
+def _gain_row(case: str, published: float, settings: tuple[str, ...], *, fitted: bool) -> Row:
+    work = _work(_CHIP_PROMPT)
+    alone, answer = system("triforce-a100", ["level=target"]).answer(work), system("triforce-a100", settings).answer(work)
+    return Row(
+        set="triforce-gain",
+        case=f"A100, {case}",
+        unit="ratio",
+        published=published,
+        ours=float(alone.step.time / answer.step.time),
+        fitted=fitted,
+        source=f"{_PAPER}, on-chip results and ablations; {', '.join(settings)}",
+        assumed=answer.assumptions,
+    )
+
+
+TRIFORCE_LATENCY = ValidationSet(name="triforce-latency", title="TriForce and what it is compared with, a token", rows=_latency)
+TRIFORCE_GAIN = ValidationSet(name="triforce-gain", title="TriForce's gain on one A100, over its target alone", rows=_gain)

@@ -1,0 +1,128 @@
+"""Sets `zero-weights` and `zero-t4`: ZeRO-Inference, whose weights stream to the GPU in every step from host memory or drives.
+
+`zero-t4` has the rows of FlexGen's baseline whose batches are printed, on a machine whose host no row was fitted on. OPT-6.7B comes
+out right; OPT-30B is a third too fast: its weights come at 9 GB/s there, where pinned memory gives 13.8, and nothing
+published says why.
+"""
+
+from __future__ import annotations
+
+from hwsim.arch.workload import Network, Workload
+from hwsim.offload.systems import system
+from models.networks import network
+from reports.studies.validation.row import Row, ValidationSet
+
+__all__ = ["ZERO_T4", "ZERO_WEIGHTS"]
+
+_NAME = "zero-weights"
+_BLOG, _DEEPNVME = "DeepSpeed ZeRO-Inference blog, 2022", "DeepNVMe posts, 2024 and 2025 (deepspeedai/DeepSpeed)"
+_FIGURE = f"{_DEEPNVME}, read off a figure"
+_ON_DRIVE, _DIRECT = "weights=drive", "is_direct=true"
+_PROMPT, _GENERATED = 512, 32
+
+# System, settings, network, batch, token/s, whether a constant comes from the row, source. Those of the H200 count prompts too.
+_ROWS = (
+    ("zero-v100", (), "opt-30b", 256, 43.0, True, _BLOG),
+    ("zero-v100", (_ON_DRIVE,), "opt-30b", 256, 34.0, True, _BLOG),
+    ("zero-v100", (), "opt-175b", 64, 2.0, False, _BLOG),
+    ("zero-v100", (_ON_DRIVE,), "opt-175b", 64, 1.6, False, _BLOG),
+    ("zero-a100", ("drives=1",), "llama-3-70b", 96, 1.9, False, _FIGURE),
+    ("zero-a100", ("drives=1", _DIRECT), "llama-3-70b", 96, 2.3, False, _FIGURE),
+    ("zero-a100", ("drives=2",), "llama-3-70b", 96, 3.7, False, _FIGURE),
+    ("zero-a100", ("drives=2", _DIRECT), "llama-3-70b", 96, 4.05, False, _FIGURE),
+    ("zero-a100", ("drives=4",), "llama-3-70b", 96, 6.15, True, _FIGURE),
+    ("zero-a100", ("drives=4", _DIRECT), "llama-3-70b", 96, 7.2, False, _FIGURE),
+    ("zero-h100", (), "llama-3-70b", 96, 8.606, False, _DEEPNVME),
+    ("zero-h100", (_DIRECT,), "llama-3-70b", 96, 8.876, False, _DEEPNVME),
+    ("zero-h100", (), "mixtral-8x22b", 200, 9.152, False, _DEEPNVME),
+    ("zero-h100", (_DIRECT,), "mixtral-8x22b", 200, 9.233, False, _DEEPNVME),
+    ("zero-h100", (), "bloom-176b", 8, 0.291, False, _DEEPNVME),
+    ("zero-h100", (_DIRECT,), "bloom-176b", 8, 0.293, False, _DEEPNVME),
+    ("zero-h200", (), "llama-3-70b", 128, 290.0, False, _FIGURE),
+    ("zero-h200", (_DIRECT,), "llama-3-70b", 128, 400.0, False, _FIGURE),
+)
+_COUNTS_PROMPTS = "zero-h200"
+
+# Only the bytes of their weights matter here: 281 and 353 GB.
+_SHAPES = {
+    "mixtral-8x22b": Network(
+        name="mixtral-8x22b",
+        layers=56,
+        hidden=6144,
+        heads=48,
+        kv_heads=8,
+        head_dim=128,
+        ffn=8 * 16384,
+        vocab=32768,
+        is_gated=True,
+        is_tied=False,
+    ),
+    "bloom-176b": Network(
+        name="bloom-176b",
+        layers=70,
+        hidden=14336,
+        heads=112,
+        kv_heads=112,
+        head_dim=128,
+        ffn=57344,
+        vocab=250880,
+        is_gated=False,
+        is_tied=True,
+    ),
+}
+
+# Network, prompt, batch, token/s with the prompt's time counted.
+_T4_ROWS = (
+    ("opt-6.7b", 512, 16, 9.28),
+    ("opt-6.7b", 1024, 8, 4.59),
+    ("opt-30b", 512, 4, 0.60),
+    ("opt-30b", 1024, 2, 0.29),
+)
+
+
+def _t4_rows() -> tuple[Row, ...]:
+    rows = []
+    for model, prompt, batch, published in _T4_ROWS:
+        answer = system("zero-t4").answer(Workload(network=network(model), prompt=prompt, generated=_GENERATED, batch=batch))
+        rows.append(
+            Row(
+                set="zero-t4",
+                case=f"zero-t4, {model}, {prompt} + {_GENERATED} tokens, batch {batch}",
+                unit="token/s",
+                published=published,
+                ours=float(answer.tokens_per_second),
+                fitted=False,
+                source="FlexGen (arXiv 2303.06865), its rows of DeepSpeed ZeRO-Inference",
+                assumed=answer.assumptions,
+            )
+        )
+    return tuple(rows)
+
+
+def _rows() -> tuple[Row, ...]:
+    rows = []
+    for name, settings, model, batch, published, fitted, source in _ROWS:
+        sizes = _SHAPES.get(model) or network(model)
+        short = source is _BLOG
+        work = Workload(network=sizes, prompt=4 if short else _PROMPT, generated=10 if short else _GENERATED, batch=batch)
+        answer = system(name, settings).answer(work)
+        counted = (_PROMPT + _GENERATED) / _GENERATED if name == _COUNTS_PROMPTS else 1.0
+        ours = float(answer.decode_tokens_per_second) * counted
+        case = ", ".join([name, *settings, model, f"batch {batch}"])
+        rows.append(
+            Row(
+                set=_NAME,
+                case=case,
+                unit="token/s",
+                published=published,
+                ours=ours,
+                fitted=fitted,
+                source=source,
+                assumed=answer.assumptions,
+            )
+        )
+    return tuple(rows)
+
+
+ZERO_WEIGHTS = ValidationSet(name=_NAME, title="ZeRO-Inference with weights in host memory or on drives", rows=_rows)
+ZERO_T4 = ValidationSet(name="zero-t4", title="ZeRO-Inference on FlexGen's machine, weights in host memory", rows=_t4_rows)
