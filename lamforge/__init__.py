@@ -9,11 +9,43 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lamforge.flow.board import board
+    from lamforge.flow.compile import compile
+    from lamforge.flow.compress import compress
+    from lamforge.flow.cosim import cosim
+    from lamforge.flow.disasm import disasm
+    from lamforge.flow.export import export
+    from lamforge.flow.generate import generate
+    from lamforge.flow.list import list
+    from lamforge.flow.rtl import rtl
+    from lamforge.flow.simulate import simulate
     from lamforge.flow.synth import synth
 
-__all__ = ["synth"]
+__all__ = [
+    "board",
+    "compile",
+    "compress",
+    "cosim",
+    "disasm",
+    "export",
+    "generate",
+    "list",
+    "rtl",
+    "simulate",
+    "synth",
+]
 
 _PLACES = {
+    "board": "lamforge.flow.board",
+    "compile": "lamforge.flow.compile",
+    "compress": "lamforge.flow.compress",
+    "cosim": "lamforge.flow.cosim",
+    "disasm": "lamforge.flow.disasm",
+    "export": "lamforge.flow.export",
+    "generate": "lamforge.flow.generate",
+    "list": "lamforge.flow.list",
+    "rtl": "lamforge.flow.rtl",
+    "simulate": "lamforge.flow.simulate",
     "synth": "lamforge.flow.synth",
 }
 """Where each verb lies; a group of verbs is a module."""

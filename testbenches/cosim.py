@@ -103,15 +103,14 @@ class CosimResult:
         return self.cases[0].simulator_s
 
     @property
+    def simulator_cycles_per_s(self) -> float:
+        """Speed of the simulator's time model in the first case."""
+        return self.cycles / self.simulator_s
+
+    @property
     def first(self) -> str | None:
         """The first difference as a sentence, or None."""
         return next((case.first for case in self.cases if case.first is not None), None)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain values: the sums by name, and the cases."""
-        names = ("mismatches", "compared", "cycle_difference", "instructions_compared", "cycles", "verilator_cycles_per_s")
-        more = ("simulator_s", "build_s", "first", "engine")
-        return {name: getattr(self, name) for name in names + more} | {"cases": [dataclasses.asdict(case) for case in self.cases]}
 
 
 def cosim(

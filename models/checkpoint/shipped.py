@@ -7,7 +7,7 @@ from pathlib import Path
 from hwsim.errors import CheckpointError
 from hwsim.nearest import nearest
 
-__all__ = ["NAMES", "locate"]
+__all__ = ["NAMES", "distribution", "locate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,12 @@ _PACKAGES = {
 }
 
 NAMES = tuple(_PACKAGES)
+
+
+def distribution(name: str) -> str:
+    """Return the package, with its version, that holds the shipped checkpoint `name`."""
+    package = _PACKAGES[name]
+    return f"{package.distribution} {package.version}"
 
 
 def locate(name: str) -> Path:

@@ -1,15 +1,24 @@
-"""An estimate of an engine's resources as tables."""
+"""Written Verilog as a line, and the estimate of an engine's resources as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lamforge.flow.rtl import Verilog
 from lamforge.flow.synth import Synthesis
 from reports.text.table import table
 
-__all__ = ["synthesis_text"]
+__all__ = ["synthesis_text", "verilog_text"]
 
 _NAMES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp": "DSP"}
+
+
+def verilog_text(written: Verilog) -> str:
+    """Return what Verilog was written."""
+    lint = ", lint clean" if written.is_linted else ""
+    size = f"{written.line_count:,} lines in {len(written.files)} files"
+    package = "" if written.board is None else f", kernel package for {written.board}"
+    return f"{written.engine.name}: {size}{lint}{package} ({written.folder})"
 
 
 def synthesis_text(found: Synthesis) -> str:
