@@ -23,6 +23,7 @@ from models.checkpoint import Checkpoint
 from models.compress import FolderState, Progress, Recipe, State, compress
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
+from models.config import DESCRIPTION as _DESCRIPTION
 from models.config import ModelConfig
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
@@ -34,7 +35,6 @@ from models.whole_folder import whole_folder
 __all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "sha256"]
 
 _VERSION = 4
-_DESCRIPTION = "model.json"
 _STEM = "weights"
 _SHARD_BYTES = 1 << 29
 """Bytes after which the weights go on in another file."""

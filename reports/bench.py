@@ -23,7 +23,7 @@ from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
 from models import compressed as folder
 from models.compressed import CompressedModel
 from models.generate import Sampling
-from models.networks import network
+from models.zoo import network
 from reports.compilation import compiled
 from reports.compression import chosen_recipe, parameters
 from reports.conversation import reply

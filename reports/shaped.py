@@ -1,4 +1,4 @@
-"""Writes a compressed model of a well-known shape with random weights, for what needs weights of a size but not their values.
+"""Writes a compressed model of a published shape with random weights, for what needs weights of a size but not their values.
 
 `python -m reports.shaped llama-2-7b -o build/llama` needs as much disk as the model has bytes, and memory for one file.
 """
@@ -18,7 +18,7 @@ from hwsim.errors import LamforgeError
 from models import compressed
 from models.attention import parse
 from models.shaped import shaped_model
-from models.shapes import shape
+from models.zoo import shape
 from reports.simulation import SINKS, format_named
 from reports.tables import size_text
 
@@ -41,7 +41,7 @@ def write_shaped(
     """Write a compressed model of a shape; equal arguments give equal weights.
 
     Raises:
-        CheckpointError: no such shape.
+        CheckpointError: no such network, or one that the engine does not run.
         SpecError: the pattern or the folder is wrong.
     """
     made = shaped_model(shape(name), format=format, head=head, pattern=parse(pattern), seed=seed)
@@ -51,7 +51,7 @@ def write_shaped(
 def main(arguments: list[str] | None = None) -> None:
     """Write a model as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m reports.shaped", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("shape", help="name of a shape, such as llama-2-7b")
+    parser.add_argument("shape", help="network by name, such as llama-2-7b, its config.json, or a checkpoint's folder")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write the model into")
     parser.add_argument("--format", default="w2s", help="weight format of the layers (default: w2s)")
     parser.add_argument("--head", default="w4", help="weight format of the head (default: w4)")

@@ -17,7 +17,7 @@ from hwsim.errors import ScheduleError, SpecError
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import IDEAL, MemoryModel
-from models.shapes import shape
+from models.zoo import shape
 from reports.energy import energy_document, run_energy
 from reports.programs import Programs
 
@@ -138,11 +138,11 @@ def workload_request(
     cache: CacheFormat = CacheFormat.KV4,
     batch: int = 1,
 ) -> Request:
-    """Return the request for a well-known shape whose caches keep `context` tokens each, sinks included.
+    """Return the request for a network of the zoo, or by its path, whose caches keep `context` tokens each, sinks included.
 
     Raises:
         ScheduleError: the context is too short.
-        CheckpointError: no such shape.
+        CheckpointError: no such network, or one that the engine does not run.
     """
     if context <= SINKS:
         raise ScheduleError(f"Context must be more than the {SINKS} sink tokens, not {context}")

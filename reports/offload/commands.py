@@ -10,7 +10,7 @@ from typing import Any
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.systems import names, system
-from models.networks import names as network_names
+from models.zoo import names as network_names
 from reports.folders import replaced_file
 from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
 from reports.offload.contender import contender, question

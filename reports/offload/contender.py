@@ -13,7 +13,7 @@ from hwsim.errors import SpecError
 from hwsim.nearest import nearest
 from hwsim.offload.answer import Answer
 from hwsim.offload.systems import System, system
-from models.networks import network
+from models.zoo import network
 from reports.offload.formats import FORMATS
 
 __all__ = ["DENSE", "Contender", "contender", "question"]

@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from hwsim.offload.answer import IDLE_SHARE, LIFE
-from models.networks import network
+from models.zoo import network
 from reports.folders import replaced_file
 from reports.offload.causes import COLOURS, KINDS, kind_of
 from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare

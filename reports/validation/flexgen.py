@@ -11,7 +11,7 @@ import dataclasses
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen
-from models.networks import network
+from models.zoo import network
 from reports.offload.formats import FORMATS
 from reports.validation.row import Row, ValidationSet
 

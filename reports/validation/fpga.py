@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwsim.arch.workload import Workload
-from models.networks import network
+from models.zoo import network
 from reports.offload.contender import contender
 from reports.validation.row import Row, ValidationSet
 

@@ -7,7 +7,7 @@ import pytest
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.fpga import ENGINE, HBM, Fpga
-from models.networks import network
+from models.zoo import network
 from reports.simulation import Simulation
 from reports.timing import simulate_command
 

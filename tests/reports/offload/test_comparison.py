@@ -7,7 +7,7 @@ import pytest
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
-from models.networks import network
+from models.zoo import network
 from reports.offload.causes import COLOURS, KINDS, kind_of
 from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, Comparison, compare
 from reports.offload.contender import contender

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hwsim.errors import SpecError
-from models.networks import network
+from models.zoo import network
 from reports.offload.comparison import CONTEXTS, compare
 from reports.offload.contender import contender
 from reports.offload.page import offload_document, offload_page, write_offload_report
