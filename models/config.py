@@ -1,4 +1,4 @@
-"""Geometry of a decoder of the Llama family, as reports, references and the compiler read it."""
+"""Geometry of a decoder of the Llama family, read from a published config.json or from its own fields."""
 
 import dataclasses
 import json
