@@ -23,7 +23,9 @@ from models.checkpoint import Checkpoint
 from models.compress import FolderState, Progress, Recipe, State, compress
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
+from models.config import DESCRIPTION as _DESCRIPTION
 from models.config import ModelConfig
+from models.families import read_object
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
 from models.matrices import layer_part, matrix_shapes, norm_names
@@ -34,7 +36,6 @@ from models.whole_folder import whole_folder
 __all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "sha256"]
 
 _VERSION = 4
-_DESCRIPTION = "model.json"
 _STEM = "weights"
 _SHARD_BYTES = 1 << 29
 """Bytes after which the weights go on in another file."""
@@ -229,16 +230,11 @@ def _tensors(model: IntegerModel, progress: Callable[[float], None] | None) -> I
             progress((index + 1) / len(model.matrices))
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def _description(folder: Path) -> Mapping[str, Any]:
     path = folder / _DESCRIPTION
     if not path.is_file():
         raise CheckpointError(f"Compressed model must be a folder with {_DESCRIPTION}, not {str(folder)!r}")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"File {_DESCRIPTION} must be JSON, but reading it failed: {error}") from None
-    if not isinstance(document, dict):
-        raise CheckpointError(f"File {_DESCRIPTION} must hold one object, not {type(document).__name__}")
+    document = read_object(path)
     if document.get("version") != _VERSION:
         raise CheckpointError(f"File {_DESCRIPTION} version must be {_VERSION}, not {document.get('version')!r}")
     _exactly(_DESCRIPTION, document, _KEYS)

@@ -16,6 +16,7 @@ from hwsim.nearest import nearest
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.compressed import CompressedModel
 from models.config import ModelConfig, RopeScaling
+from models.families import ARCHITECTURES
 from models.integer import IntegerModel
 from models.matrices import ATTENTION_NORM, FFN_NORM, layer_part
 from models.matrices import FINAL_NORM as INTEGER_FINAL_NORM
@@ -30,7 +31,6 @@ TYPES = {"float32": np.float32, "float16": np.float16}
 """Types of the exported weights: the first has the integers' values to its last bit."""
 
 _SHARD_BYTES = 1 << 31
-_MODEL_TYPES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "Qwen2ForCausalLM": "qwen2"}
 
 
 def export(
@@ -69,7 +69,7 @@ def huggingface_config(config: ModelConfig, tokenizer: Tokenizer | None = None) 
     architecture = "Qwen2ForCausalLM" if config.qkv_bias else config.architecture
     document: dict[str, Any] = {
         "architectures": [architecture],
-        "model_type": _MODEL_TYPES[architecture],
+        "model_type": ARCHITECTURES[architecture].model_type,
         "_name_or_path": config.name,
         "hidden_size": config.hidden,
         "intermediate_size": config.ffn,

@@ -91,7 +91,7 @@ def _recipes() -> Titles:
 
 
 def _networks() -> Titles:
-    from models.networks import names, network
+    from models.zoo import names, network
 
     for name in names():
         sizes = network(name)

@@ -14,7 +14,7 @@ from hwsim.errors import ScheduleError, SpecError
 from hwsim.nearest import nearest
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.programs import Programs
-from models.shapes import shape
+from models.zoo import shape
 
 if TYPE_CHECKING:
     # A workload does without PyTorch, which models need.

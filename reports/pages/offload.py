@@ -14,7 +14,7 @@ from hwsim.offload.answer import IDLE_SHARE, LIFE
 from lamforge.flow.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
 from lamforge.flow.offload.contender import contender
 from lamforge.flow.provenance import provenance
-from models.networks import network
+from models.zoo import network
 from reports.folders import replaced_file
 from reports.pictures.causes import COLOURS, KINDS, kind_of
 from reports.pictures.offload import FIGURES, contexts_picture

@@ -13,7 +13,7 @@ from models.checkpoint import MemoryStore, Weights, load
 from models.reference.decode import Decoder, greedy
 from models.reference.llama import Llama
 from models.reference.rope import Rotary
-from models.shapes import shape
+from models.zoo import shape
 
 Save = Callable[..., tuple[Path, torch.nn.Module]]
 

@@ -14,7 +14,7 @@ from lamforge.flow.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, comp
 from lamforge.flow.offload.contender import contender, question
 from lamforge.flow.offload.formats import FORMATS
 from lamforge.flow.offload.search import search_document
-from models.networks import names as network_names
+from models.zoo import names as network_names
 from reports.documents.offload import answer_document
 from reports.folders import replaced_file
 from reports.pictures.offload import contexts_picture

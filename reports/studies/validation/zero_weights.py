@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hwsim.arch.workload import Network, Workload
 from hwsim.offload.systems import system
-from models.networks import network
+from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["ZERO_T4", "ZERO_WEIGHTS"]

@@ -9,7 +9,7 @@ from hwsim.offload.systems import system
 from hwsim.offload.systems.fpga import ENGINE, HBM, Fpga
 from lamforge.flow.simulate import simulate_command
 from lamforge.flow.simulation import Simulation
-from models.networks import network
+from models.zoo import network
 
 LLAMA = network("llama-2-7b")
 WORK = Workload(network=LLAMA, prompt=2048, generated=2, batch=1, weight_bits=2.0, cache_bits=4.25, window=2048)

@@ -9,7 +9,7 @@ from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from lamforge.flow.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, Comparison, compare
 from lamforge.flow.offload.contender import contender
-from models.networks import network
+from models.zoo import network
 from reports.pictures.causes import COLOURS, KINDS, kind_of
 
 LLAMA = network("llama-2-7b")

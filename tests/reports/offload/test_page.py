@@ -9,7 +9,7 @@ import pytest
 from hwsim.errors import SpecError
 from lamforge.flow.offload.comparison import CONTEXTS, compare
 from lamforge.flow.offload.contender import contender
-from models.networks import network
+from models.zoo import network
 from reports.pages.offload import offload_document, offload_page, write_offload_report
 from reports.pictures.offload import FIGURES, contexts_picture
 from reports.studies.validation.offload import validate_offload
