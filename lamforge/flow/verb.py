@@ -13,7 +13,7 @@ Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 
-def verb(name: str, request: type[Request] | Callable[Fields, Request], run: Callable[[Request], Result]) -> Callable[Fields, Result]:
+def verb(name: str, request: Callable[Fields, Request], run: Callable[[Request], Result]) -> Callable[Fields, Result]:
     """Return the function `lamforge.<name>`: it takes the fields of a request and returns what `run` returns for it.
 
     Its signature and the description of its arguments are those of the request, so that both are written once.
@@ -24,7 +24,8 @@ def verb(name: str, request: type[Request] | Callable[Fields, Request], run: Cal
     def call(*fields: Fields.args, **named: Fields.kwargs) -> Result:
         return run(request(*fields, **named))
 
-    documented = [inspect.cleandoc(vars(kind)["__doc__"] or "") for kind in inspect.getmro(request) if kind is not object]
+    kinds = inspect.getmro(request) if isinstance(request, type) else ()
+    documented = [inspect.cleandoc(vars(kind)["__doc__"] or "") for kind in kinds if kind is not object]
     arguments = "".join(text.partition("Attributes:")[2].rstrip() for text in documented)
     call.__name__, call.__qualname__ = name.rpartition(".")[2], name
     call.__module__ = run.__module__

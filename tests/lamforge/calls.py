@@ -36,7 +36,7 @@ CALLS: dict[str, str] = {
     "rtl-tiny": "rtl --engine tiny -o {out}/tiny",
     "rtl-u280": "rtl --engine u280 -o {out}/u280",
     "compress": "compress {made}/hf --recipe {made}/recipe.yaml -o {out}/model",
-    "evaluate": "evaluate {made}/model --source {made}/hf --text {made}/text.txt --window 128 --windows 3 --layers --passkey 90",
+    "evaluate": "evaluate {made}/model --source {made}/hf --text {made}/text.txt --window 128 --windows 3 --layers --stream 512 --passkey 300",
     "export": "export {made}/model -o {out}/exported",
     "compile-model": "compile {made}/model --engine tiny -o {out}/programs",
     "simulate-model": "simulate {made}/model --engine tiny --memory hbm2",
