@@ -34,7 +34,6 @@ CALLS: dict[str, str] = {
     "disasm-word": "disasm 0xb7000000000000000000000000000012",
     "disasm-program": "disasm {out}/small/prefill.program",
     "rtl-tiny": "rtl --engine tiny -o {out}/tiny",
-    "rtl-u280": "rtl --engine u280 -o {out}/u280",
     "compress": "compress {made}/hf --recipe {made}/recipe.yaml -o {out}/model",
     "evaluate": "evaluate {made}/model --source {made}/hf --text {made}/text.txt --window 128 --windows 3 --layers --stream 512 --passkey 300",
     "export": "export {made}/model -o {out}/exported",
