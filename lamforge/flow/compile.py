@@ -18,7 +18,7 @@ from lamforge.flow.verb import verb
 from models.compressed import CompressedModel
 from reports.folders import whole_folder
 
-__all__ = ["CompileRequest", "compile", "compiled_model", "graph_after", "run"]
+__all__ = ["CompileRequest", "GraphText", "compile", "compiled_model", "graph_after", "run"]
 
 _FRONTEND = "frontend"
 
@@ -32,6 +32,14 @@ class CompileRequest(Target):
     """
 
     output: str | Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GraphText:
+    """The compiler's graph as text, a line for each node, and the pass after which it is like that."""
+
+    after: str
+    text: str
 
 
 def run(request: CompileRequest, listener: Listener = SILENT) -> Programs:
@@ -84,7 +92,7 @@ def compiled_model(
     return programs
 
 
-def graph_after(target: Target, name: str) -> Graph:
+def graph_after(target: Target, name: str) -> GraphText:
     """Return the compiler's graph of a target as it is after a pass, or after the frontend.
 
     name: of the pass, or `frontend`.
@@ -103,7 +111,7 @@ def graph_after(target: Target, name: str) -> Graph:
         raise SpecError(f"Pass must be one of {', '.join(known)}, not {name!r}")
     seen: dict[str, Graph] = {}
     lower(request, seen.__setitem__)
-    return seen[name]
+    return GraphText(after=name, text=seen[name].to_text())
 
 
 def _uncompiled(target: Target) -> ModelSource:

@@ -1,4 +1,4 @@
-"""The engine's Verilog beside the simulator and the integer reference, on decode steps of a model, bit for bit and cycle for cycle."""
+"""The engine's Verilog beside the simulator and the integer reference on decode steps of a model: every bit, every cycle."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from lamforge.flow.accuracy import CONFIDENCE, METHOD, Accuracy
 from lamforge.flow.evaluate import Evaluation, Retrieval, Stream
-from models.evaluation.perplexity import Perplexity
 
 __all__ = ["accuracy_document", "evaluation_document"]
 
@@ -18,8 +17,8 @@ def accuracy_document(found: Accuracy) -> dict[str, Any]:
         "model": found.model,
         "attention": found.pattern,
         "perplexity": found.own.perplexity,
-        "float_perplexity": _perplexity(found.same),
-        "dense_perplexity": _perplexity(found.dense),
+        "float_perplexity": None if found.same is None else found.same.perplexity,
+        "dense_perplexity": None if found.dense is None else found.dense.perplexity,
         "ratio": found.ratio,
         "dense_ratio": found.dense_ratio,
         "measured": {
@@ -58,10 +57,6 @@ def evaluation_document(found: Evaluation) -> dict[str, Any]:
     if found.layers is not None:
         document["layers"] = [dataclasses.asdict(entry) for entry in found.layers]
     return document | {"provenance": dataclasses.asdict(found.provenance)}
-
-
-def _perplexity(entry: Perplexity | None) -> float | None:
-    return None if entry is None else entry.perplexity
 
 
 def _stream(found: Stream) -> dict[str, Any]:

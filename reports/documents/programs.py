@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.graph import Graph
 from hwsim.arch.program import Program
+from lamforge.flow.compile import GraphText
 from lamforge.flow.disasm import Listing
 from lamforge.flow.programs import Programs, instruction_counts
 
@@ -35,9 +35,9 @@ def programs_document(programs: Programs) -> dict[str, Any]:
     }
 
 
-def graph_document(graph: Graph) -> dict[str, Any]:
-    """Return the lines of a graph's text."""
-    return {"graph": graph.to_text().splitlines()}
+def graph_document(graph: GraphText) -> dict[str, Any]:
+    """Return the lines of a graph."""
+    return {"graph": graph.text.splitlines()}
 
 
 def listing_document(listing: Listing) -> dict[str, Any]:
