@@ -1,4 +1,4 @@
-"""Knows the folder of a compressed model: model.json, weights in one file or several, tokenizer; it loads to what was saved."""
+"""The folder of a compressed model (model.json, weights, tokenizer); what is loaded equals what was saved."""
 
 from __future__ import annotations
 

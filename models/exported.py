@@ -1,4 +1,4 @@
-"""Knows how a compressed model becomes a Hugging Face folder again: its integers as floats, for the tools of others."""
+"""Exports a compressed model as a Hugging Face folder of floats that stand for its integers, for other tools."""
 
 from __future__ import annotations
 

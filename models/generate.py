@@ -1,4 +1,4 @@
-"""Knows how a compressed model continues a text: chat template, choice of tokens, text as it comes."""
+"""Continues a text with a compressed model: chat template, choice of tokens, and text as it comes."""
 
 from __future__ import annotations
 

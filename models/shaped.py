@@ -1,4 +1,4 @@
-"""Knows how to make a compressed model of a given shape with random weights, each matrix when it is asked for."""
+"""Compressed models of a given shape with random weights; each matrix is made when it is asked for."""
 
 from __future__ import annotations
 

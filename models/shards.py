@@ -1,4 +1,4 @@
-"""Knows how tensors are spread over safetensors files with an index, written one file and read one tensor at a time."""
+"""Tensors spread over safetensors files with an index, written one file at a time and read one tensor at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows what an attention pattern is: the rule of which keys a query reads, and five hooks on one layer's cache."""
+"""Attention patterns: the rule that says which keys a query reads, and the five hooks by which a model uses one layer's cache."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Knows what every checkpoint offers: a configuration, tensors by name, a tokenizer and a digest."""
+"""What every checkpoint offers: a configuration, tensors by name, a tokenizer and a digest."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Knows the Hugging Face folder: config.json, safetensors in one file or several, and the tokenizer's files."""
+"""Hugging Face folders: config.json, safetensors in one file or several, and the tokenizer's files."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Knows the checkpoints that come as installable packages, and finds their files without importing them."""
+"""The checkpoints that come as installable packages; their files are found without importing the package."""
 
 from dataclasses import dataclass
 from importlib import metadata

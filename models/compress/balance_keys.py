@@ -1,4 +1,4 @@
-"""Knows how to fit keys to the few bits of the cache: their channels are rescaled and shifted, queries rescaled against it.
+"""Balanced keys: channels of the keys are rescaled and shifted to suit the few bits of the cache, queries rescaled inversely.
 
 A key's 64 or so channels share one step, set by the widest of them. Two rewritings leave attention as it is:
 

@@ -1,4 +1,4 @@
-"""Knows which tokens weights are calibrated on."""
+"""The tokens that weights are calibrated on."""
 
 from __future__ import annotations
 

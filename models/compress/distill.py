@@ -1,4 +1,4 @@
-"""Knows how to take over what a training has made of a model: its matrices, already in integers, and its gains."""
+"""Takes over the result of a training: its matrices, which are integers already, and its gains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how to take stored 4-bit weights over as they are: codes exactly, scales and minima to the grid's precision."""
+"""Keeps stored 4-bit weights as they are: codes exactly, scales and minima to the grid's precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the float weights of one layer while methods rewrite them, and which rewritings keep stored 4-bit codes."""
+"""The float weights of one layer while methods rewrite them, and which rewritings keep stored 4-bit codes."""
 
 from __future__ import annotations
 

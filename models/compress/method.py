@@ -1,4 +1,4 @@
-"""Knows what a compression method is: a frozen value whose fields are its options, of one of three kinds."""
+"""The base classes of compression methods: frozen values whose fields are their options, of three kinds."""
 
 from __future__ import annotations
 

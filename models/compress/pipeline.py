@@ -1,4 +1,4 @@
-"""Knows the order of compression: layer by layer, each calibrated on what the compressed layers before it give."""
+"""Compression of a whole model, layer by layer; each layer is calibrated on the outputs of the compressed layers before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how to spread the outliers of values over a head: each is turned by a Hadamard matrix, and turned back after.
+"""Rotated values: a Hadamard matrix spreads the outliers of values over a head, and its inverse in `o` turns them back.
 
 A value's channels share one 4-bit step. Turning the rows of v and the inputs of o by the same orthogonal matrix leaves
 the layer as it is, and what o reads becomes even too. Stored 4-bit codes of both do not survive it.

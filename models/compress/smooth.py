@@ -1,4 +1,4 @@
-"""Knows how to smooth activation outliers: inputs are divided by factors, the weights that read them multiplied.
+"""Smoothing of activation outliers: inputs are divided by factors, and the weights that read them multiplied.
 
 The 8-bit step of an activation vector is set by its largest element. Dividing strong inputs narrows it and leaves the
 outputs as they are, but magnifies what rounding did to them, and spreads the weights. So how far to go is searched for:

@@ -1,4 +1,4 @@
-"""Knows where finished layers wait until all are done: in memory, or in a folder from which work can go on after a kill."""
+"""Where finished layers wait until all are done: in memory, or in a folder from which a killed run can resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, several of them with commas."""
+"""The patterns by which a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, or several with commas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows Λ attention over a whole window, three ways: block-sparse, with a mask, and exactly as the engine rounds it."""
+"""Λ attention over a whole window in three ways: block-sparse, with a mask, and exactly as the engine rounds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows which tokens a step is shown: windows drawn from several texts by seed and step alone, so that a resumed run goes on."""
+"""The windows of text that each step trains on; seed and step alone decide them, so that a resumed run sees the same."""
 
 from __future__ import annotations
 

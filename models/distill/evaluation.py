@@ -1,4 +1,4 @@
-"""Knows how teacher and student predict whole texts, in float32, windows of which none overlap."""
+"""Perplexity of teacher and student on whole texts, in float32, over windows that do not overlap."""
 
 from __future__ import annotations
 

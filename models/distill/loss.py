@@ -1,4 +1,4 @@
-"""Knows how far the student's predictions are from the teacher's, without ever holding the logits of a whole batch."""
+"""The divergence of the student's predictions from the teacher's, computed without the logits of a whole batch in memory."""
 
 from __future__ import annotations
 

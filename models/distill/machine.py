@@ -1,4 +1,4 @@
-"""Knows what a training runs on: the device, the type of its products, and whether code is compiled for it."""
+"""What a training runs on: the device, the type of its products, and whether code is compiled for it."""
 
 from __future__ import annotations
 

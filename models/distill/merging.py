@@ -1,4 +1,4 @@
-"""Knows how two results become one: the first layers of a training, and the others of one that went on from it.
+"""Merges two results: the first layers of one training and the remaining layers of another that went on from it.
 
 What a training learns last need not serve everything alike. Layers of a training and of what went on from it are near enough to
 each other to be mixed, without a step.

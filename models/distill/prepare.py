@@ -1,4 +1,4 @@
-"""Knows how a checkpoint and its texts become the parts that a training machine is given, and checks that nothing is lost."""
+"""Packs a checkpoint and its texts into the parts that a training machine is given, and checks that nothing is lost."""
 
 from __future__ import annotations
 

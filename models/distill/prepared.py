@@ -1,4 +1,4 @@
-"""Knows what a training machine is given: the teacher in the integers it was shipped in, the head's grid, and tokens."""
+"""What a training machine is given: the teacher in the integers it was shipped in, the head's grid, and tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the outcome of a training as it travels back: codes, patterns, scales and gains, some 2 bits a weight."""
+"""The result of a training as it is stored: codes, patterns, scales and gains, about 2 bits a weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the engine's rounding of activations, keys, values and coefficients as float code whose gradient goes straight through.
+"""The engine's rounding of activations, keys, values and coefficients as float code with straight-through gradients.
 
 The engine's scales have 16-bit mantissas (hwsim.arch.numerics); here they are exact, so that codes agree except where a
 value lies within some 2**-14 of the border between two.

@@ -1,4 +1,4 @@
-"""Knows how the teacher writes text to train on: thousands of sequences at once, one token a step, replayed as CUDA graphs."""
+"""Text written by the teacher to train on: thousands of sequences at once, one token a step, replayed as CUDA graphs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows what a training must remember to go on as if it had never stopped, and keeps it in one file that is always whole."""
+"""The state from which a training resumes as if it had never stopped, kept in one file that is always complete."""
 
 from __future__ import annotations
 

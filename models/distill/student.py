@@ -1,4 +1,4 @@
-"""Knows the student: the model in training, whose forward pass rounds where the engine rounds."""
+"""The student: the model in training, whose forward pass rounds where the engine rounds."""
 
 from __future__ import annotations
 

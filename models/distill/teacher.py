@@ -1,4 +1,4 @@
-"""Knows the teacher: the float model, for what it predicts, what its layers are given, and how it goes on token by token."""
+"""The teacher: the float model, asked for predictions, for the inputs of its layers, and for text token by token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how several processes train one student: each has its part of a step's sequences, all have the mean gradient."""
+"""Several processes that train one student: each computes part of a step's sequences, and all apply the mean gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the course of a distillation: blocks alone, then together; masks until they are frozen; checkpoints; the outcome."""
+"""The course of a distillation: blocks alone, then together; masks until they are frozen; checkpoints; the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows a matrix in training: latent weights, a scale and zero per 64 inputs, a 2:4 mask, and what the engine reads of them."""
+"""A matrix in training: latent weights, a scale and zero per 64 inputs, a 2:4 mask, and the weights the engine would read."""
 
 from __future__ import annotations
 

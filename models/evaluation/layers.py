@@ -1,4 +1,4 @@
-"""Knows which layers of a compressed model differ most from those of its float model."""
+"""Errors by layer: which layers of a compressed model differ most from those of its float model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the tasks of the `hard-needle` package: one fact asked for among others of the same form."""
+"""Retrieval tasks of the `hard-needle` package, which ask for one fact among others of the same form."""
 
 from __future__ import annotations
 

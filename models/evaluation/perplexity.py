@@ -1,4 +1,4 @@
-"""Knows how well a model predicts a text: perplexity over windows that do not overlap."""
+"""Perplexity of a model on a text, over windows that do not overlap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how a model reads a text piece by piece, and how likely it found each token."""
+"""Reads a text with a model piece by piece, and returns how likely the model found each token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how independent readings are shared among processors."""
+"""Shares independent readings among the processors of this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how well a model predicts one long text, position by position."""
+"""Negative log-likelihood of a model over one long text, by position."""
 
 from __future__ import annotations
 

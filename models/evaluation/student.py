@@ -1,4 +1,4 @@
-"""Knows Student's t distribution for whole degrees of freedom."""
+"""Student's t distribution for whole degrees of freedom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the compiled loops of the integer reference: a matrix times one vector, and every instruction on many rows.
+"""The compiled loops of the integer reference: a matrix times one vector, and every instruction on many rows.
 
 The row loops are a second statement of models.integer.ops, made for speed; the two must give the same bits.
 Arrays are int64 unless said otherwise, one row per token. No loop holds the interpreter's lock: threads may share the rows.

@@ -1,4 +1,4 @@
-"""Knows what a compressed model is: integer matrices, gains, biases, and an embedding for the host to look up."""
+"""A compressed model: integer matrices, gains, biases, and an embedding for the host to look up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the meaning of every vector instruction, as array code over any leading axes (docs/engine.md, section 5).
+"""The meaning of every vector instruction, as array code over any leading axes (docs/engine.md, section 5).
 
 Values are int64 arrays, elements along the last axis. A scale is (mantissa, exponent) without
 that axis. Codes come back as int64.

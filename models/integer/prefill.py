@@ -1,4 +1,4 @@
-"""Knows how to feed many tokens at once, in compiled loops, with the bits of feeding them one by one."""
+"""Feeds many tokens at once, in compiled loops; the bits are those of feeding them one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how to multiply the codes of many tokens with integer weights: exactly, and as fast as the processor allows."""
+"""Exact products of the codes of many tokens with integer weights, as fast as the processor allows."""
 
 from __future__ import annotations
 

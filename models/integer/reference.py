@@ -1,4 +1,4 @@
-"""Knows the order of the engine's operations for one token, and runs them in NumPy with every intermediate named."""
+"""The integer reference: the engine's operations for one token in order, run in NumPy with every intermediate named."""
 
 from __future__ import annotations
 

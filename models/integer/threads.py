@@ -1,4 +1,4 @@
-"""Knows that PyTorch must not start threads of its own where the tokens are already shared among threads."""
+"""Keeps PyTorch from starting threads of its own where tokens are already shared among threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the integer weights in the forms the reference multiplies with, unpacked when first needed."""
+"""The integer weights in the forms that the reference multiplies with, unpacked when first needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the forward pass of a Llama-family decoder, in the order in which it runs."""
+"""The forward pass of a Llama-family decoder, in the order in which it runs."""
 
 from collections.abc import Callable, Sequence
 
