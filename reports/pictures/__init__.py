@@ -1,0 +1,1 @@
+"""Pictures as SVG text, each drawn from the values it shows."""
