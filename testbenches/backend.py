@@ -81,7 +81,7 @@ def placements(engine: EngineConfig, program: Program, inputs: Inputs) -> list[t
     """Return what a run needs in the side memory, as (offset, uint8 bytes): program and inputs, digests and shapes checked."""
     program.check(engine)
     if inputs.rows.ndim != 2 or inputs.rows.shape[0] != program.rows:
-        raise ProgramError(f"Inputs must be {program.rows} rows, not {inputs.rows.shape}")
+        raise ProgramError(f"Inputs must have {program.rows} rows, not the shape {inputs.rows.shape}")
     program.slot_of(inputs.position + program.positions - 1, inputs.sequence)
     rows = np.ascontiguousarray(inputs.rows, dtype=np.int32).view(np.uint8)
     if rows.shape[1] > program.input_row_bytes:

@@ -120,7 +120,7 @@ class FaultBench:
         if len(records) != len(cases):
             text = (folder / "run.log").read_text().strip().splitlines()
             where = cases[len(records)] if len(records) < len(cases) else "the end"
-            raise MachineError(f"The fault bench must run every case, not end at {where} with {text[-1] if text else 'nothing'!r}")
+            raise MachineError(f"The fault bench must run all cases, but ended at {where} with {text[-1] if text else 'nothing'!r}")
         return [_outcome(case, record) for case, record in zip(cases, records, strict=True)]
 
     @staticmethod

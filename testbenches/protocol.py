@@ -123,12 +123,12 @@ class ProtocolBench:
         self._build.run("testbenches.tb_protocol", folder, BENCH_FOLDER=str(folder))
         log = folder / "run.log"
         if not (folder / "answer.json").exists():
-            raise MachineError(f"The bench must answer, see {log}")
+            raise MachineError(f"The bench must write its answer, but did not; see {log}")
         answer = json.loads((folder / "answer.json").read_text())
         ended = len(answer["runs"])
         if ended < len(runs) and not (ended and answer["runs"][-1]["hung"]):
             seen = answer["faults"][-1] if answer["faults"] else f"see {log}"
-            raise MachineError(f"The bus models must be able to go on, not stop after {ended} runs; {seen}")
+            raise MachineError(f"The bus models must finish all runs, but stopped after {ended}; {seen}")
         images = [
             MemoryImage(
                 ports=np.fromfile(folder / f"ports{number}.bin", np.uint8).reshape(image.ports.shape),

@@ -141,7 +141,7 @@ class Verilated:
         )
         if not (folder / "answer.json").exists():
             text = (folder / "run.log").read_text().strip().splitlines()
-            raise MachineError(f"The bench must answer, not end with {text[-1] if text else 'nothing'!r}")
+            raise MachineError(f"The bench must write its answer, but ended with {text[-1] if text else 'nothing'!r}")
         answers = json.loads((folder / "answer.json").read_text())
         ports = np.stack([np.fromfile(regions[port], np.uint8) for port in range(self.engine.tile.ports)])
         after = MemoryImage(ports=ports, side=np.fromfile(regions[SIDE_REGION], np.uint8))

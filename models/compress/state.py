@@ -69,8 +69,8 @@ class FolderState:
                 different = sorted(key for key in {*identity, *stated} if identity.get(key) != stated.get(key))
                 if different:
                     raise SpecError(
-                        f"Unfinished work in {str(folder)!r} must be of the same {', '.join(different)},"
-                        " which differs: remove that folder or go on with what began it"
+                        f"Unfinished work in {str(folder)!r} must have been begun with the same {', '.join(different)}:"
+                        " remove that folder, or compress again as it was begun"
                     )
             else:
                 folder.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ class Mixture:
             if share > 0 and len(text) < self.length:
                 raise SpecError(f"Training text must be at least {self.length} tokens long, not {len(text)}")
         if not sum(self.shares) > 0:
-            raise SpecError("Training text must have a share above 0, not 0")
+            raise SpecError("Share of a training text must be above 0, not 0")
 
     def windows(self, step: int, count: int) -> np.ndarray:
         """Return the windows of a step, int64 [count, length]."""

@@ -35,7 +35,7 @@ def merge(first: Path, second: Path, folder: Path, *, from_layer: int) -> list[P
     results = [read_result(each) for each in (first, second)]
     began = (results[1].report.get("start") or {}).get("digest")
     if began != results[0].digest:
-        raise SpecError(f"Second result must have begun as the first, {results[0].digest[:16]}, not as {str(began)[:16]}")
+        raise SpecError(f"Second result must have begun from the first, {results[0].digest[:16]}, not from {str(began)[:16]}")
     layers = 1 + max(layer_of(name) for name in results[0].matrices)
     if not 0 < from_layer < layers:
         raise SpecError(f"Layer to merge from must be from 1 to {layers - 1}, not {from_layer}")

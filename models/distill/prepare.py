@@ -49,11 +49,11 @@ def prepare(
     """
     config, tokenizer = checkpoint.config, checkpoint.tokenizer
     if config.qkv_bias:
-        raise SpecError(f"Distillation must be given a model without biases, which {config.name} has")
+        raise SpecError(f"The teacher of a distillation must have no biases, but {config.name} has some")
     if tokenizer is None:
-        raise SpecError(f"Distillation must have the tokenizer of {config.name}, which carries none")
+        raise SpecError(f"Distillation must have a tokenizer, but the checkpoint {config.name} carries none")
     if config.vocab > _TOKEN_LIMIT:
-        raise SpecError(f"Distillation must be given at most {_TOKEN_LIMIT} tokens, not the {config.vocab} of {config.name}")
+        raise SpecError(f"Vocabulary of a teacher must have at most {_TOKEN_LIMIT} tokens, not the {config.vocab} of {config.name}")
     held: dict[str, np.ndarray] = {
         "config": arrays.from_text(config.to_json()),
         "source": arrays.from_text(Path(checkpoint.source).name),

@@ -80,7 +80,7 @@ def join_team(device: str) -> Team:
     if device == "cuda":
         own, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if own >= there:
-            raise SpecError(f"Processes of a host must be at most its {there} GPUs, not {own + 1} or more")
+            raise SpecError(f"Processes of a host must be at most as many as its {there} GPUs, not {own + 1} or more")
         torch.cuda.set_device(own)
     distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
     return Team(rank=distributed.get_rank(), size=size)

@@ -338,5 +338,5 @@ def _check_start(start: Result, prepared: Prepared, settings: Settings) -> None:
         raise SpecError(f"Start of a training must be a student of the teacher with digest {own}, not of one with {other}")
     if start.settings.format != settings.format:
         raise SpecError(
-            f"Distillation format must be {start.settings.format}, as of the result it starts from, not {settings.format}"
+            f"Distillation format must be {start.settings.format}, as in the result it starts from, not {settings.format}"
         )

@@ -57,7 +57,7 @@ def layer_errors(
     fixed = integers.model.embedding.rows(tokens).astype(np.int64)
     apart = _relative(fixed * _UNIT - exact, exact)
     if apart > _SAME_EMBEDDING:
-        raise SpecError(f"Embeddings must be those of the source for a comparison of layers, not differ by {apart:.0%}")
+        raise SpecError(f"Embeddings must be those of the source for a comparison of layers, but they differ by {apart:.0%}")
     caches, found = reference.open(pattern), []
 
     def add(layer: int, part: str, updated: torch.Tensor, half: Callable[[int, np.ndarray], np.ndarray]) -> None:

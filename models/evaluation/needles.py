@@ -31,7 +31,7 @@ def needle_tasks(tokenizer: Tokenizer, *, lengths: Sequence[int], trials: int = 
     try:
         package = importlib.import_module("hard_needle")
     except ImportError:
-        raise SpecError("Package hard-needle must be installed for its tasks: run `make` or `pip install hard-needle`") from None
+        raise SpecError("Package hard-needle must be installed: run `make setup` or `pip install hard-needle`") from None
     if trials < 1:
         raise SpecError(f"Number of trials must be positive, not {trials}")
     seeds = [seed * 100_003 + trial for trial in range(5 * trials)]

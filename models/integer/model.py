@@ -83,7 +83,7 @@ class IntegerModel:
         _check_names("gains", self.gains, norms)
         for name in norms:
             if self.gains[name].values.shape != (config.hidden,):
-                raise CheckpointError(f"Gains of {name} must be {config.hidden}, not {self.gains[name].values.shape}")
+                raise CheckpointError(f"Gains of {name} must have {config.hidden} values, not {self.gains[name].values.shape}")
         biased = [layer_part(layer, "qkv") for layer in range(config.layers)] if config.qkv_bias else []
         _check_names("biases", self.biases, biased)
         for name in biased:

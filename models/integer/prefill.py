@@ -87,7 +87,7 @@ class Prefill:
             SpecError: there is no token, or one is outside the vocabulary.
         """
         if len(tokens) == 0:
-            raise SpecError("Tokens must be at least one, not none")
+            raise SpecError("A text must have at least one token, not none")
         embedded = self._model.embedding.rows(tokens).astype(np.int64)
         parts = []
         for first in range(0, len(tokens), _CHUNK):

@@ -45,7 +45,7 @@ def tool_version() -> str:
     try:
         return importlib.metadata.version(TOOL)
     except importlib.metadata.PackageNotFoundError:
-        raise MachineError(f"Yosys must be installed in this Python's environment (package {TOOL}), not missing") from None
+        raise MachineError(f"Package {TOOL} (Yosys) must be installed in this Python's environment, but is missing") from None
 
 
 def run_yosys(script: str, folder: Path) -> str:
@@ -58,7 +58,7 @@ def run_yosys(script: str, folder: Path) -> str:
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).splitlines() or ["no word of why"]
         complaint = next((line for line in lines if "ERROR" in line), lines[-1])
-        raise MachineError(f"Yosys must accept the circuit, not stop with: {complaint}")
+        raise MachineError(f"Yosys must accept the circuit, but stopped with: {complaint}")
     return done.stdout
 
 
