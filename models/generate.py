@@ -33,7 +33,7 @@ class Sampling:
     Attributes:
         temperature: 0 takes the likeliest, the first of equals; above, tokens are drawn.
         top_k: draw among so many likeliest tokens; 0 among all.
-        seed: of the draws.
+        seed: seed of the draws.
     """
 
     temperature: float = 0.0

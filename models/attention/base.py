@@ -142,7 +142,7 @@ class Pattern(ABC):
     def kept(self, length: int) -> tuple[Span, ...]:
         """Return the keys that a cache must still hold once `length` tokens have been seen.
 
-        By default those that the newest query reads: right when a key once passed over stays unread.
+        By default those that the newest query reads; this is right when a key that one query skips is never read later.
         """
         return self.spans(length - 1, length) if length else ()
 

@@ -18,9 +18,9 @@ class Mixture:
 
     Attributes:
         texts: tokens, each at least one window long.
-        shares: of the sequences, one for each text.
-        length: tokens of a window.
-        seed: of the order.
+        shares: share of the sequences for each text.
+        length: tokens in a window.
+        seed: decides which windows are drawn, and in which order.
     """
 
     texts: Sequence[np.ndarray]

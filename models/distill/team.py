@@ -21,7 +21,7 @@ class Team:
 
     Attributes:
         rank: own number, from 0.
-        size: processes in all.
+        size: number of processes.
     """
 
     rank: int
@@ -29,7 +29,7 @@ class Team:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this is the process that writes files and reports progress."""
         return self.rank == 0
 
     def part(self, rows: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class Team:
             tensor.copy_(found.view_as(tensor))
 
     def agree(self, answer: int) -> int:
-        """Return the first process's answer; no GPU is waited for."""
+        """Return the first process's answer in every process, without waiting for a GPU."""
         if self.size == 1:
             return answer
         told = torch.tensor(answer)

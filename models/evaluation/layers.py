@@ -30,9 +30,9 @@ class LayerError:
     Each figure is the length of the difference over that of the float model's value, averaged over tokens.
 
     name: `layers.<n>.attention`, `layers.<n>.feed_forward` or `head`.
-    own: both models are fed the float model's stream, so it is what this half alone does.
-    accumulated: each is fed its own stream.
-    stream: of the residual stream after it, each fed its own.
+    own: error when both models are fed the float model's stream, so that of this half alone.
+    accumulated: error when each model is fed its own stream.
+    stream: error of the residual stream after it, each model fed its own.
     """
 
     name: str
@@ -47,7 +47,7 @@ def layer_errors(
 ) -> list[LayerError]:
     """Return the errors of every half of a layer on one text, in the order of the forward pass.
 
-    told: called with the fraction done.
+    told: is called with the fraction done.
 
     Raises:
         SpecError: the compressed model does not have its source's residual stream.

@@ -15,7 +15,7 @@ __all__ = ["needle_tasks"]
 _KIND = "hard-needle"
 # Facts of the same form in a text.
 _FACTS = 3
-# The package counts characters: halvings of their range until the tokens come right, and the most characters a token has.
+# The package counts characters: steps of the bisection that finds the right number of tokens, and most characters of a token.
 _HALVINGS = 16
 _CHARACTERS_PER_TOKEN = 16
 

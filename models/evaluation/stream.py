@@ -40,7 +40,7 @@ def stream(
 ) -> list[Bucket]:
     """Return how well a model predicts the first `length` tokens, read as one text.
 
-    told: called with the fraction read.
+    told: is called with the fraction read.
 
     Raises:
         SpecError: the text is shorter, or has fewer predicted tokens than buckets.

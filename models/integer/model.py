@@ -114,7 +114,7 @@ class IntegerModel:
         config = dataclasses.replace(self.config, name="model")
         running.update(f"{config.to_json()}{self.pattern}\n".encode())
         if self.cache is not CacheFormat.KV4:
-            # Models with the format that was the only one keep the fingerprints they have.
+            # KV4 was once the only cache format: models with it keep the fingerprints they had then.
             running.update(f"{self.cache.name}\n".encode())
         names = list(matrix_shapes(self.config))
 
