@@ -28,12 +28,12 @@ __all__ = ["FaultBench", "FaultOutcome", "RunRecord"]
 
 _RUNS_OF_A_LIMIT = 20
 _SETTLE_CYCLES = 2000
-"""Cycles in which a released bus delivers what it owes: more than the bench's memory holds."""
+"""Cycles in which a released bus delivers everything outstanding: more than the bench's memory holds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What host and memory show after a run.
+    """The state of registers and memory after a run.
 
     Attributes:
         done, done_again: `ap_done` as read once, and once more.

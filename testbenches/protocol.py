@@ -30,7 +30,7 @@ _SIDE_BASE = 0x2FED_CBA9_8765_4000
 
 
 class Pace(enum.StrEnum):
-    """How the other ends of the channels behave."""
+    """The behaviour of the other ends of the channels."""
 
     RANDOM = "random"
     """Both ready and valid are held down in random stretches of cycles."""
@@ -49,7 +49,7 @@ class ProtocolRun:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ProtocolReport:
-    """What the bench saw.
+    """The findings of the bench.
 
     Attributes:
         faults: what was wrong on the buses, in the registers and on the interrupt line, as sentences.

@@ -33,7 +33,7 @@ Ranking = dict[str, float]
 
 
 def rank(config: EngineConfig, cache: Path = Path("build/synthesis")) -> Ranking:
-    """Return what one slice of an engine reaches on RANKING_DEVICE, its multipliers as this family has them.
+    """Return the clock and the cells of one slice of an engine on RANKING_DEVICE, with the multipliers of that family.
 
     Results are kept in `cache` under digests of the circuit, the options and the versions of the tools.
 
