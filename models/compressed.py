@@ -1,4 +1,4 @@
-"""Knows the folder of a compressed model: model.json, weights in one file or several, tokenizer; it loads to what was saved."""
+"""The folder of a compressed model (model.json, weights, tokenizer); what is loaded equals what was saved."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Provenance:
         source: what the checkpoint was opened as.
         source_digest: SHA-256 of its files.
         calibration_digest: SHA-256 of the calibration tokens, None when the method looks at none.
-        training: what a training that was taken over says of itself, with its SHA-256 as `digest`; None without one.
-        versions: of the packages whose arithmetic decides the weights.
+        training: report of the training that was taken over, with its SHA-256 as `digest`; None without one.
+        versions: versions of the packages whose arithmetic decides the weights.
     """
 
     source: str
@@ -79,8 +79,8 @@ def create(
 ) -> CompressedModel:
     """Return a checkpoint compressed by a recipe.
 
-    progress: told (steps done, steps in all).
-    work: folder in which finished layers wait; one that was left behind is gone on with, to the same bits. The matrices
+    progress: is called with (steps done, steps in all).
+    work: folder in which finished layers wait; work found there is resumed, to the same bits. The matrices
         of the result stay in it, so it must outlive them.
 
     Raises:
@@ -108,14 +108,14 @@ def create(
 
 
 def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Progress | None = None) -> CompressedModel:
-    """Return a checkpoint compressed by a recipe and saved at `folder`; killed and called again, it goes on.
+    """Return a checkpoint compressed by a recipe and saved at `folder`; after a kill, the next call resumes.
 
     Finished layers wait in `<folder>.partial`, which is removed when `folder` is complete.
 
     Raises:
         SpecError: as `create` and `save` do.
     """
-    # Refused before the work, not after it; `save` checks again.
+    # Refuse before the work rather than after it; `save` checks again.
     _check_place(folder)
     work = folder.with_name(f"{folder.name}.partial")
     save(create(checkpoint, recipe, progress=progress, work=work), folder)
@@ -135,7 +135,7 @@ def save(
     Matrices are asked for one by one, and no more than a file's worth of them is held.
 
     shard_bytes: where the weights go on in another file.
-    progress: gets fractions of the matrices written.
+    progress: is called with the fraction of the matrices written.
 
     Raises:
         SpecError: something that is not a compressed model lies there, or it cannot be written.
@@ -203,7 +203,7 @@ def _write(
         "provenance": dataclasses.asdict(compressed.provenance),
         "tokenizer": settings,
         "weights_sha256": _sha256_by_name(files),
-        # Of what was written, so that matrices that are made when asked for are not made twice.
+        # Digests of what was written, so that matrices that are made when asked for are not made twice.
         "fingerprint": dataclasses.replace(model, matrices=written).fingerprint,
     }
     text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"

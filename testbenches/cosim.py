@@ -129,7 +129,7 @@ def cosim(
     engine cannot hold, MachineError when the Verilog does not build or run.
     """
     if not texts or any(len(text) == 0 for text in texts):
-        raise SpecError("Co-simulation must have at least one token")
+        raise SpecError("Texts of a co-simulation must have at least one token, not none")
     context = max(len(text) for text in texts)
     progress("compiling")
     compiled = compile_model(model, engine, context=context)

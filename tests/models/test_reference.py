@@ -152,7 +152,7 @@ def test_tokens_outside_the_vocabulary_are_refused(save: Save) -> None:
     model = Llama(load(save("LlamaForCausalLM")[0]))
     with pytest.raises(SpecError, match=r"^Token must be between 0 and 95, not 96$"):
         model.logits([1, 96])
-    with pytest.raises(SpecError, match=r"^Tokens must be at least one, not none$"):
+    with pytest.raises(SpecError, match=r"^A text must have at least one token, not none$"):
         model.logits([])
 
 

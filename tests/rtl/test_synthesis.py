@@ -66,7 +66,7 @@ def test_counts_are_kept_and_add_up(tmp_path, monkeypatch) -> None:
 
 
 def test_what_yosys_refuses_is_a_sentence(tmp_path) -> None:
-    with pytest.raises(MachineError, match=r"^Yosys must accept the circuit, not stop with: .*ERROR"):
+    with pytest.raises(MachineError, match=r"^Yosys must accept the circuit, but stopped with: .*ERROR"):
         run_yosys("hierarchy -top nothing\n", tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_a_missing_yosys_is_a_sentence(monkeypatch) -> None:
     monkeypatch.setattr(yosys, "TOOL", "no-such-package")
     with pytest.raises(MachineError) as error:
         yosys.tool_version()
-    assert str(error.value) == "Yosys must be installed in this Python's environment (package no-such-package), not missing"
+    assert str(error.value) == "Package no-such-package (Yosys) must be installed in this Python's environment, but is missing"
 
 
 def test_cells_that_nobody_weighed_are_refused() -> None:
@@ -128,5 +128,5 @@ def test_a_slice_that_does_not_fit_is_a_sentence(tmp_path) -> None:
     wide = "module slice(input [35:0] a, output [35:0] y);\n" + "".join(
         f"(* keep *) MULT18X18D m{number} (.A0(a[{number % 36}]));\n" for number in range(200)
     )
-    with pytest.raises(MachineError, match=r"^Slice must fit the ECP5 85k, speed grade 8, not stop the router with: ERROR"):
+    with pytest.raises(MachineError, match=r"^One slice must fit the ECP5 85k, speed grade 8, but .* stopped with: ERROR"):
         fmax._route(f"{wide}assign y = a;\nendmodule\n", tmp_path)
