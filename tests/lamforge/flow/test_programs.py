@@ -9,16 +9,24 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.errors import ProgramError
 from hwsim.memory.models import IDEAL
-from lamforge.flow.compile import compiled
+from lamforge.flow.compile import compiled_model
+from lamforge.flow.listener import Listener
 from lamforge.flow.programs import IMAGE, Programs
 from models.attention import parse
 from models.compressed import CompressedModel
 from models.shaped import shaped_model
+from reports.documents.programs import programs_document
 from testbenches.backend import Inputs
 from testbenches.simulated import Simulated
 from tests.random_model import tiny_config
 
 ENGINE = load_engine("tiny")
+
+
+class Interrupting(Listener):
+    def progress(self, name: str, fraction: float) -> None:
+        if fraction > 0.5:
+            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +35,12 @@ def made() -> CompressedModel:
 
 
 def test_a_run_from_the_mapped_image_is_the_run_in_memory(made: CompressedModel, tmp_path: Path) -> None:
-    held = compiled(made, ENGINE)
-    compiled(made, ENGINE, output=tmp_path / "program")
+    held = compiled_model(made, ENGINE)
+    compiled_model(made, ENGINE, output=tmp_path / "program")
     found = Programs.load(tmp_path / "program", has_image=True)
     before = (tmp_path / "program" / IMAGE).read_bytes()
     assert held.image is not None and found.image is not None
-    assert found.document() == held.document()
+    assert programs_document(found) == programs_document(held)
     inputs = Inputs(position=0, rows=made.model.embedding.rows([5]))
     outputs = [Simulated(ENGINE).run(each.decode, each.image, inputs, IDEAL)[0] for each in (held, found)]
     for part in ("ports", "side"):
@@ -43,23 +51,19 @@ def test_a_run_from_the_mapped_image_is_the_run_in_memory(made: CompressedModel,
 
 
 def test_an_interrupted_compilation_leaves_what_was_there(made: CompressedModel, tmp_path: Path) -> None:
-    def interrupt(fraction: float) -> None:
-        if fraction > 0.5:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        compiled(made, ENGINE, output=tmp_path / "program", progress=interrupt)
+        compiled_model(made, ENGINE, output=tmp_path / "program", listener=Interrupting())
     assert list(tmp_path.iterdir()) == []
-    compiled(made, ENGINE, output=tmp_path / "program")
+    compiled_model(made, ENGINE, output=tmp_path / "program")
     before = {path.name: path.read_bytes() for path in (tmp_path / "program").iterdir()}
     with pytest.raises(KeyboardInterrupt):
-        compiled(made, ENGINE, context=64, output=tmp_path / "program", progress=interrupt)
+        compiled_model(made, ENGINE, positions=64, output=tmp_path / "program", listener=Interrupting())
     assert {path.name: path.read_bytes() for path in (tmp_path / "program").iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["program"]
 
 
 def test_an_image_that_was_changed_is_refused(made: CompressedModel, tmp_path: Path) -> None:
-    compiled(made, ENGINE, output=tmp_path / "program")
+    compiled_model(made, ENGINE, output=tmp_path / "program")
     content = bytearray((tmp_path / "program" / IMAGE).read_bytes())
     content[-1] ^= 1
     (tmp_path / "program" / IMAGE).write_bytes(content)
