@@ -11,10 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from hwsim.errors import SpecError
-from hwsim.whole_file import whole_file
+from hwsim.whole_files import write_text
 
-__all__ = ["JsonOption", "OutputOption", "emit", "progress", "status", "write_whole"]
+__all__ = ["JsonOption", "OutputOption", "emit", "progress", "status"]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document on standard output.")]
 """`as_json: JsonOption = False`; progress and remarks go to standard error, so the document stands alone."""
@@ -29,16 +28,7 @@ def emit(text: str, document: Mapping[str, Any] | Sequence[Any], *, as_json: boo
     if output is None:
         sys.stdout.write(content)
     else:
-        write_whole(output, content)
-
-
-def write_whole(path: Path, content: str) -> None:
-    """Write a text file so that it is there in full or not at all; raise SpecError when it cannot be."""
-    try:
-        with whole_file(path) as part:
-            part.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise SpecError(f"Output must be a path that can be written, not {str(path)!r} ({error.strerror})") from None
+        write_text(output, content)
 
 
 def status(sentence: str) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.errors import SpecError
+from hwsim.host.runtime import Waiting
 from reports.conversation import prompt_tokens
 from reports.engines import chosen_engine
 from reports.sources import open_compressed
 from testbenches.host.backend import Board
 from testbenches.host.check import check_board
-from testbenches.host.runtime import Waiting
 
 __all__ = ["board_command"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from hwsim.arch.board import board_names, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, SpecError
-from reports.folders import whole_folder
+from hwsim.whole_files import whole_folder
 from rtl.package import Target, package_files
 from rtl.verilog import TOP, write
 from testbenches.verilator import lint
@@ -62,7 +62,7 @@ def write_verilog(
         target.check(engine)
     progress(f"Writing the Verilog of {engine.name}")
     began = time.perf_counter()
-    with whole_folder(folder) as part:
+    with whole_folder(folder, keeps_others=True) as part:
         files = write(engine, part)
         packaged = {} if target is None else package_files(engine, target, {path.name: path.read_text() for path in files})
         for name, text in packaged.items():

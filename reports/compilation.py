@@ -10,9 +10,9 @@ from compiler.model import compile_model, request_of
 from compiler.pipeline import Request, lower, passes
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
+from hwsim.whole_files import whole_folder
 from models.compressed import CompressedModel
 from reports.engines import chosen_engine
-from reports.folders import whole_folder
 from reports.programs import IMAGE, Programs
 from reports.simulation import cache_named, check_given, compiled_workload, format_named, workload_request
 from reports.sources import open_compressed
@@ -39,7 +39,7 @@ def compiled(
     name = made.model.config.name
     if output is None:
         return Programs.of(compile_model(made.model, engine, context=context, progress=progress), name)
-    with whole_folder(output) as part:
+    with whole_folder(output, keeps_others=True) as part:
         image = part / IMAGE
         programs = Programs.of(compile_model(made.model, engine, context=context, image=image, progress=progress), name)
         programs.write(part)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from hwsim.arch.isa import Format
 from hwsim.memory.models import memory_model
+from hwsim.whole_files import whole_file
 from models.checkpoint import Checkpoint
 from models.compressed import CompressedModel
 from models.evaluation import evaluation_text
@@ -26,7 +27,6 @@ from reports.conversation import prompt_tokens, reply
 from reports.cosimulation import MEMORIES, Verdict, cosimulate
 from reports.cosimulation import Text as Case
 from reports.engines import chosen_engine
-from reports.folders import replaced_file
 from reports.html import write_report
 from reports.programs import Programs
 from reports.provenance import provenance
@@ -291,5 +291,5 @@ class _Demo:
         self._listener.say(f"{path} ({path.stat().st_size:,} bytes, opens from disk)")
 
     def _save(self) -> None:
-        with replaced_file(self._folder / "summary.json") as part:
+        with whole_file(self._folder / "summary.json") as part:
             part.write_text(json.dumps(self._document, indent=2) + "\n")

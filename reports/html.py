@@ -15,8 +15,8 @@ from hwsim.arch.assembly import format_program
 from hwsim.arch.isa import Loop, decode
 from hwsim.arch.program import Program
 from hwsim.errors import ProgramError, SpecError
+from hwsim.whole_files import whole_file
 from reports.executed import Executed
-from reports.folders import replaced_file
 from reports.programs import Programs, is_program_folder
 from reports.provenance import provenance
 from reports.roofline import points, roofline_picture
@@ -53,7 +53,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     document.setdefault("provenance", provenance())
     has_timeline = (folder / "timeline.json").is_file()
     target = folder / "report.html" if output is None else output
-    with replaced_file(target) as part:
+    with whole_file(target) as part:
         part.write_text(render(document, figures, has_timeline=has_timeline), encoding="utf-8")
     return target
 

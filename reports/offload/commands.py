@@ -10,8 +10,8 @@ from typing import Any
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.systems import names, system
+from hwsim.whole_files import whole_file
 from models.networks import names as network_names
-from reports.folders import replaced_file
 from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
 from reports.offload.contender import contender, question
 from reports.offload.documents import answer_document
@@ -81,7 +81,7 @@ def compare_command(
     if prompt is not None:
         document["at"] = compare(about.network, contenders, (float(prompt),), generated, batches).document()
     if plot is not None:
-        with replaced_file(plot) as part:
+        with whole_file(plot) as part:
             part.write_text(contexts_picture(document, "tokens_per_s", is_alone=True), encoding="utf-8")
     return Result(text=comparison_text(document), document=document)
 

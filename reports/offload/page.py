@@ -11,8 +11,8 @@ import jinja2
 from markupsafe import Markup
 
 from hwsim.offload.answer import IDLE_SHARE, LIFE
+from hwsim.whole_files import whole_file
 from models.networks import network
-from reports.folders import replaced_file
 from reports.offload.causes import COLOURS, KINDS, kind_of
 from reports.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
 from reports.offload.contender import contender
@@ -34,7 +34,7 @@ _COLUMNS = tuple(range(0, len(CONTEXTS), 8))
 def write_offload_report(target: Path) -> None:
     """Write the page, whole or not at all; raise SpecError when it cannot be written."""
     text = offload_page(offload_document())
-    with replaced_file(target) as part:
+    with whole_file(target) as part:
         part.write_text(text, encoding="utf-8")
 
 

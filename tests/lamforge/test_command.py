@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from hwsim.arch.assembly import parse_program
 from hwsim.arch.isa import End, Loop, Scalar
 from hwsim.arch.program import Program
-from hwsim.errors import ConfigError, SpecError
-from lamforge.console import emit, progress, write_whole
+from hwsim.errors import ConfigError
+from lamforge.console import emit, progress
 from lamforge.errors import BUG, FULL_TRACEBACK, INTERRUPTED, REFUSED, exit_code_of
 from lamforge.main import COMMANDS, app, main
 
@@ -158,16 +158,6 @@ def test_a_corrupted_word_is_named(program_file: Path, capsys: pytest.CaptureFix
     code, _, err = run(["disasm", str(program_file)], capsys)
     assert code == REFUSED
     assert err.startswith("Word 1 (layer {}) must be an instruction: ")
-
-
-def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(SpecError, match="Output must be a path that can be written, not "):
-        write_whole(tmp_path / "taken", "text")
-    (tmp_path / "file").write_text("before")
-    with pytest.raises(SpecError, match="Output must be a path that can be written, not "):
-        write_whole(tmp_path / "file" / "below", "text")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
 
 
 def test_json_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,13 +8,13 @@ import pytest
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.errors import ProgramError
+from hwsim.host.inputs import Inputs
 from hwsim.memory.models import IDEAL
 from models.attention import parse
 from models.compressed import CompressedModel
 from models.shaped import shaped_model
 from reports.compilation import compiled
 from reports.programs import IMAGE, Programs
-from testbenches.backend import Inputs
 from testbenches.simulated import Simulated
 from tests.random_model import tiny_config
 
