@@ -77,8 +77,8 @@ class GpuRates:
         return self.peak * self.product_share
 
     @property
-    def memory_rate(self) -> BytesPerSecond:
-        """Bytes on long reads."""
+    def long_read_rate(self) -> BytesPerSecond:
+        """Bytes that long reads of the memory reach."""
         return self.memory * self.memory_share
 
 
@@ -121,12 +121,12 @@ def product(gpu: GpuRates, shape: Shape) -> Span:
     per_processor = gpu.product_rate * (1 / gpu.multiprocessors)
     tiles = [(_TILE, columns) for columns in range(_TILE, 2 * _TILE + 1, gpu.tile_step)] + [(2 * _TILE, _TILE)]
     waves = minimum(*(_tiled(shape, tile, gpu.multiprocessors) / per_processor for tile in tiles))
-    return _operator(gpu, waves, shape.bytes / gpu.memory_rate, gpu.product_launch)
+    return _operator(gpu, waves, shape.bytes / gpu.long_read_rate, gpu.product_launch)
 
 
 def stream(gpu: GpuRates, size: Bytes) -> Span:
     """Return the time of an operator that reads and writes so many bytes and computes little."""
-    return serial(spend(MEMORY, size / gpu.memory_rate), spend(LAUNCHES, gpu.launch))
+    return serial(spend(MEMORY, size / gpu.long_read_rate), spend(LAUNCHES, gpu.launch))
 
 
 def attention(gpu: GpuRates, *, operations: Operations, cached: Bytes) -> Span:

@@ -196,7 +196,7 @@ class FlexGen(System):
     def step_computing(self, work: Workload) -> Span:
         """Return what GPU and host compute of a layer for one token."""
         gpu = self.gpu.rates()
-        reading = Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches) / gpu.memory_rate
+        reading = Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches) / gpu.long_read_rate
         products = serial(
             spend(ARITHMETIC, work.layer_operations(1) / self.rates.step_product_rate.value), spend(MEMORY, reading)
         )
@@ -261,7 +261,7 @@ class FlexGen(System):
             amount = amount + Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches)
         if work.cache_bits < _WHOLE:
             amount = amount + self._unpacked_cache(work, tokens) * cache_share
-        return spend(MEMORY, amount * self.rates.unpacking.value / self.gpu.rates().memory_rate)
+        return spend(MEMORY, amount * self.rates.unpacking.value / self.gpu.rates().long_read_rate)
 
     def tiers(self, work: Workload) -> tuple[Tier, ...]:
         """Return room and use, prompt and step apart on the GPU; FlexGen's search counts alike but keeps all values of a layer."""
