@@ -1,4 +1,4 @@
-"""Orders the instructions of a random program by tokens: finds what they share and makes the later one wait."""
+"""The order of instructions in a random program: where two share something, tokens make the later one wait."""
 
 from __future__ import annotations
 

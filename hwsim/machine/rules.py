@@ -1,4 +1,4 @@
-"""What an instruction may ask of an engine: ranges inside its memories, shapes its units know."""
+"""The limits of what an instruction may ask of an engine: ranges inside its memories, shapes that its units can run."""
 
 from __future__ import annotations
 

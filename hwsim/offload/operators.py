@@ -1,4 +1,4 @@
-"""Knows how long a GPU takes for one operator: a roofline in whole waves of tiles, above a floor for the launch."""
+"""Time that a GPU takes for one operator: a roofline in whole waves of tiles, above a floor for the launch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hwsim.units import Bytes, BytesPerSecond, Operations, OperationsPerSecond, 
 __all__ = ["ARITHMETIC", "LAUNCHES", "MEMORY", "GpuRates", "Shape", "attention", "product", "stream"]
 
 ARITHMETIC, MEMORY, LAUNCHES = "GPU arithmetic", "GPU memory", "launches"
-"""What an operator's time is charged to."""
+"""Causes to which the time of an operator is charged."""
 
 # Output tiles of one thread block, rows by columns, with which large half-precision products reach their peak: this one, wider
 # ones up to twice as wide, and that one turned.
@@ -25,7 +25,7 @@ _FEW_ROWS = (16, 64)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GpuRates:
-    """What a GPU reaches.
+    """The rates that a GPU reaches.
 
     Attributes:
         name: what messages call it.
@@ -73,12 +73,12 @@ class GpuRates:
 
     @property
     def product_rate(self) -> OperationsPerSecond:
-        """Arithmetic in large products."""
+        """Rate of arithmetic in large products."""
         return self.peak * self.product_share
 
     @property
     def long_read_rate(self) -> BytesPerSecond:
-        """Bytes that long reads of the memory reach."""
+        """Rate at which long reads of the memory run."""
         return self.memory * self.memory_share
 
 
@@ -100,12 +100,12 @@ class Shape:
 
     @property
     def operations(self) -> Operations:
-        """Multiplications and additions."""
+        """Number of multiplications and additions."""
         return Operations(2.0 * np.multiply(np.multiply(self.rows, self.columns), self.inner))
 
     @property
     def bytes(self) -> Bytes:
-        """Both matrices read once and the result written."""
+        """Bytes moved when both matrices are read once and the result is written."""
         weights = np.multiply(self.columns, self.inner) * (self.weight_bits / 8)
         activations = np.multiply(self.rows, np.add(self.inner, self.columns)) * self.activation_bytes
         return Bytes(weights + activations)

@@ -1,4 +1,4 @@
-"""The cache: where keys and values of a token lie, 4 or 8 bits an element, with scale and zero point per token and head."""
+"""Layout of the cache: where keys and values of a token lie, in 4 or 8 bits, with a scale and a zero point per token and head."""
 
 from __future__ import annotations
 
