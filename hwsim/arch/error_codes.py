@@ -1,57 +1,34 @@
-"""The error register of the engine: the codes in its bits 0-7, what the detail in its bits 8-31 means, and both in words."""
+"""The error register of the engine: the codes in its bits 0-7, what the detail in its bits 8-31 is, and both in words."""
 
-import dataclasses
 import enum
 
-from hwsim.arch.complete import require_rows
-
-__all__ = ["ERROR_MEANINGS", "ErrorCode", "ErrorDetail", "ErrorMeaning", "error_code", "error_sentence"]
+__all__ = ["ErrorCode", "error_code", "error_sentence"]
 
 _CODE_BITS = 8
 
 
 class ErrorCode(enum.IntEnum):
-    """What stopped the engine; of several errors in one cycle the lowest counts."""
+    """What stopped the engine: code, detail (the circuit's name of it, or None) and words for a sentence.
 
-    BAD_CHECK = 1
-    BAD_OPCODE = 2
-    DEEP_LOOP = 3
-    READ_RESPONSE = 4
-    WRITE_RESPONSE = 5
-    WATCHDOG = 6
-    TOKEN_OVERFLOW = 7
+    Of several errors in one cycle the lowest code counts.
+    """
 
-
-class ErrorDetail(enum.StrEnum):
-    """What the detail of an error is."""
-
-    WORD = "pc"
-    """Index of the instruction word."""
-    PORT = "port"
-    """Number of the stream port, or the number of stream ports for the side port."""
-    UNITS = "pair"
-    """Unit that gives the token * 4 + unit that takes it."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ErrorMeaning:
-    """One error: its detail, or None where the detail is zero, and words for a sentence, in which `{detail}` stands for it."""
-
-    detail: ErrorDetail | None
+    detail: str | None
     words: str
 
+    def __new__(cls, code: int, detail: str | None, words: str) -> "ErrorCode":
+        """Return the member of a code."""
+        member = int.__new__(cls, code)
+        member._value_, member.detail, member.words = code, detail, words
+        return member
 
-ERROR_MEANINGS: dict[ErrorCode, ErrorMeaning] = {
-    ErrorCode.BAD_CHECK: ErrorMeaning(detail=ErrorDetail.WORD, words="a bad check byte in word {detail}"),
-    ErrorCode.BAD_OPCODE: ErrorMeaning(detail=ErrorDetail.WORD, words="an unknown opcode in word {detail}"),
-    ErrorCode.DEEP_LOOP: ErrorMeaning(detail=ErrorDetail.WORD, words="a loop deeper than four at word {detail}"),
-    ErrorCode.READ_RESPONSE: ErrorMeaning(detail=ErrorDetail.PORT, words="a read error on port {detail}"),
-    ErrorCode.WRITE_RESPONSE: ErrorMeaning(detail=None, words="a write error"),
-    ErrorCode.WATCHDOG: ErrorMeaning(detail=ErrorDetail.WORD, words="the watchdog at word {detail}"),
-    ErrorCode.TOKEN_OVERFLOW: ErrorMeaning(detail=ErrorDetail.UNITS, words="a token counter that overflowed ({detail})"),
-}
-"""Detail and words of every code."""
-require_rows(ERROR_MEANINGS, ErrorCode, what="a meaning", module=__name__)
+    BAD_CHECK = 1, "pc", "a bad check byte in word {detail}"
+    BAD_OPCODE = 2, "pc", "an unknown opcode in word {detail}"
+    DEEP_LOOP = 3, "pc", "a loop deeper than four at word {detail}"
+    READ_RESPONSE = 4, "port", "a read error on port {detail}"
+    WRITE_RESPONSE = 5, None, "a write error"
+    WATCHDOG = 6, "pc", "the watchdog at word {detail}"
+    TOKEN_OVERFLOW = 7, "pair", "a token counter that overflowed ({detail})"
 
 
 def error_code(error: int) -> int:
@@ -62,6 +39,5 @@ def error_code(error: int) -> int:
 def error_sentence(error: int) -> str:
     """Return what the error register says, as words for a sentence."""
     code = error_code(error)
-    if code not in ERROR_MEANINGS:
-        return f"error {code}"
-    return ERROR_MEANINGS[ErrorCode(code)].words.format(detail=error >> _CODE_BITS)
+    words = next((each.words for each in ErrorCode if each == code), f"error {code}")
+    return words.format(detail=error >> _CODE_BITS)

@@ -100,24 +100,32 @@ class StreamSizes:
         code_bits: bits of a stored code; where a pattern prunes inputs, of one that is kept.
         group: inputs that lie in one group of data words; inputs of a row are a multiple of it.
         group_words: data words of a group.
-        word_cycles: cycles in which the matrix unit multiplies a data word.
         run_groups: groups that one scale word before their data words serves, or 0 for a format without scale words.
-        header_blocks: row blocks that one header word serves.
+        word_cycles: cycles in which the matrix unit multiplies a data word.
         cache: format of the cache whose keys the stream holds, or None for weights.
     """
 
     code_bits: int
     group: int
     group_words: int
-    word_cycles: int
     run_groups: int
-    header_blocks: int
-    cache: CacheFormat | None
+    word_cycles: int = 1
+    cache: CacheFormat | None = None
+
+    @property
+    def header_blocks(self) -> int:
+        """Row blocks that one header word serves."""
+        return WEIGHT_HEADER_BLOCKS if self.cache is None else KEY_HEADER_BLOCKS
 
     @property
     def run_words(self) -> int:
         """Words of a full run of groups, its scale word included; 0 for a format without scale words."""
         return self.run_groups and 1 + self.run_groups * self.group_words
+
+    @property
+    def inputs_per_cycle(self) -> int:
+        """Inputs of a row that a slice multiplies in a cycle, pruned ones included."""
+        return self.group // (self.group_words * self.word_cycles)
 
     @property
     def bits_per_weight(self) -> float:
@@ -139,39 +147,15 @@ class StreamSizes:
         return inputs // self.group * self.group_words * self.word_cycles
 
 
-def _weights(code_bits: int, group: int, group_words: int, *, word_cycles: int = 1, run_groups: int = 8) -> StreamSizes:
-    return StreamSizes(
-        code_bits=code_bits,
-        group=group,
-        group_words=group_words,
-        word_cycles=word_cycles,
-        run_groups=run_groups,
-        header_blocks=WEIGHT_HEADER_BLOCKS,
-        cache=None,
-    )
-
-
-def _keys(cache: CacheFormat, code_bits: int) -> StreamSizes:
-    return StreamSizes(
-        code_bits=code_bits,
-        group=32,
-        group_words=code_bits // 4,
-        word_cycles=1,
-        run_groups=0,
-        header_blocks=KEY_HEADER_BLOCKS,
-        cache=cache,
-    )
-
-
 SIZES: dict[Format, StreamSizes] = {
-    Format.W4: _weights(4, 32, 1),
-    Format.W8: _weights(8, 32, 2),
+    Format.W4: StreamSizes(code_bits=4, group=32, group_words=1, run_groups=8),
+    Format.W8: StreamSizes(code_bits=8, group=32, group_words=2, run_groups=8),
     # A word holds 64 inputs for 32 lanes: it is multiplied in two halves.
-    Format.W2: _weights(2, 64, 1, word_cycles=2),
+    Format.W2: StreamSizes(code_bits=2, group=64, group_words=1, run_groups=8, word_cycles=2),
     # Two of four inputs are kept, so that a word of 64 takes one cycle; scale and zero lie in the word itself.
-    Format.W2S: _weights(2, 64, 1, run_groups=0),
-    Format.KV4: _keys(CacheFormat.KV4, 4),
-    Format.KV8: _keys(CacheFormat.KV8, 8),
+    Format.W2S: StreamSizes(code_bits=2, group=64, group_words=1, run_groups=0),
+    Format.KV4: StreamSizes(code_bits=4, group=32, group_words=1, run_groups=0, cache=CacheFormat.KV4),
+    Format.KV8: StreamSizes(code_bits=8, group=32, group_words=2, run_groups=0, cache=CacheFormat.KV8),
 }
 """The sizes of every format."""
 

@@ -282,14 +282,10 @@ _RULES: dict[type[Instruction], Callable[[_Rules, type[Instruction]], None]] = {
     Fetch: _Rules._fetch,
     Dot: _Rules._dot,
     Axpy: _Rules._axpy,
-    Norm: _Rules._quantizer,
-    Quant: _Rules._quantizer,
-    SwiGlu: _Rules._quantizer,
-    Rope: _Rules._quantizer,
+    **dict.fromkeys((Norm, Quant, SwiGlu, Rope), _Rules._quantizer),
     Softmax: _Rules._softmax,
     KvQuant: _Rules._kvquant,
     Append: _Rules._append,
-    Load: _Rules._copy,
-    Store: _Rules._copy,
+    **dict.fromkeys((Load, Store), _Rules._copy),
 }
 require_rows(_RULES, UNIT_INSTRUCTIONS, what="rules that say what it may ask for", module=__name__)

@@ -4,7 +4,7 @@ from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwsim.arch.error_codes import ERROR_MEANINGS, ErrorCode
+from hwsim.arch.error_codes import ErrorCode
 from rtl.control.loops import PC_BITS
 
 __all__ = ["ErrorRegister"]
@@ -35,8 +35,7 @@ class ErrorRegister(wiring.Component):
         found = Signal(32)
         for code in reversed(ErrorCode):
             with m.If(conditions[code]):
-                meant = ERROR_MEANINGS[code].detail
-                detail = 0 if meant is None else getattr(self, meant)
+                detail = 0 if code.detail is None else getattr(self, code.detail)
                 m.d.comb += [found[:8].eq(code), found[8:].eq(detail)]
         m.d.comb += self.raised.eq(Cat(conditions.values()).any())
         with m.If(self.start):

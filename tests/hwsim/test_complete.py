@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SIZES, FORMATS = "hwsim/arch/stream_sizes.py", "hwsim/arch/formats/table.py"
 MEMBER = (SIZES, "    KV8 = 5\n", "    KV8 = 5\n    W3 = 6\n")
-ROW = (SIZES, "    Format.KV4: _keys", "    Format.W3: _weights(3, 32, 1),\n    Format.KV4: _keys")
-SLOW = (SIZES, "    Format.KV4: _keys", "    Format.W3: _weights(3, 32, 1, word_cycles=3),\n    Format.KV4: _keys")
+LAST = "    Format.KV4: StreamSizes("
+ROW = (SIZES, LAST, f"    Format.W3: StreamSizes(code_bits=3, group=32, group_words=1, run_groups=8),\n{LAST}")
+SLOW = (ROW[0], LAST, ROW[2].replace("run_groups=8", "run_groups=8, word_cycles=3"))
 PACKER = (FORMATS, "    Format.W8: W8(),\n", "    Format.W8: W8(),\n    Format.W3: W8(),\n")
 CACHE = (SIZES, "    KV8 = 1\n", "    KV8 = 1\n    KV2 = 2\n")
 ISA = "hwsim/arch/isa.py"

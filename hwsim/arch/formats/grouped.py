@@ -40,15 +40,15 @@ class GroupedFormat(WeightFormat, abc.ABC):
 
     def fill_body(self, matrix: QuantizedMatrix, body: np.ndarray) -> None:
         """Put the rows' bodies, compiled."""
-        kernels.pack_grouped(matrix.codes, matrix.scale, matrix.offset.view(np.uint8), *self._run(), body)
+        kernels.pack_grouped(matrix.codes, matrix.scale, matrix.offset.view(np.uint8), self._run, self.sizes.code_bits, body)
 
     def reach(self, words: np.ndarray, inputs: int) -> int:
         """Return the largest row sum, compiled."""
-        return int(kernels.reach_grouped(words, inputs // self.group, *self._run(), OFFSET_STEP))
+        return int(kernels.reach_grouped(words, inputs // self.group, self._run, self.sizes.code_bits, OFFSET_STEP))
 
-    def _run(self) -> tuple[int, int, int]:
-        """Return what the compiled loops take: groups of a run, data words of a group, bits of a code."""
-        return self.sizes.run_groups, self.sizes.group_words, self.sizes.code_bits
+    @property
+    def _run(self) -> tuple[int, int]:
+        return self.sizes.run_groups, self.sizes.group_words
 
     def unpack_body(self, words: np.ndarray, inputs: int) -> QuantizedMatrix:
         """Return the matrix in the bodies."""

@@ -53,25 +53,20 @@ def pack_w2s(codes: np.ndarray, kept: np.ndarray, scale: np.ndarray, offset: np.
 
 @numba.njit(cache=True, nogil=True)
 def pack_grouped(
-    codes: np.ndarray,
-    scale: np.ndarray,
-    offset: np.ndarray,
-    run_groups: int,
-    per_group: int,
-    bits: int,
-    words: np.ndarray,
+    codes: np.ndarray, scale: np.ndarray, offset: np.ndarray, run: tuple[int, int], bits: int, words: np.ndarray
 ) -> None:
     """Fill words uint8 [rows, words, 16], zero before, from codes [rows, inputs] and scale and offset uint8 [rows, groups].
 
-    run_groups: groups of a run; per_group: data words of a group; bits: 2, 4 or 8 of a code.
+    run: groups of a run, and data words of a group; bits: 2, 4 or 8 of a code.
     """
     rows, groups = scale.shape
+    run_groups, per_group = run
     share = 8 // bits
     for row in range(rows):
         at = 0
         for group in range(groups):
-            run, within = group // run_groups, group % run_groups
-            head = run * (1 + run_groups * per_group)
+            within = group % run_groups
+            head = group // run_groups * (1 + run_groups * per_group)
             words[row, head, 2 * within] = scale[row, group]
             words[row, head, 2 * within + 1] = offset[row, group]
             first = head + 1 + within * per_group
@@ -144,19 +139,19 @@ def reach_w2s(words: np.ndarray) -> np.int64:
 
 
 @numba.njit(cache=True, nogil=True)
-def reach_grouped(words: np.ndarray, groups: int, run_groups: int, per_group: int, bits: int, step: int) -> np.int64:
+def reach_grouped(words: np.ndarray, groups: int, run: tuple[int, int], bits: int, step: int) -> np.int64:
     """Return the largest row sum of absolute integer weights in words uint8 [rows, words, 16] of runs of groups.
 
-    run_groups: groups of a run; per_group: data words of a group; bits: 2, 4 or 8 of a code; step: weight of one unit of a
-        W4 offset.
+    run: groups of a run, and data words of a group; bits: 2, 4 or 8 of a code; step: weight of one unit of a W4 offset.
     """
     rows = words.shape[0]
+    run_groups, per_group = run
     worst = np.int64(0)
     for row in range(rows):
         total = np.int64(0)
         for group in range(groups):
-            run, within = group // run_groups, group % run_groups
-            head = run * (1 + run_groups * per_group)
+            within = group % run_groups
+            head = group // run_groups * (1 + run_groups * per_group)
             scale = np.int64(words[row, head, 2 * within])
             byte = np.int64(words[row, head, 2 * within + 1])
             offset = np.int64(byte - 256 if byte > 127 else byte)

@@ -101,49 +101,27 @@ def _axpy(of: _Fields, config: EngineConfig) -> Columns:
     return AXPY, of["beats"], 0, 1, config.mixed_words * of["rows"]
 
 
-def _quantizer(of: _Fields, config: EngineConfig) -> Columns:
-    return of["rows"], of["length"], of["length"]
+def _vector(of: _Fields, config: EngineConfig) -> Columns:
+    rows = 1 if of.kind is KvQuant else of["rows"]
+    if of.kind is Softmax:
+        words = of["sink_words"] + of["ring_words"]
+        return rows, words, 2 * words + PEAK_LATENCY
+    # The constants of NORM are selected after the words of the row.
+    return rows, of["length"], of["length"] + (1 if of.kind is Norm else 0)
 
 
-def _norm(of: _Fields, config: EngineConfig) -> Columns:
-    # The constants take a cycle beside the words of the row.
-    return of["rows"], of["length"], of["length"] + 1
-
-
-def _softmax(of: _Fields, config: EngineConfig) -> Columns:
-    words = of["sink_words"] + of["ring_words"]
-    return of["rows"], words, 2 * words + PEAK_LATENCY
-
-
-def _kvquant(of: _Fields, config: EngineConfig) -> Columns:
-    return 1, of["length"], of["length"]
-
-
-def _load(of: _Fields, config: EngineConfig) -> Columns:
-    return READ, of["beats"]
-
-
-def _store(of: _Fields, config: EngineConfig) -> Columns:
-    return WRITE, of["beats"], of["offset"]
-
-
-def _append(of: _Fields, config: EngineConfig) -> Columns:
-    return WRITE, (1 << of["segments"]) + 1, -1
+def _copy(of: _Fields, config: EngineConfig) -> Columns:
+    if of.kind is Append:
+        return WRITE, (1 << of["segments"]) + 1, -1
+    return (READ, of["beats"]) if of.kind is Load else (WRITE, of["beats"], of["offset"])
 
 
 _COLUMNS: dict[type[Instruction], Callable[[_Fields, EngineConfig], Columns]] = {
     Fetch: _fetch,
     Dot: _dot,
     Axpy: _axpy,
-    Norm: _norm,
-    Quant: _quantizer,
-    SwiGlu: _quantizer,
-    Rope: _quantizer,
-    Softmax: _softmax,
-    KvQuant: _kvquant,
-    Load: _load,
-    Store: _store,
-    Append: _append,
+    **dict.fromkeys((Norm, Quant, SwiGlu, Rope, Softmax, KvQuant), _vector),
+    **dict.fromkeys((Load, Store, Append), _copy),
 }
 """What gives the columns of `Work.amount`, by instruction."""
 require_rows(_COLUMNS, UNIT_INSTRUCTIONS, what="work for the time model", module=__name__)
