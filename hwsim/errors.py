@@ -9,7 +9,6 @@
       ScheduleError     does not fit: what, where, by how much
       ProgramError      a program's digest, word or address is wrong
       MachineError      a running engine stopped: bus error, bad word, watchdog
-      Divergence        two backends disagree
 
 A message reads `<Subject> must be <constraint>, not <value>`; the command prints it alone and exits with 2.
 """
@@ -17,7 +16,6 @@ A message reads `<Subject> must be <constraint>, not <value>`; the command print
 __all__ = [
     "CheckpointError",
     "ConfigError",
-    "Divergence",
     "GraphError",
     "IsaError",
     "LamforgeError",
@@ -62,7 +60,3 @@ class ProgramError(LamforgeError):
 
 class MachineError(LamforgeError):
     """A running engine stopped: a bus error, a bad word or the watchdog."""
-
-
-class Divergence(LamforgeError):
-    """Two backends disagree; the message names the first difference."""

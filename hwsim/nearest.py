@@ -1,4 +1,4 @@
-"""Knows how to point from a name nobody knows to the names that were probably meant."""
+"""The clause of a refusal that lists the known names and points to the one that was probably meant."""
 
 import difflib
 from collections.abc import Iterable

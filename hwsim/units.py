@@ -1,4 +1,4 @@
-"""Knows quantities that must not be mixed up: bytes, seconds, operations, energy, money, and the rates between them.
+"""Quantities that must not be mixed up: bytes, seconds, operations, energy, money, and the rates between them.
 
 A quantity holds a float or an array of floats in its base unit. Adding two kinds, or comparing them, is refused by the type
 checker and fails when run; dividing bytes by seconds gives a rate, dividing bytes by a rate gives seconds. Texts always say their

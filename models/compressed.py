@@ -19,6 +19,7 @@ from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, LamforgeError, SpecError
 from hwsim.nearest import nearest
+from hwsim.whole_files import whole_folder
 from models.checkpoint import Checkpoint
 from models.compress import FolderState, Progress, Recipe, State, compress
 from models.compress.calibrate import digest, sequences
@@ -31,7 +32,6 @@ from models.integer.constants import Gain
 from models.matrices import layer_part, matrix_shapes, norm_names
 from models.shards import Shards, ShardWriter
 from models.tokenizer import Tokenizer
-from models.whole_folder import whole_folder
 
 __all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "sha256"]
 

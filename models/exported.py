@@ -13,6 +13,7 @@ from hwsim.arch.formats import unpacked_of
 from hwsim.arch.numerics import FRACTION_BITS
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest
+from hwsim.whole_files import whole_folder
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.compressed import CompressedModel
 from models.config import ModelConfig, RopeScaling
@@ -23,7 +24,6 @@ from models.matrices import FINAL_NORM as INTEGER_FINAL_NORM
 from models.matrices import HEAD as INTEGER_HEAD
 from models.shards import ShardWriter
 from models.tokenizer import Tokenizer
-from models.whole_folder import whole_folder
 
 __all__ = ["TYPES", "export", "huggingface_config"]
 

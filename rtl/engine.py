@@ -9,12 +9,12 @@ from hwsim.arch.fields import Unit
 from rtl.axi import WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature
 from rtl.control import Control, ControlRegisters, axi_lite_members
 from rtl.fetch import Fetch
-from rtl.identity import trace_ports
 from rtl.instance import Shared
 from rtl.interfaces import SCALE_ENTRY, UnitSizes
 from rtl.matrix import Matrix
 from rtl.mover import Mover
 from rtl.ram import Ram
+from rtl.trace_ports import trace_ports
 from rtl.vector import Vector
 
 __all__ = ["SIDE_PORT", "Engine", "engine_members", "stream_port"]

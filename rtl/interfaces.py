@@ -30,9 +30,9 @@ def read_port(name: str, address_bits: int, data_bits: int) -> dict:
     return {f"{name}_address": Out(address_bits), f"{name}_data": In(data_bits)}
 
 
-def lane_write_port(name: str, address_bits: int, lanes: int, lane_bits: int = 32) -> dict:
+def lane_write_port(name: str, address_bits: int, lanes: int) -> dict:
     """Return the members of a write port with one enable a lane, seen from the writer."""
-    return {f"{name}_enable": Out(lanes), f"{name}_address": Out(address_bits), f"{name}_data": Out(lanes * lane_bits)}
+    return {f"{name}_enable": Out(lanes), f"{name}_address": Out(address_bits), f"{name}_data": Out(32 * lanes)}
 
 
 def address_bits(depth: int) -> int:

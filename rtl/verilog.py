@@ -6,11 +6,12 @@ from pathlib import Path
 from amaranth.back import verilog
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.digest import Identity
+from hwsim.whole_files import write_text
 from rtl.dsp import DSP_VERILOG
 from rtl.engine import Engine
-from rtl.identity import Identity, trace_ports
 from rtl.ram import RAM_VERILOG, VerilogPlatform
-from rtl.text_file import write_whole
+from rtl.trace_ports import trace_ports
 
 __all__ = ["LINT_WAIVERS", "TOP", "convert", "generate", "write"]
 
@@ -59,7 +60,7 @@ def generate(config: EngineConfig) -> dict[str, str]:
 def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:
     """Write the files of an engine into a folder, each whole or not at all; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(write_whole(folder / name, text) for name, text in generate(config).items())
+    return tuple(write_text(folder / name, text) for name, text in generate(config).items())
 
 
 def convert(component, name: str, *, is_plain: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Builds an engine's Verilog with a bench in Verilator, once for equal sources, and runs benches on the result."""
+"""Simulations built by Verilator from an engine's Verilog and a bench, once for each text of the sources; they run benches."""
 
 from __future__ import annotations
 

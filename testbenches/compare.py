@@ -1,4 +1,4 @@
-"""Compares two logs of one program: every cycle, every drained word, every code; the first difference as a sentence."""
+"""The comparison of two logs of one program: every cycle, every drained word, every code; the first difference as a sentence."""
 
 from __future__ import annotations
 

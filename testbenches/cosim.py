@@ -15,12 +15,13 @@ from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import SpecError
+from hwsim.host.inputs import Inputs
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryModel
 from models.integer import IntegerModel, IntegerReference
 from models.integer.ops import KvEntry
-from testbenches.backend import Inputs, Log, Outputs
+from testbenches.backend import Log, Outputs
 from testbenches.compare import Verdict, compare_logs
 from testbenches.host.backend import HostedVerilog
 from testbenches.prepared import PreparedStep, prepare_step

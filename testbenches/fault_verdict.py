@@ -1,17 +1,15 @@
-"""Judges a case of the fault campaign: whether the engine ended as it must, told what happened, and ran the next program right."""
+"""The verdict on a case of the fault campaign: whether the engine ended as it must, reported it, and ran the next program right."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hwsim.arch.error_codes import ErrorCode, error_code
 from hwsim.arch.timing import EPILOGUE_LATENCY
 from testbenches.fault_cases import FaultCase, FaultKind, FaultProgram
 from testbenches.faults import FaultOutcome, RunRecord
 
 __all__ = ["judge"]
-
-_WATCHDOG = 6
-_LAST_CODE = 7
 
 
 def judge(outcome: FaultOutcome, programs: Sequence[FaultProgram], *, watchdog_cycles: int) -> tuple[str, ...]:
@@ -57,20 +55,20 @@ def _right(name: str, run: RunRecord, program: FaultProgram, stalls: int | None,
 
 
 def _first(case: FaultCase, run: RunRecord, program: FaultProgram, watchdog_cycles: int) -> list[str]:
-    code = run.error & 0xFF
+    code = error_code(run.error)
     if case.error == 0:
         return _right("first", run, program, case.stalls, rate=case.rate)
     found = []
     if case.error is None:
-        if code > _LAST_CODE:
-            found.append(f"error code of the first run must be 0 to {_LAST_CODE}, not {code}")
-    elif case.error == _WATCHDOG:
-        found += _equal("error code of the first run", code, _WATCHDOG)
+        if code > max(ErrorCode):
+            found.append(f"error code of the first run must be 0 to {max(ErrorCode)}, not {code}")
+    elif case.error == ErrorCode.WATCHDOG:
+        found += _equal("error code of the first run", code, ErrorCode.WATCHDOG)
     else:
         found += _equal("error register of the first run", run.error, case.error)
     # The watchdog sees a word leave the array, the bench sees it written.
     shortest = watchdog_cycles - EPILOGUE_LATENCY
-    if code == _WATCHDOG and not shortest <= run.silence <= watchdog_cycles:
+    if code == ErrorCode.WATCHDOG and not shortest <= run.silence <= watchdog_cycles:
         found.append(f"standstill before the watchdog must be {shortest} to {watchdog_cycles} cycles, not {run.silence}")
     elif run.silence > watchdog_cycles:
         found.append(f"a run must stand still for at most {watchdog_cycles} cycles, not {run.silence}")

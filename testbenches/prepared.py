@@ -10,9 +10,9 @@ import numpy as np
 from compiler.emit.cache import write_cache
 from compiler.pipeline import Compiled
 from hwsim.arch.program import MemoryImage
+from hwsim.host.inputs import Inputs
 from models.integer import IntegerReference
 from models.integer.cache import State
-from testbenches.backend import Inputs
 
 __all__ = ["PreparedStep", "prepare_step"]
 

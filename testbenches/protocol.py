@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.digest import Identity
 from hwsim.arch.program import MemoryImage
 from hwsim.errors import MachineError
-from rtl.identity import Identity
 from testbenches.build import Build, public_text
 from testbenches.protocol_wrapper import PUBLIC, TOP, wrapper_text
 from testbenches.verilated import Run

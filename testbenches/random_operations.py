@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwsim.arch.config import LANES_PER_SLICE
 from hwsim.arch.isa import (
     Append,
     Axpy,
@@ -25,6 +26,7 @@ from hwsim.arch.isa import (
     Store,
     SwiGlu,
 )
+from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS
 from testbenches.random_order import Use
 from testbenches.random_state import HEADS, SIDE_UNITS, STORE_UNIT, ProgramState
 from testbenches.random_streams import row_stream
@@ -42,7 +44,7 @@ class Operations(ProgramState):
         format_ = Format(self._pick(0, 3))
         inner = self._pick(1, min(20, 2 * self.segments))
         blocks = 0 if self._chance(0.1) else self._pick(1, max(1, min(9, 64 * self.lanes // self.slices)))
-        return format_, inner + inner % 2 if format_ in (Format.W2, Format.W2S) else inner, blocks
+        return format_, inner + -inner % (format_.sizes.group // LANES_PER_SLICE), blocks
 
     def _weights(self) -> None:
         """One to three products whose streams are fetched in pieces that need not end where a product ends."""
@@ -134,7 +136,7 @@ class Operations(ProgramState):
         rows = self._pick(1, min(self.config.tile.rows_of(self.cache.keys), self.result // words))
         address, side = self._pick(0, self.result - rows * words), self._pick(0, self.side_words - words)
         source, scale = self._activations(-(-self.parts // 2), rows)
-        beats = (blocks + 1) // 2 + blocks * self.held
+        beats = self._key_run(blocks)
         cache = Use("ports", self.keys, self.keys + self.key_beats, False)
         uses = [
             Use("A", source, source + -(-self.parts // 2), False),
@@ -181,7 +183,7 @@ class Operations(ProgramState):
         self.depth += 1
         self._keys(2 * self.pairs, blocks, beats)
         self.order.barrier()
-        for register, step in ((blocks, 2), (beats, 1 + 2 * self.held)):
+        for register, step in ((blocks, KEY_HEADER_BLOCKS), (beats, self._key_run(KEY_HEADER_BLOCKS))):
             self.order.control(Scalar(function=Function.ADD, target=register, immediate=step, registers=(register, 0, 0)))
         self.depth -= 1
         self.order.close_loop(start, self.pairs + 1)

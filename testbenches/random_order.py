@@ -1,4 +1,4 @@
-"""Orders the instructions of a random program by tokens: of two that share a resource, the later one waits."""
+"""The order of instructions in a random program: where two share something, tokens make the later one wait."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import (
     REGISTER_POSITION,
@@ -18,6 +18,7 @@ from hwsim.arch.isa import (
     Quant,
     Space,
 )
+from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS
 from hwsim.errors import ScheduleError
 from testbenches.random_order import Order, Use
 from testbenches.random_streams import cache_pair, port_bytes_of, scale_bytes
@@ -132,11 +133,15 @@ class ProgramState:
         pairs = max(1, min(8, 16 // self.slices))
         pairs = max(1, min(pairs, self.side_words * self.lanes // (2 * self.slices)))
         self.pairs = pairs
-        self.slots = 2 * pairs * self.slices
-        self.key_beats, self.value_beats = pairs * (1 + 2 * self.held), self.slots * self.held // self.slices
+        self.slots = KEY_HEADER_BLOCKS * pairs * self.slices
+        self.key_beats, self.value_beats = self._key_run(pairs * KEY_HEADER_BLOCKS), self.slots * self.held // self.slices
         keys = np.concatenate([cache_pair(self.rng, self.cache, self.held, self.slices) for _ in range(pairs)], axis=1)
         self.keys = self._place(keys)
         self.values = self._place(self.rng.integers(0, 256, (self.slices, self.value_beats, 16), dtype=np.uint8))
+
+    def _key_run(self, blocks: int) -> int:
+        """Return the beats of row blocks of keys, headers included."""
+        return self.cache.keys.sizes.stream_words(blocks, LANES_PER_SLICE * self.parts)
 
     @staticmethod
     def _residual_ports(memory: str, *, read: bool = False, written: bool = False) -> list[Use]:

@@ -10,11 +10,12 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import KvQuant
 from hwsim.arch.program import MemoryImage, Program
+from hwsim.host.inputs import Inputs, place
 from hwsim.machine.meaning import ResultLog, run_meaning
 from hwsim.machine.time import Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import MemoryModel
-from testbenches.backend import Inputs, Log, Outputs, place
+from testbenches.backend import Log, Outputs
 
 __all__ = ["Simulated", "log_of"]
 

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.error_codes import error_sentence
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError
+from hwsim.host.inputs import Inputs, place
 from hwsim.memory.models import MemoryKind, MemoryModel
 from hwsim.memory.parameters import hbm2_parameters
-from testbenches.backend import Inputs, Log, Outputs, place
+from testbenches.backend import Log, Outputs
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_files, hbm2_word
 from testbenches.build import Build
-from testbenches.error_register import error_sentence
 from testbenches.verilator import OPTIMIZE
 
 __all__ = ["Fault", "Run", "Verilated", "bench_settings", "logs_of_trace"]

@@ -24,10 +24,10 @@ def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
     for room in settings["root_packages"]:
         (tmp_path / room).mkdir()
         (tmp_path / room / "__init__.py").touch()
-    for inner in ("machine", "arch"):
+    for inner in ("machine", "host", "arch"):
         (tmp_path / "hwsim" / inner).mkdir()
         (tmp_path / "hwsim" / inner / "__init__.py").touch()
-    for module in ("errors.py", "nearest.py", "sourced.py", "units.py", "whole_file.py"):
+    for module in ("errors.py", "nearest.py", "sourced.py", "units.py", "whole_files.py"):
         (tmp_path / "hwsim" / module).touch()
     text = (ROOT / "pyproject.toml").read_text()
     (tmp_path / "pyproject.toml").write_text(text[text.index("[tool.importlinter]") :])

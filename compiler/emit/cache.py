@@ -6,9 +6,9 @@ import numpy as np
 
 from compiler.schedule.memory_map import MemoryMap
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.formats.cache import KEY_HEADER_BLOCKS
 from hwsim.arch.isa import CacheFormat, CacheKind
 from hwsim.arch.program import MemoryImage
+from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS
 from models.integer.cache import LayerCache, State
 from models.integer.ops import KvEntry
 

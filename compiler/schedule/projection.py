@@ -6,7 +6,7 @@ import dataclasses
 
 from compiler.graph.ops import Attention
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.formats.base import HEADER_BLOCKS
+from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS
 
 __all__ = ["Piece", "pieces_of"]
 
@@ -44,7 +44,7 @@ def pieces_of(attention: Attention, engine: EngineConfig) -> tuple[Piece, ...]:
     query_rows = attention.heads * attention.head_dim
     key_rows = attention.kv_heads * attention.head_dim
     blocks = -(-(query_rows + 2 * key_rows) // slices)
-    step = max(HEADER_BLOCKS, lanes // slices)
+    step = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
     step *= -(-blocks // (step * _MOST_PIECES))
     cuts = range(0, blocks, step)
     pieces = [Piece(first=first, blocks=min(step, blocks - first), slices=slices) for first in cuts]

@@ -11,7 +11,6 @@ comment that ends with the line.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import enum
 import re
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from hwsim.arch.fields import HEADER, Field, Instruction, Unit
 from hwsim.arch.isa import INSTRUCTIONS, Loop
 from hwsim.errors import IsaError
+from hwsim.nearest import nearest
 
 __all__ = ["MNEMONICS", "format_instruction", "format_program", "mnemonic", "parse_instruction", "parse_program"]
 
@@ -75,8 +75,7 @@ def parse_instruction(line: str) -> Instruction:
     """Return the instruction of a line; raise IsaError that names the word of the line that is wrong."""
     name, *settings = line.split()
     if name not in MNEMONICS:
-        near = difflib.get_close_matches(name, MNEMONICS, 1, 0.0)[0]
-        raise IsaError(f"Instruction must be one of the set such as {near!r}, not {name!r}")
+        raise IsaError(f"Instruction must be {nearest(name, MNEMONICS)}, not {name!r}")
     kind = MNEMONICS[name]
     fields = {field.name: field for field in kind.layout}
     used = _used_slots(kind)
@@ -87,8 +86,7 @@ def parse_instruction(line: str) -> Instruction:
         key, equals, text = setting.partition("=")
         known = [*fields, *spare, "wait", "signal"]
         if not equals or key not in known:
-            near = difflib.get_close_matches(key, known, 1, 0.0)[0]
-            raise IsaError(f"Setting of {name} must be one such as '{near}=…', not {setting!r}")
+            raise IsaError(f"Setting of {name} must be {nearest(key, known)}, followed by '=', not {setting!r}")
         if key in values or spare.get(key) in registers:
             raise IsaError(f"Setting {name} {key} must appear once, not twice")
         if key in ("wait", "signal"):

@@ -9,6 +9,7 @@ every port) in streams; 16-byte units in the side memory. `docs/engine.md` says 
 import enum
 
 from hwsim.arch.fields import CHECK_VALUE, Instruction, Unit, bits, enumerated, operand, signed
+from hwsim.arch.stream_sizes import CacheFormat, Format
 from hwsim.errors import IsaError
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "REGISTERS",
     "REGISTER_POSITION",
     "REGISTER_SLOT",
+    "UNIT_INSTRUCTIONS",
     "Append",
     "Axpy",
     "CacheFormat",
@@ -46,53 +48,6 @@ REGISTER_POSITION = 1
 """Holds the position of the first token of the run when a program starts."""
 REGISTER_SLOT = 2
 """Holds the cache slot of the first token of the run when a program starts."""
-
-
-class Format(enum.IntEnum):
-    """How the words of a stream are read (hwsim.arch.formats)."""
-
-    W4 = 0
-    W8 = 1
-    W2 = 2
-    W2S = 3
-    KV4 = 4
-    KV8 = 5
-
-    @property
-    def cache(self) -> "CacheFormat | None":
-        """The format of cached keys that the words hold, or None for weights."""
-        return next((cache for cache in CacheFormat if cache.keys is self), None)
-
-    @property
-    def has_two_bit_codes(self) -> bool:
-        """Whether a code has 2 bits, whose products every token row has a multiplier for."""
-        return self in (Format.W2, Format.W2S)
-
-
-class CacheFormat(enum.IntEnum):
-    """How wide the codes of keys and values are: every nibble of 32 codes lies in a word of its own, the lowest first."""
-
-    KV4 = 0
-    KV8 = 1
-
-    @property
-    def bits(self) -> int:
-        """Bits of a code."""
-        return 8 if self is CacheFormat.KV8 else 4
-
-    @property
-    def planes(self) -> int:
-        """Nibbles of a code, lowest first: as many words hold 32 codes."""
-        return self.bits // 4
-
-    @property
-    def keys(self) -> Format:
-        """How a stream of keys is read."""
-        return Format.KV8 if self is CacheFormat.KV8 else Format.KV4
-
-    def words(self, head_dim: int) -> int:
-        """Return the 128-bit words of a head."""
-        return head_dim * self.bits // 128
 
 
 class Destination(enum.IntEnum):
@@ -317,6 +272,9 @@ INSTRUCTIONS: tuple[type[Instruction], ...] = (
     Loop,
     End,
 )
+
+UNIT_INSTRUCTIONS = tuple(kind for kind in INSTRUCTIONS if kind.unit is not None)
+"""Those that control dispatches to a unit, which takes time and energy for them."""
 
 _BY_OPCODE = {kind.opcode: kind for kind in INSTRUCTIONS}
 

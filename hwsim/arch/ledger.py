@@ -1,4 +1,4 @@
-"""Knows what a piece of work is charged for: bytes per memory tier and direction, arithmetic, gathers and sorts."""
+"""What a piece of work costs: bytes per memory tier and direction, arithmetic, gathers and sorts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "ACCUMULATOR_BITS",
     "ACT_LIMIT",
     "EXP2_ONE_BITS",
     "FRACTION_BITS",
@@ -56,8 +55,6 @@ Array = Any  # a NumPy int64 array or a torch int64 tensor; both obey the same o
 
 FRACTION_BITS = 16
 """Fraction bits of every fixed value: residual stream, matrix results, scores (in units of log2)."""
-ACCUMULATOR_BITS = 32
-"""Row accumulators wrap modulo 2**32; the compiler refuses weights that could wrap."""
 ACT_LIMIT = 127
 """Activations are signed 8-bit, symmetric: -127 .. 127."""
 ROPE_BITS = 14

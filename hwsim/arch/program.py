@@ -15,7 +15,7 @@ from hwsim.arch.digest import isa_digest
 from hwsim.arch.image import MemoryImage
 from hwsim.arch.isa import decode
 from hwsim.errors import IsaError, ProgramError
-from hwsim.whole_file import whole_file
+from hwsim.whole_files import write_text
 
 __all__ = ["INSTRUCTION_BYTES", "SLOT_BITS", "Buffer", "MemoryImage", "Program"]
 
@@ -153,9 +153,8 @@ class Program:
             ) from None
 
     def save(self, path: Path) -> None:
-        """Write the file form, atomically."""
-        with whole_file(path) as part:
-            part.write_bytes(self.to_text().encode())
+        """Write the file form, whole or not at all."""
+        write_text(path, self.to_text())
 
     @classmethod
     def load(cls, path: Path) -> Program:

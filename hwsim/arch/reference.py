@@ -1,4 +1,4 @@
-"""Renders docs/isa.md from the declarations: instructions, enumerations, control registers, timing constants.
+"""The page docs/isa.md, rendered from the declarations: instructions, enumerations, control registers, timing constants.
 
 `python -m hwsim.arch.reference [FILE]` writes the page to FILE, or to standard output.
 """

@@ -1,8 +1,19 @@
-"""The AXI-Lite register map of the engine: Vitis control registers, arguments, status, identity."""
+"""The engine as the host sees it: name of the kernel, and the AXI-Lite map of control, argument, status and identity registers."""
 
 import dataclasses
 
-__all__ = ["CONTROL_REGISTERS", "PORT_BASE_OFFSET", "PORT_BASE_STRIDE", "ControlRegister", "offset_of", "port_base_offset"]
+__all__ = [
+    "CONTROL_REGISTERS",
+    "KERNEL",
+    "PORT_BASE_OFFSET",
+    "PORT_BASE_STRIDE",
+    "ControlRegister",
+    "offset_of",
+    "port_base_offset",
+]
+
+KERNEL = "lamforge"
+"""Name of the Vitis kernel and of its top module."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Knows where the tensors of a safetensors file lie in it, so that they can be mapped or read one at a time."""
+"""Places of the tensors in a safetensors file, so that they can be mapped or read one at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows what a machine is asked to run, in plain numbers: the sizes of a network, and how much of it at once."""
+"""The work that a machine is asked to do, in plain numbers: the sizes of a network, and how much of it at once."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Runs a program: its meaning, bit for bit, and its time, cycle for cycle, apart from one another."""
+"""The simulator of a program: its meaning, bit for bit, and its time, cycle for cycle, apart from one another."""

@@ -1,12 +1,16 @@
-"""What an instruction may ask of an engine: ranges inside its memories, shapes its units know."""
+"""The limits of what an instruction may ask of an engine: ranges inside its memories, shapes that its units can run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from hwsim.arch.complete import require_rows
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import (
+    UNIT_INSTRUCTIONS,
     Append,
     Axpy,
     CacheFormat,
@@ -25,6 +29,7 @@ from hwsim.arch.isa import (
     Store,
     SwiGlu,
 )
+from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS
 from hwsim.errors import ProgramError
 from hwsim.machine.trace import Trace
 
@@ -69,13 +74,8 @@ class _Rules:
                 mask & own == 0,
                 lambda i, name=name: f"must not {name} for its own unit {Unit(int(self.trace.unit[i])).name}",
             )
-        for rule in (self._fetch, self._dot, self._axpy, self._softmax, self._kvquant, self._append):
-            rule()
-        quantizers: tuple[type[Instruction], ...] = (Norm, Quant, SwiGlu, Rope)
-        for quantizer in quantizers:
-            self._quantizer(quantizer)
-        for copy in (Load, Store):
-            self._copy(copy)
+        for kind, rule in _RULES.items():
+            rule(self, kind)
         if self.first is not None:
             index, text = self.first
             raise ProgramError(f"{self.trace.name(index)} {text}")
@@ -134,16 +134,16 @@ class _Rules:
         end = self.trace.values(kind, field, rows) + -(-codes // _SEGMENT)
         self._within(rows, field, "activation memory", end, self.config.buffer.activation_segments, "segments")
 
-    def _fetch(self) -> None:
-        rows = self.trace.rows_of(Fetch)
+    def _fetch(self, kind: type[Instruction]) -> None:
+        rows = self.trace.rows_of(kind)
         offset, beats = self.trace.values(Fetch, "offset", rows), self.trace.values(Fetch, "beats", rows)
         self._within(
             rows, "offset and beats", "a port", np.where(beats > 0, offset + beats, 0), self.port_beats, "beats"
         )
 
-    def _dot(self) -> None:
+    def _dot(self, kind: type[Instruction]) -> None:
         trace, buffer, slices = self.trace, self.config.buffer, self.config.tile.slices
-        rows = trace.rows_of(Dot)
+        rows = trace.rows_of(kind)
         self._between(Dot, rows, "rows", 1, self.config.tile.tokens)
         rows = rows[trace.values(Dot, "blocks", rows) > 0]
         formats, inner = trace.values(Dot, "format", rows), self._between(Dot, rows, "inner", 1, 1023)
@@ -160,7 +160,7 @@ class _Rules:
         ):
             chosen = (destination == Destination.RESIDUAL) == is_residual
             self._rows_at(Dot, rows[chosen], "address", memory, words[chosen], limit, True)
-        is_key, is_biased = np.isin(formats, [cache.keys for cache in CacheFormat]), destination == Destination.BIASED
+        is_key, is_biased = np.isin(formats, [each for each in Format if each.cache is not None]), destination == Destination.BIASED
         found = dict(zip(rows.tolist(), formats.tolist(), strict=True))
         self._require(
             rows,
@@ -172,9 +172,9 @@ class _Rules:
             rows[is_biased], "side", "parameter memory", (side + words)[is_biased], buffer.parameter_words, "words"
         )
 
-    def _axpy(self) -> None:
+    def _axpy(self, kind: type[Instruction]) -> None:
         trace, slices = self.trace, self.config.tile.slices
-        rows = trace.rows_of(Axpy)
+        rows = trace.rows_of(kind)
         self._between(Axpy, rows, "rows", 1, self.config.tile.nibble_rows)
         held = 1 << trace.values(Axpy, "segments", rows)
         most = min(slices, self.lanes)
@@ -208,9 +208,9 @@ class _Rules:
         if kind is Rope:
             self._require(rows, length % 2 == 0, "must have an even length")
 
-    def _softmax(self) -> None:
+    def _softmax(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
-        rows = trace.rows_of(Softmax)
+        rows = trace.rows_of(kind)
         self._between(Softmax, rows, "rows", 1, self.config.tile.tokens)
         words = trace.values(Softmax, "sink_words", rows) + trace.values(Softmax, "ring_words", rows)
         self._require(rows, words >= 1, "must have at least one word of scores")
@@ -222,9 +222,9 @@ class _Rules:
         self._codes(rows, Softmax, "destination", words * self.lanes)
         self._scales(Softmax, rows)
 
-    def _kvquant(self) -> None:
+    def _kvquant(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
-        rows = trace.rows_of(KvQuant)
+        rows = trace.rows_of(kind)
         length, source = trace.values(KvQuant, "length", rows), trace.values(KvQuant, "source", rows)
         found = dict(zip(rows.tolist(), (length * self.lanes).tolist(), strict=True))
         self._require(
@@ -239,9 +239,9 @@ class _Rules:
         end = trace.values(KvQuant, "parameter", keys) + length
         self._within(keys, "parameter", "parameter memory", end, buffer.parameter_words, "words")
 
-    def _append(self) -> None:
+    def _append(self, kind: type[Instruction]) -> None:
         trace, slices = self.trace, self.config.tile.slices
-        rows = trace.rows_of(Append)
+        rows = trace.rows_of(kind)
         words = 1 << trace.values(Append, "segments", rows)
         most = min(slices, _PACK_WORDS)
         found = dict(zip(rows.tolist(), words.tolist(), strict=True))
@@ -250,11 +250,12 @@ class _Rules:
         slot = trace.values(Append, "slot", rows)
         offset, keys = trace.values(Append, "offset", rows), trace.values(Append, "keys", rows)
         block = slot // slices
-        pair = block // 2 * (1 + 2 * words)
+        group, place = np.divmod(block, KEY_HEADER_BLOCKS)
+        header = group * (1 + KEY_HEADER_BLOCKS * words)
         is_key = trace.values(Append, "kind", rows) == CacheKind.KEY
-        end = offset + np.where(is_key, pair + 1 + block % 2 * words + words, slot // (slices // words) + 1)
+        end = offset + np.where(is_key, header + 1 + (place + 1) * words, slot // (slices // words) + 1)
         self._within(rows, "offset and slot", "a port", end, self.port_beats, "beats")
-        self._within(rows, "keys and slot", "a port", keys + pair + 1, self.port_beats, "beats")
+        self._within(rows, "keys and slot", "a port", keys + header + 1, self.port_beats, "beats")
 
     def _copy(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
@@ -275,3 +276,16 @@ class _Rules:
         self._within(
             rows[~is_residual], "address", "parameter memory", end[~is_residual], buffer.parameter_words, "words"
         )
+
+
+_RULES: dict[type[Instruction], Callable[[_Rules, type[Instruction]], None]] = {
+    Fetch: _Rules._fetch,
+    Dot: _Rules._dot,
+    Axpy: _Rules._axpy,
+    **dict.fromkeys((Norm, Quant, SwiGlu, Rope), _Rules._quantizer),
+    Softmax: _Rules._softmax,
+    KvQuant: _Rules._kvquant,
+    Append: _Rules._append,
+    **dict.fromkeys((Load, Store), _Rules._copy),
+}
+require_rows(_RULES, UNIT_INSTRUCTIONS, what="rules that say what it may ask for", module=__name__)

@@ -1,1 +1,1 @@
-"""Knows what a step costs where the model does not fit: GPUs, hosts, links, drives and drives that compute."""
+"""The cost of a step where the model does not fit one memory: GPUs, hosts, links, drives and drives that compute."""

@@ -1,4 +1,4 @@
-"""Knows what is said of a system under a workload: times by cause, bytes by link, room in every tier, energy, price."""
+"""The answer of a system to a workload: times by cause, bytes by link, the use of every memory, energy, price."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hwsim.units import Bytes, Dollars, Joules, Seconds, Value, Watts
 __all__ = ["IDLE_SHARE", "LIFE", "Answer", "Part", "Tier"]
 
 IDLE_SHARE: Sourced[float] = Sourced(value=0.3, kind="assumed", source="of the power at work, between devices of these kinds")
-"""Power of a device that waits."""
+"""Power of a device that waits, as a share of its power at work."""
 LIFE: Sourced[Seconds] = Sourced(value=Seconds(3 * 365 * 86400.0), kind="assumed", source="three years of use")
 """Time over which a price is spread."""
 
@@ -28,7 +28,7 @@ class Tier:
 
     name: str
     used: Bytes
-    """At the most, over the run."""
+    """Largest amount that the workload puts there during the run."""
     capacity: Bytes
 
     @property
@@ -39,14 +39,14 @@ class Tier:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Part:
-    """Equal devices of a system."""
+    """The equal devices of one kind in a system."""
 
     device: Device
     count: int
     power: Sourced[Watts]
-    """Of one at work."""
+    """Power of one device at work."""
     causes: tuple[str, ...]
-    """What charges a time in which they work; at other times they wait."""
+    """Causes of time during which the devices work; at other times they wait."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,12 +73,12 @@ class Answer:
 
     @property
     def decode(self) -> Span:
-        """All tokens after the first."""
+        """Time of all tokens after the first."""
         return repeated(self.step, np.subtract(self.work.generated, 1))
 
     @property
     def whole(self) -> Span:
-        """From the prompts to the last tokens."""
+        """Time from the prompts to the last tokens."""
         return serial(self.prefill, self.decode)
 
     @property
@@ -93,12 +93,12 @@ class Answer:
 
     @property
     def binding(self) -> str:
-        """What most of a step is charged to."""
+        """Cause to which most of a step is charged."""
         return self.step.binding()
 
     @property
     def fits(self) -> Value:
-        """Whether every tier has room."""
+        """Whether the workload fits in every memory."""
         return functools.reduce(np.logical_and, (np.equal(tier.over.value, 0) for tier in self.tiers))
 
     @property

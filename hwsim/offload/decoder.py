@@ -1,4 +1,4 @@
-"""Knows how long a GPU takes for a layer of a decoder: its products, its attention, and what lies between them."""
+"""Time that a GPU takes for a layer of a decoder: its products, its attention, and what lies between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hwsim.units import Bytes, BytesPerSecond, Value
 __all__ = ["PEERS", "GpuDecoder"]
 
 PEERS = "GPU to GPU"
-"""What exchanges among GPUs are charged to."""
+"""Cause to which exchanges among GPUs are charged."""
 
 # Operators that only move values: a norm and an addition in either half, beside attention two rotations and two appends to the
 # cache, in the feed-forward part its activation.

@@ -1,4 +1,4 @@
-"""Knows how long a GPU takes for one operator: a roofline in whole waves of tiles, above a floor for the launch."""
+"""Time that a GPU takes for one operator: a roofline in whole waves of tiles, above a floor for the launch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hwsim.units import Bytes, BytesPerSecond, Operations, OperationsPerSecond, 
 __all__ = ["ARITHMETIC", "LAUNCHES", "MEMORY", "GpuRates", "Shape", "attention", "product", "stream"]
 
 ARITHMETIC, MEMORY, LAUNCHES = "GPU arithmetic", "GPU memory", "launches"
-"""What an operator's time is charged to."""
+"""Causes to which the time of an operator is charged."""
 
 # Output tiles of one thread block, rows by columns, with which large half-precision products reach their peak: this one, wider
 # ones up to twice as wide, and that one turned.
@@ -25,7 +25,7 @@ _FEW_ROWS = (16, 64)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GpuRates:
-    """What a GPU reaches.
+    """The rates that a GPU reaches.
 
     Attributes:
         name: what messages call it.
@@ -73,12 +73,12 @@ class GpuRates:
 
     @property
     def product_rate(self) -> OperationsPerSecond:
-        """Arithmetic in large products."""
+        """Rate of arithmetic in large products."""
         return self.peak * self.product_share
 
     @property
-    def memory_rate(self) -> BytesPerSecond:
-        """Bytes on long reads."""
+    def long_read_rate(self) -> BytesPerSecond:
+        """Rate at which long reads of the memory run."""
         return self.memory * self.memory_share
 
 
@@ -100,12 +100,12 @@ class Shape:
 
     @property
     def operations(self) -> Operations:
-        """Multiplications and additions."""
+        """Number of multiplications and additions."""
         return Operations(2.0 * np.multiply(np.multiply(self.rows, self.columns), self.inner))
 
     @property
     def bytes(self) -> Bytes:
-        """Both matrices read once and the result written."""
+        """Bytes moved when both matrices are read once and the result is written."""
         weights = np.multiply(self.columns, self.inner) * (self.weight_bits / 8)
         activations = np.multiply(self.rows, np.add(self.inner, self.columns)) * self.activation_bytes
         return Bytes(weights + activations)
@@ -121,12 +121,12 @@ def product(gpu: GpuRates, shape: Shape) -> Span:
     per_processor = gpu.product_rate * (1 / gpu.multiprocessors)
     tiles = [(_TILE, columns) for columns in range(_TILE, 2 * _TILE + 1, gpu.tile_step)] + [(2 * _TILE, _TILE)]
     waves = minimum(*(_tiled(shape, tile, gpu.multiprocessors) / per_processor for tile in tiles))
-    return _operator(gpu, waves, shape.bytes / gpu.memory_rate, gpu.product_launch)
+    return _operator(gpu, waves, shape.bytes / gpu.long_read_rate, gpu.product_launch)
 
 
 def stream(gpu: GpuRates, size: Bytes) -> Span:
     """Return the time of an operator that reads and writes so many bytes and computes little."""
-    return serial(spend(MEMORY, size / gpu.memory_rate), spend(LAUNCHES, gpu.launch))
+    return serial(spend(MEMORY, size / gpu.long_read_rate), spend(LAUNCHES, gpu.launch))
 
 
 def attention(gpu: GpuRates, *, operations: Operations, cached: Bytes) -> Span:

@@ -1,4 +1,4 @@
-"""PCI Express as packets: what of the raw rate is left for data, from headers, framing, acknowledgements, credits and skips.
+"""PCI Express as packets: the part of the raw rate that headers, framing, acknowledgements, credits and skips leave for data.
 
 Ref: pcie-bench/pcie-model @40703cf (Neugebauer et al., Understanding PCIe performance for end host networking, SIGCOMM 2018).
 Constants are those of hwsim/specs/devices/links/pcie.yaml; none is fitted. Everything takes arrays that broadcast.
@@ -34,7 +34,7 @@ _SHORT_PAYLOAD = 256
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Code:
-    """How bits become bits on the line."""
+    """Line coding: how many bits of data become how many bits on the line."""
 
     data_bits: int
     line_bits: int
@@ -42,11 +42,11 @@ class Code:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Skip:
-    """Clock compensation."""
+    """Symbols that are sent now and then for clock compensation."""
 
     symbols: int
     interval: int
-    """Symbol times from one to the next."""
+    """Symbol times from one such symbol set to the next."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,13 @@ class LatencyFactor:
 
     lanes: int
     up_to_256: float
-    """With payloads of up to 256 bytes."""
+    """Factor with payloads of up to 256 bytes."""
     above: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PcieConstants:
-    """What the standard fixes; lists are by generation, from 1 on."""
+    """Numbers that the standard fixes; lists are by generation, from 1 on."""
 
     name: str
     title: str
@@ -70,27 +70,27 @@ class PcieConstants:
     codes: Sourced[tuple[Code, ...]]
     """Bits before and after line coding."""
     framing: Sourced[Bytes]
-    """Around every packet, on the wire."""
+    """Bytes around every packet on the wire."""
     header_32: Sourced[Bytes]
-    """Of a request with a 32-bit address."""
+    """Header of a request with a 32-bit address."""
     header_64: Sourced[Bytes]
-    """Of a request with a 64-bit address."""
+    """Header of a request with a 64-bit address."""
     completion_header: Sourced[Bytes]
-    """Of a completion with data."""
+    """Header of a completion with data."""
     digest: Sourced[Bytes]
-    """At the end of a packet, where it is switched on."""
+    """Digest at the end of a packet, where it is switched on."""
     link_packet: Sourced[Bytes]
-    """An acknowledgement, or an update of credits."""
+    """Size of an acknowledgement, or of an update of credits."""
     skip: Sourced[Skip]
     """Clock compensation, in symbol times."""
     latency_overhead: Sourced[Bytes]
-    """Beside the payload, in the formula of the acknowledge latency limit."""
+    """Bytes added to the payload in the formula of the acknowledge latency limit."""
     latency_symbols: Sourced[tuple[int, ...]]
-    """Internal delay in that formula, symbol times."""
+    """Internal delay in the formula of the acknowledge latency limit, in symbol times."""
     latency_factors: Sourced[tuple[LatencyFactor, ...]]
     """Acknowledge factors, by width and payload."""
     usual_payload: Sourced[Bytes]
-    """What a packet carries where nothing is known of the machine."""
+    """Bytes that a packet carries where nothing is known of the machine."""
 
 
 @functools.cache

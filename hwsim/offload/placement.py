@@ -1,4 +1,4 @@
-"""Knows the best placement: how much of weights, cache and activations goes to GPU, host and drive, and in which batches.
+"""The best placement: how much of weights, cache and activations goes to GPU, host and drive, and in which batches.
 
 With the batches fixed, times and room are linear in the shares, so the best shares solve a linear program, as in FlexGen
 (arXiv 2303.06865, section 4.3). Its coefficients are not written down again: they are differences of the model's own answers
@@ -25,11 +25,11 @@ _SHARES = 5
 """What is chosen: weights on GPU and host, cache on GPU and host, the rest of both being on the drive; activations on the GPU, the
 rest being on the host. FlexGen's code has no activations on drives either."""
 _SPLIT = 4
-"""Shares of the two that are split over three places."""
+"""Number of shares of weights and cache, the two that are split over three places."""
 _GRAINS = 10_000
-"""What shares are whole numbers of, in all of a tensor."""
+"""Number of smallest steps of a share in a whole tensor."""
 _TIE = 1e-6
-"""What a share off the drive is worth, in the time of the slowest part of a layer."""
+"""Reward for a share that is not on the drive, as a part of the time of the slowest part of a layer."""
 _TOLERANCE = 1e-6
 """Part of a share by which the solver may miss a limit."""
 
@@ -53,7 +53,7 @@ class Placed:
 
 
 def best_placement(system: FlexGen, work: Workload) -> Placed | None:
-    """Return the fastest placement of a workload in the system's batches; None where no placement has room.
+    """Return the fastest placement of a workload in the system's batches; None where the workload does not fit in any placement.
 
     Raises:
         SpecError: the system does not overlap, so that no placement hides anything.
@@ -92,7 +92,7 @@ def search(system: FlexGen, work: Workload, batches: Iterable[int], counts: Iter
                 if found is not None and (best is None or found.tokens_per_second > best.tokens_per_second):
                     best = found
     if best is None:
-        raise SpecError(f"System {system.name} must have room for {work.network.name} in some placement, but has none")
+        raise SpecError(f"System {system.name} must hold {work.network.name} in some placement, but it does not fit in any")
     return best
 
 
@@ -104,7 +104,7 @@ def _placed(system: FlexGen, shares: Floats) -> FlexGen:
 
 
 def _affine(values: Sequence[Sequence[float]]) -> Affine:
-    """Return n functions from their values at the corners."""
+    """Return the n linear functions that take the given values at the corners."""
     table = np.array(values)
     return table[0], (table[1:] - table[0]).T
 
@@ -141,7 +141,7 @@ def _solved(program: tuple[Floats, Floats, Floats]) -> Floats | None:
 
 
 def _rounding(coefficient: Floats) -> float:
-    """Return how much more room rounding may take: shares of the GPU become smaller, those of the host either."""
+    """Return how much more memory rounding may take: shares on the GPU become smaller, those on the host smaller or larger."""
     gpu, host = np.append(coefficient[:_SPLIT:2], coefficient[_SPLIT]), coefficient[1:_SPLIT:2]
     moved = np.maximum(-gpu, 0.0).sum() + np.abs(host).sum()
     return float(moved / _GRAINS + _TOLERANCE * np.abs(coefficient).sum())

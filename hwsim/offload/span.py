@@ -1,4 +1,4 @@
-"""Knows how times are put together: one after another, at the same time, many times over; and what each second is spent on.
+"""Spans of time: put one after another, at the same time or many times over, with what each second is spent on.
 
 A span has a duration and charges every second of it to one cause: a device that works, a link that moves, or something named
 that nothing can be done about, such as launches. What happens beside the longest part is busy, not charged. So charges
@@ -25,7 +25,7 @@ Kind = TypeVar("Kind", bound=Quantity)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Span:
-    """Time that passes.
+    """A time, with what each part of it is spent on.
 
     Attributes:
         time: from beginning to end.
@@ -50,7 +50,7 @@ class Span:
 
 
 NOTHING = Span(time=Seconds(0.0), charged={}, busy={}, moved={})
-"""No time at all."""
+"""The empty span, which takes no time."""
 
 
 def spend(cause: str, time: Seconds) -> Span:
@@ -64,7 +64,7 @@ def move(link: str, amount: Bytes, time: Seconds) -> Span:
 
 
 def serial(*spans: Span) -> Span:
-    """Return one after another."""
+    """Return the span of several spans one after another."""
     return Span(
         time=functools.reduce(Seconds.__add__, (span.time for span in spans), Seconds(0.0)),
         charged=_summed([span.charged for span in spans], Seconds),
@@ -74,7 +74,7 @@ def serial(*spans: Span) -> Span:
 
 
 def overlapped(*spans: Span) -> Span:
-    """Return all at the same time: the longest decides, and is what time is charged to; of equals the first."""
+    """Return the span of several spans at the same time: the longest decides and is charged; of equal ones the first."""
     longest = np.argmax(np.stack(np.broadcast_arrays(*(span.time.value for span in spans))), axis=0)
     charges = [{cause: _where(longest == index, time) for cause, time in span.charged.items()} for index, span in enumerate(spans)]
     return Span(
@@ -86,7 +86,7 @@ def overlapped(*spans: Span) -> Span:
 
 
 def repeated(span: Span, count: Value) -> Span:
-    """Return a span so many times."""
+    """Return the span of something that happens `count` times."""
     return Span(
         time=span.time * count,
         charged={cause: time * count for cause, time in span.charged.items()},

@@ -10,8 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from hwsim.errors import SpecError
-from hwsim.whole_file import whole_file
+from hwsim.whole_files import write_text
 
 __all__ = ["JsonOption", "OutputOption", "emit", "show"]
 
@@ -42,9 +41,5 @@ def emit(content: str, output: Path | None = None) -> None:
     content = content if content.endswith("\n") else content + "\n"
     if output is None:
         sys.stdout.write(content)
-        return
-    try:
-        with whole_file(output) as part:
-            part.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise SpecError(f"Output must be a path that can be written, not {str(output)!r} ({error.strerror})") from None
+    else:
+        write_text(output, content)

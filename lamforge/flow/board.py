@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
+from hwsim.host.runtime import Waiting
 from lamforge.flow.cosim import QUESTION
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import prompt_tokens
@@ -16,7 +17,6 @@ from lamforge.flow.sources import ModelSource, open_compressed
 from lamforge.flow.verb import verb
 from testbenches.host.backend import Board
 from testbenches.host.check import BoardCheck, check_board
-from testbenches.host.runtime import Waiting
 
 __all__ = ["BoardRequest", "BoardVerdict", "board", "run"]
 

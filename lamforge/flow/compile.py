@@ -10,13 +10,13 @@ from compiler.model import compile_model, request_of
 from compiler.pipeline import Request, lower, passes
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
+from hwsim.whole_files import whole_folder
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import IMAGE, Programs
 from lamforge.flow.sources import ModelSource, open_compressed
 from lamforge.flow.target import Target, compiled_network
 from lamforge.flow.verb import verb
 from models.compressed import CompressedModel
-from reports.folders import whole_folder
 
 __all__ = ["CompileRequest", "GraphText", "compile", "compiled_model", "graph_after", "run"]
 
@@ -85,7 +85,7 @@ def compiled_model(
     name = made.model.config.name
     if output is None:
         return Programs.of(compile_model(made.model, engine, context=positions, progress=told), name)
-    with whole_folder(output) as part:
+    with whole_folder(output, keeps_others=True) as part:
         compiled = compile_model(made.model, engine, context=positions, image=part / IMAGE, progress=told)
         programs = Programs.of(compiled, name)
         programs.write(part)

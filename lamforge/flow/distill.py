@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.errors import LamforgeError, SpecError
-from hwsim.whole_file import whole_file
+from hwsim.whole_files import whole_file
 from models.distill.settings import Settings
 
 __all__ = ["export", "main", "merge", "named_paths", "prepare", "probe", "sample", "settings_of", "shard_of", "stage_text", "train"]

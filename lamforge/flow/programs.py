@@ -14,7 +14,7 @@ from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.isa import CacheFormat, Format, decode
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ProgramError
-from reports.folders import whole_folder
+from hwsim.whole_files import whole_folder
 
 __all__ = ["IMAGE", "Programs", "instruction_counts", "is_program_folder"]
 
@@ -88,7 +88,7 @@ class Programs:
 
     def save(self, folder: Path) -> None:
         """Write everything into a folder, all or nothing."""
-        with whole_folder(folder) as part:
+        with whole_folder(folder, keeps_others=True) as part:
             if self.image is not None:
                 self.image.save(part / IMAGE)
             self.write(part)

@@ -10,10 +10,10 @@ from pathlib import Path
 from hwsim.arch.board import board_names, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, SpecError
+from hwsim.whole_files import whole_folder
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
-from reports.folders import whole_folder
 from rtl.package import Target, package_files
 from rtl.verilog import TOP, write
 from testbenches.verilator import lint
@@ -92,7 +92,7 @@ def run(request: RtlRequest, listener: Listener = SILENT) -> Verilog:
         target.check(engine)
     listener.say(f"Writing the Verilog of {engine.name}")
     began = time.perf_counter()
-    with whole_folder(folder) as part:
+    with whole_folder(folder, keeps_others=True) as part:
         files = write(engine, part)
         packaged = {} if target is None else package_files(engine, target, {path.name: path.read_text() for path in files})
         for name, text in packaged.items():

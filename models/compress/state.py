@@ -15,7 +15,7 @@ from hwsim.arch.formats import MatrixSource, PackedMatrix
 from hwsim.arch.isa import Format
 from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
 from hwsim.errors import SpecError
-from hwsim.whole_file import whole_file
+from hwsim.whole_files import whole_file
 from models.integer.constants import Gain
 
 __all__ = ["Done", "FolderState", "MemoryState", "State"]
@@ -104,14 +104,11 @@ class FolderState:
         for name, bias in done.biases.items():
             tensors[f"{name}.bias"] = bias
         before, after = self._stream(self._count), self._stream(self._count + 1)
-        try:
-            # The layer's file is written last: once it is there, what the next layer needs is there too.
-            if stream is not None:
-                self._write_tensors(after, {_STREAM: stream.numpy()})
-            self._write_tensors(self._layer(self._count), tensors)
-            before.unlink(missing_ok=True)
-        except OSError as error:
-            raise SpecError(f"Folder {str(self._folder)!r} must be writable, but: {error.strerror}") from None
+        # The layer's file comes last: once it is there, what the next layer needs is too.
+        if stream is not None:
+            self._write_tensors(after, {_STREAM: stream.numpy()})
+        self._write_tensors(self._layer(self._count), tensors)
+        before.unlink(missing_ok=True)
         self._count += 1
 
     def all(self) -> Done:

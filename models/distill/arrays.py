@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hwsim.errors import SpecError
-from hwsim.whole_file import whole_file
+from hwsim.whole_files import whole_file
 
 __all__ = ["content", "from_text", "joined", "load", "read", "save", "split", "to_text"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from hwsim.whole_file import whole_file
+from hwsim.whole_files import whole_file
 from models.distill.attention import rotate
 from models.distill.prepared import Prepared
 from models.distill.prompts import FREE, prompts

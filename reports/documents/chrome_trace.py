@@ -11,9 +11,9 @@ import numpy as np
 from hwsim.arch.assembly import format_instruction
 from hwsim.arch.fields import Unit
 from hwsim.machine.timeline import chrome_trace
+from hwsim.whole_files import whole_file
 from lamforge.flow.executed import Executed
 from lamforge.flow.simulate import Timing
-from reports.folders import replaced_file
 
 __all__ = ["trace_document", "write_chrome_trace"]
 
@@ -46,7 +46,7 @@ def trace_document(simulation: Timing) -> dict[str, Any]:
 
 def write_chrome_trace(simulation: Timing, path: Path) -> None:
     """Write the Chrome trace of a run to a file, whole or not at all."""
-    with replaced_file(path) as part:
+    with whole_file(path) as part:
         part.write_text(json.dumps(trace_document(simulation), separators=(",", ":")) + "\n")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from reports.folders import replaced_file
+from hwsim.whole_files import whole_file
 from reports.pictures.evaluation import COLOURS, layer_picture, retrieval_picture, stream_picture
 from reports.text.evaluate import shown_name
 
@@ -21,7 +21,7 @@ _TEMPLATES = resources.files("reports.pages") / "templates"
 
 def write_page(document: Mapping[str, Any], target: Path) -> None:
     """Write the page of an evaluation, whole or not at all; raise SpecError when it cannot be written."""
-    with replaced_file(target) as part:
+    with whole_file(target) as part:
         part.write_text(page(document), encoding="utf-8")
 
 

@@ -11,11 +11,11 @@ import jinja2
 from markupsafe import Markup
 
 from hwsim.offload.answer import IDLE_SHARE, LIFE
+from hwsim.whole_files import whole_file
 from lamforge.flow.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
 from lamforge.flow.offload.contender import contender
 from lamforge.flow.provenance import provenance
 from models.zoo import network
-from reports.folders import replaced_file
 from reports.pictures.causes import COLOURS, KINDS, kind_of
 from reports.pictures.offload import FIGURES, contexts_picture
 from reports.studies.validation.offload import validate_offload
@@ -34,7 +34,7 @@ _COLUMNS = tuple(range(0, len(CONTEXTS), 8))
 def write_offload_report(target: Path) -> None:
     """Write the page, whole or not at all; raise SpecError when it cannot be written."""
     text = offload_page(offload_document())
-    with replaced_file(target) as part:
+    with whole_file(target) as part:
         part.write_text(text, encoding="utf-8")
 
 

@@ -15,11 +15,11 @@ from hwsim.arch.assembly import format_program
 from hwsim.arch.isa import Loop, decode
 from hwsim.arch.program import Program
 from hwsim.errors import ProgramError, SpecError
+from hwsim.whole_files import whole_file
 from lamforge.flow.executed import Executed
 from lamforge.flow.programs import Programs, is_program_folder
 from lamforge.flow.provenance import provenance
 from lamforge.flow.simulation import simulate
-from reports.folders import replaced_file
 from reports.pictures.roofline import points, roofline_picture
 from reports.pictures.timeline import attention_window, layer_window, timeline_picture
 from reports.text.tables import size_text
@@ -53,7 +53,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     document.setdefault("provenance", provenance())
     has_timeline = (folder / "timeline.json").is_file()
     target = folder / "report.html" if output is None else output
-    with replaced_file(target) as part:
+    with whole_file(target) as part:
         part.write_text(render(document, figures, has_timeline=has_timeline), encoding="utf-8")
     return target
 

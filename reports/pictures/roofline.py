@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Dot, Format
 from hwsim.machine.time.work import AXPY, work_of
@@ -18,8 +18,6 @@ from reports.pictures import svg
 
 __all__ = ["Point", "points", "roofline_picture"]
 
-_LANES = 32
-_SPARSE_INPUTS = 64
 _WIDTH, _HEIGHT = 860, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 170, 20, 50
 
@@ -74,11 +72,11 @@ def points(simulation: Timing) -> list[Point]:
         cycles = int(timeline.release[index]) - before
         before = int(timeline.release[index])
         if kind == AXPY:
-            beats, products = blocks, blocks * engine.tile.slices * _LANES * (drain // _LANES)
+            beats, products = blocks, blocks * engine.tile.slices * LANES_PER_SLICE * (drain // LANES_PER_SLICE)
         else:
             place = dots[index]
             beats = blocks * body + -(-blocks // per_header)
-            products = int(rows[place]) * blocks * engine.tile.slices * int(inner[place]) * _LANES
+            products = int(rows[place]) * blocks * engine.tile.slices * int(inner[place]) * LANES_PER_SLICE
         what = executed.kind(index)
         part = executed.part(index)
         name = {"Score": "attention scores", "Mix": "attention mix"}.get(what, part)
@@ -100,11 +98,9 @@ def points(simulation: Timing) -> list[Point]:
 
 def _per_slice(simulations: Sequence[Timing]) -> int:
     """Return the most products a slice makes per cycle and row: twice its lanes where 2:4 zeros count."""
-    for simulation in simulations:
-        trace = simulation.trace
-        if (trace.values(Dot, "format", trace.rows_of(Dot)) == Format.W2S).any():
-            return _SPARSE_INPUTS
-    return _LANES
+    traces = [simulation.trace for simulation in simulations]
+    formats = {Format(each) for trace in traces for each in np.unique(trace.values(Dot, "format", trace.rows_of(Dot)))}
+    return max([LANES_PER_SLICE, *(each.sizes.inputs_per_cycle for each in formats)])
 
 
 def roofline_picture(simulations: Sequence[Timing]) -> str:

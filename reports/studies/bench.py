@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.arch.config import EngineConfig
+from hwsim.host.inputs import Inputs
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
@@ -37,7 +38,6 @@ from models.zoo import network
 from reports.studies.method_rates import MethodRate, method_rates
 from reports.studies.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 from reports.text.tables import aligned
-from testbenches.backend import Inputs
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from hwsim.arch.isa import Format
 from hwsim.memory.models import memory_model
+from hwsim.whole_files import whole_file
 from lamforge.flow.accuracy import Text, accuracy
 from lamforge.flow.compile import compiled
 from lamforge.flow.compress import chosen_recipe, compress, model_document, parameters
@@ -29,7 +30,6 @@ from models.compressed import CompressedModel
 from models.evaluation import evaluation_text
 from models.generate import Sampling
 from reports.documents.chrome_trace import write_chrome_trace
-from reports.folders import replaced_file
 from reports.pages.run import write_report
 from reports.studies.beside import Beside
 from reports.text.tables import (
@@ -291,5 +291,5 @@ class _Demo:
         self._listener.say(f"{path} ({path.stat().st_size:,} bytes, opens from disk)")
 
     def _save(self) -> None:
-        with replaced_file(self._folder / "summary.json") as part:
+        with whole_file(self._folder / "summary.json") as part:
             part.write_text(json.dumps(self._document, indent=2) + "\n")

@@ -1,7 +1,6 @@
 """Control: the sequencer with its queues and tokens, and the AXI4-Lite registers."""
 
 from rtl.control.axi_lite import CONTROL_ADDRESS_BITS, ControlRegisters, axi_lite_members, register_table
-from rtl.control.errors import ErrorCode
 from rtl.control.unit import CLEAR_CYCLES, Control
 
 __all__ = [
@@ -9,7 +8,6 @@ __all__ = [
     "CONTROL_ADDRESS_BITS",
     "Control",
     "ControlRegisters",
-    "ErrorCode",
     "axi_lite_members",
     "register_table",
 ]

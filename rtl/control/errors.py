@@ -1,36 +1,13 @@
-"""The error register: its codes, and the choice of the error that it keeps."""
-
-import enum
+"""The error register: which error of a run it keeps."""
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hwsim.arch.error_codes import ErrorCode
 from rtl.control.loops import PC_BITS
 
-__all__ = ["ErrorCode", "ErrorRegister"]
-
-
-class ErrorCode(enum.IntEnum):
-    """What stopped the engine; bits 0-7 of the error register."""
-
-    BAD_CHECK = 1
-    BAD_OPCODE = 2
-    DEEP_LOOP = 3
-    READ_RESPONSE = 4
-    WRITE_RESPONSE = 5
-    WATCHDOG = 6
-    TOKEN_OVERFLOW = 7
-
-
-_DETAILS = {
-    ErrorCode.BAD_CHECK: "pc",
-    ErrorCode.BAD_OPCODE: "pc",
-    ErrorCode.DEEP_LOOP: "pc",
-    ErrorCode.READ_RESPONSE: "port",
-    ErrorCode.WATCHDOG: "pc",
-    ErrorCode.TOKEN_OVERFLOW: "pair",
-}
+__all__ = ["ErrorRegister"]
 
 
 class ErrorRegister(wiring.Component):
@@ -58,7 +35,7 @@ class ErrorRegister(wiring.Component):
         found = Signal(32)
         for code in reversed(ErrorCode):
             with m.If(conditions[code]):
-                detail = getattr(self, _DETAILS[code]) if code in _DETAILS else 0
+                detail = 0 if code.detail is None else getattr(self, code.detail)
                 m.d.comb += [found[:8].eq(code), found[8:].eq(detail)]
         m.d.comb += self.raised.eq(Cat(conditions.values()).any())
         with m.If(self.start):

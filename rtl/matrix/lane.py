@@ -4,9 +4,10 @@ from amaranth import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hwsim.arch.complete import require_rows
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS
 from hwsim.arch.isa import Format
-from rtl.matrix.records import STEP
+from rtl.matrix.records import STEP, is_any
 
 __all__ = ["CODE", "COEFFICIENT", "Decoder"]
 
@@ -14,6 +15,9 @@ CODE = signed(5)
 """A multiplier operand: a 4-bit code, half of an 8-bit one, or a 2-bit code less its zero."""
 COEFFICIENT = 3
 """Choice of operand that selects the AXPY coefficient; smaller choices number the inputs that the lane may take."""
+
+_DECODED = (Format.W4, Format.W8, Format.W2, Format.W2S, Format.KV4, Format.KV8)
+require_rows(_DECODED, Format, what="a decoder in the slices of the circuit", module=__name__)
 
 _FIRST = Array([0, 0, 0, 1, 1, 2, 2, 2])
 _SECOND = Array([0, 1, 2, 1, 2, 2, 2, 2])
@@ -52,7 +56,7 @@ class Decoder(wiring.Component):
             is_dense.eq(step.format == Format.W2),
             is_wide.eq(step.format == Format.W8),
             is_upper.eq((step.format == Format.KV8) & step.half),
-            is_keys.eq((step.format == Format.KV4) | (step.format == Format.KV8)),
+            is_keys.eq(is_any(step.format, lambda sizes: sizes.cache is not None)),
             zero.eq(Mux(is_kept, word[120:122], self.pair[8:10])),
             halves.eq(Mux(step.half, word[64:], word[:64])),
             self.scale.eq(Mux(is_kept, word[112:120], Mux(is_keys, Mux(is_upper, 16, 1), self.pair[:8]))),

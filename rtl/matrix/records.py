@@ -1,11 +1,16 @@
 """The records that pass through the matrix unit: a step of the array, a captured block, a drained word, packed activations."""
 
+import functools
+import operator
+from collections.abc import Callable
+
 from amaranth import Cat, Const
 from amaranth.hdl import Value
 from amaranth.lib import data
 
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.isa import Dot
+from hwsim.arch.stream_sizes import SIZES, StreamSizes
 from rtl.interfaces import UnitSizes, address_bits
 
 __all__ = [
@@ -19,6 +24,7 @@ __all__ = [
     "deep_halves",
     "drained_word",
     "input_bits",
+    "is_any",
     "lane_bits",
     "nibble_digit",
     "pair_digit",
@@ -44,6 +50,11 @@ STEP = data.StructLayout(
     }
 )
 """The operation of a slice on a stream word."""
+
+
+def is_any(format: Value, chosen: Callable[[StreamSizes], bool]) -> Value:
+    """Return whether a stream format is one of those whose sizes are `chosen`."""
+    return functools.reduce(operator.or_, (format == each for each, sizes in SIZES.items() if chosen(sizes)))
 
 
 def _width(name: str) -> int:

@@ -3,18 +3,25 @@
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hwsim.arch import isa
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
+from hwsim.arch.stream_sizes import SIZES, StreamSizes
 from rtl.command import COMMAND, field, is_kind
 from rtl.interfaces import UnitSizes
 from rtl.matrix.broadcast import ARRANGE
-from rtl.matrix.records import BLOCK, STEP
+from rtl.matrix.records import BLOCK, STEP, is_any
 
 __all__ = ["Sequencer"]
 
 _HEADER, _SCALES, _DATA = range(3)
+(_RUN_BITS,) = {exact_log2(sizes.run_groups) for sizes in SIZES.values() if sizes.run_groups}
+
+
+def _holds_keys(sizes: StreamSizes) -> bool:
+    return sizes.cache is not None
 
 
 class Sequencer(wiring.Component):
@@ -82,10 +89,10 @@ class Sequencer(wiring.Component):
         self._is_wide, self._is_dense = Signal(name="is_wide"), Signal(name="is_dense")
         self._is_kept, self._is_keys = Signal(name="is_kept"), Signal(name="is_keys")
         m.d.comb += [
-            self._is_wide.eq((self._format == Format.W8) | (self._format == Format.KV8)),
-            self._is_dense.eq(self._format == Format.W2),
+            self._is_wide.eq(is_any(self._format, lambda sizes: sizes.group_words == 2)),
+            self._is_dense.eq(is_any(self._format, lambda sizes: sizes.word_cycles == 2)),
             self._is_kept.eq(self._format == Format.W2S),
-            self._is_keys.eq((self._format == Format.KV4) | (self._format == Format.KV8)),
+            self._is_keys.eq(is_any(self._format, _holds_keys)),
         ]
 
     def _pop(self, m: Module) -> None:
@@ -187,7 +194,7 @@ class Sequencer(wiring.Component):
                 fixed.stride.eq(axpy("stride")),
             ]
         with m.Else():
-            is_pair = (dot("format") == Format.W2) | (dot("format") == Format.W2S)
+            is_pair = is_any(dot("format"), lambda sizes: sizes.group == 2 * LANES_PER_SLICE)
             m.d.sync += [
                 self._format.eq(dot("format")),
                 self._remaining.eq(dot("blocks")),
@@ -197,7 +204,7 @@ class Sequencer(wiring.Component):
                 self._inner.eq(dot("inner")),
                 self._phase.eq(_HEADER),
                 self._final_group.eq(is_pair + 1 >= dot("inner")),
-                fixed.keys.eq((dot("format") == Format.KV4) | (dot("format") == Format.KV8)),
+                fixed.keys.eq(is_any(dot("format"), _holds_keys)),
                 fixed.rows.eq(dot("rows")),
                 fixed.scale.eq(dot("scale")),
                 fixed.destination.eq(dot("destination")),
@@ -233,7 +240,7 @@ class Sequencer(wiring.Component):
                 self._final_group.eq((next_group | is_pair) + 1 >= self._inner),
                 self._segment.eq(self._source + next_group[1:]),
             ]
-            is_run_over = Mux(self._is_dense, following[:4] == 0, following[:3] == 0)
+            is_run_over = Mux(self._is_dense, following[: _RUN_BITS + 1] == 0, following[:_RUN_BITS] == 0)
             with m.If(is_grouped & is_run_over):
                 m.d.sync += self._phase.eq(_SCALES)
         with m.If(self._block_done):

@@ -9,13 +9,12 @@ from importlib import resources
 import jinja2
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.registers import CONTROL_REGISTERS
+from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL
 from rtl.package.crossings import CROSSINGS, bits_of
 from rtl.package.floorplan import Floorplan, floorplan
 from rtl.package.kernel import (
     COMPUTE_UNIT,
     CONTROL_BUS,
-    KERNEL,
     PROTOCOL_REGISTERS,
     SIDE_BUS,
     VLNV,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.registers import CONTROL_REGISTERS, port_base_offset
+from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL, port_base_offset
 from hwsim.arch.timing import SIDE_BURST_BEATS
 from rtl.axi import ADDRESS_BITS, WRITE_BEAT_BITS
 from rtl.control.axi_lite import CONTROL_ADDRESS_BITS
@@ -14,7 +14,6 @@ from rtl.engine import SIDE_PORT, stream_port
 __all__ = [
     "COMPUTE_UNIT",
     "CONTROL_BUS",
-    "KERNEL",
     "PROTOCOL_REGISTERS",
     "SIDE_BUS",
     "VLNV",
@@ -25,8 +24,6 @@ __all__ = [
     "stream_bus",
 ]
 
-KERNEL = "lamforge"
-"""Name of the kernel and of its top module."""
 COMPUTE_UNIT = f"{KERNEL}_1"
 """Name of its one instance in a linked design."""
 VLNV = f"lamforge:kernel:{KERNEL}:1.0"

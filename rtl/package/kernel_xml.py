@@ -5,7 +5,8 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from hwsim.arch.config import EngineConfig
-from rtl.package.kernel import KERNEL, VLNV, arguments, buses
+from hwsim.arch.registers import KERNEL
+from rtl.package.kernel import VLNV, arguments, buses
 
 __all__ = ["CONTROL_PROTOCOL", "kernel_xml"]
 

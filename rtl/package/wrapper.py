@@ -5,9 +5,9 @@ from __future__ import annotations
 from amaranth.lib.wiring import In
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.registers import KERNEL
 from rtl.engine import engine_members
-from rtl.identity import trace_ports
-from rtl.package.kernel import KERNEL
+from rtl.trace_ports import trace_ports
 from rtl.verilog import TOP
 
 __all__ = ["wrapper_verilog"]

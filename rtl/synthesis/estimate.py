@@ -13,9 +13,9 @@ from pathlib import Path
 from hwsim.arch.board import RESOURCES
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError
+from hwsim.whole_files import write_text
 from rtl.synthesis.netlist import Module, modules_of
 from rtl.synthesis.yosys import cells_of, tool_version
-from rtl.text_file import write_whole
 from rtl.verilog import TOP, generate
 
 __all__ = ["Estimate", "Part", "count_parts", "estimate", "resources_of"]
@@ -143,7 +143,7 @@ def estimate(
     modules = modules_of(texts)
     result = Estimate(engine=config.name, tool=tool, parts=count_parts(modules, cells_of(modules, cache, progress)))
     parts = [dataclasses.asdict(part) for part in result.parts]
-    write_whole(path, json.dumps({"tool": tool, "parts": parts}, indent=1))
+    write_text(path, json.dumps({"tool": tool, "parts": parts}, indent=1))
     return result
 
 

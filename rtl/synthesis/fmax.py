@@ -12,9 +12,9 @@ from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError
+from hwsim.whole_files import write_text
 from rtl.matrix.slice import Slice
 from rtl.synthesis.yosys import run_yosys, tool_version
-from rtl.text_file import write_whole
 from rtl.verilog import convert
 
 __all__ = ["RANKING_DEVICE", "ROUTER", "Ranking", "rank"]
@@ -50,7 +50,7 @@ def rank(config: EngineConfig, cache: Path = Path("build/synthesis")) -> Ranking
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as place:
-            write_whole(path, json.dumps(_route(text, Path(place))))
+            write_text(path, json.dumps(_route(text, Path(place))))
     ranking: Ranking = json.loads(path.read_text())
     return ranking
 

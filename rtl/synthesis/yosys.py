@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hwsim.errors import MachineError
+from hwsim.whole_files import write_text
 from rtl.ram import ZEROS
 from rtl.synthesis.netlist import Module
-from rtl.text_file import write_whole
 
 __all__ = ["TOOL", "cells_of", "run_yosys", "tool_version"]
 
@@ -117,7 +117,7 @@ def _synthesize(batch: Mapping[str, Module], modules: Mapping[str, Module], fold
     counted = {_plain(name): entry.get("num_cells_by_type", {}) for name, entry in counted.items()}
     for key, module in batch.items():
         cells = _own(_plain(module.name), counted, {_plain(name) for name in modules if name not in _WHOLE})
-        write_whole(folder / f"{key}.json", json.dumps(cells, sort_keys=True))
+        write_text(folder / f"{key}.json", json.dumps(cells, sort_keys=True))
 
 
 def _plain(name: str) -> str:

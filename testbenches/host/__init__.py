@@ -1,1 +1,1 @@
-"""The host's side of a run: one code for the registers, buffers and waits, over any device that offers them."""
+"""What benches add to the host's side of a run: the Verilog as a device, backends over the host, the check of a board."""

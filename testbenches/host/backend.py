@@ -11,12 +11,13 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import SpecError
+from hwsim.host.device import Place
+from hwsim.host.inputs import Inputs
+from hwsim.host.runtime import Host, Waiting
+from hwsim.host.xrt_device import XrtDevice
 from hwsim.memory.models import IDEAL, MemoryModel
-from testbenches.backend import Inputs, Log, Outputs
-from testbenches.host.device import Place
-from testbenches.host.runtime import Host, Waiting
+from testbenches.backend import Log, Outputs
 from testbenches.host.simulated_device import SIDE_BYTES, SimulatedDevice
-from testbenches.host.xrt_device import XrtDevice
 from testbenches.verilated import Verilated
 
 __all__ = ["Board", "HostedVerilog"]

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import MachineError
+from hwsim.host.device import SIDE, Place
 from hwsim.memory.models import IDEAL, MemoryModel
 from testbenches.backend import Log
 from testbenches.bench import REGION_BITS, SIDE_REGION
-from testbenches.host.device import SIDE, Place
 from testbenches.verilated import Fault, Verilated, logs_of_trace
 
 __all__ = ["SIDE_BYTES", "SimulatedDevice"]

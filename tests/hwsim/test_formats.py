@@ -56,6 +56,26 @@ def test_cache_words_follow_from_the_format() -> None:
     assert of_streams == {format.keys: format for format in CacheFormat}
 
 
+def test_bits_follow_from_words() -> None:
+    """A stored bit is a bit of a stream: of long rows of weights, and of a cache whose keys have every header of both halves."""
+    weights = {format.name: format.sizes.bits_per_weight for format in WEIGHT_FORMATS}
+    assert weights == {"W2": 2.25, "W2S": 2.0, "W4": 4.5, "W8": 8.5}
+    for format in WEIGHT_FORMATS:
+        inputs = format.sizes.group * max(1, format.sizes.run_groups) * 3
+        assert format.sizes.body_words(inputs) * 128 == format.sizes.bits_per_weight * inputs
+    assert CacheFormat.KV4.bits_per_value(128) == 4.25
+    for cache in CacheFormat:
+        layout = CacheLayout(slices=4, lanes=4, head_dim=64, sinks=4, window=252, format=cache)
+        words = (layout.key_beats + layout.value_beats) * layout.slices
+        assert words * 128 == 2 * layout.slots * layout.head_dim * cache.bits_per_value(64)
+
+
+def test_data_cycles_are_words_times_their_cycles() -> None:
+    """Products of 1,280 inputs: 32 lanes take 32 codes of 4 bits a cycle, half as many of 8, as many of 2 unless pruned."""
+    expected = {"W4": 40, "W8": 80, "W2": 40, "W2S": 20, "KV4": 40, "KV8": 80}
+    assert {format.name: format.sizes.data_cycles(1280) for format in Format} == expected
+
+
 @pytest.mark.parametrize(
     ("format", "head_dim", "slices", "lanes", "text"),
     [

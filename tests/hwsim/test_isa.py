@@ -133,12 +133,15 @@ def test_malformed_words_are_refused(word: int, text: str) -> None:
     assert str(refusal.value) == text
 
 
+LOOP = "count, length, register0, register1, register2, signal, wait"
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("dto rows=1", "Instruction must be one of the set such as 'dot', not 'dto'"),
-        ("loop count=1 lenght=2", "Setting of loop must be one such as 'length=…', not 'lenght=2'"),
-        ("loop count", "Setting of loop must be one such as 'count=…', not 'count'"),
+        ("dto rows=1", f"Instruction must be one of {', '.join(sorted(MNEMONICS))} (nearest: dot), not 'dto'"),
+        ("loop count=1 lenght=2", f"Setting of loop must be one of {LOOP} (nearest: length), followed by '=', not 'lenght=2'"),
+        ("loop count", f"Setting of loop must be one of {LOOP} (nearest: count), followed by '=', not 'count'"),
         ("loop count=1 count=2", "Setting loop count must appear once, not twice"),
         ("scalar register0=r1 register0=r2", "Setting scalar register0 must appear once, not twice"),
         ("loop count=1", "Instruction loop must have the field 'length'"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.fields import Unit
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import (
     Append,
@@ -40,7 +41,6 @@ from hwsim.arch.numerics import (
 )
 from hwsim.errors import ProgramError
 from hwsim.machine.meaning import Memories, ResultLog, matrix, mover, run_meaning, vector
-from hwsim.machine.simulator import simulate
 from hwsim.machine.trace import run_control
 from testbenches.random_program import random_program
 from testbenches.random_streams import cache_pair, port_bytes_of, row_stream
@@ -445,22 +445,13 @@ def test_random_programs_have_the_same_meaning_twice(rng: np.random.Generator) -
     for engine in ENGINES.values():
         program = random_program(engine, int(rng.integers(1 << 30)))
         position, slot = program.registers
-        runs = [
-            simulate(
-                program.words,
-                engine,
-                program.ports.copy(),
-                program.side.copy(),
-                position=position,
-                slot=slot,
-                has_log=True,
-            )
-            for _ in range(2)
-        ]
+        trace = run_control(program.words, position=position, slot=slot)
+        (first, log), (second, _) = (
+            run_meaning(trace, engine, program.ports.copy(), program.side.copy(), has_log=True) for _ in range(2)
+        )
         for name in ("ports", "side", "result", "residual", "activation", "scale"):
-            np.testing.assert_array_equal(getattr(runs[0].memories, name), getattr(runs[1].memories, name))
-        matrix_rows = np.flatnonzero(runs[0].trace.unit == 1)
-        assert sorted(runs[0].log.matrix) == matrix_rows.tolist()
+            np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+        assert sorted(log.matrix) == np.flatnonzero(trace.unit == Unit.MATRIX).tolist()
 
 
 def test_an_append_does_not_change_beats_fetched_before(rng: np.random.Generator) -> None:

@@ -12,7 +12,6 @@ from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Dot, End, Fetch, Format, Load, Loop, Quant
 from hwsim.arch.timing import CODE_LATENCY, EPILOGUE_LATENCY, MATRIX_LATENCY, MEASURE_LATENCY
 from hwsim.errors import MachineError, ProgramError
-from hwsim.machine.simulator import simulate_time
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.timeline import chrome_trace
 from hwsim.machine.trace import run_control
@@ -104,7 +103,7 @@ def test_a_memory_time_that_is_one_off_is_seen_in_programs(name: str, monkeypatc
 
 
 def timeline_of(*program: object, engine: str = "tiny") -> Timeline:
-    return simulate_time([item.encode() for item in program], ENGINES[engine])
+    return run_time(run_control([item.encode() for item in program]), ENGINES[engine])
 
 
 QUANT = {"rows": 1, "source": 0, "stride": 0, "length": 1, "destination": 0, "scale": 0}
@@ -176,7 +175,7 @@ def test_63_tokens_are_allowed() -> None:
 
 def test_too_long_a_program_is_refused() -> None:
     with pytest.raises(ProgramError, match="^Program must have at most 256 words, not 257$"):
-        simulate_time([End().encode()] * 257, ENGINES["tiny"])
+        timeline_of(*[End()] * 257)
 
 
 def test_chrome_trace_has_a_lane_for_each_unit() -> None:

@@ -8,9 +8,9 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Format
 from hwsim.arch.program import MemoryImage
 from hwsim.errors import ProgramError, ScheduleError
+from hwsim.host.inputs import Inputs
 from hwsim.memory.models import IDEAL, stalling
 from models.integer.reference import IntegerReference
-from testbenches.backend import Inputs
 from testbenches.compare import compare_logs
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated

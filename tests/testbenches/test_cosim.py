@@ -17,9 +17,9 @@ from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import CacheFormat, Fetch, Format, KvQuant, Scalar, decode
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError, ProgramError
+from hwsim.host.inputs import Inputs
 from hwsim.memory.models import IDEAL, hbm2, stalling
 from models.integer import IntegerModel
-from testbenches.backend import Inputs
 from testbenches.compare import Verdict, compare_logs
 from testbenches.cosim import cosim
 from testbenches.simulated import Simulated

@@ -11,12 +11,12 @@ from compiler.model import compile_model
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.isa import Format
 from hwsim.arch.program import MemoryImage
+from hwsim.host.inputs import Inputs, place
 from hwsim.machine.meaning import run_meaning
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, stalling
 from rtl.control.errors import ErrorRegister
 from rtl.control.unit import Control
-from testbenches.backend import Inputs, place
 from testbenches.fault_cases import CASE_KINDS, FaultCase, FaultKind, FaultProgram, fault_case
 from testbenches.fault_verdict import judge
 from testbenches.faults import FaultBench, FaultOutcome, RunRecord

@@ -12,6 +12,7 @@ from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.program import MemoryImage
+from hwsim.host.inputs import Inputs
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
 from models.attention import parse
 from models.integer import IntegerModel
@@ -20,7 +21,6 @@ from models.integer.ops import KvEntry
 from models.integer.reference import IntegerReference
 from models.shaped import shaped_model
 from models.zoo import shape
-from testbenches.backend import Inputs
 from testbenches.compare import compare_logs
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated

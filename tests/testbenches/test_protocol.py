@@ -7,10 +7,10 @@ from compiler.model import compile_model
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Fetch, decode
 from hwsim.arch.program import INSTRUCTION_BYTES, MemoryImage
+from hwsim.host.inputs import Inputs, place
 from hwsim.machine.meaning import run_meaning
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL
-from testbenches.backend import Inputs, place
 from testbenches.protocol import Pace, ProtocolBench, ProtocolReport, ProtocolRun
 from testbenches.protocol_rules import Channel, HoldMonitor, LiteMonitor, ReadMonitor, WriteMonitor
 from testbenches.random_program import random_program

@@ -1,4 +1,4 @@
-"""What a weight format is: how quantized rows become stream words, and back; the layout all of them share."""
+"""What a weight format offers: how quantized rows become stream words, and back; the layout all formats share."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import dataclasses
 
 import numpy as np
 
-from hwsim.arch.isa import Format
+from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS, Format, StreamSizes
 from hwsim.errors import ScheduleError
 
-__all__ = ["HEADER_BLOCKS", "OFFSET_STEP", "RUN_GROUPS", "QuantizedMatrix", "WeightFormat", "check_reach", "scale_words"]
+__all__ = ["OFFSET_STEP", "QuantizedMatrix", "WeightFormat", "check_reach", "scale_words"]
 
-HEADER_BLOCKS = 4
-"""Row blocks one header word serves."""
-RUN_GROUPS = 8
-"""Groups one scale word serves."""
 OFFSET_STEP = 16
 """Weight of one unit of a W4 group offset, in the row's integer steps."""
 
@@ -85,17 +81,27 @@ def check_reach(name: str, largest: int) -> None:
 
 
 class WeightFormat(abc.ABC):
-    """One weight format: sizes and packing of a row's body, scale words included."""
+    """One weight format: packing of a row's body, scale words included; its sizes are a row of hwsim.arch.stream_sizes."""
 
     format: Format
-    group: int
-    """Inputs that share a scale."""
-    bits_per_weight: float
-    """Stored bits of a dense weight in a long row, scales included, headers not."""
 
-    @abc.abstractmethod
+    @property
+    def sizes(self) -> StreamSizes:
+        """Words and bits of the format."""
+        return self.format.sizes
+
+    @property
+    def group(self) -> int:
+        """Inputs that share a scale."""
+        return self.sizes.group
+
     def body_words(self, inputs: int) -> int:
-        """Return the 128-bit words of one row without its share of a header."""
+        """Return the words of one row without its share of a header."""
+        return self.sizes.body_words(inputs)
+
+    def stream_words(self, blocks: int, inputs: int) -> int:
+        """Return the words of one slice's stream of row blocks, headers included."""
+        return self.sizes.stream_words(blocks, inputs)
 
     @abc.abstractmethod
     def pack_body(self, matrix: QuantizedMatrix) -> np.ndarray:
@@ -117,10 +123,6 @@ class WeightFormat(abc.ABC):
         """Return the largest row sum of absolute integer weights in bodies, -1 for words that are invalid; may be compiled."""
         return int(np.abs(self.unpack_body(words, inputs).integer().astype(np.int64)).sum(axis=1).max(initial=0))
 
-    def stream_words(self, rows_per_slice: int, inputs: int) -> int:
-        """Return the words of one slice's stream for `rows_per_slice` row blocks, headers included."""
-        return -(-rows_per_slice // HEADER_BLOCKS) + rows_per_slice * self.body_words(inputs)
-
     def pack_stream(self, matrix: QuantizedMatrix, slices: int) -> np.ndarray:
         """Return the streams of all slices, uint8 [slices, words, 16]; row r goes to slice r % slices, padded with zero rows."""
         rows, inputs = matrix.shape
@@ -128,26 +130,26 @@ class WeightFormat(abc.ABC):
         bodies = np.zeros((blocks * slices, self.body_words(inputs), 16), np.uint8)
         bodies[:rows] = self.pack_body(matrix)
         dealt = bodies.reshape(blocks, slices, -1, 16).transpose(1, 0, 2, 3)
-        entries = np.zeros((-(-blocks // HEADER_BLOCKS) * HEADER_BLOCKS * slices, 4), np.uint8)
+        entries = np.zeros((-(-blocks // WEIGHT_HEADER_BLOCKS) * WEIGHT_HEADER_BLOCKS * slices, 4), np.uint8)
         entries[:rows, 0] = matrix.mantissa & 0xFF
         entries[:rows, 1] = matrix.mantissa >> 8
         entries[:rows, 2] = matrix.exponent & 0xFF
-        headers = entries.reshape(-1, HEADER_BLOCKS, slices, 4).transpose(2, 0, 1, 3).reshape(slices, -1, 16)
+        headers = entries.reshape(-1, WEIGHT_HEADER_BLOCKS, slices, 4).transpose(2, 0, 1, 3).reshape(slices, -1, 16)
         parts = []
-        for block in range(0, blocks, HEADER_BLOCKS):
-            parts.append(headers[:, block // HEADER_BLOCKS, None])
-            parts.append(dealt[:, block : block + HEADER_BLOCKS].reshape(slices, -1, 16))
+        for block in range(0, blocks, WEIGHT_HEADER_BLOCKS):
+            parts.append(headers[:, block // WEIGHT_HEADER_BLOCKS, None])
+            parts.append(dealt[:, block : block + WEIGHT_HEADER_BLOCKS].reshape(slices, -1, 16))
         return np.concatenate(parts, axis=1)
 
     def unpack_stream(self, streams: np.ndarray, inputs: int, blocks: int) -> QuantizedMatrix:
         """Return the matrix [blocks * slices, inputs] in streams uint8 [slices, words, 16]; inverse of `pack_stream`."""
         slices, body = streams.shape[0], self.body_words(inputs)
-        period = 1 + HEADER_BLOCKS * body
-        starts = [block // HEADER_BLOCKS * period + 1 + block % HEADER_BLOCKS * body for block in range(blocks)]
+        period = 1 + WEIGHT_HEADER_BLOCKS * body
+        starts = [block // WEIGHT_HEADER_BLOCKS * period + 1 + block % WEIGHT_HEADER_BLOCKS * body for block in range(blocks)]
         index = (np.array(starts, dtype=np.int64)[:, None] + np.arange(body)).reshape(-1)
         bodies = streams[:, index].reshape(slices, blocks, body, 16).transpose(1, 0, 2, 3).reshape(-1, body, 16)
         matrix = self.unpack_body(np.ascontiguousarray(bodies), inputs)
-        header = streams[:, ::period][:, : -(-blocks // HEADER_BLOCKS)].reshape(slices, -1, 4)[:, :blocks]
+        header = streams[:, ::period][:, : -(-blocks // WEIGHT_HEADER_BLOCKS)].reshape(slices, -1, 4)[:, :blocks]
         entries = header.transpose(1, 0, 2).reshape(-1, 4).astype(np.int64)
         return dataclasses.replace(
             matrix,
@@ -160,11 +162,11 @@ class WeightFormat(abc.ABC):
         return np.full(rows, 32768, np.int64), np.full(rows, -15, np.int64)
 
 
-def scale_words(scale: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Return scale words uint8 [rows, runs, 16] of groups [rows, groups]: eight (scale, offset) byte pairs a word."""
+def scale_words(scale: np.ndarray, offset: np.ndarray, run_groups: int) -> np.ndarray:
+    """Return scale words uint8 [rows, runs, 16] of groups [rows, groups]: `run_groups` (scale, offset) byte pairs a word."""
     rows, groups = scale.shape
-    runs = -(-groups // RUN_GROUPS)
-    pairs = np.zeros((rows, runs * RUN_GROUPS, 2), np.uint8)
+    runs = -(-groups // run_groups)
+    pairs = np.zeros((rows, runs * run_groups, 2), np.uint8)
     pairs[:, :groups, 0] = scale
     pairs[:, :groups, 1] = offset.view(np.uint8)
     return pairs.reshape(rows, runs, 16)

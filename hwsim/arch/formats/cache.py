@@ -1,17 +1,15 @@
-"""The cache: where keys and values of a token lie, 4 or 8 bits an element, with scale and zero point per token and head."""
+"""Layout of the cache: where keys and values of a token lie, in 4 or 8 bits, with a scale and a zero point per token and head."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import CacheFormat
+from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS, WORD_BITS, CacheFormat
 from hwsim.errors import ScheduleError
 
-__all__ = ["KEY_HEADER_BLOCKS", "CacheLayout"]
+__all__ = ["CacheLayout"]
 
-KEY_HEADER_BLOCKS = 2
-"""Row blocks of keys one header word serves."""
 _BEAT_TOKENS = 64
 """Tokens whose values a beat may hold: the matrix unit takes one segment of their coefficients (docs/engine.md)."""
 
@@ -37,7 +35,7 @@ class CacheLayout:
     format: CacheFormat = CacheFormat.KV4
 
     def __post_init__(self) -> None:
-        elements, name = 128 // self.format.bits, self.format.name.lower()
+        elements, name = WORD_BITS // self.format.bits, self.format.name.lower()
         if self.head_dim not in (32, 64, 128) or self.words > self.slices:
             raise ScheduleError(
                 f"Head dimension of a {name} cache must be 32, 64 or 128 and at most {elements} x {self.slices} slices,"
@@ -110,12 +108,11 @@ class CacheLayout:
 
     def key_run_beats(self, slots: int) -> int:
         """Beats of `slots` slots of keys, from an even row block on, headers included."""
-        blocks = slots // self.slices
-        return -(-blocks // KEY_HEADER_BLOCKS) + blocks * self.words
+        return self.format.keys.sizes.stream_words(slots // self.slices, self.head_dim)
 
     def key_offset(self, slot: int) -> int:
         """Return the beat at which the keys from `slot` (an even row block) on start."""
-        return slot // self.slices // KEY_HEADER_BLOCKS * (1 + KEY_HEADER_BLOCKS * self.words)
+        return self.key_run_beats(slot // self.slices // KEY_HEADER_BLOCKS * KEY_HEADER_BLOCKS * self.slices)
 
     def value_offset(self, slot: int) -> int:
         """Return the beat at which the values from `slot` on start."""

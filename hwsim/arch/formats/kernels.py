@@ -1,4 +1,4 @@
-"""Knows the stream formats as compiled loops: packing, unpacking, the accumulator's reach, and dealing over the ports.
+"""The stream formats as compiled loops: packing, unpacking, the accumulator's reach, and dealing over the ports.
 
 The array code of the formats beside this file is the definition; these loops give the same bytes, many times sooner.
 They hold no lock, so that rows and ports may be shared among threads.
@@ -53,19 +53,20 @@ def pack_w2s(codes: np.ndarray, kept: np.ndarray, scale: np.ndarray, offset: np.
 
 @numba.njit(cache=True, nogil=True)
 def pack_grouped(
-    codes: np.ndarray, scale: np.ndarray, offset: np.ndarray, per_group: int, bits: int, words: np.ndarray
+    codes: np.ndarray, scale: np.ndarray, offset: np.ndarray, run: tuple[int, int], bits: int, words: np.ndarray
 ) -> None:
     """Fill words uint8 [rows, words, 16], zero before, from codes [rows, inputs] and scale and offset uint8 [rows, groups].
 
-    per_group: data words of a group; bits: 2, 4 or 8 of a code.
+    run: groups of a run, and data words of a group; bits: 2, 4 or 8 of a code.
     """
     rows, groups = scale.shape
+    run_groups, per_group = run
     share = 8 // bits
     for row in range(rows):
         at = 0
         for group in range(groups):
-            run, within = group // 8, group % 8
-            head = run * (1 + 8 * per_group)
+            within = group % run_groups
+            head = group // run_groups * (1 + run_groups * per_group)
             words[row, head, 2 * within] = scale[row, group]
             words[row, head, 2 * within + 1] = offset[row, group]
             first = head + 1 + within * per_group
@@ -138,18 +139,19 @@ def reach_w2s(words: np.ndarray) -> np.int64:
 
 
 @numba.njit(cache=True, nogil=True)
-def reach_grouped(words: np.ndarray, groups: int, per_group: int, bits: int, step: int) -> np.int64:
-    """Return the largest row sum of absolute integer weights in words uint8 [rows, words, 16] of runs of eight groups.
+def reach_grouped(words: np.ndarray, groups: int, run: tuple[int, int], bits: int, step: int) -> np.int64:
+    """Return the largest row sum of absolute integer weights in words uint8 [rows, words, 16] of runs of groups.
 
-    bits: 2, 4 or 8 of a code; step: what one unit of a W4 offset weighs.
+    run: groups of a run, and data words of a group; bits: 2, 4 or 8 of a code; step: weight of one unit of a W4 offset.
     """
     rows = words.shape[0]
+    run_groups, per_group = run
     worst = np.int64(0)
     for row in range(rows):
         total = np.int64(0)
         for group in range(groups):
-            run, within = group // 8, group % 8
-            head = run * (1 + 8 * per_group)
+            within = group % run_groups
+            head = group // run_groups * (1 + run_groups * per_group)
             scale = np.int64(words[row, head, 2 * within])
             byte = np.int64(words[row, head, 2 * within + 1])
             offset = np.int64(byte - 256 if byte > 127 else byte)
@@ -173,20 +175,26 @@ def reach_grouped(words: np.ndarray, groups: int, per_group: int, bits: int, ste
 
 @numba.njit(cache=True, nogil=True)
 def deal(
-    words: np.ndarray, mantissa: np.ndarray, exponent: np.ndarray, slices: int, first_slice: int, stream: np.ndarray
+    words: np.ndarray,
+    mantissa: np.ndarray,
+    exponent: np.ndarray,
+    slices: int,
+    first_slice: int,
+    header_blocks: int,
+    stream: np.ndarray,
 ) -> None:
     """Fill the stream of one port, uint64 [beats, slices of the port, 2], zero before.
 
     words: uint64 [rows, body words, 2]; mantissa uint16 and exponent int8 [rows]; row r goes to slice r % slices, and
-        the port's first slice is `first_slice`.
+        the port's first slice is `first_slice`; a header word serves `header_blocks` row blocks.
     """
     rows, body = words.shape[0], words.shape[1]
     mine = stream.shape[1]
     blocks = (rows + slices - 1) // slices
     beat = 0
     for block in range(blocks):
-        if block % 4 == 0:
-            for entry in range(4):
+        if block % header_blocks == 0:
+            for entry in range(header_blocks):
                 for slice_ in range(mine):
                     row = (block + entry) * slices + first_slice + slice_
                     if row < rows:

@@ -11,7 +11,7 @@ from hwsim.arch.formats import kernels
 from hwsim.arch.formats.base import QuantizedMatrix, check_reach
 from hwsim.arch.formats.sharing import FEWEST_ROWS, in_parts
 from hwsim.arch.formats.table import WEIGHT_FORMATS
-from hwsim.arch.isa import Format
+from hwsim.arch.stream_sizes import Format
 from hwsim.errors import ScheduleError
 
 __all__ = ["MatrixSource", "PackedMatrix", "pack", "packed_of", "unpacked_of"]
@@ -76,9 +76,11 @@ class PackedMatrix:
 
     def port_stream(self, port: int, slices: int, slices_per_port: int) -> np.ndarray:
         """Return the stream of one port, headers included, uint8 [bytes]; row r goes to slice r % slices."""
-        beats = WEIGHT_FORMATS[self.format].stream_words(-(-len(self.words) // slices), self.inputs)
+        sizes, first = self.format.sizes, port * slices_per_port
+        beats = sizes.stream_words(-(-len(self.words) // slices), self.inputs)
         stream = np.zeros((beats, slices_per_port, 2), np.uint64)
-        kernels.deal(self.words.view(np.uint64), self.mantissa, self.exponent, slices, port * slices_per_port, stream)
+        words = self.words.view(np.uint64)
+        kernels.deal(words, self.mantissa, self.exponent, slices, first, sizes.header_blocks, stream)
         return stream.reshape(-1).view(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Knows the 2:4 patterns: which two of every four inputs are kept, by pattern number."""
+"""The 2:4 patterns: which two of every four inputs are kept, by pattern number."""
 
 __all__ = ["BLOCK_CODES", "PATTERNS"]
 

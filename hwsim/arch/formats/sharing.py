@@ -1,4 +1,4 @@
-"""Knows how work that holds no lock is shared among the processors this process may use."""
+"""Sharing work that holds no lock among the processors that this process may use."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""The table of weight formats."""
+"""The packer of every weight format."""
 
+from hwsim.arch.complete import require_rows
 from hwsim.arch.formats.base import WeightFormat
 from hwsim.arch.formats.w2 import W2
 from hwsim.arch.formats.w2s import W2S
 from hwsim.arch.formats.w4 import W4
 from hwsim.arch.formats.w8 import W8
-from hwsim.arch.isa import Format
+from hwsim.arch.stream_sizes import Format
 
 __all__ = ["WEIGHT_FORMATS"]
 
@@ -15,3 +16,5 @@ WEIGHT_FORMATS: dict[Format, WeightFormat] = {
     Format.W4: W4(),
     Format.W8: W8(),
 }
+
+require_rows(WEIGHT_FORMATS, [each for each in Format if each.cache is None], what="a packer", module=__name__)

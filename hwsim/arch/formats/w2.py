@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwsim.arch.formats.grouped import GroupedFormat
-from hwsim.arch.isa import Format
+from hwsim.arch.stream_sizes import Format
 
 __all__ = ["W2"]
 
@@ -12,9 +12,6 @@ class W2(GroupedFormat):
     """64 codes a data word, input i in bits 2i .. 2i+1; read in two cycles."""
 
     format = Format.W2
-    group = 64
-    words_per_group = 1
-    bits_per_weight = 2.25
 
     def pack_codes(self, codes: np.ndarray) -> np.ndarray:
         """Return data words, four codes a byte, lowest bits first."""

@@ -6,7 +6,7 @@ from hwsim.arch.formats import kernels
 from hwsim.arch.formats.base import QuantizedMatrix, WeightFormat
 from hwsim.arch.formats.patterns import PATTERNS
 from hwsim.arch.formats.sharing import FEWEST_ROWS, in_parts
-from hwsim.arch.isa import Format
+from hwsim.arch.stream_sizes import Format
 
 __all__ = ["W2S"]
 
@@ -21,12 +21,6 @@ class W2S(WeightFormat):
     """One word holds 64 inputs of a row: block i in bits 7i .. 7i+6, scale in byte 14, zero in byte 15."""
 
     format = Format.W2S
-    group = 64
-    bits_per_weight = 2.0
-
-    def body_words(self, inputs: int) -> int:
-        """Return one word for 64 inputs."""
-        return inputs // self.group
 
     def pack_body(self, matrix: QuantizedMatrix) -> np.ndarray:
         """Return the rows' bodies."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwsim.arch.formats.grouped import GroupedFormat
-from hwsim.arch.isa import Format
+from hwsim.arch.stream_sizes import Format
 
 __all__ = ["W4"]
 
@@ -12,9 +12,6 @@ class W4(GroupedFormat):
     """32 codes a data word, lane l in bits 4l .. 4l+3."""
 
     format = Format.W4
-    group = 32
-    words_per_group = 1
-    bits_per_weight = 4.5
 
     def pack_codes(self, codes: np.ndarray) -> np.ndarray:
         """Return data words, two codes a byte, low nibble first."""

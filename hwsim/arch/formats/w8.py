@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwsim.arch.formats.grouped import GroupedFormat
-from hwsim.arch.isa import Format
+from hwsim.arch.stream_sizes import Format
 
 __all__ = ["W8"]
 
@@ -12,9 +12,6 @@ class W8(GroupedFormat):
     """16 codes a data word, one a byte; two words a group."""
 
     format = Format.W8
-    group = 32
-    words_per_group = 2
-    bits_per_weight = 8.5
 
     def pack_codes(self, codes: np.ndarray) -> np.ndarray:
         """Return data words, input order."""

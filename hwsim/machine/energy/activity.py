@@ -4,9 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwsim.arch.complete import require_rows
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.fields import Instruction, Unit
-from hwsim.arch.isa import Axpy, Destination, Dot, Format, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from hwsim.arch.isa import (
+    UNIT_INSTRUCTIONS,
+    Append,
+    Axpy,
+    Destination,
+    Dot,
+    Fetch,
+    Format,
+    KvQuant,
+    Load,
+    Norm,
+    Quant,
+    Rope,
+    Softmax,
+    Store,
+    SwiGlu,
+)
 from hwsim.machine.energy.constants import EnergyConstants
 from hwsim.machine.energy.estimate import Activity
 from hwsim.machine.time.result import Cause, Timeline
@@ -29,6 +46,10 @@ _PASSES: dict[type[Instruction], tuple[int, int]] = {
     KvQuant: (2, 3),
 }
 """Passes over a row, and words read for each word of the first pass (docs/engine.md section 5)."""
+_MATRIX = (Dot, Axpy)
+_MOVING = (Fetch, Load, Store, Append)
+"""Instructions whose activity is the bytes that the timeline counts."""
+require_rows({*_PASSES, *_MATRIX, *_MOVING}, UNIT_INSTRUCTIONS, what="an activity for the energy", module=__name__)
 
 
 def activity_of(trace: Trace, timeline: Timeline, config: EngineConfig, constants: EnergyConstants) -> Activity:
@@ -82,8 +103,7 @@ def _matrix(trace: Trace, config: EngineConfig) -> tuple[dict[str, int], int, in
     """Return beats with data and segments read, both times token rows; drained words; words added to what is there."""
     dots, mixes = trace.rows_of(Dot), trace.rows_of(Axpy)
     rows, inner, blocks, form = (trace.values(Dot, name, dots) for name in ("rows", "inner", "blocks", "format"))
-    # Cycles with a data word: W8 and KV8 take two words for 32 inputs, W2 two cycles and W2S one for 64.
-    cycles = blocks * np.where(np.isin(form, (Format.W8, Format.KV8)), 2 * inner, np.where(form == Format.W2S, inner // 2, inner))
+    cycles = blocks * np.choose(form, [each.sizes.data_cycles(LANES_PER_SLICE * inner) for each in Format])
     mixed = trace.values(Axpy, "beats", mixes) * trace.values(Axpy, "rows", mixes)
     # A coefficient of a byte for each of S / G tokens, from one segment a beat.
     segments = int((cycles * rows).sum() + mixed.sum())

@@ -1,4 +1,4 @@
-"""Executes a trace in program order."""
+"""Execution of a trace in program order."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hwsim.arch.complete import require_rows
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Instruction
-from hwsim.arch.isa import Append, Axpy, Dot, Fetch, KvQuant, Load, Norm, Quant, Rope, Softmax, Store, SwiGlu
+from hwsim.arch.isa import (
+    UNIT_INSTRUCTIONS,
+    Append,
+    Axpy,
+    Dot,
+    Fetch,
+    KvQuant,
+    Load,
+    Norm,
+    Quant,
+    Rope,
+    Softmax,
+    Store,
+    SwiGlu,
+)
 from hwsim.errors import ProgramError
 from hwsim.machine.meaning import matrix, mover, vector
 from hwsim.machine.meaning.memories import Memories, ResultLog
@@ -26,6 +41,7 @@ _VECTOR: dict[type[Instruction], Callable[..., np.ndarray]] = {
     KvQuant: vector.kvquant,
 }
 _MOVER: dict[type[Instruction], Callable[..., None]] = {Load: mover.load, Store: mover.store, Append: mover.append}
+require_rows({Fetch, Dot, Axpy, *_VECTOR, *_MOVER}, UNIT_INSTRUCTIONS, what="a meaning", module=__name__)
 
 
 def run_meaning(

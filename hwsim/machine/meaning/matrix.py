@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.isa import Axpy, Destination, Dot
 from hwsim.arch.numerics import apply_scale, combine, saturate, wrap32
 from hwsim.machine.meaning.memories import Memories
-from hwsim.machine.meaning.weights import body_beats, header_parts, nibbles, row_sums
+from hwsim.machine.meaning.weights import header_parts, nibbles, row_sums
 
 __all__ = ["axpy", "dot"]
 
@@ -19,12 +19,12 @@ def dot(memories: Memories, config: EngineConfig, instruction: Dot, name: str) -
     blocks, rows, is_key = instruction.blocks, instruction.rows, instruction.format.cache is not None
     if blocks == 0:
         return np.zeros((0, lanes), np.uint32)
-    body, period = body_beats(instruction.format, instruction.inner), 2 if is_key else 4
-    words = memories.streams.take(-(-blocks // period) + blocks * body, name)
+    sizes, count = instruction.format.sizes, LANES_PER_SLICE * instruction.inner
+    words = memories.streams.take(sizes.stream_words(blocks, count), name)
     # Row b * S + s from here on.
-    headers = header_parts(words, blocks, body, period)
+    headers = header_parts(words, blocks, sizes.body_words(count), sizes.header_blocks)
     start = instruction.source * 64
-    inputs = memories.activation[:rows, start : start + 32 * instruction.inner]
+    inputs = memories.activation[:rows, start : start + count]
     accumulated = row_sums(instruction.format, words, blocks, inputs)
     row_scale = headers[:, :4].copy().view("<u4")[:, 0].astype(np.int64)
     mantissa, exponent = row_scale & 0xFFFF, (row_scale >> 16 & 0xFF) - (row_scale >> 23 & 1) * 256

@@ -6,6 +6,7 @@ import numpy as np
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Append, CacheKind, Load, Space, Store
+from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS
 from hwsim.machine.meaning.memories import Memories
 
 __all__ = ["append", "load", "store"]
@@ -32,7 +33,8 @@ def append(memories: Memories, config: EngineConfig, instruction: Append) -> Non
     tile, held = config.tile, 1 << instruction.segments
     slices, per_port, slot = tile.slices, tile.slices_per_port, instruction.slot
     block, own = divmod(slot, slices)
-    header = instruction.keys + block // 2 * (1 + 2 * held)
+    group, place_in_group = divmod(block, KEY_HEADER_BLOCKS)
+    header = group * (1 + KEY_HEADER_BLOCKS * held)
     is_key = instruction.kind == CacheKind.KEY
 
     def write(slice_: int, beat: int, first: int, data: np.ndarray) -> None:
@@ -42,10 +44,10 @@ def append(memories: Memories, config: EngineConfig, instruction: Append) -> Non
     for place in range(held):
         data = memories.pack[instruction.entry, 16 * place : 16 * place + 16]
         if is_key:
-            beat = instruction.offset + block // 2 * (1 + 2 * held) + 1 + block % 2 * held + place
+            beat = instruction.offset + header + 1 + place_in_group * held + place
             write(own, beat, 0, data)
         else:
             tokens = slices // held
             write(slot % tokens * held + place, instruction.offset + slot // tokens, 0, data)
     parameter = memories.pack_parameter[instruction.entry : instruction.entry + 1].astype("<u4").view(np.uint8)
-    write(own, header, 8 * (block % 2) + (0 if is_key else 4), parameter)
+    write(own, instruction.keys + header, 8 * place_in_group + (0 if is_key else 4), parameter)

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numba
 import numpy as np
 
+from hwsim.arch.complete import require_rows
+from hwsim.arch.formats.patterns import PATTERNS
 from hwsim.arch.isa import Format
 
-__all__ = ["body_beats", "header_parts", "nibbles", "row_sums"]
-
-_RUN = 8
-_SPARSE_PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
-
-
-def body_beats(format_: Format, inner: int) -> int:
-    """Return the beats of a row block without its header, for rows of `inner` x 32 inputs."""
-    if format_.cache is not None:
-        return inner * format_.cache.planes
-    if format_ is Format.W2S:
-        return inner // 2
-    groups = inner // 2 if format_ is Format.W2 else inner
-    return groups * (2 if format_ is Format.W8 else 1) + -(-groups // _RUN)
+__all__ = ["header_parts", "nibbles", "row_sums"]
 
 
 def header_parts(words: np.ndarray, blocks: int, body: int, period: int) -> np.ndarray:
@@ -41,27 +32,29 @@ def row_sums(format_: Format, words: np.ndarray, blocks: int, inputs: np.ndarray
 
     `inputs` is int8 [rows, inputs]. Keys come without their zero point.
     """
-    rows, count = inputs.shape
-    body = body_beats(format_, count // 32)
-    period = 2 if format_.cache is not None else 4
-    starts = np.arange(blocks) // period + 1 + np.arange(blocks) * body
+    rows, sizes = len(inputs), format_.sizes
+    starts = np.arange(blocks) // sizes.header_blocks + 1 + np.arange(blocks) * sizes.body_words(inputs.shape[1])
     sums = np.zeros((blocks, len(words), rows), np.int64)
-    per_byte = {Format.W4: 2, Format.KV4: 2, Format.KV8: 2, Format.W2: 4}.get(format_, 1)
+    per_byte, add = _SUMS[format_]
     # Inputs that share a place in their byte lie together, in the order in which a word is unpacked.
     places = inputs.reshape(rows, -1, 16, per_byte).transpose(0, 1, 3, 2).reshape(rows, -1).astype(np.float32)
     totals = inputs.reshape(rows, -1, 32).sum(axis=2, dtype=np.int64)
-    words = np.ascontiguousarray(words)
-    if format_ is Format.W4:
-        _sum_w4(words, starts, places, totals, sums)
-    elif format_ is Format.W8:
-        _sum_w8(words, starts, places, sums)
-    elif format_ is Format.W2:
-        _sum_w2(words, starts, places, totals, sums)
-    elif format_ is Format.W2S:
-        _sum_w2s(words, starts, places, _SPARSE, sums)
-    elif format_.cache is not None:
-        _sum_keys(words, starts, places, format_.cache.planes, sums)
+    add(np.ascontiguousarray(words), starts, places, totals, (sizes.run_groups, sizes.group_words), sums)
     return sums.reshape(-1, rows)
+
+
+def _sparse_table() -> np.ndarray:
+    """Return float32 [zero * 128 + code, 4]: the four weights of a 7-bit code minus the zero; 0 where none is kept."""
+    table = np.zeros((4, 128, 4), np.float32)
+    for zero in range(4):
+        for code in range(128):
+            first, second = PATTERNS[min(code >> 4, len(PATTERNS) - 1)]
+            table[zero, code, first] = (code & 3) - zero
+            table[zero, code, second] = (code >> 2 & 3) - zero
+    return table.reshape(512, 4)
+
+
+_SPARSE = _sparse_table()
 
 
 # Codes and activations are small integers: a group's sum of products stays below 2**24, where float32 arithmetic is
@@ -69,16 +62,19 @@ def row_sums(format_: Format, words: np.ndarray, blocks: int, inputs: np.ndarray
 
 
 @numba.njit(cache=True, fastmath=True)
-def _sum_w4(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, sums: np.ndarray) -> None:
+def _sum_w4(
+    words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
+) -> None:
     code = np.empty(32, np.float32)
     groups = totals.shape[1]
+    run_groups, group_words = run
     for block in range(len(starts)):
         for own in range(len(words)):
             for group in range(groups):
-                scale_beat = starts[block] + group // 8 * 9
-                scale = np.int64(words[own, scale_beat, group % 8 * 2])
-                offset = np.int64(np.int8(words[own, scale_beat, group % 8 * 2 + 1]))
-                data = words[own, scale_beat + 1 + group % 8]
+                scale_beat = starts[block] + group // run_groups * (1 + run_groups * group_words)
+                scale = np.int64(words[own, scale_beat, group % run_groups * 2])
+                offset = np.int64(np.int8(words[own, scale_beat, group % run_groups * 2 + 1]))
+                data = words[own, scale_beat + 1 + group % run_groups]
                 for place in range(16):
                     code[place] = data[place] & np.uint8(15)
                     code[16 + place] = data[place] >> np.uint8(4)
@@ -90,15 +86,18 @@ def _sum_w4(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: n
 
 
 @numba.njit(cache=True, fastmath=True)
-def _sum_w8(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, sums: np.ndarray) -> None:
+def _sum_w8(
+    words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
+) -> None:
     code = np.empty(32, np.float32)
+    run_groups, group_words = run
     for block in range(len(starts)):
         for own in range(len(words)):
             for group in range(inputs.shape[1] // 32):
-                scale_beat = starts[block] + group // 8 * 17
-                scale = np.int64(words[own, scale_beat, group % 8 * 2])
-                for word in range(2):
-                    data = words[own, scale_beat + 1 + group % 8 * 2 + word]
+                scale_beat = starts[block] + group // run_groups * (1 + run_groups * group_words)
+                scale = np.int64(words[own, scale_beat, group % run_groups * 2])
+                for word in range(group_words):
+                    data = words[own, scale_beat + 1 + group % run_groups * group_words + word]
                     for place in range(16):
                         code[16 * word + place] = np.int8(data[place])
                 for row in range(len(inputs)):
@@ -109,15 +108,18 @@ def _sum_w8(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, sums: np.
 
 
 @numba.njit(cache=True, fastmath=True)
-def _sum_w2(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, sums: np.ndarray) -> None:
+def _sum_w2(
+    words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
+) -> None:
     code = np.empty(64, np.float32)
+    run_groups, group_words = run
     for block in range(len(starts)):
         for own in range(len(words)):
             for group in range(inputs.shape[1] // 64):
-                scale_beat = starts[block] + group // 8 * 9
-                scale = np.int64(words[own, scale_beat, group % 8 * 2])
-                zero = np.int64(words[own, scale_beat, group % 8 * 2 + 1] & 3)
-                data = words[own, scale_beat + 1 + group % 8]
+                scale_beat = starts[block] + group // run_groups * (1 + run_groups * group_words)
+                scale = np.int64(words[own, scale_beat, group % run_groups * 2])
+                zero = np.int64(words[own, scale_beat, group % run_groups * 2 + 1] & 3)
+                data = words[own, scale_beat + 1 + group % run_groups]
                 for place in range(16):
                     code[place] = data[place] & np.uint8(3)
                     code[16 + place] = data[place] >> np.uint8(2) & np.uint8(3)
@@ -132,7 +134,9 @@ def _sum_w2(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: n
 
 
 @numba.njit(cache=True, fastmath=True)
-def _sum_w2s(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, table: np.ndarray, sums: np.ndarray) -> None:
+def _sum_w2s(
+    words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
+) -> None:
     code = np.empty(64, np.float32)
     for block in range(len(starts)):
         for own in range(len(words)):
@@ -146,7 +150,7 @@ def _sum_w2s(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, table: n
                     for place in range(8):
                         entry = zero + (packed >> (7 * place) & 127)
                         for lane in range(4):
-                            code[32 * half + 4 * place + lane] = table[entry, lane]
+                            code[32 * half + 4 * place + lane] = _SPARSE[entry, lane]
                 for row in range(len(inputs)):
                     total = np.float32(0)
                     for place in range(64):
@@ -155,8 +159,11 @@ def _sum_w2s(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, table: n
 
 
 @numba.njit(cache=True, fastmath=True)
-def _sum_keys(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, planes: int, sums: np.ndarray) -> None:
+def _sum_keys(
+    words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
+) -> None:
     code = np.empty(32, np.float32)
+    planes = run[1]
     for block in range(len(starts)):
         for own in range(len(words)):
             for group in range(inputs.shape[1] // 32):
@@ -172,15 +179,13 @@ def _sum_keys(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, planes:
                         sums[block, own, row] += np.int64(total) << (4 * plane)
 
 
-def _sparse_table() -> np.ndarray:
-    """Return float32 [zero * 128 + code, 4]: the four weights of a 7-bit code minus the zero; 0 where none is kept."""
-    table = np.zeros((4, 128, 4), np.float32)
-    for zero in range(4):
-        for code in range(128):
-            first, second = _SPARSE_PATTERNS[min(code >> 4, len(_SPARSE_PATTERNS) - 1)]
-            table[zero, code, first] = (code & 3) - zero
-            table[zero, code, second] = (code >> 2 & 3) - zero
-    return table.reshape(512, 4)
-
-
-_SPARSE = _sparse_table()
+_SUMS: dict[Format, tuple[int, Callable[..., None]]] = {
+    Format.W4: (2, _sum_w4),
+    Format.W8: (1, _sum_w8),
+    Format.W2: (4, _sum_w2),
+    Format.W2S: (1, _sum_w2s),
+    Format.KV4: (2, _sum_keys),
+    Format.KV8: (2, _sum_keys),
+}
+"""Codes in a byte, and the loop that adds the products; a loop takes groups of a run and data words of a group as `run`."""
+require_rows(_SUMS, Format, what="a loop that sums its products", module=__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from hwsim.arch.stream_sizes import SIZES
 from hwsim.machine.time.streams import ACCEPTED, POPPED
 from hwsim.machine.time.work import AXPY, BLOCKS_TWO_CYCLES
 
@@ -14,7 +15,7 @@ BLOCK, POSITION, BUSY_UNTIL, CAPTURE_FROM, MATRIX_STATE = range(5)
 """State: block and beat within it, last cycle the instruction holds, first cycle a capture may happen; its size."""
 
 _TWO, _AXPY = BLOCKS_TWO_CYCLES, AXPY
-_RUN = 9
+(_RUN,) = {each.run_words for each in SIZES.values() if each.word_cycles == 2}
 
 
 @numba.njit()

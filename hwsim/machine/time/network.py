@@ -1,4 +1,4 @@
-"""Runs control and the four units together, each as far as what it waits for is known, until all is known."""
+"""The run of control and the four units together: each goes on as far as what it waits for is known."""
 
 from __future__ import annotations
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.complete import require_rows
+from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import (
+    UNIT_INSTRUCTIONS,
     Append,
     Axpy,
-    CacheFormat,
     Dot,
     Fetch,
     Format,
@@ -27,17 +29,18 @@ from hwsim.arch.isa import (
 from hwsim.arch.timing import PEAK_LATENCY
 from hwsim.machine.trace import Trace
 
-__all__ = ["AXPY", "BLOCKS", "BLOCKS_TWO_CYCLES", "NEVER", "READ", "WRITE", "Work", "body_beats", "work_of"]
+__all__ = ["AXPY", "BLOCKS", "BLOCKS_TWO_CYCLES", "NEVER", "READ", "WRITE", "Work", "work_of"]
 
 NEVER = -2
 """Token partner of a wait that no signal will ever answer."""
 
 BLOCKS, BLOCKS_TWO_CYCLES, AXPY = range(3)
-"""Kinds of matrix work: row blocks of one-cycle beats, of W2 (data beats take two cycles), weighted sums."""
+"""Kinds of matrix work: row blocks of one-cycle beats, row blocks whose data beats take two cycles, weighted sums."""
+_BLOCK_KINDS = {1: BLOCKS, 2: BLOCKS_TWO_CYCLES}
+_KNOWN = [each for each in Format if each.sizes.word_cycles in _BLOCK_KINDS]
+require_rows(_KNOWN, Format, what="data words that take one or two cycles", module=__name__)
 READ, WRITE = range(2)
 """Kinds of mover work."""
-
-_RUN = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,64 +60,71 @@ class Work:
     partner: np.ndarray
 
 
-def body_beats(format_: int, inner: np.ndarray) -> np.ndarray:
-    """Return the beats of one row block without header for rows of `inner` x 32 inputs."""
-    if format_ == Format.W4:
-        return inner + -(-inner // _RUN)
-    if format_ == Format.W8:
-        return 2 * inner + -(-inner // _RUN)
-    if format_ == Format.W2:
-        return inner // 2 + -(-(inner // 2) // _RUN)
-    if format_ == Format.W2S:
-        return inner // 2
-    if format_ == Format.KV8:
-        return 2 * inner
-    return inner
-
-
 def work_of(trace: Trace, config: EngineConfig) -> Work:
     """Return the work of the instructions of a trace that `hwsim.machine.rules.check` accepted."""
     amount = np.zeros((len(trace), 5), dtype=np.int64)
-    rows = trace.rows_of(Fetch)
-    amount[rows, 0], amount[rows, 1] = trace.values(Fetch, "offset", rows), trace.values(Fetch, "beats", rows)
-    _matrix(trace, config, amount)
-    vectors: tuple[type[Instruction], ...] = (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant)
-    for kind in vectors:
+    for kind, columns in _COLUMNS.items():
         rows = trace.rows_of(kind)
-        amount[rows, 0] = 1 if kind is KvQuant else trace.values(kind, "rows", rows)
-        amount[rows, 1], amount[rows, 2] = _row_words(trace, kind, rows)
-    copies: tuple[tuple[type[Instruction], int], ...] = ((Load, READ), (Store, WRITE), (Append, WRITE))
-    for kind, code in copies:
-        rows = trace.rows_of(kind)
-        amount[rows, 0] = code
-        amount[rows, 1] = (
-            (1 << trace.values(kind, "segments", rows)) + 1 if kind is Append else trace.values(kind, "beats", rows)
-        )
-        if code == WRITE:
-            amount[rows, 2] = -1 if kind is Append else trace.values(kind, "offset", rows)
+        for place, values in enumerate(columns(_Fields(trace=trace, kind=kind, rows=rows), config)):
+            amount[rows, place] = values
     return Work(unit=trace.unit, amount=amount, partner=_partners(trace))
 
 
-def _matrix(trace: Trace, config: EngineConfig, amount: np.ndarray) -> None:
-    rows = trace.rows_of(Dot)
-    formats, inner, blocks = (trace.values(Dot, name, rows) for name in ("format", "inner", "blocks"))
-    amount[rows, 0] = np.where(formats == Format.W2, BLOCKS_TWO_CYCLES, BLOCKS)
-    amount[rows, 1] = blocks
-    amount[rows, 2] = np.choose(formats, [body_beats(f, inner) for f in Format])
-    amount[rows, 3] = np.where(np.isin(formats, [cache.keys for cache in CacheFormat]), 2, 4)
-    amount[rows, 4] = np.where(blocks == 0, 1, config.drain_words * trace.values(Dot, "rows", rows))
-    rows = trace.rows_of(Axpy)
-    amount[rows, 0], amount[rows, 1] = AXPY, trace.values(Axpy, "beats", rows)
-    amount[rows, 3], amount[rows, 4] = 1, config.mixed_words * trace.values(Axpy, "rows", rows)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Fields:
+    """The instructions of one kind: where they are in the trace, and the values of their fields."""
+
+    trace: Trace
+    kind: type[Instruction]
+    rows: np.ndarray
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.trace.values(self.kind, name, self.rows)
 
 
-def _row_words(trace: Trace, kind: type[Instruction], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the words of a row, and the cycles in which they and the constants of NORM are selected for the first time."""
-    if kind is Softmax:
-        words = trace.values(Softmax, "sink_words", rows) + trace.values(Softmax, "ring_words", rows)
-        return words, 2 * words + PEAK_LATENCY
-    words = trace.values(kind, "length", rows)
-    return words, words + (1 if kind is Norm else 0)
+Columns = Iterable[np.ndarray | int]
+
+
+def _fetch(of: _Fields, config: EngineConfig) -> Columns:
+    return of["offset"], of["beats"]
+
+
+def _dot(of: _Fields, config: EngineConfig) -> Columns:
+    formats, blocks, inputs = of["format"], of["blocks"], LANES_PER_SLICE * of["inner"]
+    kind = np.array([_BLOCK_KINDS[each.sizes.word_cycles] for each in Format])[formats]
+    body = np.choose(formats, [each.sizes.body_words(inputs) for each in Format])
+    period = np.array([each.sizes.header_blocks for each in Format])[formats]
+    return kind, blocks, body, period, np.where(blocks == 0, 1, config.drain_words * of["rows"])
+
+
+def _axpy(of: _Fields, config: EngineConfig) -> Columns:
+    return AXPY, of["beats"], 0, 1, config.mixed_words * of["rows"]
+
+
+def _vector(of: _Fields, config: EngineConfig) -> Columns:
+    rows = 1 if of.kind is KvQuant else of["rows"]
+    if of.kind is Softmax:
+        words = of["sink_words"] + of["ring_words"]
+        return rows, words, 2 * words + PEAK_LATENCY
+    # The constants of NORM are selected after the words of the row.
+    return rows, of["length"], of["length"] + (1 if of.kind is Norm else 0)
+
+
+def _copy(of: _Fields, config: EngineConfig) -> Columns:
+    if of.kind is Append:
+        return WRITE, (1 << of["segments"]) + 1, -1
+    return (READ, of["beats"]) if of.kind is Load else (WRITE, of["beats"], of["offset"])
+
+
+_COLUMNS: dict[type[Instruction], Callable[[_Fields, EngineConfig], Columns]] = {
+    Fetch: _fetch,
+    Dot: _dot,
+    Axpy: _axpy,
+    **dict.fromkeys((Norm, Quant, SwiGlu, Rope, Softmax, KvQuant), _vector),
+    **dict.fromkeys((Load, Store, Append), _copy),
+}
+"""What gives the columns of `Work.amount`, by instruction."""
+require_rows(_COLUMNS, UNIT_INSTRUCTIONS, what="work for the time model", module=__name__)
 
 
 def _partners(trace: Trace) -> np.ndarray:

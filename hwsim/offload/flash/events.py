@@ -1,4 +1,4 @@
-"""Knows when every page of a load moves: an event simulation of channels, dies and registers, exact to the picosecond.
+"""An event simulation of flash: when every page of a load moves over channels, dies and registers, to the picosecond.
 
 Own code compiled with Numba, not simpy: one decode step of OPT-13B at batch 64 touches some 260,000 pages of 4 KB in every
 layer, two to three events each. simpy resumes a Python generator for every event, a fraction of a million a second; the loop

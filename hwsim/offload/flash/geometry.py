@@ -1,4 +1,4 @@
-"""Knows how a drive's flash is built: channels, dies behind each, planes in each, the page, and its times."""
+"""The flash of a drive: channels, dies behind each, planes in each, the page, and its times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Count = int | npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """Flash of a drive. Fields may be arrays that broadcast: then it is a grid of drives, for the formulas of `rates` alone.
+    """Flash of a drive. Fields may be arrays that broadcast: the object is then a grid of drives, which `rates` alone takes.
 
     A die is what takes one command at a time (a LUN). Its array moves up to `planes` pages at once between cells and page
     register, and the bus of its channel moves one page at a time between die and controller.
@@ -91,6 +91,6 @@ def _check(name: str, value: Quantity, kind: type[Quantity], *, above_zero: bool
     if not np.all(np.isfinite(number)):
         raise SpecError(f"Flash {name} must be finite, not {value!r}")
     if above_zero and not np.all(number > 0):
-        raise SpecError(f"Flash {name} must be more than zero, not {value!r}")
+        raise SpecError(f"Flash {name} must be above zero, not {value!r}")
     if not np.all(number >= 0):
-        raise SpecError(f"Flash {name} must not be negative, not {value!r}")
+        raise SpecError(f"Flash {name} must be zero or more, not {value!r}")

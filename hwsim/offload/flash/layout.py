@@ -1,4 +1,4 @@
-"""Knows how InstInfer lays keys and values on flash pages: groups of tokens for whole vectors, groups of channels for scores.
+"""The layout of keys and values on flash pages in InstInfer: groups of tokens for whole vectors, groups of channels for scores.
 
 A token page holds all channels of a few consecutive tokens of one head, of the keys or of the values. A channel page holds
 a few channels of many consecutive tokens, of the keys only: K is stored twice, V once. Flash is appended to in whole

@@ -1,4 +1,4 @@
-"""Knows what a drive is asked for: pages on dies, in sets of which one may wait for another."""
+"""A load: what a drive is asked for, as pages on dies, in sets of which one may wait for another."""
 
 from __future__ import annotations
 

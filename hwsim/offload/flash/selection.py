@@ -1,4 +1,4 @@
-"""Knows which tokens and channels sparse attention picks: two random processes, each with one named parameter.
+"""The tokens and channels that sparse attention picks: two random processes, each with one named parameter.
 
 Tokens. A key that matters has neighbours that matter: words are several tokens, phrases several words, and what a text is
 about recurs close by. The process is the simplest one with that property, a chain of two states (picked, not picked) along
@@ -35,7 +35,7 @@ class TokenSelection:
     """
 
     share: float
-    """Picked tokens among all."""
+    """Share of all tokens that are picked."""
     run_tokens: float
     """Mean length of a run of picked tokens: the locality parameter."""
 
@@ -100,7 +100,7 @@ class ChannelSelection:
     """
 
     picked: int
-    """Channels picked (r)."""
+    """Number of channels that are picked (r)."""
     channels: int
     """Channels of a head (d)."""
     spread: float = 1.0
@@ -110,7 +110,7 @@ class ChannelSelection:
         if not 1 <= self.picked <= self.channels:
             raise SpecError(f"Picked channels must lie within 1 ... {self.channels}, not {self.picked!r}")
         if not self.spread >= 0:
-            raise SpecError(f"Channel spread must not be negative, not {self.spread!r}")
+            raise SpecError(f"Channel spread must be zero or more, not {self.spread!r}")
 
     def page_share(self, page_channels: int) -> float:
         """Return the expected share of pages of neighbouring channels in which at least one is picked.

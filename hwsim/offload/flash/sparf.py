@@ -1,4 +1,4 @@
-"""Knows what SparF, InstInfer's sparse attention, reads from flash: how many pages on average, and which ones, as a load.
+"""Pages that SparF, InstInfer's sparse attention, reads from flash: how many pages on average, and which ones, as a load.
 
 A head's step has two reads that depend on one another. First the channel pages in which a picked channel lies, for approximate
 scores; then, of the tokens that scored highest, the token pages of keys and values in which a picked token lies. Whole

@@ -57,36 +57,36 @@ class Split:
 
     @property
     def drive(self) -> float:
-        """Percent on the drive."""
+        """Percent of the tensor that is on the drive."""
         rest = 100.0 - self.gpu - self.host
         return rest if rest > _ROUNDING else 0.0
 
     @property
     def shares(self) -> tuple[float, float, float]:
-        """Parts of one, on GPU, host and drive."""
+        """Shares of the tensor on GPU, host and drive, which sum to one."""
         return self.gpu / 100, self.host / 100, self.drive / 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FlexGenRates:
-    """What FlexGen gets of a machine."""
+    """Rates that FlexGen reaches on a machine."""
 
     step_product_rate: Sourced[OperationsPerSecond]
-    """Products of a step, whose batches have tens to hundreds of rows."""
+    """Rate of the products of a step, whose batches have tens to hundreds of rows."""
     unpacking: Sourced[float]
     """Times that unpacking a compressed tensor moves its unpacked bytes through the GPU's memory."""
     unpinned_rate: Sourced[BytesPerSecond]
-    """Copies to the GPU from host memory that is not pinned: the cache."""
+    """Rate of copies to the GPU from host memory that is not pinned: the cache."""
     cache_store_rate: Sourced[BytesPerSecond]
-    """Copies of cache from the GPU to host memory that is not pinned."""
+    """Rate of copies of the cache from the GPU to host memory that is not pinned."""
     prompt_store_rate: Sourced[BytesPerSecond]
-    """Copies of the prompt's cache from the GPU, through buffers of the host, to the drive."""
+    """Rate of copies of the prompt's cache from the GPU, through buffers of the host, to the drive."""
     activation_store_rate: Sourced[BytesPerSecond]
-    """Copies of activations from the GPU."""
+    """Rate of copies of activations from the GPU."""
     token_store_rate: Sourced[BytesPerSecond]
-    """Writes of one token's cache to the drive."""
+    """Rate of writes of one token's cache to the drive."""
     drive_read_rate: Sourced[BytesPerSecond]
-    """Reads through the file system."""
+    """Rate of reads through the file system."""
     first_read_rate: Sourced[BytesPerSecond]
     """The first read of weights from the drive."""
 
@@ -196,7 +196,7 @@ class FlexGen(System):
     def step_computing(self, work: Workload) -> Span:
         """Return what GPU and host compute of a layer for one token."""
         gpu = self.gpu.rates()
-        reading = Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches) / gpu.memory_rate
+        reading = Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches) / gpu.long_read_rate
         products = serial(
             spend(ARITHMETIC, work.layer_operations(1) / self.rates.step_product_rate.value), spend(MEMORY, reading)
         )
@@ -261,10 +261,13 @@ class FlexGen(System):
             amount = amount + Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches)
         if work.cache_bits < _WHOLE:
             amount = amount + self._unpacked_cache(work, tokens) * cache_share
-        return spend(MEMORY, amount * self.rates.unpacking.value / self.gpu.rates().memory_rate)
+        return spend(MEMORY, amount * self.rates.unpacking.value / self.gpu.rates().long_read_rate)
 
     def tiers(self, work: Workload) -> tuple[Tier, ...]:
-        """Return room and use, prompt and step apart on the GPU; FlexGen's search counts alike but keeps all values of a layer."""
+        """Return size and use of every memory; on the GPU prompt and step apart.
+
+        FlexGen's search counts alike but keeps all values of a layer.
+        """
         network, layers = work.network, work.network.layers
         weights, cache = work.layer_bytes * layers, work.cache_bytes(work.cached(work.tokens)) * layers
         prompt, one = work.hidden_bytes(work.prompt), work.hidden_bytes(1.0)

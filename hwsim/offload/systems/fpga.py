@@ -16,7 +16,7 @@ from hwsim.units import Bytes, BytesPerSecond, Operations, Value
 __all__ = ["ENGINE", "HBM", "Fpga"]
 
 ENGINE, HBM = "engine", "HBM"
-"""What time is charged to."""
+"""Causes to which time is charged."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Fpga(System):
     host: Host
 
     def answer(self, work: Workload) -> Answer:
-        """Return what they do with a workload."""
+        """Return the answer to a workload."""
         layers = work.network.layers
         prompt = np.multiply(work.batch, work.prompt)
         keys = np.minimum(np.divide(work.prompt, 2), work.window)

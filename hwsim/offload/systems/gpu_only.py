@@ -20,11 +20,11 @@ class GpuOnly(System):
 
     gpu: Gpu
     gpus: int = 1
-    """They share every matrix and every head."""
+    """Number of GPUs; they share every matrix and every head."""
     host: Host
 
     def answer(self, work: Workload) -> Answer:
-        """Return what they do with a workload."""
+        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=self.gpus, peer_rate=peer_rate(self.host, self.gpu))
         prefill = serial(repeated(decoder.prompt(), layers), decoder.head())

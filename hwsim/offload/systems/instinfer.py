@@ -37,7 +37,7 @@ from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Secon
 __all__ = ["DRIVE_LINK", "ENGINE", "FLASH", "DriveCache", "InstInfer", "Sparsity"]
 
 FLASH, ENGINE, DRIVE_LINK = "flash", "engine of the drive", "GPU to drive"
-"""What time is charged to in drives that attend."""
+"""Causes of time in drives that attend."""
 
 _MOMENTS = 64
 """Steps of a run at which reads are counted."""
@@ -48,17 +48,17 @@ class Sparsity:
     """What SparF picks, and how keys lie on pages for it."""
 
     token_share: Sourced[float]
-    """Tokens picked, of all (k / S)."""
+    """Share of all tokens that are picked (k / S)."""
     touched_share: Sourced[float]
-    """Groups of tokens with one that is picked."""
+    """Share of the groups of tokens in which at least one is picked."""
     channel_share: Sourced[float]
-    """Channels picked, of a head's (r / d)."""
+    """Share of the channels of a head that are picked (r / d)."""
     group_tokens: Sourced[int]
     """Tokens of a page of keys, or values."""
     page_channels: Sourced[int]
     """Channels of a page of keys by channel."""
     page_tokens: Sourced[int]
-    """Tokens of such a page."""
+    """Tokens of a page of keys by channel."""
 
     def over(self, shape: KvShape) -> SparF:
         """Return the selection on a network's keys and values."""
@@ -85,11 +85,11 @@ class DriveCache(System):
     drive: Drive
     drives: int = 1
     file_rate: Sourced[BytesPerSecond]
-    """Reads of keys and values through the file system, of one drive."""
+    """Rate at which keys and values of one drive are read through the file system."""
     compression: float = 1.0
-    """Keys and values read, of all."""
+    """Share of all keys and values that is read."""
     layer_cost: Sourced[Seconds]
-    """Of the framework, for a layer of a step."""
+    """Time that the framework takes for a layer of a step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -97,7 +97,7 @@ class DriveCache(System):
             raise SpecError(f"System {self.name} compression must be above 0 and at most 1, not {self.compression:g}")
 
     def answer(self, work: Workload) -> Answer:
-        """Return what it does with a workload."""
+        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         cache = work.cache_bytes(work.step_context)
@@ -134,17 +134,17 @@ class InstInfer(System):
     csd: Csd
     csds: int = 1
     sparsity: Sparsity | None = None
-    """Of SparF; dense where there is none."""
+    """What SparF picks; attention is dense where there is none."""
     engine_rate: Sourced[OperationsPerSecond]
-    """Attention of a drive's engine that reading does not hide."""
+    """Rate of the attention of a drive's engine that reading does not hide."""
     picking_rate: Sourced[Hertz]
-    """Scores among which the engine finds the largest."""
+    """Rate of the scores among which the engine finds the largest."""
     prompt_write_rate: Sourced[BytesPerSecond]
-    """Writes of the prompt's cache, of one drive."""
+    """Rate at which the prompt's cache is written to one drive."""
     key_copies: Sourced[float]
-    """Bytes written over those of keys and values: keys are stored by token and by channel."""
+    """Bytes that are written for each byte of keys and values: keys are stored by token and by channel."""
     layer_cost: Sourced[Seconds]
-    """Of the framework, for a layer of a step."""
+    """Time that the framework takes for a layer of a step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -157,13 +157,13 @@ class InstInfer(System):
 
     @property
     def constants(self) -> dict[str, Sourced[object]]:
-        """Numbers of its own that have a source, by field."""
+        """Numbers of the system itself that have a source, by field."""
         own = dict(super().constants)
         picks = {} if self.sparsity is None else {field.name: field for field in dataclasses.fields(self.sparsity)}
         return own | {f"sparsity.{name}": getattr(self.sparsity, name) for name in picks}
 
     def answer(self, work: Workload) -> Answer:
-        """Return what it does with a workload."""
+        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         layer = serial(decoder.linear(1), self._link(work), self.attention(work), spend(FRAMEWORK, self.layer_cost.value))
@@ -198,7 +198,7 @@ class InstInfer(System):
 
     @property
     def compression(self) -> float:
-        """Keys and values that the engine gets, of all."""
+        """Share of all keys and values that the engine gets."""
         if self.sparsity is None:
             return 1.0
         return self.sparsity.channel_share.value / 2 + self.sparsity.token_share.value

@@ -34,21 +34,21 @@ class ShadowKv(System):
     chunk: Sourced[Count]
     """Tokens of a chunk."""
     budget_share: Sourced[float]
-    """Tokens picked, of all."""
+    """Share of all tokens that are picked."""
     outlier_chunks: Sourced[Count]
     """Chunks whose keys and values stay on the GPU whole."""
     local_chunks: Sourced[Count]
-    """Last chunks, which stay too."""
+    """Number of last chunks, which stay on the GPU too."""
     rank: Sourced[Count]
-    """Of the keys of a layer."""
+    """Rank of the low-rank form of the keys of a layer."""
     hit_share: Sourced[float]
-    """Picked chunks whose values are on the GPU from the step before."""
+    """Share of the picked chunks whose values are on the GPU from the step before."""
     gather_share: Sourced[float]
-    """Of the link's rate for large copies, in fetches of single chunks."""
+    """Share of the link's rate for large copies that fetches of single chunks reach."""
     pick_rate: Sourced[Hertz]
-    """Scores that the GPU normalizes and finds the largest of; every query head has one for a chunk."""
+    """Rate of the scores that the GPU normalizes and finds the largest of; every query head has one for a chunk."""
     attention_share: Sourced[float]
-    """Of the rate of the GPU's memory, in attention over what was picked."""
+    """Share of the rate of the GPU's memory that attention over the picked tokens reaches."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,7 +62,7 @@ class ShadowKv(System):
                 raise SpecError(f"System {self.name} {name} must be above 0 and at most 1, not {share:g}")
 
     def answer(self, work: Workload) -> Answer:
-        """Return what it does with a workload."""
+        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         # Values leave while the prompt is computed; making the low ranks takes under a tenth of it and is left out.

@@ -1,4 +1,4 @@
-"""Knows what every system has: a name, a title, devices, and an answer to a workload."""
+"""Base of all systems: a name, a title, devices, and an answer to a workload."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ __all__ = [
 
 LINK, UP_LINK = "host to GPU", "GPU to host"
 DRIVE, HOST, FRAMEWORK = "drive", "host processor", "framework"
-"""What time is charged to beside what the GPU does."""
+"""Causes of time other than those of the GPU."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class System(abc.ABC):
-    """A machine and the way it is used."""
+    """A machine and the method by which it runs a model."""
 
     name: str
-    """Its file's."""
+    """Name of the YAML file that the system was loaded from."""
     title: str
-    """As people write it."""
+    """Name as the system's authors write it."""
     most_sequences: ClassVar[float] = math.inf
-    """Largest batch that it is made for."""
+    """Largest batch that the system is made for."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -63,44 +63,44 @@ class System(abc.ABC):
 
     @property
     def constants(self) -> dict[str, Sourced[Any]]:
-        """Numbers of its own that have a source, by field."""
+        """Numbers of the system itself that have a source, by field."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, Sourced)}
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        """Fields of its own whose number is assumed."""
+        """Fields of the system itself whose number is assumed."""
         return tuple(name for name, constant in self.constants.items() if constant.is_assumed)
 
     def answered(self, work: Workload, prefill: Span, step: Span, tiers: tuple[Tier, ...], parts: tuple[Part, ...]) -> Answer:
-        """Return the answer in its form."""
+        """Return the answer made of its parts."""
         return Answer(
             system=self.name, work=work, prefill=prefill, step=step, tiers=tiers, parts=parts, assumed=self.assumed
         )
 
 
 def gpu_part(gpu: Gpu, count: int = 1) -> Part:
-    """Return GPUs as a part."""
+    """Return GPUs as a part of a system's answer."""
     return Part(device=gpu, count=count, power=gpu.power, causes=(ARITHMETIC, MEMORY, LAUNCHES, PEERS))
 
 
 def host_part(host: Host) -> Part:
-    """Return a host as a part."""
+    """Return a host as a part of a system's answer."""
     return Part(device=host, count=1, power=host.power, causes=(HOST, FRAMEWORK, LINK, UP_LINK, DRIVE))
 
 
 def drive_part(drive: Drive, count: int = 1) -> Part:
-    """Return drives as a part."""
+    """Return drives as a part of a system's answer."""
     return Part(device=drive, count=count, power=drive.power, causes=(DRIVE,))
 
 
 def csd_part(csd: Csd, count: int, causes: tuple[str, ...]) -> Part:
-    """Return drives that compute as a part."""
+    """Return drives that compute as a part of a system's answer."""
     return Part(device=csd, count=count, power=csd.power, causes=causes)
 
 
 def link_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
-    """Return what large copies to a GPU get: as measured on the host, or what packets leave of the link."""
+    """Return the rate of large copies to a GPU: as measured on the host, or what packets leave of the link's rate."""
     if host.gpu_link_rate is not None:
         return host.gpu_link_rate.value
     link = host.gpu_link if host.gpu_link is not None else gpu.host_link
@@ -108,12 +108,12 @@ def link_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
 
 
 def peer_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
-    """Return what a GPU sends to another: over links of their own, or through the host."""
+    """Return the rate at which a GPU sends to another: over links of their own, or through the host."""
     return gpu.peer_rate.value if gpu.peer_rate is not None else link_rate(host, gpu)
 
 
 def carried(link: str, amount: Bytes, rate: BytesPerSecond) -> Span:
-    """Return a copy over a link."""
+    """Return the time of a copy over a link."""
     return move(link, amount, amount / rate)
 
 

@@ -25,7 +25,7 @@ from hwsim.units import Seconds, Value
 __all__ = ["DRAFT", "LEVELS", "TriForce", "expected_tokens"]
 
 DRAFT = "draft"
-"""What the small draft's time is charged to."""
+"""Cause to which the time of the small draft is charged."""
 
 LEVELS = ("target", "draft", "retrieval", "hierarchy")
 """Who proposes: nobody (every token is a pass of the target), the small draft, the target with a part of its cache, or both."""
@@ -51,21 +51,21 @@ class TriForce(System):
     level: str = "hierarchy"
     """One of LEVELS."""
     host_layers: Sourced[float]
-    """Layers whose cache is in host memory, of all."""
+    """Share of the layers whose cache is in host memory."""
     budget: Sourced[Count]
     """Tokens of the part of the cache that proposes."""
     proposed: Sourced[Count]
     """Tokens proposed to the target (gamma)."""
     acceptance: Sourced[float]
-    """Of a token proposed to the target."""
+    """Probability that a token proposed to the target is accepted."""
     draft_proposed: Sourced[Count]
     """Tokens that the small draft proposes."""
     draft_acceptance: Sourced[float]
-    """Of a token that the small draft proposes."""
+    """Probability that a token that the small draft proposes is accepted."""
     draft_time: Sourced[Seconds]
-    """Of the small draft, for a token."""
+    """Time of the small draft for a token."""
     pass_cost: Sourced[Seconds]
-    """Of a pass that proposes: sampling, and what the framework does."""
+    """Time of a proposing pass besides the GPU's work: sampling, and what the framework does."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,7 +79,7 @@ class TriForce(System):
             raise SpecError(f"System {self.name} host_layers must be a share of at most 1, not {self.host_layers.value:g}")
 
     def answer(self, work: Workload) -> Answer:
-        """Return what it does with a workload."""
+        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=self.gpus, peer_rate=peer_rate(self.host, self.gpu))
         prefill = serial(repeated(decoder.prompt(), layers), decoder.head())

@@ -43,7 +43,7 @@ LAYER_COST: Sourced[Seconds] = Sourced(
 """Calibrated on two rows of `zero-weights`."""
 
 PLACES = ("gpu", "host", "drive")
-"""Where weights may be."""
+"""Places where weights may be."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class ZeroInference(System):
     is_direct: bool = False
     """Whether drives write into the GPU's memory (GPUDirect Storage), and no buffer of the host is in between."""
     layer_cost: Sourced[Seconds] = LAYER_COST
-    """Of a layer whose weights pass through buffers of the host."""
+    """Time that a layer takes in addition when its weights pass through buffers of the host."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,7 +73,7 @@ class ZeroInference(System):
             raise SpecError(f"Host {self.host.name} must have memory_rate, at which its processor attends")
 
     def answer(self, work: Workload) -> Answer:
-        """Return what it does with a workload."""
+        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         coming = self._weights(work.layer_bytes)

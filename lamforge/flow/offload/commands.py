@@ -10,13 +10,13 @@ from typing import Any
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.systems import names, system
+from hwsim.whole_files import whole_file
 from lamforge.flow.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
 from lamforge.flow.offload.contender import contender, question
 from lamforge.flow.offload.formats import FORMATS
 from lamforge.flow.offload.search import search_document
 from models.zoo import names as network_names
 from reports.documents.offload import answer_document
-from reports.folders import replaced_file
 from reports.pictures.offload import contexts_picture
 from reports.text.offload import answer_text, comparison_text, search_text
 from reports.text.tables import aligned
@@ -81,7 +81,7 @@ def compare_command(
     if prompt is not None:
         document["at"] = compare(about.network, contenders, (float(prompt),), generated, batches).document()
     if plot is not None:
-        with replaced_file(plot) as part:
+        with whole_file(plot) as part:
             part.write_text(contexts_picture(document, "tokens_per_s", is_alone=True), encoding="utf-8")
     return Result(text=comparison_text(document), document=document)
 

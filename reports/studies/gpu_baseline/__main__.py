@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from hwsim.errors import LamforgeError, SpecError
-from hwsim.whole_file import whole_file
+from hwsim.whole_files import whole_file
 from reports.studies.gpu_baseline.clock import Clock
 from reports.studies.gpu_baseline.host import gpu, host
 from reports.studies.gpu_baseline.network import steps

@@ -92,7 +92,7 @@ def test_one_token_reads_every_matrix_once() -> None:
     for bits in (16.0, 2.0):
         found = decoder(weight_bits=bits)
         shape = found.work.network
-        memory = found.linear(1).busy[MEMORY].value * GPU.memory_rate.value
+        memory = found.linear(1).busy[MEMORY].value * GPU.long_read_rate.value
         values = (2 * 5 + 2 * 3) * shape.hidden + 11 * shape.ffn
         assert memory == pytest.approx(shape.layer_weights * bits / 8, rel=0.01 if bits == 16 else 0.05)
         assert memory > shape.layer_weights * bits / 8

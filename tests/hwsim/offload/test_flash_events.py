@@ -159,11 +159,11 @@ def test_known_drives(drive: Geometry, depth: int) -> None:
         ({"dies": True}, "Flash dies must be a whole number, not True"),
         ({"planes": -1}, "Flash planes must be at least 1, not -1"),
         ({"page": 4096}, "Flash page must be Bytes, not 4096"),
-        ({"page": Bytes(0.0)}, r"Flash page must be more than zero, not Bytes\(0.0\)"),
+        ({"page": Bytes(0.0)}, r"Flash page must be above zero, not Bytes\(0.0\)"),
         ({"sense": Bytes(1.0)}, r"Flash sense must be Seconds, not Bytes\(1.0\)"),
         ({"program": Seconds(float("nan"))}, r"Flash program must be finite, not Seconds\(nan\)"),
-        ({"bus": BytesPerSecond(-1.0)}, r"Flash bus must be more than zero, not BytesPerSecond\(-1.0\)"),
-        ({"command": Seconds(-1e-9)}, r"Flash command must not be negative, not Seconds\(-1e-09\)"),
+        ({"bus": BytesPerSecond(-1.0)}, r"Flash bus must be above zero, not BytesPerSecond\(-1.0\)"),
+        ({"command": Seconds(-1e-9)}, r"Flash command must be zero or more, not Seconds\(-1e-09\)"),
     ],
 )
 def test_drives_that_cannot_be(change: dict[str, object], sentence: str) -> None:

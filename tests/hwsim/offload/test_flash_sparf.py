@@ -174,7 +174,7 @@ def test_more_lanes_even_out(rng: np.random.Generator) -> None:
             "Touched groups must be more than the share of 0.25 and less than 1, not 0.2",
         ),
         (lambda: ChannelSelection(picked=129, channels=128), r"Picked channels must lie within 1 ... 128, not 129"),
-        (lambda: ChannelSelection(picked=1, channels=128, spread=-1.0), "Channel spread must not be negative, not -1.0"),
+        (lambda: ChannelSelection(picked=1, channels=128, spread=-1.0), "Channel spread must be zero or more, not -1.0"),
         (
             lambda: replace(LAYOUT, page_tokens=256),
             "Layout page_tokens must be 512, for channel pages as large as token pages, not 256",

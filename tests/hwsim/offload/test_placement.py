@@ -224,7 +224,7 @@ def test_a_search_without_a_rate_of_the_host_lets_the_gpu_attend() -> None:
 def test_what_has_no_room_anywhere_is_refused() -> None:
     work = Workload(network=network("opt-175b"), prompt=32768, generated=32, batch=512.0)
     assert best_placement(FLEXGEN, work) is None
-    sentence = "^System flexgen-t4 must have room for opt-175b in some placement, but has none$"
+    sentence = "^System flexgen-t4 must hold opt-175b in some placement, but it does not fit in any$"
     with pytest.raises(SpecError, match=sentence):
         search(FLEXGEN, work, (64,), (8, 16))
 

@@ -61,7 +61,7 @@ def test_all_landmarks_are_read_and_scored_by_every_query_head() -> None:
     scored = float(SHADOW.scoring(WORK).busy["GPU memory"].value)
     landmarks = 24 * KEY * CONTEXT / 8
     scores = 24 * 32 * CONTEXT / 8
-    rate = SHADOW.gpu.rates().memory_rate.value
+    rate = SHADOW.gpu.rates().long_read_rate.value
     assert scored == pytest.approx(landmarks / rate + scores / 30e9)
 
 
@@ -72,7 +72,7 @@ def test_keys_are_made_again_while_values_come() -> None:
     expected = sum(float(each.time.value) for each in others) + max(float(fetch.time.value), float(rebuild.time.value))
     assert float(SHADOW.layer(WORK).time.value) == pytest.approx(expected, rel=1e-12)
     low_ranks = 24 * 0.0156 * CONTEXT * (8 * 160 + 1024) * 2
-    assert float(rebuild.busy["GPU memory"].value) * SHADOW.gpu.rates().memory_rate.value == pytest.approx(low_ranks)
+    assert float(rebuild.busy["GPU memory"].value) * SHADOW.gpu.rates().long_read_rate.value == pytest.approx(low_ranks)
 
 
 def test_steps_cost_less_than_full_attention_and_sequences_take_less_room() -> None:

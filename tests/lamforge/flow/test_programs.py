@@ -8,6 +8,7 @@ import pytest
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.errors import ProgramError
+from hwsim.host.inputs import Inputs
 from hwsim.memory.models import IDEAL
 from lamforge.flow.compile import compiled_model
 from lamforge.flow.listener import Listener
@@ -16,7 +17,6 @@ from models.attention import parse
 from models.compressed import CompressedModel
 from models.shaped import shaped_model
 from reports.documents.programs import programs_document
-from testbenches.backend import Inputs
 from testbenches.simulated import Simulated
 from tests.random_model import tiny_config
 

@@ -8,13 +8,13 @@ import enum
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.digest import Identity
+from hwsim.arch.error_codes import error_sentence
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.arch.registers import offset_of, port_base_offset
 from hwsim.errors import MachineError, ProgramError
-from rtl.identity import Identity
-from testbenches.backend import Inputs, placements
-from testbenches.error_register import error_sentence
-from testbenches.host.device import SIDE, Buffer, Device, Place
+from hwsim.host.device import SIDE, Buffer, Device, Place
+from hwsim.host.inputs import Inputs, placements
 
 __all__ = ["ALIGNMENT", "Finished", "Host", "Waiting"]
 

@@ -1,36 +1,10 @@
-"""The identity of an engine: digests in its registers, and parameters and trace layout in a file beside its Verilog."""
+"""The trace outputs of an engine, by which a bench follows what it does."""
 
 import dataclasses
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.digest import isa_digest
 
-__all__ = ["Identity", "TracePort", "trace_ports"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Identity:
-    """The digests of an engine, in full and as the 32-bit words its registers read."""
-
-    isa: str
-    """Hexadecimal digest of the instruction set."""
-    engine: str
-    """Hexadecimal digest of the configuration."""
-
-    @classmethod
-    def of(cls, config: EngineConfig) -> "Identity":
-        """Return the identity of the engine with this configuration."""
-        return cls(isa=isa_digest(), engine=config.digest)
-
-    @property
-    def isa_word(self) -> int:
-        """First 32 bits of the instruction set's digest."""
-        return int(self.isa[:8], 16)
-
-    @property
-    def engine_word(self) -> int:
-        """First 32 bits of the configuration's digest."""
-        return int(self.engine[:8], 16)
+__all__ = ["TracePort", "trace_ports"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

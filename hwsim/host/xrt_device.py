@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.registers import KERNEL
 from hwsim.errors import MachineError
-from rtl.package.kernel import KERNEL
-from testbenches.host.device import Place
+from hwsim.host.device import Place
 
 __all__ = ["LIBRARY", "XrtDevice", "bank_of"]
 

@@ -12,24 +12,24 @@ import pytest
 
 from compiler.model import compile_model
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.digest import Identity
 from hwsim.arch.program import Program
 from hwsim.arch.registers import offset_of, port_base_offset
 from hwsim.errors import MachineError, SpecError
+from hwsim.host.device import SIDE, Place
+from hwsim.host.inputs import Inputs
+from hwsim.host.runtime import Waiting
+from hwsim.host.xrt_device import LIBRARY, XrtDevice, bank_of
 from hwsim.machine.meaning import run_meaning
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, stalling
 from models.integer import IntegerModel
-from rtl.identity import Identity
 from rtl.package import package_files
-from testbenches.backend import Inputs
 from testbenches.host.backend import Board
 from testbenches.host.check import check_board
-from testbenches.host.device import SIDE, Place
-from testbenches.host.runtime import Waiting
-from testbenches.host.xrt_device import LIBRARY, XrtDevice, bank_of
 from testbenches.simulated import Simulated
+from tests.hwsim.host.fake_pyxrt import BANK_BYTES, Memory, fake_pyxrt
 from tests.rtl.test_package import TARGET
-from tests.testbenches.fake_pyxrt import BANK_BYTES, Memory, fake_pyxrt
 
 FAKE = Path(__file__).parent / "fake_xrt"
 CYCLES = 1234
