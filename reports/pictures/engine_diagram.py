@@ -9,7 +9,7 @@ from pathlib import Path
 from hwsim.arch import timing
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig, load_engine
 from hwsim.arch.fields import WORD_BITS
-from reports.svg import drawing, path, rectangle, text
+from reports.pictures.svg import drawing, path, rectangle, text
 
 __all__ = ["engine_diagram"]
 
