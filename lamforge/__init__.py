@@ -9,12 +9,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lamforge.flow import offload
     from lamforge.flow.synth import synth
+    from reports.pages import report
+    from reports.studies import validation as validate
 
-__all__ = ["synth"]
+__all__ = ["offload", "report", "synth", "validate"]
 
 _PLACES = {
+    "offload": "lamforge.flow.offload",
+    "report": "reports.pages.report",
     "synth": "lamforge.flow.synth",
+    "validate": "reports.studies.validation",
 }
 """Where each verb lies; a group of verbs is a module."""
 

@@ -17,9 +17,10 @@ from hwsim.errors import ScheduleError, SpecError
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import IDEAL, MemoryModel
-from lamforge.flow.energy import energy_document, run_energy
+from lamforge.flow.energy import run_energy
 from lamforge.flow.programs import Programs
 from models.shapes import shape
+from reports.documents.energy import energy_document
 
 __all__ = [
     "SINKS",
@@ -104,7 +105,7 @@ class Simulation:
             "causes": units["matrix"],
             "unit_causes": units,
             "units": {name: causes["compute"] / timeline.cycles for name, causes in units.items()},
-            "energy": energy_document(run_energy(self.trace, timeline, self.engine), self.program.rows),
+            "energy": energy_document(run_energy(self.trace, timeline, self.engine, tokens=self.program.rows)),
             "instructions": len(timeline.pc),
             "program_bytes": self.program.size_bytes,
             "wall_s": self.wall_s,

@@ -1,4 +1,4 @@
-"""Knows what every system has: a name, a title, devices, and an answer to a workload."""
+"""What every system of offloading has: a name, a title, devices, and an answer to a workload."""
 
 from __future__ import annotations
 
@@ -25,14 +25,12 @@ __all__ = [
     "LINK",
     "UP_LINK",
     "System",
-    "capacity_of",
     "carried",
     "csd_part",
     "drive_part",
     "gpu_part",
     "host_part",
     "link_rate",
-    "memory_of",
     "peer_rate",
 ]
 
@@ -46,9 +44,9 @@ class System(abc.ABC):
     """A machine and the way it is used."""
 
     name: str
-    """Its file's."""
+    """Name of the YAML file that it was loaded from."""
     title: str
-    """As people write it."""
+    """Its name as people write it."""
     most_sequences: ClassVar[float] = math.inf
     """Largest batch that it is made for."""
 
@@ -115,17 +113,3 @@ def peer_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
 def carried(link: str, amount: Bytes, rate: BytesPerSecond) -> Span:
     """Return a copy over a link."""
     return move(link, amount, amount / rate)
-
-
-def memory_of(host: Host) -> Bytes:
-    """Return a host's memory; raise SpecError where nobody stated it."""
-    if host.memory is None:
-        raise SpecError(f"Host {host.name} must have memory, which nobody stated: give it in a file of your own")
-    return host.memory.value
-
-
-def capacity_of(drive: Drive | Csd) -> Bytes:
-    """Return a drive's capacity; raise SpecError where nobody stated it."""
-    if drive.capacity is None:
-        raise SpecError(f"Drive {drive.name} must have capacity, which nobody stated: give it in a file of your own")
-    return drive.capacity.value

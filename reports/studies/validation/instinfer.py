@@ -7,13 +7,13 @@ baselines' shares.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer
-from hwsim.offload.systems import system
 from hwsim.offload.systems.instinfer import FLASH
 from hwsim.offload.systems.system import DRIVE
+from lamforge.flow.offload.contender import changed_system, setting_texts
 from models.networks import network
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -30,25 +30,25 @@ _GAINS = (
     (_SPARF, _FLEXGEN, 64, 11.1, True),
 )
 # System, drives, published percent of decoding, whether a constant comes from the row.
-_SHARES = (
-    (_FLEXGEN, (), 98.9, True),
-    (_DENSE, (), 80.7, True),
-    (_DENSE, ("csds=2",), 76.4, False),
-    (_SPARQ, (), 92.4, True),
-    (_SPARF, (), 82.3, False),
-    (_SPARF, ("csds=2",), 74.0, False),
+_SHARES: tuple[tuple[str, Mapping[str, object], float, bool], ...] = (
+    (_FLEXGEN, {}, 98.9, True),
+    (_DENSE, {}, 80.7, True),
+    (_DENSE, {"csds": 2}, 76.4, False),
+    (_SPARQ, {}, 92.4, True),
+    (_SPARF, {}, 82.3, False),
+    (_SPARF, {"csds": 2}, 74.0, False),
 )
 
 
-def _answer(name: str, batch: int, settings: Sequence[str] = ()) -> Answer:
+def _answer(name: str, batch: int, settings: Mapping[str, object]) -> Answer:
     work = Workload(network=network("opt-13b"), prompt=_TOKENS, generated=_TOKENS, batch=batch)
-    return system(name, settings).answer(work)
+    return changed_system(name, settings).answer(work)
 
 
 def _gains() -> tuple[Row, ...]:
     rows = []
     for name, other, batch, published, fitted in _GAINS:
-        answer, beside = _answer(name, batch), _answer(other, batch)
+        answer, beside = _answer(name, batch, {}), _answer(other, batch, {})
         rows.append(
             Row(
                 set="instinfer-gain",
@@ -72,7 +72,7 @@ def _shares() -> tuple[Row, ...]:
         rows.append(
             Row(
                 set="instinfer-share",
-                case=f"OPT-13B, batch 64: {', '.join([name, *settings])}",
+                case=f"OPT-13B, batch 64: {', '.join([name, *setting_texts(settings)])}",
                 unit="%",
                 published=published,
                 ours=100 * float(share),

@@ -1,4 +1,4 @@
-"""Knows a published figure beside ours, and a set of such rows from one publication or table."""
+"""A published figure beside ours, and a set of such rows from one publication or table."""
 
 from __future__ import annotations
 
