@@ -7,7 +7,6 @@ import typer
 
 from lamforge.cli.console import JsonOption, OutputOption, emit, show
 from lamforge.cli.options import settings_of
-from lamforge.cli.terminal import Terminal
 
 __all__ = ["app", "compare", "list_command", "run", "search"]
 
@@ -51,13 +50,12 @@ def run(
 
         lamforge offload run fpga-u280:w2a8kv4:2048 --prompt 8192
     """
-    from lamforge.flow.offload.run import RunRequest
-    from lamforge.flow.offload.run import run as answer
+    from lamforge.flow import offload
     from reports.documents.offload import estimate_document
     from reports.text.offload import estimate_text
 
     changes = settings_of(settings)
-    found = answer(RunRequest(system, model=model, prompt=prompt, generate=generate, batch=batch, settings=changes))
+    found = offload.run(system, model=model, prompt=prompt, generate=generate, batch=batch, settings=changes)
     show(found, estimate_text, estimate_document, as_json=as_json, output=output)
 
 
@@ -88,15 +86,13 @@ def compare(
 
         lamforge offload compare --model llama-2-13b --prompt 32768 --batch 4
     """
-    from lamforge.flow.offload.compare import CompareRequest
-    from lamforge.flow.offload.compare import run as answer
+    from lamforge.flow import offload
     from reports.documents.offload import comparison_document
     from reports.pictures.offload import contexts_picture
     from reports.text.offload import comparison_text
 
     changes = settings_of(settings)
-    request = CompareRequest(systems or (), model=model, prompt=prompt, generate=generate, batch=batch, settings=changes)
-    found = answer(request)
+    found = offload.compare(systems or (), model=model, prompt=prompt, generate=generate, batch=batch, settings=changes)
     if plot is not None:
         emit(contexts_picture(found, "token_per_s", is_alone=True), plot)
     show(found, comparison_text, comparison_document, as_json=as_json, output=output)
@@ -118,14 +114,11 @@ def search(
 
         lamforge offload search flexgen-t4 --model opt-30b --prompt 512 --generate 32
     """
-    from lamforge.flow.offload.search import SearchRequest
-    from lamforge.flow.offload.search import run as answer
+    from lamforge.flow import offload
     from reports.documents.offload import placement_document
     from reports.text.offload import placement_text
 
-    request = SearchRequest(system, model=model, prompt=prompt, generate=generate, settings=settings_of(settings))
-    with Terminal() as listener:
-        found = answer(request, listener)
+    found = offload.search(system, model=model, prompt=prompt, generate=generate, settings=settings_of(settings))
     show(found, placement_text, placement_document, as_json=as_json, output=output)
 
 
@@ -137,9 +130,8 @@ def list_command(as_json: JsonOption = False, output: OutputOption = None) -> No
 
         lamforge offload list
     """
-    from lamforge.flow.offload.list import ListRequest
-    from lamforge.flow.offload.list import run as answer
+    from lamforge.flow import offload
     from reports.documents.offload import listing_document
     from reports.text.offload import listing_text
 
-    show(answer(ListRequest()), listing_text, listing_document, as_json=as_json, output=output)
+    show(offload.list(), listing_text, listing_document, as_json=as_json, output=output)

@@ -32,12 +32,9 @@ def folder(
         lamforge report folder build/demo
     """
     from reports.documents.report import report_document
-    from reports.pages.report import FolderRequest, run_folder
-    from reports.text.report import report_text
+    from reports.pages import report
 
-    with Terminal() as listener:
-        found = run_folder(FolderRequest(folder, output=output), listener)
-    show(found, report_text, report_document, as_json=as_json)
+    show(report.folder(folder, output), "Report: {}".format, report_document, as_json=as_json)
 
 
 @app.command()
@@ -52,9 +49,8 @@ def offload(
         lamforge report offload -o offload.html
     """
     from reports.documents.report import report_document
-    from reports.pages.report import OffloadRequest, run_offload
-    from reports.text.report import report_text
+    from reports.pages import report
 
     with Terminal() as listener:
-        found = run_offload(OffloadRequest(output), listener)
-    show(found, report_text, report_document, as_json=as_json)
+        written = report.offload(output, listener)
+    show(written, "Report: {}".format, report_document, as_json=as_json)

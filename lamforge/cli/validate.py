@@ -23,10 +23,10 @@ def energy(as_json: JsonOption = False, output: OutputOption = None) -> None:
         lamforge validate energy
     """
     from reports.documents.validation import energy_validation_document
-    from reports.studies.validation.energy import EnergyRequest, run
+    from reports.studies import validation
     from reports.text.validation import energy_validation_text
 
-    show(run(EnergyRequest()), energy_validation_text, energy_validation_document, as_json=as_json, output=output)
+    show(validation.energy(), energy_validation_text, energy_validation_document, as_json=as_json, output=output)
 
 
 @app.command()
@@ -40,9 +40,9 @@ def offload(as_json: JsonOption = False, output: OutputOption = None) -> None:
         lamforge validate offload --json
     """
     from reports.documents.validation import offload_validation_document
-    from reports.studies.validation.offload import OffloadRequest, run
+    from reports.studies import validation
     from reports.text.validation import offload_validation_text
 
     with Terminal() as listener:
-        found = run(OffloadRequest(), listener)
+        found = validation.offload(listener)
     show(found, offload_validation_text, offload_validation_document, as_json=as_json, output=output)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
-
-from reports.pages.report import Report
 
 __all__ = ["report_document"]
 
 
-def report_document(found: Report) -> dict[str, Any]:
+def report_document(path: Path) -> dict[str, Any]:
     """Return what `lamforge report --json` prints."""
-    return {"report": str(found.path), "bytes": found.size_bytes}
+    return {"report": str(path), "bytes": path.stat().st_size}

@@ -9,8 +9,8 @@ from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, Comparison, compared
 from lamforge.flow.offload.contender import contender
 from models.networks import network
-from reports.studies.validation.offload import OffloadRequest, OffloadValidation
-from reports.studies.validation.offload import run as validate
+from reports.studies.validation.offload import OffloadValidation
+from reports.studies.validation.offload import offload as validate
 
 __all__ = ["MODELS", "OffloadStudy", "Pair", "offload_study"]
 
@@ -47,4 +47,4 @@ def offload_study(
         )
         for name in models
     )
-    return OffloadStudy(pairs=pairs, validation=validate(OffloadRequest(), listener))
+    return OffloadStudy(pairs=pairs, validation=validate(listener))

@@ -2,8 +2,7 @@
 
 from lamforge.flow.offload.compare import CompareRequest
 from lamforge.flow.offload.compare import run as _compare
-from lamforge.flow.offload.list import ListRequest
-from lamforge.flow.offload.list import run as _list
+from lamforge.flow.offload.list import list
 from lamforge.flow.offload.run import RunRequest
 from lamforge.flow.offload.run import run as _run
 from lamforge.flow.offload.search import SearchRequest
@@ -15,4 +14,3 @@ __all__ = ["compare", "list", "run", "search"]
 run = verb("offload.run", RunRequest, _run)
 compare = verb("offload.compare", CompareRequest, _compare)
 search = verb("offload.search", SearchRequest, _search)
-list = verb("offload.list", ListRequest, _list)

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from hwsim.machine.energy import Energy, EnergyConstants, PublishedSystem, estimate, load_constants, load_systems
+from hwsim.machine.energy import Energy, PublishedSystem, estimate, load_constants, load_systems
 from hwsim.sourced import Sourced
-from lamforge.flow.listener import SILENT, Listener
 
-__all__ = ["EnergyRequest", "EnergyRow", "EnergyValidation", "run"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EnergyRequest:
-    """Nothing has to be said: every published system is estimated."""
+__all__ = ["EnergyRow", "EnergyValidation", "energy"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +63,7 @@ class EnergyValidation:
         return {name: constant.value for name, constant in self.constants.items() if constant.is_assumed}
 
 
-def run(request: EnergyRequest, listener: Listener = SILENT) -> EnergyValidation:
+def energy() -> EnergyValidation:
     """Set the energy estimate beside the power of every published system.
 
     Raises:
@@ -77,9 +71,6 @@ def run(request: EnergyRequest, listener: Listener = SILENT) -> EnergyValidation
     """
     constants = load_constants()
     rows = tuple(EnergyRow(system=system, energy=estimate(system.activity, constants)) for system in load_systems())
-    return EnergyValidation(board=constants.name, constants=_sourced(constants), rows=rows)
-
-
-def _sourced(constants: EnergyConstants) -> dict[str, Sourced[float]]:
     values = {field.name: getattr(constants, field.name) for field in dataclasses.fields(constants)}
-    return {name: value for name, value in values.items() if isinstance(value, Sourced)}
+    sourced = {name: value for name, value in values.items() if isinstance(value, Sourced)}
+    return EnergyValidation(board=constants.name, constants=sourced, rows=rows)

@@ -59,12 +59,11 @@ class Case:
             cache_bits=(_COMPRESSED if self.has_packed_cache else _WHOLE).cache,
         )
 
-    def row(self, set_name: str, source: str) -> Row:
+    def row(self, source: str) -> Row:
         """Return the row of its throughput."""
         answer = self.system().answer(self.work())
         what = f"{self.model}, {self.prompt} + {self.generated} tokens, {self.batch} x {self.batches}"
         return Row(
-            set=set_name,
             case=f"{what}{', ' if self.note else ''}{self.note}",
             unit="token/s",
             published=self.published,
@@ -188,11 +187,11 @@ ABLATION = (
 
 
 def _throughput() -> tuple[Row, ...]:
-    return tuple(case.row("flexgen-throughput", f"{_PAPER}, throughput with 32, 128 and 8 generated tokens") for case in THROUGHPUT)
+    return tuple(case.row(f"{_PAPER}, throughput with 32, 128 and 8 generated tokens") for case in THROUGHPUT)
 
 
 def _ablation() -> tuple[Row, ...]:
-    return tuple(case.row("flexgen-ablation", f"{_PAPER}, ablation") for case in ABLATION)
+    return tuple(case.row(f"{_PAPER}, ablation") for case in ABLATION)
 
 
 def _breakdown() -> tuple[Row, ...]:
@@ -214,7 +213,6 @@ def _breakdown() -> tuple[Row, ...]:
     )
     return tuple(
         Row(
-            set="flexgen-breakdown",
             case=f"175B, 512 + 32 tokens, 32 x 8, no overlap: {name}",
             unit="s",
             published=published,

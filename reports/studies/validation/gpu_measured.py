@@ -97,7 +97,6 @@ _KINDS: dict[str, Callable[[GpuRates, list[Measured]], Iterator[Row]]] = {
 def _steps() -> tuple[Row, ...]:
     return tuple(
         Row(
-            set="h200-steps",
             case=step.case,
             unit="ms",
             published=float(step.measured.to("ms")),
@@ -110,15 +109,7 @@ def _steps() -> tuple[Row, ...]:
 
 
 def _row(case: str, each: Measured, ours: Seconds, fitted: bool) -> Row:
-    return Row(
-        set="h200-operators",
-        case=case,
-        unit="ms",
-        published=each["seconds"] * 1e3,
-        ours=float(ours.to("ms")),
-        fitted=fitted,
-        source=_source(),
-    )
+    return Row(case=case, unit="ms", published=each["seconds"] * 1e3, ours=float(ours.to("ms")), fitted=fitted, source=_source())
 
 
 def _source() -> str:

@@ -49,18 +49,10 @@ def _gains() -> tuple[Row, ...]:
     rows = []
     for name, other, batch, published, fitted in _GAINS:
         answer, beside = _answer(name, batch, {}), _answer(other, batch, {})
-        rows.append(
-            Row(
-                set="instinfer-gain",
-                case=f"OPT-13B, batch {batch}: {name} over {other}",
-                unit="ratio",
-                published=published,
-                ours=float(answer.decode_tokens_per_second / beside.decode_tokens_per_second),
-                fitted=fitted,
-                source=f"{_PAPER}, evaluation",
-                assumed=tuple(dict.fromkeys((*answer.assumptions, *beside.assumptions))),
-            )
-        )
+        case, source = f"OPT-13B, batch {batch}: {name} over {other}", f"{_PAPER}, evaluation"
+        ours = float(answer.decode_tokens_per_second / beside.decode_tokens_per_second)
+        assumed = tuple(dict.fromkeys((*answer.assumptions, *beside.assumptions)))
+        rows.append(Row(case=case, unit="ratio", published=published, ours=ours, fitted=fitted, source=source, assumed=assumed))
     return tuple(rows)
 
 
@@ -68,18 +60,11 @@ def _shares() -> tuple[Row, ...]:
     rows = []
     for name, settings, published, fitted in _SHARES:
         answer = _answer(name, 64, settings)
-        share = answer.step.share(FLASH) + answer.step.share(DRIVE)
+        case = f"OPT-13B, batch 64: {', '.join([name, *setting_texts(settings)])}"
+        ours = 100 * float(answer.step.share(FLASH) + answer.step.share(DRIVE))
+        source = f"{_PAPER}, evaluation: keys and values in decoding"
         rows.append(
-            Row(
-                set="instinfer-share",
-                case=f"OPT-13B, batch 64: {', '.join([name, *setting_texts(settings)])}",
-                unit="%",
-                published=published,
-                ours=100 * float(share),
-                fitted=fitted,
-                source=f"{_PAPER}, evaluation: keys and values in decoding",
-                assumed=answer.assumptions,
-            )
+            Row(case=case, unit="%", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
         )
     return tuple(rows)
 

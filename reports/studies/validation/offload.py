@@ -10,12 +10,7 @@ from reports.studies.validation.constants import Constant, derived_constants
 from reports.studies.validation.row import Row
 from reports.studies.validation.sets import SETS
 
-__all__ = ["OffloadRequest", "OffloadValidation", "ValidatedSet", "run"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class OffloadRequest:
-    """Nothing has to be said: every set is computed."""
+__all__ = ["OffloadValidation", "ValidatedSet", "offload"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +56,7 @@ class OffloadValidation:
     constants: tuple[Constant, ...] = ()
 
 
-def run(request: OffloadRequest, listener: Listener = SILENT) -> OffloadValidation:
+def offload(listener: Listener = SILENT) -> OffloadValidation:
     """Set the estimates of offloading beside every published figure; one set of constants serves all rows of a machine.
 
     Raises:

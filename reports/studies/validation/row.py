@@ -13,7 +13,6 @@ class Row:
     """A published figure beside ours.
 
     Attributes:
-        set: name of the set.
         case: what the figure is of.
         unit: of both figures.
         published, ours: the figures.
@@ -22,7 +21,6 @@ class Row:
         assumed: numbers behind ours that are assumed, as `file.field`.
     """
 
-    set: str
     case: str
     unit: str
     published: float

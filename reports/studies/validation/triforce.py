@@ -45,17 +45,9 @@ def _latency() -> tuple[Row, ...]:
     rows = []
     for name, prompt, published, fitted, source in _LATENCY:
         answer = system(name).answer(_work(prompt))
+        case, ours = f"{name}, Llama-2-7B, {prompt} + {_GENERATED} tokens", float(answer.step.time.to("ms"))
         rows.append(
-            Row(
-                set="triforce-latency",
-                case=f"{name}, Llama-2-7B, {prompt} + {_GENERATED} tokens",
-                unit="ms",
-                published=published,
-                ours=float(answer.step.time.to("ms")),
-                fitted=fitted,
-                source=source,
-                assumed=answer.assumptions,
-            )
+            Row(case=case, unit="ms", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
         )
     return tuple(rows)
 
@@ -76,7 +68,6 @@ def _gain_row(case: str, published: float, settings: Mapping[str, object], *, fi
     work = _work(_CHIP_PROMPT)
     alone, answer = (changed_system("triforce-a100", each).answer(work) for each in ({"level": "target"}, settings))
     return Row(
-        set="triforce-gain",
         case=f"A100, {case}",
         unit="ratio",
         published=published,

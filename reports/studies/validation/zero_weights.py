@@ -17,7 +17,6 @@ from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["ZERO_T4", "ZERO_WEIGHTS"]
 
-_NAME = "zero-weights"
 _BLOG, _DEEPNVME = "DeepSpeed ZeRO-Inference blog, 2022", "DeepNVMe posts, 2024 and 2025 (deepspeedai/DeepSpeed)"
 _FIGURE = f"{_DEEPNVME}, read off a figure"
 _Settings = Mapping[str, object]
@@ -88,17 +87,10 @@ def _t4_rows() -> tuple[Row, ...]:
     rows = []
     for model, prompt, batch, published in _T4_ROWS:
         answer = system("zero-t4").answer(Workload(network=network(model), prompt=prompt, generated=_GENERATED, batch=batch))
+        case, ours = f"zero-t4, {model}, {prompt} + {_GENERATED} tokens, batch {batch}", float(answer.tokens_per_second)
+        source = "FlexGen (arXiv 2303.06865), its rows of DeepSpeed ZeRO-Inference"
         rows.append(
-            Row(
-                set="zero-t4",
-                case=f"zero-t4, {model}, {prompt} + {_GENERATED} tokens, batch {batch}",
-                unit="token/s",
-                published=published,
-                ours=float(answer.tokens_per_second),
-                fitted=False,
-                source="FlexGen (arXiv 2303.06865), its rows of DeepSpeed ZeRO-Inference",
-                assumed=answer.assumptions,
-            )
+            Row(case=case, unit="token/s", published=published, ours=ours, fitted=False, source=source, assumed=answer.assumptions)
         )
     return tuple(rows)
 
@@ -114,19 +106,10 @@ def _rows() -> tuple[Row, ...]:
         ours = float(answer.decode_tokens_per_second) * counted
         case = ", ".join([name, *setting_texts(settings), model, f"batch {batch}"])
         rows.append(
-            Row(
-                set=_NAME,
-                case=case,
-                unit="token/s",
-                published=published,
-                ours=ours,
-                fitted=fitted,
-                source=source,
-                assumed=answer.assumptions,
-            )
+            Row(case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
         )
     return tuple(rows)
 
 
-ZERO_WEIGHTS = ValidationSet(name=_NAME, title="ZeRO-Inference with weights in host memory or on drives", rows=_rows)
+ZERO_WEIGHTS = ValidationSet(name="zero-weights", title="ZeRO-Inference with weights in host memory or on drives", rows=_rows)
 ZERO_T4 = ValidationSet(name="zero-t4", title="ZeRO-Inference on FlexGen's machine, weights in host memory", rows=_t4_rows)

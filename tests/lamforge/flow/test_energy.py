@@ -1,6 +1,4 @@
-"""The energy of simulated runs and its validation against published systems."""
-
-import json
+"""The energy of simulated runs."""
 
 import pytest
 
@@ -8,8 +6,7 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.machine.energy import Activity, activity_of, load_constants
 from hwsim.memory.models import memory_model
-from lamforge.cli.main import main
-from lamforge.flow.energy import validate_energy
+from lamforge.flow.energy import run_energy
 from lamforge.flow.simulation import Simulation, compiled_workload, simulate, workload_request
 
 
@@ -47,25 +44,8 @@ def test_stalls_cost_time_but_move_nothing(decode: Simulation) -> None:
 
 
 def test_a_simulation_says_its_energy(decode: Simulation) -> None:
-    energy = decode.document()["energy"]
-    assert energy["card_j"] == pytest.approx(sum(energy["joules"].values()))
-    assert energy["card_w"] == pytest.approx(sum(energy["watts"].values()))
-    assert energy["token_per_j"] == pytest.approx(decode.token_per_s / energy["card_w"])
-
-
-def test_validation_has_a_row_for_each_system(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = {row.system.name: row for row in validate_energy().rows}
-    # Within a third of both, with the same constants.
-    for row in rows.values():
-        assert abs(row.error) < 1 / 3
-    with pytest.raises(SystemExit) as ended:
-        main(["validate", "energy", "--json"])
-    assert ended.value.code == 0
-    document = json.loads(capsys.readouterr().out)
-    assert [row["system"] for row in document["rows"]] == ["AccLLM", "FlightLLM"]
-    for row in document["rows"]:
-        assert row["error"] == pytest.approx(row["ours_w"] / row["theirs_w"] - 1)
-    with pytest.raises(SystemExit):
-        main(["validate", "energy"])
-    text = capsys.readouterr().out
-    assert "assumed" in text and "regulator_efficiency" in text and "FlightLLM" in text
+    energy = run_energy(decode.trace, decode.timeline, decode.engine, tokens=decode.program.rows)
+    assert energy.board == "u280"
+    assert energy.card_j == pytest.approx(sum(energy.joules.values()))
+    assert energy.card_w == pytest.approx(sum(energy.watts.values()))
+    assert energy.token_per_joule == pytest.approx(decode.token_per_s / energy.card_w)
