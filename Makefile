@@ -61,6 +61,8 @@ types: $(INSTALLED)
 docs: $(INSTALLED)
 	$(RUN) python -m hwsim.arch.reference docs/isa.md
 	$(RUN) python -m hwsim.offload.devices.reference docs/devices.md
+	$(RUN) python -m reports.pictures.engine_diagram u280 docs/engine-u280.svg
+	$(RUN) python -m reports.pictures.engine_diagram small docs/engine-small.svg
 
 setup: $(INSTALLED)
 

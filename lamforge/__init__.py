@@ -6,19 +6,55 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lamforge.flow import offload
+    from lamforge.flow.board import board
+    from lamforge.flow.compile import compile
+    from lamforge.flow.compress import compress
+    from lamforge.flow.cosim import cosim
+    from lamforge.flow.disasm import disasm
+    from lamforge.flow.export import export
+    from lamforge.flow.generate import generate
+    from lamforge.flow.list import list
+    from lamforge.flow.rtl import rtl
+    from lamforge.flow.simulate import simulate
     from lamforge.flow.synth import synth
     from reports.pages import report
     from reports.studies import validation as validate
 
-__all__ = ["offload", "report", "synth", "validate"]
+__all__ = [
+    "board",
+    "compile",
+    "compress",
+    "cosim",
+    "disasm",
+    "export",
+    "generate",
+    "list",
+    "offload",
+    "report",
+    "rtl",
+    "simulate",
+    "synth",
+    "validate",
+]
 
 _PLACES = {
+    "board": "lamforge.flow.board",
+    "compile": "lamforge.flow.compile",
+    "compress": "lamforge.flow.compress",
+    "cosim": "lamforge.flow.cosim",
+    "disasm": "lamforge.flow.disasm",
+    "export": "lamforge.flow.export",
+    "generate": "lamforge.flow.generate",
+    "list": "lamforge.flow.list",
     "offload": "lamforge.flow.offload",
     "report": "reports.pages.report",
+    "rtl": "lamforge.flow.rtl",
+    "simulate": "lamforge.flow.simulate",
     "synth": "lamforge.flow.synth",
     "validate": "reports.studies.validation",
 }
@@ -35,5 +71,5 @@ def __getattr__(name: str) -> object:
     return found
 
 
-def __dir__() -> list[str]:
+def __dir__() -> Iterable[str]:
     return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Knows the folder of a compressed model: model.json, weights in one file or several, tokenizer; it loads to what was saved."""
+"""The folder of a compressed model (model.json, weights, tokenizer); what is loaded equals what was saved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from models.checkpoint import Checkpoint
 from models.compress import FolderState, Progress, Recipe, State, compress
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
+from models.config import DESCRIPTION as _DESCRIPTION
 from models.config import ModelConfig
+from models.families import read_object
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
 from models.matrices import layer_part, matrix_shapes, norm_names
@@ -34,7 +36,6 @@ from models.whole_folder import whole_folder
 __all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "sha256"]
 
 _VERSION = 4
-_DESCRIPTION = "model.json"
 _STEM = "weights"
 _SHARD_BYTES = 1 << 29
 """Bytes after which the weights go on in another file."""
@@ -52,8 +53,8 @@ class Provenance:
         source: what the checkpoint was opened as.
         source_digest: SHA-256 of its files.
         calibration_digest: SHA-256 of the calibration tokens, None when the method looks at none.
-        training: what a training that was taken over says of itself, with its SHA-256 as `digest`; None without one.
-        versions: of the packages whose arithmetic decides the weights.
+        training: report of the training that was taken over, with its SHA-256 as `digest`; None without one.
+        versions: versions of the packages whose arithmetic decides the weights.
     """
 
     source: str
@@ -78,8 +79,8 @@ def create(
 ) -> CompressedModel:
     """Return a checkpoint compressed by a recipe.
 
-    progress: told (steps done, steps in all).
-    work: folder in which finished layers wait; one that was left behind is gone on with, to the same bits. The matrices
+    progress: is called with (steps done, steps in all).
+    work: folder in which finished layers wait; work found there is resumed, to the same bits. The matrices
         of the result stay in it, so it must outlive them.
 
     Raises:
@@ -107,14 +108,14 @@ def create(
 
 
 def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Progress | None = None) -> CompressedModel:
-    """Return a checkpoint compressed by a recipe and saved at `folder`; killed and called again, it goes on.
+    """Return a checkpoint compressed by a recipe and saved at `folder`; after a kill, the next call resumes.
 
     Finished layers wait in `<folder>.partial`, which is removed when `folder` is complete.
 
     Raises:
         SpecError: as `create` and `save` do.
     """
-    # Refused before the work, not after it; `save` checks again.
+    # Refuse before the work rather than after it; `save` checks again.
     _check_place(folder)
     work = folder.with_name(f"{folder.name}.partial")
     save(create(checkpoint, recipe, progress=progress, work=work), folder)
@@ -134,7 +135,7 @@ def save(
     Matrices are asked for one by one, and no more than a file's worth of them is held.
 
     shard_bytes: where the weights go on in another file.
-    progress: gets fractions of the matrices written.
+    progress: is called with the fraction of the matrices written.
 
     Raises:
         SpecError: something that is not a compressed model lies there, or it cannot be written.
@@ -202,7 +203,7 @@ def _write(
         "provenance": dataclasses.asdict(compressed.provenance),
         "tokenizer": settings,
         "weights_sha256": _sha256_by_name(files),
-        # Of what was written, so that matrices that are made when asked for are not made twice.
+        # Digests of what was written, so that matrices that are made when asked for are not made twice.
         "fingerprint": dataclasses.replace(model, matrices=written).fingerprint,
     }
     text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
@@ -229,16 +230,11 @@ def _tensors(model: IntegerModel, progress: Callable[[float], None] | None) -> I
             progress((index + 1) / len(model.matrices))
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def _description(folder: Path) -> Mapping[str, Any]:
     path = folder / _DESCRIPTION
     if not path.is_file():
         raise CheckpointError(f"Compressed model must be a folder with {_DESCRIPTION}, not {str(folder)!r}")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"File {_DESCRIPTION} must be JSON, but reading it failed: {error}") from None
-    if not isinstance(document, dict):
-        raise CheckpointError(f"File {_DESCRIPTION} must hold one object, not {type(document).__name__}")
+    document = read_object(path)
     if document.get("version") != _VERSION:
         raise CheckpointError(f"File {_DESCRIPTION} version must be {_VERSION}, not {document.get('version')!r}")
     _exactly(_DESCRIPTION, document, _KEYS)

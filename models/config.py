@@ -1,4 +1,4 @@
-"""Knows the geometry of a Llama-family decoder and which published configurations describe one."""
+"""Geometry of a decoder of the Llama family, read from a published config.json or from its own fields."""
 
 import dataclasses
 import json
@@ -9,11 +9,12 @@ from typing import Any
 
 from hwsim.errors import CheckpointError
 from hwsim.nearest import nearest
+from models.families import ARCHITECTURES, boolean, family_of, integer
 
-__all__ = ["ARCHITECTURES", "ROPE_SCALINGS", "ModelConfig", "RopeScaling"]
+__all__ = ["DESCRIPTION", "ROPE_SCALINGS", "ModelConfig", "RopeScaling"]
 
-# Architectures whose forward pass is the one in models.reference; the names are those of config.json.
-ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
+DESCRIPTION = "model.json"
+"""File in the folder of a compressed model whose entry `config` is the configuration."""
 
 ROPE_SCALINGS = ("none", "linear", "llama3", "yarn")
 
@@ -176,6 +177,8 @@ class ModelConfig:
         if not isinstance(document, Mapping):
             raise CheckpointError(f"config.json must hold one object, not {type(document).__name__}")
         architectures = document.get("architectures")
+        if architectures is None and "model_type" in document:
+            architectures = [family_of(document).architecture]
         if not isinstance(architectures, list) or len(architectures) != 1 or not isinstance(architectures[0], str):
             raise CheckpointError(f"config.json architectures must be a list of one name, not {architectures!r}")
         architecture = architectures[0]
@@ -184,27 +187,17 @@ class ModelConfig:
                 f"Model architecture must be {nearest(architecture, ARCHITECTURES)}, not {architecture!r}"
             )
         _refuse_unsupported(document)
-        heads = _integer(document, "num_attention_heads")
-        hidden = _integer(document, "hidden_size")
-        given_head_dim = document.get("head_dim")
-        if given_head_dim is None and hidden % heads:
-            raise CheckpointError(f"config.json hidden_size must be a multiple of {heads} heads, not {hidden}")
+        family = ARCHITECTURES[architecture]
         rope = _rope_entries(document)
-        max_positions = _integer(document, "max_position_embeddings", _DEFAULT_MAX_POSITIONS)
+        max_positions = integer(document, "max_position_embeddings", _DEFAULT_MAX_POSITIONS)
         return cls(
             name=_text(document, "_name_or_path") or name,
             architecture=architecture,
-            hidden=hidden,
-            layers=_integer(document, "num_hidden_layers"),
-            heads=heads,
-            kv_heads=_integer(document, "num_key_value_heads", heads),
-            head_dim=hidden // heads if given_head_dim is None else _integer(document, "head_dim"),
-            ffn=_integer(document, "intermediate_size"),
-            vocab=_integer(document, "vocab_size"),
+            **family.sizes(document),
             norm_eps=_number(document, "rms_norm_eps", _DEFAULT_NORM_EPS),
             rope_base=_number(rope, "rope_theta", _DEFAULT_ROPE_BASE),
             rope_scaling=_scaling(rope, max_positions),
-            tied_head=_boolean(document, "tie_word_embeddings", False),
+            tied_head=family.has_tied_head(document),
             qkv_bias=architecture == "Qwen2ForCausalLM",
             max_positions=max_positions,
             sliding_window=_sliding_window(document, architecture),
@@ -235,27 +228,12 @@ def _check_fields(subject: str, document: object, declared: type) -> dict[str, A
     return dict(document)
 
 
-def _integer(document: Mapping[str, object], key: str, default: int | None = None) -> int:
-    value = document.get(key)
-    value = default if value is None else value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CheckpointError(f"config.json {key} must be a positive integer, not {value!r}")
-    return value
-
-
 def _number(document: Mapping[str, object], key: str, default: float | None = None) -> float:
     value = document.get(key)
     value = default if value is None else value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise CheckpointError(f"config.json {key} must be a positive number, not {value!r}")
     return float(value)
-
-
-def _boolean(document: Mapping[str, object], key: str, default: bool) -> bool:
-    value = document.get(key, default)
-    if not isinstance(value, bool):
-        raise CheckpointError(f"config.json {key} must be true or false, not {value!r}")
-    return value
 
 
 def _text(document: Mapping[str, object], key: str) -> str:
@@ -270,7 +248,7 @@ def _refuse_unsupported(document: Mapping[str, object]) -> None:
     if activation not in ("silu", "swish"):
         raise CheckpointError(f"config.json hidden_act must be silu, not {activation!r}")
     for key in ("attention_bias", "mlp_bias"):
-        if _boolean(document, key, False):
+        if boolean(document, key, False):
             raise CheckpointError(f"config.json {key} must be false, not true")
     partial = document.get("partial_rotary_factor", 1.0)
     if partial != 1.0:
@@ -279,12 +257,12 @@ def _refuse_unsupported(document: Mapping[str, object]) -> None:
 
 def _sliding_window(document: Mapping[str, object], architecture: str) -> int | None:
     if architecture == "Qwen2ForCausalLM":
-        if _boolean(document, "use_sliding_window", False):
+        if boolean(document, "use_sliding_window", False):
             raise CheckpointError("config.json use_sliding_window must be false in a Qwen2 model, not true")
         return None
     if architecture == "LlamaForCausalLM" or document.get("sliding_window") is None:
         return None
-    return _integer(document, "sliding_window")
+    return integer(document, "sliding_window")
 
 
 def _rope_entries(document: Mapping[str, object]) -> dict[str, object]:
@@ -309,7 +287,7 @@ def _scaling(rope: Mapping[str, object], max_positions: int) -> RopeScaling:
     factor = _number(rope, "factor")
     if kind == "linear":
         return RopeScaling(kind=kind, factor=factor)
-    original = _integer(rope, "original_max_position_embeddings", max_positions)
+    original = integer(rope, "original_max_position_embeddings", max_positions)
     if kind == "llama3":
         return RopeScaling(
             kind=kind,

@@ -1,4 +1,4 @@
-"""Knows how a compressed model becomes a Hugging Face folder again: its integers as floats, for the tools of others."""
+"""Exports a compressed model as a Hugging Face folder of floats that stand for its integers, for other tools."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hwsim.nearest import nearest
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.compressed import CompressedModel
 from models.config import ModelConfig, RopeScaling
+from models.families import ARCHITECTURES
 from models.integer import IntegerModel
 from models.matrices import ATTENTION_NORM, FFN_NORM, layer_part
 from models.matrices import FINAL_NORM as INTEGER_FINAL_NORM
@@ -27,10 +28,9 @@ from models.whole_folder import whole_folder
 __all__ = ["TYPES", "export", "huggingface_config"]
 
 TYPES = {"float32": np.float32, "float16": np.float16}
-"""Types of the exported weights: the first has the integers' values to its last bit."""
+"""Types of the exported weights; float32 represents the integers' values exactly."""
 
 _SHARD_BYTES = 1 << 31
-_MODEL_TYPES = {"LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "Qwen2ForCausalLM": "qwen2"}
 
 
 def export(
@@ -38,8 +38,8 @@ def export(
 ) -> None:
     """Write config.json, safetensors in one file or several with an index, and the tokenizer's files, all or nothing.
 
-    The head is a tensor of its own. What the weights stand for is exported; 8-bit activations, the rounded cache and
-    Λ-shaped attention are not the checkpoint's to say.
+    The head is a tensor of its own. The values of the weights are exported; a checkpoint cannot express 8-bit activations,
+    the rounded cache and Λ-shaped attention.
 
     Raises:
         SpecError: `folder` is there already, or cannot be written, or the type is not one of TYPES.
@@ -69,7 +69,7 @@ def huggingface_config(config: ModelConfig, tokenizer: Tokenizer | None = None) 
     architecture = "Qwen2ForCausalLM" if config.qkv_bias else config.architecture
     document: dict[str, Any] = {
         "architectures": [architecture],
-        "model_type": _MODEL_TYPES[architecture],
+        "model_type": ARCHITECTURES[architecture].model_type,
         "_name_or_path": config.name,
         "hidden_size": config.hidden,
         "intermediate_size": config.ffn,

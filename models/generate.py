@@ -1,4 +1,4 @@
-"""Knows how a compressed model continues a text: chat template, choice of tokens, text as it comes."""
+"""Continues a text with a compressed model: chat template, choice of tokens, and text as it comes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Sampling:
     Attributes:
         temperature: 0 takes the likeliest, the first of equals; above, tokens are drawn.
         top_k: draw among so many likeliest tokens; 0 among all.
-        seed: of the draws.
+        seed: seed of the draws.
     """
 
     temperature: float = 0.0

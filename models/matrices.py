@@ -1,4 +1,4 @@
-"""Knows the matrices and gains of a model as the engine has them: their names, and which float layers are stacked in which."""
+"""Names of the matrices and gains of a model as the engine has them, and which float layers are stacked in which."""
 
 from __future__ import annotations
 

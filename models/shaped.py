@@ -1,4 +1,4 @@
-"""Knows how to make a compressed model of a given shape with random weights, each matrix when it is asked for."""
+"""Compressed models of a given shape with random weights; each matrix is made when it is asked for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["random_matrix", "shaped_model"]
 _STEPS = {Format.W2: 1.0, Format.W2S: 1.0, Format.W4: 3.0, Format.W8: 36.0}
 """Standard deviation of a weight in steps of its grid: the ends of a grid of 4 or 8 bits lie near three of it."""
 _MEAN_SCALE = {Format.W2: 128, Format.W2S: 128, Format.W4: 64, Format.W8: 64}
-"""Mean of the integer group scales; small enough for rows of 11008 inputs to stay within the accumulator."""
+"""Mean of the integer group scales, small enough that rows of 11008 inputs stay within the accumulator."""
 _SPREAD = 24
 """How far a group's scale strays from the mean, in integer steps."""
 _ZERO = {Format.W2: 1, Format.W2S: 1, Format.W4: 0, Format.W8: 0}

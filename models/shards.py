@@ -1,4 +1,4 @@
-"""Knows how tensors are spread over safetensors files with an index, written one file and read one tensor at a time."""
+"""Tensors spread over safetensors files with an index, written one file at a time and read one tensor at a time."""
 
 from __future__ import annotations
 
@@ -123,6 +123,6 @@ def _promised(index: Path) -> Mapping[str | None, str]:
             if not isinstance(file, str) or Path(file).name != file or not file.endswith(_SUFFIX):
                 raise CheckpointError(f"File of tensor {name} must be a {_SUFFIX} file of the folder, not {file!r}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise CheckpointError(f"File {index.name} must be JSON with an object weight_map, not what it holds") from None
+        raise CheckpointError(f"File {index.name} must be JSON with an object weight_map, but holds something else") from None
     found: Mapping[str | None, str] = weight_map
     return found

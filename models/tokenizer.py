@@ -1,4 +1,4 @@
-"""Knows how text becomes tokens and back, and how a conversation becomes the text a model was tuned on."""
+"""Turns text into tokens and back, and a conversation into the text that a model was tuned on."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What a unit receives from its queue, and how it reads the fields of an instruction out of it."""
+"""The command that a unit receives from its queue, and the access to the instruction's fields in it."""
 
 from amaranth.hdl import Value
 from amaranth.lib import data

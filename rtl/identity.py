@@ -1,4 +1,4 @@
-"""What an engine says about itself: digests in its registers, parameters and trace layout beside its Verilog."""
+"""The identity of an engine: digests in its registers, and parameters and trace layout in a file beside its Verilog."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""How a circuit that occurs many times is instantiated by name, so that it is converted to Verilog once."""
+"""Instances of circuits that occur many times: each circuit is converted to Verilog once and instantiated by name."""
 
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ class Shared(wiring.Component):
     @staticmethod
     def ports(config: EngineConfig) -> dict:
         """Return the members of the component's signature."""
-        # Every shared component says its own.
+        # Every shared component declares its own ports.
         raise NotImplementedError
 
 

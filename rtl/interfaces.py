@@ -1,4 +1,4 @@
-"""The ports between control, units and memories: one place, so that units can be built and tested alone."""
+"""The ports between control, units and memories, declared in one place so that units can be built and tested alone."""
 
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out

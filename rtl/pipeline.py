@@ -1,4 +1,4 @@
-"""A value that travels through registers, and is asked for by the stage it is needed in."""
+"""A value that passes through registers; readers ask for it by pipeline stage."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.hdl import Value
@@ -10,7 +10,7 @@ class Pipeline:
     """`at(stage)` is the value's register at that stage, made on demand: `value` itself at the first.
 
     With `is_cleared` the registers start at zero and are reset; with `clear` they are zeroed while it is high as well.
-    Others hold data that a flag beside them qualifies.
+    Other registers hold data that is only used when a flag beside it says so.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How text is put at a path: whole, or not at all."""
+"""Writes a text file whole or not at all."""
 
 import hashlib
 import os

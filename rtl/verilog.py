@@ -1,4 +1,4 @@
-"""The Verilog of an engine: which files there are, and what is in each."""
+"""The Verilog files of an engine and their contents."""
 
 import json
 from pathlib import Path

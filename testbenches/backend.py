@@ -1,4 +1,4 @@
-"""One way to run a Program: what every backend takes and gives back."""
+"""The interface of a backend: the inputs of a run, its outputs and its log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Inputs:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Log:
-    """What happened, the same from every backend.
+    """The events of a run, in the same form from every backend.
 
     Attributes:
         cycles: length of the run.
@@ -78,10 +78,10 @@ class Backend(Protocol):
 
 
 def placements(engine: EngineConfig, program: Program, inputs: Inputs) -> list[tuple[int, np.ndarray]]:
-    """Return what a run needs in the side memory, as (offset, uint8 bytes): program and inputs, digests and shapes checked."""
+    """Check digests and shapes, and return program and inputs as they lie in the side memory, as (offset, uint8 bytes)."""
     program.check(engine)
     if inputs.rows.ndim != 2 or inputs.rows.shape[0] != program.rows:
-        raise ProgramError(f"Inputs must be {program.rows} rows, not {inputs.rows.shape}")
+        raise ProgramError(f"Inputs must have {program.rows} rows, not the shape {inputs.rows.shape}")
     program.slot_of(inputs.position + program.positions - 1, inputs.sequence)
     rows = np.ascontiguousarray(inputs.rows, dtype=np.int32).view(np.uint8)
     if rows.shape[1] > program.input_row_bytes:

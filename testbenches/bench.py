@@ -17,7 +17,7 @@ REGION_BITS = 36
 """Address bits of a memory region; port p is region p, the side memory SIDE_REGION."""
 SIDE_REGION = 64
 _LEAST_DEPTH = 256
-"""Bursts and responses a memory holds at least; a stream port asks for at most `fifo_beats`, cut in two by a page's end."""
+"""Least number of bursts and responses that a memory holds; a stream port requests at most `fifo_beats`, split at page ends."""
 EVENT_RECORD, DRAIN_RECORD, CODES_RECORD = 0, 1, 2
 """Kinds of trace records: event bits (dispatch, issue x 4, retire x 4, done), a drained word, a word of codes."""
 
@@ -47,7 +47,7 @@ def _widths(bits: int) -> dict[str, int]:
 
 
 def hbm2_word(parameters: Hbm2Parameters, clock_hz: float) -> int:
-    """Return what the memories read as `hbm2_law`: both clocks in lowest terms, sizes as powers of two, times."""
+    """Return the bits that the memories read as `hbm2_law`: both clocks in lowest terms, sizes as powers of two, times."""
     ratio = Fraction(clock_hz) / parameters.clock_hz
     sizes = (parameters.atom_bytes, parameters.row_bytes, parameters.banks_per_group, parameters.bank_groups)
     numbers = [ratio.numerator, ratio.denominator, *(size.bit_length() - 1 for size in sizes)]

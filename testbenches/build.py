@@ -1,4 +1,4 @@
-"""Builds an engine's Verilog with a bench in Verilator, once for each text of the sources, and runs benches on the result."""
+"""Builds an engine's Verilog with a bench in Verilator, once for equal sources, and runs benches on the result."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Build:
     def run(self, module: str, folder: Path, **variables: str) -> None:
         """Run the cocotb tests of a module on the built simulation, in `folder`, with more environment variables.
 
-        What they print goes to run.log there; raise MachineError when the simulation itself fails.
+        Their output goes to run.log there; raise MachineError when the simulation itself fails.
         """
         settings = {
             "hdl_toplevel": self._top,

@@ -17,7 +17,7 @@ __all__ = ["Verdict", "compare_logs", "name_instruction"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a comparison found.
+    """The outcome of a comparison.
 
     Attributes:
         compared, mismatches: values compared and values that differ.
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def name_instruction(program: Program, pc: np.ndarray, index: int) -> str:
-    """Return what to call the unit instruction at `index` of the run: its kind, word and graph node."""
+    """Return a name for the unit instruction at `index` of the run: its kind, word and graph node."""
     word = int(pc[index])
     iteration = int((pc[:index] == word).sum())
     kind = type(decode(program.words[word])).__name__

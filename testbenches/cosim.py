@@ -103,15 +103,14 @@ class CosimResult:
         return self.cases[0].simulator_s
 
     @property
+    def simulator_cycles_per_s(self) -> float:
+        """Speed of the simulator's time model in the first case."""
+        return self.cycles / self.simulator_s
+
+    @property
     def first(self) -> str | None:
         """The first difference as a sentence, or None."""
         return next((case.first for case in self.cases if case.first is not None), None)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain values: the sums by name, and the cases."""
-        names = ("mismatches", "compared", "cycle_difference", "instructions_compared", "cycles", "verilator_cycles_per_s")
-        more = ("simulator_s", "build_s", "first", "engine")
-        return {name: getattr(self, name) for name in names + more} | {"cases": [dataclasses.asdict(case) for case in self.cases]}
 
 
 def cosim(
@@ -130,7 +129,7 @@ def cosim(
     engine cannot hold, MachineError when the Verilog does not build or run.
     """
     if not texts or any(len(text) == 0 for text in texts):
-        raise SpecError("Co-simulation must have at least one token")
+        raise SpecError("Texts of a co-simulation must have at least one token, not none")
     context = max(len(text) for text in texts)
     progress("compiling")
     compiled = compile_model(model, engine, context=context)

@@ -24,7 +24,7 @@ _READ_CHANNELS, _WRITE_CHANNELS = 2, 5
 
 
 class FaultKind(enum.StrEnum):
-    """What is done to the first run of a case."""
+    """The fault that is injected into the first run of a case."""
 
     NONE = "none"
     READ_ERROR = "read_error"
@@ -83,15 +83,15 @@ class FaultCase:
     """One case; `fault_case(programs, seed, kind)` makes it again.
 
     Attributes:
-        seed: what it is drawn from.
-        kind: what is done.
+        seed: seed that the case is drawn from.
+        kind: the fault.
         program, next_program: numbers of the first and the second run's programs.
         stalls, next_stalls: seeds of their stalling memories; None for ideal memory.
-        rate: of 256 cycles of the first run, how many each channel is held.
+        rate: number of cycles, of 256, in which each channel is held during the first run.
         is_slow_host: whether the host pauses.
         port, channel, index, response: where the buses go wrong, and with which response.
         words: the words that replace the first program; None for its own.
-        at, cycles: when a reset comes, and how long it or a wait lasts.
+        at, cycles: cycle of a reset, and the length of a reset or of a wait.
         waits: pauses before each further start.
         recovery: how a dead bus comes back: `free` before the next start, `late` after it, or by `reset`.
         error: the error register after the first run; None where any code may stand, or none.
@@ -258,7 +258,7 @@ class _Drawn:
             "error": WATCHDOG,
             "rate": 0,
         }
-        # What is late may still be written: into memory that holds the same program's.
+        # A late write may still arrive; it then goes into memory that holds the same program's data.
         return fields | ({"next_program": self.number} if recovery == "late" else {})
 
     def _reset(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def _equal(what: str, found: int, expected: int) -> list[str]:
 
 
 def _rest(name: str, run: RunRecord, *, done: int, idle: int) -> list[str]:
-    """Judge the control register after a run: done is told once, the engine waits for the next start."""
+    """Judge the control register after a run: done is reported once, and the engine waits for the next start."""
     return [
         *_equal(f"ap_done of the {name} run", run.done, done),
         *_equal(f"ap_done of the {name} run, read again", run.done_again, 0),
@@ -48,7 +48,7 @@ def _rest(name: str, run: RunRecord, *, done: int, idle: int) -> list[str]:
 
 
 def _right(name: str, run: RunRecord, program: FaultProgram, stalls: int | None, *, rate: int) -> list[str]:
-    """Judge a run to which nothing happened that it may show: bits, and cycles where the memory's law is known."""
+    """Judge a run without an effective fault: its bits, and its cycles where the memory's law is known."""
     found = _equal(f"error register of the {name} run", run.error, 0)
     found += _equal(f"wrong bytes of the {name} run", run.wrong_bytes, 0)
     if not rate:

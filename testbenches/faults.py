@@ -28,12 +28,12 @@ __all__ = ["FaultBench", "FaultOutcome", "RunRecord"]
 
 _RUNS_OF_A_LIMIT = 20
 _SETTLE_CYCLES = 2000
-"""Cycles in which a released bus delivers what it owes: more than the bench's memory holds."""
+"""Cycles in which a released bus delivers everything outstanding: more than the bench's memory holds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What host and memory show after a run.
+    """The state of registers and memory after a run.
 
     Attributes:
         done, done_again: `ap_done` as read once, and once more.
@@ -120,7 +120,7 @@ class FaultBench:
         if len(records) != len(cases):
             text = (folder / "run.log").read_text().strip().splitlines()
             where = cases[len(records)] if len(records) < len(cases) else "the end"
-            raise MachineError(f"The fault bench must run every case, not end at {where} with {text[-1] if text else 'nothing'!r}")
+            raise MachineError(f"The fault bench must run all cases, but ended at {where} with {text[-1] if text else 'nothing'!r}")
         return [_outcome(case, record) for case, record in zip(cases, records, strict=True)]
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The engine with a fault injector behind each of its AXI masters, and a count of how long it stands still: SystemVerilog."""
+"""SystemVerilog around the engine: a fault injector behind each AXI master, and a counter of cycles without progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A decode step ready to run: the tokens before it in the image's cache, and what PyTorch's integers say comes out."""
+"""A decode step ready to run: an image with the earlier tokens in its cache, and the results of the integer reference."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PreparedStep:
 
     Attributes:
         image: memory before it, with the reference's cache.
-        inputs: of the run.
+        inputs: inputs of the run.
         logits: int32 [vocab], the reference's.
         state: the reference's, after the step.
     """

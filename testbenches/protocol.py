@@ -30,7 +30,7 @@ _SIDE_BASE = 0x2FED_CBA9_8765_4000
 
 
 class Pace(enum.StrEnum):
-    """How the other ends of the channels behave."""
+    """The behaviour of the other ends of the channels."""
 
     RANDOM = "random"
     """Both ready and valid are held down in random stretches of cycles."""
@@ -49,7 +49,7 @@ class ProtocolRun:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ProtocolReport:
-    """What the bench saw.
+    """The findings of the bench.
 
     Attributes:
         faults: what was wrong on the buses, in the registers and on the interrupt line, as sentences.
@@ -123,12 +123,12 @@ class ProtocolBench:
         self._build.run("testbenches.tb_protocol", folder, BENCH_FOLDER=str(folder))
         log = folder / "run.log"
         if not (folder / "answer.json").exists():
-            raise MachineError(f"The bench must answer, see {log}")
+            raise MachineError(f"The bench must write its answer, but did not; see {log}")
         answer = json.loads((folder / "answer.json").read_text())
         ended = len(answer["runs"])
         if ended < len(runs) and not (ended and answer["runs"][-1]["hung"]):
             seen = answer["faults"][-1] if answer["faults"] else f"see {log}"
-            raise MachineError(f"The bus models must be able to go on, not stop after {ended} runs; {seen}")
+            raise MachineError(f"The bus models must finish all runs, but stopped after {ended}; {seen}")
         images = [
             MemoryImage(
                 ports=np.fromfile(folder / f"ports{number}.bin", np.uint8).reshape(image.ports.shape),

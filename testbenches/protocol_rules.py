@@ -1,4 +1,4 @@
-"""The rules of the engine's buses, checked cycle by cycle on what the channels show; it knows no simulator.
+"""The rules of the engine's buses, checked cycle by cycle on the signals of the channels, independently of any simulator.
 
 Every monitor takes one `Channel` for each of its `channels` in each cycle and returns what is wrong, as sentences.
 """

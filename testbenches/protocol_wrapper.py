@@ -1,4 +1,4 @@
-"""The engine with nothing around it but the identifier signals of AXI, which it does not use: SystemVerilog for cocotbext-axi."""
+"""SystemVerilog around the engine for cocotbext-axi, which adds only the AXI identifier signals that the engine does not use."""
 
 from __future__ import annotations
 

@@ -263,7 +263,7 @@ class Operations(ProgramState):
         )
 
     def _source(self, most: int, multiple: int = 1) -> tuple[int, int, int, int]:
-        """Return source, stride, length and rows of result words, mostly where results are."""
+        """Return source, stride, length and rows of result words, mostly at places that hold results."""
         most = min(most, self.segments * 64 // self.lanes, 40) // multiple * multiple
         rows, length = self._pick(1, self.tokens), multiple * self._pick(1, most // multiple)
         stride = self._pick(0, 6)
@@ -347,7 +347,7 @@ class Operations(ProgramState):
     def _kvquant(self) -> None:
         cache, size = self.cache, 32 * self.parts
         if self._chance(0.2):
-            # What is packed need not be what the cache holds: an append takes as many words as a head of the cache has.
+            # The packed head may differ in size from the cache's: an append takes as many words as a head of the cache has.
             cache = CacheFormat(self._pick(0, 1))
             size = int(self.rng.choice([size for size in HEADS if size >= self.lanes]))
         length = size // self.lanes

@@ -1,4 +1,4 @@
-"""Orders the instructions of a random program by tokens: finds what they share and makes the later one wait."""
+"""Orders the instructions of a random program by tokens: of two that share a resource, the later one waits."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Order:
             self.seen[producer][consumer] = first
 
     def _needless(self, needed: dict[Unit, int], unit: Unit) -> None:
-        """Sometimes wait for an instruction with which nothing is shared."""
+        """Sometimes wait for an instruction that shares no resource."""
         for other in Unit:
             may_wait = other is not unit and (other is not Unit.FETCH or self.waiting_beats <= self.fifo_beats)
             if may_wait and self.last[other] >= 0 and self.rng.random() < 0.1:

@@ -1,4 +1,4 @@
-"""What random programs are made from: memories with sane content, register values, and where results are."""
+"""The state of a random program in the making: memories with plausible content, register values, and places of results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPERAND_REGISTERS = (1, 2, 3, 4, 5, 6, 7)
 
 
 class ProgramState:
-    """The program so far, and what a next instruction may use."""
+    """The program so far, and the state that a next instruction may use."""
 
     def __init__(self, config: EngineConfig, seed: int, cache: CacheFormat | None = None):
         self.config, self.rng = config, np.random.default_rng(seed)

@@ -22,7 +22,7 @@ PERIOD_NS = 4
 
 
 def apply_settings(dut, job):
-    """Set what the job says of memory and faults."""
+    """Apply the job's settings of memory and faults."""
     dut.stalling.value = int(job["stalling"])
     dut.hbm2.value = int(job["hbm2"])
     dut.hbm2_law.value = int(job["hbm2_law"], 16)

@@ -59,7 +59,7 @@ class Campaign:
         await self.host.write(offset_of("interrupt_enable"), 1)
 
     def inject(self, case):
-        """Tell the injectors what to do; an empty case does nothing."""
+        """Set the injectors for a case; an empty case injects nothing."""
         faults = self.faults
         faults.fault_port.value = case.get("port", NONE)
         faults.fault_block.value = 1 << case["channel"] if case.get("kind") == "dead_bus" else 0
@@ -153,7 +153,7 @@ class Campaign:
         if not early:
             self.inject({})
             if case["kind"] == "dead_bus":
-                # What is late comes in before the memory is put in order for the next run.
+                # Late writes must arrive before the memory is restored for the next run.
                 await Timer(self.job["settle_cycles"] * PERIOD_NS, "ns")
         await self.start(case["next_program"], case["next_stalls"], is_armed=not early)
         if early:

@@ -29,7 +29,7 @@ _FAULTS_KEPT = 40
 _RESET_CYCLES = 4
 """Cycles of reset after which the engine must be silent."""
 _NOWHERE = 0xF00
-"""A register offset that means nothing."""
+"""An offset at which there is no register."""
 _LITE = "s_axi_control"
 _SPECIAL = ("control", "global_interrupt", "interrupt_enable", "interrupt_status")
 _START, _DONE, _IDLE, _READY = 1, 2, 4, 8
@@ -273,7 +273,7 @@ async def run_job(dut):
     try:
         await bench.go(folder, answers)
     finally:
-        # The bus models end the test where they meet what they cannot serve; what the monitors saw of it counts.
+        # The bus models end the test at a request that they cannot serve; the monitors' findings still count.
         channels = [each for monitor in (*bench.masters, bench.slave) for each in monitor.channels]
         answer = {
             "faults": bench.faults,

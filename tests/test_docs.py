@@ -58,3 +58,10 @@ def test_the_assembly_line_of_the_flow_parses() -> None:
 def test_the_version_is_in_the_changelog() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_glossary_names_places_that_exist() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ") and "| word |" not in f"| {line}"]
+    places = [place for row in rows for place in re.findall(r"`([^`]+)`", row[-1])]
+    assert len(places) > 50 and [place for place in places if not (ROOT / place).exists()] == []

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from lamforge.cli.console import JsonOption, OutputOption, emit, status
+from lamforge.cli.console import JsonOption, OutputOption, show
 from lamforge.cli.errors import BUG
-from lamforge.cli.options import EngineOption, ModelArgument, SettingsOption
+from lamforge.cli.options import EngineOption, ModelArgument, QuestionOption, RawOption, SettingsOption, settings_of
+from lamforge.cli.terminal import Terminal
 
 __all__ = ["board"]
 
@@ -16,12 +17,10 @@ def board(
     model: ModelArgument,
     xclbin: Annotated[Path, typer.Argument(metavar="XCLBIN", help="The linked kernel.", show_default=False)],
     engine: EngineOption = "u280",
-    index: Annotated[int, typer.Option("--device", help="Number of the board.")] = 0,
+    index: Annotated[int, typer.Option(help="Number of the board in this machine.")] = 0,
     waiting: Annotated[str, typer.Option(help="How the end of a run is noticed: polling or interrupt.")] = "polling",
-    prompt: Annotated[str, typer.Option(help="Text before the decode step, under the chat template.")] = (
-        "What is the capital of France?"
-    ),
-    is_raw: Annotated[bool, typer.Option("--raw", help="Take the prompt itself, without the chat template.")] = False,
+    question: QuestionOption = "What is the capital of France?",
+    is_raw: RawOption = False,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
@@ -37,20 +36,22 @@ def board(
 
         lamforge board build/model lamforge.hw.xclbin --waiting interrupt --json
     """
-    from lamforge.flow.board import board_command
-    from reports.text.tables import board_text
+    from lamforge.flow.board import BoardRequest, run
+    from reports.documents.verdict import board_document
+    from reports.text.verdict import board_text
 
-    document = board_command(
+    request = BoardRequest(
         model,
         xclbin,
         engine=engine,
-        settings=settings or (),
+        settings=settings_of(settings),
         index=index,
         waiting=waiting,
-        prompt=prompt,
+        question=question,
         is_raw=is_raw,
-        progress=status,
     )
-    emit(board_text(document), document, as_json=as_json, output=output)
-    if not document["is_equal"]:
+    with Terminal() as listener:
+        verdict = run(request, listener)
+    show(verdict, board_text, board_document, as_json=as_json, output=output)
+    if not verdict.is_equal:
         raise typer.Exit(BUG)

@@ -5,9 +5,19 @@ from typing import Annotated
 
 import typer
 
-from lamforge.cli.bars import bar
-from lamforge.cli.console import JsonOption, emit
-from lamforge.cli.options import EngineOption, SettingsOption
+from hwsim.errors import SpecError
+from lamforge.cli.console import JsonOption, show
+from lamforge.cli.options import (
+    CacheOption,
+    ContextOption,
+    EngineOption,
+    LayersOption,
+    PositionsOption,
+    SettingsOption,
+    WorkloadOption,
+    settings_of,
+)
+from lamforge.cli.terminal import Terminal
 
 __all__ = ["compile"]
 
@@ -16,16 +26,13 @@ def compile(
     model: Annotated[
         str | None, typer.Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)
     ] = None,
-    workload: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Compile a well-known shape without weights, such as llama-2-7b.")
-    ] = None,
+    workload: WorkloadOption = None,
     engine: EngineOption = "small",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write the programs into.")] = None,
-    context: Annotated[
-        int | None, typer.Option(help="Positions that can be run; of a workload, tokens its cache keeps.")
-    ] = None,
-    layer_format: Annotated[str, typer.Option("--format", help="Weight format of a workload's layers.")] = "w2s",
-    cache: Annotated[str, typer.Option(help="Format of a workload's keys and values: kv4 or kv8.")] = "kv4",
+    context: ContextOption = None,
+    positions: PositionsOption = None,
+    layers: LayersOption = "w2s",
+    cache: CacheOption = "kv4",
     dump_after: Annotated[
         str | None, typer.Option(metavar="PASS", help="Print the graph after this pass (or `frontend`) and stop.")
     ] = None,
@@ -45,24 +52,26 @@ def compile(
 
         lamforge compile --workload llama-2-7b --engine u280 --context 2048 --set tile.tokens=2 -o build/llama
     """
-    from lamforge.flow.compile import compile_command
-    from reports.text.tables import program_text
+    from lamforge.flow.compile import CompileRequest, graph_after, run
+    from reports.documents.programs import graph_document, programs_document
+    from reports.text.programs import programs_text
 
-    with bar("image") as done:
-        result = compile_command(
-            model=model,
-            workload=workload,
-            engine=engine,
-            settings=settings or (),
-            context=context,
-            layers=layer_format,
-            cache=cache,
-            dump_after=dump_after,
-            output=output,
-            progress=done,
-        )
-    if isinstance(result, str):
-        emit(result, {"graph": result.splitlines()}, as_json=as_json)
+    request = CompileRequest(
+        model,
+        workload=workload,
+        engine=engine,
+        settings=settings_of(settings),
+        context=context,
+        positions=positions,
+        layers=layers,
+        cache=cache,
+        output=output,
+    )
+    if dump_after is not None:
+        show(graph_after(request, dump_after), lambda graph: graph.text, graph_document, as_json=as_json)
         return
-    document = result.document()
-    emit(program_text(document), document, as_json=as_json)
+    if output is None:
+        raise SpecError("Output folder must be given with -o, not left out")
+    with Terminal() as listener:
+        programs = run(request, listener)
+    show(programs, programs_text, programs_document, as_json=as_json)

@@ -5,19 +5,28 @@ from typing import Annotated
 
 import typer
 
-from lamforge.cli.bars import bar
-from lamforge.cli.console import JsonOption, emit
+from lamforge.cli.completion import names_of
+from lamforge.cli.console import JsonOption, show
 from lamforge.cli.options import FolderOption
+from lamforge.cli.terminal import Terminal
 
 __all__ = ["compress"]
 
 
 def compress(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="Shipped name (smollm2-135m), Hugging Face folder or GGUF file.")
+        str,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="Shipped name (smollm2-135m), Hugging Face folder or GGUF file.",
+            autocompletion=names_of("models"),
+        ),
     ],
     output: FolderOption,
-    recipe: Annotated[str, typer.Option(metavar="NAME|FILE", help="Shipped recipe or a YAML file.")] = "w4a8kv4",
+    recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="Shipped recipe or a YAML file.", autocompletion=names_of("recipes")),
+    ] = "w4a8kv4",
     calibration: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Text to calibrate on instead of the shipped one.")
     ] = None,
@@ -37,14 +46,10 @@ def compress(
         lamforge compress path/to/llama --recipe mine.yaml --calibration some.txt -o build/mine
     """
     # Subcommands load what they need when called: PyTorch alone takes seconds.
-    from lamforge.flow.compress import chosen_recipe, model_document
-    from lamforge.flow.compress import compress as compress_checkpoint
-    from lamforge.flow.sources import open_checkpoint
-    from reports.text.tables import compression_text
+    from lamforge.flow.compress import CompressRequest, run
+    from reports.documents.model import compression_document
+    from reports.text.model import compression_text
 
-    chosen = chosen_recipe(recipe, calibration)
-    opened = open_checkpoint(checkpoint)
-    with bar("layers") as done:
-        made = compress_checkpoint(opened, chosen, output, done)
-    document = model_document(made, output) | {"folder": str(output)}
-    emit(compression_text(document), document, as_json=as_json)
+    with Terminal() as listener:
+        made = run(CompressRequest(checkpoint, output=output, recipe=recipe, calibration=calibration), listener)
+    show(made, compression_text, compression_document, as_json=as_json)

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from lamforge.cli.console import JsonOption, OutputOption, emit, status
+from lamforge.cli.console import JsonOption, OutputOption, show
 from lamforge.cli.errors import BUG
-from lamforge.cli.options import EngineOption, ModelArgument, SettingsOption
+from lamforge.cli.options import EngineOption, ModelArgument, QuestionOption, RawOption, SettingsOption, settings_of
+from lamforge.cli.terminal import Terminal
 
 __all__ = ["cosim"]
 
@@ -22,10 +23,8 @@ def cosim(
             show_default="ideal, stalling:1",
         ),
     ] = None,
-    prompt: Annotated[str, typer.Option(help="Text before the decode step, under the chat template.")] = (
-        "What is the capital of France?"
-    ),
-    is_raw: Annotated[bool, typer.Option("--raw", help="Take the prompt itself, without the chat template.")] = False,
+    question: QuestionOption = "What is the capital of France?",
+    is_raw: RawOption = False,
     is_hosted: Annotated[
         bool, typer.Option("--host", help="Drive the Verilog by the host runtime, which drives boards too.")
     ] = False,
@@ -45,22 +44,23 @@ def cosim(
 
         lamforge cosim build/model --host
 
-        lamforge cosim build/model --memory stalling:3 --memory hbm2 --prompt "Why is the sky blue?"
+        lamforge cosim build/model --memory stalling:3 --memory hbm2 --question "Why is the sky blue?"
     """
-    from lamforge.flow.cosim import cosim_command
-    from reports.text.tables import verdict_text
+    from lamforge.flow.cosim import CosimRequest, run
+    from reports.documents.verdict import verdict_document
+    from reports.text.verdict import verdict_text
 
-    verdict = cosim_command(
+    request = CosimRequest(
         model,
         engine=engine,
-        settings=settings or (),
+        settings=settings_of(settings),
         memories=memory or (),
-        prompt=prompt,
+        question=question,
         is_raw=is_raw,
         is_hosted=is_hosted,
-        progress=status,
     )
-    document = verdict.document()
-    emit(verdict_text(document), document, as_json=as_json, output=output)
+    with Terminal() as listener:
+        verdict = run(request, listener)
+    show(verdict, verdict_text, verdict_document, as_json=as_json, output=output)
     if not verdict.is_equal:
         raise typer.Exit(BUG)

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from lamforge.cli.bars import named_bars
-from lamforge.cli.console import JsonOption, OutputOption, emit, status
+from hwsim.errors import SpecError
+from lamforge.cli.console import JsonOption, OutputOption, show
+from lamforge.cli.terminal import Terminal
 
 __all__ = ["evaluate"]
 
@@ -59,24 +60,36 @@ def evaluate(
 
         lamforge evaluate build/model --stream 8192 --passkey 200,900 --layers --html build/evaluation.html
     """
-    from lamforge.flow.contestants import contestants
-    from lamforge.flow.evaluate import Measures, chosen_text, evaluation, lengths_of
+    from lamforge.flow.evaluate import EvaluateRequest, run
+    from reports.documents.evaluation import evaluation_document
     from reports.pages.evaluation import write_page
-    from reports.text.evaluate import evaluation_text
+    from reports.text.evaluation import evaluation_text
 
-    content = chosen_text(text, window=window, windows=windows)
-    measures = Measures(
+    request = EvaluateRequest(
+        model,
+        text=text,
+        window=window,
+        windows=windows,
+        attention=attention,
+        source=source,
         stream=stream,
-        has_layers=layers,
-        passkey=lengths_of(passkey),
-        needles=lengths_of(needles),
+        passkey=_lengths(passkey),
+        needles=_lengths(needles),
         trials=trials,
         seed=seed,
+        has_layers=layers,
     )
-    models = contestants(model, attention=attention, float_source=source)
-    with named_bars() as done:
-        document = evaluation(models, content, measures, done)
-    if html is not None:
-        write_page(document, html)
-        status(f"Page: {html}")
-    emit(evaluation_text(document), document, as_json=as_json, output=output)
+    with Terminal() as listener:
+        found = run(request, listener)
+        if html is not None:
+            write_page(found, html)
+            listener.say(f"Page: {html}")
+    show(found, evaluation_text, evaluation_document, as_json=as_json, output=output)
+
+
+def _lengths(text: str | None) -> tuple[int, ...]:
+    """Return the lengths that `200,900` spells, none for None; raise SpecError where it spells something else."""
+    parts = [] if text is None else text.split(",")
+    if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
+        raise SpecError(f"Lengths must be whole numbers between commas, such as 200,900, not {text!r}")
+    return tuple(dict.fromkeys(int(part) for part in parts))

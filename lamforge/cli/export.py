@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from lamforge.cli.bars import bar
-from lamforge.cli.console import JsonOption, emit
+from lamforge.cli.console import JsonOption, show
 from lamforge.cli.options import FolderOption, ModelArgument
+from lamforge.cli.terminal import Terminal
 
 __all__ = ["export"]
 
@@ -26,9 +26,10 @@ def export(
 
         lamforge export build/model -o build/model-hf
     """
-    from lamforge.flow.export import export as export_model
-    from reports.text.tables import export_text
+    from lamforge.flow.export import ExportRequest, run
+    from reports.documents.model import export_document
+    from reports.text.model import export_text
 
-    with bar("layers") as done:
-        document = export_model(model, output, type=type, progress=done)
-    emit(export_text(document), document, as_json=as_json)
+    with Terminal() as listener:
+        written = run(ExportRequest(model, output=output, type=type), listener)
+    show(written, export_text, export_document, as_json=as_json)

@@ -18,6 +18,7 @@ from lamforge.cli.errors import exit_code_of
 from lamforge.cli.evaluate import evaluate
 from lamforge.cli.export import export
 from lamforge.cli.generate import generate
+from lamforge.cli.list import list
 from lamforge.cli.offload import app as offload
 from lamforge.cli.report import app as report
 from lamforge.cli.rtl import rtl
@@ -41,6 +42,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     synth,
     board,
     disasm,
+    list,
 )
 """The subcommands in the order of the flow; each is the one function of the file with its name."""
 
@@ -75,5 +77,5 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with the process's arguments, or those given, and exit with its code."""
-    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    given = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
     sys.exit(exit_code_of(lambda: app(given, prog_name="lamforge", standalone_mode=False)))

@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
-from lamforge.cli.console import JsonOption, emit, status
-from lamforge.cli.options import EngineOption, FolderOption, SettingsOption
+from lamforge.cli.completion import names_of
+from lamforge.cli.console import JsonOption, show
+from lamforge.cli.options import EngineOption, FolderOption, SettingsOption, settings_of
+from lamforge.cli.terminal import Terminal
 
 __all__ = ["rtl"]
 
@@ -16,7 +18,12 @@ def rtl(
     is_linted: Annotated[bool, typer.Option("--lint", help="Also run Verilator's lint with all warnings.")] = False,
     board: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="Board of the kernel package.", show_default="the one with the engine's memory"),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Board of the kernel package.",
+            show_default="the one with the engine's memory",
+            autocompletion=names_of("boards"),
+        ),
     ] = None,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
@@ -34,10 +41,11 @@ def rtl(
 
         lamforge rtl --engine small --set tile.ports=4 -o build/wider
     """
-    from lamforge.flow.engines import chosen_engine
-    from lamforge.flow.rtl import write_verilog
-    from reports.text.tables import verilog_text
+    from lamforge.flow.rtl import RtlRequest, run
+    from reports.documents.circuit import verilog_document
+    from reports.text.circuit import verilog_text
 
-    chosen = chosen_engine(engine, settings or ())
-    document = write_verilog(chosen, output, board=board, is_linted=is_linted, progress=status)
-    emit(verilog_text(document), document, as_json=as_json)
+    request = RtlRequest(engine, output=output, settings=settings_of(settings), board=board, is_linted=is_linted)
+    with Terminal() as listener:
+        written = run(request, listener)
+    show(written, verilog_text, verilog_document, as_json=as_json)

@@ -6,9 +6,19 @@ from typing import Annotated
 import typer
 
 from hwsim.errors import SpecError
-from lamforge.cli.bars import bar
-from lamforge.cli.console import JsonOption, OutputOption, emit
-from lamforge.cli.options import MemoryOption, SettingsOption
+from lamforge.cli.completion import names_of
+from lamforge.cli.console import JsonOption, OutputOption, show
+from lamforge.cli.options import (
+    CacheOption,
+    ContextOption,
+    LayersOption,
+    MemoryOption,
+    PositionsOption,
+    SettingsOption,
+    WorkloadOption,
+    settings_of,
+)
+from lamforge.cli.terminal import Terminal
 
 __all__ = ["simulate"]
 
@@ -20,19 +30,21 @@ def simulate(
             metavar="MODEL|PROGRAMS", help="Compressed model, or a folder compile wrote.", show_default=False
         ),
     ] = None,
-    workload: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A well-known shape without weights, such as llama-2-7b.")
-    ] = None,
+    workload: WorkloadOption = None,
     engine: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE", help="Shipped engine or a YAML file.", show_default="small, or the programs' own"
+            metavar="NAME|FILE",
+            help="Shipped engine (`lamforge list engines`) or a YAML file.",
+            show_default="small, or the programs' own",
+            autocompletion=names_of("engines"),
         ),
     ] = None,
-    context: Annotated[int | None, typer.Option(help="Tokens the cache of a workload keeps: sinks and window.")] = None,
-    layer_format: Annotated[str, typer.Option("--format", help="Weight format of a workload's layers.")] = "w2s",
-    head_format: Annotated[str, typer.Option("--head", help="Weight format of a workload's head.")] = "w4",
-    cache: Annotated[str, typer.Option(help="Format of a workload's keys and values: kv4 or kv8.")] = "kv4",
+    context: ContextOption = None,
+    positions: PositionsOption = None,
+    layers: LayersOption = "w2s",
+    head: Annotated[str, typer.Option(help="Weight format of a workload's head.", autocompletion=names_of("formats"))] = "w4",
+    cache: CacheOption = "kv4",
     batch: Annotated[int, typer.Option(help="Sequences of a workload that are decoded together.")] = 1,
     program: Annotated[str, typer.Option(help="Which program: decode or prefill.")] = "decode",
     position: Annotated[
@@ -66,35 +78,34 @@ def simulate(
 
         lamforge simulate --workload llama-2-7b --engine u280 --context 2048 --memory hbm2 --prompt 512 --json
     """
-    from lamforge.flow.prompt import Prompt
-    from lamforge.flow.simulate import simulate_command
+    from lamforge.flow.simulate import PromptTiming, SimulateRequest, run
     from reports.documents.chrome_trace import write_chrome_trace
-    from reports.text.tables import prompt_text, simulation_text
+    from reports.documents.timing import prompt_document, timing_document
+    from reports.text.timing import prompt_text, timing_text
 
     if prompt is not None and trace is not None:
         raise SpecError("Timeline must be asked for with one run, not with --prompt")
-    with bar("prompt") as done:
-        simulation = simulate_command(
-            model=model,
-            workload=workload,
-            engine=engine,
-            settings=settings or (),
-            context=context,
-            layers=layer_format,
-            head=head_format,
-            cache=cache,
-            batch=batch,
-            program=program,
-            position=position,
-            prompt=prompt,
-            memory=memory,
-            progress=done,
-        )
-    if isinstance(simulation, Prompt):
-        document = simulation.document()
-        emit(prompt_text(document), document, as_json=as_json, output=output)
+    request = SimulateRequest(
+        model,
+        workload=workload,
+        engine=engine,
+        settings=settings_of(settings),
+        context=context,
+        positions=positions,
+        layers=layers,
+        head=head,
+        cache=cache,
+        batch=batch,
+        program=program,
+        position=position,
+        prompt=prompt,
+        memory=memory,
+    )
+    with Terminal() as listener:
+        timing = run(request, listener)
+    if isinstance(timing, PromptTiming):
+        show(timing, prompt_text, prompt_document, as_json=as_json, output=output)
         return
     if trace is not None:
-        write_chrome_trace(simulation, trace)
-    document = simulation.document()
-    emit(simulation_text(document), document, as_json=as_json, output=output)
+        write_chrome_trace(timing, trace)
+    show(timing, timing_text, timing_document, as_json=as_json, output=output)

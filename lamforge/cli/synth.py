@@ -33,8 +33,8 @@ def synth(
         lamforge synth --engine small --set tile.tokens=2 --fmax --json -o build/small.json
     """
     from lamforge.flow.synth import SynthRequest, run
-    from reports.documents.synth import synthesis_document
-    from reports.text.synth import synthesis_text
+    from reports.documents.circuit import synthesis_document
+    from reports.text.circuit import synthesis_text
 
     request = SynthRequest(engine=engine, settings=settings_of(settings), board=board, is_ranked=is_ranked)
     with Terminal() as listener:

@@ -1,26 +1,25 @@
-"""Knows how well a model predicts a text, and what of that its attention and its integers cost."""
+"""How well a model predicts a text, and what of that its attention and its integers cost."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hwsim.errors import SpecError
 from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS, Contestants
+from lamforge.flow.listener import SILENT, Listener
 from models.evaluation.paired import Difference, difference
 from models.evaluation.perplexity import Perplexity, perplexity
 from models.evaluation.windows import windows
 
-__all__ = ["METHOD", "Accuracy", "Progress", "Text", "accuracy"]
-
-Progress = Callable[[str, float], None]
-"""Told (what is evaluated, fraction done)."""
+__all__ = ["CONFIDENCE", "METHOD", "Accuracy", "Text", "accuracy"]
 
 METHOD = "Student's t for the mean difference of negative log-likelihoods, paired by window"
 """How the intervals come about."""
+CONFIDENCE = 0.95
+"""Probability that an interval covers the difference over all texts like the one that was read."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class Accuracy:
     """Perplexities on the same windows.
 
     Attributes:
-        model: what reports call it.
+        model: name of the model.
         pattern: its attention.
         text: what was predicted.
         measured: by the names of lamforge.flow.contestants; the last is the model itself.
@@ -69,55 +68,44 @@ class Accuracy:
     @property
     def own(self) -> Perplexity:
         """Perplexity of the model; of a compressed one in the engine's integers."""
-        return list(self.measured.values())[-1]
+        return [*self.measured.values()][-1]
 
+    @property
+    def same(self) -> Perplexity | None:
+        """Perplexity of the float model under the same attention; None where it is not at hand."""
+        return self.measured.get(FLOAT, self.own if INTEGERS not in self.measured else None)
+
+    @property
+    def dense(self) -> Perplexity | None:
+        """Perplexity of the float model under dense attention; None where it is not at hand."""
+        return self.measured.get(DENSE, self.same if self.pattern == "dense" else None)
+
+    @property
+    def ratio(self) -> float | None:
+        """Perplexity of the model over that of the float model under the same attention."""
+        return None if self.same is None else self.own.perplexity / self.same.perplexity
+
+    @property
+    def dense_ratio(self) -> float | None:
+        """Perplexity of the model over that of the float model under dense attention."""
+        return None if self.dense is None else self.own.perplexity / self.dense.perplexity
+
+    @property
     def differences(self) -> dict[tuple[str, str], Difference]:
-        """Return how each differs from those before it, by (which, from which)."""
-        names = list(self.measured)
+        """How each differs from those before it, by (which, from which)."""
+        names = [*self.measured]
         return {
             (name, other): difference(self.measured[name], self.measured[other])
             for index, name in enumerate(names)
             for other in names[:index]
         }
 
-    def document(self) -> dict[str, Any]:
-        """Return the result as plain values."""
-        same = self.measured.get(FLOAT, self.own if INTEGERS not in self.measured else None)
-        dense = self.measured.get(DENSE, same if self.pattern == "dense" else None)
-        return {
-            "model": self.model,
-            "attention": self.pattern,
-            "perplexity": self.own.perplexity,
-            "float_perplexity": None if same is None else same.perplexity,
-            "dense_perplexity": None if dense is None else dense.perplexity,
-            "ratio": None if same is None else self.own.perplexity / same.perplexity,
-            "dense_ratio": None if dense is None else self.own.perplexity / dense.perplexity,
-            "measured": {
-                name: {"perplexity": entry.perplexity, "nll": entry.nll, "nll_sums": list(entry.sums)}
-                for name, entry in self.measured.items()
-            },
-            "comparisons": [
-                {
-                    "of": of,
-                    "to": to,
-                    "nll_difference": found.nll,
-                    "nll_interval": found.nll_interval,
-                    "ratio": found.ratio,
-                    "ratio_interval": found.ratio_interval,
-                }
-                for (of, to), found in self.differences().items()
-            ],
-            "interval": {"method": METHOD, "confidence": 0.95, "windows": self.own.windows},
-            "tokens": self.own.tokens,
-            "window": self.text.window,
-            "windows": self.own.windows,
-            "text": self.text.name,
-            "text_digest": self.text.digest,
-            "note": self.note,
-        }
+    def shown_name(self, name: str) -> str:
+        """Return what one of the measured models is called, its attention included."""
+        return f"float, {self.pattern}" if name == FLOAT else name
 
 
-def accuracy(models: Contestants, text: Text, progress: Progress | None = None) -> Accuracy:
+def accuracy(models: Contestants, text: Text, listener: Listener = SILENT) -> Accuracy:
     """Return how well each of the models predicts a text.
 
     Raises:
@@ -130,8 +118,7 @@ def accuracy(models: Contestants, text: Text, progress: Progress | None = None) 
     for name, predictor in models.predictors.items():
 
         def told(done: int, total: int, so_far: float, name: str = name) -> None:
-            if progress is not None:
-                progress(name, done / total)
+            listener.progress(name, done / total)
 
         told(0, 1, 0.0)
         measured[name] = perplexity(predictor, tokens, length=text.window, max_windows=text.windows, progress=told)

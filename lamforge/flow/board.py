@@ -1,50 +1,96 @@
-"""Knows the verdict on a board: one decode step of a model on it, everything given as on the command line."""
+"""One decode step of a model on a board, beside the simulator and the integer reference."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
+from lamforge.flow.cosim import QUESTION
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import prompt_tokens
-from lamforge.flow.sources import open_compressed
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.sources import ModelSource, open_compressed
+from lamforge.flow.verb import verb
 from testbenches.host.backend import Board
-from testbenches.host.check import check_board
+from testbenches.host.check import BoardCheck, check_board
 from testbenches.host.runtime import Waiting
 
-__all__ = ["board_command"]
+__all__ = ["BoardRequest", "BoardVerdict", "board", "run"]
 
 
-def board_command(
-    source: str,
-    xclbin: Path,
-    *,
-    engine: str,
-    settings: Sequence[str],
-    index: int,
-    waiting: str,
-    prompt: str,
-    is_raw: bool,
-    progress: Callable[[str], None],
-) -> dict[str, Any]:
-    """Return the check of the last token of a prompt on a board, as plain values with `is_equal`.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BoardRequest:
+    """A decode step to run on a board.
+
+    Attributes:
+        model: folder of a compressed model, or one that is open.
+        xclbin: the linked kernel.
+        engine: name of the engine in the kernel, path of its YAML file, or an engine.
+        settings: values of the engine to change, by path.
+        index: number of the board in this machine.
+        waiting: how the end of a run is noticed: `polling` or `interrupt`.
+        question: text before the decode step.
+        is_raw: whether the text is taken as it is, without the chat template.
+    """
+
+    model: ModelSource = dataclasses.field(kw_only=False)
+    xclbin: str | Path = dataclasses.field(kw_only=False)
+    engine: str | EngineConfig = "u280"
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    index: int = 0
+    waiting: str = "polling"
+    question: str = QUESTION
+    is_raw: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BoardVerdict:
+    """What the check of a board found.
+
+    Attributes:
+        model: name of the model.
+        index: number of the board.
+        clock_hz: clock of the engine.
+        check: what was compared.
+    """
+
+    model: str
+    index: int
+    clock_hz: float
+    check: BoardCheck
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every bit agrees."""
+        return self.check.mismatches == 0
+
+    @property
+    def token_per_s(self) -> float:
+        """Decode steps per second at the engine's clock."""
+        return self.clock_hz / self.check.cycles
+
+
+def run(request: BoardRequest, listener: Listener = SILENT) -> BoardVerdict:
+    """Run one whole decode step of a model on a board through XRT, and compare it with the simulator and the reference.
 
     Raises:
-        SpecError: no such way of waiting.
+        SpecError: there is no such way of waiting.
         MachineError: the board cannot be opened, holds another engine, or stops.
     """
-    if waiting not in list(Waiting):
-        raise SpecError(f"Way of waiting must be one of {', '.join(Waiting)}, not {waiting!r}")
-    chosen = chosen_engine(engine, settings)
-    compressed = open_compressed(source)
-    board = Board(chosen, xclbin, index=index, waiting=Waiting(waiting))
+    if request.waiting not in list(Waiting):
+        raise SpecError(f"Way of waiting must be one of {', '.join(Waiting)}, not {request.waiting!r}")
+    engine = chosen_engine(request.engine, request.settings)
+    compressed = open_compressed(request.model)
+    device = Board(engine, Path(request.xclbin), index=request.index, waiting=Waiting(request.waiting))
     try:
-        tokens = prompt_tokens(compressed, prompt, is_raw=is_raw)
-        check = check_board(compressed.model, chosen, board, tokens=tokens, progress=progress)
+        tokens = prompt_tokens(compressed, request.question, is_raw=request.is_raw)
+        check = check_board(compressed.model, engine, device, tokens=tokens, progress=listener.say)
     finally:
-        board.close()
-    document = dataclasses.asdict(check) | {"model": compressed.model.config.name, "board": index}
-    return document | {"is_equal": check.mismatches == 0, "clock_hz": chosen.clock_hz}
+        device.close()
+    return BoardVerdict(model=compressed.model.config.name, index=request.index, clock_hz=engine.clock_hz, check=check)
+
+
+board = verb("board", BoardRequest, run)

@@ -1,8 +1,8 @@
-"""Knows how a model or a well-known shape becomes programs on disk, and the graph as it is after any pass."""
+"""A model or a well-known network becomes programs for an engine; and the compiler's graph as it is after any pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
 from pathlib import Path
 
 from compiler.graph import Graph
@@ -10,87 +10,112 @@ from compiler.model import compile_model, request_of
 from compiler.pipeline import Request, lower, passes
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
-from lamforge.flow.engines import chosen_engine
+from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import IMAGE, Programs
-from lamforge.flow.simulation import cache_named, check_given, compiled_workload, format_named, workload_request
-from lamforge.flow.sources import open_compressed
+from lamforge.flow.sources import ModelSource, open_compressed
+from lamforge.flow.target import Target, compiled_network
+from lamforge.flow.verb import verb
 from models.compressed import CompressedModel
 from reports.folders import whole_folder
 
-__all__ = ["compile_command", "compiled", "graph_after"]
+__all__ = ["CompileRequest", "GraphText", "compile", "compiled_model", "graph_after", "run"]
 
 _FRONTEND = "frontend"
 
 
-def compiled(
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompileRequest(Target):
+    """What to compile, and where to leave it.
+
+    Attributes:
+        output: folder to write programs, memory image and engine into, all or nothing; None keeps them in memory.
+    """
+
+    output: str | Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GraphText:
+    """The compiler's graph as text, a line for each node, and the pass after which it is like that."""
+
+    after: str
+    text: str
+
+
+def run(request: CompileRequest, listener: Listener = SILENT) -> Programs:
+    """Compile a model for an engine: one decode and one prefill program, each the same for every position.
+
+    Raises:
+        SpecError: not exactly one of model and workload is given, or what belongs to the other.
+        CheckpointError: there is no such model or network.
+        ScheduleError: something does not fit the engine; the sentence names the node and by how much.
+    """
+    request.check()
+    output = None if request.output is None else Path(request.output)
+    if request.model is not None:
+        made = open_compressed(_uncompiled(request))
+        return compiled_model(made, request.chosen_engine, positions=request.positions, output=output, listener=listener)
+    programs = compiled_network(request.network_request())
+    if output is not None:
+        programs.save(output)
+    return programs
+
+
+compile = verb("compile", CompileRequest, run)
+
+
+def compiled_model(
     made: CompressedModel,
     engine: EngineConfig,
     *,
-    context: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    positions: int | None = None,
     output: Path | None = None,
+    listener: Listener = SILENT,
 ) -> Programs:
     """Return programs and image of a compressed model; raise ScheduleError or GraphError.
 
-    context: positions that can be run; None takes what the model was made for.
+    positions: positions that can be run; None takes what the model was made for.
     output: folder that gets everything, all or nothing, the image written as it is made and then mapped; None keeps it
         in memory.
     """
+
+    def told(fraction: float) -> None:
+        listener.progress("image", fraction)
+
     name = made.model.config.name
     if output is None:
-        return Programs.of(compile_model(made.model, engine, context=context, progress=progress), name)
+        return Programs.of(compile_model(made.model, engine, context=positions, progress=told), name)
     with whole_folder(output) as part:
-        image = part / IMAGE
-        programs = Programs.of(compile_model(made.model, engine, context=context, image=image, progress=progress), name)
+        compiled = compile_model(made.model, engine, context=positions, image=part / IMAGE, progress=told)
+        programs = Programs.of(compiled, name)
         programs.write(part)
     return programs
 
 
-def graph_after(request: Request, name: str) -> str:
-    """Return the graph after a pass, as text; raise SpecError for a pass there is not."""
+def graph_after(target: Target, name: str) -> GraphText:
+    """Return the compiler's graph of a target as it is after a pass, or after the frontend.
+
+    name: of the pass, or `frontend`.
+
+    Raises:
+        SpecError: there is no such pass.
+        CheckpointError, ScheduleError: as `run`.
+    """
+    target.check()
+    if target.model is None:
+        request: Request = target.network_request()
+    else:
+        request = request_of(open_compressed(_uncompiled(target)).model, target.chosen_engine, target.positions)
     known = (_FRONTEND, *(step.name for step in passes(request)))
     if name not in known:
         raise SpecError(f"Pass must be one of {', '.join(known)}, not {name!r}")
-    seen: dict[str, str] = {}
-
-    def dump(after: str, graph: Graph) -> None:
-        seen[after] = graph.to_text()
-
-    lower(request, dump)
-    return seen[name]
+    seen: dict[str, Graph] = {}
+    lower(request, seen.__setitem__)
+    return GraphText(after=name, text=seen[name].to_text())
 
 
-def compile_command(
-    *,
-    model: str | None,
-    workload: str | None,
-    engine: str,
-    settings: Sequence[str],
-    context: int | None,
-    layers: str,
-    cache: str,
-    dump_after: str | None,
-    output: Path | None,
-    progress: Callable[[float], None],
-) -> Programs | str:
-    """Return what was compiled and saved at `output`, or the graph after `dump_after` as text."""
-    check_given(model, workload, context)
-    if dump_after is None and output is None:
-        raise SpecError("Output folder must be given with -o, not left out")
-    chosen = chosen_engine(engine, settings)
-    if workload is not None:
-        assert context is not None
-        kept = cache_named(cache)
-        request = workload_request(workload, chosen, context=context, layers=format_named(layers), cache=kept)
-        if dump_after is not None:
-            return graph_after(request, dump_after)
-        assert output is not None
-        programs = compiled_workload(request)
-        programs.save(output)
-    else:
-        assert model is not None
-        made = open_compressed(model)
-        if dump_after is not None:
-            return graph_after(request_of(made.model, chosen, context), dump_after)
-        programs = compiled(made, chosen, context=context, progress=progress, output=output)
-    return programs
+def _uncompiled(target: Target) -> ModelSource:
+    """Return the model of a target; raise SpecError for programs, which are compiled already."""
+    if target.model is None or isinstance(target.model, Programs):
+        raise SpecError("Model must be a compressed model, not compiled programs")
+    return target.model

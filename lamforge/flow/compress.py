@@ -1,16 +1,18 @@
-"""Knows how a checkpoint becomes a compressed model on disk, and what there is to say about it."""
+"""A checkpoint becomes a compressed model in a folder."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hwsim.errors import SpecError
-from models import compressed as folder
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.sources import open_checkpoint
+from lamforge.flow.verb import verb
+from models import compressed
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import tensor_shapes
 from models.compress import Recipe
@@ -18,67 +20,93 @@ from models.compressed import CompressedModel
 from models.matrices import matrix_shapes
 from models.recipes import recipe as shipped_recipe
 
-__all__ = ["chosen_recipe", "compress", "folder_bytes", "model_document", "parameters"]
+__all__ = ["CompressRequest", "Compression", "chosen_recipe", "compress", "folder_bytes", "parameters", "run"]
 
 
-def chosen_recipe(name: str, calibration: Path | None = None) -> Recipe:
-    """Return a shipped recipe by name or the one in a YAML file, calibrated on the text `calibration` when given."""
-    recipe = Recipe.load(Path(name)) if name.endswith((".yaml", ".yml")) else shipped_recipe(name)
-    if calibration is None:
-        return recipe
-    if not calibration.is_file():
-        raise SpecError(f"Calibration text must be a file, not {str(calibration)!r}")
-    return dataclasses.replace(recipe, calibration=dataclasses.replace(recipe.calibration, text=calibration))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompressRequest:
+    """A checkpoint to compress.
 
-
-def compress(
-    checkpoint: Checkpoint, recipe: Recipe, output: Path, progress: Callable[[float], None] | None = None
-) -> CompressedModel:
-    """Return a checkpoint compressed by a recipe, saved at `output`, all or nothing; what was killed goes on.
-
-    Raises:
-        SpecError: the recipe does not suit the model, or `output` holds something else.
+    Attributes:
+        checkpoint: shipped name such as `smollm2-135m`, path of a Hugging Face folder or of a GGUF file, or one that is open.
+        output: folder to write the model into. Finished layers wait beside it in `<output>.partial`: a compression that was
+            killed goes on there.
+        recipe: name of a shipped recipe, path of a YAML file, or a recipe.
+        calibration: text file to calibrate on; None takes the recipe's own, or the shipped one.
     """
 
-    def told(done: int, total: int) -> None:
-        if progress is not None:
-            progress(done / total)
+    checkpoint: str | Path | Checkpoint = dataclasses.field(kw_only=False)
+    output: str | Path
+    recipe: str | Path | Recipe = "w4a8kv4"
+    calibration: str | Path | None = None
 
-    return folder.make(checkpoint, recipe, output, progress=told)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compression:
+    """A compressed model and the folder it was saved in; `made` is the model that the other verbs take."""
+
+    made: CompressedModel
+    folder: Path
+
+    @property
+    def weights(self) -> int:
+        """Number of weights of all matrices, before pruning."""
+        return sum(rows * inputs for rows, inputs in matrix_shapes(self.made.model.config).values())
+
+    @property
+    def formats(self) -> Mapping[str, int]:
+        """Number of matrices by the name of their format."""
+        return collections.Counter(matrix.format.name.lower() for matrix in self.made.model.matrices.values())
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the folder."""
+        return folder_bytes(self.folder)
+
+
+def run(request: CompressRequest, listener: Listener = SILENT) -> Compression:
+    """Compress a checkpoint: integer weights on groups with small scales, 8-bit activations, 4- or 8-bit keys and values.
+
+    Weights are calibrated on text, layer by layer, one layer in memory at a time. The folder holds everything later verbs
+    need, the tokenizer included; it is written whole or not at all. Equal requests give equal bits.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read, or its architecture is not one the engine runs.
+        SpecError: the recipe does not suit the model, or the folder holds something else.
+    """
+    recipe = chosen_recipe(request.recipe, request.calibration)
+    folder = Path(request.output)
+    checkpoint = open_checkpoint(request.checkpoint)
+    made = compressed.make(
+        checkpoint, recipe, folder, progress=lambda done, total: listener.progress("layers", done / total)
+    )
+    return Compression(made=made, folder=folder)
+
+
+compress = verb("compress", CompressRequest, run)
+
+
+def chosen_recipe(recipe: str | Path | Recipe, calibration: str | Path | None = None) -> Recipe:
+    """Return a shipped recipe by name or the one in a YAML file, calibrated on the text in a file when one is given.
+
+    Raises:
+        SpecError: there is no such recipe or text, or the file is wrong.
+    """
+    if not isinstance(recipe, Recipe):
+        is_file = str(recipe).endswith((".yaml", ".yml"))
+        recipe = Recipe.load(Path(recipe)) if is_file else shipped_recipe(str(recipe))
+    if calibration is None:
+        return recipe
+    if not Path(calibration).is_file():
+        raise SpecError(f"Calibration text must be a file, not {str(calibration)!r}")
+    return dataclasses.replace(recipe, calibration=dataclasses.replace(recipe.calibration, text=Path(calibration)))
 
 
 def parameters(checkpoint: Checkpoint) -> int:
-    """Return the numbers a checkpoint holds."""
+    """Return how many numbers a checkpoint holds."""
     return sum(math.prod(shape) for shape in tensor_shapes(checkpoint.config).values())
 
 
 def folder_bytes(path: Path) -> int:
     """Return the bytes of all files in a folder."""
     return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())
-
-
-def model_document(made: CompressedModel, output: Path) -> dict[str, Any]:
-    """Return a compressed model's geometry, recipe, size and origin as plain values."""
-    model, recipe, origin = made.model, made.recipe, made.provenance
-    config = model.config
-    weights = sum(rows * inputs for rows, inputs in matrix_shapes(config).values())
-    return {
-        "name": config.name,
-        "architecture": config.architecture,
-        "geometry": {
-            name: getattr(config, name)
-            for name in ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "max_positions")
-        },
-        "weights": weights,
-        "recipe": recipe.to_document() | {"name": recipe.name},
-        "formats": collections.Counter(matrix.format.name.lower() for matrix in model.matrices.values()),
-        "attention": str(model.pattern),
-        "cache": model.cache.name.lower(),
-        "bytes": folder_bytes(output),
-        "fingerprint": model.fingerprint,
-        "source": origin.source,
-        "source_digest": origin.source_digest,
-        "calibration_digest": origin.calibration_digest,
-        "training": None if origin.training is None else dict(origin.training),
-        "versions": dict(origin.versions),
-    }

@@ -1,12 +1,13 @@
-"""Knows which models stand beside each other in an evaluation: the float model dense, under the same pattern, and in integers."""
+"""The models that an evaluation sets beside each other: the float model dense, the same under the pattern, and integers."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.errors import CheckpointError, SpecError
-from lamforge.flow.sources import is_compressed, open_checkpoint, open_compressed, source_checkpoint
+from lamforge.flow.sources import ModelSource, is_compressed, open_checkpoint, open_compressed, source_checkpoint
 from models.attention import Dense, Pattern, parse
 from models.checkpoint import Checkpoint
 from models.compressed import CompressedModel
@@ -48,7 +49,9 @@ class Contestants:
     note: str | None = None
 
 
-def contestants(source: str, *, attention: str | None = None, float_source: str | None = None) -> Contestants:
+def contestants(
+    source: ModelSource, *, attention: str | None = None, float_source: str | Path | None = None
+) -> Contestants:
     """Return the model at `source`, a shipped name, a checkpoint on disk or a compressed model, and those to compare it with.
 
     attention: pattern of a float model; None takes the one it was trained with. A compressed model has its own.

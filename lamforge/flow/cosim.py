@@ -1,33 +1,63 @@
-"""Knows the verdict on decode steps of a model: the engine's Verilog beside the simulator and the integer reference."""
+"""The engine's Verilog beside the simulator and the integer reference on decode steps of a model: every bit, every cycle."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from hwsim.arch.config import EngineConfig
 from hwsim.memory.models import MemoryModel, memory_model
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import prompt_tokens
-from lamforge.flow.sources import open_compressed
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.sources import ModelSource, open_compressed
+from lamforge.flow.verb import verb
 from models.compressed import CompressedModel
-from testbenches.cosim import CosimResult, cosim
+from testbenches import cosim as bench
 from testbenches.host.backend import HostedVerilog
 
-__all__ = ["MEMORIES", "Text", "Verdict", "cosim_command", "cosimulate"]
+__all__ = ["MEMORIES", "QUESTION", "CosimRequest", "DecodeCase", "Verdict", "cosim", "cosimulate", "run"]
 
 MEMORIES = ("ideal", "stalling:1")
 """Memory models of a co-simulation when none are named."""
-Progress = Callable[[str], None]
+QUESTION = "What is the capital of France?"
+"""Text before the decode step when none is given."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Text:
+class CosimRequest:
+    """A decode step to run on an engine's Verilog.
+
+    Attributes:
+        model: folder of a compressed model, or one that is open.
+        engine: name of a shipped engine, path of a YAML file, or an engine.
+        settings: values of the engine to change, by path: `{"tile.tokens": 2}`.
+        memories: memory models (`ideal`, `stalling`, `hbm2`, the last two also with `:SEED`); the step runs under each.
+        question: text before the decode step; its last token is the one that is run.
+        is_raw: whether the text is taken as it is, without the chat template.
+        is_hosted: whether the Verilog is driven by the host runtime, which drives boards too.
+    """
+
+    model: ModelSource = dataclasses.field(kw_only=False)
+    engine: str | EngineConfig = "small"
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    memories: Sequence[str] = MEMORIES
+    question: str = QUESTION
+    is_raw: bool = False
+    is_hosted: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecodeCase:
     """A text whose last token's decode step is run after the tokens before it."""
 
     name: str
     tokens: tuple[int, ...]
+
+    @property
+    def position(self) -> int:
+        """Position of the last token."""
+        return len(self.tokens) - 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,76 +65,69 @@ class Verdict:
     """What a co-simulation found.
 
     Attributes:
-        model: what reports call the model.
-        texts: what was run.
-        window: tokens of the ring; sinks come before it.
+        model: name of the model.
+        cases: the texts that were run.
         sinks: tokens kept for good.
+        window: tokens of the ring behind them.
         result: what was compared.
     """
 
     model: str
-    texts: tuple[Text, ...]
+    cases: tuple[DecodeCase, ...]
     sinks: int
     window: int
-    result: CosimResult
+    result: bench.CosimResult
 
     @property
     def is_equal(self) -> bool:
         """Whether every bit and every cycle agree."""
         return self.result.mismatches == 0 and self.result.cycle_difference == 0 and self.result.first is None
 
-    def document(self) -> dict[str, Any]:
-        """Return the result as plain values."""
-        texts = [
-            {
-                "name": text.name,
-                "tokens": len(text.tokens),
-                "position": len(text.tokens) - 1,
-                "ring_wraps": max(0, len(text.tokens) - 1 - self.sinks) // self.window,
-            }
-            for text in self.texts
-        ]
-        return self.result.to_dict() | {"model": self.model, "is_equal": self.is_equal, "texts": texts}
+    def ring_wraps(self, position: int) -> int:
+        """Return how often the ring was written over before a position."""
+        return max(0, position - self.sinks) // self.window
+
+
+def run(request: CosimRequest, listener: Listener = SILENT) -> Verdict:
+    """Run one whole decode step of a model on the engine's Verilog, in Verilator, and compare it.
+
+    Every result word is compared with the simulator's, the logits and the cache with the PyTorch integer reference, every
+    instruction's dispatch, issue and retirement cycle with the simulator's.
+
+    Raises:
+        ConfigError: the engine cannot be built.
+        CheckpointError: there is no compressed model.
+        ScheduleError: the engine cannot hold the model.
+        MachineError: the Verilog does not build or run.
+    """
+    memories = [memory_model(name) for name in request.memories or MEMORIES]
+    engine = chosen_engine(request.engine, request.settings)
+    compressed = open_compressed(request.model)
+    tokens = prompt_tokens(compressed, request.question, is_raw=request.is_raw)
+    case = DecodeCase(name="prompt", tokens=tuple(tokens))
+    return cosimulate(compressed, engine, cases=[case], memories=memories, listener=listener, is_hosted=request.is_hosted)
+
+
+cosim = verb("cosim", CosimRequest, run)
 
 
 def cosimulate(
     compressed: CompressedModel,
     engine: EngineConfig,
     *,
-    texts: Sequence[Text],
+    cases: Sequence[DecodeCase],
     memories: Sequence[MemoryModel],
-    progress: Progress,
+    listener: Listener = SILENT,
     is_hosted: bool = False,
 ) -> Verdict:
-    """Return the verdict on the last token of every text under every memory model.
-
-    is_hosted: the Verilog is driven by the host runtime, as a board is.
-
-    Raises:
-        ScheduleError: the engine cannot hold the model.
-        MachineError: the Verilog does not build or run.
-    """
+    """Return the verdict on the last token of every text under every memory model; raises what `run` does."""
     model = compressed.model
-    tokens = [text.tokens for text in texts]
-    verilated = HostedVerilog(engine) if is_hosted else None
-    result = cosim(model, engine, texts=tokens, memories=memories, verilated=verilated, progress=progress)
-    return Verdict(model=model.config.name, texts=tuple(texts), sinks=model.sinks, window=model.window, result=result)
-
-
-def cosim_command(
-    source: str,
-    *,
-    engine: str,
-    settings: Sequence[str],
-    memories: Sequence[str],
-    prompt: str,
-    is_raw: bool,
-    is_hosted: bool,
-    progress: Progress,
-) -> Verdict:
-    """Return the verdict on the last token of a prompt, everything given as on the command line."""
-    kinds = [memory_model(name) for name in memories or MEMORIES]
-    chosen = chosen_engine(engine, settings)
-    compressed = open_compressed(source)
-    text = Text(name="prompt", tokens=tuple(prompt_tokens(compressed, prompt, is_raw=is_raw)))
-    return cosimulate(compressed, chosen, texts=[text], memories=kinds, progress=progress, is_hosted=is_hosted)
+    result = bench.cosim(
+        model,
+        engine,
+        texts=[case.tokens for case in cases],
+        memories=memories,
+        verilated=HostedVerilog(engine) if is_hosted else None,
+        progress=listener.say,
+    )
+    return Verdict(model=model.config.name, cases=tuple(cases), sinks=model.sinks, window=model.window, result=result)

@@ -19,7 +19,7 @@ from lamforge.flow.simulation import SINKS, format_named
 from models import compressed
 from models.attention import parse
 from models.shaped import shaped_model
-from models.shapes import shape
+from models.zoo import shape
 from reports.text.tables import size_text
 
 __all__ = ["PATTERN", "main", "write_shaped"]

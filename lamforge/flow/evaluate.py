@@ -1,19 +1,21 @@
-"""Knows everything `lamforge evaluate` can measure of a model, as one document."""
+"""How well a model predicts a text, what it finds again in long prompts, and in which layers its integers cost most."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from hwsim.errors import SpecError
-from lamforge.flow.accuracy import Progress, Text, accuracy
-from lamforge.flow.contestants import Contestants
-from lamforge.flow.provenance import provenance
+from lamforge.flow.accuracy import Accuracy, Text, accuracy
+from lamforge.flow.contestants import Contestants, contestants
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.provenance import Provenance, provenance
+from lamforge.flow.sources import ModelSource
+from lamforge.flow.verb import verb
 from models.evaluation import evaluation_text
-from models.evaluation.layers import layer_errors
+from models.evaluation.layers import LayerError, layer_errors
 from models.evaluation.needles import needle_tasks
 from models.evaluation.passkey import DEPTHS, passkey_tasks
 from models.evaluation.retrieval import Answer, Task, answer
@@ -22,132 +24,215 @@ from models.evaluation.stream import Bucket, check_length, stream
 from models.evaluation.windows import windows
 from models.integer.threads import one_each
 
-__all__ = ["Measures", "chosen_text", "evaluation", "lengths_of"]
+__all__ = ["EvaluateRequest", "Evaluation", "Retrieval", "Stream", "Trial", "evaluate", "evaluation", "run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Measures:
-    """What is measured beside perplexity.
+class EvaluateRequest:
+    """A model to measure, and what to measure beside perplexity.
 
     Attributes:
-        stream: tokens of one long text read at a stretch; None leaves it out.
+        model: folder of a compressed model, one that is open, or a checkpoint as for compress.
+        text: file with the text to predict; None takes the shipped one.
+        window: tokens of a window; each starts from an empty context.
+        windows: windows, evenly spaced over the text; None takes all.
+        attention: attention pattern of a float model, such as `lambda:4+252`; None takes the one it was trained with.
+        source: checkpoint that a compressed model was made from; None looks among the shipped ones.
+        stream: tokens of one long text to read at a stretch; None leaves it out.
+        passkey: lengths in tokens of prompts that hide a pass key; none leaves them out.
+        needles: lengths in tokens of prompts that hide one of several like facts; none leaves them out.
+        trials: prompts of each length and depth.
+        seed: of the prompts.
         has_layers: whether the halves of layers are compared, on the first window of the text.
-        passkey, needles: lengths of the tasks in tokens; none leaves them out.
-        trials: tasks of each length and depth.
-        seed: of the tasks.
     """
 
+    model: ModelSource = dataclasses.field(kw_only=False)
+    text: str | Path | None = None
+    window: int = 1024
+    windows: int | None = None
+    attention: str | None = None
+    source: str | Path | None = None
     stream: int | None = None
-    has_layers: bool = False
     passkey: Sequence[int] = ()
     needles: Sequence[int] = ()
     trials: int = 2
     seed: int = 0
+    has_layers: bool = False
 
 
-def chosen_text(path: Path | None, *, window: int, windows: int | None) -> Text:
-    """Return the text in a file, or the shipped one."""
-    if path is None:
-        return Text(name="the shipped text", content=evaluation_text(), window=window, windows=windows)
-    return Text.read(path, window=window, windows=windows)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stream:
+    """Likelihood by position in one text of `tokens` tokens: the buckets of each model, by its name."""
+
+    tokens: int
+    buckets: Mapping[str, Sequence[Bucket]]
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Positions start .. stop - 1 of each bucket; they are the same for every model."""
+        return [(bucket.start, bucket.stop) for bucket in next(iter(self.buckets.values()))]
 
 
-def lengths_of(text: str | None) -> tuple[int, ...]:
-    """Return the lengths that `200,900` spells; none for None.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A task and what each model answered, by its name; `is_within`: whether the model's attention still reads the fact."""
 
-    Raises:
-        SpecError: it spells something else.
+    task: Task
+    is_within: bool
+    answers: Mapping[str, Answer]
+
+    def is_right(self, name: str) -> bool:
+        """Return whether a model's answer is right, token for token."""
+        return self.answers[name].is_right
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Retrieval:
+    """Answers to tasks of one kind.
+
+    Attributes:
+        per_place: tasks of each length and depth.
+        seed: of the tasks.
+        names: of the models.
+        trials: every task with its answers.
     """
-    parts = [] if text is None else text.split(",")
-    if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
-        raise SpecError(f"Lengths must be whole numbers between commas, such as 200,900, not {text!r}")
-    return tuple(dict.fromkeys(int(part) for part in parts))
+
+    per_place: int
+    seed: int
+    names: tuple[str, ...]
+    trials: tuple[Trial, ...]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Lengths of the tasks, in tokens."""
+        return sorted({trial.task.length for trial in self.trials})
+
+    def chosen(self, *, is_within: bool | None = None, length: int | None = None) -> list[Trial]:
+        """Return the trials within or beyond what is read at once, of a length; None takes both, or all."""
+        return [
+            trial
+            for trial in self.trials
+            if is_within in (None, trial.is_within) and length in (None, trial.task.length)
+        ]
+
+    def right(self, name: str, trials: Sequence[Trial]) -> int:
+        """Return how many of some trials a model answered right."""
+        return sum(trial.is_right(name) for trial in trials)
 
 
-def evaluation(models: Contestants, text: Text, measures: Measures, progress: Progress | None = None) -> dict[str, Any]:
-    """Return what was measured, as plain values; what was not asked for has no key.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What was measured of a model; what was not asked for is None."""
+
+    accuracy: Accuracy
+    stream: Stream | None
+    passkey: Retrieval | None
+    needles: Retrieval | None
+    layers: tuple[LayerError, ...] | None
+    provenance: Provenance
+
+    def worst_layers(self, count: int) -> list[LayerError]:
+        """Return the halves of layers whose own error is largest, the worst first; none where they were not compared."""
+        return sorted(self.layers or (), key=lambda entry: -entry.own)[:count]
+
+
+def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
+    """Measure perplexity on a text: of the float model dense, under the same attention, and in the engine's integers.
+
+    All read the same windows, with the confidence interval of each paired difference.
 
     Raises:
+        CheckpointError: there is no such model, or the source is another one.
         SpecError: the text is too short for what is asked, or the layers of a float model are asked for.
     """
+    if request.text is None:
+        text = Text(name="the shipped text", content=evaluation_text(), window=request.window, windows=request.windows)
+    else:
+        text = Text.read(Path(request.text), window=request.window, windows=request.windows)
+    models = contestants(request.model, attention=request.attention, float_source=request.source)
+    return evaluation(models, text, request, listener)
+
+
+evaluate = verb("evaluate", EvaluateRequest, run)
+
+
+def evaluation(models: Contestants, text: Text, request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
+    """Return what a request measures of models on a text; raises what `run` does."""
     tokenizer = models.tokenizer
     tokens = tokenizer.encode(text.content)
     windows(tokens, length=text.window, max_windows=text.windows)
     # Everything that can be refused is, before the first of it is measured.
-    if measures.stream is not None:
-        check_length(tokens, measures.stream)
-    if measures.has_layers and (models.integers is None or models.reference is None):
+    if request.stream is not None:
+        check_length(tokens, request.stream)
+    if request.has_layers and (models.integers is None or models.reference is None):
         raise SpecError("Layers must be those of a compressed model with its source at hand to be compared, not of one model alone")
-    sought = {"trials": measures.trials, "seed": measures.seed}
-    tasks = {
-        "passkey": passkey_tasks(tokenizer, text.content, lengths=measures.passkey, depths=DEPTHS, **sought),
-        "hard_needle": needle_tasks(tokenizer, lengths=measures.needles, **sought) if measures.needles else [],
-    }
-    document = accuracy(models, text, progress).document()
-    if measures.stream is not None:
-        document["stream"] = _streams(models, tokens, measures.stream, progress)
-    for name, asked in tasks.items():
-        if asked:
-            document[name] = _retrieval(models, asked, measures, name.replace("_", "-"), progress)
-    if measures.has_layers and models.reference is not None and models.integers is not None:
-        told = None if progress is None else lambda fraction: progress("layers", fraction)
+    passkeys = passkey_tasks(
+        tokenizer, text.content, lengths=request.passkey, depths=DEPTHS, trials=request.trials, seed=request.seed
+    )
+    needles = needle_tasks(tokenizer, lengths=request.needles, trials=request.trials, seed=request.seed) if request.needles else []
+    measured = accuracy(models, text, listener)
+    streamed = None if request.stream is None else _streams(models, tokens, request.stream, listener)
+    retrievals = [
+        _retrieval(models, tasks, request, kind, listener) if tasks else None
+        for kind, tasks in (("passkey", passkeys), ("hard-needle", needles))
+    ]
+    layers = None
+    if request.has_layers and models.reference is not None and models.integers is not None:
         with one_each():
-            found = layer_errors(models.reference, models.integers, tokens[: text.window], told)
-        document["layers"] = [dataclasses.asdict(entry) for entry in found]
-    return document | {"provenance": provenance()}
+            layers = tuple(
+                layer_errors(
+                    models.reference,
+                    models.integers,
+                    tokens[: text.window],
+                    lambda fraction: listener.progress("layers", fraction),
+                )
+            )
+    return Evaluation(
+        accuracy=measured,
+        stream=streamed,
+        passkey=retrievals[0],
+        needles=retrievals[1],
+        layers=layers,
+        provenance=provenance(),
+    )
 
 
-def _streams(models: Contestants, tokens: Sequence[int], length: int, progress: Progress | None) -> dict[str, Any]:
+def _streams(models: Contestants, tokens: Sequence[int], length: int, listener: Listener) -> Stream:
     """Return the likelihood of the tokens of one long text by position."""
-    def read(name: str) -> list[Bucket]:
-        told = None if progress is None else lambda fraction: progress(f"stream, {name}", fraction)
-        return stream(models.predictors[name], tokens, length=length, told=told)
 
-    names = list(models.predictors)
-    measured = dict(zip(names, each(read, names), strict=True))
-    first = next(iter(measured.values()))
-    return {
-        "tokens": length,
-        "positions": [[bucket.start, bucket.stop] for bucket in first],
-        "nll": {name: [bucket.nll for bucket in buckets] for name, buckets in measured.items()},
-    }
+    def read(name: str) -> list[Bucket]:
+        return stream(
+            models.predictors[name],
+            tokens,
+            length=length,
+            told=lambda fraction: listener.progress(f"stream, {name}", fraction),
+        )
+
+    names = [*models.predictors]
+    return Stream(tokens=length, buckets=dict(zip(names, each(read, names), strict=True)))
 
 
 def _retrieval(
-    models: Contestants, tasks: Sequence[Task], measures: Measures, kind: str, progress: Progress | None
-) -> dict[str, Any]:
-    """Return what each model answered to each task, and the shares of right answers."""
-    rows: list[dict[str, Any]] = [
-        {
-            "length": task.length,
-            "depth": task.depth,
-            "prompt_tokens": len(task.prompt),
-            "is_within": task.is_within(models.pattern),
-            "answers": {},
-        }
-        for task in tasks
-    ]
+    models: Contestants, tasks: Sequence[Task], request: EvaluateRequest, kind: str, listener: Listener
+) -> Retrieval:
+    """Return what each model answered to each task."""
+    answers: dict[str, list[Answer]] = {}
     for name, predictor in models.predictors.items():
 
         def told(found: list[Answer], name: str = name) -> None:
-            rows[len(found) - 1]["answers"][name] = dataclasses.asdict(found[-1])
-            if progress is not None:
-                progress(f"{kind}, {name}", len(found) / len(tasks))
+            listener.progress(f"{kind}, {name}", len(found) / len(tasks))
 
-        each(functools.partial(answer, predictor), tasks, told)
-    return {
-        "trials": measures.trials,
-        "seed": measures.seed,
-        "tasks": rows,
-        "right": {
-            name: {
-                where: _share([row["answers"][name]["is_right"] for row in rows if row["is_within"] is is_within])
-                for where, is_within in (("within", True), ("beyond", False))
-            }
-            for name in models.predictors
-        },
-    }
-
-
-def _share(right: Sequence[bool]) -> dict[str, Any]:
-    return {"right": sum(right), "tasks": len(right), "share": sum(right) / len(right) if right else None}
+        answers[name] = each(functools.partial(answer, predictor), tasks, told)
+    return Retrieval(
+        per_place=request.trials,
+        seed=request.seed,
+        names=tuple(answers),
+        trials=tuple(
+            Trial(
+                task=task,
+                is_within=task.is_within(models.pattern),
+                answers={name: found[index] for name, found in answers.items()},
+            )
+            for index, task in enumerate(tasks)
+        ),
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.arch.isa import Axpy, Dot, Format
 from hwsim.machine.trace import KIND_OF_OPCODE
-from lamforge.flow.simulation import Simulation
+from lamforge.flow.simulate import Timing
 
 __all__ = ["FAMILIES", "Executed"]
 
@@ -23,7 +23,7 @@ _ATTENTION = ("attention", "attention_codes")
 class Executed:
     """The instructions of a simulated run by index, in order of dispatch."""
 
-    simulation: Simulation
+    simulation: Timing
 
     @functools.cached_property
     def iteration(self) -> np.ndarray:

@@ -1,33 +1,64 @@
-"""Knows how a compressed model is exported for the tools of others, and what there is to say about it."""
+"""A compressed model as a Hugging Face folder of floats, for the tools of others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from pathlib import Path
-from typing import Any
 
 from lamforge.flow.compress import folder_bytes
-from lamforge.flow.sources import open_compressed
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.sources import ModelSource, open_compressed
+from lamforge.flow.verb import verb
 from models import exported
+from models.compressed import CompressedModel
 
-__all__ = ["export"]
+__all__ = ["Export", "ExportRequest", "export", "run"]
 
 
-def export(
-    model: str, output: Path, *, type: str = "float32", progress: Callable[[float], None] | None = None
-) -> dict[str, Any]:
-    """Write the compressed model at a folder as a Hugging Face folder, and return what was written as plain values."""
-    made = open_compressed(model)
-    exported.export(made, output, type=type, progress=progress)
-    config = exported.huggingface_config(made.model.config)
-    return {
-        "model": made.model.config.name,
-        "folder": str(output),
-        "architecture": config["architectures"][0],
-        "type": type,
-        "bytes": folder_bytes(output),
-        "recipe": made.recipe.name,
-        "attention": str(made.model.pattern),
-        "cache": made.model.cache.name.lower(),
-        "fingerprint": made.model.fingerprint,
-    }
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """A compressed model to export.
+
+    Attributes:
+        model: folder of a compressed model, or one that is open.
+        output: folder to write into.
+        type: type of the weights: `float32` or `float16`.
+    """
+
+    model: ModelSource = dataclasses.field(kw_only=False)
+    output: str | Path
+    type: str = "float32"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Export:
+    """What was exported, where to, and the type of its weights."""
+
+    made: CompressedModel
+    folder: Path
+    type: str
+
+    @property
+    def architecture(self) -> str:
+        """Architecture that the folder's config.json names."""
+        return str(exported.huggingface_config(self.made.model.config)["architectures"][0])
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the folder."""
+        return folder_bytes(self.folder)
+
+
+def run(request: ExportRequest, listener: Listener = SILENT) -> Export:
+    """Write the floats that a compressed model's weights stand for, in a folder that transformers and others load.
+
+    Raises:
+        CheckpointError: there is no compressed model.
+        SpecError: the type is not known, or the folder holds something else.
+    """
+    made, folder = open_compressed(request.model), Path(request.output)
+    exported.export(made, folder, type=request.type, progress=lambda fraction: listener.progress("layers", fraction))
+    return Export(made=made, folder=folder, type=request.type)
+
+
+export = verb("export", ExportRequest, run)

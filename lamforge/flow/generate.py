@@ -1,20 +1,45 @@
-"""Knows what a compressed model answers, in the engine's integers, and how fast."""
+"""A compressed model answers a prompt, in the engine's integers."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from hwsim.errors import SpecError
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.sources import ModelSource, open_compressed
+from lamforge.flow.verb import verb
 from models.compressed import CompressedModel
-from models.generate import Sampling, chat, generate
+from models.generate import Sampling, chat
+from models.generate import generate as continued
 from models.integer import IntegerReference
+from models.tokenizer import Tokenizer
 
-__all__ = ["Reply", "prompt_tokens", "reply"]
+__all__ = ["GenerateRequest", "Reply", "generate", "prompt_tokens", "run"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerateRequest:
+    """A prompt to answer.
+
+    Attributes:
+        model: folder of a compressed model, or one that is open.
+        prompt: text to answer, or to continue.
+        max_tokens: most tokens to write, at least 1.
+        temperature: 0 takes the likeliest token; above, tokens are drawn.
+        seed: of the draws.
+        is_raw: whether the prompt is continued as it is, instead of answered under the chat template.
+    """
+
+    model: ModelSource = dataclasses.field(kw_only=False)
+    prompt: str = dataclasses.field(kw_only=False)
+    max_tokens: int = 64
+    temperature: float = 0.0
+    seed: int = 0
+    is_raw: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,19 +66,54 @@ class Reply:
         """Tokens fed one by one, per second; 0 without any."""
         return self.steps / self.step_s if self.steps else 0.0
 
-    def document(self) -> dict[str, Any]:
-        """Return the result as plain values."""
-        return {
-            "prompt": self.prompt,
-            "text": self.text,
-            "prompt_tokens": self.prompt_tokens,
-            "prefill_s": self.prefill_s,
-            "steps": self.steps,
-            "step_s": self.step_s,
-            "token_per_s": self.token_per_s,
-            "temperature": self.sampling.temperature,
-            "seed": self.sampling.seed,
-        }
+
+def run(request: GenerateRequest, listener: Listener = SILENT) -> Reply:
+    """Answer a prompt with exactly the integers that the engine computes; the listener gets each piece of text as it comes.
+
+    Raises:
+        CheckpointError: there is no compressed model.
+        SpecError: there is no tokenizer or template, the prompt is empty, or a number is out of range.
+    """
+    sampling = Sampling(temperature=request.temperature, seed=request.seed)
+    compressed = open_compressed(request.model)
+    tokenizer = _tokenizer(compressed)
+    if request.max_tokens < 1:
+        raise SpecError(f"Number of tokens must be at least 1, not {request.max_tokens}")
+    timed = _Timed(IntegerReference(compressed.model))
+    pieces: list[str] = []
+    for piece in (continued if request.is_raw else chat)(
+        timed, tokenizer, request.prompt, max_tokens=request.max_tokens, sampling=sampling
+    ):
+        pieces.append(piece)
+        listener.stream(piece)
+    return Reply(
+        prompt=request.prompt,
+        text="".join(pieces),
+        sampling=sampling,
+        prompt_tokens=timed.prompt_tokens,
+        prefill_s=timed.prefill_s,
+        steps=timed.steps,
+        step_s=timed.step_s,
+    )
+
+
+generate = verb("generate", GenerateRequest, run)
+
+
+def prompt_tokens(compressed: CompressedModel, prompt: str, *, is_raw: bool = False) -> list[int]:
+    """Return the tokens of a prompt under the chat template, or of the prompt itself; raise SpecError for none."""
+    tokenizer = _tokenizer(compressed)
+    is_plain = is_raw or tokenizer.chat_template is None
+    tokens = tokenizer.encode(prompt if is_plain else tokenizer.render_chat([{"role": "user", "content": prompt}]))
+    if not tokens:
+        raise SpecError(f"Prompt must be at least one token long, not {prompt!r}")
+    return tokens
+
+
+def _tokenizer(compressed: CompressedModel) -> Tokenizer:
+    if compressed.tokenizer is None:
+        raise SpecError("Model must carry a tokenizer to read a prompt, but has none")
+    return compressed.tokenizer
 
 
 class _Timed:
@@ -75,53 +135,3 @@ class _Timed:
         logits = self._reference.step(self._state, token)
         self.steps, self.step_s = self.steps + 1, self.step_s + time.perf_counter() - began
         return logits
-
-
-def reply(
-    compressed: CompressedModel,
-    prompt: str,
-    *,
-    max_tokens: int,
-    sampling: Sampling,
-    is_raw: bool = False,
-    say: Callable[[str], None] | None = None,
-) -> Reply:
-    """Return what the model answers; `say` gets each piece of text as it comes.
-
-    is_raw: continue the prompt itself instead of answering it under the chat template.
-
-    Raises:
-        SpecError: there is no tokenizer or template, the prompt is empty, or an option is out of range.
-    """
-    if compressed.tokenizer is None:
-        raise SpecError("Model must carry a tokenizer to read a prompt, but has none")
-    if max_tokens < 1:
-        raise SpecError(f"Number of tokens must be at least 1, not {max_tokens}")
-    timed = _Timed(IntegerReference(compressed.model))
-    continued = generate if is_raw else chat
-    pieces: list[str] = []
-    for piece in continued(timed, compressed.tokenizer, prompt, max_tokens=max_tokens, sampling=sampling):
-        pieces.append(piece)
-        if say is not None:
-            say(piece)
-    return Reply(
-        prompt=prompt,
-        text="".join(pieces),
-        sampling=sampling,
-        prompt_tokens=timed.prompt_tokens,
-        prefill_s=timed.prefill_s,
-        steps=timed.steps,
-        step_s=timed.step_s,
-    )
-
-
-def prompt_tokens(compressed: CompressedModel, prompt: str, *, is_raw: bool = False) -> list[int]:
-    """Return the tokens of a prompt under the chat template, or of the prompt itself; raise SpecError for none."""
-    tokenizer = compressed.tokenizer
-    if tokenizer is None:
-        raise SpecError("Model must carry a tokenizer to read a prompt, but has none")
-    is_plain = is_raw or tokenizer.chat_template is None
-    tokens = tokenizer.encode(prompt if is_plain else tokenizer.render_chat([{"role": "user", "content": prompt}]))
-    if not tokens:
-        raise SpecError(f"Prompt must be at least one token long, not {prompt!r}")
-    return tokens

@@ -1,4 +1,4 @@
-"""Knows the folder a compilation leaves: the two programs, the memory image, the engine, and what it was made from."""
+"""The folder that a compilation leaves: two programs, the memory image, the engine, and what they were made from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import collections
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -17,7 +16,7 @@ from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ProgramError
 from reports.folders import whole_folder
 
-__all__ = ["IMAGE", "Programs", "is_program_folder", "program_document"]
+__all__ = ["IMAGE", "Programs", "instruction_counts", "is_program_folder"]
 
 DECODE, PREFILL, IMAGE, ENGINE, ORIGIN = (
     "decode.program",
@@ -76,6 +75,11 @@ class Programs:
         """Names of the formats by what they are for."""
         return {name: getattr(self, name).name.lower() for name in ("layers", "head", "cache")}
 
+    @property
+    def pattern(self) -> str:
+        """Tokens kept for good and recent tokens: `4+252`."""
+        return f"{self.decode.sinks}+{self.decode.window}"
+
     def program(self, name: str) -> Program:
         """Return `decode` or `prefill`; raise ProgramError for another name."""
         if name not in _KINDS:
@@ -133,36 +137,8 @@ class Programs:
             image=image,
         )
 
-    def document(self) -> dict[str, Any]:
-        """Return sizes, counts and digests as plain values."""
-        image = self.image
-        return {
-            "model": self.model,
-            "engine": self.engine.name,
-            "engine_digest": self.engine.digest,
-            "formats": self.formats,
-            "pattern": f"{self.decode.sinks}+{self.decode.window}",
-            "max_position": self.decode.max_position,
-            "decode": program_document(self.decode),
-            "prefill": program_document(self.prefill),
-            "image": None
-            if image is None
-            else {
-                "ports": int(image.ports.shape[0]),
-                "port_bytes": int(image.ports.shape[1]),
-                "side_bytes": len(image.side),
-                "digest": image.digest,
-            },
-        }
 
-
-def program_document(program: Program) -> dict[str, Any]:
-    """Return the size of a program and its instructions by kind, as plain values."""
+def instruction_counts(program: Program) -> dict[str, int]:
+    """Return how many instructions of each class a program has, the most frequent first, then by name."""
     kinds = collections.Counter(type(decode(word)).__name__ for word in program.words)
-    return {
-        "instructions": len(program.words),
-        "bytes": program.size_bytes,
-        "rows": program.rows,
-        "kinds": dict(sorted(kinds.items(), key=lambda entry: (-entry[1], entry[0]))),
-        "digest": program.digest,
-    }
+    return dict(sorted(kinds.items(), key=lambda entry: (-entry[1], entry[0])))

@@ -1,18 +1,19 @@
-"""Knows what a result depends on beside its inputs: versions, the machine, the commit, the digests of the contract."""
+"""What a result depends on besides its inputs: versions, the machine, the commit, the digest of the instruction set."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from hwsim.arch.digest import isa_digest
 
-__all__ = ["provenance"]
+__all__ = ["Machine", "Provenance", "provenance"]
 
 _PACKAGES = (
     "lamforge",
@@ -28,20 +29,50 @@ _PACKAGES = (
 )
 
 
-def provenance() -> dict[str, Any]:
-    """Return versions, machine, time and the instruction set's digest as plain values."""
-    return {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in _PACKAGES},
-        "machine": {
-            "processor": _processor(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "instruction_set": isa_digest(),
-    }
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The machine that something was measured on: name of its processor, cores this process may use, operating system."""
+
+    processor: str
+    cores: int | None
+    system: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What a result depends on besides its inputs.
+
+    Attributes:
+        created: time in UTC, ISO 8601.
+        commit: of the checkout this runs from, marked when files differ from it; None outside one.
+        python: version of Python.
+        versions: of the packages, None of one that is not installed.
+        machine: the machine.
+        instruction_set: digest of the instruction set.
+    """
+
+    created: str
+    commit: str | None
+    python: str
+    versions: Mapping[str, str | None]
+    machine: Machine
+    instruction_set: str
+
+
+def provenance() -> Provenance:
+    """Return what a result of now depends on."""
+    return Provenance(
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        commit=_commit(),
+        python=platform.python_version(),
+        versions={name: _version(name) for name in _PACKAGES},
+        machine=Machine(
+            processor=_processor(),
+            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            system=f"{platform.system()} {platform.machine()}",
+        ),
+        instruction_set=isa_digest(),
+    )
 
 
 def _version(package: str) -> str | None:

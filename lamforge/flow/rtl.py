@@ -1,24 +1,124 @@
-"""Knows how an engine's Verilog comes to a folder, with a kernel package where there is a board, and what lint says of it."""
+"""An engine's Verilog in a folder, with a kernel package where there is a board."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hwsim.arch.board import board_names, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, SpecError
+from lamforge.flow.engines import chosen_engine
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.verb import verb
 from reports.folders import whole_folder
 from rtl.package import Target, package_files
 from rtl.verilog import TOP, write
 from testbenches.verilator import lint
 
-__all__ = ["PACKAGE", "target_of", "write_verilog"]
+__all__ = ["PACKAGE", "RtlRequest", "Verilog", "rtl", "run", "target_of"]
 
 PACKAGE = "vitis"
 """Folder of the kernel package, inside that of the Verilog."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RtlRequest:
+    """An engine to write as Verilog.
+
+    Attributes:
+        engine: name of a shipped engine, path of a YAML file, or an engine.
+        output: folder to write into.
+        settings: values of the engine to change, by path: `{"tile.tokens": 2}`.
+        board: board of the kernel package, by name or path of a YAML file; None takes the one whose memory the engine has.
+        is_linted: whether Verilator's lint runs too, with all warnings.
+    """
+
+    engine: str | EngineConfig = dataclasses.field(default="small", kw_only=False)
+    output: str | Path
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    board: str | None = None
+    is_linted: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verilog:
+    """What was written.
+
+    Attributes:
+        engine: the engine.
+        folder: where it lies.
+        lines: number of lines of each Verilog file, by name.
+        files: names of all files beside the package, in alphabetical order.
+        is_linted: whether Verilator's lint ran, which then complained of nothing.
+        generate_s: seconds that the generation took.
+        board: name of the board of the package; None where there is no package.
+        package: names of the package's files, in alphabetical order.
+    """
+
+    engine: EngineConfig
+    folder: Path
+    lines: Mapping[str, int]
+    files: tuple[str, ...]
+    is_linted: bool
+    generate_s: float
+    board: str | None
+    package: tuple[str, ...]
+
+    @property
+    def top(self) -> str:
+        """Name of the top module."""
+        return TOP
+
+    @property
+    def line_count(self) -> int:
+        """Lines of all Verilog files."""
+        return sum(self.lines.values())
+
+
+def run(request: RtlRequest, listener: Listener = SILENT) -> Verilog:
+    """Write the Verilog of an engine to a folder, all or nothing; one with a board gets a Vitis kernel package in PACKAGE.
+
+    Raises:
+        SpecError: the board is not known.
+        ConfigError: the engine cannot be built, or does not fit the board.
+        MachineError: the lint complains; nothing is written.
+    """
+    engine, folder = chosen_engine(request.engine, request.settings), Path(request.output)
+    target = target_of(engine, request.board)
+    if target is not None:
+        target.check(engine)
+    listener.say(f"Writing the Verilog of {engine.name}")
+    began = time.perf_counter()
+    with whole_folder(folder) as part:
+        files = write(engine, part)
+        packaged = {} if target is None else package_files(engine, target, {path.name: path.read_text() for path in files})
+        for name, text in packaged.items():
+            place = part / PACKAGE / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+        generate_s = time.perf_counter() - began
+        lines = {path.name: len(path.read_text().splitlines()) for path in files if path.suffix == ".v"}
+        complaints = lint(part, top=TOP) if request.is_linted else ""
+        if complaints:
+            first = next(line for line in complaints.splitlines() if line.strip()).replace(f"{part}/", "")
+            count = complaints.count("%Warning") + complaints.count("%Error")
+            raise MachineError(f"Verilog of {engine.name} must pass Verilator's lint, not give {count} complaints: {first}")
+    return Verilog(
+        engine=engine,
+        folder=folder,
+        lines=lines,
+        files=tuple(sorted(path.name for path in files)),
+        is_linted=request.is_linted,
+        generate_s=generate_s,
+        board=None if target is None else target.name,
+        package=tuple(sorted(packaged)),
+    )
+
+
+rtl = verb("rtl", RtlRequest, run)
 
 
 def target_of(engine: EngineConfig, board: str | None = None) -> Target | None:
@@ -37,54 +137,3 @@ def target_of(engine: EngineConfig, board: str | None = None) -> Target | None:
             raise SpecError(f"Board must be named for engine {engine.name}, whose memory is that of {names}")
         return named[0]
     return fitting[0] if fitting else None
-
-
-def write_verilog(
-    engine: EngineConfig,
-    folder: Path,
-    *,
-    board: str | None = None,
-    is_linted: bool = False,
-    progress: Callable[[str], None] = lambda text: None,
-) -> dict[str, Any]:
-    """Write the Verilog of an engine to a folder, all or nothing, and return what was written as plain values.
-
-    An engine with a board (see `target_of`) gets a kernel package for it in the folder PACKAGE.
-    is_linted: also run Verilator's lint with all warnings.
-
-    Raises:
-        SpecError: the board is not known.
-        ConfigError: the engine does not fit the board.
-        MachineError: the lint complains; nothing is written.
-    """
-    target = target_of(engine, board)
-    if target is not None:
-        target.check(engine)
-    progress(f"Writing the Verilog of {engine.name}")
-    began = time.perf_counter()
-    with whole_folder(folder) as part:
-        files = write(engine, part)
-        packaged = {} if target is None else package_files(engine, target, {path.name: path.read_text() for path in files})
-        for name, text in packaged.items():
-            place = part / PACKAGE / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-        written_s = time.perf_counter() - began
-        sizes = {path.name: len(path.read_text().splitlines()) for path in files if path.suffix == ".v"}
-        complaints = lint(part, top=TOP) if is_linted else ""
-        if complaints:
-            first = next(line for line in complaints.splitlines() if line.strip()).replace(f"{part}/", "")
-            count = complaints.count("%Warning") + complaints.count("%Error")
-            raise MachineError(f"Verilog of {engine.name} must pass Verilator's lint, not give {count} complaints: {first}")
-    return {
-        "engine": engine.name,
-        "engine_digest": engine.digest,
-        "folder": str(folder),
-        "top": TOP,
-        "files": sorted(path.name for path in files),
-        "lines": sum(sizes.values()),
-        "lint": "clean" if is_linted else None,
-        "generate_s": written_s,
-        "board": None if target is None else target.name,
-        "package": sorted(packaged),
-    }

@@ -1,39 +1,56 @@
-"""Knows what a MODEL on the command line may be: a shipped name, a checkpoint on disk, or a compressed model."""
+"""What a verb's model may be: a shipped name, a checkpoint on disk, the folder of a compressed model, or one that is open."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from hwsim.errors import CheckpointError, LamforgeError
 from models.checkpoint import Checkpoint, load, shipped
 from models.compressed import CompressedModel
 from models.compressed import load as load_compressed
 
-__all__ = ["is_compressed", "open_checkpoint", "open_compressed", "source_checkpoint"]
+__all__ = ["ModelSource", "is_compressed", "open_checkpoint", "open_compressed", "source_checkpoint"]
 
 _DESCRIPTION = "model.json"
 
 
-def is_compressed(source: str) -> bool:
-    """Return whether `source` is the folder of a compressed model."""
-    return (Path(source) / _DESCRIPTION).is_file()
+class Made(Protocol):
+    """A result with a compressed model in it, as compress returns it."""
+
+    @property
+    def made(self) -> CompressedModel:
+        """The model."""
 
 
-def open_checkpoint(source: str) -> Checkpoint:
-    """Return the float checkpoint at `source`; raise CheckpointError."""
-    if is_compressed(source):
-        raise CheckpointError(f"Checkpoint must be a model that was not compressed before, not {source!r}")
+ModelSource = str | Path | CompressedModel | Made
+"""A shipped name, the path of a checkpoint or of a compressed model's folder, a compressed model, or what compress returned."""
+
+
+def is_compressed(source: ModelSource) -> bool:
+    """Return whether `source` is a compressed model or the folder of one."""
+    return not isinstance(source, str | Path) or (Path(source) / _DESCRIPTION).is_file()
+
+
+def open_checkpoint(source: ModelSource | Checkpoint) -> Checkpoint:
+    """Return the float checkpoint with a shipped name or at a path; raise CheckpointError."""
+    if isinstance(source, Checkpoint):
+        return source
+    if not isinstance(source, str | Path) or is_compressed(source):
+        raise CheckpointError(f"Checkpoint must be a model that was not compressed before, not {str(source)!r}")
     return load(source)
 
 
-def open_compressed(source: str) -> CompressedModel:
-    """Return the compressed model at `source`; raise CheckpointError, with the command that makes one."""
+def open_compressed(source: ModelSource) -> CompressedModel:
+    """Return the compressed model in a folder; raise CheckpointError, with the verb that makes one."""
+    if not isinstance(source, str | Path):
+        return source if isinstance(source, CompressedModel) else source.made
     if not is_compressed(source):
-        raise CheckpointError(f"Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not {source!r}")
+        raise CheckpointError(f"Model must be a folder that compress wrote, not {str(source)!r}")
     return load_compressed(Path(source))
 
 
-def source_checkpoint(compressed: CompressedModel, source: str | None = None) -> Checkpoint:
+def source_checkpoint(compressed: CompressedModel, source: str | Path | None = None) -> Checkpoint:
     """Return the float checkpoint a model was compressed from.
 
     source: where it lies; None looks among the shipped ones.
@@ -47,7 +64,7 @@ def source_checkpoint(compressed: CompressedModel, source: str | None = None) ->
         if checkpoint.digest != origin.source_digest:
             raise CheckpointError(
                 f"Source must be the checkpoint with digest {origin.source_digest[:12]},"
-                f" not {source!r} with {checkpoint.digest[:12]}"
+                f" not {str(source)!r} with {checkpoint.digest[:12]}"
             )
         return checkpoint
     for name in shipped.NAMES:
@@ -58,5 +75,5 @@ def source_checkpoint(compressed: CompressedModel, source: str | None = None) ->
         if checkpoint.digest == origin.source_digest:
             return checkpoint
     raise CheckpointError(
-        f"Source {origin.source} (digest {origin.source_digest[:12]}) must be given with --source to compare with the float model"
+        f"Source {origin.source} (digest {origin.source_digest[:12]}) must be named to compare with the float model"
     )

@@ -15,7 +15,7 @@ from lamforge.flow.verb import verb
 from rtl.package.floorplan import floorplan
 from rtl.synthesis import RANKING_DEVICE, Estimate, Part, estimate, rank
 
-__all__ = ["Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "synth"]
+__all__ = ["Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "spread_over_slrs", "synth"]
 
 _IN_TILES = ("tile", "slice")
 
@@ -125,7 +125,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
         board=board,
         tool=found.tool,
         parts=tuple(found.parts),
-        slrs=_slrs(found, engine, board),
+        slrs=spread_over_slrs(found, engine, board),
         ranking=ranking,
         synthesis_s=time.perf_counter() - began,
     )
@@ -139,7 +139,7 @@ def _ranking(engine: EngineConfig, cache: Path) -> Ranking:
     return Ranking(device=RANKING_DEVICE, mhz=cells.pop("mhz"), cells=cells)
 
 
-def _slrs(found: Estimate, engine: EngineConfig, board: Board) -> tuple[SlrShare, ...]:
+def spread_over_slrs(found: Estimate, engine: EngineConfig, board: Board) -> tuple[SlrShare, ...]:
     """Return what the SLRs would hold by the floorplan of the engine's package.
 
     Tiles with their slices lie where it deals them, what serves all tiles in the SLR it names, everything else with the

@@ -1,4 +1,4 @@
-"""Knows every attention pattern by name."""
+"""The table of attention patterns by name, and the parser of their spelling."""
 
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest

@@ -1,4 +1,4 @@
-"""Knows what an attention pattern is: the rule of which keys a query reads, and five hooks on one layer's cache."""
+"""Attention patterns: the rule that says which keys a query reads, and the five hooks by which a model uses one layer's cache."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -142,7 +142,7 @@ class Pattern(ABC):
     def kept(self, length: int) -> tuple[Span, ...]:
         """Return the keys that a cache must still hold once `length` tokens have been seen.
 
-        By default those that the newest query reads: right when a key once passed over stays unread.
+        By default those that the newest query reads; this is right when a key that one query skips is never read later.
         """
         return self.spans(length - 1, length) if length else ()
 

@@ -1,4 +1,4 @@
-"""Knows dense attention: every query reads every key up to itself."""
+"""Dense attention: every query reads every key up to its own position."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Knows Λ-shaped attention: every query reads the first few keys, the sinks, and a window of recent ones."""
+"""Λ-shaped attention: every query reads the first few keys (the sinks) and a window of recent ones."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Knows how to run any pattern whose choice of keys depends on positions alone."""
+"""The layer cache of every pattern whose choice of keys depends on positions alone."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""Knows the text that weights are calibrated on when no other is given."""
+"""The text that weights are calibrated on when no other is given."""
 
 import lzma
 from importlib import resources

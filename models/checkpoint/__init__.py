@@ -1,4 +1,4 @@
-"""Knows how to open a checkpoint, wherever it lies: a Hugging Face folder, a GGUF file, or a name that ships."""
+"""Opens a checkpoint: a Hugging Face folder, a GGUF file, or the name of one that ships."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Knows what every checkpoint offers: a configuration, tensors by name, a tokenizer and a digest."""
+"""What every checkpoint offers: a configuration, tensors by name, a tokenizer and a digest."""
 
 import functools
 import hashlib
@@ -103,7 +103,7 @@ class Checkpoint:
     def tensor(self, name: str) -> torch.Tensor:
         """Return the tensor called `name`, float32; CheckpointError if the model has none of that name."""
         if name not in self.weights:
-            raise CheckpointError(f"Tensor must be one of {self.config.name}, which has none called {name!r}")
+            raise CheckpointError(f"Tensor must be one of model {self.config.name}, which has none called {name!r}")
         return self.weights[name]
 
     def blocks(self, name: str) -> AffineBlocks | None:

@@ -1,4 +1,4 @@
-"""Knows the 4-bit blocks that some checkpoints store, as integers, for methods that keep the stored grid."""
+"""The 4-bit blocks that some checkpoints store, as integers, for methods that keep the stored grid."""
 
 from dataclasses import dataclass
 

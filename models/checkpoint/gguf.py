@@ -1,4 +1,4 @@
-"""Knows the GGUF file: its metadata, its tensor names, its quantized blocks and its order of rotary pairs."""
+"""GGUF checkpoints: metadata, tensor names, quantized blocks and the order of rotary pairs."""
 
 from collections.abc import Mapping
 from pathlib import Path

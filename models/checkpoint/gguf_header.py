@@ -1,4 +1,4 @@
-"""Knows the bytes of a GGUF header, and reads them without trusting one of them."""
+"""The bytes of a GGUF header, read without trusting any of them."""
 
 import mmap
 import struct

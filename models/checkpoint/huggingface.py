@@ -1,6 +1,5 @@
-"""Knows the Hugging Face folder: config.json, safetensors in one file or several, and the tokenizer's files."""
+"""Hugging Face folders: config.json, safetensors in one file or several, and the tokenizer's files."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hwsim.errors import CheckpointError
 from models.checkpoint.base import Checkpoint, Weights, check_names
 from models.checkpoint.blocks import AffineBlocks
 from models.config import ModelConfig
+from models.families import read_object
 from models.tokenizer import Tokenizer
 
 __all__ = ["load", "read_tokenizer"]
@@ -23,7 +23,7 @@ _FLOATS = ("F64", "F32", "F16", "BF16")
 def load(folder: Path) -> Checkpoint:
     """Return the checkpoint in `folder`; CheckpointError says what is wrong with it."""
     config_file = folder / "config.json"
-    document = _json(config_file)
+    document = read_object(config_file)
     config = ModelConfig.from_huggingface(document, name=folder.resolve().name)
     files = _weight_files(folder)
     store = _SafetensorsStore(files)
@@ -91,7 +91,7 @@ def _weight_files(folder: Path) -> dict[str, Path]:
                 return dict.fromkeys(sorted(opened.keys()), single)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"File {_SINGLE} must be a complete safetensors file, but: {error}") from None
-    weight_map = _json(index).get("weight_map")
+    weight_map = read_object(index).get("weight_map")
     if not isinstance(weight_map, Mapping):
         raise CheckpointError(f"File {_INDEX} must hold an object weight_map, not {weight_map!r}")
     files = {}
@@ -116,8 +116,8 @@ def read_tokenizer(folder: Path, config: Mapping[str, object]) -> Tokenizer | No
     path = folder / "tokenizer.json"
     if not path.is_file():
         return None
-    settings = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-    generation = _json(folder / "generation_config.json") if (folder / "generation_config.json").is_file() else {}
+    settings = read_object(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    generation = read_object(folder / "generation_config.json") if (folder / "generation_config.json").is_file() else {}
     template_file = folder / "chat_template.jinja"
     template = template_file.read_text(encoding="utf-8") if template_file.is_file() else settings.get("chat_template")
     return Tokenizer.from_json(
@@ -146,15 +146,3 @@ def _token_text(token: object) -> str | None:
 def _token_ids(value: object) -> tuple[int, ...]:
     values = value if isinstance(value, list) else [value]
     return tuple(entry for entry in values if isinstance(entry, int) and not isinstance(entry, bool))
-
-
-def _json(path: Path) -> Mapping[str, object]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"Folder {path.parent.name} must hold {path.name}, which is missing") from None
-    except (ValueError, OSError, RecursionError) as error:
-        raise CheckpointError(f"File {path.name} must be JSON, but reading it failed: {error}") from None
-    if not isinstance(document, Mapping):
-        raise CheckpointError(f"File {path.name} must hold one object, not {type(document).__name__}")
-    return document

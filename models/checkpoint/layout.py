@@ -1,4 +1,4 @@
-"""Knows which tensors a Llama-family checkpoint must hold, by their Hugging Face names."""
+"""The tensors that a Llama-family checkpoint must hold, by their Hugging Face names."""
 
 from models.config import ModelConfig
 

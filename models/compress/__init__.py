@@ -1,4 +1,4 @@
-"""Knows how a checkpoint becomes integers: recipes, methods, grids, calibration; start at `compress`, add to `methods`."""
+"""From a checkpoint to integers: recipes, methods, grids and calibration; start at `compress`, add methods in `methods`."""
 
 from models.compress.methods import METHODS
 from models.compress.pipeline import Progress, compress

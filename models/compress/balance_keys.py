@@ -1,4 +1,4 @@
-"""Knows how to fit keys to the few bits of the cache: their channels are rescaled and shifted, queries rescaled against it.
+"""Balanced keys: channels of the keys are rescaled and shifted to suit the few bits of the cache, queries rescaled inversely.
 
 A key's 64 or so channels share one step, set by the widest of them. Two rewritings leave attention as it is:
 
@@ -30,11 +30,11 @@ __all__ = ["BalanceKeys"]
 # Shares of a channel's excess width that are taken away, and numbers of the slowest pairs that are shifted, to start from.
 _SHARES = (0.0, 0.3, 0.5, 0.7)
 _SHIFTED = (0, 4, 8, 10, 12, 14, 16)
-# The width of a channel is what all but so many of its magnitudes stay below.
+# The width of a channel is this quantile of its magnitudes.
 _QUANTILE = 0.99
-# Calibration sequences that are looked at: more cost time and hardly move the fit.
+# Calibration sequences used for the fit: more would take time and hardly change it.
 _SEQUENCES = 4
-# Of a logarithm of a factor, and of a shift in standard deviations of the keys; both fall by _DECAY each step.
+# Learning rates of the logarithm of a factor, and of a shift in standard deviations of keys; both fall by _DECAY each step.
 _RATE = 0.02
 _DECAY = 0.96
 
@@ -44,7 +44,7 @@ class BalanceKeys(Transform):
     """Fits keys to the cache.
 
     Attributes:
-        steps: of gradient descent after the search; 0 leaves it out.
+        steps: steps of gradient descent after the search; 0 for none.
         shift: whether keys may be shifted, which gives the model biases.
     """
 

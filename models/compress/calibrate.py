@@ -1,4 +1,4 @@
-"""Knows which tokens weights are calibrated on."""
+"""The tokens that weights are calibrated on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Te
         SpecError: the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer that suits it.
     """
     if checkpoint.tokenizer is None:
-        raise SpecError(f"Calibration must have the tokenizer of {checkpoint.config.name}, which carries none: use rtn")
+        raise SpecError(f"Calibration must have a tokenizer, but the checkpoint {checkpoint.config.name} carries none: use rtn")
     if settings.text is None:
         text = calibration_text()
     else:

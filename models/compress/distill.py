@@ -1,4 +1,4 @@
-"""Knows how to take over what a training has made of a model: its matrices, already in integers, and its gains."""
+"""Takes over the result of a training: its matrices, which are integers already, and its gains."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def training_of(quantizers: Mapping[str, Quantizer], checkpoint: Checkpoint) -> 
     if chosen is None:
         return None
     if len(steps) > 1:
-        raise SpecError("Method distill must be at layers.*, all with one result, and not beside other methods")
+        raise SpecError("Method distill must be at all of layers.* with one result, and no other method may be at them")
     result = read_result(shipped.locate(chosen.result))
     if checkpoint.digest != result.source_digest:
         raise SpecError(
-            f"Checkpoint must be the teacher with digest {result.source_digest[:12]}, not one with {checkpoint.digest[:12]}"
+            f"Checkpoint must be the teacher with digest {result.source_digest[:12]}, not one with digest {checkpoint.digest[:12]}"
         )
     if result.settings.format != chosen.format.name.lower():
         raise SpecError(
@@ -92,7 +92,7 @@ def quantized(stored: Stored) -> QuantizedMatrix:
     fraction, exponent = np.frexp(stored.row.astype(np.float64))
     mantissa = fraction * 65536
     if not bool((mantissa == np.floor(mantissa)).all()) or not bool(((exponent - 16 >= -128) & (exponent - 16 <= 127)).all()):
-        raise SpecError("Row scales of a trained matrix must have 16-bit mantissas and 8-bit exponents, but have not")
+        raise SpecError("Row scales of a trained matrix must have 16-bit mantissas and 8-bit exponents, but some do not")
     return QuantizedMatrix(
         format=Format.W2 if stored.kept is None else Format.W2S,
         codes=stored.codes,

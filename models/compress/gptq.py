@@ -1,4 +1,4 @@
-"""Knows GPTQ: weights are rounded input by input, and the error of each is made up for by the inputs still to come.
+"""GPTQ: weights are rounded input by input, and inputs still to come compensate for the error of each.
 
 Ref: Frantar et al., GPTQ, arXiv 2210.17323, with grids fixed beforehand and inputs taken by falling energy.
 """

@@ -1,4 +1,4 @@
-"""Knows the integer grid of every weight format: row scales, group scales and offsets, chosen before rounding."""
+"""The integer grid of every weight format: row scales, group scales and offsets, chosen before rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the Cholesky factor by which an error in one input is made up for by those still to come."""
+"""The Cholesky factor that tells how later inputs compensate for an error in an earlier one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how to take stored 4-bit weights over as they are: codes exactly, scales and minima to the grid's precision."""
+"""Keeps stored 4-bit weights as they are: codes exactly, scales and minima to the grid's precision."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class Keep(Quantizer):
 
     def quantized(self, linear: Linear, hessian: torch.Tensor | None, kept: torch.Tensor | None) -> QuantizedMatrix:
         if linear.blocks is None:
-            raise SpecError("Weights that are kept must be stored in GGUF Q4_1 blocks and not be rotated, which others are")
+            raise SpecError("Weights that are kept must be stored in GGUF Q4_1 blocks and not be rotated: use rtn for others")
         return grid(self.format, linear.weight, kept, linear.blocks).matrix(linear.blocks.codes)

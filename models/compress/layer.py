@@ -1,4 +1,4 @@
-"""Knows the float weights of one layer while methods rewrite them, and which rewritings keep stored 4-bit codes."""
+"""The float weights of one layer while methods rewrite them, and which rewritings keep stored 4-bit codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Layer", "Linear"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Linear:
-    """A float matrix with its bias, and what else it is known as, as long as that still says the same.
+    """A float matrix with its bias, and its stored or trained integers as long as they still give the same values.
 
     Attributes:
         weight: float32 [rows, inputs].

@@ -1,4 +1,4 @@
-"""Knows magnitude pruning: of every four weights the two largest are kept, the earlier of equals."""
+"""Magnitude pruning: of every four weights the two largest are kept, the earlier of equals."""
 
 from __future__ import annotations
 

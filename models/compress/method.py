@@ -1,4 +1,4 @@
-"""Knows what a compression method is: a frozen value whose fields are its options, of one of three kinds."""
+"""The base classes of compression methods: frozen values whose fields are their options, of three kinds."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Transform(Method, abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a transform may want to know of the model.
+    """What a transform may read of the model.
 
     Attributes:
-        geometry, pattern: of attention.
+        geometry, pattern: geometry and pattern of the attention.
         cache: format of keys and values.
         sequence: tokens of one calibration sequence; the inputs are whole ones, one after another.
         quantizers: what will round each part.
@@ -95,12 +95,12 @@ class Quantizer(Method, abc.ABC):
         """Return the matrix in the format.
 
         kept: bool [rows, inputs], weights that are not pruned; None where no method pruned.
-        hessian: as for `Pruning.pruned`.
+        hessian: see `Pruning.pruned`.
         """
 
 
 def check_count(subject: str, value: object) -> None:
-    """Raise SpecError unless an option is a number of times, or zero."""
+    """Raise SpecError unless an option is a non-negative integer."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise SpecError(f"Option {subject} must be a non-negative integer, not {value!r}")
 

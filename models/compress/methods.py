@@ -1,4 +1,4 @@
-"""Knows every compression method by the name that recipes use."""
+"""The table of compression methods by the names that recipes use."""
 
 from models.compress.balance_keys import BalanceKeys
 from models.compress.distill import Distill

@@ -1,4 +1,4 @@
-"""Knows the 2:4 pattern: which two of every four neighbours in a row score highest, the earlier of equals."""
+"""The 2:4 pattern: which two of every four neighbours in a row score highest, the earlier of equals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the order of compression: layer by layer, each calibrated on what the compressed layers before it give."""
+"""Compression of a whole model, layer by layer; each layer is calibrated on the outputs of the compressed layers before it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from models.reference.llama import Llama, rms_norm
 __all__ = ["Progress", "compress", "embedding"]
 
 Progress = Callable[[int, int], None]
-"""Called when work begins or goes on, and after each layer and the head, with (done, in all)."""
+"""Called with (steps done, steps in all) when work begins or resumes, and after each layer and the head."""
 
 _EMBEDDING_GROUP = 32
 _CODE_LIMIT = 127
@@ -51,7 +51,7 @@ def compress(
 
     tokens: what to calibrate on, int64 [sequences, length] (models.compress.calibrate); None for a recipe that needs none.
     training: what a recipe with `distill` takes over (models.compress.distill.training_of).
-    progress: told after each step.
+    progress: is called after each step.
     state: where finished layers wait, and from where work goes on; None holds them in memory.
 
     Raises:
@@ -197,7 +197,7 @@ class _Compression:
 
 
 class _Work:
-    """What came of one layer so far."""
+    """The results of one layer so far."""
 
     def __init__(self, plans: dict[str, Plan]) -> None:
         self._plans = plans
@@ -221,5 +221,5 @@ class _Work:
         return torch.from_numpy(matrix.dequantize()).float()
 
     def done(self) -> Done:
-        """Return all of it."""
+        """Return the finished layer."""
         return Done(matrices=self.matrices, gains=self.gains, biases=self.biases)

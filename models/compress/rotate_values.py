@@ -1,4 +1,4 @@
-"""Knows how to spread the outliers of values over a head: each is turned by a Hadamard matrix, and turned back after.
+"""Rotated values: a Hadamard matrix spreads the outliers of values over a head, and its inverse in `o` turns them back.
 
 A value's channels share one 4-bit step. Turning the rows of v and the inputs of o by the same orthogonal matrix leaves
 the layer as it is, and what o reads becomes even too. Stored 4-bit codes of both do not survive it.
@@ -46,7 +46,7 @@ class RotateValues(Transform):
 def hadamard(size: int) -> torch.Tensor:
     """Return the orthogonal Hadamard matrix, float32 [size, size]; SpecError unless the size is a power of two."""
     if size & (size - 1):
-        raise SpecError(f"Heads whose values are rotated must have a power of two of channels, not {size}")
+        raise SpecError(f"Channels of a head whose values are rotated must be a power of two, not {size}")
     turn = torch.ones((1, 1))
     while len(turn) < size:
         turn = torch.cat([torch.cat([turn, turn], dim=1), torch.cat([turn, -turn], dim=1)])

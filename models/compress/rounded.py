@@ -1,4 +1,4 @@
-"""Knows in floats what the engine's rounding does to activations, keys and values; gradients pass straight through."""
+"""The engine's rounding of activations, keys and values in floats; gradients pass straight through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how to put weights on a grid: each to its nearest level, or in turn with the error passed on (GPTQ)."""
+"""Rounding to a grid: each weight to its nearest level, or one input after another with the error passed on (GPTQ)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows round to nearest: every weight becomes the closest level of its grid, whatever the inputs are."""
+"""Round to nearest: every weight becomes the closest level of its grid, whatever the inputs are."""
 
 from __future__ import annotations
 

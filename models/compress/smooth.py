@@ -1,4 +1,4 @@
-"""Knows how to smooth activation outliers: inputs are divided by factors, the weights that read them multiplied.
+"""Smoothing of activation outliers: inputs are divided by factors, and the weights that read them multiplied.
 
 The 8-bit step of an activation vector is set by its largest element. Dividing strong inputs narrows it and leaves the
 outputs as they are, but magnifies what rounding did to them, and spreads the weights. So how far to go is searched for:
@@ -7,7 +7,7 @@ the outputs on the calibration text are compared with activations and weights ro
 Ref: Xiao et al., SmoothQuant, arXiv 2211.10438. Where weights are stored in 4-bit blocks, whole blocks share a factor,
 so that their codes stay.
 
-Powers of magnitudes are only where to begin: what rounding adds to the outputs is, in expectation, the mean square of the
+Powers of magnitudes are only the starting point: what rounding adds to the outputs is, in expectation, the mean square of the
 tokens' steps times the energy of weights and factors, which is convex in the logarithms of the factors. Descent finds
 factors for each input that powers do not reach.
 """
@@ -31,9 +31,9 @@ __all__ = ["Smooth"]
 
 _NORMS = {"qkv": ATTENTION_NORM, "gateup": FFN_NORM, HEAD: FINAL_NORM}
 _SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
-# Tokens on which outputs are compared.
+# Number of tokens on which outputs are compared.
 _TOKENS = 512
-# The same where factors descend on them; a logarithm's rate, which falls by _DECAY each step.
+# Number of tokens for gradient descent, and its rate for the logarithm of a factor; the rate falls by _DECAY each step.
 _DESCENT_TOKENS = 1024
 _RATE = 0.05
 _DECAY = 0.95
@@ -45,7 +45,7 @@ class Smooth(Transform):
 
     Attributes:
         share: exponent of an input's largest magnitude in its factor; None searches for the best.
-        steps: of descent after that; 0 leaves it out.
+        steps: steps of gradient descent after that; 0 for none.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("qkv", "gateup", "down", HEAD)

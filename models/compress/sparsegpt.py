@@ -1,4 +1,4 @@
-"""Knows SparseGPT: two of every four weights go where the others can best make up for them, group by group.
+"""SparseGPT: in each group, the two of four weights are pruned for which the other weights compensate best.
 
 Ref: Frantar and Alistarh, SparseGPT, arXiv 2301.00774. Here the pair that goes is the best of the six by the error that
 is left once all later inputs and the two that stay have made up for both, which is exact where the paper adds up the

@@ -1,4 +1,4 @@
-"""Knows where finished layers wait until all are done: in memory, or in a folder from which work can go on after a kill."""
+"""Where finished layers wait until all are done: in memory, or in a folder from which a killed run can resume."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STREAM = "stream"
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Done:
-    """What came of one layer, or of the head: matrices, gains and biases under the names of the integer model."""
+    """The results of one layer, or of the head: matrices, gains and biases under the names of the integer model."""
 
     matrices: Mapping[str, MatrixSource]
     gains: Mapping[str, Gain]
@@ -56,10 +56,10 @@ class FolderState:
     """Finished layers in a folder, each written whole or not at all."""
 
     def __init__(self, folder: Path, identity: Mapping[str, object]) -> None:
-        """Take the folder and what decides the result, as plain values.
+        """Take the folder, and the values that decide the result.
 
         Raises:
-            SpecError: unfinished work of something else lies there, or nothing can be written there.
+            SpecError: the folder holds unfinished work of another compression, or cannot be written.
         """
         self._folder = folder
         path = folder / _IDENTITY
@@ -69,8 +69,8 @@ class FolderState:
                 different = sorted(key for key in {*identity, *stated} if identity.get(key) != stated.get(key))
                 if different:
                     raise SpecError(
-                        f"Unfinished work in {str(folder)!r} must be of the same {', '.join(different)},"
-                        " which differs: remove that folder or go on with what began it"
+                        f"Unfinished work in {str(folder)!r} must have been begun with the same {', '.join(different)}:"
+                        " remove that folder, or compress again as it was begun"
                     )
             else:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class FolderState:
             tensors[f"{name}.bias"] = bias
         before, after = self._stream(self._count), self._stream(self._count + 1)
         try:
-            # The layer's file comes last: once it is there, what the next layer needs is too.
+            # The layer's file is written last: once it is there, what the next layer needs is there too.
             if stream is not None:
                 self._write_tensors(after, {_STREAM: stream.numpy()})
             self._write_tensors(self._layer(self._count), tensors)

@@ -1,4 +1,4 @@
-"""Knows Wanda: of every four weights the two with the largest product of magnitude and input norm are kept.
+"""Wanda: of every four weights the two with the largest product of magnitude and input norm are kept.
 
 Ref: Sun et al., A Simple and Effective Pruning Approach for Large Language Models, arXiv 2306.11695.
 """

@@ -1,4 +1,4 @@
-"""Knows how a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, several of them with commas."""
+"""The patterns by which a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, or several with commas."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Where:
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text:
-            raise SpecError(f"Step must be at a pattern such as layers.0-3.down, not {self.text!r}")
+            raise SpecError(f"Step entry `at` must be a pattern such as layers.0-3.down, not {self.text!r}")
         for pattern in self._patterns:
             found = _TEXT.fullmatch(pattern)
             if found is None:
-                raise SpecError(f"Pattern of matrices must be such as head, layers.0-3.down or *.qkv, not {pattern!r}")
+                raise SpecError(f"Pattern of matrices must be spelled as head, layers.0-3.down or *.qkv, not {pattern!r}")
             if found["head"] not in (None, HEAD):
                 raise SpecError(f"Pattern of matrices must be {nearest(found['head'], (HEAD, 'layers.*'))}, not {pattern!r}")
             if found["part"] not in (None, "*", *PARTS):

@@ -1,3 +1,3 @@
-"""Knows how a float model is taught to be an integer one; only its ends, `prepare` and `export`, need more than PyTorch."""
+"""Trains an integer model from a float one; only the two ends, `prepare` and `export`, need more than PyTorch and NumPy."""
 
 __all__: list[str] = []

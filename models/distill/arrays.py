@@ -1,4 +1,4 @@
-"""Knows how named arrays travel: one archive without pickles, written whole or not at all, in parts of bounded size."""
+"""Archives of named arrays without pickles, written whole or not at all, and split into parts of bounded size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows Λ attention over a whole window, three ways: block-sparse, with a mask, and exactly as the engine rounds it."""
+"""Λ attention over a whole window in three ways: block-sparse, with a mask, and exactly as the engine rounds it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = ("flex", "masked", "exact")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """What the attention of every layer needs to know of a window of some length.
+    """Rotations and masks that the attention of every layer needs for windows of one length.
 
     Attributes:
         kind: one of KINDS.
@@ -33,7 +33,7 @@ class Plan:
         is_sink: bool [tokens, 1].
         mask: bool [tokens, tokens], whether a query, by row, reads a key.
         blocks: the block mask of `flex`, None otherwise.
-        dtype: of the products.
+        dtype: type of the products.
     """
 
     kind: str

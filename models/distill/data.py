@@ -1,4 +1,4 @@
-"""Knows which tokens a step is shown: windows drawn from several texts by seed and step alone, so that a resumed run goes on."""
+"""The windows of text that each step trains on; seed and step alone decide them, so that a resumed run sees the same."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Mixture:
 
     Attributes:
         texts: tokens, each at least one window long.
-        shares: of the sequences, one for each text.
-        length: tokens of a window.
-        seed: of the order.
+        shares: share of the sequences for each text.
+        length: tokens in a window.
+        seed: decides which windows are drawn, and in which order.
     """
 
     texts: Sequence[np.ndarray]
@@ -33,7 +33,7 @@ class Mixture:
             if share > 0 and len(text) < self.length:
                 raise SpecError(f"Training text must be at least {self.length} tokens long, not {len(text)}")
         if not sum(self.shares) > 0:
-            raise SpecError("Training text must have a share above 0, not 0")
+            raise SpecError("Share of a training text must be above 0, not 0")
 
     def windows(self, step: int, count: int) -> np.ndarray:
         """Return the windows of a step, int64 [count, length]."""

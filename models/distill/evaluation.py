@@ -1,4 +1,4 @@
-"""Knows how teacher and student predict whole texts, in float32, windows of which none overlap."""
+"""Perplexity of teacher and student on whole texts, in float32, over windows that do not overlap."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def measured(
 ) -> dict[str, Any]:
     """Return perplexity, mean negative log-likelihood and predicted tokens over windows of a text.
 
-    max_windows: as in models.evaluation.windows.windows.
+    max_windows: see models.evaluation.windows.windows.
     """
     total, count = 0.0, 0
     chosen = windows(tokens.astype(np.int64).tolist(), length=length, max_windows=max_windows)

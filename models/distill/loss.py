@@ -1,4 +1,4 @@
-"""Knows how far the student's predictions are from the teacher's, without ever holding the logits of a whole batch."""
+"""The divergence of the student's predictions from the teacher's, computed without the logits of a whole batch in memory."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def divergence(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return summed divergence from the teacher, summed surprise at the truth, and their gradient at `units`.
 
-    units, scale: the student's logits before their scale, float32 [rows, vocab], and it, [rows, 1].
+    units, scale: the student's logits before scaling, float32 [rows, vocab], and their scale, [rows, 1].
     teacher: logits, float32 [rows, vocab].
     truth: the text's own next tokens, [rows].
-    dtype: of the gradient.
+    dtype: type of the gradient.
     """
     own, other = torch.log_softmax(units * scale, dim=-1), torch.log_softmax(teacher, dim=-1)
     wanted = other.exp()
@@ -56,13 +56,13 @@ def _product(left: torch.Tensor, right: torch.Tensor, *, is_wide: bool) -> torch
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class HeadLoss:
-    """The loss behind the head; what it differentiates is computed in its forward pass.
+    """The loss behind the head; its gradient is computed in the forward pass.
 
     Attributes:
         student_head, teacher_head: [vocab, hidden] in the type of the products.
         truth_weight: weight of the surprise.
         is_wide: whether products come out in float32.
-        divergence: as above, compiled or not.
+        divergence: the function `divergence`, compiled or not.
     """
 
     student_head: torch.Tensor
@@ -76,11 +76,11 @@ class HeadLoss:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the loss and, without gradient, the mean divergence.
 
-        codes, scale: what enters the student's head, float32 [rows, hidden] and [rows, 1].
-        teacher: what enters the teacher's, [rows, hidden].
+        codes, scale: inputs of the student's head, float32 [rows, hidden], and their scale, [rows, 1].
+        teacher: inputs of the teacher's head, [rows, hidden].
         truth: next tokens, [rows].
         """
-        # Untyped in PyTorch: what it returns is what `_Head.forward` does.
+        # PyTorch does not type `apply`; it returns what `_Head.forward` returns.
         run: Callable[..., tuple[torch.Tensor, torch.Tensor]] = _Head.apply
         return run(codes, scale, teacher, truth, self)
 

@@ -1,4 +1,4 @@
-"""Knows what a training runs on: the device, the type of its products, and whether code is compiled for it."""
+"""What a training runs on: the device, the type of its products, and whether code is compiled for it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Machine:
     """How training runs.
 
     Attributes:
-        device: what on.
-        dtype: of the products in training; evaluation is in float32.
+        device: the PyTorch device.
+        dtype: type of the products in training; evaluation is in float32.
         attention: `flex` or `masked`.
         is_compiled: whether blocks and losses are compiled.
         has_wide_products: whether products of narrow floats may be asked for in float32.
@@ -41,7 +41,7 @@ class Machine:
 
     @property
     def name(self) -> str:
-        """The device as its maker calls it."""
+        """Name of the device as its maker calls it."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
 
     def synchronize(self) -> None:
@@ -54,7 +54,7 @@ def compiled(code: Code) -> Code:
     """Return a function that compiles itself when first called."""
     import torch._dynamo
 
-    # The layers share code but are objects of their own: enough variants, should each get one.
+    # The layers share code but are separate objects: allow a compiled variant for each.
     torch._dynamo.config.recompile_limit = _COMPILED_VARIANTS
     return cast(Code, torch.compile(code, dynamic=False))
 
@@ -63,8 +63,8 @@ def machine_of(device: str, *, is_eager: bool = False, attention: str | None = N
     """Return how to run on `cuda` or `cpu`.
 
     is_eager: nothing is compiled, and attention has an explicit mask.
-    attention: says which kind all the same.
-    team: of join_team.
+    attention: overrides the kind of attention.
+    team: the result of join_team.
 
     Raises:
         SpecError: there is no such device, or no such attention.

@@ -1,7 +1,7 @@
-"""Knows how two results become one: the first layers of a training, and the others of one that went on from it.
+"""Merges two results: the first layers of one training and the remaining layers of another that went on from it.
 
-What a training learns last need not serve everything alike. Layers of a training and of what went on from it are near enough to
-each other to be mixed, without a step.
+What a training learns last may help one measure and hurt another. Layers of a training, and of one that went on from it, are near
+enough to each other to be mixed without further training.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.matrices import layer_of
 __all__ = ["merge"]
 
 _OWN = ("settings", "source_digest", "report")
-"""What a result has beside layers and the last norm."""
+"""Entries of a result besides its layers and the last norm."""
 
 
 def merge(first: Path, second: Path, folder: Path, *, from_layer: int) -> list[Path]:
@@ -30,12 +30,12 @@ def merge(first: Path, second: Path, folder: Path, *, from_layer: int) -> list[P
     perplexity, since none was measured.
 
     Raises:
-        SpecError: the second did not begin as the first, or `from_layer` leaves one of them without layers.
+        SpecError: the second did not begin from the first, or `from_layer` leaves one of them without layers.
     """
     results = [read_result(each) for each in (first, second)]
     began = (results[1].report.get("start") or {}).get("digest")
     if began != results[0].digest:
-        raise SpecError(f"Second result must have begun as the first, {results[0].digest[:16]}, not as {str(began)[:16]}")
+        raise SpecError(f"Second result must have begun from the first, {results[0].digest[:16]}, not from {str(began)[:16]}")
     layers = 1 + max(layer_of(name) for name in results[0].matrices)
     if not 0 < from_layer < layers:
         raise SpecError(f"Layer to merge from must be from 1 to {layers - 1}, not {from_layer}")

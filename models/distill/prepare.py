@@ -1,4 +1,4 @@
-"""Knows how a checkpoint and its texts become the parts that a training machine is given, and checks that nothing is lost."""
+"""Packs a checkpoint and its texts into the parts that a training machine is given, and checks that nothing is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from models.tokenizer import Tokenizer
 __all__ = ["PART_BYTES", "check", "float_head", "prepare"]
 
 PART_BYTES = 36 << 20
-"""Bytes of a part at most."""
+"""Largest size of a part, in bytes."""
 
 _BLOCK = 32
 _CODE_LIMIT = 127
@@ -40,20 +40,20 @@ def prepare(
 ) -> list[Path]:
     """Write the parts and return their paths.
 
-    head: `float_head` in 8 bits, as the engine gets it.
+    head: the weights of `float_head` quantized to 8 bits, as the engine gets them.
     texts: what to train on, by the names in TEXTS.
-    evaluations: what to predict after training, by name; must not be in `texts`.
+    evaluations: texts to predict after training, by name; they must not be in `texts`.
 
     Raises:
         SpecError: the model has biases, an untied head, no tokenizer, or more tokens than 16 bits count.
     """
     config, tokenizer = checkpoint.config, checkpoint.tokenizer
     if config.qkv_bias:
-        raise SpecError(f"Distillation must be given a model without biases, which {config.name} has")
+        raise SpecError(f"The teacher of a distillation must have no biases, but {config.name} has some")
     if tokenizer is None:
-        raise SpecError(f"Distillation must have the tokenizer of {config.name}, which carries none")
+        raise SpecError(f"Distillation must have a tokenizer, but the checkpoint {config.name} carries none")
     if config.vocab > _TOKEN_LIMIT:
-        raise SpecError(f"Distillation must be given at most {_TOKEN_LIMIT} tokens, not the {config.vocab} of {config.name}")
+        raise SpecError(f"Vocabulary of a teacher must have at most {_TOKEN_LIMIT} tokens, not the {config.vocab} of {config.name}")
     held: dict[str, np.ndarray] = {
         "config": arrays.from_text(config.to_json()),
         "source": arrays.from_text(Path(checkpoint.source).name),
@@ -106,7 +106,7 @@ def float_head(checkpoint: Checkpoint) -> torch.Tensor:
 
 
 def _put_matrix(held: dict[str, np.ndarray], checkpoint: Checkpoint, name: str, sources: Sequence[str]) -> None:
-    """Store a matrix in the blocks that it is made of, where it is, and as floats where not."""
+    """Store a matrix as its 4-bit or 8-bit blocks if it consists of such, and as floats otherwise."""
     blocks = [checkpoint.blocks(source) for source in sources]
     stored = [each for each in blocks if isinstance(each, AffineBlocks)]
     weight = torch.cat([checkpoint.tensor(source) for source in sources])
@@ -140,7 +140,7 @@ def _conversation(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
         return nothing, nothing
     turns = [{"role": "user", "content": _MARK}, {"role": "assistant", "content": _MARK}, {"role": "user", "content": _MARK}]
     before, first, second, *_ = tokenizer.render_chat(turns, asks_for_answer=False).split(_MARK)
-    # What two changes of speaker have in common goes before any speaker's name.
+    # The tokens that two changes of speaker have in common come before any speaker's name.
     shared = 0
     while shared < min(len(first), len(second)) and first[shared] == second[shared]:
         shared += 1

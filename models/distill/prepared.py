@@ -1,4 +1,4 @@
-"""Knows what a training machine is given: the teacher in the integers it was shipped in, the head's grid, and tokens."""
+"""What a training machine is given: the teacher in the integers it was shipped in, the head's grid, and tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["STEM", "TEXTS", "Prepared", "read_prepared", "unpack_blocks"]
 
 STEM = "prepared"
 TEXTS = ("public-domain", "wikipedia")
-"""The texts that are trained on."""
+"""Names of the texts that a model is trained on."""
 
 _BLOCK = 32
 _HEAD_LIMIT = 127
@@ -25,7 +25,7 @@ _HEAD_LIMIT = 127
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """What training reads.
+    """Everything that a training reads.
 
     Attributes:
         config: the geometry.

@@ -1,4 +1,4 @@
-"""Knows how to try a machine on a small random teacher, in seconds: does all that is compiled run, and does it agree."""
+"""Tries a training machine in seconds on a small random teacher: whether compiled code runs, and whether it agrees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows what the teacher's own texts begin with: a conversation, or a few words of a text."""
+"""The beginnings of the texts that the teacher writes: a conversation, or a few words of a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the outcome of a training as it travels back: codes, patterns, scales and gains, some 2 bits a weight."""
+"""The result of a training as it is stored: codes, patterns, scales and gains, about 2 bits a weight."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from models.matrices import layer_part
 __all__ = ["PART_BYTES", "STEM", "Result", "read_result", "write_result"]
 
 STEM = "result"
-"""What the parts of a result are called."""
+"""First part of the file names of a result."""
 PART_BYTES = 15_000_000
-"""Bytes of a part at most."""
+"""Largest size of a part, in bytes."""
 _PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 _BITS = np.array([1 << a | 1 << b for a, b in _PATTERNS])
 _POSITIONS = np.array(_PATTERNS)
@@ -31,13 +31,13 @@ _POSITIONS = np.array(_PATTERNS)
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
-    """What was trained.
+    """The outcome of a training.
 
     Attributes:
-        settings: of the training.
+        settings: settings of the training.
         source_digest: SHA-256 of the teacher's files.
         matrices, gains: by the names of models.matrices.
-        report: what the training has to say: steps, seconds, device, perplexities.
+        report: the training's report: steps, seconds, device, perplexities.
         digest: SHA-256 of the result.
     """
 
@@ -49,7 +49,7 @@ class Result:
     digest: str
 
     def summary(self) -> dict[str, Any]:
-        """Return what the training says of itself, but not of every step, with the digest of what it made."""
+        """Return the training's report without its single steps, with the digest of the result."""
         return {name: value for name, value in self.report.items() if name != "log"} | {"digest": self.digest}
 
 

@@ -1,4 +1,4 @@
-"""Knows the engine's rounding of activations, keys, values and coefficients as float code whose gradient goes straight through.
+"""The engine's rounding of activations, keys, values and coefficients as float code with straight-through gradients.
 
 The engine's scales have 16-bit mantissas (hwsim.arch.numerics); here they are exact, so that codes agree except where a
 value lies within some 2**-14 of the border between two.
@@ -36,7 +36,7 @@ def act_codes(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def fake_act(x: torch.Tensor) -> torch.Tensor:
-    """Return vectors as their 8-bit codes stand for them."""
+    """Return the values that the 8-bit codes of vectors stand for."""
     codes, scale = act_codes(x)
     return codes * scale
 
@@ -50,7 +50,7 @@ def kv_codes(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def fake_kv(x: torch.Tensor) -> torch.Tensor:
-    """Return key or value heads as their 4-bit codes stand for them."""
+    """Return the values that the 4-bit codes of key or value heads stand for."""
     centered, scale = kv_codes(x.detach())
     return straight(x, centered * scale)
 
@@ -59,7 +59,7 @@ def coefficient_codes(exponentials: torch.Tensor, value_scale: torch.Tensor) -> 
     """Return 7-bit softmax coefficients that carry the values' scales, [..., tokens], and their scales [..., 1].
 
     exponentials: 2**-(distance to the largest score), 1 at most.
-    value_scale: of the tokens, broadcast to the exponentials.
+    value_scale: scales of the tokens' values, broadcast to the exponentials.
     """
     weights = exponentials * value_scale
     scale = _safe(weights.amax(-1, keepdim=True) / _ACT_LIMIT)

@@ -1,4 +1,4 @@
-"""Knows how the teacher writes text to train on: thousands of sequences at once, one token a step, replayed as CUDA graphs."""
+"""Text written by the teacher to train on: thousands of sequences at once, one token a step, replayed as CUDA graphs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Writer:
         self._teacher, self._settings, self._is_graphed = teacher, settings, is_graphed
         batch, length = settings.sample_batch, settings.sample_length
         shape = (batch, config.kv_heads, length, config.head_dim)
-        # Zeros: what no key has been written to yet is multiplied by zero, which not every value survives.
+        # Zeros, because unwritten entries are multiplied by zero too, and zero times NaN or infinity is NaN.
         self._keys = [torch.zeros(shape, device=device, dtype=dtype) for _ in teacher.layers]
         self._values = [torch.zeros(shape, device=device, dtype=dtype) for _ in teacher.layers]
         self._rotation = teacher.rotation(length)
@@ -149,12 +149,12 @@ def sample(
     deadline: float,
     shard: tuple[int, int] = (0, 1),
 ) -> int:
-    """Write `sampled-<batch>.npy` files until all are there or time is up, and return the tokens there are.
+    """Write `sampled-<batch>.npy` files until all are there or time is up, and return the number of tokens written so far.
 
     Files that are there are kept, so that an interrupted run goes on.
 
-    deadline: in seconds of time.monotonic; a batch is begun when one as long as the last would end before.
-    shard: (own number, in all); a process writes every so-manieth batch.
+    deadline: in seconds of time.monotonic; a batch is begun only if it would end in time, were it as long as the last.
+    shard: (own number, count); process n of count writes the batches n, n + count, n + 2 count, ...
     """
     count = -(-settings.sample_sequences // settings.sample_batch)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Knows what a training must remember to go on as if it had never stopped, and keeps it in one file that is always whole."""
+"""The state from which a training resumes as if it had never stopped, kept in one file that is always complete."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Course:
     Attributes:
         step: steps done.
         trained_s: seconds spent in steps.
-        log: what was told of them, one mapping each report.
+        log: the progress reports, one mapping each.
         data: names and lengths of the texts; a run goes on only with the same.
-        start: digest of the result that it began as, empty where it began from the teacher.
+        start: digest of the result that the student began as; empty if it began from the teacher.
     """
 
     step: int = 0

@@ -1,4 +1,4 @@
-"""Knows the student: the model in training, whose forward pass rounds where the engine rounds."""
+"""The student: the model in training, whose forward pass rounds where the engine rounds."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ class Student(nn.Module):
 
     @torch.no_grad()
     def take_frozen(self, prepared: Prepared) -> None:
-        """Set embedding and head to what host and engine have of them."""
+        """Set embedding and head to the values that host and engine store."""
         one = 1 << FRACTION_BITS
         self.embedding.copy_(half_up(host_table(prepared.embedding).double() * one) / one)
         self.head.copy_(prepared.integer_head)
 
     @torch.no_grad()
     def start(self, prepared: Prepared, energies: dict[str, torch.Tensor], tell: Callable[[str], None]) -> None:
-        """Begin from the teacher's weights, which are gone from `prepared` into this model's own grid.
+        """Begin from the teacher's weights, rounded to this model's grid.
 
         energies: mean squares of the inputs of every matrix, by name.
         """

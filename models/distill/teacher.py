@@ -1,4 +1,4 @@
-"""Knows the teacher: the float model, for what it predicts, what its layers are given, and how it goes on token by token."""
+"""The teacher: the float model, asked for predictions, for the inputs of its layers, and for text token by token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.reference.rope import Rotary
 __all__ = ["Layer", "LayerCall", "Teacher", "forward"]
 
 Record = Callable[[str, torch.Tensor], None]
-"""Told the inputs of every matrix by its part."""
+"""Called with the name of a matrix's part and its inputs."""
 
 
 class Layer:
@@ -53,8 +53,8 @@ def forward(
     """Return the stream after a layer, float32 [batch, tokens, hidden].
 
     rotation: cosine and sine of the tokens' positions, [2, tokens, head_dim / 2].
-    record: told what the matrices are given.
-    plan: of Λ attention; None for dense.
+    record: is called with the inputs of every matrix.
+    plan: that of Λ attention; None for dense attention.
     """
     told = record if record is not None else _nothing
     config, dtype = layer.config, layer.matrices["o"].dtype
@@ -93,7 +93,7 @@ def _lambda(
 
 
 class Teacher:
-    """The float model on a device, its products in `dtype`."""
+    """The float model on a device; products are computed in `dtype`."""
 
     def __init__(self, prepared: Prepared, device: torch.device, dtype: torch.dtype) -> None:
         self.config = prepared.config

@@ -1,4 +1,4 @@
-"""Knows how several processes train one student: each has its part of a step's sequences, all have the mean gradient."""
+"""Several processes that train one student: each computes part of a step's sequences, and all apply the mean gradient."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Team:
 
     Attributes:
         rank: own number, from 0.
-        size: processes in all.
+        size: number of processes.
     """
 
     rank: int
@@ -29,7 +29,7 @@ class Team:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this is the process that writes files and reports progress."""
         return self.rank == 0
 
     def part(self, rows: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class Team:
             tensor.copy_(found.view_as(tensor))
 
     def agree(self, answer: int) -> int:
-        """Return the first process's answer; no GPU is waited for."""
+        """Return the first process's answer in every process, without waiting for a GPU."""
         if self.size == 1:
             return answer
         told = torch.tensor(answer)
@@ -80,7 +80,7 @@ def join_team(device: str) -> Team:
     if device == "cuda":
         own, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if own >= there:
-            raise SpecError(f"Processes of a host must be at most its {there} GPUs, not {own + 1} or more")
+            raise SpecError(f"Processes of a host must be at most as many as its {there} GPUs, not {own + 1} or more")
         torch.cuda.set_device(own)
     distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
     return Team(rank=distributed.get_rank(), size=size)

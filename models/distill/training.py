@@ -1,4 +1,4 @@
-"""Knows the course of a distillation: blocks alone, then together; masks until they are frozen; checkpoints; the outcome."""
+"""The course of a distillation: blocks alone, then together; masks until they are frozen; checkpoints; the result."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Training:
     ) -> None:
         """Take what is read.
 
-        samples: may be empty, their share then falls to the other texts.
-        start: what the student begins as, instead of the teacher rounded.
+        samples: texts written by the teacher; when there are none, their share falls to the other texts.
+        start: result that the student begins as, instead of the rounded teacher.
 
         Raises:
-            SpecError: what is read does not belong together, or is too short.
+            SpecError: settings, texts and start do not belong together, or a text is too short.
         """
         self._prepared, self._settings, self._machine, self._tell = prepared, settings, machine, tell
         if start is not None:
@@ -160,7 +160,7 @@ class Training:
             now = time.monotonic()
             is_late = bool(self._team.agree(now > deadline))
             is_stopped = is_late or (steps is not None and course.step - first >= steps)
-            # Blocks alone and together are different losses: no mean over both.
+            # Blocks that learn alone have another loss than the whole student: no mean is taken over both.
             if course.step % _REPORT_STEPS == 0 or course.step in (settings.block_steps, settings.steps) or is_stopped:
                 mean = torch.stack(losses).mean(0)
                 self._team.mean([mean])
@@ -178,7 +178,7 @@ class Training:
         return course.step >= settings.steps
 
     def document(self) -> dict[str, Any]:
-        """Return what there is to say of the training so far."""
+        """Return the report of the training so far, as plain values."""
         settings, course = self._settings, self.course
         return {
             "settings": settings.to_document(),
@@ -338,5 +338,5 @@ def _check_start(start: Result, prepared: Prepared, settings: Settings) -> None:
         raise SpecError(f"Start of a training must be a student of the teacher with digest {own}, not of one with {other}")
     if start.settings.format != settings.format:
         raise SpecError(
-            f"Distillation format must be {start.settings.format}, as of the result it starts from, not {settings.format}"
+            f"Distillation format must be {start.settings.format}, as in the result it starts from, not {settings.format}"
         )

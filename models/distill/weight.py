@@ -1,4 +1,4 @@
-"""Knows a matrix in training: latent weights, a scale and zero per 64 inputs, a 2:4 mask, and what the engine reads of them."""
+"""A matrix in training: latent weights, a scale and zero per 64 inputs, a 2:4 mask, and the weights the engine would read."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _SHARES = tuple(0.15 + 0.05 * index for index in range(18))
 _LEAST_TOP = 1e-8
 # A quarter of the distance of two 16-bit mantissas, many times the error of a logarithm in float32.
 _LESS = 2.0**-18
-# Elements worked on at once by the search: bounds memory.
+# Elements that the search works on at once; this bounds memory.
 _SEARCH_ELEMENTS = 1 << 22
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Fit:
-    """The start of a matrix: step and zero of each group, float [rows, groups], and what is kept, bool [rows, inputs]."""
+    """Initial grid of a matrix: step and zero of each group, float [rows, groups], and what is kept, bool [rows, inputs]."""
 
     step: torch.Tensor
     zero: torch.Tensor
@@ -81,7 +81,7 @@ def _two_largest(gain: torch.Tensor) -> torch.Tensor:
 
 
 def _gain(groups: torch.Tensor, energy: torch.Tensor, step: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
-    """Return what each rounded weight takes off the output's squared error, compared with none in its place."""
+    """Return by how much each rounded weight reduces the output's squared error, compared with a zero in its place."""
     rounded = torch.minimum(torch.maximum(torch.round(groups / step), -zero), _CODE_LIMIT - zero) * step
     return energy * (groups.square() - (rounded - groups).square())
 
@@ -163,7 +163,7 @@ class TrainedWeight(nn.Module):
         """
         self.latent.copy_(torch.from_numpy(stored.dequantized()))
         scale = stored.scale.astype(np.float64) * stored.row.astype(np.float64)[:, None]
-        # A hair less, or the row scale, which is rounded up to 16 bits, comes out one higher where exp(log(x)) is above x.
+        # Slightly less: where exp(log(x)) is above x, the row scale, which is rounded up to 16 bits, would come out one higher.
         self.log_scale.copy_(torch.from_numpy(np.log(scale) - _LESS))
         self.zero.copy_(torch.from_numpy(stored.zero))
         self.energy.copy_(energy)

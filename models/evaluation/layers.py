@@ -1,4 +1,4 @@
-"""Knows which layers of a compressed model differ most from those of its float model."""
+"""Errors by layer: which layers of a compressed model differ most from those of its float model."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class LayerError:
     Each figure is the length of the difference over that of the float model's value, averaged over tokens.
 
     name: `layers.<n>.attention`, `layers.<n>.feed_forward` or `head`.
-    own: both models are fed the float model's stream, so it is what this half alone does.
-    accumulated: each is fed its own stream.
-    stream: of the residual stream after it, each fed its own.
+    own: error when both models are fed the float model's stream, so that of this half alone.
+    accumulated: error when each model is fed its own stream.
+    stream: error of the residual stream after it, each model fed its own.
     """
 
     name: str
@@ -47,7 +47,7 @@ def layer_errors(
 ) -> list[LayerError]:
     """Return the errors of every half of a layer on one text, in the order of the forward pass.
 
-    told: called with the fraction done.
+    told: is called with the fraction done.
 
     Raises:
         SpecError: the compressed model does not have its source's residual stream.
@@ -57,7 +57,7 @@ def layer_errors(
     fixed = integers.model.embedding.rows(tokens).astype(np.int64)
     apart = _relative(fixed * _UNIT - exact, exact)
     if apart > _SAME_EMBEDDING:
-        raise SpecError(f"Embeddings must be those of the source for a comparison of layers, not differ by {apart:.0%}")
+        raise SpecError(f"Embeddings must be those of the source for a comparison of layers, but they differ by {apart:.0%}")
     caches, found = reference.open(pattern), []
 
     def add(layer: int, part: str, updated: torch.Tensor, half: Callable[[int, np.ndarray], np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""Knows the tasks of the `hard-needle` package: one fact asked for among others of the same form."""
+"""Retrieval tasks of the `hard-needle` package, which ask for one fact among others of the same form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["needle_tasks"]
 _KIND = "hard-needle"
 # Facts of the same form in a text.
 _FACTS = 3
-# The package counts characters: halvings of their range until the tokens come right, and the most characters a token has.
+# The package counts characters: steps of the bisection that finds the right number of tokens, and most characters of a token.
 _HALVINGS = 16
 _CHARACTERS_PER_TOKEN = 16
 
@@ -31,7 +31,7 @@ def needle_tasks(tokenizer: Tokenizer, *, lengths: Sequence[int], trials: int = 
     try:
         package = importlib.import_module("hard_needle")
     except ImportError:
-        raise SpecError("Package hard-needle must be installed for its tasks: run `make` or `pip install hard-needle`") from None
+        raise SpecError("Package hard-needle must be installed: run `make setup` or `pip install hard-needle`") from None
     if trials < 1:
         raise SpecError(f"Number of trials must be positive, not {trials}")
     seeds = [seed * 100_003 + trial for trial in range(5 * trials)]

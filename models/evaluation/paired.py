@@ -1,4 +1,4 @@
-"""Knows how far two models differ on the same windows, and how sure that is."""
+"""The difference between two models on the same windows, with its confidence interval."""
 
 from __future__ import annotations
 

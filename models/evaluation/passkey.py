@@ -1,4 +1,4 @@
-"""Knows the passkey test: five different digits hidden in prose, asked for at its end."""
+"""The passkey test: five different digits are hidden in prose and asked for at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how well a model predicts a text: perplexity over windows that do not overlap."""
+"""Perplexity of a model on a text, over windows that do not overlap."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def perplexity(
     """Return how well `model` predicts `tokens`, each window from an empty context.
 
     length, max_windows: see `windows`.
-    progress: told after each window.
+    progress: is called after each window.
     """
     chosen = windows(tokens, length=length, max_windows=max_windows)
     counts = tuple(len(window) - 1 for window in chosen)

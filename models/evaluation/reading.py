@@ -1,4 +1,4 @@
-"""Knows how a model reads a text piece by piece, and how likely it found each token."""
+"""Reads a text with a model piece by piece, and returns how likely the model found each token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.reference.llama import Llama
 
 __all__ = ["Floats", "Integers", "Predictor", "Reading", "likelihoods", "negative_log_likelihoods"]
 
-# Tokens fed at once: bounds the memory of their logits.
+# Tokens that are fed at once; this bounds the memory of their logits.
 _CHUNK = 1024
 # Rows whose log-softmax is formed at once.
 _ROWS = 128
@@ -28,7 +28,7 @@ class Reading(Protocol):
 
 
 class Predictor(Protocol):
-    """A model that begins texts."""
+    """A model on which texts can be opened and read."""
 
     def open(self) -> Reading:
         """Return an empty text."""
@@ -80,7 +80,7 @@ class _IntegerReading:
 def negative_log_likelihoods(model: Predictor, tokens: Sequence[int], told: Callable[[int], None] | None = None) -> torch.Tensor:
     """Return the negative log-likelihood of each token after the first, nats, float64 [tokens - 1].
 
-    told: called with the tokens read so far.
+    told: is called with the number of tokens read so far.
 
     Raises:
         CheckpointError: a likelihood is not finite.

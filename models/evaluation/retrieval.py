@@ -1,4 +1,4 @@
-"""Knows how to ask a model for something that stands far back in its text, and whether it answers right."""
+"""Retrieval: asks a model for something that stands far back in its text, and scores the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how independent readings are shared among processors."""
+"""Shares independent readings among the processors of this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 def each(work: Callable[[Item], Result], items: Sequence[Item], told: Callable[[list[Result]], None] | None = None) -> list[Result]:
     """Return what `work` gives for each item, in order; as many items at a time as there are processors.
 
-    told: called with the results so far whenever the next is there.
+    told: is called with the results so far whenever the next one is there.
     """
     found: list[Result] = []
     with one_each(), ThreadPoolExecutor(min(processors(), max(len(items), 1))) as pool:
@@ -28,7 +28,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], told: Callable[[
                 if told is not None:
                     told(found)
         except BaseException:
-            # What has not begun never does: a refusal or control-C is not held up.
+            # Work that has not begun is cancelled, so that a refusal or control-C is not held up.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return found

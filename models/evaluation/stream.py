@@ -1,4 +1,4 @@
-"""Knows how well a model predicts one long text, position by position."""
+"""Negative log-likelihood of a model over one long text, by position."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def stream(
 ) -> list[Bucket]:
     """Return how well a model predicts the first `length` tokens, read as one text.
 
-    told: called with the fraction read.
+    told: is called with the fraction read.
 
     Raises:
         SpecError: the text is shorter, or has fewer predicted tokens than buckets.

@@ -1,4 +1,4 @@
-"""Knows Student's t distribution for whole degrees of freedom."""
+"""Student's t distribution for whole degrees of freedom."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def width(confidence: float, degrees: int) -> float:
     low, high = 0.0, 1.0
     while within(high, degrees) < confidence:
         high *= 2
-    # Halved until the ends are neighbouring floats.
+    # Bisection until the ends are neighbouring floats.
     while low < (middle := (low + high) / 2) < high:
         if within(middle, degrees) < confidence:
             low = middle

@@ -1,4 +1,4 @@
-"""Knows the windows that a text falls into."""
+"""Cuts a text into windows."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Knows what the engine computes for a model, in integers; start at `IntegerModel` and `IntegerReference`."""
+"""What the engine computes for a model, in integers; start at `IntegerModel` and `IntegerReference`."""
 
 from models.integer.cache import State
 from models.integer.model import Embedding, IntegerModel

@@ -1,4 +1,4 @@
-"""Knows what a text in progress leaves behind: the codes of keys and values of sinks and ring, per layer and head."""
+"""The cache of a text in progress: codes of keys and values of sinks and ring, per layer and head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows every constant the engine is given for a model: gains, epsilon, rotations, the score factor, biases."""
+"""The constants that the engine is given for a model: gains, epsilon, rotations, the score factor and biases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the compiled loops of the integer reference: a matrix times one vector, and every instruction on many rows.
+"""The compiled loops of the integer reference: a matrix times one vector, and every instruction on many rows.
 
 The row loops are a second statement of models.integer.ops, made for speed; the two must give the same bits.
 Arrays are int64 unless said otherwise, one row per token. No loop holds the interpreter's lock: threads may share the rows.
@@ -45,8 +45,8 @@ def scale_rows(
 ) -> None:
     """DOT: set columns first, first + 1, ... of out to the results of accumulators, int32 [tokens, rows], under two scales.
 
-    row_mantissa, row_exponent: of the rows, [rows].
-    mantissa, exponent: of the tokens, [tokens].
+    row_mantissa, row_exponent: scales of the rows, [rows].
+    mantissa, exponent: scales of the tokens, [tokens].
     out: int32 or int64 [tokens, columns].
     """
     rows = accumulated.shape[1]
@@ -163,8 +163,8 @@ def kv_rows(
     """KVQUANT: set codes, int16 [tokens, kv_heads, elements], scales and zero points, [tokens, kv_heads].
 
     heads: [tokens, kv_heads, elements].
-    rotations: as for queries; used where `is_key`.
-    bits: of a code.
+    rotations: as in `query_rows`; used where `is_key`.
+    bits: width of a code.
     """
     limit = scalar.cache_limit(bits)
     for token in range(heads.shape[0]):
@@ -211,7 +211,7 @@ def attend_rows(
 ) -> None:
     """DOT, SOFTMAX and AXPY of every head: set out, [tokens, heads, elements], to what the queries read.
 
-    first_position: of the first token.
+    first_position: position of the first token.
     held: positions of the keys: sinks, then consecutive recent ones up to the last token's own.
     sink_query, query: codes, int16 [tokens, heads, elements], with scales [tokens, heads].
     key, value: codes, int16 [kv_heads, held, elements], with scales and zero points [kv_heads, held].
@@ -223,7 +223,7 @@ def attend_rows(
         present += 1
     for token in range(tokens):
         position = first_position + token
-        # What is read lies in two runs: sinks, 0 .. few - 1, and recent keys, start .. stop - 1.
+        # The keys that are read lie in two runs: sinks, 0 .. few - 1, and recent keys, start .. stop - 1.
         few = min(present, position + 1)
         oldest = held[present] if present < len(held) else 0
         start = present + max(position - window + 1 - oldest, 0)

@@ -1,4 +1,4 @@
-"""Knows what a compressed model is: integer matrices, gains, biases, and an embedding for the host to look up."""
+"""A compressed model: integer matrices, gains, biases, and an embedding for the host to look up."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class IntegerModel:
         _check_names("gains", self.gains, norms)
         for name in norms:
             if self.gains[name].values.shape != (config.hidden,):
-                raise CheckpointError(f"Gains of {name} must be {config.hidden}, not {self.gains[name].values.shape}")
+                raise CheckpointError(f"Gains of {name} must have {config.hidden} values, not {self.gains[name].values.shape}")
         biased = [layer_part(layer, "qkv") for layer in range(config.layers)] if config.qkv_bias else []
         _check_names("biases", self.biases, biased)
         for name in biased:
@@ -114,7 +114,7 @@ class IntegerModel:
         config = dataclasses.replace(self.config, name="model")
         running.update(f"{config.to_json()}{self.pattern}\n".encode())
         if self.cache is not CacheFormat.KV4:
-            # Models with the format that was the only one keep the fingerprints they have.
+            # KV4 was once the only cache format: models with it keep the fingerprints they had then.
             running.update(f"{self.cache.name}\n".encode())
         names = list(matrix_shapes(self.config))
 

@@ -1,4 +1,4 @@
-"""Knows the meaning of every vector instruction, as array code over any leading axes (docs/engine.md, section 5).
+"""The meaning of every vector instruction, as array code over any leading axes (docs/engine.md, section 5).
 
 Values are int64 arrays, elements along the last axis. A scale is (mantissa, exponent) without
 that axis. Codes come back as int64.
@@ -145,7 +145,7 @@ def softmax(scores: Array, valid: Array, value_scale: Scale, value_zero: Array) 
     """SOFTMAX: return the coefficients of score rows, in units of log2, under the scales of the values they will weigh.
 
     valid: booleans that broadcast to the scores; every row has one valid score at least.
-    value_scale, value_zero: of the tokens, broadcast to the scores.
+    value_scale, value_zero: scales and zero points of the tokens' values, broadcast to the scores.
     """
     zero = scores * 0
     top = np.where(valid, scores, zero - (1 << 31)).max(-1)

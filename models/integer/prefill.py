@@ -1,4 +1,4 @@
-"""Knows how to feed many tokens at once, in compiled loops, with the bits of feeding them one by one."""
+"""Feeds many tokens at once, in compiled loops; the bits are those of feeding them one by one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, layer_pa
 
 __all__ = ["Prefill"]
 
-# Tokens that pass through a layer together: bounds memory.
+# Tokens that pass through a layer together; this bounds memory.
 _CHUNK = 1024
 # Rows of a matrix whose products are formed together: they stay in the processor's caches until they are scaled.
 _BLOCK = 1024
@@ -87,7 +87,7 @@ class Prefill:
             SpecError: there is no token, or one is outside the vocabulary.
         """
         if len(tokens) == 0:
-            raise SpecError("Tokens must be at least one, not none")
+            raise SpecError("A text must have at least one token, not none")
         embedded = self._model.embedding.rows(tokens).astype(np.int64)
         parts = []
         for first in range(0, len(tokens), _CHUNK):
@@ -216,9 +216,9 @@ def _shared(work: Callable[[slice], np.ndarray], tokens: int) -> np.ndarray:
 
 
 def _joined(state: State, cache: LayerCache, positions: np.ndarray, new: _Cached) -> _Cached:
-    """Return what a cache holds followed by the heads of new tokens, and put those into it that stay.
+    """Return the heads that a cache holds, followed by those of new tokens, and store the new heads that stay.
 
-    new: of the tokens at `positions`.
+    new: keys or values of the tokens at `positions`.
     """
     codes, mantissa, exponent, zero = (np.swapaxes(part, 0, 1) for part in new)
     old = cache.read(state.slots_of(state.kept(state.length)))

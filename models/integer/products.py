@@ -1,4 +1,4 @@
-"""Knows how to multiply the codes of many tokens with integer weights: exactly, and as fast as the processor allows."""
+"""Exact products of the codes of many tokens with integer weights, as fast as the processor allows."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["Factor", "multiplies_bytes"]
 
 
 def multiplies_bytes() -> bool:
-    """Return whether this processor sums products of bytes in 32 bits at once, which no rounding or saturation disturbs.
+    """Return whether this processor sums products of bytes in 32 bits at once, without rounding or saturation.
 
-    The instructions before those saturate sums of two products at 16 bits.
+    Older byte instructions saturate sums of two products at 16 bits.
     """
     has = torch.cpu.get_capabilities()
     kinds = ("amx_int8", "avx512_vnni", "avx_vnni")
@@ -43,7 +43,7 @@ class Factor:
             return (inputs.double() @ self._whole[rows].double().T).to(torch.int64).to(torch.int32).numpy()
         total = torch._int_mm(inputs, self._digits[-1][rows].T)
         for digit in reversed(self._digits[:-1]):
-            # A digit's part may pass 2**31 and wrap; the sum of all does not.
+            # The part of one digit may wrap at 2**31; the sum of all parts does not.
             total.mul_(256).add_(torch._int_mm(inputs, digit[rows].T))
         return total.numpy()
 

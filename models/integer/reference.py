@@ -1,4 +1,4 @@
-"""Knows the order of the engine's operations for one token, and runs them in NumPy with every intermediate named."""
+"""The integer reference: the engine's operations for one token in order, run in NumPy with every intermediate named."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, layer_pa
 __all__ = ["IntegerReference", "Recorder"]
 
 Recorder = Callable[[str, np.ndarray], None]
-"""Told every intermediate of a step: (name, int64 array), in the order of computation."""
+"""Called with every intermediate of a step, (name, int64 array), in the order of computation."""
 
 _LOGIT_UNIT = 2.0**-16
 
@@ -90,7 +90,7 @@ class IntegerReference:
     def step(self, state: State, token: int, record: Recorder = _ignore) -> np.ndarray:
         """Feed one token and return the fixed logits after it, int32 [vocab].
 
-        record: told each intermediate: `embedding`, `layers.<n>.<what>` and `<what>` of the head, with vectors
+        record: is called with each intermediate: `embedding`, `layers.<n>.<what>` and `<what>` of the head, with vectors
             followed by `.codes` and `.scale` (mantissa, exponent) where quantized, and by `.head<h>` where per head.
         """
         x = self.model.embedding.rows([token])[0].astype(np.int64)
@@ -107,7 +107,7 @@ class IntegerReference:
     def _attention(self, state: State, layer: int, x: np.ndarray, rotations: np.ndarray, record: Recorder) -> np.ndarray:
         """Return the residual row after the attention of a layer; the layer's cache gets the token.
 
-        rotations: of the query towards the sinks, and of query and key at their own position, [2, head_dim, 2].
+        rotations: that of the query towards the sinks, and that of query and key at their own position, [2, head_dim, 2].
         """
         config = self.config
         name = layer_part(layer, "qkv")

@@ -1,4 +1,4 @@
-"""Knows the engine's arithmetic one integer at a time, for compiled loops; hwsim.arch.numerics is what it must equal."""
+"""The engine's arithmetic one integer at a time, for compiled loops; it must equal hwsim.arch.numerics."""
 
 from __future__ import annotations
 

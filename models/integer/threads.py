@@ -1,4 +1,4 @@
-"""Knows that PyTorch must not start threads of its own where the tokens are already shared among threads."""
+"""Keeps PyTorch from starting threads of its own where tokens are already shared among threads."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["one_each"]
 
 @contextlib.contextmanager
 def one_each() -> Iterator[None]:
-    """Run the body with one thread for each product of PyTorch; the number of threads is put back after it.
+    """Run the body with one thread for each product of PyTorch, and restore the number of threads after it.
 
-    Its threads spin while they wait for each other: on a busy machine, two take many times as long as one.
+    PyTorch's threads spin while they wait for each other: on a busy machine, two take many times as long as one.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Knows the integer weights in the forms the reference multiplies with, unpacked when first needed."""
+"""The integer weights in the forms that the reference multiplies with, unpacked when first needed."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Weights:
         return self._integer[name]
 
     def factor(self, name: str) -> Factor:
-        """Return a matrix in the form that multiplies many tokens at once; raise as `integer`."""
+        """Return a matrix in the form that multiplies many tokens at once; raise as `integer` does."""
         if name not in self._factors:
             self._factors[name] = Factor(self._integer[name] if name in self._integer else self._unpacked(name))
         return self._factors[name]
 
     def row_scale(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return mantissas and exponents of the rows, int64 [rows]; those of a matrix that was asked for before."""
+        """Return mantissas and exponents of the rows, int64 [rows], of a matrix that `integer` or `factor` returned before."""
         return self._scales[name]
 
     def _unpacked(self, name: str) -> np.ndarray:

@@ -1,3 +1,3 @@
-"""Knows what a Llama-family model computes, in floating point; the parts are rope, llama and decode."""
+"""The float reference of a Llama-family model; its parts are rope, llama and decode."""
 
 __all__: list[str] = []

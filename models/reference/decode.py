@@ -1,4 +1,4 @@
-"""Knows how to run a reference token by token, with one cache per layer."""
+"""Runs a float reference token by token, with one cache per layer."""
 
 from collections.abc import Iterator, Sequence
 

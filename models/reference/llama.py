@@ -1,4 +1,4 @@
-"""Knows the forward pass of a Llama-family decoder, in the order in which it runs."""
+"""The forward pass of a Llama-family decoder, in the order in which it runs."""
 
 from collections.abc import Callable, Sequence
 
@@ -91,7 +91,7 @@ class Llama:
     def embed(self, tokens: Sequence[int]) -> torch.Tensor:
         """Return the embeddings of `tokens`, [tokens, hidden]; SpecError on a token outside the vocabulary."""
         if len(tokens) == 0:
-            raise SpecError("Tokens must be at least one, not none")
+            raise SpecError("A text must have at least one token, not none")
         for token in tokens:
             if not 0 <= token < self.config.vocab:
                 raise SpecError(f"Token must be between 0 and {self.config.vocab - 1}, not {token!r}")

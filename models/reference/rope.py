@@ -1,4 +1,4 @@
-"""Knows rotary position embedding: the frequencies with their stretching, and the rotation in half-split order."""
+"""Rotary position embedding: the frequencies with their stretching, and the rotation in half-split order."""
 
 import math
 

@@ -12,7 +12,7 @@ from hwsim.arch.assembly import format_instruction
 from hwsim.arch.fields import Unit
 from hwsim.machine.timeline import chrome_trace
 from lamforge.flow.executed import Executed
-from lamforge.flow.simulation import Simulation
+from lamforge.flow.simulate import Timing
 from reports.folders import replaced_file
 
 __all__ = ["trace_document", "write_chrome_trace"]
@@ -20,7 +20,7 @@ __all__ = ["trace_document", "write_chrome_trace"]
 _LAYERS_LANE = len(Unit) + 1
 
 
-def trace_document(simulation: Simulation) -> dict[str, Any]:
+def trace_document(simulation: Timing) -> dict[str, Any]:
     """Return the Chrome trace of a run; a cycle is drawn as a microsecond."""
     executed = Executed(simulation=simulation)
     document = chrome_trace(simulation.timeline, simulation.program.symbols)
@@ -44,7 +44,7 @@ def trace_document(simulation: Simulation) -> dict[str, Any]:
     return document
 
 
-def write_chrome_trace(simulation: Simulation, path: Path) -> None:
+def write_chrome_trace(simulation: Timing, path: Path) -> None:
     """Write the Chrome trace of a run to a file, whole or not at all."""
     with replaced_file(path) as part:
         part.write_text(json.dumps(trace_document(simulation), separators=(",", ":")) + "\n")

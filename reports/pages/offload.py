@@ -12,7 +12,7 @@ from lamforge.flow.provenance import provenance
 from reports.pictures.causes import COLOURS, KINDS, kind_of
 from reports.pictures.offload import FIGURES, contexts_picture
 from reports.studies.offload import OffloadStudy
-from reports.text.offload import figure_text, tokens_text
+from reports.text.figures import figure_text, tokens_text
 
 __all__ = ["offload_page"]
 

@@ -9,7 +9,7 @@ from importlib import resources
 from lamforge.flow.offload.compare import Comparison, Line
 from reports.pictures import svg
 from reports.pictures.causes import COLOURS, kind_of
-from reports.text.offload import tokens_text
+from reports.text.figures import tokens_text
 
 __all__ = ["FIGURES", "contexts_picture"]
 

@@ -13,7 +13,7 @@ from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Dot, Format
 from hwsim.machine.time.work import AXPY, work_of
 from lamforge.flow.executed import Executed
-from lamforge.flow.simulation import Simulation
+from lamforge.flow.simulate import Timing
 from reports.pictures import svg
 
 __all__ = ["Point", "points", "roofline_picture"]
@@ -55,7 +55,7 @@ class Point:
         return self.multiply_accumulates / self.cycles
 
 
-def points(simulation: Simulation) -> list[Point]:
+def points(simulation: Timing) -> list[Point]:
     """Return the points of a run, in the order the work first appears."""
     executed, trace, timeline, engine = (
         Executed(simulation=simulation),
@@ -98,7 +98,7 @@ def points(simulation: Simulation) -> list[Point]:
     ]
 
 
-def _per_slice(simulations: Sequence[Simulation]) -> int:
+def _per_slice(simulations: Sequence[Timing]) -> int:
     """Return the most products a slice makes per cycle and row: twice its lanes where 2:4 zeros count."""
     for simulation in simulations:
         trace = simulation.trace
@@ -107,7 +107,7 @@ def _per_slice(simulations: Sequence[Simulation]) -> int:
     return _LANES
 
 
-def roofline_picture(simulations: Sequence[Simulation]) -> str:
+def roofline_picture(simulations: Sequence[Timing]) -> str:
     """Return the roofline of runs on one engine as SVG: filled marks for decode, hollow ones for prefill."""
     engine: EngineConfig = simulations[0].engine
     found = [point for simulation in simulations for point in points(simulation)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from hwsim.arch.fields import Unit
 from lamforge.flow.executed import Executed
-from lamforge.flow.simulation import Simulation
+from lamforge.flow.simulate import Timing
 from reports.pictures import svg
 
 __all__ = ["attention_window", "layer_window", "timeline_picture"]
@@ -44,7 +44,7 @@ def attention_window(executed: Executed) -> tuple[int, int]:
     return max(start, first - margin), min(stop, last + margin)
 
 
-def timeline_picture(simulation: Simulation, window: tuple[int, int], title: str) -> str:
+def timeline_picture(simulation: Timing, window: tuple[int, int], title: str) -> str:
     """Return the cycles of a run between those of `window` as SVG."""
     executed, timeline = Executed(simulation=simulation), simulation.timeline
     start, stop = window

@@ -33,7 +33,7 @@ from lamforge.flow.sources import open_checkpoint, open_compressed
 from models import compressed as folder
 from models.compressed import CompressedModel
 from models.generate import Sampling
-from models.networks import network
+from models.zoo import network
 from reports.studies.method_rates import MethodRate, method_rates
 from reports.studies.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 from reports.text.tables import aligned

@@ -23,7 +23,7 @@ from hwsim.offload.devices import GPUS, Gpu
 from hwsim.offload.operators import GpuRates, Shape
 from hwsim.offload.span import repeated, serial
 from hwsim.units import Seconds
-from models.networks import network
+from models.zoo import network
 
 __all__ = ["FEW_ROWS", "MANY_ROWS", "PREFILL_FITTED", "WAY", "Step", "fitted", "steps"]
 

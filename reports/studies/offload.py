@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, Comparison, compared
 from lamforge.flow.offload.contender import contender
-from models.networks import network
+from models.zoo import network
 from reports.studies.validation.offload import OffloadValidation
 from reports.studies.validation.offload import offload as validate
 

@@ -10,14 +10,14 @@ from lamforge.flow.offload.compare import Comparison, Line
 from lamforge.flow.offload.list import Listing
 from lamforge.flow.offload.run import Estimate, largest_first
 from lamforge.flow.offload.search import BestPlacement
+from reports.text.figures import figure_text, time_text, tokens_text
 from reports.text.table import fields, table
 
-__all__ = ["comparison_text", "estimate_text", "figure_text", "listing_text", "placement_text", "tokens_text"]
+__all__ = ["comparison_text", "estimate_text", "listing_text", "placement_text"]
 
 _SHOWN_CONTEXTS = 6
 """Contexts of a comparison that a terminal has columns for."""
 _SHOWN_PARTS = 4
-_TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 _MISFIT = "does not fit"
 
@@ -38,8 +38,8 @@ def estimate_text(found: Estimate) -> str:
             ("system", found.contender.title),
             ("work", f"{work.network.name}, {amount}"),
             *misfits,
-            ("first token", f"{_time(found.first_token_s)}: {_parts(prefill.charged, _time)}"),
-            ("token", f"{_time(found.step_s)}: {_parts(step.charged, _time)}"),
+            ("first token", f"{time_text(found.first_token_s)}: {_parts(prefill.charged, time_text)}"),
+            ("token", f"{time_text(found.step_s)}: {_parts(step.charged, time_text)}"),
             ("binding", f"{found.binding} in a step, {prefill.binding()} in the prompt"),
             ("speed", f"{whole} token/s in all, {between} between tokens"),
             ("moved", f"{_parts(prefill.moved, _size)} for the prompt; {_parts(step.moved, _size)} a step"),
@@ -80,19 +80,6 @@ def listing_text(found: Listing) -> str:
     return "\n\n".join([fields(list(found.systems.items())), fields(bits), f"networks: {', '.join(found.networks)}"])
 
 
-def tokens_text(tokens: float) -> str:
-    """Return a number of tokens as people say it: 4K, 128K, 1M."""
-    thousands = tokens / 1024
-    if thousands < 1:
-        return f"{tokens:.0f}"
-    return f"{thousands:.3g}K" if thousands < 1000 else f"{thousands / 1024:.3g}M"
-
-
-def figure_text(value: float) -> str:
-    """Return a number with as many digits as a reader takes in."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
 def _over_contexts(found: Comparison) -> str:
     places = found.spread(_SHOWN_CONTEXTS)
     head = ["token/s", *(tokens_text(found.contexts[place]) for place in places)]
@@ -118,8 +105,8 @@ def _figures(line: Line) -> list[str]:
         line.contender.name,
         figure_text(line.token_per_s[0]),
         f"{line.batch[0]:.0f}",
-        _time(line.first_token_s[0]),
-        _time(line.step_s[0]),
+        time_text(line.first_token_s[0]),
+        time_text(line.step_s[0]),
         figure_text(line.joules_per_token[0]),
         "" if cost is None else figure_text(cost),
         binding,
@@ -140,14 +127,7 @@ def _tier(tier: Tier) -> str:
     return f"{tier.name} {used} of {capacity}" + (f", over by {over}" if tier.over.value > 0 else "")
 
 
-def _scaled(value: float, scales: tuple[tuple[float, str], ...]) -> str:
-    scale, unit = next((entry for entry in scales if value >= entry[0]), scales[-1])
-    return f"{figure_text(value / scale)} {unit}"
-
-
-def _time(seconds: float) -> str:
-    return _scaled(seconds, _TIMES)
-
-
 def _size(count: float) -> str:
-    return _scaled(count, _SIZES)
+    """Return a number of bytes in the decimal unit that reads best, as devices are sold."""
+    scale, unit = next((entry for entry in _SIZES if count >= entry[0]), _SIZES[-1])
+    return f"{figure_text(count / scale)} {unit}"

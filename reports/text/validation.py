@@ -5,8 +5,8 @@ from __future__ import annotations
 from reports.studies.validation.energy import EnergyRow, EnergyValidation
 from reports.studies.validation.offload import OffloadValidation, ValidatedSet
 from reports.studies.validation.row import Row
+from reports.text.figures import watts_text
 from reports.text.table import fields, table
-from reports.text.tables import watts_text
 
 __all__ = ["energy_validation_text", "offload_validation_text"]
 

@@ -1,4 +1,4 @@
-"""The error register: the codes, and which error of a run it keeps."""
+"""The error register: its codes, and the choice of the error that it keeps."""
 
 import enum
 

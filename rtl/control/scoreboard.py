@@ -1,4 +1,4 @@
-"""The tokens between units: which queue heads may issue, and what a retirement hands on."""
+"""The token counters between units, which decide which queue heads may issue."""
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import data, memory, wiring
@@ -13,7 +13,7 @@ TOKEN_LIMIT = 63
 """Most tokens a counter holds."""
 
 # The matrix unit issues at most every second cycle and retires each instruction MATRIX_LATENCY + EPILOGUE_LATENCY
-# cycles after its last drained word; a power of two above that many cycles is more than can be under way.
+# cycles after its last drained word; a power of two above that many cycles exceeds the instructions that can be in flight.
 _IN_FLIGHT = 1 << (MATRIX_LATENCY + EPILOGUE_LATENCY + 4).bit_length()
 
 
@@ -55,7 +55,7 @@ class Scoreboard(wiring.Component):
     """Token counters of all ordered pairs of different units.
 
     `wait` and `signal` are the masks of the queue heads, `granted` (bit Unit) says that a head's tokens are there;
-    `issue` takes them. `idle` says that no unit has an instruction under way. Mask bits of the own unit mean nothing.
+    `issue` takes them. `idle` says that no unit has an instruction under way. Mask bits for the unit itself are ignored.
     """
 
     def __init__(self):

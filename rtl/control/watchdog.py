@@ -1,4 +1,4 @@
-"""The watchdog: says when nothing has happened for too long."""
+"""The watchdog, which expires when nothing has happened for a given number of cycles."""
 
 from amaranth import Module, Signal
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""The address side of one stream port: it cuts a range of beats into bursts and asks for what the FIFO has room for."""
+"""The address side of one stream port: it cuts a range of beats into bursts and requests only beats that fit the FIFO."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring

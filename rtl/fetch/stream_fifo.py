@@ -56,7 +56,7 @@ class StreamFifo(wiring.Component):
         level = Signal(range(self.depth + 1))
         m.d.sync += [
             level.eq(level + arrived - self.pop),
-            # The same as `level != 0`, taken from a register: every port's goes into one gate.
+            # Equals `level != 0`, but comes from a register, because one gate combines it with those of all ports.
             self.ready.eq(arrived | Mux(self.pop, level > 1, level > 0)),
         ]
         with m.If(self.clear):

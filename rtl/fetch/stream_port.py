@@ -1,4 +1,4 @@
-"""One stream port whole: its AXI master, the reader that drives it and the FIFO its beats fall into."""
+"""A complete stream port: its AXI master, the reader that drives it and the FIFO that takes its beats."""
 
 from amaranth import Module
 from amaranth.lib.wiring import In, Out
@@ -55,7 +55,7 @@ class StreamPort(Shared):
             axi.araddr.eq(reader.araddr),
             axi.arlen.eq(reader.arlen),
             axi.arvalid.eq(reader.arvalid),
-            # Credit guarantees the room.
+            # The reader's credit guarantees that every beat fits the FIFO.
             axi.rready.eq(1),
             fifo.push.eq(axi.rvalid),
             fifo.push_data.eq(axi.rdata),

@@ -1,4 +1,4 @@
-"""How activations reach the slices: packed once, put in lane order once, then sent on through registers."""
+"""The broadcast of activations to the slices: packed once, put in lane order once, then passed on through registers."""
 
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.hdl import Value

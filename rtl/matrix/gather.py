@@ -1,4 +1,4 @@
-"""How what the slices hold becomes result words: a choice of slices (DOT), a tree of sums over slices (AXPY)."""
+"""Result words from the sums in the slices: a choice of slices (DOT), a tree of sums over slices (AXPY)."""
 
 from amaranth import Array, Module, Mux, Signal, signed
 from amaranth.hdl import Value

@@ -1,4 +1,4 @@
-"""How a stream word becomes the 32 multiplier operands of a slice, in every format."""
+"""The decoder that turns a stream word of any format into the 32 multiplier operands of a slice."""
 
 from amaranth import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
@@ -13,7 +13,7 @@ __all__ = ["CODE", "COEFFICIENT", "Decoder"]
 CODE = signed(5)
 """A multiplier operand: a 4-bit code, half of an 8-bit one, or a 2-bit code less its zero."""
 COEFFICIENT = 3
-"""The lane's choice of operand that stands for the AXPY coefficient; others count the inputs the lane may take."""
+"""Choice of operand that selects the AXPY coefficient; smaller choices number the inputs that the lane may take."""
 
 _FIRST = Array([0, 0, 0, 1, 1, 2, 2, 2])
 _SECOND = Array([0, 1, 2, 1, 2, 2, 2, 2])

@@ -1,4 +1,4 @@
-"""What travels through the matrix unit: a step of the array, a captured block, a drained word, packed activations."""
+"""The records that pass through the matrix unit: a step of the array, a captured block, a drained word, packed activations."""
 
 from amaranth import Cat, Const
 from amaranth.hdl import Value
@@ -43,7 +43,7 @@ STEP = data.StructLayout(
         "last": 1,  # its last step: capture
     }
 )
-"""What a slice does with a stream word."""
+"""The operation of a slice on a stream word."""
 
 
 def _width(name: str) -> int:
@@ -70,7 +70,7 @@ BLOCK = data.StructLayout(
 """A captured block, as the drain needs it."""
 
 WORD_FLAGS = data.StructLayout({"written": 1, "retire": 1})
-"""What of a drained word must not survive an abort."""
+"""The flags of a drained word that an abort must clear."""
 
 
 def drained_word(config: EngineConfig) -> data.StructLayout:
@@ -139,8 +139,8 @@ def nibble_digit(low: Value, high: Value) -> Value:
 def deep_halves(total: Value, upper: Value, bits: int) -> tuple[Value, Value]:
     """Return the (low, high) halves, signed in `bits` bits, of an accumulated sum of products of nibble digits.
 
-    The low half may have run into the high one. `upper` holds the lowest bits of the high half, summed apart; what
-    they lack to the bits that are there is what ran over, a signed number.
+    The low half may have run into the high one. `upper` holds the lowest bits of the high half, summed apart; their
+    difference from the bits that are there is what ran over, a signed number.
     """
     over = (total[DEEP_FIELD_BITS:] - upper)[: len(upper)].as_signed()
     return Cat(total[:DEEP_FIELD_BITS], over)[:bits].as_signed(), (total[DEEP_FIELD_BITS:] - over)[:bits].as_signed()

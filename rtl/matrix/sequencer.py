@@ -1,4 +1,4 @@
-"""The front of the matrix unit: which stream beat is popped when, what it is, and when a block is captured."""
+"""The front of the matrix unit: it decides when beats are popped, what each beat is, and when a block is captured."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -93,7 +93,7 @@ class Sequencer(wiring.Component):
         self._compute, self._block_done = Signal(name="compute"), Signal(name="block_done")
         self._group_done = Signal(name="group_done")
         in_data, repeated, ends, allowed = Signal(), Signal(), Signal(), Signal()
-        # Last word of a block, W8 and KV8: of the two of its last group.
+        # Whether this is the last word of a block; W8 and KV8 have two words in its last group.
         last_word = self._final_group & (~self._is_wide | self._second)
         m.d.comb += [
             in_data.eq(self._phase == _DATA),

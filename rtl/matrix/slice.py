@@ -152,7 +152,7 @@ class Slice(Shared):
         return columns
 
     def _hold_lanes(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> None:
-        """AXPY: keep the sums of each block and row after the last step, while the DSPs go on; the drain chooses some."""
+        """AXPY: hold the sums of each block and row after the last step while the DSPs go on; the drain selects among them."""
         tokens, bits, mixed = self.config.tile.nibble_rows, lane_bits(self.config), self.config.mixed_lanes
         blocks = LANES_PER_SLICE // 2
         held: list[list[Signal]] = [[] for _ in range(tokens)]

@@ -14,7 +14,7 @@ __all__ = ["SMALL_SUM_BITS", "SmallProducts"]
 SMALL_SUM_BITS = 15
 """A signed sum of 32 products of 8-bit inputs with -3 .. 3."""
 _NOTHING = 3
-"""The choice of no input."""
+"""The choice that selects no input."""
 
 
 class SmallProducts(wiring.Component):
@@ -28,7 +28,7 @@ class SmallProducts(wiring.Component):
         inputs: a byte of each row for each of 64 inputs in lane order, four to two lanes: lane l takes input
             4 * (l / 2) + l % 2 + choice.
         codes, choices: those of `Decoder`, one cycle before the inputs.
-        totals: the sums, LATENCY cycles after the inputs; of no meaning for other codes.
+        totals: the sums, LATENCY cycles after the inputs; undefined for other codes.
     """
 
     LATENCY = 7

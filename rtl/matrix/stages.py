@@ -43,11 +43,11 @@ ACTIVATION = 1
 DIGITS = 3
 """Activations are packed in pairs of token rows, and turned so that the step's inputs come first."""
 HOP = 5
-"""They lie in the order of the lanes and start to travel; the next stage is a register in each tile."""
+"""Activations lie in the order of the lanes and leave for the tiles; the next stage is a register in each tile."""
 DECODE = 5
 """Stream words and the step's control enter a slice."""
 SLICE = 6
-"""Activations enter it, and meet the decoded word."""
+"""Activations enter the slice, and meet the decoded word."""
 PARAMETER = SCALE_READ = 7
 """The row scale of a captured block leaves its slice; the scale file is addressed."""
 SUMS_READY = 7
@@ -68,11 +68,11 @@ LEAVE = MATRIX_LATENCY
 """A word leaves the array."""
 APPLY = LEAVE + 1
 APPLIED = APPLY + ApplyScale.LATENCY
-"""It is multiplied by its scale."""
+"""The word has been multiplied by its scale."""
 WRITE = LEAVE + EPILOGUE_LATENCY
-"""It is written; the instruction retires in the cycle after its last word's."""
+"""The word is written; the instruction retires in the cycle after its last word is."""
 RESULT_READ = WRITE - 2
-"""The residual or bias it is added to is addressed."""
+"""The residual or bias that is added to the word is addressed."""
 
 
 def tree_levels(config: EngineConfig) -> int:

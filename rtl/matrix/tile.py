@@ -18,7 +18,7 @@ class Tile(Shared):
     """The slices of a port; stages are those of `rtl.matrix.stages`.
 
     Members:
-        head, repeat (stage 0): the stream word; whether the one of the cycle before is used again.
+        head, repeat (stage 0): the stream word; whether the word of the cycle before is used again.
         step (stage DECODE - 1), slots (stage HOP), sums (stage SUMS - 1): a register before those of `Slice`.
         row_select, lane_row, lane: those of `Slice`.
         coefficients (stage SLICE): one digit a slice.

@@ -1,4 +1,4 @@
-"""Where the beats of a STORE or an APPEND lie and what they hold: an instruction becomes write beats, one a cycle."""
+"""Turns a STORE or an APPEND into write beats, one a cycle: the address and the content of each."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring

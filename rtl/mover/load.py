@@ -1,4 +1,4 @@
-"""What a LOAD does with its beats: which word and lanes of which memory each one becomes."""
+"""Writes the beats of a LOAD into words and lanes of the memory that it names."""
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring

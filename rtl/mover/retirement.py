@@ -1,4 +1,4 @@
-"""The instructions of the mover that have not retired: how many beats or responses the oldest still waits for."""
+"""The instructions of the mover that have not retired, and the beats or responses that the oldest still waits for."""
 
 from amaranth import Array, Module, Signal
 from amaranth.lib import wiring
@@ -16,7 +16,7 @@ class Retirement(wiring.Component):
     Members:
         issue, beats: an instruction begins; what it waits for. has_room: one more may.
         ends: a beat of a LOAD or the response to a write; they come in the order of the instructions.
-        retire: the oldest retires. busy: one has not. clear: forget all.
+        retire: the oldest retires. busy: some instruction has not retired. clear: forget all.
     """
 
     issue: In(1)

@@ -1,4 +1,4 @@
-"""The mover: loads, stores and appends over the side port, and the program's way to control."""
+"""The mover: loads, stores and appends over the side port, and the path of the program to control."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring

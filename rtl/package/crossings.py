@@ -1,4 +1,4 @@
-"""What crosses between SLRs when tiles lie in others than their neighbours, and in which registers it does."""
+"""The wires between SLRs of an engine whose tiles lie in several, and the registers at their ends."""
 
 from __future__ import annotations
 

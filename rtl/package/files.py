@@ -1,4 +1,4 @@
-"""Which files a kernel package has, and what is in each."""
+"""The files of a kernel package and their contents."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, st
 
 
 def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list[str]) -> dict[str, object]:
-    """Return what the templates name."""
+    """Return the values that the templates name."""
     vendor, library, _, _ = VLNV.split(":")
     tile = config.tile
     protocol = [

@@ -1,4 +1,4 @@
-"""Which cells of the engine go into which SLR, and which registers lie where their wires cross."""
+"""The floorplan: the SLR of each cell of the engine, and the registers at the wires between SLRs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rtl.package.crossings import CROSSINGS, bits_of, word_registers
 __all__ = ["Floorplan", "floorplan"]
 
 _TILES_PER_SLR = 2
-"""Fewer tiles an SLR than these are not worth a crossing: such an engine stays in one."""
+"""Least number of tiles per SLR that is worth a crossing; an engine with fewer stays in one SLR."""
 _SHARED = (
     "engine/matrix",
     "engine/vector",
@@ -25,11 +25,11 @@ _SHARED = (
     "engine/value_parameters",
     "engine/scales",
 )
-"""What serves all tiles: in the SLR beside the memory's, so that no wire to a tile crosses two boundaries."""
+"""Cells that serve all tiles: they lie in the SLR beside the memory's, so that no wire to a tile crosses two boundaries."""
 _SHARED_LOGIC = 5 / 32
-"""Look-up tables of what serves all tiles, in those of the tiles (`lamforge synth --engine u280`: 113 and 712 thousand)."""
+"""Look-up tables of these cells as a share of those of all tiles (`lamforge synth --engine u280`: 113 and 712 thousand)."""
 _NEAR_STREAMS = ("engine/matrix/sequencer", "engine/matrix/drain")
-"""Parts of the above that answer the stream FIFOs within a cycle: with them."""
+"""Parts of the above that answer the stream FIFOs within a cycle; they lie beside the FIFOs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Floorplan:
 
     @property
     def moved(self) -> tuple[str, ...]:
-        """Every cell that is placed."""
+        """All cells that are placed."""
         return tuple(cell for _, cells in self.regions for cell in cells)
 
 

@@ -1,4 +1,4 @@
-"""kernel.xml: what Vitis and XRT know of the kernel's ports and arguments (format of UG1393, RTL Kernel XML File)."""
+"""kernel.xml: the ports and arguments of the kernel for Vitis and XRT (format of UG1393, RTL Kernel XML File)."""
 
 from __future__ import annotations
 

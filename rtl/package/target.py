@@ -1,4 +1,4 @@
-"""What of a board a kernel package depends on, and whether an engine fits it."""
+"""The facts of a board that a kernel package depends on, and the check that an engine fits it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Target:
     """A board, as the linker and the placer see it.
 
     Attributes:
-        name, title: of the board, for us and for people.
+        name, title: name of the board in files, and in texts.
         platform: Vitis platform to link against.
         part: Vivado's name of the device.
         slrs, memory_slr: SLRs in a row, and the one that the memory is at.
@@ -37,7 +37,7 @@ class Target:
 
     @classmethod
     def of(cls, board: Board) -> Target:
-        """Return what a package needs of a board."""
+        """Return the facts of a board that a package depends on."""
         return cls(
             name=board.name,
             title=board.title,

@@ -1,4 +1,4 @@
-"""The kernel's top module as Verilog: the engine with the ports that Vitis connects, and none of those a bench follows."""
+"""The kernel's top module as Verilog: the engine with the ports that Vitis connects, without the trace outputs for benches."""
 
 from __future__ import annotations
 

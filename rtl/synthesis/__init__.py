@@ -1,4 +1,4 @@
-"""What an engine would take on a board, by open synthesis: an estimate before the vendor's tools, with its limits named."""
+"""Estimates of an engine's resources on a board by open synthesis; docs/synthesis.md names their limits."""
 
 from rtl.synthesis.estimate import Estimate, Part, estimate
 from rtl.synthesis.fmax import RANKING_DEVICE, rank

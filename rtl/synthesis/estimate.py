@@ -53,12 +53,12 @@ class Part:
     count: int
     """Copies."""
     resources: Mapping[str, float]
-    """What all copies take, by name of hwsim.arch.board.RESOURCES."""
+    """Resources of all copies, by the names of hwsim.arch.board.RESOURCES."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What an engine takes."""
+    """The resources that an engine takes."""
 
     engine: str
     parts: tuple[Part, ...]
@@ -71,7 +71,7 @@ class Estimate:
 
 
 def resources_of(cells: Mapping[str, int]) -> dict[str, float]:
-    """Return cells as counts of RESOURCES; raise MachineError for one that nobody weighed."""
+    """Return cells as counts of RESOURCES; raise MachineError for a cell whose resources are unknown."""
     total = dict.fromkeys(RESOURCES, 0.0)
     for kind, count in cells.items():
         if kind in _FREE:
@@ -127,7 +127,7 @@ def _key_of(child: str, instance: str, key: tuple[str, str]) -> tuple[tuple[str,
 def estimate(
     config: EngineConfig, cache: Path = Path("build/synthesis"), progress: Callable[[float], None] = lambda fraction: None
 ) -> Estimate:
-    """Return what an engine takes on UltraScale+; raise MachineError when Yosys is missing or refuses.
+    """Return the resources that an engine takes on UltraScale+; raise MachineError when Yosys is missing or refuses.
 
     Whole results are kept in `cache` under digests of the engine, of the sources that make its Verilog and of the tools.
     """

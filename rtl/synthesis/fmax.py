@@ -33,7 +33,7 @@ Ranking = dict[str, float]
 
 
 def rank(config: EngineConfig, cache: Path = Path("build/synthesis")) -> Ranking:
-    """Return what one slice of an engine reaches on RANKING_DEVICE, its multipliers as this family has them.
+    """Return the clock and the cells of one slice of an engine on RANKING_DEVICE, with the multipliers of that family.
 
     Results are kept in `cache` under digests of the circuit, the options and the versions of the tools.
 
@@ -44,7 +44,7 @@ def rank(config: EngineConfig, cache: Path = Path("build/synthesis")) -> Ranking
     try:
         router = importlib.metadata.version(ROUTER)
     except importlib.metadata.PackageNotFoundError:
-        raise MachineError(f"Router must be installed in this Python's environment (package {ROUTER}), not missing") from None
+        raise MachineError(f"Package {ROUTER} must be installed in this Python's environment, but is missing") from None
     parts = [text, _SCRIPT, *_OPTIONS, tool_version(), router]
     path = cache / f"fmax-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}.json"
     if not path.exists():
@@ -61,8 +61,8 @@ def _route(text: str, folder: Path) -> Ranking:
     command = [str(Path(sys.executable).with_name(ROUTER)), *_OPTIONS, "--json", "slice.json", "--report", "report.json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or ["no word of why"]
-        raise MachineError(f"Slice must fit the {RANKING_DEVICE}, not stop the router with: {lines[0]}")
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or ["no message"]
+        raise MachineError(f"One slice must fit the {RANKING_DEVICE}, but place and route stopped with: {lines[0]}")
     report = json.loads((folder / "report.json").read_text())
     used = {name: entry["used"] for name, entry in report["utilization"].items() if entry["used"]}
     return {"mhz": min(entry["achieved"] for entry in report["fmax"].values()), **used}

@@ -1,4 +1,4 @@
-"""Runs Yosys on modules one by one, keeps what each came to, and gives the count of every cell."""
+"""Runs Yosys on modules one by one, caches the counts, and returns the count of every kind of cell."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tool_version() -> str:
     try:
         return importlib.metadata.version(TOOL)
     except importlib.metadata.PackageNotFoundError:
-        raise MachineError(f"Yosys must be installed in this Python's environment (package {TOOL}), not missing") from None
+        raise MachineError(f"Package {TOOL} (Yosys) must be installed in this Python's environment, but is missing") from None
 
 
 def run_yosys(script: str, folder: Path) -> str:
@@ -58,7 +58,7 @@ def run_yosys(script: str, folder: Path) -> str:
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).splitlines() or ["no word of why"]
         complaint = next((line for line in lines if "ERROR" in line), lines[-1])
-        raise MachineError(f"Yosys must accept the circuit, not stop with: {complaint}")
+        raise MachineError(f"Yosys must accept the circuit, but stopped with: {complaint}")
     return done.stdout
 
 
@@ -110,7 +110,7 @@ def _synthesize(batch: Mapping[str, Module], modules: Mapping[str, Module], fold
     with tempfile.TemporaryDirectory() as place:
         # Yosys has no distributed memory without a write port; a table in logic is the same.
         text = text.replace('rom_style = "distributed"', 'rom_style = "logic"')
-        # What memories begin with takes no cells, and Yosys minutes for each.
+        # Initial values of memories take no cells, but minutes of Yosys for each.
         Path(place, "modules.v").write_text(text.replace(ZEROS, ""))
         run_yosys(_SCRIPT, Path(place))
         counted = json.loads(Path(place, "counts.json").read_text())["modules"]

@@ -1,4 +1,4 @@
-"""When the first pass does what: the rows of an instruction, the passes over a row's words, one word a cycle."""
+"""The schedule of the first pass: the rows of an instruction and the passes over a row's words, one word a cycle."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -30,7 +30,7 @@ class FirstPass(wiring.Component):
     """Issues instructions and selects words; a row begins when `space` says that the rows before leave room for it.
 
     Members beyond the command port (`retire` is not driven):
-        operation: of the row under way. space: a row may begin.
+        operation: that of the row under way. space: a row may begin.
         begin: a row begins in this cycle. row: its number in the instruction. is_last: it is the instruction's last.
         word: the selected word. passes: a pass over the row begins in this cycle.
         ends: this is the row's last cycle, in which NORM selects its constants and other instructions their last word.

@@ -1,4 +1,4 @@
-"""The datapath of one lane in the first pass: every instruction is one way through the multipliers and a rounding shift."""
+"""The datapath of one lane in the first pass; every instruction takes its own path through multipliers and a rounding shift."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data
@@ -23,7 +23,7 @@ ZERO_POINT_BITS = 8
 """Bits of a value parameter's zero point."""
 
 LANE_CONTROL = data.StructLayout({"norm": 1, "swiglu": 1, "rotate": 1, "softmax": 1, "cache": 1, "shift": SHIFT_BITS})
-"""What a lane does with a word: the kind of its instruction, and the right shift of its product (not of a score)."""
+"""The operation of a lane on a word: the kind of its instruction, and the right shift of its product (not of a score)."""
 
 
 class Lane(Shared):
@@ -117,7 +117,7 @@ class Lane(Shared):
         return product
 
     def _finish(self, m: Module, product: Signal, side: Signal, weight: Signal) -> None:
-        """Add the sine part, shift with rounding in two steps, saturate; then what is learnt of the value."""
+        """Add the sine part, shift with rounding in two steps, saturate; then derive the statistics' inputs from the value."""
         needed = Signal(signed(10))
         weight_bits = WEIGHT_FRACTION_BITS - EXP2_ONE_BITS
         shift = Signal(SHIFT_BITS, name="shift_operand", reset_less=True)

@@ -1,4 +1,4 @@
-"""What the vector unit keeps of an instruction: the fields of all its kinds brought to one form."""
+"""The operation of the vector unit: the fields of all kinds of instructions in one form."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.hdl import Value

@@ -1,4 +1,4 @@
-"""The rows between the start of their first pass and the end of their codes, and when the second pass does what."""
+"""The rows between the start of their first pass and the end of their codes, and the schedule of the second pass."""
 
 from amaranth import Array, Module, Signal
 from amaranth.lib import data, wiring
@@ -28,7 +28,7 @@ ROW = data.StructLayout(
         "exponent": 8,
     }
 )
-"""What is kept of a row; `null`: it writes nothing, `is_last`: the last of its instruction."""
+"""The facts that are kept of a row; `null`: it writes nothing, `is_last`: the last of its instruction."""
 
 CODED = data.StructLayout({"valid": 1, "first": 1, "last": 1, "index": LENGTH_BITS, "number": ROW_NUMBER})
 """A word selected for the second pass: whether there is one, the row's first, its last, its number, the row's number."""

@@ -1,4 +1,4 @@
-"""The two pipelines of the vector unit: in which cycle after its selection a word, or the end of a row, is where.
+"""The stages of the vector unit's two pipelines, in cycles after the selection of a word or the end of a row.
 
 Stage k of a word selected in cycle c is cycle c + k; a value "at stage k" is a register or memory output valid then. The
 first pass ends in the scalar stages of a row, counted from the selection of its last word; the codes have stages of
@@ -75,7 +75,7 @@ def check_timing(lanes: int) -> None:
     needs = {
         "PEAK_LATENCY": (PEAK_LATENCY, Stage.SCORE + tree + 1 + 1 - Stage.EARLY - 1),
         "MEASURE_LATENCY": (MEASURE_LATENCY, measure),
-        # The sum of the zero points of the last word, and the scale of a row of one word.
+        # The sum of the last word's zero points, and the scale of a row of one word, must be there in time.
         "CODE_LATENCY": (CODE_LATENCY, max(CodeStage.CODE + 1 + tree, row.scale - MEASURE_LATENCY - 2)),
     }
     for name, (given, needed) in needs.items():

@@ -1,4 +1,4 @@
-"""What the first pass learns of a row: the largest value, the largest of the opposite sign, and a sum."""
+"""The statistics that the first pass takes of a row: the largest value, the largest of the opposite sign, and a sum."""
 
 from amaranth import Module, Mux, signed, unsigned
 from amaranth.hdl import Value

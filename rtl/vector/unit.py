@@ -130,7 +130,7 @@ class Vector(wiring.Component):
             lanes.append(lane)
 
         def mark(stage: int) -> Signal:
-            """Return the mark of the word at a stage, for what is learnt in the pass that gathers."""
+            """Return the mark of the word at a stage for the statistics, which count in the last pass over a row."""
             at, marked = word.at(stage), Signal(MARK, name=f"mark_{stage}")
             m.d.comb += [marked.valid.eq(at.valid & ~at.peak), marked.first.eq(at.first)]
             return marked
@@ -175,7 +175,7 @@ class Vector(wiring.Component):
 
     @staticmethod
     def _control(m: Module, operation: Value) -> Signal:
-        """Return what the lanes are told about a word of the operation."""
+        """Return the control of the lanes for a word of the operation."""
         control = Signal(LANE_CONTROL, name="lane_control")
         m.d.comb += [
             control.norm.eq(operation.norm),
@@ -213,7 +213,7 @@ class Vector(wiring.Component):
         at = word.at(Stage.SCORE)
         m.d.comb += [peak.values.eq(masked), peak.mark.valid.eq(at.valid & at.peak), peak.mark.first.eq(at.first)]
         top = Signal(signed(32), reset_less=True)
-        # The pass over the scores that follows does not change it; that over the weights takes it along.
+        # The following pass over scores does not change it, and the pass over weights carries it along.
         known = word.at(Stage.SCORE + peak.latency)
         with m.If(known.valid & known.peak):
             m.d.sync += top.eq(peak.largest)
@@ -251,7 +251,7 @@ class Vector(wiring.Component):
         ]
 
     def _second_pass(self, m: Module, rows: Rows, scales: RowScales, temporary: Ram) -> None:
-        """Turn the values into codes; write them, and what they stand for when the row has landed."""
+        """Turn the values into codes and write them; write the row's scale when its last code has been written."""
         word = Pipeline(m, rows.word, 0, "coded", is_cleared=True)
         row = Pipeline(m, rows.coded, 0, "coded_row")
         read = Signal(range(self.config.temporary_words))

@@ -10,7 +10,7 @@ from compiler.graph.ops import Add, Input, Linear, Output
 from compiler.passes import FuseProjections, FuseResidual, QuantizeGraph
 from hwsim.arch.isa import Format
 from hwsim.errors import GraphError
-from models.shapes import shape
+from models.zoo import shape
 from tests.random_model import tiny_config
 
 TINY = tiny_config()

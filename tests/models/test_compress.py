@@ -218,10 +218,10 @@ def test_shipped_recipes_and_texts() -> None:
         ("attention: dense\nsteps: [{method: smooth, steps: 0.5}]", r"Option steps must be a non-negative integer, not 0.5"),
         ("attention: dense\nsteps: [{method: balance_keys, steps: -1}]", r"Option steps must be a non-negative integer, not -1"),
         ("attention: dense\nsteps: [{method: balance_keys, shift: 1}]", r"Option shift must be true or false, not 1"),
-        ("attention: dense\nsteps: [{method: rtn, at: 3}]", r"Step must be at a pattern such as layers.0-3.down, not 3"),
+        ("attention: dense\nsteps: [{method: rtn, at: 3}]", "Step entry `at` must be a pattern such as layers.0-3.down, not 3"),
         ("attention: dense\nsteps: [{method: rtn, at: layers}]", r"Pattern of matrices must be one of .*, not 'layers'"),
         ("attention: dense\nsteps: [{method: rtn, at: '*.dwon'}]", r"Part in '\*.dwon' must be .*\(nearest: down\), not 'dwon'"),
-        ("attention: dense\nsteps: [{method: rtn, at: layers.x}]", r"Pattern of matrices must be such as .*, not 'layers.x'"),
+        ("attention: dense\nsteps: [{method: rtn, at: layers.x}]", r"Pattern of matrices must be spelled as .*, not 'layers.x'"),
         ("attention: dense\ncalibration: {length: 0}\nsteps: [rtn]", r"Recipe calibration.length must be a positive .*, not 0"),
         ("attention: dense\ncalibration: {seed: -1}\nsteps: [rtn]", r"Recipe calibration.seed must be an integer .*, not -1"),
         ("attention: dense\ncalibration: {rounded: 1}\nsteps: [rtn]", r"Recipe calibration.rounded must be true or false, not 1"),
@@ -242,7 +242,7 @@ def test_recipe_refusals(text: str, message: str) -> None:
 
 def test_calibration_refusals(tmp_path: Path) -> None:
     checkpoint = tiny_checkpoint(tmp_path)
-    with pytest.raises(SpecError, match="Calibration must have the tokenizer of tiny, which carries none: use rtn"):
+    with pytest.raises(SpecError, match="Calibration must have a tokenizer, but the checkpoint tiny carries none: use rtn"):
         sequences(checkpoint, CalibrationSettings())
     with pytest.raises(SpecError, match="Inputs of a matrix in w2 must be a multiple of 64, not 96"):
         rtn.quantize(torch.zeros((2, 96)), Format.W2)

@@ -52,7 +52,7 @@ STEPS = {
     ),
     "half the layers": (
         "[{method: rtn, format: w4}, {method: distill, result: RESULT, at: layers.0}]",
-        "Method distill must be at layers.*, all with one result, and not beside other methods",
+        "Method distill must be at all of layers.* with one result, and no other method may be at them",
     ),
     "a rewritten matrix": (
         "[{method: distill, result: RESULT}, {method: balance_keys}]",

@@ -333,5 +333,5 @@ def test_hadamard_is_orthogonal_and_even() -> None:
     turn = hadamard(64)
     assert torch.allclose(turn @ turn.T, torch.eye(64), atol=1e-6)
     assert torch.equal(turn.abs(), torch.full((64, 64), 0.125))
-    with pytest.raises(SpecError, match="Heads whose values are rotated must have a power of two of channels, not 48"):
+    with pytest.raises(SpecError, match="Channels of a head whose values are rotated must be a power of two, not 48"):
         hadamard(48)

@@ -81,7 +81,7 @@ def test_work_goes_on_to_the_same_bits(
 def test_the_work_of_another_recipe_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
     killed(checkpoint, chosen, tmp_path / "model", 1)
     other = Recipe.uniform(name="test", method="rtn", format=Format.W4, pattern=parse("lambda:4+12"))
-    with pytest.raises(SpecError, match=r"Unfinished work in '.*model.partial' must be of the same calibration_digest, recipe,"):
+    with pytest.raises(SpecError, match=r"Unfinished .*partial' must have been begun with the same calibration_digest, recipe:"):
         compressed.make(checkpoint, other, tmp_path / "model")
     (tmp_path / "model.partial" / "work.json").write_text("{")
     with pytest.raises(SpecError, match=r"Folder of unfinished work '.*model.partial' must be usable, but: "):

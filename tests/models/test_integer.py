@@ -310,7 +310,7 @@ def test_refusals() -> None:
     reference = IntegerReference(model)
     with pytest.raises(SpecError, match="Token must be between 0 and 95, not 96"):
         reference.step(reference.open(), 96)
-    with pytest.raises(SpecError, match="Tokens must be at least one, not none"):
+    with pytest.raises(SpecError, match="A text must have at least one token, not none"):
         reference.window_logits([])
     matrices = dict(model.matrices)
     del matrices["layers.1.o"]

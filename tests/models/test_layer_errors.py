@@ -81,7 +81,7 @@ def test_another_residual_stream_is_refused(tmp_path) -> None:
     made = create(checkpoint, RECIPE).model
     turned = np.ascontiguousarray(made.embedding.codes[:, ::-1])
     other = dataclasses.replace(made, embedding=dataclasses.replace(made.embedding, codes=turned))
-    sentence = "Embeddings must be those of the source for a comparison of layers, not differ by 1[0-9]{2}%"
+    sentence = "Embeddings must be those of the source for a comparison of layers, but they differ by 1[0-9]{2}%"
     with pytest.raises(SpecError, match=f"^{sentence}$"):
         errors(checkpoint, other)
 

@@ -13,7 +13,7 @@ from models.checkpoint import MemoryStore, Weights, load
 from models.reference.decode import Decoder, greedy
 from models.reference.llama import Llama
 from models.reference.rope import Rotary
-from models.shapes import shape
+from models.zoo import shape
 
 Save = Callable[..., tuple[Path, torch.nn.Module]]
 
@@ -152,7 +152,7 @@ def test_tokens_outside_the_vocabulary_are_refused(save: Save) -> None:
     model = Llama(load(save("LlamaForCausalLM")[0]))
     with pytest.raises(SpecError, match=r"^Token must be between 0 and 95, not 96$"):
         model.logits([1, 96])
-    with pytest.raises(SpecError, match=r"^Tokens must be at least one, not none$"):
+    with pytest.raises(SpecError, match=r"^A text must have at least one token, not none$"):
         model.logits([])
 
 

@@ -120,7 +120,7 @@ def test_hard_needle_tasks() -> None:
 
 def test_hard_needle_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hard_needle", None)
-    sentence = "Package hard-needle must be installed for its tasks: run `make` or `pip install hard-needle`"
+    sentence = "Package hard-needle must be installed: run `make setup` or `pip install hard-needle`"
     with pytest.raises(SpecError, match=f"^{sentence}$"):
         needle_tasks(characters(), lengths=(2000,))
 

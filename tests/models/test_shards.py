@@ -125,8 +125,8 @@ def shards_take(folder: Path, name: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", f"File {INDEX} must be JSON with an object weight_map, not what it holds"),
-        ('{"weight_map": []}', f"File {INDEX} must be JSON with an object weight_map, not what it holds"),
+        ("{", f"File {INDEX} must be JSON with an object weight_map, but holds something else"),
+        ('{"weight_map": []}', f"File {INDEX} must be JSON with an object weight_map, but holds something else"),
         ('{"weight_map": {"a": "../b.safetensors"}}', "File of tensor a must be a .safetensors file of the folder, not"),
     ],
 )

@@ -55,7 +55,7 @@ def test_the_shape_command_refuses_in_one_sentence(tmp_path: Path, capsys: pytes
     with pytest.raises(SystemExit) as ended:
         main(["llama-9", "-o", str(tmp_path / "model")])
     assert ended.value.code == 2
-    assert "Model shape must be one of" in capsys.readouterr().err
+    assert "Model must be one of" in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
 
 

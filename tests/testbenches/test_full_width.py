@@ -19,7 +19,7 @@ from models.integer.cache import State
 from models.integer.ops import KvEntry
 from models.integer.reference import IntegerReference
 from models.shaped import shaped_model
-from models.shapes import shape
+from models.zoo import shape
 from testbenches.backend import Inputs
 from testbenches.compare import compare_logs
 from testbenches.simulated import Simulated

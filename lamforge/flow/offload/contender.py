@@ -15,7 +15,7 @@ from hwsim.nearest import nearest
 from hwsim.offload.answer import Answer
 from hwsim.offload.systems import System, system
 from lamforge.flow.offload.formats import FORMATS
-from models.networks import network
+from models.zoo import network
 
 __all__ = ["DENSE", "Contender", "changed_system", "contender", "question", "setting_texts"]
 

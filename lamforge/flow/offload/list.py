@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from hwsim.offload.systems import names, system
 from lamforge.flow.offload.formats import FORMATS, WorkFormat
-from models.networks import names as network_names
+from models.zoo import names as network_names
 
 __all__ = ["Listing", "list"]
 

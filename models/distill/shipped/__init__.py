@@ -1,4 +1,4 @@
-"""Knows the trainings that ship: a folder each, with the parts of the result and what the training said of itself."""
+"""The trainings that ship, one folder each, with the parts of the result and the training's own report."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from hwsim.arch.workload import Workload
 from hwsim.offload.systems.flexgen import FlexGen
 from lamforge.flow.offload.contender import changed_system
 from lamforge.flow.offload.formats import FORMATS
-from models.networks import network
+from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["ABLATION", "FLEXGEN_ABLATION", "FLEXGEN_BREAKDOWN", "FLEXGEN_THROUGHPUT", "LARGE", "THROUGHPUT", "Case"]

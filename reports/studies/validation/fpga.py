@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwsim.arch.workload import Workload
 from lamforge.flow.offload.contender import contender
-from models.networks import network
+from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["FPGA_DECODE"]

@@ -14,7 +14,7 @@ from hwsim.offload.answer import Answer
 from hwsim.offload.systems.instinfer import FLASH
 from hwsim.offload.systems.system import DRIVE
 from lamforge.flow.offload.contender import changed_system, setting_texts
-from models.networks import network
+from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["INSTINFER_GAIN", "INSTINFER_SHARE"]

@@ -7,7 +7,7 @@ from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.systems import system
 from hwsim.offload.systems.shadowkv import ShadowKv
 from hwsim.units import Value
-from models.networks import network
+from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["SHADOWKV_BLOCKS", "SHADOWKV_THROUGHPUT"]

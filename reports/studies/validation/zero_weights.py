@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from hwsim.arch.workload import Network, Workload
 from hwsim.offload.systems import system
 from lamforge.flow.offload.contender import changed_system, setting_texts
-from models.networks import network
+from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["ZERO_T4", "ZERO_WEIGHTS"]

@@ -12,7 +12,7 @@ from hwsim.offload.span import Span, move, overlapped, serial, spend
 from hwsim.offload.systems import names, system
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, Dollars, Seconds, Watts
-from models.networks import network
+from models.zoo import network
 
 WORK = Workload(network=network("llama-2-7b"), prompt=1000, generated=11, batch=4)
 STEP = serial(

@@ -13,7 +13,7 @@ from hwsim.offload.decoder import PEERS, GpuDecoder
 from hwsim.offload.devices import GPUS
 from hwsim.offload.operators import MEMORY, GpuRates
 from hwsim.units import BytesPerSecond
-from models.networks import network
+from models.zoo import network
 
 WORK = Workload(network=network("llama-2-7b"), prompt=2048, generated=64, batch=1)
 GPU = GPUS.load("a100-sxm-80").rates()

@@ -14,7 +14,7 @@ from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen, Split
 from hwsim.offload.systems.system import DRIVE, HOST, LINK, UP_LINK
 from hwsim.units import Value
-from models.networks import network
+from models.zoo import network
 
 GIB = 2.0**30
 WORK = Workload(network=network("opt-30b"), prompt=512, generated=32, batch=144)

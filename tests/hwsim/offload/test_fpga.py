@@ -7,9 +7,8 @@ import pytest
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.fpga import ENGINE, HBM, Fpga
-from lamforge.flow.simulate import simulate_command
-from lamforge.flow.simulation import Simulation
-from models.networks import network
+from lamforge.flow.simulate import Timing, simulate
+from models.zoo import network
 
 LLAMA = network("llama-2-7b")
 WORK = Workload(network=LLAMA, prompt=2048, generated=2, batch=1, weight_bits=2.0, cache_bits=4.25, window=2048)
@@ -26,23 +25,8 @@ def card(*settings: str) -> Fpga:
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_a_step_takes_what_the_simulator_finds(batch: int) -> None:
-    found = simulate_command(
-        model=None,
-        workload="llama-2-7b",
-        engine="u280",
-        settings=(),
-        context=2048,
-        layers="w2s",
-        head="w4",
-        cache="kv4",
-        batch=batch,
-        program="decode",
-        position=None,
-        prompt=None,
-        memory="hbm2",
-        progress=lambda part: None,
-    )
-    assert isinstance(found, Simulation)
+    found = simulate(workload="llama-2-7b", engine="u280", context=2048, batch=batch, memory="hbm2")
+    assert isinstance(found, Timing)
     assert found.position == 2048
     ours = float(card().answer(dataclasses.replace(WORK, batch=batch)).decode_tokens_per_second)
     print(f"{ours:.1f} token/s in closed form, {found.token_per_s:.1f} simulated")

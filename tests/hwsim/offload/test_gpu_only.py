@@ -4,7 +4,7 @@ import pytest
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
-from models.networks import network
+from models.zoo import network
 
 LLAMA = network("llama-2-7b")
 WEIGHTS = 2 * (32 * (4 * 4096**2 + 3 * 4096 * 11008) + 32000 * 4096)

@@ -13,7 +13,7 @@ from hwsim.offload.flash.layout import KvShape
 from hwsim.offload.systems import system
 from hwsim.offload.systems.instinfer import DRIVE_LINK, ENGINE, FLASH, DriveCache, InstInfer
 from hwsim.offload.systems.system import DRIVE, FRAMEWORK
-from models.networks import network
+from models.zoo import network
 
 WORK = Workload(network=network("opt-13b"), prompt=1024, generated=1024, batch=64)
 LAYERS, HIDDEN = 40, 5120

@@ -18,7 +18,7 @@ from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen, Split
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes
-from models.networks import network
+from models.zoo import network
 
 FIXED = system("flexgen-t4")
 assert isinstance(FIXED, FlexGen)

@@ -9,7 +9,7 @@ from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.systems import system
 from hwsim.offload.systems.shadowkv import ShadowKv
 from hwsim.offload.systems.system import LINK, UP_LINK
-from models.networks import network
+from models.zoo import network
 
 WORK = Workload(network=network("llama-3-8b"), prompt=122880, generated=100, batch=24)
 LAYERS, CONTEXT = 32, 122880 + 50

@@ -16,7 +16,7 @@ from hwsim.offload.systems.gpu_only import GpuOnly
 from hwsim.offload.systems.instinfer import DriveCache, InstInfer
 from hwsim.offload.systems.system import DRIVE, LINK
 from hwsim.offload.systems.zero import ZeroInference
-from models.networks import network
+from models.zoo import network
 
 SMALL = Workload(network=network("llama-2-7b"), prompt=1024, generated=64, batch=1)
 INSTINFER = Workload(network=network("opt-13b"), prompt=1024, generated=1024, batch=64)

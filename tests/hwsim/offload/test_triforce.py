@@ -11,7 +11,7 @@ from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.system import FRAMEWORK, LINK
 from hwsim.offload.systems.triforce import DRAFT, LEVELS, TriForce, expected_tokens
-from models.networks import network
+from models.zoo import network
 
 WORK = Workload(network=network("llama-2-7b"), prompt=124928, generated=256, batch=1)
 CACHE = 32 * 4 * 4096 * (124928 + 128)

@@ -7,7 +7,7 @@ import pytest
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.system import DRIVE, FRAMEWORK, HOST, LINK, UP_LINK
-from models.networks import network
+from models.zoo import network
 
 OPT = network("opt-30b")
 WORK = Workload(network=OPT, prompt=512, generated=32, batch=8)

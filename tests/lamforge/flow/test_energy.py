@@ -2,24 +2,25 @@
 
 import pytest
 
-from hwsim.arch.config import load_engine
-from hwsim.arch.isa import Format
+import lamforge
 from hwsim.machine.energy import Activity, activity_of, load_constants
-from hwsim.memory.models import memory_model
-from lamforge.flow.energy import run_energy
-from lamforge.flow.simulation import Simulation, compiled_workload, simulate, workload_request
+from lamforge.flow.simulate import Timing
+
+
+def timed(memory: str = "ideal") -> Timing:
+    return lamforge.simulate(workload="smollm2-135m", context=256, head="w8", memory=memory)
 
 
 @pytest.fixture(scope="module")
-def decode() -> Simulation:
-    return simulate(compiled_workload(workload_request("smollm2-135m", load_engine("small"), context=256, head=Format.W8)))
+def decode() -> Timing:
+    return timed()
 
 
-def counted(simulation: Simulation) -> Activity:
-    return activity_of(simulation.trace, simulation.timeline, simulation.engine, load_constants())
+def counted(timing: Timing) -> Activity:
+    return activity_of(timing.trace, timing.timeline, timing.engine, load_constants())
 
 
-def test_a_run_is_counted(decode: Simulation) -> None:
+def test_a_run_is_counted(decode: Timing) -> None:
     activity, timeline = counted(decode), decode.timeline
     assert activity.memory_bits == 8 * decode.total_bytes
     assert activity.seconds == pytest.approx(1 / decode.token_per_s)
@@ -33,9 +34,8 @@ def test_a_run_is_counted(decode: Simulation) -> None:
     assert activity.ram_accesses > 2 * 8 * timeline.stream_bytes / 72
 
 
-def test_stalls_cost_time_but_move_nothing(decode: Simulation) -> None:
-    programs = compiled_workload(workload_request("smollm2-135m", load_engine("small"), context=256, head=Format.W8))
-    stalled = simulate(programs, memory=memory_model("stalling:1"))
+def test_stalls_cost_time_but_move_nothing(decode: Timing) -> None:
+    stalled = timed("stalling:1")
     ours, theirs = counted(decode), counted(stalled)
     assert theirs.seconds > ours.seconds
     assert theirs.register_cycles > ours.register_cycles
@@ -43,8 +43,8 @@ def test_stalls_cost_time_but_move_nothing(decode: Simulation) -> None:
         assert getattr(theirs, name) == getattr(ours, name), name
 
 
-def test_a_simulation_says_its_energy(decode: Simulation) -> None:
-    energy = run_energy(decode.trace, decode.timeline, decode.engine, tokens=decode.program.rows)
+def test_a_simulation_says_its_energy(decode: Timing) -> None:
+    energy = decode.energy
     assert energy.board == "u280"
     assert energy.card_j == pytest.approx(sum(energy.joules.values()))
     assert energy.card_w == pytest.approx(sum(energy.watts.values()))

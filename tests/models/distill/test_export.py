@@ -174,7 +174,7 @@ def test_a_start_must_belong_to_the_training(tmp_path: Path) -> None:
     _, prepared, settings, training = trained(tmp_path, "w2s")
     training.finish(tmp_path / "result", is_measured=False)
     result = read_result(tmp_path / "result")
-    with pytest.raises(SpecError, match="Distillation format must be w2s, as of the result it starts from, not w2"):
+    with pytest.raises(SpecError, match="Distillation format must be w2s, as in the result it starts from, not w2"):
         small_training(prepared, dataclasses.replace(settings, format="w2"), start=result)
     own = prepared.source_digest[:12]
     with pytest.raises(SpecError, match=f"must be a student of the teacher with digest {own}, not of one with 0000"):

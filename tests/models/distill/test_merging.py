@@ -73,5 +73,5 @@ def test_the_second_must_have_begun_as_the_first(folders: tuple[Path, Path], tmp
     with pytest.raises(SpecError) as refusal:
         merge(second, first, tmp_path / "merged", from_layer=1)
     digest = read_result(second).digest[:16]
-    assert str(refusal.value) == f"Second result must have begun as the first, {digest}, not as None"
+    assert str(refusal.value) == f"Second result must have begun from the first, {digest}, not from None"
     assert not list(tmp_path.iterdir())

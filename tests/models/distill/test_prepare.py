@@ -96,7 +96,7 @@ def test_refusals(tmp_path: Path) -> None:
     checkpoint = load(write_checkpoint(tmp_path / "hf"))
     with pytest.raises(SpecError, match="Distillation must have the text wikipedia, which is missing"):
         prepare(checkpoint, {"public-domain": TEXT}, {}, tmp_path / "parts", head=head(checkpoint))
-    with pytest.raises(SpecError, match="Distillation must have the tokenizer of tiny, which carries none"):
+    with pytest.raises(SpecError, match="Distillation must have a tokenizer, but the checkpoint tiny carries none"):
         small = small_checkpoint(tmp_path)
         prepare(small, TEXTS, {}, tmp_path / "parts", head=head(small))
     with pytest.raises(SpecError, match=r"must hold prepared-1-of-\.\.\.\.part, which is missing"):

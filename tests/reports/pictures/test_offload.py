@@ -3,7 +3,7 @@
 from hwsim.arch.workload import Workload
 from lamforge.flow.offload.compare import CONTENDERS, CONTEXTS, Comparison, compared
 from lamforge.flow.offload.contender import contender
-from models.networks import network
+from models.zoo import network
 from reports.pictures.causes import COLOURS, KINDS, kind_of
 from reports.pictures.offload import FIGURES, contexts_picture
 

@@ -10,7 +10,7 @@ from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, Comparison, compared
 from lamforge.flow.offload.contender import contender
-from models.networks import network
+from models.zoo import network
 
 LLAMA = network("llama-2-7b")
 GENERATED = 64

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from hwsim.offload.systems.flexgen import FlexGen, Split
-from models.networks import network
+from models.zoo import network
 from reports.studies.validation.flexgen import ABLATION, LARGE, THROUGHPUT, Case
 
 

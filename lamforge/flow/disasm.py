@@ -1,0 +1,84 @@
+"""Programs and single instruction words as assembly text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwsim.arch.assembly import format_instruction, format_program
+from hwsim.arch.fields import Instruction
+from hwsim.arch.isa import decode
+from hwsim.arch.program import Program
+from hwsim.errors import IsaError, ProgramError
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.verb import verb
+
+__all__ = ["DisasmRequest", "Listing", "disasm", "run"]
+
+_WORD_DIGITS = 32
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DisasmRequest:
+    """Words to show.
+
+    Attributes:
+        source: path of a program file, a program, or a word, or several, of 32 hexadecimal digits each.
+    """
+
+    source: str | Path | Program | Sequence[str] = dataclasses.field(kw_only=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Words with their instructions, and the graph node that each came from; empty where nothing is known of it."""
+
+    words: tuple[int, ...]
+    instructions: tuple[Instruction, ...]
+    symbols: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The assembly text: a line for each instruction, loops indented, graph nodes as comments."""
+        return format_program(self.instructions, self.symbols)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Each instruction alone."""
+        return tuple(map(format_instruction, self.instructions))
+
+
+def run(request: DisasmRequest, listener: Listener = SILENT) -> Listing:
+    """Show a program, or single words, as assembly text; docs/isa.md explains the fields.
+
+    Raises:
+        ProgramError: there is no such file, or a word is no instruction.
+    """
+    words, symbols = _read(request.source)
+    instructions = []
+    for index, word in enumerate(words):
+        try:
+            instructions.append(decode(word))
+        except IsaError as error:
+            where = f" ({symbols[index]})" if symbols[index] else ""
+            raise ProgramError(f"Word {index}{where} must be an instruction: {error}") from None
+    return Listing(words=words, instructions=tuple(instructions), symbols=symbols)
+
+
+disasm = verb("disasm", DisasmRequest, run)
+
+
+def _read(source: str | Path | Program | Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the words and the symbols of a program, or of the words given."""
+    if isinstance(source, Program):
+        return source.words, source.symbols
+    sources = [str(source)] if isinstance(source, str | Path) else list(source)
+    if len(sources) == 1 and Path(sources[0]).is_file():
+        program = Program.load(Path(sources[0]))
+        return program.words, program.symbols
+    for text in sources:
+        digits = text.removeprefix("0x")
+        if len(digits) != _WORD_DIGITS or any(digit not in "0123456789abcdefABCDEF" for digit in digits):
+            raise ProgramError(f"Source must be a program file or words of {_WORD_DIGITS} hexadecimal digits, not {text!r}")
+    return tuple(int(text, 16) for text in sources), ("",) * len(sources)

@@ -1,0 +1,125 @@
+"""Families of networks: what the config.json of each calls the sizes of a network, and what it takes for granted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwsim.errors import CheckpointError
+from hwsim.nearest import nearest
+
+__all__ = ["ARCHITECTURES", "FAMILIES", "SIZES", "Family", "boolean", "family_of", "integer", "read_object"]
+
+SIZES = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")
+"""Sizes of a network that the config.json of every family gives."""
+
+_MOST_BYTES = 1 << 24
+"""Bytes of a JSON file of a checkpoint; the largest published index of tensors takes 9 MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What the config.json of one family calls the sizes of a network, and what it takes for granted.
+
+    model_type, architecture: how config.json names the family.
+    is_run: whether its forward pass is the one in models.reference, which the engine runs; others have estimates only.
+    layers, hidden, heads, kv_heads, head_dim, ffn, vocab: the entry of each size.
+    is_gated: whether the feed-forward layer has a gate beside its up projection.
+    is_tied: whether the head is the embedding where config.json does not say.
+    """
+
+    model_type: str
+    architecture: str
+    is_run: bool = True
+    layers: str = "num_hidden_layers"
+    hidden: str = "hidden_size"
+    heads: str = "num_attention_heads"
+    kv_heads: str = "num_key_value_heads"
+    head_dim: str = "head_dim"
+    ffn: str = "intermediate_size"
+    vocab: str = "vocab_size"
+    is_gated: bool = True
+    is_tied: bool = False
+
+    def sizes(self, document: Mapping[str, object]) -> dict[str, int]:
+        """Return SIZES as a parsed config.json gives them; CheckpointError names the entry that is wrong."""
+        read = {size: integer(document, getattr(self, size)) for size in SIZES if size not in ("kv_heads", "head_dim")}
+        heads, hidden = read["heads"], read["hidden"]
+        if document.get(self.head_dim) is None and hidden % heads:
+            raise CheckpointError(f"config.json {self.hidden} must be a multiple of {heads} heads, not {hidden}")
+        read["head_dim"] = integer(document, self.head_dim, hidden // heads)
+        read["kv_heads"] = integer(document, self.kv_heads, heads)
+        return read
+
+    def has_tied_head(self, document: Mapping[str, object]) -> bool:
+        """Return whether the head is the embedding in the network that a parsed config.json describes."""
+        return boolean(document, "tie_word_embeddings", self.is_tied)
+
+
+FAMILIES: Mapping[str, Family] = {
+    family.model_type: family
+    for family in (
+        Family(model_type="llama", architecture="LlamaForCausalLM"),
+        Family(model_type="mistral", architecture="MistralForCausalLM"),
+        Family(model_type="qwen2", architecture="Qwen2ForCausalLM"),
+        Family(model_type="opt", architecture="OPTForCausalLM", is_run=False, ffn="ffn_dim", is_gated=False, is_tied=True),
+        Family(
+            model_type="chatglm",
+            architecture="ChatGLMModel",
+            is_run=False,
+            layers="num_layers",
+            kv_heads="multi_query_group_num",
+            head_dim="kv_channels",
+            ffn="ffn_hidden_size",
+            vocab="padded_vocab_size",
+        ),
+    )
+}
+"""Families of networks by the `model_type` of their config.json."""
+
+ARCHITECTURES = {family.architecture: family for family in FAMILIES.values() if family.is_run}
+"""Families that the engine runs, by architecture."""
+
+
+def family_of(document: Mapping[str, object]) -> Family:
+    """Return the family of a parsed config.json, by its `model_type` or, where it has none, by its architecture."""
+    kind, architectures = document.get("model_type"), document.get("architectures")
+    for family in FAMILIES.values():
+        if kind == family.model_type or (kind is None and architectures == [family.architecture]):
+            return family
+    raise CheckpointError(f"config.json model_type must be {nearest(str(kind), FAMILIES)}, not {kind!r}")
+
+
+def read_object(path: Path) -> Mapping[str, object]:
+    """Return the object in a JSON file, such as a config.json; CheckpointError says what is wrong with it."""
+    try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise CheckpointError(f"File {path.name} must be JSON of at most {_MOST_BYTES} bytes, not of {size}")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"Folder {path.parent.name} must hold {path.name}, which is missing") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise CheckpointError(f"File {path.name} must be JSON, but reading it failed: {error}") from None
+    if not isinstance(document, Mapping):
+        raise CheckpointError(f"File {path.name} must hold one object, not {type(document).__name__}")
+    return document
+
+
+def integer(document: Mapping[str, object], key: str, default: int | None = None) -> int:
+    """Return the positive integer at `key` of a parsed config.json; CheckpointError where it is none."""
+    value = document.get(key)
+    value = default if value is None else value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"config.json {key} must be a positive integer, not {value!r}")
+    return value
+
+
+def boolean(document: Mapping[str, object], key: str, default: bool) -> bool:
+    """Return the truth value at `key` of a parsed config.json; CheckpointError where it is none."""
+    value = document.get(key, default)
+    if not isinstance(value, bool):
+        raise CheckpointError(f"config.json {key} must be true or false, not {value!r}")
+    return value

@@ -1,0 +1,46 @@
+"""Written Verilog, and the estimate of an engine's resources, as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamforge.flow.rtl import Verilog
+from lamforge.flow.synth import Synthesis
+
+__all__ = ["synthesis_document", "verilog_document"]
+
+
+def synthesis_document(found: Synthesis) -> dict[str, Any]:
+    """Return what `lamforge synth --json` prints."""
+    ranking = found.ranking
+    return {
+        "engine": found.engine.name,
+        "engine_digest": found.engine.digest,
+        "board": found.board.name,
+        "part": found.board.part.value,
+        "tool": found.tool,
+        "parts": [{"unit": part.unit, "name": part.name, "count": part.count, **part.resources} for part in found.parts],
+        "total": found.total,
+        "device": found.device,
+        "budget": found.budget,
+        "slrs": [{"name": slr.name, "tiles": slr.tiles, **slr.used, "free": dict(slr.free)} for slr in found.slrs],
+        "over": found.over,
+        "ranking": None if ranking is None else {"device": ranking.device, "mhz": ranking.mhz, **ranking.cells},
+        "synthesis_s": found.synthesis_s,
+    }
+
+
+def verilog_document(written: Verilog) -> dict[str, Any]:
+    """Return what was written, and for which board it was packaged."""
+    return {
+        "engine": written.engine.name,
+        "engine_digest": written.engine.digest,
+        "folder": str(written.folder),
+        "top": written.top,
+        "files": list(written.files),
+        "lines": written.line_count,
+        "lint": "clean" if written.is_linted else None,
+        "generate_s": written.generate_s,
+        "board": written.board,
+        "package": list(written.package),
+    }

@@ -1,0 +1,57 @@
+"""Simulated runs and prompts as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamforge.flow.simulate import PromptTiming, Timing
+from reports.documents.energy import energy_document
+
+__all__ = ["prompt_document", "timing_document"]
+
+
+def timing_document(timing: Timing) -> dict[str, Any]:
+    """Return cycles, bytes, token/s, what every cycle was spent on, and energy."""
+    timeline = timing.timeline
+    return {
+        "model": timing.model,
+        "engine": timing.engine.name,
+        "program": timing.program.name,
+        "memory": str(timing.memory),
+        "position": timing.position,
+        "formats": dict(timing.formats),
+        "tokens": timing.tokens,
+        "sequences": timing.program.sequences,
+        "cycles": timing.cycles,
+        "clock_hz": timing.engine.clock_hz,
+        "token_per_s": timing.token_per_s,
+        "bytes": timing.total_bytes,
+        "stream_bytes": timeline.stream_bytes,
+        "side_read_bytes": timeline.side_read_bytes,
+        "side_write_bytes": timeline.side_write_bytes,
+        "bytes_per_cycle": timing.bytes_per_cycle,
+        "fraction_of_peak": timing.fraction_of_peak,
+        "causes": dict(timing.causes["matrix"]),
+        "unit_causes": {unit: dict(causes) for unit, causes in timing.causes.items()},
+        "units": timing.busy,
+        "energy": energy_document(timing.energy),
+        "instructions": len(timeline.pc),
+        "program_bytes": timing.program.size_bytes,
+        "wall_s": timing.wall_s,
+        "memory_mb": timing.memory_mb,
+    }
+
+
+def prompt_document(timing: PromptTiming) -> dict[str, Any]:
+    """Return cycles, token/s and what the matrix unit's cycles were spent on."""
+    return {
+        "model": timing.model,
+        "engine": timing.engine.name,
+        "memory": str(timing.memory),
+        "clock_hz": timing.engine.clock_hz,
+        "tokens": timing.tokens,
+        "runs": timing.runs,
+        "cycles": timing.cycles,
+        "causes": dict(timing.causes["matrix"]),
+        "token_per_s": timing.token_per_s,
+    }

@@ -1,0 +1,53 @@
+"""Written Verilog as a line, and the estimate of an engine's resources as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lamforge.flow.rtl import Verilog
+from lamforge.flow.synth import Synthesis
+from reports.text.table import table
+
+__all__ = ["synthesis_text", "verilog_text"]
+
+_NAMES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp": "DSP"}
+
+
+def verilog_text(written: Verilog) -> str:
+    """Return what Verilog was written."""
+    lint = ", lint clean" if written.is_linted else ""
+    size = f"{written.line_count:,} lines in {len(written.files)} files"
+    package = "" if written.board is None else f", kernel package for {written.board}"
+    return f"{written.engine.name}: {size}{lint}{package} ({written.folder})"
+
+
+def synthesis_text(found: Synthesis) -> str:
+    """Return a line for each part, the sums against the board and its SLRs, and a verdict."""
+    board = found.board.name
+    rows = [
+        (f"{part.unit}.{part.name}", f"{part.count}", *_counts(part.resources))
+        for part in sorted(found.parts, key=lambda part: (part.unit, -part.resources["lut"]))
+    ]
+    rows.append(("total", "", *_counts(found.total)))
+    rows.append(("budget", "", *_counts(found.budget)))
+    rows.append((f"share of {board}", "", *_shares(found.total, found.device)))
+    rows += [(f"{slr.name} of what is free", f"{slr.tiles} tiles", *_shares(slr.used, slr.free)) for slr in found.slrs]
+    over = [_NAMES[name] for name in found.over]
+    verdict = f"over the budget in {', '.join(over)}" if over else "within the budget"
+    lines = [
+        f"{found.engine.name} on {board} ({found.board.part.value}), {found.tool}: {verdict}",
+        table(rows, head=("part", "copies", *_NAMES.values()), right=range(1, 7)),
+    ]
+    if found.ranking is not None:
+        reached = f"A slice of it, routed on {found.ranking.device}: {found.ranking.mhz:.0f} MHz."
+        lines.append(f"{reached} This ranks engines and says nothing of the board's clock.")
+    lines.append("An estimate by open synthesis; docs/synthesis.md says what it can and cannot tell.")
+    return "\n".join(lines)
+
+
+def _counts(resources: Mapping[str, float]) -> list[str]:
+    return [f"{resources[name]:,.1f}" if resources[name] % 1 else f"{resources[name]:,.0f}" for name in _NAMES]
+
+
+def _shares(used: Mapping[str, float], whole: Mapping[str, float]) -> list[str]:
+    return [f"{used[name] / whole[name]:.1%}" for name in _NAMES]

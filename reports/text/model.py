@@ -1,0 +1,49 @@
+"""Compressed models, their exports and the speed of their answers as lines."""
+
+from __future__ import annotations
+
+from lamforge.flow.compress import Compression
+from lamforge.flow.export import Export
+from lamforge.flow.generate import Reply
+from reports.text.figures import size_text
+from reports.text.table import fields
+
+__all__ = ["compression_text", "export_text", "speed_text"]
+
+
+def compression_text(found: Compression) -> str:
+    """Return what a compression made."""
+    model, recipe = found.made.model, found.made.recipe
+    config = model.config
+    methods = dict.fromkeys(step["method"] for step in recipe.to_document()["steps"])
+    return fields(
+        [
+            ("model", f"{config.name} ({config.architecture}, {config.layers} layers of {config.hidden})"),
+            ("recipe", f"{recipe.name}: {', '.join(methods)}"),
+            ("matrices", ", ".join(f"{count} {name}" for name, count in found.formats.items())),
+            ("attention", str(model.pattern)),
+            ("cache", model.cache.name.lower()),
+            ("size", f"{size_text(found.bytes)} in {found.folder}"),
+            ("fingerprint", model.fingerprint[:16]),
+        ]
+    )
+
+
+def export_text(found: Export) -> str:
+    """Return what an export wrote, and what of the model floats cannot hold."""
+    model = found.made.model
+    return fields(
+        [
+            ("model", f"{model.config.name} ({found.architecture}, {found.type})"),
+            ("size", f"{size_text(found.bytes)} in {found.folder}"),
+            ("left out", f"8-bit activations, cache {model.cache.name.lower()}, attention {model.pattern}"),
+        ]
+    )
+
+
+def speed_text(reply: Reply) -> str:
+    """Return how fast an answer came."""
+    return (
+        f"{reply.prompt_tokens} prompt tokens in {reply.prefill_s:.1f} s,"
+        f" then {reply.token_per_s:.1f} token/s in the engine's integers"
+    )
