@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from compiler.graph import Graph, Node, Stage
+from compiler.graph import Form, Graph, Node
 from compiler.graph.ops import Attention, Linear, Quantize, RmsNorm, SwiGlu
 from compiler.passes.base import Pass
 from hwsim.arch.isa import Format
@@ -20,8 +20,6 @@ class QuantizeGraph(Pass):
     layers: Format
     head: Format
     name: ClassVar[str] = "quantize"
-    takes: ClassVar[Stage] = Stage.FLOAT
-    gives: ClassVar[Stage] = Stage.QUANTIZED
 
     def apply(self, graph: Graph) -> Graph:
         """Return the quantized graph."""
@@ -38,7 +36,7 @@ class QuantizeGraph(Pass):
             elif isinstance(op, Attention):
                 nodes.append(dataclasses.replace(node, op=dataclasses.replace(op, quantized=True)))
                 codes[node.name] = f"{node.name}_codes"
-                nodes.append(Node(name=codes[node.name], segment=node.segment, op=Quantize(), inputs=(node.name,)))
+                nodes.append(Node(name=codes[node.name], section=node.section, op=Quantize(), inputs=(node.name,)))
             else:
                 nodes.append(node)
-        return graph.rebuilt(nodes=nodes, stage=self.gives)
+        return graph.rebuilt(nodes=nodes, form=Form.QUANTIZED)
