@@ -47,7 +47,7 @@ class AttentionLowering(Lowering):
 
     def settle(self, run: Run, chip: OnChip, before: Sequence[Lowering]) -> None:
         """Take a place for the results."""
-        self.place = self.result_place(run, chip)
+        self.place = self.new_place("result", run, chip)
 
     def claim(self, run: Run, chip: OnChip) -> None:
         """Take regions for every group in flight, and for the rotations."""

@@ -167,6 +167,13 @@ class Lowering:
     # For the classes of the operators.
 
     @property
+    def row_words(self) -> int:
+        """Words of a row of the value, in whole row blocks of the matrix unit."""
+        lanes = self.engine.vector.lanes
+        block = max(self.engine.tile.slices, lanes)
+        return -(-self.width // block) * block // lanes
+
+    @property
     def parameter_region(self) -> str:
         """Name of the node's parameters for the dependencies."""
         return f"parameter.{self.parameter_start}"
@@ -178,11 +185,10 @@ class Lowering:
             raise ScheduleError(f"Node {self.name} must read {memory} memory, not {source.name} in {source.place.memory} memory")
         return source.place
 
-    def result_place(self, run: Run, chip: OnChip) -> Place:
-        """Return a new place of fixed values."""
-        stride = run.padded_words(self.width)
-        start = chip.take("result", run.tokens * stride, f"Node {self.name}")
-        return Place(memory="result", start=start, stride=stride)
+    def new_place(self, memory: str, run: Run, chip: OnChip) -> Place:
+        """Return a new place of fixed values in the result or residual memory."""
+        start = chip.take(memory, run.tokens * self.row_words, f"Node {self.name}")
+        return Place(memory=memory, start=start, stride=self.row_words)
 
 
 class CodesLowering(Lowering):

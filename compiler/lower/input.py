@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.lower.base import Lowering, Place
+from compiler.lower.base import Lowering
 from compiler.target.memory_map import SIDE_UNIT, SideTable, whole_bursts
 from compiler.target.on_chip import OnChip
 from compiler.target.run import Run
@@ -25,9 +25,7 @@ class InputLowering(Lowering):
 
     def settle(self, run: Run, chip: OnChip, before: Sequence[Lowering]) -> None:
         """Take rows of the residual memory."""
-        stride = run.padded_words(self.width)
-        start = chip.take("residual", run.tokens * stride, f"Node {self.name}")
-        self.place = Place(memory="residual", start=start, stride=stride)
+        self.place = self.new_place("residual", run, chip)
 
     def loads(self, run: Run) -> list[Step]:
         """Return the loads of the rows."""

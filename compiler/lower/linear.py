@@ -67,8 +67,7 @@ class LinearLowering(Lowering):
 
     def parameter_words(self) -> int:
         """Return the words of the bias, in whole row blocks."""
-        block = max(self.engine.tile.slices, self.engine.vector.lanes)
-        return -(-self.width // block) * block // self.engine.vector.lanes if self.op.bias else 0
+        return self.row_words if self.op.bias else 0
 
     def parameters(self, model: IntegerModel, layer: int) -> np.ndarray:
         """Return the bias."""
@@ -82,7 +81,7 @@ class LinearLowering(Lowering):
             if late:
                 raise ScheduleError(f"Node {self.name} must be the last reader of {source.name}, which it adds to, not {late[0]}")
         elif not any(reader.arrival is Arrival.CHUNKS for reader in self.readers):
-            self.place = self.result_place(run, chip)
+            self.place = self.new_place("result", run, chip)
 
     def steps(self, run: Run, rows: Rows) -> list[Step]:
         """Return the fetch and the product of the matrix, or of the pieces that a reader takes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.graph import FINAL, LAYERS, Graph
 from compiler.lower import Lowering, lowered
-from compiler.target.memory_map import SIDE_UNIT, MemoryMap, ParameterBlock, whole_bursts
+from compiler.target.memory_map import SIDE_UNIT, MemoryMap, ParameterBlock, SideTable, whole_bursts
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat
 from hwsim.arch.program import INSTRUCTION_BYTES, Buffer
@@ -43,8 +43,11 @@ def plan_memory(
             f" ({need - engine.channel_bytes} too many)"
         )
     parameters = _parameter_block(layer, final, keeper, engine.vector.lanes)
-    made = [node.side_table(tokens=tokens, sequences=sequences, positions=max_position) for node in nodes]
-    tables = {table.name: table for table in made if table is not None}
+    tables: dict[str, SideTable] = {}
+    for node in nodes:
+        table = node.side_table(tokens=tokens, sequences=sequences, positions=max_position)
+        if table is not None and tables.setdefault(table.name, table) is not table:
+            raise ScheduleError(f"Node {node.name} must be the only one with a buffer {table.name!r} in the side memory")
     sizes = {name: table.rows * table.row_units * SIDE_UNIT for name, table in tables.items()}
     sizes["parameters"] = (repeats + 1) * parameters.units * SIDE_UNIT
     programs = dict.fromkeys(("program.decode", "program.prefill"), engine.control.program_words * INSTRUCTION_BYTES)

@@ -49,13 +49,10 @@ def epilogue(placement: Placement) -> list[Step]:
 def _parameter_loads(placement: Placement, start: int, offset: int, *, register: int = 0) -> list[Step]:
     """Return the loads of a layer's block from word `start` on."""
     block, lanes = placement.run.memory.parameters, placement.run.lanes
-    nodes = [node for node in placement.section(LAYERS) if node.parameter_words() and block.offsets[node.name] >= start]
-    nodes.sort(key=lambda node: node.parameter_start)
-    beats = (block.words - start) * lanes // 4
-    writes = tuple(node.parameter_region for node in nodes)
-    return loads(
-        Space.PARAMETER, placement.parameters + start, lanes, beats, offset, register=register, node=nodes[0].name, writes=writes
-    )
+    names = [name for name, word in block.offsets.items() if word >= start]
+    writes = tuple(node.parameter_region for node in placement.nodes if node.name in names)
+    address, beats = placement.parameters + start, (block.words - start) * lanes // 4
+    return loads(Space.PARAMETER, address, lanes, beats, offset, register=register, node=names[0], writes=writes) if names else []
 
 
 def _first_cache(run: Run) -> list[Step]:

@@ -54,7 +54,7 @@ def _placed(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, 
     nodes, chip = lowered(graph, engine), OnChip(engine)
     for node in nodes:
         node.check()
-    final_rows = min(sequences, *(node.most_rows() for node in nodes if node.node.section == FINAL))
+    final_rows = min([sequences, *(node.most_rows() for node in nodes if node.node.section == FINAL)])
     run = Run(engine=engine, memory=memory, tokens=tokens, sequences=sequences, overlap=overlap, final_rows=final_rows)
     for index, node in enumerate(nodes):
         node.settle(run, chip, nodes[:index])

@@ -76,8 +76,3 @@ class Run:
     def sequence_of(self, row: int) -> int:
         """Return the sequence of a row."""
         return row // self.positions
-
-    def padded_words(self, features: int) -> int:
-        """Return the words of a row of features, in whole row blocks of the matrix unit."""
-        block = max(self.slices, self.lanes)
-        return -(-features // block) * block // self.lanes
