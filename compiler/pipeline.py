@@ -19,7 +19,7 @@ from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
 
-__all__ = ["Compiled", "ImageBuilder", "Request", "compile_request", "compile_shape", "lower", "passes"]
+__all__ = ["Compiled", "ImageBuilder", "Request", "compile_request", "compile_shape", "passes", "quantized_graph"]
 
 
 ImageBuilder = Callable[[Placement], MemoryImage]
@@ -81,7 +81,7 @@ def passes(request: Request) -> tuple[Pass, ...]:
     return (FuseProjections(), FuseResidual(), QuantizeGraph(layers=request.layers, head=request.head))
 
 
-def lower(request: Request, dump: Callable[[str, Graph], None] | None = None) -> Graph:
+def quantized_graph(request: Request, dump: Callable[[str, Graph], None] | None = None) -> Graph:
     """Return the quantized graph; each pass is followed by a check, and `dump` sees every graph with its pass's name."""
     graph = llama_graph(request.config, sinks=request.sinks, window=request.window)
     check(graph, "frontend")
@@ -105,7 +105,7 @@ def _widest(graph: Graph, request: Request, memory: MemoryMap) -> Placement:
 
 def compile_request(request: Request, *, build: ImageBuilder | None = None) -> Compiled:
     """Return the programs of a request, and the image that `build` makes of its placed nodes; raise ScheduleError or GraphError."""
-    graph = lower(request)
+    graph = quantized_graph(request)
     tokens = max(request.prefill_rows, request.batch)
     memory = plan_memory(
         graph, request.engine, max_position=request.context, tokens=tokens, sequences=request.batch, cache=request.cache

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compiler.graph import Graph
 from compiler.model import compile_model, request_of
-from compiler.pipeline import Request, lower, passes
+from compiler.pipeline import Request, passes, quantized_graph
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
 from models.compressed import CompressedModel
@@ -56,7 +56,7 @@ def graph_after(request: Request, name: str) -> str:
     def dump(after: str, graph: Graph) -> None:
         seen[after] = graph.to_text()
 
-    lower(request, dump)
+    quantized_graph(request, dump)
     return seen[name]
 
 

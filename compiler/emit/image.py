@@ -70,7 +70,7 @@ def _deal_all(sink: _Sink, model: IntegerModel, placement: Placement, progress: 
         (layer * memory.layer_beats + memory.streams[node.name], node.name.format(layer))
         for node in placement.nodes
         if node.name in memory.streams
-        for layer in range(placement.layers if node.node.section == LAYERS else 1)
+        for layer in range(placement.layers if node.section == LAYERS else 1)
     ]
     for index, (start, name) in enumerate(sorted(jobs)):
         _deal(sink, packed_of(model.matrices[name]), start, run.engine, name)
@@ -119,7 +119,7 @@ def _parameters(model: IntegerModel, placement: Placement) -> np.ndarray:
             continue
         word = places.offsets[node.name]
         is_ahead = word >= places.ahead
-        for layer in range(layers) if node.node.section == LAYERS else [layers]:
+        for layer in range(layers) if node.section == LAYERS else [layers]:
             # The first block has nothing but what the first layer must find loaded.
             block = layer if is_ahead else layer + 1
             start = (word - (places.ahead if block == 0 else 0)) * run.lanes

@@ -35,7 +35,7 @@ def emit_program(placement: Placement, *, name: str, head: bool, max_position: i
         rows=run.tokens,
         sequences=run.sequences,
         caches=memory.sequences,
-        input_row_bytes=memory.rows["input"] * SIDE_UNIT,
+        input_row_bytes=memory.row_units["input"] * SIDE_UNIT,
         sinks=cache.sinks,
         window=cache.window,
         ring_start=cache.ring_start,

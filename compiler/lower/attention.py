@@ -88,7 +88,7 @@ class AttentionLowering(Lowering):
                 steps.append(add(SCRATCH, REGISTER_POSITION, position))
                 if kind:
                     steps.append(scalar(Function.MIN, SCRATCH, SCRATCH, op.sinks + op.window - 1))
-                steps.append(scalar(Function.MUL, SCRATCH, SCRATCH, memory.rows[_TABLE]))
+                steps.append(scalar(Function.MUL, SCRATCH, SCRATCH, memory.row_units[_TABLE]))
                 steps += loads(
                     Space.PARAMETER,
                     self._heads.rotation + (2 * position + kind) * words,

@@ -99,9 +99,9 @@ class Lowering:
     """First parameter word of the node, where it has parameters."""
 
     def __init__(self, node: Node, sources: tuple[Lowering, ...], engine: EngineConfig):
-        self.node = node
         self.op: Op = node.op
         self.name = node.name
+        self.section = node.section
         self.engine = engine
         self.sources = sources
         self.readers: list[Lowering] = []

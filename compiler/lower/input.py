@@ -37,7 +37,7 @@ class InputLowering(Lowering):
                 place.start + row * place.stride,
                 run.lanes,
                 self.width // 4,
-                memory.units(_TABLE) + row * memory.rows[_TABLE],
+                memory.units(_TABLE) + row * memory.row_units[_TABLE],
                 node=self.name,
                 writes=(place.region,),
             )

@@ -100,7 +100,7 @@ class LinearLowering(Lowering):
         op, codes, packer = self.op, self.argument(0, "activation"), WEIGHT_FORMATS[self._format]
         start = packer.stream_words(piece.first, op.inputs)
         beats = packer.stream_words(piece.first + piece.blocks, op.inputs) - start
-        layer = WEIGHTS if self.node.section == LAYERS else 0
+        layer = WEIGHTS if self.section == LAYERS else 0
         fetch = Fetch(offset=run.memory.streams[self.name] + start, beats=beats, registers=(layer, 0, 0))
         destination = Destination.RESIDUAL if op.residual else Destination.BIASED if op.bias else Destination.RESULT
         side = self.parameter_start + piece.first * run.slices // run.lanes if op.bias else 0

@@ -50,7 +50,7 @@ class OutputLowering(Lowering):
         """Return the products of the chunks, each stored behind its own."""
         memory, slices, stride = run.memory, run.slices, self._chunk_rows // run.lanes
         blocks, most = self._padded // slices, self._chunk_rows // slices
-        output = memory.units(_TABLE) + run.sequence_of(rows.first) * memory.rows[_TABLE]
+        output = memory.units(_TABLE) + run.sequence_of(rows.first) * memory.row_units[_TABLE]
         steps: list[Step] = []
         for index, first in enumerate(range(0, blocks, most)):
             side, count = index % _CHUNKS, min(most, blocks - first)
@@ -60,7 +60,7 @@ class OutputLowering(Lowering):
                 store = Store(
                     address=chunk.address + row * stride,
                     beats=-(-count * slices // 4),
-                    offset=output + row * memory.rows[_TABLE] + first * slices // 4,
+                    offset=output + row * memory.row_units[_TABLE] + first * slices // 4,
                 )
                 steps.append(Step(instruction=store, node=self.name, reads=(chunk.region,), writes=(_TABLE,)))
         return steps

@@ -26,7 +26,7 @@ def plan_memory(
 ) -> MemoryMap:
     """Return the map for a quantized graph, for `tokens` input rows and `sequences` caches; raise ScheduleError."""
     nodes = lowered(graph, engine)
-    layer, final = ([node for node in nodes if node.node.section == section] for section in (LAYERS, FINAL))
+    layer, final = ([node for node in nodes if node.section == section] for section in (LAYERS, FINAL))
     repeats = graph.repeats[LAYERS]
     streams, layer_beats = _streams(layer, 0)
     final_streams, beat = _streams(final, layer_beats * repeats)
@@ -66,7 +66,7 @@ def plan_memory(
         sequence_beats=repeats * heads * head_beats,
         total_beats=total,
         parameters=parameters,
-        rows={name: table.row_units for name, table in tables.items()},
+        row_units={name: table.row_units for name, table in tables.items()},
         buffers=tuple(buffers),
     )
 

@@ -37,7 +37,7 @@ class Placement:
 
     def section(self, name: str) -> list[Lowering]:
         """Return the nodes of a section, in order."""
-        return [node for node in self.nodes if node.node.section == name]
+        return [node for node in self.nodes if node.section == name]
 
 
 def place_nodes(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: int, sequences: int = 1) -> Placement:
@@ -54,7 +54,7 @@ def _placed(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, 
     nodes, chip = lowered(graph, engine), OnChip(engine)
     for node in nodes:
         node.check()
-    final_rows = min([sequences, *(node.most_rows() for node in nodes if node.node.section == FINAL)])
+    final_rows = min([sequences, *(node.most_rows() for node in nodes if node.section == FINAL)])
     run = Run(engine=engine, memory=memory, tokens=tokens, sequences=sequences, overlap=overlap, final_rows=final_rows)
     for index, node in enumerate(nodes):
         node.settle(run, chip, nodes[:index])

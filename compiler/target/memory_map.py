@@ -64,7 +64,7 @@ class MemoryMap:
         sequences: sequences that have caches of their own. sequence_beats: beats from one's caches to the next's.
         total_beats: beats used behind each port.
         parameters: what a layer loads from the buffer `parameters`.
-        rows: side units from one row to the next of the other buffers, by name.
+        row_units: side units from one row to the next of the other buffers, by name.
         buffers: ranges of the side memory.
     """
 
@@ -78,7 +78,7 @@ class MemoryMap:
     sequence_beats: int
     total_beats: int
     parameters: ParameterBlock
-    rows: dict[str, int]
+    row_units: dict[str, int]
     buffers: tuple[Buffer, ...]
 
     def key_start(self, kv_head: int, sequence: int = 0) -> int:
