@@ -7,8 +7,6 @@ import dataclasses
 import re
 from collections.abc import Iterable
 
-import networkx as nx
-
 from compiler.graph import ops
 from compiler.graph.ops import Form
 from hwsim.arch.isa import Format
@@ -68,17 +66,15 @@ class Graph:
     def rebuilt(self, *, nodes: Iterable[Node], form: Form | None = None) -> Graph:
         """Return a graph of these nodes, sorted so that arguments come first, in `form` or in this one's."""
         given = {node.name: node for node in nodes}
-        order = nx.DiGraph()
-        order.add_nodes_from(given)
-        order.add_edges_from((argument, node.name) for node in given.values() for argument in node.inputs)
-        rank = {name: index for index, name in enumerate(given)}
-        try:
-            names = list(nx.lexicographical_topological_sort(order, key=lambda name: rank.get(name, 0)))
-        except nx.NetworkXUnfeasible:
-            raise GraphError("Graph must not have a cycle") from None
-        missing = [name for name in names if name not in given]
+        missing = [name for node in given.values() for name in node.inputs if name not in given]
         if missing:
             raise GraphError(f"Graph must have the node {missing[0]!r}, which another reads")
+        names: list[str] = []
+        while left := given.keys() - names:
+            ready = next((name for name in given if name in left and not left & {*given[name].inputs}), None)
+            if ready is None:
+                raise GraphError("Graph must not have a cycle")
+            names.append(ready)
         return Graph(form=form or self.form, repeats=self.repeats, nodes=[given[name] for name in names])
 
     def to_text(self) -> str:

@@ -105,7 +105,7 @@ class Lowering:
         self.engine = engine
         self.sources = sources
         self.readers: list[Lowering] = []
-        self.width = node.op.width(tuple(source.width for source in sources))
+        self.width: int = node.op.width(tuple(source.width for source in sources))
         for source in sources:
             source.readers.append(self)
 

@@ -77,3 +77,15 @@ def test_a_node_must_come_after_what_it_reads() -> None:
     graph = Graph(form=Form.FLOAT, repeats={"final": 1}, nodes=[])
     with pytest.raises(GraphError, match="Graph must have the node 'x', which another reads"):
         graph.rebuilt(nodes=[dataclasses.replace(late)])
+    pair = [dataclasses.replace(late, name=name, inputs=(other,)) for name, other in (("x", "y"), ("y", "x"))]
+    with pytest.raises(GraphError, match="Graph must not have a cycle"):
+        graph.rebuilt(nodes=pair)
+
+
+def test_a_graph_is_sorted_no_more_than_its_edges_need() -> None:
+    nodes = [
+        Node(name=name, section="final", op=Output(), inputs=tuple(inputs))
+        for name, inputs in (("a", ""), ("d", "c"), ("b", ""), ("c", "a"))
+    ]
+    graph = Graph(form=Form.FLOAT, repeats={"final": 1}, nodes=[]).rebuilt(nodes=nodes)
+    assert names(graph) == ["a", "b", "c", "d"]
