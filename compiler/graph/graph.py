@@ -102,7 +102,8 @@ class Graph:
                     raise ValueError(line)
                 section, name, kind, fields, inputs = found.groups()
                 call = ast.parse(f"f({fields})", mode="eval").body
-                assert isinstance(call, ast.Call)
+                if not isinstance(call, ast.Call):
+                    raise ValueError(line)
                 values = {k.arg: _read(k.value) for k in call.keywords if k.arg is not None}
                 nodes.append(Node(name=name, section=section, op=getattr(ops, kind)(**values), inputs=tuple(inputs.split())))
         except (ValueError, IndexError, AttributeError, TypeError, SyntaxError) as error:

@@ -93,7 +93,9 @@ class LinearLowering(Lowering):
             if reader.arrival is not Arrival.WHOLE:
                 return reader.receive(product, run, rows)
         place = self.place
-        return product(Piece(first=0, blocks=self._blocks, address=place.start, stride=place.stride, region=place.region))
+        # Residual rows are those of the whole run.
+        address = place.start + (rows.first * place.stride if self.op.residual else 0)
+        return product(Piece(first=0, blocks=self._blocks, address=address, stride=place.stride, region=place.region))
 
     def _product(self, run: Run, rows: Rows, piece: Piece) -> list[Step]:
         """Return the fetch and the product of a piece, which starts with a header of the stream."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from compiler.graph import Form, Graph, Node
+from compiler.graph import FINAL, Form, Graph, Node
 from compiler.graph.ops import Attention, Linear, Quantize, RmsNorm, SwiGlu
 from compiler.passes.base import Pass
 from hwsim.arch.isa import Format
@@ -15,7 +15,7 @@ __all__ = ["QuantizeGraph"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class QuantizeGraph(Pass):
-    """`layers` is the format of the layers' weights, `head` that of the head; attention output gets a quantizer."""
+    """`layers` is the format of the layers' weights, `head` that of what follows them; attention output gets a quantizer."""
 
     layers: Format
     head: Format
@@ -28,7 +28,7 @@ class QuantizeGraph(Pass):
         for node in graph.nodes:
             op = node.op
             if isinstance(op, Linear):
-                format = self.head if node.name == "head" else self.layers
+                format = self.head if node.section == FINAL else self.layers
                 inputs = (codes.get(node.inputs[0], node.inputs[0]), *node.inputs[1:])
                 nodes.append(dataclasses.replace(node, op=dataclasses.replace(op, format=format), inputs=inputs))
             elif isinstance(op, RmsNorm | SwiGlu):
