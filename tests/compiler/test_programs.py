@@ -15,7 +15,7 @@ from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import CacheFormat, Format
 from models.config import ModelConfig
-from models.shapes import shape
+from models.zoo import shape
 from tests.random_model import tiny_config
 
 NARROW = load_engine("small").with_values({"tile.ports": 1, "tile.port_bits": 128, "tile.tokens": 7, "vector.lanes": 8})
