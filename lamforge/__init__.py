@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from lamforge.flow.rtl import rtl
     from lamforge.flow.simulate import simulate
     from lamforge.flow.synth import synth
+    from reports.studies.demo import demo
 
 __all__ = [
     "board",
     "compile",
     "compress",
     "cosim",
+    "demo",
     "disasm",
     "export",
     "generate",
@@ -40,6 +42,7 @@ _PLACES = {
     "compile": "lamforge.flow.compile",
     "compress": "lamforge.flow.compress",
     "cosim": "lamforge.flow.cosim",
+    "demo": "reports.studies.demo",
     "disasm": "lamforge.flow.disasm",
     "export": "lamforge.flow.export",
     "generate": "lamforge.flow.generate",

@@ -128,11 +128,15 @@ def steps(low: float, high: float, most: int) -> list[float]:
     if high <= low:
         return [low]
     power = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(factor * power for factor in _STEPS if (high - low) / (factor * power) <= most)
-    return [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    step = next(factor * power for factor in _STEPS if (high - low) / (factor * power) <= most + _ROUNDING)
+    return [index * step for index in _whole(low / step, high / step)]
 
 
 def powers(low: float, high: float, base: float = 2.0) -> list[float]:
     """Return the powers of a base from `low` to `high`."""
-    first, last = (math.log(value, base) for value in (low, high))
-    return [base**power for power in range(math.ceil(first - _ROUNDING), math.floor(last + _ROUNDING) + 1)]
+    return [base**power for power in _whole(math.log(low, base), math.log(high, base))]
+
+
+def _whole(low: float, high: float) -> range:
+    """Return the whole numbers from `low` to `high`, ends included that rounding has moved."""
+    return range(math.ceil(low - _ROUNDING), math.floor(high + _ROUNDING) + 1)
