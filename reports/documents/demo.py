@@ -20,8 +20,12 @@ __all__ = ["demo_document"]
 
 def demo_document(found: DemoSummary) -> dict[str, Any]:
     """Return everything that the demo found; without a second recipe there is no key `second`."""
-    checkpoint, first, second = found.checkpoint, found.first, found.second
-    runs = {"decode": first.decode, "prefill": found.prefill, "workload": found.workload}
+    checkpoint = found.checkpoint
+    runs = {"decode": found.decode, "prefill": found.prefill, "workload": found.workload}
+    second = {}
+    if found.second is not None:
+        by_another, decode = found.second
+        second = {"second": _recipe(by_another) | {"decode": timing_document(decode)}}
     return {
         "steps": [dataclasses.asdict(step) for step in found.steps],
         "checkpoint": {
@@ -30,18 +34,21 @@ def demo_document(found: DemoSummary) -> dict[str, Any]:
             "source": Path(checkpoint.source).name,
             "digest": checkpoint.digest,
         },
-        **_recipe(first),
+        **_recipe(found.first),
         "simulation": {name: timing_document(timing) for name, timing in runs.items()},
         "verilog": {name: verilog_document(each) | {"folder": f"verilog/{name}"} for name, each in found.verilog.items()},
         "cosim": verdict_document(found.verdict),
-        **({} if second is None else {"second": _recipe(second) | {"decode": timing_document(second.decode)}}),
+        **second,
         "provenance": dataclasses.asdict(found.provenance),
     }
 
 
 def _recipe(found: RecipeResult) -> dict[str, Any]:
+    model = compression_document(found.compression)
+    # Places are those below the folder of the demo.
+    del model["folder"]
     return {
-        "model": compression_document(found.compression) | {"compress_s": found.compress_s},
+        "model": model | {"compress_s": found.compress_s},
         "accuracy": accuracy_document(found.accuracy),
         "program": programs_document(found.programs) | {"compile_s": found.compile_s},
         "generation": reply_document(found.reply),

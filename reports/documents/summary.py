@@ -15,39 +15,11 @@ __all__ = ["CosimSummary", "ProgramsSummary", "RecipeSummary", "RunSummary", "Su
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StepSummary:
-    """A step of a recipe: its method and the matrices it is for."""
-
-    method: str
-    at: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class CompressionSummary:
-    """A recipe by name, and its steps."""
+    """A recipe by name, and its steps: `method`, `at` and the options of the method."""
 
     name: str
-    steps: tuple[StepSummary, ...]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Geometry:
-    """Sizes of a model."""
-
-    layers: int
-    hidden: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    ffn: int
-    vocab: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
-    """What a training was asked for."""
-
-    seed: int
+    steps: tuple[Mapping[str, object], ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +32,7 @@ class TrainingSummary:
     trained_s: float
     processes: int
     device: str
-    settings: TrainingSettings
+    settings: Mapping[str, object]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +41,7 @@ class ModelSummary:
 
     name: str
     architecture: str
-    geometry: Geometry
+    geometry: Mapping[str, int]
     recipe: CompressionSummary
     formats: Mapping[str, int]
     attention: str
@@ -80,13 +52,6 @@ class ModelSummary:
     source_digest: str
     calibration_digest: str | None
     training: TrainingSummary | None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CheckpointSummary:
-    """The checkpoint that a model was made from."""
-
-    parameters: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -269,7 +234,7 @@ class Summary:
 
     provenance: Provenance
     steps: tuple[StepTime, ...] = ()
-    checkpoint: CheckpointSummary | None = None
+    checkpoint: Mapping[str, object] | None = None
     model: ModelSummary | None = None
     accuracy: AccuracySummary | None = None
     program: ProgramsSummary | None = None

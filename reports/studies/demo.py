@@ -6,24 +6,23 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hwsim.memory.models import memory_model
-from lamforge.flow.accuracy import Accuracy, Text, accuracy
+from lamforge.flow.accuracy import Text, accuracy
 from lamforge.flow.compile import CompileRequest, compiled_model
 from lamforge.flow.compile import run as compile
-from lamforge.flow.compress import Compression, CompressRequest, chosen_recipe, parameters
+from lamforge.flow.compress import CompressRequest, chosen_recipe, parameters
 from lamforge.flow.compress import run as compress
 from lamforge.flow.contestants import of_compressed
 from lamforge.flow.cosim import MEMORIES, DecodeCase, Verdict, cosimulate
 from lamforge.flow.engines import chosen_engine
-from lamforge.flow.generate import GenerateRequest, Reply, prompt_tokens
+from lamforge.flow.generate import GenerateRequest, prompt_tokens
 from lamforge.flow.generate import run as generate
 from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.programs import Programs
 from lamforge.flow.provenance import provenance
-from lamforge.flow.rtl import RtlRequest, Verilog
+from lamforge.flow.rtl import RtlRequest
 from lamforge.flow.rtl import run as write_verilog
 from lamforge.flow.simulate import simulate_run
 from lamforge.flow.sources import open_checkpoint
@@ -94,7 +93,7 @@ def run(request: DemoRequest, listener: Listener = SILENT) -> DemoSummary:
     Raises:
         CheckpointError, SpecError, ScheduleError, ConfigError, MachineError: as the verbs of the steps.
     """
-    folder, engine = Path(request.output), chosen_engine(request.engine)
+    folder = Path(request.output)
     steps = _Steps(listener, total=8 if request.second is None else 9)
     with steps.step(f"Load {request.model}"):
         checkpoint = open_checkpoint(request.model)
@@ -103,51 +102,43 @@ def run(request: DemoRequest, listener: Listener = SILENT) -> DemoSummary:
         writing = {name: Beside(write_verilog, order) for name, order in orders.items()}
         building = Beside(_built, request.engine) if request.is_built_early else None
         listener.say(_checkpoint_line(checkpoint))
-    work = _Work(request, checkpoint, listener)
-    with steps.step(f"Compress by {request.recipe}"):
-        compression, compress_s, measured = work.compressed(request.recipe, folder / "model")
-        made = compression.made
-    with steps.step(f"Compile for {request.engine}"):
-        programs, compile_s = work.compiled(made, folder / "program")
-    with steps.step("Generate in the engine's integers"):
-        reply = work.answer(made)
+    first = _by_recipe(request, request.recipe, checkpoint, folder, steps.step, listener)
+    made = first.compression.made
     with steps.step("Simulate cycle by cycle"):
         # The first run after installation compiles the simulator; the decode step, the second, shows its speed.
-        prefill, decode = (simulate_run(programs, name) for name in ("prefill", "decode"))
+        prefill, decode = (simulate_run(first.programs, name) for name in ("prefill", "decode"))
         write_chrome_trace(decode, folder / "timeline.json")
         target = CompileRequest(workload=request.workload, engine=request.workload_engine, context=request.context)
         workload = simulate_run(compile(target))
         for line in (timing_text(decode), timing_line(prefill), timing_line(workload)):
             listener.say(line)
     with steps.step(f"Write the Verilog of {' and '.join(request.verilog)}"):
-        verilog = work.written(writing)
+        verilog = {}
+        for name, work in writing.items():
+            verilog[name] = work.result()
+            listener.say(verilog_text(verilog[name]))
         build_s = 0.0 if building is None else building.result()
         if building is not None:
             listener.say(f"{request.engine}: built in Verilator {f'in {build_s:.0f} s' if build_s else 'before'}")
     with steps.step("Co-simulate one whole decode step"):
-        verdict = work.cosimulated(made, build_s)
+        verdict = _cosimulated(request, made, build_s, listener)
     second = None
     if request.second is not None:
         with steps.step(f"The same by {request.second}"):
-            second = work.by_recipe(request.second, folder / chosen_recipe(request.second).name)
-    first = RecipeResult(
-        compression=compression,
-        compress_s=compress_s,
-        accuracy=measured,
-        programs=programs,
-        compile_s=compile_s,
-        reply=reply,
-        decode=decode,
-    )
+            beside = folder / chosen_recipe(request.second).name
+            another = _by_recipe(request, request.second, checkpoint, beside, contextlib.nullcontext, listener)
+            second = another, simulate_run(another.programs)
+            listener.say(timing_line(second[1]))
     with steps.step("Report"):
         summary = DemoSummary(
             folder=folder,
             steps=tuple(steps.times),
             checkpoint=checkpoint,
             first=first,
-            second=second,
+            decode=decode,
             prefill=prefill,
             workload=workload,
+            second=second,
             verilog=verilog,
             verdict=verdict,
             provenance=provenance(),
@@ -196,84 +187,57 @@ class _Steps:
         self.times.append(StepTime(title=title, seconds=time.perf_counter() - began))
 
 
-class _Work:
-    """What is done with the checkpoint by either recipe; each says what it found."""
-
-    def __init__(self, request: DemoRequest, checkpoint: Checkpoint, listener: Listener) -> None:
-        self._request, self._checkpoint, self._listener = request, checkpoint, listener
-        self._engine = chosen_engine(request.engine)
-
-    def by_recipe(self, recipe: str, folder: Path) -> RecipeResult:
-        """Take a recipe as far as the simulation."""
-        compression, compress_s, measured = self.compressed(recipe, folder / "model")
-        programs, compile_s = self.compiled(compression.made, folder / "program")
-        reply, decode = self.answer(compression.made), simulate_run(programs)
-        self._listener.say(timing_line(decode))
-        return RecipeResult(
-            compression=compression,
-            compress_s=compress_s,
-            accuracy=measured,
-            programs=programs,
-            compile_s=compile_s,
-            reply=reply,
-            decode=decode,
-        )
-
-    def compressed(self, recipe: str, output: Path) -> tuple[Compression, float, Accuracy]:
-        """Return the model by a recipe, the seconds it took, and its perplexity."""
+def _by_recipe(
+    request: DemoRequest,
+    recipe: str,
+    checkpoint: Checkpoint,
+    folder: Path,
+    step: Callable[[str], contextlib.AbstractContextManager[object]],
+    listener: Listener,
+) -> RecipeResult:
+    """Compress and compile the model by a recipe and let it answer; `step` begins each of these."""
+    with step(f"Compress by {recipe}"):
         began = time.perf_counter()
-        found = compress(CompressRequest(self._checkpoint, output=output, recipe=recipe), self._listener)
-        compress_s = time.perf_counter() - began
-        text = Text(
-            name="the shipped encyclopedia text",
-            content=evaluation_text(),
-            window=self._request.window,
-            windows=self._request.windows,
-        )
-        measured = accuracy(of_compressed(found.made, self._checkpoint), text, self._listener)
-        self._listener.say(accuracy_line(measured))
-        return found, compress_s, measured
-
-    def compiled(self, made: CompressedModel, output: Path) -> tuple[Programs, float]:
-        """Return the programs of a model and the seconds they took."""
+        compression = compress(CompressRequest(checkpoint, output=folder / "model", recipe=recipe), listener)
+        made, compress_s = compression.made, time.perf_counter() - began
+        name, content = "the shipped encyclopedia text", evaluation_text()
+        text = Text(name=name, content=content, window=request.window, windows=request.windows)
+        measured = accuracy(of_compressed(made, checkpoint), text, listener)
+        listener.say(accuracy_line(measured))
+    with step(f"Compile for {request.engine}"):
         began = time.perf_counter()
-        programs = compiled_model(made, self._engine, output=output, listener=self._listener)
+        programs = compiled_model(made, chosen_engine(request.engine), output=folder / "program", listener=listener)
         compile_s = time.perf_counter() - began
-        self._listener.say(programs_text(programs))
-        return programs, compile_s
+        listener.say(programs_text(programs))
+    with step("Generate in the engine's integers"):
+        listener.say(f"> {request.prompt}")
+        is_raw = made.tokenizer is None or made.tokenizer.chat_template is None
+        reply = generate(GenerateRequest(made, request.prompt, max_tokens=request.max_tokens, is_raw=is_raw), listener)
+        listener.say(speed_text(reply))
+    return RecipeResult(
+        compression=compression,
+        compress_s=compress_s,
+        accuracy=measured,
+        programs=programs,
+        compile_s=compile_s,
+        reply=reply,
+    )
 
-    def answer(self, made: CompressedModel) -> Reply:
-        """Return what a model answers."""
-        prompt, tokenizer = self._request.prompt, made.tokenizer
-        self._listener.say(f"> {prompt}")
-        is_raw = tokenizer is None or tokenizer.chat_template is None
-        reply = generate(GenerateRequest(made, prompt, max_tokens=self._request.max_tokens, is_raw=is_raw), self._listener)
-        self._listener.say(speed_text(reply))
-        return reply
 
-    def written(self, writing: dict[str, Beside[Verilog]]) -> dict[str, Verilog]:
-        """Wait for the Verilog of every engine, which was begun beside the steps before."""
-        verilog = {}
-        for name, work in writing.items():
-            verilog[name] = work.result()
-            self._listener.say(verilog_text(verilog[name]))
-        return verilog
+def _cosimulated(request: DemoRequest, made: CompressedModel, build_s: float, listener: Listener) -> Verdict:
+    """Return the verdict on a decode step after the prompt, and on one whose cache has been written over.
 
-    def cosimulated(self, made: CompressedModel, build_s: float) -> Verdict:
-        """Return the verdict on a decode step after the prompt, and on one whose cache has been written over.
-
-        build_s: seconds that the engine took in Verilator, where that was before.
-        """
-        assert made.tokenizer is not None
-        length = made.model.sinks + made.model.window + self._request.wrapped
-        text = made.tokenizer.encode(evaluation_text())[:length]
-        cases = [
-            DecodeCase(name="prompt", tokens=tuple(prompt_tokens(made, self._request.prompt))),
-            DecodeCase(name="text longer than the cache", tokens=tuple(text)),
-        ]
-        memories = [memory_model(name) for name in self._request.memories]
-        verdict = cosimulate(made, self._engine, cases=cases, memories=memories, listener=self._listener)
-        result = dataclasses.replace(verdict.result, build_s=verdict.result.build_s or build_s)
-        verdict = dataclasses.replace(verdict, result=result)
-        self._listener.say(verdict_text(verdict))
-        return verdict
+    build_s: seconds that the engine took in Verilator, where that was before.
+    """
+    assert made.tokenizer is not None
+    text = made.tokenizer.encode(evaluation_text())[: made.model.sinks + made.model.window + request.wrapped]
+    cases = [
+        DecodeCase(name="prompt", tokens=tuple(prompt_tokens(made, request.prompt))),
+        DecodeCase(name="text longer than the cache", tokens=tuple(text)),
+    ]
+    memories = [memory_model(name) for name in request.memories]
+    verdict = cosimulate(made, chosen_engine(request.engine), cases=cases, memories=memories, listener=listener)
+    result = dataclasses.replace(verdict.result, build_s=verdict.result.build_s or build_s)
+    verdict = dataclasses.replace(verdict, result=result)
+    listener.say(verdict_text(verdict))
+    return verdict

@@ -29,7 +29,6 @@ class RecipeResult:
         accuracy: how well it predicts the shipped text.
         programs, compile_s: its programs, and the seconds they took.
         reply: its answer.
-        decode: its simulated decode step.
     """
 
     compression: Compression
@@ -38,7 +37,6 @@ class RecipeResult:
     programs: Programs
     compile_s: float
     reply: Reply
-    decode: Timing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,9 +47,10 @@ class DemoSummary:
         folder: where everything was left.
         steps: what was done so far, and the seconds of each step.
         checkpoint: the model that was compressed.
-        first, second: the model by one recipe, and by another; None where only one was asked for.
-        prefill: the simulated prefill run beside the decode step of the first.
+        first: the model by one recipe.
+        decode, prefill: its simulated runs.
         workload: a simulated decode step of a well-known network, for scale.
+        second: the model by another recipe and its decode step; None where only one was asked for.
         verilog: what Verilog was written, by name of the engine.
         verdict: what the co-simulation of the first found.
         provenance: what the results depend on besides the request.
@@ -61,9 +60,10 @@ class DemoSummary:
     steps: tuple[StepTime, ...]
     checkpoint: Checkpoint
     first: RecipeResult
-    second: RecipeResult | None
+    decode: Timing
     prefill: Timing
     workload: Timing
+    second: tuple[RecipeResult, Timing] | None
     verilog: Mapping[str, Verilog]
     verdict: Verdict
     provenance: Provenance

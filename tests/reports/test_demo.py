@@ -124,7 +124,7 @@ def test_the_demo_leaves_what_it_promises(ran: tuple[DemoSummary, Heard]) -> Non
     assert heard.titles[-1] == "Report"
     assert {"layers", "image", "integers"} <= heard.bars
     assert summary.second is not None
-    assert heard.streamed == summary.first.reply.text + summary.second.reply.text
+    assert heard.streamed == summary.first.reply.text + summary.second[0].reply.text
     assert heard.lines[0].startswith("hf: 115,264 parameters, 2 layers, tokenizer of ")
     assert heard.lines[-1].endswith(" bytes, opens from disk)")
 
@@ -153,6 +153,7 @@ def test_the_summary_has_the_keys_of_the_commands(ran: tuple[DemoSummary, Heard]
     assert len(document["steps"]) == 9
     second = document["second"]
     assert list(second) == ["model", "accuracy", "program", "generation", "decode"]
+    assert "folder" not in document["model"]
     assert second["model"]["fingerprint"] != document["model"]["fingerprint"]
     assert second["accuracy"]["text_digest"] == document["accuracy"]["text_digest"]
     assert second["decode"]["cycles"] != document["simulation"]["decode"]["cycles"]
