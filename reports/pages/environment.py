@@ -12,7 +12,7 @@ from markupsafe import Markup
 from reports.folders import replaced_file
 from reports.text.figures import figure_text, size_text, tokens_text
 
-__all__ = ["page", "style", "write_page"]
+__all__ = ["ENVIRONMENT", "page", "style", "write_page"]
 
 _TEMPLATES = resources.files("reports.pages") / "templates"
 _STYLE = "report.css"
@@ -39,15 +39,16 @@ def _percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
-_ENVIRONMENT = jinja2.Environment(
+ENVIRONMENT = jinja2.Environment(
     autoescape=True,
     loader=jinja2.FunctionLoader(_template),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"figure": figure_text, "size": size_text, "tokens": tokens_text, "words": _words}
-_ENVIRONMENT.globals |= {"number": _number, "fixed": _fixed, "percent": _percent}
+"""Loads the templates of all pages; a name or an attribute that is not there is an error, also in a condition."""
+ENVIRONMENT.filters |= {"figure": figure_text, "size": size_text, "tokens": tokens_text, "words": _words}
+ENVIRONMENT.globals |= {"number": _number, "fixed": _fixed, "percent": _percent}
 
 
 def page(name: str, values: Mapping[str, object]) -> str:
@@ -59,7 +60,7 @@ def page(name: str, values: Mapping[str, object]) -> str:
     Raises:
         jinja2.UndefinedError: the template shows something that is not there.
     """
-    return _ENVIRONMENT.get_template(f"{name}.html").render({"style": Markup(style(name)), **values})
+    return ENVIRONMENT.get_template(f"{name}.html").render({"style": Markup(style(name)), **values})
 
 
 def style(name: str) -> str:

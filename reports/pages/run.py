@@ -46,7 +46,7 @@ class Figures:
     assembly: str
 
 
-def write_report(folder: Path, output: Path | None = None) -> Path:
+def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
     """Write the report of a folder that the demo or a compilation left, and return its path.
 
     output: where; None takes `report.html` in the folder.
@@ -55,6 +55,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         SpecError: the folder holds no results, or its summary is damaged.
         ProgramError: its programs are not what was compiled.
     """
+    folder = Path(folder)
     path = folder / "summary.json"
     place = next((entry for entry in (folder / "program", folder) if is_program_folder(entry)), None)
     summary = load_summary(path) if path.is_file() else None
@@ -67,7 +68,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         figures = _figures(programs, runs["decode"], runs["prefill"])
         summary = _summary(programs, runs) if summary is None else summary
     assert summary is not None
-    target = folder / "report.html" if output is None else output
+    target = folder / "report.html" if output is None else Path(output)
     write_page(folder_page(summary, figures, has_timeline=(folder / "timeline.json").is_file()), target)
     return target
 

@@ -6,7 +6,13 @@ import jinja2
 import pytest
 
 from hwsim.errors import SpecError
-from reports.pages.environment import page, style, write_page
+from reports.pages.environment import ENVIRONMENT, page, style, write_page
+
+
+@pytest.mark.parametrize("text", ["{{ found.gone }}", "{% if found.gone %}{% endif %}", "{% for each in found.gone %}{% endfor %}"])
+def test_what_is_not_there_does_not_vanish(text: str) -> None:
+    with pytest.raises(jinja2.UndefinedError, match="has no attribute 'gone'"):
+        ENVIRONMENT.from_string(text).render(found=object())
 
 
 @pytest.mark.parametrize("name", ["report", "evaluation", "offload"])
