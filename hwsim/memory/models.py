@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-import numba
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
+from hwsim.compiled import compiled_part
 from hwsim.errors import ConfigError
 from hwsim.memory.hbm2 import Law, channel_states, law_of
 from hwsim.memory.hbm2_side import side_state
@@ -89,7 +89,7 @@ def memory_model(text: str) -> MemoryModel:
     raise ConfigError(f"Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not {text!r}")
 
 
-@numba.njit(inline="never")
+@compiled_part
 def first_open(kind: int, seed: int, port: int, channel: int, cycle: int) -> int:
     """Return the first cycle from `cycle` on in which `channel` of `port` is not held down."""
     if kind == 1:

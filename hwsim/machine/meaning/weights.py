@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numba
+import functools
+
 import numpy as np
 
 from hwsim.arch.isa import Format
+from hwsim.compiled import compiled
 
 __all__ = ["body_beats", "header_parts", "nibbles", "row_sums"]
 
@@ -66,9 +68,10 @@ def row_sums(format_: Format, words: np.ndarray, blocks: int, inputs: np.ndarray
 
 # Codes and activations are small integers: a group's sum of products stays below 2**24, where float32 arithmetic is
 # exact in any order, so that the compiler may use vector instructions.
+_fast = functools.partial(compiled, is_fast_math=True)
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_w4(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, sums: np.ndarray) -> None:
     code = np.empty(32, np.float32)
     groups = totals.shape[1]
@@ -89,7 +92,7 @@ def _sum_w4(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: n
                     sums[block, own, row] += scale * np.int64(total) + 16 * offset * totals[row, group]
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_w8(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, sums: np.ndarray) -> None:
     code = np.empty(32, np.float32)
     for block in range(len(starts)):
@@ -108,7 +111,7 @@ def _sum_w8(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, sums: np.
                     sums[block, own, row] += scale * np.int64(total)
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_w2(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, sums: np.ndarray) -> None:
     code = np.empty(64, np.float32)
     for block in range(len(starts)):
@@ -131,7 +134,7 @@ def _sum_w2(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: n
                     sums[block, own, row] += scale * (np.int64(total) - zero * both)
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_w2s(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, table: np.ndarray, sums: np.ndarray) -> None:
     code = np.empty(64, np.float32)
     for block in range(len(starts)):
@@ -154,7 +157,7 @@ def _sum_w2s(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, table: n
                     sums[block, own, row] += np.int64(data[14]) * np.int64(total)
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_keys(words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, planes: int, sums: np.ndarray) -> None:
     code = np.empty(32, np.float32)
     for block in range(len(starts)):
