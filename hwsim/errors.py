@@ -25,7 +25,10 @@ __all__ = [
     "ProgramError",
     "ScheduleError",
     "SpecError",
+    "shown",
 ]
+
+_SHOWN_LETTERS = 200
 
 
 class LamforgeError(Exception):
@@ -66,3 +69,9 @@ class MachineError(LamforgeError):
 
 class Divergence(LamforgeError):
     """Two backends disagree; the message names the first difference."""
+
+
+def shown(value: object) -> str:
+    """Return a value as a refusal shows it: as Python writes it, no more than 200 letters of it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_LETTERS else f"{text[: _SHOWN_LETTERS - 1]}…"
