@@ -8,7 +8,7 @@ import typer
 from hwsim.arch.assembly import format_instruction, format_program
 from hwsim.arch.isa import decode
 from hwsim.arch.program import Program
-from hwsim.errors import IsaError, ProgramError
+from hwsim.errors import IsaError, ProgramError, shown
 from lamforge.console import JsonOption, OutputOption, emit
 
 __all__ = ["disasm"]
@@ -58,6 +58,6 @@ def _read(sources: list[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
         digits = source.removeprefix("0x")
         if len(digits) != _WORD_DIGITS or any(digit not in "0123456789abcdefABCDEF" for digit in digits):
             raise ProgramError(
-                f"Source must be a program file or words of {_WORD_DIGITS} hexadecimal digits, not {source!r}"
+                f"Source must be a program file or words of {_WORD_DIGITS} hexadecimal digits, not {shown(source)}"
             )
     return tuple(int(source, 16) for source in sources), ("",) * len(sources)

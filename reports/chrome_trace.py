@@ -1,4 +1,4 @@
-"""Knows how a run's timeline comes to a file that Perfetto opens, instructions in words and a lane of layers added."""
+"""The timeline of a run as a file that Perfetto opens, with instructions in words and a lane of layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim.arch.assembly import format_instruction
 from hwsim.arch.fields import Unit
-from hwsim.machine.timeline import chrome_trace
+from hwsim.machine.timeline import chrome_event, chrome_trace
 from reports.executed import Executed
 from reports.folders import replaced_file
 from reports.simulation import Simulation
@@ -21,9 +21,9 @@ _LAYERS_LANE = len(Unit) + 1
 
 
 def trace_document(simulation: Simulation) -> dict[str, Any]:
-    """Return the Chrome trace of a run; a cycle is drawn as a microsecond."""
+    """Return the Chrome trace of a run; its times are microseconds at the clock of the engine."""
     executed = Executed(simulation=simulation)
-    document = chrome_trace(simulation.timeline, simulation.program.symbols)
+    document = chrome_trace(simulation.timeline, simulation.program.symbols, simulation.engine.clock_hz)
     for event in document["traceEvents"]:
         index = event["args"].get("index")
         if index is not None:
@@ -62,6 +62,6 @@ def _layers(executed: Executed) -> list[dict[str, Any]]:
     label = {"ph": "M", "name": "thread_name", "pid": 0, "tid": _LAYERS_LANE, "args": {"name": "LAYERS"}}
     place = {"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": _LAYERS_LANE, "args": {"sort_index": -1}}
     return [label, place] + [
-        {"ph": "X", "name": name, "pid": 0, "tid": _LAYERS_LANE, "ts": first, "dur": last + 1 - first, "args": {}}
+        chrome_event(name, _LAYERS_LANE, first, last + 1 - first, executed.simulation.engine.clock_hz)
         for name, (first, last) in spans.items()
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 
 __all__ = ["chosen_engine"]
 
@@ -20,9 +20,9 @@ def chosen_engine(name: str, settings: Sequence[str] = ()) -> EngineConfig:
     for setting in settings:
         path, equals, text = setting.partition("=")
         if not equals or not path or not text:
-            raise SpecError(f"Setting must be PATH=VALUE such as tile.tokens=2, not {setting!r}")
+            raise SpecError(f"Setting must be PATH=VALUE such as tile.tokens=2, not {shown(setting)}")
         try:
             values[path] = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise SpecError(f"Setting {path} must have a plain value, not {text!r}") from None
+            raise SpecError(f"Setting {path} must have a plain value, not {shown(text)}") from None
     return engine.with_values(values) if values else engine

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.evaluation import evaluation_text
 from models.evaluation.layers import layer_errors
 from models.evaluation.needles import needle_tasks
@@ -60,7 +60,7 @@ def lengths_of(text: str | None) -> tuple[int, ...]:
     """
     parts = [] if text is None else text.split(",")
     if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
-        raise SpecError(f"Lengths must be whole numbers between commas, such as 200,900, not {text!r}")
+        raise SpecError(f"Lengths must be whole numbers between commas, such as 200,900, not {shown(text)}")
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 

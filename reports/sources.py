@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwsim.errors import CheckpointError, LamforgeError
+from hwsim.errors import CheckpointError, LamforgeError, shown
 from models.checkpoint import Checkpoint, load, shipped
 from models.compressed import CompressedModel
 from models.compressed import load as load_compressed
@@ -22,14 +22,14 @@ def is_compressed(source: str) -> bool:
 def open_checkpoint(source: str) -> Checkpoint:
     """Return the float checkpoint at `source`; raise CheckpointError."""
     if is_compressed(source):
-        raise CheckpointError(f"Checkpoint must be a model that was not compressed before, not {source!r}")
+        raise CheckpointError(f"Checkpoint must be a model that was not compressed before, not {shown(source)}")
     return load(source)
 
 
 def open_compressed(source: str) -> CompressedModel:
     """Return the compressed model at `source`; raise CheckpointError, with the command that makes one."""
     if not is_compressed(source):
-        raise CheckpointError(f"Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not {source!r}")
+        raise CheckpointError(f"Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not {shown(source)}")
     return load_compressed(Path(source))
 
 
@@ -47,7 +47,7 @@ def source_checkpoint(compressed: CompressedModel, source: str | None = None) ->
         if checkpoint.digest != origin.source_digest:
             raise CheckpointError(
                 f"Source must be the checkpoint with digest {origin.source_digest[:12]},"
-                f" not {source!r} with {checkpoint.digest[:12]}"
+                f" not {shown(source)} with {checkpoint.digest[:12]}"
             )
         return checkpoint
     for name in shipped.NAMES:
