@@ -58,5 +58,5 @@ def test_lint_works_in_a_folder_with_an_odd_path(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "engine.v").write_text("module engine(input wire i, output wire o);\n  assign o = i;\nendmodule\n")
     assert lint(folder) == ""
-    (folder / "engine.v").write_text("module engine;\n  wire unused;\nendmodule\n")
+    (folder / "engine.v").write_text("module engine;\n  wire left;\nendmodule\n")
     assert f"{folder}/engine.v" in lint(folder)
