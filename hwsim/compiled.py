@@ -28,7 +28,7 @@ def compiled(function: Callable[..., Any], *, is_fast_math: bool = False) -> Any
 
     is_fast_math: real numbers may be added in any order.
     """
-    made = numba.njit(nogil=True, fastmath=is_fast_math)(function)
+    made: Any = numba.njit(nogil=True, fastmath=is_fast_math)(function)
     try:
         made._cache = _Cache(function)
     except RuntimeError:
