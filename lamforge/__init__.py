@@ -9,11 +9,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lamforge.flow import distill
+    from lamforge.flow.dummy import dummy
     from lamforge.flow.synth import synth
+    from reports.studies import gpu
 
-__all__ = ["synth"]
+__all__ = ["distill", "dummy", "gpu", "synth"]
 
 _PLACES = {
+    "distill": "lamforge.flow.distill",
+    "dummy": "lamforge.flow.dummy",
+    "gpu": "reports.studies.gpu",
     "synth": "lamforge.flow.synth",
 }
 """Where each verb lies; a group of verbs is a module."""

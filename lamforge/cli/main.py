@@ -13,15 +13,18 @@ from lamforge.cli.compress import compress
 from lamforge.cli.cosim import cosim
 from lamforge.cli.demo import demo
 from lamforge.cli.disasm import disasm
-from lamforge.cli.distill import distill
+from lamforge.cli.distill import app as distill
+from lamforge.cli.dummy import dummy
 from lamforge.cli.errors import exit_code_of
 from lamforge.cli.evaluate import evaluate
 from lamforge.cli.export import export
 from lamforge.cli.generate import generate
+from lamforge.cli.gpu import app as gpu
 from lamforge.cli.offload import offload
 from lamforge.cli.report import report
 from lamforge.cli.rtl import rtl
 from lamforge.cli.simulate import simulate
+from lamforge.cli.study import app as study
 from lamforge.cli.synth import synth
 from lamforge.cli.validate import validate
 
@@ -30,7 +33,6 @@ __all__ = ["COMMANDS", "app", "main"]
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo,
     compress,
-    distill,
     evaluate,
     export,
     compile,
@@ -42,6 +44,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     board,
     report,
     disasm,
+    dummy,
     offload,
     validate,
 )
@@ -57,6 +60,9 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(distill, name="distill")
+app.add_typer(gpu, name="gpu")
+app.add_typer(study, name="study")
 
 
 def _show_version(is_asked: bool) -> None:
