@@ -29,7 +29,7 @@ VERBS = {
     "distill.train": ("lamforge.flow.distill.train:TrainRequest", "reports.documents.distill:lesson_document"),
     "gpu.measure": ("reports.studies.gpu_baseline.measure:MeasureRequest", "reports.documents.gpu:baseline_document"),
 }
-"""Request, beside which lies `run`, and document of its result, by name of the verb."""
+"""By name of the verb: its request, beside which lies `run`, and the document of its result. Each has settings."""
 _REFUSED = 2
 
 
@@ -78,13 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, request in requests.items():
         formatter = argparse.RawDescriptionHelpFormatter
         _add_fields(verbs.add_parser(name, description=inspect.getdoc(request), formatter_class=formatter), request)
-    given = {name: tuple(value) if name == "shard" else value for name, value in vars(parser.parse_args(arguments)).items()}
+    given = vars(parser.parse_args(arguments))
     verb = given.pop("verb")
+    request = requests[verb]
     try:
-        if "set" in given:
-            given["settings"] = settings_of(given.pop("set"), given["settings"])
-        run = sys.modules[requests[verb].__module__].run
-        document = _named(VERBS[verb][1])(run(requests[verb](**given), Stamped()))
+        settings = settings_of(given.pop("set"), given.pop("settings"))
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        found = sys.modules[request.__module__].run(request(settings=settings, **values), Stamped())
+        document = _named(VERBS[verb][1])(found)
     except LamforgeError as error:
         sys.stderr.write(f"{error}\n")
         return _REFUSED

@@ -11,10 +11,10 @@ from lamforge.cli.console import JsonOption, OutputOption, show
 __all__ = ["app"]
 
 app = typer.Typer(
+    short_help="Train a model in the engine's own form, stage by stage.",
     help="Train a model in the engine's own form: 2-bit weights, 2:4, 8-bit activations, 4-bit cache, Λ attention."
     " The stages follow one another: prepare, sample, train (and merge), export. `python -m lamforge.bare` runs probe, sample"
     " and train with PyTorch and NumPy alone.",
-    no_args_is_help=True,
 )
 
 CheckpointArgument = Annotated[str, typer.Argument(metavar="CHECKPOINT", help="The teacher.", show_default=False)]

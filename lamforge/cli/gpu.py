@@ -9,7 +9,7 @@ from lamforge.cli.console import JsonOption, OutputOption, emit, show
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Measure a GPU, and fit the rates of `lamforge offload` to what was measured.", no_args_is_help=True)
+app = typer.Typer(help="Measure a GPU, and fit the rates of `lamforge offload` to what was measured.")
 
 
 @app.command()

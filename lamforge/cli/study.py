@@ -10,7 +10,7 @@ from lamforge.cli.terminal import Terminal
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Measure the parts of Lamforge, and make the tables of its documentation again.", no_args_is_help=True)
+app = typer.Typer(help="Measure the parts of Lamforge, and make the tables of its documentation again.")
 
 
 @app.command()

@@ -44,9 +44,17 @@ class Scores:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Mapping[str, float]]) -> Scores:
-        """Return what `to_document` gave."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: Prediction(**document[name]) for name in names})
+        """Return the scores that `to_document` gave the values of."""
+        found = {
+            name: Prediction(
+                perplexity=document[name]["perplexity"],
+                nll=document[name]["nll"],
+                tokens=int(document[name]["tokens"]),
+                windows=int(document[name]["windows"]),
+            )
+            for name in ("teacher", "teacher_lambda", "student")
+        }
+        return cls(**found)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

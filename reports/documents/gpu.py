@@ -25,7 +25,7 @@ def fit_document(found: Fit) -> dict[str, Any]:
         "gpu": found.gpu,
         "rates": found.shares | {f"{name}_us": value for name, value in found.times_us.items()},
         "steps": [
-            {"case": step.case, "measured_s": float(step.measured), "ours_s": float(step.ours), "error": step.error}
+            {"case": step.case, "measured_s": float(step.measured.value), "ours_s": float(step.ours.value), "error": step.error}
             for step in found.steps
         ],
     }
@@ -39,7 +39,7 @@ def _plain(value: object) -> Any:
         return {name: _plain(each) for name, each in value.items()}
     if not dataclasses.is_dataclass(value):
         return value
-    document = {}
+    document: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         held = getattr(value, field.name)
         if field.name == "took":

@@ -33,6 +33,14 @@ def test_the_stages(command: Command, tmp_path: Path) -> None:
     assert code == 0
 
 
+@pytest.mark.parametrize("verb", ["prepare", "probe", "sample", "train", "merge", "export"])
+def test_help_teaches(command: Command, verb: str) -> None:
+    code, out, _ = command("distill", verb, "--help")
+    assert code == 0
+    assert "--json" in out
+    assert "Example" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
