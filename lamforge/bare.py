@@ -24,10 +24,10 @@ from lamforge.flow.listener import Listener
 __all__ = ["VERBS", "Stamped", "main", "settings_of"]
 
 VERBS = {
-    "distill.probe": ("lamforge.flow.distill.probe:ProbeRequest", "reports.documents.distill:trial_document"),
-    "distill.sample": ("lamforge.flow.distill.sample:SampleRequest", "reports.documents.distill:sampled_document"),
+    "distill.probe": ("lamforge.flow.distill.probe:ProbeRequest", "reports.documents.plain:plain"),
+    "distill.sample": ("lamforge.flow.distill.sample:SampleRequest", "reports.documents.plain:plain"),
     "distill.train": ("lamforge.flow.distill.train:TrainRequest", "reports.documents.distill:lesson_document"),
-    "gpu.measure": ("reports.studies.gpu_baseline.measure:MeasureRequest", "reports.documents.gpu:baseline_document"),
+    "gpu.measure": ("reports.studies.gpu_baseline.measure:MeasureRequest", "reports.documents.plain:plain"),
 }
 """By name of the verb: its request, beside which lies `run`, and the document of its result. Each has settings."""
 _REFUSED = 2

@@ -57,11 +57,11 @@ def prepare(
     """
     from lamforge.bare import Stamped
     from lamforge.flow.distill.prepare import PrepareRequest, run
-    from reports.documents.distill import preparation_document
-    from reports.text.distill import preparation_text
+    from reports.documents.plain import plain
+    from reports.text.values import values_text
 
     request = PrepareRequest(checkpoint, texts=_paths(texts), evaluations=_paths(evaluations or ()), work=work)
-    show(run(request, Stamped()), preparation_text, preparation_document, as_json=as_json, output=output)
+    show(run(request, Stamped()), values_text, plain, as_json=as_json, output=output)
 
 
 @app.command()
@@ -84,8 +84,8 @@ def probe(
     """
     from lamforge.bare import Stamped, settings_of
     from lamforge.flow.distill.probe import ProbeRequest, run
-    from reports.documents.distill import trial_document
-    from reports.text.distill import trial_text
+    from reports.documents.plain import plain
+    from reports.text.values import values_text
 
     request = ProbeRequest(
         work=work,
@@ -95,7 +95,7 @@ def probe(
         is_eager=is_eager,
         kernel=kernel,
     )
-    show(run(request, Stamped()), trial_text, trial_document, as_json=as_json, output=output)
+    show(run(request, Stamped()), values_text, plain, as_json=as_json, output=output)
 
 
 @app.command()
@@ -119,12 +119,12 @@ def sample(
     """
     from lamforge.bare import Stamped, settings_of
     from lamforge.flow.distill.sample import SampleRequest, run
-    from reports.documents.distill import sampled_document
-    from reports.text.distill import sampled_text
+    from reports.documents.plain import plain
+    from reports.text.values import values_text
 
     chosen = settings_of(changes or (), settings)
     request = SampleRequest(work=work, settings=chosen, device=device, minutes=minutes, shard=shard)
-    show(run(request, Stamped()), sampled_text, sampled_document, as_json=as_json, output=output)
+    show(run(request, Stamped()), values_text, plain, as_json=as_json, output=output)
 
 
 @app.command()
@@ -199,11 +199,11 @@ def merge(
     """
     from lamforge.bare import Stamped
     from lamforge.flow.distill.merge import MergeRequest, run
-    from reports.documents.distill import merged_document
-    from reports.text.distill import merged_text
+    from reports.documents.plain import plain
+    from reports.text.values import values_text
 
     request = MergeRequest(first=first, second=second, output=folder, from_layer=layer)
-    show(run(request, Stamped()), merged_text, merged_document, as_json=as_json)
+    show(run(request, Stamped()), values_text, plain, as_json=as_json)
 
 
 @app.command()

@@ -29,10 +29,10 @@ def dummy(
         lamforge dummy llama-2-7b -o build/llama
     """
     from lamforge.flow.dummy import DummyRequest, run
-    from reports.documents.dummy import dummy_document
-    from reports.text.dummy import dummy_text
+    from reports.documents.plain import plain
+    from reports.text.values import values_text
 
     request = DummyRequest(network, output=output, format=format, head=head, attention=attention, seed=seed)
     with Terminal() as listener:
         found = run(request, listener)
-    show(found, dummy_text, dummy_document, as_json=as_json)
+    show(found, values_text, plain, as_json=as_json)

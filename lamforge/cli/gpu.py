@@ -36,13 +36,13 @@ def measure(
     import json
 
     from lamforge.bare import Stamped, settings_of
-    from reports.documents.gpu import baseline_document
+    from reports.documents.plain import plain
     from reports.studies.gpu_baseline.measure import MeasureRequest, run
     from reports.text.gpu import baseline_text
 
     found = run(MeasureRequest(settings=settings_of(changes or (), settings), device=device), Stamped())
-    emit(json.dumps(baseline_document(found), indent=1), output)
-    show(found, baseline_text, baseline_document, as_json=as_json)
+    emit(json.dumps(plain(found), indent=1), output)
+    show(found, baseline_text, plain, as_json=as_json)
 
 
 @app.command()

@@ -51,11 +51,11 @@ def locality(as_json: JsonOption = False, output: OutputOption = None) -> None:
 
         lamforge study locality --json
     """
-    from reports.documents.studies import locality_document
+    from reports.documents.plain import plain
     from reports.studies.locality import study
     from reports.text.studies import locality_text
 
-    show(study(), locality_text, locality_document, as_json=as_json, output=output)
+    show(study(), locality_text, plain, as_json=as_json, output=output)
 
 
 @app.command()
@@ -66,8 +66,8 @@ def flash(as_json: JsonOption = False, output: OutputOption = None) -> None:
 
         lamforge study flash
     """
-    from reports.documents.studies import flash_document
+    from reports.documents.plain import plain
     from reports.studies.flash_choices import study
     from reports.text.studies import flash_text
 
-    show(study(), flash_text, flash_document, as_json=as_json, output=output)
+    show(study(), flash_text, plain, as_json=as_json, output=output)

@@ -94,7 +94,7 @@ def evaluate(
             name: measured(logits, tokens, planned, device, length=settings.length, max_windows=max_windows)
             for name, logits in models.items()
         }
-        found[text] = Scores(**results)
+        found[text] = Scores(**results, ratio=results["student"].perplexity / results["teacher"].perplexity)
         shown = ", ".join(f"{name} {result.perplexity:.3f}" for name, result in results.items())
         tell(f"perplexity on {text}: {shown}, ratio {found[text].ratio:.3f}")
     return found

@@ -51,13 +51,13 @@ class Trial:
     has_wide_products: bool
     sampled_tokens_per_s_first: float
     sampled_tokens_per_s_second: float
-    graph_agreement: float | None
-    distinct_sequences: int | None
+    graph_agreement: float | None = None
+    distinct_sequences: int | None = None
     block: Mapping[str, float]
     compiled_s: float
     trained_tokens_per_s: float
     losses: tuple[float, ...]
-    peak_bytes: int | None
+    peak_bytes: int | None = None
 
 
 def random_prepared(config: ModelConfig, seed: int) -> Prepared:

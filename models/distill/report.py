@@ -32,29 +32,8 @@ class Scores:
     teacher: Prediction
     teacher_lambda: Prediction
     student: Prediction
-
-    @property
-    def ratio(self) -> float:
-        """Perplexity of the student over that of the dense teacher."""
-        return self.student.perplexity / self.teacher.perplexity
-
-    def to_document(self) -> dict[str, object]:
-        """Return plain values that `from_document` reads back to equal scores."""
-        return dataclasses.asdict(self) | {"ratio": self.ratio}
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Mapping[str, float]]) -> Scores:
-        """Return the scores that `to_document` gave the values of."""
-        found = {
-            name: Prediction(
-                perplexity=document[name]["perplexity"],
-                nll=document[name]["nll"],
-                tokens=int(document[name]["tokens"]),
-                windows=int(document[name]["windows"]),
-            )
-            for name in ("teacher", "teacher_lambda", "student")
-        }
-        return cls(**found)
+    ratio: float
+    """Perplexity of the student over that of the dense teacher."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,10 +70,7 @@ class Report:
 
     def to_document(self) -> dict[str, object]:
         """Return plain values, as `report.json` and the parts of a result have them."""
-        document = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        document["settings"] = self.settings.to_document()
+        document = dataclasses.asdict(self)
         if self.perplexities is None:
             del document["perplexities"]
-        else:
-            document["perplexities"] = {name: scores.to_document() for name, scores in self.perplexities.items()}
         return document

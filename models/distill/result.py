@@ -12,7 +12,7 @@ import numpy as np
 
 from models import matrices
 from models.distill import arrays
-from models.distill.report import Scores
+from models.distill.report import Prediction, Scores
 from models.distill.settings import Settings
 from models.distill.student import Student
 from models.distill.weight import GROUP, Stored
@@ -102,7 +102,10 @@ def read_result(folder: Path) -> Result:
         report=report,
         steps=report.get("steps", 0),
         began=(report.get("start") or {}).get("digest"),
-        perplexities={text: Scores.from_document(each) for text, each in report.get("perplexities", {}).items()},
+        perplexities={
+            text: Scores(**{name: Prediction(**each[name]) for name in each if name != "ratio"}, ratio=each["ratio"])
+            for text, each in report.get("perplexities", {}).items()
+        },
         digest=hashlib.sha256(content).hexdigest(),
     )
 

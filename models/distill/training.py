@@ -193,8 +193,8 @@ class Training:
             tokens=course.step * settings.batch * settings.length,
             trained_s=course.trained_s,
             start=None if self._start is None else self._start.summary(),
-            texts=course.data,
-            log=course.log,
+            texts=dict(course.data),
+            log=tuple(course.log),
         )
 
     def finish(self, folder: Path, *, is_measured: bool, max_windows: int | None = None) -> Report:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwsim.offload.flash.geometry import Geometry
 from hwsim.offload.flash.layout import KvLayout
 from hwsim.offload.flash.rates import drive_rate
 from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
@@ -31,8 +30,8 @@ class Fraction:
     """Tokens that lie together as in SmolLM2-135M."""
     one_run: float
     """All picked tokens next to one another: the least."""
-    run_tokens: float
-    """Mean run that gives the published fraction; nan where none does."""
+    run_tokens: float | None
+    """Mean run that gives the published fraction; None where none does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +39,6 @@ class Rate:
     """Rate of decode reads on a drive, in GB/s, by how many heads are worked on at a time."""
 
     what: str
-    geometry: Geometry
-    striping: Striping
     formula: float
     """The long-run rate of a sequential stream."""
     by_heads: dict[int, float]
@@ -108,7 +105,7 @@ def fractions() -> Iterator[Fraction]:
                 independent=independent,
                 measured=fraction(TokenSelection.touching(token_share, 16, touched)),
                 one_run=one,
-                run_tokens=TokenSelection.touching(token_share, 16, needed).run_tokens if possible else float("nan"),
+                run_tokens=TokenSelection.touching(token_share, 16, needed).run_tokens if possible else None,
             )
 
 
@@ -136,4 +133,4 @@ def rates() -> Iterator[Rate]:
             for heads in (1, 2, 4, 16, OPT_13B.lanes)
         }
         formula = float(drive_rate(geometry).to("GB/s"))
-        yield Rate(what=what, geometry=geometry, striping=striping, formula=formula, by_heads=found)
+        yield Rate(what=what, formula=formula, by_heads=found)

@@ -7,7 +7,7 @@ them, the tokens that score highest. What it found stands in `docs/flash.md`, be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from models.checkpoint.shipped import locate
 from models.evaluation import evaluation_text
 from models.reference.llama import Llama
 
-__all__ = ["GROUPS", "PAGES", "SHARES", "Locality", "LocalityStudy", "Picked", "measure", "picks", "study", "touched_share"]
+__all__ = ["GROUPS", "PAGES", "SHARES", "Locality", "LocalityStudy", "Picked", "mean", "measure", "picks", "study", "touched_share"]
 
 GROUPS = (4, 8, 16, 32)
 """Tokens of a group: InstInfer's 16, and others."""
@@ -62,25 +62,8 @@ class LocalityStudy:
 
     places: tuple[tuple[int, Locality], ...]
     """The token that each context begins at, and what was picked."""
-
-    @property
-    def means(self) -> tuple[Picked, ...]:
-        """Means over all places, for each pair of shares."""
-        return tuple(self._mean(*shares) for shares in SHARES)
-
-    def _mean(self, channel_share: float, token_share: float) -> Picked:
-        alike = [found for _, found in self.places if found.channel_share == channel_share]
-
-        def mean(value: Callable[[Locality], float]) -> float:
-            return float(np.mean([value(found) for found in alike]))
-
-        return Picked(
-            channel_share=channel_share,
-            token_share=token_share,
-            run_tokens=mean(lambda found: found.run_tokens),
-            group_share={size: mean(lambda found, size=size: found.group_share[size]) for size in GROUPS},
-            page_share={size: mean(lambda found, size=size: found.page_share[size]) for size in PAGES},
-        )
+    means: tuple[Picked, ...]
+    """Means over all places, for each pair of shares."""
 
 
 class _Watched(LayerAttention):
@@ -182,11 +165,22 @@ def study() -> LocalityStudy:
     if checkpoint.tokenizer is None:
         raise CheckpointError("Checkpoint smollm2-135m must have a tokenizer, not none")
     tokens, model = checkpoint.tokenizer.encode(evaluation_text()), Llama(checkpoint)
-    return LocalityStudy(
-        places=tuple(
-            (begin, found)
-            for begin in (0, 10_000, 20_000, 30_000)
-            for context in (1024, 2047)
-            for found in measure(model, tokens[begin : begin + context], SHARES)
-        )
+    places = tuple(
+        (begin, found)
+        for begin in (0, 10_000, 20_000, 30_000)
+        for context in (1024, 2047)
+        for found in measure(model, tokens[begin : begin + context], SHARES)
+    )
+    found = [each for _, each in places]
+    return LocalityStudy(places=places, means=tuple(mean([each for each in found if each.channel_share == c]) for c, _ in SHARES))
+
+
+def mean(found: Sequence[Locality]) -> Picked:
+    """Return the mean of what was picked with the same shares."""
+    return Picked(
+        channel_share=found[0].channel_share,
+        token_share=found[0].token_share,
+        run_tokens=float(np.mean([each.run_tokens for each in found])),
+        group_share={size: float(np.mean([each.group_share[size] for each in found])) for size in GROUPS},
+        page_share={size: float(np.mean([each.page_share[size] for each in found])) for size in PAGES},
     )

@@ -37,7 +37,8 @@ def _lines(found: FlashChoices) -> Iterator[str]:
     yield from _head("r", "k / S", "channels a page", "independent", "as measured", "one run", "run for 0.527")
     for each in found.fractions:
         shares = (f"{value:.3f}" for value in (each.independent, each.measured, each.one_run))
-        yield _row(f"{each.picked_channels}", f"{each.token_share:.4f}", f"{each.page_channels}", *shares, f"{each.run_tokens:.2f}")
+        run = "nan" if each.run_tokens is None else f"{each.run_tokens:.2f}"
+        yield _row(f"{each.picked_channels}", f"{each.token_share:.4f}", f"{each.page_channels}", *shares, run)
     yield from ("", f"Seed {SEED}.", "", *_head("drive", "formula", "1 head", "2", "4", "16", "all"))
     for rate in found.rates:
         yield _row(rate.what, f"{rate.formula:.2f}", *(f"{value:.2f}" for value in rate.by_heads.values()))

@@ -39,15 +39,12 @@ class Preparation:
     Attributes:
         model: name of the teacher.
         parts: files and their sizes in bytes.
+        bytes: size of all parts together.
     """
 
     model: str
     parts: Mapping[Path, int]
-
-    @property
-    def bytes(self) -> int:
-        """Size of all parts together."""
-        return sum(self.parts.values())
+    bytes: int
 
 
 def run(request: PrepareRequest, listener: Listener = SILENT) -> Preparation:
@@ -73,7 +70,8 @@ def run(request: PrepareRequest, listener: Listener = SILENT) -> Preparation:
         request.work / PREPARED,
         head=rtn.quantize(float_head(checkpoint), Format.W8),
     )
-    return Preparation(model=checkpoint.config.name, parts={path: path.stat().st_size for path in paths})
+    sizes = {path: path.stat().st_size for path in paths}
+    return Preparation(model=checkpoint.config.name, parts=sizes, bytes=sum(sizes.values()))
 
 
 prepare = verb("distill.prepare", PrepareRequest, run)

@@ -156,20 +156,7 @@ class NetworkWays:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BaselineSettings:
-    """What is to be measured, and how often.
-
-    Attributes:
-        repeats, warm, limit_s, footprint_bytes: as of Clock.
-        copy_bytes, host_bytes: sizes of copies within the device, and between host and device.
-        gather_bytes, gather_total_bytes: sizes of a piece, and of all pieces together.
-        pointwise_rows, pointwise_columns: sizes of what stands between products.
-        product_rows, product_shapes: rows of products, and (columns, inner) of them.
-        attention_heads, head_dim: (query heads, key heads), and the size of a head.
-        decode_keys, decode_batches, decode_ways: of attention in steps.
-        prefill_tokens, prefill_ways: of attention over prompts.
-        networks, network_ways: networks by name, and their attention.
-        network_batches, network_contexts, network_prompts: of steps, and of prompts.
-    """
+    """What is to be measured, by the names of the measurements, and how often, as a Clock takes it; a shape is (columns, inner)."""
 
     repeats: int
     warm: int

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.documents.gpu import baseline_document
+from reports.documents.plain import plain
 from reports.studies.gpu_baseline import result
 from tests.lamforge.conftest import Command
 from tests.reports.studies.test_gpu_baseline import SMALL
@@ -23,7 +23,7 @@ def test_a_device_is_measured_into_a_file(command: Command, tmp_path: Path) -> N
 
 def test_rates_and_errors_are_printed(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "gpu.json"
-    file.write_text(json.dumps(baseline_document(result("h200"))))
+    file.write_text(json.dumps(plain(result("h200"))))
     code, out, _ = command("gpu", "fit", file)
     assert code == 0
     assert [line.split() for line in out.splitlines()[:2]] == [["product_share:", "0.666"], ["memory_share:", "0.901"]]

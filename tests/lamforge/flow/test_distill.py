@@ -12,8 +12,10 @@ from models.config import ModelConfig
 from models.distill.machine import machine_of
 from models.distill.probe import probe as try_machine
 from models.distill.settings import Settings
-from reports.documents.distill import distilled_document, lesson_document, preparation_document, sampled_document, trial_document
-from reports.text.distill import distilled_text, lesson_text, preparation_text, sampled_text, trial_text
+from reports.documents.distill import distilled_document, lesson_document
+from reports.documents.plain import plain
+from reports.text.distill import distilled_text, lesson_text
+from reports.text.values import values_text
 from tests.reports.tiny_folder import TEXT, write_checkpoint
 
 SMALL = {
@@ -27,12 +29,12 @@ def test_from_a_checkpoint_to_a_compressed_model(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "hf")
     text.write_text(TEXT)
     prepared = prepare(hf, texts={"public-domain": text, "wikipedia": text}, evaluations={"held": text}, work=work)
-    document = preparation_document(prepared)
+    document = plain(prepared)
     assert document["bytes"] == sum(document["parts"].values()) == sum(path.stat().st_size for path in prepared.parts)
-    assert preparation_text(prepared).startswith("model")
+    assert values_text(prepared).startswith("model")
     sampled = sample(work=work, settings=SMALL, device="cpu")
-    assert sampled_document(sampled) == {"tokens": 80, "device": "CPU"}
-    assert sampled_text(sampled) == "device  CPU\ntokens  80"
+    assert plain(sampled) == {"tokens": 80, "device": "CPU"}
+    assert values_text(sampled) == "tokens  80\ndevice  CPU"
     fitted = train(work=work, settings=SMALL, device="cpu", fit_minutes=0.01, is_fit_only=True)
     assert lesson_document(fitted) == {"device": "CPU", "steps": fitted.report.settings.steps}
     assert "steps that fit" in lesson_text(fitted)
@@ -61,7 +63,7 @@ def test_from_a_checkpoint_to_a_compressed_model(tmp_path: Path) -> None:
     assert compressed.recipe.name == "w2sa8kv4-distilled"
     assert compressed.provenance.training is not None
     assert compressed.provenance.training["steps"] == 4
-    assert made.perplexities["held"].to_document() == report["perplexities"]["held"]
+    assert plain(made.perplexities) == report["perplexities"]
     assert lesson_text(trained).splitlines()[-1].split()[1:] == distilled_text(made).splitlines()[-1].split()[1:]
 
 
@@ -85,8 +87,8 @@ def test_a_machine_can_be_tried(tmp_path: Path) -> None:
     assert found.trained_tokens_per_s > 0
     assert len(found.losses) >= 2
     # A processor has no graphs and no memory of its own.
-    assert not {"graph_agreement", "distinct_sequences", "peak_bytes"} & set(trial_document(found))
-    assert "cosine of update" in trial_text(found)
+    assert not {"graph_agreement", "distinct_sequences", "peak_bytes"} & set(plain(found))
+    assert "input gradient" in values_text(found)
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What was trained is what the engine computes."""
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from hwsim.arch.numerics import FRACTION_BITS
 from hwsim.errors import SpecError
 from models.distill.attention import attend, rotate
 from models.distill.evaluation import evaluate, exact_plan, measured
-from models.distill.report import Scores
 from models.distill.result import read_result, write_result
 from models.distill.rounding import act_codes, kv_codes
 from models.distill.student import normed
@@ -129,7 +127,6 @@ def test_the_report_compares_with_the_teacher(tmp_path: Path) -> None:
     assert found.teacher.tokens == found.student.tokens == 57
     assert found.ratio == pytest.approx(found.student.perplexity / found.teacher.perplexity)
     assert found.teacher.perplexity != found.teacher_lambda.perplexity
-    assert Scores.from_document(json.loads(json.dumps(found.to_document()))) == found
     assert told[0].startswith("perplexity on held: teacher ")
 
 

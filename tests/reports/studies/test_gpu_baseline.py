@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hwsim.errors import SpecError
-from reports.documents.gpu import baseline_document
+from reports.documents.plain import plain
 from reports.studies.gpu_baseline import RESULTS, result
 from reports.studies.gpu_baseline.baseline import NetworkSizes, NetworkWays
 from reports.studies.gpu_baseline.clock import Clock
@@ -55,7 +55,7 @@ def written(name: str) -> dict[str, Any]:
 
 
 def test_all_is_measured() -> None:
-    found = baseline_document(measure(settings=SMALL, device="cpu"))
+    found = plain(measure(settings=SMALL, device="cpu"))
     counts = {"launch": 2, "copy": 1, "pointwise": 3, "product": 2, "decode_attention": 16, "prefill_attention": 2}
     counts |= {"host_copy": 8, "gather": 1, "network": 3}
     assert {name: len(found[name]) for name in counts} == counts
@@ -108,7 +108,7 @@ def test_long_work_is_timed_once() -> None:
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_what_was_measured_is_what_the_settings_ask_for(name: str) -> None:
-    found = baseline_document(result(name))
+    found = plain(result(name))
     assert found == written(name)
     rows = {kind: found[kind] for kind in KINDS}
     settings = json.loads((resources.files("reports.studies.gpu_baseline") / "settings.json").read_text())
