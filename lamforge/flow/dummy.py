@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.simulation import SINKS, format_named
+from lamforge.flow.target import SINKS, format_named
 from lamforge.flow.verb import verb
 from models import compressed
 from models.attention import parse

@@ -23,6 +23,7 @@ def lesson_document(found: Lesson) -> dict[str, Any]:
 
 def distilled_document(found: DistilledModel) -> dict[str, Any]:
     """Return what `lamforge distill export --json` prints."""
-    from lamforge.flow.compress import model_document
+    from lamforge.flow.compress import Compression
+    from reports.documents.model import compression_document
 
-    return model_document(found.model, found.folder) | {"folder": str(found.folder)}
+    return compression_document(Compression(made=found.model, folder=found.folder))

@@ -13,22 +13,21 @@ from hwsim.host.inputs import Inputs
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
-from lamforge.flow.compile import compiled
+from lamforge.flow.compile import compiled_model
 from lamforge.flow.compress import chosen_recipe, parameters
 from lamforge.flow.engines import chosen_engine
-from lamforge.flow.generate import reply
+from lamforge.flow.generate import generate
 from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, compared
 from lamforge.flow.offload.contender import contender
 from lamforge.flow.programs import Programs
-from lamforge.flow.simulation import compiled_workload, peak_memory_mb, workload_request
+from lamforge.flow.simulate import peak_memory_mb
 from lamforge.flow.sources import open_checkpoint, open_compressed
+from lamforge.flow.target import compiled_network, network_request
 from models import compressed as folder
 from models.compressed import CompressedModel
-from models.generate import Sampling
 from models.zoo import network
 from reports.studies.method_rates import MethodRate, method_rates
 from reports.studies.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
-from testbenches.backend import Inputs
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 
@@ -127,13 +126,13 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
     made, rate = _model(model)
     say("compiling")
     began = time.perf_counter()
-    programs = compiled(made, engine)
+    programs = compiled_model(made, engine)
     compile_s = time.perf_counter() - began
     say("simulating")
     position = min(programs.decode.max_position - 1, programs.decode.sinks + programs.decode.window)
     speed = workload_speed(programs, position, IDEAL)
     cycles, simulator_s = speed.cycles, speed.simulate_s
-    shape = compiled_workload(workload_request("llama-2-7b", chosen_engine("u280"), context=2048))
+    shape = compiled_network(network_request("llama-2-7b", chosen_engine("u280"), context=2048))
     workload = tuple(workload_speed(shape, 2048, memory) for memory in (IDEAL, stalling(1), HBM2))
     assert programs.image is not None
     inputs = Inputs(position=position, rows=made.model.embedding.rows([1]))
@@ -148,7 +147,7 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
         say(f"cycles differ: {cycles:,} in the simulator, {log.cycles:,} in Verilator")
     say("generating")
     is_raw = made.tokenizer is None or made.tokenizer.chat_template is None
-    answer = reply(made, _PROMPT, max_tokens=_TOKENS, sampling=Sampling(), is_raw=is_raw)
+    answer = generate(made, _PROMPT, max_tokens=_TOKENS, is_raw=is_raw)
     return Figures(
         engine=engine.name,
         cycles=cycles,

@@ -18,7 +18,7 @@ from hwsim.offload.span import repeated, serial
 from hwsim.units import Seconds
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
-from models.networks import network
+from models.zoo import network
 from reports.studies.gpu_baseline.baseline import Baseline, Product
 from reports.studies.gpu_baseline.reader import read_baseline
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from hwsim.errors import SpecError, shown
+from hwsim.errors import SpecError
 from hwsim.nearest import nearest
 from reports.studies.gpu_baseline.baseline import Baseline
 from reports.studies.gpu_baseline.reader import read_baseline

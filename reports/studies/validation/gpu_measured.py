@@ -106,7 +106,6 @@ def _steps() -> tuple[Row, ...]:
 
 def _row(case: str, took: Took, ours: Seconds, fitted: bool) -> Row:
     return Row(
-        set="h200-operators",
         case=case,
         unit="ms",
         published=took.measured_s * 1e3,
