@@ -1,4 +1,4 @@
-"""Knows quantities that must not be mixed up: bytes, seconds, operations, energy, money, and the rates between them.
+"""Quantities that must not be mixed up: bytes, seconds, operations, energy, money, and the rates between them.
 
 A quantity holds a float or an array of floats in its base unit. Adding two kinds, or comparing them, is refused by the type
 checker and fails when run; dividing bytes by seconds gives a rate, dividing bytes by a rate gives seconds. Texts always say their
@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.errors import SpecError
+from hwsim.plain import shortened
+from hwsim.reader import spelled
 
 __all__ = [
     "Bytes",
@@ -67,15 +69,32 @@ class Quantity:
         """
         found = _TEXT.fullmatch(text) if isinstance(text, str) else None
         if found is None or found[2] not in cls.spellings:
-            units = ", ".join(list(cls.spellings)[:6])
-            raise SpecError(f"{subject} must be a number and a unit ({units}, ...), not {text!r}")
+            raise SpecError(f"{subject} must be {cls._says()}, not {shortened(text)}")
         try:
             number = float(found[1])
         except ValueError:
-            raise SpecError(f"{subject} must be a number and a unit, not {text!r}") from None
+            raise SpecError(f"{subject} must be a number and a unit, not {shortened(text)}") from None
         if not np.isfinite(number):
-            raise SpecError(f"{subject} must be finite, not {text!r}")
+            raise SpecError(f"{subject} must be finite, not {shortened(text)}")
         return cls(number * cls.spellings[found[2]])
+
+    @classmethod
+    def _says(cls) -> str:
+        return f"a number and a unit ({', '.join(list(cls.spellings)[:6])}, ...)"
+
+    @classmethod
+    def _positive(cls, text: Any, subject: str) -> Self:
+        amount = cls.of(text, subject)
+        if not amount.value > 0:
+            raise SpecError(f"{subject} must be above 0, not {shortened(text)}")
+        return amount
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        """Let files give a quantity above 0."""
+        from pydantic_core import core_schema
+
+        return spelled(cls._positive, core_schema.str_schema(), f"{cls._says()}, above 0")
 
     def to(self, spelling: str) -> Value:
         """Return the plain number in a unit of this kind."""

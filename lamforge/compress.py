@@ -36,6 +36,10 @@ def compress(
 
         lamforge compress path/to/llama --recipe mine.yaml --calibration some.txt -o build/mine
     """
+    from models.recipes import recipe_file
+
+    # A wrong recipe is refused before PyTorch is loaded.
+    recipe_file(recipe, calibration)
     # Subcommands load what they need when called: PyTorch alone takes seconds.
     from reports.compression import chosen_recipe, model_document
     from reports.compression import compress as compress_checkpoint

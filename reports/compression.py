@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hwsim.errors import SpecError
 from models import compressed as folder
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import tensor_shapes
 from models.compress import Recipe
 from models.compressed import CompressedModel
 from models.matrices import matrix_shapes
-from models.recipes import recipe as shipped_recipe
+from models.recipes import recipe_file
 
 __all__ = ["chosen_recipe", "compress", "folder_bytes", "model_document", "parameters"]
 
 
 def chosen_recipe(name: str, calibration: Path | None = None) -> Recipe:
     """Return a shipped recipe by name or the one in a YAML file, calibrated on the text `calibration` when given."""
-    recipe = Recipe.load(Path(name)) if name.endswith((".yaml", ".yml")) else shipped_recipe(name)
-    if calibration is None:
-        return recipe
-    if not calibration.is_file():
-        raise SpecError(f"Calibration text must be a file, not {str(calibration)!r}")
-    return dataclasses.replace(recipe, calibration=dataclasses.replace(recipe.calibration, text=calibration))
+    return Recipe.of(recipe_file(name, calibration), name=Path(name).stem if name.endswith((".yaml", ".yml")) else name)
 
 
 def compress(

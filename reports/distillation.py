@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.errors import LamforgeError, SpecError
+from hwsim.plain import read_json, set_values
 from hwsim.whole_file import whole_file
 from models.distill.settings import Settings
 
@@ -31,17 +32,8 @@ _REFUSED = 2
 
 def settings_of(assignments: Sequence[str], file: Path | None = None) -> Settings:
     """Return settings from a JSON file, or the defaults, with some changed by texts such as `steps=2000`."""
-    given: object = {}
-    if file is not None:
-        try:
-            given = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SpecError(f"Distillation settings {file.name} must be a readable JSON file, but: {error}") from None
-    pairs = [text.partition("=") for text in assignments]
-    for (name, equals, _), text in zip(pairs, assignments, strict=True):
-        if not name or not equals:
-            raise SpecError(f"Distillation setting must read NAME=VALUE, not {text!r}")
-    return Settings.from_document(given).changed({name: value for name, _, value in pairs})
+    given = {} if file is None else read_json("Distillation settings", file, str(file), SpecError)
+    return Settings.from_document(given).changed(set_values(assignments, "steps=2000"))
 
 
 def named_paths(texts: Sequence[str]) -> dict[str, Path]:
@@ -201,22 +193,19 @@ def export(source: str, result: Path, output: Path, tell: Tell) -> dict[str, Any
     Raises:
         SpecError: the checkpoint is not the one that was the teacher.
     """
-    from models.attention import LambdaShape
-    from models.compress import Recipe, Step
+    from models.compress import Recipe
     from models.distill.result import read_result
     from models.matrices import HEAD
     from reports.compression import compress, model_document
     from reports.sources import open_checkpoint
 
     checkpoint, settings = open_checkpoint(source), read_result(result).settings
-    recipe = Recipe(
-        name=f"{settings.format}a8kv4-distilled",
-        steps=(
-            Step.from_document({"method": "distill", "format": settings.format, "result": str(result)}),
-            Step.from_document({"method": "rtn", "format": "w8", "at": HEAD}),
-        ),
-        pattern=LambdaShape(sinks=settings.sinks, window=settings.window),
-    )
+    steps = [
+        {"method": "distill", "format": settings.format, "result": str(result)},
+        {"method": "rtn", "format": "w8", "at": HEAD},
+    ]
+    stated = {"steps": steps, "attention": f"lambda:{settings.sinks}+{settings.window}"}
+    recipe = Recipe.from_document(stated, name=f"{settings.format}a8kv4-distilled")
     document = model_document(compress(checkpoint, recipe, output), output)
     tell(f"step {document['training']['steps']} of {settings.steps} written to {output}")
     return document | {"folder": str(output)}

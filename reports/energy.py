@@ -1,4 +1,4 @@
-"""Knows the energy of a simulated run, and how the estimate stands beside the power that published systems state."""
+"""The energy of a simulated run, and how the estimate stands beside the power that published systems state."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hwsim.machine.energy import (
     EnergyConstants,
     PublishedSystem,
     activity_of,
+    energy_board,
     estimate,
     load_constants,
     load_systems,
@@ -19,19 +20,22 @@ from hwsim.machine.energy import (
 from hwsim.machine.time import Timeline
 from hwsim.machine.trace import Trace
 
-__all__ = ["EnergyValidation", "energy_document", "run_energy", "validate_energy"]
+__all__ = ["VALIDATED", "EnergyValidation", "energy_document", "run_energy", "validate_energy"]
+
+VALIDATED = "u280"
+"""Board that the published systems run on."""
 
 
 def run_energy(trace: Trace, timeline: Timeline, engine: EngineConfig) -> Energy:
-    """Return the energy of a run on the board whose constants there are."""
-    constants = load_constants()
+    """Return the energy of a run on the board that the engine is made for."""
+    constants = load_constants(energy_board(engine).name)
     return estimate(activity_of(trace, timeline, engine, constants), constants)
 
 
-def energy_document(energy: Energy, tokens: int) -> dict[str, Any]:
+def energy_document(energy: Energy, tokens: int, board: str) -> dict[str, Any]:
     """Return an energy as plain values: joules and watts by part, power, token/J, and the share of assumed numbers."""
     return {
-        "board": load_constants().name,
+        "board": board,
         "joules": {part.value: joules for part, joules in energy.parts.items()},
         "watts": {part.value: joules / energy.seconds for part, joules in energy.parts.items()},
         "card_j": energy.card_j,
@@ -76,7 +80,7 @@ class EnergyValidation:
             if isinstance(entry, dict)
         }
         return {
-            "board": self.constants.name,
+            "board": VALIDATED,
             "constants": constants,
             "rows": [
                 {
@@ -101,7 +105,7 @@ class EnergyValidation:
 
 def validate_energy() -> EnergyValidation:
     """Return the estimate beside every published system; raise SpecError for a number without a source."""
-    constants = load_constants()
+    constants = load_constants(VALIDATED)
     rows = tuple(
         Row(system=system, activity=system.activity, energy=estimate(system.activity, constants)) for system in load_systems()
     )

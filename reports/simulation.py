@@ -14,6 +14,7 @@ from hwsim.arch.fields import Unit
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.program import Program
 from hwsim.errors import ScheduleError, SpecError
+from hwsim.machine.energy import energy_board
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import IDEAL, MemoryModel
@@ -83,6 +84,7 @@ class Simulation:
         """Return the result as plain values."""
         timeline = self.timeline
         units = {unit.name.lower(): self.causes(unit) for unit in Unit}
+        energy = run_energy(self.trace, timeline, self.engine)
         return {
             "model": self.model,
             "engine": self.engine.name,
@@ -104,7 +106,7 @@ class Simulation:
             "causes": units["matrix"],
             "unit_causes": units,
             "units": {name: causes["compute"] / timeline.cycles for name, causes in units.items()},
-            "energy": energy_document(run_energy(self.trace, timeline, self.engine), self.program.rows),
+            "energy": energy_document(energy, self.program.rows, energy_board(self.engine).name),
             "instructions": len(timeline.pc),
             "program_bytes": self.program.size_bytes,
             "wall_s": self.wall_s,

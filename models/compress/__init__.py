@@ -1,8 +1,9 @@
-"""Knows how a checkpoint becomes integers: recipes, methods, grids, calibration; start at `compress`, add to `methods`."""
+"""How a checkpoint becomes integers: recipes, methods, grids, calibration; start at `compress`, add to `methods`."""
 
 from models.compress.methods import METHODS
 from models.compress.pipeline import Progress, compress
-from models.compress.recipe import CalibrationSettings, Recipe, Step
+from models.compress.recipe import Recipe, Step
 from models.compress.state import FolderState, State
+from models.recipes.file import CalibrationSettings
 
 __all__ = ["METHODS", "CalibrationSettings", "FolderState", "Progress", "Recipe", "State", "Step", "compress"]

@@ -13,6 +13,7 @@ from hwsim.errors import SpecError
 from hwsim.nearest import nearest
 from hwsim.offload.answer import Answer
 from hwsim.offload.systems import System, system
+from hwsim.plain import set_values
 from models.networks import network
 from reports.offload.formats import FORMATS
 
@@ -76,7 +77,7 @@ def contender(text: str, settings: Sequence[str] = ()) -> Contender:
     format_name = format_name or "fp16"
     if format_name not in FORMATS:
         raise SpecError(f"Format must be {nearest(format_name, FORMATS)}, not {format_name!r}")
-    return Contender(name=text, system=system(name, settings), format=format_name, window=_window(window))
+    return Contender(name=text, system=system(name, set_values(settings, "csds=2")), format=format_name, window=_window(window))
 
 
 def question(model: str, *, prompt: int, generated: int, batch: int) -> Workload:

@@ -41,7 +41,7 @@ class Case:
 
     def system(self) -> FlexGen:
         """Return FlexGen's machine under the policy."""
-        placed = [f"{name}.{place}={value}" for (name, place), value in zip(_PLACES, self.policy, strict=True)]
+        placed = {f"{name}.{place}": value for (name, place), value in zip(_PLACES, self.policy, strict=True)}
         flexgen = system("flexgen-t4", placed)
         assert isinstance(flexgen, FlexGen)
         return dataclasses.replace(

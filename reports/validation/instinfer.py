@@ -14,6 +14,7 @@ from hwsim.offload.answer import Answer
 from hwsim.offload.systems import system
 from hwsim.offload.systems.instinfer import FLASH
 from hwsim.offload.systems.system import DRIVE
+from hwsim.plain import set_values
 from models.networks import network
 from reports.validation.row import Row, ValidationSet
 
@@ -42,7 +43,7 @@ _SHARES = (
 
 def _answer(name: str, batch: int, settings: Sequence[str] = ()) -> Answer:
     work = Workload(network=network("opt-13b"), prompt=_TOKENS, generated=_TOKENS, batch=batch)
-    return system(name, settings).answer(work)
+    return system(name, set_values(settings)).answer(work)
 
 
 def _gains() -> tuple[Row, ...]:

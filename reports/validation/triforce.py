@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
+from hwsim.plain import set_values
 from models.networks import network
 from reports.validation.row import Row, ValidationSet
 
@@ -71,7 +72,7 @@ def _gain() -> tuple[Row, ...]:
 
 def _gain_row(case: str, published: float, settings: tuple[str, ...], *, fitted: bool) -> Row:
     work = _work(_CHIP_PROMPT)
-    alone, answer = system("triforce-a100", ["level=target"]).answer(work), system("triforce-a100", settings).answer(work)
+    alone, answer = (system("triforce-a100", set_values(given)).answer(work) for given in (["level=target"], settings))
     return Row(
         set="triforce-gain",
         case=f"A100, {case}",

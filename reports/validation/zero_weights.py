@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hwsim.arch.workload import Network, Workload
 from hwsim.offload.systems import system
+from hwsim.plain import set_values
 from models.networks import network
 from reports.validation.row import Row, ValidationSet
 
@@ -105,7 +106,7 @@ def _rows() -> tuple[Row, ...]:
         sizes = _SHAPES.get(model) or network(model)
         short = source is _BLOG
         work = Workload(network=sizes, prompt=4 if short else _PROMPT, generated=10 if short else _GENERATED, batch=batch)
-        answer = system(name, settings).answer(work)
+        answer = system(name, set_values(settings)).answer(work)
         counted = (_PROMPT + _GENERATED) / _GENERATED if name == _COUNTS_PROMPTS else 1.0
         ours = float(answer.decode_tokens_per_second) * counted
         case = ", ".join([name, *settings, model, f"batch {batch}"])

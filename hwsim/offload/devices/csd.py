@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
 from hwsim.offload.devices.flash import FLASH, Flash
@@ -16,6 +17,9 @@ __all__ = ["CSDS", "Csd"]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Csd(Device):
     """A drive with an engine; one direction where a rate has two."""
+
+    subject: ClassVar[str] = "CSD"
+    folder: ClassVar[str] = "csds"
 
     flash: str | None = None
     """Name of its flash array."""
@@ -82,4 +86,4 @@ class Csd(Device):
         return None if self.flash is None else FLASH.load(self.flash)
 
 
-CSDS = Family("CSD", "csds", Csd)
+CSDS = Family(Csd)

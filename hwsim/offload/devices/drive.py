@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
 from hwsim.offload.pcie import PcieLink
@@ -29,6 +30,9 @@ class ArrayRate:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Drive(Device):
     """A drive; rates are sequential and nominal unless their source says otherwise."""
+
+    subject: ClassVar[str] = "Drive"
+    folder: ClassVar[str] = "drives"
 
     capacity: Sourced[Bytes] | None = None
     """For data."""
@@ -83,4 +87,4 @@ class Drive(Device):
         return rates.get(drives, (self.measured_read_rate or self.read_rate).value * float(drives))
 
 
-DRIVES = Family("Drive", "drives", Drive)
+DRIVES = Family(Drive)

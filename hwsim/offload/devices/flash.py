@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from hwsim.errors import SpecError
 from hwsim.offload.devices.device import Device, Family, refuse_unless
@@ -17,6 +17,9 @@ __all__ = ["FLASH", "Flash"]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Flash(Device):
     """A flash array behind a controller; a channel has ways, a way dies, a die planes."""
+
+    subject: ClassVar[str] = "Flash array"
+    folder: ClassVar[str] = "flash"
 
     channels: Sourced[Count] | None = None
     """Buses to the controller."""
@@ -56,4 +59,4 @@ class Flash(Device):
         return fact
 
 
-FLASH = Family("Flash array", "flash", Flash)
+FLASH = Family(Flash)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated, ClassVar
 
-from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
+from hwsim.offload.devices.device import SHARE, Device, Family, assumed, refuse_unless
 from hwsim.offload.operators import GpuRates
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Count, Sourced
@@ -21,6 +22,9 @@ _NOT_MEASURED = "not measured on this GPU: between those that were"
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gpu(Device):
     """A GPU; rates are peaks, shares what is reached of them."""
+
+    subject: ClassVar[str] = "GPU"
+    folder: ClassVar[str] = "gpus"
 
     memory: Sourced[Bytes]
     """On the card."""
@@ -40,13 +44,13 @@ class Gpu(Device):
     """One way, to other GPUs of its host; over the host link where there is no other."""
     cache: Sourced[Bytes] | None = None
     """Last level on the chip."""
-    product_share: Sourced[float] = assumed(0.75, _NOT_MEASURED)
+    product_share: Sourced[Annotated[float, SHARE]] = assumed(0.75, _NOT_MEASURED)
     """Of `fp16_rate`, in large products."""
-    memory_share: Sourced[float] = assumed(0.88, _NOT_MEASURED)
+    memory_share: Sourced[Annotated[float, SHARE]] = assumed(0.88, _NOT_MEASURED)
     """Of `memory_rate`, in products with few rows."""
-    attention_share: Sourced[float] = assumed(0.85, _NOT_MEASURED)
+    attention_share: Sourced[Annotated[float, SHARE]] = assumed(0.85, _NOT_MEASURED)
     """Of `memory_rate`, in attention of one query over a long cache."""
-    prompt_attention_share: Sourced[float] = assumed(0.58, _NOT_MEASURED)
+    prompt_attention_share: Sourced[Annotated[float, SHARE]] = assumed(0.58, _NOT_MEASURED)
     """Of `fp16_rate`, in attention of a long prompt over itself."""
     tile_step: Sourced[Count] = assumed(Count(128), "tiles of 128 x 128, 128 x 256 and 256 x 128")
     """Columns by which the widths of tiles of products differ."""
@@ -73,9 +77,6 @@ class Gpu(Device):
                 "at least fp16_rate",
                 f"{self.fp16_short_rate.value.to('TFLOP/s'):g} TFLOP/s",
             )
-        for name in ("product_share", "memory_share", "attention_share", "prompt_attention_share"):
-            share = getattr(self, name).value
-            refuse_unless(0 < share <= 1, f"GPU {self.name} {name}", "above 0 and at most 1", f"{share:g}")
 
     def rates(self) -> GpuRates:
         """Return what it reaches."""
@@ -95,4 +96,4 @@ class Gpu(Device):
         )
 
 
-GPUS = Family("GPU", "gpus", Gpu)
+GPUS = Family(Gpu)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
 from hwsim.offload.pcie import PcieLink
@@ -15,6 +16,9 @@ __all__ = ["HOSTS", "Host"]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Host(Device):
     """A host; one direction where a rate has two."""
+
+    subject: ClassVar[str] = "Host"
+    folder: ClassVar[str] = "hosts"
 
     processor: str | None = None
     memory: Sourced[Bytes] | None = None
@@ -42,4 +46,4 @@ class Host(Device):
             )
 
 
-HOSTS = Family("Host", "hosts", Host)
+HOSTS = Family(Host)

@@ -8,6 +8,7 @@ Ref: InstAttention (HPCA 2025, arXiv 2409.04992), sections IV and V.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Csd, Drive, Gpu, Host
+from hwsim.offload.devices.device import SHARE
 from hwsim.offload.flash.layout import KvLayout, KvShape
 from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
 from hwsim.offload.flash.sparf import SparF, dense_bytes
@@ -23,6 +25,7 @@ from hwsim.offload.span import Span, overlapped, repeated, serial, spend
 from hwsim.offload.systems.system import (
     DRIVE,
     FRAMEWORK,
+    Devices,
     System,
     capacity_of,
     carried,
@@ -31,6 +34,7 @@ from hwsim.offload.systems.system import (
     gpu_part,
     host_part,
 )
+from hwsim.reader import Limits
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
 
@@ -53,11 +57,11 @@ class Sparsity:
     """Groups of tokens with one that is picked."""
     channel_share: Sourced[float]
     """Channels picked, of a head's (r / d)."""
-    group_tokens: Sourced[int]
+    group_tokens: Sourced[Annotated[int, Limits(1)]]
     """Tokens of a page of keys, or values."""
-    page_channels: Sourced[int]
+    page_channels: Sourced[Annotated[int, Limits(1)]]
     """Channels of a page of keys by channel."""
-    page_tokens: Sourced[int]
+    page_tokens: Sourced[Annotated[int, Limits(1)]]
     """Tokens of such a page."""
 
     def over(self, shape: KvShape) -> SparF:
@@ -83,18 +87,13 @@ class DriveCache(System):
     gpu: Gpu
     host: Host
     drive: Drive
-    drives: int = 1
+    drives: Devices = 1
     file_rate: Sourced[BytesPerSecond]
     """Reads of keys and values through the file system, of one drive."""
-    compression: float = 1.0
+    compression: Annotated[float, SHARE] = 1.0
     """Keys and values read, of all."""
     layer_cost: Sourced[Seconds]
     """Of the framework, for a layer of a step."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.compression <= 1:
-            raise SpecError(f"System {self.name} compression must be above 0 and at most 1, not {self.compression:g}")
 
     def answer(self, work: Workload) -> Answer:
         """Return what it does with a workload."""
@@ -132,7 +131,7 @@ class InstInfer(System):
     gpu: Gpu
     host: Host
     csd: Csd
-    csds: int = 1
+    csds: Devices = 1
     sparsity: Sparsity | None = None
     """Of SparF; dense where there is none."""
     engine_rate: Sourced[OperationsPerSecond]
@@ -141,7 +140,7 @@ class InstInfer(System):
     """Scores among which the engine finds the largest."""
     prompt_write_rate: Sourced[BytesPerSecond]
     """Writes of the prompt's cache, of one drive."""
-    key_copies: Sourced[float]
+    key_copies: Sourced[Annotated[float, Limits(1)]]
     """Bytes written over those of keys and values: keys are stored by token and by channel."""
     layer_cost: Sourced[Seconds]
     """Of the framework, for a layer of a step."""
@@ -152,8 +151,6 @@ class InstInfer(System):
             raise SpecError(f"CSD {self.csd.name} must have used_rate, at which its flash is read")
         if self.csd.link_rate is None:
             raise SpecError(f"CSD {self.csd.name} must have link_rate, at which queries come to it")
-        if self.key_copies.value < 1:
-            raise SpecError(f"System {self.name} key_copies must be 1 or more, not {self.key_copies.value:g}")
 
     @property
     def constants(self) -> dict[str, Sourced[object]]:

@@ -1,12 +1,15 @@
-"""Knows how a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, several of them with commas."""
+"""How a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, several of them with commas."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest
+from hwsim.plain import shortened
+from hwsim.reader import spelled
 from models.matrices import HEAD, PARTS, layer_part
 
 __all__ = ["LAYERS", "Where"]
@@ -30,16 +33,28 @@ class Where:
     text: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.text, str) or not self.text:
-            raise SpecError(f"Step must be at a pattern such as layers.0-3.down, not {self.text!r}")
         for pattern in self._patterns:
             found = _TEXT.fullmatch(pattern)
             if found is None:
-                raise SpecError(f"Pattern of matrices must be such as head, layers.0-3.down or *.qkv, not {pattern!r}")
+                raise SpecError(f"Pattern of matrices must be such as head, layers.0-3.down or *.qkv, not {shortened(pattern)}")
             if found["head"] not in (None, HEAD):
-                raise SpecError(f"Pattern of matrices must be {nearest(found['head'], (HEAD, 'layers.*'))}, not {pattern!r}")
+                near = nearest(found["head"], (HEAD, "layers.*"))
+                raise SpecError(f"Pattern of matrices must be {near}, not {shortened(pattern)}")
             if found["part"] not in (None, "*", *PARTS):
-                raise SpecError(f"Part in {pattern!r} must be {nearest(found['part'], PARTS)}, not {found['part']!r}")
+                near, part = nearest(found["part"], PARTS), shortened(found["part"])
+                raise SpecError(f"Part in {shortened(pattern)} must be {near}, not {part}")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        """Let files give it as a text."""
+        from pydantic_core import core_schema
+
+        def check(text: Any, subject: str) -> Where:
+            if not isinstance(text, str) or not text:
+                raise ValueError
+            return cls(text)
+
+        return spelled(check, core_schema.str_schema(), "a pattern of matrices such as layers.0-3.down")
 
     @property
     def _patterns(self) -> list[str]:
@@ -55,7 +70,7 @@ class Where:
         for pattern in self._patterns:
             fitting = self._fitting(pattern, layers)
             if not fitting:
-                raise SpecError(f"Pattern must fit a matrix of the model's {layers} layers, not {pattern!r}")
+                raise SpecError(f"Pattern must fit a matrix of the model's {layers} layers, not {shortened(pattern)}")
             found |= fitting
         return found
 
