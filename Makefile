@@ -61,6 +61,7 @@ types: $(INSTALLED)
 docs: $(INSTALLED)
 	$(RUN) python -m hwsim.arch.reference docs/isa.md
 	$(RUN) python -m hwsim.offload.devices.reference docs/devices.md
+	$(RUN) python -m reports.data_files docs
 
 setup: $(INSTALLED)
 

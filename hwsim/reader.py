@@ -200,7 +200,7 @@ class Field:
         says: what the value must be.
         is_required: whether the place must be filled.
         default: what is taken where it is not.
-        kind: dataclass that declares it, and the name it has there.
+        doc: what it is, where `fields_of` was asked for that.
         is_whole: whether what is inside is told elsewhere.
     """
 
@@ -208,24 +208,35 @@ class Field:
     says: str
     is_required: bool
     default: object
-    kind: type
-    name: str
-    is_whole: bool = False
+    doc: str
+    is_whole: bool
+
+    @property
+    def name(self) -> str:
+        """The last name of the path."""
+        return self.path.rpartition(".")[2]
 
 
 @functools.cache
-def fields_of(kind: type) -> tuple[Field, ...]:
+def fields_of(kind: type, *, is_documented: bool = False) -> tuple[Field, ...]:
     """Return what a file of a dataclass may say, place by place, in the order of the declarations."""
-    schema = _schema(kind)
+    schema = _schema(kind, is_documented)
     shared = {part["ref"]: part for part in schema.get("definitions", ())}
-    return tuple(_fields(schema, "", kind, "", shared))
+    return tuple(_fields(schema, "", "", shared))
 
 
 def json_schema(kind: type) -> dict[str, Any]:
     """Return the JSON Schema of a dataclass, as editors read it."""
     from pydantic.json_schema import GenerateJsonSchema
 
-    return GenerateJsonSchema().generate(_schema(kind))
+    class Generator(GenerateJsonSchema):
+        """Leaves out defaults that a file would spell otherwise."""
+
+        def default_schema(self, schema: Any) -> dict[str, Any]:
+            is_plain = type(schema.get("default")) in (bool, int, float, str)
+            return super().default_schema(schema) if is_plain else self.generate_inner(schema["schema"])
+
+    return Generator().generate(_schema(kind, True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,12 +273,13 @@ class SpecFiles:
 
 
 @functools.cache
-def _schema(kind: type) -> Any:
+def _schema(kind: type, is_documented: bool = False) -> Any:
     from pydantic import ConfigDict, TypeAdapter
 
     # In a tuple, because a dataclass by itself takes no configuration from here.
     alone = GenericAlias(tuple, (kind,))
-    schema = _stricter(TypeAdapter(alone, config=ConfigDict(extra="forbid")).core_schema)
+    config = ConfigDict(extra="forbid", use_attribute_docstrings=is_documented)
+    schema = _stricter(TypeAdapter(alone, config=config).core_schema)
     if schema["type"] == "definitions":
         return schema | {"schema": schema["schema"]["items_schema"][0]}
     return schema["items_schema"][0]
@@ -322,7 +334,7 @@ def _power(value: int) -> int:
     return value
 
 
-def _fields(schema: Any, path: str, kind: type, name: str, shared: Mapping[str, Any]) -> Iterator[Field]:
+def _fields(schema: Any, path: str, doc: str, shared: Mapping[str, Any]) -> Iterator[Field]:
     """Yield what a schema has at a path, and below it."""
     says, is_required, is_whole, default = "", True, False, None
     while True:
@@ -342,18 +354,18 @@ def _fields(schema: Any, path: str, kind: type, name: str, shared: Mapping[str, 
         says=says or _says(schema),
         is_required=is_required,
         default=default,
-        kind=kind,
-        name=name,
+        doc=doc,
         is_whole=is_whole,
     )
     if schema["type"] == "dataclass":
         for part in schema["schema"]["fields"]:
-            yield from _fields(part["schema"], f"{path}.{part['name']}".lstrip("."), schema["cls"], part["name"], shared)
+            told = part.get("metadata", {}).get("pydantic_js_updates", {}).get("description", "")
+            yield from _fields(part["schema"], f"{path}.{part['name']}".lstrip("."), " ".join(told.split()), shared)
     elif schema["type"] == "tuple":
-        yield from _fields(schema["items_schema"][0], f"{path}[]", kind, name, shared)
+        yield from _fields(schema["items_schema"][0], f"{path}[]", "", shared)
     elif schema["type"] == "tagged-union":
         for tag, part in schema["choices"].items():
-            yield from _fields(part, f"{path}.{tag}", kind, name, shared)
+            yield from _fields(part, f"{path}.{tag}", "", shared)
 
 
 def _says(schema: Any, noun: str = "") -> str:

@@ -72,13 +72,13 @@ class PcieConstants:
     framing: Sourced[Bytes]
     """Around every packet, on the wire."""
     header_32: Sourced[Bytes]
-    """Of a request with a 32-bit address."""
+    """Header of a request with a 32-bit address."""
     header_64: Sourced[Bytes]
-    """Of a request with a 64-bit address."""
+    """Header of a request with a 64-bit address."""
     completion_header: Sourced[Bytes]
-    """Of a completion with data."""
+    """Header of a completion with data."""
     digest: Sourced[Bytes]
-    """At the end of a packet, where it is switched on."""
+    """Checksum at the end of a packet, where it is switched on."""
     link_packet: Sourced[Bytes]
     """An acknowledgement, or an update of credits."""
     skip: Sourced[Skip]

@@ -35,27 +35,27 @@ class Drive(Device):
     folder: ClassVar[str] = "drives"
 
     capacity: Sourced[Bytes] | None = None
-    """For data."""
+    """Capacity for data."""
     link: Sourced[PcieLink] | None = None
-    """To its host."""
+    """Link to its host."""
     read_rate: Sourced[BytesPerSecond]
-    """Large reads."""
+    """Rate of large reads."""
     write_rate: Sourced[BytesPerSecond] | None = None
-    """Large writes."""
+    """Rate of large writes."""
     measured_read_rate: Sourced[BytesPerSecond] | None = None
-    """What a benchmark of files got from one drive."""
+    """Rate that a benchmark of files got from one drive."""
     buffered_rates: Sourced[tuple[ArrayRate, ...]] | None = None
-    """Reads of several drives by a program whose buffers are in host memory."""
+    """Rates of reads of several drives by a program whose buffers are in host memory."""
     direct_rates: Sourced[tuple[ArrayRate, ...]] | None = None
-    """Reads of several drives without such buffers."""
+    """Rates of reads of several drives without such buffers."""
     random_reads: Sourced[Hertz] | None = None
     """Reads of 4 KiB per second."""
     random_writes: Sourced[Hertz] | None = None
     """Writes of 4 KiB per second."""
     price: Sourced[Dollars] | None = assumed(Dollars(400.0), "as HILOS (arXiv 2502.09921) counts a drive")
-    """Of one."""
+    """Price of one."""
     power: Sourced[Watts] = assumed(Watts(9.0), "between drives of its kind")
-    """Most that it is said to draw."""
+    """Most power that it is said to draw."""
     writes_per_day: Sourced[float] | None = None
     """Times that its capacity may be written each day."""
     erase_cycles: Sourced[Count] | None = None

@@ -26,19 +26,19 @@ class Flash(Device):
     ways: Sourced[Count] | None = None
     """Packages that share a channel."""
     dies: Sourced[Count] | None = None
-    """Of a way."""
+    """Dies of a way."""
     planes: Sourced[Count] | None = None
-    """Of a die; they work in parallel."""
+    """Planes of a die, which work in parallel."""
     page: Sourced[Bytes] | None = None
-    """Of one plane."""
+    """Page of one plane."""
     read_time: Sourced[Seconds] | None = None
-    """From the array into the page register (tR)."""
+    """Time from the array into the page register (tR)."""
     program_time: Sourced[Seconds] | None = None
-    """From the page register into the array (tPROG)."""
+    """Time from the page register into the array (tPROG)."""
     erase_time: Sourced[Seconds] | None = None
-    """Of a block (tBERS)."""
+    """Time to erase a block (tBERS)."""
     bus_rate: Sourced[BytesPerSecond] | None = None
-    """Of one channel."""
+    """Rate of one channel."""
 
     def __post_init__(self) -> None:
         if self.page is not None:

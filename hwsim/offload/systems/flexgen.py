@@ -55,7 +55,7 @@ class Split:
     host: Annotated[float, Limits(0, 100)]
 
     def __post_init__(self) -> None:
-        if self.gpu + self.host > 100 + _ROUNDING:
+        if min(self.gpu, self.host) < 0 or self.gpu + self.host > 100 + _ROUNDING:
             raise SpecError(f"Split must add up to at most 100 percent, not {self.gpu:g} on the GPU and {self.host:g} on the host")
 
     @property

@@ -93,7 +93,7 @@ class DriveCache(System):
     compression: Annotated[float, SHARE] = 1.0
     """Keys and values read, of all."""
     layer_cost: Sourced[Seconds]
-    """Of the framework, for a layer of a step."""
+    """Time that the framework adds to a layer of a step."""
 
     def answer(self, work: Workload) -> Answer:
         """Return what it does with a workload."""
@@ -133,7 +133,7 @@ class InstInfer(System):
     csd: Csd
     csds: Devices = 1
     sparsity: Sparsity | None = None
-    """Of SparF; dense where there is none."""
+    """What SparF picks; without it attention is dense."""
     engine_rate: Sourced[OperationsPerSecond]
     """Attention of a drive's engine that reading does not hide."""
     picking_rate: Sourced[Hertz]
@@ -143,7 +143,7 @@ class InstInfer(System):
     key_copies: Sourced[Annotated[float, Limits(1)]]
     """Bytes written over those of keys and values: keys are stored by token and by channel."""
     layer_cost: Sourced[Seconds]
-    """Of the framework, for a layer of a step."""
+    """Time that the framework adds to a layer of a step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -42,15 +42,15 @@ class ShadowKv(System):
     local_chunks: Sourced[Count]
     """Last chunks, which stay too."""
     rank: Sourced[Count]
-    """Of the keys of a layer."""
+    """Rank of the keys of a layer."""
     hit_share: Sourced[Annotated[float, Limits(0, 1)]]
     """Picked chunks whose values are on the GPU from the step before."""
     gather_share: Sourced[Annotated[float, SHARE]]
-    """Of the link's rate for large copies, in fetches of single chunks."""
+    """Part of the link's rate for large copies that fetches of single chunks reach."""
     pick_rate: Sourced[Hertz]
     """Scores that the GPU normalizes and finds the largest of; every query head has one for a chunk."""
     attention_share: Sourced[Annotated[float, SHARE]]
-    """Of the rate of the GPU's memory, in attention over what was picked."""
+    """Part of the rate of the GPU's memory that attention over what was picked reaches."""
 
     def answer(self, work: Workload) -> Answer:
         """Return what it does with a workload."""

@@ -68,15 +68,15 @@ class TriForce(System):
     proposed: Sourced[Count]
     """Tokens proposed to the target (gamma)."""
     acceptance: Sourced[Annotated[float, Limits(0, below=1)]]
-    """Of a token proposed to the target."""
+    """Probability that the target takes a token proposed to it."""
     draft_proposed: Sourced[Count]
     """Tokens that the small draft proposes."""
     draft_acceptance: Sourced[Annotated[float, Limits(0, below=1)]]
-    """Of a token that the small draft proposes."""
+    """Probability that a token of the small draft is taken."""
     draft_time: Sourced[Seconds]
-    """Of the small draft, for a token."""
+    """Time of the small draft for a token."""
     pass_cost: Sourced[Seconds]
-    """Of a pass that proposes: sampling, and what the framework does."""
+    """Time of a pass that proposes besides reading: sampling, and what the framework does."""
 
     def answer(self, work: Workload) -> Answer:
         """Return what it does with a workload."""

@@ -64,7 +64,7 @@ class ZeroInference(System):
     is_direct: bool = False
     """Whether drives write into the GPU's memory (GPUDirect Storage), and no buffer of the host is in between."""
     layer_cost: Sourced[Seconds] = LAYER_COST
-    """Of a layer whose weights pass through buffers of the host."""
+    """Time of a layer whose weights pass through buffers of the host."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,6 +7,7 @@ import pytest
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.fpga import ENGINE, HBM, Fpga
+from hwsim.plain import set_values
 from models.networks import network
 from reports.simulation import Simulation
 from reports.timing import simulate_command
@@ -19,7 +20,7 @@ LAYER = 4 * 4096**2 + 3 * 4096 * 11008
 
 def card(*settings: str) -> Fpga:
     """Return the shipped system with settings."""
-    found = system("fpga-u280", settings)
+    found = system("fpga-u280", set_values(settings))
     assert isinstance(found, Fpga)
     return found
 
