@@ -200,7 +200,7 @@ class Field:
         says: what the value must be.
         is_required: whether the place must be filled.
         default: what is taken where it is not.
-        doc: what it is, where `fields_of` was asked for that.
+        kind: the class that declares it; none for the entries of a list.
         is_whole: whether what is inside is told elsewhere.
     """
 
@@ -208,7 +208,7 @@ class Field:
     says: str
     is_required: bool
     default: object
-    doc: str
+    kind: type | None
     is_whole: bool
 
     @property
@@ -218,11 +218,11 @@ class Field:
 
 
 @functools.cache
-def fields_of(kind: type, *, is_documented: bool = False) -> tuple[Field, ...]:
+def fields_of(kind: type) -> tuple[Field, ...]:
     """Return what a file of a dataclass may say, place by place, in the order of the declarations."""
-    schema = _schema(kind, is_documented)
+    schema = _schema(kind)
     shared = {part["ref"]: part for part in schema.get("definitions", ())}
-    return tuple(_fields(schema, "", "", shared))
+    return tuple(_fields(schema, "", None, shared))
 
 
 def json_schema(kind: type) -> dict[str, Any]:
@@ -334,7 +334,7 @@ def _power(value: int) -> int:
     return value
 
 
-def _fields(schema: Any, path: str, doc: str, shared: Mapping[str, Any]) -> Iterator[Field]:
+def _fields(schema: Any, path: str, kind: type | None, shared: Mapping[str, Any]) -> Iterator[Field]:
     """Yield what a schema has at a path, and below it."""
     says, is_required, is_whole, default = "", True, False, None
     while True:
@@ -354,18 +354,17 @@ def _fields(schema: Any, path: str, doc: str, shared: Mapping[str, Any]) -> Iter
         says=says or _says(schema),
         is_required=is_required,
         default=default,
-        doc=doc,
+        kind=kind,
         is_whole=is_whole,
     )
     if schema["type"] == "dataclass":
         for part in schema["schema"]["fields"]:
-            told = part.get("metadata", {}).get("pydantic_js_updates", {}).get("description", "")
-            yield from _fields(part["schema"], f"{path}.{part['name']}".lstrip("."), " ".join(told.split()), shared)
+            yield from _fields(part["schema"], f"{path}.{part['name']}".lstrip("."), schema["cls"], shared)
     elif schema["type"] == "tuple":
-        yield from _fields(schema["items_schema"][0], f"{path}[]", "", shared)
+        yield from _fields(schema["items_schema"][0], f"{path}[]", None, shared)
     elif schema["type"] == "tagged-union":
         for tag, part in schema["choices"].items():
-            yield from _fields(part, f"{path}.{tag}", "", shared)
+            yield from _fields(part, f"{path}.{tag}", None, shared)
 
 
 def _says(schema: Any, noun: str = "") -> str:
@@ -382,6 +381,8 @@ def _says(schema: Any, noun: str = "") -> str:
     if kind == "dataclass":
         names = schema["fields"]
         return f"a mapping of {', '.join(names[:-1])} and {names[-1]}" if len(names) == 3 else "a mapping of fields"
+    if kind == "literal":
+        return f"one of {', '.join(map(str, schema['expected']))}"
     return {"bool": "true or false", "str": "text", "tuple": "a list", "dict": "a mapping"}.get(kind, kind)
 
 

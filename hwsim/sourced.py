@@ -36,7 +36,7 @@ class Sourced(Generic[Value]):
     value: Value
     kind: Annotated[str, OneOf(tuple(KINDS))]
     """One of KINDS."""
-    source: Annotated[str, Matching(r"(?s:.*\S.*)", "text that says where the number comes from")]
+    source: Annotated[str, Matching(r"[\s\S]*\S[\s\S]*", "text that says where the number comes from")]
     """Document, page or reason."""
 
     @property

@@ -91,12 +91,13 @@ def _whole(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table(kind: type) -> str:
-    docs = field_docs(Hbm2Parameters) if kind is MemoryFile else {}
     rows = []
-    for field in _shown(fields_of(kind, is_documented=True)):
-        told = field.doc or docs.get(field.name.removesuffix("_ns").removesuffix("_tck"), "")
+    for field in _shown(fields_of(kind)):
+        declaring = Hbm2Parameters if field.kind is MemoryFile else field.kind
+        docs = {} if declaring is None else field_docs(declaring)
+        told = docs.get(field.name, docs.get(field.name.removesuffix("_ns").removesuffix("_tck"), ""))
         default = "required" if field.is_required else _default(field.default)
-        rows.append((f"`{field.path}`", field.says, "" if field.path.endswith("[]") else default, told))
+        rows.append((f"`{field.path}`", field.says, "" if field.kind is None else default, told))
     return table(("field", "value", "default", "meaning"), rows)
 
 

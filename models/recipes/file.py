@@ -96,7 +96,7 @@ class RecipeFile:
 
     steps: tuple[Annotated[StepFile, _Steps], ...]
     """Methods, in order, and the matrices they are for."""
-    attention: Annotated[str, Matching(r"dense|lambda:[0-9]+\+[0-9]+", "dense, or lambda:<sinks>+<window> such as lambda:4+252")]
+    attention: Annotated[str, Matching(r"dense|lambda:[0-9]+\+[0-9]+", "dense, or lambda:SINKS+WINDOW such as lambda:4+252")]
     """Attention of all layers."""
     cache: Annotated[CacheFormat, OneOf(CACHES)] = CacheFormat.KV4
     """Format of keys and values."""

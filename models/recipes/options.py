@@ -51,7 +51,7 @@ class DistillOptions(QuantizerOptions):
 
     format: Annotated[Format, OneOf({"w2s": Format.W2S, "w2": Format.W2})] = Format.W2S
     """Format that was trained."""
-    result: Annotated[str, Matching(r"(?s:.+)", "a shipped name or a folder")]
+    result: Annotated[str, Matching(r"[\s\S]+", "a shipped name or a folder")]
     """A shipped training (models.distill.shipped.NAMES), or the folder that a training wrote."""
 
 

@@ -103,10 +103,10 @@ def test_names_that_are_refused(name: str) -> None:
 
 
 def test_fields_are_listed() -> None:
-    fields = {field.path: field for field in fields_of(Bicycle, is_documented=True)}
+    fields = {field.path: field for field in fields_of(Bicycle)}
     assert list(fields)[:5] == ["", "name", "wheels", "wheels[]", "wheels[].spokes"]
     spokes, size = fields["wheels[].spokes"], fields["wheels[].size"]
-    assert (spokes.says, spokes.is_required, spokes.doc) == ("a power of two from 4 to 64", True, "Spokes of the wheel.")
+    assert (spokes.says, spokes.is_required, spokes.kind) == ("a power of two from 4 to 64", True, Wheel)
     assert (size.says, size.is_required, size.default) == ("a number above 0", False, 26)
 
 
@@ -117,6 +117,7 @@ def test_editors_get_a_schema() -> None:
     assert schema["properties"]["colour"]["enum"] == ["red", "green"]
     wheel = schema["$defs"]["Wheel"]["properties"]
     assert (wheel["spokes"]["minimum"], wheel["spokes"]["maximum"]) == (4, 64)
+    assert wheel["spokes"]["description"] == "Spokes of the wheel."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

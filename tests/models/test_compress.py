@@ -236,8 +236,8 @@ def test_shipped_recipes_and_texts() -> None:
         ("attention: dense\ncache: kv6\nsteps: [rtn]", r"Recipe cache must be one of kv4, kv8 \(nearest: kv.\), not 'kv6'"),
         ("attention: dense\ncache: [kv8]\nsteps: [rtn]", r"Recipe cache must be one of kv4, kv8 .*, not \['kv8'\]"),
         ("steps: [rtn]", r"Recipe must have the field 'attention'"),
-        ("attention: {layers.0: dense}\nsteps: [rtn]", r"Recipe attention must be dense, or lambda:<sinks>\+<window> .*, not \{"),
-        ("attention: lambada:4+4\nsteps: [rtn]", r"Recipe attention must be dense, or lambda:<.*, not 'lambada:4\+4'"),
+        ("attention: {layers.0: dense}\nsteps: [rtn]", r"Recipe attention must be dense, or lambda:SINKS.*, not \{"),
+        ("attention: lambada:4+4\nsteps: [rtn]", r"Recipe attention must be dense, or lambda:SINKS.*, not 'lambada:4\+4'"),
         ("- a", r"Recipe must be a mapping of fields, not \['a'\]"),
     ],
 )
