@@ -13,7 +13,7 @@ import functools
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from types import GenericAlias
@@ -87,7 +87,7 @@ class OneOf:
     def __get_pydantic_core_schema__(self, source: object, handler: Callable[[Any], Any]) -> Any:
         from pydantic_core import core_schema
 
-        known = {name: self.names[name] if isinstance(self.names, Mapping) else name for name in self.names}
+        known: dict[Any, object] = dict(self.names) if isinstance(self.names, Mapping) else {name: name for name in self.names}
 
         def check(value: Any, subject: str) -> object:
             if isinstance(value, bool) or not isinstance(value, str | int) or value not in known:
@@ -134,7 +134,7 @@ def read(kind: type[Kind], data: object, subject: str, error: type[LamforgeError
     from pydantic import ValidationError
 
     try:
-        return cast(Kind, _validator(kind).validate_python(data))
+        return cast(Kind, _validator(cast(Hashable, kind)).validate_python(data))
     except ValidationError as mistakes:
         found = mistakes.errors(include_url=False)
     # A list with mistakes in its entries counts as too short.
@@ -144,7 +144,7 @@ def read(kind: type[Kind], data: object, subject: str, error: type[LamforgeError
         for mistake in found
         if mistake["type"] != "too_short" or not any(mistake["loc"] == loc[: len(mistake["loc"])] != loc for loc in inside)
     ]
-    known = {field.path: field for field in fields_of(kind)}
+    known = {field.path: field for field in fields_of(cast(Hashable, kind))}
     missing: dict[tuple[object, ...], list[str]] = {}
     for mistake in found:
         if mistake["type"] == "missing":
@@ -277,7 +277,7 @@ def _schema(kind: type, is_documented: bool = False) -> Any:
     from pydantic import ConfigDict, TypeAdapter
 
     # In a tuple, because a dataclass by itself takes no configuration from here.
-    alone = GenericAlias(tuple, (kind,))
+    alone: Any = GenericAlias(tuple, (kind,))
     config = ConfigDict(extra="forbid", use_attribute_docstrings=is_documented)
     schema = _stricter(TypeAdapter(alone, config=config).core_schema)
     if schema["type"] == "definitions":

@@ -19,6 +19,7 @@ from hwsim.machine.energy import PublishedSystem
 from hwsim.memory.parameters import Hbm2Parameters, MemoryFile
 from hwsim.offload.devices import FAMILIES
 from hwsim.offload.systems import METHODS
+from hwsim.plain import MOST_BYTES, MOST_DEPTH
 from hwsim.reader import Field, fields_of, json_schema
 from hwsim.sourced import Sourced
 from hwsim.units import Quantity
@@ -48,19 +49,20 @@ def page() -> str:
     """Return the page as Markdown."""
     parts = [
         "# Data files",
-        "Generated from the classes that declare them by `make docs`; edit those, not this page. A file that says something else is"
-        " refused in one sentence that names every mistake with its path. The schemas in [schemas](schemas) tell the same to editors:"
-        " `# yaml-language-server: $schema=docs/schemas/engine.schema.json` as the first line of a YAML file.",
-        "YAML is read as people write it: `3e8`, `300e6` and `1_000_000` are numbers, only `true` and `false` are truths. Refused are"
-        " tags, anchors on more than a text or a number, names given twice, nesting deeper than 40 and files of more than 1 MiB."
+        "Generated from the classes that declare them by `make docs`; edit those, not this page. A file that says something"
+        " else is refused in one sentence that names every mistake with its path. The schemas in [schemas](schemas) tell the same"
+        " to editors: `# yaml-language-server: $schema=docs/schemas/engine.schema.json` as the first line of a YAML file.",
+        "YAML is read as people write it: `3e8`, `300e6` and `1_000_000` are numbers, only `true` and `false` are truths."
+        " Refused are tags, anchors on more than a text or a number, names given twice, nesting deeper than"
+        f" {MOST_DEPTH} and files of more than {MOST_BYTES >> 20} MiB."
         " A fact is a mapping of `value`, `kind` and `source`; see [devices.md](devices.md) for the kinds.",
     ]
     for name, (title, kind) in KINDS.items():
         parts += [f"## {title}", f"Schema: [{name}.schema.json](schemas/{name}.schema.json).", _table(kind)]
     parts += [
         "## Systems of `lamforge offload`: `hwsim/specs/offload`",
-        f"Schema: [{_SYSTEM}.schema.json](schemas/{_SYSTEM}.schema.json). A file has `method`, one of the following, and its fields; or"
-        " `extends`, the name of another system, and what differs from that.",
+        f"Schema: [{_SYSTEM}.schema.json](schemas/{_SYSTEM}.schema.json). A file has `method`, one of the following, and its"
+        " fields; or `extends`, the name of another system, and what differs from that.",
     ]
     for method, kind in METHODS.items():
         parts += [f"### `method: {method}`", _table(kind)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any
 
 from hwsim.errors import SpecError
 from hwsim.reader import Limits, SpecFiles, read
@@ -96,7 +96,7 @@ def load_hbm2(name: str = "hbm2") -> Hbm2Parameters:
     Raises:
         SpecError: the file cannot be read, a number or its source is missing or of no known kind, or a number is impossible.
     """
-    stated = read(MemoryFile, _FILES.read(name), "Memory", SpecError)
+    stated: Any = read(MemoryFile, _FILES.read(name), "Memory", SpecError)
     number = {
         field.name: Fraction(str(getattr(stated, field.name).value))
         for field in dataclasses.fields(stated)

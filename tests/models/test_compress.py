@@ -198,7 +198,7 @@ def test_shipped_recipes_and_texts() -> None:
         found = recipe(name)
         assert Recipe.from_document(found.to_document(), name=name) == found
     assert str(recipe("w4a8kv4").pattern) == "lambda:4+252"
-    with pytest.raises(SpecError, match=r"Recipe must be one of .*nearest: w4a8kv4.*, not 'w4a8kv'"):
+    with pytest.raises(SpecError, match=r"Recipe must be one of .* or a YAML file, not 'w4a8kv' \(nearest: w4a8kv4\)"):
         recipe("w4a8kv")
     evaluated = set(evaluation_text().split("\n\n"))
     assert len(calibration_text()) > 300_000
@@ -331,7 +331,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
         ({"version": 1}, "version must be 4, not 1"),
         ({"extra": 1}, "entry must be one of .*, not 'extra'"),
         ({"config": 3}, "Model configuration must be a mapping, not 3"),
-        ({"recipe": {"name": "x", "attention": "dens", "steps": ["rtn"]}}, "hold a valid recipe, but: Attention pattern must be"),
+        ({"recipe": {"name": "x", "attention": "dens", "steps": ["rtn"]}}, "hold a valid recipe, but: Recipe attention must be"),
         ({"recipe": []}, r"recipe must have a name, not \[\]"),
         ({"formats": {}}, r"formats must have the entry layers\.0\.qkv, which is missing"),
         ({"fingerprint": "0"}, "must have the fingerprint 0, not"),

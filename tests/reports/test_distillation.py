@@ -19,7 +19,7 @@ SMALL = [
     *("sample_sequences=2", "sample_batch=2", "sample_length=40", "length=32", "batch=2", "steps=4", "block_share=0.5"),
     *("calibration_sequences=2", "sinks=2", "window=10"),
 ]
-LACKING = ("gguf", "jinja2", "llvmlite", "numba", "rich", "safetensors", "tokenizers", "typer", "yaml")
+LACKING = ("gguf", "jinja2", "llvmlite", "numba", "pydantic", "pydantic_core", "rich", "safetensors", "tokenizers", "typer", "yaml")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ sys.exit(main(["sample", *options]) or main(["train", *options, "-o", {str(work 
         (["sample"], "Folder 'nowhere/prepared' must hold prepared-1-of-....part, which is missing\n"),
         (["train", "--device", "gpu"], "Device must be cuda or cpu, not 'gpu'\n"),
         (["train", "--attention", "dense"], "Attention of training must be one of flex, masked, not 'dense'\n"),
-        (["train", "--set", "steps"], "Distillation setting must read NAME=VALUE, not 'steps'\n"),
+        (["train", "--set", "steps"], "Setting must read PATH=VALUE such as steps=2000, not 'steps'\n"),
         (["train", "--from", "nothing"], "Result of a training must be a folder or one of smollm2-135m-w2s, not 'nothing'\n"),
         (["sample", "--shard", "2/2"], "Shard must read OWN/COUNT, such as 0/2, not '2/2'\n"),
     ],
@@ -136,5 +136,5 @@ def test_options_are_read(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="Text must read NAME=FILE, not 'a'"):
         named_paths(["a"])
     file.write_text("{")
-    with pytest.raises(SpecError, match="Distillation settings settings.json must be a readable JSON file, but:"):
+    with pytest.raises(SpecError, match="^Distillation settings file must be JSON, not the text of "):
         settings_of([], file)
