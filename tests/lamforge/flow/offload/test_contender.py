@@ -5,7 +5,8 @@ import math
 import pytest
 
 from hwsim.errors import CheckpointError, SpecError
-from lamforge.flow.offload.contender import changed_system, contender, question, setting_texts
+from hwsim.offload.systems import system
+from lamforge.flow.offload.contender import contender, question, setting_texts
 from lamforge.flow.offload.formats import FORMATS
 
 
@@ -31,7 +32,7 @@ def test_bits_of_the_engines_formats_are_those_that_its_packers_store() -> None:
 
 
 def test_settings_change_values_by_path() -> None:
-    changed = changed_system("zero-a100", {"drives": 2, "is_direct": True, "layer_cost": "1 ms"})
+    changed = system("zero-a100", {"drives": 2, "is_direct": True, "layer_cost": "1 ms"})
     assert (changed.drives, changed.is_direct, changed.layer_cost.value.to("ms")) == (2, True, 1.0)
     assert setting_texts({"drives": 2, "is_direct": True, "acceptance": 0.5, "weights": "drive", "small": 1e-05}) == [
         "drives=2",
