@@ -21,6 +21,7 @@ class Tree:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         for room in ROOMS:
             (folder / room).symlink_to(ROOT / room)
 
@@ -28,6 +29,7 @@ class Tree:
         """Write a file, new or in place of the rooms' own."""
         path = self.folder / name
         self._own(path.parent)
+        assert path.parent.resolve().is_relative_to(self.folder.resolve()), f"{name} must lie in the copy"
         path.unlink(missing_ok=True)
         path.write_text(text)
 
@@ -83,12 +85,13 @@ class Tree:
 
     def _own(self, folder: Path) -> None:
         """Make a folder of the copy one of its own, whose entries are links."""
-        if folder == self.folder or (folder.is_dir() and not folder.is_symlink()):
+        if folder == self.folder:
             return
         self._own(folder.parent)
         linked = folder.resolve() if folder.is_symlink() else None
-        folder.unlink(missing_ok=True)
-        folder.mkdir()
+        if linked is not None:
+            folder.unlink()
+        folder.mkdir(exist_ok=True)
         for entry in linked.iterdir() if linked is not None else ():
             if entry.name == "__pycache__":
                 shutil.copytree(entry, folder / entry.name)
