@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lamforge.flow import offload
     from lamforge.flow.board import board
     from lamforge.flow.compile import compile
     from lamforge.flow.compress import compress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from lamforge.flow.rtl import rtl
     from lamforge.flow.simulate import simulate
     from lamforge.flow.synth import synth
+    from reports.pages import report
+    from reports.studies import validation as validate
 
 __all__ = [
     "board",
@@ -31,9 +34,12 @@ __all__ = [
     "export",
     "generate",
     "list",
+    "offload",
+    "report",
     "rtl",
     "simulate",
     "synth",
+    "validate",
 ]
 
 _PLACES = {
@@ -45,9 +51,12 @@ _PLACES = {
     "export": "lamforge.flow.export",
     "generate": "lamforge.flow.generate",
     "list": "lamforge.flow.list",
+    "offload": "lamforge.flow.offload",
+    "report": "reports.pages.report",
     "rtl": "lamforge.flow.rtl",
     "simulate": "lamforge.flow.simulate",
     "synth": "lamforge.flow.synth",
+    "validate": "reports.studies.validation",
 }
 """Where each verb lies; a group of verbs is a module."""
 

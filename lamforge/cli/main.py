@@ -19,12 +19,12 @@ from lamforge.cli.evaluate import evaluate
 from lamforge.cli.export import export
 from lamforge.cli.generate import generate
 from lamforge.cli.list import list
-from lamforge.cli.offload import offload
-from lamforge.cli.report import report
+from lamforge.cli.offload import app as offload
+from lamforge.cli.report import app as report
 from lamforge.cli.rtl import rtl
 from lamforge.cli.simulate import simulate
 from lamforge.cli.synth import synth
-from lamforge.cli.validate import validate
+from lamforge.cli.validate import app as validate
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -41,11 +41,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     cosim,
     synth,
     board,
-    report,
     disasm,
     list,
-    offload,
-    validate,
 )
 """The subcommands in the order of the flow; each is the one function of the file with its name."""
 
@@ -59,6 +56,8 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+for group in (report, offload, validate):
+    app.add_typer(group)
 
 
 def _show_version(is_asked: bool) -> None:

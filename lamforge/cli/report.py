@@ -1,42 +1,56 @@
-"""`lamforge report`: writes the HTML report of a folder of results, or the one on offloading."""
+"""`lamforge report`: writes one HTML file of a folder of results, or of offloading."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lamforge.cli.console import JsonOption, emit
+from lamforge.cli.console import JsonOption, show
+from lamforge.cli.terminal import Terminal
 
-__all__ = ["report"]
+__all__ = ["app", "folder", "offload"]
+
+app = typer.Typer(
+    name="report", no_args_is_help=True, help="Write one self-contained HTML file: it opens from disk and needs no network."
+)
 
 
-def report(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR|offload", help="Folder that demo or compile wrote, or offload.", show_default=False)
-    ],
+@app.command()
+def folder(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that demo or compile wrote.", show_default=False)],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="report.html in DIR, offload.html")
+        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="report.html in DIR")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one self-contained HTML file of what a folder holds: it opens from disk and needs no network.
+    """Report on a folder of results.
 
-    Pictures are drawn anew from the programs in the folder; what the folder does not hold is left out. `offload` compares
-    GPUs, offloading systems and the FPGA from 4K to 1M tokens, with every published figure below.
+    Pictures are drawn anew from the programs in the folder; what the folder does not hold is left out.
 
     Examples:
 
-        lamforge report build/demo
+        lamforge report folder build/demo
+    """
+    from reports.documents.report import report_document
+    from reports.pages import report
+
+    show(report.folder(folder, output), "Report: {}".format, report_document, as_json=as_json)
+
+
+@app.command()
+def offload(
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("offload.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Compare GPUs, offloading systems and the FPGA from 4K to 1M tokens, with every published figure below.
+
+    Examples:
 
         lamforge report offload -o offload.html
     """
-    if str(folder) == "offload":
-        from reports.pages.offload import write_offload_report
+    from reports.documents.report import report_document
+    from reports.pages import report
 
-        path = Path("offload.html") if output is None else output
-        write_offload_report(path)
-    else:
-        from reports.pages.run import write_report
-
-        path = write_report(folder, output)
-    emit(f"Report: {path}", {"report": str(path), "bytes": path.stat().st_size}, as_json=as_json)
+    with Terminal() as listener:
+        written = report.offload(output, listener)
+    show(written, "Report: {}".format, report_document, as_json=as_json)

@@ -1,46 +1,48 @@
 """`lamforge validate`: sets estimates beside published figures."""
 
-from enum import StrEnum
-from typing import Annotated
-
 import typer
 
-from lamforge.cli.console import JsonOption, OutputOption, emit
+from lamforge.cli.console import JsonOption, OutputOption, show
+from lamforge.cli.terminal import Terminal
 
-__all__ = ["Subject", "validate"]
+__all__ = ["app", "energy", "offload"]
 
-
-class Subject(StrEnum):
-    """What can be validated."""
-
-    energy = "energy"
-    offload = "offload"
+app = typer.Typer(
+    name="validate", no_args_is_help=True, help="Set an estimate beside what publications state: ours, theirs, and every error."
+)
 
 
-def validate(
-    what: Annotated[Subject, typer.Argument(help="Which estimate.")] = Subject.energy,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
-    """Set an estimate beside what publications state: ours, theirs, and the error of each.
+@app.command()
+def energy(as_json: JsonOption = False, output: OutputOption = None) -> None:
+    """Set the energy estimate beside the power that published systems state.
 
-    The constants are the same for every row; which rows one is fitted to, and which numbers are assumed, is said.
+    The constants are the same for every row, and none is fitted; the table says which are assumed.
 
     Examples:
 
         lamforge validate energy
+    """
+    from reports.documents.validation import energy_validation_document
+    from reports.studies import validation
+    from reports.text.validation import energy_validation_text
+
+    show(validation.energy(), energy_validation_text, energy_validation_document, as_json=as_json, output=output)
+
+
+@app.command()
+def offload(as_json: JsonOption = False, output: OutputOption = None) -> None:
+    """Set the estimates of offloading beside every published figure.
+
+    One set of constants serves all rows of a machine; each row says whether a constant was chosen with it in sight.
+
+    Examples:
 
         lamforge validate offload --json
     """
-    if what is Subject.energy:
-        from lamforge.flow.energy import validate_energy
-        from reports.text.energy import validation_text
+    from reports.documents.validation import offload_validation_document
+    from reports.studies import validation
+    from reports.text.validation import offload_validation_text
 
-        document = validate_energy().document()
-        text = validation_text(document)
-    else:
-        from reports.studies.validation.offload import offload_text, validate_offload
-
-        document = validate_offload().document()
-        text = offload_text(document)
-    emit(text, document, as_json=as_json, output=output)
+    with Terminal() as listener:
+        found = validation.offload(listener)
+    show(found, offload_validation_text, offload_validation_document, as_json=as_json, output=output)

@@ -15,11 +15,10 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import Program
 from hwsim.errors import SpecError
-from hwsim.machine.energy import Energy
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import IDEAL, MemoryModel, memory_model
-from lamforge.flow.energy import run_energy
+from lamforge.flow.energy import RunEnergy, run_energy
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import Programs, is_program_folder
 from lamforge.flow.target import Target, compiled_network
@@ -116,9 +115,9 @@ class Timing:
         return {unit: causes["compute"] / self.cycles for unit, causes in self.causes.items()}
 
     @functools.cached_property
-    def energy(self) -> Energy:
+    def energy(self) -> RunEnergy:
         """Energy of the run."""
-        return run_energy(self.trace, self.timeline, self.engine)
+        return run_energy(self.trace, self.timeline, self.engine, tokens=self.tokens)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,71 +1,104 @@
-"""Knows an answer as plain values: what `--json` prints and what texts, tables and pages are made of."""
+"""Estimates of offloading as plain values: what `lamforge offload --json` prints."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Any
 
-from hwsim.offload.answer import Answer, Tier
+from hwsim.offload.answer import Tier
 from hwsim.offload.span import Span
-from hwsim.offload.systems import System
-from hwsim.units import Quantity
-from lamforge.flow.offload.contender import Contender
+from lamforge.flow.offload.compare import Comparison, Line
+from lamforge.flow.offload.list import Listing
+from lamforge.flow.offload.run import Estimate, largest_first
+from lamforge.flow.offload.search import BestPlacement
 
-__all__ = ["answer_document", "assumed_share"]
+__all__ = ["comparison_document", "estimate_document", "listing_document", "placement_document"]
+
+_LINE = {
+    "batch": "batch",
+    "tokens_per_s": "token_per_s",
+    "decode_tokens_per_s": "decode_token_per_s",
+    "first_token_s": "first_token_s",
+    "step_s": "step_s",
+    "joules_per_token": "joules_per_token",
+    "usd_per_million_tokens": "usd_per_million_tokens",
+}
+"""Figures of a line by the name that they have here."""
 
 
-def answer_document(contender: Contender, answer: Answer) -> dict[str, Any]:
-    """Return an answer to one question, not a grid of them."""
-    work = answer.work
-    cost, price = answer.dollars_per_million_tokens, answer.price
+def estimate_document(found: Estimate) -> dict[str, Any]:
+    """Return what one system does with one workload."""
+    asked, answer, work = found.contender, found.answer, found.answer.work
     return {
-        "system": contender.name,
-        "title": contender.title,
+        "system": asked.name,
+        "title": asked.title,
         "model": work.network.name,
         "prompt": work.prompt,
         "generated": work.generated,
         "batch": work.batch,
-        "format": contender.format,
-        "window": contender.window if math.isfinite(contender.window) else None,
-        "fits": bool(answer.fits),
+        "format": asked.format,
+        "window": asked.window if math.isfinite(asked.window) else None,
+        "fits": found.fits,
         "tiers": [_tier(tier) for tier in answer.tiers],
-        "first_token_s": _plain(answer.prefill.time),
-        "step_s": _plain(answer.step.time),
-        "tokens_per_s": float(answer.tokens_per_second),
-        "decode_tokens_per_s": float(answer.decode_tokens_per_second),
-        "binding": {"prefill": answer.prefill.binding(), "step": answer.binding},
+        "first_token_s": found.first_token_s,
+        "step_s": found.step_s,
+        "tokens_per_s": found.token_per_s,
+        "decode_tokens_per_s": found.decode_token_per_s,
+        "binding": {"prefill": answer.prefill.binding(), "step": found.binding},
         "prefill": _span(answer.prefill),
         "step": _span(answer.step),
-        "energy_j": {name: _plain(energy) for name, energy in answer.energy.items()},
-        "joules_per_token": float(answer.joules_per_token),
-        "price_usd": None if price is None else _plain(price),
-        "usd_per_million_tokens": None if cost is None else float(cost),
+        "energy_j": {name: float(energy.value) for name, energy in answer.energy.items()},
+        "joules_per_token": found.joules_per_token,
+        "price_usd": found.price_usd,
+        "usd_per_million_tokens": found.usd_per_million_tokens,
         "assumed": list(answer.assumptions),
-        "assumed_share": assumed_share(answer, contender.system),
+        "assumed_share": found.assumed_share,
     }
 
 
-def assumed_share(answer: Answer, system: System) -> float:
-    """Return the part of the numbers behind an answer that is assumed."""
-    facts = sum(len(part.device.facts) for part in answer.parts) + len(system.constants)
-    return len(answer.assumptions) / facts if facts else 0.0
+def comparison_document(found: Comparison) -> dict[str, Any]:
+    """Return systems over contexts; None where a workload does not fit."""
+    document = {
+        "model": found.network.name,
+        "contexts": list(found.contexts),
+        "generated": found.generated,
+        "batches": list(found.batches),
+        "lines": [_line(line) for line in found.lines],
+        "crossovers": [dataclasses.asdict(each) for each in found.crossovers],
+    }
+    return document if found.at is None else document | {"at": comparison_document(found.at)}
+
+
+def placement_document(found: BestPlacement) -> dict[str, Any]:
+    """Return the best placement and what it does."""
+    splits = {name: {"gpu": split.gpu, "host": split.host, "drive": split.drive} for name, split in found.splits.items()}
+    return {
+        "placement": splits,
+        "batches": found.system.batches,
+        "batch_size": found.batch_size,
+        "has_host_attention": found.system.has_host_attention,
+        "answer": estimate_document(found.estimate),
+    }
+
+
+def listing_document(found: Listing) -> dict[str, Any]:
+    """Return titles of systems, bits of formats, and names of networks."""
+    formats = {name: dataclasses.asdict(bits) for name, bits in found.formats.items()}
+    return {"systems": dict(found.systems), "formats": formats, "networks": list(found.networks)}
+
+
+def _line(line: Line) -> dict[str, Any]:
+    figures = {name: line.values(figure) for name, figure in _LINE.items()}
+    rest = {"binding": list(line.binding), "assumed_share": line.assumed_share}
+    return {"system": line.contender.name, "title": line.contender.title, **figures, **rest}
 
 
 def _tier(tier: Tier) -> dict[str, Any]:
-    used, capacity, over = map(_plain, (tier.used, tier.capacity, tier.over))
+    used, capacity, over = (float(size.value) for size in (tier.used, tier.capacity, tier.over))
     return {"name": tier.name, "used_bytes": used, "capacity_bytes": capacity, "over_bytes": over}
 
 
 def _span(span: Span) -> dict[str, Any]:
-    return {"charged_s": _values(span.charged), "busy_s": _values(span.busy), "moved_bytes": _values(span.moved)}
-
-
-def _values(values: Mapping[str, Quantity]) -> dict[str, float]:
-    """Return what is above nothing, the largest first."""
-    plain = {name: _plain(value) for name, value in values.items()}
-    return {name: value for name, value in sorted(plain.items(), key=lambda entry: -entry[1]) if value > 0}
-
-
-def _plain(quantity: Quantity) -> float:
-    return float(quantity.value)
+    parts = {"charged_s": span.charged, "busy_s": span.busy, "moved_bytes": span.moved}
+    return {name: largest_first(values) for name, values in parts.items()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamforge.flow.energy import energy_document
 from lamforge.flow.simulate import PromptTiming, Timing
+from reports.documents.energy import energy_document
 
 __all__ = ["prompt_document", "timing_document"]
 
@@ -34,7 +34,7 @@ def timing_document(timing: Timing) -> dict[str, Any]:
         "causes": dict(timing.causes["matrix"]),
         "unit_causes": {unit: dict(causes) for unit, causes in timing.causes.items()},
         "units": timing.busy,
-        "energy": energy_document(timing.energy, timing.tokens),
+        "energy": energy_document(timing.energy),
         "instructions": len(timeline.pc),
         "program_bytes": timing.program.size_bytes,
         "wall_s": timing.wall_s,

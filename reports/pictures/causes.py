@@ -1,4 +1,4 @@
-"""Knows which kinds of causes there are, and their colours: what a reader wants to see at a glance of what binds."""
+"""Kinds of causes and their colours: what a reader wants to see at a glance of what binds."""
 
 from __future__ import annotations
 

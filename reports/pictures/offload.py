@@ -1,41 +1,41 @@
-"""Knows the picture of systems over contexts: a line for each, its marks coloured by what binds."""
+"""The picture of systems over contexts: a line for each, its marks coloured by what binds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
-from typing import Any
 
+from lamforge.flow.offload.compare import Comparison, Line
 from reports.pictures import svg
 from reports.pictures.causes import COLOURS, kind_of
-from reports.text.offload import tokens_text
+from reports.text.figures import tokens_text
 
 __all__ = ["FIGURES", "contexts_picture"]
 
 FIGURES: Mapping[str, str] = {
-    "tokens_per_s": "token/s, prompts included",
+    "token_per_s": "token/s, prompts included",
     "first_token_s": "seconds to the first token",
     "step_s": "seconds between tokens",
     "joules_per_token": "joules a token",
     "usd_per_million_tokens": "USD a million tokens",
 }
-"""What can be drawn of a line, and its axis."""
+"""Figures of a `Line` that can be drawn, and what the axis of each says."""
 
 _WIDTH, _HEIGHT = 1060, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 210, 14, 46
 _EVERY = 4
 """Points from one mark to the next."""
 _LABEL_GAP = 14
-Document = Mapping[str, Any]
+Scale = Callable[[float], float]
 
 
-def contexts_picture(document: Document, figure: str, *, is_alone: bool = False) -> str:
+def contexts_picture(found: Comparison, figure: str, *, is_alone: bool = False) -> str:
     """Return a figure of FIGURES over contexts as SVG, both axes logarithmic; `is_alone` brings colours along."""
-    contexts = document["contexts"]
-    values = [value for line in document["lines"] for value in line[figure] if value is not None]
+    contexts = found.contexts
+    values = [value for line in found.lines for value in line.values(figure) if value is not None]
     if not values:
-        return svg.drawing(_WIDTH, 60, "No system has room", [svg.text(_LEFT, 36, "No system has room.", "axis")])
+        return svg.drawing(_WIDTH, 60, "The workload fits no system", [svg.text(_LEFT, 36, "The workload fits no system.", "axis")])
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     high = max(high, low + 1)
     first, last = math.log2(contexts[0]), math.log2(contexts[-1])
@@ -53,13 +53,13 @@ def contexts_picture(document: Document, figure: str, *, is_alone: bool = False)
     shown = [2.0**power for power in range(math.ceil(first), math.floor(last) + 1, 2)]
     parts += [svg.text(x(tokens), _HEIGHT - _BOTTOM + 18, tokens_text(tokens), "tick", anchor="middle") for tokens in shown]
     ends: list[tuple[float, float, str]] = []
-    for line in document["lines"]:
-        points = [(x(tokens), y(value)) for tokens, value in zip(contexts, line[figure], strict=True) if value is not None]
+    for line in found.lines:
+        points = [(x(tokens), y(value)) for tokens, value in zip(contexts, line.values(figure), strict=True) if value is not None]
         if not points:
             continue
-        parts.append(svg.path(points, "line", tip=line["title"]))
+        parts.append(svg.path(points, "line", tip=line.contender.title))
         parts += _marks(line, figure, contexts, x, y)
-        ends.append((*points[-1], line["system"]))
+        ends.append((*points[-1], line.contender.name))
     for (across, up, name), place in zip(ends, _spread([up for _, up, _ in ends]), strict=True):
         parts.append(svg.path([(across + 5, up), (_WIDTH - _RIGHT + 8, place)], "leader"))
         parts.append(svg.text(_WIDTH - _RIGHT + 12, place + 4, name, "tick"))
@@ -69,11 +69,12 @@ def contexts_picture(document: Document, figure: str, *, is_alone: bool = False)
     return picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) if is_alone else picture
 
 
-def _marks(line: Document, figure: str, contexts: Sequence[float], x: Any, y: Any) -> list[str]:
+def _marks(line: Line, figure: str, contexts: Sequence[float], x: Scale, y: Scale) -> list[str]:
     marks = []
-    for index, (tokens, value, cause) in enumerate(zip(contexts, line[figure], line["binding"], strict=True)):
-        if value is not None and index % _EVERY == 0:
-            tip = f"{line['title']}, {tokens_text(tokens)} tokens, batch {line['batch'][index]:.0f}: {value:.4g}; {cause} binds"
+    for index, (tokens, value, cause) in enumerate(zip(contexts, line.values(figure), line.binding, strict=True)):
+        if value is not None and cause is not None and index % _EVERY == 0:
+            where = f"{line.contender.title}, {tokens_text(tokens)} tokens, batch {line.batch[index]:.0f}"
+            tip = f"{where}: {value:.4g}; {cause} binds"
             marks.append(svg.rectangle(x(tokens) - 4, y(value) - 4, 8, 8, f"bar {COLOURS[kind_of(cause)]}", tip=tip, radius=4))
     return marks
 

@@ -25,7 +25,7 @@ from lamforge.flow.compile import compiled
 from lamforge.flow.compress import chosen_recipe, parameters
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import reply
-from lamforge.flow.offload.comparison import BATCHES, CONTENDERS, CONTEXTS, compare
+from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, compared
 from lamforge.flow.offload.contender import contender
 from lamforge.flow.programs import Programs
 from lamforge.flow.provenance import provenance
@@ -217,7 +217,7 @@ def offload_rate() -> float:
     seconds = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
-        compare(network("llama-2-7b"), [contender(name) for name in CONTENDERS], CONTEXTS, _TOKENS, BATCHES)
+        compared(network("llama-2-7b"), [contender(name) for name in CONTENDERS], CONTEXTS, _TOKENS, BATCHES)
         seconds.append(time.perf_counter() - began)
     return len(CONTENDERS) * len(CONTEXTS) * len(BATCHES) / statistics.median(seconds)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lamforge.flow.energy import energy_document
 from lamforge.flow.simulate import PromptTiming, Timing
 from reports.text.figures import plural, watts_text
 from reports.text.table import fields
@@ -14,7 +13,7 @@ def timing_text(timing: Timing) -> str:
     """Return cycles, bytes, token/s, where the matrix unit's cycles went, and energy."""
     formats = ", ".join(f"{name} {format}" for name, format in timing.formats.items())
     where = f"position {timing.position:,}, memory {timing.memory}"
-    energy = energy_document(timing.energy, timing.tokens)
+    energy = timing.energy
     sequences = timing.program.sequences
     of = f" of {sequences} sequences" if sequences > 1 else ""
     rates = f"{timing.bytes_per_cycle:.1f} a cycle, {timing.fraction_of_peak:.1%} of peak"
@@ -26,8 +25,8 @@ def timing_text(timing: Timing) -> str:
             ("bytes", f"{timing.total_bytes:,} ({rates})"),
             ("matrix unit", _spent(timing)),
             ("busy", ", ".join(f"{name} {share:.0%}" for name, share in timing.busy.items())),
-            ("power", f"{energy['card_w']:.1f} W of a card ({energy['board']}), {energy['token_per_j']:.2f} token/J"),
-            ("energy", f"{watts_text(energy['watts'])}; {energy['assumed_share']:.0%} on assumed numbers"),
+            ("power", f"{energy.card_w:.1f} W of a card ({energy.board}), {energy.token_per_joule:.2f} token/J"),
+            ("energy", f"{watts_text(energy.watts)}; {energy.assumed_share:.0%} on assumed numbers"),
             ("simulated", f"in {timing.wall_s:.2f} s, {timing.memory_mb:.0f} MB"),
         ]
     )

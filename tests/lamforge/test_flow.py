@@ -213,6 +213,6 @@ def test_cosim_through_the_host(made: Path, command: Command) -> None:
 
 
 def test_report_of_programs(made: Path, command: Command, programs: Path) -> None:
-    found = document(command("report", programs, "--json"))
+    found = document(command("report", "folder", programs, "--json"))
     assert found["report"] == str(programs / "report.html")
     assert "Roofline" in (programs / "report.html").read_text()

@@ -181,7 +181,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             "Way of waiting must be one of polling, interrupt, not 'sleep'",
         ),
         (
-            ["report", "HERE"],
+            ["report", "folder", "HERE"],
             "Report folder must hold summary.json or compiled programs, not 'HERE'",
         ),
     ],
@@ -283,13 +283,13 @@ def test_a_program_for_another_engine(programs: Path, tmp_path: Path, command: C
 
 def test_a_damaged_origin(programs: Path, tmp_path: Path, command: Command) -> None:
     (programs / "origin.json").write_text("{}")
-    sentence = refused(command("report", programs), tmp_path, {"programs"})
+    sentence = refused(command("report", "folder", programs), tmp_path, {"programs"})
     assert sentence.startswith("Program folder must hold origin.json as compile writes it, not what is in ")
 
 
 def test_a_damaged_summary(tmp_path: Path, command: Command) -> None:
     (tmp_path / "summary.json").write_text(json.dumps([1]))
-    sentence = refused(command("report", tmp_path), tmp_path, {"summary.json"})
+    sentence = refused(command("report", "folder", tmp_path), tmp_path, {"summary.json"})
     assert sentence == f"Summary must be a JSON object, not what is in {str(tmp_path / 'summary.json')!r}"
 
 

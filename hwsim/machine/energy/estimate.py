@@ -92,6 +92,16 @@ class Energy:
         return self.chip_j / self.seconds
 
     @property
+    def joules(self) -> dict[str, float]:
+        """Joules by name of the part."""
+        return {part.value: joules for part, joules in self.parts.items()}
+
+    @property
+    def watts(self) -> dict[str, float]:
+        """Mean power by name of the part."""
+        return {name: joules / self.seconds for name, joules in self.joules.items()}
+
+    @property
     def assumed_share(self) -> float:
         """Share of the card's energy that rests on assumed numbers."""
         return self.assumed_j / self.card_j

@@ -23,9 +23,9 @@ class Device:
     """A device; a number that nobody stated is None."""
 
     name: str
-    """Its file's."""
+    """Name of the YAML file that it was loaded from."""
     title: str
-    """As people write it."""
+    """Its name as people write it."""
     price: Sourced[Dollars] | None = None
     """Of one."""
 
@@ -40,6 +40,13 @@ class Device:
     def assumed(self) -> tuple[str, ...]:
         """Fields whose number is assumed."""
         return tuple(name for name, fact in self.facts.items() if fact.is_assumed)
+
+    def known(self, field: str) -> Any:
+        """Return the value of a number that a model needs; raise SpecError where nobody stated it."""
+        fact = getattr(self, field)
+        if fact is None:
+            raise SpecError(f"Device {self.name} must have {field}, which nobody stated: give it in a file of your own")
+        return fact.value
 
 
 def assumed(value: Kept, reason: str) -> Any:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 
-from hwsim.errors import SpecError
 from hwsim.offload.devices.device import Device, Family, refuse_unless
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Bytes, BytesPerSecond, Seconds
@@ -47,13 +45,6 @@ class Flash(Device):
         for (first, shorter), (second, longer) in zip(known, known[1:], strict=False):
             is_right = longer.value > shorter.value
             refuse_unless(is_right, f"Flash array {self.name} {second}", f"longer than {first}", f"{longer.value.to('us'):g} us")
-
-    def known(self, field: str) -> Sourced[Any]:
-        """Return a number that a model needs; raise SpecError where nobody stated it."""
-        fact = self.facts.get(field)
-        if fact is None:
-            raise SpecError(f"Flash array {self.name} must have {field}, which nobody stated: give it in a file of your own")
-        return fact
 
 
 FLASH = Family("Flash array", "flash", Flash)

@@ -25,13 +25,11 @@ from hwsim.offload.systems.system import (
     LINK,
     UP_LINK,
     System,
-    capacity_of,
     carried,
     drive_part,
     gpu_part,
     host_part,
     link_rate,
-    memory_of,
 )
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Value, maximum
@@ -290,6 +288,6 @@ class FlexGen(System):
         return (
             Tier(name="GPU memory in the prompt", used=in_prompt, capacity=self.gpu.memory.value),
             Tier(name="GPU memory in a step", used=in_step, capacity=self.gpu.memory.value),
-            Tier(name="host memory", used=on_host, capacity=memory_of(self.host)),
-            Tier(name="drive", used=on_drive, capacity=capacity_of(self.drive)),
+            Tier(name="host memory", used=on_host, capacity=self.host.known("memory")),
+            Tier(name="drive", used=on_drive, capacity=self.drive.known("capacity")),
         )

@@ -24,7 +24,6 @@ from hwsim.offload.systems.system import (
     DRIVE,
     FRAMEWORK,
     System,
-    capacity_of,
     carried,
     csd_part,
     drive_part,
@@ -112,7 +111,7 @@ class DriveCache(System):
             Tier(
                 name="drive",
                 used=work.cache_bytes(work.cached(work.tokens)) * layers,
-                capacity=capacity_of(self.drive) * float(self.drives),
+                capacity=self.drive.known("capacity") * float(self.drives),
             ),
         )
         parts = (gpu_part(self.gpu), host_part(self.host), drive_part(self.drive, self.drives))
@@ -178,7 +177,7 @@ class InstInfer(System):
             Tier(
                 name="drives",
                 used=work.cache_bytes(work.cached(work.tokens)) * (layers * copies),
-                capacity=capacity_of(self.csd) * float(self.csds),
+                capacity=self.csd.known("capacity") * float(self.csds),
             ),
         )
         drives = csd_part(self.csd, self.csds, (FLASH, ENGINE, DRIVE_LINK))

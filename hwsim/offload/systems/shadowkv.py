@@ -18,7 +18,7 @@ from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.operators import MEMORY, stream
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import LINK, UP_LINK, System, carried, gpu_part, host_part, link_rate, memory_of
+from hwsim.offload.systems.system import LINK, UP_LINK, System, carried, gpu_part, host_part, link_rate
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Bytes, Hertz, Seconds, Value
 
@@ -76,7 +76,7 @@ class ShadowKv(System):
                 used=work.weight_bytes + self.kept(work, tokens) * layers + decoder.working(),
                 capacity=self.gpu.memory.value,
             ),
-            Tier(name="host memory", used=_half(work, tokens) * layers, capacity=memory_of(self.host)),
+            Tier(name="host memory", used=_half(work, tokens) * layers, capacity=self.host.known("memory")),
         )
         return self.answered(work, prefill, step, tiers, (gpu_part(self.gpu), host_part(self.host)))
 

@@ -25,14 +25,12 @@ __all__ = [
     "LINK",
     "UP_LINK",
     "System",
-    "capacity_of",
     "carried",
     "csd_part",
     "drive_part",
     "gpu_part",
     "host_part",
     "link_rate",
-    "memory_of",
     "peer_rate",
 ]
 
@@ -115,17 +113,3 @@ def peer_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
 def carried(link: str, amount: Bytes, rate: BytesPerSecond) -> Span:
     """Return the time of a copy over a link."""
     return move(link, amount, amount / rate)
-
-
-def memory_of(host: Host) -> Bytes:
-    """Return a host's memory; raise SpecError where nobody stated it."""
-    if host.memory is None:
-        raise SpecError(f"Host {host.name} must have memory, which nobody stated: give it in a file of your own")
-    return host.memory.value
-
-
-def capacity_of(drive: Drive | Csd) -> Bytes:
-    """Return a drive's capacity; raise SpecError where nobody stated it."""
-    if drive.capacity is None:
-        raise SpecError(f"Drive {drive.name} must have capacity, which nobody stated: give it in a file of your own")
-    return drive.capacity.value

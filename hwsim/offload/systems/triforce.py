@@ -18,7 +18,7 @@ from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.span import NOTHING, Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import FRAMEWORK, LINK, System, carried, gpu_part, host_part, link_rate, memory_of, peer_rate
+from hwsim.offload.systems.system import FRAMEWORK, LINK, System, carried, gpu_part, host_part, link_rate, peer_rate
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Seconds, Value
 
@@ -106,7 +106,7 @@ class TriForce(System):
                 used=work.weight_bytes + cache * (1 - away) + part_bytes + decoder.working(),
                 capacity=self.gpu.memory.value * float(self.gpus),
             ),
-            Tier(name="host memory", used=cache * away, capacity=memory_of(self.host)),
+            Tier(name="host memory", used=cache * away, capacity=self.host.known("memory")),
         )
         gpus = gpu_part(self.gpu, self.gpus)
         gpus = dataclasses.replace(gpus, causes=(*gpus.causes, DRAFT))

@@ -22,13 +22,11 @@ from hwsim.offload.systems.system import (
     LINK,
     UP_LINK,
     System,
-    capacity_of,
     carried,
     drive_part,
     gpu_part,
     host_part,
     link_rate,
-    memory_of,
 )
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, Seconds
@@ -112,7 +110,7 @@ class ZeroInference(System):
         tiers = [Tier(name="GPU memory", used=resident + here + working, capacity=self.gpu.memory.value)]
         in_host = there + (work.weight_bytes if self.weights == "host" else Bytes(0.0))
         if self.weights == "host" or self.has_host_attention:
-            tiers.append(Tier(name="host memory", used=in_host, capacity=memory_of(self.host)))
+            tiers.append(Tier(name="host memory", used=in_host, capacity=self.host.known("memory")))
         if self.weights == "drive" and self.drive is not None:
-            tiers.append(Tier(name="drive", used=work.weight_bytes, capacity=capacity_of(self.drive) * float(self.drives)))
+            tiers.append(Tier(name="drive", used=work.weight_bytes, capacity=self.drive.known("capacity") * float(self.drives)))
         return tuple(tiers)

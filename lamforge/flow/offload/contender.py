@@ -1,12 +1,13 @@
-"""Knows what is asked: a system, a format and a window as one text, and of each the answer."""
+"""Who is asked and what: a system with a format and a window, and the workload that it gets."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
+import yaml
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
@@ -16,7 +17,7 @@ from hwsim.offload.systems import System, system
 from lamforge.flow.offload.formats import FORMATS
 from models.zoo import network
 
-__all__ = ["DENSE", "Contender", "contender", "question"]
+__all__ = ["DENSE", "Contender", "changed_system", "contender", "question", "setting_texts"]
 
 DENSE = "dense"
 """In place of a window: attention to everything."""
@@ -42,7 +43,7 @@ class Contender:
 
     @property
     def title(self) -> str:
-        """As people write it."""
+        """The system, its format and its window as people write them."""
         extra = [] if self.format == "fp16" else [self.format.upper()]
         if math.isfinite(self.window):
             extra.append(f"Λ {self.window:g}")
@@ -64,32 +65,54 @@ class Contender:
             raise SpecError(f"Batch of {self.name} must be at most {most:g}, not {np.max(asked.batch):g}")
         return self.system.answer(self.work(asked))
 
+    def numbers(self, answer: Answer) -> int:
+        """Return how many numbers with a source stand behind one of its answers."""
+        return sum(len(part.device.facts) for part in answer.parts) + len(self.system.constants)
 
-def contender(text: str, settings: Sequence[str] = ()) -> Contender:
+    def assumed_share(self, answer: Answer) -> float:
+        """Return the part of these numbers that is assumed."""
+        numbers = self.numbers(answer)
+        return len(answer.assumptions) / numbers if numbers else 0.0
+
+
+def contender(text: str, settings: Mapping[str, object] | None = None) -> Contender:
     """Return the contender in a text such as `gpu-a100`, `gpu-a100:w4a8kv4` or `fpga-u280:w2a8kv4:2048`.
 
+    settings: values of the system to change, by path.
+
     Raises:
-        SpecError: system, format or window is none.
+        SpecError: system, format, window or a setting is not one.
     """
     name, _, rest = text.partition(":")
     format_name, _, window = rest.partition(":")
     format_name = format_name or "fp16"
     if format_name not in FORMATS:
         raise SpecError(f"Format must be {nearest(format_name, FORMATS)}, not {format_name!r}")
-    return Contender(name=text, system=system(name, settings), format=format_name, window=_window(window))
+    return Contender(name=text, system=changed_system(name, settings or {}), format=format_name, window=_window(window))
 
 
-def question(model: str, *, prompt: int, generated: int, batch: int) -> Workload:
+def changed_system(name: str, settings: Mapping[str, object]) -> System:
+    """Return a system by name or path with values changed, by path: `{"csds": 2}`; raise SpecError."""
+    return system(name, setting_texts(settings))
+
+
+def setting_texts(settings: Mapping[str, object]) -> list[str]:
+    """Return settings as people write them: `csds=2`, `is_direct=true`."""
+    texts = {path: yaml.safe_dump(value, default_flow_style=True, width=math.inf) for path, value in settings.items()}
+    return [f"{path}={text.splitlines()[0]}" for path, text in texts.items()]
+
+
+def question(model: str, *, prompt: int, generate: int, batch: int = 1) -> Workload:
     """Return a question about a network by name or `config.json`; raise CheckpointError or SpecError."""
-    for name, value in (("Prompt", prompt), ("Generated tokens", generated), ("Batch", batch)):
+    for name, value in (("Prompt", prompt), ("Number of tokens to generate", generate), ("Batch", batch)):
         if not 1 <= value <= _MOST:
             raise SpecError(f"{name} must be from 1 to {_MOST}, not {value}")
-    return Workload(network=network(model), prompt=float(prompt), generated=float(generated), batch=float(batch))
+    return Workload(network=network(model), prompt=float(prompt), generated=float(generate), batch=float(batch))
 
 
 def _window(text: str) -> float:
     if text in ("", DENSE):
         return math.inf
     if not text.isdecimal() or int(text) < 1:
-        raise SpecError(f"Window must be tokens, or {DENSE}, not {text!r}")
+        raise SpecError(f"Window must be a number of tokens or {DENSE}, not {text!r}")
     return float(text)

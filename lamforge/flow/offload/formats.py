@@ -1,11 +1,17 @@
-"""Knows the formats that a workload may be asked in, by name: bits of a stored weight and of a cached value, scales included."""
+"""The formats that a workload may be asked in, by name: bits of a stored weight and of a cached value, scales included."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 
+from hwsim.arch.formats import WEIGHT_FORMATS, CacheLayout
+from hwsim.arch.isa import CacheFormat, Format
+
 __all__ = ["FORMATS", "WorkFormat"]
+
+_HEAD_DIM = 128
+"""Elements of a head, over which the header of a key is spread."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,16 +22,26 @@ class WorkFormat:
     cache: float
 
 
+def _cached(format: CacheFormat) -> float:
+    """Return the bits of a value as the engine's cache holds it, its share of the headers included."""
+    words = format.words(_HEAD_DIM)
+    cache = CacheLayout(slices=words, lanes=words, head_dim=_HEAD_DIM, sinks=0, window=2 * words, format=format)
+    return (cache.key_beats + cache.value_beats) * words * 128 / (2 * cache.slots * _HEAD_DIM)
+
+
+def _engine(weights: Format, cache: CacheFormat) -> WorkFormat:
+    return WorkFormat(weight=WEIGHT_FORMATS[weights].bits_per_weight, cache=_cached(cache))
+
+
 FORMATS: Mapping[str, WorkFormat] = {
     "fp16": WorkFormat(weight=16, cache=16),
     # Groups of 64 with minimum and maximum in FP16, as FlexGen compresses (arXiv 2303.06865).
     "flexgen-int4": WorkFormat(weight=4.5, cache=4.5),
     # Its released parameters, 3.43 GB of Llama-2-7B; the cache in FP16 fits its two measured contexts.
     "flightllm": WorkFormat(weight=4.07, cache=16),
-    # As the engine's memory has them (docs/decisions/0004): a word of scales before eight of data; a header before two keys.
-    "w8a8kv4": WorkFormat(weight=8.5, cache=4.25),
-    "w4a8kv4": WorkFormat(weight=4.5, cache=4.25),
-    # 2:4, indices and scales included.
-    "w2a8kv4": WorkFormat(weight=2.0, cache=4.25),
+    # As the engine's memory has them (docs/decisions/0004).
+    "w8a8kv4": _engine(Format.W8, CacheFormat.KV4),
+    "w4a8kv4": _engine(Format.W4, CacheFormat.KV4),
+    "w2a8kv4": _engine(Format.W2S, CacheFormat.KV4),
 }
 """By the name that commands take."""

@@ -1,38 +1,76 @@
-"""Knows the best placement of a system as plain values."""
+"""The best placement of a workload on a system that splits tensors over GPU, host and drive."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
 
-from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.placement import search
-from hwsim.offload.systems.flexgen import FlexGen
-from lamforge.flow.offload.contender import contender
-from reports.documents.offload import answer_document
+from hwsim.offload.systems.flexgen import FlexGen, Split
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.offload.contender import contender, question
+from lamforge.flow.offload.run import PROMPT, Estimate
 
-__all__ = ["search_document"]
+__all__ = ["BestPlacement", "SearchRequest", "run"]
 
 _SIZES = (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 160)
 _COUNTS = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
-def search_document(text: str, about: Workload, settings: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the fastest placement of a question on a system, over batches of many sizes and numbers; its own is not used.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchRequest:
+    """A system that splits tensors, and what it is asked to run; the search chooses the batch.
+
+    Attributes:
+        system: name of a shipped system or path of a YAML file, with a format where it is not FP16: `flexgen-t4`.
+        model: name of a network or path of its `config.json`.
+        prompt: tokens of a sequence before the first generated one.
+        generate: tokens generated for each sequence.
+        settings: values of the system to change, by path: `{"has_overlap": True}`.
+    """
+
+    system: str = dataclasses.field(kw_only=False)
+    model: str = "llama-2-7b"
+    prompt: int = PROMPT
+    generate: int = 256
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BestPlacement:
+    """The fastest placement that was found.
+
+    Attributes:
+        system: the system with its tensors placed.
+        estimate: what it does with the workload.
+    """
+
+    system: FlexGen
+    estimate: Estimate
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """Percent on GPU, host and drive, by tensor."""
+        return {"weights": self.system.weights, "cache": self.system.cache, "activations": self.system.activations}
+
+    @property
+    def batch_size(self) -> int:
+        """Sequences of one GPU batch, of which `system.batches` make a block."""
+        return int(self.estimate.answer.work.batch) // self.system.batches
+
+
+def run(request: SearchRequest, listener: Listener = SILENT) -> BestPlacement:
+    """Find the fastest placement of weights, cache and activations, over batches of many sizes and numbers.
 
     Raises:
-        SpecError: the system places nothing, or nothing has room.
+        SpecError: there is no such system, it places nothing, or no placement fits.
+        CheckpointError: there is no such network.
     """
-    asked = contender(text, settings)
+    asked = contender(request.system, request.settings)
     if not isinstance(asked.system, FlexGen):
-        raise SpecError(f"System {asked.system.name} must be one that splits tensors, such as flexgen-t4, for a search")
+        raise SpecError(f"System of a search must be one that splits tensors, such as flexgen-t4, not {asked.system.name}")
+    about = question(request.model, prompt=request.prompt, generate=request.generate)
     found = search(asked.system, asked.work(about), _SIZES, _COUNTS)
-    splits = {"weights": found.system.weights, "cache": found.system.cache, "activations": found.system.activations}
-    return {
-        "placement": {name: {"gpu": split.gpu, "host": split.host, "drive": split.drive} for name, split in splits.items()},
-        "batches": found.system.batches,
-        "batch_size": int(found.work.batch) // found.system.batches,
-        "has_host_attention": found.system.has_host_attention,
-        "answer": answer_document(asked, found.answer),
-    }
+    placed = dataclasses.replace(asked, system=found.system)
+    return BestPlacement(system=found.system, estimate=Estimate(contender=placed, answer=found.answer))

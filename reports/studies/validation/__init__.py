@@ -1,38 +1,6 @@
-"""Estimates of offloading beside published figures: one file per set, which the table here lists."""
+"""Estimates beside published figures: of energy, and of offloading, whose sets of rows are a file each."""
 
-from reports.studies.validation.flash import FLASH
-from reports.studies.validation.flexgen import FLEXGEN_ABLATION, FLEXGEN_BREAKDOWN, FLEXGEN_THROUGHPUT
-from reports.studies.validation.fpga import FPGA_DECODE
-from reports.studies.validation.gpu_measured import GPU_MEASURED_OPERATORS, GPU_MEASURED_STEPS
-from reports.studies.validation.gpu_operators import GPU_OPERATORS
-from reports.studies.validation.instinfer import INSTINFER_GAIN, INSTINFER_SHARE
-from reports.studies.validation.pcie_measured import PCIE_MEASURED
-from reports.studies.validation.pcie_packets import PCIE_PACKETS
-from reports.studies.validation.row import Row, ValidationSet
-from reports.studies.validation.shadowkv import SHADOWKV_BLOCKS, SHADOWKV_THROUGHPUT
-from reports.studies.validation.triforce import TRIFORCE_GAIN, TRIFORCE_LATENCY
-from reports.studies.validation.zero_weights import ZERO_T4, ZERO_WEIGHTS
+from reports.studies.validation.energy import energy
+from reports.studies.validation.offload import offload
 
-__all__ = ["SETS", "Row", "ValidationSet"]
-
-SETS: tuple[ValidationSet, ...] = (
-    FLEXGEN_THROUGHPUT,
-    FLEXGEN_ABLATION,
-    FLEXGEN_BREAKDOWN,
-    ZERO_WEIGHTS,
-    ZERO_T4,
-    TRIFORCE_LATENCY,
-    TRIFORCE_GAIN,
-    SHADOWKV_THROUGHPUT,
-    SHADOWKV_BLOCKS,
-    INSTINFER_GAIN,
-    INSTINFER_SHARE,
-    FPGA_DECODE,
-    FLASH,
-    GPU_OPERATORS,
-    GPU_MEASURED_OPERATORS,
-    GPU_MEASURED_STEPS,
-    PCIE_MEASURED,
-    PCIE_PACKETS,
-)
-"""Every set, in the order in which they are printed."""
+__all__ = ["energy", "offload"]

@@ -1,4 +1,4 @@
-"""Knows the constants of systems and of their devices that are derived: the calibrated ones say which rows they come from."""
+"""The derived constants of systems and of their devices; the calibrated ones say which rows they come from."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 
 from hwsim.arch.workload import Workload
-from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen
+from lamforge.flow.offload.contender import changed_system
 from lamforge.flow.offload.formats import FORMATS
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
@@ -41,8 +41,8 @@ class Case:
 
     def system(self) -> FlexGen:
         """Return FlexGen's machine under the policy."""
-        placed = [f"{name}.{place}={value}" for (name, place), value in zip(_PLACES, self.policy, strict=True)]
-        flexgen = system("flexgen-t4", placed)
+        placed = {f"{name}.{place}": value for (name, place), value in zip(_PLACES, self.policy, strict=True)}
+        flexgen = changed_system("flexgen-t4", placed)
         assert isinstance(flexgen, FlexGen)
         return dataclasses.replace(
             flexgen, batches=self.batches, has_host_attention=self.has_host_attention, has_overlap=self.has_overlap
@@ -59,12 +59,11 @@ class Case:
             cache_bits=(_COMPRESSED if self.has_packed_cache else _WHOLE).cache,
         )
 
-    def row(self, set_name: str, source: str) -> Row:
+    def row(self, source: str) -> Row:
         """Return the row of its throughput."""
         answer = self.system().answer(self.work())
         what = f"{self.model}, {self.prompt} + {self.generated} tokens, {self.batch} x {self.batches}"
         return Row(
-            set=set_name,
             case=f"{what}{', ' if self.note else ''}{self.note}",
             unit="token/s",
             published=self.published,
@@ -188,11 +187,11 @@ ABLATION = (
 
 
 def _throughput() -> tuple[Row, ...]:
-    return tuple(case.row("flexgen-throughput", f"{_PAPER}, throughput with 32, 128 and 8 generated tokens") for case in THROUGHPUT)
+    return tuple(case.row(f"{_PAPER}, throughput with 32, 128 and 8 generated tokens") for case in THROUGHPUT)
 
 
 def _ablation() -> tuple[Row, ...]:
-    return tuple(case.row("flexgen-ablation", f"{_PAPER}, ablation") for case in ABLATION)
+    return tuple(case.row(f"{_PAPER}, ablation") for case in ABLATION)
 
 
 def _breakdown() -> tuple[Row, ...]:
@@ -214,7 +213,6 @@ def _breakdown() -> tuple[Row, ...]:
     )
     return tuple(
         Row(
-            set="flexgen-breakdown",
             case=f"175B, 512 + 32 tokens, 32 x 8, no overlap: {name}",
             unit="s",
             published=published,

@@ -9,7 +9,6 @@ from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["FPGA_DECODE"]
 
-_NAME = "fpga-decode"
 _MEASURED = "FlightLLM's released bitstream, re-measured on a U280"
 
 # Contender, cached tokens, token/s, whether a constant comes from the row, source.
@@ -25,19 +24,11 @@ def _rows() -> tuple[Row, ...]:
     for name, cached, published, fitted, source in _ROWS:
         asked = Workload(network=network("llama-2-7b"), prompt=cached - 0.5, generated=1.0, batch=1.0)
         answer = contender(name).answer(asked)
+        case, ours = f"{name}, Llama-2-7B, {cached} tokens cached", float(answer.decode_tokens_per_second)
         rows.append(
-            Row(
-                set=_NAME,
-                case=f"{name}, Llama-2-7B, {cached} tokens cached",
-                unit="token/s",
-                published=published,
-                ours=float(answer.decode_tokens_per_second),
-                fitted=fitted,
-                source=source,
-                assumed=answer.assumptions,
-            )
+            Row(case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
         )
     return tuple(rows)
 
 
-FPGA_DECODE = ValidationSet(name=_NAME, title="FlightLLM and AccLLM on an Alveo U280", rows=_rows)
+FPGA_DECODE = ValidationSet(name="fpga-decode", title="FlightLLM and AccLLM on an Alveo U280", rows=_rows)

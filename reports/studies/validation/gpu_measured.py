@@ -1,6 +1,6 @@
-"""Sets `h200-operators` and `h200-steps`: an H200 as `python -m reports.studies.gpu_baseline` found it.
+"""Sets `h200-operators` and `h200-steps`: an H200 as `reports.studies.gpu_baseline` measured it.
 
-The rates in `hwsim/specs/devices/gpus/h200.yaml` come from the operators that are marked as fitted (`python -m reports.studies.gpu_rates`);
+The rates in `hwsim/specs/devices/gpus/h200.yaml` come from the operators that are marked as fitted (`reports.studies.gpu_rates`);
 of whole steps of networks none was used. Not among the rows: FlashAttention's, which networks do not run on, what only moves
 values within the GPU, and copies from memory that is not pinned, whose rates no model takes.
 """
@@ -22,7 +22,7 @@ __all__ = ["GPU_MEASURED_OPERATORS", "GPU_MEASURED_STEPS"]
 
 _GPU = "h200"
 _HOST = "h200-vm"
-_FILE = f"reports/gpu_baseline/results/{_GPU}.json"
+_FILE = f"reports/studies/gpu_baseline/results/{_GPU}.json"
 
 # What the host takes to call attention of a prompt, which is not in a graph: all there is at 2048 tokens.
 _CALL = Seconds(143e-6)
@@ -97,7 +97,6 @@ _KINDS: dict[str, Callable[[GpuRates, list[Measured]], Iterator[Row]]] = {
 def _steps() -> tuple[Row, ...]:
     return tuple(
         Row(
-            set="h200-steps",
             case=step.case,
             unit="ms",
             published=float(step.measured.to("ms")),
@@ -110,15 +109,7 @@ def _steps() -> tuple[Row, ...]:
 
 
 def _row(case: str, each: Measured, ours: Seconds, fitted: bool) -> Row:
-    return Row(
-        set="h200-operators",
-        case=case,
-        unit="ms",
-        published=each["seconds"] * 1e3,
-        ours=float(ours.to("ms")),
-        fitted=fitted,
-        source=_source(),
-    )
+    return Row(case=case, unit="ms", published=each["seconds"] * 1e3, ours=float(ours.to("ms")), fitted=fitted, source=_source())
 
 
 def _source() -> str:

@@ -11,7 +11,6 @@ from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["GPU_OPERATORS"]
 
-_NAME = "gpu-operators"
 _SOURCE = "LLMCompass @2e015fd, measured data of its A100"
 
 # The products that the shares of `a100-sxm-80` come from, and the launch of a host that launches every product: nothing else is
@@ -58,7 +57,6 @@ def _row(gpu: GpuRates, shape: Shape, published: float, unit: str) -> Row:
     time = product(gpu, shape).time
     ours = time.to("ms") if unit == "ms" else (shape.operations / time).to("TFLOP/s")
     return Row(
-        set=_NAME,
         case=f"{shape.rows} x {shape.columns} x {shape.inner}",
         unit=unit,
         published=published,
@@ -68,4 +66,4 @@ def _row(gpu: GpuRates, shape: Shape, published: float, unit: str) -> Row:
     )
 
 
-GPU_OPERATORS = ValidationSet(name=_NAME, title="Products on an A100, measured one by one", rows=_rows)
+GPU_OPERATORS = ValidationSet(name="gpu-operators", title="Products on an A100, measured one by one", rows=_rows)

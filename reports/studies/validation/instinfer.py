@@ -7,13 +7,13 @@ baselines' shares.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer
-from hwsim.offload.systems import system
 from hwsim.offload.systems.instinfer import FLASH
 from hwsim.offload.systems.system import DRIVE
+from lamforge.flow.offload.contender import changed_system, setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -30,37 +30,29 @@ _GAINS = (
     (_SPARF, _FLEXGEN, 64, 11.1, True),
 )
 # System, drives, published percent of decoding, whether a constant comes from the row.
-_SHARES = (
-    (_FLEXGEN, (), 98.9, True),
-    (_DENSE, (), 80.7, True),
-    (_DENSE, ("csds=2",), 76.4, False),
-    (_SPARQ, (), 92.4, True),
-    (_SPARF, (), 82.3, False),
-    (_SPARF, ("csds=2",), 74.0, False),
+_SHARES: tuple[tuple[str, Mapping[str, object], float, bool], ...] = (
+    (_FLEXGEN, {}, 98.9, True),
+    (_DENSE, {}, 80.7, True),
+    (_DENSE, {"csds": 2}, 76.4, False),
+    (_SPARQ, {}, 92.4, True),
+    (_SPARF, {}, 82.3, False),
+    (_SPARF, {"csds": 2}, 74.0, False),
 )
 
 
-def _answer(name: str, batch: int, settings: Sequence[str] = ()) -> Answer:
+def _answer(name: str, batch: int, settings: Mapping[str, object]) -> Answer:
     work = Workload(network=network("opt-13b"), prompt=_TOKENS, generated=_TOKENS, batch=batch)
-    return system(name, settings).answer(work)
+    return changed_system(name, settings).answer(work)
 
 
 def _gains() -> tuple[Row, ...]:
     rows = []
     for name, other, batch, published, fitted in _GAINS:
-        answer, beside = _answer(name, batch), _answer(other, batch)
-        rows.append(
-            Row(
-                set="instinfer-gain",
-                case=f"OPT-13B, batch {batch}: {name} over {other}",
-                unit="ratio",
-                published=published,
-                ours=float(answer.decode_tokens_per_second / beside.decode_tokens_per_second),
-                fitted=fitted,
-                source=f"{_PAPER}, evaluation",
-                assumed=tuple(dict.fromkeys((*answer.assumptions, *beside.assumptions))),
-            )
-        )
+        answer, beside = _answer(name, batch, {}), _answer(other, batch, {})
+        case, source = f"OPT-13B, batch {batch}: {name} over {other}", f"{_PAPER}, evaluation"
+        ours = float(answer.decode_tokens_per_second / beside.decode_tokens_per_second)
+        assumed = tuple(dict.fromkeys((*answer.assumptions, *beside.assumptions)))
+        rows.append(Row(case=case, unit="ratio", published=published, ours=ours, fitted=fitted, source=source, assumed=assumed))
     return tuple(rows)
 
 
@@ -68,18 +60,11 @@ def _shares() -> tuple[Row, ...]:
     rows = []
     for name, settings, published, fitted in _SHARES:
         answer = _answer(name, 64, settings)
-        share = answer.step.share(FLASH) + answer.step.share(DRIVE)
+        case = f"OPT-13B, batch 64: {', '.join([name, *setting_texts(settings)])}"
+        ours = 100 * float(answer.step.share(FLASH) + answer.step.share(DRIVE))
+        source = f"{_PAPER}, evaluation: keys and values in decoding"
         rows.append(
-            Row(
-                set="instinfer-share",
-                case=f"OPT-13B, batch 64: {', '.join([name, *settings])}",
-                unit="%",
-                published=published,
-                ours=100 * float(share),
-                fitted=fitted,
-                source=f"{_PAPER}, evaluation: keys and values in decoding",
-                assumed=answer.assumptions,
-            )
+            Row(case=case, unit="%", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
         )
     return tuple(rows)
 

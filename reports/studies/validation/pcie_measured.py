@@ -9,7 +9,6 @@ from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["PCIE_MEASURED"]
 
-_NAME = "pcie-measured"
 _BAM = "BaM, issue 54 of its repository"
 _SAMPLE = "NVIDIA/nvbandwidth @66746a3, sample in its README"
 _ASSUMED = ("pcie.usual_payload",)
@@ -29,7 +28,6 @@ def _rows() -> tuple[Row, ...]:
     payload = pcie_constants().usual_payload.value
     return tuple(
         Row(
-            set=_NAME,
             case=f"{text}, {case}",
             unit="GB/s",
             published=float(rate.to("GB/s")),
@@ -42,4 +40,4 @@ def _rows() -> tuple[Row, ...]:
     )
 
 
-PCIE_MEASURED = ValidationSet(name=_NAME, title="Large copies to GPUs over PCI Express, measured", rows=_rows)
+PCIE_MEASURED = ValidationSet(name="pcie-measured", title="Large copies to GPUs over PCI Express, measured", rows=_rows)

@@ -14,7 +14,6 @@ from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["PCIE_PACKETS"]
 
-_NAME = "pcie-packets"
 _SOURCE = "pcie-bench/pcie-model @40703cf, 64-bit addresses, no ECRC; two decimals"
 _PAYLOADS = (128, 256, 512)
 # GB/s one way: raw, then for each payload posted write and read completion.
@@ -40,10 +39,8 @@ def _rows() -> tuple[Row, ...]:
         packets = [f"{size} B, {way}" for size in _PAYLOADS for way in ("write", "read completion")]
         ours = [float(link.raw_rate.to("GB/s")), *map(float, rates.ravel())]
         for case, theirs, our in zip(["raw", *packets], published, ours, strict=True):
-            rows.append(
-                Row(set=_NAME, case=f"{text}, {case}", unit="GB/s", published=theirs, ours=our, fitted=False, source=_SOURCE)
-            )
+            rows.append(Row(case=f"{text}, {case}", unit="GB/s", published=theirs, ours=our, fitted=False, source=_SOURCE))
     return tuple(rows)
 
 
-PCIE_PACKETS = ValidationSet(name=_NAME, title="PCI Express after packets, against pcie-model", rows=_rows)
+PCIE_PACKETS = ValidationSet(name="pcie-packets", title="PCI Express after packets, against pcie-model", rows=_rows)

@@ -1,4 +1,4 @@
-"""Knows a published figure beside ours, and a set of such rows from one publication or table."""
+"""A published figure beside ours, and a set of such rows from one publication or table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ class Row:
     """A published figure beside ours.
 
     Attributes:
-        set: name of the set.
         case: what the figure is of.
         unit: of both figures.
         published, ours: the figures.
@@ -22,7 +21,6 @@ class Row:
         assumed: numbers behind ours that are assumed, as `file.field`.
     """
 
-    set: str
     case: str
     unit: str
     published: float

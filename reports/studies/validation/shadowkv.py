@@ -43,21 +43,14 @@ def _work(name: str, thousands: int, batch: int) -> Workload:
 
 
 def _throughput() -> tuple[Row, ...]:
-    rows = []
-    for name, thousands, full_batch, full, batch, published, fitted in _THROUGHPUT:
-        for way, count, figure, is_fitted in (("gpu-a100", full_batch, full, fitted), ("shadowkv-a100", batch, published, False)):
+    rows, source = [], f"{_PAPER}, generation throughput"
+    for name, thousands, full_batch, full, batch, published, is_fitted in _THROUGHPUT:
+        ways = (("gpu-a100", full_batch, full, is_fitted), ("shadowkv-a100", batch, published, False))
+        for way, count, rate, fitted in ways:
             answer = system(way).answer(_work(name, thousands, count))
+            case, ours = f"{way}, {name}, {thousands}K tokens, batch {count}", float(answer.decode_tokens_per_second)
             rows.append(
-                Row(
-                    set="shadowkv-throughput",
-                    case=f"{way}, {name}, {thousands}K tokens, batch {count}",
-                    unit="token/s",
-                    published=figure,
-                    ours=float(answer.decode_tokens_per_second),
-                    fitted=is_fitted,
-                    source=f"{_PAPER}, generation throughput",
-                    assumed=answer.assumptions,
-                )
+                Row(case=case, unit="token/s", published=rate, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
             )
     return tuple(rows)
 
@@ -85,15 +78,8 @@ def _blocks() -> tuple[Row, ...]:
 
 
 def _row(case: str, published: float, ours: Value, fitted: bool) -> Row:
-    return Row(
-        set="shadowkv-blocks",
-        case=f"Llama-3-8B, {case}",
-        unit="ms",
-        published=published,
-        ours=float(ours),
-        fitted=fitted,
-        source=f"{_PAPER}, times of a block",
-    )
+    case, source = f"Llama-3-8B, {case}", f"{_PAPER}, times of a block"
+    return Row(case=case, unit="ms", published=published, ours=float(ours), fitted=fitted, source=source)
 
 
 SHADOWKV_THROUGHPUT = ValidationSet(name="shadowkv-throughput", title="ShadowKV and full attention on one A100", rows=_throughput)

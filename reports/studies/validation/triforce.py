@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
+from lamforge.flow.offload.contender import changed_system, setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -42,17 +45,9 @@ def _latency() -> tuple[Row, ...]:
     rows = []
     for name, prompt, published, fitted, source in _LATENCY:
         answer = system(name).answer(_work(prompt))
+        case, ours = f"{name}, Llama-2-7B, {prompt} + {_GENERATED} tokens", float(answer.step.time.to("ms"))
         rows.append(
-            Row(
-                set="triforce-latency",
-                case=f"{name}, Llama-2-7B, {prompt} + {_GENERATED} tokens",
-                unit="ms",
-                published=published,
-                ours=float(answer.step.time.to("ms")),
-                fitted=fitted,
-                source=source,
-                assumed=answer.assumptions,
-            )
+            Row(case=case, unit="ms", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
         )
     return tuple(rows)
 
@@ -60,26 +55,25 @@ def _latency() -> tuple[Row, ...]:
 def _gain() -> tuple[Row, ...]:
     rows = []
     for temperature, gain, acceptance, small_gain, small in _GAINS:
-        hierarchy = (f"acceptance={acceptance}", f"draft_acceptance={small}")
+        hierarchy = {"acceptance": acceptance, "draft_acceptance": small}
         rows.append(_gain_row(f"temperature {temperature:g}", gain, hierarchy, fitted=False))
-        alone = ("level=draft", f"draft_acceptance={small}")
+        alone = {"level": "draft", "draft_acceptance": small}
         rows.append(_gain_row(f"temperature {temperature:g}, small draft alone", small_gain, alone, fitted=True))
-    rows.append(_gain_row("retrieval without hierarchy", 1.80, ("level=retrieval", "acceptance=0.9126"), fitted=True))
-    rows.append(_gain_row("last tokens in place of retrieved ones", 1.90, ("acceptance=0.8745",), fitted=False))
+    rows.append(_gain_row("retrieval without hierarchy", 1.80, {"level": "retrieval", "acceptance": 0.9126}, fitted=True))
+    rows.append(_gain_row("last tokens in place of retrieved ones", 1.90, {"acceptance": 0.8745}, fitted=False))
     return tuple(rows)
 
 
-def _gain_row(case: str, published: float, settings: tuple[str, ...], *, fitted: bool) -> Row:
+def _gain_row(case: str, published: float, settings: Mapping[str, object], *, fitted: bool) -> Row:
     work = _work(_CHIP_PROMPT)
-    alone, answer = system("triforce-a100", ["level=target"]).answer(work), system("triforce-a100", settings).answer(work)
+    alone, answer = (changed_system("triforce-a100", each).answer(work) for each in ({"level": "target"}, settings))
     return Row(
-        set="triforce-gain",
         case=f"A100, {case}",
         unit="ratio",
         published=published,
         ours=float(alone.step.time / answer.step.time),
         fitted=fitted,
-        source=f"{_PAPER}, on-chip results and ablations; {', '.join(settings)}",
+        source=f"{_PAPER}, on-chip results and ablations; {', '.join(setting_texts(settings))}",
         assumed=answer.assumptions,
     )
 

@@ -7,39 +7,42 @@ published says why.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hwsim.arch.workload import Network, Workload
 from hwsim.offload.systems import system
+from lamforge.flow.offload.contender import changed_system, setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["ZERO_T4", "ZERO_WEIGHTS"]
 
-_NAME = "zero-weights"
 _BLOG, _DEEPNVME = "DeepSpeed ZeRO-Inference blog, 2022", "DeepNVMe posts, 2024 and 2025 (deepspeedai/DeepSpeed)"
 _FIGURE = f"{_DEEPNVME}, read off a figure"
-_ON_DRIVE, _DIRECT = "weights=drive", "is_direct=true"
+_Settings = Mapping[str, object]
+_ON_DRIVE, _DIRECT = {"weights": "drive"}, {"is_direct": True}
 _PROMPT, _GENERATED = 512, 32
 
 # System, settings, network, batch, token/s, whether a constant comes from the row, source. Those of the H200 count prompts too.
-_ROWS = (
-    ("zero-v100", (), "opt-30b", 256, 43.0, True, _BLOG),
-    ("zero-v100", (_ON_DRIVE,), "opt-30b", 256, 34.0, True, _BLOG),
-    ("zero-v100", (), "opt-175b", 64, 2.0, False, _BLOG),
-    ("zero-v100", (_ON_DRIVE,), "opt-175b", 64, 1.6, False, _BLOG),
-    ("zero-a100", ("drives=1",), "llama-3-70b", 96, 1.9, False, _FIGURE),
-    ("zero-a100", ("drives=1", _DIRECT), "llama-3-70b", 96, 2.3, False, _FIGURE),
-    ("zero-a100", ("drives=2",), "llama-3-70b", 96, 3.7, False, _FIGURE),
-    ("zero-a100", ("drives=2", _DIRECT), "llama-3-70b", 96, 4.05, False, _FIGURE),
-    ("zero-a100", ("drives=4",), "llama-3-70b", 96, 6.15, True, _FIGURE),
-    ("zero-a100", ("drives=4", _DIRECT), "llama-3-70b", 96, 7.2, False, _FIGURE),
-    ("zero-h100", (), "llama-3-70b", 96, 8.606, False, _DEEPNVME),
-    ("zero-h100", (_DIRECT,), "llama-3-70b", 96, 8.876, False, _DEEPNVME),
-    ("zero-h100", (), "mixtral-8x22b", 200, 9.152, False, _DEEPNVME),
-    ("zero-h100", (_DIRECT,), "mixtral-8x22b", 200, 9.233, False, _DEEPNVME),
-    ("zero-h100", (), "bloom-176b", 8, 0.291, False, _DEEPNVME),
-    ("zero-h100", (_DIRECT,), "bloom-176b", 8, 0.293, False, _DEEPNVME),
-    ("zero-h200", (), "llama-3-70b", 128, 290.0, False, _FIGURE),
-    ("zero-h200", (_DIRECT,), "llama-3-70b", 128, 400.0, False, _FIGURE),
+_ROWS: tuple[tuple[str, _Settings, str, int, float, bool, str], ...] = (
+    ("zero-v100", {}, "opt-30b", 256, 43.0, True, _BLOG),
+    ("zero-v100", _ON_DRIVE, "opt-30b", 256, 34.0, True, _BLOG),
+    ("zero-v100", {}, "opt-175b", 64, 2.0, False, _BLOG),
+    ("zero-v100", _ON_DRIVE, "opt-175b", 64, 1.6, False, _BLOG),
+    ("zero-a100", {"drives": 1}, "llama-3-70b", 96, 1.9, False, _FIGURE),
+    ("zero-a100", {"drives": 1, **_DIRECT}, "llama-3-70b", 96, 2.3, False, _FIGURE),
+    ("zero-a100", {"drives": 2}, "llama-3-70b", 96, 3.7, False, _FIGURE),
+    ("zero-a100", {"drives": 2, **_DIRECT}, "llama-3-70b", 96, 4.05, False, _FIGURE),
+    ("zero-a100", {"drives": 4}, "llama-3-70b", 96, 6.15, True, _FIGURE),
+    ("zero-a100", {"drives": 4, **_DIRECT}, "llama-3-70b", 96, 7.2, False, _FIGURE),
+    ("zero-h100", {}, "llama-3-70b", 96, 8.606, False, _DEEPNVME),
+    ("zero-h100", _DIRECT, "llama-3-70b", 96, 8.876, False, _DEEPNVME),
+    ("zero-h100", {}, "mixtral-8x22b", 200, 9.152, False, _DEEPNVME),
+    ("zero-h100", _DIRECT, "mixtral-8x22b", 200, 9.233, False, _DEEPNVME),
+    ("zero-h100", {}, "bloom-176b", 8, 0.291, False, _DEEPNVME),
+    ("zero-h100", _DIRECT, "bloom-176b", 8, 0.293, False, _DEEPNVME),
+    ("zero-h200", {}, "llama-3-70b", 128, 290.0, False, _FIGURE),
+    ("zero-h200", _DIRECT, "llama-3-70b", 128, 400.0, False, _FIGURE),
 )
 _COUNTS_PROMPTS = "zero-h200"
 
@@ -84,17 +87,10 @@ def _t4_rows() -> tuple[Row, ...]:
     rows = []
     for model, prompt, batch, published in _T4_ROWS:
         answer = system("zero-t4").answer(Workload(network=network(model), prompt=prompt, generated=_GENERATED, batch=batch))
+        case, ours = f"zero-t4, {model}, {prompt} + {_GENERATED} tokens, batch {batch}", float(answer.tokens_per_second)
+        source = "FlexGen (arXiv 2303.06865), its rows of DeepSpeed ZeRO-Inference"
         rows.append(
-            Row(
-                set="zero-t4",
-                case=f"zero-t4, {model}, {prompt} + {_GENERATED} tokens, batch {batch}",
-                unit="token/s",
-                published=published,
-                ours=float(answer.tokens_per_second),
-                fitted=False,
-                source="FlexGen (arXiv 2303.06865), its rows of DeepSpeed ZeRO-Inference",
-                assumed=answer.assumptions,
-            )
+            Row(case=case, unit="token/s", published=published, ours=ours, fitted=False, source=source, assumed=answer.assumptions)
         )
     return tuple(rows)
 
@@ -105,24 +101,15 @@ def _rows() -> tuple[Row, ...]:
         sizes = _SHAPES.get(model) or network(model)
         short = source is _BLOG
         work = Workload(network=sizes, prompt=4 if short else _PROMPT, generated=10 if short else _GENERATED, batch=batch)
-        answer = system(name, settings).answer(work)
+        answer = changed_system(name, settings).answer(work)
         counted = (_PROMPT + _GENERATED) / _GENERATED if name == _COUNTS_PROMPTS else 1.0
         ours = float(answer.decode_tokens_per_second) * counted
-        case = ", ".join([name, *settings, model, f"batch {batch}"])
+        case = ", ".join([name, *setting_texts(settings), model, f"batch {batch}"])
         rows.append(
-            Row(
-                set=_NAME,
-                case=case,
-                unit="token/s",
-                published=published,
-                ours=ours,
-                fitted=fitted,
-                source=source,
-                assumed=answer.assumptions,
-            )
+            Row(case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
         )
     return tuple(rows)
 
 
-ZERO_WEIGHTS = ValidationSet(name=_NAME, title="ZeRO-Inference with weights in host memory or on drives", rows=_rows)
+ZERO_WEIGHTS = ValidationSet(name="zero-weights", title="ZeRO-Inference with weights in host memory or on drives", rows=_rows)
 ZERO_T4 = ValidationSet(name="zero-t4", title="ZeRO-Inference on FlexGen's machine, weights in host memory", rows=_t4_rows)

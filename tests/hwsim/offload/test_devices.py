@@ -53,10 +53,10 @@ def test_published_figures() -> None:
 def test_a_number_that_nobody_stated_is_absent() -> None:
     flash = FLASH.load("instinfer-emulated")
     assert flash.read_time is None
-    assert flash.known("channels").value == 8
+    assert flash.known("channels") == 8
     with pytest.raises(SpecError) as refusal:
         flash.known("read_time")
-    sentence = "Flash array instinfer-emulated must have read_time, which nobody stated: give it in a file of your own"
+    sentence = "Device instinfer-emulated must have read_time, which nobody stated: give it in a file of your own"
     assert str(refusal.value) == sentence
 
 

@@ -357,7 +357,7 @@ def test_a_host_without_memory_is_refused_where_it_must_hold_something(name: str
     found = system(name)
     assert isinstance(found, ZeroInference)
     found = dataclasses.replace(found, host=dataclasses.replace(found.host, memory=None))
-    sentence = f"^Host {found.host.name} must have memory, which nobody stated: give it in a file of your own$"
+    sentence = f"^Device {found.host.name} must have memory, which nobody stated: give it in a file of your own$"
     with pytest.raises(SpecError, match=sentence):
         found.answer(SMALL)
 
@@ -366,7 +366,7 @@ def test_a_drive_without_capacity_is_refused() -> None:
     found = system("instinfer-flexgen")
     assert isinstance(found, DriveCache)
     found = dataclasses.replace(found, drive=dataclasses.replace(found.drive, capacity=None))
-    with pytest.raises(SpecError, match="^Drive 980-pro must have capacity, which nobody stated: give it in a file of your own$"):
+    with pytest.raises(SpecError, match="^Device 980-pro must have capacity, which nobody stated: give it in a file of your own$"):
         found.answer(SMALL)
 
 

@@ -5,23 +5,26 @@ import json
 import pytest
 
 from lamforge.cli.main import main
-from reports.studies.validation import SETS, Row
-from reports.studies.validation.offload import OffloadValidation, offload_text, validate_offload
+from reports.documents.validation import offload_validation_document
+from reports.studies.validation.offload import OffloadValidation, ValidatedSet, offload
+from reports.studies.validation.row import Row
+from reports.studies.validation.sets import SETS
+from reports.text.validation import offload_validation_text
 
 
 def rows_of(name: str) -> tuple[Row, ...]:
-    return next(rows for kind, rows in validate_offload().sets if kind.name == name)
+    return next(each.rows() for each in SETS if each.name == name)
 
 
-def test_sets_have_names_of_their_own_and_rows_say_theirs() -> None:
-    validation = validate_offload()
-    names = [kind.name for kind, _ in validation.sets]
+def test_sets_and_their_rows_have_names_of_their_own() -> None:
+    sets = offload().sets
+    names = [each.name for each in sets]
     assert len(set(names)) == len(names) == len(SETS)
-    for kind, rows in validation.sets:
-        cases = [row.case for row in rows]
+    assert sum(len(each.rows) for each in sets) == 333
+    for each in sets:
+        cases = [row.case for row in each.rows]
         assert len(set(cases)) == len(cases) > 0
-        for row in rows:
-            assert row.set == kind.name
+        for row in each.rows:
             assert row.published > 0 and row.ours > 0
             assert row.source.strip() and row.unit
 
@@ -45,18 +48,24 @@ def test_measured_copies_are_within_a_tenth() -> None:
 
 
 def test_errors_are_fractions_of_what_is_published() -> None:
-    row = Row(set="x", case="y", unit="GB/s", published=4.0, ours=3.0, fitted=True, source="z", assumed=("a.b",))
+    row = Row(case="y", unit="GB/s", published=4.0, ours=3.0, fitted=True, source="z", assumed=("a.b",))
     assert row.error == -0.25
-    better = Row(set="x", case="w", unit="GB/s", published=4.0, ours=4.4, fitted=False, source="z")
-    document = OffloadValidation(sets=((SETS[0], (row, better)),)).document()
-    assert document["sets"][0] | {"median_error": 0} == {
-        **{"name": SETS[0].name, "title": SETS[0].title, "rows": 2, "fitted": 1},
-        **{"largest_error": -0.25, "median_error": 0},
-    }
-    assert document["sets"][0]["median_error"] == pytest.approx(0.175)
-    document["sets"][0]["name"] = "x"
-    lines = offload_text(document).splitlines()
-    assert lines[0].endswith("2 rows, 1 of them fitted; error at most 25.0%, 17.5% in the median")
+    better = Row(case="w", unit="GB/s", published=4.0, ours=4.4, fitted=False, source="z")
+    found = OffloadValidation(sets=(ValidatedSet(name="x", title="a title", rows=(row, better)),))
+    document = offload_validation_document(found)
+    assert document["sets"] == [
+        {
+            "name": "x",
+            "title": "a title",
+            "rows": 2,
+            "fitted": 1,
+            "largest_error": -0.25,
+            "median_error": pytest.approx(0.175),
+        }
+    ]
+    assert [(entry["set"], entry["error"]) for entry in document["rows"]] == [("x", -0.25), ("x", pytest.approx(0.1))]
+    lines = offload_validation_text(found).splitlines()
+    assert lines[0] == "x: a title; 2 rows, 1 of them fitted; error at most 25.0%, 17.5% in the median"
     assert lines[1] == "assumed: a.b"
     assert lines[3].split() == ["y", "3", "4", "GB/s", "-25.0%", "yes"]
 

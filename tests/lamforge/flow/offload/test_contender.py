@@ -5,7 +5,7 @@ import math
 import pytest
 
 from hwsim.errors import CheckpointError, SpecError
-from lamforge.flow.offload.contender import contender, question
+from lamforge.flow.offload.contender import changed_system, contender, question, setting_texts
 from lamforge.flow.offload.formats import FORMATS
 
 
@@ -16,7 +16,7 @@ def test_what_is_left_out_is_fp16_and_dense() -> None:
 
 
 def test_a_format_and_a_window_reach_the_workload() -> None:
-    asked = question("llama-2-7b", prompt=8192, generated=16, batch=3)
+    asked = question("llama-2-7b", prompt=8192, generate=16, batch=3)
     work = contender("gpu-a100:w2a8kv4:2048").work(asked)
     assert (work.weight_bits, work.cache_bits, work.window) == (2.0, 4.25, 2048.0)
     assert (work.prompt, work.generated, work.batch) == (8192.0, 16.0, 3.0)
@@ -24,8 +24,26 @@ def test_a_format_and_a_window_reach_the_workload() -> None:
     assert contender("gpu-a100:fp16:dense").window == math.inf
 
 
+def test_bits_of_the_engines_formats_are_those_that_its_packers_store() -> None:
+    """0004: a scale word before eight of data; a header before two keys; 2:4 with everything in 2 bits."""
+    bits = {name: (FORMATS[name].weight, FORMATS[name].cache) for name in ("w8a8kv4", "w4a8kv4", "w2a8kv4")}
+    assert bits == {"w8a8kv4": (8.5, 4.25), "w4a8kv4": (4.5, 4.25), "w2a8kv4": (2.0, 4.25)}
+
+
+def test_settings_change_values_by_path() -> None:
+    changed = changed_system("zero-a100", {"drives": 2, "is_direct": True, "layer_cost": "1 ms"})
+    assert (changed.drives, changed.is_direct, changed.layer_cost.value.to("ms")) == (2, True, 1.0)
+    assert setting_texts({"drives": 2, "is_direct": True, "acceptance": 0.5, "weights": "drive", "small": 1e-05}) == [
+        "drives=2",
+        "is_direct=true",
+        "acceptance=0.5",
+        "weights=drive",
+        "small=1.0e-05",
+    ]
+
+
 def test_fewer_bits_are_fewer_bytes() -> None:
-    asked = question("llama-2-7b", prompt=8192, generated=16, batch=1)
+    asked = question("llama-2-7b", prompt=8192, generate=16)
     formats = ("fp16", "w8a8kv4", "w4a8kv4", "w2a8kv4")
     sizes = [float(contender(f"gpu-a100:{name}").answer(asked).tiers[0].used.value) for name in formats]
     assert sizes == sorted(set(sizes), reverse=True)
@@ -39,9 +57,9 @@ def test_fewer_bits_are_fewer_bytes() -> None:
             "gpu-a100:w2a8kv",
             "Format must be one of flexgen-int4, flightllm, fp16, w2a8kv4, w4a8kv4, w8a8kv4 (nearest: w2a8kv4), not 'w2a8kv'",
         ),
-        ("gpu-a100:fp16:wide", "Window must be tokens, or dense, not 'wide'"),
-        ("gpu-a100:fp16:0", "Window must be tokens, or dense, not '0'"),
-        ("gpu-a100:fp16:-4", "Window must be tokens, or dense, not '-4'"),
+        ("gpu-a100:fp16:wide", "Window must be a number of tokens or dense, not 'wide'"),
+        ("gpu-a100:fp16:0", "Window must be a number of tokens or dense, not '0'"),
+        ("gpu-a100:fp16:-4", "Window must be a number of tokens or dense, not '-4'"),
     ],
 )
 def test_refusals(text: str, sentence: str) -> None:
@@ -54,16 +72,16 @@ def test_refusals(text: str, sentence: str) -> None:
     ("counts", "sentence"),
     [
         ({"prompt": 0}, "Prompt must be from 1 to 16777216, not 0"),
-        ({"generated": -3}, "Generated tokens must be from 1 to 16777216, not -3"),
+        ({"generate": -3}, "Number of tokens to generate must be from 1 to 16777216, not -3"),
         ({"batch": 10**9}, "Batch must be from 1 to 16777216, not 1000000000"),
     ],
 )
 def test_absurd_questions(counts: dict[str, int], sentence: str) -> None:
     with pytest.raises(SpecError) as refusal:
-        question("llama-2-7b", **({"prompt": 1, "generated": 1, "batch": 1} | counts))
+        question("llama-2-7b", **({"prompt": 1, "generate": 1, "batch": 1} | counts))
     assert str(refusal.value) == sentence
 
 
 def test_an_unknown_network_names_the_nearest() -> None:
     with pytest.raises(CheckpointError, match="nearest: llama-2-7b"):
-        question("llama-2-7", prompt=1, generated=1, batch=1)
+        question("llama-2-7", prompt=1, generate=1)

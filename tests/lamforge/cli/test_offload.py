@@ -51,10 +51,10 @@ def test_compare_looks_closely_at_one_prompt(capsys: pytest.CaptureFixture[str])
     asked = ["compare", "gpu-rtx-4090", "shadowkv-a100", "gpu-a100", "--prompt", "65536", "--batch", "1"]
     code, out, _ = run(asked, capsys)
     assert code == 0
-    names = [line.split()[0] for line in out.splitlines()[3:6]]
-    assert names == ["shadowkv-a100", "gpu-a100", "gpu-rtx-4090"]
+    found = [line.split()[0] for line in out.splitlines()[3:6]]
+    assert found == ["shadowkv-a100", "gpu-a100", "gpu-rtx-4090"]
     assert "after 65,536 tokens of prompt" in out
-    assert "no room" in out
+    assert "gpu-rtx-4090   does not fit" in out
     _, text, _ = run([*asked, "--json"], capsys)
     at = json.loads(text)["at"]
     assert at["contexts"] == [65536.0]
@@ -81,18 +81,19 @@ def test_list_names_every_system(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run"], "Systems of run must be one, not 0: `lamforge offload list` shows those there are"),
-        (["search", "a", "b"], "Systems of search must be one, not 2: `lamforge offload list` shows those there are"),
-        (["search", "gpu-a100"], "System gpu-a100 must be one that splits tensors, such as flexgen-t4, for a search"),
-        (["search", "flexgen-t4", "--batch", "4"], "Batch must be left to the search, not 4"),
+        (["run"], "Missing argument 'SYSTEM[:FORMAT[:WINDOW]]' (see `lamforge offload run --help`)"),
+        (["search", "a", "b"], "Got unexpected extra argument(s) (b) (see `lamforge offload search --help`)"),
+        (["search", "gpu-a100"], "System of a search must be one that splits tensors, such as flexgen-t4, not gpu-a100"),
+        (["search", "flexgen-t4", "--batch", "4"], "No such option: --batch (see `lamforge offload search --help`)"),
+        (["list", "--batch", "9"], "No such option: --batch (see `lamforge offload list --help`)"),
         (["run", "triforce-a100", "--batch", "4"], "Batch of triforce-a100 must be at most 1, not 4"),
         (
             ["run", "flexgen-t4", "--set", "weights.gpu=90"],
             "Split must add up to at most 100 percent, not 90 on the GPU and 80 on the host",
         ),
-        (["compare", "--set", "gpus=2"], "Settings must be of one system, not of 16"),
+        (["compare", "--set", "gpus=2"], "Settings must be those of one system, not of 16: name the one to change"),
         (["compare", "--prompt", "0"], "Prompt must be from 1 to 16777216, not 0"),
-        (["run", "gpu-a100", "--set", "gpus"], "System setting must read PATH=VALUE, not 'gpus'"),
+        (["run", "gpu-a100", "--set", "gpus"], "Setting must be PATH=VALUE such as tile.tokens=2, not 'gpus'"),
     ],
 )
 def test_refusals(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,27 @@
+"""The reports as verbs: one self-contained HTML file of a folder of results, or of offloading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwsim.whole_files import whole_file
+from lamforge.flow.listener import SILENT, Listener
+from reports.pages.offload import offload_page
+from reports.pages.run import write_report as folder
+from reports.studies.offload import offload_study
+
+__all__ = ["folder", "offload"]
+
+
+def offload(output: Path = Path("offload.html"), listener: Listener = SILENT) -> Path:
+    """Write the report on GPUs, offloading systems and the FPGA from 4K to 1M tokens, with every published figure below.
+
+    output: file to write, whole or not at all; it is returned.
+
+    Raises:
+        SpecError: the file cannot be written.
+    """
+    text = offload_page(offload_study(listener=listener))
+    with whole_file(output) as part:
+        part.write_text(text, encoding="utf-8")
+    return output

@@ -1,0 +1,64 @@
+"""Estimates beside published figures as tables for the terminal."""
+
+from __future__ import annotations
+
+from reports.studies.validation.energy import EnergyRow, EnergyValidation
+from reports.studies.validation.offload import OffloadValidation, ValidatedSet
+from reports.studies.validation.row import Row
+from reports.text.figures import watts_text
+from reports.text.table import fields, table
+
+__all__ = ["energy_validation_text", "offload_validation_text"]
+
+_ENERGY_HEAD = ("system", "of the", "token/s", "ours W", "theirs W", "error", "ours token/J", "theirs token/J")
+_OFFLOAD_HEAD = ("case", "ours", "theirs", "unit", "error", "fitted")
+
+
+def energy_validation_text(found: EnergyValidation) -> str:
+    """Return a table of published systems, the parts of each estimate, and the assumed numbers."""
+    details = [(row.system.name, _energy_details(row)) for row in found.rows]
+    assumed = ", ".join(f"{name} {value:g}" for name, value in found.assumed.items())
+    details.append(("assumed", f"{assumed}; of {len(found.constants)} constants, none of them fitted"))
+    cells = [_energy_cells(row) for row in found.rows]
+    return f"{table(cells, head=_ENERGY_HEAD, right=range(2, len(_ENERGY_HEAD)))}\n\n{fields(details)}"
+
+
+def offload_validation_text(found: OffloadValidation) -> str:
+    """Return a table for each set, with its largest and its median error, and the derived constants."""
+    parts = [_set(each) for each in found.sets]
+    if found.constants:
+        named = [f"{constant.name} = {constant.value}: {constant.source}" for constant in found.constants]
+        parts.append("\n".join(["constants that are derived, the calibrated ones with the rows they come from:", *named]))
+    return "\n\n".join(parts)
+
+
+def _energy_cells(row: EnergyRow) -> tuple[str, ...]:
+    return (
+        row.system.name,
+        row.system.scope,
+        f"{row.system.token_per_s.value:.0f}",
+        f"{row.ours_w:.1f}",
+        f"{row.theirs_w:.1f}",
+        f"{row.error:+.0%}",
+        f"{row.ours_token_per_joule:.2f}",
+        f"{row.theirs_token_per_joule:.2f}",
+    )
+
+
+def _energy_details(row: EnergyRow) -> str:
+    energy = row.energy
+    power = f"chip {energy.chip_w:.1f} W, card {energy.card_w:.1f} W ({watts_text(energy.watts)})"
+    return f"{power}; {energy.assumed_share:.0%} on assumed numbers; assumed of the system: {', '.join(row.system.assumed)}"
+
+
+def _set(each: ValidatedSet) -> str:
+    summary = (
+        f"{each.name}: {each.title}; {len(each.rows)} rows, {each.fitted} of them fitted;"
+        f" error at most {abs(each.largest_error):.1%}, {each.median_error:.1%} in the median"
+    )
+    assumed = [f"assumed: {', '.join(each.assumed)}"] if each.assumed else []
+    return "\n".join([summary, *assumed, table([_cells(row) for row in each.rows], head=_OFFLOAD_HEAD, right=(1, 2, 4))])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (row.case, f"{row.ours:.4g}", f"{row.published:.4g}", row.unit, f"{row.error:+.1%}", "yes" if row.fitted else "")
