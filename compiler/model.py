@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from compiler.emit.image import build_image
-from compiler.graph import Graph
 from compiler.pipeline import Compiled, Request, compile_request
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import ScheduleError
@@ -43,7 +42,6 @@ def compile_model(
     context: int | None = None,
     batch: int = 1,
     image: Path | None = None,
-    dump: Callable[[str, Graph], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Compiled:
     """Return programs and image of a model; raise ScheduleError or GraphError.
@@ -53,6 +51,5 @@ def compile_model(
     request = request_of(model, engine, context, batch=batch)
     return compile_request(
         request,
-        build=lambda plan: build_image(model, plan, max_position=request.context, path=image, progress=progress),
-        dump=dump,
+        build=lambda placed: build_image(model, placed, max_position=request.context, path=image, progress=progress),
     )

@@ -10,19 +10,20 @@ from compiler.emit.program import emit_program
 from compiler.frontend import llama_graph
 from compiler.graph import Graph, check
 from compiler.passes import FuseProjections, FuseResidual, Pass, QuantizeGraph
-from compiler.schedule.memory_map import MemoryMap, plan_memory
-from compiler.schedule.plan import Plan, make_plan
+from compiler.schedule.memory_map import plan_memory
+from compiler.schedule.placement import Placement, place_nodes
+from compiler.target.memory_map import MemoryMap
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
 
-__all__ = ["Compiled", "ImageBuilder", "Request", "compile_request", "compile_shape", "lower", "passes"]
+__all__ = ["Compiled", "ImageBuilder", "Request", "compile_request", "compile_shape", "passes", "quantized_graph"]
 
 
-ImageBuilder = Callable[[Plan], MemoryImage]
-"""Makes the memory image that a plan lays out."""
+ImageBuilder = Callable[[Placement], MemoryImage]
+"""Makes the memory image of placed nodes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ def passes(request: Request) -> tuple[Pass, ...]:
     return (FuseProjections(), FuseResidual(), QuantizeGraph(layers=request.layers, head=request.head))
 
 
-def lower(request: Request, dump: Callable[[str, Graph], None] | None = None) -> Graph:
+def quantized_graph(request: Request, dump: Callable[[str, Graph], None] | None = None) -> Graph:
     """Return the quantized graph; each pass is followed by a check, and `dump` sees every graph with its pass's name."""
     graph = llama_graph(request.config, sinks=request.sinks, window=request.window)
     check(graph, "frontend")
@@ -94,32 +95,30 @@ def lower(request: Request, dump: Callable[[str, Graph], None] | None = None) ->
     return graph
 
 
-def _widest(graph: Graph, request: Request, memory: MemoryMap) -> Plan:
-    """Return the plan of a prefill run with as many rows as fit, at most `prefill_rows`."""
+def _widest(graph: Graph, request: Request, memory: MemoryMap) -> Placement:
+    """Return the nodes placed for a prefill run with as many rows as fit, at most `prefill_rows`."""
     for tokens in range(request.prefill_rows, 1, -1):
         with contextlib.suppress(ScheduleError):
-            return make_plan(graph, request.engine, memory, tokens=tokens)
-    return make_plan(graph, request.engine, memory, tokens=1)
+            return place_nodes(graph, request.engine, memory, tokens=tokens)
+    return place_nodes(graph, request.engine, memory, tokens=1)
 
 
-def compile_request(
-    request: Request, *, build: ImageBuilder | None = None, dump: Callable[[str, Graph], None] | None = None
-) -> Compiled:
-    """Return the programs of a request, and the image that `build` makes of its plan; raise ScheduleError or GraphError."""
-    graph = lower(request, dump)
+def compile_request(request: Request, *, build: ImageBuilder | None = None) -> Compiled:
+    """Return the programs of a request, and the image that `build` makes of its placed nodes; raise ScheduleError or GraphError."""
+    graph = quantized_graph(request)
     tokens = max(request.prefill_rows, request.batch)
     memory = plan_memory(
         graph, request.engine, max_position=request.context, tokens=tokens, sequences=request.batch, cache=request.cache
     )
-    plan = make_plan(graph, request.engine, memory, tokens=request.batch, sequences=request.batch)
-    image = None if build is None else build(plan)
+    placed = place_nodes(graph, request.engine, memory, tokens=request.batch, sequences=request.batch)
+    image = None if build is None else build(placed)
     weights = image.digest if image is not None else "0" * 64
-    decode = emit_program(plan, name="decode", head=True, max_position=request.context, weights=weights)
+    decode = emit_program(placed, name="decode", head=True, max_position=request.context, weights=weights)
     widest = _widest(graph, request, memory)
     prefill = emit_program(widest, name="prefill", head=False, max_position=request.context, weights=weights)
     return Compiled(request=request, memory=memory, decode=decode, prefill=prefill, image=image)
 
 
-def compile_shape(request: Request, *, dump: Callable[[str, Graph], None] | None = None) -> Compiled:
+def compile_shape(request: Request) -> Compiled:
     """Return the programs of a geometry without weights, for timing; raise ScheduleError or GraphError."""
-    return compile_request(request, dump=dump)
+    return compile_request(request)

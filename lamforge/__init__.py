@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from lamforge.flow.synth import synth
     from reports.pages import report
     from reports.studies import validation as validate
+    from reports.studies.demo import demo
 
 __all__ = [
     "board",
     "compile",
     "compress",
     "cosim",
+    "demo",
     "disasm",
     "export",
     "generate",
@@ -47,6 +49,7 @@ _PLACES = {
     "compile": "lamforge.flow.compile",
     "compress": "lamforge.flow.compress",
     "cosim": "lamforge.flow.cosim",
+    "demo": "reports.studies.demo",
     "disasm": "lamforge.flow.disasm",
     "export": "lamforge.flow.export",
     "generate": "lamforge.flow.generate",

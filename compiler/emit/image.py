@@ -8,15 +8,15 @@ from typing import Protocol
 
 import numpy as np
 
-from compiler.schedule.memory_map import SIDE_UNIT, norm_words
-from compiler.schedule.plan import Plan
+from compiler.graph import LAYERS
+from compiler.schedule.placement import Placement
+from compiler.target.memory_map import SIDE_UNIT
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import PackedMatrix, packed_of
 from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.image import ImageWriter, MemoryImage
 from models.integer import IntegerModel
-from models.integer.constants import epsilon, inverse_hidden, rope_table
-from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, layer_part
+from models.integer.constants import rope_table
 
 __all__ = ["build_image"]
 
@@ -39,41 +39,41 @@ class _Held:
 
 def build_image(
     model: IntegerModel,
-    plan: Plan,
+    placement: Placement,
     *,
     max_position: int,
     path: Path | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> MemoryImage:
-    """Return the image of a model as `plan` lays it out, in memory or written straight into the file at `path`.
+    """Return the image of a model as `placement` lays it out, in memory or written straight into the file at `path`.
 
     One matrix is held at a time, and its share for one port on each thread; the file appears when it is complete.
 
     progress: gets fractions of the work done.
     """
-    tile, port_bytes = plan.engine.tile, plan.memory.total_beats * plan.engine.tile.port_bytes
-    side = _side(model, plan, max_position)
+    tile, port_bytes = placement.run.engine.tile, placement.run.memory.total_beats * placement.run.engine.tile.port_bytes
+    side = _side(model, placement, max_position)
     if path is None:
         held = _Held(tile.ports, port_bytes)
-        _deal_all(held, model, plan, progress)
+        _deal_all(held, model, placement, progress)
         return MemoryImage(ports=held.ports, side=side)
     with ImageWriter(path, ports=tile.ports, port_bytes=port_bytes, side_bytes=len(side)) as writer:
-        _deal_all(writer, model, plan, progress)
+        _deal_all(writer, model, placement, progress)
         writer.write_side(side)
     return writer.image()
 
 
-def _deal_all(sink: _Sink, model: IntegerModel, plan: Plan, progress: Callable[[float], None] | None) -> None:
+def _deal_all(sink: _Sink, model: IntegerModel, placement: Placement, progress: Callable[[float], None] | None) -> None:
     """Write the streams of all matrices in order of address."""
-    memory = plan.memory
+    run, memory = placement.run, placement.run.memory
     jobs = [
-        (layer * memory.layer_beats + memory.streams[f"layers.{{}}.{part}"], layer_part(layer, part))
-        for layer in range(model.config.layers)
-        for part in PARTS
+        (layer * memory.layer_beats + memory.streams[node.name], node.name.format(layer))
+        for node in placement.nodes
+        if node.name in memory.streams
+        for layer in range(placement.layers if node.section == LAYERS else 1)
     ]
-    jobs.append((memory.streams[HEAD], HEAD))
     for index, (start, name) in enumerate(sorted(jobs)):
-        _deal(sink, packed_of(model.matrices[name]), start, plan.engine, name)
+        _deal(sink, packed_of(model.matrices[name]), start, run.engine, name)
         if progress is not None:
             progress((index + 1) / len(jobs))
 
@@ -90,11 +90,11 @@ def _deal(sink: _Sink, matrix: PackedMatrix, start: int, engine: EngineConfig, n
     in_parts(part, tile.ports, 1)
 
 
-def _side(model: IntegerModel, plan: Plan, max_position: int) -> np.ndarray:
+def _side(model: IntegerModel, placement: Placement, max_position: int) -> np.ndarray:
     """Return the side memory, uint8 [bytes]: parameters and rotations in their buffers."""
-    memory = plan.memory
+    memory = placement.run.memory
     side = np.zeros(max(buffer.offset + buffer.size for buffer in memory.buffers), np.uint8)
-    _write(side, memory.units("parameters"), _parameters(model, plan))
+    _write(side, memory.units("parameters"), _parameters(model, placement))
     table = rope_table(model.config, np.arange(max_position)).astype(np.int64)
     _write(side, memory.units("rotation"), ((table[..., 0] & 0xFFFF) | (table[..., 1] << 16)).astype(np.int32).reshape(-1))
     return side
@@ -105,35 +105,24 @@ def _write(side: np.ndarray, unit: int, values: np.ndarray) -> None:
     side[unit * SIDE_UNIT : unit * SIDE_UNIT + len(raw)] = raw
 
 
-def _parameters(model: IntegerModel, plan: Plan) -> np.ndarray:
-    """Return the parameter blocks, int32 [(layers + 1) * block]: the first layer's, then what each layer loads for later."""
-    lanes, layers = plan.lanes, model.config.layers
-    block = np.zeros((layers + 1, plan.memory.parameter_block * SIDE_UNIT // 4), np.int32)
-    bias_width = plan.strides["layers.{}.qkv"] * lanes
+def _parameters(model: IntegerModel, placement: Placement) -> np.ndarray:
+    """Return the parameter blocks, int32 [(layers + 1) * block]: the first layer's, then what each layer loads for later.
 
-    def norm(name: str) -> np.ndarray:
-        gain = model.gains[name]
-        mantissa, exponent = inverse_hidden(model.config, gain)
-        words = np.zeros(norm_words(model.config.hidden, lanes) * lanes, np.int32)
-        words[: model.config.hidden] = gain.values
-        words[-lanes] = epsilon(model.config)
-        words[-lanes + 1] = mantissa | (exponent & 0xFF) << 16
-        return words
-
-    def before(layer: int) -> list[np.ndarray]:
-        """Return what a layer must find loaded when it starts."""
-        if layer == layers:
-            return [norm(FINAL_NORM)]
-        parts = [norm(layer_part(layer, ATTENTION_NORM))]
-        if model.config.qkv_bias:
-            bias = np.zeros(bias_width, np.int32)
-            values = model.biases[layer_part(layer, "qkv")]
-            bias[: len(values)] = values
-            parts.append(bias)
-        return parts
-
-    for layer in range(layers + 1):
-        parts = before(layer) if layer == 0 else [norm(layer_part(layer - 1, FFN_NORM)), *before(layer)]
-        flat = np.concatenate(parts)
-        block[layer, : len(flat)] = flat
-    return block.reshape(-1)
+    Block `layer + 1` is what that layer loads: what it still needs, then what the next one, or the final section, must
+    find loaded.
+    """
+    run, layers = placement.run, placement.layers
+    places = run.memory.parameters
+    blocks = np.zeros((layers + 1, places.units * SIDE_UNIT // 4), np.int32)
+    for node in placement.nodes:
+        if not node.parameter_words():
+            continue
+        word = places.offsets[node.name]
+        is_ahead = word >= places.ahead
+        for layer in range(layers) if node.section == LAYERS else [layers]:
+            # The first block has nothing but what the first layer must find loaded.
+            block = layer if is_ahead else layer + 1
+            start = (word - (places.ahead if block == 0 else 0)) * run.lanes
+            values = node.parameters(model, layer)
+            blocks[block, start : start + len(values)] = values
+    return blocks.reshape(-1)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from compiler.graph import Graph, Node, Stage
+from compiler.graph import FINAL, LAYERS, Form, Graph, Node
 from compiler.graph.ops import Add, Attention, Input, Linear, Op, Output, RmsNorm, SwiGlu
 from models.config import ModelConfig
 
-__all__ = ["FINAL", "LAYERS", "llama_graph"]
-
-LAYERS, FINAL = "layers", "final"
+__all__ = ["llama_graph"]
 
 
 def llama_graph(config: ModelConfig, *, sinks: int, window: int) -> Graph:
     """Return the float graph of a model under sinks + window attention; weights have Hugging Face names, `{}` for the layer."""
     nodes: list[Node] = []
 
-    def add(segment: str, name: str, op: Op, *inputs: str) -> str:
-        nodes.append(Node(name=name, segment=segment, op=op, inputs=inputs))
+    def add(section: str, name: str, op: Op, *inputs: str) -> str:
+        nodes.append(Node(name=name, section=section, op=op, inputs=inputs))
         return name
 
     def linear(name: str, weight: str, rows: int, inputs: int, source: str, bias: bool = False) -> str:
@@ -51,4 +49,4 @@ def llama_graph(config: ModelConfig, *, sinks: int, window: int) -> Graph:
     norm = add(FINAL, "final_norm", RmsNorm(weight="model.norm.weight", features=hidden), x)
     head = add(FINAL, "head", Linear(weights=("lm_head.weight",), rows=config.vocab, inputs=hidden), norm)
     add(FINAL, "output", Output(), head)
-    return Graph(stage=Stage.FLOAT, repeats={LAYERS: config.layers, FINAL: 1}, nodes=nodes)
+    return Graph(form=Form.FLOAT, repeats={LAYERS: config.layers, FINAL: 1}, nodes=nodes)

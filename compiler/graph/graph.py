@@ -1,106 +1,89 @@
-"""The graph: named nodes in a networkx graph behind one immutable door; it prints as text and parses back equal."""
+"""The graph: named nodes in the order in which they run; it prints as text and parses back equal."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
-import enum
 import re
 from collections.abc import Iterable
 
-import networkx as nx
-
 from compiler.graph import ops
+from compiler.graph.ops import Form
 from hwsim.arch.isa import Format
 from hwsim.errors import GraphError
 
-__all__ = ["Graph", "Node", "Stage"]
+__all__ = ["FINAL", "LAYERS", "Graph", "Node"]
 
-
-class Stage(enum.Enum):
-    """How far a graph has come."""
-
-    FLOAT = "float"
-    QUANTIZED = "quantized"
+LAYERS, FINAL = "layers", "final"
+"""Sections of a network: the layer, which is repeated, and what follows the last one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Node:
-    """One operation: its name (`{}` stands for the layer), the segment it repeats in, its operator, its arguments by name."""
+    """One operation: its name (`{}` stands for the layer), the section it repeats in, its operator, its arguments by name."""
 
     name: str
-    segment: str
+    section: str
     op: ops.Op
     inputs: tuple[str, ...]
 
 
 class Graph:
-    """An immutable graph of one network: segments run in order, each `repeats[segment]` times.
+    """An immutable graph of one network: sections run in order, each `repeats[section]` times.
 
-    A node may read nodes of its own segment and, through `carried`, the residual that the segment before leaves.
+    Nodes run in the order given. The first time the layer runs its input is what the `Input` node brings, afterwards
+    what the layer before left in its place.
     """
 
-    def __init__(self, *, stage: Stage, repeats: dict[str, int], nodes: Iterable[Node]):
-        self.stage = stage
+    def __init__(self, *, form: Form, repeats: dict[str, int], nodes: Iterable[Node]):
+        self.form = form
         self.repeats = dict(repeats)
-        self._graph = nx.DiGraph()
-        for node in nodes:
-            if node.name in self._graph:
+        self.nodes = tuple(nodes)
+        self._by_name: dict[str, Node] = {}
+        for node in self.nodes:
+            if node.name in self._by_name:
                 raise GraphError(f"Node names must be unique, not twice {node.name!r}")
-            self._graph.add_node(node.name, node=node)
             for argument in node.inputs:
-                if argument not in self._graph:
+                if argument not in self._by_name:
                     raise GraphError(f"Node {node.name} must read nodes before it, not {argument!r}")
-                self._graph.add_edge(argument, node.name)
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        """Every node, in an order that respects the edges."""
-        return tuple(self._graph.nodes[name]["node"] for name in self._graph.nodes)
+            self._by_name[node.name] = node
 
     def node(self, name: str) -> Node:
         """Return a node by name; raise GraphError."""
-        if name not in self._graph:
+        if name not in self._by_name:
             raise GraphError(f"Graph must have the node {name!r}")
-        found: Node = self._graph.nodes[name]["node"]
-        return found
+        return self._by_name[name]
 
     def readers(self, name: str) -> tuple[Node, ...]:
         """Return the nodes that read a node."""
-        return tuple(self.node(reader) for reader in self._graph.successors(name))
+        return tuple(node for node in self.nodes if name in node.inputs)
 
     def width(self, name: str) -> int:
         """Return the features of a node's value."""
         node = self.node(name)
         return node.op.width(tuple(self.width(argument) for argument in node.inputs))
 
-    def segment(self, name: str) -> tuple[Node, ...]:
-        """Return the nodes of a segment, in order."""
-        return tuple(node for node in self.nodes if node.segment == name)
-
-    def rebuilt(self, *, nodes: Iterable[Node], stage: Stage | None = None) -> Graph:
-        """Return a graph of these nodes, sorted so that arguments come first, at `stage`."""
+    def rebuilt(self, *, nodes: Iterable[Node], form: Form | None = None) -> Graph:
+        """Return a graph of these nodes, sorted so that arguments come first, in `form` or in this one's."""
         given = {node.name: node for node in nodes}
-        order = nx.DiGraph()
-        order.add_nodes_from(given)
-        order.add_edges_from((argument, node.name) for node in given.values() for argument in node.inputs)
-        rank = {name: index for index, name in enumerate(given)}
-        try:
-            names = list(nx.lexicographical_topological_sort(order, key=lambda name: rank.get(name, 0)))
-        except nx.NetworkXUnfeasible:
-            raise GraphError("Graph must not have a cycle") from None
-        missing = [name for name in names if name not in given]
+        missing = [name for node in given.values() for name in node.inputs if name not in given]
         if missing:
             raise GraphError(f"Graph must have the node {missing[0]!r}, which another reads")
-        return Graph(stage=stage or self.stage, repeats=self.repeats, nodes=[given[name] for name in names])
+        names: list[str] = []
+        while left := given.keys() - names:
+            ready = next((name for name in given if name in left and not left & {*given[name].inputs}), None)
+            if ready is None:
+                raise GraphError("Graph must not have a cycle")
+            names.append(ready)
+        return Graph(form=form or self.form, repeats=self.repeats, nodes=[given[name] for name in names])
 
     def to_text(self) -> str:
         """Return the graph as text, one line a node."""
-        lines = [f"graph {self.stage.value} " + " ".join(f"{name}*{count}" for name, count in self.repeats.items())]
+        lines = [f"graph {self.form.value} " + " ".join(f"{name}*{count}" for name, count in self.repeats.items())]
         for node in self.nodes:
             fields = [f"{f.name}={_show(getattr(node.op, f.name))}" for f in dataclasses.fields(node.op)]
             lines.append(
-                f"{node.segment} | {node.name} = {type(node.op).__name__}({', '.join(fields)}) <- {' '.join(node.inputs)}".rstrip()
+                f"{node.section} | {node.name} = {type(node.op).__name__}({', '.join(fields)}) <- {' '.join(node.inputs)}".rstrip()
             )
         return "\n".join(lines) + "\n"
 
@@ -112,25 +95,23 @@ class Graph:
         nodes = []
         try:
             repeats = {name: int(count) for name, count in (part.split("*") for part in head[2:])}
-            stage = Stage(head[1])
+            form = Form(head[1])
             for line in lines[1:]:
                 found = re.fullmatch(r"(\w+) \| (\S+) = (\w+)\((.*)\) <-(.*)", line)
                 if found is None:
                     raise ValueError(line)
-                segment, name, kind, fields, inputs = found.groups()
+                section, name, kind, fields, inputs = found.groups()
                 call = ast.parse(f"f({fields})", mode="eval").body
-                assert isinstance(call, ast.Call)
+                if not isinstance(call, ast.Call):
+                    raise ValueError(line)
                 values = {k.arg: _read(k.value) for k in call.keywords if k.arg is not None}
-                nodes.append(Node(name=name, segment=segment, op=getattr(ops, kind)(**values), inputs=tuple(inputs.split())))
+                nodes.append(Node(name=name, section=section, op=getattr(ops, kind)(**values), inputs=tuple(inputs.split())))
         except (ValueError, IndexError, AttributeError, TypeError, SyntaxError) as error:
-            raise GraphError(f"Graph text must be lines of `segment | name = Op(...) <- inputs`, not {error}") from None
-        return cls(stage=stage, repeats=repeats, nodes=nodes)
+            raise GraphError(f"Graph text must be lines of `section | name = Op(...) <- inputs`, not {error}") from None
+        return cls(form=form, repeats=repeats, nodes=nodes)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Graph) and (self.stage, self.repeats, self.nodes) == (other.stage, other.repeats, other.nodes)
-
-    def __hash__(self) -> int:
-        return hash(self.to_text())
+        return isinstance(other, Graph) and (self.form, self.repeats, self.nodes) == (other.form, other.repeats, other.nodes)
 
 
 def _show(value: object) -> str:

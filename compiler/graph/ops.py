@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from typing import ClassVar
 
 from hwsim.arch.isa import Format
 from hwsim.errors import GraphError
 
-__all__ = ["Add", "Attention", "Input", "Linear", "Op", "Output", "Quantize", "RmsNorm", "SwiGlu"]
+__all__ = ["Add", "Attention", "Form", "Input", "Linear", "Op", "Output", "Quantize", "RmsNorm", "SwiGlu"]
+
+
+class Form(enum.Enum):
+    """What the values of a graph are: the model's floats, or the integers and 8-bit codes of the engine."""
+
+    FLOAT = "float"
+    QUANTIZED = "quantized"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Op:
-    """Base of the operators; `width` of the result follows from the widths of the arguments."""
+    """Base of the operators; `width` of the result follows from the widths of the arguments.
+
+    `arity` is the number of arguments, -1 where it depends on the fields. An operator of the quantized form has a
+    lowering in `compiler/lower`.
+    """
 
     arity: ClassVar[int]
+    forms: ClassVar[tuple[Form, ...]] = (Form.FLOAT, Form.QUANTIZED)
 
     def width(self, arguments: tuple[int, ...]) -> int:
         """Return the features of the result; raise GraphError when the arguments do not fit."""
@@ -119,6 +132,7 @@ class Add(Op):
     """Sum of two values."""
 
     arity: ClassVar[int] = 2
+    forms: ClassVar[tuple[Form, ...]] = (Form.FLOAT,)
 
     def width(self, arguments: tuple[int, ...]) -> int:
         """Return the common width."""
@@ -131,6 +145,7 @@ class Quantize(Op):
     """8-bit codes of a value, one scale a token."""
 
     arity: ClassVar[int] = 1
+    forms: ClassVar[tuple[Form, ...]] = (Form.QUANTIZED,)
 
     def width(self, arguments: tuple[int, ...]) -> int:
         """Return the width unchanged."""

@@ -5,6 +5,4 @@ from compiler.passes.fuse_projections import FuseProjections
 from compiler.passes.fuse_residual import FuseResidual
 from compiler.passes.quantize import QuantizeGraph
 
-__all__ = ["PASSES", "FuseProjections", "FuseResidual", "Pass", "QuantizeGraph"]
-
-PASSES: tuple[type[Pass], ...] = (FuseProjections, FuseResidual, QuantizeGraph)
+__all__ = ["FuseProjections", "FuseResidual", "Pass", "QuantizeGraph"]

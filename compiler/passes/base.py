@@ -6,7 +6,7 @@ import abc
 import dataclasses
 from typing import ClassVar
 
-from compiler.graph import Graph, Stage
+from compiler.graph import Graph
 
 __all__ = ["Pass"]
 
@@ -16,8 +16,6 @@ class Pass(abc.ABC):
     """One step of the compiler; never changes its input."""
 
     name: ClassVar[str]
-    takes: ClassVar[Stage]
-    gives: ClassVar[Stage]
 
     @abc.abstractmethod
     def apply(self, graph: Graph) -> Graph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from compiler.graph import Graph, Node, Stage
+from compiler.graph import Graph, Node
 from compiler.graph.ops import Attention, Linear, SwiGlu
 from compiler.passes.base import Pass
 
@@ -17,8 +17,6 @@ class FuseProjections(Pass):
     """Query, key and value become `qkv`; gate and up become `gateup`: longer streams, one pass over the activations."""
 
     name: ClassVar[str] = "fuse_projections"
-    takes: ClassVar[Stage] = Stage.FLOAT
-    gives: ClassVar[Stage] = Stage.FLOAT
 
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with fused projections."""
@@ -40,7 +38,7 @@ class FuseProjections(Pass):
                 bias=any(op.bias for op in linears),
             )
             gone |= {part.name for part in parts}
-            replaced[name] = Node(name=name, segment=node.segment, op=fused, inputs=parts[0].inputs)
+            replaced[name] = Node(name=name, section=node.section, op=fused, inputs=parts[0].inputs)
             replaced[node.name] = dataclasses.replace(node, op=dataclasses.replace(node.op, fused=True), inputs=(name,))
         nodes: list[Node] = []
         for node in graph.nodes:
@@ -48,4 +46,4 @@ class FuseProjections(Pass):
                 nodes += [replaced[argument] for argument in replaced[node.name].inputs]
             if node.name not in gone:
                 nodes.append(replaced.get(node.name, node))
-        return graph.rebuilt(nodes=nodes, stage=self.gives)
+        return graph.rebuilt(nodes=nodes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from compiler.graph import Graph, Node, Stage
+from compiler.graph import Graph, Node
 from compiler.graph.ops import Add, Linear
 from compiler.passes.base import Pass
 
@@ -17,8 +17,6 @@ class FuseResidual(Pass):
     """The engine adds matrix results to the residual memory as they drain, so no sum is left."""
 
     name: ClassVar[str] = "fuse_residual"
-    takes: ClassVar[Stage] = Stage.FLOAT
-    gives: ClassVar[Stage] = Stage.FLOAT
 
     def apply(self, graph: Graph) -> Graph:
         """Return the graph without sums."""
@@ -39,4 +37,4 @@ class FuseResidual(Pass):
                 continue
             node = fused.get(node.name, node)
             nodes.append(dataclasses.replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs)))
-        return graph.rebuilt(nodes=nodes, stage=self.gives)
+        return graph.rebuilt(nodes=nodes)

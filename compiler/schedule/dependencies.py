@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from compiler.schedule.step import Step
+from compiler.target.step import Step
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Dot, Fetch, Format
 from hwsim.errors import ScheduleError
@@ -44,6 +44,8 @@ def link(sections: list[list[Step]]) -> list[list[Step]]:
     return [
         [
             dataclasses.replace(step, instruction=dataclasses.replace(step.instruction, wait=wait, signal=signal))
+            if wait or signal
+            else step
             for step, wait, signal in zip(section.steps, section.waits, section.signals, strict=True)
         ]
         for section in linked

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from lamforge.cli.console import JsonOption, emit
+from lamforge.cli.console import JsonOption, show
 from lamforge.cli.errors import BUG
-from lamforge.cli.stage import Stage
+from lamforge.cli.terminal import Terminal
 
 __all__ = ["demo"]
 
@@ -23,14 +23,15 @@ def demo(
     recipe, report. The folder gets model/, program/, verilog/, w4a8kv4/, timeline.json, summary.json and report.html. The
     exit code is 1 when the co-simulation finds any difference.
 
-    Example:
+    Examples:
 
         lamforge demo -o build/demo
     """
-    from reports.studies.demo import run_demo
+    from reports.documents.demo import demo_document
+    from reports.studies.demo import DemoRequest, run
 
-    with Stage() as stage:
-        summary = run_demo(output, stage)
-    emit(f"Report: {output / 'report.html'}", summary.document, as_json=as_json)
+    with Terminal(indent="      ") as listener:
+        summary = run(DemoRequest(output), listener)
+    show(summary, lambda found: f"Report: {found.page}", demo_document, as_json=as_json)
     if not summary.is_equal:
         raise typer.Exit(BUG)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compiler.graph import Graph
 from compiler.model import compile_model, request_of
-from compiler.pipeline import Request, lower, passes
+from compiler.pipeline import Request, passes, quantized_graph
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
 from hwsim.whole_files import whole_folder
@@ -110,7 +110,7 @@ def graph_after(target: Target, name: str) -> GraphText:
     if name not in known:
         raise SpecError(f"Pass must be one of {', '.join(known)}, not {name!r}")
     seen: dict[str, Graph] = {}
-    lower(request, seen.__setitem__)
+    quantized_graph(request, seen.__setitem__)
     return GraphText(after=name, text=seen[name].to_text())
 
 

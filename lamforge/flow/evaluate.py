@@ -81,6 +81,11 @@ class Trial:
     is_within: bool
     answers: Mapping[str, Answer]
 
+    @property
+    def depth(self) -> float:
+        """Depth of the task, rounded to a twentieth so that neighbouring ones are one."""
+        return round(self.task.depth * 20) / 20
+
     def is_right(self, name: str) -> bool:
         """Return whether a model's answer is right, token for token."""
         return self.answers[name].is_right
@@ -107,12 +112,21 @@ class Retrieval:
         """Lengths of the tasks, in tokens."""
         return sorted({trial.task.length for trial in self.trials})
 
-    def chosen(self, *, is_within: bool | None = None, length: int | None = None) -> list[Trial]:
-        """Return the trials within or beyond what is read at once, of a length; None takes both, or all."""
+    @property
+    def depths(self) -> list[float]:
+        """Depths of the tasks, each rounded as `Trial.depth` is."""
+        return sorted({trial.depth for trial in self.trials})
+
+    def chosen(
+        self, *, is_within: bool | None = None, length: int | None = None, depth: float | None = None
+    ) -> list[Trial]:
+        """Return the trials within or beyond what is read at once, of a length and a depth; None takes both, or all."""
         return [
             trial
             for trial in self.trials
-            if is_within in (None, trial.is_within) and length in (None, trial.task.length)
+            if is_within in (None, trial.is_within)
+            and length in (None, trial.task.length)
+            and depth in (None, trial.depth)
         ]
 
     def right(self, name: str, trials: Sequence[Trial]) -> int:

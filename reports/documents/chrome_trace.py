@@ -1,12 +1,10 @@
-"""Knows how a run's timeline comes to a file that Perfetto opens, instructions in words and a lane of layers added."""
+"""The timeline of a run as a file that Perfetto opens, with instructions in words and a lane of layers."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from hwsim.arch.assembly import format_instruction
 from hwsim.arch.fields import Unit
@@ -22,7 +20,7 @@ _LAYERS_LANE = len(Unit) + 1
 
 def trace_document(simulation: Timing) -> dict[str, Any]:
     """Return the Chrome trace of a run; a cycle is drawn as a microsecond."""
-    executed = Executed(simulation=simulation)
+    executed = Executed(timing=simulation)
     document = chrome_trace(simulation.timeline, simulation.program.symbols)
     for event in document["traceEvents"]:
         index = event["args"].get("index")
@@ -52,16 +50,9 @@ def write_chrome_trace(simulation: Timing, path: Path) -> None:
 
 def _layers(executed: Executed) -> list[dict[str, Any]]:
     """Return the lane of layers: from the first matrix instruction of one to its last."""
-    timeline = executed.simulation.timeline
-    spans: dict[str, tuple[int, int]] = {}
-    for index in np.flatnonzero(timeline.unit == Unit.MATRIX).tolist():
-        inside = executed.is_in_layer(index)
-        name = f"layer {int(executed.iteration[index])}" if inside else executed.part(index)
-        first, last = int(timeline.issue[index]), int(timeline.release[index])
-        spans[name] = (spans[name][0] if name in spans else first, last)
     label = {"ph": "M", "name": "thread_name", "pid": 0, "tid": _LAYERS_LANE, "args": {"name": "LAYERS"}}
     place = {"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": _LAYERS_LANE, "args": {"sort_index": -1}}
     return [label, place] + [
         {"ph": "X", "name": name, "pid": 0, "tid": _LAYERS_LANE, "ts": first, "dur": last + 1 - first, "args": {}}
-        for name, (first, last) in spans.items()
+        for name, (first, last) in executed.layer_spans.items()
     ]

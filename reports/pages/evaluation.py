@@ -1,47 +1,44 @@
-"""Knows how an evaluation becomes one HTML file that needs nothing else."""
+"""An evaluation as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from hwsim.whole_files import whole_file
+from lamforge.flow.accuracy import CONFIDENCE, METHOD
+from lamforge.flow.evaluate import Evaluation
+from reports.pages.environment import page, write_page
 from reports.pictures.evaluation import COLOURS, layer_picture, retrieval_picture, stream_picture
-from reports.text.evaluate import shown_name
 
-__all__ = ["page", "write_page"]
+__all__ = ["evaluation_page", "write_evaluation"]
 
-_TEMPLATES = resources.files("reports.pages") / "templates"
+_WORST = 10
 
 
-def write_page(document: Mapping[str, Any], target: Path) -> None:
+def write_evaluation(found: Evaluation, target: Path) -> None:
     """Write the page of an evaluation, whole or not at all; raise SpecError when it cannot be written."""
-    with whole_file(target) as part:
-        part.write_text(page(document), encoding="utf-8")
+    write_page(evaluation_page(found), target)
 
 
-def page(document: Mapping[str, Any]) -> str:
+def evaluation_page(found: Evaluation) -> str:
     """Return the page; what was not measured is left out."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.loader = jinja2.FunctionLoader(lambda name: (_TEMPLATES / name).read_text(encoding="utf-8"))
-    pictures = {}
-    if "stream" in document:
-        pictures["stream"] = Markup(stream_picture(document["stream"]))
-    if "layers" in document:
-        pictures["layers"] = Markup(layer_picture(document["layers"]))
-    for key in ("passkey", "hard_needle"):
-        if key in document:
-            pictures[key] = Markup(retrieval_picture(document[key]))
-    return environment.get_template("evaluation.html").render(
-        result=document,
-        pictures=pictures,
-        colours=COLOURS,
-        names={name: shown_name(name, document) for name in document["measured"]},
-        worst=sorted(document.get("layers", []), key=lambda entry: -float(entry["own"]))[:10],
-        style=Markup("".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "evaluation.css"))),
+    retrievals = (
+        ("passkey", "Pass keys", found.passkey),
+        ("hard_needle", "Facts among others like them (hard-needle)", found.needles),
     )
+    values = {
+        "found": found,
+        "accuracy": found.accuracy,
+        "names": {name: found.accuracy.shown_name(name) for name in found.accuracy.measured},
+        "colours": COLOURS,
+        "confidence": CONFIDENCE,
+        "method": METHOD,
+        "stream_picture": found.stream and Markup(stream_picture(found.stream)),
+        "layer_picture": found.layers and Markup(layer_picture(found.layers)),
+        "retrievals": [
+            (key, title, retrieval, Markup(retrieval_picture(retrieval))) for key, title, retrieval in retrievals if retrieval
+        ],
+        "worst": found.worst_layers(_WORST),
+    }
+    return page("evaluation", values)

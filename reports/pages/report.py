@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwsim.whole_files import whole_file
 from lamforge.flow.listener import SILENT, Listener
+from reports.pages.environment import write_page
 from reports.pages.offload import offload_page
 from reports.pages.run import write_report as folder
 from reports.studies.offload import offload_study
@@ -21,7 +21,5 @@ def offload(output: Path = Path("offload.html"), listener: Listener = SILENT) ->
     Raises:
         SpecError: the file cannot be written.
     """
-    text = offload_page(offload_study(listener=listener))
-    with whole_file(output) as part:
-        part.write_text(text, encoding="utf-8")
+    write_page(offload_page(offload_study(listener=listener)), output)
     return output

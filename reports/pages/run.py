@@ -1,105 +1,113 @@
-"""Knows how a folder of results becomes one HTML file that needs nothing else."""
+"""A folder of results, as the demo or a compilation leaves it, as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from hwsim.arch.assembly import format_program
 from hwsim.arch.isa import Loop, decode
 from hwsim.arch.program import Program
 from hwsim.errors import ProgramError, SpecError
-from hwsim.whole_files import whole_file
 from lamforge.flow.executed import Executed
 from lamforge.flow.programs import Programs, is_program_folder
 from lamforge.flow.provenance import provenance
-from lamforge.flow.simulation import simulate
-from reports.pictures.roofline import points, roofline_picture
-from reports.pictures.timeline import attention_window, layer_window, timeline_picture
-from reports.text.tables import size_text
+from lamforge.flow.roofline import Roofline, roofline
+from lamforge.flow.simulate import Timing, simulate_run
+from reports.documents.programs import programs_document
+from reports.documents.summary import Summary, load_summary, read_summary
+from reports.documents.timing import timing_document
+from reports.pages.environment import page, write_page
+from reports.pictures.roofline import roofline_picture
+from reports.pictures.timeline import timeline_picture
 
-__all__ = ["excerpt", "render", "write_report"]
+__all__ = ["Figures", "folder_page", "write_report"]
 
-_TEMPLATES = resources.files("reports.pages") / "templates"
 _EXCERPT_LINES = 40
 
 
-def write_report(folder: Path, output: Path | None = None) -> Path:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What is drawn of the programs in a folder.
+
+    Attributes:
+        roofline, roofline_picture: of a decode and a prefill run.
+        timeline, attention: pictures of the middle layer of the decode run, and of its attention.
+        assembly: the decode program from its layer loop on.
+    """
+
+    roofline: Roofline
+    roofline_picture: Markup
+    timeline: Markup
+    attention: Markup
+    assembly: str
+
+
+def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
     """Write the report of a folder that the demo or a compilation left, and return its path.
 
     output: where; None takes `report.html` in the folder.
 
     Raises:
-        SpecError: the folder holds no results, or its summary is not JSON.
+        SpecError: the folder holds no results, or its summary is damaged.
         ProgramError: its programs are not what was compiled.
     """
-    summary = _summary(folder)
+    folder = Path(folder)
+    path = folder / "summary.json"
     place = next((entry for entry in (folder / "program", folder) if is_program_folder(entry)), None)
+    summary = load_summary(path) if path.is_file() else None
     if summary is None and place is None:
         raise SpecError(f"Report folder must hold summary.json or compiled programs, not {str(folder)!r}")
-    document = dict(summary or {})
-    figures: dict[str, Any] = {}
+    figures = None
     if place is not None:
         programs = Programs.load(place)
-        figures = _figures(programs)
-        document.setdefault("program", programs.document())
-        document.setdefault("simulation", figures.pop("simulation"))
-    document.setdefault("provenance", provenance())
-    has_timeline = (folder / "timeline.json").is_file()
-    target = folder / "report.html" if output is None else output
-    with whole_file(target) as part:
-        part.write_text(render(document, figures, has_timeline=has_timeline), encoding="utf-8")
+        runs = {name: simulate_run(programs, name) for name in ("decode", "prefill")}
+        figures = _figures(programs, runs["decode"], runs["prefill"])
+        summary = _summary(programs, runs) if summary is None else summary
+    assert summary is not None
+    target = folder / "report.html" if output is None else Path(output)
+    write_page(folder_page(summary, figures, has_timeline=(folder / "timeline.json").is_file()), target)
     return target
 
 
-def render(document: Mapping[str, Any], figures: Mapping[str, Any], *, has_timeline: bool = False) -> str:
-    """Return the page; what `document` (summary.json) does not hold is left out."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.loader = jinja2.FunctionLoader(lambda name: (_TEMPLATES / name).read_text(encoding="utf-8"))
-    environment.filters |= {"size": size_text, "words": lambda text: str(text).replace("_", " ")}
-    style = Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))
-    return environment.get_template("report.html").render(summary=document, figures=figures, style=style, has_timeline=has_timeline)
+def folder_page(summary: Summary, figures: Figures | None = None, *, has_timeline: bool = False) -> str:
+    """Return the page; what the summary does not hold is left out, and without figures there are no pictures.
+
+    has_timeline: whether there is a timeline.json beside the page, which it then names.
+    """
+    return page("report", {"summary": summary, "figures": figures, "has_timeline": has_timeline})
 
 
-def excerpt(program: Program, lines: int = _EXCERPT_LINES) -> str:
+def _summary(programs: Programs, runs: dict[str, Timing]) -> Summary:
+    """Return the summary of a folder that a compilation left: as far as its programs and their runs tell."""
+    document = {
+        "program": programs_document(programs),
+        "simulation": {name: timing_document(timing) for name, timing in runs.items()},
+        "provenance": dataclasses.asdict(provenance()),
+    }
+    return read_summary(json.dumps(document))
+
+
+def _figures(programs: Programs, decode_run: Timing, prefill_run: Timing) -> Figures:
+    """Return what is drawn of a model's programs."""
+    if not len(decode_run.timeline.pc):
+        raise ProgramError("Program decode must execute instructions, not none")
+    executed, found = Executed(timing=decode_run), roofline([decode_run, prefill_run])
+    return Figures(
+        roofline=found,
+        roofline_picture=Markup(roofline_picture(found)),
+        timeline=Markup(timeline_picture(executed, executed.layer_window, "Timeline of one layer")),
+        attention=Markup(timeline_picture(executed, executed.attention_window, "Timeline of its attention")),
+        assembly=_excerpt(programs.decode),
+    )
+
+
+def _excerpt(program: Program) -> str:
     """Return the assembly from the layer loop on."""
     instructions = [decode(word) for word in program.words]
     first = next((index for index, instruction in enumerate(instructions) if isinstance(instruction, Loop)), 0)
-    text = format_program(instructions, program.symbols).splitlines()
-    return "\n".join(text[first : first + lines])
-
-
-def _summary(folder: Path) -> dict[str, Any] | None:
-    path = folder / "summary.json"
-    if not path.is_file():
-        return None
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        document = None
-    if not isinstance(document, dict):
-        raise SpecError(f"Summary must be a JSON object, not what is in {str(path)!r}")
-    return document
-
-
-def _figures(programs: Programs) -> dict[str, Any]:
-    """Return the pictures of a model's programs, and the simulations they show."""
-    decode_run, prefill_run = simulate(programs, "decode"), simulate(programs, "prefill")
-    if not len(decode_run.timeline.pc):
-        raise ProgramError("Program decode must execute instructions, not none")
-    executed = Executed(simulation=decode_run)
-    return {
-        "simulation": {"decode": decode_run.document(), "prefill": prefill_run.document()},
-        "roofline": Markup(roofline_picture([decode_run, prefill_run])),
-        "points": [*points(decode_run), *points(prefill_run)],
-        "timeline": Markup(timeline_picture(decode_run, layer_window(executed), "Timeline of one layer")),
-        "attention": Markup(timeline_picture(decode_run, attention_window(executed), "Timeline of its attention")),
-        "assembly": excerpt(programs.decode),
-        "tile": programs.engine.tile,
-    }
+    lines = format_program(instructions, program.symbols).splitlines()
+    return "\n".join(lines[first : first + _EXCERPT_LINES])

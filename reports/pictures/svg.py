@@ -1,4 +1,4 @@
-"""Knows how to write SVG elements as text; colours come from the classes of the page around them."""
+"""SVG elements as text; colours come from the classes of the page around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how work goes on in a process of its own, at low priority, beside what this one does."""
+"""Work in a process of its own, at low priority, beside what this one does."""
 
 from __future__ import annotations
 

@@ -1,116 +1,157 @@
-"""Knows the steps of the demo: what is done with the real model, in which order, and what each step found."""
+"""The whole path on a real model as a verb: from its checkpoint to Verilog that computes the same bits in the same cycles."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
-from hwsim.arch.isa import Format
 from hwsim.memory.models import memory_model
 from hwsim.whole_files import whole_file
 from lamforge.flow.accuracy import Text, accuracy
-from lamforge.flow.compile import compiled
-from lamforge.flow.compress import chosen_recipe, compress, model_document, parameters
+from lamforge.flow.compile import CompileRequest, compiled_model
+from lamforge.flow.compile import run as compile
+from lamforge.flow.compress import CompressRequest, chosen_recipe, parameters
+from lamforge.flow.compress import run as compress
 from lamforge.flow.contestants import of_compressed
-from lamforge.flow.cosim import MEMORIES, Verdict, cosimulate
-from lamforge.flow.cosim import Text as Case
+from lamforge.flow.cosim import MEMORIES, DecodeCase, Verdict, cosimulate
 from lamforge.flow.engines import chosen_engine
-from lamforge.flow.generate import prompt_tokens, reply
-from lamforge.flow.programs import Programs
+from lamforge.flow.generate import GenerateRequest, prompt_tokens
+from lamforge.flow.generate import run as generate
+from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.provenance import provenance
-from lamforge.flow.rtl import write_verilog
-from lamforge.flow.simulation import Simulation, compiled_workload, simulate, workload_request
+from lamforge.flow.rtl import RtlRequest
+from lamforge.flow.rtl import run as write_verilog
+from lamforge.flow.simulate import simulate_run
 from lamforge.flow.sources import open_checkpoint
+from lamforge.flow.verb import verb
 from models.checkpoint import Checkpoint
 from models.compressed import CompressedModel
 from models.evaluation import evaluation_text
-from models.generate import Sampling
 from reports.documents.chrome_trace import write_chrome_trace
+from reports.documents.demo import demo_document
+from reports.documents.summary import StepTime
 from reports.pages.run import write_report
 from reports.studies.beside import Beside
-from reports.text.tables import (
-    accuracy_line,
-    program_text,
-    reply_text,
-    simulation_line,
-    simulation_text,
-    verdict_text,
-    verilog_text,
-)
+from reports.studies.demo_summary import DemoSummary, RecipeResult
+from reports.text.circuit import verilog_text
+from reports.text.evaluation import accuracy_line
+from reports.text.model import speed_text
+from reports.text.programs import programs_text
+from reports.text.timing import timing_line, timing_text
+from reports.text.verdict import verdict_text
 from testbenches.verilated import Verilated
 
-__all__ = ["Listener", "Plan", "Summary", "run_demo"]
-
-
-class Listener(Protocol):
-    """Whom the demo tells what it does."""
-
-    def step(self, number: int, total: int, title: str) -> None:
-        """A step begins."""
-
-    def say(self, text: str) -> None:
-        """A result."""
-
-    def stream(self, piece: str) -> None:
-        """A piece of text as it is generated."""
-
-    def progress(self, name: str, fraction: float) -> None:
-        """How far something has come."""
+__all__ = ["DemoRequest", "demo", "run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What the demo does.
+class DemoRequest:
+    """What the demo does, and where it leaves it.
 
     Attributes:
+        output: folder that gets the models, programs, Verilog, timeline.json, summary.json and report.html.
         model, recipe, engine: what is compressed, how, and for which engine it is compiled and co-simulated.
         second: another recipe to stand beside the first, up to its simulation; None for none.
         verilog: engines whose Verilog is written.
-        prompt, max_tokens: what is asked, and how long the answer may be.
-        windows, window: how much of the shipped text is predicted.
+        prompt, max_tokens: what is asked, and the most tokens of the answer.
+        windows, window: how many windows of the shipped text are predicted, and the tokens of each.
         wrapped: tokens beyond the cache in the second co-simulation, so that the ring has been written over.
         memories: memory models of the co-simulation.
         is_built_early: whether the engine is built in Verilator beside the steps before its use.
-        workload, workload_engine, context: a well-known shape simulated beside the model, for scale.
+        workload, workload_engine, context: a well-known network that is simulated for scale, on which engine, and the
+            tokens that its cache keeps.
     """
 
+    output: str | Path = dataclasses.field(default=Path("build/demo"), kw_only=False)
     model: str = "smollm2-135m"
     recipe: str = "smollm2-135m-w2sa8kv4"
     second: str | None = "w4a8kv4"
     engine: str = "small"
-    verilog: tuple[str, ...] = ("small", "u280")
+    verilog: Sequence[str] = ("small", "u280")
     prompt: str = "Why is the sky blue?"
     max_tokens: int = 40
     windows: int = 4
     window: int = 1024
     wrapped: int = 44
-    memories: tuple[str, ...] = MEMORIES
+    memories: Sequence[str] = MEMORIES
     is_built_early: bool = True
     workload: str = "llama-2-7b"
     workload_engine: str = "u280"
     context: int = 2048
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Summary:
-    """What the demo found, as plain values, and whether the co-simulation found no difference."""
+def run(request: DemoRequest, listener: Listener = SILENT) -> DemoSummary:
+    """Take a real model from its checkpoint to Verilog that computes the same bits in the same cycles.
 
-    document: dict[str, Any]
-    is_equal: bool
+    Nine steps: load, compress, compile, generate, simulate, write Verilog, co-simulate, the same by a second recipe up to
+    its simulation, report.
+
+    Raises:
+        CheckpointError, SpecError, ScheduleError, ConfigError, MachineError: as the verbs of the steps.
+    """
+    folder = Path(request.output)
+    steps = _Steps(listener, total=8 if request.second is None else 9)
+    with steps.step(f"Load {request.model}"):
+        checkpoint = open_checkpoint(request.model)
+        # Takes no part of the model: done in what the steps leave of the processor.
+        orders = {name: RtlRequest(name, output=folder / "verilog" / name, is_linted=True) for name in request.verilog}
+        writing = {name: Beside(write_verilog, order) for name, order in orders.items()}
+        building = Beside(_built, request.engine) if request.is_built_early else None
+        listener.say(_checkpoint_line(checkpoint))
+    first = _by_recipe(request, request.recipe, checkpoint, folder, steps.step, listener)
+    made = first.compression.made
+    with steps.step("Simulate cycle by cycle"):
+        # The first run after installation compiles the simulator; the decode step, the second, shows its speed.
+        prefill, decode = (simulate_run(first.programs, name) for name in ("prefill", "decode"))
+        write_chrome_trace(decode, folder / "timeline.json")
+        target = CompileRequest(workload=request.workload, engine=request.workload_engine, context=request.context)
+        workload = simulate_run(compile(target))
+        for line in (timing_text(decode), timing_line(prefill), timing_line(workload)):
+            listener.say(line)
+    with steps.step(f"Write the Verilog of {' and '.join(request.verilog)}"):
+        verilog = {}
+        for name, work in writing.items():
+            verilog[name] = work.result()
+            listener.say(verilog_text(verilog[name]))
+        build_s = 0.0 if building is None else building.result()
+        if building is not None:
+            listener.say(f"{request.engine}: built in Verilator {f'in {build_s:.0f} s' if build_s else 'before'}")
+    with steps.step("Co-simulate one whole decode step"):
+        verdict = _cosimulated(request, made, build_s, listener)
+    second = None
+    if request.second is not None:
+        with steps.step(f"The same by {request.second}"):
+            beside = folder / chosen_recipe(request.second).name
+            another = _by_recipe(request, request.second, checkpoint, beside, contextlib.nullcontext, listener)
+            second = another, simulate_run(another.programs)
+            listener.say(timing_line(second[1]))
+    with steps.step("Report"):
+        summary = DemoSummary(
+            folder=folder,
+            steps=tuple(steps.times),
+            checkpoint=checkpoint,
+            first=first,
+            decode=decode,
+            prefill=prefill,
+            workload=workload,
+            second=second,
+            verilog=verilog,
+            verdict=verdict,
+            provenance=provenance(),
+        )
+        _save(summary)
+        page = write_report(folder)
+        listener.say(f"{page} ({page.stat().st_size:,} bytes, opens from disk)")
+    summary = dataclasses.replace(summary, steps=tuple(steps.times))
+    _save(summary)
+    return summary
 
 
-def run_demo(folder: Path, listener: Listener, plan: Plan | None = None) -> Summary:
-    """Run every step and return the summary; `folder` gets model, program, verilog, timeline, summary and report."""
-    return _Demo(folder, listener, Plan() if plan is None else plan).run()
-
-
-def _written(name: str, folder: Path) -> dict[str, Any]:
-    """Write and lint the Verilog of an engine; runs in another process."""
-    return write_verilog(chosen_engine(name), folder, is_linted=True)
+demo = verb("demo", DemoRequest, run)
 
 
 def _built(name: str) -> float:
@@ -120,176 +161,83 @@ def _built(name: str) -> float:
     return bench.build_s
 
 
-class _Demo:
-    """One run: what the steps so far have made."""
+def _checkpoint_line(checkpoint: Checkpoint) -> str:
+    config, tokenizer = checkpoint.config, checkpoint.tokenizer
+    vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
+    return f"{config.name}: {parameters(checkpoint):,} parameters, {config.layers} layers, {vocabulary}"
 
-    def __init__(self, folder: Path, listener: Listener, plan: Plan) -> None:
-        self._folder, self._listener, self._plan = folder, listener, plan
-        self._engine = chosen_engine(plan.engine)
-        self._document: dict[str, Any] = {}
-        self._checkpoint: Checkpoint
-        self._made: CompressedModel
-        self._programs: Programs
-        self._verdict: Verdict
-        self._writing: dict[str, Beside[dict[str, Any]]] = {}
-        self._building: Beside[float] | None = None
-        self._build_s = 0.0
 
-    def run(self) -> Summary:
-        plan = self._plan
-        steps: tuple[tuple[str, Callable[[], None]], ...] = (
-            (f"Load {plan.model}", self._load),
-            (f"Compress by {plan.recipe}", self._compress),
-            (f"Compile for {plan.engine}", self._compile),
-            ("Generate in the engine's integers", self._generate),
-            ("Simulate cycle by cycle", self._simulate),
-            (f"Write the Verilog of {' and '.join(plan.verilog)}", self._write_verilog),
-            ("Co-simulate one whole decode step", self._cosimulate),
-            *([] if plan.second is None else [(f"The same by {plan.second}", self._compare)]),
-            ("Report", self._report),
-        )
-        seconds: list[dict[str, Any]] = []
-        self._document["steps"] = seconds
-        for number, (title, step) in enumerate(steps, start=1):
-            self._listener.step(number, len(steps), title)
-            began = time.perf_counter()
-            step()
-            seconds.append({"title": title, "seconds": time.perf_counter() - began})
-        self._save()
-        return Summary(document=self._document, is_equal=self._verdict.is_equal)
+def _save(summary: DemoSummary) -> None:
+    with whole_file(summary.folder / "summary.json") as part:
+        part.write_text(json.dumps(demo_document(summary), indent=2) + "\n")
 
-    def _load(self) -> None:
-        self._checkpoint = open_checkpoint(self._plan.model)
-        # Takes no part of the model: done in what the steps leave of the processor.
-        self._writing = {name: Beside(_written, name, self._folder / "verilog" / name) for name in self._plan.verilog}
-        self._building = Beside(_built, self._plan.engine) if self._plan.is_built_early else None
-        config, tokenizer = self._checkpoint.config, self._checkpoint.tokenizer
-        count = parameters(self._checkpoint)
-        vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
-        self._document["checkpoint"] = {
-            "name": config.name,
-            "parameters": count,
-            "source": Path(self._checkpoint.source).name,
-            "digest": self._checkpoint.digest,
-        }
-        self._listener.say(f"{config.name}: {count:,} parameters, {config.layers} layers, {vocabulary}")
 
-    def _compress(self) -> None:
-        self._made, found = self._compressed(self._plan.recipe, self._folder / "model")
-        self._document |= found
+class _Steps:
+    """Numbers the steps and takes their seconds."""
 
-    def _compressed(self, name: str, output: Path) -> tuple[CompressedModel, dict[str, Any]]:
-        """Return the model by a recipe, and what there is to say of it and of its perplexity."""
-        progress = self._listener.progress
+    def __init__(self, listener: Listener, total: int) -> None:
+        self._listener, self._total = listener, total
+        self.times: list[StepTime] = []
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        self._listener.step(len(self.times) + 1, self._total, title)
         began = time.perf_counter()
-        made = compress(self._checkpoint, chosen_recipe(name), output, lambda fraction: progress("layers", fraction))
-        model = model_document(made, output)
-        model["compress_s"] = time.perf_counter() - began
-        text = Text(
-            name="the shipped encyclopedia text",
-            content=evaluation_text(),
-            window=self._plan.window,
-            windows=self._plan.windows,
-        )
-        measured = accuracy(of_compressed(made, self._checkpoint), text, progress).document()
-        self._listener.say(accuracy_line(measured))
-        return made, {"model": model, "accuracy": measured}
+        yield
+        self.times.append(StepTime(title=title, seconds=time.perf_counter() - began))
 
-    def _compile(self) -> None:
-        self._programs, self._document["program"] = self._compiled(self._made, self._folder / "program")
 
-    def _compiled(self, made: CompressedModel, output: Path) -> tuple[Programs, dict[str, Any]]:
-        progress = self._listener.progress
+def _by_recipe(
+    request: DemoRequest,
+    recipe: str,
+    checkpoint: Checkpoint,
+    folder: Path,
+    step: Callable[[str], contextlib.AbstractContextManager[object]],
+    listener: Listener,
+) -> RecipeResult:
+    """Compress and compile the model by a recipe and let it answer; `step` begins each of these."""
+    with step(f"Compress by {recipe}"):
         began = time.perf_counter()
-        programs = compiled(made, self._engine, progress=lambda fraction: progress("image", fraction), output=output)
-        document = programs.document() | {"compile_s": time.perf_counter() - began}
-        self._listener.say(program_text(document))
-        return programs, document
+        compression = compress(CompressRequest(checkpoint, output=folder / "model", recipe=recipe), listener)
+        made, compress_s = compression.made, time.perf_counter() - began
+        name, content = "the shipped encyclopedia text", evaluation_text()
+        text = Text(name=name, content=content, window=request.window, windows=request.windows)
+        measured = accuracy(of_compressed(made, checkpoint), text, listener)
+        listener.say(accuracy_line(measured))
+    with step(f"Compile for {request.engine}"):
+        began = time.perf_counter()
+        programs = compiled_model(made, chosen_engine(request.engine), output=folder / "program", listener=listener)
+        compile_s = time.perf_counter() - began
+        listener.say(programs_text(programs))
+    with step("Generate in the engine's integers"):
+        listener.say(f"> {request.prompt}")
+        is_raw = made.tokenizer is None or made.tokenizer.chat_template is None
+        reply = generate(GenerateRequest(made, request.prompt, max_tokens=request.max_tokens, is_raw=is_raw), listener)
+        listener.say(speed_text(reply))
+    return RecipeResult(
+        compression=compression,
+        compress_s=compress_s,
+        accuracy=measured,
+        programs=programs,
+        compile_s=compile_s,
+        reply=reply,
+    )
 
-    def _generate(self) -> None:
-        self._document["generation"] = self._answer(self._made)
 
-    def _answer(self, made: CompressedModel) -> dict[str, Any]:
-        self._listener.say(f"> {self._plan.prompt}")
-        answer = reply(
-            made,
-            self._plan.prompt,
-            max_tokens=self._plan.max_tokens,
-            sampling=Sampling(),
-            is_raw=made.tokenizer is None or made.tokenizer.chat_template is None,
-            say=self._listener.stream,
-        ).document()
-        self._listener.say(reply_text(answer))
-        return answer
+def _cosimulated(request: DemoRequest, made: CompressedModel, build_s: float, listener: Listener) -> Verdict:
+    """Return the verdict on a decode step after the prompt, and on one whose cache has been written over.
 
-    def _simulate(self) -> None:
-        plan = self._plan
-        # The first run after installation compiles the simulator; the decode step, the second, shows its speed.
-        prefill = simulate(self._programs, "prefill")
-        decode = simulate(self._programs, "decode")
-        write_chrome_trace(decode, self._folder / "timeline.json")
-        engine = chosen_engine(plan.workload_engine)
-        shape = compiled_workload(workload_request(plan.workload, engine, context=plan.context, layers=Format.W2S))
-        scale: Simulation = simulate(shape)
-        self._document["simulation"] = {
-            "decode": decode.document(),
-            "prefill": prefill.document(),
-            "workload": scale.document(),
-        }
-        self._listener.say(simulation_text(decode.document()))
-        for other in (prefill, scale):
-            self._listener.say(simulation_line(other.document()))
-
-    def _write_verilog(self) -> None:
-        """Show what was begun beside the steps before: the Verilog of every engine, and the one that is simulated next."""
-        written = {}
-        for name, work in self._writing.items():
-            written[name] = work.result() | {"folder": f"verilog/{name}"}
-            self._listener.say(verilog_text(written[name]))
-        if self._building is not None:
-            self._build_s = self._building.result()
-            took = f"in {self._build_s:.0f} s" if self._build_s else "before"
-            self._listener.say(f"{self._plan.engine}: built in Verilator {took}")
-        self._document["verilog"] = written
-
-    def _cosimulate(self) -> None:
-        made, plan = self._made, self._plan
-        assert made.tokenizer is not None
-        length = made.model.sinks + made.model.window + plan.wrapped
-        text = made.tokenizer.encode(evaluation_text())[:length]
-        is_raw = made.tokenizer.chat_template is None
-        cases = [
-            Case(name="prompt", tokens=tuple(prompt_tokens(made, plan.prompt, is_raw=is_raw))),
-            Case(name="text longer than the cache", tokens=tuple(text)),
-        ]
-        self._verdict = cosimulate(
-            made,
-            self._engine,
-            texts=cases,
-            memories=[memory_model(name) for name in plan.memories],
-            progress=self._listener.say,
-        )
-        verdict = self._verdict.document()
-        self._document["cosim"] = verdict | {"build_s": verdict["build_s"] or self._build_s}
-        self._listener.say(verdict_text(self._document["cosim"]))
-
-    def _compare(self) -> None:
-        """Take the second recipe as far as the simulation, for what it costs and gains beside the first."""
-        assert self._plan.second is not None
-        folder = self._folder / chosen_recipe(self._plan.second).name
-        made, found = self._compressed(self._plan.second, folder / "model")
-        programs, found["program"] = self._compiled(made, folder / "program")
-        found["generation"] = self._answer(made)
-        found["decode"] = simulate(programs, "decode").document()
-        self._listener.say(simulation_line(found["decode"]))
-        self._document["second"] = found
-
-    def _report(self) -> None:
-        self._document["provenance"] = provenance()
-        self._save()
-        path = write_report(self._folder)
-        self._listener.say(f"{path} ({path.stat().st_size:,} bytes, opens from disk)")
-
-    def _save(self) -> None:
-        with whole_file(self._folder / "summary.json") as part:
-            part.write_text(json.dumps(self._document, indent=2) + "\n")
+    build_s: seconds that the engine took in Verilator, where that was before.
+    """
+    assert made.tokenizer is not None
+    text = made.tokenizer.encode(evaluation_text())[: made.model.sinks + made.model.window + request.wrapped]
+    cases = [
+        DecodeCase(name="prompt", tokens=tuple(prompt_tokens(made, request.prompt))),
+        DecodeCase(name="text longer than the cache", tokens=tuple(text)),
+    ]
+    memories = [memory_model(name) for name in request.memories]
+    verdict = cosimulate(made, chosen_engine(request.engine), cases=cases, memories=memories, listener=listener)
+    result = dataclasses.replace(verdict.result, build_s=verdict.result.build_s or build_s)
+    verdict = dataclasses.replace(verdict, result=result)
+    listener.say(verdict_text(verdict))
+    return verdict

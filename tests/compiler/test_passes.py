@@ -1,11 +1,11 @@
-"""The passes as pairs of texts, the rules of each stage, and the round trip of a graph through text."""
+"""The passes as pairs of texts, the rules of each form, and the round trip of a graph through text."""
 
 import dataclasses
 
 import pytest
 
 from compiler.frontend import llama_graph
-from compiler.graph import Graph, Node, Stage, check
+from compiler.graph import Form, Graph, Node, check
 from compiler.graph.ops import Add, Input, Linear, Output
 from compiler.passes import FuseProjections, FuseResidual, QuantizeGraph
 from hwsim.arch.isa import Format
@@ -47,33 +47,45 @@ def test_quantize_needs_fused_projections() -> None:
 
 
 @pytest.mark.parametrize("name", ["smollm2-135m", "llama-2-7b", "qwen2-0.5b"])
-def test_every_stage_round_trips_through_text(name: str) -> None:
+def test_every_form_round_trips_through_text(name: str) -> None:
     graph = llama_graph(shape(name), sinks=4, window=252)
     for step in (FuseProjections(), FuseResidual(), QuantizeGraph(layers=Format.W2S, head=Format.W8)):
         assert Graph.from_text(graph.to_text()) == graph
         graph = step.apply(graph)
         check(graph, step.name)
-    assert graph.stage is Stage.QUANTIZED
+    assert graph.form is Form.QUANTIZED
     assert Graph.from_text(graph.to_text()) == graph
 
 
 def test_shape_mistakes_are_named() -> None:
     nodes = [
-        Node(name="x", segment="final", op=Input(features=8), inputs=()),
-        Node(name="y", segment="final", op=Linear(weights=("w",), rows=4, inputs=16), inputs=("x",)),
-        Node(name="z", segment="final", op=Output(), inputs=("y",)),
+        Node(name="x", section="final", op=Input(features=8), inputs=()),
+        Node(name="y", section="final", op=Linear(weights=("w",), rows=4, inputs=16), inputs=("x",)),
+        Node(name="z", section="final", op=Output(), inputs=("y",)),
     ]
     with pytest.raises(GraphError) as refused:
-        check(Graph(stage=Stage.FLOAT, repeats={"final": 1}, nodes=nodes), "test")
+        check(Graph(form=Form.FLOAT, repeats={"final": 1}, nodes=nodes), "test")
     assert str(refused.value) == (
-        "After test, node y must obey the float rules: it Arguments of Linear must have widths (16,), not (8,)"
+        "After test, node y must obey the float rules: Arguments of Linear must have widths (16,), not (8,)"
     )
 
 
 def test_a_node_must_come_after_what_it_reads() -> None:
-    late = Node(name="y", segment="final", op=Output(), inputs=("x",))
+    late = Node(name="y", section="final", op=Output(), inputs=("x",))
     with pytest.raises(GraphError, match="Node y must read nodes before it, not 'x'"):
-        Graph(stage=Stage.FLOAT, repeats={"final": 1}, nodes=[late])
-    graph = Graph(stage=Stage.FLOAT, repeats={"final": 1}, nodes=[])
+        Graph(form=Form.FLOAT, repeats={"final": 1}, nodes=[late])
+    graph = Graph(form=Form.FLOAT, repeats={"final": 1}, nodes=[])
     with pytest.raises(GraphError, match="Graph must have the node 'x', which another reads"):
         graph.rebuilt(nodes=[dataclasses.replace(late)])
+    pair = [dataclasses.replace(late, name=name, inputs=(other,)) for name, other in (("x", "y"), ("y", "x"))]
+    with pytest.raises(GraphError, match="Graph must not have a cycle"):
+        graph.rebuilt(nodes=pair)
+
+
+def test_a_graph_is_sorted_no_more_than_its_edges_need() -> None:
+    nodes = [
+        Node(name=name, section="final", op=Output(), inputs=tuple(inputs))
+        for name, inputs in (("a", ""), ("d", "c"), ("b", ""), ("c", "a"))
+    ]
+    graph = Graph(form=Form.FLOAT, repeats={"final": 1}, nodes=[]).rebuilt(nodes=nodes)
+    assert names(graph) == ["a", "b", "c", "d"]

@@ -5,9 +5,10 @@ import dataclasses
 
 import pytest
 
-from compiler.pipeline import Compiled, Request, compile_shape, lower
+from compiler.pipeline import Compiled, Request, compile_shape, quantized_graph
 from compiler.schedule.memory_map import plan_memory
-from compiler.schedule.plan import make_plan
+from compiler.schedule.placement import place_nodes
+from compiler.target.on_chip import OnChip
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import CacheFormat, Format, Loop, decode
@@ -98,18 +99,29 @@ def test_the_machine_takes_every_instruction(model: str, engine: str, window: in
             assert run_time(trace, config, IDEAL).cycles > 0
 
 
-def test_no_two_regions_overlap() -> None:
-    graph = lower(request())
+def test_no_two_regions_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: dict[str, list[tuple[int, int]]] = {}
+    take = OnChip.take
+
+    def recorded(chip: OnChip, memory: str, size: int, user: str) -> int:
+        start = take(chip, memory, size, user)
+        taken.setdefault(memory, []).append((start, size))
+        return start
+
+    monkeypatch.setattr(OnChip, "take", recorded)
     engine = load_engine("small")
+    graph = quantized_graph(request())
     memory = plan_memory(graph, engine, max_position=1024, tokens=4)
-    plan = make_plan(graph, engine, memory, tokens=4)
-    regions = [(plan.results[name], 4 * plan.strides[name]) for name in plan.results]
-    regions += [(start, plan.queries * plan.score_stride) for start in plan.scores]
-    regions += [(start, plan.logit_rows // plan.lanes) for start in plan.logits]
-    regions.sort()
-    for (start, size), (following, _) in zip(regions, regions[1:], strict=False):
-        assert start + size <= following
-    assert regions[-1][0] + regions[-1][1] <= engine.buffer.result_words
+    nodes = {node.name: node for node in place_nodes(graph, engine, memory, tokens=4).nodes}
+    for regions in taken.values():
+        for (start, size), (following, _) in zip(regions, regions[1:], strict=False):
+            assert start + size == following
+    assert sum(taken["result"][-1]) <= engine.buffer.result_words
+    # Values that are over share a place; the residual is added to in its own.
+    codes = {name: nodes[name].place for name in ("layers.{}.attention_norm", "layers.{}.attention_codes", "layers.{}.swiglu")}
+    assert len({place.start for place in codes.values()}) == 3
+    assert nodes["final_norm"].place == nodes["layers.{}.ffn_norm"].place == codes["layers.{}.attention_norm"]
+    assert nodes["layers.{}.down"].place == nodes["layers.{}.o"].place == nodes["input"].place
     ends = [buffer.offset + buffer.size for buffer in memory.buffers]
     assert all(end <= buffer.offset for end, buffer in zip(ends, memory.buffers[1:], strict=False))
 

@@ -290,7 +290,8 @@ def test_a_damaged_origin(programs: Path, tmp_path: Path, command: Command) -> N
 def test_a_damaged_summary(tmp_path: Path, command: Command) -> None:
     (tmp_path / "summary.json").write_text(json.dumps([1]))
     sentence = refused(command("report", "folder", tmp_path), tmp_path, {"summary.json"})
-    assert sentence == f"Summary must be a JSON object, not what is in {str(tmp_path / 'summary.json')!r}"
+    found = f"not what is in {str(tmp_path / 'summary.json')!r} (the whole: Input should be an object)"
+    assert sentence == f"Summary must be as this version's demo writes it, {found}"
 
 
 def test_a_damaged_model(made: Path, tmp_path: Path, command: Command) -> None:

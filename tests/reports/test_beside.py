@@ -10,13 +10,13 @@ from reports.studies.beside import Beside
 
 
 def test_a_value_comes_back() -> None:
-    work = Beside(chosen_engine, "tiny", ("tile.tokens=3",))
-    assert work.result() == chosen_engine("tiny", ["tile.tokens=3"])
+    work = Beside(chosen_engine, "tiny", {"tile.tokens": 3})
+    assert work.result() == chosen_engine("tiny", {"tile.tokens": 3})
 
 
 def test_a_refusal_comes_back() -> None:
     with pytest.raises(ConfigError, match="Engine tile.tokens must be an integer from 1 to 7, not 9"):
-        Beside(chosen_engine, "tiny", ("tile.tokens=9",)).result()
+        Beside(chosen_engine, "tiny", {"tile.tokens": 9}).result()
 
 
 def test_an_end_without_answer_is_named() -> None:

@@ -1,23 +1,32 @@
 """The demo's steps on a tiny model, its summary, and the page made of it: complete, and in need of nothing else."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
 
+import jinja2
 import pytest
 
 import reports.studies.demo
-from hwsim.memory.models import IDEAL, MemoryModel
-from lamforge.flow.cosim import Text, Verdict
-from reports.pages.run import render, write_report
-from reports.studies.demo import Plan, Summary, run_demo
+from hwsim.arch.config import EngineConfig
+from hwsim.errors import SpecError
+from hwsim.memory.models import MemoryModel
+from lamforge.flow.cosim import DecodeCase, Verdict
+from lamforge.flow.listener import Listener
+from models.compressed import CompressedModel
+from reports.documents.demo import demo_document
+from reports.documents.summary import load_summary
+from reports.pages.run import folder_page, write_report
+from reports.studies.demo import DemoRequest, run
+from reports.studies.demo_summary import DemoSummary
 from testbenches.cosim import Case, CosimResult
 from tests.reports.test_pictures import check_markup
 from tests.reports.tiny_folder import RECIPE, write_checkpoint, write_recipe
 
 
-class Heard:
-    """A listener that keeps what it is told."""
+class Heard(Listener):
+    """Keeps what it is told."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
@@ -29,8 +38,8 @@ class Heard:
         assert (number, total) == (len(self.titles) + 1, 9)
         self.titles.append(title)
 
-    def say(self, text: str) -> None:
-        self.lines.append(text)
+    def say(self, sentence: str) -> None:
+        self.lines.append(sentence)
 
     def stream(self, piece: str) -> None:
         self.streamed += piece
@@ -40,12 +49,20 @@ class Heard:
         self.bars.add(name)
 
 
-def verdict(texts: list[Text], memories: list[MemoryModel], *, mismatches: int = 0) -> Verdict:
-    """Return a verdict as a co-simulation of `texts` gives it."""
-    cases = tuple(
+def verdict(
+    made: CompressedModel,
+    engine: EngineConfig,
+    *,
+    cases: list[DecodeCase],
+    memories: list[MemoryModel],
+    listener: Listener,
+    mismatches: int = 0,
+) -> Verdict:
+    """Return a verdict as a co-simulation of `cases` gives it."""
+    found = tuple(
         Case(
             memory=str(memory),
-            position=len(text.tokens) - 1,
+            position=case.position,
             compared=1000,
             mismatches=mismatches,
             instructions_compared=90,
@@ -55,26 +72,23 @@ def verdict(texts: list[Text], memories: list[MemoryModel], *, mismatches: int =
             simulator_s=0.01,
             first="Dot of node layers.0.qkv differs" if mismatches else None,
         )
-        for text in texts
+        for case in cases
         for memory in memories
     )
-    return Verdict(
-        model="tiny",
-        texts=tuple(texts),
-        sinks=4,
-        window=12,
-        result=CosimResult(engine="tiny", build_s=20.0, cases=cases),
-    )
+    result = CosimResult(engine=engine.name, build_s=20.0, cases=found)
+    return Verdict(model=made.model.config.name, cases=tuple(cases), sinks=4, window=12, result=result)
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    folder = tmp_path_factory.mktemp("source")
-    second = folder / "second.yaml"
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoSummary, Heard]:
+    """The demo's summary and listener; the co-simulation itself is tested in tests/testbenches."""
+    source, heard = tmp_path_factory.mktemp("source"), Heard()
+    second = source / "second.yaml"
     second.write_text(RECIPE.replace("w4", "w8"))
-    return Plan(
-        model=str(write_checkpoint(folder / "hf")),
-        recipe=str(write_recipe(folder / "recipe.yaml")),
+    request = DemoRequest(
+        tmp_path_factory.mktemp("demo") / "demo",
+        model=str(write_checkpoint(source / "hf")),
+        recipe=str(write_recipe(source / "recipe.yaml")),
         second=str(second),
         engine="tiny",
         verilog=("tiny",),
@@ -88,21 +102,14 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
         workload_engine="small",
         context=64,
     )
-
-
-@pytest.fixture(scope="module")
-def ran(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary, Heard]:
-    """The demo's folder, summary and listener; the co-simulation itself is tested in tests/testbenches."""
-    folder, heard = tmp_path_factory.mktemp("demo") / "demo", Heard()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports.studies.demo, "cosimulate", lambda made, engine, *, texts, memories, progress: verdict(texts, memories))
-        summary = run_demo(folder, heard, plan)
-    return folder, summary, heard
+        patch.setattr(reports.studies.demo, "cosimulate", verdict)
+        return run(request, heard), heard
 
 
-def test_the_demo_leaves_what_it_promises(ran: tuple[Path, Summary, Heard]) -> None:
-    folder, summary, heard = ran
-    assert {path.name for path in folder.iterdir()} == {
+def test_the_demo_leaves_what_it_promises(ran: tuple[DemoSummary, Heard]) -> None:
+    summary, heard = ran
+    assert {path.name for path in summary.folder.iterdir()} == {
         "model",
         "program",
         "second",
@@ -112,24 +119,41 @@ def test_the_demo_leaves_what_it_promises(ran: tuple[Path, Summary, Heard]) -> N
         "report.html",
     }
     assert summary.is_equal
-    assert json.loads((folder / "summary.json").read_text()) == summary.document
+    assert json.loads((summary.folder / "summary.json").read_text()) == json.loads(json.dumps(demo_document(summary)))
     assert heard.titles[0].startswith("Load ")
     assert heard.titles[-1] == "Report"
     assert {"layers", "image", "integers"} <= heard.bars
-    assert heard.streamed == summary.document["generation"]["text"] + summary.document["second"]["generation"]["text"]
-    assert any("hf: 98,6" in line or "parameters" in line for line in heard.lines)
+    assert summary.second is not None
+    assert heard.streamed == summary.first.reply.text + summary.second[0].reply.text
+    assert heard.lines[0].startswith("hf: 115,264 parameters, 2 layers, tokenizer of ")
+    assert heard.lines[-1].endswith(" bytes, opens from disk)")
 
 
-def test_the_summary_has_the_keys_of_the_commands(ran: tuple[Path, Summary, Heard]) -> None:
-    document = ran[1].document
+def test_the_summary_has_the_keys_of_the_commands(ran: tuple[DemoSummary, Heard]) -> None:
+    document = demo_document(ran[0])
+    assert list(document) == [
+        "steps",
+        "checkpoint",
+        "model",
+        "accuracy",
+        "program",
+        "generation",
+        "simulation",
+        "verilog",
+        "cosim",
+        "second",
+        "provenance",
+    ]
     assert {"perplexity", "float_perplexity", "dense_perplexity", "tokens"} <= document["accuracy"].keys()
     assert {"cycles", "causes", "token_per_s"} <= document["simulation"]["decode"].keys()
     keys = {"mismatches", "compared", "cycle_difference", "instructions_compared", "cycles", "verilator_cycles_per_s"}
     assert keys <= document["cosim"].keys()
     assert [text["ring_wraps"] for text in document["cosim"]["texts"]] == [0, 1]
-    assert document["verilog"]["tiny"]["lint"] == "clean"
+    assert (document["verilog"]["tiny"]["lint"], document["verilog"]["tiny"]["folder"]) == ("clean", "verilog/tiny")
     assert len(document["steps"]) == 9
     second = document["second"]
+    assert list(second) == ["model", "accuracy", "program", "generation", "decode"]
+    assert "folder" not in document["model"]
     assert second["model"]["fingerprint"] != document["model"]["fingerprint"]
     assert second["accuracy"]["text_digest"] == document["accuracy"]["text_digest"]
     assert second["decode"]["cycles"] != document["simulation"]["decode"]["cycles"]
@@ -144,8 +168,8 @@ def check_alone(page: str) -> None:
         assert target.startswith("#") or target == "timeline.json" or target.startswith("verilog/")
 
 
-def test_the_report_stands_alone(ran: tuple[Path, Summary, Heard]) -> None:
-    page = (ran[0] / "report.html").read_text()
+def test_the_report_stands_alone(ran: tuple[DemoSummary, Heard]) -> None:
+    page = ran[0].page.read_text()
     check_alone(page)
     check_markup(page)
     sections = ("model", "recipes", "program", "utilization", "roofline", "timeline", "cosim", "verilog", "reply", "provenance")
@@ -155,25 +179,92 @@ def test_the_report_stands_alone(ran: tuple[Path, Summary, Heard]) -> None:
     assert page.count("<svg") == 3
 
 
-def test_a_report_of_programs_alone(ran: tuple[Path, Summary, Heard], tmp_path: Path) -> None:
-    page = write_report(ran[0] / "program", tmp_path / "report.html").read_text()
+def test_a_report_of_programs_alone(ran: tuple[DemoSummary, Heard], tmp_path: Path) -> None:
+    page = write_report(ran[0].folder / "program", tmp_path / "report.html").read_text()
     check_alone(page)
     check_markup(page)
+    assert "<h1>hf on tiny</h1>" in page
     assert '<section id="roofline">' in page
     assert '<section id="cosim">' not in page
 
 
-def test_a_difference_is_shown_first(ran: tuple[Path, Summary, Heard]) -> None:
-    texts = [Text(name="prompt", tokens=(1, 2, 3))]
-    found = verdict(texts, [IDEAL], mismatches=7)
-    assert not found.is_equal
-    page = render(ran[1].document | {"cosim": found.document()}, {})
+def changed(found: DemoSummary, folder: Path, **parts: object) -> Path:
+    """Write the summary with some parts of its document changed, and return its file."""
+    path = folder / "summary.json"
+    path.write_text(json.dumps(demo_document(found) | parts))
+    return path
+
+
+def test_a_difference_is_shown_first(ran: tuple[DemoSummary, Heard], tmp_path: Path) -> None:
+    found = ran[0]
+    case = dataclasses.replace(found.verdict.result.cases[0], mismatches=7, first="Dot of node layers.0.qkv differs")
+    different = dataclasses.replace(found.verdict, result=dataclasses.replace(found.verdict.result, cases=(case,)))
+    assert not different.is_equal
+    page = folder_page(load_summary(changed(dataclasses.replace(found, verdict=different), tmp_path)))
     assert "The Verilog differs: Dot of node layers.0.qkv differs" in page
     assert "computes the same bits" not in page
+    assert "<svg" not in page
 
 
-def test_what_a_model_says_is_not_markup(ran: tuple[Path, Summary, Heard]) -> None:
-    generation = ran[1].document["generation"] | {"text": "<script>alert(1)</script>"}
-    page = render(ran[1].document | {"generation": generation}, {})
+def test_what_a_model_says_is_not_markup(ran: tuple[DemoSummary, Heard], tmp_path: Path) -> None:
+    found = ran[0]
+    first = dataclasses.replace(found.first, reply=dataclasses.replace(found.first.reply, text="<script>alert(1)</script>"))
+    page = folder_page(load_summary(changed(dataclasses.replace(found, first=first), tmp_path)))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_summary_of_little_is_a_page_of_little(ran: tuple[DemoSummary, Heard], tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text(json.dumps({"provenance": demo_document(ran[0])["provenance"]}))
+    page = write_report(tmp_path).read_text()
+    assert "<h1>no model on no engine yet</h1>" in page
+    assert re.findall(r'<section id="(\w+)">', page) == ["provenance"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "where"),
+    [
+        ({"cosim": {"engine": "tiny"}}, "cosim.is_equal: Field required"),
+        ({"model": []}, "model: Input should be an object"),
+        ({"steps": [{"title": "Load", "seconds": "soon"}]}, "steps.0.seconds: Input should be a valid number"),
+    ],
+)
+def test_a_damaged_summary_is_refused(
+    ran: tuple[DemoSummary, Heard], tmp_path: Path, parts: dict[str, object], where: str
+) -> None:
+    path = changed(ran[0], tmp_path, **parts)
+    with pytest.raises(SpecError) as refusal:
+        write_report(tmp_path)
+    assert str(refusal.value) == f"Summary must be as this version's demo writes it, not what is in {str(path)!r} ({where})"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [("[1]", "the whole: Input should be an object"), ("{", "the whole: Invalid JSON: "), ("\xff", "the whole: Invalid JSON: ")],
+)
+def test_what_is_no_summary_is_refused(tmp_path: Path, text: str, where: str) -> None:
+    (tmp_path / "summary.json").write_text(text, encoding="latin-1")
+    with pytest.raises(SpecError, match=re.escape(f"({where}")):
+        write_report(tmp_path)
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as refusal:
+        write_report(tmp_path)
+    assert str(refusal.value) == f"Report folder must hold summary.json or compiled programs, not {str(tmp_path)!r}"
+
+
+def test_a_renamed_field_fails(ran: tuple[DemoSummary, Heard], tmp_path: Path) -> None:
+    summary = load_summary(changed(ran[0], tmp_path))
+
+    class Renamed:
+        """The summary without its accuracy."""
+
+        def __getattr__(self, name: str) -> object:
+            if name == "accuracy":
+                raise AttributeError(name)
+            return getattr(summary, name)
+
+    renamed = Renamed()
+    with pytest.raises(jinja2.UndefinedError, match="has no attribute 'accuracy'"):
+        folder_page(renamed)

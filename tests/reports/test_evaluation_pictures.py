@@ -1,83 +1,79 @@
 """Pictures of an evaluation show what was measured, inside their frame, and the page leaves out what was not."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from hwsim.errors import SpecError
+from lamforge.flow.accuracy import Accuracy, Text
 from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS
-from lamforge.flow.evaluate import lengths_of
+from lamforge.flow.evaluate import Evaluation, Retrieval, Stream, Trial
 from lamforge.flow.provenance import provenance
-from reports.pages.evaluation import page, write_page
+from models.evaluation.layers import LayerError
+from models.evaluation.perplexity import Perplexity
+from models.evaluation.retrieval import Answer, Task
+from models.evaluation.stream import Bucket
+from reports.pages.evaluation import evaluation_page, write_evaluation
 from reports.pictures.evaluation import layer_picture, retrieval_picture, stream_picture
-from reports.text.evaluate import evaluation_text
-from tests.reports.test_pictures import check_markup
+from reports.text.evaluation import evaluation_text
+from tests.reports.test_pictures import check_markup, check_picture
 
 NAMES = (DENSE, FLOAT, INTEGERS)
-STREAM = {
-    "tokens": 101,
-    "positions": [[1, 51], [51, 101]],
-    "nll": {DENSE: [3.0, 7.5], FLOAT: [3.1, 3.2], INTEGERS: [3.3, 3.3]},
-}
-LAYERS = [
-    {"name": f"layers.{layer}.{part}", "own": 0.1 + 0.01 * layer, "accumulated": 0.2, "stream": 0.05}
-    for layer in range(40)
-    for part in ("attention", "feed_forward")
-] + [{"name": "head", "own": 0.5, "accumulated": 0.6, "stream": 0.05}]
-
-
-def task(length: int, depth: float, right: tuple[bool, bool, bool]) -> dict[str, object]:
-    answers = {name: {"is_right": entry, "nll": 0.1, "worst_rank": 0} for name, entry in zip(NAMES, right, strict=True)}
-    return {"length": length, "depth": depth, "prompt_tokens": length, "is_within": length < 256, "answers": answers}
-
-
-RETRIEVAL = {
-    "trials": 1,
-    "seed": 4,
-    "tasks": [task(200, 0.0, (True, True, False)), task(200, 1.0, (True,) * 3), task(900, 0.0, (True, False, False))],
-    "right": {
-        name: {"within": {"right": 2, "tasks": 2, "share": 1.0}, "beyond": {"right": 0, "tasks": 1, "share": 0.0}} for name in NAMES
+STREAM = Stream(
+    tokens=101,
+    buckets={
+        name: [Bucket(start=start, stop=stop, nll=nll) for (start, stop), nll in zip(((1, 51), (51, 101)), values, strict=True)]
+        for name, values in {DENSE: (3.0, 7.5), FLOAT: (3.1, 3.2), INTEGERS: (3.3, 3.3)}.items()
     },
-}
+)
+LAYERS = (
+    *(
+        LayerError(name=f"layers.{layer}.{part}", own=0.1 + 0.01 * layer, accumulated=0.2, stream=0.05)
+        for layer in range(40)
+        for part in ("attention", "feed_forward")
+    ),
+    LayerError(name="head", own=0.5, accumulated=0.6, stream=0.05),
+)
 
 
-def document(**parts: object) -> dict[str, object]:
-    return {
-        "model": "some <model>",
-        "attention": "lambda:4+252",
-        "measured": {name: {"perplexity": 20.0 + index, "nll": 3.0} for index, name in enumerate(NAMES)},
-        "comparisons": [
-            {
-                "of": INTEGERS,
-                "to": DENSE,
-                "nll_difference": 0.1,
-                "nll_interval": (0.05, 0.15),
-                "ratio": 1.105,
-                "ratio_interval": (1.051, 1.162),
-            }
-        ],
-        "interval": {"method": "by a method", "confidence": 0.95, "windows": 3},
-        "tokens": 3000,
-        "window": 1001,
-        "windows": 3,
-        "text": "a text",
-        "text_digest": "0" * 64,
-        "note": None,
-        "provenance": provenance(),
-        **parts,
+def trial(length: int, depth: float, right: tuple[bool, bool, bool]) -> Trial:
+    task = Task(kind="passkey", length=length, depth=depth, prompt=(1,) * length, answer=(2,), needle=(0, 1))
+    answers = {name: Answer(is_right=entry, nll=0.1, worst_rank=0) for name, entry in zip(NAMES, right, strict=True)}
+    return Trial(task=task, is_within=length < 256, answers=answers)
+
+
+RETRIEVAL = Retrieval(
+    per_place=1,
+    seed=4,
+    names=NAMES,
+    trials=(
+        trial(200, 0.01, (True, True, False)),
+        trial(200, 1.0, (True, True, True)),
+        trial(900, 0.0, (True, False, False)),
+    ),
+)
+
+
+def evaluation(*, names: tuple[str, ...] = NAMES, **parts: object) -> Evaluation:
+    """Return an evaluation of three windows of ten tokens, which the first model predicts best."""
+    measured = {
+        name: Perplexity(sums=(28.0 + 2 * index, 30.0 + index, 32.0 + index), counts=(10, 10, 10))
+        for index, name in enumerate(names)
     }
+    found = Accuracy(
+        model="some <model>",
+        pattern="lambda:4+252",
+        text=Text(name="a text", content="a text", window=11, windows=3),
+        measured=measured,
+    )
+    kept: dict[str, object] = {"stream": None, "passkey": None, "needles": None, "layers": None}
+    return Evaluation(accuracy=found, provenance=provenance(), **(kept | parts))
 
 
 @pytest.mark.parametrize("picture", [stream_picture(STREAM), layer_picture(LAYERS), retrieval_picture(RETRIEVAL)])
 def test_pictures_are_drawings_inside_their_frame(picture: str) -> None:
-    check_markup(picture)
-    width, height = (float(value) for value in re.findall(r'viewBox="0 0 (\S+) (\S+)"', picture)[0])
-    found = re.findall(r'<rect x="(\S+)" y="(\S+)" width="(\S+)" height="(\S+)"', picture)
-    assert len(found) >= 6
-    for x, y, wide, high in found:
-        assert 0 <= float(x) <= float(x) + float(wide) <= width + 0.7
-        assert 0 <= float(y) <= float(y) + float(high) <= height
-    assert not re.search(r"nan|inf\b", picture)
+    check_picture(picture, least=6)
 
 
 def test_marks_say_what_they_stand_for() -> None:
@@ -88,37 +84,48 @@ def test_marks_say_what_they_stand_for() -> None:
     assert (maps.count("cell good"), maps.count("cell bad")) == (6, 3)
 
 
+def test_axes_have_round_numbers() -> None:
+    assert re.findall(r'class="tick" text-anchor="end">([\d.]+)<', stream_picture(STREAM)) == ["3", "4", "5", "6", "7"]
+    assert re.findall(r'class="tick" text-anchor="middle">(\d+)<', stream_picture(STREAM)) == ["0", "20", "40", "60", "80", "100"]
+    assert re.findall(r'class="tick" text-anchor="end">([\d.]+)<', layer_picture(LAYERS)) == ["0", "0.2", "0.4", "0.6"]
+
+
+def test_neighbouring_depths_are_one_row() -> None:
+    assert RETRIEVAL.depths == [0.0, 1.0]
+    assert len(RETRIEVAL.chosen(depth=0.0)) == 2
+    assert len(RETRIEVAL.chosen(depth=0.0, length=200, is_within=True)) == 1
+
+
 def test_the_page_holds_what_was_measured() -> None:
-    whole = page(document(stream=STREAM, layers=LAYERS, passkey=RETRIEVAL))
+    found = evaluation(stream=STREAM, layers=LAYERS, passkey=RETRIEVAL)
+    whole = evaluation_page(found)
     check_markup(re.sub(r"<!doctype html>", "", whole))
     assert whole.count("<svg") == 3
-    assert "some &lt;model&gt;" in whole
-    assert "× 1.105" in whole and "[1.051, 1.162]" in whole
+    assert "Evaluation of some &lt;model&gt;" in whole
+    assert "30 predicted tokens of a text, in 3 windows of 11 tokens." in whole
+    difference = found.accuracy.differences[INTEGERS, DENSE]
+    assert f"× {difference.ratio:.3f} <span" in whole
+    assert difference.ratio_interval is not None
+    assert "[{:.3f}, {:.3f}]".format(*difference.ratio_interval) in whole
+    assert '<tr><th>float, lambda:4+252</th><td class="n">2 of 2</td><td class="n">0 of 1</td></tr>' in whole
+    assert whole.index("<th>head</th>") < whole.index("<th>layers.39.attention</th>")
     assert "http" not in whole
-    bare = page(document(comparisons=[]))
-    assert "<svg" not in bare and "Error by layer" not in bare
+
+
+def test_the_page_leaves_out_what_was_not_measured() -> None:
+    bare = evaluation_page(evaluation(names=(INTEGERS,)))
+    assert "<svg" not in bare and "Error by layer" not in bare and "compared" not in bare
 
 
 def test_the_text_holds_what_was_measured() -> None:
-    text = evaluation_text(document(stream=STREAM, layers=LAYERS, hard_needle=RETRIEVAL))
-    assert "integers             22.000   x 1.105 [1.051, 1.162] of float, dense" in text
-    assert "51 to 100         7.500                3.200     3.300" in text
-    assert "float, lambda:4+252     2/2     0/1  2/2  0/1" in text
+    text = evaluation_text(evaluation(stream=STREAM, layers=LAYERS, needles=RETRIEVAL))
+    assert re.search(r"integers +26\.2\d\d   x 1\.\d{3} \[[\d.]+, [\d.]+\] of float, dense", text)
+    assert re.search(r"51 to 100 +7\.500 +3\.200 +3\.300", text)
+    assert re.search(r"float, lambda:4\+252 +2/2 +0/1 +2/2 +0/1", text)
     assert text.index("head ") < text.index("layers.39.attention") < text.index("layers.38.attention")
 
 
-def test_a_page_that_cannot_be_written(tmp_path) -> None:
+def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "page.html").mkdir()
     with pytest.raises(SpecError, match="^Output must be a path that can be written, not "):
-        write_page(document(), tmp_path / "page.html")
-
-
-@pytest.mark.parametrize(("text", "lengths"), [(None, ()), ("200", (200,)), ("200, 900,200", (200, 900))])
-def test_lengths(text: str | None, lengths: tuple[int, ...]) -> None:
-    assert lengths_of(text) == lengths
-
-
-@pytest.mark.parametrize("text", ["", "200,", "-3", "2e3", "²"])
-def test_lengths_that_are_none(text: str) -> None:
-    with pytest.raises(SpecError, match="^Lengths must be whole numbers between commas, such as 200,900, not "):
-        lengths_of(text)
+        write_evaluation(evaluation(), tmp_path / "page.html")

@@ -1,4 +1,4 @@
-"""Where everything lies on chip: named regions of the engine's memories, one after the other; a refusal says by how much."""
+"""Gives out the memories on chip, one region after the other; a refusal says by how much one does not fit."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class OnChip:
         self._used = dict.fromkeys(self._limits, 0)
 
     def take(self, memory: str, size: int, user: str) -> int:
-        """Return the start of a new region; raise ScheduleError naming the user when the memory is full."""
+        """Return the start of a new region; raise ScheduleError naming the user, such as `Node head`, where it does not fit."""
         start = self._used[memory]
         limit, unit = self._limits[memory]
         self._used[memory] = start + size
         if start + size > limit:
             raise ScheduleError(
-                f"Node {user} must fit the {memory} memory of {self._engine}:"
+                f"{user} must fit the {memory} memory of {self._engine}:"
                 f" it needs {size} {unit}, {limit - start} of {limit} are left"
             )
         return start
 
     def left(self, memory: str) -> int:
-        """Return the words a memory still has."""
+        """Return how much of a memory is left."""
         return self._limits[memory][0] - self._used[memory]

@@ -1,12 +1,16 @@
-"""One step of a schedule: an instruction without its dependencies, where it comes from, and what it touches."""
+"""The steps of a schedule: instructions without their dependencies, where they come from, and what they touch."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from hwsim.arch.fields import Instruction
+from hwsim.arch.isa import Load, Space
 
-__all__ = ["Step"]
+__all__ = ["Step", "loads"]
+
+_LOAD_LIMIT = 63 * 64
+"""Side beats of one load, at most: its field ends there."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,3 +32,20 @@ class Step:
     awaits: tuple[str, ...] = ()
     frees: tuple[str, ...] = ()
     consumes: int = 0
+
+
+def loads(
+    space: Space, address: int, lanes: int, beats: int, offset: int, *, register: int = 0, node: str, writes: tuple[str, ...]
+) -> list[Step]:
+    """Return loads of `beats` side beats to words of `lanes` values, as many as it takes."""
+    steps: list[Step] = []
+    for first in range(0, beats, _LOAD_LIMIT):
+        load = Load(
+            space=space,
+            address=address + first * 4 // lanes,
+            beats=min(_LOAD_LIMIT, beats - first),
+            offset=offset + first,
+            registers=(register, 0, 0),
+        )
+        steps.append(Step(instruction=load, node=node, writes=writes))
+    return steps

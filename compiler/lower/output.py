@@ -1,0 +1,66 @@
+"""Lowering of the output: chunks of logits are stored in the side memory while the next chunk is computed."""
+
+from __future__ import annotations
+
+from compiler.lower.base import Arrival, Lowering, Piece, Product
+from compiler.target.memory_map import SIDE_UNIT, SideTable
+from compiler.target.on_chip import OnChip
+from compiler.target.run import Rows, Run
+from compiler.target.step import Step
+from hwsim.arch.isa import Store
+from hwsim.errors import ScheduleError
+
+__all__ = ["OutputLowering"]
+
+_TABLE = "output"
+_CHUNKS = 2
+"""Chunks on chip: one is computed while the one before is stored."""
+_MOST_ROWS = 4095 * 4
+"""Matrix rows of a chunk, at most: the stride of a product ends at 4095 words, of four lanes or more."""
+
+
+class OutputLowering(Lowering):
+    """The logits of the last row of every sequence."""
+
+    arrival = Arrival.CHUNKS
+
+    @property
+    def _padded(self) -> int:
+        slices = self.engine.tile.slices
+        return -(-self.width // slices) * slices
+
+    def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable:
+        """Return the buffer that the host reads the logits from."""
+        return SideTable(name=_TABLE, row_units=self._padded * 4 // SIDE_UNIT, rows=sequences)
+
+    def claim(self, run: Run, chip: OnChip) -> None:
+        """Share what is left of the result memory among the chunks."""
+        head, unit = self.sources[0].name, 4 * max(run.slices, run.lanes)
+        left = chip.left("result") // (_CHUNKS * run.final_rows)
+        self._chunk_rows = min(left * run.lanes, _MOST_ROWS) // unit * unit
+        if self._chunk_rows == 0:
+            raise ScheduleError(
+                f"Node {head} must fit the result memory of {run.engine.name}:"
+                f" a chunk needs {unit // run.lanes} words, {left} are left"
+            )
+        words = run.final_rows * self._chunk_rows // run.lanes
+        self._chunks = [chip.take("result", words, f"Node {head}") for _ in range(_CHUNKS)]
+
+    def receive(self, product: Product, run: Run, rows: Rows) -> list[Step]:
+        """Return the products of the chunks, each stored behind its own."""
+        memory, slices, stride = run.memory, run.slices, self._chunk_rows // run.lanes
+        blocks, most = self._padded // slices, self._chunk_rows // slices
+        output = memory.units(_TABLE) + run.sequence_of(rows.first) * memory.row_units[_TABLE]
+        steps: list[Step] = []
+        for index, first in enumerate(range(0, blocks, most)):
+            side, count = index % _CHUNKS, min(most, blocks - first)
+            chunk = Piece(first=first, blocks=count, address=self._chunks[side], stride=stride, region=f"logits.{side}")
+            steps += product(chunk)
+            for row in range(rows.count):
+                store = Store(
+                    address=chunk.address + row * stride,
+                    beats=-(-count * slices // 4),
+                    offset=output + row * memory.row_units[_TABLE] + first * slices // 4,
+                )
+                steps.append(Step(instruction=store, node=self.name, reads=(chunk.region,), writes=(_TABLE,)))
+        return steps

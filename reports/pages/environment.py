@@ -1,0 +1,76 @@
+"""How templates become HTML pages that need nothing else: one environment, in which a name that is not there is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from hwsim.whole_files import whole_file
+from reports.text.figures import figure_text, size_text, tokens_text
+
+__all__ = ["ENVIRONMENT", "page", "style", "write_page"]
+
+_TEMPLATES = resources.files("reports.pages") / "templates"
+_STYLE = "report.css"
+"""Colours and lines of every page."""
+
+
+def _template(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _number(value: float) -> str:
+    return f"{value:,}"
+
+
+def _fixed(value: float, digits: int = 2) -> str:
+    return f"{value:,.{digits}f}"
+
+
+def _percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f} %"
+
+
+ENVIRONMENT = jinja2.Environment(
+    autoescape=True,
+    loader=jinja2.FunctionLoader(_template),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+"""Loads the templates of all pages; a name or an attribute that is not there is an error, also in a condition."""
+ENVIRONMENT.filters |= {"figure": figure_text, "size": size_text, "tokens": tokens_text, "words": _words}
+ENVIRONMENT.globals |= {"number": _number, "fixed": _fixed, "percent": _percent}
+
+
+def page(name: str, values: Mapping[str, object]) -> str:
+    """Return a page as HTML that needs nothing else.
+
+    name: of the template `<name>.html` and of its style.
+    values: what the template shows, by the names it has there, next to `style`; pictures are Markup.
+
+    Raises:
+        jinja2.UndefinedError: the template shows something that is not there.
+    """
+    return ENVIRONMENT.get_template(f"{name}.html").render({"style": Markup(style(name)), **values})
+
+
+def style(name: str) -> str:
+    """Return the colours and lines of the page called `name`: those of every page, and its own where it has some."""
+    own = f"{name}.css"
+    names = [_STYLE] if own == _STYLE or not (_TEMPLATES / own).is_file() else [_STYLE, own]
+    return "".join(map(_template, names))
+
+
+def write_page(content: str, target: Path) -> None:
+    """Write a page to a file, whole or not at all; raise SpecError when it cannot be written."""
+    with whole_file(target) as part:
+        part.write_text(content, encoding="utf-8")
