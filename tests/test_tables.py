@@ -90,9 +90,11 @@ def test_compositions_of_systems() -> None:
 
 
 def test_validation_sets() -> None:
-    from reports.studies.validation import SETS, ValidationSet
+    from reports.studies.validation.row import ValidationSet
+    from reports.studies.validation.sets import SETS
 
-    check(values("reports.studies.validation", ValidationSet), SETS, "SETS of reports/studies/validation/__init__.py")
+    found = {each.name: each for each in values("reports.studies.validation", ValidationSet) if isinstance(each, ValidationSet)}
+    check(found, [each.name for each in SETS], "SETS of reports/studies/validation/sets.py")
 
 
 def test_templates_of_the_kernel_package() -> None:
@@ -136,6 +138,24 @@ def test_fields_of_instructions(folder: str) -> None:
     named = {name for text in texts for name in re.findall(r"\w+", text)}
     found = [field.name for kind in INSTRUCTIONS for field in dataclasses.fields(kind)]
     check(found, named, f"what the units of {folder} read of an instruction")
+
+
+def test_options_of_the_command() -> None:
+    """Every field of a request that the command makes is given by it, except where a result is kept."""
+    declared: dict[str, set[str]] = {}
+    given: dict[str, set[str]] = {}
+    for path in (ROOT / "lamforge/flow").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Request"):
+                fields = [each for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)]
+                is_first = [isinstance(each.value, ast.Call) and "kw_only=False" in ast.unparse(each.value) for each in fields]
+                declared[node.name] = {ast.unparse(each.target) for each, first in zip(fields, is_first, strict=True) if not first}
+    for path in (ROOT / "lamforge/cli").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Request"):
+                given.setdefault(ast.unparse(node.func), set()).update(each.arg for each in node.keywords if each.arg)
+    for name in sorted(declared.keys() & given.keys()):
+        check(["cache", *declared[name]], ["cache", *given[name]], f"the options of lamforge/cli for {name}")
 
 
 def verbs() -> dict[str, Path]:

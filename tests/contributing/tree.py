@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["ROOT", "Tree"]
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("hwsim", "models", "compiler", "rtl", "testbenches", "lamforge", "reports", "tests")
+ROOMS = ("hwsim", "models", "compiler", "rtl", "testbenches", "lamforge", "reports", "tests", "docs")
 
 
 class Tree:
