@@ -23,7 +23,10 @@ __all__ = [
     "ProgramError",
     "ScheduleError",
     "SpecError",
+    "shown",
 ]
+
+_SHOWN_LETTERS = 200
 
 
 class LamforgeError(Exception):
@@ -60,3 +63,9 @@ class ProgramError(LamforgeError):
 
 class MachineError(LamforgeError):
     """A running engine stopped: a bus error, a bad word or the watchdog."""
+
+
+def shown(value: object) -> str:
+    """Return a value as a refusal shows it: as Python writes it, no more than 200 letters of it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_LETTERS else f"{text[: _SHOWN_LETTERS - 1]}…"

@@ -10,11 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 
 __all__ = ["whole_file", "whole_folder", "write_text"]
 
-_LONGEST_PATH = 200
 _NOT_A_FOLDER = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 
 
@@ -25,6 +24,13 @@ def whole_file(target: Path) -> Iterator[Path]:
     Raises:
         SpecError: the place cannot be prepared, or written in the block, or the file cannot be moved there.
     """
+    if target.exists() and not target.is_file() and not target.is_dir():
+        # A device or a pipe, such as /dev/null, is written to; nothing may take its place.
+        try:
+            yield target
+        except OSError as error:
+            raise _refusal(target, error) from error
+        return
     with _beside(target) as place:
         part = place / target.name
         yield part
@@ -76,15 +82,16 @@ def _beside(target: Path) -> Iterator[Path]:
         cause = error.__cause__ if isinstance(error, SpecError) else error
         if not isinstance(cause, OSError):
             raise
-        path = str(target)
-        shown = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
-        reason = cause.strerror or str(cause)
-        raise SpecError(f"Output must be a path that can be written, not {shown!r} ({reason})") from cause
+        raise _refusal(target, cause) from cause
     finally:
         if place is not None:
             shutil.rmtree(place, ignore_errors=True)
         # They stay where the target is in them.
         _remove_folders(made)
+
+
+def _refusal(target: Path, cause: OSError) -> SpecError:
+    return SpecError(f"Output must be a path that can be written, not {shown(str(target))} ({cause.strerror or cause})")
 
 
 def _move(pairs: list[tuple[Path, Path]], old: Path) -> None:

@@ -67,7 +67,7 @@ _PLACES = {
 def __getattr__(name: str) -> object:
     """Return a verb, or a group of verbs, and load it; raise AttributeError."""
     if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {shown(__name__)} has no attribute {shown(name)}")
     module = importlib.import_module(_PLACES[name])
     found: object = getattr(module, name, module)
     globals()[name] = found

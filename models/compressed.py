@@ -21,7 +21,7 @@ from hwsim.errors import CheckpointError, LamforgeError, SpecError
 from hwsim.nearest import nearest
 from hwsim.whole_files import whole_folder
 from models.checkpoint import Checkpoint
-from models.compress import FolderState, Progress, Recipe, State, compress
+from models.compress import FolderState, Progress, Recipe, State, compress, only_writer
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
 from models.config import DESCRIPTION as _DESCRIPTION
@@ -113,13 +113,14 @@ def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Prog
     Finished layers wait in `<folder>.partial`, which is removed when `folder` is complete.
 
     Raises:
-        SpecError: as `create` and `save` do.
+        SpecError: as `create` and `save` do, and when another command is making the same folder.
     """
     # Refuse before the work rather than after it; `save` checks again.
     _check_place(folder)
     work = folder.with_name(f"{folder.name}.partial")
-    save(create(checkpoint, recipe, progress=progress, work=work), folder)
-    shutil.rmtree(work, ignore_errors=True)
+    with only_writer(work):
+        save(create(checkpoint, recipe, progress=progress, work=work), folder)
+        shutil.rmtree(work, ignore_errors=True)
     return load(folder)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from hwsim.arch.numerics import FRACTION_BITS
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.integer import IntegerReference
 from models.tokenizer import Tokenizer
 
@@ -42,11 +42,11 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 100:
-            raise SpecError(f"Sampling temperature must be 0 to 100, not {self.temperature!r}")
+            raise SpecError(f"Sampling temperature must be 0 to 100, not {shown(self.temperature)}")
         for name in ("top_k", "seed"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise SpecError(f"Sampling {name} must be a non-negative integer, not {value!r}")
+                raise SpecError(f"Sampling {name} must be a non-negative integer, not {shown(value)}")
 
 
 class _Reference:
@@ -104,7 +104,7 @@ def generate(
     """
     prompt = tokenizer.encode(text)
     if not prompt:
-        raise SpecError(f"Prompt must be at least one token long, not {text!r}")
+        raise SpecError(f"Prompt must be at least one token long, not {shown(text)}")
     continuation = _Reference(model) if isinstance(model, IntegerReference) else model
     stream = tokenizer.stream()
     for token in tokens_after(continuation, prompt, max_tokens=max_tokens, eos=tokenizer.eos_ids, sampling=sampling):

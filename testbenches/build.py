@@ -16,7 +16,7 @@ from pathlib import Path
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError
 from rtl.verilog import generate
-from testbenches.verilator import environment
+from testbenches.verilator import buildable, environment
 
 __all__ = ["Build", "public_text"]
 
@@ -69,17 +69,17 @@ class Build:
             if done.exists():
                 return self.folder
             began = time.perf_counter()
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for name, text in (self._sources | self._bench).items():
-                (self.folder / name).write_text(text)
-            settings = {
-                "sources": self._files(".v", ".sv", ".vlt"),
-                "hdl_toplevel": self._top,
-                "build_dir": str(self.folder),
-                "build_args": [*_BUILD_ARGS, *self._files(".cpp")],
-            }
-            script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').build(**{settings!r})\n"
-            self._python(script, self.folder, "build.log", "The Verilog must build in Verilator")
+            with buildable(self.folder) as folder:
+                for name, text in (self._sources | self._bench).items():
+                    (folder / name).write_text(text)
+                settings = {
+                    "sources": self._files(folder, ".v", ".sv", ".vlt"),
+                    "hdl_toplevel": self._top,
+                    "build_dir": str(folder),
+                    "build_args": [*_BUILD_ARGS, *self._files(folder, ".cpp")],
+                }
+                script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').build(**{settings!r})\n"
+                self._python(script, folder, self.folder / "build.log", "The Verilog must build in Verilator")
             done.touch()
             self.build_s = time.perf_counter() - began
         return self.folder
@@ -97,16 +97,15 @@ class Build:
             "test_dir": str(folder),
         }
         script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').test(**{settings!r})\n"
-        self._python(script, folder, "run.log", "The bench must run", **variables)
+        self._python(script, folder, folder / "run.log", "The bench must run", **variables)
 
-    def _files(self, *endings: str) -> list[str]:
+    def _files(self, folder: Path, *endings: str) -> list[str]:
         names = [name for name in self._sources | self._bench if name.endswith(endings) and name != "lint.vlt"]
-        return [str(self.folder / name) for name in sorted(names, key=lambda name: (not name.endswith(".vlt"), name))]
+        return [str(folder / name) for name in sorted(names, key=lambda name: (not name.endswith(".vlt"), name))]
 
-    def _python(self, script: str, folder: Path, log: str, what: str, **extra: str) -> None:
-        path = folder / log
+    def _python(self, script: str, folder: Path, log: Path, what: str, **extra: str) -> None:
         root = str(Path(__file__).parent.parent)
-        with path.open("w") as output:
+        with log.open("w") as output:
             code = subprocess.run(
                 [sys.executable, "-c", script],
                 env=environment(self._optimize) | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])} | extra,
@@ -115,4 +114,4 @@ class Build:
                 cwd=folder,
             ).returncode
         if code != 0:
-            raise MachineError(f"{what}; it ended with code {code}, see {path}")
+            raise MachineError(f"{what}; it ended with code {code}, see {log}")

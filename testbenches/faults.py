@@ -113,7 +113,7 @@ class FaultBench:
             "testbenches.tb_faults",
             folder,
             BENCH_JOB=str(folder / "job.json"),
-            BENCH_REGIONS=":".join(f"{number}={path}" for number, path in regions.items()),
+            BENCH_REGIONS="\n".join(f"{number}={path}" for number, path in regions.items()),
         )
         answer = folder / "answer.jsonl"
         records = [json.loads(line) for line in answer.read_text().splitlines()] if answer.exists() else []

@@ -137,7 +137,7 @@ class Verilated:
             "testbenches.tb_engine",
             folder,
             BENCH_JOB=str(folder / "job.json"),
-            BENCH_REGIONS=":".join(f"{number}={path}" for number, path in regions.items()),
+            BENCH_REGIONS="\n".join(f"{number}={path}" for number, path in regions.items()),
             BENCH_TRACE=str(folder / "trace.bin"),
         )
         if not (folder / "answer.json").exists():

@@ -18,7 +18,7 @@ from typing import Any
 
 from hwsim.arch.fields import HEADER, Field, Instruction, Unit
 from hwsim.arch.isa import INSTRUCTIONS, Loop
-from hwsim.errors import IsaError
+from hwsim.errors import IsaError, shown
 from hwsim.nearest import nearest
 
 __all__ = ["MNEMONICS", "format_instruction", "format_program", "mnemonic", "parse_instruction", "parse_program"]
@@ -75,7 +75,7 @@ def parse_instruction(line: str) -> Instruction:
     """Return the instruction of a line; raise IsaError that names the word of the line that is wrong."""
     name, *settings = line.split()
     if name not in MNEMONICS:
-        raise IsaError(f"Instruction must be {nearest(name, MNEMONICS)}, not {name!r}")
+        raise IsaError(f"Instruction must be {nearest(name, MNEMONICS)}, not {shown(name)}")
     kind = MNEMONICS[name]
     fields = {field.name: field for field in kind.layout}
     used = _used_slots(kind)
@@ -86,7 +86,7 @@ def parse_instruction(line: str) -> Instruction:
         key, equals, text = setting.partition("=")
         known = [*fields, *spare, "wait", "signal"]
         if not equals or key not in known:
-            raise IsaError(f"Setting of {name} must be {nearest(key, known)}, followed by '=', not {setting!r}")
+            raise IsaError(f"Setting of {name} must be {nearest(key, known)}, followed by '=', not {shown(setting)}")
         if key in values or spare.get(key) in registers:
             raise IsaError(f"Setting {name} {key} must appear once, not twice")
         if key in ("wait", "signal"):
@@ -101,7 +101,7 @@ def parse_instruction(line: str) -> Instruction:
     defaults = _defaults(kind)
     for field in kind.layout:
         if field.name not in values and field.name not in defaults:
-            raise IsaError(f"Instruction {name} must have the field {field.name!r}")
+            raise IsaError(f"Instruction {name} must have the field {shown(field.name)}")
     values["registers"] = tuple(registers.get(slot, 0) for slot in range(_SLOTS))
     instruction = kind(**values)
     instruction.encode()
@@ -152,7 +152,7 @@ def _parse_field(subject: str, field: Field, text: str) -> tuple[int, int]:
 def _parse_member(subject: str, kind: type[enum.IntEnum], text: str) -> enum.IntEnum:
     members = {member.name.lower(): member for member in kind}
     if text not in members:
-        raise IsaError(f"Field {subject} must be one of {', '.join(members)}, not {text!r}")
+        raise IsaError(f"Field {subject} must be one of {', '.join(members)}, not {shown(text)}")
     return members[text]
 
 
@@ -170,7 +170,7 @@ def _parse_operand(subject: str, text: str, field: Field | None) -> tuple[int, i
         form = "a number" if field.register is None else "a number, r1 or r1+8"
     is_wrong_kind = not is_register if field is None else is_register and field.register is None
     if match is None or is_wrong_kind:
-        raise IsaError(f"Field {subject} must be {form}, not {text!r}")
+        raise IsaError(f"Field {subject} must be {form}, not {shown(text)}")
     number = int(match["register"]) if is_register else 0
     limit = (1 << HEADER["register0"][1]) - 1
     if number > limit:
@@ -178,5 +178,5 @@ def _parse_operand(subject: str, text: str, field: Field | None) -> tuple[int, i
     try:
         value = int(match["value"] or match["immediate"] or "0", 0)
     except ValueError:
-        raise IsaError(f"Field {subject} must be {form}, not {text!r}") from None
+        raise IsaError(f"Field {subject} must be {form}, not {shown(text)}") from None
     return value, number

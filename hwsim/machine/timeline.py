@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ import numpy as np
 from hwsim.arch.fields import Unit
 from hwsim.machine.time.result import Timeline
 
-__all__ = ["chrome_trace"]
+__all__ = ["chrome_event", "chrome_trace"]
 
 
-def chrome_trace(timeline: Timeline, symbols: Sequence[str]) -> dict[str, Any]:
-    """Return the trace as JSON values; a cycle is drawn as a microsecond.
+def chrome_trace(timeline: Timeline, symbols: Sequence[str], clock_hz: float) -> dict[str, Any]:
+    """Return the trace as JSON values: times are microseconds at `clock_hz`, cycles stand in the arguments of an event.
 
     `symbols` names the words of the program; `{}` in a name stands for how often its word ran before. An instruction
     is drawn from its issue to its unit's release, the loading of the program in a lane of its own.
@@ -29,7 +29,7 @@ def chrome_trace(timeline: Timeline, symbols: Sequence[str]) -> dict[str, Any]:
     events += [
         {"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": lane, "args": {"sort_index": lane}} for lane in names
     ]
-    events.append(_event("load program", control, 0, timeline.loaded + 1, {}))
+    events.append(chrome_event("load program", control, 0, timeline.loaded + 1, clock_hz))
     times: collections.Counter[int] = collections.Counter()
     columns: tuple[np.ndarray, ...] = (
         timeline.pc,
@@ -48,9 +48,15 @@ def chrome_trace(timeline: Timeline, symbols: Sequence[str]) -> dict[str, Any]:
             detail |= {"memory": memory, "drain": drain}
         name = symbols[pc].replace("{}", str(times[pc])) if symbols else f"pc {pc}"
         times[pc] += 1
-        events.append(_event(name, unit, issue, release - issue + 1, detail))
+        events.append(chrome_event(name, unit, issue, release - issue + 1, clock_hz, detail))
     return {"traceEvents": events, "displayTimeUnit": "ns", "otherData": {"cycles": timeline.cycles}}
 
 
-def _event(name: str, lane: int, start: int, cycles: int, detail: dict[str, int]) -> dict[str, Any]:
-    return {"ph": "X", "name": name, "pid": 0, "tid": lane, "ts": start, "dur": cycles, "args": detail}
+def chrome_event(
+    name: str, lane: int, start: int, cycles: int, clock_hz: float, detail: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """Return one event of a lane, from the cycle `start` on."""
+    microsecond = clock_hz / 1e6
+    arguments = {"start": start, "cycles": cycles, **(detail or {})}
+    times = {"ts": start / microsecond, "dur": cycles / microsecond}
+    return {"ph": "X", "name": name, "pid": 0, "tid": lane, **times, "args": arguments}

@@ -6,12 +6,12 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Loop, Scalar
 from hwsim.arch.timing import REFILL_CYCLES
+from hwsim.compiled import compiled
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.decode import DecodedWords, decode_words
 
@@ -157,7 +157,7 @@ def _refuse(decoded: DecodedWords, status: int, pc: int) -> None:
     raise ProgramError(f"Program must reach End, not run past its last word {len(decoded.words) - 1}")
 
 
-@numba.njit(cache=True)
+@compiled
 def _execute(
     action: np.ndarray,
     sources: np.ndarray,

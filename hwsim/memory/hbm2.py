@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
-import numba
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
+from hwsim.compiled import compiled_part
 from hwsim.errors import ConfigError
 from hwsim.memory.parameters import TIMES, Hbm2Parameters
 
@@ -90,19 +91,22 @@ def channel_states(law: Law, ports: int, seed: int) -> np.ndarray:
     return states
 
 
-@numba.njit(inline="always")
+_inlined = functools.partial(compiled_part, is_inlined=True)
+
+
+@_inlined
 def tick_of(law: Law, cycle: int) -> int:
     """Return the first memory clock that does not lie before an engine cycle."""
     return -(-cycle * law[_TICKS] // law[_CYCLES])
 
 
-@numba.njit(inline="always")
+@_inlined
 def cycle_of(law: Law, tick: int) -> int:
     """Return the first engine cycle that does not lie before a memory clock."""
     return -(-tick * law[_CYCLES] // law[_TICKS])
 
 
-@numba.njit()
+@compiled_part
 def _refresh(law: Law, state: np.ndarray) -> None:
     """Close all rows and refresh, as soon as it is due and the rows may be closed."""
     closing, is_open = state[_REFRESH], False
@@ -117,7 +121,7 @@ def _refresh(law: Law, state: np.ndarray) -> None:
     state[_REFRESH] += law[_REFI]
 
 
-@numba.njit()
+@compiled_part
 def latest_start(law: Law, states: np.ndarray, visible: int, atom: int, atoms: int) -> int:
     """Return the clock of the first column command of an access on the channel that comes to it last; all remember it.
 
@@ -165,7 +169,7 @@ def latest_start(law: Law, states: np.ndarray, visible: int, atom: int, atoms: i
     return latest
 
 
-@numba.njit()
+@compiled_part
 def burst_arrivals(
     law: Law,
     states: np.ndarray,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from hwsim.compiled import compiled_part
 from hwsim.memory.hbm2 import LAW, Law, cycle_of, first_refresh, tick_of
 
 __all__ = ["side_beats", "side_response", "side_state", "start_side"]
@@ -51,7 +51,7 @@ def side_state(law: Law, ports: int, seed: int) -> np.ndarray:
     return state
 
 
-@numba.njit()
+@compiled_part
 def start_side(law: Law, state: np.ndarray, visible: int, atoms: int, is_write: int, word: int) -> int:
     """Return the clock of the first column command of an access known from `visible` on.
 
@@ -89,7 +89,7 @@ def start_side(law: Law, state: np.ndarray, visible: int, atoms: int, is_write: 
     return start
 
 
-@numba.njit()
+@compiled_part
 def side_beats(law: Law, state: np.ndarray, accept: int, beat: int, beats: int) -> int:
     """Return the cycle of the last beat of a read burst; `beat` is that of the beat before it."""
     start = start_side(law, state, tick_of(law, accept) + law[_REQUEST], -(-beats // _BEATS_PER_ATOM), 0, -1)
@@ -99,7 +99,7 @@ def side_beats(law: Law, state: np.ndarray, accept: int, beat: int, beats: int) 
     return beat
 
 
-@numba.njit()
+@compiled_part
 def side_response(law: Law, state: np.ndarray, written: int, response: int, word: int) -> int:
     """Return the cycle of the response to a write of one beat; `response` is that of the one before, `word` as above."""
     start = start_side(law, state, tick_of(law, written) + law[_REQUEST], 1, 1, word)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-import numba
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.errors import ConfigError
+from hwsim.compiled import compiled_part
+from hwsim.errors import ConfigError, shown
 from hwsim.memory.hbm2 import Law, channel_states, law_of
 from hwsim.memory.hbm2_side import side_state
 from hwsim.memory.parameters import hbm2_parameters
@@ -48,7 +48,7 @@ class MemoryModel:
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 31:
-            raise ConfigError(f"Memory seed must be 0 to {(1 << 31) - 1}, not {self.seed!r}")
+            raise ConfigError(f"Memory seed must be 0 to {(1 << 31) - 1}, not {shown(self.seed)}")
 
     @property
     def are_ports_alike(self) -> bool:
@@ -92,10 +92,10 @@ def memory_model(text: str) -> MemoryModel:
         return IDEAL
     if name in ("stalling", "hbm2") and (seed.isdecimal() or text == name):
         return (stalling if name == "stalling" else hbm2)(int(seed or 0))
-    raise ConfigError(f"Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not {text!r}")
+    raise ConfigError(f"Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not {shown(text)}")
 
 
-@numba.njit(inline="never")
+@compiled_part
 def first_open(kind: int, seed: int, port: int, channel: int, cycle: int) -> int:
     """Return the first cycle from `cycle` on in which `channel` of `port` is not held down."""
     if kind == 1:

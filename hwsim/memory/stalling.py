@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numba
-
 from hwsim.arch.timing import STALL_RATE
+from hwsim.compiled import compiled_part
 
 __all__ = ["CHANNEL_AR", "CHANNEL_AW", "CHANNEL_B", "CHANNEL_R", "CHANNEL_W", "gap"]
 
@@ -14,7 +13,7 @@ CHANNEL_AR, CHANNEL_R, CHANNEL_AW, CHANNEL_W, CHANNEL_B = range(5)
 _RATE = STALL_RATE
 
 
-@numba.njit(inline="never")
+@compiled_part
 def gap(seed: int, port: int, channel: int, cycle: int) -> bool:
     """Return whether `channel` of `port` is held down in `cycle`; ports 0 .. P-1 are streams, P is the side port."""
     word = 0xFFFFFFFF

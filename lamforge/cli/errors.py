@@ -1,12 +1,13 @@
 """The border to the user: every exception becomes one sentence on standard error and an exit code."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
 
 from typer.exceptions import Abort, Exit, TyperException
 
-from hwsim.errors import LamforgeError
+from hwsim.errors import LamforgeError, shown
 
 __all__ = ["BUG", "FULL_TRACEBACK", "INTERRUPTED", "REFUSED", "exit_code_of"]
 
@@ -16,6 +17,8 @@ BUG = 1
 """Exit code when something failed that should not have."""
 INTERRUPTED = 130
 """Exit code after control-C."""
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENAMETOOLONG)
+_SENTENCE_LETTERS = 1000
 FULL_TRACEBACK = "LAMFORGE_FULL_TRACEBACK"
 """Environment variable; 1 lets every exception through with its traceback."""
 
@@ -38,8 +41,8 @@ def exit_code_of(run: Callable[[], object]) -> int:
         _say(_usage_sentence(error))
         return REFUSED
     except BrokenPipeError:
-        # The reader left, as `| head` does: nothing more can be written, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader left, as `| head` does.
+        _give_up_output()
         return BUG
     except LamforgeError as error:
         if is_open:
@@ -49,6 +52,11 @@ def exit_code_of(run: Callable[[], object]) -> int:
     except Exception as error:
         if is_open:
             raise
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            _give_up_output()
+            what = "Output cannot be written" if error.filename is None else f"File {shown(error.filename)} cannot be used"
+            _say(f"{what}: {error.strerror}")
+            return REFUSED
         _say(
             f"Lamforge failed with {type(error).__name__}: {_one_line(error) or 'no message'}"
             f" (this is a bug; {FULL_TRACEBACK}=1 shows where)"
@@ -62,12 +70,21 @@ def _say(sentence: str) -> None:
     sys.stderr.write(f"{sentence}\n")
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _give_up_output() -> None:
+    """Let what standard output still holds go nowhere when it cannot be written, so that Python does not try at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _one_line(text: object) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= _SENTENCE_LETTERS else f"{line[: _SENTENCE_LETTERS - 1]}…"
 
 
 def _usage_sentence(error: TyperException) -> str:
     """Return what was wrong with the command line and where its help is."""
     context = getattr(error, "ctx", None)
     command = "lamforge" if context is None else context.command_path
-    return f"{' '.join(error.format_message().split()).rstrip('.')} (see `{command} --help`)"
+    return f"{_one_line(error.format_message()).rstrip('.')} (see `{command} --help`)"

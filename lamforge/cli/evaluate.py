@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from lamforge.cli.console import JsonOption, OutputOption, show
 from lamforge.cli.terminal import Terminal
 
@@ -91,5 +91,5 @@ def _lengths(text: str | None) -> tuple[int, ...]:
     """Return the lengths that `200,900` spells, none for None; raise SpecError where it spells something else."""
     parts = [] if text is None else text.split(",")
     if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
-        raise SpecError(f"Lengths must be whole numbers between commas, such as 200,900, not {text!r}")
+        raise SpecError(f"Lengths must be whole numbers between commas, such as 200,900, not {shown(text)}")
     return tuple(dict.fromkeys(int(part) for part in parts))

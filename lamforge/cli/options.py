@@ -96,9 +96,9 @@ def settings_of(texts: Sequence[str] | None) -> dict[str, object]:
     for setting in texts or ():
         path, equals, text = setting.partition("=")
         if not equals or not path or not text:
-            raise SpecError(f"Setting must be PATH=VALUE such as tile.tokens=2, not {setting!r}")
+            raise SpecError(f"Setting must be PATH=VALUE such as tile.tokens=2, not {shown(setting)}")
         try:
             values[path] = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise SpecError(f"Setting {path} must have a plain value, not {text!r}") from None
+            raise SpecError(f"Setting {path} must have a plain value, not {shown(text)}") from None
     return values

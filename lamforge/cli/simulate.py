@@ -56,7 +56,7 @@ def simulate(
     ] = None,
     memory: MemoryOption = "ideal",
     trace: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a timeline that Perfetto opens (ui.perfetto.dev).")
+        Path | None, typer.Option(metavar="FILE", help="Write a timeline in real time that Perfetto opens (ui.perfetto.dev).")
     ] = None,
     settings: SettingsOption = None,
     as_json: JsonOption = False,

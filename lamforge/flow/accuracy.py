@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS, Contestants
 from lamforge.flow.listener import SILENT, Listener
 from models.evaluation.paired import Difference, difference
@@ -38,7 +38,7 @@ class Text:
             content = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise SpecError(f"Text must be a readable UTF-8 file, not {str(path)!r} ({reason})") from None
+            raise SpecError(f"Text must be a readable UTF-8 file, not {shown(str(path))} ({reason})") from None
         return cls(name=path.name, content=content, window=window, windows=windows)
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.host.runtime import Waiting
 from lamforge.flow.cosim import QUESTION
 from lamforge.flow.engines import chosen_engine
@@ -81,7 +81,7 @@ def run(request: BoardRequest, listener: Listener = SILENT) -> BoardVerdict:
         MachineError: the board cannot be opened, holds another engine, or stops.
     """
     if request.waiting not in list(Waiting):
-        raise SpecError(f"Way of waiting must be one of {', '.join(Waiting)}, not {request.waiting!r}")
+        raise SpecError(f"Way of waiting must be one of {', '.join(Waiting)}, not {shown(request.waiting)}")
     engine = chosen_engine(request.engine, request.settings)
     compressed = open_compressed(request.model)
     device = Board(engine, Path(request.xclbin), index=request.index, waiting=Waiting(request.waiting))

@@ -9,7 +9,7 @@ from compiler.graph import Graph
 from compiler.model import compile_model, request_of
 from compiler.pipeline import Request, passes, quantized_graph
 from hwsim.arch.config import EngineConfig
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.whole_files import whole_folder
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import IMAGE, Programs
@@ -108,7 +108,7 @@ def graph_after(target: Target, name: str) -> GraphText:
         request = request_of(open_compressed(_uncompiled(target)).model, target.chosen_engine, target.positions)
     known = (_FRONTEND, *(step.name for step in passes(request)))
     if name not in known:
-        raise SpecError(f"Pass must be one of {', '.join(known)}, not {name!r}")
+        raise SpecError(f"Pass must be one of {', '.join(known)}, not {shown(name)}")
     seen: dict[str, Graph] = {}
     quantized_graph(request, seen.__setitem__)
     return GraphText(after=name, text=seen[name].to_text())

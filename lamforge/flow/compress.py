@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import open_checkpoint
 from lamforge.flow.verb import verb
@@ -98,7 +98,7 @@ def chosen_recipe(recipe: str | Path | Recipe, calibration: str | Path | None = 
     if calibration is None:
         return recipe
     if not Path(calibration).is_file():
-        raise SpecError(f"Calibration text must be a file, not {str(calibration)!r}")
+        raise SpecError(f"Calibration text must be a file, not {shown(str(calibration))}")
     return dataclasses.replace(recipe, calibration=dataclasses.replace(recipe.calibration, text=Path(calibration)))
 
 

@@ -10,7 +10,7 @@ from hwsim.arch.assembly import format_instruction, format_program
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import decode
 from hwsim.arch.program import Program
-from hwsim.errors import IsaError, ProgramError
+from hwsim.errors import IsaError, ProgramError, shown
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
 
@@ -80,5 +80,5 @@ def _read(source: str | Path | Program | Sequence[str]) -> tuple[tuple[int, ...]
     for text in sources:
         digits = text.removeprefix("0x")
         if len(digits) != _WORD_DIGITS or any(digit not in "0123456789abcdefABCDEF" for digit in digits):
-            raise ProgramError(f"Source must be a program file or words of {_WORD_DIGITS} hexadecimal digits, not {text!r}")
+            raise ProgramError(f"Source must be a program file or words of {_WORD_DIGITS} hexadecimal digits, not {shown(text)}")
     return tuple(int(text, 16) for text in sources), ("",) * len(sources)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwsim.errors import LamforgeError, SpecError
+from hwsim.errors import LamforgeError, SpecError, shown
 from hwsim.whole_files import whole_file
 from models.distill.settings import Settings
 
@@ -40,7 +40,7 @@ def settings_of(assignments: Sequence[str], file: Path | None = None) -> Setting
     pairs = [text.partition("=") for text in assignments]
     for (name, equals, _), text in zip(pairs, assignments, strict=True):
         if not name or not equals:
-            raise SpecError(f"Distillation setting must read NAME=VALUE, not {text!r}")
+            raise SpecError(f"Distillation setting must read NAME=VALUE, not {shown(text)}")
     return Settings.from_document(given).changed({name: value for name, _, value in pairs})
 
 
@@ -49,7 +49,7 @@ def named_paths(texts: Sequence[str]) -> dict[str, Path]:
     pairs = [text.partition("=") for text in texts]
     for (name, _, path), text in zip(pairs, texts, strict=True):
         if not name or not path:
-            raise SpecError(f"Text must read NAME=FILE, not {text!r}")
+            raise SpecError(f"Text must read NAME=FILE, not {shown(text)}")
     return {name: Path(path) for name, _, path in pairs}
 
 
@@ -57,7 +57,7 @@ def shard_of(text: str) -> tuple[int, int]:
     """Return (own number, in all) of a text such as `0/2`."""
     own, _, count = text.partition("/")
     if not (own.isdecimal() and count.isdecimal() and int(own) < int(count)):
-        raise SpecError(f"Shard must read OWN/COUNT, such as 0/2, not {text!r}")
+        raise SpecError(f"Shard must read OWN/COUNT, such as 0/2, not {shown(text)}")
     return int(own), int(count)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import ModelSource, open_compressed
 from lamforge.flow.verb import verb
@@ -106,7 +106,7 @@ def prompt_tokens(compressed: CompressedModel, prompt: str, *, is_raw: bool = Fa
     is_plain = is_raw or tokenizer.chat_template is None
     tokens = tokenizer.encode(prompt if is_plain else tokenizer.render_chat([{"role": "user", "content": prompt}]))
     if not tokens:
-        raise SpecError(f"Prompt must be at least one token long, not {prompt!r}")
+        raise SpecError(f"Prompt must be at least one token long, not {shown(prompt)}")
     return tokens
 
 

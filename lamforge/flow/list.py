@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
@@ -49,7 +49,7 @@ def run(request: ListRequest, listener: Listener = SILENT) -> Catalogue:
         SpecError: there is no such kind.
     """
     if request.kind not in KINDS:
-        raise SpecError(f"Kind to list must be {nearest(request.kind, KINDS)}, not {request.kind!r}")
+        raise SpecError(f"Kind to list must be {nearest(request.kind, KINDS)}, not {shown(request.kind)}")
     entries = tuple(Entry(name=name, title=title) for name, title in KINDS[request.kind]())
     return Catalogue(kind=request.kind, entries=entries)
 

@@ -13,7 +13,7 @@ from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.isa import CacheFormat, Format, decode
 from hwsim.arch.program import MemoryImage, Program
-from hwsim.errors import ProgramError
+from hwsim.errors import ProgramError, shown
 from hwsim.whole_files import whole_folder
 
 __all__ = ["IMAGE", "Programs", "instruction_counts", "is_program_folder"]
@@ -83,7 +83,7 @@ class Programs:
     def program(self, name: str) -> Program:
         """Return `decode` or `prefill`; raise ProgramError for another name."""
         if name not in _KINDS:
-            raise ProgramError(f"Program must be one of {', '.join(_KINDS)}, not {name!r}")
+            raise ProgramError(f"Program must be one of {', '.join(_KINDS)}, not {shown(name)}")
         return self.decode if name == "decode" else self.prefill
 
     def save(self, folder: Path) -> None:
@@ -119,7 +119,7 @@ class Programs:
             cache = CacheFormat[str(origin.get("cache", "kv4")).upper()]
         except (OSError, ValueError, KeyError, TypeError):
             path = str(folder / ORIGIN)
-            raise ProgramError(f"Program folder must hold {ORIGIN} as compile writes it, not what is in {path!r}") from None
+            raise ProgramError(f"Program folder must hold {ORIGIN} as compile writes it, not what is in {shown(path)}") from None
         decode_program, prefill = (Program.load(folder / name) for name in (DECODE, PREFILL))
         for program in (decode_program, prefill):
             program.check(engine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from hwsim.errors import CheckpointError, LamforgeError
+from hwsim.errors import CheckpointError, LamforgeError, shown
 from models.checkpoint import Checkpoint, load, shipped
 from models.compressed import CompressedModel
 from models.compressed import load as load_compressed
@@ -37,7 +37,7 @@ def open_checkpoint(source: ModelSource | Checkpoint) -> Checkpoint:
     if isinstance(source, Checkpoint):
         return source
     if not isinstance(source, str | Path) or is_compressed(source):
-        raise CheckpointError(f"Checkpoint must be a model that was not compressed before, not {str(source)!r}")
+        raise CheckpointError(f"Checkpoint must be a model that was not compressed before, not {shown(str(source))}")
     return load(source)
 
 
@@ -46,7 +46,7 @@ def open_compressed(source: ModelSource) -> CompressedModel:
     if not isinstance(source, str | Path):
         return source if isinstance(source, CompressedModel) else source.made
     if not is_compressed(source):
-        raise CheckpointError(f"Model must be a folder that compress wrote, not {str(source)!r}")
+        raise CheckpointError(f"Model must be a folder that compress wrote, not {shown(str(source))}")
     return load_compressed(Path(source))
 
 
@@ -64,7 +64,7 @@ def source_checkpoint(compressed: CompressedModel, source: str | Path | None = N
         if checkpoint.digest != origin.source_digest:
             raise CheckpointError(
                 f"Source must be the checkpoint with digest {origin.source_digest[:12]},"
-                f" not {str(source)!r} with {checkpoint.digest[:12]}"
+                f" not {shown(str(source))} with {checkpoint.digest[:12]}"
             )
         return checkpoint
     for name in shipped.NAMES:

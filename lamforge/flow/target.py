@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from compiler.pipeline import Request, compile_shape
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
-from hwsim.errors import ScheduleError, SpecError
+from hwsim.errors import ScheduleError, SpecError, shown
 from hwsim.nearest import nearest
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.programs import Programs
@@ -106,7 +106,7 @@ def cache_named(name: str) -> CacheFormat:
 
 def _named(subject: str, name: str, known: Mapping[str, Kind]) -> Kind:
     if name.lower() not in known:
-        raise SpecError(f"{subject} must be {nearest(name, known)}, not {name!r}")
+        raise SpecError(f"{subject} must be {nearest(name, known)}, not {shown(name)}")
     return known[name.lower()]
 
 

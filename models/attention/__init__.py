@@ -1,6 +1,6 @@
 """The table of attention patterns by name, and the parser of their spelling."""
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from models.attention.base import Geometry, LayerAttention, Pattern, Segment, Span
 from models.attention.dense import Dense
@@ -21,5 +21,5 @@ def parse(text: str) -> Pattern:
     """
     name, _, options = text.partition(":")
     if name not in PATTERNS:
-        raise SpecError(f"Attention pattern must be {nearest(name, PATTERNS)}, not {name!r}")
+        raise SpecError(f"Attention pattern must be {nearest(name, PATTERNS)}, not {shown(name)}")
     return PATTERNS[name].from_options(options)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 from models.checkpoint import gguf, huggingface, shipped
 from models.checkpoint.base import Checkpoint, MemoryStore, TensorStore, Weights
@@ -25,5 +25,5 @@ def load(source: str | Path) -> Checkpoint:
     if path.is_file() and path.suffix.lower() == ".gguf":
         return gguf.load(path)
     raise CheckpointError(
-        f"Checkpoint must be a folder, a .gguf file or {nearest(str(source), shipped.NAMES)}, not {str(source)!r}"
+        f"Checkpoint must be a folder, a .gguf file or {nearest(str(source), shipped.NAMES)}, not {shown(str(source))}"
     )

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 from models.checkpoint.blocks import AffineBlocks
 from models.checkpoint.layout import HEAD, tensor_shapes
 from models.config import ModelConfig
@@ -103,7 +103,7 @@ class Checkpoint:
     def tensor(self, name: str) -> torch.Tensor:
         """Return the tensor called `name`, float32; CheckpointError if the model has none of that name."""
         if name not in self.weights:
-            raise CheckpointError(f"Tensor must be one of model {self.config.name}, which has none called {name!r}")
+            raise CheckpointError(f"Tensor must be one of model {self.config.name}, which has none called {shown(name)}")
         return self.weights[name]
 
     def blocks(self, name: str) -> AffineBlocks | None:
@@ -148,4 +148,4 @@ def check_names(config: ModelConfig, present: Mapping[str, tuple[int, ...]]) -> 
     for name in present:
         is_derived = name.endswith("rotary_emb.inv_freq") or (config.tied_head and name == f"{HEAD}.weight")
         if name not in expected and not is_derived:
-            raise CheckpointError(f"Checkpoint must hold only tensors of {config.architecture}, not {name!r}")
+            raise CheckpointError(f"Checkpoint must hold only tensors of {config.architecture}, not {shown(name)}")

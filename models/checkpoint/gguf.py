@@ -8,7 +8,7 @@ import torch
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize
 
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 from models.checkpoint.base import Checkpoint, Weights, check_names
 from models.checkpoint.blocks import AffineBlocks, from_q4_1
@@ -113,7 +113,7 @@ def _config(file: GgufFile, name: str) -> tuple[ModelConfig, bool]:
     metadata, held = file.metadata, file.tensors
     kind = metadata.get("general.architecture")
     if not isinstance(kind, str) or kind not in _ARCHITECTURES:
-        raise CheckpointError(f"GGUF architecture must be {nearest(str(kind), _ARCHITECTURES)}, not {kind!r}")
+        raise CheckpointError(f"GGUF architecture must be {nearest(str(kind), _ARCHITECTURES)}, not {shown(kind)}")
     architecture, is_interleaved = _ARCHITECTURES[kind]
     if "rope_freqs.weight" in held:
         raise CheckpointError(
@@ -153,20 +153,20 @@ def _scaling(metadata: Mapping[str, object], kind: str) -> RopeScaling:
     if spelled == "none":
         return RopeScaling()
     if spelled != "linear":
-        raise CheckpointError(f"GGUF {kind}.rope.scaling.type must be none or linear, not {spelled!r}")
+        raise CheckpointError(f"GGUF {kind}.rope.scaling.type must be none or linear, not {shown(spelled)}")
     return RopeScaling(kind="linear", factor=_number(metadata, f"{kind}.rope.scaling.factor"))
 
 
 def _integer(metadata: Mapping[str, object], key: str, default: int | None = None) -> int:
     value = metadata.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CheckpointError(f"GGUF {key} must be a positive integer, not {value!r}")
+        raise CheckpointError(f"GGUF {key} must be a positive integer, not {shown(value)}")
     return value
 
 
 def _number(metadata: Mapping[str, object], key: str, default: float | None = None) -> float:
     value = metadata.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CheckpointError(f"GGUF {key} must be a number, not {value!r}")
+        raise CheckpointError(f"GGUF {key} must be a number, not {shown(value)}")
     # Stored as float32: take the shortest decimal that means the same, 1e-05 and not 9.99999974e-06.
     return float(str(numpy.float32(value)))

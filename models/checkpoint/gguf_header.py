@@ -9,7 +9,7 @@ from pathlib import Path
 import gguf
 import numpy
 
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 
 __all__ = ["GgufFile", "GgufTensor", "read_header"]
 
@@ -91,39 +91,39 @@ class _Reader:
         for _ in range(entry_count):
             key = self._text()
             if key in metadata:
-                raise self._refusal(f"the metadata entry {key!r} appears twice")
+                raise self._refusal(f"the metadata entry {shown(key)} appears twice")
             metadata[key] = self._value(self._integer("<I"))
         entries = [self._tensor_entry() for _ in range(tensor_count)]
         alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
         if isinstance(alignment, bool) or not isinstance(alignment, int) or alignment < 1:
-            raise self._refusal(f"its alignment is {alignment!r}")
+            raise self._refusal(f"its alignment is {shown(alignment)}")
         start = -(-self._at // alignment) * alignment
         tensors: dict[str, GgufTensor] = {}
         for name, shape, kind, offset in entries:
             if name in tensors:
-                raise self._refusal(f"the tensor {name!r} appears twice")
+                raise self._refusal(f"the tensor {shown(name)} appears twice")
             tensors[name] = self._place(name, shape, kind, start + offset)
         return GgufFile(metadata=metadata, tensors=tensors, path=self._path)
 
     def _tensor_entry(self) -> tuple[str, tuple[int, ...], int, int]:
         name = self._text()
-        dimensions = self._count("<I", _MOST_DIMENSIONS, f"dimensions of {name!r}")
+        dimensions = self._count("<I", _MOST_DIMENSIONS, f"dimensions of {shown(name)}")
         sizes = [self._integer("<Q") for _ in range(dimensions)]
         return name, tuple(reversed(sizes)), self._integer("<I"), self._integer("<Q")
 
     def _place(self, name: str, shape: tuple[int, ...], number: int, start: int) -> GgufTensor:
         known = {kind.value: kind for kind in gguf.GGML_QUANT_SIZES}
         if number not in known:
-            raise self._refusal(f"the tensor {name!r} is of unknown type {number}")
+            raise self._refusal(f"the tensor {shown(name)} is of unknown type {number}")
         block_values, block_bytes = gguf.GGML_QUANT_SIZES[known[number]]
         if not shape or min(shape) < 1 or shape[-1] % block_values:
-            raise self._refusal(f"the tensor {name!r} of shape {shape} does not fall into blocks of {block_values}")
+            raise self._refusal(f"the tensor {shown(name)} of shape {shape} does not fall into blocks of {block_values}")
         values = 1
         for size in shape:
             values *= size
         stop = start + values // block_values * block_bytes
         if stop > self._size:
-            raise self._refusal(f"the tensor {name!r} ends at byte {stop} of {self._size}")
+            raise self._refusal(f"the tensor {shown(name)} ends at byte {stop} of {self._size}")
         return GgufTensor(shape=shape, kind=known[number], start=start, stop=stop)
 
     def _value(self, kind: int) -> object:

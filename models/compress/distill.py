@@ -11,7 +11,7 @@ import torch
 
 from hwsim.arch.formats import QuantizedMatrix
 from hwsim.arch.isa import Format
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.checkpoint import Checkpoint
 from models.compress.layer import Layer, Linear
 from models.compress.method import Quantizer
@@ -37,7 +37,7 @@ class Distill(Quantizer):
 
     def __post_init__(self) -> None:
         if not isinstance(self.result, str) or not self.result:
-            raise SpecError(f"Option result of method distill must be a shipped name or a folder, not {self.result!r}")
+            raise SpecError(f"Option result of method distill must be a shipped name or a folder, not {shown(self.result)}")
 
     def quantized(self, linear: Linear, hessian: torch.Tensor | None, kept: torch.Tensor | None) -> QuantizedMatrix:
         if linear.trained is None:

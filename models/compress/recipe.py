@@ -11,7 +11,7 @@ import yaml
 
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import CacheFormat, Format
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from models.attention import Dense, LambdaShape, Pattern, parse
 from models.compress.grid import PRUNABLE, check_inputs
@@ -54,12 +54,12 @@ class CalibrationSettings:
         for name in ("sequences", "length"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SpecError(f"Recipe calibration.{name} must be a positive integer, not {value!r}")
+                raise SpecError(f"Recipe calibration.{name} must be a positive integer, not {shown(value)}")
         seed = self.seed
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 32):
-            raise SpecError(f"Recipe calibration.seed must be an integer from 0 to {(1 << 32) - 1}, not {seed!r}")
+            raise SpecError(f"Recipe calibration.seed must be an integer from 0 to {(1 << 32) - 1}, not {shown(seed)}")
         if not isinstance(self.rounded, bool):
-            raise SpecError(f"Recipe calibration.rounded must be true or false, not {self.rounded!r}")
+            raise SpecError(f"Recipe calibration.rounded must be true or false, not {shown(self.rounded)}")
 
     def to_document(self) -> dict[str, Any]:
         """Return the settings as plain values, those that are not set left out."""
@@ -80,10 +80,10 @@ class Step:
         if isinstance(document, str):
             document = {"method": document}
         if not isinstance(document, Mapping):
-            raise SpecError(f"Step of a recipe must be a method or a mapping with one, not {document!r}")
+            raise SpecError(f"Step of a recipe must be a method or a mapping with one, not {shown(document)}")
         name = document.get("method")
         if name not in METHODS:
-            raise SpecError(f"Step method must be {nearest(str(name), METHODS)}, not {name!r}")
+            raise SpecError(f"Step method must be {nearest(str(name), METHODS)}, not {shown(name)}")
         kind = METHODS[str(name)]
         known = [field.name for field in dataclasses.fields(kind)]
         fields = _section(f"Step {name}", document, ("method", "at", *known))
@@ -203,15 +203,15 @@ class Recipe:
         calibration = _section("Recipe calibration", top.get("calibration", {}), _CALIBRATION)
         steps, attention = top.get("steps"), top.get("attention")
         if not isinstance(steps, list) or not steps:
-            raise SpecError(f"Recipe steps must be a list of methods, not {steps!r}")
+            raise SpecError(f"Recipe steps must be a list of methods, not {shown(steps)}")
         cache = top.get("cache", cls.cache.name.lower())
         if str(cache) not in CACHES:
-            raise SpecError(f"Recipe cache must be {nearest(str(cache), CACHES)}, not {cache!r}")
+            raise SpecError(f"Recipe cache must be {nearest(str(cache), CACHES)}, not {shown(cache)}")
         if not isinstance(attention, str):
-            raise SpecError(f"Recipe attention must be one pattern for all layers, such as lambda:4+252, not {attention!r}")
+            raise SpecError(f"Recipe attention must be one pattern for all layers, such as lambda:4+252, not {shown(attention)}")
         text = calibration.pop("text", None)
         if text is not None and not isinstance(text, str):
-            raise SpecError(f"Recipe calibration.text must be a path, not {text!r}")
+            raise SpecError(f"Recipe calibration.text must be a path, not {shown(text)}")
         return cls(
             name=name,
             steps=tuple(Step.from_document(step) for step in steps),
@@ -245,15 +245,15 @@ def _part(name: str) -> str:
 
 def _section(subject: str, document: object, known: Iterable[str]) -> dict[str, Any]:
     if not isinstance(document, Mapping):
-        raise SpecError(f"{subject} must be a mapping, not {document!r}")
+        raise SpecError(f"{subject} must be a mapping, not {shown(document)}")
     names = tuple(known)
     for key in document:
         if key not in names:
-            raise SpecError(f"{subject} key must be {nearest(str(key), names)}, not {key!r}")
+            raise SpecError(f"{subject} key must be {nearest(str(key), names)}, not {shown(key)}")
     return dict(document)
 
 
 def _format(subject: str, value: object) -> Format:
     if value not in _FORMATS:
-        raise SpecError(f"{subject} must be {nearest(str(value), _FORMATS)}, not {value!r}")
+        raise SpecError(f"{subject} must be {nearest(str(value), _FORMATS)}, not {shown(value)}")
     return _FORMATS[str(value)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +21,45 @@ from hwsim.errors import SpecError
 from hwsim.whole_files import whole_file
 from models.integer.constants import Gain
 
-__all__ = ["Done", "FolderState", "MemoryState", "State"]
+__all__ = ["Done", "FolderState", "MemoryState", "State", "only_writer"]
 
 _IDENTITY = "work.json"
+_LOCK = ".lock"
 _STREAM = "stream"
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep a folder of unfinished work to this command; the system lets go of it when the command ends, however it ends.
+
+    Raises:
+        SpecError: another command works there, or nothing can be written there.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((folder / _LOCK).open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The other command ended, and took the file away, after it was opened here.
+            if os.fstat(lock.fileno()).st_nlink == 0:
+                raise BlockingIOError
+        except BlockingIOError:
+            raise SpecError(
+                f"Folder of unfinished work {str(folder)!r} is being written by another command:"
+                " wait until that one ends, or choose another output"
+            ) from None
+        except OSError as error:
+            raise _unusable(folder, error) from None
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                (folder / _LOCK).unlink()
+                folder.rmdir()
+
+
+def _unusable(folder: Path, error: Exception) -> SpecError:
+    return SpecError(f"Folder of unfinished work {str(folder)!r} must be usable, but: {error}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,7 +102,8 @@ class FolderState:
         self._folder = folder
         path = folder / _IDENTITY
         try:
-            if folder.is_dir() and any(folder.iterdir()):
+            # Hidden files are the lock and what a command that was killed had begun to write.
+            if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
                 stated = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
                 different = sorted(key for key in {*identity, *stated} if identity.get(key) != stated.get(key))
                 if different:
@@ -77,7 +116,7 @@ class FolderState:
                 with whole_file(path) as part:
                     part.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise SpecError(f"Folder of unfinished work {str(folder)!r} must be usable, but: {error}") from None
+            raise _unusable(folder, error) from None
         self._count = 0
         while self._layer(self._count).is_file():
             self._count += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from models.matrices import HEAD, PARTS, layer_part
 
@@ -31,15 +31,15 @@ class Where:
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text:
-            raise SpecError(f"Step entry `at` must be a pattern such as layers.0-3.down, not {self.text!r}")
+            raise SpecError(f"Step entry `at` must be a pattern such as layers.0-3.down, not {shown(self.text)}")
         for pattern in self._patterns:
             found = _TEXT.fullmatch(pattern)
             if found is None:
-                raise SpecError(f"Pattern of matrices must be spelled as head, layers.0-3.down or *.qkv, not {pattern!r}")
+                raise SpecError(f"Pattern of matrices must be spelled as head, layers.0-3.down or *.qkv, not {shown(pattern)}")
             if found["head"] not in (None, HEAD):
-                raise SpecError(f"Pattern of matrices must be {nearest(found['head'], (HEAD, 'layers.*'))}, not {pattern!r}")
+                raise SpecError(f"Pattern of matrices must be {nearest(found['head'], (HEAD, 'layers.*'))}, not {shown(pattern)}")
             if found["part"] not in (None, "*", *PARTS):
-                raise SpecError(f"Part in {pattern!r} must be {nearest(found['part'], PARTS)}, not {found['part']!r}")
+                raise SpecError(f"Part in {shown(pattern)} must be {nearest(found['part'], PARTS)}, not {shown(found['part'])}")
 
     @property
     def _patterns(self) -> list[str]:
@@ -55,7 +55,7 @@ class Where:
         for pattern in self._patterns:
             fitting = self._fitting(pattern, layers)
             if not fitting:
-                raise SpecError(f"Pattern must fit a matrix of the model's {layers} layers, not {pattern!r}")
+                raise SpecError(f"Pattern must fit a matrix of the model's {layers} layers, not {shown(pattern)}")
             found |= fitting
         return found
 

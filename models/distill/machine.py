@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.distill.attention import KINDS
 from models.distill.team import ALONE, Team
 
@@ -70,14 +70,14 @@ def machine_of(device: str, *, is_eager: bool = False, attention: str | None = N
         SpecError: there is no such device, or no such attention.
     """
     if device not in ("cuda", "cpu"):
-        raise SpecError(f"Device must be cuda or cpu, not {device!r}")
+        raise SpecError(f"Device must be cuda or cpu, not {shown(device)}")
     if device == "cuda" and not torch.cuda.is_available():
         raise SpecError("Device must be cpu where there is no CUDA device, not 'cuda'")
     is_cuda = device == "cuda"
     is_compiled = is_cuda and not is_eager
     kind = ("flex" if is_compiled else "masked") if attention is None else attention
     if kind not in KINDS[:2]:
-        raise SpecError(f"Attention of training must be one of {', '.join(KINDS[:2])}, not {kind!r}")
+        raise SpecError(f"Attention of training must be one of {', '.join(KINDS[:2])}, not {shown(kind)}")
     place = torch.device(device)
     return Machine(
         device=place,

@@ -6,19 +6,16 @@ Arrays are int64 unless said otherwise, one row per token. No loop holds the int
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from hwsim.arch.numerics import EXP2_ONE_BITS, FRACTION_BITS, ROPE_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS
+from hwsim.compiled import compiled
 from models.integer import scalar
 from models.integer.ops import CODE_FRACTION_BITS
 
 __all__ = ["accumulate", "attend_rows", "kv_rows", "norm_rows", "quantize_rows", "query_rows", "scale_rows", "swiglu_rows"]
 
-_compiled = numba.njit(nogil=True, cache=True, boundscheck=False)
-
-
-@_compiled
+@compiled
 def accumulate(weights: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None:
     """Set out[r] to the 32-bit accumulator of row r: the sum of weights[r] * codes modulo 2**32.
 
@@ -33,7 +30,7 @@ def accumulate(weights: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None:
         out[row] = total
 
 
-@_compiled
+@compiled
 def scale_rows(
     accumulated: np.ndarray,
     row_mantissa: np.ndarray,
@@ -57,7 +54,7 @@ def scale_rows(
             results[row] = scalar.applied(int(line[row]), both[0], both[1], FRACTION_BITS)
 
 
-@_compiled
+@compiled
 def _quantize(values: np.ndarray, codes: np.ndarray) -> tuple[int, int]:
     """Set codes to those of a vector, and return its scale in fixed units."""
     amax = 0
@@ -70,14 +67,14 @@ def _quantize(values: np.ndarray, codes: np.ndarray) -> tuple[int, int]:
     return scale[0], scale[1] - FRACTION_BITS
 
 
-@_compiled
+@compiled
 def quantize_rows(values: np.ndarray, codes: np.ndarray, mantissa: np.ndarray, exponent: np.ndarray) -> None:
     """QUANT: set codes, int8 [tokens, elements], and scales of fixed rows."""
     for token in range(values.shape[0]):
         mantissa[token], exponent[token] = _quantize(values[token], codes[token])
 
 
-@_compiled
+@compiled
 def norm_rows(
     values: np.ndarray,
     gains: np.ndarray,
@@ -104,7 +101,7 @@ def norm_rows(
         mantissa[token], exponent[token] = scalar.combined(scale[0], scale[1], root[0], root[1])
 
 
-@_compiled
+@compiled
 def swiglu_rows(flat: np.ndarray, codes: np.ndarray, mantissa: np.ndarray, exponent: np.ndarray) -> None:
     """SWIGLU: set codes, int8 [tokens, ffn], and scales of rows of gate, then up."""
     ffn = codes.shape[1]
@@ -116,7 +113,7 @@ def swiglu_rows(flat: np.ndarray, codes: np.ndarray, mantissa: np.ndarray, expon
         mantissa[token], exponent[token] = _quantize(product, codes[token])
 
 
-@_compiled
+@compiled
 def _rotate(head: np.ndarray, rotation: np.ndarray, out: np.ndarray) -> None:
     """Set out to a head turned by a rotation, [elements, 2]."""
     half = len(head) // 2
@@ -126,7 +123,7 @@ def _rotate(head: np.ndarray, rotation: np.ndarray, out: np.ndarray) -> None:
         out[index] = scalar.saturated(scalar.half_up(wide, ROPE_BITS))
 
 
-@_compiled
+@compiled
 def query_rows(
     heads: np.ndarray,
     rotations: np.ndarray,
@@ -149,7 +146,7 @@ def query_rows(
             mantissa[token, head], exponent[token, head] = both
 
 
-@_compiled
+@compiled
 def kv_rows(
     heads: np.ndarray,
     rotations: np.ndarray,
@@ -187,7 +184,7 @@ def kv_rows(
             zero[token, head] = shift
 
 
-@_compiled
+@compiled
 def attend_rows(
     first_position: int,
     sinks: int,
@@ -280,7 +277,7 @@ def attend_rows(
                 out[token, head, element] = scalar.applied(wrapped, both[0], both[1], FRACTION_BITS)
 
 
-@_compiled
+@compiled
 def _scores(
     codes: np.ndarray,
     mantissa: int,
@@ -305,7 +302,7 @@ def _scores(
         scores[index] = scalar.applied(scores[index] - zero[index] * total, both[0], both[1], FRACTION_BITS)
 
 
-@_compiled
+@compiled
 def _weights(top: int, scores: np.ndarray, mantissa: np.ndarray, exponent: np.ndarray, weights: np.ndarray) -> int:
     """Set weights to powers of two of the scores below `top` times the scales of the values; return the powers' sum."""
     total = 0
@@ -316,7 +313,7 @@ def _weights(top: int, scores: np.ndarray, mantissa: np.ndarray, exponent: np.nd
     return total
 
 
-@_compiled
+@compiled
 def _mix(coefficients: np.ndarray, values: np.ndarray, zero: np.ndarray, sums: np.ndarray) -> int:
     """Add values, [values, elements], times their coefficients to sums; return the coefficients' sum over the zero points."""
     zero_sum = 0

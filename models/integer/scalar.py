@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numba
-
 from hwsim.arch.numerics import (
     ACT_LIMIT,
     FRACTION_BITS,
@@ -15,6 +13,7 @@ from hwsim.arch.numerics import (
     kv_limit,
     sigmoid_table,
 )
+from hwsim.compiled import compiled
 
 __all__ = [
     "applied",
@@ -40,22 +39,19 @@ _EXP2_VALUE, _EXP2_DROP = exp2_table()
 _SIGMOID_VALUE, _SIGMOID_RISE = sigmoid_table()
 _SIGMOID_LIMIT = (16 << FRACTION_BITS) - 1
 
-_compiled = numba.njit(cache=True)
-
-
-@_compiled
+@compiled
 def half_up(x: int, shift: int) -> int:
     """Return x / 2**shift rounded half up."""
     return (x + ((1 << shift) >> 1)) >> shift
 
 
-@_compiled
+@compiled
 def saturated(x: int) -> int:
     """Return x clamped to a signed 32-bit integer."""
     return min(max(x, _LOW), _HIGH)
 
 
-@_compiled
+@compiled
 def normalized(x: int) -> tuple[int, int]:
     """Return the scale of a non-negative integer."""
     if x == 0:
@@ -68,7 +64,7 @@ def normalized(x: int) -> tuple[int, int]:
     return (x >> (length - 16) if length > 16 else x << (16 - length)), length - 16
 
 
-@_compiled
+@compiled
 def combined(mantissa: int, exponent: int, other_mantissa: int, other_exponent: int) -> tuple[int, int]:
     """Return the product of two scales."""
     # Without a branch, so that loops over it become vector instructions.
@@ -77,13 +73,13 @@ def combined(mantissa: int, exponent: int, other_mantissa: int, other_exponent: 
     return product >> shift, exponent + other_exponent + shift
 
 
-@_compiled
+@compiled
 def reciprocal(mantissa: int, exponent: int) -> tuple[int, int]:
     """Return the inverse of a scale."""
     return (65535 if mantissa == 0 else _HIGH // mantissa), -31 - exponent
 
 
-@_compiled
+@compiled
 def inverse_root(mantissa: int, exponent: int) -> tuple[int, int]:
     """Return a scale to the power -1/2."""
     odd = exponent & 1
@@ -96,14 +92,14 @@ def inverse_root(mantissa: int, exponent: int) -> tuple[int, int]:
     return reciprocal(root, (exponent - 16 + odd) >> 1)
 
 
-@_compiled
+@compiled
 def applied(x: int, mantissa: int, exponent: int, fraction_bits: int) -> int:
     """Return x times a scale, with so many fraction bits, saturated."""
     shift = min(max(-(exponent + fraction_bits), 0), _SHIFT_LIMIT)
     return saturated(half_up(x * mantissa, shift))
 
 
-@_compiled
+@compiled
 def inverse_127(amax: int) -> tuple[int, int]:
     """Return 127 / amax as a scale."""
     mantissa, exponent = normalized(amax)
@@ -111,18 +107,18 @@ def inverse_127(amax: int) -> tuple[int, int]:
     return combined(mantissa, exponent, TIMES_127[0], TIMES_127[1])
 
 
-@_compiled
+@compiled
 def scale_127(amax: int) -> tuple[int, int]:
     """Return amax / 127 as a scale."""
     mantissa, exponent = normalized(amax)
     return combined(mantissa, exponent, ONE_OVER_127[0], ONE_OVER_127[1])
 
 
-cache_limit = _compiled(kv_limit)
-_cache_factors = _compiled(kv_factors)
+cache_limit = compiled(kv_limit)
+_cache_factors = compiled(kv_factors)
 
 
-@_compiled
+@compiled
 def inverse_cache(span: int, bits: int) -> tuple[int, int]:
     """Return the largest code of so many bits, over span, as a scale."""
     mantissa, exponent = normalized(span)
@@ -131,7 +127,7 @@ def inverse_cache(span: int, bits: int) -> tuple[int, int]:
     return combined(mantissa, exponent, times[0], times[1])
 
 
-@_compiled
+@compiled
 def scale_cache(span: int, bits: int) -> tuple[int, int]:
     """Return span over the largest code of so many bits as a scale."""
     mantissa, exponent = normalized(span)
@@ -139,13 +135,13 @@ def scale_cache(span: int, bits: int) -> tuple[int, int]:
     return combined(mantissa, exponent, over[0], over[1])
 
 
-@_compiled
+@compiled
 def code(x: int, mantissa: int, exponent: int) -> int:
     """Return the 8-bit code of x under an inverse scale."""
     return min(max(applied(x, mantissa, exponent, 0), -ACT_LIMIT), ACT_LIMIT)
 
 
-@_compiled
+@compiled
 def exp2_neg(distance: int) -> int:
     """Return 2**-distance in units of 2**-15, for a fixed distance >= 0."""
     whole = min(distance >> FRACTION_BITS, 31)
@@ -155,7 +151,7 @@ def exp2_neg(distance: int) -> int:
     return half_up(value, whole)
 
 
-@_compiled
+@compiled
 def silu(x: int) -> int:
     """Return x times its logistic function, for fixed x."""
     magnitude = min(abs(x), _SIGMOID_LIMIT)

@@ -2,7 +2,7 @@
 
 from importlib import resources
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from models.compress.recipe import Recipe
 
@@ -19,6 +19,6 @@ def recipe(name: str) -> Recipe:
     """Return a shipped recipe; SpecError names the nearest one."""
     known = names()
     if name not in known:
-        raise SpecError(f"Recipe must be {nearest(name, known)}, not {name!r}")
+        raise SpecError(f"Recipe must be {nearest(name, known)}, not {shown(name)}")
     text = (resources.files(__name__) / f"{name}.yaml").read_text(encoding="utf-8")
     return Recipe.from_yaml(text, name=name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hwsim.arch.assembly import format_instruction
 from hwsim.arch.fields import Unit
-from hwsim.machine.timeline import chrome_trace
+from hwsim.machine.timeline import chrome_event, chrome_trace
 from hwsim.whole_files import whole_file
 from lamforge.flow.executed import Executed
 from lamforge.flow.simulate import Timing
@@ -19,9 +19,9 @@ _LAYERS_LANE = len(Unit) + 1
 
 
 def trace_document(simulation: Timing) -> dict[str, Any]:
-    """Return the Chrome trace of a run; a cycle is drawn as a microsecond."""
+    """Return the Chrome trace of a run; its times are microseconds at the clock of the engine."""
     executed = Executed(timing=simulation)
-    document = chrome_trace(simulation.timeline, simulation.program.symbols)
+    document = chrome_trace(simulation.timeline, simulation.program.symbols, simulation.engine.clock_hz)
     for event in document["traceEvents"]:
         index = event["args"].get("index")
         if index is not None:
@@ -53,6 +53,6 @@ def _layers(executed: Executed) -> list[dict[str, Any]]:
     label = {"ph": "M", "name": "thread_name", "pid": 0, "tid": _LAYERS_LANE, "args": {"name": "LAYERS"}}
     place = {"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": _LAYERS_LANE, "args": {"sort_index": -1}}
     return [label, place] + [
-        {"ph": "X", "name": name, "pid": 0, "tid": _LAYERS_LANE, "ts": first, "dur": last + 1 - first, "args": {}}
+        chrome_event(name, _LAYERS_LANE, first, last + 1 - first, executed.timing.engine.clock_hz)
         for name, (first, last) in executed.layer_spans.items()
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pydantic
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from lamforge.flow.provenance import Provenance
 
 __all__ = ["CosimSummary", "ProgramsSummary", "RecipeSummary", "RunSummary", "Summary", "load_summary", "read_summary"]
@@ -274,11 +274,11 @@ def load_summary(path: Path) -> Summary:
     try:
         return read_summary(path.read_bytes())
     except OSError as error:
-        raise SpecError(f"Summary must be a file that can be read, not {str(path)!r} ({error.strerror})") from None
+        raise SpecError(f"Summary must be a file that can be read, not {shown(str(path))} ({error.strerror})") from None
     except pydantic.ValidationError as error:
         mistake = error.errors(include_url=False)[0]
         where = ".".join(map(str, mistake["loc"])) or "the whole"
-        found = f"not what is in {str(path)!r} ({where}: {mistake['msg']})"
+        found = f"not what is in {shown(str(path))} ({where}: {mistake['msg']})"
         raise SpecError(f"Summary must be as this version's demo writes it, {found}") from None
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from hwsim.arch.assembly import format_program
 from hwsim.arch.isa import Loop, decode
 from hwsim.arch.program import Program
-from hwsim.errors import ProgramError, SpecError
+from hwsim.errors import ProgramError, SpecError, shown
 from lamforge.flow.executed import Executed
 from lamforge.flow.programs import Programs, is_program_folder
 from lamforge.flow.provenance import provenance
@@ -60,7 +60,7 @@ def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
     place = next((entry for entry in (folder / "program", folder) if is_program_folder(entry)), None)
     summary = load_summary(path) if path.is_file() else None
     if summary is None and place is None:
-        raise SpecError(f"Report folder must hold summary.json or compiled programs, not {str(folder)!r}")
+        raise SpecError(f"Report folder must hold summary.json or compiled programs, not {shown(str(folder))}")
     figures = None
     if place is not None:
         programs = Programs.load(place)

@@ -123,7 +123,7 @@ class SimulatedDevice:
     def _start(self) -> None:
         """Start the simulation in a thread, and wait until it connects."""
         address = self._socket_folder / "device"
-        regions = ":".join(f"{_region(place)}={self._folder / f'region{_region(place)}.bin'}" for place in self._memories)
+        regions = "\n".join(f"{_region(place)}={self._folder / f'region{_region(place)}.bin'}" for place in self._memories)
         variables = {
             "BENCH_JOB": str(self._folder / "job.json"),
             "BENCH_SOCKET": str(address),

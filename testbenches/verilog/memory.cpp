@@ -33,7 +33,7 @@ void map(int region, const char* path) {
     close(file);
 }
 
-// BENCH_REGIONS lists `number=path` separated by colons; BENCH_TRACE names the trace file.
+// BENCH_REGIONS lists `number=path` on lines of their own; BENCH_TRACE names the trace file.
 void start() {
     static bool is_started = false;
     if (is_started) return;
@@ -41,7 +41,7 @@ void start() {
     const char* list = std::getenv("BENCH_REGIONS");
     if (list == nullptr) fail("needs the environment variable", "BENCH_REGIONS");
     char* copy = strdup(list);
-    for (char* part = std::strtok(copy, ":"); part != nullptr; part = std::strtok(nullptr, ":")) {
+    for (char* part = std::strtok(copy, "\n"); part != nullptr; part = std::strtok(nullptr, "\n")) {
         char* equals = std::strchr(part, '=');
         if (equals == nullptr) fail("cannot read region", part);
         *equals = 0;

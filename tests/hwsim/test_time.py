@@ -180,11 +180,16 @@ def test_too_long_a_program_is_refused() -> None:
 
 def test_chrome_trace_has_a_lane_for_each_unit() -> None:
     timeline = timeline_of(Loop(count=2, length=2), Fetch(offset=0, beats=4), Dot(**DOT), End())
-    trace = json.loads(json.dumps(chrome_trace(timeline, ["", "fetch {}", "dot {}", ""])))
+    trace = json.loads(json.dumps(chrome_trace(timeline, ["", "fetch {}", "dot {}", ""], 225e6)))
     events = [event for event in trace["traceEvents"] if event["ph"] == "X"]
     assert [event["name"] for event in events] == ["load program", "fetch 0", "dot 0", "fetch 1", "dot 1"]
+    # Perfetto reads microseconds: at 225 MHz 225 cycles.
+    assert all(event["ts"] * 225 == pytest.approx(event["args"]["start"]) for event in events)
+    assert all(event["dur"] * 225 == pytest.approx(event["args"]["cycles"]) for event in events)
     lanes = {event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "thread_name"}
     assert lanes == {"FETCH", "MATRIX", "VECTOR", "MOVER", "CONTROL"}
     for lane in range(4):
-        spans = sorted((event["ts"], event["ts"] + event["dur"]) for event in events if event["tid"] == lane)
+        spans = sorted(
+            (event["args"]["start"], event["args"]["start"] + event["args"]["cycles"]) for event in events if event["tid"] == lane
+        )
         assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))

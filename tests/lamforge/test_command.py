@@ -1,6 +1,10 @@
 """The command at its border: sentences, exit codes, JSON on standard output alone, files whole or not at all."""
 
+import errno
 import json
+import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -129,6 +133,36 @@ def test_tracebacks_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
         exit_code_of(refuse)
     with pytest.raises(IndexError):
         exit_code_of(fail)
+
+
+def shell(arguments: str) -> tuple[int, str]:
+    """Return (exit code, standard error) of the command in a process of its own; `lamforge` stands for it."""
+    command = arguments.replace("lamforge", f"{shlex.quote(sys.executable)} -m lamforge")
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    return result.returncode, result.stderr
+
+
+@pytest.mark.parametrize("arguments", [f"disasm {End().encode():032x}", "--help"])
+def test_standard_output_that_cannot_be_written_is_refused(arguments: str) -> None:
+    code, err = shell(f"lamforge {arguments} > /dev/full")
+    assert (code, err) == (REFUSED, "Output cannot be written: No space left on device\n")
+
+
+def fill() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "kept/model.bin")
+
+
+def test_a_full_disk_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(fill) == REFUSED
+    assert capsys.readouterr().err == "File 'kept/model.bin' cannot be used: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [["disasm", "x" * 100_000], ["x" * 100_000], ["disasm", "--" + "x" * 100_000]])
+def test_a_refusal_never_prints_a_long_value_in_full(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(arguments, capsys)
+    assert code == REFUSED
+    assert len(err) < 1100
+    assert "xxx…" in err
 
 
 def test_disasm_prints_text_that_parses_back(program_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

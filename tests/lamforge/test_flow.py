@@ -167,7 +167,10 @@ def test_simulate_writes_a_timeline(made: Path, command: Command, tmp_path: Path
     events = [event for event in trace["traceEvents"] if event["ph"] == "X"]
     lanes = {event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "thread_name"}
     assert {"FETCH", "MATRIX", "VECTOR", "MOVER", "LAYERS"} <= lanes
-    assert max(event["ts"] + event["dur"] for event in events) <= found["cycles"]
+    last = max(event["args"]["start"] + event["args"]["cycles"] for event in events)
+    assert last <= found["cycles"]
+    clock_hz = trace["otherData"]["clock_hz"]
+    assert max(event["ts"] + event["dur"] for event in events) * clock_hz / 1e6 == pytest.approx(last)
     assert {"layer 0", "layer 1", "head"} <= {event["name"] for event in events}
     assert any(event["name"] == "Dot layers.1.qkv" for event in events)
 

@@ -88,6 +88,37 @@ def test_the_work_of_another_recipe_is_refused(checkpoint: Checkpoint, chosen: R
         compressed.make(checkpoint, chosen, tmp_path / "model")
 
 
+def test_a_second_command_is_refused_while_the_first_one_works(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
+    texts: list[str] = []
+
+    def progress(done: int, total: int) -> None:
+        with pytest.raises(SpecError) as refused:
+            compressed.make(checkpoint, chosen, tmp_path / "model")
+        texts.append(str(refused.value))
+
+    made = compressed.make(checkpoint, chosen, tmp_path / "model", progress=progress)
+    text = f"Folder of unfinished work '{tmp_path}/model.partial' is being written by another command"
+    assert len(texts) == 4
+    assert set(texts) == {f"{text}: wait until that one ends, or choose another output"}
+    assert not (tmp_path / "model.partial").exists()
+    assert compressed.make(checkpoint, chosen, tmp_path / "model").model.fingerprint == made.model.fingerprint
+
+
+def test_what_a_command_left_that_was_killed_at_once_is_no_hindrance(
+    checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path
+) -> None:
+    (tmp_path / "model.partial" / ".work.json.abc").mkdir(parents=True)
+    (tmp_path / "model.partial" / ".lock").touch()
+    compressed.make(checkpoint, chosen, tmp_path / "model")
+    assert not (tmp_path / "model.partial").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "model.partial").touch()
+    with pytest.raises(SpecError, match=r"Folder of unfinished work '.*model.partial' must be usable, but: .*File exists"):
+        compressed.make(checkpoint, chosen, tmp_path / "model")
+
+
 def test_damaged_work_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
     killed(checkpoint, chosen, tmp_path / "model", 1)
     layer = tmp_path / "model.partial" / "layer-00000.safetensors"

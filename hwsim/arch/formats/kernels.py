@@ -6,10 +6,10 @@ They hold no lock, so that rows and ports may be shared among threads.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from hwsim.arch.formats.patterns import BLOCK_CODES, PATTERNS
+from hwsim.compiled import compiled
 
 __all__ = ["deal", "pack_grouped", "pack_w2s", "reach_grouped", "reach_w2s", "unpack_w2s"]
 
@@ -22,7 +22,7 @@ _BLOCK_CODES = BLOCK_CODES
 _W4, _W8 = 4, 8
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def pack_w2s(codes: np.ndarray, kept: np.ndarray, scale: np.ndarray, offset: np.ndarray, words: np.ndarray) -> None:
     """Fill words uint64 [rows, groups, 2] from codes and kept [rows, inputs] and scale and offset uint8 [rows, groups]."""
     rows, groups = scale.shape
@@ -51,7 +51,7 @@ def pack_w2s(codes: np.ndarray, kept: np.ndarray, scale: np.ndarray, offset: np.
             words[row, group, 1] = halves[1] | pair << np.uint64(48)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def pack_grouped(
     codes: np.ndarray, scale: np.ndarray, offset: np.ndarray, run: tuple[int, int], bits: int, words: np.ndarray
 ) -> None:
@@ -83,7 +83,7 @@ def pack_grouped(
                     at += share
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _block(low: np.uint64, high: np.uint64, index: int) -> np.int64:
     """Return block code `index` of a W2S word given as two uint64."""
     place = 7 * index
@@ -94,7 +94,7 @@ def _block(low: np.uint64, high: np.uint64, index: int) -> np.int64:
     return np.int64((low >> np.uint64(place) | high << np.uint64(64 - place)) & np.uint64(127))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def unpack_w2s(words: np.ndarray, codes: np.ndarray, kept: np.ndarray) -> None:
     """Fill codes and kept [rows, inputs], zero before, from valid words uint64 [rows, groups, 2]."""
     rows, groups = words.shape[0], words.shape[1]
@@ -110,7 +110,7 @@ def unpack_w2s(words: np.ndarray, codes: np.ndarray, kept: np.ndarray) -> None:
                 kept[row, first] = kept[row, second] = True
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def reach_w2s(words: np.ndarray) -> np.int64:
     """Return the largest row sum of absolute integer weights in words uint64 [rows, groups, 2]; -1 when a block code is invalid."""
     # Absolute sums of both kept weights of a block by zero and by the two codes.
@@ -138,7 +138,7 @@ def reach_w2s(words: np.ndarray) -> np.int64:
     return worst
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def reach_grouped(words: np.ndarray, groups: int, run: tuple[int, int], bits: int, step: int) -> np.int64:
     """Return the largest row sum of absolute integer weights in words uint8 [rows, words, 16] of runs of groups.
 
@@ -173,7 +173,7 @@ def reach_grouped(words: np.ndarray, groups: int, run: tuple[int, int], bits: in
     return worst
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def deal(
     words: np.ndarray,
     mantissa: np.ndarray,

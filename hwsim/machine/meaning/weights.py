@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
-import numba
 import numpy as np
 
 from hwsim.arch.complete import require_rows
 from hwsim.arch.formats.patterns import PATTERNS
 from hwsim.arch.isa import Format
+from hwsim.compiled import compiled
 
 __all__ = ["header_parts", "nibbles", "row_sums"]
 
@@ -59,9 +60,10 @@ _SPARSE = _sparse_table()
 
 # Codes and activations are small integers: a group's sum of products stays below 2**24, where float32 arithmetic is
 # exact in any order, so that the compiler may use vector instructions.
+_fast = functools.partial(compiled, is_fast_math=True)
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_w4(
     words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
 ) -> None:
@@ -85,7 +87,7 @@ def _sum_w4(
                     sums[block, own, row] += scale * np.int64(total) + 16 * offset * totals[row, group]
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_w8(
     words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
 ) -> None:
@@ -107,7 +109,7 @@ def _sum_w8(
                     sums[block, own, row] += scale * np.int64(total)
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_w2(
     words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
 ) -> None:
@@ -133,7 +135,7 @@ def _sum_w2(
                     sums[block, own, row] += scale * (np.int64(total) - zero * both)
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_w2s(
     words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
 ) -> None:
@@ -158,7 +160,7 @@ def _sum_w2s(
                     sums[block, own, row] += np.int64(data[14]) * np.int64(total)
 
 
-@numba.njit(cache=True, fastmath=True)
+@_fast
 def _sum_keys(
     words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
 ) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from hwsim.arch.stream_sizes import SIZES
+from hwsim.compiled import compiled_part
 from hwsim.machine.time.streams import ACCEPTED, POPPED
 from hwsim.machine.time.work import AXPY, BLOCKS_TWO_CYCLES
 
@@ -18,7 +18,7 @@ _TWO, _AXPY = BLOCKS_TWO_CYCLES, AXPY
 (_RUN,) = {each.run_words for each in SIZES.values() if each.word_cycles == 2}
 
 
-@numba.njit()
+@compiled_part
 def advance_matrix(
     state: np.ndarray, streams: np.ndarray, amount: np.ndarray, ready: np.ndarray, pops: np.ndarray, waits: np.ndarray
 ) -> bool:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
-
-import numba
 import numpy as np
 
 import hwsim.arch.timing as timing
-import hwsim.memory.models as models
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
+from hwsim.compiled import compiled, compiled_part
 from hwsim.machine.rules import check
 from hwsim.machine.time.matrix import BLOCK, BUSY_UNTIL, CAPTURE_FROM, MATRIX_STATE, POSITION, advance_matrix
 from hwsim.machine.time.result import Timeline, charge
@@ -92,7 +87,7 @@ def _queues(work: Work) -> tuple[np.ndarray, np.ndarray]:
     return members, rank
 
 
-@numba.njit()
+@compiled_part
 def _issue_cycle(index: int, previous: int, partner: np.ndarray, times: np.ndarray) -> int:
     """Return the cycle in which an instruction issues, or -1 while something it waits for is not known."""
     if times[0, index] < 0:
@@ -113,132 +108,113 @@ def _issue_cycle(index: int, previous: int, partner: np.ndarray, times: np.ndarr
     return cycle
 
 
-@numba.njit()
+@compiled_part
 def _mover_free(place: int, kind: int, members: np.ndarray, times: np.ndarray) -> int:
     """Return the first cycle in which responses to come allow the mover's instruction number `place` to issue."""
     behind = 1 if kind != _WRITE else _MOVER_WRITES
     return times[3, members[place - behind]] + 1 if place >= behind else 0
 
 
-def _source_digest() -> int:
-    """Return a number that changes with any file the compiled network is made of."""
-    digest = hashlib.sha256()
-    for module in (__file__, models.__file__, timing.__file__):
-        for path in sorted(Path(str(module)).parent.glob("*.py")):
-            digest.update(path.read_bytes())
-    return int.from_bytes(digest.digest()[:7], "big")
-
-
-def _compiled(digest: int) -> Callable[..., tuple[int, int, int]]:
-    """Return the compiled network; closing over `digest` makes it part of the key under which the result is cached."""
-
-    @numba.njit(cache=True)
-    def run(
-        unit: np.ndarray,
-        amount: np.ndarray,
-        partner: np.ndarray,
-        slot: np.ndarray,
-        end_slot: int,
-        members: np.ndarray,
-        rank: np.ndarray,
-        model: Channels,
-        sizes: tuple[int, ...],
-        laws: tuple[int, ...],
-        times: np.ndarray,
-        waits: np.ndarray,
-    ) -> tuple[int, int, int]:
-        """Fill times (dispatch, issue, release, retire); return (program loaded, instructions retired, cycles)."""
-        queue_depth, burst_beats, fifo_beats, ports, side_port, words, temporary_words = sizes
-        refill, read_latency, fifo_latency, matrix_latency, side_burst, write_latency, write_lead = laws
-        count = len(unit)
-        next_of = np.zeros(4, np.int64)
-        active = np.zeros(4, np.int64)
-        streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(MATRIX_STATE, np.int64)
-        matrix[CAPTURE_FROM] = _FAR_PAST
-        vector = np.zeros(VECTOR_STATE, np.int64)
-        earliest, arrival = np.zeros(ports, np.int64), np.full(ports, -1, np.int64)
-        ready, pops = np.zeros(fifo_beats, np.int64), np.zeros(fifo_beats, np.int64)
-        loaded = side_read(model, side_port, side_burst, read_latency, 0, words)
-        answered = -1
-        executed, executed_slot, dispatched, done, last_retire = loaded, -refill, 0, 0, -1
-        moved = digest != 0
-        while moved and done < count:
-            moved = False
-            while dispatched < count:
-                cycle = executed + slot[dispatched] - executed_slot
-                place = rank[dispatched] - queue_depth
-                if place >= 0:
-                    leaving = times[1, members[unit[dispatched], place]]
-                    if leaving < 0:
+@compiled
+def _run(
+    unit: np.ndarray,
+    amount: np.ndarray,
+    partner: np.ndarray,
+    slot: np.ndarray,
+    end_slot: int,
+    members: np.ndarray,
+    rank: np.ndarray,
+    model: Channels,
+    sizes: tuple[int, ...],
+    laws: tuple[int, ...],
+    times: np.ndarray,
+    waits: np.ndarray,
+) -> tuple[int, int, int]:
+    """Fill times (dispatch, issue, release, retire); return (program loaded, instructions retired, cycles)."""
+    queue_depth, burst_beats, fifo_beats, ports, side_port, words, temporary_words = sizes
+    refill, read_latency, fifo_latency, matrix_latency, side_burst, write_latency, write_lead = laws
+    count = len(unit)
+    next_of = np.zeros(4, np.int64)
+    active = np.zeros(4, np.int64)
+    streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(MATRIX_STATE, np.int64)
+    matrix[CAPTURE_FROM] = _FAR_PAST
+    vector = np.zeros(VECTOR_STATE, np.int64)
+    earliest, arrival = np.zeros(ports, np.int64), np.full(ports, -1, np.int64)
+    ready, pops = np.zeros(fifo_beats, np.int64), np.zeros(fifo_beats, np.int64)
+    loaded = side_read(model, side_port, side_burst, read_latency, 0, words)
+    answered = -1
+    executed, executed_slot, dispatched, done, last_retire = loaded, -refill, 0, 0, -1
+    moved = True
+    while moved and done < count:
+        moved = False
+        while dispatched < count:
+            cycle = executed + slot[dispatched] - executed_slot
+            place = rank[dispatched] - queue_depth
+            if place >= 0:
+                leaving = times[1, members[unit[dispatched], place]]
+                if leaving < 0:
+                    break
+                cycle = max(cycle, leaving + 1)
+            times[0, dispatched] = cycle
+            executed, executed_slot = cycle, slot[dispatched]
+            dispatched += 1
+            moved = True
+        for own in range(4):
+            while next_of[own] < members.shape[1] and members[own, next_of[own]] >= 0:
+                place = next_of[own]
+                index = members[own, place]
+                if not active[own]:
+                    issue = _issue_cycle(index, members[own, place - 1] if place else -1, partner, times)
+                    if issue < 0:
                         break
-                    cycle = max(cycle, leaving + 1)
-                times[0, dispatched] = cycle
-                executed, executed_slot = cycle, slot[dispatched]
-                dispatched += 1
-                moved = True
-            for own in range(4):
-                while next_of[own] < members.shape[1] and members[own, next_of[own]] >= 0:
-                    place = next_of[own]
-                    index = members[own, place]
-                    if not active[own]:
-                        issue = _issue_cycle(index, members[own, place - 1] if place else -1, partner, times)
-                        if issue < 0:
-                            break
-                        if own == _MOVER:
-                            issue = max(issue, _mover_free(place, amount[index, 0], members[own], times))
-                        times[1, index] = issue
-                        moved = True
-                        active[own] = 1
-                        if own == _FETCH:
-                            streams[OFFSET], streams[REMAINING], streams[LAST] = (
-                                amount[index, 0],
-                                amount[index, 1],
-                                issue,
-                            )
-                            for port in range(ports):
-                                earliest[port] = issue + 1
-                        elif own == _MATRIX:
-                            matrix[BLOCK], matrix[POSITION], matrix[BUSY_UNTIL] = 0, 0, issue
-                    issue = times[1, index]
-                    if own == _FETCH:
-                        before = streams[REMAINING]
-                        ended = advance_fetch(
-                            streams, model, burst_beats, (read_latency, fifo_latency), earliest, arrival, ready, pops
-                        )
-                        moved = moved or streams[REMAINING] != before
-                        if not ended:
-                            break
-                        release = streams[LAST] + 1
-                        retire = release
-                    elif own == _MATRIX:
-                        taken = waits[index, 0]
-                        ended = advance_matrix(matrix, streams, amount[index], ready, pops, waits[index])
-                        moved = moved or waits[index, 0] != taken
-                        if not ended:
-                            break
-                        release = matrix[BUSY_UNTIL]
-                        retire = release + amount[index, 4] + matrix_latency
-                    elif own == _VECTOR:
-                        release, retire = advance_vector(vector, amount[index], issue, temporary_words)
-                    elif amount[index, 0] == _WRITE:
-                        rise = issue + 1 + write_lead
-                        beats, word = amount[index, 1], amount[index, 2]
-                        release, answered = side_write(model, side_port, write_latency, rise, beats, word, answered)
-                        retire = answered + 1
-                    else:
-                        last = side_read(model, side_port, side_burst, read_latency, issue + 1, amount[index, 1])
-                        retire = last + 1
-                        release = retire
-                    times[2, index], times[3, index] = release, retire
-                    last_retire = max(last_retire, retire)
-                    active[own] = 0
-                    next_of[own] += 1
-                    done += 1
+                    if own == _MOVER:
+                        issue = max(issue, _mover_free(place, amount[index, 0], members[own], times))
+                    times[1, index] = issue
                     moved = True
-        end = max(executed + end_slot - executed_slot, last_retire + 1)
-        return loaded, done, end + 1
-
-    return run
-
-
-_run = _compiled(_source_digest())
+                    active[own] = 1
+                    if own == _FETCH:
+                        streams[OFFSET], streams[REMAINING], streams[LAST] = (
+                            amount[index, 0],
+                            amount[index, 1],
+                            issue,
+                        )
+                        for port in range(ports):
+                            earliest[port] = issue + 1
+                    elif own == _MATRIX:
+                        matrix[BLOCK], matrix[POSITION], matrix[BUSY_UNTIL] = 0, 0, issue
+                issue = times[1, index]
+                if own == _FETCH:
+                    before = streams[REMAINING]
+                    ended = advance_fetch(streams, model, burst_beats, (read_latency, fifo_latency), earliest, arrival, ready, pops)
+                    moved = moved or streams[REMAINING] != before
+                    if not ended:
+                        break
+                    release = streams[LAST] + 1
+                    retire = release
+                elif own == _MATRIX:
+                    taken = waits[index, 0]
+                    ended = advance_matrix(matrix, streams, amount[index], ready, pops, waits[index])
+                    moved = moved or waits[index, 0] != taken
+                    if not ended:
+                        break
+                    release = matrix[BUSY_UNTIL]
+                    retire = release + amount[index, 4] + matrix_latency
+                elif own == _VECTOR:
+                    release, retire = advance_vector(vector, amount[index], issue, temporary_words)
+                elif amount[index, 0] == _WRITE:
+                    rise = issue + 1 + write_lead
+                    beats, word = amount[index, 1], amount[index, 2]
+                    release, answered = side_write(model, side_port, write_latency, rise, beats, word, answered)
+                    retire = answered + 1
+                else:
+                    last = side_read(model, side_port, side_burst, read_latency, issue + 1, amount[index, 1])
+                    retire = last + 1
+                    release = retire
+                times[2, index], times[3, index] = release, retire
+                last_retire = max(last_retire, retire)
+                active[own] = 0
+                next_of[own] += 1
+                done += 1
+                moved = True
+    end = max(executed + end_slot - executed_slot, last_retire + 1)
+    return loaded, done, end + 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numba
-
+from hwsim.compiled import compiled_part
 from hwsim.memory.hbm2_side import side_beats, side_response
 from hwsim.memory.models import Channels, MemoryKind, first_open
 
@@ -13,7 +12,7 @@ _AR, _R, _AW, _W, _B = range(5)
 _HBM2 = int(MemoryKind.HBM2)
 
 
-@numba.njit()
+@compiled_part
 def side_read(model: Channels, port: int, burst_beats: int, read_latency: int, start: int, beats: int) -> int:
     """Return the cycle of the last of `beats` beats; the first address may be up in cycle `start`."""
     kind, seed, law, _, state = model
@@ -31,7 +30,7 @@ def side_read(model: Channels, port: int, burst_beats: int, read_latency: int, s
     return beat
 
 
-@numba.njit()
+@compiled_part
 def side_write(
     model: Channels, port: int, write_latency: int, start: int, beats: int, word: int, answered: int
 ) -> tuple[int, int]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from hwsim.compiled import compiled_part
 from hwsim.memory.hbm2 import burst_arrivals
 from hwsim.memory.models import Channels, MemoryKind, first_open
 
@@ -17,7 +17,7 @@ _AR, _R = 0, 1
 _HBM2 = int(MemoryKind.HBM2)
 
 
-@numba.njit()
+@compiled_part
 def advance_fetch(
     state: np.ndarray,
     model: Channels,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from hwsim.arch.timing import CODE_LATENCY, MEASURE_LATENCY, VECTOR_ROWS
+from hwsim.compiled import compiled_part
 
 __all__ = ["VECTOR_STATE", "advance_vector"]
 
@@ -18,7 +18,7 @@ left it and rows started in all; then length and end of the codes of the rows in
 _IN_FLIGHT, _MEASURE, _CODE = VECTOR_ROWS, MEASURE_LATENCY, CODE_LATENCY
 
 
-@numba.njit()
+@compiled_part
 def advance_vector(state: np.ndarray, amount: np.ndarray, issue: int, capacity: int) -> tuple[int, int]:
     """Return (release, retire) of an instruction issued at `issue`; `capacity` is the temporary memory, in words."""
     rows, words, first = amount[0], amount[1], amount[2]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from hwsim.compiled import compiled
 from hwsim.offload.flash.load import Integers
 
 __all__ = ["ARRAY_BUSY", "BUS_BUSY", "DONE", "State", "events_of", "new_state", "run"]
@@ -85,10 +85,7 @@ def events_of(state: State) -> int:
     return int(state.heap[0, 1])
 
 
-_compiled = numba.njit(cache=True, nogil=True)
-
-
-@_compiled
+@compiled
 def _put(state: State, time: int, kind: int, what: int) -> None:
     """Put an event on the heap."""
     heap = state.heap
@@ -106,7 +103,7 @@ def _put(state: State, time: int, kind: int, what: int) -> None:
     heap[place, 0], heap[place, 1], heap[place, 2], heap[place, 3] = time, heap[0, 1], kind, what
 
 
-@_compiled
+@compiled
 def _take(state: State) -> tuple[int, int, int]:
     """Take the earliest event off the heap, the oldest of those at one time: (time, kind, what)."""
     heap = state.heap
@@ -133,7 +130,7 @@ def _take(state: State) -> tuple[int, int, int]:
     return time, kind, what
 
 
-@_compiled
+@compiled
 def _complete(state: State, page: int, time: int) -> None:
     """Note that a page is done; sets that wait for its set may now begin."""
     state.pages[page, _DONE] = time
@@ -143,7 +140,7 @@ def _complete(state: State, page: int, time: int) -> None:
         _follow(state, number, time)
 
 
-@_compiled
+@compiled
 def _follow(state: State, number: int, time: int) -> None:
     """Let the sets begin that wait for a set which is complete."""
     follower = state.sets[number, _SET_FOLLOWER]
@@ -152,7 +149,7 @@ def _follow(state: State, number: int, time: int) -> None:
         follower = state.sets[follower, _SET_SIBLING]
 
 
-@_compiled
+@compiled
 def _want_bus(state: State, first: int, count: int) -> None:
     """Queue the data of pages that follow one another in a die's queue."""
     page = first
@@ -167,7 +164,7 @@ def _want_bus(state: State, first: int, count: int) -> None:
         page = state.pages[page, _QUEUE_NEXT]
 
 
-@_compiled
+@compiled
 def _take_group(state: State, die: int) -> tuple[int, int]:
     """Take off a die's queue the pages at its head that are of one kind and in different planes: the first, and how many."""
     first = state.dies[die, _QUEUE_HEAD]
@@ -183,14 +180,14 @@ def _take_group(state: State, die: int) -> tuple[int, int]:
     return first, count
 
 
-@_compiled
+@compiled
 def _sense(state: State, die: int, time: int) -> None:
     state.dies[die, _ARRAY_STATE] = _SENSING
     state.dies[die, _ARRAY_BUSY] += state.times[_SENSE]
     _put(state, time + state.times[_SENSE], _ARRAY, die)
 
 
-@_compiled
+@compiled
 def _program(state: State, die: int, time: int) -> None:
     """Move what came in from the cache register to the array, and program it."""
     state.dies[die, _ARRAY_FIRST], state.dies[die, _ARRAY_COUNT] = state.dies[die, _CACHE_FIRST], state.dies[die, _CACHE_COUNT]
@@ -200,7 +197,7 @@ def _program(state: State, die: int, time: int) -> None:
     _put(state, time + state.times[_PROGRAM], _ARRAY, die)
 
 
-@_compiled
+@compiled
 def _unload(state: State, die: int) -> None:
     """Move sensed pages to the cache register, from where they leave."""
     state.dies[die, _CACHE_STATE] = _LEAVING
@@ -210,7 +207,7 @@ def _unload(state: State, die: int) -> None:
     _want_bus(state, state.dies[die, _CACHE_FIRST], state.dies[die, _CACHE_COUNT])
 
 
-@_compiled
+@compiled
 def _start(state: State, die: int, time: int) -> None:
     """Start what is at the head of a die's queue, if the die is ready for it."""
     if state.dies[die, _QUEUE_HEAD] == _NONE:
@@ -241,7 +238,7 @@ def _start(state: State, die: int, time: int) -> None:
     state.buses[channel, _COMMAND_TAIL] = die
 
 
-@_compiled
+@compiled
 def _begin(state: State, number: int, time: int) -> None:
     """Append the pages of a set to the queues of their dies, then let these start."""
     first = state.sets[number, _SET_FIRST]
@@ -260,7 +257,7 @@ def _begin(state: State, number: int, time: int) -> None:
         _follow(state, number, time)
 
 
-@_compiled
+@compiled
 def _array_done(state: State, die: int, time: int) -> None:
     if state.dies[die, _ARRAY_STATE] == _SENSING:
         if state.dies[die, _CACHE_STATE] == _FREE:
@@ -278,7 +275,7 @@ def _array_done(state: State, die: int, time: int) -> None:
     _start(state, die, time)
 
 
-@_compiled
+@compiled
 def _bus_done(state: State, channel: int, time: int) -> None:
     die, page = state.buses[channel, _BUS_DIE], state.buses[channel, _BUS_PAGE]
     state.buses[channel, _BUS_DIE] = state.buses[channel, _BUS_PAGE] = _NONE
@@ -300,7 +297,7 @@ def _bus_done(state: State, channel: int, time: int) -> None:
     _start(state, die, time)
 
 
-@_compiled
+@compiled
 def _drive_bus(state: State, channel: int, time: int) -> None:
     """Let an idle bus take the next command or, without one, the next data."""
     if state.buses[channel, _BUS_DIE] != _NONE or state.buses[channel, _BUS_PAGE] != _NONE:
@@ -320,7 +317,7 @@ def _drive_bus(state: State, channel: int, time: int) -> None:
     _put(state, time + taken, _BUS, channel)
 
 
-@_compiled
+@compiled
 def run(state: State, after: Integers) -> None:
     """Run until nothing is left to do. Buses are given away after everything that happens at one time has happened."""
     for number in range(len(after) - 1, -1, -1):

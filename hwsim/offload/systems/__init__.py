@@ -12,7 +12,7 @@ import yaml
 
 from hwsim.arch.spec_files import SpecFiles
 from hwsim.arch.spec_objects import spec_object
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.offload.devices import CARDS, CSDS, DRIVES, GPUS, HOSTS, Card, Csd, Drive, Family, Gpu, Host
 from hwsim.offload.systems.flexgen import FlexGen
@@ -61,7 +61,7 @@ def system(name: str, settings: Sequence[str] = ()) -> System:
         _change(fields, setting, name)
     method = fields.pop("method", None)
     if not isinstance(method, str) or method not in METHODS:
-        raise SpecError(f"System {name} method must be {nearest(str(method), METHODS)}, not {method!r}")
+        raise SpecError(f"System {name} method must be {nearest(str(method), METHODS)}, not {shown(method)}")
     kind = METHODS[method]
     return cast(System, spec_object(kind, _with_devices(kind, fields), f"System {name}"))
 
@@ -73,12 +73,12 @@ def _fields(name: str, extending: tuple[str, ...] = ()) -> dict[str, Any]:
     """
     data = _FILES.read(name)
     if not isinstance(data, dict):
-        raise SpecError(f"System {name} must be a mapping of fields, not {data!r}")
+        raise SpecError(f"System {name} must be a mapping of fields, not {shown(data)}")
     base = data.get("extends")
     if base is None:
         return dict(data)
     if not isinstance(base, str):
-        raise SpecError(f"System {name} must extend a system by name, not {base!r}")
+        raise SpecError(f"System {name} must extend a system by name, not {shown(base)}")
     if base in (*extending, name):
         raise SpecError(f"System {name} must extend another one, not itself")
     return _fields(base, (*extending, name)) | {key: value for key, value in data.items() if key != "extends"}
@@ -100,25 +100,26 @@ def _change(fields: dict[str, Any], setting: str, name: str) -> None:
     """Change a value of a system's file, or of one that it may have, as a text says."""
     path, equals, text = setting.partition("=")
     if not path or not equals:
-        raise SpecError(f"System setting must read PATH=VALUE, not {setting!r}")
+        raise SpecError(f"System setting must read PATH=VALUE, not {shown(setting)}")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise SpecError(f"System setting must have a value in YAML, not {setting!r}") from None
+        raise SpecError(f"System setting must have a value in YAML, not {shown(setting)}") from None
     *folders, last = path.split(".")
     kind: Any = METHODS.get(str(fields.get("method")))
     place = fields
     for folder in folders:
         known = _known(kind, place)
         if folder not in known:
-            raise SpecError(f"System {name} setting must be {nearest(folder, known)}, not {folder!r}")
+            raise SpecError(f"System {name} setting must be {nearest(folder, known)}, not {shown(folder)}")
         if not isinstance(place.get(folder), dict) or _is_sourced(place[folder], known[folder]):
-            raise SpecError(f"System {name} setting must change a part of something that has parts, not of {folder!r}")
+            raise SpecError(f"System {name} setting must change a part of something that has parts, not of {shown(folder)}")
         place[folder] = dict(place[folder])
         kind, place = known[folder], place[folder]
     known = _known(kind, place)
     if last not in known or last == "name":
-        raise SpecError(f"System {name} setting must be {nearest(last, [key for key in known if key != 'name'])}, not {last!r}")
+        fitting = nearest(last, [key for key in known if key != "name"])
+        raise SpecError(f"System {name} setting must be {fitting}, not {shown(last)}")
     is_sourced = _is_sourced(place.get(last), known[last])
     place[last] = {"value": value, "kind": "assumed", "source": "set by the user"} if is_sourced else value
 

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from hwsim.arch.workload import Workload
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.offload.answer import Answer
 from hwsim.offload.systems import System, system
@@ -87,7 +87,7 @@ def contender(text: str, settings: Mapping[str, object] | None = None) -> Conten
     format_name, _, window = rest.partition(":")
     format_name = format_name or "fp16"
     if format_name not in FORMATS:
-        raise SpecError(f"Format must be {nearest(format_name, FORMATS)}, not {format_name!r}")
+        raise SpecError(f"Format must be {nearest(format_name, FORMATS)}, not {shown(format_name)}")
     return Contender(name=text, system=changed_system(name, settings or {}), format=format_name, window=_window(window))
 
 
@@ -114,5 +114,5 @@ def _window(text: str) -> float:
     if text in ("", DENSE):
         return math.inf
     if not text.isdecimal() or int(text) < 1:
-        raise SpecError(f"Window must be a number of tokens or {DENSE}, not {text!r}")
+        raise SpecError(f"Window must be a number of tokens or {DENSE}, not {shown(text)}")
     return float(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 
 __all__ = ["NAMES", "locate"]
@@ -24,5 +24,5 @@ def locate(name: str) -> Path:
     if name in NAMES:
         return _FOLDER / name
     if not Path(name).is_dir():
-        raise SpecError(f"Result of a training must be a folder or {nearest(name, NAMES)}, not {name!r}")
+        raise SpecError(f"Result of a training must be a folder or {nearest(name, NAMES)}, not {shown(name)}")
     return Path(name)

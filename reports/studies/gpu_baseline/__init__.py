@@ -9,7 +9,7 @@ import json
 from importlib import resources
 from typing import Any
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 
 __all__ = ["RESULTS", "result"]
@@ -23,6 +23,6 @@ RESULTS = tuple(sorted(file.name.removesuffix(".json") for file in _FOLDER.iterd
 def result(name: str) -> dict[str, Any]:
     """Return what was measured on a GPU, rows by the name of their measurement; SpecError where none has the name."""
     if name not in RESULTS:
-        raise SpecError(f"Measured GPU must be {nearest(name, RESULTS)}, not {name!r}")
+        raise SpecError(f"Measured GPU must be {nearest(name, RESULTS)}, not {shown(name)}")
     document: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return document

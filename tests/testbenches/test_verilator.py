@@ -1,0 +1,62 @@
+"""Where Verilator builds and lints: folders with any path, and sentences where it cannot work, before anything is written."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from hwsim.errors import MachineError
+from testbenches.verilator import buildable, lint
+
+ODD = "a b$HOME#'\""
+
+
+def test_a_folder_with_a_plain_path_is_built_in(tmp_path: Path) -> None:
+    with buildable(tmp_path / "josé-1") as place:
+        assert place == tmp_path / "josé-1"
+        assert place.is_dir()
+
+
+@pytest.mark.parametrize("name", ["a b", "$", "#", "'", '"', "%", ":", "new\nline"])
+def test_a_folder_with_an_odd_path_is_filled_from_a_plain_one(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    with buildable(folder) as place:
+        assert place != folder
+        (place / "inner").mkdir()
+        (place / "inner" / "Vtop").write_text("built")
+    assert (folder / "inner" / "Vtop").read_text() == "built"
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(("kept", "missing"), [((), "g++, make, perl"), (("g++", "perl"), "make")])
+def test_a_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: tuple[str, ...], missing: str) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in kept:
+        (tools / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    with pytest.raises(MachineError) as refused, buildable(tmp_path / "build"):
+        pass
+    assert str(refused.value) == f"Verilator needs g++, make, perl on PATH, of which {missing} cannot be found"
+    assert not (tmp_path / "build").exists()
+    if not kept:
+        with pytest.raises(MachineError, match="Verilator needs perl on PATH, of which perl cannot be found"):
+            lint(tmp_path)
+
+
+def test_temporary_files_in_an_odd_folder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t t"))
+    text = r"Temporary files \(TMPDIR\) must lie where make can build, at a path without ' ', not at '.*t t'"
+    with pytest.raises(MachineError, match=text), buildable(tmp_path / "a b"):
+        pass
+    assert not (tmp_path / "a b").exists()
+
+
+def test_lint_works_in_a_folder_with_an_odd_path(tmp_path: Path) -> None:
+    folder = tmp_path / ODD
+    folder.mkdir()
+    (folder / "engine.v").write_text("module engine(input wire i, output wire o);\n  assign o = i;\nendmodule\n")
+    assert lint(folder) == ""
+    (folder / "engine.v").write_text("module engine;\n  wire left;\nendmodule\n")
+    assert f"{folder}/engine.v" in lint(folder)
