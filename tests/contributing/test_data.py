@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from tests.contributing.forks import Forks
 from tests.contributing.tree import Tree
 
 SPECS = "hwsim/specs"
@@ -103,7 +104,7 @@ def test_a_family_of_networks(tree: Tree) -> None:
     assert "MineForCausalLM, of which there are only estimates" in refusal
 
 
-def test_another_hbm2_part(tree: Tree) -> None:
+def test_another_hbm2_part(tree: Tree, forks: Forks) -> None:
     text = (tree.folder / SPECS / "memories/hbm2.yaml").read_text()
     head, _, rest = text.partition("t_rcd_ns:\n  value: ")
     tree.write(f"{SPECS}/memories/hbm2.yaml", f"{head}t_rcd_ns:\n  value: 99\n{rest.partition(chr(10))[2]}")
@@ -112,7 +113,7 @@ def test_another_hbm2_part(tree: Tree) -> None:
     bench = f"hex(testbenches.bench.hbm2_word({law}, {engine}.clock_hz))"
     found = values(tree, f"{law}.t_rcd", simulator, bench, modules="hwsim.memory.hbm2 testbenches.bench")
     assert found[0] == 90
-    before = values(Tree(tree.folder / "before"), simulator, bench, modules="hwsim.memory.hbm2 testbenches.bench")
+    before = values(Tree(tree.folder / "before", forks), simulator, bench, modules="hwsim.memory.hbm2 testbenches.bench")
     assert found[1] != before[0] and found[2] != before[1]
 
 

@@ -1,11 +1,9 @@
 """A copy of the rooms to which a test adds something: links to the rooms' own files, and files of its own in their place."""
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
+
+from tests.contributing.forks import Forks
 
 __all__ = ["ROOT", "Tree"]
 
@@ -19,8 +17,8 @@ class Tree:
     What Python and Numba keep of a file that is not changed is found through the links, so that nothing is compiled again.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, forks: Forks):
+        self.folder, self._forks = folder, forks
         folder.mkdir(exist_ok=True)
         for room in ROOMS:
             (folder / room).symlink_to(ROOT / room)
@@ -55,33 +53,19 @@ class Tree:
 
     def python(self, code: str) -> str:
         """Run Python in the copy and return what it prints."""
-        done = self._run("-c", code)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def lamforge(self, *words: str) -> str:
-        """Run the command in the copy and return what it prints."""
-        done = self._run("-m", "lamforge", *words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        exit_code, said = self._forks.run(self.folder, code)
+        assert exit_code == 0, said
+        return said.strip()
 
     def refusal(self, code: str) -> str:
         """Run Python that fails in the copy, and return the last line of what it says."""
-        done = self._run("-c", code)
-        assert done.returncode != 0, f"{code!r} must fail, not print {done.stdout!r}"
-        return done.stderr.strip().splitlines()[-1]
+        exit_code, said = self._forks.run(self.folder, code)
+        assert exit_code, f"{code!r} must fail, not print {said!r}"
+        return said.strip().splitlines()[-1]
 
-    def failures(self, *tests: str) -> list[str]:
-        """Run tests in the copy, and return the names of those that fail."""
-        done = self._run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "-rfE", *tests)
-        assert done.returncode in (0, 1, 2), done.stdout + done.stderr
-        lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
-        return [line.split()[1].rpartition("::")[2] for line in lines]
-
-    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PYTHONPATH": str(self.folder)}
-        command: Sequence[str] = [sys.executable, *words]
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+    def lamforge(self, *words: str) -> str:
+        """Run the command in the copy and return what it prints."""
+        return self.python(f"from lamforge.cli.main import main\nmain({words!r})")
 
     def _own(self, folder: Path) -> None:
         """Make a folder of the copy one of its own, whose entries are links."""
