@@ -50,7 +50,7 @@ test-long: $(INSTALLED)
 	$(RUN) python -m pytest -n $(JOBS) -m long $(PYTEST)
 
 bench: $(INSTALLED)
-	$(RUN) python -m reports.studies.bench
+	$(RUN) lamforge study bench
 
 lint: $(INSTALLED)
 	$(RUN) ruff check .

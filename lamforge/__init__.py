@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lamforge.flow import offload
+    from lamforge.flow import distill, offload
     from lamforge.flow.board import board
     from lamforge.flow.compile import compile
     from lamforge.flow.compress import compress
     from lamforge.flow.cosim import cosim
     from lamforge.flow.disasm import disasm
+    from lamforge.flow.dummy import dummy
+    from lamforge.flow.evaluate import evaluate
     from lamforge.flow.export import export
     from lamforge.flow.generate import generate
     from lamforge.flow.list import list
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from lamforge.flow.simulate import simulate
     from lamforge.flow.synth import synth
     from reports.pages import report
+    from reports.studies import gpu
     from reports.studies import validation as validate
     from reports.studies.demo import demo
 
@@ -33,8 +36,12 @@ __all__ = [
     "cosim",
     "demo",
     "disasm",
+    "distill",
+    "dummy",
+    "evaluate",
     "export",
     "generate",
+    "gpu",
     "list",
     "offload",
     "report",
@@ -51,8 +58,12 @@ _PLACES = {
     "cosim": "lamforge.flow.cosim",
     "demo": "reports.studies.demo",
     "disasm": "lamforge.flow.disasm",
+    "distill": "lamforge.flow.distill",
+    "dummy": "lamforge.flow.dummy",
+    "evaluate": "lamforge.flow.evaluate",
     "export": "lamforge.flow.export",
     "generate": "lamforge.flow.generate",
+    "gpu": "reports.studies.gpu",
     "list": "lamforge.flow.list",
     "offload": "lamforge.flow.offload",
     "report": "reports.pages.report",
@@ -67,7 +78,7 @@ _PLACES = {
 def __getattr__(name: str) -> object:
     """Return a verb, or a group of verbs, and load it; raise AttributeError."""
     if name not in _PLACES:
-        raise AttributeError(f"module {shown(__name__)} has no attribute {shown(name)}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(_PLACES[name])
     found: object = getattr(module, name, module)
     globals()[name] = found

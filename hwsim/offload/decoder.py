@@ -23,7 +23,7 @@ PEERS = "GPU to GPU"
 _BESIDE_ATTENTION, _BESIDE_FEED_FORWARD = 6, 3
 
 # Values that an activation moves, in widths of the feed-forward part: read and written; of a gate, two operators on halves of
-# one array in PyTorch, which take as long as this on long reads (reports/gpu_baseline/results/h200.json, `pointwise`).
+# one array in PyTorch, which take as long as this on long reads (reports/studies/gpu_baseline/results/h200.json, `pointwise`).
 _PLAIN, _GATED = 2, 11
 
 # Tokens of a prompt that serving systems compute at a time, so that their values take no memory to speak of.

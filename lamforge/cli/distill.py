@@ -1,137 +1,239 @@
 """`lamforge distill`: teaches a float model to be an integer one, in stages that may run on different machines."""
 
-import time
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 
-from hwsim.errors import SpecError
-from lamforge.cli.console import JsonOption, emit, status
+from lamforge.cli.console import JsonOption, OutputOption, show
 
-__all__ = ["Stage", "distill"]
+__all__ = ["app"]
 
-Value = TypeVar("Value")
+app = typer.Typer(
+    short_help="Train a model in the engine's own form, stage by stage.",
+    help="Train a model in the engine's own form: 2-bit weights, 2:4, 8-bit activations, 4-bit cache, Λ attention."
+    " The stages follow one another: prepare, sample, train (and merge), export. `python -m lamforge.bare` runs probe, sample"
+    " and train with PyTorch and NumPy alone.",
+)
+
+CheckpointArgument = Annotated[str, typer.Argument(metavar="CHECKPOINT", help="The teacher.", show_default=False)]
+FolderOption = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write into.", show_default=False)]
+WorkOption = Annotated[Path, typer.Option("--work", metavar="FOLDER", help="Where the stages find each other's files.")]
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", metavar="FILE", help="Settings, a JSON file.", show_default=False)
+]
+ChangesOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: format=w2.", show_default=False)
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="cuda or cpu.")]
+MinutesOption = Annotated[float, typer.Option("--minutes", help="Time after which to stop; another call goes on.")]
+EagerOption = Annotated[bool, typer.Option("--eager", help="Compile nothing.")]
+KernelOption = Annotated[
+    str | None, typer.Option("--kernel", help="Of attention: flex or masked.", show_default="flex where compiled")
+]
 
 
-class Stage(StrEnum):
-    """What can be done."""
-
-    prepare = "prepare"
-    sample = "sample"
-    train = "train"
-    merge = "merge"
-    export = "export"
-
-
-def distill(
-    stage: Annotated[Stage, typer.Argument(help="prepare, sample, train, merge or export.", show_default=False)],
-    checkpoint: Annotated[
-        str | None, typer.Argument(metavar="CHECKPOINT", help="The teacher, for prepare and export.", show_default=False)
-    ] = None,
-    work: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the stages find each other's files.")] = Path("build/distill"),
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The result of train, or the model of export.", show_default=False)
-    ] = None,
-    result: Annotated[Path | None, typer.Option(metavar="FOLDER", help="What train wrote, for export.", show_default=False)] = None,
+@app.command()
+def prepare(
+    checkpoint: CheckpointArgument,
     texts: Annotated[
-        list[str] | None,
+        list[str],
         typer.Option("--text", metavar="NAME=FILE", help="Text to train on: public-domain and wikipedia.", show_default=False),
-    ] = None,
+    ],
     evaluations: Annotated[
         list[str] | None,
         typer.Option("--evaluation", metavar="NAME=FILE", help="Text to predict after training.", show_default=False),
     ] = None,
-    start: Annotated[
+    work: WorkOption = Path("build/distill"),
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Pack the teacher and its texts into files small enough to carry to a machine with a GPU.
+
+    Example:
+
+        lamforge distill prepare smollm2-135m --text public-domain=pd.txt --text wikipedia=wp.txt --evaluation held=held.txt
+    """
+    from lamforge.bare import Stamped
+    from lamforge.flow.distill.prepare import PrepareRequest, run
+    from reports.documents.plain import plain
+    from reports.text.values import values_text
+
+    request = PrepareRequest(checkpoint, texts=_paths(texts), evaluations=_paths(evaluations or ()), work=work)
+    show(run(request, Stamped()), values_text, plain, as_json=as_json, output=output)
+
+
+@app.command()
+def probe(
+    work: WorkOption = Path("build/distill"),
+    settings: SettingsOption = None,
+    changes: ChangesOption = None,
+    device: DeviceOption = "cuda",
+    layers: Annotated[int, typer.Option(help="Layers of the random teacher.")] = 4,
+    is_eager: EagerOption = False,
+    kernel: KernelOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Try a machine on a random teacher: does all that is compiled run there, and does it agree with plain code?
+
+    Example:
+
+        lamforge distill probe --layers 2
+    """
+    from lamforge.bare import Stamped, settings_of
+    from lamforge.flow.distill.probe import ProbeRequest, run
+    from reports.documents.plain import plain
+    from reports.text.values import values_text
+
+    request = ProbeRequest(
+        work=work,
+        settings=settings_of(changes or (), settings),
+        device=device,
+        layers=layers,
+        is_eager=is_eager,
+        kernel=kernel,
+    )
+    show(run(request, Stamped()), values_text, plain, as_json=as_json, output=output)
+
+
+@app.command()
+def sample(
+    work: WorkOption = Path("build/distill"),
+    settings: SettingsOption = None,
+    changes: ChangesOption = None,
+    device: DeviceOption = "cuda",
+    minutes: MinutesOption = 9.0,
+    shard: Annotated[tuple[int, int], typer.Option(metavar="OWN COUNT", help="Which batches this process samples.")] = (0, 1),
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Let the teacher write text to train on.
+
+    Examples:
+
+        lamforge distill sample --minutes 4
+
+        CUDA_VISIBLE_DEVICES=1 lamforge distill sample --shard 1 2
+    """
+    from lamforge.bare import Stamped, settings_of
+    from lamforge.flow.distill.sample import SampleRequest, run
+    from reports.documents.plain import plain
+    from reports.text.values import values_text
+
+    chosen = settings_of(changes or (), settings)
+    request = SampleRequest(work=work, settings=chosen, device=device, minutes=minutes, shard=shard)
+    show(run(request, Stamped()), values_text, plain, as_json=as_json, output=output)
+
+
+@app.command()
+def train(
+    work: WorkOption = Path("build/distill"),
+    folder: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the result.", show_default="below --work")
+    ] = None,
+    from_result: Annotated[
         str | None,
-        typer.Option(
-            "--from", metavar="RESULT", help="Shipped training, or folder, to train from or to merge.", show_default="the teacher"
-        ),
+        typer.Option("--from", metavar="RESULT", help="Shipped training, or folder, to begin as.", show_default="the teacher"),
     ] = None,
-    layer: Annotated[
-        int | None, typer.Option(help="Of merge: the first layer that is the second training's.", show_default=False)
-    ] = None,
-    settings: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a JSON file.", show_default=False)] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: format=w2.", show_default=False)
-    ] = None,
-    device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
-    minutes: Annotated[float, typer.Option(help="Of sample and train: time after which to stop; another call goes on.")] = 9.0,
+    settings: SettingsOption = None,
+    changes: ChangesOption = None,
+    device: DeviceOption = "cuda",
+    minutes: MinutesOption = 9.0,
     fit_minutes: Annotated[
         float | None, typer.Option(help="Choose the steps that fit into so many minutes of training in all.", show_default=False)
     ] = None,
     is_fit_only: Annotated[bool, typer.Option("--fit-only", help="Say these steps and train nothing.")] = False,
-    shard: Annotated[str, typer.Option(metavar="OWN/COUNT", help="Which batches this process samples.")] = "0/1",
-    is_eager: Annotated[bool, typer.Option("--eager", help="Compile nothing.")] = False,
-    attention: Annotated[str | None, typer.Option(help="flex or masked.", show_default="flex where compiled")] = None,
+    is_eager: EagerOption = False,
+    kernel: KernelOption = None,
     windows: Annotated[int | None, typer.Option(help="Windows to evaluate of each text.", show_default="all")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model in the engine's own form: 2-bit weights, 2:4, 8-bit activations, 4-bit cache, Λ attention.
-
-    prepare packs the teacher and its texts; sample lets the teacher write more text; train teaches, and goes on where it
-    was stopped, or from a result; merge takes the first layers of one training and the others of one that went on from it; export
-    makes the compressed model. `python -m lamforge.flow.distill` samples and trains with PyTorch and
-    NumPy alone.
+    """Teach the student, and go on where it was stopped; the result is written whenever it stops.
 
     Examples:
 
-        lamforge distill prepare smollm2-135m --text public-domain=pd.txt --text wikipedia=wp.txt --evaluation held=held.txt
+        lamforge distill train --minutes 9 --fit-minutes 14 -o build/distill/result
 
-        lamforge distill sample --minutes 4
+        lamforge distill train --from build/distill/result --set mask_share=0 --set block_share=0 -o build/distill/second
+    """
+    from lamforge.bare import Stamped, settings_of
+    from lamforge.flow.distill.train import TrainRequest, run
+    from reports.documents.distill import lesson_document
+    from reports.text.distill import lesson_text
 
-        lamforge distill train --minutes 9 -o build/distill/result
+    request = TrainRequest(
+        work=work,
+        output=folder,
+        from_result=from_result,
+        settings=settings_of(changes or (), settings),
+        device=device,
+        minutes=minutes,
+        fit_minutes=fit_minutes,
+        is_fit_only=is_fit_only,
+        is_eager=is_eager,
+        kernel=kernel,
+        max_windows=windows,
+    )
+    found = run(request, Stamped())
+    if found.is_first:
+        show(found, lesson_text, lesson_document, as_json=as_json)
+
+
+@app.command()
+def merge(
+    first: Annotated[str, typer.Option("--from", metavar="RESULT", help="Shipped training, or folder.", show_default=False)],
+    second: Annotated[
+        Path, typer.Option("--result", metavar="FOLDER", help="Training that went on from it.", show_default=False)
+    ],
+    layer: Annotated[int, typer.Option(help="The first layer that is the second training's.", show_default=False)],
+    folder: FolderOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the first layers of one training and the others of one that went on from it.
+
+    Example:
+
+        lamforge distill merge --from build/distill/first --result build/distill/second --layer 15 -o build/distill/result
+    """
+    from lamforge.bare import Stamped
+    from lamforge.flow.distill.merge import MergeRequest, run
+    from reports.documents.plain import plain
+    from reports.text.values import values_text
+
+    request = MergeRequest(first=first, second=second, output=folder, from_layer=layer)
+    show(run(request, Stamped()), values_text, plain, as_json=as_json)
+
+
+@app.command()
+def export(
+    checkpoint: CheckpointArgument,
+    result: Annotated[Path, typer.Option(metavar="FOLDER", help="What train or merge wrote.", show_default=False)],
+    folder: FolderOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a compressed model of a result, with nothing rounded again on the way.
+
+    Example:
 
         lamforge distill export smollm2-135m --result build/distill/result -o build/model
     """
-    from lamforge.flow import distill as stages
+    from lamforge.bare import Stamped
+    from lamforge.flow.distill.export import ExportRequest, run
+    from reports.documents.distill import distilled_document
+    from reports.text.distill import distilled_text
 
-    began = time.monotonic()
-
-    def tell(sentence: str) -> None:
-        status(f"[{time.monotonic() - began:7.1f} s] {sentence}")
-
-    document: dict[str, Any]
-    if stage == Stage.prepare:
-        source = _given(checkpoint, "prepare", "CHECKPOINT")
-        named = stages.named_paths(texts or ())
-        document = stages.prepare(source, named, stages.named_paths(evaluations or ()), work, tell)
-    elif stage == Stage.sample:
-        chosen = stages.settings_of(changes or (), settings)
-        document = stages.sample(work, chosen, device=device, minutes=minutes, shard=stages.shard_of(shard), tell=tell)
-    elif stage == Stage.train:
-        chosen = stages.settings_of(changes or (), settings)
-        document = stages.train(
-            work,
-            output or work / chosen.format / "result",
-            chosen,
-            device=device,
-            minutes=minutes,
-            tell=tell,
-            start=start,
-            is_eager=is_eager,
-            attention=attention,
-            fit_minutes=fit_minutes,
-            is_fit_only=is_fit_only,
-            max_windows=windows,
-        )
-    elif stage == Stage.merge:
-        document = stages.merge(
-            _given(start, "merge", "--from"),
-            _given(result, "merge", "--result"),
-            _given(output, "merge", "--output"),
-            from_layer=_given(layer, "merge", "--layer"),
-            tell=tell,
-        )
-    else:
-        source = _given(checkpoint, "export", "CHECKPOINT")
-        folder = _given(output, "export", "--output")
-        document = stages.export(source, _given(result, "export", "--result"), folder, tell)
-    emit(stages.stage_text(document), document, as_json=as_json)
+    request = ExportRequest(checkpoint, result=result, output=folder)
+    show(run(request, Stamped()), distilled_text, distilled_document, as_json=as_json)
 
 
-def _given(value: Value | None, stage: str, name: str) -> Value:
-    if value is None:
-        raise SpecError(f"Stage {stage} must be given {name}, which is missing")
-    return value
+def _paths(texts: Sequence[str]) -> dict[str, Path]:
+    """Return paths by name of texts such as `wikipedia=some.txt`; raise SpecError for another text."""
+    from hwsim.errors import SpecError
+
+    pairs = [text.partition("=") for text in texts]
+    for (name, _, path), text in zip(pairs, texts, strict=True):
+        if not name or not path:
+            raise SpecError(f"Text must be NAME=FILE, not {text!r}")
+    return {name: Path(path) for name, _, path in pairs}

@@ -90,7 +90,7 @@ def settings_of(texts: Sequence[str] | None) -> dict[str, object]:
     """Return what `--set PATH=VALUE` says, by path, values as YAML has them; raise SpecError for another text."""
     import yaml
 
-    from hwsim.errors import SpecError
+    from hwsim.errors import SpecError, shown
 
     values: dict[str, object] = {}
     for setting in texts or ():

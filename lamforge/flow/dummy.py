@@ -1,80 +1,70 @@
-"""Writes a compressed model of a well-known shape with random weights, for what needs weights of a size but not their values.
-
-`python -m lamforge.flow.dummy llama-2-7b -o build/llama` needs as much disk as the model has bytes, and memory for one file.
-"""
+"""A compressed model of a well-known network with random weights, for what needs weights of a size but not their values."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable
+import dataclasses
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
-
-from hwsim.arch.isa import Format
-from hwsim.errors import LamforgeError
-from lamforge.flow.simulation import SINKS, format_named
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.target import SINKS, format_named
+from lamforge.flow.verb import verb
 from models import compressed
 from models.attention import parse
 from models.shaped import shaped_model
 from models.zoo import shape
-from reports.text.tables import size_text
 
-__all__ = ["PATTERN", "main", "write_shaped"]
+__all__ = ["PATTERN", "Dummy", "DummyRequest", "dummy", "run"]
 
 PATTERN = f"lambda:{SINKS}+2044"
 """Attention pattern of a model when none is named: the published AccLLM point."""
 
 
-def write_shaped(
-    name: str,
-    folder: Path,
-    *,
-    format: Format = Format.W2S,
-    head: Format = Format.W4,
-    pattern: str = PATTERN,
-    seed: int = 0,
-    progress: Callable[[float], None] | None = None,
-) -> None:
-    """Write a compressed model of a shape; equal arguments give equal weights.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DummyRequest:
+    """A model to be made; equal requests make equal weights.
+
+    Attributes:
+        network: name of a network, such as llama-2-7b.
+        output: folder to write the model into, which needs as much disk as the model has bytes.
+        format, head: names of the weight formats of the layers, and of the head.
+        attention: attention pattern.
+        seed: seed of the weights.
+    """
+
+    network: str = dataclasses.field(kw_only=False)
+    output: Path
+    format: str = "w2s"
+    head: str = "w4"
+    attention: str = PATTERN
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dummy:
+    """Name of the network, folder of its model, and the size of that in bytes."""
+
+    network: str
+    folder: Path
+    bytes: int
+
+
+def run(request: DummyRequest, listener: Listener = SILENT) -> Dummy:
+    """Write a compressed model of a well-known network with random weights; memory for one file is enough.
 
     Raises:
-        CheckpointError: no such shape.
-        SpecError: the pattern or the folder is wrong.
+        CheckpointError: there is no such network.
+        SpecError: a format, the pattern or the folder is wrong.
     """
-    made = shaped_model(shape(name), format=format, head=head, pattern=parse(pattern), seed=seed)
-    compressed.save(made, folder, progress=progress)
+    made = shaped_model(
+        shape(request.network),
+        format=format_named(request.format),
+        head=format_named(request.head),
+        pattern=parse(request.attention),
+        seed=request.seed,
+    )
+    compressed.save(made, request.output, progress=lambda fraction: listener.progress("weights", fraction))
+    size = sum(path.stat().st_size for path in request.output.iterdir())
+    return Dummy(network=request.network, folder=request.output, bytes=size)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Write a model as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m lamforge.flow.dummy", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("shape", help="name of a shape, such as llama-2-7b")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write the model into")
-    parser.add_argument("--format", default="w2s", help="weight format of the layers (default: w2s)")
-    parser.add_argument("--head", default="w4", help="weight format of the head (default: w4)")
-    parser.add_argument("--attention", default=PATTERN, help="attention pattern (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default: 0)")
-    given = parser.parse_args(arguments)
-    try:
-        with Progress(console=Console(stderr=True)) as bars:
-            task = bars.add_task("weights", total=1.0)
-            write_shaped(
-                given.shape,
-                given.output,
-                format=format_named(given.format),
-                head=format_named(given.head),
-                pattern=given.attention,
-                seed=given.seed,
-                progress=lambda fraction: bars.update(task, completed=fraction),
-            )
-    except LamforgeError as error:
-        parser.exit(2, f"{error}\n")
-    size = sum(path.stat().st_size for path in given.output.iterdir())
-    sys.stdout.write(f"{given.shape}: {size_text(size)} in {given.output}\n")
-
-
-if __name__ == "__main__":
-    main()
+dummy = verb("dummy", DummyRequest, run)

@@ -15,15 +15,15 @@ from models.config import ModelConfig
 from models.distill.rounding import coefficient_codes, fake_act, fake_kv, half_up, kv_codes
 from models.reference.rope import inverse_frequencies, magnitude
 
-__all__ = ["KINDS", "Plan", "attend", "plan_of", "rotate"]
+__all__ = ["KINDS", "AttentionPlan", "attend", "plan_of", "rotate"]
 
 KINDS = ("flex", "masked", "exact")
 """How scores are formed: compiled block-sparse, with an explicit mask, or with the engine's coefficients and no gradient."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
-    """Rotations and masks that the attention of every layer needs for windows of one length.
+class AttentionPlan:
+    """What the attention of every layer needs to know of a window of some length.
 
     Attributes:
         kind: one of KINDS.
@@ -62,7 +62,7 @@ def plan_of(
     kind: str,
     device: torch.device,
     dtype: torch.dtype,
-) -> Plan:
+) -> AttentionPlan:
     """Return the plan of Λ attention over windows of `length` tokens from an empty cache."""
     if kind not in KINDS:
         raise SpecError(f"Attention kind must be one of {', '.join(KINDS)}, not {kind!r}")
@@ -76,7 +76,7 @@ def plan_of(
             return (key <= query) & ((key < sinks) | (query - key < window))
 
         blocks = create_block_mask(is_read, None, None, length, length, device=str(device))
-    return Plan(
+    return AttentionPlan(
         kind=kind,
         group=config.group,
         own=_rotations(config, positions).to(device),
@@ -95,7 +95,7 @@ def rotate(heads: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
 
 
-def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, plan: Plan) -> torch.Tensor:
+def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, plan: AttentionPlan) -> torch.Tensor:
     """Return what rounded queries read of rounded keys and values.
 
     queries: before rotation, float32 [batch, heads, tokens, head_dim].
@@ -123,7 +123,7 @@ def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, plan
 
 
 def _exact(
-    own: torch.Tensor, towards_sinks: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, plan: Plan
+    own: torch.Tensor, towards_sinks: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, plan: AttentionPlan
 ) -> torch.Tensor:
     """Return what the engine's 7-bit coefficients give, which carry the scales of the values."""
     keys = keys.repeat_interleave(plan.group, dim=1).transpose(-1, -2)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 
-from models.distill.attention import Plan, plan_of
+from models.distill.attention import AttentionPlan, plan_of
 from models.distill.prepared import Prepared
+from models.distill.report import Prediction, Scores
 from models.distill.settings import Settings
 from models.distill.student import Student
 from models.distill.teacher import Teacher
@@ -18,12 +18,12 @@ from models.evaluation.windows import windows
 
 __all__ = ["evaluate", "exact_plan", "measured"]
 
-Logits = Callable[[torch.Tensor, Plan], torch.Tensor]
+Logits = Callable[[torch.Tensor, AttentionPlan], torch.Tensor]
 
 _ROWS = 256
 
 
-def exact_plan(prepared: Prepared, settings: Settings, length: int, device: torch.device) -> Plan:
+def exact_plan(prepared: Prepared, settings: Settings, length: int, device: torch.device) -> AttentionPlan:
     """Return the plan under which a student rounds as the engine does."""
     return plan_of(
         prepared.config,
@@ -40,13 +40,13 @@ def exact_plan(prepared: Prepared, settings: Settings, length: int, device: torc
 def measured(
     logits: Logits,
     tokens: np.ndarray,
-    planned: Callable[[int], Plan],
+    planned: Callable[[int], AttentionPlan],
     device: torch.device,
     *,
     length: int,
     max_windows: int | None = None,
-) -> dict[str, Any]:
-    """Return perplexity, mean negative log-likelihood and predicted tokens over windows of a text.
+) -> Prediction:
+    """Return how well a model predicts windows of a text.
 
     max_windows: see models.evaluation.windows.windows.
     """
@@ -62,7 +62,7 @@ def measured(
             total += float((torch.logsumexp(part, dim=1) - picked).double().sum())
         count += len(truth)
     nll = total / count
-    return {"perplexity": math.exp(min(nll, 700.0)), "nll": nll, "tokens": count, "windows": len(chosen)}
+    return Prediction(perplexity=math.exp(min(nll, 700.0)), nll=nll, tokens=count, windows=len(chosen))
 
 
 def evaluate(
@@ -73,11 +73,11 @@ def evaluate(
     tell: Callable[[str], None],
     *,
     max_windows: int | None = None,
-) -> dict[str, Any]:
-    """Return perplexities of the dense teacher, the Λ teacher and the student on every evaluation text."""
-    plans: dict[int, Plan] = {}
+) -> dict[str, Scores]:
+    """Return predictions by the dense teacher, the Λ teacher and the student on every evaluation text."""
+    plans: dict[int, AttentionPlan] = {}
 
-    def planned(length: int) -> Plan:
+    def planned(length: int) -> AttentionPlan:
         if length not in plans:
             plans[length] = exact_plan(prepared, settings, length, device)
         return plans[length]
@@ -88,14 +88,13 @@ def evaluate(
         "teacher_lambda": teacher.logits,
         "student": student.logits,
     }
-    found: dict[str, Any] = {}
+    found: dict[str, Scores] = {}
     for text, tokens in prepared.evaluations.items():
         results = {
             name: measured(logits, tokens, planned, device, length=settings.length, max_windows=max_windows)
             for name, logits in models.items()
         }
-        ratio = results["student"]["perplexity"] / results["teacher"]["perplexity"]
-        found[text] = results | {"ratio": ratio}
-        shown = ", ".join(f"{name} {result['perplexity']:.3f}" for name, result in results.items())
-        tell(f"perplexity on {text}: {shown}, ratio {ratio:.3f}")
+        found[text] = Scores(**results, ratio=results["student"].perplexity / results["teacher"].perplexity)
+        shown = ", ".join(f"{name} {result.perplexity:.3f}" for name, result in results.items())
+        tell(f"perplexity on {text}: {shown}, ratio {found[text].ratio:.3f}")
     return found

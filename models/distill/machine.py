@@ -12,7 +12,7 @@ from hwsim.errors import SpecError, shown
 from models.distill.attention import KINDS
 from models.distill.team import ALONE, Team
 
-__all__ = ["Machine", "compiled", "machine_of"]
+__all__ = ["Machine", "compiled", "machine_of", "place_of"]
 
 _COMPILED_VARIANTS = 128
 
@@ -24,9 +24,9 @@ class Machine:
     """How training runs.
 
     Attributes:
-        device: the PyTorch device.
-        dtype: type of the products in training; evaluation is in float32.
-        attention: `flex` or `masked`.
+        device: what on.
+        dtype: of the products in training; evaluation is in float32.
+        kernel: of attention, `flex` or `masked`.
         is_compiled: whether blocks and losses are compiled.
         has_wide_products: whether products of narrow floats may be asked for in float32.
         team: the processes that train together.
@@ -34,7 +34,7 @@ class Machine:
 
     device: torch.device
     dtype: torch.dtype
-    attention: str
+    kernel: str
     is_compiled: bool
     has_wide_products: bool
     team: Team = ALONE
@@ -59,30 +59,35 @@ def compiled(code: Code) -> Code:
     return cast(Code, torch.compile(code, dynamic=False))
 
 
-def machine_of(device: str, *, is_eager: bool = False, attention: str | None = None, team: Team = ALONE) -> Machine:
-    """Return how to run on `cuda` or `cpu`.
-
-    is_eager: nothing is compiled, and attention has an explicit mask.
-    attention: overrides the kind of attention.
-    team: the result of join_team.
-
-    Raises:
-        SpecError: there is no such device, or no such attention.
-    """
+def place_of(device: str) -> torch.device:
+    """Return `cuda` or `cpu` as a device; raise SpecError where there is none of the name."""
     if device not in ("cuda", "cpu"):
         raise SpecError(f"Device must be cuda or cpu, not {shown(device)}")
     if device == "cuda" and not torch.cuda.is_available():
         raise SpecError("Device must be cpu where there is no CUDA device, not 'cuda'")
+    return torch.device(device)
+
+
+def machine_of(device: str, *, is_eager: bool = False, kernel: str | None = None, team: Team = ALONE) -> Machine:
+    """Return how to run on `cuda` or `cpu`.
+
+    is_eager: nothing is compiled, and attention has an explicit mask.
+    kernel: of attention, `flex` or `masked`; None takes `flex` where code is compiled.
+    team: of join_team.
+
+    Raises:
+        SpecError: there is no such device, or no such kernel.
+    """
+    place = place_of(device)
     is_cuda = device == "cuda"
     is_compiled = is_cuda and not is_eager
-    kind = ("flex" if is_compiled else "masked") if attention is None else attention
-    if kind not in KINDS[:2]:
-        raise SpecError(f"Attention of training must be one of {', '.join(KINDS[:2])}, not {shown(kind)}")
-    place = torch.device(device)
+    chosen = ("flex" if is_compiled else "masked") if kernel is None else kernel
+    if chosen not in KINDS[:2]:
+        raise SpecError(f"Kernel of attention in training must be {' or '.join(KINDS[:2])}, not {chosen!r}")
     return Machine(
         device=place,
         dtype=torch.bfloat16 if is_cuda else torch.float32,
-        attention=kind,
+        kernel=chosen,
         is_compiled=is_compiled,
         has_wide_products=is_cuda and _has_wide_products(place),
         team=team,

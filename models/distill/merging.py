@@ -33,7 +33,7 @@ def merge(first: Path, second: Path, folder: Path, *, from_layer: int) -> list[P
         SpecError: the second did not begin from the first, or `from_layer` leaves one of them without layers.
     """
     results = [read_result(each) for each in (first, second)]
-    began = (results[1].report.get("start") or {}).get("digest")
+    began = results[1].began
     if began != results[0].digest:
         raise SpecError(f"Second result must have begun from the first, {results[0].digest[:16]}, not from {str(began)[:16]}")
     layers = 1 + max(layer_of(name) for name in results[0].matrices)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +24,40 @@ from models.distill.teacher import Teacher
 from models.distill.training import Training
 from models.matrices import layer_part
 
-__all__ = ["probe", "random_prepared"]
+__all__ = ["Trial", "probe", "random_prepared"]
 
 _STEPS = 6
 _WEIGHT = 0.03
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What a machine did with a random teacher.
+
+    Attributes:
+        device: its name.
+        has_wide_products: whether products of narrow floats may be asked for in float32.
+        sampled_tokens_per_s_first, sampled_tokens_per_s_second: rates of the first text that was sampled, and of the next.
+        graph_agreement: share of the first tokens that are the same without a captured graph; None where there are no graphs.
+        distinct_sequences: sampled sequences that differ; None where there are no graphs.
+        block: cosines of a block's outputs and gradients with those of plain code in float32.
+        compiled_s: seconds of the first steps, compilation included.
+        trained_tokens_per_s: rate of the steps after them.
+        losses: along the way.
+        peak_bytes: most memory of the device that was held; None on a processor.
+    """
+
+    device: str
+    has_wide_products: bool
+    sampled_tokens_per_s_first: float
+    sampled_tokens_per_s_second: float
+    graph_agreement: float | None = None
+    distinct_sequences: int | None = None
+    block: Mapping[str, float]
+    compiled_s: float
+    trained_tokens_per_s: float
+    losses: tuple[float, ...]
+    peak_bytes: int | None = None
 
 
 def random_prepared(config: ModelConfig, seed: int) -> Prepared:
@@ -61,28 +90,29 @@ def random_prepared(config: ModelConfig, seed: int) -> Prepared:
 
 def probe(
     config: ModelConfig, settings: Settings, machine: Machine, folder: Path, tell: Callable[[str], None]
-) -> dict[str, Any]:
+) -> Trial:
     """Sample, train and compare on a random teacher, and return seconds, speeds and agreements.
 
     folder: where a state may be written.
     """
     prepared = random_prepared(config, settings.seed)
     device = machine.device
-    found: dict[str, Any] = {"device": machine.name, "has_wide_products": machine.has_wide_products}
     teacher = Teacher(prepared, device, machine.dtype)
     is_graphed = device.type == "cuda"
     writer = Writer(teacher, prepared, settings, is_graphed=is_graphed)
-    for name in ("first", "second"):
+    rates = []
+    for _ in range(2):
         began = time.monotonic()
         text = writer.write(prompts(prepared, settings, 0), seed=settings.seed)
-        found[f"sampled_tokens_per_s_{name}"] = text.size / (time.monotonic() - began)
+        rates.append(text.size / (time.monotonic() - began))
+    agreement, distinct = None, None
     if is_graphed:
         again = Writer(teacher, prepared, settings, is_graphed=False).write(prompts(prepared, settings, 0), seed=settings.seed)
-        found["graph_agreement"] = float((again[:, : len(prepared.chat) + 2] == text[:, : len(prepared.chat) + 2]).mean())
-        found["distinct_sequences"] = len(np.unique(text, axis=0))
-    tell(f"sampling: {found}")
+        agreement = float((again[:, : len(prepared.chat) + 2] == text[:, : len(prepared.chat) + 2]).mean())
+        distinct = len(np.unique(text, axis=0))
+    tell(f"sampled {rates[0]:.0f}, then {rates[1]:.0f} tokens/s; agreement {agreement}, {distinct} distinct sequences")
     del writer, teacher
-    found["block"] = _compared(prepared, settings, machine, tell)
+    block = _compared(prepared, settings, machine, tell)
     settings = dataclasses.replace(settings, steps=4 * _STEPS, block_share=0.5, mask_share=0.75, mask_every=2)
     training = Training(prepared, {}, settings, machine, tell)
     path = folder / "probe" / "state.npz"
@@ -90,16 +120,24 @@ def probe(
     training.open(path)
     began = time.monotonic()
     training.run(path, deadline=began + 1e6, steps=2 * _STEPS + 2)
-    found["compiled_s"] = time.monotonic() - began
+    compiled_s = time.monotonic() - began
     before = training.course.trained_s
     training.run(path, deadline=began + 1e6, steps=_STEPS)
     tokens = _STEPS * settings.batch * settings.length
-    found["trained_tokens_per_s"] = tokens / (training.course.trained_s - before)
-    found["losses"] = [entry["loss"] for entry in training.course.log]
-    if is_graphed:
-        found["peak_bytes"] = torch.cuda.max_memory_allocated(device)
     path.unlink(missing_ok=True)
-    return found
+    return Trial(
+        device=machine.name,
+        has_wide_products=machine.has_wide_products,
+        sampled_tokens_per_s_first=rates[0],
+        sampled_tokens_per_s_second=rates[1],
+        graph_agreement=agreement,
+        distinct_sequences=distinct,
+        block=block,
+        compiled_s=compiled_s,
+        trained_tokens_per_s=tokens / (training.course.trained_s - before),
+        losses=tuple(entry["loss"] for entry in training.course.log),
+        peak_bytes=torch.cuda.max_memory_allocated(device) if is_graphed else None,
+    )
 
 
 def _compared(prepared: Prepared, settings: Settings, machine: Machine, tell: Callable[[str], None]) -> dict[str, float]:
@@ -116,7 +154,7 @@ def _compared(prepared: Prepared, settings: Settings, machine: Machine, tell: Ca
     outcomes = []
     for kind, dtype, call in (
         ("masked", torch.float32, plain_call),
-        (machine.attention, machine.dtype, compiled(plain_call) if machine.is_compiled else plain_call),
+        (machine.kernel, machine.dtype, compiled(plain_call) if machine.is_compiled else plain_call),
     ):
         plan = plan_of(
             config, settings.length, sinks=settings.sinks, window=settings.window, kind=kind, device=device, dtype=dtype

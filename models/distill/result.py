@@ -7,12 +7,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from models import matrices
 from models.distill import arrays
+from models.distill.report import Prediction, Scores
 from models.distill.settings import Settings
 from models.distill.student import Student
 from models.distill.weight import GROUP, Stored
@@ -37,7 +37,10 @@ class Result:
         settings: settings of the training.
         source_digest: SHA-256 of the teacher's files.
         matrices, gains: by the names of models.matrices.
-        report: the training's report: steps, seconds, device, perplexities.
+        report: plain values of the training's report.
+        steps: steps that were done.
+        began: digest of the result that the student began as; None where it began as the teacher.
+        perplexities: scores by evaluation text; empty where none was measured.
         digest: SHA-256 of the result.
     """
 
@@ -45,16 +48,19 @@ class Result:
     source_digest: str
     matrices: Mapping[str, Stored]
     gains: Mapping[str, np.ndarray]
-    report: Mapping[str, Any]
+    report: Mapping[str, object]
+    steps: int
+    began: str | None
+    perplexities: Mapping[str, Scores]
     digest: str
 
-    def summary(self) -> dict[str, Any]:
-        """Return the training's report without its single steps, with the digest of the result."""
+    def summary(self) -> dict[str, object]:
+        """Return what the training says of itself, but not of every step, with the digest of what it made."""
         return {name: value for name, value in self.report.items() if name != "log"} | {"digest": self.digest}
 
 
 def write_result(
-    folder: Path, student: Student, source_digest: str, report: Mapping[str, Any], *, part_bytes: int
+    folder: Path, student: Student, source_digest: str, report: Mapping[str, object], *, part_bytes: int
 ) -> list[Path]:
     """Write the student as it is now and return the paths of the parts."""
     held: dict[str, np.ndarray] = {
@@ -78,6 +84,7 @@ def read_result(folder: Path) -> Result:
     content = arrays.content(folder, STEM)
     held = arrays.read(content, STEM)
     settings = Settings.from_document(json.loads(arrays.to_text(held["settings"])))
+    report = json.loads(arrays.to_text(held["report"]))
     found: dict[str, Stored] = {}
     for key in held:
         name = key.removesuffix(".packed")
@@ -92,7 +99,13 @@ def read_result(folder: Path) -> Result:
         source_digest=arrays.to_text(held["source_digest"]),
         matrices=found,
         gains={key.removesuffix(".gain"): held[key] for key in held if key.endswith(".gain")},
-        report=json.loads(arrays.to_text(held["report"])),
+        report=report,
+        steps=report.get("steps", 0),
+        began=(report.get("start") or {}).get("digest"),
+        perplexities={
+            text: Scores(**{name: Prediction(**each[name]) for name in each if name != "ratio"}, ratio=each["ratio"])
+            for text, each in report.get("perplexities", {}).items()
+        },
         digest=hashlib.sha256(content).hexdigest(),
     )
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest
@@ -109,17 +107,7 @@ class Settings:
                 raise SpecError(f"Distillation setting must be {nearest(str(key), names)}, not {key!r}")
         return cls(**document)
 
-    def changed(self, assignments: Mapping[str, str]) -> Settings:
-        """Return the settings with some replaced by values in JSON spelling; a text needs no quotes."""
-        values: dict[str, Any] = {}
-        for name, text in assignments.items():
-            try:
-                values[name] = json.loads(text)
-            except ValueError:
-                values[name] = text
-        return Settings.from_document(self.to_document() | values)
-
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, object]:
         """Return plain values that `from_document` reads back to equal settings."""
         return dataclasses.asdict(self)
 

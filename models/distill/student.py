@@ -13,7 +13,7 @@ from torch.nn import functional
 from hwsim.arch.numerics import FRACTION_BITS
 from models import matrices
 from models.config import ModelConfig
-from models.distill.attention import Plan, attend
+from models.distill.attention import AttentionPlan, attend
 from models.distill.prepared import Prepared
 from models.distill.rounding import act_codes, half_up
 from models.distill.settings import Settings
@@ -25,7 +25,7 @@ __all__ = ["Block", "BlockCall", "Student", "host_table", "normed", "plain_call"
 _TABLE_GROUP = 32
 _TABLE_LIMIT = 127
 
-BlockCall = Callable[["Block", torch.Tensor, Plan, torch.Tensor], torch.Tensor]
+BlockCall = Callable[["Block", torch.Tensor, AttentionPlan, torch.Tensor], torch.Tensor]
 """Runs a block, compiled or not: (block, residual stream, plan, leak) to the stream after it."""
 
 
@@ -58,7 +58,7 @@ class Block(nn.Module):
         """Return one of the block's matrices."""
         return cast(TrainedWeight, getattr(self, part))
 
-    def forward(self, x: torch.Tensor, plan: Plan, leak: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, plan: AttentionPlan, leak: torch.Tensor) -> torch.Tensor:
         """Return the residual stream after the block, float32 [batch, tokens, hidden].
 
         leak: see TrainedWeight.effective.
@@ -73,14 +73,14 @@ class Block(nn.Module):
         gate, up = flat.chunk(2, dim=-1)
         return x + self._linear("down", functional.silu(gate) * up, plan, leak)
 
-    def _linear(self, part: str, inputs: torch.Tensor, plan: Plan, leak: torch.Tensor) -> torch.Tensor:
+    def _linear(self, part: str, inputs: torch.Tensor, plan: AttentionPlan, leak: torch.Tensor) -> torch.Tensor:
         # Codes are whole numbers up to 127, which every float type holds exactly; their scale comes after the product.
         codes, scale = act_codes(inputs)
         weight = self.matrix(part).effective(leak)
         return functional.linear(codes.to(plan.dtype), weight.to(plan.dtype)).float() * scale
 
 
-def plain_call(block: Block, x: torch.Tensor, plan: Plan, leak: torch.Tensor) -> torch.Tensor:
+def plain_call(block: Block, x: torch.Tensor, plan: AttentionPlan, leak: torch.Tensor) -> torch.Tensor:
     """Run a block as it is."""
     return cast(torch.Tensor, block(x, plan, leak))
 
@@ -151,7 +151,7 @@ class Student(nn.Module):
                 yield layer_part(index, part), block.matrix(part)
 
     def streams(
-        self, tokens: torch.Tensor, plan: Plan, leak: torch.Tensor, call: BlockCall = plain_call
+        self, tokens: torch.Tensor, plan: AttentionPlan, leak: torch.Tensor, call: BlockCall = plain_call
     ) -> Iterator[torch.Tensor]:
         """Yield the residual stream after each block, [batch, tokens, hidden]."""
         x = functional.embedding(tokens, self.embedding)
@@ -164,7 +164,7 @@ class Student(nn.Module):
         return act_codes(normed(x, self.final_norm, self.config.norm_eps))
 
     @torch.no_grad()
-    def logits(self, tokens: torch.Tensor, plan: Plan) -> torch.Tensor:
+    def logits(self, tokens: torch.Tensor, plan: AttentionPlan) -> torch.Tensor:
         """Return the logits, float32 [batch, tokens, vocab]."""
         leak = torch.zeros((), device=tokens.device)
         x = None

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from models import matrices
-from models.distill.attention import Plan, rotate
+from models.distill.attention import AttentionPlan, rotate
 from models.distill.prepared import Prepared
 from models.distill.student import normed
 from models.matrices import PARTS, layer_part
@@ -48,7 +48,7 @@ LayerCall = Callable[[Layer, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def forward(
-    layer: Layer, x: torch.Tensor, rotation: torch.Tensor, record: Record | None = None, plan: Plan | None = None
+    layer: Layer, x: torch.Tensor, rotation: torch.Tensor, record: Record | None = None, plan: AttentionPlan | None = None
 ) -> torch.Tensor:
     """Return the stream after a layer, float32 [batch, tokens, hidden].
 
@@ -84,7 +84,7 @@ def _nothing(part: str, rows: torch.Tensor) -> None:
 
 
 def _lambda(
-    own: torch.Tensor, towards_sinks: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, plan: Plan
+    own: torch.Tensor, towards_sinks: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, plan: AttentionPlan
 ) -> torch.Tensor:
     keys, values = (part.repeat_interleave(plan.group, dim=1) for part in (keys, values))
     columns = keys.transpose(-1, -2)
@@ -121,7 +121,7 @@ class Teacher:
         return normed(x, self.final_norm, self.config.norm_eps).to(self.dtype)
 
     @torch.no_grad()
-    def logits(self, tokens: torch.Tensor, plan: Plan | None = None) -> torch.Tensor:
+    def logits(self, tokens: torch.Tensor, plan: AttentionPlan | None = None) -> torch.Tensor:
         """Return the logits, float32 [batch, tokens, vocab], under dense or Λ attention."""
         rotation = self.rotation(tokens.shape[1])
         x = functional.embedding(tokens, self.embedding)

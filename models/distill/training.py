@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from models.distill.evaluation import evaluate
 from models.distill.loss import Divergence, HeadLoss, divergence, relative_error
 from models.distill.machine import Machine, compiled
 from models.distill.prepared import TEXTS, Prepared
+from models.distill.report import Report
 from models.distill.result import PART_BYTES, Result, write_result
 from models.distill.settings import Settings
 from models.distill.state import Course, load_state, save_state
@@ -83,7 +83,7 @@ class Training:
             settings.length,
             sinks=settings.sinks,
             window=settings.window,
-            kind=machine.attention,
+            kind=machine.kernel,
             device=device,
             dtype=machine.dtype,
         )
@@ -177,39 +177,41 @@ class Training:
         self._save(path)
         return course.step >= settings.steps
 
-    def document(self) -> dict[str, Any]:
-        """Return the report of the training so far, as plain values."""
+    def report(self) -> Report:
+        """Return what there is to say of the training so far, without perplexities."""
         settings, course = self._settings, self.course
-        return {
-            "settings": settings.to_document(),
-            "model": self._prepared.config.name,
-            "source_digest": self._prepared.source_digest,
-            "device": self._machine.name,
-            "processes": self._team.size,
-            "torch": torch.__version__,
-            "is_compiled": self._machine.is_compiled,
-            "attention": self._machine.attention,
-            "steps": course.step,
-            "tokens": course.step * settings.batch * settings.length,
-            "trained_s": course.trained_s,
-            "start": None if self._start is None else self._start.summary(),
-            "texts": course.data,
-            "log": course.log,
-        }
+        return Report(
+            settings=settings,
+            model=self._prepared.config.name,
+            source_digest=self._prepared.source_digest,
+            device=self._machine.name,
+            processes=self._team.size,
+            torch=torch.__version__,
+            is_compiled=self._machine.is_compiled,
+            attention=self._machine.kernel,
+            steps=course.step,
+            tokens=course.step * settings.batch * settings.length,
+            trained_s=course.trained_s,
+            start=None if self._start is None else self._start.summary(),
+            texts=dict(course.data),
+            log=tuple(course.log),
+        )
 
-    def finish(self, folder: Path, *, is_measured: bool, max_windows: int | None = None) -> dict[str, Any]:
+    def finish(self, folder: Path, *, is_measured: bool, max_windows: int | None = None) -> Report:
         """Write the student as it is into parts of a result, with perplexities if asked for, and return the report.
 
         Only the first process of a team does.
         """
-        report = self.document()
+        report = self.report()
         if not self._team.is_first:
             return report
         if is_measured:
-            report["perplexities"] = evaluate(
+            found = evaluate(
                 self.student, self._prepared, self._settings, self._machine.device, self._tell, max_windows=max_windows
             )
-        paths = write_result(folder, self.student, self._prepared.source_digest, report, part_bytes=PART_BYTES)
+            report = dataclasses.replace(report, perplexities=found)
+        source, stated = self._prepared.source_digest, report.to_document()
+        paths = write_result(folder, self.student, source, stated, part_bytes=PART_BYTES)
         self._tell(f"result of step {self.course.step} written: {', '.join(path.name for path in paths)}")
         return report
 

@@ -1,47 +1,37 @@
-"""Measures, in one run, how fast the parts are: the simulator beside Verilator on one program, compiler, meaning, text.
-
-`python -m reports.studies.bench` prints a table and, last, one line of JSON; `--model` takes a compressed model instead of the
-shipped checkpoint rounded to nearest. Packing at full size takes 4 GB of disk for a while; `--shape ''` leaves it out.
-"""
+"""How fast the parts are, measured in one run: the simulator beside Verilator on one program, compiler, meaning, text."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from hwsim.arch.config import EngineConfig
 from hwsim.host.inputs import Inputs
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
-from lamforge.flow.compile import compiled
+from lamforge.flow.compile import compiled_model
 from lamforge.flow.compress import chosen_recipe, parameters
 from lamforge.flow.engines import chosen_engine
-from lamforge.flow.generate import reply
+from lamforge.flow.generate import generate
 from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, compared
 from lamforge.flow.offload.contender import contender
 from lamforge.flow.programs import Programs
-from lamforge.flow.provenance import provenance
-from lamforge.flow.simulation import compiled_workload, peak_memory_mb, workload_request
+from lamforge.flow.simulate import peak_memory_mb
 from lamforge.flow.sources import open_checkpoint, open_compressed
+from lamforge.flow.target import compiled_network, network_request
 from models import compressed as folder
 from models.compressed import CompressedModel
-from models.generate import Sampling
 from models.zoo import network
 from reports.studies.method_rates import MethodRate, method_rates
 from reports.studies.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
-from reports.text.tables import aligned
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 
-__all__ = ["Figures", "WorkloadSpeed", "main", "measure", "offload_rate", "workload_speed"]
+__all__ = ["Figures", "WorkloadSpeed", "measure", "offload_rate", "workload_speed"]
 
 _REPEATS = 5
 _TOKENS = 16
@@ -67,13 +57,6 @@ class WorkloadSpeed:
     def cycles_per_s(self) -> float:
         """Engine cycles simulated per second, control included."""
         return self.cycles / self.simulate_s
-
-    def text(self) -> str:
-        """Return the figures as a line."""
-        return (
-            f"{self.cycles:,} cycles, time {self.run_time_s * 1e3:.1f} ms, with control {self.simulate_s * 1e3:.1f} ms,"
-            f" {self.cycles_per_s:,.0f} cycles/s"
-        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,49 +99,21 @@ class Figures:
         """How many times faster the time model is than Verilator."""
         return self.verilator_s / self.simulator_s
 
-    def document(self) -> dict[str, Any]:
-        """Return the figures as plain values."""
-        rates = {
-            "simulator_cycles_per_s": self.cycles / self.simulator_s,
-            "verilator_cycles_per_s": self.cycles / self.verilator_s,
-            "ratio": self.ratio,
-        }
-        workload = [dataclasses.asdict(each) | {"cycles_per_s": each.cycles_per_s} for each in self.workload]
-        return dataclasses.asdict(self) | rates | {"workload": workload}
+    @property
+    def simulator_cycles_per_s(self) -> float:
+        """Engine cycles of the step that the simulator does in a second."""
+        return self.cycles / self.simulator_s
 
-    def text(self) -> str:
-        """Return the figures as lines."""
-        rows = [
-            ("decode step", f"{self.cycles:,} cycles on {self.engine}"),
-            ("simulator, time", f"{self.simulator_s * 1e3:.1f} ms, {self.cycles / self.simulator_s:,.0f} cycles/s"),
-            ("Verilator", f"{self.verilator_s:.1f} s, {self.cycles / self.verilator_s:,.0f} cycles/s"),
-            ("Verilator, build", f"{self.build_s:.0f} s"),
-            ("ratio", f"{self.ratio:,.0f} x"),
-            ("simulator, bits", f"{self.meaning_s:.2f} s"),
-            ("compile", f"{self.compile_s:.2f} s"),
-            *((f"llama-2-7b on u280, {each.memory}", each.text()) for each in self.workload),
-            ("generate", f"{self.token_per_s:.1f} token/s"),
-            ("offload", f"{self.offload_per_s:,.0f} evaluations/s"),
-            ("memory", f"{self.memory_mb:,.0f} MB"),
-        ]
-        for rate in self.packing:
-            speeds = f"{rate.pack_weights_per_s:,.0f} weights/s packed, {rate.deal_weights_per_s:,.0f} dealt over ports"
-            rows.insert(-3, (f"pack {rate.format}", speeds))
-        if self.shaped is not None:
-            made = self.shaped
-            sizes = f"{made.model_bytes / 1e9:.2f} GB into {made.image_bytes / 1e9:.2f} GB for {made.engine}"
-            rows.insert(-3, (f"compile {made.shape}", f"{made.compile_s:.1f} s, {made.memory_mb:,.0f} MB ({sizes})"))
-        for each in self.methods:
-            rows.insert(-3, (f"compress, {each.method}", f"{each.parameters_per_s:,.0f} parameters/s"))
-        if self.parameters_per_s is not None:
-            rows.insert(-3, ("compress (to nearest)", f"{self.parameters_per_s:,.0f} parameters/s"))
-        return aligned(rows)
+    @property
+    def verilator_cycles_per_s(self) -> float:
+        """Engine cycles of the step that Verilator does in a second."""
+        return self.cycles / self.verilator_s
 
 
 def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Callable[[str], None]) -> Figures:
     """Return the figures for a compressed model, or for the shipped checkpoint rounded to nearest.
 
-    shaped: shape that is packed at full size; None leaves it out.
+    shaped: network that is packed at full size, which takes 4 GB of disk for a while; None leaves it out.
     """
     say("packing")
     packing = packing_rates(chosen_engine("u280"))
@@ -171,13 +126,13 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
     made, rate = _model(model)
     say("compiling")
     began = time.perf_counter()
-    programs = compiled(made, engine)
+    programs = compiled_model(made, engine)
     compile_s = time.perf_counter() - began
     say("simulating")
     position = min(programs.decode.max_position - 1, programs.decode.sinks + programs.decode.window)
     speed = workload_speed(programs, position, IDEAL)
     cycles, simulator_s = speed.cycles, speed.simulate_s
-    shape = compiled_workload(workload_request("llama-2-7b", chosen_engine("u280"), context=2048))
+    shape = compiled_network(network_request("llama-2-7b", chosen_engine("u280"), context=2048))
     workload = tuple(workload_speed(shape, 2048, memory) for memory in (IDEAL, stalling(1), HBM2))
     assert programs.image is not None
     inputs = Inputs(position=position, rows=made.model.embedding.rows([1]))
@@ -192,7 +147,7 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
         say(f"cycles differ: {cycles:,} in the simulator, {log.cycles:,} in Verilator")
     say("generating")
     is_raw = made.tokenizer is None or made.tokenizer.chat_template is None
-    answer = reply(made, _PROMPT, max_tokens=_TOKENS, sampling=Sampling(), is_raw=is_raw)
+    answer = generate(made, _PROMPT, max_tokens=_TOKENS, is_raw=is_raw)
     return Figures(
         engine=engine.name,
         cycles=cycles,
@@ -245,27 +200,3 @@ def workload_speed(programs: Programs, position: int, memory: MemoryModel) -> Wo
         alone.append(ended - between)
     median = statistics.median
     return WorkloadSpeed(memory=str(memory), cycles=cycles, run_time_s=median(alone[1:]), simulate_s=median(whole[1:]))
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m reports.studies.bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--model", help="folder of a compressed model (default: the shipped one, rounded to nearest)")
-    parser.add_argument("--engine", default="small", help="engine (default: small)")
-    parser.add_argument("--shape", default="llama-2-7b", help="shape packed at full size (default: %(default)s; empty: none)")
-    parser.add_argument("-o", "--output", type=Path, help="also write the JSON to this file")
-    given = parser.parse_args(arguments)
-    figures = measure(given.model, chosen_engine(given.engine), given.shape or None, _say)
-    document = figures.document() | {"provenance": provenance()}
-    sys.stdout.write(f"{figures.text()}\n{json.dumps(document)}\n")
-    if given.output is not None:
-        given.output.parent.mkdir(parents=True, exist_ok=True)
-        given.output.write_text(json.dumps(document, indent=2) + "\n")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-if __name__ == "__main__":
-    main()

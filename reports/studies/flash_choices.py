@@ -1,25 +1,20 @@
-"""Moves through its range what InstAttention does not publish of its flash.
-
-`python -m reports.studies.flash_choices` prints the tables of `docs/flash.md`.
-"""
+"""The rates and sizes that follow when what InstAttention does not publish of its flash is moved through its range."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwsim.offload.flash.geometry import Geometry
 from hwsim.offload.flash.layout import KvLayout
 from hwsim.offload.flash.rates import drive_rate
 from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
 from hwsim.offload.flash.sparf import SparF, Striping, dense_bytes
 from hwsim.units import Seconds
-from reports.studies.validation.flash import DRIVE, FIRST, LAST, LAYOUT, OPT_13B, PUBLISHED_READ, SEED, SPARF, TOUCHED, decode_rate
+from reports.studies.validation.flash import DRIVE, FIRST, LAST, LAYOUT, OPT_13B, PUBLISHED_READ, SPARF, TOUCHED, decode_rate
 
-__all__ = ["Fraction", "Rate", "fractions", "main", "rates"]
+__all__ = ["FlashChoices", "Fraction", "Rate", "Written", "fractions", "rates", "study"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +30,8 @@ class Fraction:
     """Tokens that lie together as in SmolLM2-135M."""
     one_run: float
     """All picked tokens next to one another: the least."""
-    run_tokens: float
-    """Mean run that gives the published fraction; nan where none does."""
+    run_tokens: float | None
+    """Mean run that gives the published fraction; None where none does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +39,44 @@ class Rate:
     """Rate of decode reads on a drive, in GB/s, by how many heads are worked on at a time."""
 
     what: str
-    geometry: Geometry
-    striping: Striping
     formula: float
     """The long-run rate of a sequential stream."""
     by_heads: dict[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Writes of decode over those of the prompt, by the tokens of a channel page."""
+
+    page_tokens: int
+    whole: float
+    one_short: float
+    """When the last token is not generated."""
+    waiting_gb: float
+    """Keys and values of a layer, in GB, that wait for their page to fill."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlashChoices:
+    """The tables of `docs/flash.md`."""
+
+    fractions: tuple[Fraction, ...]
+    rates: tuple[Rate, ...]
+    written: tuple[Written, ...]
+
+
+def study() -> FlashChoices:
+    """Return all tables."""
+    return FlashChoices(
+        fractions=tuple(fractions()), rates=tuple(rates()), written=tuple(_written(tokens) for tokens in (256, 512, 1024))
+    )
+
+
+def _written(page_tokens: int) -> Written:
+    layout = KvLayout(shape=OPT_13B, page_channels=2048 // page_tokens, page_tokens=page_tokens)
+    prompt = OPT_13B.stored(FIRST)
+    whole, short = float(layout.written(FIRST, LAST) / prompt), float(layout.written(FIRST, LAST - 1) / prompt)
+    return Written(page_tokens=page_tokens, whole=whole, one_short=short, waiting_gb=float(layout.waiting().to("GB")))
 
 
 def fractions() -> Iterator[Fraction]:
@@ -77,7 +105,7 @@ def fractions() -> Iterator[Fraction]:
                 independent=independent,
                 measured=fraction(TokenSelection.touching(token_share, 16, touched)),
                 one_run=one,
-                run_tokens=TokenSelection.touching(token_share, 16, needed).run_tokens if possible else float("nan"),
+                run_tokens=TokenSelection.touching(token_share, 16, needed).run_tokens if possible else None,
             )
 
 
@@ -105,26 +133,4 @@ def rates() -> Iterator[Rate]:
             for heads in (1, 2, 4, 16, OPT_13B.lanes)
         }
         formula = float(drive_rate(geometry).to("GB/s"))
-        yield Rate(what=what, geometry=geometry, striping=striping, formula=formula, by_heads=found)
-
-
-def main() -> None:
-    """Print the tables."""
-    write = sys.stdout.write
-    write("| r | k / S | channels a page | independent | as measured | one run | run for 0.527 |\n|---|---|---|---|---|---|---|\n")
-    for each in fractions():
-        share = f"{each.picked_channels} | {each.token_share:.4f} | {each.page_channels}"
-        write(f"| {share} | {each.independent:.3f} | {each.measured:.3f} | {each.one_run:.3f} | {each.run_tokens:.2f} |\n")
-    write(f"\nSeed {SEED}.\n\n| drive | formula | 1 head | 2 | 4 | 16 | all |\n|---|---|---|---|---|---|---|\n")
-    for rate in rates():
-        write(f"| {rate.what} | {rate.formula:.2f} | {' | '.join(f'{value:.2f}' for value in rate.by_heads.values())} |\n")
-    write("\n| tokens a channel page | writes of decode | one token short | waiting, GB a layer |\n|---|---|---|---|\n")
-    for page_tokens in (256, 512, 1024):
-        layout = KvLayout(shape=OPT_13B, page_channels=2048 // page_tokens, page_tokens=page_tokens)
-        prompt = OPT_13B.stored(FIRST)
-        whole, short = float(layout.written(FIRST, LAST) / prompt), float(layout.written(FIRST, LAST - 1) / prompt)
-        write(f"| {page_tokens} | {whole:.3f} | {short:.3f} | {float(layout.waiting().to('GB')):.3f} |\n")
-
-
-if __name__ == "__main__":
-    main()
+        yield Rate(what=what, formula=formula, by_heads=found)

@@ -1,16 +1,14 @@
-"""Measures on a real model how the tokens and channels that sparse attention picks lie together: runs, and pages touched.
+"""How the tokens and channels that sparse attention picks on a real model lie together: runs, and pages touched.
 
-`python -m reports.studies.locality` reads texts with the shipped SmolLM2-135M and picks as SparF does: the channels in which a query
-is largest, approximate scores from them, the tokens that score highest. What it found stands in `docs/flash.md`, beside
-what the random processes of `hwsim.offload.flash.selection` say.
+The shipped SmolLM2-135M reads texts and picks as SparF does: the channels in which a query is largest, approximate scores from
+them, the tokens that score highest. What it found stands in `docs/flash.md`, beside what the random processes of
+`hwsim.offload.flash.selection` say.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +22,7 @@ from models.checkpoint.shipped import locate
 from models.evaluation import evaluation_text
 from models.reference.llama import Llama
 
-__all__ = ["GROUPS", "PAGES", "SHARES", "Locality", "main", "measure", "picks", "touched_share"]
+__all__ = ["GROUPS", "PAGES", "SHARES", "Locality", "LocalityStudy", "Picked", "mean", "measure", "picks", "study", "touched_share"]
 
 GROUPS = (4, 8, 16, 32)
 """Tokens of a group: InstInfer's 16, and others."""
@@ -35,11 +33,9 @@ SHARES = ((1 / 16, 3 / 32), (1 / 8, 1 / 16), (3 / 16, 1 / 32))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Locality:
-    """Picks of all layers, heads and measured queries together."""
+class Picked:
+    """How picked channels and tokens lie together."""
 
-    context: int
-    """Tokens that the last query sees."""
     channel_share: float
     """Channels picked among those of a head (r / d)."""
     token_share: float
@@ -50,6 +46,24 @@ class Locality:
     """Share of groups of so many tokens in which one is picked."""
     page_share: dict[int, float]
     """Share of pages of so many neighbouring channels in which one is picked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locality(Picked):
+    """Picks of all layers, heads and measured queries together."""
+
+    context: int
+    """Tokens that the last query sees."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalityStudy:
+    """Picks at several places of a text, with contexts of several lengths."""
+
+    places: tuple[tuple[int, Locality], ...]
+    """The token that each context begins at, and what was picked."""
+    means: tuple[Picked, ...]
+    """Means over all places, for each pair of shares."""
 
 
 class _Watched(LayerAttention):
@@ -145,27 +159,28 @@ def touched_share(picked: npt.NDArray[np.bool_], seen: npt.NDArray[np.int64], si
     return float(touched / (len(picked) * (seen // size).sum()))
 
 
-def main() -> None:
-    """Print what the shipped model picks, a line for each place in the text, context and pair of shares, then their means."""
+def study() -> LocalityStudy:
+    """Return what the shipped model picks at four places of the evaluation text, with 1024 and 2047 tokens of context."""
     checkpoint = load(locate("smollm2-135m"))
     if checkpoint.tokenizer is None:
         raise CheckpointError("Checkpoint smollm2-135m must have a tokenizer, not none")
-    tokens = checkpoint.tokenizer.encode(evaluation_text())
-    model = Llama(checkpoint)
-    found = []
-    for begin in (0, 10_000, 20_000, 30_000):
-        for context in (1024, 2047):
-            for each in measure(model, tokens[begin : begin + context], SHARES):
-                sys.stdout.write(json.dumps({"begin": begin, **asdict(each)}) + "\n")
-                found.append(each)
-    for channel_share, token_share in SHARES:
-        alike = [each for each in found if each.channel_share == channel_share]
-        groups = {size: float(np.mean([each.group_share[size] for each in alike])) for size in GROUPS}
-        pages = {size: float(np.mean([each.page_share[size] for each in alike])) for size in PAGES}
-        runs = float(np.mean([each.run_tokens for each in alike]))
-        mean = {"channel_share": channel_share, "token_share": token_share, "run_tokens": runs}
-        sys.stdout.write(json.dumps({"mean": mean, "group_share": groups, "page_share": pages}) + "\n")
+    tokens, model = checkpoint.tokenizer.encode(evaluation_text()), Llama(checkpoint)
+    places = tuple(
+        (begin, found)
+        for begin in (0, 10_000, 20_000, 30_000)
+        for context in (1024, 2047)
+        for found in measure(model, tokens[begin : begin + context], SHARES)
+    )
+    found = [each for _, each in places]
+    return LocalityStudy(places=places, means=tuple(mean([each for each in found if each.channel_share == c]) for c, _ in SHARES))
 
 
-if __name__ == "__main__":
-    main()
+def mean(found: Sequence[Locality]) -> Picked:
+    """Return the mean of what was picked with the same shares."""
+    return Picked(
+        channel_share=found[0].channel_share,
+        token_share=found[0].token_share,
+        run_tokens=float(np.mean([each.run_tokens for each in found])),
+        group_share={size: float(np.mean([each.group_share[size] for each in found])) for size in GROUPS},
+        page_share={size: float(np.mean([each.page_share[size] for each in found])) for size in PAGES},
+    )

@@ -1,4 +1,4 @@
-"""Measures how fast every compression method is, on one layer of a model."""
+"""How fast every compression method is, on one layer of a model."""
 
 from __future__ import annotations
 

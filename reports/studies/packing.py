@@ -1,4 +1,4 @@
-"""Measures how fast weights are packed: each format alone, and a model of a well-known shape from files to a memory image."""
+"""How fast weights are packed: each format alone, and a model of a well-known network from files to a memory image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import WEIGHT_FORMATS, pack
 from hwsim.arch.isa import Format
 from hwsim.errors import SpecError
-from lamforge.flow.dummy import PATTERN, write_shaped
+from lamforge.flow.dummy import PATTERN, DummyRequest
+from lamforge.flow.dummy import run as write_dummy
 from models.shaped import random_matrix
 
 __all__ = ["PackingRate", "ShapedCompilation", "compile_shaped", "packing_rates"]
@@ -100,7 +101,7 @@ def compile_shaped(shape: str, engine: str, folder: Path, *, pattern: str = PATT
     with tempfile.TemporaryDirectory(dir=folder, prefix="shaped.") as place:
         model, output = Path(place) / "model", Path(place) / "program"
         began = time.perf_counter()
-        write_shaped(shape, model, pattern=pattern)
+        write_dummy(DummyRequest(shape, output=model, attention=pattern))
         write_s = time.perf_counter() - began
         command = [sys.executable, "-m", "lamforge", "compile", str(model), "--engine", engine, "-o", str(output)]
         run = subprocess.run(

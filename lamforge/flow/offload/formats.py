@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from hwsim.arch.formats import WEIGHT_FORMATS, CacheLayout
-from hwsim.arch.isa import CacheFormat, Format
+from hwsim.arch.stream_sizes import CacheFormat, Format
 
 __all__ = ["FORMATS", "WorkFormat"]
 
@@ -22,15 +21,8 @@ class WorkFormat:
     cache: float
 
 
-def _cached(format: CacheFormat) -> float:
-    """Return the bits of a value as the engine's cache holds it, its share of the headers included."""
-    words = format.words(_HEAD_DIM)
-    cache = CacheLayout(slices=words, lanes=words, head_dim=_HEAD_DIM, sinks=0, window=2 * words, format=format)
-    return (cache.key_beats + cache.value_beats) * words * 128 / (2 * cache.slots * _HEAD_DIM)
-
-
 def _engine(weights: Format, cache: CacheFormat) -> WorkFormat:
-    return WorkFormat(weight=WEIGHT_FORMATS[weights].bits_per_weight, cache=_cached(cache))
+    return WorkFormat(weight=weights.sizes.bits_per_weight, cache=cache.bits_per_value(_HEAD_DIM))
 
 
 FORMATS: Mapping[str, WorkFormat] = {

@@ -1,16 +1,16 @@
-"""Knows how to measure what a GPU model needs, and what it must then predict, on the GPU that is there.
+"""How a GPU is measured: what a GPU model needs, and what it must then predict; results that ship are in `results/`.
 
-Needs PyTorch alone: `python -m reports.studies.gpu_baseline -o FILE`. What it gave is in `results/`, a file for each GPU.
+Measuring needs PyTorch alone: `lamforge gpu measure`, or `python -m lamforge.bare gpu.measure` where nothing else is there.
 """
 
 from __future__ import annotations
 
-import json
 from importlib import resources
-from typing import Any
 
-from hwsim.errors import SpecError, shown
+from hwsim.errors import SpecError
 from hwsim.nearest import nearest
+from reports.studies.gpu_baseline.baseline import Baseline
+from reports.studies.gpu_baseline.reader import read_baseline
 
 __all__ = ["RESULTS", "result"]
 
@@ -20,9 +20,8 @@ RESULTS = tuple(sorted(file.name.removesuffix(".json") for file in _FOLDER.iterd
 """Names of the GPUs that were measured."""
 
 
-def result(name: str) -> dict[str, Any]:
-    """Return what was measured on a GPU, rows by the name of their measurement; SpecError where none has the name."""
+def result(name: str) -> Baseline:
+    """Return what was measured on a GPU; SpecError where none has the name."""
     if name not in RESULTS:
-        raise SpecError(f"Measured GPU must be {nearest(name, RESULTS)}, not {shown(name)}")
-    document: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return document
+        raise SpecError(f"Measured GPU must be {nearest(name, RESULTS)}, not {name!r}")
+    return read_baseline(_FOLDER / f"{name}.json")

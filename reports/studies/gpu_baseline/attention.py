@@ -1,4 +1,4 @@
-"""Knows the ways in which PyTorch computes attention, each alone and by name."""
+"""The ways in which PyTorch computes attention, each alone and by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how to time work on a device: many runs as one captured graph where there is a GPU, the median of them."""
+"""Timing of work on a device: many runs as one captured graph where there is a GPU, the median of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
-__all__ = ["Clock", "Took", "Work"]
+from reports.studies.gpu_baseline.baseline import Took
 
-Took = dict[str, Any]
-"""`seconds` of one run, and how many `samples` they are the median of."""
+__all__ = ["Clock", "Work"]
+
 Work = Callable[[], object]
 
 _REPLAY_S = 4e-3
@@ -87,7 +86,7 @@ class Clock:
         while len(samples) < self.warm + self.repeats and (time.perf_counter() - began < self.limit_s or not samples):
             samples.append(self._once(work) / runs)
         timed = samples[self.warm :] or samples[-1:]
-        return {"seconds": float(f"{statistics.median(timed):.{_DIGITS}g}"), "samples": len(timed)}
+        return Took(seconds=float(f"{statistics.median(timed):.{_DIGITS}g}"), samples=len(timed))
 
     def _once(self, work: Work) -> float:
         """Return the seconds of work, the device idle before and after."""

@@ -1,4 +1,4 @@
-"""Knows what a machine says of itself, so that what was measured on it can be traced."""
+"""What a machine says of itself, so that what was measured on it can be traced."""
 
 from __future__ import annotations
 
@@ -6,43 +6,44 @@ import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from reports.studies.gpu_baseline.baseline import MeasuredGpu, MeasuredHost
 
 __all__ = ["gpu", "host"]
 
 _ASKED = ("driver_version", "pcie.link.gen.current", "pcie.link.gen.max", "pcie.link.width.current", "clocks.max.sm", "power.limit")
 
 
-def gpu(device: torch.device) -> dict[str, Any]:
+def gpu(device: torch.device) -> MeasuredGpu:
     """Return what a GPU is, and what its driver says of it."""
     if device.type != "cuda":
-        return {"name": "CPU"}
+        return MeasuredGpu(name="CPU")
     found = torch.cuda.get_device_properties(device)
-    return {
-        "name": found.name,
-        "multiprocessors": found.multi_processor_count,
-        "memory_bytes": found.total_memory,
-        "cache_bytes": found.L2_cache_size,
-        "driver": _driver(str(found.uuid)),
-    }
+    return MeasuredGpu(
+        name=found.name,
+        multiprocessors=found.multi_processor_count,
+        memory_bytes=found.total_memory,
+        cache_bytes=found.L2_cache_size,
+        driver=_driver(str(found.uuid)),
+    )
 
 
-def host() -> dict[str, Any]:
+def host() -> MeasuredHost:
     """Return processor, memory and versions."""
     described = dict(line.partition(":")[::2] for line in _text(Path("/proc/cpuinfo")).partition("\n\n")[0].splitlines())
     fields = {name.strip(): value.strip() for name, value in described.items()}
-    return {
-        "cpu": fields.get("model name", platform.processor() or platform.machine()),
-        "is_virtual": "hypervisor" in fields.get("flags", "").split(),
-        "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
-    }
+    return MeasuredHost(
+        cpu=fields.get("model name", platform.processor() or platform.machine()),
+        is_virtual="hypervisor" in fields.get("flags", "").split(),
+        cpus=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        python=platform.python_version(),
+        torch=str(torch.__version__),
+        cuda=torch.version.cuda,
+        cudnn=torch.backends.cudnn.version() if torch.cuda.is_available() else None,
+    )
 
 
 def _driver(uuid: str) -> dict[str, str]:

@@ -1,22 +1,41 @@
-"""Knows which operators are measured one by one: launches, copies, products, attention, and moves between host and device."""
+"""The operators that are measured one by one: launches, copies, products, attention, and moves between host and device."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch.nn import functional
 
 from reports.studies.gpu_baseline.attention import attend
-from reports.studies.gpu_baseline.clock import Clock, Took, Work
+from reports.studies.gpu_baseline.baseline import (
+    BaselineSettings,
+    Copy,
+    DecodeAttention,
+    Gather,
+    HostCopy,
+    Launch,
+    Pointwise,
+    PrefillAttention,
+    Product,
+    Took,
+)
+from reports.studies.gpu_baseline.clock import Clock, Work
 
-__all__ = ["MEASUREMENTS", "took"]
-
-Row = dict[str, Any]
-Settings = Mapping[str, Any]
+__all__ = [
+    "copies",
+    "decode_attention",
+    "gated",
+    "gathers",
+    "host_copies",
+    "launches",
+    "pointwise",
+    "prefill_attention",
+    "products",
+    "took",
+]
 
 _LAUNCHES = 200
 _GRAIN_BYTES = 1024
@@ -28,31 +47,31 @@ def took(timed: Callable[[], Took]) -> Took:
         return timed()
     # A way that cannot do it says so in a RuntimeError, of which too little memory is a kind.
     except RuntimeError as error:
-        return {"seconds": None, "samples": 0, "refused": str(error).partition(".")[0]}
+        return Took(seconds=None, samples=0, refused=str(error).partition(".")[0])
 
 
-def _launches(clock: Clock, settings: Settings) -> Iterator[Row]:
+def launches(clock: Clock, settings: BaselineSettings) -> Iterator[Launch]:
     """Yield what an operator costs that does nothing: one of a captured graph, one of a row that the host launches."""
     x = torch.zeros(1, device=clock.device)
-    yield {"way": "graph"} | clock.graphed([lambda: x.add_(1)])
-    yield {"way": "host"} | clock.launched(lambda: [x.add_(1) for _ in range(_LAUNCHES)], _LAUNCHES)
+    yield Launch(way="graph", took=clock.graphed([lambda: x.add_(1)]))
+    yield Launch(way="host", took=clock.launched(lambda: [x.add_(1) for _ in range(_LAUNCHES)], _LAUNCHES))
 
 
-def _copies(clock: Clock, settings: Settings) -> Iterator[Row]:
+def copies(clock: Clock, settings: BaselineSettings) -> Iterator[Copy]:
     """Yield copies within the device; bytes are both read and written."""
-    for size in settings["copy_bytes"]:
+    for size in settings.copy_bytes:
         works: list[Work] = []
         for _ in clock.sets(2 * size):
             source = torch.ones(size, dtype=torch.uint8, device=clock.device)
             works.append(partial(torch.empty_like(source).copy_, source))
-        yield {"bytes": size} | clock.graphed(works)
+        yield Copy(bytes=size, took=clock.graphed(works))
 
 
-def _pointwise(clock: Clock, settings: Settings) -> Iterator[Row]:
+def pointwise(clock: Clock, settings: BaselineSettings) -> Iterator[Pointwise]:
     """Yield what stands between products: normalized rows, sums, and gated halves, in half precision."""
-    for columns in settings["pointwise_columns"]:
+    for columns in settings.pointwise_columns:
         gain = torch.ones(columns, device=clock.device, dtype=clock.dtype)
-        for rows in settings["pointwise_rows"]:
+        for rows in settings.pointwise_rows:
             pairs = [_random((2, rows, columns), clock) for _ in clock.sets(2 * rows * columns * clock.dtype.itemsize)]
             ways: dict[str, Sequence[Work]] = {
                 "norm": [partial(functional.rms_norm, pair[0], (columns,), gain) for pair in pairs],
@@ -61,7 +80,7 @@ def _pointwise(clock: Clock, settings: Settings) -> Iterator[Row]:
                 "gate": [partial(gated, *pair.view(rows, -1).chunk(2, dim=1)) for pair in pairs],
             }
             for name, works in ways.items():
-                yield {"operator": name, "rows": rows, "columns": columns} | clock.graphed(works)
+                yield Pointwise(operator=name, rows=rows, columns=columns, took=clock.graphed(works))
 
 
 def gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
@@ -69,45 +88,45 @@ def gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     return functional.silu(gate) * up
 
 
-def _products(clock: Clock, settings: Settings) -> Iterator[Row]:
+def products(clock: Clock, settings: BaselineSettings) -> Iterator[Product]:
     """Yield [rows, inner] x [inner, columns] in half precision."""
-    for columns, inner in settings["product_shapes"]:
-        for rows in settings["product_rows"]:
+    for columns, inner in settings.product_shapes:
+        for rows in settings.product_rows:
             works: list[Work] = []
             for _ in clock.sets(columns * inner * clock.dtype.itemsize):
                 weight, left, out = (_random(shape, clock) for shape in ((columns, inner), (rows, inner), (rows, columns)))
                 works.append(partial(torch.mm, left, weight.t(), out=out))
-            yield {"rows": rows, "columns": columns, "inner": inner} | clock.graphed(works)
+            yield Product(rows=rows, columns=columns, inner=inner, took=clock.graphed(works))
 
 
-def _decode_attention(clock: Clock, settings: Settings) -> Iterator[Row]:
+def decode_attention(clock: Clock, settings: BaselineSettings) -> Iterator[DecodeAttention]:
     """Yield one query of every sequence over its cache."""
-    for heads, kv_heads in settings["attention_heads"]:
-        for keys in settings["decode_keys"]:
-            for batch in settings["decode_batches"]:
-                shapes = [(batch, count, length, settings["head_dim"]) for count, length in ((heads, 1), *2 * ((kv_heads, keys),))]
+    for heads, kv_heads in settings.attention_heads:
+        for keys in settings.decode_keys:
+            for batch in settings.decode_batches:
+                shapes = [(batch, count, length, settings.head_dim) for count, length in ((heads, 1), *2 * ((kv_heads, keys),))]
                 sets = clock.sets(2 * math.prod(shapes[1]) * clock.dtype.itemsize)
                 operands = [[_random(shape, clock) for shape in shapes] for _ in sets]
-                for way in settings["decode_ways"]:
+                for way in settings.decode_ways:
                     works = [partial(attend, *each, way=way, is_causal=False) for each in operands]
-                    row = {"heads": heads, "kv_heads": kv_heads, "keys": keys, "batch": batch, "way": way}
-                    yield row | took(partial(clock.graphed, works))
+                    timed = took(partial(clock.graphed, works))
+                    yield DecodeAttention(heads=heads, kv_heads=kv_heads, keys=keys, batch=batch, way=way, took=timed)
 
 
-def _prefill_attention(clock: Clock, settings: Settings) -> Iterator[Row]:
+def prefill_attention(clock: Clock, settings: BaselineSettings) -> Iterator[PrefillAttention]:
     """Yield causal attention over a whole prompt."""
-    for heads, kv_heads in settings["attention_heads"]:
-        for tokens in settings["prefill_tokens"]:
-            operands = [_random((1, count, tokens, settings["head_dim"]), clock) for count in (heads, kv_heads, kv_heads)]
-            for way in settings["prefill_ways"]:
+    for heads, kv_heads in settings.attention_heads:
+        for tokens in settings.prefill_tokens:
+            operands = [_random((1, count, tokens, settings.head_dim), clock) for count in (heads, kv_heads, kv_heads)]
+            for way in settings.prefill_ways:
                 work = partial(attend, *operands, way=way, is_causal=True)
-                row = {"heads": heads, "kv_heads": kv_heads, "tokens": tokens, "way": way}
-                yield row | took(partial(clock.launched, work))
+                timed = took(partial(clock.launched, work))
+                yield PrefillAttention(heads=heads, kv_heads=kv_heads, tokens=tokens, way=way, took=timed)
 
 
-def _host_copies(clock: Clock, settings: Settings) -> Iterator[Row]:
+def host_copies(clock: Clock, settings: BaselineSettings) -> Iterator[HostCopy]:
     """Yield copies between host and device, from memory that is pinned and that is not, both ways."""
-    for size in settings["host_bytes"]:
+    for size in settings.host_bytes:
         there = torch.ones(size, dtype=torch.uint8, device=clock.device)
         for is_pinned in (True, False):
             # Filled: memory that was never written to is one page of zeros, which every cache holds.
@@ -115,13 +134,13 @@ def _host_copies(clock: Clock, settings: Settings) -> Iterator[Row]:
             for way in ("to device", "to host"):
                 source, target = (here, there) if way == "to device" else (there, here)
                 timed = clock.launched(partial(target.copy_, source, non_blocking=is_pinned))
-                yield {"bytes": size, "is_pinned": is_pinned, "way": way} | timed
+                yield HostCopy(bytes=size, is_pinned=is_pinned, way=way, took=timed)
 
 
-def _gathers(clock: Clock, settings: Settings) -> Iterator[Row]:
+def gathers(clock: Clock, settings: BaselineSettings) -> Iterator[Gather]:
     """Yield scattered pieces of host memory, brought together by the processor and then copied to the device."""
-    total = settings["gather_total_bytes"]
-    for size in settings["gather_bytes"]:
+    total = settings.gather_total_bytes
+    for size in settings.gather_bytes:
         count = total // size
         random = torch.Generator().manual_seed(1)
         # PyTorch shares small pieces among its threads, and copies large ones one by one: a fifth of the rate.
@@ -133,20 +152,7 @@ def _gathers(clock: Clock, settings: Settings) -> Iterator[Row]:
         staging = torch.ones((count * parts, grain), dtype=torch.uint8, pin_memory=clock.device.type == "cuda")
         there = torch.empty((count * parts, grain), dtype=torch.uint8, device=clock.device)
         timed = clock.launched(partial(_gather, source, chosen, staging, there))
-        yield {"piece_bytes": size, "bytes": count * size} | timed
-
-
-MEASUREMENTS: Mapping[str, Callable[[Clock, Settings], Iterator[Row]]] = {
-    "launch": _launches,
-    "copy": _copies,
-    "pointwise": _pointwise,
-    "product": _products,
-    "decode_attention": _decode_attention,
-    "prefill_attention": _prefill_attention,
-    "host_copy": _host_copies,
-    "gather": _gathers,
-}
-"""By name; a GPU model may be fitted to these."""
+        yield Gather(piece_bytes=size, bytes=count * size, took=timed)
 
 
 def _gather(source: torch.Tensor, chosen: torch.Tensor, staging: torch.Tensor, there: torch.Tensor) -> None:

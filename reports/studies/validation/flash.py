@@ -50,7 +50,7 @@ _SPARSITY = _SYSTEM.sparsity
 
 TOUCHED = {3 / 32: 0.503, _SPARSITY.token_share.value: _SPARSITY.touched_share.value, 1 / 32: 0.238}
 """Share of groups of 16 tokens in which a token is picked, by the share picked: SmolLM2-135M, mean over four places of a text
-with 1024 and 2047 tokens each (`python -m reports.studies.locality`). Assumed: OPT-13B picks alike."""
+with 1024 and 2047 tokens each (`lamforge study locality`). Assumed: OPT-13B picks alike."""
 
 SPARF = _SPARSITY.over(OPT_13B)
 LAYOUT = SPARF.layout

@@ -1,6 +1,6 @@
-"""Sets `h200-operators` and `h200-steps`: an H200 as `reports.studies.gpu_baseline` measured it.
+"""Sets `h200-operators` and `h200-steps`: an H200 as `lamforge gpu measure` found it.
 
-The rates in `hwsim/specs/devices/gpus/h200.yaml` come from the operators that are marked as fitted (`reports.studies.gpu_rates`);
+The rates in `hwsim/specs/devices/gpus/h200.yaml` come from the operators that are marked as fitted (`lamforge gpu fit`);
 of whole steps of networks none was used. Not among the rows: FlashAttention's, which networks do not run on, what only moves
 values within the GPU, and copies from memory that is not pinned, whose rates no model takes.
 """
@@ -8,13 +8,13 @@ values within the GPU, and copies from memory that is not pinned, whose rates no
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from hwsim.offload.devices import GPUS, HOSTS
 from hwsim.offload.operators import GpuRates, Shape, attention, product
 from hwsim.units import Bytes, Operations, Seconds, maximum
 from reports.studies.gpu_baseline import result
+from reports.studies.gpu_baseline.baseline import Baseline, DecodeAttention, HostCopy, PrefillAttention, Product, Took
 from reports.studies.gpu_rates import FEW_ROWS, MANY_ROWS, PREFILL_FITTED, WAY, steps
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -32,66 +32,62 @@ _COPY_LATENCY = Seconds(11e-6)
 _LEAST_COPY = 1 << 20
 """Bytes below which a copy is its latency."""
 
-Measured = Mapping[str, Any]
-
 
 @functools.cache
-def _found() -> Measured:
+def _found() -> Baseline:
     """Return what was measured, read once."""
     return result(_GPU)
 
 
 def _operators() -> tuple[Row, ...]:
-    gpu = GPUS.load(_GPU).rates()
-    found = _found()
-    return tuple(row for kind, rows in _KINDS.items() for row in rows(gpu, found[kind]))
+    gpu, found = GPUS.load(_GPU).rates(), _found()
+    return (
+        *_products(gpu, found.product),
+        *_decode(gpu, found.decode_attention),
+        *_prefill(gpu, found.prefill_attention),
+        *_copies(found.host_copy),
+    )
 
 
-def _products(gpu: GpuRates, rows: list[Measured]) -> Iterator[Row]:
+def _products(gpu: GpuRates, rows: Sequence[Product]) -> Iterator[Row]:
     for each in rows:
-        shape = Shape(rows=each["rows"], columns=each["columns"], inner=each["inner"])
-        case = f"product {each['rows']} x {each['columns']} x {each['inner']}"
-        yield _row(case, each, product(gpu, shape).time, each["rows"] in FEW_ROWS + MANY_ROWS)
+        shape = Shape(rows=each.rows, columns=each.columns, inner=each.inner)
+        case = f"product {each.rows} x {each.columns} x {each.inner}"
+        yield _row(case, each.took, product(gpu, shape).time, each.rows in FEW_ROWS + MANY_ROWS)
 
 
-def _decode(gpu: GpuRates, rows: list[Measured]) -> Iterator[Row]:
+def _decode(gpu: GpuRates, rows: Sequence[DecodeAttention]) -> Iterator[Row]:
     for each in rows:
-        if each["way"] == WAY:
-            time = _attention(gpu, each, queries=1, keys=each["keys"], batch=each["batch"])
-            case = f"attention of {each['batch']} x {each['heads']}/{each['kv_heads']} heads over {each['keys']} keys"
-            yield _row(case, each, time, each["batch"] == 1)
+        if each.way == WAY:
+            time = _attention(gpu, each, queries=1, keys=each.keys, batch=each.batch)
+            case = f"attention of {each.batch} x {each.heads}/{each.kv_heads} heads over {each.keys} keys"
+            yield _row(case, each.took, time, each.batch == 1)
 
 
-def _prefill(gpu: GpuRates, rows: list[Measured]) -> Iterator[Row]:
+def _prefill(gpu: GpuRates, rows: Sequence[PrefillAttention]) -> Iterator[Row]:
     for each in rows:
-        if each["way"] == WAY:
-            time = maximum(_CALL, _attention(gpu, each, queries=each["tokens"], keys=each["tokens"] / 2, batch=1))
-            case = f"attention of a prompt, {each['heads']}/{each['kv_heads']} heads, {each['tokens']} tokens"
-            yield _row(case, each, time, each["tokens"] in (_CALL_FITTED, PREFILL_FITTED))
+        if each.way == WAY:
+            time = maximum(_CALL, _attention(gpu, each, queries=each.tokens, keys=each.tokens / 2, batch=1))
+            case = f"attention of a prompt, {each.heads}/{each.kv_heads} heads, {each.tokens} tokens"
+            yield _row(case, each.took, time, each.tokens in (_CALL_FITTED, PREFILL_FITTED))
 
 
-def _attention(gpu: GpuRates, each: Measured, *, queries: float, keys: float, batch: int) -> Seconds:
-    dim = _found()["settings"]["head_dim"]
-    operations = Operations(4.0 * queries * keys * batch * each["heads"] * dim)
-    return attention(gpu, operations=operations, cached=Bytes(4.0 * keys * batch * each["kv_heads"] * dim)).time
+def _attention(
+    gpu: GpuRates, each: DecodeAttention | PrefillAttention, *, queries: float, keys: float, batch: int
+) -> Seconds:
+    dim = _found().settings.head_dim
+    operations = Operations(4.0 * queries * keys * batch * each.heads * dim)
+    return attention(gpu, operations=operations, cached=Bytes(4.0 * keys * batch * each.kv_heads * dim)).time
 
 
-def _copies(gpu: GpuRates, rows: list[Measured]) -> Iterator[Row]:
+def _copies(rows: Sequence[HostCopy]) -> Iterator[Row]:
     host = HOSTS.load(_HOST)
     assert host.gpu_link_rate is not None
     for each in rows:
-        if each["is_pinned"] and each["bytes"] >= _LEAST_COPY:
-            time = Bytes(float(each["bytes"])) / host.gpu_link_rate.value + _COPY_LATENCY
-            case = f"copy of {each['bytes']} pinned bytes {each['way']}"
-            yield _row(case, each, time, each["bytes"] in (_LEAST_COPY, rows[-1]["bytes"]))
-
-
-_KINDS: dict[str, Callable[[GpuRates, list[Measured]], Iterator[Row]]] = {
-    "product": _products,
-    "decode_attention": _decode,
-    "prefill_attention": _prefill,
-    "host_copy": _copies,
-}
+        if each.is_pinned and each.bytes >= _LEAST_COPY:
+            time = Bytes(float(each.bytes)) / host.gpu_link_rate.value + _COPY_LATENCY
+            case = f"copy of {each.bytes} pinned bytes {each.way}"
+            yield _row(case, each.took, time, each.bytes in (_LEAST_COPY, rows[-1].bytes))
 
 
 def _steps() -> tuple[Row, ...]:
@@ -108,12 +104,19 @@ def _steps() -> tuple[Row, ...]:
     )
 
 
-def _row(case: str, each: Measured, ours: Seconds, fitted: bool) -> Row:
-    return Row(case=case, unit="ms", published=each["seconds"] * 1e3, ours=float(ours.to("ms")), fitted=fitted, source=_source())
+def _row(case: str, took: Took, ours: Seconds, fitted: bool) -> Row:
+    return Row(
+        case=case,
+        unit="ms",
+        published=took.measured_s * 1e3,
+        ours=float(ours.to("ms")),
+        fitted=fitted,
+        source=_source(),
+    )
 
 
 def _source() -> str:
-    return f"{_FILE}: PyTorch {_found()['host']['torch']}"
+    return f"{_FILE}: PyTorch {_found().host.torch}"
 
 
 GPU_MEASURED_OPERATORS = ValidationSet(name="h200-operators", title="Operators measured on an H200", rows=_operators)

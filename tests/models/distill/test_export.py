@@ -52,8 +52,8 @@ def test_the_integer_model_is_the_student(tmp_path: Path, format: str) -> None:
     assert float((student - integer).square().mean().sqrt()) < 0.1 * float(integer.square().mean().sqrt())
     fake = measured(training.student.logits, tokens, lambda length: exact_plan(prepared, settings, length, CPU), CPU, length=60)
     exact = perplexity(Integers(IntegerReference(model)), tokens.tolist(), length=60)
-    assert fake["perplexity"] == pytest.approx(exact.perplexity, rel=5e-3)
-    assert fake["tokens"] == exact.tokens
+    assert fake.perplexity == pytest.approx(exact.perplexity, rel=5e-3)
+    assert fake.tokens == exact.tokens
 
 
 def test_every_stage_has_the_engines_codes(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_the_report_compares_with_the_teacher(tmp_path: Path) -> None:
     _, prepared, settings, training = trained(tmp_path, "w2")
     told: list[str] = []
     found = evaluate(training.student, prepared, settings, CPU, told.append)["held"]
-    assert found["teacher"]["tokens"] == found["student"]["tokens"] == 57
-    assert found["ratio"] == pytest.approx(found["student"]["perplexity"] / found["teacher"]["perplexity"])
-    assert found["teacher"]["perplexity"] != found["teacher_lambda"]["perplexity"]
+    assert found.teacher.tokens == found.student.tokens == 57
+    assert found.ratio == pytest.approx(found.student.perplexity / found.teacher.perplexity)
+    assert found.teacher.perplexity != found.teacher_lambda.perplexity
     assert told[0].startswith("perplexity on held: teacher ")
 
 

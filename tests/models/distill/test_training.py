@@ -83,7 +83,7 @@ def test_masks_change_until_they_are_frozen(prepared, tmp_path: Path) -> None:
 def test_fitting_leaves_no_trace_but_the_steps(prepared, tmp_path: Path) -> None:
     fitted = small_training(prepared)
     fitted.fit(0.01)
-    steps = fitted.document()["settings"]["steps"]
+    steps = fitted.report().settings.steps
     assert steps >= 1
     plain = small_training(prepared, dataclasses.replace(SETTINGS, steps=steps))
     for name, training in (("fitted", fitted), ("plain", plain)):

@@ -6,7 +6,9 @@ import torch
 
 from models.checkpoint import load
 from models.reference.llama import Llama
-from reports.studies.locality import SHARES, measure, picks, touched_share
+from reports.documents.plain import plain
+from reports.studies.locality import SHARES, LocalityStudy, mean, measure, picks, touched_share
+from reports.text.studies import locality_text
 
 
 def test_picks_by_eye() -> None:
@@ -43,3 +45,7 @@ def test_measure_adds_up(rng: np.random.Generator) -> None:
         # Pages of two channels: no fewer touched than if all picked channels lay side by side, no more than if all lay apart.
         assert each.channel_share <= each.page_share[2] <= 2 * each.channel_share
         assert each.channel_share / 2 + each.token_share == pytest.approx(1 / 8)
+    study = LocalityStudy(places=tuple((0, each) for each in found), means=tuple(mean([each, each]) for each in found))
+    assert study.means[0].group_share == pytest.approx(found[0].group_share)
+    assert plain(study)["places"][1][1]["context"] == 160
+    assert f"{found[0].run_tokens:.2f}" in locality_text(study).splitlines()[1]

@@ -1,19 +1,23 @@
-"""The baseline script measures everything that its settings name, where there is only a processor too."""
+"""The baseline measures everything that its settings name, where there is only a processor too."""
 
 import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from hwsim.errors import SpecError
+from reports.documents.plain import plain
 from reports.studies.gpu_baseline import RESULTS, result
-from reports.studies.gpu_baseline.__main__ import main
+from reports.studies.gpu_baseline.baseline import NetworkSizes, NetworkWays
 from reports.studies.gpu_baseline.clock import Clock
+from reports.studies.gpu_baseline.measure import measure
 from reports.studies.gpu_baseline.network import Decoder
-from reports.studies.gpu_baseline.operators import MEASUREMENTS
+from reports.studies.gpu_baseline.reader import read_baseline, read_settings
 
+KINDS = ("launch", "copy", "pointwise", "product", "decode_attention", "prefill_attention", "host_copy", "gather", "network")
 SIZES = {"layers": 2, "hidden": 32, "heads": 4, "kv_heads": 2, "head_dim": 8, "ffn": 48, "vocab": 50}
 SMALL = {
     "repeats": 2,
@@ -43,11 +47,15 @@ SMALL = {
 }
 
 
-def test_all_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "settings.json").write_text(json.dumps(SMALL))
-    options = ["--settings", str(tmp_path / "settings.json"), "--device", "cpu", "-o", str(tmp_path / "cpu.json")]
-    assert main(options) == 0
-    found = json.loads((tmp_path / "cpu.json").read_text())
+def written(name: str) -> dict[str, Any]:
+    """Return the file of a GPU as it is."""
+    file = resources.files("reports.studies.gpu_baseline") / "results" / f"{name}.json"
+    document: dict[str, Any] = json.loads(file.read_text())
+    return document
+
+
+def test_all_is_measured() -> None:
+    found = plain(measure(settings=SMALL, device="cpu"))
     counts = {"launch": 2, "copy": 1, "pointwise": 3, "product": 2, "decode_attention": 16, "prefill_attention": 2}
     counts |= {"host_copy": 8, "gather": 1, "network": 3}
     assert {name: len(found[name]) for name in counts} == counts
@@ -63,7 +71,6 @@ def test_all_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert found["dtype"] == "float32"
     assert found["host"]["torch"] == torch.__version__
     assert found["host"]["cpu"]
-    assert "on CPU" in capsys.readouterr().out
 
 
 CLOCK = Clock(device=torch.device("cpu"), repeats=4, warm=2, limit_s=1.0, footprint_bytes=100)
@@ -73,7 +80,7 @@ CLOCK = Clock(device=torch.device("cpu"), repeats=4, warm=2, limit_s=1.0, footpr
 @pytest.mark.parametrize("batch", [1, 3])
 def test_decoding_is_the_end_of_a_prompt(batch: int) -> None:
     """What is timed is a decoder: decoded one by one, the tokens of prompts give the logits that the prompts give."""
-    decoder = Decoder(SIZES, CLOCK, {"decode": "any", "prefill": "any"})
+    decoder = Decoder(NetworkSizes(**SIZES), CLOCK, NetworkWays(decode="any", prefill="any"))
     torch.manual_seed(3)
     x, cache = torch.randn((batch, 6, 32)), decoder.cache(batch, 6)
     found = torch.zeros(0)
@@ -90,19 +97,20 @@ def test_work_is_on_sets_of_its_own_in_turn() -> None:
     order: list[int] = []
     found = CLOCK.graphed([lambda index=index: order.append(index) for index in range(3)])
     assert order == [0, 1, 2] * 6
-    assert found["samples"] == 4
+    assert found.samples == 4
 
 
 def test_long_work_is_timed_once() -> None:
     runs: list[int] = []
     found = Clock(device=torch.device("cpu"), repeats=4, warm=2, limit_s=0.0, footprint_bytes=1).launched(lambda: runs.append(1))
-    assert (len(runs), found["samples"]) == (1, 1)
+    assert (len(runs), found.samples) == (1, 1)
 
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_what_was_measured_is_what_the_settings_ask_for(name: str) -> None:
-    found = result(name)
-    rows = {measured: found[measured] for measured in (*MEASUREMENTS, "network")}
+    found = plain(result(name))
+    assert found == written(name)
+    rows = {kind: found[kind] for kind in KINDS}
     settings = json.loads((resources.files("reports.studies.gpu_baseline") / "settings.json").read_text())
     assert found["settings"] == settings
     assert len(rows["product"]) == len(settings["product_rows"]) * len(settings["product_shapes"])
@@ -122,11 +130,36 @@ def test_a_gpu_that_was_not_measured_is_refused() -> None:
         result("h100")
 
 
-def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "settings.json").write_text("{")
-    assert main(["--settings", str(tmp_path / "settings.json"), "--device", "cpu", "-o", str(tmp_path / "x.json")]) == 2
-    assert capsys.readouterr().err.startswith("Settings must be a readable JSON file, but: ")
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"head_dim": "8"}, "Measurements must have settings.head_dim of type int, not '8'"),
+        ({"decode_ways": "any"}, "Measurements must have settings.decode_ways of type tuple[str, ...], not 'any'"),
+        ({"product_shapes": [[16]]}, "Measurements must have settings.product_shapes[0] of type tuple[int, int], not '[16]'"),
+        ({"repeat": 2}, "Field of settings must be one of "),
+        ({"network_ways": {"decode": "any"}}, "Measurements must have settings.network_ways.prefill, which is missing"),
+    ],
+)
+def test_wrong_settings_are_refused(change: dict[str, object], text: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        read_settings(change)
+    assert str(refused.value).startswith(text)
+
+
+def test_a_file_that_lacks_something_is_refused(tmp_path: Path) -> None:
+    found = written("h200")
+    del found["product"][3]["samples"]
+    (tmp_path / "gpu.json").write_text(json.dumps(found))
+    with pytest.raises(SpecError, match=r"Measurements must have product\[3\].samples, which is missing"):
+        read_baseline(tmp_path / "gpu.json")
+    (tmp_path / "gpu.json").write_text("3")
+    with pytest.raises(SpecError, match="Measurements must have"):
+        read_baseline(tmp_path / "gpu.json")
+
+
+def test_there_is_no_such_device() -> None:
+    with pytest.raises(SpecError, match="Device must be cuda or cpu, not 'tpu'"):
+        measure(settings=SMALL, device="tpu")
     if not torch.cuda.is_available():
-        assert main(["-o", str(tmp_path / "x.json")]) == 2
-        assert capsys.readouterr().err == "Device must be cpu where there is no CUDA device, not 'cuda'\n"
-    assert not (tmp_path / "x.json").exists()
+        with pytest.raises(SpecError, match="Device must be cpu where there is no CUDA device, not 'cuda'"):
+            measure(settings=SMALL)

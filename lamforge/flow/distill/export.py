@@ -1,0 +1,80 @@
+"""The last stage of a distillation: a training's result becomes a compressed model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.verb import verb
+
+if TYPE_CHECKING:
+    from models.compressed import CompressedModel
+    from models.distill.report import Scores
+
+__all__ = ["DistilledModel", "ExportRequest", "export", "run"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """A result to make a model of.
+
+    Attributes:
+        checkpoint: the teacher, a shipped name or a checkpoint on disk.
+        result: folder of the result.
+        output: folder to write the model into.
+    """
+
+    checkpoint: str = dataclasses.field(kw_only=False)
+    result: Path
+    output: Path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class DistilledModel:
+    """A trained model in the engine's integers.
+
+    Attributes:
+        model: the compressed model.
+        folder: where it was written.
+        perplexities: how well the student predicted, by evaluation text; empty where that was not measured.
+    """
+
+    model: CompressedModel
+    folder: Path
+    perplexities: Mapping[str, Scores]
+
+
+def run(request: ExportRequest, listener: Listener = SILENT) -> DistilledModel:
+    """Write the compressed model of a training's result, with nothing rounded again on the way.
+
+    Raises:
+        CheckpointError: there is no such checkpoint.
+        SpecError: the checkpoint is not the one that was the teacher, or the folder cannot be written.
+    """
+    # The stages that run on a training machine must be importable where these packages are missing.
+    from lamforge.flow.sources import open_checkpoint
+    from models import compressed
+    from models.attention import LambdaShape
+    from models.compress import Recipe, Step
+    from models.distill.result import read_result
+    from models.matrices import HEAD
+
+    checkpoint, result = open_checkpoint(request.checkpoint), read_result(request.result)
+    settings = result.settings
+    recipe = Recipe(
+        name=f"{settings.format}a8kv4-distilled",
+        steps=(
+            Step.from_document({"method": "distill", "format": settings.format, "result": str(request.result)}),
+            Step.from_document({"method": "rtn", "format": "w8", "at": HEAD}),
+        ),
+        pattern=LambdaShape(sinks=settings.sinks, window=settings.window),
+    )
+    model = compressed.make(checkpoint, recipe, request.output)
+    listener.say(f"step {result.steps} of {settings.steps} written to {request.output}")
+    return DistilledModel(model=model, folder=request.output, perplexities=result.perplexities)
+
+
+export = verb("distill.export", ExportRequest, run)

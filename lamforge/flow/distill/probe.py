@@ -1,0 +1,71 @@
+"""A trial of a training machine, in seconds, before a distillation begins."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamforge.flow.distill.folder import WORK
+from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.verb import verb
+
+if TYPE_CHECKING:
+    from models.distill.probe import Trial
+
+__all__ = ["ProbeRequest", "probe", "run"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProbeRequest:
+    """A machine to try.
+
+    Attributes:
+        work: folder in which a state may be written.
+        settings: settings of the distillation that differ from their defaults, by name.
+        device: `cuda` or `cpu`.
+        layers: layers of the random teacher, which has the width of SmolLM2-135M.
+        is_eager: whether nothing is compiled.
+        kernel: of attention, `flex` or `masked`; None takes `flex` where code is compiled.
+    """
+
+    work: Path = WORK
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    device: str = "cuda"
+    layers: int = 4
+    is_eager: bool = False
+    kernel: str | None = None
+
+
+def run(request: ProbeRequest, listener: Listener = SILENT) -> Trial:
+    """Sample, train and compare on a random teacher: does all that is compiled run there, and does it agree?
+
+    Raises:
+        SpecError: a setting is wrong, or there is no such device.
+    """
+    from models.config import ModelConfig
+    from models.distill.machine import machine_of
+    from models.distill.probe import probe as try_machine
+    from models.distill.settings import Settings
+
+    config = ModelConfig(
+        name="probe",
+        hidden=576,
+        layers=request.layers,
+        heads=9,
+        kv_heads=3,
+        head_dim=64,
+        ffn=1536,
+        vocab=49152,
+        norm_eps=1e-5,
+        rope_base=1e5,
+        tied_head=True,
+        max_positions=8192,
+    )
+    settings = Settings.from_document(request.settings)
+    machine = machine_of(request.device, is_eager=request.is_eager, kernel=request.kernel)
+    return try_machine(config, settings, machine, request.work, listener.say)
+
+
+probe = verb("distill.probe", ProbeRequest, run)

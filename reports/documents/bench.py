@@ -1,0 +1,22 @@
+"""How fast the parts are, as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lamforge.flow.provenance import provenance
+from reports.studies.bench import Figures
+
+__all__ = ["bench_document"]
+
+
+def bench_document(found: Figures) -> dict[str, Any]:
+    """Return what `lamforge study bench --json` prints."""
+    return dataclasses.asdict(found) | {
+        "simulator_cycles_per_s": found.simulator_cycles_per_s,
+        "verilator_cycles_per_s": found.verilator_cycles_per_s,
+        "ratio": found.ratio,
+        "workload": [dataclasses.asdict(each) | {"cycles_per_s": each.cycles_per_s} for each in found.workload],
+        "provenance": provenance(),
+    }

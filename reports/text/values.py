@@ -1,0 +1,33 @@
+"""Results that need no words of their own, as lines of name and value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reports.documents.plain import plain
+from reports.text.table import fields
+
+__all__ = ["values_text"]
+
+
+def values_text(found: object) -> str:
+    """Return a line for each field of a result, and for each entry of its mappings."""
+    return fields(list(_rows(plain(found))))
+
+
+def _rows(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _rows(value)
+        else:
+            yield name.replace("_", " ") if "/" not in name else name, _shown(value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,130 @@
+"""`python -m lamforge.bare`: its arguments are the fields of requests, and it needs PyTorch and NumPy alone."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwsim.errors import SpecError
+from lamforge.bare import VERBS, main, settings_of
+from lamforge.flow.distill import prepare
+from tests.reports.studies.test_gpu_baseline import SMALL as MEASURED
+from tests.reports.tiny_folder import TEXT, write_checkpoint
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    *("sample_sequences=2", "sample_batch=2", "sample_length=40", "length=32", "batch=2", "steps=4", "block_share=0.5"),
+    *("calibration_sequences=2", "sinks=2", "window=10"),
+]
+OPTIONS = ["--device", "cpu", *(part for text in SMALL for part in ("--set", text))]
+ALONE = """
+import sys
+
+class Alone:
+    "Finds only what is part of Python, PyTorch and what that needs, NumPy, and this project."
+
+    allowed = {"torch", "torchgen", "numpy", *PARTS, *sys.stdlib_module_names} | NEEDS
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in self.allowed:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Alone())
+"""
+NEEDS = {"typing_extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe", "filelock", "fsspec", "triton", "cpuinfo"}
+"""What PyTorch itself comes with."""
+PARTS = ("hwsim", "models", "lamforge", "reports")
+
+
+def alone(code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process that can import only PyTorch, NumPy and this project."""
+    begun = ALONE.replace("PARTS", repr(PARTS)).replace("NEEDS", repr(NEEDS))
+    return subprocess.run([sys.executable, "-c", begun + code], capture_output=True, text=True, cwd=ROOT)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder that a checkpoint was prepared in."""
+    write_checkpoint(tmp_path / "hf")
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    texts = {"public-domain": text, "wikipedia": text}
+    prepare(str(tmp_path / "hf"), texts=texts, evaluations={"held": text}, work=tmp_path / "work")
+    return tmp_path / "work"
+
+
+def test_training_needs_only_pytorch_and_numpy(work: Path) -> None:
+    options = ["--work", str(work), *OPTIONS]
+    trained = [*options, "--output", str(work / "result")]
+    calls = f"main({['distill.sample', *options]}) or main({['distill.train', *trained]})"
+    ended = alone(f"from lamforge.bare import main\nsys.exit({calls})")
+    assert ended.returncode == 0, ended.stderr
+    sampled, _, report = ended.stdout.partition("\n}\n")
+    assert json.loads(sampled + "}") == {"tokens": 80, "device": "CPU"}
+    assert json.loads(report)["is_done"]
+    assert re.search(r"\[ +\d+\.\d s\] step 4/4 ", ended.stderr)
+    assert (work / "result" / "report.json").is_file()
+
+
+def test_measuring_needs_only_pytorch_and_numpy(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps(MEASURED))
+    given = ["gpu.measure", "--device", "cpu", "--settings", str(tmp_path / "settings.json"), "--set", "warm=0"]
+    ended = alone(f"from lamforge.bare import main\nsys.exit(main({given}))")
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert (found["gpu"], found["settings"]) == ({"name": "CPU"}, MEASURED | {"warm": 0})
+
+
+def test_other_packages_are_really_missing() -> None:
+    for package in ("typer", "rich", "yaml", "pydantic", "safetensors", "numba"):
+        assert f"ModuleNotFoundError: {package}" in alone(f"import {package}").stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_field_is_an_option(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert "Attributes:" in out
+    shown = set(re.findall(r"--[a-z-]+", out))
+    assert shown > {"--device", "--settings", "--set"}
+    assert (verb == "distill.train") == (shown > {"--fit-only", "--from-result", "--eager"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["distill.sample"], "Folder 'nowhere/prepared' must hold prepared-1-of-....part, which is missing\n"),
+        (["distill.train", "--device", "gpu"], "Device must be cuda or cpu, not 'gpu'\n"),
+        (["distill.train", "--kernel", "dense"], "Kernel of attention in training must be flex or masked, not 'dense'\n"),
+        (["distill.train", "--set", "steps"], "Setting must be NAME=VALUE such as steps=2000, not 'steps'\n"),
+        (
+            ["distill.train", "--from-result", "nothing"],
+            "Result of a training must be a folder or one of smollm2-135m-w2s, not 'nothing'\n",
+        ),
+        (
+            ["distill.sample", "--shard", "2", "2"],
+            "Shard must be a number from 0 and the count that it stays below, such as 0 2, not 2 2\n",
+        ),
+    ],
+)
+def test_refusals(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    given = arguments if "--device" in arguments else [*arguments, "--device", "cpu"]
+    assert main([*given, "--work", "nowhere"]) == 2
+    assert capsys.readouterr().err == text
+
+
+def test_settings_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"format": "w2", "steps": 9}')
+    assert settings_of(["steps=11", "clip=1e-3", "name=a=b"], file) == {"format": "w2", "steps": 11, "clip": 1e-3, "name": "a=b"}
+    file.write_text("[1]")
+    with pytest.raises(SpecError, match=r"Settings settings.json must be a JSON object of values by name, not '\[1\]'"):
+        settings_of([], file)
+    file.write_text("{")
+    with pytest.raises(SpecError, match="Settings settings.json must be a readable JSON file, but:"):
+        settings_of([], file)
