@@ -4,11 +4,42 @@ from __future__ import annotations
 
 __all__ = ["CALLS", "SYSTEMS"]
 
-SYSTEMS = ["flexgen-a100", "flexgen-a100-drive", "flexgen-t4", "fpga-accllm", "fpga-flightllm", "fpga-u280", "gpu-a100", "gpu-a100-x2", "gpu-a6000", "gpu-h100", "gpu-h200", "gpu-rtx-4090", "instinfer-dense", "instinfer-flexgen", "instinfer-sparf", "instinfer-sparq", "shadowkv-a100", "stream-4090-x2", "triforce-4090", "triforce-4090-x2", "triforce-a100", "zero-4090", "zero-a100", "zero-a100-host", "zero-a6000", "zero-h100", "zero-h200", "zero-t4", "zero-v100"]
+SYSTEMS = (
+    "flexgen-a100",
+    "flexgen-a100-drive",
+    "flexgen-t4",
+    "fpga-accllm",
+    "fpga-flightllm",
+    "fpga-u280",
+    "gpu-a100",
+    "gpu-a100-x2",
+    "gpu-a6000",
+    "gpu-h100",
+    "gpu-h200",
+    "gpu-rtx-4090",
+    "instinfer-dense",
+    "instinfer-flexgen",
+    "instinfer-sparf",
+    "instinfer-sparq",
+    "shadowkv-a100",
+    "stream-4090-x2",
+    "triforce-4090",
+    "triforce-4090-x2",
+    "triforce-a100",
+    "zero-4090",
+    "zero-a100",
+    "zero-a100-host",
+    "zero-a6000",
+    "zero-h100",
+    "zero-h200",
+    "zero-t4",
+    "zero-v100",
+)
 """Systems of offloading, each of which is run once."""
 
 _LLAMA = "simulate --workload llama-2-7b --engine u280 --context 2048 --memory hbm2"
 _SMALL = "simulate --workload smollm2-135m --engine small --context 256"
+_EVALUATE = "evaluate {made}/model --source {made}/hf --text {made}/text.txt --window 128 --windows 3"
 _INSTINFER = "offload run instinfer-sparf --model opt-13b --prompt 1024 --generate 1024 --batch 64"
 
 CALLS: dict[str, str] = {
@@ -35,7 +66,7 @@ CALLS: dict[str, str] = {
     "disasm-program": "disasm {out}/small/prefill.program",
     "rtl-tiny": "rtl --engine tiny -o {out}/tiny",
     "compress": "compress {made}/hf --recipe {made}/recipe.yaml -o {out}/model",
-    "evaluate": "evaluate {made}/model --source {made}/hf --text {made}/text.txt --window 128 --windows 3 --layers --stream 512 --passkey 300",
+    "evaluate": f"{_EVALUATE} --layers --stream 512 --passkey 300",
     "export": "export {made}/model -o {out}/exported",
     "compile-model": "compile {made}/model --engine tiny -o {out}/programs",
     "simulate-model": "simulate {made}/model --engine tiny --memory hbm2",
@@ -50,4 +81,4 @@ CALLS: dict[str, str] = {
     "offload-over": "offload run gpu-a100:w4a8kv4 --model opt-175b --batch 16",
     **{f"offload-{name}": f"offload run {name}" for name in SYSTEMS},
 }
-"""Arguments by the name of the file; `{made}` is a folder with a tiny model, `{out}` one that the calls before have written into."""
+"""Arguments by the name of the file; `{made}` is a folder with a tiny model, `{out}` one that earlier calls have written into."""
