@@ -1,11 +1,12 @@
 """Runs Python in forks of a process that has read what takes long to read, so that a text takes no longer than what it does.
 
-Run as a program it reads (folder, code) as lines of JSON, and answers each with an exit code when `output` lies in the folder.
+Run as a program it reads (folder, code) as lines of JSON, and answers each with an exit code once `output` lies in the folder.
 """
 
 import importlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 import traceback
@@ -38,24 +39,26 @@ class Forks:
         self._process.communicate()
 
 
-def _fork(folder: str, code: str) -> None:
-    """Run code in this process, which is a fork, and end it."""
-    output = os.open(os.path.join(folder, "output"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+def _run(folder: Path, code: str) -> None:
+    """Run code in this process, which is a fork, and end it at once: what was read before is not worth tidying up."""
+    output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.chdir(folder)
-    sys.path[0] = folder
-    exit_code = 0
+    sys.path[0] = str(folder)
+    (folder / "code.py").write_text(code)
+    exit_code = 1
     try:
-        exec(compile(code, "<code>", "exec"), {"__name__": "__main__"})
+        runpy.run_path("code.py", run_name="__main__")
+        exit_code = 0
     except SystemExit as stop:
         exit_code = int(stop.code or 0)
-    except BaseException:
-        traceback.print_exc()
-        exit_code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    finally:
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
 
 
 if __name__ == "__main__":
@@ -64,7 +67,8 @@ if __name__ == "__main__":
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            _fork(*json.loads(line))
+            place, text = json.loads(line)
+            _run(Path(place), text)
         status = os.waitpid(child, 0)[1]
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()

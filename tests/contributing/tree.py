@@ -1,6 +1,7 @@
 """A copy of the rooms to which a test adds something: links to the rooms' own files, and files of its own in their place."""
 
 import shutil
+import textwrap
 from pathlib import Path
 
 from tests.contributing.forks import Forks
@@ -53,13 +54,13 @@ class Tree:
 
     def python(self, code: str) -> str:
         """Run Python in the copy and return what it prints."""
-        exit_code, said = self._forks.run(self.folder, code)
+        exit_code, said = self._forks.run(self.folder, textwrap.dedent(code))
         assert exit_code == 0, said
         return said.strip()
 
     def refusal(self, code: str) -> str:
         """Run Python that fails in the copy, and return the last line of what it says."""
-        exit_code, said = self._forks.run(self.folder, code)
+        exit_code, said = self._forks.run(self.folder, textwrap.dedent(code))
         assert exit_code, f"{code!r} must fail, not print {said!r}"
         return said.strip().splitlines()[-1]
 
