@@ -67,5 +67,8 @@ class MachineError(LamforgeError):
 
 def shown(value: object) -> str:
     """Return a value as a refusal shows it: as Python writes it, no more than 200 letters of it."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        text = "a number of thousands of digits"
     return text if len(text) <= _SHOWN_LETTERS else f"{text[: _SHOWN_LETTERS - 1]}…"

@@ -9,7 +9,7 @@ __all__ = ["nearest"]
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the clause that lists the known names, the one closest to `name` first if any is close."""
     names = sorted(known)
-    close = difflib.get_close_matches(name.lower(), [entry.lower() for entry in names], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:100].lower(), [entry.lower() for entry in names], n=1, cutoff=0.5)
     guess = next((entry for entry in names if close and entry.lower() == close[0]), None)
     listed = ", ".join(names)
     return f"one of {listed}" if guess is None else f"one of {listed} (nearest: {guess})"

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Self, TypeVar, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
+from hwsim.reader import spelled
 
 __all__ = [
     "Bytes",
@@ -67,15 +68,32 @@ class Quantity:
         """
         found = _TEXT.fullmatch(text) if isinstance(text, str) else None
         if found is None or found[2] not in cls.spellings:
-            units = ", ".join(list(cls.spellings)[:6])
-            raise SpecError(f"{subject} must be a number and a unit ({units}, ...), not {text!r}")
+            raise SpecError(f"{subject} must be {cls._says()}, not {shown(text)}")
         try:
             number = float(found[1])
         except ValueError:
-            raise SpecError(f"{subject} must be a number and a unit, not {text!r}") from None
+            raise SpecError(f"{subject} must be a number and a unit, not {shown(text)}") from None
         if not np.isfinite(number):
-            raise SpecError(f"{subject} must be finite, not {text!r}")
+            raise SpecError(f"{subject} must be finite, not {shown(text)}")
         return cls(number * cls.spellings[found[2]])
+
+    @classmethod
+    def _says(cls) -> str:
+        return f"a number and a unit ({', '.join(list(cls.spellings)[:6])}, ...)"
+
+    @classmethod
+    def _positive(cls, text: Any, subject: str) -> Self:
+        amount = cls.of(text, subject)
+        if not amount.value > 0:
+            raise SpecError(f"{subject} must be above 0, not {shown(text)}")
+        return amount
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        """Let files give a quantity above 0."""
+        from pydantic_core import core_schema
+
+        return spelled(cls._positive, core_schema.str_schema(), f"{cls._says()}, above 0")
 
     def to(self, spelling: str) -> Value:
         """Return the plain number in a unit of this kind."""

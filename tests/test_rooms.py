@@ -27,7 +27,7 @@ def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
     for inner in ("machine", "host", "arch"):
         (tmp_path / "hwsim" / inner).mkdir()
         (tmp_path / "hwsim" / inner / "__init__.py").touch()
-    for module in ("compiled.py", "errors.py", "nearest.py", "sourced.py", "units.py", "whole_files.py"):
+    for module in ("compiled.py", "errors.py", "nearest.py", "plain.py", "reader.py", "sourced.py", "units.py", "whole_files.py"):
         (tmp_path / "hwsim" / module).touch()
     text = (ROOT / "pyproject.toml").read_text()
     (tmp_path / "pyproject.toml").write_text(text[text.index("[tool.importlinter]") :])

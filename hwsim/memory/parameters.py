@@ -5,28 +5,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 from fractions import Fraction
-from importlib import resources
-from pathlib import Path
+from typing import Annotated, Any
 
-from hwsim.arch.spec_files import read_spec
 from hwsim.errors import SpecError
-from hwsim.sourced import sourced
+from hwsim.reader import Limits, SpecFiles, read
+from hwsim.sourced import Sourced
 
-__all__ = ["TIMES", "Hbm2Parameters", "hbm2_parameters", "load_hbm2"]
+__all__ = ["TIMES", "Hbm2Parameters", "MemoryFile", "hbm2_parameters", "load_hbm2"]
 
 _GEOMETRY = ("atom_bytes", "row_bytes", "bank_groups", "banks_per_group")
 _NS = ("t_rcd", "t_rp", "t_ras", "t_rrd_s", "t_rrd_l", "t_faw", "t_rtp", "t_wr", "t_cl", "t_wtr", "t_refi", "t_rfc", "idle_hit")
 _TCK = ("t_ccd_s", "t_ccd_l", "t_cwl", "t_turn")
-_FIELDS = (
-    "clock_hz",
-    *_GEOMETRY,
-    *(f"{name}_ns" for name in _NS),
-    *(f"{name}_tck" for name in _TCK),
-    "request_share_percent",
-)
+_FILES = SpecFiles("Memory", "memories", SpecError)
 _MOST_BANKS = 16
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hbm2Parameters:
     """Sizes, and times in memory clocks (tCK), rounded up; names are those of JESD235. docs/engine.md says what each does."""
@@ -77,59 +68,59 @@ class Hbm2Parameters:
     """Refresh to activate."""
 
 
+_Size = Sourced[Annotated[int, Limits(2, 1 << 20, is_power=True)]]
+_Time = Sourced[Annotated[float, Limits(above=0)]]
+_Clocks = Sourced[Annotated[int, Limits(1)]]
+MemoryFile = dataclasses.make_dataclass(
+    "MemoryFile",
+    [
+        ("name", str),
+        ("clock_hz", _Time),
+        *((name, _Size) for name in _GEOMETRY),
+        *((f"{name}_ns", _Time) for name in _NS),
+        *((f"{name}_tck", _Clocks) for name in _TCK),
+        ("request_share_percent", Sourced[Annotated[float, Limits(0, 100)]]),
+    ],
+    frozen=True,
+    kw_only=True,
+)
+"""What a file says: sizes, and times in nanoseconds or memory clocks; Hbm2Parameters says what each is."""
+
 TIMES = tuple(field.name for field in dataclasses.fields(Hbm2Parameters) if field.name not in ("clock_hz", *_GEOMETRY))
 """Names of the parameters that are times, in the order in which both sides are told them."""
 
 
-def load_hbm2(path: Path | None = None) -> Hbm2Parameters:
-    """Return the parameters in a YAML file (default: the shipped hwsim/specs/memories/hbm2.yaml).
+def load_hbm2(name: str = "hbm2") -> Hbm2Parameters:
+    """Return the parameters of a shipped memory by name, or of the one in a YAML file by path.
 
     Raises:
         SpecError: the file cannot be read, a number or its source is missing or of no known kind, or a number is impossible.
     """
-    file = resources.files("hwsim.specs") / "memories" / "hbm2.yaml" if path is None else path
-    data = read_spec("Memory", file, str(path), SpecError)
-    if not isinstance(data, dict):
-        raise SpecError(f"Memory file must be a mapping of fields, not {data!r}")
-    for name in data:
-        if name != "name" and name not in _FIELDS:
-            raise SpecError(f"Memory field must be one of {', '.join(_FIELDS)}, not {name!r}")
-    return _parameters({name: sourced(data.get(name), f"Memory field {name}", _positive).value for name in _FIELDS})
+    stated: Any = read(MemoryFile, _FILES.read(name), "Memory", SpecError)
+    number = {
+        field.name: Fraction(str(getattr(stated, field.name).value))
+        for field in dataclasses.fields(stated)
+        if field.name != "name"
+    }
+    whole = {name: int(number[name]) for name in _GEOMETRY}
+    banks = whole["bank_groups"] * whole["banks_per_group"]
+    if banks > _MOST_BANKS:
+        raise SpecError(f"Memory bank_groups and banks_per_group must make at most {_MOST_BANKS} banks, not {banks}")
+    per_ns = number["clock_hz"] / 10**9
+    times = {name: -int(-number[f"{name}_ns"] * per_ns // 1) for name in _NS}
+    clocks = {name: int(number[f"{name}_tck"]) for name in _TCK}
+    around = times.pop("idle_hit") - times["t_cl"] - clocks["t_ccd_s"]
+    if around < 2:
+        raise SpecError(f"Memory idle_hit_ns must be 2 clocks or more longer than CAS latency and transfer, not {around}")
+    if times["t_refi"] <= 2 * times["t_rfc"]:
+        raise SpecError(f"Memory t_refi_ns must be more than twice t_rfc_ns, not {float(number['t_refi_ns']):g}")
+    request = int(around * number["request_share_percent"] / 100)
+    return Hbm2Parameters(
+        clock_hz=int(number["clock_hz"]), **whole, **times, **clocks, request=request, reply=around - request
+    )
 
 
 @functools.cache
 def hbm2_parameters() -> Hbm2Parameters:
     """Return the shipped parameters."""
     return load_hbm2()
-
-
-def _positive(value: object, subject: str) -> Fraction:
-    """Return a positive number, exactly as written."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise SpecError(f"{subject} must be a positive number, not {value!r}")
-    return Fraction(str(value))
-
-
-def _parameters(number: dict[str, Fraction]) -> Hbm2Parameters:
-    for name in ("clock_hz", *_GEOMETRY, *(f"{name}_tck" for name in _TCK)):
-        if number[name].denominator != 1:
-            raise SpecError(f"Memory field {name} must be a whole number, not {float(number[name])!r}")
-    whole = {name: int(number[name]) for name in _GEOMETRY}
-    for name, value in whole.items():
-        if value & (value - 1) or value < 2:
-            raise SpecError(f"Memory field {name} must be a power of two from 2 on, not {value!r}")
-    if whole["bank_groups"] * whole["banks_per_group"] > _MOST_BANKS:
-        banks = whole["bank_groups"] * whole["banks_per_group"]
-        raise SpecError(f"Memory fields bank_groups and banks_per_group must make at most {_MOST_BANKS} banks, not {banks}")
-    per_ns = number["clock_hz"] / 10**9
-    times = {name: -int(-number[f"{name}_ns"] * per_ns // 1) for name in _NS}
-    clocks = {name: int(number[f"{name}_tck"]) for name in _TCK}
-    around = times.pop("idle_hit") - times["t_cl"] - clocks["t_ccd_s"]
-    if around < 2:
-        raise SpecError("Memory field idle_hit_ns must be more than CAS latency and transfer, not less")
-    if times["t_refi"] <= 2 * times["t_rfc"]:
-        raise SpecError("Memory field t_refi_ns must be more than twice t_rfc_ns, not less")
-    request = int(around * number["request_share_percent"] / 100)
-    return Hbm2Parameters(
-        clock_hz=int(number["clock_hz"]), **whole, **times, **clocks, request=request, reply=around - request
-    )

@@ -14,9 +14,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.arch.spec_files import SpecFiles
-from hwsim.arch.spec_objects import spec_object
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
+from hwsim.reader import SpecFiles, read, spelled
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Hertz, Seconds, Value
 
@@ -96,7 +95,7 @@ class PcieConstants:
 @functools.cache
 def pcie_constants() -> PcieConstants:
     """Return the shipped constants; raise SpecError for a number without a source."""
-    return cast(PcieConstants, spec_object(PcieConstants, _FILES.read("pcie"), "Link pcie"))
+    return read(PcieConstants, _FILES.read("pcie"), "Link pcie", SpecError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +122,17 @@ class PcieLink:
         """Return the link in a text such as `Gen4 x16`; raise SpecError."""
         found = _TEXT.fullmatch(text) if isinstance(text, str) else None
         if found is None:
-            raise SpecError(f"{subject} must be a generation and a width such as 'Gen4 x16', not {text!r}")
+            raise SpecError(f"{subject} must be a generation and a width such as 'Gen4 x16', not {shown(text)}")
         try:
             return cls(int(found[1]), int(found[2]))
         except SpecError as refusal:
             raise SpecError(str(refusal).replace("Link", subject, 1)) from None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        from pydantic_core import core_schema
+
+        return spelled(cls.of, core_schema.str_schema(pattern=_TEXT.pattern), "a generation and a width such as 'Gen4 x16'")
 
     def __str__(self) -> str:
         return f"Gen{self.generation} x{self.lanes}"

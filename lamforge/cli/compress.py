@@ -45,6 +45,10 @@ def compress(
 
         lamforge compress path/to/llama --recipe mine.yaml --calibration some.txt -o build/mine
     """
+    from models.recipes import recipe_file
+
+    # A wrong recipe is refused before PyTorch is loaded.
+    recipe_file(recipe, calibration)
     # Subcommands load what they need when called: PyTorch alone takes seconds.
     from lamforge.flow.compress import CompressRequest, run
     from reports.documents.model import compression_document

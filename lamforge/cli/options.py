@@ -86,19 +86,8 @@ RawOption = Annotated[bool, typer.Option("--raw", help="Take the text as it is, 
 """`is_raw: RawOption = False`."""
 
 
-def settings_of(texts: Sequence[str] | None) -> dict[str, object]:
+def settings_of(texts: Sequence[str] | None, example: str = "tile.tokens=2") -> dict[str, object]:
     """Return what `--set PATH=VALUE` says, by path, values as YAML has them; raise SpecError for another text."""
-    import yaml
+    from hwsim.plain import set_values
 
-    from hwsim.errors import SpecError, shown
-
-    values: dict[str, object] = {}
-    for setting in texts or ():
-        path, equals, text = setting.partition("=")
-        if not equals or not path or not text:
-            raise SpecError(f"Setting must be PATH=VALUE such as tile.tokens=2, not {shown(setting)}")
-        try:
-            values[path] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise SpecError(f"Setting {path} must have a plain value, not {shown(text)}") from None
-    return values
+    return set_values(texts or (), example)

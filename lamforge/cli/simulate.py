@@ -65,8 +65,8 @@ def simulate(
     """Simulate one run of a program: cycles, bytes, token/s, and what every cycle was spent on.
 
     `causes` are the matrix unit's cycles and sum to `cycles`: compute, memory (the next beat is not there), drain
-    (results still leave the array), on_... (waiting for another unit), control. Power and energy are estimates for an
-    Alveo U280 (`lamforge validate energy` sets them beside published figures).
+    (results still leave the array), on_... (waiting for another unit), control. Power and energy are estimates for the
+    engine's board, an Alveo U280 where it is made for none (`lamforge validate energy` sets them beside published figures).
 
     Examples:
 

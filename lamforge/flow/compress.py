@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from hwsim.errors import SpecError, shown
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import open_checkpoint
 from lamforge.flow.verb import verb
@@ -18,7 +17,7 @@ from models.checkpoint.layout import tensor_shapes
 from models.compress import Recipe
 from models.compressed import CompressedModel
 from models.matrices import matrix_shapes
-from models.recipes import recipe as shipped_recipe
+from models.recipes.file import calibrated_on, recipe_file
 
 __all__ = ["CompressRequest", "Compression", "chosen_recipe", "compress", "folder_bytes", "parameters", "run"]
 
@@ -92,14 +91,14 @@ def chosen_recipe(recipe: str | Path | Recipe, calibration: str | Path | None = 
     Raises:
         SpecError: there is no such recipe or text, or the file is wrong.
     """
-    if not isinstance(recipe, Recipe):
-        is_file = str(recipe).endswith((".yaml", ".yml"))
-        recipe = Recipe.load(Path(recipe)) if is_file else shipped_recipe(str(recipe))
-    if calibration is None:
-        return recipe
-    if not Path(calibration).is_file():
-        raise SpecError(f"Calibration text must be a file, not {shown(str(calibration))}")
-    return dataclasses.replace(recipe, calibration=dataclasses.replace(recipe.calibration, text=Path(calibration)))
+    text = None if calibration is None else Path(calibration)
+    if isinstance(recipe, Recipe):
+        if text is None:
+            return recipe
+        return dataclasses.replace(recipe, calibration=calibrated_on(recipe.calibration, text))
+    name = str(recipe)
+    file = recipe_file(name, text)
+    return Recipe.of(file, name=Path(name).stem if name.endswith((".yaml", ".yml")) else name)
 
 
 def parameters(checkpoint: Checkpoint) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from hwsim.arch.config import EngineConfig
-from hwsim.machine.energy import Energy, activity_of, estimate, load_constants
+from hwsim.machine.energy import Energy, activity_of, energy_board, estimate, load_constants
 from hwsim.machine.time import Timeline
 from hwsim.machine.trace import Trace
 
@@ -31,9 +31,10 @@ class RunEnergy(Energy):
 
 
 def run_energy(trace: Trace, timeline: Timeline, engine: EngineConfig, *, tokens: int) -> RunEnergy:
-    """Return the energy of a run that serves so many tokens, on the board whose constants there are."""
-    constants = load_constants()
+    """Return the energy of a run that serves so many tokens, on the board that the engine is made for."""
+    board = energy_board(engine).name
+    constants = load_constants(board)
     found = estimate(activity_of(trace, timeline, engine, constants), constants)
     return RunEnergy(
-        board=constants.name, tokens=tokens, seconds=found.seconds, parts=found.parts, assumed_j=found.assumed_j
+        board=board, tokens=tokens, seconds=found.seconds, parts=found.parts, assumed_j=found.assumed_j
     )

@@ -1,8 +1,9 @@
-"""From a checkpoint to integers: recipes, methods, grids and calibration; start at `compress`, add methods in `methods`."""
+"""How a checkpoint becomes integers: recipes, methods, grids, calibration; start at `compress`, add to `methods`."""
 
 from models.compress.methods import METHODS
 from models.compress.pipeline import Progress, compress
-from models.compress.recipe import CalibrationSettings, Recipe, Step
+from models.compress.recipe import Recipe, Step
 from models.compress.state import FolderState, State, only_writer
+from models.recipes.file import CalibrationSettings
 
 __all__ = ["METHODS", "CalibrationSettings", "FolderState", "Progress", "Recipe", "State", "Step", "compress", "only_writer"]

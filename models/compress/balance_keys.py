@@ -19,11 +19,11 @@ from typing import ClassVar
 
 import torch
 
-from hwsim.errors import SpecError
 from models.attention.positional import block_segments
 from models.compress.layer import Layer
-from models.compress.method import Context, Transform, check_count
+from models.compress.method import Context, Transform
 from models.compress.rounded import rounded_cache
+from models.recipes.options import BalanceKeysOptions
 
 __all__ = ["BalanceKeys"]
 
@@ -40,23 +40,10 @@ _DECAY = 0.96
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BalanceKeys(Transform):
-    """Fits keys to the cache.
-
-    Attributes:
-        steps: steps of gradient descent after the search; 0 for none.
-        shift: whether keys may be shifted, which gives the model biases.
-    """
+class BalanceKeys(BalanceKeysOptions, Transform):
+    """Fits keys to the cache."""
 
     parts: ClassVar[tuple[str, ...]] = ("qkv",)
-
-    steps: int = 60
-    shift: bool = True
-
-    def __post_init__(self) -> None:
-        check_count("steps", self.steps)
-        if not isinstance(self.shift, bool):
-            raise SpecError(f"Option shift must be true or false, not {self.shift!r}")
 
     @property
     def adds_bias(self) -> bool:

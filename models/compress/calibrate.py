@@ -9,7 +9,7 @@ import torch
 from hwsim.errors import SpecError
 from models.calibration import calibration_text
 from models.checkpoint import Checkpoint
-from models.compress.recipe import CalibrationSettings
+from models.recipes.file import CalibrationSettings
 
 __all__ = ["digest", "sequences"]
 

@@ -1,4 +1,4 @@
-"""Takes over the result of a training: its matrices, which are integers already, and its gains."""
+"""Takes over what a training has made of a model: its matrices, already in integers, and its gains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from hwsim.arch.formats import QuantizedMatrix
 from hwsim.arch.isa import Format
-from hwsim.errors import SpecError, shown
+from hwsim.errors import SpecError
 from models.checkpoint import Checkpoint
 from models.compress.layer import Layer, Linear
 from models.compress.method import Quantizer
@@ -19,25 +19,16 @@ from models.distill import shipped
 from models.distill.result import Result, read_result
 from models.distill.weight import Stored
 from models.matrices import FINAL_NORM, NORMS, layer_part
+from models.recipes.options import DistillOptions
 
 __all__ = ["Distill", "quantized", "taught", "taught_gain", "training_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Distill(Quantizer):
-    """Takes over the result of `lamforge distill`, whose teacher the checkpoint must be; at all layers or none.
-
-    Attributes:
-        result: a shipped name (models.distill.shipped.NAMES), or the folder that a training wrote.
-    """
+class Distill(DistillOptions, Quantizer):
+    """Takes over the result of `lamforge distill`, whose teacher the checkpoint must be; at all layers or none."""
 
     is_alone: ClassVar[bool] = True
-    format: Format = Format.W2S
-    result: str = ""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.result, str) or not self.result:
-            raise SpecError(f"Option result of method distill must be a shipped name or a folder, not {shown(self.result)}")
 
     def quantized(self, linear: Linear, hessian: torch.Tensor | None, kept: torch.Tensor | None) -> QuantizedMatrix:
         if linear.trained is None:

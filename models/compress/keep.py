@@ -1,4 +1,4 @@
-"""Keeps stored 4-bit weights as they are: codes exactly, scales and minima to the grid's precision."""
+"""Takes stored 4-bit weights over as they are: codes exactly, scales and minima to the grid's precision."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ import dataclasses
 import torch
 
 from hwsim.arch.formats import QuantizedMatrix
-from hwsim.arch.isa import Format
 from hwsim.errors import SpecError
 from models.compress.grid import grid
 from models.compress.layer import Linear
 from models.compress.method import Quantizer
+from models.recipes.options import KeepOptions
 
 __all__ = ["Keep"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Keep(Quantizer):
+class Keep(KeepOptions, Quantizer):
     """Keeps the codes of GGUF Q4_1 weights; methods that multiply whole rows or whole blocks leave them alone."""
-
-    def __post_init__(self) -> None:
-        if self.format != Format.W4:
-            raise SpecError(f"Format of method keep must be w4, not {self.format.name.lower()}")
 
     def quantized(self, linear: Linear, hessian: torch.Tensor | None, kept: torch.Tensor | None) -> QuantizedMatrix:
         if linear.blocks is None:

@@ -11,11 +11,11 @@ import torch
 
 from hwsim.arch.formats import QuantizedMatrix
 from hwsim.arch.isa import CacheFormat, Format
-from hwsim.errors import SpecError
 from models.attention import Geometry, Pattern
 from models.compress.layer import Layer, Linear
+from models.recipes.options import QuantizerOptions
 
-__all__ = ["Context", "Method", "Pruning", "Quantizer", "Transform", "check_count", "check_share"]
+__all__ = ["Context", "Method", "Pruning", "Quantizer", "Transform"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,11 +80,10 @@ class Pruning(Method, abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Quantizer(Method, abc.ABC):
+class Quantizer(QuantizerOptions, Method, abc.ABC):
     """Puts a matrix on the integer grid of its format; `is_alone` says that no other method may be at the matrix."""
 
     is_alone: ClassVar[bool] = False
-    format: Format = Format.W4
 
     def needs_hessian(self, linear: Linear) -> bool:
         """Whether the energy of the inputs is asked for: not where W4 takes over the levels weights are stored on."""
@@ -97,15 +96,3 @@ class Quantizer(Method, abc.ABC):
         kept: bool [rows, inputs], weights that are not pruned; None where no method pruned.
         hessian: see `Pruning.pruned`.
         """
-
-
-def check_count(subject: str, value: object) -> None:
-    """Raise SpecError unless an option is a non-negative integer."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise SpecError(f"Option {subject} must be a non-negative integer, not {value!r}")
-
-
-def check_share(subject: str, value: object) -> None:
-    """Raise SpecError unless an option is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise SpecError(f"Option {subject} must be a number from 0 to 1, not {value!r}")

@@ -1,4 +1,4 @@
-"""The table of compression methods by the names that recipes use."""
+"""Every compression method by the name that recipes use."""
 
 from models.compress.balance_keys import BalanceKeys
 from models.compress.distill import Distill
@@ -11,6 +11,7 @@ from models.compress.rtn import Rtn
 from models.compress.smooth import Smooth
 from models.compress.sparsegpt import SparseGpt
 from models.compress.wanda import Wanda
+from models.recipes.options import OPTIONS, NoOptions
 
 __all__ = ["METHODS", "name_of"]
 
@@ -26,6 +27,11 @@ METHODS: dict[str, type[Method]] = {
     "keep": Keep,
     "distill": Distill,
 }
+"""What models.recipes.options says of each is what its class takes."""
+
+_TAKING = {name for name, kind in METHODS.items() if issubclass(kind, OPTIONS.get(name, Method)) or OPTIONS[name] is NoOptions}
+if not METHODS.keys() == OPTIONS.keys() == _TAKING:
+    raise AssertionError("every method must have its options in models.recipes.options, and take them")
 
 
 def name_of(method: Method) -> str:

@@ -1,70 +1,24 @@
-"""Knows what a compression recipe may say, and refuses what it may not."""
+"""Recipes: which compression methods apply to which matrices, and what of that suits a model."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import CacheFormat, Format
-from hwsim.errors import SpecError, shown
-from hwsim.nearest import nearest
+from hwsim.errors import SpecError
+from hwsim.reader import read
 from models.attention import Dense, LambdaShape, Pattern, parse
 from models.compress.grid import PRUNABLE, check_inputs
 from models.compress.layer import Linear
 from models.compress.method import Method, Pruning, Quantizer, Transform
 from models.compress.methods import METHODS, name_of
-from models.compress.where import LAYERS, Where
 from models.config import ModelConfig
 from models.matrices import HEAD, matrix_shapes
+from models.recipes.file import CalibrationSettings, RecipeFile, StepFile
+from models.recipes.where import LAYERS, Where
 
-__all__ = ["CACHES", "CalibrationSettings", "Plan", "Recipe", "Step"]
-
-CACHES = {format.name.lower(): format for format in CacheFormat}
-"""Formats of keys and values, by name."""
-
-_FORMATS = {format.name.lower(): format for format in sorted(WEIGHT_FORMATS)}
-_KEYS = ("steps", "attention", "cache", "calibration")
-_CALIBRATION = ("sequences", "length", "seed", "rounded", "text")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CalibrationSettings:
-    """What the weights are calibrated on.
-
-    Attributes:
-        sequences: how many stretches of text.
-        length: tokens in each.
-        seed: draws where they start; None spaces them evenly.
-        rounded: whether layers are shown what the engine's rounding leaves of activations, keys and values.
-        text: a text file; None takes the shipped text.
-    """
-
-    sequences: int = 16
-    length: int = 512
-    seed: int | None = None
-    rounded: bool = False
-    text: Path | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("sequences", "length"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SpecError(f"Recipe calibration.{name} must be a positive integer, not {shown(value)}")
-        seed = self.seed
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 32):
-            raise SpecError(f"Recipe calibration.seed must be an integer from 0 to {(1 << 32) - 1}, not {shown(seed)}")
-        if not isinstance(self.rounded, bool):
-            raise SpecError(f"Recipe calibration.rounded must be true or false, not {shown(self.rounded)}")
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the settings as plain values, those that are not set left out."""
-        document = dataclasses.asdict(self) | {"text": None if self.text is None else str(self.text)}
-        return {key: value for key, value in document.items() if value is not None}
+__all__ = ["Plan", "Recipe", "Step"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,25 +29,13 @@ class Step:
     at: Where = LAYERS
 
     @classmethod
-    def from_document(cls, document: object) -> Step:
-        """Return the step in plain values: a method's name, or a mapping with `method`, `at` and the method's options."""
-        if isinstance(document, str):
-            document = {"method": document}
-        if not isinstance(document, Mapping):
-            raise SpecError(f"Step of a recipe must be a method or a mapping with one, not {shown(document)}")
-        name = document.get("method")
-        if name not in METHODS:
-            raise SpecError(f"Step method must be {nearest(str(name), METHODS)}, not {shown(name)}")
-        kind = METHODS[str(name)]
-        known = [field.name for field in dataclasses.fields(kind)]
-        fields = _section(f"Step {name}", document, ("method", "at", *known))
-        options = {key: fields[key] for key in known if key in fields}
-        if "format" in options:
-            options["format"] = _format(f"Step {name} format", options["format"])
-        return cls(method=kind(**options), at=Where(fields["at"]) if "at" in fields else LAYERS)
+    def of(cls, stated: StepFile) -> Step:
+        """Return the step that a file states."""
+        kind = METHODS[stated.method]
+        return cls(method=kind(**{field.name: getattr(stated, field.name) for field in dataclasses.fields(kind)}), at=stated.at)
 
     def to_document(self) -> dict[str, Any]:
-        """Return the step as plain values that `from_document` reads back to an equal one."""
+        """Return the step as plain values that a file may have."""
         options = {field.name: getattr(self.method, field.name) for field in dataclasses.fields(self.method)}
         plain = {key: value.name.lower() if isinstance(value, Format) else value for key, value in options.items()}
         given = {key: value for key, value in plain.items() if value is not None}
@@ -139,9 +81,9 @@ class Recipe:
     @classmethod
     def uniform(cls, *, name: str, method: str, format: Format, head: Format = Format.W8, pattern: Pattern) -> Recipe:
         """Return the recipe that does one thing to all layers and rounds the head to nearest."""
-        layers = Step.from_document({"method": method, "format": format.name.lower()})
-        last = Step.from_document({"method": "rtn", "format": head.name.lower(), "at": HEAD})
-        return cls(name=name, steps=(layers, last), pattern=pattern)
+        layers = {"method": method, "format": format.name.lower()}
+        last = {"method": "rtn", "format": head.name.lower(), "at": HEAD}
+        return cls.from_document({"steps": [layers, last], "attention": str(pattern)}, name=name)
 
     @property
     def is_calibrated(self) -> bool:
@@ -188,46 +130,20 @@ class Recipe:
         return Plan(transforms=transforms, pruning=pruning, quantizer=quantizer)
 
     @classmethod
-    def from_yaml(cls, text: str, *, name: str) -> Recipe:
-        """Return the recipe in YAML text; SpecError says in one sentence what is wrong with it."""
-        try:
-            document = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SpecError(f"Recipe {name} must be YAML, but: {' '.join(str(error).split())}") from None
-        return cls.from_document(document, name=name)
-
-    @classmethod
-    def from_document(cls, document: object, *, name: str) -> Recipe:
-        """Return the recipe in nested plain values, as the YAML file and model.json hold them."""
-        top = _section("Recipe", document, _KEYS)
-        calibration = _section("Recipe calibration", top.get("calibration", {}), _CALIBRATION)
-        steps, attention = top.get("steps"), top.get("attention")
-        if not isinstance(steps, list) or not steps:
-            raise SpecError(f"Recipe steps must be a list of methods, not {shown(steps)}")
-        cache = top.get("cache", cls.cache.name.lower())
-        if str(cache) not in CACHES:
-            raise SpecError(f"Recipe cache must be {nearest(str(cache), CACHES)}, not {shown(cache)}")
-        if not isinstance(attention, str):
-            raise SpecError(f"Recipe attention must be one pattern for all layers, such as lambda:4+252, not {shown(attention)}")
-        text = calibration.pop("text", None)
-        if text is not None and not isinstance(text, str):
-            raise SpecError(f"Recipe calibration.text must be a path, not {shown(text)}")
+    def of(cls, stated: RecipeFile, *, name: str) -> Recipe:
+        """Return the recipe that a file states; SpecError where its attention is none."""
         return cls(
             name=name,
-            steps=tuple(Step.from_document(step) for step in steps),
-            pattern=parse(attention),
-            cache=CACHES[str(cache)],
-            calibration=CalibrationSettings(**calibration, text=None if text is None else Path(text)),
+            steps=tuple(map(Step.of, stated.steps)),
+            pattern=parse(stated.attention),
+            cache=stated.cache,
+            calibration=stated.calibration,
         )
 
     @classmethod
-    def load(cls, path: Path) -> Recipe:
-        """Return the recipe in a YAML file; SpecError when it cannot be read."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(f"Recipe {path.name} must be a readable text file, but: {error}") from None
-        return cls.from_yaml(text, name=path.stem)
+    def from_document(cls, document: object, *, name: str) -> Recipe:
+        """Return the recipe in nested plain values, as YAML files and model.json hold them; SpecError names every mistake."""
+        return cls.of(read(RecipeFile, document, "Recipe", SpecError), name=name)
 
     def to_document(self) -> dict[str, Any]:
         """Return the recipe as nested plain values that `from_document` reads back to an equal one."""
@@ -241,19 +157,3 @@ class Recipe:
 
 def _part(name: str) -> str:
     return name.rpartition(".")[2]
-
-
-def _section(subject: str, document: object, known: Iterable[str]) -> dict[str, Any]:
-    if not isinstance(document, Mapping):
-        raise SpecError(f"{subject} must be a mapping, not {shown(document)}")
-    names = tuple(known)
-    for key in document:
-        if key not in names:
-            raise SpecError(f"{subject} key must be {nearest(str(key), names)}, not {shown(key)}")
-    return dict(document)
-
-
-def _format(subject: str, value: object) -> Format:
-    if value not in _FORMATS:
-        raise SpecError(f"{subject} must be {nearest(str(value), _FORMATS)}, not {shown(value)}")
-    return _FORMATS[str(value)]

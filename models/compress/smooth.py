@@ -23,9 +23,10 @@ from torch.nn import functional
 from hwsim.arch.isa import Format
 from models.checkpoint.blocks import BLOCK
 from models.compress.layer import Layer, Linear
-from models.compress.method import Context, Quantizer, Transform, check_count, check_share
+from models.compress.method import Context, Quantizer, Transform
 from models.compress.rounded import rounded_activations
 from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD
+from models.recipes.options import SmoothOptions
 
 __all__ = ["Smooth"]
 
@@ -40,23 +41,10 @@ _DECAY = 0.95
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Smooth(Transform):
-    """Divides strong inputs of a matrix.
-
-    Attributes:
-        share: exponent of an input's largest magnitude in its factor; None searches for the best.
-        steps: steps of gradient descent after that; 0 for none.
-    """
+class Smooth(SmoothOptions, Transform):
+    """Divides strong inputs of a matrix."""
 
     parts: ClassVar[tuple[str, ...]] = ("qkv", "gateup", "down", HEAD)
-
-    share: float | None = None
-    steps: int = 0
-
-    def __post_init__(self) -> None:
-        check_count("steps", self.steps)
-        if self.share is not None:
-            check_share("share", self.share)
 
     def applied(self, layer: Layer, part: str, inputs: torch.Tensor | None, context: Context) -> Layer:
         assert inputs is not None

@@ -1,24 +1,26 @@
-"""Knows the recipes that ship, one data file each."""
+"""The recipes that ship, one data file each, and what a recipe's file may say."""
 
-from importlib import resources
+from __future__ import annotations
 
-from hwsim.errors import SpecError, shown
-from hwsim.nearest import nearest
-from models.compress.recipe import Recipe
+from typing import TYPE_CHECKING
 
-__all__ = ["names", "recipe"]
+from models.recipes.file import FILES, recipe_file
+
+if TYPE_CHECKING:
+    from models.compress import Recipe
+
+__all__ = ["names", "recipe", "recipe_file"]
 
 
 def names() -> tuple[str, ...]:
     """Return the names that `recipe` knows, in alphabetical order."""
-    files = resources.files(__name__).iterdir()
-    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in files if entry.name.endswith(".yaml")))
+    return tuple(FILES.names())
 
 
 def recipe(name: str) -> Recipe:
     """Return a shipped recipe; SpecError names the nearest one."""
-    known = names()
-    if name not in known:
-        raise SpecError(f"Recipe must be {nearest(name, known)}, not {shown(name)}")
-    text = (resources.files(__name__) / f"{name}.yaml").read_text(encoding="utf-8")
-    return Recipe.from_yaml(text, name=name)
+    # Compression loads PyTorch, which takes seconds; that a recipe's file is wrong is said before.
+    found = recipe_file(name)
+    from models.compress import Recipe
+
+    return Recipe.of(found, name=name)

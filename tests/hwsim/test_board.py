@@ -32,21 +32,31 @@ def test_the_u280_has_its_figures() -> None:
     assert board.free("dsp") == 8490
 
 
+WORD = "a word of at most 100 letters, digits, '_', '.' and '-'"
+LINE = "a line of at most 80 letters, digits, spaces and ( ) . , + -"
 MISTAKES = {
-    "Board device lut must be an integer of at least 0, not 'many'": lambda data: data["device"]["value"].update(lut="many"),
+    "Board device.value.lut must be an integer of at least 0, not 'many'": lambda data: data["device"]["value"].update(lut="many"),
     "Board must have the field 'hbm'": lambda data: data.pop("hbm"),
     "Board field must be one of its own such as 'slrs', not 'slr'": lambda data: data.update(slr=1),
-    "Board slrs must be a list, not []": lambda data: data["slrs"].update(value=[]),
-    "Board slrs[0] must have the field 'dsp'": lambda data: data["slrs"]["value"][0].pop("dsp"),
-    "Board hbm source must say where the number comes from, not ''": lambda data: data["hbm"].update(source=""),
+    "Board slrs.value must be a list, not []": lambda data: data["slrs"].update(value=[]),
+    "Board slrs.value[0] must have the field 'dsp'": lambda data: data["slrs"]["value"][0].pop("dsp"),
+    "Board slrs.value[1] field must be one of its own such as 'lut', not 'luts'": lambda data: data["slrs"]["value"][1].update(
+        luts=1
+    ),
+    "Board hbm.source must be text that says where the number comes from, not ''": lambda data: data["hbm"].update(source=""),
     "Board u280 hbm.slr must be one of its SLRs, not 'SLR7'": lambda data: data["hbm"]["value"].update(slr="SLR7"),
     "Board u280 slrs must have at most the dsp of the device, not more": lambda data: data["slrs"]["value"][0].update(dsp=9000),
-    "Board hbm kind must be one of datasheet, measured, paper, tool, simulator, derived, assumed, not 'hearsay'": lambda data: data[
+    "Board hbm.kind must be one of assumed, datasheet, derived, measured, paper, simulator, tool, not 'hearsay'": lambda data: data[
         "hbm"
     ].update(kind="hearsay"),
-    "Board hbm must be a mapping of fields, not 3": lambda data: data["hbm"].update(value=3),
-    "Board part must have value, kind and source, not 'x'": lambda data: data.update(part="x"),
-    "Board title must be text, not ''": lambda data: data.update(title=""),
+    "Board hbm.value must be a mapping of fields, not 3": lambda data: data["hbm"].update(value=3),
+    "Board part must be a mapping of value, kind and source, not 'x'": lambda data: data.update(part="x"),
+    f"Board part.value must be {WORD}, not 'x; rm y'": lambda data: data["part"].update(value="x; rm y"),
+    f"Board shells.value[0] must be {WORD}, not '$(id)'": lambda data: data["shells"].update(value=["$(id)"]),
+    f"Board title must be {LINE}, not 'a\\nb'": lambda data: data.update(title="a\nb"),
+    "Board u280 memory must be that of its 32 channels, not Bytes(16000000000.0)": lambda data: data["memory"].update(
+        value="16 GB"
+    ),
 }
 
 

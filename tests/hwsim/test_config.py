@@ -72,39 +72,39 @@ def test_every_buffer_has_its_limits_here() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "text"),
     [
-        ("tile.ports", 0, "Engine tile.ports must be an integer from 1 to 64, not 0"),
-        ("tile.ports", 128, "Engine tile.ports must be an integer from 1 to 64, not 128"),
-        ("tile.ports", 6, "Engine tile.ports must be a power of two, not 6"),
-        ("tile.ports", "2", "Engine tile.ports must be an integer from 1 to 64, not '2'"),
-        ("tile.ports", True, "Engine tile.ports must be an integer from 1 to 64, not True"),
-        ("tile.ports", 2.0, "Engine tile.ports must be an integer from 1 to 64, not 2.0"),
-        ("tile.port_bits", 384, "Engine tile.port_bits must be 128, 256 or 512, not 384"),
+        ("tile.ports", 0, "Engine tile.ports must be a power of two from 1 to 64, not 0"),
+        ("tile.ports", 128, "Engine tile.ports must be a power of two from 1 to 64, not 128"),
+        ("tile.ports", 6, "Engine tile.ports must be a power of two from 1 to 64, not 6"),
+        ("tile.ports", "2", "Engine tile.ports must be a power of two from 1 to 64, not '2'"),
+        ("tile.ports", True, "Engine tile.ports must be a power of two from 1 to 64, not True"),
+        ("tile.ports", 2.0, "Engine tile.ports must be a power of two from 1 to 64, not 2.0"),
+        ("tile.port_bits", 384, "Engine tile.port_bits must be one of 128, 256, 512, not 384"),
         ("tile.tokens", 8, "Engine tile.tokens must be an integer from 1 to 7, not 8"),
         ("tile.nibble_tokens", 0, "Engine tile.nibble_tokens must be an integer from 1 to 7, not 0"),
         ("tile.nibble_tokens", 1, "Engine tile.nibble_tokens must be even where it is below tile.tokens, not 1"),
-        ("fetch.burst_beats", 128, "Engine fetch.burst_beats must be an integer from 2 to 64, not 128"),
-        ("fetch.burst_beats", 12, "Engine fetch.burst_beats must be a power of two, not 12"),
-        ("fetch.fifo_beats", 4, "Engine fetch.fifo_beats must be an integer from 8 to 4096, not 4"),
+        ("fetch.burst_beats", 128, "Engine fetch.burst_beats must be a power of two from 2 to 64, not 128"),
+        ("fetch.burst_beats", 12, "Engine fetch.burst_beats must be a power of two from 2 to 64, not 12"),
+        ("fetch.fifo_beats", 4, "Engine fetch.fifo_beats must be a power of two from 8 to 4096, not 4"),
         ("fetch.fifo_beats", 16, "Engine fetch.fifo_beats must be at least two bursts of 16, not 16"),
-        ("vector.lanes", 2, "Engine vector.lanes must be an integer from 4 to 32, not 2"),
-        ("vector.lanes", 24, "Engine vector.lanes must be a power of two, not 24"),
-        ("control.queue_depth", 1, "Engine control.queue_depth must be an integer from 2 to 64, not 1"),
-        ("control.program_words", 100, "Engine control.program_words must be a power of two, not 100"),
+        ("vector.lanes", 2, "Engine vector.lanes must be a power of two from 4 to 32, not 2"),
+        ("vector.lanes", 24, "Engine vector.lanes must be a power of two from 4 to 32, not 24"),
+        ("control.queue_depth", 1, "Engine control.queue_depth must be a power of two from 2 to 64, not 1"),
+        ("control.program_words", 100, "Engine control.program_words must be a power of two from 64 to 4096, not 100"),
         ("control.watchdog_cycles", 9, "Engine control.watchdog_cycles must be an integer from 256 to 16777216, not 9"),
-        ("clock_hz", 1.0, "Engine clock_hz must be 1e6 to 2e9, not 1.0"),
-        ("clock_hz", float("nan"), "Engine clock_hz must be 1e6 to 2e9, not nan"),
-        ("clock_hz", "fast", "Engine clock_hz must be 1e6 to 2e9, not 'fast'"),
-        ("channel_bytes", 100000, "Engine channel_bytes must be a power of two, not 100000"),
+        ("clock_hz", 1.0, "Engine clock_hz must be a number from 1e6 to 2e9, not 1.0"),
+        ("clock_hz", float("nan"), "Engine clock_hz must be a number from 1e6 to 2e9, not nan"),
+        ("clock_hz", "fast", "Engine clock_hz must be a number from 1e6 to 2e9, not 'fast'"),
+        ("channel_bytes", 100000, "Engine channel_bytes must be a power of two from 65536 to 17179869184, not 100000"),
         ("tile.prots", 2, "Engine setting must be a field such as 'tile.ports', not 'tile.prots'"),
         ("tile", 2, "Engine setting must be a field such as 'tile.ports', not 'tile'"),
         ("tile.ports.more", 2, "Engine setting must be a field such as 'tile.ports', not 'tile.ports.more'"),
         *(
-            (f"buffer.{name}", low - 1, f"Engine buffer.{name} must be an integer from {low} to {high}, not {low - 1}")
+            (f"buffer.{name}", low - 1, f"Engine buffer.{name} must be a power of two from {low} to {high}, not {low - 1}")
             for name, (low, high) in BUFFER_LIMITS.items()
         ),
         *(
-            (f"buffer.{name}", low + 1, f"Engine buffer.{name} must be a power of two, not {low + 1}")
-            for name, (low, _) in BUFFER_LIMITS.items()
+            (f"buffer.{name}", low + 1, f"Engine buffer.{name} must be a power of two from {low} to {high}, not {low + 1}")
+            for name, (low, high) in BUFFER_LIMITS.items()
         ),
     ],
 )
@@ -161,7 +161,9 @@ def test_names_and_files_that_are_not_there(tmp_path: Path) -> None:
     broken.write_text("tile: {ports: 2")
     with pytest.raises(ConfigError) as refusal:
         load_engine(str(broken))
-    assert str(refusal.value) == f"Engine file must be YAML, not the text of {str(broken)!r}"
+    assert str(refusal.value) == (
+        f"Engine file must be YAML, not the text of {str(broken)!r} (line 2, tile: did not find expected ',' or '}}')"
+    )
     broken.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="^Engine file must be readable, not "):
         load_engine(str(broken))

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hwsim.arch.config import load_engine
 from hwsim.errors import SpecError
-from hwsim.machine.energy import Activity, EnergyConstants, Part, estimate, load_constants, load_systems
-from hwsim.machine.energy.constants import constants_of
-from hwsim.machine.energy.systems import system_of
+from hwsim.machine.energy import Activity, EnergyConstants, Part, energy_board, estimate, load_constants, load_systems
+from hwsim.machine.energy.systems import load_system
 from hwsim.sourced import Sourced
 
 SOMETHING = Activity(
@@ -72,7 +72,7 @@ def test_assumed_share_follows_constants_and_counts() -> None:
 def written(tmp_path: Path, name: str, change: dict[str, object]) -> Path:
     """Return a copy of a shipped file with entries changed; None removes one."""
     document = yaml.safe_load((SPECS / name).read_text())
-    place = document.get("constants", document)
+    place = document.get("energy", document)
     for key, value in change.items():
         if value is None:
             del place[key]
@@ -89,39 +89,73 @@ GOOD = {"value": 1.0, "kind": "paper", "source": "somewhere"}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"card_w": {"value": 1.0}}, r"Constant card_w of u280.yaml must have value, kind and source, not \{'value': 1.0\}"),
-        ({"card_w": 6.0}, "Constant card_w of u280.yaml must have value, kind and source, not 6.0"),
-        ({"card_w": GOOD | {"source": " "}}, "Constant card_w of u280.yaml source must say where the number comes from, not ' '"),
-        ({"card_w": GOOD | {"kind": "guess"}}, "Constant card_w of u280.yaml kind must be one of datasheet, .*, not 'guess'"),
-        ({"card_w": GOOD | {"value": -1}}, "Constant card_w of u280.yaml must be a number of at least 0, not -1"),
-        ({"card_w": GOOD | {"value": "6"}}, "Constant card_w of u280.yaml must be a number of at least 0, not '6'"),
-        ({"card_w": None}, "Constants of u280.yaml must be the known ones, not differ in card_w"),
-        ({"fan_w": GOOD}, "Constants of u280.yaml must be the known ones, not differ in fan_w"),
-        ({"regulator_efficiency": GOOD | {"value": 1.5}}, "efficiency of u280.yaml must be above 0 and at most 1, not 1.5"),
+        ({"card_w": {"value": 1.0}}, "Board energy.card_w must have the fields 'kind', 'source'"),
+        ({"card_w": 6.0}, "Board energy.card_w must be a mapping of value, kind and source, not 6.0"),
+        ({"card_w": GOOD | {"source": " "}}, "Board energy.card_w.source must be text that says .*, not ' '"),
+        ({"card_w": GOOD | {"kind": "guess"}}, "Board energy.card_w.kind must be one of assumed, .*, not 'guess'"),
+        ({"card_w": GOOD | {"value": -1}}, "Board energy.card_w.value must be a number of at least 0, not -1"),
+        ({"card_w": GOOD | {"value": "6"}}, "Board energy.card_w.value must be a number of at least 0, not '6'"),
+        ({"card_w": None}, "Board energy must have the field 'card_w'"),
+        ({"fan_w": GOOD}, "Board energy field must be one of its own such as 'card_w', not 'fan_w'"),
+        (
+            {"regulator_efficiency": GOOD | {"value": 1.5}},
+            "Board energy.regulator_efficiency.value must be a number above 0 and at most 1, not 1.5",
+        ),
     ],
 )
 def test_constants_without_a_source_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        constants_of(written(tmp_path, "energy/u280.yaml", change))
+        load_constants(str(written(tmp_path, "boards/u280.yaml", change)))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scope": "rack"}, "Scope of accllm-u280.yaml must be one of card, chip, not 'rack'"),
-        ({"watts": 33}, "Constant watts of accllm-u280.yaml must have value, kind and source, not 33"),
-        ({"watts": None}, "File accllm-u280.yaml must have the entry watts, which is missing"),
-        ({"volts": 12}, "File accllm-u280.yaml must have only the entries .*, not 'volts'"),
+        ({"scope": "rack"}, "Published system scope must be one of card, chip, not 'rack'"),
+        ({"watts": 33}, "Published system watts must be a mapping of value, kind and source, not 33"),
+        ({"watts": None}, "Published system must have the field 'watts'"),
+        ({"volts": 12}, "Published system field must be one of its own such as '.*', not 'volts'"),
     ],
 )
 def test_systems_without_a_source_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        system_of(written(tmp_path, "systems/accllm-u280.yaml", change))
+        load_system(str(written(tmp_path, "systems/accllm-u280.yaml", change)))
 
 
 def test_an_unknown_board_is_refused() -> None:
-    with pytest.raises(SpecError, match="Board with energy constants must be one of u280, not 'u999'"):
+    with pytest.raises(SpecError, match="^Board must be one of u280, u55c or a YAML file, not 'u999'"):
         load_constants("u999")
+
+
+def test_a_board_without_constants_is_refused(tmp_path: Path) -> None:
+    document = yaml.safe_load((SPECS / "boards/u280.yaml").read_text())
+    del document["energy"]
+    path = tmp_path / "board.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(SpecError, match="^Board u280 must have energy, the constants of the estimate, which its file leaves out$"):
+        load_constants(str(path))
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings", "board"),
+    [
+        ("u280", {}, "u280"),
+        ("u55c", {}, "u55c"),
+        ("tiny", {}, "u280"),
+        ("small", {}, "u280"),
+        ("u55c", {"name": "mine"}, "u55c"),
+        ("u55c", {"tile.ports": 16}, "u55c"),
+        ("u280", {"channel_bytes": 1 << 29}, "u55c"),
+    ],
+)
+def test_an_engine_is_powered_as_its_board(engine: str, settings: dict[str, object], board: str) -> None:
+    assert energy_board(load_engine(engine).with_values(settings)).name == board
+
+
+def test_the_u55c_differs_in_its_memory_and_its_card() -> None:
+    ours, theirs = load_constants("u55c"), load_constants("u280")
+    names = [field.name for field in dataclasses.fields(EnergyConstants)]
+    assert {name for name in names if getattr(ours, name).value != getattr(theirs, name).value} == {"static_w", "card_w"}
 
 
 def test_published_systems_name_what_is_assumed() -> None:

@@ -1,5 +1,6 @@
 """A number of a data file comes with its source: what is read, what is refused, and that every shipped file keeps to it."""
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 import yaml
 
 from hwsim.errors import SpecError
-from hwsim.sourced import KINDS, Count, Sourced, number, positive, sourced
+from hwsim.reader import read
+from hwsim.sourced import KINDS, Count, Sourced
 from hwsim.units import BytesPerSecond, Quantity
 
 GOOD = {"value": 3, "kind": "paper", "source": "Table 1"}
@@ -18,43 +20,56 @@ SPECS = Path(__file__).parents[2] / "hwsim" / "specs"
 FILES = sorted(path for path in SPECS.rglob("*.yaml") if path.parent.name != "engines")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fan:
+    """A fan with numbers of every sort."""
+
+    speed: Sourced[float] = Sourced(value=1.0, kind="paper", source="Table 1")
+    blades: Sourced[Count] = Sourced(value=Count(1), kind="paper", source="Table 1")
+    rate: Sourced[BytesPerSecond] | None = None
+
+
+def fan(**entries: object) -> Fan:
+    return read(Fan, entries, "Fan", SpecError)
+
+
 def test_a_number_with_its_source() -> None:
-    assert sourced(GOOD, "Count", Count.of) == Sourced(value=3, kind="paper", source="Table 1")
-    assert sourced(GOOD | {"value": "2 GB/s"}, "Rate", positive(BytesPerSecond)).value == BytesPerSecond(2e9)
+    assert fan(blades=GOOD).blades == Sourced(value=3, kind="paper", source="Table 1")
+    assert fan(rate=GOOD | {"value": "2 GB/s"}).rate == Sourced(value=BytesPerSecond(2e9), kind="paper", source="Table 1")
     assert [kind for kind in KINDS if Sourced(value=0, kind=kind, source="x").is_assumed] == ["assumed"]
 
 
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        (3, "Fan must have value, kind and source, not 3"),
-        ({"value": 3, "kind": "paper"}, "Fan must have value, kind and source, not {'value': 3, 'kind': 'paper'}"),
-        (GOOD | {"kind": "hearsay"}, f"Fan kind must be one of {', '.join(KINDS)}, not 'hearsay'"),
-        (GOOD | {"kind": ["paper"]}, f"Fan kind must be one of {', '.join(KINDS)}, not ['paper']"),
-        (GOOD | {"source": " "}, "Fan source must say where the number comes from, not ' '"),
-        (GOOD | {"source": 7}, "Fan source must say where the number comes from, not 7"),
-        (GOOD | {"value": -1}, "Fan must be a number of at least 0, not -1"),
-        (GOOD | {"value": float("nan")}, "Fan must be a number of at least 0, not nan"),
-        (GOOD | {"value": True}, "Fan must be a number of at least 0, not True"),
+        (3, "Fan speed must be a mapping of value, kind and source, not 3"),
+        ({"value": 3, "kind": "paper"}, "Fan speed must have the field 'source'"),
+        (GOOD | {"kind": "hearsay"}, f"Fan speed.kind must be one of {', '.join(sorted(KINDS))}, not 'hearsay'"),
+        (GOOD | {"kind": ["paper"]}, f"Fan speed.kind must be one of {', '.join(sorted(KINDS))} (nearest: paper), not ['paper']"),
+        (GOOD | {"source": " "}, "Fan speed.source must be text that says where the number comes from, not ' '"),
+        (GOOD | {"source": 7}, "Fan speed.source must be text that says where the number comes from, not 7"),
+        (GOOD | {"value": -1}, "Fan speed.value must be a number of at least 0, not -1"),
+        (GOOD | {"value": float("nan")}, "Fan speed.value must be a number of at least 0, not nan"),
+        (GOOD | {"value": True}, "Fan speed.value must be a number of at least 0, not True"),
     ],
 )
 def test_what_is_refused(entry: object, sentence: str) -> None:
     with pytest.raises(SpecError) as refusal:
-        sourced(entry, "Fan", number)
+        fan(speed=entry)
     assert str(refusal.value) == sentence
 
 
 @pytest.mark.parametrize("value", [0, 1.5, True, "3"])
 def test_counts_that_are_refused(value: object) -> None:
-    with pytest.raises(SpecError, match="^Fan must be a whole number of at least 1, not "):
-        Count.of(value, "Fan")
+    with pytest.raises(SpecError, match=r"^Fan blades\.value must be a whole number of at least 1, not "):
+        fan(blades=GOOD | {"value": value})
 
 
 @pytest.mark.parametrize("text", ["0 GB/s", "-7 GB/s"])
 def test_rates_that_are_refused(text: str) -> None:
     with pytest.raises(SpecError) as refusal:
-        positive(BytesPerSecond)(text, "Rate")
-    assert str(refusal.value) == f"Rate must be above 0, not '{text}'"
+        fan(rate=GOOD | {"value": text})
+    assert str(refusal.value) == f"Fan rate.value must be above 0, not '{text}'"
 
 
 def bare_numbers(data: Any, path: str = "") -> Iterator[str]:

@@ -62,7 +62,7 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
 
 
-def test_a_long_path_is_shortened(tmp_path: Path) -> None:
+def test_a_long_path_is_shown(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as found:
         write_text(tmp_path / ("n" * 5000), "text")
     assert len(str(found.value)) < 300

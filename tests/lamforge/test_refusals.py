@@ -30,7 +30,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (
             ["compress", "HF", "--recipe", "missing.yaml", "-o", "OUT"],
-            "Recipe missing.yaml must be a readable text file, but: [Errno 2] No such file or directory: 'missing.yaml'",
+            "Recipe file must be readable, not 'missing.yaml' (No such file or directory)",
         ),
         (
             ["compress", "HF", "--calibration", "missing.txt", "-o", "OUT"],
@@ -106,7 +106,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (
             ["compile", "MODEL", "--set", "tile.tokens", "-o", "OUT"],
-            "Setting must be PATH=VALUE such as tile.tokens=2, not 'tile.tokens'",
+            "Setting must read PATH=VALUE such as tile.tokens=2, not 'tile.tokens'",
         ),
         (["compile", "MODEL"], "Output folder must be given with -o, not left out"),
         (["compile", "-o", "OUT"], "Either MODEL or --workload must be given, not neither"),
@@ -158,7 +158,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (
             ["rtl", "--set", "tile.port_bits=96", "-o", "OUT"],
-            "Engine tile.port_bits must be 128, 256 or 512, not 96",
+            "Engine tile.port_bits must be one of 128, 256, 512, not 96",
         ),
         (
             ["rtl", "--engine", "tiny", "--board", "u250", "-o", "OUT"],
@@ -212,7 +212,7 @@ def test_refusals(
 def test_an_unknown_recipe(made: Path, tmp_path: Path, command: Command) -> None:
     sentence = refused(command("compress", made / "hf", "--recipe", "w4a8kv5", "-o", tmp_path / "out"), tmp_path, set())
     assert sentence.startswith("Recipe must be one of ")
-    assert sentence.endswith("(nearest: w4a8kv4), not 'w4a8kv5'")
+    assert sentence.endswith("or a YAML file, not 'w4a8kv5' (nearest: w4a8kv4)")
 
 
 def test_a_truncated_checkpoint(made: Path, tmp_path: Path, command: Command) -> None:
@@ -234,7 +234,7 @@ def test_a_recipe_with_an_unknown_key(made: Path, tmp_path: Path, command: Comma
     (tmp_path / "mine.yaml").write_text("steps: [{method: rtn, fromat: w4}]\nattention: dense\n")
     answer = command("compress", made / "hf", "--recipe", tmp_path / "mine.yaml", "-o", tmp_path / "out")
     sentence = refused(answer, tmp_path, {"mine.yaml"})
-    assert sentence == "Step rtn key must be one of at, format, method (nearest: format), not 'fromat'"
+    assert sentence == "Recipe steps[0].rtn field must be one of its own such as 'format', not 'fromat'"
 
 
 def test_an_export_over_something_else(made: Path, tmp_path: Path, command: Command) -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from hwsim.arch.formats import WEIGHT_FORMATS, unpacked_of
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import CheckpointError, SpecError
+from hwsim.plain import from_yaml
 from models import compressed
 from models.attention import parse
 from models.calibration import calibration_text
@@ -29,7 +30,7 @@ from models.compress.smooth import Smooth
 from models.evaluation import evaluation_text
 from models.integer import IntegerModel, IntegerReference
 from models.matrices import PARTS, layer_part
-from models.recipes import names, recipe
+from models.recipes import names, recipe, recipe_file
 from models.reference.llama import Llama
 from tests.models.tiny import SEED, tiny_checkpoint, tiny_tokens
 
@@ -197,7 +198,7 @@ def test_shipped_recipes_and_texts() -> None:
         found = recipe(name)
         assert Recipe.from_document(found.to_document(), name=name) == found
     assert str(recipe("w4a8kv4").pattern) == "lambda:4+252"
-    with pytest.raises(SpecError, match=r"Recipe must be one of .*nearest: w4a8kv4.*, not 'w4a8kv'"):
+    with pytest.raises(SpecError, match=r"Recipe must be one of .* or a YAML file, not 'w4a8kv' \(nearest: w4a8kv4\)"):
         recipe("w4a8kv")
     evaluated = set(evaluation_text().split("\n\n"))
     assert len(calibration_text()) > 300_000
@@ -207,37 +208,48 @@ def test_shipped_recipes_and_texts() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("attention: dense\nstpes: []", r"Recipe key must be one of .*\(nearest: steps\), not 'stpes'"),
-        ("attention: dense\nsteps: []", r"Recipe steps must be a list of methods, not \[\]"),
-        ("attention: dense\nsteps: [3]", r"Step of a recipe must be a method or a mapping with one, not 3"),
-        ("attention: dense\nsteps: [gtpq]", r"Step method must be one of .*\(nearest: gptq\), not 'gtpq'"),
-        ("attention: dense\nsteps: [{method: rtn, fromat: w4}]", r"Step rtn key must be .*\(nearest: format\), not 'fromat'"),
-        ("attention: dense\nsteps: [{method: rtn, format: w3}]", r"Step rtn format must be one of .*, not 'w3'"),
-        ("attention: dense\nsteps: [{method: keep, format: w8}]", r"Format of method keep must be w4, not w8"),
-        ("attention: dense\nsteps: [{method: smooth, share: 2}]", r"Option share must be a number from 0 to 1, not 2"),
-        ("attention: dense\nsteps: [{method: smooth, steps: 0.5}]", r"Option steps must be a non-negative integer, not 0.5"),
-        ("attention: dense\nsteps: [{method: balance_keys, steps: -1}]", r"Option steps must be a non-negative integer, not -1"),
-        ("attention: dense\nsteps: [{method: balance_keys, shift: 1}]", r"Option shift must be true or false, not 1"),
-        ("attention: dense\nsteps: [{method: rtn, at: 3}]", "Step entry `at` must be a pattern such as layers.0-3.down, not 3"),
+        ("attention: dense\nstpes: []", r"Recipe must have the field 'steps'; Recipe field must be .* 'steps', not 'stpes'"),
+        ("attention: dense\nsteps: []", r"Recipe steps must be a list, not \[\]"),
+        ("attention: dense\nsteps: [3]", r"Recipe steps\[0\] must be the name of a method, or a mapping with one, not 3"),
+        ("attention: dense\nsteps: [gtpq]", r"Recipe steps\[0\] method must be one of .*\(nearest: gptq\), not 'gtpq'"),
+        ("attention: dense\nsteps: [{method: [rtn]}]", r"Recipe steps\[0\] method must be one of .*, not \['rtn'\]"),
+        (
+            "attention: dense\nsteps: [{method: rtn, fromat: w4}]",
+            r"Recipe steps\[0\].rtn field must be .* such as 'format', not 'fromat'",
+        ),
+        ("attention: dense\nsteps: [{method: rtn, format: w3}]", r"Recipe steps\[0\].rtn.format must be one of .*, not 'w3'"),
+        ("attention: dense\nsteps: [{method: rtn, format: [w4]}]", r"steps\[0\].rtn.format must be one of .*, not \['w4'\]$"),
+        ("attention: dense\nsteps: [{method: keep, format: w8}]", r"Recipe steps\[0\].keep.format must be one of w4 .*not 'w8'"),
+        ("attention: dense\nsteps: [{method: smooth, share: 2}]", r"steps\[0\].smooth.share must be a number from 0 to 1, not 2"),
+        ("attention: dense\nsteps: [{method: smooth, steps: 0.5}]", r"smooth.steps must be an integer of at least 0, not 0.5"),
+        ("attention: dense\nsteps: [{method: balance_keys, steps: -1}]", r"balance_keys.steps must be an integer .*, not -1"),
+        ("attention: dense\nsteps: [{method: balance_keys, shift: 1}]", r"balance_keys.shift must be true or false, not 1"),
+        ("attention: dense\nsteps: [{method: rtn, at: 3}]", r"rtn.at must be a pattern of matrices such as layers.0-3.down, not 3"),
         ("attention: dense\nsteps: [{method: rtn, at: layers}]", r"Pattern of matrices must be one of .*, not 'layers'"),
         ("attention: dense\nsteps: [{method: rtn, at: '*.dwon'}]", r"Part in '\*.dwon' must be .*\(nearest: down\), not 'dwon'"),
-        ("attention: dense\nsteps: [{method: rtn, at: layers.x}]", r"Pattern of matrices must be spelled as .*, not 'layers.x'"),
-        ("attention: dense\ncalibration: {length: 0}\nsteps: [rtn]", r"Recipe calibration.length must be a positive .*, not 0"),
+        ("attention: dense\nsteps: [{method: rtn, at: layers.x}]", r"Pattern of matrices must be such as .*, not 'layers.x'"),
+        ("attention: dense\ncalibration: {length: 0}\nsteps: [rtn]", r"Recipe calibration.length must be an integer .*, not 0"),
         ("attention: dense\ncalibration: {seed: -1}\nsteps: [rtn]", r"Recipe calibration.seed must be an integer .*, not -1"),
         ("attention: dense\ncalibration: {rounded: 1}\nsteps: [rtn]", r"Recipe calibration.rounded must be true or false, not 1"),
-        ("attention: dense\ncalibration: {lenght: 9}\nsteps: [rtn]", r"Recipe calibration key must be .*length\), not 'lenght'"),
+        ("attention: dense\ncalibration: {lenght: 9}\nsteps: [rtn]", r"Recipe calibration field must be .*'length', not 'lenght'"),
+        ("attention: dense\ncalibration: {text: [a]}\nsteps: [rtn]", r"Recipe calibration.text must be a path, not \['a'\]"),
         ("attention: dense\ncache: kv6\nsteps: [rtn]", r"Recipe cache must be one of kv4, kv8 \(nearest: kv.\), not 'kv6'"),
         ("attention: dense\ncache: [kv8]\nsteps: [rtn]", r"Recipe cache must be one of kv4, kv8 .*, not \['kv8'\]"),
-        ("steps: [rtn]", r"Recipe attention must be one pattern for all layers, such as lambda:4\+252, not None"),
-        ("attention: {layers.0: dense}\nsteps: [rtn]", r"Recipe attention must be one pattern for all layers, such as .*, not \{"),
-        ("attention: lambada:4+4\nsteps: [rtn]", r"Attention pattern must be .*\(nearest: lambda\), not 'lambada'"),
-        ("- a", r"Recipe must be a mapping, not \['a'\]"),
-        ("a: [", r"Recipe test must be YAML, but: .*"),
+        ("steps: [rtn]", r"Recipe must have the field 'attention'"),
+        ("attention: {layers.0: dense}\nsteps: [rtn]", r"Recipe attention must be dense, or lambda:SINKS.*, not \{"),
+        ("attention: lambada:4+4\nsteps: [rtn]", r"Recipe attention must be dense, or lambda:SINKS.*, not 'lambada:4\+4'"),
+        ("- a", r"Recipe must be a mapping of fields, not \['a'\]"),
     ],
 )
 def test_recipe_refusals(text: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        Recipe.from_yaml(text, name="test")
+        Recipe.from_document(from_yaml(text), name="test")
+
+
+def test_a_calibration_text_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("attention: dense\nsteps: [gptq]\ncalibration: {text: /dev/zero}\n")
+    with pytest.raises(SpecError, match="^Calibration text must be a file, not '/dev/zero'$"):
+        recipe_file(str(tmp_path / "mine.yaml"))
 
 
 def test_calibration_refusals(tmp_path: Path) -> None:
@@ -319,7 +331,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
         ({"version": 1}, "version must be 4, not 1"),
         ({"extra": 1}, "entry must be one of .*, not 'extra'"),
         ({"config": 3}, "Model configuration must be a mapping, not 3"),
-        ({"recipe": {"name": "x", "attention": "dens", "steps": ["rtn"]}}, "hold a valid recipe, but: Attention pattern must be"),
+        ({"recipe": {"name": "x", "attention": "dens", "steps": ["rtn"]}}, "hold a valid recipe, but: Recipe attention must be"),
         ({"recipe": []}, r"recipe must have a name, not \[\]"),
         ({"formats": {}}, r"formats must have the entry layers\.0\.qkv, which is missing"),
         ({"fingerprint": "0"}, "must have the fingerprint 0, not"),

@@ -8,6 +8,7 @@ import pytest
 
 from hwsim.arch.formats import unpacked_of
 from hwsim.errors import SpecError
+from hwsim.plain import from_yaml
 from models import compressed
 from models.checkpoint import Checkpoint, load
 from models.compress import Recipe
@@ -62,7 +63,7 @@ STEPS = {
         "[{method: distill, result: RESULT}, {method: magnitude}]",
         "Matrix layers.0.qkv, which has method distill, must have no other, not magnitude",
     ),
-    "no result": ("[distill]", "Option result of method distill must be a shipped name or a folder, not ''"),
+    "no result": ("[distill]", "Recipe steps[0].distill must have the field 'result'"),
     "an unknown result": (
         "[{method: distill, result: smollm2-135m-w2}]",
         "Result of a training must be a folder or one of smollm2-135m-w2s (nearest: smollm2-135m-w2s), not 'smollm2-135m-w2'",
@@ -77,7 +78,7 @@ def test_refusals(trained: tuple[Checkpoint, Path], tmp_path: Path, case: str) -
     steps = steps.replace("RESULT", str(folder))[:-1] + ", {method: rtn, format: w8, at: head}]"
     text = f"attention: lambda:4+12\ncalibration: {{sequences: 1, length: 24}}\nsteps: {steps}"
     with pytest.raises(SpecError) as refusal:
-        compressed.make(checkpoint, Recipe.from_yaml(text, name="mine"), tmp_path / "model")
+        compressed.make(checkpoint, Recipe.from_document(from_yaml(text), name="mine"), tmp_path / "model")
     assert str(refusal.value) == sentence
     assert not (tmp_path / "model").exists()
 

@@ -8,6 +8,7 @@ import pytest
 
 from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, SpecError
+from hwsim.plain import from_yaml
 from models import compressed
 from models.attention import parse
 from models.checkpoint import Checkpoint, load
@@ -43,7 +44,7 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
 @pytest.fixture
 def chosen(tmp_path: Path) -> Recipe:
     (tmp_path / "text.txt").write_text(TEXT * 4)
-    return Recipe.from_yaml(RECIPE.replace("TEXT", str(tmp_path / "text.txt")), name="test")
+    return Recipe.from_document(from_yaml(RECIPE.replace("TEXT", str(tmp_path / "text.txt"))), name="test")
 
 
 def killed(checkpoint: Checkpoint, chosen: Recipe, output: Path, after: int) -> None:
@@ -150,7 +151,7 @@ def test_the_seed_decides_what_is_shown_and_is_stored(checkpoint: Checkpoint, ch
     ],
 )
 def test_recipes_that_do_not_suit_the_model(tmp_path: Path, text: str, message: str) -> None:
-    chosen = Recipe.from_yaml(f"attention: dense\nsteps: {text}", name="test")
+    chosen = Recipe.from_document(from_yaml(f"attention: dense\nsteps: {text}"), name="test")
     with pytest.raises(SpecError, match=message):
         compress(tiny_checkpoint(tmp_path), chosen)
 
@@ -158,7 +159,7 @@ def test_recipes_that_do_not_suit_the_model(tmp_path: Path, text: str, message: 
 def test_the_last_step_that_names_a_matrix_counts(tmp_path: Path) -> None:
     steps = "[{method: rtn, format: w4, at: '*'}, {method: rtn, format: w8, at: 'layers.1.o, *.down'}]"
     config = tiny_checkpoint(tmp_path).config
-    formats = Recipe.from_yaml(f"attention: dense\nsteps: {steps}", name="test").formats(config)
+    formats = Recipe.from_document(from_yaml(f"attention: dense\nsteps: {steps}"), name="test").formats(config)
     assert {name for name, format in formats.items() if format == Format.W8} == {"layers.1.o", "layers.0.down", "layers.1.down"}
     assert set(formats) >= {"head", "layers.0.qkv"}
 

@@ -1,7 +1,7 @@
 """Energy of a run: constants with their sources, what a run does, and joules by part; start at `estimate`."""
 
 from hwsim.machine.energy.activity import activity_of
-from hwsim.machine.energy.constants import EnergyConstants, load_constants
+from hwsim.machine.energy.constants import EnergyConstants, energy_board, load_constants
 from hwsim.machine.energy.estimate import Activity, Energy, Part, estimate
 from hwsim.machine.energy.systems import PublishedSystem, load_systems
 
@@ -12,6 +12,7 @@ __all__ = [
     "Part",
     "PublishedSystem",
     "activity_of",
+    "energy_board",
     "estimate",
     "load_constants",
     "load_systems",

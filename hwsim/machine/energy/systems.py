@@ -1,21 +1,22 @@
-"""Knows published systems with their power, as activities: what an estimate is held against."""
+"""Published systems with their power, as activities: what an estimate is held against."""
 
 from __future__ import annotations
 
 import dataclasses
-from importlib import resources
-from importlib.resources.abc import Traversable
+from typing import Annotated
 
 from hwsim.errors import SpecError
-from hwsim.machine.energy.constants import constant_of, read_mapping
 from hwsim.machine.energy.estimate import Activity
+from hwsim.reader import Limits, OneOf, SpecFiles, read
 from hwsim.sourced import Sourced
 
-__all__ = ["SCOPES", "PublishedSystem", "load_systems", "system_of"]
+__all__ = ["SCOPES", "PublishedSystem", "load_system", "load_systems"]
 
 SCOPES = ("card", "chip")
 """What a published power covers."""
 
+_Positive = Annotated[float, Limits(above=0)]
+_FILES = SpecFiles("Published system", "systems", SpecError)
 _FACTS = {
     "memory_bits": ("memory_bytes_per_token",),
     "ram_accesses": ("rams", "busy"),
@@ -28,30 +29,32 @@ _FACTS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PublishedSystem:
-    """One published operating point of decode.
-
-    Attributes:
-        name: what papers call it.
-        scope: what `watts` covers: the card or the chip.
-        token_per_s, watts, clock_hz: as published.
-        memory_bytes_per_token: bytes read from memory.
-        multiplications_per_token, multiplications_per_operation: products, and products of one DSP operation.
-        luts, registers, rams: size of the circuit; memories of 72 bits a port.
-        busy: share of the cycles in which logic and memories work.
-    """
+    """One published operating point of decode."""
 
     name: str
-    scope: str
-    token_per_s: Sourced[float]
-    watts: Sourced[float]
-    clock_hz: Sourced[float]
+    """What papers call it."""
+    scope: Annotated[str, OneOf(SCOPES)]
+    """What `watts` covers: the card or the chip."""
+    token_per_s: Sourced[_Positive]
+    """Published tokens per second."""
+    watts: Sourced[_Positive]
+    """Published power."""
+    clock_hz: Sourced[_Positive]
+    """Published clock frequency."""
     memory_bytes_per_token: Sourced[float]
+    """Bytes read from memory for a token."""
     multiplications_per_token: Sourced[float]
-    multiplications_per_operation: Sourced[float]
+    """Products for a token."""
+    multiplications_per_operation: Sourced[_Positive]
+    """Products of one operation of a DSP block."""
     luts: Sourced[float]
+    """Look-up tables of the circuit."""
     registers: Sourced[float]
+    """Registers of the circuit."""
     rams: Sourced[float]
-    busy: Sourced[float]
+    """On-chip memories of 72 bits a port."""
+    busy: Sourced[Annotated[float, Limits(0, 1)]]
+    """Share of the cycles in which logic and memories work."""
 
     @property
     def activity(self) -> Activity:
@@ -79,16 +82,9 @@ class PublishedSystem:
 
 def load_systems() -> tuple[PublishedSystem, ...]:
     """Return every published system with its power; raise SpecError for a number without a source."""
-    folder = resources.files("hwsim.specs") / "systems"
-    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda entry: entry.name)
-    return tuple(system_of(file) for file in files)
+    return tuple(map(load_system, _FILES.names()))
 
 
-def system_of(file: Traversable) -> PublishedSystem:
-    """Return the system in a file; raise SpecError."""
-    names = [field.name for field in dataclasses.fields(PublishedSystem)]
-    document = read_mapping(file, tuple(names))
-    if document["scope"] not in SCOPES:
-        raise SpecError(f"Scope of {file.name} must be one of {', '.join(SCOPES)}, not {document['scope']!r}")
-    facts = {name: constant_of(file.name, name, document[name]) for name in names if name not in ("name", "scope")}
-    return PublishedSystem(name=str(document["name"]), scope=document["scope"], **facts)
+def load_system(name: str) -> PublishedSystem:
+    """Return a shipped system by name, or the one in a YAML file by path; raise SpecError."""
+    return read(PublishedSystem, _FILES.read(name), "Published system", SpecError)

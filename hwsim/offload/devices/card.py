@@ -1,38 +1,57 @@
-"""Cards: FPGAs with an engine in them, as what streams weights past multipliers."""
+"""Cards: FPGAs with an engine in them, which stream weights past multipliers."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated, Any, ClassVar
 
-from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.arch.board import load_board
+from hwsim.errors import SpecError
+from hwsim.offload.devices.device import SHARE, Device, Family
 from hwsim.sourced import Count, Sourced
-from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Seconds, Watts
+from hwsim.units import Bytes, BytesPerSecond, Dollars, OperationsPerSecond, Seconds, Watts
 
 __all__ = ["CARDS", "Card"]
 
 
+def _of_board() -> Any:
+    """Return the default of a field that a card's board has, as a dataclass field."""
+    return dataclasses.field(default=None)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Card(Device):
-    """An FPGA card with an engine in it."""
+    """An FPGA card with an engine in it; what is left out is taken from its board's file."""
 
-    memory: Sourced[Bytes]
-    """On the card."""
-    memory_rate: Sourced[BytesPerSecond]
-    """Of its memory."""
-    memory_share: Sourced[float]
-    """Of that rate, on the engine's reads."""
+    subject: ClassVar[str] = "Card"
+    folder: ClassVar[str] = "cards"
+
+    board: str | None = None
+    """Its board, by name of a file of `hwsim/specs/boards` or by path."""
+    memory: Sourced[Bytes] = _of_board()
+    """Memory on the card."""
+    memory_rate: Sourced[BytesPerSecond] = _of_board()
+    """Peak rate of its memory."""
+    memory_share: Sourced[Annotated[float, SHARE]]
+    """Part of that rate that the engine's reads reach."""
     peak: Sourced[OperationsPerSecond]
-    """Of all multipliers."""
+    """Rate of all multipliers."""
     rows: Sourced[Count]
     """Tokens that one pass over the weights serves at most."""
     token_cost: Sourced[Seconds]
-    """Of a token in a layer, beside streaming: what waits on results."""
-    power: Sourced[Watts]
-    """At work."""
+    """Time of a token in a layer that streaming does not hide: what waits on results."""
+    power: Sourced[Watts] = _of_board()
+    """Power of the card at work."""
+    price: Sourced[Dollars] | None = _of_board()
+    """Price of one."""
 
     def __post_init__(self) -> None:
-        share = self.memory_share.value
-        refuse_unless(0 < share <= 1, f"Card {self.name} memory_share", "above 0 and at most 1", f"{share:g}")
+        for name in ("memory", "memory_rate", "power", "price"):
+            if getattr(self, name) is None:
+                fact = None if self.board is None else getattr(load_board(self.board), name)
+                if fact is None and name != "price":
+                    raise SpecError(f"Card {self.name} must have {name}, or a board whose file gives it, not neither")
+                object.__setattr__(self, name, fact)
 
 
-CARDS = Family("Card", "cards", Card)
+CARDS = Family(Card)

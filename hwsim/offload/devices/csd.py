@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
 from hwsim.offload.devices.flash import FLASH, Flash
@@ -17,46 +18,49 @@ __all__ = ["CSDS", "Csd"]
 class Csd(Device):
     """A drive with an engine; one direction where a rate has two."""
 
+    subject: ClassVar[str] = "CSD"
+    folder: ClassVar[str] = "csds"
+
     flash: str | None = None
-    """Name of its flash array."""
+    """Its flash array, by name."""
     capacity: Sourced[Bytes] | None = None
-    """For data."""
+    """Capacity for data."""
     link: Sourced[PcieLink] | None = None
-    """To the host or to a GPU."""
+    """Link to the host or to a GPU."""
     link_rate: Sourced[BytesPerSecond] | None = None
-    """Most that data get of the link."""
+    """Highest rate of data over the link."""
     internal_rate: Sourced[BytesPerSecond] | None = None
-    """From flash to the engine, at most."""
+    """Highest rate from flash to the engine."""
     used_rate: Sourced[BytesPerSecond] | None = None
-    """From flash to the engine, as a publication reports it of a run."""
+    """Rate from flash to the engine, as a publication reports it of a run."""
     memory: Sourced[Bytes] | None = None
-    """Beside the engine."""
+    """Memory beside the engine."""
     memory_rate: Sourced[BytesPerSecond] | None = None
-    """Of that memory."""
+    """Rate of that memory."""
     clock: Sourced[Hertz] | None = None
-    """Of the engine."""
+    """Clock of the engine."""
     gemv_rate: Sourced[OperationsPerSecond] | None = None
-    """Matrix times vector, one path of the engine, on one head and 16 tokens."""
+    """Rate of matrix times vector, one path of the engine, on one head and 16 tokens."""
     filter_rate: Sourced[BytesPerSecond] | None = None
-    """Of the filter in a flash controller that drops what attention does not read."""
+    """Rate of the filter in a flash controller that drops what attention does not read."""
     lut: Sourced[Count] | None = None
-    """Look-up tables there are."""
+    """Look-up tables of the device."""
     dsp: Sourced[Count] | None = None
-    """DSP slices there are."""
+    """DSP slices of the device."""
     bram36: Sourced[Count] | None = None
-    """Block RAMs of 36 kbit there are."""
+    """Block RAMs of 36 kbit of the device."""
     price: Sourced[Dollars] | None = assumed(Dollars(2400.0), "as HILOS (arXiv 2502.09921) counts a SmartSSD")
-    """Of one."""
+    """Price of one."""
     power: Sourced[Watts] = assumed(Watts(25.0), "what a U.2 slot gives")
-    """Most that the drive draws, its engine included."""
+    """Most power that the drive draws, its engine included."""
     engine_power: Sourced[Watts] | None = None
-    """Of the engine."""
+    """Power of the engine."""
     area_mm2: Sourced[float] | None = None
-    """Of the engine on the controller's chip."""
+    """Area of the engine on the controller's chip."""
     endurance: Sourced[Bytes] | None = None
-    """What may be written in its life."""
+    """Bytes that may be written in its life."""
     least_price: Sourced[Dollars] | None = None
-    """Lower end, where sources differ."""
+    """Lower end of its price, where sources differ."""
 
     def __post_init__(self) -> None:
         if self.flash is not None:
@@ -82,4 +86,4 @@ class Csd(Device):
         return None if self.flash is None else FLASH.load(self.flash)
 
 
-CSDS = Family("CSD", "csds", Csd)
+CSDS = Family(Csd)

@@ -3,31 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar
 
-from hwsim.arch.spec_files import SpecFiles
-from hwsim.arch.spec_objects import spec_object
-from hwsim.errors import SpecError
+from hwsim.errors import LamforgeError, SpecError, shown
+from hwsim.reader import Limits, SpecFiles, read
 from hwsim.sourced import Sourced
 from hwsim.units import Dollars
 
-__all__ = ["Device", "Family", "assumed", "refuse_unless"]
+__all__ = ["SHARE", "Device", "Family", "assumed", "refuse_unless"]
 
+SHARE = Limits(above=0, most=1)
+"""Mark of a part of one."""
 
 Kept = TypeVar("Kept")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Device:
-    """A device; a number that nobody stated is None."""
+    """A device; a number that nobody stated is None.
+
+    Attributes:
+        subject: what a message calls such a device, such as `GPU`.
+        folder: of hwsim/specs/devices, with those that ship.
+    """
+
+    subject: ClassVar[str]
+    folder: ClassVar[str]
 
     name: str
-    """Name of the YAML file that it was loaded from."""
+    """Name of the YAML file that the device was loaded from."""
     title: str
-    """Its name as people write it."""
+    """Name of the device as people write it."""
     price: Sourced[Dollars] | None = None
-    """Of one."""
+    """Price of one."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: Callable[[Any], Any]) -> Any:
+        """Let files of systems name a device instead of describing it."""
+        from pydantic_core import PydanticCustomError, core_schema
+
+        def check(value: object, inner: Callable[[object], object]) -> object:
+            try:
+                return Family(cls).load(value) if isinstance(value, str) else inner(value)
+            except LamforgeError as refusal:
+                raise PydanticCustomError("refused", "{sentence}", {"sentence": str(refusal)}) from None
+
+        schema = handler(source)
+        either = core_schema.union_schema([core_schema.str_schema(), schema])
+        told = {"says": f"a {cls.subject} by name, or a mapping of its fields", "is_whole": True}
+        return core_schema.no_info_wrap_validator_function(check, schema, json_schema_input_schema=either, metadata=told)
 
     @property
     def facts(self) -> dict[str, Sourced[Any]]:
@@ -59,17 +85,19 @@ Kind = TypeVar("Kind", bound=Device)
 
 @dataclasses.dataclass(frozen=True)
 class Family(Generic[Kind]):
-    """Devices of one type, each a file of `hwsim/specs/devices`.
+    """Devices of one type, each a file of `hwsim/specs/devices`."""
 
-    Attributes:
-        subject: what a message calls one, such as `GPU`.
-        folder: of hwsim/specs/devices.
-        kind: the type.
-    """
-
-    subject: str
-    folder: str
     kind: type[Kind]
+
+    @property
+    def subject(self) -> str:
+        """What a message calls one, such as `GPU`."""
+        return self.kind.subject
+
+    @property
+    def folder(self) -> str:
+        """Folder of hwsim/specs/devices with those that ship."""
+        return self.kind.folder
 
     @property
     def _files(self) -> SpecFiles:
@@ -85,12 +113,14 @@ class Family(Generic[Kind]):
         Raises:
             SpecError: there is none of the name, a field is unknown or missing, or a number has no source or is impossible.
         """
-        return cast(Kind, spec_object(self.kind, self._files.read(name), f"{self.subject} {Path(name).stem}"))
+        data, subject = self._files.read(name), f"{self.subject} {Path(name).stem[:100]}"
+        if not isinstance(data, dict):
+            raise SpecError(f"{subject} must be a mapping of fields, not {shown(data)}")
+        return read(self.kind, data, subject, SpecError)
 
     def all(self) -> tuple[Kind, ...]:
         """Return every shipped device, by name."""
         return tuple(map(self.load, self.names()))
-
 
 
 def refuse_unless(is_right: bool, subject: str, constraint: str, value: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
 from hwsim.offload.pcie import PcieLink
@@ -30,28 +31,31 @@ class ArrayRate:
 class Drive(Device):
     """A drive; rates are sequential and nominal unless their source says otherwise."""
 
+    subject: ClassVar[str] = "Drive"
+    folder: ClassVar[str] = "drives"
+
     capacity: Sourced[Bytes] | None = None
-    """For data."""
+    """Capacity for data."""
     link: Sourced[PcieLink] | None = None
-    """To its host."""
+    """Link to its host."""
     read_rate: Sourced[BytesPerSecond]
-    """Large reads."""
+    """Rate of large reads."""
     write_rate: Sourced[BytesPerSecond] | None = None
-    """Large writes."""
+    """Rate of large writes."""
     measured_read_rate: Sourced[BytesPerSecond] | None = None
-    """What a benchmark of files got from one drive."""
+    """Rate that a benchmark of files got from one drive."""
     buffered_rates: Sourced[tuple[ArrayRate, ...]] | None = None
-    """Reads of several drives by a program whose buffers are in host memory."""
+    """Rates of reads of several drives by a program whose buffers are in host memory."""
     direct_rates: Sourced[tuple[ArrayRate, ...]] | None = None
-    """Reads of several drives without such buffers."""
+    """Rates of reads of several drives without such buffers."""
     random_reads: Sourced[Hertz] | None = None
     """Reads of 4 KiB per second."""
     random_writes: Sourced[Hertz] | None = None
     """Writes of 4 KiB per second."""
     price: Sourced[Dollars] | None = assumed(Dollars(400.0), "as HILOS (arXiv 2502.09921) counts a drive")
-    """Of one."""
+    """Price of one."""
     power: Sourced[Watts] = assumed(Watts(9.0), "between drives of its kind")
-    """Most that it is said to draw."""
+    """Most power that it is said to draw."""
     writes_per_day: Sourced[float] | None = None
     """Times that its capacity may be written each day."""
     erase_cycles: Sourced[Count] | None = None
@@ -83,4 +87,4 @@ class Drive(Device):
         return rates.get(drives, (self.measured_read_rate or self.read_rate).value * float(drives))
 
 
-DRIVES = Family("Drive", "drives", Drive)
+DRIVES = Family(Drive)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import ClassVar
 
 from hwsim.offload.devices.device import Device, Family, refuse_unless
 from hwsim.sourced import Count, Sourced
@@ -16,24 +17,27 @@ __all__ = ["FLASH", "Flash"]
 class Flash(Device):
     """A flash array behind a controller; a channel has ways, a way dies, a die planes."""
 
+    subject: ClassVar[str] = "Flash array"
+    folder: ClassVar[str] = "flash"
+
     channels: Sourced[Count] | None = None
     """Buses to the controller."""
     ways: Sourced[Count] | None = None
     """Packages that share a channel."""
     dies: Sourced[Count] | None = None
-    """Of a way."""
+    """Dies of a way."""
     planes: Sourced[Count] | None = None
-    """Of a die; they work in parallel."""
+    """Planes of a die, which work in parallel."""
     page: Sourced[Bytes] | None = None
-    """Of one plane."""
+    """Page of one plane."""
     read_time: Sourced[Seconds] | None = None
-    """From the array into the page register (tR)."""
+    """Time from the array into the page register (tR)."""
     program_time: Sourced[Seconds] | None = None
-    """From the page register into the array (tPROG)."""
+    """Time from the page register into the array (tPROG)."""
     erase_time: Sourced[Seconds] | None = None
-    """Of a block (tBERS)."""
+    """Time to erase a block (tBERS)."""
     bus_rate: Sourced[BytesPerSecond] | None = None
-    """Of one channel."""
+    """Rate of one channel."""
 
     def __post_init__(self) -> None:
         if self.page is not None:
@@ -47,4 +51,4 @@ class Flash(Device):
             refuse_unless(is_right, f"Flash array {self.name} {second}", f"longer than {first}", f"{longer.value.to('us'):g} us")
 
 
-FLASH = Family("Flash array", "flash", Flash)
+FLASH = Family(Flash)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated, ClassVar
 
-from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
+from hwsim.offload.devices.device import SHARE, Device, Family, assumed, refuse_unless
 from hwsim.offload.operators import GpuRates
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Count, Sourced
@@ -22,40 +23,43 @@ _NOT_MEASURED = "not measured on this GPU: between those that were"
 class Gpu(Device):
     """A GPU; rates are peaks, shares what is reached of them."""
 
+    subject: ClassVar[str] = "GPU"
+    folder: ClassVar[str] = "gpus"
+
     memory: Sourced[Bytes]
-    """On the card."""
+    """Memory on the card."""
     memory_rate: Sourced[BytesPerSecond]
-    """Of its memory."""
+    """Peak rate of its memory."""
     fp16_rate: Sourced[OperationsPerSecond]
-    """Dense products of FP16, accumulated in FP32."""
+    """Peak of dense products of FP16, accumulated in FP32."""
     fp16_short_rate: Sourced[OperationsPerSecond] | None = None
-    """The same accumulated in FP16, where that is faster."""
+    """Peak of the same accumulated in FP16, where that is faster."""
     multiprocessors: Sourced[Count]
     """Units that work on thread blocks side by side."""
     power: Sourced[Watts]
-    """Most that it is made to draw."""
+    """Most power that it is made to draw."""
     host_link: Sourced[PcieLink]
-    """To its host."""
+    """Link to its host."""
     peer_rate: Sourced[BytesPerSecond] | None = None
-    """One way, to other GPUs of its host; over the host link where there is no other."""
+    """Rate one way to other GPUs of its host; over the host link where there is no other."""
     cache: Sourced[Bytes] | None = None
-    """Last level on the chip."""
-    product_share: Sourced[float] = assumed(0.75, _NOT_MEASURED)
-    """Of `fp16_rate`, in large products."""
-    memory_share: Sourced[float] = assumed(0.88, _NOT_MEASURED)
-    """Of `memory_rate`, in products with few rows."""
-    attention_share: Sourced[float] = assumed(0.85, _NOT_MEASURED)
-    """Of `memory_rate`, in attention of one query over a long cache."""
-    prompt_attention_share: Sourced[float] = assumed(0.58, _NOT_MEASURED)
-    """Of `fp16_rate`, in attention of a long prompt over itself."""
+    """Size of the last level of cache on the chip."""
+    product_share: Sourced[Annotated[float, SHARE]] = assumed(0.75, _NOT_MEASURED)
+    """Part of `fp16_rate` that large products reach."""
+    memory_share: Sourced[Annotated[float, SHARE]] = assumed(0.88, _NOT_MEASURED)
+    """Part of `memory_rate` that products with few rows reach."""
+    attention_share: Sourced[Annotated[float, SHARE]] = assumed(0.85, _NOT_MEASURED)
+    """Part of `memory_rate` that is reached in attention of one query over a long cache."""
+    prompt_attention_share: Sourced[Annotated[float, SHARE]] = assumed(0.58, _NOT_MEASURED)
+    """Part of `fp16_rate` that is reached in attention of a long prompt over itself."""
     tile_step: Sourced[Count] = assumed(Count(128), "tiles of 128 x 128, 128 x 256 and 256 x 128")
     """Columns by which the widths of tiles of products differ."""
     launch: Sourced[Seconds] = assumed(Seconds(3e-6), _NOT_MEASURED)
-    """Of an operator beside moving its values, or beside arithmetic."""
+    """Time that an operator takes besides moving its values or computing."""
     product_launch: Sourced[Seconds] = assumed(Seconds(5.5e-6), _NOT_MEASURED)
-    """Of a product, beside reading its weights."""
+    """Time that a product takes besides reading its weights."""
     attention_launch: Sourced[Seconds] = assumed(Seconds(6.5e-6), _NOT_MEASURED)
-    """Of attention, beside reading its cache."""
+    """Time that attention takes besides reading its cache."""
 
     def __post_init__(self) -> None:
         least, most = _OPERATIONS_PER_BYTE
@@ -73,9 +77,6 @@ class Gpu(Device):
                 "at least fp16_rate",
                 f"{self.fp16_short_rate.value.to('TFLOP/s'):g} TFLOP/s",
             )
-        for name in ("product_share", "memory_share", "attention_share", "prompt_attention_share"):
-            share = getattr(self, name).value
-            refuse_unless(0 < share <= 1, f"GPU {self.name} {name}", "above 0 and at most 1", f"{share:g}")
 
     def rates(self) -> GpuRates:
         """Return what it reaches."""
@@ -95,4 +96,4 @@ class Gpu(Device):
         )
 
 
-GPUS = Family("GPU", "gpus", Gpu)
+GPUS = Family(Gpu)

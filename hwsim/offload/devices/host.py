@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
 from hwsim.offload.pcie import PcieLink
@@ -16,21 +17,24 @@ __all__ = ["HOSTS", "Host"]
 class Host(Device):
     """A host; one direction where a rate has two."""
 
+    subject: ClassVar[str] = "Host"
+    folder: ClassVar[str] = "hosts"
+
     processor: str | None = None
     memory: Sourced[Bytes] | None = None
-    """Of the whole host."""
+    """Memory of the whole host."""
     memory_rate: Sourced[BytesPerSecond] | None = None
     """Rate at which its processor reads memory in attention."""
     attention_rate: Sourced[OperationsPerSecond] | None = None
-    """Arithmetic that its processor gets done in attention."""
+    """Rate of arithmetic that its processor reaches in attention."""
     gpu_link: Sourced[PcieLink] | None = None
-    """To each GPU."""
+    """Link to each GPU."""
     gpu_link_rate: Sourced[BytesPerSecond] | None = None
-    """What large copies to a GPU get."""
+    """Rate of large copies to a GPU."""
     price: Sourced[Dollars] | None = assumed(Dollars(15000.0), "as HILOS (arXiv 2502.09921) counts a server")
-    """Of one."""
+    """Price of one."""
     power: Sourced[Watts] = assumed(Watts(300.0), "a server of two sockets at work, without its GPUs and drives")
-    """Most that it draws, without GPUs and drives."""
+    """Most power that it draws, without GPUs and drives."""
 
     def __post_init__(self) -> None:
         if self.gpu_link is not None and self.gpu_link_rate is not None:
@@ -42,4 +46,4 @@ class Host(Device):
             )
 
 
-HOSTS = Family("Host", "hosts", Host)
+HOSTS = Family(Host)

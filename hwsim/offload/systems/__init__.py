@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
-import yaml
-
-from hwsim.arch.spec_files import SpecFiles
-from hwsim.arch.spec_objects import spec_object
 from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
-from hwsim.offload.devices import CARDS, CSDS, DRIVES, GPUS, HOSTS, Card, Csd, Drive, Family, Gpu, Host
 from hwsim.offload.systems.flexgen import FlexGen
 from hwsim.offload.systems.fpga import Fpga
 from hwsim.offload.systems.gpu_only import GpuOnly
@@ -23,6 +17,7 @@ from hwsim.offload.systems.shadowkv import ShadowKv
 from hwsim.offload.systems.system import System
 from hwsim.offload.systems.triforce import TriForce
 from hwsim.offload.systems.zero import ZeroInference
+from hwsim.reader import SpecFiles, read
 from hwsim.sourced import Sourced
 
 __all__ = ["METHODS", "System", "names", "system"]
@@ -39,8 +34,8 @@ METHODS: Mapping[str, type[System]] = {
 }
 """Compositions by the name that files give in `method`."""
 
-_FAMILIES: Mapping[type, Family[Any]] = {Gpu: GPUS, Host: HOSTS, Drive: DRIVES, Csd: CSDS, Card: CARDS}
 _FILES = SpecFiles("System", "offload", SpecError)
+_MOST_EXTENSIONS = 20
 
 
 def names() -> list[str]:
@@ -48,22 +43,21 @@ def names() -> list[str]:
     return _FILES.names()
 
 
-def system(name: str, settings: Sequence[str] = ()) -> System:
+def system(name: str, settings: Mapping[str, object] | None = None) -> System:
     """Return a shipped system by name, or the one in a YAML file by path, with values changed.
 
-    settings: texts such as `csds=2` or `gpu=a100-sxm-80`; a number that has a source keeps its unit: `file_rate=2 GB/s`.
+    settings: by path, such as `{"csds": 2, "gpu": "a100-sxm-80"}`; a number that has a source keeps its unit: `"2 GB/s"`.
 
     Raises:
         SpecError: there is none of the name, a field or device is unknown, or a value is impossible.
     """
     fields = _fields(name)
-    for setting in settings:
-        _change(fields, setting, name)
+    for path, value in (settings or {}).items():
+        _change(fields, path, value, name)
     method = fields.pop("method", None)
     if not isinstance(method, str) or method not in METHODS:
         raise SpecError(f"System {name} method must be {nearest(str(method), METHODS)}, not {shown(method)}")
-    kind = METHODS[method]
-    return cast(System, spec_object(kind, _with_devices(kind, fields), f"System {name}"))
+    return read(METHODS[method], fields, f"System {name}", SpecError)
 
 
 def _fields(name: str, extending: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -81,30 +75,13 @@ def _fields(name: str, extending: tuple[str, ...] = ()) -> dict[str, Any]:
         raise SpecError(f"System {name} must extend a system by name, not {shown(base)}")
     if base in (*extending, name):
         raise SpecError(f"System {name} must extend another one, not itself")
+    if len(extending) > _MOST_EXTENSIONS:
+        raise SpecError(f"System {extending[0]} must extend at most {_MOST_EXTENSIONS} others in turn, not more")
     return _fields(base, (*extending, name)) | {key: value for key, value in data.items() if key != "extends"}
 
 
-def _with_devices(kind: type, fields: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields with devices in place of their names."""
-    hints = typing.get_type_hints(kind)
-    return {name: _device(hints.get(name), value) for name, value in fields.items()}
-
-
-def _device(hint: Any, value: object) -> object:
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    family = _FAMILIES.get(kinds[0]) if kinds else None
-    return family.load(value) if family is not None and isinstance(value, str) else value
-
-
-def _change(fields: dict[str, Any], setting: str, name: str) -> None:
-    """Change a value of a system's file, or of one that it may have, as a text says."""
-    path, equals, text = setting.partition("=")
-    if not path or not equals:
-        raise SpecError(f"System setting must read PATH=VALUE, not {shown(setting)}")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SpecError(f"System setting must have a value in YAML, not {shown(setting)}") from None
+def _change(fields: dict[str, Any], path: str, value: object, name: str) -> None:
+    """Change a value of a system's file, or of one that it may have, at a path."""
     *folders, last = path.split(".")
     kind: Any = METHODS.get(str(fields.get("method")))
     place = fields
@@ -118,8 +95,8 @@ def _change(fields: dict[str, Any], setting: str, name: str) -> None:
         kind, place = known[folder], place[folder]
     known = _known(kind, place)
     if last not in known or last == "name":
-        fitting = nearest(last, [key for key in known if key != "name"])
-        raise SpecError(f"System {name} setting must be {fitting}, not {shown(last)}")
+        near = nearest(last, [key for key in known if key != "name"])
+        raise SpecError(f"System {name} setting must be {near}, not {shown(last)}")
     is_sourced = _is_sourced(place.get(last), known[last])
     place[last] = {"value": value, "kind": "assumed", "source": "set by the user"} if is_sourced else value
 

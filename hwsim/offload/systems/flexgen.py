@@ -10,6 +10,7 @@ Ref: FlexGen (arXiv 2303.06865), section 4.3; FMInference/FlexGen @19753bc, expe
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from hwsim.offload.systems.system import (
     HOST,
     LINK,
     UP_LINK,
+    Devices,
     System,
     carried,
     drive_part,
@@ -31,6 +33,7 @@ from hwsim.offload.systems.system import (
     host_part,
     link_rate,
 )
+from hwsim.reader import Limits
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Value, maximum
 
@@ -46,8 +49,8 @@ _ROUNDING = 1e-9
 class Split:
     """Percent of a tensor on the GPU and on the host; the rest is on the drive."""
 
-    gpu: float
-    host: float
+    gpu: Annotated[float, Limits(0, 100)]
+    host: Annotated[float, Limits(0, 100)]
 
     def __post_init__(self) -> None:
         if min(self.gpu, self.host) < 0 or self.gpu + self.host > 100 + _ROUNDING:
@@ -99,7 +102,7 @@ class FlexGen(System):
     weights: Split
     cache: Split
     activations: Split
-    batches: int = 1
+    batches: Devices = 1
     """GPU batches of a block: the workload's batch is theirs together."""
     has_host_attention: bool = False
     """Whether the host's processor attends to what is not on the GPU."""

@@ -10,7 +10,7 @@ from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer, Part, Tier
 from hwsim.offload.devices import Card, Host
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import System, host_part
+from hwsim.offload.systems.system import Devices, System, host_part
 from hwsim.units import Bytes, BytesPerSecond, Operations, Value
 
 __all__ = ["ENGINE", "HBM", "Fpga"]
@@ -24,7 +24,7 @@ class Fpga(System):
     """Cards that share every matrix and every head, and their host."""
 
     card: Card
-    cards: int = 1
+    cards: Devices = 1
     host: Host
 
     def answer(self, work: Workload) -> Answer:

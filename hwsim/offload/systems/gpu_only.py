@@ -9,7 +9,7 @@ from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.span import repeated, serial
-from hwsim.offload.systems.system import System, gpu_part, host_part, peer_rate
+from hwsim.offload.systems.system import Devices, System, gpu_part, host_part, peer_rate
 
 __all__ = ["GpuOnly"]
 
@@ -19,8 +19,8 @@ class GpuOnly(System):
     """GPUs and their host."""
 
     gpu: Gpu
-    gpus: int = 1
-    """Number of GPUs; they share every matrix and every head."""
+    gpus: Devices = 1
+    """They share every matrix and every head."""
     host: Host
 
     def answer(self, work: Workload) -> Answer:

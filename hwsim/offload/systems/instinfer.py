@@ -8,6 +8,7 @@ Ref: InstAttention (HPCA 2025, arXiv 2409.04992), sections IV and V.
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Csd, Drive, Gpu, Host
+from hwsim.offload.devices.device import SHARE
 from hwsim.offload.flash.layout import KvLayout, KvShape
 from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
 from hwsim.offload.flash.sparf import SparF, dense_bytes
@@ -23,6 +25,7 @@ from hwsim.offload.span import Span, overlapped, repeated, serial, spend
 from hwsim.offload.systems.system import (
     DRIVE,
     FRAMEWORK,
+    Devices,
     System,
     carried,
     csd_part,
@@ -30,6 +33,7 @@ from hwsim.offload.systems.system import (
     gpu_part,
     host_part,
 )
+from hwsim.reader import Limits
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
 
@@ -51,13 +55,13 @@ class Sparsity:
     touched_share: Sourced[float]
     """Share of the groups of tokens in which at least one is picked."""
     channel_share: Sourced[float]
-    """Share of the channels of a head that are picked (r / d)."""
-    group_tokens: Sourced[int]
+    """Channels picked, of a head's (r / d)."""
+    group_tokens: Sourced[Annotated[int, Limits(1)]]
     """Tokens of a page of keys, or values."""
-    page_channels: Sourced[int]
+    page_channels: Sourced[Annotated[int, Limits(1)]]
     """Channels of a page of keys by channel."""
-    page_tokens: Sourced[int]
-    """Tokens of a page of keys by channel."""
+    page_tokens: Sourced[Annotated[int, Limits(1)]]
+    """Tokens of such a page."""
 
     def over(self, shape: KvShape) -> SparF:
         """Return the selection on a network's keys and values."""
@@ -82,18 +86,13 @@ class DriveCache(System):
     gpu: Gpu
     host: Host
     drive: Drive
-    drives: int = 1
+    drives: Devices = 1
     file_rate: Sourced[BytesPerSecond]
-    """Rate at which keys and values of one drive are read through the file system."""
-    compression: float = 1.0
-    """Share of all keys and values that is read."""
+    """Reads of keys and values through the file system, of one drive."""
+    compression: Annotated[float, SHARE] = 1.0
+    """Keys and values read, of all."""
     layer_cost: Sourced[Seconds]
-    """Time that the framework takes for a layer of a step."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.compression <= 1:
-            raise SpecError(f"System {self.name} compression must be above 0 and at most 1, not {self.compression:g}")
+    """Time that the framework adds to a layer of a step."""
 
     def answer(self, work: Workload) -> Answer:
         """Return the answer to a workload."""
@@ -131,19 +130,19 @@ class InstInfer(System):
     gpu: Gpu
     host: Host
     csd: Csd
-    csds: int = 1
+    csds: Devices = 1
     sparsity: Sparsity | None = None
-    """What SparF picks; attention is dense where there is none."""
+    """What SparF picks; without it attention is dense."""
     engine_rate: Sourced[OperationsPerSecond]
     """Rate of the attention of a drive's engine that reading does not hide."""
     picking_rate: Sourced[Hertz]
     """Rate of the scores among which the engine finds the largest."""
     prompt_write_rate: Sourced[BytesPerSecond]
-    """Rate at which the prompt's cache is written to one drive."""
-    key_copies: Sourced[float]
-    """Bytes that are written for each byte of keys and values: keys are stored by token and by channel."""
+    """Writes of the prompt's cache, of one drive."""
+    key_copies: Sourced[Annotated[float, Limits(1)]]
+    """Bytes written over those of keys and values: keys are stored by token and by channel."""
     layer_cost: Sourced[Seconds]
-    """Time that the framework takes for a layer of a step."""
+    """Time that the framework adds to a layer of a step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -151,8 +150,6 @@ class InstInfer(System):
             raise SpecError(f"CSD {self.csd.name} must have used_rate, at which its flash is read")
         if self.csd.link_rate is None:
             raise SpecError(f"CSD {self.csd.name} must have link_rate, at which queries come to it")
-        if self.key_copies.value < 1:
-            raise SpecError(f"System {self.name} key_copies must be 1 or more, not {self.key_copies.value:g}")
 
     @property
     def constants(self) -> dict[str, Sourced[object]]:

@@ -8,17 +8,19 @@ Ref: ShadowKV (arXiv 2410.21465), algorithms 1 and 2; bytedance/ShadowKV @a21f5a
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 
 from hwsim.arch.workload import Workload
-from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
+from hwsim.offload.devices.device import SHARE
 from hwsim.offload.operators import MEMORY, stream
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
 from hwsim.offload.systems.system import LINK, UP_LINK, System, carried, gpu_part, host_part, link_rate
+from hwsim.reader import Limits
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Bytes, Hertz, Seconds, Value
 
@@ -33,33 +35,22 @@ class ShadowKv(System):
     host: Host
     chunk: Sourced[Count]
     """Tokens of a chunk."""
-    budget_share: Sourced[float]
-    """Share of all tokens that are picked."""
+    budget_share: Sourced[Annotated[float, Limits(0, 1)]]
+    """Tokens picked, of all."""
     outlier_chunks: Sourced[Count]
     """Chunks whose keys and values stay on the GPU whole."""
     local_chunks: Sourced[Count]
     """Number of last chunks, which stay on the GPU too."""
     rank: Sourced[Count]
-    """Rank of the low-rank form of the keys of a layer."""
-    hit_share: Sourced[float]
-    """Share of the picked chunks whose values are on the GPU from the step before."""
-    gather_share: Sourced[float]
-    """Share of the link's rate for large copies that fetches of single chunks reach."""
+    """Rank of the keys of a layer."""
+    hit_share: Sourced[Annotated[float, Limits(0, 1)]]
+    """Picked chunks whose values are on the GPU from the step before."""
+    gather_share: Sourced[Annotated[float, SHARE]]
+    """Part of the link's rate for large copies that fetches of single chunks reach."""
     pick_rate: Sourced[Hertz]
-    """Rate of the scores that the GPU normalizes and finds the largest of; every query head has one for a chunk."""
-    attention_share: Sourced[float]
-    """Share of the rate of the GPU's memory that attention over the picked tokens reaches."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("budget_share", "hit_share"):
-            share = getattr(self, name).value
-            if not 0 <= share <= 1:
-                raise SpecError(f"System {self.name} {name} must be a share of at most 1, not {share:g}")
-        for name in ("gather_share", "attention_share"):
-            share = getattr(self, name).value
-            if not 0 < share <= 1:
-                raise SpecError(f"System {self.name} {name} must be above 0 and at most 1, not {share:g}")
+    """Scores that the GPU normalizes and finds the largest of; every query head has one for a chunk."""
+    attention_share: Sourced[Annotated[float, SHARE]]
+    """Part of the rate of the GPU's memory that attention over what was picked reaches."""
 
     def answer(self, work: Workload) -> Answer:
         """Return the answer to a workload."""

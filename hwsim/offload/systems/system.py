@@ -1,11 +1,11 @@
-"""Base of all systems: a name, a title, devices, and an answer to a workload."""
+"""What every system has: a name, a title, devices, and an answer to a workload."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
 import math
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
@@ -15,6 +15,7 @@ from hwsim.offload.devices import Csd, Drive, Gpu, Host
 from hwsim.offload.operators import ARITHMETIC, LAUNCHES, MEMORY
 from hwsim.offload.pcie import pcie_constants
 from hwsim.offload.span import Span, move
+from hwsim.reader import Limits
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond
 
@@ -24,6 +25,7 @@ __all__ = [
     "HOST",
     "LINK",
     "UP_LINK",
+    "Devices",
     "System",
     "carried",
     "csd_part",
@@ -34,6 +36,8 @@ __all__ = [
     "peer_rate",
 ]
 
+Devices = Annotated[int, Limits(1)]
+"""How many there are of something."""
 LINK, UP_LINK = "host to GPU", "GPU to host"
 DRIVE, HOST, FRAMEWORK = "drive", "host processor", "framework"
 """Causes of time other than those of the GPU."""
@@ -46,13 +50,13 @@ class System(abc.ABC):
     name: str
     """Name of the YAML file that the system was loaded from."""
     title: str
-    """Name as the system's authors write it."""
+    """Name of the system as people write it."""
     most_sequences: ClassVar[float] = math.inf
     """Largest batch that the system is made for."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            if field.type == "int" and getattr(self, field.name) < 1:
+            if field.type == "Devices" and getattr(self, field.name) < 1:
                 raise SpecError(f"System {self.name} {field.name} must be 1 or more, not {getattr(self, field.name)!r}")
 
     @abc.abstractmethod

@@ -8,17 +8,27 @@ Ref: TriForce (arXiv 2404.11912), sections 4 and 5; Infini-AI-Lab/TriForce @164c
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from hwsim.arch.workload import Workload
-from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.span import NOTHING, Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import FRAMEWORK, LINK, System, carried, gpu_part, host_part, link_rate, peer_rate
+from hwsim.offload.systems.system import (
+    FRAMEWORK,
+    LINK,
+    Devices,
+    System,
+    carried,
+    gpu_part,
+    host_part,
+    link_rate,
+    peer_rate,
+)
+from hwsim.reader import Limits, OneOf
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Seconds, Value
 
@@ -46,37 +56,26 @@ class TriForce(System):
     most_sequences: ClassVar[float] = 1
 
     gpu: Gpu
-    gpus: int = 1
+    gpus: Devices = 1
     host: Host
-    level: str = "hierarchy"
+    level: Annotated[str, OneOf(LEVELS)] = "hierarchy"
     """One of LEVELS."""
-    host_layers: Sourced[float]
-    """Share of the layers whose cache is in host memory."""
+    host_layers: Sourced[Annotated[float, Limits(0, 1)]]
+    """Layers whose cache is in host memory, of all."""
     budget: Sourced[Count]
     """Tokens of the part of the cache that proposes."""
     proposed: Sourced[Count]
     """Tokens proposed to the target (gamma)."""
-    acceptance: Sourced[float]
-    """Probability that a token proposed to the target is accepted."""
+    acceptance: Sourced[Annotated[float, Limits(0, below=1)]]
+    """Probability that the target takes a token proposed to it."""
     draft_proposed: Sourced[Count]
     """Tokens that the small draft proposes."""
-    draft_acceptance: Sourced[float]
-    """Probability that a token that the small draft proposes is accepted."""
+    draft_acceptance: Sourced[Annotated[float, Limits(0, below=1)]]
+    """Probability that a token of the small draft is taken."""
     draft_time: Sourced[Seconds]
     """Time of the small draft for a token."""
     pass_cost: Sourced[Seconds]
-    """Time of a proposing pass besides the GPU's work: sampling, and what the framework does."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.level not in LEVELS:
-            raise SpecError(f"System {self.name} level must be one of {', '.join(LEVELS)}, not {self.level!r}")
-        for name in ("acceptance", "draft_acceptance"):
-            share = getattr(self, name).value
-            if not 0 <= share < 1:
-                raise SpecError(f"System {self.name} {name} must be a share below 1, not {share:g}")
-        if not 0 <= self.host_layers.value <= 1:
-            raise SpecError(f"System {self.name} host_layers must be a share of at most 1, not {self.host_layers.value:g}")
+    """Time of a pass that proposes besides reading: sampling, and what the framework does."""
 
     def answer(self, work: Workload) -> Answer:
         """Return the answer to a workload."""

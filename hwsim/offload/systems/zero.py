@@ -8,6 +8,7 @@ Ref: DeepSpeed's posts on ZeRO-Inference (2022) and DeepNVMe (2024, 2025).
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
@@ -21,6 +22,7 @@ from hwsim.offload.systems.system import (
     HOST,
     LINK,
     UP_LINK,
+    Devices,
     System,
     carried,
     drive_part,
@@ -28,6 +30,7 @@ from hwsim.offload.systems.system import (
     host_part,
     link_rate,
 )
+from hwsim.reader import OneOf
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, Seconds
 
@@ -51,20 +54,18 @@ class ZeroInference(System):
     gpu: Gpu
     host: Host
     drive: Drive | None = None
-    drives: int = 1
-    weights: str = "host"
+    drives: Devices = 1
+    weights: Annotated[str, OneOf(PLACES)] = "host"
     """One of PLACES."""
     has_host_attention: bool = False
     """Whether the cache is in host memory, and the host's processor attends."""
     is_direct: bool = False
     """Whether drives write into the GPU's memory (GPUDirect Storage), and no buffer of the host is in between."""
     layer_cost: Sourced[Seconds] = LAYER_COST
-    """Time that a layer takes in addition when its weights pass through buffers of the host."""
+    """Time of a layer whose weights pass through buffers of the host."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.weights not in PLACES:
-            raise SpecError(f"System {self.name} weights must be one of {', '.join(PLACES)}, not {self.weights!r}")
         if self.weights == "drive" and self.drive is None:
             raise SpecError(f"System {self.name} must have a drive, where its weights are")
         if self.has_host_attention and self.host.memory_rate is None:

@@ -57,21 +57,18 @@ def run(request: ExportRequest, listener: Listener = SILENT) -> DistilledModel:
     # The stages that run on a training machine must be importable where these packages are missing.
     from lamforge.flow.sources import open_checkpoint
     from models import compressed
-    from models.attention import LambdaShape
-    from models.compress import Recipe, Step
+    from models.compress import Recipe
     from models.distill.result import read_result
     from models.matrices import HEAD
 
     checkpoint, result = open_checkpoint(request.checkpoint), read_result(request.result)
     settings = result.settings
-    recipe = Recipe(
-        name=f"{settings.format}a8kv4-distilled",
-        steps=(
-            Step.from_document({"method": "distill", "format": settings.format, "result": str(request.result)}),
-            Step.from_document({"method": "rtn", "format": "w8", "at": HEAD}),
-        ),
-        pattern=LambdaShape(sinks=settings.sinks, window=settings.window),
-    )
+    steps = [
+        {"method": "distill", "format": settings.format, "result": str(request.result)},
+        {"method": "rtn", "format": "w8", "at": HEAD},
+    ]
+    stated = {"steps": steps, "attention": f"lambda:{settings.sinks}+{settings.window}"}
+    recipe = Recipe.from_document(stated, name=f"{settings.format}a8kv4-distilled")
     model = compressed.make(checkpoint, recipe, request.output)
     listener.say(f"step {result.steps} of {settings.steps} written to {request.output}")
     return DistilledModel(model=model, folder=request.output, perplexities=result.perplexities)

@@ -17,7 +17,7 @@ from hwsim.offload.systems import System, system
 from lamforge.flow.offload.formats import FORMATS
 from models.zoo import network
 
-__all__ = ["DENSE", "Contender", "changed_system", "contender", "question", "setting_texts"]
+__all__ = ["DENSE", "Contender", "contender", "question", "setting_texts"]
 
 DENSE = "dense"
 """In place of a window: attention to everything."""
@@ -88,12 +88,7 @@ def contender(text: str, settings: Mapping[str, object] | None = None) -> Conten
     format_name = format_name or "fp16"
     if format_name not in FORMATS:
         raise SpecError(f"Format must be {nearest(format_name, FORMATS)}, not {shown(format_name)}")
-    return Contender(name=text, system=changed_system(name, settings or {}), format=format_name, window=_window(window))
-
-
-def changed_system(name: str, settings: Mapping[str, object]) -> System:
-    """Return a system by name or path with values changed, by path: `{"csds": 2}`; raise SpecError."""
-    return system(name, setting_texts(settings))
+    return Contender(name=text, system=system(name, settings), format=format_name, window=_window(window))
 
 
 def setting_texts(settings: Mapping[str, object]) -> list[str]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 
 from hwsim.arch.workload import Workload
+from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen
-from lamforge.flow.offload.contender import changed_system
 from lamforge.flow.offload.formats import FORMATS
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
@@ -42,7 +42,7 @@ class Case:
     def system(self) -> FlexGen:
         """Return FlexGen's machine under the policy."""
         placed = {f"{name}.{place}": value for (name, place), value in zip(_PLACES, self.policy, strict=True)}
-        flexgen = changed_system("flexgen-t4", placed)
+        flexgen = system("flexgen-t4", placed)
         assert isinstance(flexgen, FlexGen)
         return dataclasses.replace(
             flexgen, batches=self.batches, has_host_attention=self.has_host_attention, has_overlap=self.has_overlap

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer
+from hwsim.offload.systems import system
 from hwsim.offload.systems.instinfer import FLASH
 from hwsim.offload.systems.system import DRIVE
-from lamforge.flow.offload.contender import changed_system, setting_texts
+from lamforge.flow.offload.contender import setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -42,7 +43,7 @@ _SHARES: tuple[tuple[str, Mapping[str, object], float, bool], ...] = (
 
 def _answer(name: str, batch: int, settings: Mapping[str, object]) -> Answer:
     work = Workload(network=network("opt-13b"), prompt=_TOKENS, generated=_TOKENS, batch=batch)
-    return changed_system(name, settings).answer(work)
+    return system(name, settings).answer(work)
 
 
 def _gains() -> tuple[Row, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
-from lamforge.flow.offload.contender import changed_system, setting_texts
+from lamforge.flow.offload.contender import setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -66,7 +66,7 @@ def _gain() -> tuple[Row, ...]:
 
 def _gain_row(case: str, published: float, settings: Mapping[str, object], *, fitted: bool) -> Row:
     work = _work(_CHIP_PROMPT)
-    alone, answer = (changed_system("triforce-a100", each).answer(work) for each in ({"level": "target"}, settings))
+    alone, answer = (system("triforce-a100", each).answer(work) for each in ({"level": "target"}, settings))
     return Row(
         case=f"A100, {case}",
         unit="ratio",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from hwsim.arch.workload import Network, Workload
 from hwsim.offload.systems import system
-from lamforge.flow.offload.contender import changed_system, setting_texts
+from lamforge.flow.offload.contender import setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -101,7 +101,7 @@ def _rows() -> tuple[Row, ...]:
         sizes = _SHAPES.get(model) or network(model)
         short = source is _BLOG
         work = Workload(network=sizes, prompt=4 if short else _PROMPT, generated=10 if short else _GENERATED, batch=batch)
-        answer = changed_system(name, settings).answer(work)
+        answer = system(name, settings).answer(work)
         counted = (_PROMPT + _GENERATED) / _GENERATED if name == _COUNTS_PROMPTS else 1.0
         ours = float(answer.decode_tokens_per_second) * counted
         case = ", ".join([name, *setting_texts(settings), model, f"batch {batch}"])

@@ -65,8 +65,8 @@ def value(text: object) -> dict[str, object]:
 
 
 MISTAKES: list[tuple[str, dict[str, object], str]] = [
-    ("gpus/a6000", {"memory_rate": value("-768 GB/s")}, "GPU mine memory_rate must be above 0, not '-768 GB/s'"),
-    ("gpus/a6000", {"memory_rate": value("768 GB")}, "GPU mine memory_rate must be a number and a unit (B/s, kB/s, *"),
+    ("gpus/a6000", {"memory_rate": value("-768 GB/s")}, "GPU mine memory_rate.value must be above 0, not '-768 GB/s'"),
+    ("gpus/a6000", {"memory_rate": value("768 GB")}, "GPU mine memory_rate.value must be a number and a unit (B/s, kB/s, *"),
     (
         "gpus/a6000",
         {"memory_rate": value("768 TB/s")},
@@ -77,13 +77,13 @@ MISTAKES: list[tuple[str, dict[str, object], str]] = [
         {"fp16_short_rate": value("1 TFLOP/s")},
         "GPU a6000 fp16_short_rate must be at least fp16_rate, not 1 TFLOP/s",
     ),
-    ("gpus/a6000", {"host_link": value("Gen4 x12")}, "GPU mine host_link lanes must be one of 1, 2, 4, 8, 16, not 12"),
+    ("gpus/a6000", {"host_link": value("Gen4 x12")}, "GPU mine host_link.value lanes must be one of 1, 2, 4, 8, 16, not 12"),
     (
         "gpus/a6000",
         {"host_link": value(4)},
-        "GPU mine host_link must be a generation and a width such as 'Gen4 x16', not 4",
+        "GPU mine host_link.value must be a generation and a width such as 'Gen4 x16', not 4",
     ),
-    ("gpus/a6000", {"memory": "48 GB"}, "GPU mine memory must have value, kind and source, not '48 GB'"),
+    ("gpus/a6000", {"memory": "48 GB"}, "GPU mine memory must be a mapping of value, kind and source, not '48 GB'"),
     ("gpus/a6000", {"memory": None}, "GPU mine must have the field 'memory'"),
     (
         "gpus/a6000",
@@ -108,12 +108,12 @@ MISTAKES: list[tuple[str, dict[str, object], str]] = [
     (
         "drives/980-pro",
         {"erase_cycles": value(0)},
-        "Drive mine erase_cycles must be a whole number of at least 1, not 0",
+        "Drive mine erase_cycles.value must be a whole number of at least 1, not 0",
     ),
     (
         "flash/mqsim-default",
         {"channels": value(7.5)},
-        "Flash array mine channels must be a whole number of at least 1, not 7.5",
+        "Flash array mine channels.value must be a whole number of at least 1, not 7.5",
     ),
     (
         "flash/mqsim-default",

@@ -13,6 +13,7 @@ from hwsim.errors import SpecError
 from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen, Split
 from hwsim.offload.systems.system import DRIVE, HOST, LINK, UP_LINK
+from hwsim.plain import set_values
 from hwsim.units import Value
 from models.zoo import network
 
@@ -22,7 +23,7 @@ WORK = Workload(network=network("opt-30b"), prompt=512, generated=32, batch=144)
 
 def flexgen(*settings: str) -> FlexGen:
     """Return FlexGen's machine with three GPU batches and settings."""
-    found = system("flexgen-t4", ["batches=3", *settings])
+    found = system("flexgen-t4", set_values(["batches=3", *settings]))
     assert isinstance(found, FlexGen)
     return found
 

@@ -7,6 +7,7 @@ import pytest
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.fpga import ENGINE, HBM, Fpga
+from hwsim.plain import set_values
 from lamforge.flow.simulate import Timing, simulate
 from models.zoo import network
 
@@ -18,7 +19,7 @@ LAYER = 4 * 4096**2 + 3 * 4096 * 11008
 
 def card(*settings: str) -> Fpga:
     """Return the shipped system with settings."""
-    found = system("fpga-u280", settings)
+    found = system("fpga-u280", set_values(settings))
     assert isinstance(found, Fpga)
     return found
 

@@ -13,6 +13,7 @@ from hwsim.offload.flash.layout import KvShape
 from hwsim.offload.systems import system
 from hwsim.offload.systems.instinfer import DRIVE_LINK, ENGINE, FLASH, DriveCache, InstInfer
 from hwsim.offload.systems.system import DRIVE, FRAMEWORK
+from hwsim.plain import set_values
 from models.zoo import network
 
 WORK = Workload(network=network("opt-13b"), prompt=1024, generated=1024, batch=64)
@@ -21,7 +22,7 @@ LAYERS, HIDDEN = 40, 5120
 
 def drives(name: str, *settings: str) -> InstInfer:
     """Return a system whose drives attend."""
-    found = system(name, settings)
+    found = system(name, set_values(settings))
     assert isinstance(found, InstInfer)
     return found
 

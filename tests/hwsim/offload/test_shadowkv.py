@@ -9,6 +9,7 @@ from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.systems import system
 from hwsim.offload.systems.shadowkv import ShadowKv
 from hwsim.offload.systems.system import LINK, UP_LINK
+from hwsim.plain import set_values
 from models.zoo import network
 
 WORK = Workload(network=network("llama-3-8b"), prompt=122880, generated=100, batch=24)
@@ -19,7 +20,7 @@ KEY = 2 * 8 * 128
 
 def shadow(*settings: str) -> ShadowKv:
     """Return the shipped system with settings."""
-    found = system("shadowkv-a100", settings)
+    found = system("shadowkv-a100", set_values(settings))
     assert isinstance(found, ShadowKv)
     return found
 

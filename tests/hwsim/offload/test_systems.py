@@ -16,6 +16,7 @@ from hwsim.offload.systems.gpu_only import GpuOnly
 from hwsim.offload.systems.instinfer import DriveCache, InstInfer
 from hwsim.offload.systems.system import DRIVE, LINK
 from hwsim.offload.systems.zero import ZeroInference
+from hwsim.plain import set_values
 from models.zoo import network
 
 SMALL = Workload(network=network("llama-2-7b"), prompt=1024, generated=64, batch=1)
@@ -80,7 +81,7 @@ def test_out_of_memory_says_by_how_much() -> None:
     settings = ["weights={gpu: 0, host: 100}", "cache={gpu: 0, host: 100}", "batches=1"]
     opt = network("opt-175b")
     work = Workload(network=opt, prompt=512, generated=32, batch=8)
-    found = over(system("flexgen-t4", settings).answer(work))
+    found = over(system("flexgen-t4", set_values(settings)).answer(work))
     h, layers = 12288, 96
     needed = layers * (24 * h * h + 4 * h * 8 * (512 + 32)) + 2 * h * 8 * 512
     assert found == {"host memory": pytest.approx(needed - 208 * 2**30)}
@@ -89,7 +90,7 @@ def test_out_of_memory_says_by_how_much() -> None:
 def test_a_drive_takes_what_the_host_has_no_room_for() -> None:
     work = Workload(network=network("opt-175b"), prompt=512, generated=32, batch=256)
     settings = ["weights={gpu: 0, host: 50}", "cache={gpu: 0, host: 0}", "batches=8"]
-    assert system("flexgen-t4", settings).answer(work).fits
+    assert system("flexgen-t4", set_values(settings)).answer(work).fits
 
 
 def test_flexgen_beside_instinfer_runs_out_of_gpu_memory_past_the_batch_that_was_printed() -> None:
@@ -119,7 +120,7 @@ def test_seventy_billion_weights_do_not_fit_a_card_of_24_gb() -> None:
 def test_twice_the_devices_take_half_their_time(
     name: str, settings: tuple[str, ...], count: str, causes: tuple[str, ...], tier: str
 ) -> None:
-    few = system(name, settings)
+    few = system(name, set_values(settings))
     many = dataclasses.replace(few, **{count: 2 * getattr(few, count)})
     one, two = few.answer(INSTINFER), many.answer(INSTINFER)
     for span, other in ((one.step, two.step), (one.prefill, two.prefill)):
@@ -135,7 +136,7 @@ def test_twice_the_devices_take_half_their_time(
 
 
 def test_settings_change_what_they_name() -> None:
-    flexgen = system("flexgen-t4", ["weights.gpu=10", "has_overlap=false", "batches=5", "gpu=a6000"])
+    flexgen = system("flexgen-t4", set_values(["weights.gpu=10", "has_overlap=false", "batches=5", "gpu=a6000"]))
     assert isinstance(flexgen, FlexGen)
     assert (flexgen.weights.gpu, flexgen.weights.host, flexgen.weights.drive) == (10, 80, 10)
     assert (flexgen.has_overlap, flexgen.batches, flexgen.gpu) == (False, 5, GPUS.load("a6000"))
@@ -145,19 +146,19 @@ def test_settings_change_what_they_name() -> None:
 
 
 def test_of_settings_of_one_thing_the_last_holds() -> None:
-    found = system("gpu-a100", ["gpus=2", "gpus=4"])
+    found = system("gpu-a100", set_values(["gpus=2", "gpus=4"]))
     assert isinstance(found, GpuOnly)
     assert found.gpus == 4
 
 
 def test_a_field_that_the_file_leaves_out_can_be_set() -> None:
-    found = system("instinfer-flexgen", ["drives=3", "compression=0.5"])
+    found = system("instinfer-flexgen", set_values(["drives=3", "compression=0.5"]))
     assert isinstance(found, DriveCache)
     assert (found.drives, found.compression) == (3, 0.5)
 
 
 def test_a_number_with_a_source_keeps_its_unit_and_becomes_assumed() -> None:
-    before, after = system("instinfer-flexgen"), system("instinfer-flexgen", ["file_rate=2 GB/s"])
+    before, after = system("instinfer-flexgen"), system("instinfer-flexgen", set_values(["file_rate=2 GB/s"]))
     assert isinstance(before, DriveCache)
     assert isinstance(after, DriveCache)
     assert (before.file_rate.kind, before.file_rate.value.to("GB/s")) == ("derived", 0.955)
@@ -168,16 +169,16 @@ def test_a_number_with_a_source_keeps_its_unit_and_becomes_assumed() -> None:
 
 
 def test_a_number_that_has_its_source_from_the_type_can_be_set_too() -> None:
-    found = system("zero-a100", ["layer_cost=5 ms"])
+    found = system("zero-a100", set_values(["layer_cost=5 ms"]))
     assert isinstance(found, ZeroInference)
     assert found.layer_cost.value.to("ms") == pytest.approx(5)
     assert found.assumed == ("layer_cost",)
 
 
 def test_numbers_within_are_set_and_assumed_like_others() -> None:
-    rates = system("flexgen-t4", ["rates.drive_read_rate=1 GB/s"])
+    rates = system("flexgen-t4", set_values(["rates.drive_read_rate=1 GB/s"]))
     assert rates.assumed == ("rates.drive_read_rate",)
-    sparf = system("instinfer-sparf", ["sparsity.group_tokens=32", "sparsity.page_tokens=1024"])
+    sparf = system("instinfer-sparf", set_values(["sparsity.group_tokens=32", "sparsity.page_tokens=1024"]))
     assert isinstance(sparf, InstInfer)
     assert sparf.sparsity is not None
     assert sparf.sparsity.group_tokens.value == 32
@@ -189,7 +190,7 @@ def test_a_file_says_only_what_differs_from_the_one_it_extends(tmp_path: Path) -
     mine.write_text("extends: instinfer-sparf\nname: mine\ntitle: Mine\ncsds: 2\n")
     further = tmp_path / "further.yaml"
     further.write_text(f"extends: {mine}\nname: further\ntitle: Further\ngpu: a100-sxm-80\n")
-    found, base = system(str(further)), system("instinfer-sparf", ["csds=2", "gpu=a100-sxm-80"])
+    found, base = system(str(further)), system("instinfer-sparf", set_values(["csds=2", "gpu=a100-sxm-80"]))
     assert isinstance(found, InstInfer)
     assert (found.name, found.title, found.csds) == ("further", "Further", 2)
     assert dataclasses.replace(found, name=base.name, title=base.title) == base
@@ -204,12 +205,12 @@ REFUSALS = [
     ("gpu-a100", ("method=gpus",), "System gpu-a100 method must be one of * (nearest: gpu), not 'gpus'"),
     ("gpu-a100", ("method=[gpu]",), "System gpu-a100 method must be one of *, not ['gpu']"),
     ("gpu-a100", ("gpu=a1000",), "GPU must be one of * or a YAML file, not 'a1000' (nearest: a6000)"),
-    ("gpu-a100", ("gpu=4090",), "System gpu-a100 gpu must be a mapping of fields, not 4090"),
+    ("gpu-a100", ("gpu=4090",), "System gpu-a100 gpu must be a GPU by name, or a mapping of its fields, not 4090"),
     ("zero-a100", ("drive=deepnvme",), "Drive must be one of * or a YAML file, not 'deepnvme' (nearest: deepnvme-*)"),
     ("instinfer-dense", ("csd=smart-ssd",), "CSD must be one of * or a YAML file, not 'smart-ssd' (nearest: smartssd)"),
-    ("instinfer-dense", ("csds",), "System setting must read PATH=VALUE, not 'csds'"),
-    ("instinfer-dense", ("=2",), "System setting must read PATH=VALUE, not '=2'"),
-    ("instinfer-dense", ("csds={",), "System setting must have a value in YAML, not 'csds={'"),
+    ("instinfer-dense", ("csds",), "Setting must read PATH=VALUE such as tile.tokens=2, not 'csds'"),
+    ("instinfer-dense", ("=2",), "Setting must read PATH=VALUE such as tile.tokens=2, not '=2'"),
+    ("instinfer-dense", ("csds={",), "Setting 'csds' must have a value in YAML, not '{' (line 2: *)"),
     ("instinfer-dense", ("cdss=2",), "System instinfer-dense setting must be one of * (nearest: csds), not 'cdss'"),
     ("instinfer-dense", ("name=mine",), "System instinfer-dense setting must be one of *, not 'name'"),
     ("flexgen-t4", ("wieghts.gpu=1",), "System flexgen-t4 setting must be one of * (nearest: weights), not 'wieghts'"),
@@ -224,60 +225,68 @@ REFUSALS = [
         ("rates.unpacking.value=3",),
         "System flexgen-t4 setting must change a part of something that has parts, not of 'unpacking'",
     ),
-    ("instinfer-flexgen", ("file_rate=2",), "System instinfer-flexgen file_rate must be a number and a unit (B/s, *), not 2"),
+    ("instinfer-flexgen", ("file_rate=2",), "System instinfer-flexgen file_rate.value must be a number and a unit (B/s, *), not 2"),
     (
         "instinfer-flexgen",
         ("file_rate=2 GB",),
-        "System instinfer-flexgen file_rate must be a number and a unit (B/s, *), not '2 GB'",
+        "System instinfer-flexgen file_rate.value must be a number and a unit (B/s, *), not '2 GB'",
     ),
-    ("instinfer-flexgen", ("file_rate=-2 GB/s",), "System instinfer-flexgen file_rate must be above 0, not '-2 GB/s'"),
-    ("instinfer-flexgen", ("layer_cost=0 s",), "System instinfer-flexgen layer_cost must be above 0, not '0 s'"),
+    ("instinfer-flexgen", ("file_rate=-2 GB/s",), "System instinfer-flexgen file_rate.value must be above 0, not '-2 GB/s'"),
+    ("instinfer-flexgen", ("layer_cost=0 s",), "System instinfer-flexgen layer_cost.value must be above 0, not '0 s'"),
     (
         "instinfer-flexgen",
         ("compression=0",),
-        "System instinfer-flexgen compression must be above 0 and at most 1, not 0",
+        "System instinfer-flexgen compression must be a number above 0 and at most 1, not 0",
     ),
     (
         "instinfer-flexgen",
         ("compression=1.5",),
-        "System instinfer-flexgen compression must be above 0 and at most 1, not 1.5",
+        "System instinfer-flexgen compression must be a number above 0 and at most 1, not 1.5",
     ),
-    ("instinfer-dense", ("key_copies=0.5",), "System instinfer-dense key_copies must be 1 or more, not 0.5"),
+    ("instinfer-dense", ("key_copies=0.5",), "System instinfer-dense key_copies.value must be a number of at least 1, not 0.5"),
     ("instinfer-dense", ("csd=smartssd",), "CSD smartssd must have used_rate, at which its flash is read"),
-    ("gpu-a100", ("gpus=-1",), "System gpu-a100 gpus must be an integer of at least 0, not -1"),
-    ("gpu-a100", ("gpus=1.5",), "System gpu-a100 gpus must be an integer of at least 0, not 1.5"),
-    ("gpu-a100", ("gpus=",), "System gpu-a100 gpus must be an integer of at least 0, not None"),
-    ("gpu-a100", ("gpus=two",), "System gpu-a100 gpus must be an integer of at least 0, not 'two'"),
+    ("gpu-a100", ("gpus=-1",), "System gpu-a100 gpus must be an integer of at least 1, not -1"),
+    ("gpu-a100", ("gpus=1.5",), "System gpu-a100 gpus must be an integer of at least 1, not 1.5"),
+    ("gpu-a100", ("gpus=",), "System gpu-a100 gpus must be an integer of at least 1, not None"),
+    ("gpu-a100", ("gpus=two",), "System gpu-a100 gpus must be an integer of at least 1, not 'two'"),
     ("flexgen-t4", ("has_overlap=1",), "System flexgen-t4 has_overlap must be true or false, not 1"),
     (
         "flexgen-t4",
         ("weights.gpu=30",),
         "Split must add up to at most 100 percent, not 30 on the GPU and 80 on the host",
     ),
-    ("flexgen-t4", ("cache.gpu=-1",), "System flexgen-t4 cache gpu must be a number of at least 0, not -1"),
+    ("flexgen-t4", ("cache.gpu=-1",), "System flexgen-t4 cache.gpu must be a number from 0 to 100, not -1"),
     (
         "flexgen-t4",
         ("activations.host=60",),
         "System flexgen-t4 activations must be on GPU and host, not 40 percent on the drive",
     ),
     ("flexgen-t4", ("host=xeon-5320",), "Host xeon-5320 must have attention_rate, at which its processor attends"),
-    ("zero-a100", ("weights=disk",), "System zero-a100 weights must be one of gpu, host, drive, not 'disk'"),
+    ("zero-a100", ("weights=disk",), "System zero-a100 weights must be one of drive, gpu, host, not 'disk'"),
     ("zero-4090", ("weights=drive",), "System zero-4090 must have a drive, where its weights are"),
     ("zero-4090", ("host=shadowkv",), "Host shadowkv must have memory_rate, at which its processor attends"),
     (
         "triforce-a100",
         ("level=both",),
-        "System triforce-a100 level must be one of target, draft, retrieval, hierarchy, not 'both'",
+        "System triforce-a100 level must be one of draft, hierarchy, retrieval, target, not 'both'",
     ),
-    ("triforce-a100", ("acceptance=1",), "System triforce-a100 acceptance must be a share below 1, not 1"),
-    ("triforce-a100", ("draft_acceptance=1.2",), "System triforce-a100 draft_acceptance must be a share below 1, not 1.2"),
-    ("triforce-a100", ("host_layers=1.5",), "System triforce-a100 host_layers must be a share of at most 1, not 1.5"),
-    ("triforce-a100", ("budget=0",), "System triforce-a100 budget must be a whole number of at least 1, not 0"),
-    ("shadowkv-a100", ("hit_share=2",), "System shadowkv-a100 hit_share must be a share of at most 1, not 2"),
-    ("shadowkv-a100", ("budget_share=2",), "System shadowkv-a100 budget_share must be a share of at most 1, not 2"),
-    ("shadowkv-a100", ("gather_share=0",), "System shadowkv-a100 gather_share must be above 0 and at most 1, not 0"),
-    ("shadowkv-a100", ("attention_share=2",), "System shadowkv-a100 attention_share must be above 0 and at most 1, not 2"),
-    ("shadowkv-a100", ("chunk=0",), "System shadowkv-a100 chunk must be a whole number of at least 1, not 0"),
+    ("triforce-a100", ("acceptance=1",), "System triforce-a100 acceptance.value must be a number of at least 0 below 1, not 1"),
+    (
+        "triforce-a100",
+        ("draft_acceptance=1.2",),
+        "System triforce-a100 draft_acceptance.value must be a number of at least 0 below 1, not 1.2",
+    ),
+    ("triforce-a100", ("host_layers=1.5",), "System triforce-a100 host_layers.value must be a number from 0 to 1, not 1.5"),
+    ("triforce-a100", ("budget=0",), "System triforce-a100 budget.value must be a whole number of at least 1, not 0"),
+    ("shadowkv-a100", ("hit_share=2",), "System shadowkv-a100 hit_share.value must be a number from 0 to 1, not 2"),
+    ("shadowkv-a100", ("budget_share=2",), "System shadowkv-a100 budget_share.value must be a number from 0 to 1, not 2"),
+    ("shadowkv-a100", ("gather_share=0",), "System shadowkv-a100 gather_share.value must be a number above 0 and at most 1, not 0"),
+    (
+        "shadowkv-a100",
+        ("attention_share=2",),
+        "System shadowkv-a100 attention_share.value must be a number above 0 and at most 1, not 2",
+    ),
+    ("shadowkv-a100", ("chunk=0",), "System shadowkv-a100 chunk.value must be a whole number of at least 1, not 0"),
 ]
 
 
@@ -297,17 +306,17 @@ def says(text: str, sentence: str) -> bool:
 @pytest.mark.parametrize(("name", "settings", "sentence"), REFUSALS, ids=[f"{name} {' '.join(s)}" for name, s, _ in REFUSALS])
 def test_what_makes_no_sense_is_refused_in_a_sentence(name: str, settings: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(SpecError) as refusal:
-        system(name, settings)
+        system(name, set_values(settings))
     assert says(str(refusal.value), sentence), str(refusal.value)
 
 
-COUNTS = [(name, field.name) for name in names() for field in dataclasses.fields(system(name)) if field.type == "int"]
+COUNTS = [(name, field.name) for name in names() for field in dataclasses.fields(system(name)) if field.type == "Devices"]
 
 
 @pytest.mark.parametrize(("name", "field"), COUNTS)
 def test_a_system_with_none_of_something_is_refused(name: str, field: str) -> None:
-    with pytest.raises(SpecError, match=f"^System {name} {field} must be 1 or more, not 0$"):
-        system(name, [f"{field}=0"])
+    with pytest.raises(SpecError, match=f"^System {name} {field} must be an integer of at least 1, not 0$"):
+        system(name, set_values([f"{field}=0"]))
 
 
 def test_every_system_that_counts_devices_is_among_them() -> None:
@@ -323,8 +332,8 @@ FILES = [
     ("extends: other.yaml\n", "System other.yaml must extend another one, not itself"),
     ("extends: gpu-a100\ncards: 2\n", "System mine.yaml field must be one of its own such as *, not 'cards'"),
     ("method: gpu\nname: mine\ntitle: Mine\ngpu: a6000\n", "System mine.yaml must have the field 'host'"),
-    ("extends: triforce-a100\nbudget: 4096\n", "System mine.yaml budget must have value, kind and source, not 4096"),
-    ("a: [\n", "System file must be YAML, not the text of 'mine.yaml'"),
+    ("extends: triforce-a100\nbudget: 4096\n", "System mine.yaml budget must be a mapping of value, kind and source, not 4096"),
+    ("a: [\n", "System file must be YAML, not the text of 'mine.yaml' (line 2, a: *)"),
 ]
 
 

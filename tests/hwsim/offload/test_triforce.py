@@ -11,6 +11,7 @@ from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.system import FRAMEWORK, LINK
 from hwsim.offload.systems.triforce import DRAFT, LEVELS, TriForce, expected_tokens
+from hwsim.plain import set_values
 from models.zoo import network
 
 WORK = Workload(network=network("llama-2-7b"), prompt=124928, generated=256, batch=1)
@@ -19,7 +20,7 @@ CACHE = 32 * 4 * 4096 * (124928 + 128)
 
 def triforce(name: str, *settings: str) -> TriForce:
     """Return a system with settings."""
-    found = system(name, settings)
+    found = system(name, set_values(settings))
     assert isinstance(found, TriForce)
     return found
 

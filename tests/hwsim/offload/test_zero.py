@@ -7,6 +7,7 @@ import pytest
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.system import DRIVE, FRAMEWORK, HOST, LINK, UP_LINK
+from hwsim.plain import set_values
 from models.zoo import network
 
 OPT = network("opt-30b")
@@ -29,7 +30,7 @@ BYTES = 2 * WEIGHTS
     ],
 )
 def test_a_step_moves_exactly_the_weights(name: str, settings: tuple[str, ...], links: set[str], bits: float) -> None:
-    step = system(name, settings).answer(dataclasses.replace(WORK, weight_bits=bits)).step
+    step = system(name, set_values(settings)).answer(dataclasses.replace(WORK, weight_bits=bits)).step
     assert {link: float(amount.value) for link, amount in step.moved.items()} == dict.fromkeys(
         links, pytest.approx(WEIGHTS * bits / 8, rel=1e-12)
     )
@@ -55,7 +56,7 @@ def test_batches_are_free_until_the_gpu_is_slower_than_the_link() -> None:
 
 
 def test_without_buffers_in_between_a_layer_costs_only_its_copy() -> None:
-    buffered, direct = system("zero-a100"), system("zero-a100", ["is_direct=true"])
+    buffered, direct = system("zero-a100"), system("zero-a100", set_values(["is_direct=true"]))
     one, two = buffered.answer(WORK).step, direct.answer(WORK).step
     assert FRAMEWORK not in two.busy
     assert float(two.busy[DRIVE].value) == pytest.approx(BYTES / 10.6e9)
@@ -64,7 +65,7 @@ def test_without_buffers_in_between_a_layer_costs_only_its_copy() -> None:
 
 
 def test_drives_count_only_where_the_weights_are_there() -> None:
-    host, drive = system("zero-a6000"), system("zero-a6000", ["weights=drive"])
+    host, drive = system("zero-a6000"), system("zero-a6000", set_values(["weights=drive"]))
     assert {part.device.name for part in host.answer(WORK).parts} == {"a6000", "zero-a6000"}
     assert {part.device.name for part in drive.answer(WORK).parts} == {"a6000", "zero-a6000", "cs3040"}
     tiers = {tier.name: tier for tier in drive.answer(WORK).tiers}
@@ -90,6 +91,6 @@ def test_room_is_that_of_weights_and_cache_where_they_are() -> None:
     assert plain["host memory"] == whole
     assert attending["host memory"] == whole + cache
     assert plain["GPU memory"] - attending["GPU memory"] == pytest.approx(cache)
-    resident = {tier.name: float(tier.used.value) for tier in system("zero-v100", ["weights=gpu"]).answer(WORK).tiers}
+    resident = {tier.name: float(tier.used.value) for tier in system("zero-v100", set_values(["weights=gpu"])).answer(WORK).tiers}
     assert set(resident) == {"GPU memory"}
     assert resident["GPU memory"] - plain["GPU memory"] == pytest.approx(whole - 2 * BYTES / 48)

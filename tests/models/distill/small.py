@@ -4,10 +4,9 @@ import numpy as np
 import torch
 
 from hwsim.arch.isa import Format
-from models.attention import LambdaShape
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, block
-from models.compress import Recipe, Step, compress, rtn
+from models.compress import Recipe, compress, rtn
 from models.distill.machine import machine_of
 from models.distill.prepared import Prepared
 from models.distill.result import Result
@@ -77,14 +76,8 @@ def small_training(prepared: Prepared, settings: Settings = SETTINGS, samples=No
 
 def distilled(settings: Settings, result: str = "unread") -> Recipe:
     """Return the recipe that takes a training over."""
-    return Recipe(
-        name="distilled",
-        steps=(
-            Step.from_document({"method": "distill", "format": settings.format, "result": result}),
-            Step.from_document({"method": "rtn", "format": "w8", "at": "head"}),
-        ),
-        pattern=LambdaShape(sinks=settings.sinks, window=settings.window),
-    )
+    steps = [{"method": "distill", "format": settings.format, "result": result}, {"method": "rtn", "format": "w8", "at": "head"}]
+    return Recipe.from_document({"steps": steps, "attention": f"lambda:{settings.sinks}+{settings.window}"}, name="distilled")
 
 
 def integer_model(result: Result, checkpoint: Checkpoint) -> IntegerModel:

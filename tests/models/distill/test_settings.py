@@ -10,16 +10,20 @@ from models.distill.settings import Settings
     ("changes", "text"),
     [
         ({"format": "w3"}, "Distillation format must be one of w2, w2s (nearest: w2), not 'w3'"),
-        ({"steps": 0}, "Distillation steps must be an integer of 1 or more, not 0"),
-        ({"seed": True}, "Distillation seed must be an integer of 0 or more, not True"),
-        ({"clip": float("nan")}, "Distillation clip must be a number of 0 or more, not nan"),
-        ({"mask_share": 1.5}, "Distillation mask_share must be at most 1, not 1.5"),
+        ({"steps": 0}, "Distillation steps must be an integer of at least 1, not 0"),
+        ({"seed": True}, "Distillation seed must be an integer of at least 0, not True"),
+        ({"clip": float("nan")}, "Distillation clip must be a number of at least 0, not nan"),
+        ({"mask_share": 1.5}, "Distillation mask_share must be a number from 0 to 1, not 1.5"),
         (
             {"chat_share": 0.7, "encyclopedia_share": 0.4},
             "Distillation chat_share and encyclopedia_share must be at most 1 together, not 1.1",
         ),
-        ({"temperature": 0.0}, "Distillation temperature must be above 0, not 0"),
-        ({"step": 3}, "Distillation setting must be one of"),
+        ({"temperature": 0.0}, "Distillation temperature must be a number above 0, not 0.0"),
+        (
+            {"steps": 0, "format": "w3"},
+            "Distillation steps must be an integer of at least 1, not 0; Distillation format must be one of w2, w2s",
+        ),
+        ({"step": 3}, "Distillation field must be one of its own such as 'steps', not 'step'"),
     ],
 )
 def test_refusals(changes: dict[str, object], text: str) -> None:
@@ -29,7 +33,7 @@ def test_refusals(changes: dict[str, object], text: str) -> None:
 
 
 def test_documents_read_back() -> None:
-    settings = Settings.from_document({"steps": 7, "format": "w2", "clip": 0.5})
+    settings = Settings().changed({"steps": 7, "format": "w2", "clip": 0.5})
     assert (settings.steps, settings.format, settings.clip) == (7, "w2", 0.5)
     assert Settings.from_document(settings.to_document()) == settings
 

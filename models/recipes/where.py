@@ -1,12 +1,14 @@
-"""The patterns by which a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, or several with commas."""
+"""How a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, several of them with commas."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
+from hwsim.reader import spelled
 from models.matrices import HEAD, PARTS, layer_part
 
 __all__ = ["LAYERS", "Where"]
@@ -30,16 +32,28 @@ class Where:
     text: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.text, str) or not self.text:
-            raise SpecError(f"Step entry `at` must be a pattern such as layers.0-3.down, not {shown(self.text)}")
         for pattern in self._patterns:
             found = _TEXT.fullmatch(pattern)
             if found is None:
-                raise SpecError(f"Pattern of matrices must be spelled as head, layers.0-3.down or *.qkv, not {shown(pattern)}")
+                raise SpecError(f"Pattern of matrices must be such as head, layers.0-3.down or *.qkv, not {shown(pattern)}")
             if found["head"] not in (None, HEAD):
-                raise SpecError(f"Pattern of matrices must be {nearest(found['head'], (HEAD, 'layers.*'))}, not {shown(pattern)}")
+                near = nearest(found["head"], (HEAD, "layers.*"))
+                raise SpecError(f"Pattern of matrices must be {near}, not {shown(pattern)}")
             if found["part"] not in (None, "*", *PARTS):
-                raise SpecError(f"Part in {shown(pattern)} must be {nearest(found['part'], PARTS)}, not {shown(found['part'])}")
+                near, part = nearest(found["part"], PARTS), shown(found["part"])
+                raise SpecError(f"Part in {shown(pattern)} must be {near}, not {part}")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        """Let files give it as a text."""
+        from pydantic_core import core_schema
+
+        def check(text: Any, subject: str) -> Where:
+            if not isinstance(text, str) or not text:
+                raise ValueError
+            return cls(text)
+
+        return spelled(check, core_schema.str_schema(), "a pattern of matrices such as layers.0-3.down")
 
     @property
     def _patterns(self) -> list[str]:
