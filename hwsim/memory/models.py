@@ -32,6 +32,10 @@ class MemoryKind(enum.IntEnum):
     """Addresses are always taken; beats and responses come when a pseudo channel has them."""
 
 
+_LAWS = (MemoryKind.IDEAL, MemoryKind.STALLING, MemoryKind.HBM2)
+"""Kinds that `channels` and `first_open` know: for the compiled code any other would be as ideal memory."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MemoryModel:
     """One memory model.
@@ -53,6 +57,8 @@ class MemoryModel:
 
     def channels(self, config: EngineConfig) -> Channels:
         """Return the memories of an engine at the start of a run; raise ConfigError for a clock `hbm2` cannot have."""
+        if self.kind not in _LAWS:
+            raise ConfigError(f"Memory model {self.kind.name.lower()} must have a law in hwsim/memory/models.py")
         if self.kind is not MemoryKind.HBM2:
             nothing = np.zeros(0, dtype=np.int64)
             return int(self.kind), self.seed, nothing, nothing.reshape(0, 0), nothing
