@@ -30,7 +30,7 @@ def layer_body(placement: Placement) -> list[Step]:
     for node in placement.section(LAYERS):
         if node.name == memory.parameters.load_before:
             steps += _parameter_loads(placement, 0, 0, register=PARAMETERS)
-        steps += node.steps(run, run.all_rows)
+        steps += node.steps(run, range(run.tokens))
     advance = [
         add(WEIGHTS, WEIGHTS, memory.layer_beats),
         add(CACHE, CACHE, memory.cache_layer_beats),
