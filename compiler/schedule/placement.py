@@ -27,13 +27,11 @@ class Placement:
         run: the run and what it runs on.
         layers: how often the layer runs.
         nodes: the lowerings of all nodes, in graph order.
-        parameters: first parameter word of a layer's block.
     """
 
     run: Run
     layers: int
     nodes: tuple[Lowering, ...]
-    parameters: int
 
     def section(self, name: str) -> list[Lowering]:
         """Return the nodes of a section, in order."""
@@ -62,4 +60,4 @@ def _placed(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, 
     for node in nodes:
         node.parameter_start = parameters + memory.parameters.offsets.get(node.name, 0)
         node.claim(run, chip)
-    return Placement(run=run, layers=graph.repeats[LAYERS], nodes=nodes, parameters=parameters)
+    return Placement(run=run, layers=graph.repeats[LAYERS], nodes=nodes)

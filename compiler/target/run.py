@@ -45,12 +45,6 @@ class Run:
         return self.tokens // self.sequences
 
     @property
-    def final_passes(self) -> list[range]:
-        """The last row of every sequence, in the passes that what follows the layers takes."""
-        last = range(self.tokens - self.sequences, self.tokens)
-        return [last[first : first + self.final_rows] for first in range(0, self.sequences, self.final_rows)]
-
-    @property
     def first_rows(self) -> range:
         """The rows at the run's first position, one of every sequence."""
         return range(0, self.tokens, self.positions)
