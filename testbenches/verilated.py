@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,29 +101,20 @@ class Verilated:
         limit_cycles: int = 50_000_000,
     ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
         """Start the engine for each run on one memory; return memory, the registers read after each run, and the logs."""
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.build()))
-        result = self._execute(folder, image, runs, memory, fault, limit_cycles)
-        shutil.rmtree(folder, ignore_errors=True)
-        return result
+        with self._build.run_folder() as folder:
+            return self._execute(folder, image, runs, self.settings(memory, fault) | {"limit_cycles": limit_cycles})
 
     def _execute(
-        self,
-        folder: Path,
-        image: MemoryImage,
-        runs: Sequence[Run],
-        memory: MemoryModel,
-        fault: Fault | None,
-        limit_cycles: int,
+        self, folder: Path, image: MemoryImage, runs: Sequence[Run], settings: dict[str, Any]
     ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
         regions = {port: folder / f"port{port}.bin" for port in range(self.engine.tile.ports)}
         regions[SIDE_REGION] = folder / "side.bin"
         for port, path in regions.items():
             (image.side if port == SIDE_REGION else image.ports[port]).tofile(path)
         side_base = SIDE_REGION << REGION_BITS
-        job = self.settings(memory, fault) | {
+        job = settings | {
             "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],
             "side_base": side_base,
-            "limit_cycles": limit_cycles,
             "answer": str(folder / "answer.json"),
             "runs": [
                 {"program": side_base + run.program, "program_words": run.words, "position": run.position, "slot": run.slot}
@@ -164,9 +153,7 @@ class Verilated:
         if answer["error"]:
             raise MachineError(f"The engine must run program {program.name}, not stop with {error_sentence(answer['error'])}")
         self.run_s = answer["wall_s"]
-        output = program.buffer("output")
-        logits = after.side[output.offset : output.offset + output.size].view(np.int32)
-        return Outputs(image=after, logits=logits), logs[0]
+        return Outputs.of(program, after), logs[0]
 
 
 def logs_of_trace(path: Path, lanes: int, answers: list[dict[str, Any]]) -> list[Log]:
