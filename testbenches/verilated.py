@@ -26,7 +26,6 @@ from testbenches.verilator import OPTIMIZE
 __all__ = ["Fault", "Run", "Verilated", "bench_settings", "logs_of_trace"]
 
 
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fault:
     """A bus error to inject: the beat of a port's read data that answers DECERR, counted from reset."""

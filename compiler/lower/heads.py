@@ -59,21 +59,22 @@ class Heads:
         self.result = result
         self.pieces = self._pieces()
         cache, user, size = run.memory.cache, f"Node {node}", attention.head_dim
+        self.words = size // run.lanes
         # Query heads that share one pass over a head's keys.
         self.queries = queries = min(attention.heads // attention.kv_heads, run.engine.tile.rows_of(cache.format.keys))
-        words = (cache.sink_slots + cache.ring_slots) // run.lanes
+        score_words = (cache.sink_slots + cache.ring_slots) // run.lanes
 
         def places(memory: str, each: int, *, stride: int = 0, scales: int = 0) -> list[Place]:
             starts = [(chip.take(memory, each, user), chip.take("scale", scales, user)) for _ in range(run.overlap)]
             return [Place(memory=memory, start=start, stride=stride, scale=scale) for start, scale in starts]
 
         # Those of each position: its own and, for the sinks, one that stays within the window.
-        self.rotation = chip.take("parameter", 2 * run.positions * size // run.lanes, user)
-        self.scores = places("result", queries * words, stride=words)
-        self.value_parameters = places("side", words)
+        self.rotation = chip.take("parameter", 2 * run.positions * self.words, user)
+        self.scores = places("result", queries * score_words, stride=score_words)
+        self.value_parameters = places("side", score_words)
         self.ring_queries = places("activation", -(-size // SEGMENT), scales=queries)
         self.sink_queries = places("activation", -(-size // SEGMENT), scales=queries)
-        self.coefficients = places("activation", -(-words * run.lanes // SEGMENT), scales=queries)
+        self.coefficients = places("activation", -(-score_words * run.lanes // SEGMENT), scales=queries)
 
     def groups(self) -> list[HeadGroup]:
         """Return the groups of the run: token by token, KV head by KV head."""
@@ -159,7 +160,7 @@ class Heads:
         ]
 
     def _head_source(self, token: int, head: int) -> int:
-        return self.source.start + token * self.source.stride + head * self.attention.head_dim // self.run.lanes
+        return self.source.start + token * self.source.stride + head * self.words
 
     def _head_regions(self, first: int, count: int) -> tuple[str, ...]:
         """Return the regions of the projection that hold heads first .. first + count - 1, keys and values counted on."""
@@ -172,8 +173,7 @@ class Heads:
 
     def prepare(self, group: HeadGroup) -> list[Step]:
         """Return the steps that rotate and quantize a group's queries."""
-        attention, lanes = self.attention, self.run.lanes
-        words = attention.head_dim // lanes
+        attention, words = self.attention, self.words
         steps: list[Step] = []
         mantissa, exponent = score_scale(attention.head_dim)
         own = self.rotation + 2 * self.run.position_of(group.token) * words
@@ -198,8 +198,7 @@ class Heads:
 
     def append(self, token: int, kv_head: int) -> list[Step]:
         """Return the steps that bring a token's key and value of one head into the cache."""
-        attention, memory = self.attention, self.run.memory
-        words = attention.head_dim // self.run.lanes
+        attention, memory, words = self.attention, self.run.memory, self.words
         position, sequence = self.run.position_of(token), self.run.sequence_of(token)
         slot, _, _ = token_registers(position)
         keys = memory.cache_start + memory.key_start(kv_head, sequence)
@@ -301,9 +300,8 @@ class Heads:
 
     def mix(self, group: HeadGroup) -> list[Step]:
         """Return the steps that sum a group's values by their coefficients."""
-        attention, memory, cache = self.attention, self.run.memory, self.run.memory.cache
+        memory, cache, words = self.run.memory, self.run.memory.cache, self.words
         values = memory.value_start(group.kv_head, self.run.sequence_of(group.token))
-        words = attention.head_dim // self.run.lanes
         coefficients = self.coefficients[group.side]
         steps: list[Step] = []
         sink_beats = cache.value_offset(cache.sink_tokens)

@@ -40,8 +40,6 @@ class Placement:
 
 def place_nodes(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: int, sequences: int = 1) -> Placement:
     """Return the nodes placed for runs of `tokens` rows, of one sequence or of as many; raise ScheduleError."""
-    if not 1 <= tokens <= engine.tile.tokens:
-        raise ScheduleError(f"Rows of a run must be 1 to {engine.tile.tokens}, the engine's token rows, not {tokens}")
     for overlap in _OVERLAPS[:-1]:
         with contextlib.suppress(ScheduleError):
             return _placed(graph, engine, memory, tokens, sequences, overlap)
