@@ -60,6 +60,7 @@ class Verilated:
     """The engine's Verilog in Verilator; builds are kept in `folder` by the digest of their sources.
 
     `run_s` are the seconds from the last start to its interrupt; `hbm2` the parameters its memories have under `hbm2`.
+    `simulation` is the build itself, for benches of one's own on it.
     """
 
     name = "verilator"
@@ -67,19 +68,14 @@ class Verilated:
     def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = OPTIMIZE):
         """`optimize` is the compiler's option: less of it builds sooner and runs slower."""
         self.engine = engine
-        self._build = Build(engine, top=TOP, bench=bench_files(engine), folder=folder, optimize=optimize)
+        self.simulation = Build(engine, top=TOP, bench=bench_files(engine), folder=folder, optimize=optimize)
         self.run_s = 0.0
         self.hbm2 = hbm2_parameters()
 
     @property
     def build_s(self) -> float:
         """Seconds of the last build, zero when there was one."""
-        return self._build.build_s
-
-    @property
-    def simulation(self) -> Build:
-        """The build itself, for benches of one's own on it."""
-        return self._build
+        return self.simulation.build_s
 
     def settings(self, memory: MemoryModel, fault: Fault | None) -> dict[str, Any]:
         """Return the settings of the bench's memories and of a bus error to inject, as plain values by name."""
@@ -88,7 +84,7 @@ class Verilated:
 
     def build(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
-        return self._build.make()
+        return self.simulation.make()
 
     def execute(
         self,
@@ -100,7 +96,7 @@ class Verilated:
         limit_cycles: int = 50_000_000,
     ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
         """Start the engine for each run on one memory; return memory, the registers read after each run, and the logs."""
-        with self._build.run_folder() as folder:
+        with self.simulation.run_folder() as folder:
             return self._execute(folder, image, runs, self.settings(memory, fault) | {"limit_cycles": limit_cycles})
 
     def _execute(
@@ -121,7 +117,7 @@ class Verilated:
             ],
         }
         (folder / "job.json").write_text(json.dumps(job))
-        self._build.run(
+        self.simulation.run(
             "testbenches.tb_engine",
             folder,
             BENCH_JOB=str(folder / "job.json"),

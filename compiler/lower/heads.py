@@ -104,7 +104,9 @@ class Heads:
         blocks = -(-(query_rows + 2 * key_rows) // slices)
         step = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
         step *= -(-blocks // (step * _MOST_PIECES))
-        keys, values, queries = [], [], []
+        keys: list[Piece] = []
+        values: list[Piece] = []
+        queries: list[Piece] = []
         for first in range(0, blocks, step):
             place = dataclasses.replace(whole, start=whole.start + first * slices // lanes)
             piece = Piece(first=first, blocks=min(step, blocks - first), place=place)
