@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import INSTRUCTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -129,6 +130,18 @@ def test_memory_models() -> None:
 
     for kind in MemoryKind:
         assert memory_model(kind.name.lower()).kind is kind, f"{kind.name} must be in memory_model of hwsim/memory/models.py"
+
+
+@pytest.mark.parametrize("folder", ["rtl", "testbenches"])
+def test_instructions(folder: str) -> None:
+    """An instruction that no circuit decodes or no random program has is named nowhere in the folder."""
+    import hwsim.arch.isa
+
+    declared = [kind for kind in vars(hwsim.arch.isa).values() if inspect.isclass(kind) and issubclass(kind, Instruction)]
+    check([kind for kind in declared if kind is not Instruction], INSTRUCTIONS, "INSTRUCTIONS of hwsim/arch/isa.py")
+    texts = [path.read_text() for path in (ROOT / folder).rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r"\w+", text)}
+    check([kind.__name__ for kind in INSTRUCTIONS], named, f"what {folder} does with instructions")
 
 
 @pytest.mark.parametrize("folder", ["hwsim/machine", "rtl"])
