@@ -153,6 +153,13 @@ def test_fields_of_instructions(folder: str) -> None:
     check(found, named, f"what the units of {folder} read of an instruction")
 
 
+def test_kinds_of_things_to_list() -> None:
+    from lamforge.flow.list import KINDS
+
+    shown = (ROOT / "lamforge/cli/list.py").read_text()
+    check(KINDS, re.findall(r'"(\w+)"', shown), "_KINDS of lamforge/cli/list.py")
+
+
 def test_options_of_the_command() -> None:
     """Every field of a request that the command makes is given by it, except where a result is kept."""
     declared: dict[str, set[str]] = {}

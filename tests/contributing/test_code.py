@@ -346,6 +346,12 @@ def test_a_retrieval_test(tree: Tree) -> None:
     assert unlisted(tree, "test_parts_of_an_evaluation") == ""
 
 
+def test_a_kind_of_thing_to_list(tree: Tree) -> None:
+    tree.after("lamforge/flow/list.py", '"boards": _boards,', '"cards": _boards,')
+    assert unlisted(tree, "test_kinds_of_things_to_list") == "cards must be in _KINDS of lamforge/cli/list.py"
+    assert tree.lamforge("list", "cards") == tree.lamforge("list", "boards")
+
+
 VERB = '''"""Answers with what it is given."""
 
 import dataclasses
