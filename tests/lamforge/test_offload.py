@@ -92,7 +92,7 @@ def test_list_names_every_system(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["compare", "--set", "gpus=2"], "Settings must be of one system, not of 16"),
         (["compare", "--prompt", "0"], "Prompt must be from 1 to 16777216, not 0"),
-        (["run", "gpu-a100", "--set", "gpus"], "System setting must read PATH=VALUE, not 'gpus'"),
+        (["run", "gpu-a100", "--set", "gpus"], "Setting must read PATH=VALUE such as csds=2, not 'gpus'"),
     ],
 )
 def test_refusals(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
