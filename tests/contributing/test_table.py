@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 
 from tests.contributing.tree import ROOT
@@ -68,3 +69,11 @@ def test_rows_name_places_that_exist() -> None:
     assert len(places) > 50
     missing = sorted(place for place in places if not (ROOT / place).exists())
     assert not missing, f"CONTRIBUTING.md must name places that exist, not {', '.join(missing)}"
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text().split())
+    for contract in contracts:
+        layers = " > ".join(contract.get("layers", [])).replace("(", "").replace(")", "")
+        assert layers in text, f"CONTRIBUTING.md must have the layers {layers}"
