@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lamforge.flow.distill.export import DistilledModel
-from lamforge.flow.distill.train import Lesson
-from models.distill.report import Scores
+from lamforge.flow.distill.train import Lesson, Scores
 from reports.text.table import fields
 
 __all__ = ["distilled_text", "lesson_text"]
