@@ -71,4 +71,7 @@ def shown(value: object) -> str:
         text = repr(value)
     except ValueError:
         text = "a number of thousands of digits"
-    return text if len(text) <= _SHOWN_LETTERS else f"{text[: _SHOWN_LETTERS - 1]}…"
+    if len(text) <= _SHOWN_LETTERS:
+        return text
+    end = text[-1] if text[-1] in "'\"])}" else ""
+    return f"{text[: _SHOWN_LETTERS - 1 - len(end)]}…{end}"

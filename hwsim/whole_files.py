@@ -24,8 +24,8 @@ def whole_file(target: Path) -> Iterator[Path]:
     Raises:
         SpecError: the place cannot be prepared, or written in the block, or the file cannot be moved there.
     """
-    if target.exists() and not target.is_file() and not target.is_dir():
-        # A device or a pipe, such as /dev/null, is written to; nothing may take its place.
+    if _is_device(target):
+        # Such as /dev/null: it is written to, and nothing may take its place.
         try:
             yield target
         except OSError as error:
@@ -66,6 +66,14 @@ def write_text(target: Path, text: str) -> Path:
     with whole_file(target) as part:
         part.write_text(text, encoding="utf-8")
     return target
+
+
+def _is_device(target: Path) -> bool:
+    """Return whether something is at a path that is neither a file nor a folder."""
+    try:
+        return target.exists() and not target.is_file() and not target.is_dir()
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -64,14 +64,14 @@ def sentences(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 @functools.cache
 def flags() -> re.Pattern[str]:
-    """Return what finds a flag of the command in a text."""
+    """Return what finds a long flag of the command in a text."""
     found: set[str] = set()
     commands = [typer.main.get_command(app)]
     while commands:
         command = commands.pop()
         commands += getattr(command, "commands", {}).values()
-        found |= {flag for parameter in command.params for flag in parameter.opts if flag.startswith("-")}
-    assert {"--workload", "--prompt", "-o"} <= found
+        found |= {flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")}
+    assert {"--workload", "--prompt", "--output"} <= found
     return re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, sorted(found, key=len, reverse=True)))})(?![\w-])")
 
 
@@ -88,7 +88,7 @@ def test_the_library_knows_no_flag(room: str) -> None:
 
 def test_a_flag_is_found() -> None:
     assert flags().search("Context must be given with --context, not left out")
-    assert flags().search("give -o FOLDER")
+    assert flags().search("give --output FOLDER")
     assert not flags().search("a two-way --exclude=* of git")
 
 

@@ -18,5 +18,5 @@ def bench_document(found: Figures) -> dict[str, Any]:
         "verilator_cycles_per_s": found.verilator_cycles_per_s,
         "ratio": found.ratio,
         "workload": [dataclasses.asdict(each) | {"cycles_per_s": each.cycles_per_s} for each in found.workload],
-        "provenance": provenance(),
+        "provenance": dataclasses.asdict(provenance()),
     }

@@ -27,7 +27,7 @@ _SHARED = (
 )
 """Cells that serve all tiles: they lie in the SLR beside the memory's, so that no wire to a tile crosses two boundaries."""
 _SHARED_LOGIC = 5 / 32
-"""Look-up tables of these cells as a share of those of all tiles (`lamforge synth --engine u280`: 113 and 712 thousand)."""
+"""Look-up tables of these cells as a share of those of all tiles (by the estimate of `u280`: 113 and 712 thousand)."""
 _NEAR_STREAMS = ("engine/matrix/sequencer", "engine/matrix/drain")
 """Parts of the above that answer the stream FIFOs within a cycle; they lie beside the FIFOs."""
 

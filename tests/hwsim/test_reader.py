@@ -72,7 +72,7 @@ def test_good_values() -> None:
             "Bicycle name must be 1 to 64 letters, digits, '.', '_' and '-' that begin with a letter or a digit and have no '..',"
             " not '../x'; Bicycle wheels[0].size must be a number above 0, not nan; "
             "Bicycle wheels[1] field must be one of its own such as 'spokes', not 'spoks'; "
-            f"Bicycle gears must be an integer of at least 0, not '{'x' * 196}...",
+            f"Bicycle gears must be an integer of at least 0, not '{'x' * 197}…'",
         ),
         (
             {"wheels": [{"spokes": 4, "size": 50}], "gears": -1},

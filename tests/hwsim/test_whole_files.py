@@ -122,3 +122,12 @@ def test_a_move_that_fails_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert content(tmp_path) == {f"out/{name}": "before" for name in "abc"}
     assert sorted(path.name for path in target.iterdir()) == ["a", "b", "c"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_device_is_written_to_and_stays_one() -> None:
+    null = Path("/dev/null")
+    write_text(null, "gone")
+    assert null.is_char_device()
+    with pytest.raises(SpecError, match="Output must be a path that can be written, not '/dev/full' .No space left on device."):
+        write_text(Path("/dev/full"), "too much")
+    assert Path("/dev/full").is_char_device()
