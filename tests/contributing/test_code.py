@@ -156,7 +156,7 @@ def test_a_validation_set(tree: Tree) -> None:
     found = tree.python("""
         from reports.studies.validation.sets import SETS
         sets = {each.name: each for each in SETS}
-        print(len(sets["mine"].rows()) == len(sets["pcie-packets"].rows()))
+        print(len(sets["mine"].rows) == len(sets["pcie-packets"].rows))
     """)
     assert found == "True"
 

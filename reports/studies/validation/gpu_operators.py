@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from hwsim.offload.devices import GPUS
 from hwsim.offload.operators import GpuRates, Shape, product
@@ -46,11 +47,11 @@ _TERAFLOPS = {
 """Of 8192 x size x size, by size."""
 
 
-def _rows() -> tuple[Row, ...]:
+def _rows() -> Iterator[Row]:
     gpu = dataclasses.replace(GPUS.load("a100-sxm-80").rates(), launch=_LAUNCH, product_launch=_LAUNCH)
     cases = [(Shape(rows=rows, columns=12288, inner=12288), ms, "ms") for rows, ms in _MILLISECONDS.items()]
     cases += [(Shape(rows=8192, columns=size, inner=size), rate, "TFLOP/s") for size, rate in _TERAFLOPS.items()]
-    return tuple(_row(gpu, shape, published, unit) for shape, published, unit in cases)
+    return (_row(gpu, shape, published, unit) for shape, published, unit in cases)
 
 
 def _row(gpu: GpuRates, shape: Shape, published: float, unit: str) -> Row:
@@ -66,4 +67,4 @@ def _row(gpu: GpuRates, shape: Shape, published: float, unit: str) -> Row:
     )
 
 
-GPU_OPERATORS = ValidationSet(name="gpu-operators", title="Products on an A100, measured one by one", rows=_rows)
+GPU_OPERATORS = ValidationSet(name="gpu-operators", title="Products on an A100, measured one by one", compute=_rows)
