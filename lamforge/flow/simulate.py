@@ -21,7 +21,7 @@ from hwsim.memory.models import IDEAL, MemoryModel, memory_model
 from lamforge.flow.energy import RunEnergy, run_energy
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import Programs, is_program_folder
-from lamforge.flow.target import Target, compiled_network
+from lamforge.flow.target import Target
 from lamforge.flow.verb import verb
 
 __all__ = ["PromptTiming", "SimulateRequest", "Timing", "peak_memory_mb", "run", "simulate", "simulate_prompt", "simulate_run"]
@@ -180,7 +180,7 @@ def _programs(request: SimulateRequest) -> Programs:
         return model if isinstance(model, Programs) else Programs.load(Path(str(model)))
     request.check()
     if model is None:
-        return compiled_network(request.network_request())
+        return request.network_programs()
     # Imported here: a network without weights does without PyTorch's models.
     from lamforge.flow.compile import compiled_model
     from lamforge.flow.sources import open_compressed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -75,12 +76,9 @@ def evaluate(
     max_windows: int | None = None,
 ) -> dict[str, Scores]:
     """Return predictions by the dense teacher, the Λ teacher and the student on every evaluation text."""
-    plans: dict[int, AttentionPlan] = {}
-
+    @functools.cache
     def planned(length: int) -> AttentionPlan:
-        if length not in plans:
-            plans[length] = exact_plan(prepared, settings, length, device)
-        return plans[length]
+        return exact_plan(prepared, settings, length, device)
 
     teacher = Teacher(prepared, device, torch.float32)
     models: dict[str, Logits] = {

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hwsim.arch.ledger import Ledger
 from hwsim.errors import CheckpointError
-from models.attention import Dense, Geometry, LayerAttention
+from models.attention import Dense, Geometry
+from models.attention.positional import PositionalAttention
 from models.checkpoint import load
 from models.checkpoint.shipped import locate
 from models.evaluation import evaluation_text
@@ -66,35 +66,19 @@ class LocalityStudy:
     """Means over all places, for each pair of shares."""
 
 
-class _Watched(LayerAttention):
+class _Watched(PositionalAttention):
     """Dense attention of one layer that remembers its rotated queries and keys."""
 
-    def __init__(self, inner: LayerAttention, geometry: Geometry) -> None:
-        self.inner = inner
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(Dense(), geometry)
         self.geometry = geometry
         self.queries = torch.empty(0)
         self.keys = torch.empty(0)
 
-    @property
-    def length(self) -> int:
-        return self.inner.length
-
     def prefill(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         positions = torch.arange(q.shape[1])
         self.queries, self.keys = self.geometry.rotate(q, positions), self.geometry.rotate(k, positions)
-        return self.inner.prefill(q, k, v)
-
-    def append(self, k: torch.Tensor, v: torch.Tensor) -> None:
-        self.inner.append(k, v)
-
-    def select(self, q: torch.Tensor) -> torch.Tensor:
-        return self.inner.select(q)
-
-    def attend(self, q: torch.Tensor, idx: torch.Tensor) -> torch.Tensor:
-        return self.inner.attend(q, idx)
-
-    def ledger(self) -> Ledger:
-        return self.inner.ledger()
+        return super().prefill(q, k, v)
 
 
 def picks(
@@ -121,7 +105,7 @@ def measure(model: Llama, tokens: Sequence[int], shares: Sequence[tuple[float, f
     shares: pairs of the share of channels and the share of tokens that are picked; each gives a result.
     """
     geometry = model.geometry
-    watched = [_Watched(Dense().layer(geometry), geometry) for _ in range(model.config.layers)]
+    watched = [_Watched(geometry) for _ in range(model.config.layers)]
     model.hidden_states(tokens, watched)
     found = []
     for channel_share, token_share in shares:
