@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hwsim.errors import CheckpointError, SpecError
 from lamforge.flow.sources import ModelSource, is_compressed, open_checkpoint, open_compressed, source_checkpoint
@@ -21,9 +21,6 @@ __all__ = ["DENSE", "FLOAT", "INTEGERS", "Contestants", "contestants", "of_compr
 DENSE = "float, dense"
 FLOAT = "float, same attention"
 INTEGERS = "integers"
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
