@@ -10,6 +10,7 @@ import zlib
 
 import numpy as np
 
+from hwsim.arch.complete import require_rows
 from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, QuantizedMatrix, pack
 from hwsim.arch.formats.base import OFFSET_STEP
 from hwsim.arch.formats.patterns import PATTERNS
@@ -31,6 +32,10 @@ _MEAN_SCALE = {Format.W2: 128, Format.W2S: 128, Format.W4: 64, Format.W8: 64}
 _SPREAD = 24
 """How far a group's scale strays from the mean, in integer steps."""
 _ZERO = {Format.W2: 1, Format.W2S: 1, Format.W4: 0, Format.W8: 0}
+_RANGE = {Format.W2: (-1, 2), Format.W2S: (-1, 2), Format.W4: (-8, 7), Format.W8: (-127, 127)}
+"""Least and largest code, from the one that weighs nothing."""
+for _rows in (_STEPS, _MEAN_SCALE, _ZERO, _RANGE):
+    require_rows(_rows, WEIGHT_FORMATS, what="codes of random weights", module=__name__)
 _EMBEDDING_GROUP = 32
 _DRAWS = 1 << 16
 
@@ -89,8 +94,7 @@ def random_matrix(format: Format, shape: tuple[int, int], random: np.random.Gene
     """Return a matrix of random codes, scales and, where the format has them, patterns."""
     (rows, inputs), group = shape, WEIGHT_FORMATS[format].group
     steps, scale, zero = _STEPS[format], _MEAN_SCALE[format], _ZERO[format]
-    low, high = {Format.W4: (-8, 7), Format.W8: (-127, 127)}.get(format, (-zero, 3 - zero))
-    stored = _table(steps, low, high) + (8 if format is Format.W4 else zero)
+    stored = _table(steps, *_RANGE[format]) + (8 if format is Format.W4 else zero)
     codes = (stored & 0xFF).astype(np.uint8)[random.integers(0, _DRAWS, shape, np.uint16)]
     kept = None
     if format is Format.W2S:

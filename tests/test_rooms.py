@@ -24,9 +24,9 @@ def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
     for room in settings["root_packages"]:
         (tmp_path / room).mkdir()
         (tmp_path / room / "__init__.py").touch()
-    for inner in ("machine", "host", "arch"):
-        (tmp_path / "hwsim" / inner).mkdir()
-        (tmp_path / "hwsim" / inner / "__init__.py").touch()
+    for inner in ("hwsim/machine", "hwsim/host", "hwsim/arch", "lamforge/cli", "lamforge/flow"):
+        (tmp_path / inner).mkdir()
+        (tmp_path / inner / "__init__.py").touch()
     for module in ("compiled.py", "errors.py", "nearest.py", "plain.py", "reader.py", "sourced.py", "units.py", "whole_files.py"):
         (tmp_path / "hwsim" / module).touch()
     text = (ROOT / "pyproject.toml").read_text()

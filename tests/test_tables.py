@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import INSTRUCTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +132,18 @@ def test_memory_models() -> None:
         assert memory_model(kind.name.lower()).kind is kind, f"{kind.name} must be in memory_model of hwsim/memory/models.py"
 
 
+@pytest.mark.parametrize("folder", ["rtl", "testbenches"])
+def test_instructions(folder: str) -> None:
+    """An instruction that no circuit decodes or no random program has is named nowhere in the folder."""
+    import hwsim.arch.isa
+
+    declared = [kind for kind in vars(hwsim.arch.isa).values() if inspect.isclass(kind) and issubclass(kind, Instruction)]
+    check([kind for kind in declared if kind is not Instruction], INSTRUCTIONS, "INSTRUCTIONS of hwsim/arch/isa.py")
+    texts = [path.read_text() for path in (ROOT / folder).rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r"\w+", text)}
+    check([kind.__name__ for kind in INSTRUCTIONS], named, f"what {folder} does with instructions")
+
+
 @pytest.mark.parametrize("folder", ["hwsim/machine", "rtl"])
 def test_fields_of_instructions(folder: str) -> None:
     """A field that no unit reads does nothing; that it is read by its name is all that can be seen here."""
@@ -138,6 +151,13 @@ def test_fields_of_instructions(folder: str) -> None:
     named = {name for text in texts for name in re.findall(r"\w+", text)}
     found = [field.name for kind in INSTRUCTIONS for field in dataclasses.fields(kind)]
     check(found, named, f"what the units of {folder} read of an instruction")
+
+
+def test_kinds_of_things_to_list() -> None:
+    from lamforge.flow.list import KINDS
+
+    shown = (ROOT / "lamforge/cli/list.py").read_text()
+    check(KINDS, re.findall(r'"(\w+)"', shown), "_KINDS of lamforge/cli/list.py")
 
 
 def test_options_of_the_command() -> None:

@@ -54,7 +54,7 @@ def run(
     from reports.documents.offload import estimate_document
     from reports.text.offload import estimate_text
 
-    changes = settings_of(settings)
+    changes = settings_of(settings, "csds=2")
     found = offload.run(system, model=model, prompt=prompt, generate=generate, batch=batch, settings=changes)
     show(found, estimate_text, estimate_document, as_json=as_json, output=output)
 
@@ -91,7 +91,7 @@ def compare(
     from reports.pictures.offload import contexts_picture
     from reports.text.offload import comparison_text
 
-    changes = settings_of(settings)
+    changes = settings_of(settings, "csds=2")
     found = offload.compare(systems or (), model=model, prompt=prompt, generate=generate, batch=batch, settings=changes)
     if plot is not None:
         emit(contexts_picture(found, "token_per_s", is_alone=True), plot)

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from hwsim.arch.complete import require_rows
 from hwsim.arch.formats import WEIGHT_FORMATS, QuantizedMatrix
 from hwsim.arch.formats.base import OFFSET_STEP
 from hwsim.arch.isa import Format
@@ -19,6 +20,8 @@ __all__ = ["PRUNABLE", "Grid", "check_inputs", "grid"]
 
 PRUNABLE = ("w2", "w2s", "w8")
 """Formats of which zero is a value whatever the group."""
+
+require_rows((Format.W2, Format.W2S, Format.W4, Format.W8), WEIGHT_FORMATS, what="a grid for weights", module=__name__)
 
 _SCALE_LIMIT = 255
 _OFFSET_LIMIT = 127

@@ -30,8 +30,10 @@ METHODS: dict[str, type[Method]] = {
 """What models.recipes.options says of each is what its class takes."""
 
 _TAKING = {name for name, kind in METHODS.items() if issubclass(kind, OPTIONS.get(name, Method)) or OPTIONS[name] is NoOptions}
-if not METHODS.keys() == OPTIONS.keys() == _TAKING:
-    raise AssertionError("every method must have its options in models.recipes.options, and take them")
+_WRONG = sorted((METHODS.keys() | OPTIONS.keys()) - (_TAKING & OPTIONS.keys()))
+if _WRONG:
+    places = "METHODS of models/compress/methods.py and in OPTIONS of models/recipes/options.py"
+    raise AssertionError(f"Method {_WRONG[0]} must be in {places}, and take what stands there")
 
 
 def name_of(method: Method) -> str:

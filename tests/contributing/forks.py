@@ -46,10 +46,10 @@ def _run(folder: Path, code: str) -> None:
     os.dup2(output, 2)
     os.chdir(folder)
     sys.path[0] = str(folder)
-    (folder / "code.py").write_text(code)
+    (folder / "to_run.py").write_text(code)
     exit_code = 1
     try:
-        runpy.run_path("code.py", run_name="__main__")
+        runpy.run_path("to_run.py", run_name="__main__")
         exit_code = 0
     except SystemExit as stop:
         exit_code = int(stop.code or 0)

@@ -50,6 +50,10 @@ def test_a_compression_method(tree: Tree) -> None:
     assert unlisted(tree, "test_compression_methods") == f"Echo must be in METHODS of {METHODS}"
     tree.after(METHODS, "from models.compress.distill import Distill", "from models.compress.echo import Echo")
     tree.after(METHODS, '"rtn": Rtn,', '"echo": Echo,')
+    options = "models/recipes/options.py"
+    refusal = tree.refusal("import models.compress.methods")
+    assert f"Method echo must be in METHODS of {METHODS} and in OPTIONS of {options}" in refusal
+    tree.after(options, '"rtn": QuantizerOptions,', '"echo": QuantizerOptions,')
     tree.copy("models/recipes/w4a8kv4.yaml", "models/recipes/mine.yaml", ("method: gptq", "method: echo"))
     found = tree.python("""
         import lamforge, models.recipes
@@ -58,6 +62,7 @@ def test_a_compression_method(tree: Tree) -> None:
         print(type(step.method).__name__, step.method.format.name, "echo" in listed)
     """)
     assert found == "Echo W4 True"
+    assert unlisted(tree, "test_the_schemas_are_fresh", "tests.reports.test_data_files").endswith("make docs")
 
 
 PASS = '''"""Pass: nothing."""
@@ -128,6 +133,7 @@ def test_a_family_of_devices(tree: Tree) -> None:
         print(titles["mine"].partition(":")[0], "## Echo" in render())
     """)
     assert found == "Echo True"
+    assert unlisted(tree, "test_the_schemas_are_fresh", "tests.reports.test_data_files").endswith("make docs")
 
 
 def test_a_composition_of_systems(tree: Tree) -> None:
@@ -161,6 +167,36 @@ def test_a_validation_set(tree: Tree) -> None:
     assert found == "True"
 
 
+def test_a_weight_format_in_models(tree: Tree) -> None:
+    """The other rooms' places are in tests/hwsim/test_complete.py."""
+    sizes = "hwsim/arch/stream_sizes.py"
+    tree.after(sizes, "KV8 = 5", "W3 = 6")
+    row = "    Format.W3: StreamSizes(code_bits=3, group=32, group_words=1, run_groups=8),\n"
+    tree.edit(sizes, "    Format.KV4: StreamSizes(", f"{row}    Format.KV4: StreamSizes(")
+    tree.after("hwsim/arch/formats/table.py", "Format.W8: W8(),", "Format.W3: W8(),")
+    refusal = "hwsim.errors.IsaError: Format W3 must have {}: add a row in {}"
+    assert tree.refusal("import models.shaped") == refusal.format("a grid for weights", "models/compress/grid.py")
+    tree.edit("models/compress/grid.py", "require_rows((", "require_rows((Format.W3, ")
+    assert tree.refusal("import models.shaped") == refusal.format("codes of random weights", "models/shaped.py")
+
+
+INSTRUCTION = '''class Twirl(Instruction, opcode=20, unit=Unit.MOVER):
+    """Twirl."""
+
+
+class Scalar('''
+
+
+def test_an_instruction_that_nothing_runs(tree: Tree) -> None:
+    """The rows of tables are in tests/hwsim/test_complete.py."""
+    tree.edit("hwsim/arch/isa.py", "class Scalar(", INSTRUCTION)
+    check = "from tests.test_tables import test_instructions as check; check('{}')"
+    assert tree.refusal(check.format("rtl")).endswith("Twirl must be in INSTRUCTIONS of hwsim/arch/isa.py")
+    tree.edit("hwsim/arch/isa.py", "    Store,\n    Scalar,\n", "    Store,\n    Twirl,\n    Scalar,\n")
+    for folder in ("rtl", "testbenches"):
+        assert tree.refusal(check.format(folder)).endswith(f"Twirl must be in what {folder} does with instructions")
+
+
 def test_a_field_of_an_instruction(tree: Tree) -> None:
     doc = 'offset: int = operand(32, 0, doc="First 16-byte unit of the side memory.")'
     tree.after("hwsim/arch/isa.py", doc, 'tint: int = bits(3, doc="Tint.", default=0)')
@@ -177,7 +213,7 @@ def test_a_field_of_an_instruction(tree: Tree) -> None:
 
 
 def test_a_field_of_an_engine(tree: Tree) -> None:
-    tree.after("hwsim/arch/config.py", "watchdog_cycles: int", "spare: int = 3")
+    tree.after("hwsim/arch/config.py", "watchdog_cycles: Annotated[int, Limits(256, 1 << 24)]", "spare: int = 3")
     picture = "tests.reports.pictures.test_engine_diagram"
     assert unlisted(tree, "test_no_field_is_left_out", picture) == "AssertionError"
     found = tree.python("""
@@ -185,6 +221,17 @@ def test_a_field_of_an_engine(tree: Tree) -> None:
         print(load_engine("tiny").with_values({"control.spare": 5}).control.spare)
     """)
     assert found == "5"
+
+
+def test_a_field_of_a_data_file(tree: Tree) -> None:
+    board = "hwsim/arch/board.py"
+    tree.copy("hwsim/specs/boards/u280.yaml", "hwsim/specs/boards/mine.yaml", ("name: u280", "name: mine\nslots: 2"))
+    assert "slots" in tree.refusal("from hwsim.arch.board import load_board; load_board('mine')")
+    doc = '"""What the energy estimate of an engine on the board takes."""'
+    tree.after(board, doc, 'slots: Annotated[int, Limits(1, 4)] = 1\n    """Slots of the host that a card takes."""')
+    assert tree.python("from hwsim.arch.board import load_board; print(load_board('mine').slots)") == "2"
+    for test in ("test_the_page_is_fresh", "test_the_schemas_are_fresh"):
+        assert unlisted(tree, test, "tests.reports.test_data_files").endswith("make docs")
 
 
 @pytest.mark.parametrize("is_writable", [True, False])
@@ -297,6 +344,12 @@ def test_a_retrieval_test(tree: Tree) -> None:
         head, found, rest = (tree.folder / place).read_text().partition("found.needles)")
         tree.write(place, f'{head}{found}, ("mine", "Mine", found.mine){rest}')
     assert unlisted(tree, "test_parts_of_an_evaluation") == ""
+
+
+def test_a_kind_of_thing_to_list(tree: Tree) -> None:
+    tree.after("lamforge/flow/list.py", '"boards": _boards,', '"cards": _boards,')
+    assert unlisted(tree, "test_kinds_of_things_to_list") == "cards must be in _KINDS of lamforge/cli/list.py"
+    assert tree.lamforge("list", "cards") == tree.lamforge("list", "boards")
 
 
 VERB = '''"""Answers with what it is given."""

@@ -30,14 +30,19 @@ def test_an_engine(tree: Tree) -> None:
 
 
 def test_a_board(tree: Tree) -> None:
-    changes = (("name: u280", "name: mine"), ("lut: 0.70", "lut: 0.35"), ("xcu280-", "xcmine-"))
+    changes = (("name: u280", "name: mine"), ("lut: 0.70", "lut: 0.35"), ("xcu280-", "xcmine-"), ("value: 3.4\n", "value: 103.4\n"))
     tree.copy(f"{SPECS}/boards/u280.yaml", f"{SPECS}/boards/mine.yaml", *changes)
-    board, target = "hwsim.arch.board.load_board('{}')", "rtl.package.target.Target.of(hwsim.arch.board.load_board('mine')).part"
+    tree.copy(f"{SPECS}/engines/u280.yaml", f"{SPECS}/engines/mine.yaml", ("name: u280", "name: mine"))
+    board, engine = "hwsim.arch.board.load_board('{}')", "hwsim.arch.config.load_engine('{}')"
     limits = [f"{board.format(name)}.limit('lut')" for name in ("u280", "mine")]
-    found = values(tree, listed("boards"), *limits, target, modules="hwsim.arch.board rtl.package.target")
+    part = f"rtl.package.target.Target.of({board.format('mine')}).part"
+    shells = [f"hwsim.machine.energy.energy_board({engine.format(name)}).energy.shell_w.value" for name in ("u280", "mine")]
+    modules = "hwsim.arch.board hwsim.machine.energy rtl.package.target"
+    found = values(tree, listed("boards"), *limits, part, *shells, modules=modules)
     assert "mine" in found[0]
     assert found[1] == 2 * found[2]
     assert found[3].startswith("xcmine-")
+    assert found[4:] == [3.4, 103.4]
 
 
 def test_a_published_power(tree: Tree) -> None:
@@ -57,12 +62,12 @@ def test_a_device_of_a_known_family(tree: Tree) -> None:
     assert "mine" in found[0]
     assert found[1] is False
     assert found[2] > 0
-    assert stale(tree, "tests.hwsim.offload.test_devices")
+    assert is_stale(tree, "tests.hwsim.offload.test_devices")
 
 
-def stale(tree: Tree, module: str) -> bool:
-    """Return whether the test of a module finds that its page must be made again."""
-    return "AssertionError" in tree.refusal(f"from {module} import test_the_page_is_fresh as check\ncheck()")
+def is_stale(tree: Tree, module: str) -> bool:
+    """Return whether the test of a module finds that its page must be rendered again."""
+    return tree.refusal(f"from {module} import test_the_page_is_fresh as check; check()").startswith("AssertionError")
 
 
 def test_a_kind_of_source(tree: Tree) -> None:
@@ -71,6 +76,7 @@ def test_a_kind_of_source(tree: Tree) -> None:
     load = "hwsim.offload.devices.GPUS.load('mine').price.kind"
     found = values(tree, load, "'heard' in hwsim.offload.devices.reference.render()", modules="hwsim.offload.devices.reference")
     assert found == ["heard", True]
+    assert is_stale(tree, "tests.hwsim.offload.test_devices")
 
 
 def test_a_system_of_offloading(tree: Tree) -> None:

@@ -1,6 +1,5 @@
 """A copy of the rooms to which a test adds something: links to the rooms' own files, and files of its own in their place."""
 
-import shutil
 import textwrap
 from pathlib import Path
 
@@ -15,7 +14,7 @@ ROOMS = ("hwsim", "models", "compiler", "rtl", "testbenches", "lamforge", "repor
 class Tree:
     """The rooms below a folder. A folder is linked until something in it changes; then it holds links of its own.
 
-    What Python and Numba keep of a file that is not changed is found through the links, so that nothing is compiled again.
+    What Python and Numba keep of files is found through the links, so that only folders with changes are compiled again.
     """
 
     def __init__(self, folder: Path, forks: Forks):
@@ -78,7 +77,5 @@ class Tree:
             folder.unlink()
         folder.mkdir(exist_ok=True)
         for entry in linked.iterdir() if linked is not None else ():
-            if entry.name == "__pycache__":
-                shutil.copytree(entry, folder / entry.name)
-            else:
+            if entry.name != "__pycache__":
                 (folder / entry.name).symlink_to(entry)

@@ -91,6 +91,12 @@ def test_every_buffer_has_its_limits_here() -> None:
         ("control.queue_depth", 1, "Engine control.queue_depth must be a power of two from 2 to 64, not 1"),
         ("control.program_words", 100, "Engine control.program_words must be a power of two from 64 to 4096, not 100"),
         ("control.watchdog_cycles", 9, "Engine control.watchdog_cycles must be an integer from 256 to 16777216, not 9"),
+        (
+            "name",
+            "../x",
+            "Engine name must be 1 to 64 letters, digits, '.', '_' and '-' that begin with a letter or a digit and have no '..',"
+            " not '../x'",
+        ),
         ("clock_hz", 1.0, "Engine clock_hz must be a number from 1e6 to 2e9, not 1.0"),
         ("clock_hz", float("nan"), "Engine clock_hz must be a number from 1e6 to 2e9, not nan"),
         ("clock_hz", "fast", "Engine clock_hz must be a number from 1e6 to 2e9, not 'fast'"),

@@ -55,6 +55,7 @@ def test_good_values() -> None:
         ({"gears": True}, "Bicycle gears must be an integer of at least 0, not True"),
         ({"gears": "3"}, "Bicycle gears must be an integer of at least 0, not '3'"),
         ({"gears": None}, "Bicycle gears must be an integer of at least 0, not None"),
+        ({"wheels": [{"spokes": 4, "size": float("inf")}]}, "Bicycle wheels[0].size must be a number above 0, not inf"),
         ({"is_electric": 1}, "Bicycle is_electric must be true or false, not 1"),
         ({"colour": "gren"}, "Bicycle colour must be one of green, red (nearest: green), not 'gren'"),
         ({"colour": ["red"]}, "Bicycle colour must be one of green, red (nearest: red), not ['red']"),

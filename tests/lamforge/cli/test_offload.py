@@ -93,7 +93,7 @@ def test_list_names_every_system(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["compare", "--set", "gpus=2"], "Settings must be those of one system, not of 16: name the one to change"),
         (["compare", "--prompt", "0"], "Prompt must be from 1 to 16777216, not 0"),
-        (["run", "gpu-a100", "--set", "gpus"], "Setting must be PATH=VALUE such as tile.tokens=2, not 'gpus'"),
+        (["run", "gpu-a100", "--set", "gpus"], "Setting must read PATH=VALUE such as csds=2, not 'gpus'"),
     ],
 )
 def test_refusals(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
