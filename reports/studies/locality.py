@@ -22,7 +22,7 @@ from models.checkpoint.shipped import locate
 from models.evaluation import evaluation_text
 from models.reference.llama import Llama
 
-__all__ = ["GROUPS", "PAGES", "SHARES", "Locality", "LocalityStudy", "Picked", "mean", "measure", "picks", "study", "touched_share"]
+__all__ = ["GROUPS", "PAGES", "SHARES", "LocalityStudy", "Picked", "mean", "measure", "picks", "study", "touched_share"]
 
 GROUPS = (4, 8, 16, 32)
 """Tokens of a group: InstInfer's 16, and others."""
@@ -34,7 +34,7 @@ SHARES = ((1 / 16, 3 / 32), (1 / 8, 1 / 16), (3 / 16, 1 / 32))
 
 @dataclass(frozen=True, kw_only=True)
 class Picked:
-    """How picked channels and tokens lie together."""
+    """How the channels and tokens lie together that all layers, heads and measured queries pick."""
 
     channel_share: float
     """Channels picked among those of a head (r / d)."""
@@ -46,21 +46,15 @@ class Picked:
     """Share of groups of so many tokens in which one is picked."""
     page_share: dict[int, float]
     """Share of pages of so many neighbouring channels in which one is picked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Locality(Picked):
-    """Picks of all layers, heads and measured queries together."""
-
-    context: int
-    """Tokens that the last query sees."""
+    context: int | None = None
+    """Tokens that the last query sees; None for a mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalityStudy:
     """Picks at several places of a text, with contexts of several lengths."""
 
-    places: tuple[tuple[int, Locality], ...]
+    places: tuple[tuple[int, Picked], ...]
     """The token that each context begins at, and what was picked."""
     means: tuple[Picked, ...]
     """Means over all places, for each pair of shares."""
@@ -99,7 +93,7 @@ def picks(
 
 
 @torch.no_grad()
-def measure(model: Llama, tokens: Sequence[int], shares: Sequence[tuple[float, float]], *, queries: int = 32) -> list[Locality]:
+def measure(model: Llama, tokens: Sequence[int], shares: Sequence[tuple[float, float]], *, queries: int = 32) -> list[Picked]:
     """Return the locality of what the last `queries` queries of a text pick.
 
     shares: pairs of the share of channels and the share of tokens that are picked; each gives a result.
@@ -120,7 +114,7 @@ def measure(model: Llama, tokens: Sequence[int], shares: Sequence[tuple[float, f
         runs = token[..., 0].sum() + (token[..., 1:] & ~token[..., :-1]).sum()
         seen = np.arange(len(tokens) - queries, len(tokens)) + 1
         found.append(
-            Locality(
+            Picked(
                 context=len(tokens),
                 channel_share=channel_share,
                 token_share=token_share,
@@ -159,7 +153,7 @@ def study() -> LocalityStudy:
     return LocalityStudy(places=places, means=tuple(mean([each for each in found if each.channel_share == c]) for c, _ in SHARES))
 
 
-def mean(found: Sequence[Locality]) -> Picked:
+def mean(found: Sequence[Picked]) -> Picked:
     """Return the mean of what was picked with the same shares."""
     return Picked(
         channel_share=found[0].channel_share,
