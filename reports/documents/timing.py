@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamforge.flow.energy import RunEnergy
-from lamforge.flow.simulate import PromptTiming, Timing
+from lamforge.flow.simulate import PromptTiming, RunEnergy, Timing
 
 __all__ = ["prompt_document", "timing_document"]
 
