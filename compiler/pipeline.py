@@ -54,7 +54,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.context < 1:
-            raise ScheduleError(f"Context must be at least 1, not {self.context}")
+            raise ScheduleError(f"Positions to run must be at least 1, not {self.context}")
         limit = self.engine.tile.rows_of(self.layers)
         for what, rows in (("Rows of a prefill run", self.prefill_rows), ("Batch", self.batch)):
             if not 1 <= rows <= limit:

@@ -1,7 +1,6 @@
 """The examples of docs/python.md, run in order in an empty folder, print what the page says."""
 
 import doctest
-import os
 import re
 import subprocess
 import sys

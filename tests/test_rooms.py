@@ -1,9 +1,18 @@
 """The import direction of the rooms, as pyproject.toml declares it; the machine that checks it can fail."""
 
+import ast
+import functools
+import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+import typer
+
+from lamforge.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,7 +33,9 @@ def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
     for room in settings["root_packages"]:
         (tmp_path / room).mkdir()
         (tmp_path / room / "__init__.py").touch()
-    for inner in ("hwsim/machine", "hwsim/host", "hwsim/arch", "lamforge/cli", "lamforge/flow"):
+    hwsim = [f"hwsim/{name}" for name in ("machine", "host", "memory", "arch")]
+    renderers = [f"reports/{name}" for name in ("text", "pictures", "pages", "documents")]
+    for inner in (*hwsim, *renderers, "lamforge/cli", "lamforge/flow"):
         (tmp_path / inner).mkdir()
         (tmp_path / inner / "__init__.py").touch()
     for module in ("compiled.py", "errors.py", "nearest.py", "plain.py", "reader.py", "sourced.py", "units.py", "whole_files.py"):
@@ -36,3 +47,61 @@ def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
     broken = lint(tmp_path)
     assert broken.returncode != 0
     assert "compiler.peek -> hwsim.machine" in broken.stdout
+    (tmp_path / "compiler" / "peek.py").unlink()
+    (tmp_path / "reports" / "text" / "sums.py").write_text("import numpy\n")
+    assert "reports.text.sums -> numpy" in lint(tmp_path).stdout
+
+
+LIBRARY = ("hwsim", "models", "compiler", "rtl", "lamforge/flow")
+
+
+def sentences(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield the texts of a module that have a space in them: sentences, not single words for other programs."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.lineno, node.value
+
+
+@functools.cache
+def flags() -> re.Pattern[str]:
+    """Return what finds a flag of the command in a text."""
+    found: set[str] = set()
+    commands = [typer.main.get_command(app)]
+    while commands:
+        command = commands.pop()
+        commands += getattr(command, "commands", {}).values()
+        found |= {flag for parameter in command.params for flag in parameter.opts if flag.startswith("-")}
+    assert {"--workload", "--prompt", "-o"} <= found
+    return re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, sorted(found, key=len, reverse=True)))})(?![\w-])")
+
+
+@pytest.mark.parametrize("room", LIBRARY)
+def test_the_library_knows_no_flag(room: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line} names {flag.group()}"
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for line, text in sentences(ast.parse(path.read_text()))
+        if (flag := flags().search(text)) is not None
+    ]
+    assert found == []
+
+
+def test_a_flag_is_found() -> None:
+    assert flags().search("Context must be given with --context, not left out")
+    assert flags().search("give -o FOLDER")
+    assert not flags().search("a two-way --exclude=* of git")
+
+
+PLAIN = re.compile(r"\b(dict|Dict|Mapping|MutableMapping)\[str, (Any|object)\]")
+
+
+@pytest.mark.parametrize("room", ("lamforge", "reports"))
+def test_results_are_types(room: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if path.parent != ROOT / "reports" / "documents"
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if PLAIN.search(line)
+    ]
+    assert found == []

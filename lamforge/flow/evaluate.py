@@ -24,7 +24,7 @@ from models.evaluation.stream import Bucket, check_length, stream
 from models.evaluation.windows import windows
 from models.integer.threads import one_each
 
-__all__ = ["EvaluateRequest", "Evaluation", "Retrieval", "Stream", "Trial", "evaluate", "run"]
+__all__ = ["EvaluateRequest", "Evaluation", "LayerError", "Retrieval", "Stream", "Trial", "evaluate", "run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -107,5 +107,11 @@ class Executed:
             spans[name] = (spans[name][0] if name in spans else first, last)
         return spans
 
+    def within(self, start: int, stop: int) -> list[int]:
+        """Return the instructions that are at work in some cycle from `start` to `stop`."""
+        timeline = self.timing.timeline
+        found: list[int] = np.flatnonzero((timeline.retire >= start) & (timeline.issue <= stop)).tolist()
+        return found
+
     def _symbol(self, index: int) -> str:
         return self.timing.program.symbols[int(self.timing.timeline.pc[index])]

@@ -24,7 +24,17 @@ from lamforge.flow.programs import Programs, is_program_folder
 from lamforge.flow.target import Target
 from lamforge.flow.verb import verb
 
-__all__ = ["PromptTiming", "RunEnergy", "SimulateRequest", "Timing", "peak_memory_mb", "run", "simulate", "simulate_run"]
+__all__ = [
+    "PromptTiming",
+    "RunEnergy",
+    "SimulateRequest",
+    "Timeline",
+    "Timing",
+    "peak_memory_mb",
+    "run",
+    "simulate",
+    "simulate_run",
+]
 
 Causes = Mapping[str, Mapping[str, int]]
 """Cycles by unit and cause; those of a unit sum to the cycles of the run."""

@@ -46,7 +46,7 @@ def open_compressed(source: ModelSource) -> CompressedModel:
     if not isinstance(source, str | Path):
         return source if isinstance(source, CompressedModel) else source.made
     if not is_compressed(source):
-        raise CheckpointError(f"Model must be a folder that compress wrote, not {shown(str(source))}")
+        raise CheckpointError(f"Model must be a folder that `compress` wrote, not {shown(str(source))}")
     return load_compressed(Path(source))
 
 

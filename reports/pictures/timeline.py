@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hwsim.arch.fields import Unit
 from lamforge.flow.executed import Executed
 from reports.pictures import svg
@@ -39,7 +37,7 @@ def timeline_picture(executed: Executed, window: tuple[int, int], title: str) ->
         return chart.up(_LANE * lane + (_LANE - _BAR) / 2)
 
     marks = [svg.rectangle(x(start), top(unit), x(stop) - x(start), _BAR, "idle") for unit in Unit]
-    for index in np.flatnonzero((timeline.retire >= start) & (timeline.issue <= stop)).tolist():
+    for index in executed.within(start, stop):
         lane = top(int(timeline.unit[index]))
         issue, release, retire = (int(times[index]) for times in (timeline.issue, timeline.release, timeline.retire))
         family = executed.family(index)

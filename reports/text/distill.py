@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from lamforge.flow.distill.export import DistilledModel
 from lamforge.flow.distill.train import Lesson
-from models.distill.report import Scores
 from reports.text.table import fields
 
 __all__ = ["distilled_text", "lesson_text"]
@@ -24,18 +21,18 @@ def lesson_text(found: Lesson) -> str:
         ("tokens", f"{report.tokens:,}"),
         ("trained", f"{report.trained_s:,.0f} s"),
     ]
-    return fields(rows + _scores(report.perplexities or {}))
+    return fields(rows + _scores(found))
 
 
 def distilled_text(found: DistilledModel) -> str:
     """Return where the model is, and how well the student predicted."""
     model = found.model.model
     rows = [("model", model.config.name), ("folder", str(found.folder)), ("fingerprint", model.fingerprint)]
-    return fields(rows + _scores(found.perplexities))
+    return fields(rows + _scores(found))
 
 
-def _scores(scores: Mapping[str, Scores]) -> list[tuple[str, str]]:
+def _scores(found: Lesson | DistilledModel) -> list[tuple[str, str]]:
     return [
         (name, f"perplexity {each.student.perplexity:.3f}, {each.ratio:.3f} times the teacher's")
-        for name, each in scores.items()
+        for name, each in found.perplexities.items()
     ]

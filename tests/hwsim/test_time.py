@@ -13,10 +13,10 @@ from hwsim.arch.isa import Dot, End, Fetch, Format, Load, Loop, Quant
 from hwsim.arch.timing import CODE_LATENCY, EPILOGUE_LATENCY, MATRIX_LATENCY, MEASURE_LATENCY
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.time import Cause, Timeline, run_time
-from hwsim.machine.timeline import chrome_trace
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryKind, MemoryModel, hbm2, stalling
 from hwsim.memory.parameters import hbm2_parameters
+from reports.documents.chrome_trace import chrome_trace
 from testbenches.random_program import RandomProgram, random_program
 from testbenches.random_scattered import scattered_program
 from tests.hwsim.slow_hbm2 import slow_hbm2_ports

@@ -66,7 +66,7 @@ def test_evaluate_says_when_the_source_is_not_at_hand(made: Path, command: Comma
     assert found["float_perplexity"] is None
     assert found["comparisons"] == []
     assert found["note"].startswith("Source hf (digest ")
-    assert found["note"].endswith("must be given with --source to compare with the float model")
+    assert found["note"].endswith("must be named to compare with the float model")
 
 
 def test_evaluate_measures_everything(made: Path, command: Command, tmp_path: Path) -> None:
@@ -124,7 +124,8 @@ def test_compile_leaves_programs_of_static_size(made: Path, command: Command, tm
     assert names == {"decode.program", "prefill.program", "image.safetensors", "engine.yaml", "origin.json"}
     assert found["decode"]["bytes"] == 16 * found["decode"]["instructions"] <= 65536
     assert sum(found["decode"]["kinds"].values()) == found["decode"]["instructions"]
-    shorter = document(command("compile", made / "model", "--engine", "tiny", "--context", 32, "-o", tmp_path / "short", "--json"))
+    fewer = ("--positions", 32, "-o", tmp_path / "short", "--json")
+    shorter = document(command("compile", made / "model", "--engine", "tiny", *fewer))
     assert shorter["decode"]["bytes"] == found["decode"]["bytes"]
     assert shorter["max_position"] == 32
 
@@ -209,7 +210,8 @@ def test_rtl_packages_a_kernel_for_a_board(command: Command, tmp_path: Path) -> 
 
 
 def test_cosim_through_the_host(made: Path, command: Command) -> None:
-    found = document(command("cosim", made / "model", "--engine", "tiny", "--host", "--memory", "ideal", "--prompt", "a", "--json"))
+    options = ("--engine", "tiny", "--host", "--memory", "ideal", "--question", "a", "--json")
+    found = document(command("cosim", made / "model", *options))
     assert found["is_equal"]
     assert (found["mismatches"], found["cycle_difference"], found["first"]) == (0, 0, None)
     assert found["compared"] > 1000

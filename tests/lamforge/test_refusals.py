@@ -109,14 +109,14 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             "Setting must read PATH=VALUE such as tile.tokens=2, not 'tile.tokens'",
         ),
         (["compile", "MODEL"], "Output folder must be given with -o, not left out"),
-        (["compile", "-o", "OUT"], "Either MODEL or --workload must be given, not neither"),
+        (["compile", "-o", "OUT"], "Either a model or a workload must be given, not neither"),
         (
             ["compile", "MODEL", "--workload", "llama-2-7b", "-o", "OUT"],
-            "Either MODEL or --workload must be given, not both",
+            "Either a model or a workload must be given, not both",
         ),
         (
             ["compile", "--workload", "llama-2-7b", "-o", "OUT"],
-            "Context of a workload must be given with --context, not left out",
+            "Context, the tokens that a workload's cache keeps, must be given with a workload, not left out",
         ),
         (
             ["compile", "--workload", "llama-2-7b", "--context", "4", "-o", "OUT"],
@@ -124,11 +124,11 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (
             ["compile", "--workload", "llama-2-7b", "--context", "64", "--format", "w3", "-o", "OUT"],
-            "Format must be one of w4, w8, w2, w2s, not 'w3'",
+            "Format must be one of w2, w2s, w4, w8 (nearest: w8), not 'w3'",
         ),
         (
             ["simulate", "--workload", "llama-2-7b", "--context", "64", "--cache", "kv6"],
-            "Cache must be one of kv4, kv8, not 'kv6'",
+            "Cache must be one of kv4, kv8 (nearest: kv8), not 'kv6'",
         ),
         (
             ["compile", "MODEL", "--dump-after", "fold"],
@@ -136,9 +136,13 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (
             ["compile", "HF", "-o", "OUT"],
-            "Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not 'HF'",
+            "Model must be a folder that `compress` wrote, not 'HF'",
         ),
-        (["compile", "MODEL", "--context", "0", "-o", "OUT"], "Context must be at least 1, not 0"),
+        (["compile", "MODEL", "--positions", "0", "-o", "OUT"], "Positions to run must be at least 1, not 0"),
+        (
+            ["compile", "MODEL", "--context", "64", "-o", "OUT"],
+            "Context must be left to the model, which has its own window, not given",
+        ),
         (
             ["simulate", "PROGRAMS", "--memory", "slow"],
             "Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'slow'",
@@ -147,14 +151,14 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         (["simulate", "PROGRAMS", "--position", "64"], "Position must be 0 to 63, not 64"),
         (
             ["simulate", "PROGRAMS", "--engine", "tiny"],
-            "Engine and context must be left to the compiled programs, not given again",
+            "Engine, context and positions must be left to the compiled programs, not given again",
         ),
         (["generate", "MODEL", "hello", "--temperature", "-1"], "Sampling temperature must be 0 to 100, not -1.0"),
         (["generate", "MODEL", "hello", "--max-tokens", "0"], "Number of tokens must be at least 1, not 0"),
         (["generate", "MODEL", "", "--raw"], "Prompt must be at least one token long, not ''"),
         (
             ["generate", "HF", "hello"],
-            "Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not 'HF'",
+            "Model must be a folder that `compress` wrote, not 'HF'",
         ),
         (
             ["rtl", "--set", "tile.port_bits=96", "-o", "OUT"],
@@ -174,7 +178,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (
             ["cosim", "HF"],
-            "Model must be a folder that `lamforge compress CHECKPOINT -o FOLDER` wrote, not 'HF'",
+            "Model must be a folder that `compress` wrote, not 'HF'",
         ),
         (
             ["board", "MODEL", "HERE", "--waiting", "sleep"],

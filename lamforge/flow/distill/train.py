@@ -13,7 +13,7 @@ from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
 
 if TYPE_CHECKING:
-    from models.distill.report import Report
+    from models.distill.report import Report, Scores
 
 __all__ = ["Lesson", "TrainRequest", "run", "train"]
 
@@ -62,6 +62,11 @@ class Lesson:
     report: Report
     is_first: bool
     is_done: bool | None
+
+    @property
+    def perplexities(self) -> Mapping[str, Scores]:
+        """How well the student predicts, by evaluation text; empty while that was not measured."""
+        return self.report.perplexities or {}
 
 
 def run(request: TrainRequest, listener: Listener = SILENT) -> Lesson:
