@@ -71,7 +71,9 @@ def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
     target = folder / "report.html" if output is None else Path(output)
     try:
         content = folder_page(summary, figures, has_timeline=(folder / "timeline.json").is_file())
-    except (jinja2.UndefinedError, KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise refusal(path, f"{error} is missing") from error
+    except (jinja2.UndefinedError, TypeError, ValueError) as error:
         raise refusal(path, str(error)) from error
     write_page(content, target)
     return target

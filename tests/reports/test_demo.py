@@ -225,6 +225,7 @@ def test_a_summary_of_little_is_a_page_of_little(ran: tuple[DemoSummary, Heard],
     ("parts", "where"),
     [
         ({"cosim": {"engine": "tiny"}}, "'dict object' has no attribute 'is_equal'"),
+        ({"program": {"engine": "tiny"}}, "'model' is missing"),
         ({"model": []}, "model: Input should be an object"),
         ({"steps": [{"title": "Load", "seconds": "soon"}]}, "Unknown format code 'f' for object of type 'str'"),
     ],

@@ -169,6 +169,7 @@ ABLATION = (
         policy=(0, 100, 100, 0, 100, 0),
         has_host_attention=False,
         published=1.57,
+        fitted=False,
         note="DeepSpeed's policy",
     ),
     dataclasses.replace(LARGE, batches=1, published=0.27, note="no policy search"),
