@@ -51,7 +51,7 @@ def _products(gpu: GpuRates, rows: Sequence[Product]) -> Iterator[Row]:
     for each in rows:
         shape = Shape(rows=each.rows, columns=each.columns, inner=each.inner)
         case = f"product {each.rows} x {each.columns} x {each.inner}"
-        yield _row(case, Seconds(each.took.measured_s), product(gpu, shape).time, each.rows in FEW_ROWS + MANY_ROWS)
+        yield _row(case, 1e3 * each.took.measured_s, product(gpu, shape).time, each.rows in FEW_ROWS + MANY_ROWS)
 
 
 def _decode(gpu: GpuRates, rows: Sequence[DecodeAttention]) -> Iterator[Row]:
@@ -59,7 +59,7 @@ def _decode(gpu: GpuRates, rows: Sequence[DecodeAttention]) -> Iterator[Row]:
         if each.way == WAY:
             time = _attention(gpu, each, queries=1, keys=each.keys, batch=each.batch)
             case = f"attention of {each.batch} x {each.heads}/{each.kv_heads} heads over {each.keys} keys"
-            yield _row(case, Seconds(each.took.measured_s), time, each.batch == 1)
+            yield _row(case, 1e3 * each.took.measured_s, time, each.batch == 1)
 
 
 def _prefill(gpu: GpuRates, rows: Sequence[PrefillAttention]) -> Iterator[Row]:
@@ -67,7 +67,7 @@ def _prefill(gpu: GpuRates, rows: Sequence[PrefillAttention]) -> Iterator[Row]:
         if each.way == WAY:
             time = maximum(_CALL, _attention(gpu, each, queries=each.tokens, keys=each.tokens / 2, batch=1))
             case = f"attention of a prompt, {each.heads}/{each.kv_heads} heads, {each.tokens} tokens"
-            yield _row(case, Seconds(each.took.measured_s), time, each.tokens in (_CALL_FITTED, PREFILL_FITTED))
+            yield _row(case, 1e3 * each.took.measured_s, time, each.tokens in (_CALL_FITTED, PREFILL_FITTED))
 
 
 def _attention(
@@ -85,17 +85,16 @@ def _copies(rows: Sequence[HostCopy]) -> Iterator[Row]:
         if each.is_pinned and each.bytes >= _LEAST_COPY:
             time = Bytes(float(each.bytes)) / host.gpu_link_rate.value + _COPY_LATENCY
             case = f"copy of {each.bytes} pinned bytes {each.way}"
-            yield _row(case, Seconds(each.took.measured_s), time, each.bytes in (_LEAST_COPY, rows[-1].bytes))
+            yield _row(case, 1e3 * each.took.measured_s, time, each.bytes in (_LEAST_COPY, rows[-1].bytes))
 
 
 def _steps() -> Iterator[Row]:
-    return (_row(step.case, step.measured, step.ours) for step in steps(GPUS.load(_GPU).rates(), _found()))
+    return (_row(step.case, float(step.measured.to("ms")), step.ours) for step in steps(GPUS.load(_GPU).rates(), _found()))
 
 
-def _row(case: str, measured: Seconds, ours: Seconds, fitted: bool = False) -> Row:
+def _row(case: str, measured_ms: float, ours: Seconds, fitted: bool = False) -> Row:
     source = f"{_FILE}: PyTorch {_found().host.torch}"
-    published = float(measured.to("ms"))
-    return Row(case=case, unit="ms", published=published, ours=float(ours.to("ms")), fitted=fitted, source=source)
+    return Row(case=case, unit="ms", published=measured_ms, ours=float(ours.to("ms")), fitted=fitted, source=source)
 
 
 GPU_MEASURED_OPERATORS = ValidationSet(name="h200-operators", title="Operators measured on an H200", compute=_operators)
