@@ -86,10 +86,6 @@ class Trial:
         """Depth of the task, rounded to a twentieth so that neighbouring ones are one."""
         return round(self.task.depth * 20) / 20
 
-    def is_right(self, name: str) -> bool:
-        """Return whether a model's answer is right, token for token."""
-        return self.answers[name].is_right
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Retrieval:
@@ -130,8 +126,8 @@ class Retrieval:
         ]
 
     def right(self, name: str, trials: Sequence[Trial]) -> int:
-        """Return how many of some trials a model answered right."""
-        return sum(trial.is_right(name) for trial in trials)
+        """Return how many of some trials a model answered right, token for token."""
+        return sum(trial.answers[name].is_right for trial in trials)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

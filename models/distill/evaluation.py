@@ -26,15 +26,7 @@ _ROWS = 256
 
 def exact_plan(prepared: Prepared, settings: Settings, length: int, device: torch.device) -> AttentionPlan:
     """Return the plan under which a student rounds as the engine does."""
-    return plan_of(
-        prepared.config,
-        length,
-        sinks=settings.sinks,
-        window=settings.window,
-        kind="exact",
-        device=device,
-        dtype=torch.float32,
-    )
+    return plan_of(prepared.config, settings, length, kind="exact", device=device, dtype=torch.float32)
 
 
 @torch.no_grad()
