@@ -19,11 +19,7 @@ from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
 
-__all__ = ["Compiled", "ImageBuilder", "Request", "compile_request", "compile_shape", "passes", "quantized_graph"]
-
-
-ImageBuilder = Callable[[Placement], MemoryImage]
-"""Makes the memory image of placed nodes."""
+__all__ = ["Compiled", "Request", "compile_request", "compile_shape", "passes", "quantized_graph"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +99,7 @@ def _widest(graph: Graph, request: Request, memory: MemoryMap) -> Placement:
     return place_nodes(graph, request.engine, memory, tokens=1)
 
 
-def compile_request(request: Request, *, build: ImageBuilder | None = None) -> Compiled:
+def compile_request(request: Request, *, build: Callable[[Placement], MemoryImage] | None = None) -> Compiled:
     """Return the programs of a request, and the image that `build` makes of its placed nodes; raise ScheduleError or GraphError."""
     graph = quantized_graph(request)
     tokens = max(request.prefill_rows, request.batch)

@@ -20,7 +20,7 @@ from rtl.vector import Vector
 __all__ = ["SIDE_PORT", "Engine", "engine_members", "stream_port"]
 
 SIDE_PORT = "m_axi_side_"
-_LITE_PORT = "s_axi_control_"
+LITE_PORT = "s_axi_control_"
 _BURST_INCR = 1
 
 
@@ -49,7 +49,7 @@ def engine_members(config: EngineConfig) -> dict:
         "ap_clk": In(1),
         "ap_rst_n": In(1),
         "interrupt": Out(1),
-        **axi_lite_members(_LITE_PORT),
+        **axi_lite_members(LITE_PORT),
         **{name: member for stream in streams for name, member in stream.items()},
         **side,
         **{port.name: Out(port.width) for port in trace_ports(config)},
@@ -158,7 +158,7 @@ class Engine(wiring.Component):
         self._bus(m, SIDE_PORT, mover.read)
         self._bus(m, SIDE_PORT, mover.write)
         for name, member in axi_lite_members().items():
-            inner, outer = getattr(registers, name), getattr(self, _LITE_PORT + name)
+            inner, outer = getattr(registers, name), getattr(self, LITE_PORT + name)
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
 
     def _bus(self, m, prefix, axi):

@@ -53,6 +53,12 @@ class Outputs:
     image: MemoryImage
     logits: np.ndarray
 
+    @classmethod
+    def of(cls, program: Program, after: MemoryImage) -> Outputs:
+        """Return the outputs in a memory after a run."""
+        output = program.buffer("output")
+        return cls(image=after, logits=after.side[output.offset : output.offset + output.size].view(np.int32))
+
 
 class Backend(Protocol):
     """A machine that runs programs."""

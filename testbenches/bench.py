@@ -5,10 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from importlib import resources
 
+from amaranth.lib.wiring import Out
+
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import READ_LATENCY, STALL_RATE, WRITE_LATENCY
 from hwsim.memory.parameters import TIMES, Hbm2Parameters
-from testbenches.build import public_text
+from rtl.engine import LITE_PORT, engine_members
+from testbenches.build import port_text, public_text
 
 __all__ = ["CODES_RECORD", "DRAIN_RECORD", "EVENT_RECORD", "REGION_BITS", "SIDE_REGION", "TOP", "bench_files", "hbm2_word"]
 
@@ -29,8 +32,6 @@ _PUBLIC = ("clk", "rst_n", "stalling", "hbm2", "hbm2_law", "seed", "fault_port",
 
 _READ = ("araddr", "arlen", "arvalid", "arready", "rdata", "rresp", "rlast", "rvalid", "rready")
 _WRITE = ("awaddr", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready", "bresp", "bvalid", "bready")
-_LITE_IN = {"awaddr": 12, "awvalid": 1, "wdata": 32, "wstrb": 4, "wvalid": 1, "bready": 1, "araddr": 12, "arvalid": 1, "rready": 1}
-_LITE_OUT = {"awready": 1, "wready": 1, "bresp": 2, "bvalid": 1, "arready": 1, "rdata": 32, "rresp": 2, "rvalid": 1}
 
 
 def _widths(bits: int) -> dict[str, int]:
@@ -90,7 +91,7 @@ def bench_files(config: EngineConfig, *, engine: str = "engine") -> dict[str, st
 
 def _bench_text(config: EngineConfig, engine: str) -> str:
     """Return the SystemVerilog of the bench; its ports are clock, reset, memory settings and AXI-Lite."""
-    tile, lanes = config.tile, config.vector.lanes
+    tile, lanes, members = config.tile, config.vector.lanes, engine_members(config)
     declarations: list[str] = []
     memories: list[str] = []
     pins: list[str] = []
@@ -100,23 +101,10 @@ def _bench_text(config: EngineConfig, engine: str) -> str:
         declarations += own
         memories.append(memory)
         pins += connect
-    lite = [f"    input  logic [{width - 1}:0] s_axi_control_{name}" for name, width in _LITE_IN.items()]
-    lite += [f"    output logic [{width - 1}:0] s_axi_control_{name}" for name, width in _LITE_OUT.items()]
-    pins += [f".s_axi_control_{name}(s_axi_control_{name})" for name in (*_LITE_IN, *_LITE_OUT)]
-    traces = {
-        "cycle_start": 1,
-        "dispatch": 1,
-        "issue": 4,
-        "retire": 4,
-        "drained": 1,
-        "drained_data": 32 * lanes,
-        "vector": 1,
-        "vector_data": 8 * lanes,
-        "done": 1,
-        "running": 1,
-    }
-    declarations += [f"    logic [{width - 1}:0] trace_{name};" for name, width in traces.items()]
-    pins += [f".trace_{name}(trace_{name})" for name in traces]
+    lite = [port_text(name, each.shape, each.flow is Out) for name, each in members.items() if name.startswith(LITE_PORT)]
+    traces = {name: member.shape for name, member in members.items() if name.startswith("trace_")}
+    declarations += [f"    logic [{width - 1}:0] {name};" for name, width in traces.items()]
+    pins += [f".{name}({name})" for name in members if name.startswith((LITE_PORT, "trace_"))]
     comma, line = ",\n", "\n"
     return f"""// Generated for engine {config.name}: the engine, its memories and the trace recorder.
 module {TOP} (

@@ -7,8 +7,10 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +20,7 @@ from hwsim.errors import MachineError
 from rtl.verilog import generate
 from testbenches.verilator import buildable, environment
 
-__all__ = ["Build", "public_text"]
+__all__ = ["Build", "port_text", "public_text"]
 
 _BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
 
@@ -36,6 +38,11 @@ def _locked(path: Path) -> Iterator[None]:
 def public_text(top: str, names: Sequence[str]) -> str:
     """Return the Verilator settings that let a bench reach signals of its top module; names may hold wildcards."""
     return "`verilator_config\n" + "".join(f'public_flat_rw -module "{top}" -var "{name}"\n' for name in names)
+
+
+def port_text(name: str, width: int, is_output: bool) -> str:
+    """Return the declaration of a port of a SystemVerilog module."""
+    return f"    {'output' if is_output else 'input '} logic [{width - 1}:0] {name}"
 
 
 def _apart_text(sources: Mapping[str, str]) -> str:
@@ -83,6 +90,13 @@ class Build:
             done.touch()
             self.build_s = time.perf_counter() - began
         return self.folder
+
+    @contextlib.contextmanager
+    def run_folder(self, prefix: str = "run-") -> Iterator[Path]:
+        """Build where needed and yield a new folder in the build; it is kept where the block fails. Raise MachineError."""
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.make()))
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
 
     def run(self, module: str, folder: Path, **variables: str) -> None:
         """Run the cocotb tests of a module on the built simulation, in `folder`, with more environment variables.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.arch.error_codes import ErrorCode
 from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Unit
 from hwsim.arch.isa import INSTRUCTIONS, End, Fetch, Loop, decode
 from hwsim.arch.program import MemoryImage
@@ -17,7 +18,6 @@ from hwsim.arch.program import MemoryImage
 __all__ = ["CASE_KINDS", "FaultCase", "FaultKind", "FaultProgram", "fault_case"]
 
 SLAVE_ERROR, DECODE_ERROR = 2, 3
-READ_ERROR, WRITE_ERROR, BAD_CHECK, BAD_OPCODE, DEEP_LOOP, WATCHDOG, OVERFLOW = 4, 5, 1, 2, 3, 6, 7
 _LOOP_DEPTH = 4
 _TOKEN_LIMIT = 63
 _READ_CHANNELS, _WRITE_CHANNELS = 2, 5
@@ -154,8 +154,7 @@ class _Drawn:
         """Return the case."""
         following = self.below(len(self.programs))
         fields = getattr(self, f"_{self.kind.value}")()
-        may_be_held = self.kind not in (FaultKind.START_TWICE,)
-        rate = (0, 0, 40, 120)[self.below(4)] if may_be_held else 0
+        rate = 0 if self.kind is FaultKind.START_TWICE else (0, 0, 40, 120)[self.below(4)]
         return FaultCase(
             **{
                 "seed": self.seed,
@@ -175,11 +174,11 @@ class _Drawn:
         index = self.below(self.program.reads[port])
         if port == len(self.program.reads) - 1 and self.below(2):
             index = self.below(len(self.program.words))
-        return {"port": port, "index": index, "response": self._response(), "error": READ_ERROR | port << 8}
+        return {"port": port, "index": index, "response": self._response(), "error": ErrorCode.READ_RESPONSE | port << 8}
 
     def _write_error(self) -> dict[str, Any]:
-        port = len(self.program.reads) - 1
-        return {"port": port, "index": self.below(self.program.writes), "response": self._response(), "error": WRITE_ERROR}
+        index, response = self.below(self.program.writes), self._response()
+        return {"port": len(self.program.reads) - 1, "index": index, "response": response, "error": ErrorCode.WRITE_RESPONSE}
 
     def _response(self) -> int:
         return (SLAVE_ERROR, DECODE_ERROR)[self.below(2)]
@@ -191,7 +190,7 @@ class _Drawn:
     def _bad_check(self) -> dict[str, Any]:
         index = self.below(len(self.program.words))
         word = self.program.words[index] ^ 1 << self.below(WORD_BITS)
-        return {"words": self._replaced(index, word), "error": BAD_CHECK | index << 8}
+        return {"words": self._replaced(index, word), "error": ErrorCode.BAD_CHECK | index << 8}
 
     def _bad_opcode(self) -> dict[str, Any]:
         index = self.below(len(self.program.words))
@@ -199,7 +198,7 @@ class _Drawn:
         unknown = sorted(set(range(1 << width)) - {kind.opcode for kind in INSTRUCTIONS})
         opcode = unknown[self.below(len(unknown))]
         word = self.program.words[index] & ~((1 << width) - 1 << offset) | opcode << offset
-        return {"words": self._replaced(index, _checked(word)), "error": BAD_OPCODE | index << 8}
+        return {"words": self._replaced(index, _checked(word)), "error": ErrorCode.BAD_OPCODE | index << 8}
 
     def _flips(self) -> dict[str, Any]:
         # A flipped loop count would be no fault that the engine can see, only a program that runs for minutes.
@@ -219,13 +218,13 @@ class _Drawn:
         quiet = Fetch(offset=self.below(100), beats=0).encode()
         loops = [Loop(count=2, length=2 * depth).encode()] * depth
         words = (*[quiet] * lead, *loops, End().encode())
-        return {"words": words, "error": DEEP_LOOP | lead + _LOOP_DEPTH << 8}
+        return {"words": words, "error": ErrorCode.DEEP_LOOP | lead + _LOOP_DEPTH << 8}
 
     def _overflow(self) -> dict[str, Any]:
         consumer = (Unit.MATRIX, Unit.VECTOR, Unit.MOVER)[self.below(3)]
         gives = Fetch(offset=0, beats=0, signal=1 << consumer).encode()
         words = (Loop(count=_TOKEN_LIMIT + 1 + self.below(40), length=1).encode(), gives, End().encode())
-        return {"words": words, "error": OVERFLOW | (Unit.FETCH * len(Unit) + consumer) << 8}
+        return {"words": words, "error": ErrorCode.TOKEN_OVERFLOW | (Unit.FETCH * len(Unit) + consumer) << 8}
 
     def _lost_token(self) -> dict[str, Any]:
         decoded = [decode(word) for word in self.program.words]
@@ -239,7 +238,7 @@ class _Drawn:
         index, producer = places[self.below(len(places))]
         word: Any = decoded[index]
         stuck = dataclasses.replace(word, wait=word.wait | 1 << producer).encode()
-        return {"words": self._replaced(index, stuck), "error": WATCHDOG}
+        return {"words": self._replaced(index, stuck), "error": ErrorCode.WATCHDOG}
 
     def _dead_bus(self) -> dict[str, Any]:
         side = len(self.program.reads) - 1
@@ -255,7 +254,7 @@ class _Drawn:
             "index": index,
             "recovery": recovery,
             "cycles": 20 + self.below(200),
-            "error": WATCHDOG,
+            "error": ErrorCode.WATCHDOG,
             "rate": 0,
         }
         # A late write may still arrive; it then goes into memory that holds the same program's data.

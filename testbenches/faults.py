@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -80,17 +78,10 @@ class FaultBench:
         }
         self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)
 
-    @property
-    def build_s(self) -> float:
-        """Seconds of the last build, zero when there was one."""
-        return self._build.build_s
-
     def run(self, programs: Sequence[FaultProgram], cases: Sequence[FaultCase]) -> list[FaultOutcome]:
         """Run the cases one after the other in one simulation; raise MachineError when it does not come to its end."""
-        folder = Path(tempfile.mkdtemp(prefix="faults-", dir=self._build.make()))
-        outcomes = self._run(folder, programs, cases)
-        shutil.rmtree(folder, ignore_errors=True)
-        return outcomes
+        with self._build.run_folder("faults-") as folder:
+            return self._run(folder, programs, cases)
 
     def _run(self, folder: Path, programs: Sequence[FaultProgram], cases: Sequence[FaultCase]) -> list[FaultOutcome]:
         regions = {number: folder / f"region{number}.bin" for number in (*range(self.engine.tile.ports), SIDE_REGION)}
@@ -147,12 +138,5 @@ def _part(image: MemoryImage, region: int) -> np.ndarray:
 
 
 def _outcome(case: FaultCase, record: dict[str, Any]) -> FaultOutcome:
-    first, following = (
-        RunRecord(**{**record[name], "reads": tuple(record[name]["reads"])}) for name in ("first", "next")
-    )
-    return FaultOutcome(
-        case=case,
-        has_hung=record["hung"],
-        first=first,
-        next=following,
-    )
+    first, following = (RunRecord(**{**record[name], "reads": tuple(record[name]["reads"])}) for name in ("first", "next"))
+    return FaultOutcome(case=case, has_hung=record["hung"], first=first, next=following)

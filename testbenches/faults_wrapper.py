@@ -6,6 +6,7 @@ from amaranth.lib.wiring import Out
 
 from hwsim.arch.config import EngineConfig
 from rtl.engine import SIDE_PORT, engine_members, stream_port
+from testbenches.build import port_text
 
 __all__ = ["PUBLIC", "TOP", "wrapper_text"]
 
@@ -46,8 +47,7 @@ def wrapper_text(config: EngineConfig) -> str:
         body += text
         through |= names
     for name, member in engine_members(config).items():
-        kind = "output" if member.flow is Out else "input "
-        ports.append(f"    {kind} logic [{member.shape - 1}:0] {name}")
+        ports.append(port_text(name, member.shape, member.flow is Out))
         pins.append(f".{name}({'e_' if name in through else ''}{name})")
     comma, line = ",\n", "\n"
     return f"""// Generated for engine {config.name}: the engine behind fault injectors.

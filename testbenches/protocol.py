@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,26 +68,15 @@ class ProtocolReport:
 class ProtocolBench:
     """An engine's Verilog in the bench; hundreds of times slower than testbenches.verilated, for small programs."""
 
-    def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = "-O1"):
+    def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator")):
         self.engine = engine
         texts = {"protocol.sv": wrapper_text(engine), "protocol.vlt": public_text(TOP, PUBLIC)}
-        self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)
-
-    @property
-    def build_s(self) -> float:
-        """Seconds of the last build, zero when there was one."""
-        return self._build.build_s
-
-    def build(self) -> Path:
-        """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
-        return self._build.make()
+        self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize="-O1")
 
     def execute(self, image: MemoryImage, runs: Sequence[ProtocolRun], *, seed: int, limit_cycles: int = 60_000) -> ProtocolReport:
         """Check the registers, then run the runs one after the other on one memory; `limit_cycles` bounds each."""
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.build()))
-        report = self._execute(folder, image, runs, seed, limit_cycles)
-        shutil.rmtree(folder, ignore_errors=True)
-        return report
+        with self._build.run_folder() as folder:
+            return self._execute(folder, image, runs, seed, limit_cycles)
 
     def _execute(
         self, folder: Path, image: MemoryImage, runs: Sequence[ProtocolRun], seed: int, limit_cycles: int

@@ -37,6 +37,11 @@ LOOP_REGISTERS = ((8, 9), (10, 11))
 """Registers that change from turn to turn, by loop depth."""
 
 
+def _coded(segment: int, segments: int, scale: int, rows: int, *, is_written: bool = False) -> list[Use]:
+    """Return the use of rows of codes and their scales."""
+    return [Use("A", segment, segment + segments, is_written), Use("S", scale, scale + rows, is_written)]
+
+
 class Operations(ProgramState):
     """Each operation adds a few instructions with random operands."""
 
@@ -64,27 +69,20 @@ class Operations(ProgramState):
                 fifo, waiting = self.config.fetch.fifo_beats, sum(open_pieces)
                 if fetched < needed and (waiting > fifo or (len(open_pieces) >= 2 and waiting + beats > fifo)):
                     beats = rest
-                self._fetch([(self._place(whole[:, fetched : fetched + beats]), beats)])
+                self._fetch(self._place(whole[:, fetched : fetched + beats]), beats)
                 open_pieces.append(beats)
                 fetched += beats
-            self._dot(*shape, None)
+            self._dot(*shape)
             consumed = needed
             while open_pieces and fetched - sum(open_pieces[1:]) <= consumed:
                 open_pieces.pop(0)
         self.order.drained()
 
-    def _fetch(self, extents: list[tuple[int, int]], register: int = 0) -> None:
-        for offset, beats in extents:
-            uses = [Use("ports", offset, offset + beats, False)] if not register else []
-            if register:
-                self.order.add(Fetch, {"offset": offset, "beats": beats}, (register, 0, 0), uses)
-            else:
-                self._emit(Fetch, uses, offset=offset, beats=beats)
+    def _fetch(self, offset: int, beats: int) -> None:
+        self._emit(Fetch, [Use("ports", offset, offset + beats, False)], offset=offset, beats=beats)
 
-    def _dot(self, format_: Format, inner: int, blocks: int, extents: list[tuple[int, int]] | None, register: int = 0) -> None:
-        """Emit a product (and its fetch when extents are given) with a random destination."""
-        if extents is not None:
-            self._fetch(extents, register)
+    def _dot(self, format_: Format, inner: int, blocks: int) -> None:
+        """Emit a product with a random destination."""
         destination = Destination(self._pick(0, 2))
         words = -(-blocks * self.slices // self.lanes)
         limit = self.residual if destination == Destination.RESIDUAL else self.result
@@ -95,7 +93,7 @@ class Operations(ProgramState):
         address = self._pick(0, limit - (rows - 1) * stride - words)
         side = self._pick(0, self.constants - words) if destination == Destination.BIASED else 0
         source, scale = self._activations(-(-inner // 2), rows)
-        uses = [Use("A", source, source + -(-inner // 2), False), Use("S", scale, scale + rows, False)]
+        uses = _coded(source, -(-inner // 2), scale, rows)
         span = (address, address + (rows - 1) * stride + words)
         if destination == Destination.RESIDUAL:
             uses += [Use("X", *span, True), *self._residual_ports("X", read=True, written=True)]
@@ -139,8 +137,7 @@ class Operations(ProgramState):
         beats = self._key_run(blocks)
         cache = Use("ports", self.keys, self.keys + self.key_beats, False)
         uses = [
-            Use("A", source, source + -(-self.parts // 2), False),
-            Use("S", scale, scale + rows, False),
+            *_coded(source, -(-self.parts // 2), scale, rows),
             cache,
             Use("Y", address, address + rows * words, True),
             Use("H", side, side + words, True),
@@ -206,8 +203,7 @@ class Operations(ProgramState):
             [
                 Use("Y", source, source + rows * words, False),
                 Use("H", side, side + words, False),
-                Use("A", destination, destination + segments, True),
-                Use("S", scale, scale + rows, True),
+                *_coded(destination, segments, scale, rows, is_written=True),
             ],
             rows=rows,
             source=source,
@@ -237,8 +233,7 @@ class Operations(ProgramState):
         self._emit(
             Axpy,
             [
-                Use("A", source, source + segments, False),
-                Use("S", scale, scale + rows, False),
+                *_coded(source, segments, scale, rows),
                 cache,
                 Use("Y", address, address + (rows - 1) * stride + words, True),
             ],
@@ -258,11 +253,7 @@ class Operations(ProgramState):
         segments = -(-length * self.lanes // 64)
         destination, scale = self._pick(0, self.segments - segments), self._pick(0, self.scales - rows)
         self.codes.append((destination, segments, scale))
-        return (
-            destination,
-            scale,
-            [Use("A", destination, destination + segments, True), Use("S", scale, scale + rows, True)],
-        )
+        return destination, scale, _coded(destination, segments, scale, rows, is_written=True)
 
     def _source(self, most: int, multiple: int = 1) -> tuple[int, int, int, int]:
         """Return source, stride, length and rows of result words, mostly at places that hold results."""

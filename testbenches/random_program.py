@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, CacheFormat, End, Function, Scalar
+from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, CacheFormat, End, Fetch, Function, Scalar
 from testbenches.random_operations import LOOP_REGISTERS, Operations
 from testbenches.random_state import OPERAND_REGISTERS
 from testbenches.random_streams import row_stream
@@ -105,7 +105,8 @@ class _Builder(Operations):
         start = self.order.open_loop()
         self.depth += 1
         if stream is not None:
-            self._dot(format_, inner, blocks, [(base, step)], register=register)
+            self.order.add(Fetch, {"offset": base, "beats": step}, (register, 0, 0), [])
+            self._dot(format_, inner, blocks)
             self.order.control(Scalar(function=Function.ADD, target=register, immediate=step, registers=(register, 0, 0)))
             self.order.control(
                 Scalar(function=Function.WRAP, target=register, limit=step * len(stream), registers=(register, 0, 0))

@@ -66,7 +66,6 @@ class ProgramState:
         self.results: list[tuple[int, int, int, int]] = []
         self.codes: list[tuple[int, int, int]] = []
         self.scores: list[tuple[int, int, int, int, int]] = []
-        self.coefficients: list[tuple[int, int, int, int]] = []
         self.packed: dict[int, CacheKind] = {}
         self.depth = 0
 

@@ -33,10 +33,8 @@ class Simulated:
         placed = place(self.engine, program, image, inputs)
         trace = run_control(program.words, position=inputs.position, slot=program.slot_of(inputs.position, inputs.sequence))
         _, results = run_meaning(trace, self.engine, placed.ports, placed.side, has_log=True)
-        output = program.buffer("output")
-        logits = placed.side[output.offset : output.offset + output.size].view(np.int32)
         timeline = run_time(trace, self.engine, memory)
-        return Outputs(image=placed, logits=logits), log_of(trace, timeline, results, self.engine.vector.lanes)
+        return Outputs.of(program, placed), log_of(trace, timeline, results, self.engine.vector.lanes)
 
 
 def log_of(trace: Trace, timeline: Timeline, results: ResultLog, lanes: int) -> Log:

@@ -16,7 +16,7 @@ from cocotb.triggers import First, RisingEdge, Timer
 from hwsim.arch.registers import offset_of, port_base_offset
 from testbenches.lite_master import LiteMaster
 
-__all__ = ["PERIOD_NS", "apply_settings", "power_up", "run_job"]
+__all__ = ["PERIOD_NS", "apply_settings", "power_up", "run_job", "set_up"]
 
 PERIOD_NS = 4
 
@@ -44,16 +44,21 @@ async def power_up(dut, job):
     return lite
 
 
-@cocotb.test()
-async def run_job(dut):
-    """Run every run of the job."""
-    job = json.loads(Path(os.environ["BENCH_JOB"]).read_text())
-    lite = await power_up(dut, job)
+async def set_up(lite, job):
+    """Tell the engine where its memories lie, and let it interrupt."""
     for port, base in enumerate(job["port_bases"]):
         await lite.write64(port_base_offset(port), base)
     await lite.write64(offset_of("side"), job["side_base"])
     await lite.write(offset_of("global_interrupt"), 1)
     await lite.write(offset_of("interrupt_enable"), 1)
+
+
+@cocotb.test()
+async def run_job(dut):
+    """Run every run of the job."""
+    job = json.loads(Path(os.environ["BENCH_JOB"]).read_text())
+    lite = await power_up(dut, job)
+    await set_up(lite, job)
     answers = []
     for run in job["runs"]:
         await lite.write64(offset_of("program"), run["program"])

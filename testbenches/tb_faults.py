@@ -14,9 +14,9 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import First, RisingEdge, Timer
 
-from hwsim.arch.registers import offset_of, port_base_offset
+from hwsim.arch.registers import offset_of
 from testbenches.lite_master import LiteMaster
-from testbenches.tb_engine import PERIOD_NS, apply_settings
+from testbenches.tb_engine import PERIOD_NS, apply_settings, set_up
 
 __all__ = ["run_cases"]
 
@@ -52,11 +52,7 @@ class Campaign:
         self.dut.rst_n.value = 1
         for _ in range(4):
             await RisingEdge(self.dut.clk)
-        for port, base in enumerate(self.job["port_bases"]):
-            await self.host.write64(port_base_offset(port), base)
-        await self.host.write64(offset_of("side"), self.job["side_base"])
-        await self.host.write(offset_of("global_interrupt"), 1)
-        await self.host.write(offset_of("interrupt_enable"), 1)
+        await set_up(self.host, self.job)
 
     def inject(self, case):
         """Set the injectors for a case; an empty case injects nothing."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,6 @@ from testbenches.build import Build
 from testbenches.verilator import OPTIMIZE
 
 __all__ = ["Fault", "Run", "Verilated", "bench_settings", "logs_of_trace"]
-
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +60,7 @@ class Verilated:
     """The engine's Verilog in Verilator; builds are kept in `folder` by the digest of their sources.
 
     `run_s` are the seconds from the last start to its interrupt; `hbm2` the parameters its memories have under `hbm2`.
+    `simulation` is the build itself, for benches of one's own on it.
     """
 
     name = "verilator"
@@ -70,19 +68,14 @@ class Verilated:
     def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = OPTIMIZE):
         """`optimize` is the compiler's option: less of it builds sooner and runs slower."""
         self.engine = engine
-        self._build = Build(engine, top=TOP, bench=bench_files(engine), folder=folder, optimize=optimize)
+        self.simulation = Build(engine, top=TOP, bench=bench_files(engine), folder=folder, optimize=optimize)
         self.run_s = 0.0
         self.hbm2 = hbm2_parameters()
 
     @property
     def build_s(self) -> float:
         """Seconds of the last build, zero when there was one."""
-        return self._build.build_s
-
-    @property
-    def simulation(self) -> Build:
-        """The build itself, for benches of one's own on it."""
-        return self._build
+        return self.simulation.build_s
 
     def settings(self, memory: MemoryModel, fault: Fault | None) -> dict[str, Any]:
         """Return the settings of the bench's memories and of a bus error to inject, as plain values by name."""
@@ -91,7 +84,7 @@ class Verilated:
 
     def build(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
-        return self._build.make()
+        return self.simulation.make()
 
     def execute(
         self,
@@ -103,29 +96,20 @@ class Verilated:
         limit_cycles: int = 50_000_000,
     ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
         """Start the engine for each run on one memory; return memory, the registers read after each run, and the logs."""
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.build()))
-        result = self._execute(folder, image, runs, memory, fault, limit_cycles)
-        shutil.rmtree(folder, ignore_errors=True)
-        return result
+        with self.simulation.run_folder() as folder:
+            return self._execute(folder, image, runs, self.settings(memory, fault) | {"limit_cycles": limit_cycles})
 
     def _execute(
-        self,
-        folder: Path,
-        image: MemoryImage,
-        runs: Sequence[Run],
-        memory: MemoryModel,
-        fault: Fault | None,
-        limit_cycles: int,
+        self, folder: Path, image: MemoryImage, runs: Sequence[Run], settings: dict[str, Any]
     ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
         regions = {port: folder / f"port{port}.bin" for port in range(self.engine.tile.ports)}
         regions[SIDE_REGION] = folder / "side.bin"
         for port, path in regions.items():
             (image.side if port == SIDE_REGION else image.ports[port]).tofile(path)
         side_base = SIDE_REGION << REGION_BITS
-        job = self.settings(memory, fault) | {
+        job = settings | {
             "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],
             "side_base": side_base,
-            "limit_cycles": limit_cycles,
             "answer": str(folder / "answer.json"),
             "runs": [
                 {"program": side_base + run.program, "program_words": run.words, "position": run.position, "slot": run.slot}
@@ -133,7 +117,7 @@ class Verilated:
             ],
         }
         (folder / "job.json").write_text(json.dumps(job))
-        self._build.run(
+        self.simulation.run(
             "testbenches.tb_engine",
             folder,
             BENCH_JOB=str(folder / "job.json"),
@@ -164,9 +148,7 @@ class Verilated:
         if answer["error"]:
             raise MachineError(f"The engine must run program {program.name}, not stop with {error_sentence(answer['error'])}")
         self.run_s = answer["wall_s"]
-        output = program.buffer("output")
-        logits = after.side[output.offset : output.offset + output.size].view(np.int32)
-        return Outputs(image=after, logits=logits), logs[0]
+        return Outputs.of(program, after), logs[0]
 
 
 def logs_of_trace(path: Path, lanes: int, answers: list[dict[str, Any]]) -> list[Log]:

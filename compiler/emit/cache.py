@@ -16,58 +16,43 @@ __all__ = ["read_cache", "write_cache"]
 
 
 class _Window:
-    """The 16-byte words of one head's cache, addressed by beat and slice."""
+    """The 16-byte words of one head's cache, addressed by port, beat and slice of the port."""
 
-    def __init__(self, image: MemoryImage, memory: MemoryMap, engine: EngineConfig):
+    def __init__(self, image: MemoryImage, memory: MemoryMap, engine: EngineConfig, state: State):
         tile = engine.tile
-        self._words = image.ports.reshape(tile.ports, -1, tile.slices_per_port, 16)
+        self.words: np.ndarray = image.ports.reshape(tile.ports, -1, tile.slices_per_port, 16)
         self._slices, self._per_port = tile.slices, tile.slices_per_port
         self._memory = memory
+        own = np.arange(sum(state.valid(state.length)))
+        # The engine's slots of those that the reference has filled.
+        self._slots = np.where(own < state.sinks, own, own - state.sinks + memory.cache.ring_start)
 
-    def slots(self, state: State, count: int) -> np.ndarray:
-        """Return the engine's slots of the reference's first `count` slots."""
-        own = np.arange(count)
-        return np.where(own < state.sinks, own, own - state.sinks + self._memory.cache.ring_start)
-
-    def keys(self, layer: int, head: int, slots: np.ndarray) -> tuple[np.ndarray, ...]:
+    def keys(self, layer: int, head: int) -> tuple[np.ndarray, ...]:
         """Return the index of the key words, [slots, words]."""
-        words, block = self._memory.cache.words, slots // self._slices
-        beat = self._header_beat(layer, head, slots)[:, None] + 1 + (block % KEY_HEADER_BLOCKS * words)[:, None] + np.arange(words)
-        return self._index(beat, np.repeat((slots % self._slices)[:, None], words, axis=1))
+        words, block = self._memory.cache.words, self._slots // self._slices % KEY_HEADER_BLOCKS
+        beat = self._header_beat(layer, head)[:, None] + 1 + (block * words)[:, None] + np.arange(words)
+        return self._index(beat, self._slots[:, None] % self._slices)
 
-    def headers(self, layer: int, head: int, slots: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the index of the header words, [slots]."""
-        return self._index(self._header_beat(layer, head, slots), slots % self._slices)
-
-    def values(self, layer: int, head: int, slots: np.ndarray) -> tuple[np.ndarray, ...]:
+    def values(self, layer: int, head: int) -> tuple[np.ndarray, ...]:
         """Return the index of the value words, [slots, words]."""
         words = self._memory.cache.words
-        start = self._start(layer) + self._memory.value_start(head)
         per_beat = self._slices // words
-        beat = np.repeat((start + slots // per_beat)[:, None], words, axis=1)
-        return self._index(beat, (slots % per_beat * words)[:, None] + np.arange(words))
+        beat = self._start(layer) + self._memory.value_start(head) + self._slots // per_beat
+        return self._index(beat[:, None], (self._slots % per_beat * words)[:, None] + np.arange(words))
 
-    def entry_bytes(self, slots: np.ndarray) -> np.ndarray:
-        """Return the first byte of each slot's header entry."""
-        return slots // self._slices % KEY_HEADER_BLOCKS * 8
-
-    def read(self, index: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Return the words at an index, uint8 [..., 16]."""
-        words: np.ndarray = self._words[index]
-        return words
-
-    def write(self, index: tuple[np.ndarray, ...], words: np.ndarray) -> None:
-        """Set the words at an index."""
-        self._words[index] = words
+    def entries(self, layer: int, head: int, kind: CacheKind) -> tuple[np.ndarray, ...]:
+        """Return the index of the bytes of the entries in the header words, [slots, 4]."""
+        first = self._slots // self._slices % KEY_HEADER_BLOCKS * 8 + 4 * kind
+        word = self._index(self._header_beat(layer, head)[:, None], self._slots[:, None] % self._slices)
+        return (*word, first[:, None] + np.arange(4))
 
     def _start(self, layer: int) -> int:
         return self._memory.cache_start + layer * self._memory.cache_layer_beats
 
-    def _header_beat(self, layer: int, head: int, slots: np.ndarray) -> np.ndarray:
-        pair = slots // self._slices // KEY_HEADER_BLOCKS
-        beats: np.ndarray = (
-            self._start(layer) + self._memory.key_start(head) + pair * (1 + KEY_HEADER_BLOCKS * self._memory.cache.words)
-        )
+    def _header_beat(self, layer: int, head: int) -> np.ndarray:
+        pair = self._slots // self._slices // KEY_HEADER_BLOCKS
+        start = self._start(layer) + self._memory.key_start(head)
+        beats: np.ndarray = start + pair * (1 + KEY_HEADER_BLOCKS * self._memory.cache.words)
         return beats
 
     def _index(self, beat: np.ndarray, slices: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -97,45 +82,28 @@ def _parameter_bytes(cache: LayerCache, head: int, count: int) -> np.ndarray:
 
 def write_cache(image: MemoryImage, memory: MemoryMap, engine: EngineConfig, state: State) -> None:
     """Put everything the reference keeps into the image."""
-    window = _Window(image, memory, engine)
+    window = _Window(image, memory, engine, state)
     count, format = sum(state.valid(state.length)), memory.cache.format
-    slots = window.slots(state, count)
     for layer, (keys, values) in enumerate(zip(state.keys, state.values, strict=True)):
         for head in range(keys.codes.shape[0]):
-            window.write(window.keys(layer, head, slots), _words(keys.codes[head, :count], CacheKind.KEY, format))
-            window.write(window.values(layer, head, slots), _words(values.codes[head, :count], CacheKind.VALUE, format))
-            for kind, cache in enumerate((keys, values)):
-                parameter = _parameter_bytes(cache, head, count)
-                first = window.entry_bytes(slots) + 4 * kind
-                # Two slots share a header word, so each block parity is a separate read and write.
-                for parity in range(KEY_HEADER_BLOCKS):
-                    mine = window.entry_bytes(slots) == 8 * parity
-                    index = window.headers(layer, head, slots[mine])
-                    header = window.read(index)
-                    header[np.arange(len(header))[:, None], first[mine][:, None] + np.arange(4)] = parameter[mine]
-                    window.write(index, header)
+            window.words[window.keys(layer, head)] = _words(keys.codes[head, :count], CacheKind.KEY, format)
+            window.words[window.values(layer, head)] = _words(values.codes[head, :count], CacheKind.VALUE, format)
+            for kind, cache in ((CacheKind.KEY, keys), (CacheKind.VALUE, values)):
+                window.words[window.entries(layer, head, kind)] = _parameter_bytes(cache, head, count)
 
 
 def read_cache(image: MemoryImage, memory: MemoryMap, engine: EngineConfig, state: State) -> tuple[list[KvEntry], list[KvEntry]]:
     """Return keys and values of every layer as the image holds them, for the slots that `state` has filled."""
-    window = _Window(image, memory, engine)
-    count, format = sum(state.valid(state.length)), memory.cache.format
-    slots = window.slots(state, count)
-    keys: list[KvEntry] = []
-    values: list[KvEntry] = []
-    for layer in range(len(state.keys)):
-        parts: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        entries: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        for head in range(state.keys[layer].codes.shape[0]):
-            parts[0].append(_codes(window.read(window.keys(layer, head, slots)), CacheKind.KEY, format))
-            parts[1].append(_codes(window.read(window.values(layer, head, slots)), CacheKind.VALUE, format))
-            header = window.read(window.headers(layer, head, slots)).astype(np.int64)
-            for kind in range(2):
-                first = window.entry_bytes(slots)[:, None] + 4 * kind + np.arange(4)
-                entries[kind].append(np.take_along_axis(header, first, axis=1))
-        for kind, target in enumerate((keys, values)):
-            entry = np.stack(entries[kind])
-            exponent = entry[..., 2].astype(np.uint8).view(np.int8).astype(np.int64)
-            scale = entry[..., 0] | entry[..., 1] << 8, exponent
-            target.append(KvEntry(np.stack(parts[kind]), scale, entry[..., 3]))
-    return keys, values
+    window = _Window(image, memory, engine, state)
+
+    def entry(layer: int, kind: CacheKind) -> KvEntry:
+        heads = range(state.keys[layer].codes.shape[0])
+        places = window.keys if kind is CacheKind.KEY else window.values
+        codes = [_codes(window.words[places(layer, head)], kind, memory.cache.format) for head in heads]
+        parts = np.stack([window.words[window.entries(layer, head, kind)] for head in heads])
+        mantissa = parts[..., 0].astype(np.int64) | parts[..., 1].astype(np.int64) << 8
+        exponent = parts[..., 2].view(np.int8).astype(np.int64)
+        return KvEntry(np.stack(codes), (mantissa, exponent), parts[..., 3].astype(np.int64))
+
+    layers = range(len(state.keys))
+    return [entry(layer, CacheKind.KEY) for layer in layers], [entry(layer, CacheKind.VALUE) for layer in layers]

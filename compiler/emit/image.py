@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -21,20 +20,8 @@ from models.integer.constants import rope_table
 __all__ = ["build_image"]
 
 
-class _Sink(Protocol):
-    """What takes the bytes of the ports; those of one port come in order of address."""
-
-    def write(self, port: int, offset: int, data: np.ndarray) -> None: ...
-
-
-class _Held:
-    """Ports in memory."""
-
-    def __init__(self, ports: int, port_bytes: int) -> None:
-        self.ports = np.zeros((ports, port_bytes), np.uint8)
-
-    def write(self, port: int, offset: int, data: np.ndarray) -> None:
-        self.ports[port, offset : offset + len(data)] = data
+_Write = Callable[[int, int, np.ndarray], None]
+"""Takes bytes of a port at an offset; those of one port come in order of address."""
 
 
 def build_image(
@@ -54,16 +41,20 @@ def build_image(
     tile, port_bytes = placement.run.engine.tile, placement.run.memory.total_beats * placement.run.engine.tile.port_bytes
     side = _side(model, placement, max_position)
     if path is None:
-        held = _Held(tile.ports, port_bytes)
-        _deal_all(held, model, placement, progress)
-        return MemoryImage(ports=held.ports, side=side)
+        ports = np.zeros((tile.ports, port_bytes), np.uint8)
+
+        def hold(port: int, offset: int, data: np.ndarray) -> None:
+            ports[port, offset : offset + len(data)] = data
+
+        _deal_all(hold, model, placement, progress)
+        return MemoryImage(ports=ports, side=side)
     with ImageWriter(path, ports=tile.ports, port_bytes=port_bytes, side_bytes=len(side)) as writer:
-        _deal_all(writer, model, placement, progress)
+        _deal_all(writer.write, model, placement, progress)
         writer.write_side(side)
     return writer.image()
 
 
-def _deal_all(sink: _Sink, model: IntegerModel, placement: Placement, progress: Callable[[float], None] | None) -> None:
+def _deal_all(write: _Write, model: IntegerModel, placement: Placement, progress: Callable[[float], None] | None) -> None:
     """Write the streams of all matrices in order of address."""
     run, memory = placement.run, placement.run.memory
     jobs = [
@@ -73,19 +64,19 @@ def _deal_all(sink: _Sink, model: IntegerModel, placement: Placement, progress: 
         for layer in range(placement.layers if node.section == LAYERS else 1)
     ]
     for index, (start, name) in enumerate(sorted(jobs)):
-        _deal(sink, packed_of(model.matrices[name]), start, run.engine, name)
+        _deal(write, packed_of(model.matrices[name]), start, run.engine, name)
         if progress is not None:
             progress((index + 1) / len(jobs))
 
 
-def _deal(sink: _Sink, matrix: PackedMatrix, start: int, engine: EngineConfig, name: str) -> None:
+def _deal(write: _Write, matrix: PackedMatrix, start: int, engine: EngineConfig, name: str) -> None:
     """Write a matrix's streams from beat `start` on: slice s to port s // slices_per_port."""
     matrix.check(name)
     tile = engine.tile
 
     def part(ports: slice) -> None:
         for port in range(ports.start, ports.stop):
-            sink.write(port, start * tile.port_bytes, matrix.port_stream(port, tile.slices, tile.slices_per_port))
+            write(port, start * tile.port_bytes, matrix.port_stream(port, tile.slices, tile.slices_per_port))
 
     in_parts(part, tile.ports, 1)
 

@@ -21,18 +21,14 @@ class Form(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Op:
-    """Base of the operators; `width` of the result follows from the widths of the arguments.
+    """Base of the operators; one of the quantized form has a lowering in `compiler/lower`."""
 
-    `arity` is the number of arguments, -1 where it depends on the fields. An operator of the quantized form has a
-    lowering in `compiler/lower`.
-    """
-
-    arity: ClassVar[int]
     forms: ClassVar[tuple[Form, ...]] = (Form.FLOAT, Form.QUANTIZED)
 
     def width(self, arguments: tuple[int, ...]) -> int:
-        """Return the features of the result; raise GraphError when the arguments do not fit."""
-        raise GraphError(f"Operator {type(self).__name__} must define its shape rule")
+        """Return the features of the result for those of the arguments, here of the only one; raise GraphError."""
+        self.expect(arguments, (max(arguments, default=0),))
+        return arguments[0]
 
     def expect(self, arguments: tuple[int, ...], widths: tuple[int, ...]) -> None:
         """Raise GraphError unless the arguments have these widths."""
@@ -45,7 +41,6 @@ class Input(Op):
     """Embedded tokens."""
 
     features: int
-    arity: ClassVar[int] = 0
 
     def width(self, arguments: tuple[int, ...]) -> int:
         """Return the features given."""
@@ -60,7 +55,6 @@ class RmsNorm(Op):
     weight: str
     features: int
     quantized: bool = False
-    arity: ClassVar[int] = 1
 
     def width(self, arguments: tuple[int, ...]) -> int:
         """Return the width unchanged."""
@@ -81,7 +75,6 @@ class Linear(Op):
     bias: bool = False
     residual: bool = False
     format: Format | None = None
-    arity: ClassVar[int] = -1
 
     def width(self, arguments: tuple[int, ...]) -> int:
         """Return the rows."""
@@ -103,7 +96,6 @@ class Attention(Op):
     window: int
     fused: bool = False
     quantized: bool = False
-    arity: ClassVar[int] = -1
 
     def width(self, arguments: tuple[int, ...]) -> int:
         """Return heads x head_dim."""
@@ -119,7 +111,6 @@ class SwiGlu(Op):
     features: int
     fused: bool = False
     quantized: bool = False
-    arity: ClassVar[int] = -1
 
     def width(self, arguments: tuple[int, ...]) -> int:
         """Return the features of gate."""
@@ -131,12 +122,11 @@ class SwiGlu(Op):
 class Add(Op):
     """Sum of two values."""
 
-    arity: ClassVar[int] = 2
     forms: ClassVar[tuple[Form, ...]] = (Form.FLOAT,)
 
     def width(self, arguments: tuple[int, ...]) -> int:
         """Return the common width."""
-        self.expect(arguments, (arguments[0], arguments[0]))
+        self.expect(arguments, (max(arguments, default=0),) * 2)
         return arguments[0]
 
 
@@ -144,20 +134,9 @@ class Add(Op):
 class Quantize(Op):
     """8-bit codes of a value, one scale a token."""
 
-    arity: ClassVar[int] = 1
     forms: ClassVar[tuple[Form, ...]] = (Form.QUANTIZED,)
-
-    def width(self, arguments: tuple[int, ...]) -> int:
-        """Return the width unchanged."""
-        return arguments[0]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Output(Op):
     """What a run returns: the logits."""
-
-    arity: ClassVar[int] = 1
-
-    def width(self, arguments: tuple[int, ...]) -> int:
-        """Return the width unchanged."""
-        return arguments[0]

@@ -42,8 +42,7 @@ def lowered(graph: Graph, engine: EngineConfig) -> tuple[Lowering, ...]:
     """Return the lowerings of a graph's nodes in its order, each linked to its neighbours; raise GraphError."""
     made: dict[str, Lowering] = {}
     for node in graph.nodes:
-        sources = tuple(made[name] for name in node.inputs)
-        made[node.name] = lowering_of(type(node.op))(node, sources, engine)
+        made[node.name] = lowering_of(type(node.op))(node, tuple(made[name] for name in node.inputs), engine)
     return tuple(made.values())
 
 

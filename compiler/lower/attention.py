@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 
 from compiler.graph.ops import Attention
-from compiler.lower.base import SEGMENT, Arrival, Lowering, Product
+from compiler.lower.base import Arrival, Lowering, Piece
 from compiler.lower.heads import HeadGroup, Heads
-from compiler.lower.projection import pieces_of
-from compiler.lower.slots import ring_extent, token_values
 from compiler.target.memory_map import SIDE_UNIT, SideTable
 from compiler.target.on_chip import OnChip
 from compiler.target.registers import SCRATCH, add, scalar
-from compiler.target.run import Rows, Run
+from compiler.target.run import Run
 from compiler.target.step import Step, loads
 from hwsim.arch.formats import CacheLayout
 from hwsim.arch.isa import REGISTER_POSITION, CacheFormat, Function, Space
@@ -27,6 +25,7 @@ class AttentionLowering(Lowering):
     """Rotary attention over sinks and a recent window, its keys and values in the cache behind the ports."""
 
     arrival = Arrival.PIECES
+    memory = "result"
     op: Attention
 
     def check(self) -> None:
@@ -45,38 +44,9 @@ class AttentionLowering(Lowering):
         """Return the buffer of rotations, one row a position."""
         return SideTable(name=_TABLE, row_units=self.op.head_dim * 4 // SIDE_UNIT, rows=positions)
 
-    def settle(self, run: Run, chip: OnChip, before: Sequence[Lowering]) -> None:
-        """Take a place for the results."""
-        self.place = self.new_place("result", run, chip)
-
     def claim(self, run: Run, chip: OnChip) -> None:
-        """Take regions for every group in flight, and for the rotations."""
-        op, cache, user = self.op, run.memory.cache, f"Node {self.name}"
-        source = self.argument(0, "result")
-        queries = min(op.heads // op.kv_heads, run.engine.tile.rows_of(cache.format.keys))
-        score_words = (cache.sink_slots + cache.ring_slots) // run.lanes
-        flights = range(run.overlap)
-
-        def rows(segments: int) -> tuple[tuple[int, int], ...]:
-            return tuple((chip.take("activation", segments, user), chip.take("scale", queries, user)) for _ in flights)
-
-        head_segments = -(-op.head_dim // SEGMENT)
-        self._heads = Heads(
-            run=run,
-            node=self.name,
-            attention=op,
-            source=source,
-            result=self.place,
-            pieces=pieces_of(op, run.engine, source),
-            queries=queries,
-            rotation=chip.take("parameter", 2 * run.positions * op.head_dim // run.lanes, user),
-            scores=tuple(chip.take("result", queries * score_words, user) for _ in flights),
-            score_stride=score_words,
-            value_parameters=tuple(chip.take("side", score_words, user) for _ in flights),
-            ring_queries=rows(head_segments),
-            sink_queries=rows(head_segments),
-            coefficients=rows(-(-score_words * run.lanes // SEGMENT)),
-        )
+        """Take places for every group in flight, and for the rotations."""
+        self._heads = Heads(run, chip, self.name, self.op, self.argument(0, "result"), self.place)
 
     def loads(self, run: Run) -> list[Step]:
         """Return the loads of each position's rotations: its own and, for the sinks, one that stays within the window."""
@@ -103,29 +73,24 @@ class AttentionLowering(Lowering):
 
     def settings(self, run: Run) -> list[Step]:
         """Return the steps that set the extent of the ring and, where it is the only one, the position's registers."""
-        return ring_extent(run, self.op) + (token_values(run, self.op, 0) if run.positions == 1 else [])
+        return self._heads.ring_extent() + (self._heads.position_values(0) if run.positions == 1 else [])
 
-    def receive(self, product: Product, run: Run, rows: Rows) -> list[Step]:
-        """Return the products of the pieces; a head of a first token is appended as soon as its key and value are there."""
-        op, heads, done = self.op, self._heads, 0
+    def receive(self, run: Run, rows: range) -> list[Step | Piece]:
+        """Return the pieces; a head of a first token is appended as soon as its key and value are there."""
+        heads = self._heads
         # Where a run has one position, it is set once; later positions change the registers in every layer.
-        steps = token_values(run, op, 0) if run.positions > 1 else []
+        parts: list[Step | Piece] = [*heads.position_values(0)] if run.positions > 1 else []
+        # A head is appended behind the ones before it.
+        complete = list(itertools.accumulate(map(heads.complete, range(self.op.kv_heads)), max))
         appends: list[Step] = []
         for index, piece in enumerate(heads.pieces):
             # Behind the product after the one that completed them, so that a full queue of theirs holds no product up.
-            steps += product(piece) + appends
-            appends = []
-            missing = heads.pieces[index + 1 :]
-            while done < op.kv_heads:
-                firsts = [(op.heads + first + done) * op.head_dim for first in (0, op.kv_heads)]
-                if any(other.holds(run.slices, first, op.head_dim) for other in missing for first in firsts):
-                    break
-                for row in run.first_rows:
-                    appends += heads.append(row, done)
-                done += 1
-        return steps + appends
+            parts += [piece, *appends]
+            ready = [head for head, last in enumerate(complete) if last == index]
+            appends = [step for head in ready for row in run.first_rows for step in heads.append(row, head)]
+        return parts + appends
 
-    def steps(self, run: Run, rows: Rows) -> list[Step]:
+    def steps(self, run: Run, rows: range) -> list[Step]:
         """Return the steps of every (token, KV head).
 
         While a group is scored, queries of later ones are prepared, the one before is weighed, and the oldest of those
@@ -189,7 +154,7 @@ class _Flow:
         if position <= self._known:
             return
         self._weigh(sum(self.run.position_of(group.token) <= position - 2 for group in self.in_flight))
-        self.steps += token_values(self.run, self.heads.attention, position)
+        self.steps += self.heads.position_values(position)
         self._known = position
 
     def _weigh(self, count: int) -> None:

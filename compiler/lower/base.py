@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from compiler.graph import Node
 from compiler.graph.ops import Op
 from compiler.target.memory_map import SideTable
 from compiler.target.on_chip import OnChip
-from compiler.target.run import Rows, Run
+from compiler.target.run import Run
 from compiler.target.step import Step
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import CacheLayout
@@ -23,7 +23,7 @@ from hwsim.errors import ScheduleError
 if TYPE_CHECKING:
     from models.integer import IntegerModel
 
-__all__ = ["SEGMENT", "Arrival", "CodesLowering", "Lowering", "Piece", "Place", "Product"]
+__all__ = ["SEGMENT", "Arrival", "CodesLowering", "Lowering", "Piece", "Place"]
 
 SEGMENT = 64
 """Activations of one token row in a segment of the activation memory."""
@@ -57,24 +57,15 @@ OFF_CHIP = Place(memory="off-chip", start=0)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Row blocks `first` to `first + blocks` of a matrix, whose results go to result words from `address` on.
-
-    `stride` is words from one token row to the next, `region` the results' name for the dependencies.
-    """
+    """Row blocks `first` to `first + blocks` of a matrix, and where their results go."""
 
     first: int
     blocks: int
-    address: int
-    stride: int
-    region: str
+    place: Place
 
     def holds(self, slices: int, start: int, count: int) -> bool:
         """Return whether any of the matrix rows start .. start + count - 1 is in the piece."""
         return self.first * slices < start + count and start < (self.first + self.blocks) * slices
-
-
-Product = Callable[[Piece], list[Step]]
-"""Returns the steps that compute a piece of a matrix product."""
 
 
 class Arrival(enum.Enum):
@@ -93,6 +84,8 @@ class Lowering:
     """
 
     arrival: ClassVar[Arrival] = Arrival.WHOLE
+    memory: ClassVar[str | None] = None
+    """Memory on chip that a value has a new place in, as `OnChip` calls it; None for a class that settles otherwise."""
     place = OFF_CHIP
     """Where the node's value lies."""
     parameter_start = 0
@@ -142,6 +135,9 @@ class Lowering:
 
     def settle(self, run: Run, chip: OnChip, before: Sequence[Lowering]) -> None:
         """Set the place of the node's value; `before` are the nodes that run earlier, settled. Raise ScheduleError."""
+        if self.memory is not None:
+            start = chip.take(self.memory, run.tokens * self.row_words, f"Node {self.name}")
+            self.place = Place(memory=self.memory, start=start, stride=self.row_words)
 
     def claim(self, run: Run, chip: OnChip) -> None:
         """Take what the node needs on chip besides its value; raise ScheduleError."""
@@ -156,11 +152,11 @@ class Lowering:
         """Return the scalar steps once in front of the layers."""
         return []
 
-    def receive(self, product: Product, run: Run, rows: Rows) -> list[Step]:
-        """Return the steps of the argument's product, with its own in between; for a node whose `arrival` is not WHOLE."""
-        raise ScheduleError(f"Node {self.name} must have a lowering that takes its argument in pieces")
+    def receive(self, run: Run, rows: range) -> list[Step | Piece]:
+        """Return the pieces of the matrix that the node reads, with its own steps in between; none if it takes the WHOLE."""
+        return []
 
-    def steps(self, run: Run, rows: Rows) -> list[Step]:
+    def steps(self, run: Run, rows: range) -> list[Step]:
         """Return the node's steps for some of the run's rows."""
         return []
 
@@ -184,11 +180,6 @@ class Lowering:
         if source.place.memory != memory:
             raise ScheduleError(f"Node {self.name} must read {memory} memory, not {source.name} in {source.place.memory} memory")
         return source.place
-
-    def new_place(self, memory: str, run: Run, chip: OnChip) -> Place:
-        """Return a new place of fixed values in the result or residual memory."""
-        start = chip.take(memory, run.tokens * self.row_words, f"Node {self.name}")
-        return Place(memory=memory, start=start, stride=self.row_words)
 
 
 class CodesLowering(Lowering):

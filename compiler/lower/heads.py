@@ -1,25 +1,43 @@
-"""The instructions of attention: prepare, score, weigh and mix some query heads of a token, and append a key and value."""
+"""The instructions of attention: prepare, score, weigh and mix some query heads of a token, append a key and value."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from compiler.graph.ops import Attention
-from compiler.lower.base import Piece, Place
-from compiler.target.registers import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, VALUE_BEATS, token_registers
+from compiler.lower.base import SEGMENT, Piece, Place
+from compiler.target.on_chip import OnChip
+from compiler.target.registers import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, SCRATCH, VALUE_BEATS, add, scalar, token_registers
 from compiler.target.run import Run
 from compiler.target.step import Step
-from hwsim.arch.isa import Append, Axpy, CacheKind, Dot, Fetch, KvQuant, Rope, Softmax
+from hwsim.arch.isa import (
+    REGISTER_POSITION,
+    REGISTER_SLOT,
+    Append,
+    Axpy,
+    CacheKind,
+    Dot,
+    Fetch,
+    Function,
+    KvQuant,
+    Rope,
+    Softmax,
+)
 from hwsim.arch.numerics import score_scale
+from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS
 
 __all__ = ["HeadGroup", "Heads"]
+
+_MOST_PIECES = 24
+"""Pieces of one projection, at most: enough to overlap, few enough to dispatch."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeadGroup:
     """The query heads [first, first + count) of one token over one KV head; `is_last` of those over that head.
 
-    `side` tells which of the regions that alternate between groups in flight are its own.
+    `side` tells which of the places that alternate between groups in flight are its own.
     """
 
     token: int
@@ -29,68 +47,127 @@ class HeadGroup:
     side: int
     is_last: bool
 
-    def region(self, name: str) -> str:
-        """Return the name of one of the group's regions for the dependencies."""
-        return f"{name}.{self.side}"
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Heads:
-    """Where the attention of a run lies on chip, and the instructions that work there; tuples belong to groups in flight.
+    """The attention of a run: its places on chip, one of each kind for every group in flight, and the instructions there."""
 
-    Attributes:
-        run, node, attention: the run, the graph node, its operator.
-        source, result: places of the projection and of the attention's own value.
-        pieces: of the projection, in the order in which they are computed.
-        queries: query heads that share one pass over a head's keys.
-        rotation: first parameter word of the rotations, own and sink of each position.
-        scores, score_stride: score regions and the words between their rows.
-        value_parameters: value-parameter regions.
-        ring_queries, sink_queries, coefficients: (segment, scale entry) of each group's rows.
-    """
+    def __init__(self, run: Run, chip: OnChip, node: str, attention: Attention, source: Place, result: Place):
+        self.run = run
+        self.node = node
+        self.attention = attention
+        self.source = source
+        self.result = result
+        self.pieces = self._pieces()
+        cache, user, size = run.memory.cache, f"Node {node}", attention.head_dim
+        self.words = size // run.lanes
+        # Query heads that share one pass over a head's keys.
+        self.queries = queries = min(attention.heads // attention.kv_heads, run.engine.tile.rows_of(cache.format.keys))
+        score_words = (cache.sink_slots + cache.ring_slots) // run.lanes
 
-    run: Run
-    node: str
-    attention: Attention
-    source: Place
-    result: Place
-    pieces: tuple[Piece, ...]
-    queries: int
-    rotation: int
-    scores: tuple[int, ...]
-    score_stride: int
-    value_parameters: tuple[int, ...]
-    ring_queries: tuple[tuple[int, int], ...]
-    sink_queries: tuple[tuple[int, int], ...]
-    coefficients: tuple[tuple[int, int], ...]
+        def places(memory: str, each: int, *, stride: int = 0, scales: int = 0) -> list[Place]:
+            starts = [(chip.take(memory, each, user), chip.take("scale", scales, user)) for _ in range(run.overlap)]
+            return [Place(memory=memory, start=start, stride=stride, scale=scale) for start, scale in starts]
+
+        # Those of each position: its own and, for the sinks, one that stays within the window.
+        self.rotation = chip.take("parameter", 2 * run.positions * self.words, user)
+        self.scores = places("result", queries * score_words, stride=score_words)
+        self.value_parameters = places("side", score_words)
+        self.ring_queries = places("activation", -(-size // SEGMENT), scales=queries)
+        self.sink_queries = places("activation", -(-size // SEGMENT), scales=queries)
+        self.coefficients = places("activation", -(-score_words * run.lanes // SEGMENT), scales=queries)
 
     def groups(self) -> list[HeadGroup]:
         """Return the groups of the run: token by token, KV head by KV head."""
-        size = self.attention.heads // self.attention.kv_heads
-        groups: list[HeadGroup] = []
-        for token in range(self.run.tokens):
-            for kv_head in range(self.attention.kv_heads):
-                for first in range(0, size, self.queries):
-                    count = min(self.queries, size - first)
-                    groups.append(
-                        HeadGroup(
-                            token=token,
-                            kv_head=kv_head,
-                            first=kv_head * size + first,
-                            count=count,
-                            side=len(groups) % self.run.overlap,
-                            is_last=first + count == size,
-                        )
-                    )
-        return groups
+        size, tokens, kv_heads = self.attention.heads // self.attention.kv_heads, self.run.tokens, self.attention.kv_heads
+        parts = itertools.product(range(tokens), range(kv_heads), range(0, size, self.queries))
+        return [
+            HeadGroup(
+                token=token,
+                kv_head=kv_head,
+                first=kv_head * size + first,
+                count=min(self.queries, size - first),
+                side=index % self.run.overlap,
+                is_last=first + self.queries >= size,
+            )
+            for index, (token, kv_head, first) in enumerate(parts)
+        ]
+
+    def _pieces(self) -> tuple[Piece, ...]:
+        """Return the projection in the order in which it is computed: pieces with keys or values first, key and value in turn.
+
+        Rows are those of all query heads, then keys, then values. A piece starts with a header of the stream and a whole
+        result word.
+        """
+        attention, slices, lanes, whole = self.attention, self.run.slices, self.run.lanes, self.source
+        query_rows = attention.heads * attention.head_dim
+        key_rows = attention.kv_heads * attention.head_dim
+        blocks = -(-(query_rows + 2 * key_rows) // slices)
+        step = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
+        step *= -(-blocks // (step * _MOST_PIECES))
+        keys: list[Piece] = []
+        values: list[Piece] = []
+        queries: list[Piece] = []
+        for first in range(0, blocks, step):
+            place = dataclasses.replace(whole, start=whole.start + first * slices // lanes)
+            piece = Piece(first=first, blocks=min(step, blocks - first), place=place)
+            has_values = piece.holds(slices, query_rows + key_rows, key_rows)
+            has_keys = piece.holds(slices, query_rows, key_rows)
+            (values if has_values else keys if has_keys else queries).append(piece)
+        turns = itertools.zip_longest(keys, values)
+        return (*(piece for pair in turns for piece in pair if piece is not None), *queries)
+
+    def complete(self, kv_head: int) -> int:
+        """Return the index of the last piece that holds any of a head's key and value."""
+        heads, kv_heads = self.attention.heads, self.attention.kv_heads
+        regions = {*self._head_regions(heads + kv_head, 1), *self._head_regions(heads + kv_heads + kv_head, 1)}
+        return max(index for index, piece in enumerate(self.pieces) if piece.place.region in regions)
+
+    def position_values(self, position: int) -> list[Step]:
+        """Return the steps that set the registers of a position, from the run's first and, for later ones, the slot before."""
+        sinks, window, start = self.attention.sinks, self.attention.window, self.run.memory.cache.ring_start
+        slot, valid_sinks, valid_ring = token_registers(position)
+        steps = [add(valid_sinks, REGISTER_POSITION, position + 1)]
+        if position == 0:
+            steps.append(add(slot, REGISTER_SLOT, 0))
+        else:
+            steps.append(add(slot, token_registers(position - 1)[0], 1))
+            if sinks:
+                steps.append(scalar(Function.WRAP, slot, slot, start, limit=sinks))
+            steps.append(scalar(Function.WRAP, slot, slot, start, limit=start + window))
+        return [
+            *steps,
+            scalar(Function.SUB, valid_ring, valid_sinks, sinks),
+            scalar(Function.MAX, valid_ring, valid_ring, 0),
+            scalar(Function.MIN, valid_ring, valid_ring, window),
+            scalar(Function.MIN, valid_sinks, valid_sinks, sinks),
+        ]
+
+    def ring_extent(self) -> list[Step]:
+        """Return the steps that set the extent of the ring for the run's last position."""
+        words, slices, lanes = self.run.memory.cache.words, self.run.slices, self.run.lanes
+        align = max(slices, lanes)
+        return [
+            add(BLOCKS, REGISTER_POSITION, self.run.positions - self.attention.sinks),
+            scalar(Function.MAX, BLOCKS, BLOCKS, 0),
+            scalar(Function.MIN, BLOCKS, BLOCKS, self.attention.window),
+            add(BLOCKS, BLOCKS, align - 1),
+            scalar(Function.SHR, BLOCKS, BLOCKS, align.bit_length() - 1),
+            scalar(Function.MUL, SCORE_WORDS, BLOCKS, align // lanes),
+            scalar(Function.MUL, VALUE_BEATS, BLOCKS, align * words // slices),
+            scalar(Function.MUL, BLOCKS, BLOCKS, align // slices),
+            scalar(Function.MUL, KEY_BEATS, BLOCKS, words),
+            add(SCRATCH, BLOCKS, 1),
+            scalar(Function.SHR, SCRATCH, SCRATCH, 1),
+            scalar(Function.ADD, KEY_BEATS, KEY_BEATS, 0, b=SCRATCH),
+        ]
 
     def _head_source(self, token: int, head: int) -> int:
-        return self.source.start + token * self.source.stride + head * self.attention.head_dim // self.run.lanes
+        return self.source.start + token * self.source.stride + head * self.words
 
     def _head_regions(self, first: int, count: int) -> tuple[str, ...]:
         """Return the regions of the projection that hold heads first .. first + count - 1, keys and values counted on."""
         size, slices = self.attention.head_dim, self.run.slices
-        return tuple(piece.region for piece in self.pieces if piece.holds(slices, first * size, count * size))
+        return tuple(piece.place.region for piece in self.pieces if piece.holds(slices, first * size, count * size))
 
     def _cache_region(self, token: int, kv_head: int) -> str:
         """Return the region of the cache that a token's sequence has for a head."""
@@ -98,35 +175,32 @@ class Heads:
 
     def prepare(self, group: HeadGroup) -> list[Step]:
         """Return the steps that rotate and quantize a group's queries."""
-        attention, lanes = self.attention, self.run.lanes
-        words = attention.head_dim // lanes
+        attention, words = self.attention, self.words
         steps: list[Step] = []
         mantissa, exponent = score_scale(attention.head_dim)
         own = self.rotation + 2 * self.run.position_of(group.token) * words
-        queries = [("ring_queries", self.ring_queries, own)]
+        queries = [(self.ring_queries[group.side], own)]
         if attention.sinks:
-            queries.append(("sink_queries", self.sink_queries, own + words))
-        for name, places, rotation in queries:
-            segment, scale = places[group.side]
+            queries.append((self.sink_queries[group.side], own + words))
+        for place, rotation in queries:
             rope = Rope(
                 rows=group.count,
                 source=self._head_source(group.token, group.first),
                 stride=words,
                 length=words,
-                destination=segment,
-                scale=scale,
+                destination=place.start,
+                scale=place.scale,
                 parameter=rotation,
                 mantissa=mantissa,
                 exponent=exponent,
             )
             reads = (*self._head_regions(group.first, group.count), "rotation")
-            steps.append(Step(instruction=rope, node=self.node, reads=reads, writes=(group.region(name),)))
+            steps.append(Step(instruction=rope, node=self.node, reads=reads, writes=(place.region,)))
         return steps
 
     def append(self, token: int, kv_head: int) -> list[Step]:
         """Return the steps that bring a token's key and value of one head into the cache."""
-        attention, memory = self.attention, self.run.memory
-        words = attention.head_dim // self.run.lanes
+        attention, memory, words = self.attention, self.run.memory, self.words
         position, sequence = self.run.position_of(token), self.run.sequence_of(token)
         slot, _, _ = token_registers(position)
         keys = memory.cache_start + memory.key_start(kv_head, sequence)
@@ -171,32 +245,32 @@ class Heads:
         keys = memory.key_start(group.kv_head, self.run.sequence_of(group.token))
         # The ring's scores follow the first words of the sinks': what the sinks' last block holds beyond them is overwritten.
         sink_words = cache.sink_tokens // self.run.lanes
+        scores, parameters = self.scores[group.side], self.value_parameters[group.side]
         steps: list[Step] = []
-        parts = [("ring_queries", self.ring_queries, cache.ring_start, 0, 0, KEY_BEATS, BLOCKS, sink_words)]
+        parts = [(self.ring_queries[group.side], cache.ring_start, 0, 0, KEY_BEATS, BLOCKS, sink_words)]
         if cache.sinks:
             beats, blocks = cache.key_run_beats(cache.sink_slots), cache.sink_slots // slices
-            parts.insert(0, ("sink_queries", self.sink_queries, 0, beats, blocks, 0, 0, 0))
-        for name, places, slot, beats, blocks, beat_register, block_register, word in parts:
-            segment, scale = places[group.side]
+            parts.insert(0, (self.sink_queries[group.side], 0, beats, blocks, 0, 0, 0))
+        for queries, slot, beats, blocks, beat_register, block_register, word in parts:
             steps.append(self._fetch(group, keys + cache.key_offset(slot), beats, beat_register))
             dot = Dot(
                 format=cache.format.keys,
                 rows=group.count,
-                source=segment,
+                source=queries.start,
                 inner=cache.head_dim // 32,
                 blocks=blocks,
-                scale=scale,
-                address=self.scores[group.side] + word,
-                stride=self.score_stride,
-                side=self.value_parameters[group.side] + word,
+                scale=queries.scale,
+                address=scores.start + word,
+                stride=scores.stride,
+                side=parameters.start + word,
                 registers=(block_register, 0, 0),
             )
             steps.append(
                 Step(
                     instruction=dot,
                     node=self.node,
-                    reads=(group.region(name),),
-                    writes=(group.region("scores"), group.region("value_parameters")),
+                    reads=(queries.region,),
+                    writes=(scores.region, parameters.region),
                     frees=(self._cache_region(group.token, group.kv_head),),
                     consumes=1,
                 )
@@ -207,29 +281,30 @@ class Heads:
         """Return the steps that make coefficients of a group's scores."""
         cache = self.run.memory.cache
         _, sinks, ring = token_registers(self.run.position_of(group.token))
-        segment, scale = self.coefficients[group.side]
+        scores, parameters, coefficients = (
+            places[group.side] for places in (self.scores, self.value_parameters, self.coefficients)
+        )
         softmax = Softmax(
             rows=group.count,
-            source=self.scores[group.side],
-            stride=self.score_stride,
-            destination=segment,
-            scale=scale,
-            side=self.value_parameters[group.side],
+            source=scores.start,
+            stride=scores.stride,
+            destination=coefficients.start,
+            scale=coefficients.scale,
+            side=parameters.start,
             sink_words=cache.sink_tokens // self.run.lanes,
             sinks=0,
             ring_words=0,
             ring=0,
             registers=(sinks, SCORE_WORDS, ring),
         )
-        reads = (group.region("scores"), group.region("value_parameters"))
-        return [Step(instruction=softmax, node=self.node, reads=reads, writes=(group.region("coefficients"),))]
+        reads = (scores.region, parameters.region)
+        return [Step(instruction=softmax, node=self.node, reads=reads, writes=(coefficients.region,))]
 
     def mix(self, group: HeadGroup) -> list[Step]:
         """Return the steps that sum a group's values by their coefficients."""
-        attention, memory, cache = self.attention, self.run.memory, self.run.memory.cache
+        memory, cache, words = self.run.memory, self.run.memory.cache, self.words
         values = memory.value_start(group.kv_head, self.run.sequence_of(group.token))
-        words = attention.head_dim // self.run.lanes
-        segment, scale = self.coefficients[group.side]
+        coefficients = self.coefficients[group.side]
         steps: list[Step] = []
         sink_beats = cache.value_offset(cache.sink_tokens)
         if sink_beats:
@@ -237,10 +312,10 @@ class Heads:
         steps.append(self._fetch(group, values + cache.value_offset(cache.ring_start), 0, VALUE_BEATS))
         axpy = Axpy(
             rows=group.count,
-            source=segment,
+            source=coefficients.start,
             beats=sink_beats,
             segments=cache.words.bit_length() - 1,
-            scale=scale,
+            scale=coefficients.scale,
             address=self.result.start + group.token * self.result.stride + group.first * words,
             stride=words,
             cache=cache.format,
@@ -250,7 +325,7 @@ class Heads:
             Step(
                 instruction=axpy,
                 node=self.node,
-                reads=(group.region("coefficients"),),
+                reads=(coefficients.region,),
                 writes=(self.result.region,),
                 frees=(self._cache_region(group.token, group.kv_head),),
                 consumes=len(steps),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from compiler.lower.base import Lowering
 from compiler.target.memory_map import SIDE_UNIT, SideTable, whole_bursts
-from compiler.target.on_chip import OnChip
 from compiler.target.run import Run
 from compiler.target.step import Step, loads
 from hwsim.arch.isa import Space
@@ -19,13 +16,11 @@ _TABLE = "input"
 class InputLowering(Lowering):
     """The residual rows of a run; loads start at whole bursts of the side port."""
 
+    memory = "residual"
+
     def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable:
         """Return the buffer that the host writes the rows into."""
         return SideTable(name=_TABLE, row_units=whole_bursts(self.width * 4 // SIDE_UNIT), rows=tokens)
-
-    def settle(self, run: Run, chip: OnChip, before: Sequence[Lowering]) -> None:
-        """Take rows of the residual memory."""
-        self.place = self.new_place("residual", run, chip)
 
     def loads(self, run: Run) -> list[Step]:
         """Return the loads of the rows."""

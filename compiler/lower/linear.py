@@ -12,7 +12,7 @@ from compiler.graph.ops import Linear
 from compiler.lower.base import Arrival, Lowering, Piece
 from compiler.target.on_chip import OnChip
 from compiler.target.registers import WEIGHTS
-from compiler.target.run import Rows, Run
+from compiler.target.run import Run
 from compiler.target.step import Step
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import Destination, Dot, Fetch, Format
@@ -30,6 +30,7 @@ _MOST_INNER = 1023
 class LinearLowering(Lowering):
     """The product of codes with a matrix, in the result memory or added to residual rows."""
 
+    memory = "result"
     op: Linear
 
     @property
@@ -81,23 +82,15 @@ class LinearLowering(Lowering):
             if late:
                 raise ScheduleError(f"Node {self.name} must be the last reader of {source.name}, which it adds to, not {late[0]}")
         elif not any(reader.arrival is Arrival.CHUNKS for reader in self.readers):
-            self.place = self.new_place("result", run, chip)
+            super().settle(run, chip, before)
 
-    def steps(self, run: Run, rows: Rows) -> list[Step]:
-        """Return the fetch and the product of the matrix, or of the pieces that a reader takes."""
+    def steps(self, run: Run, rows: range) -> list[Step]:
+        """Return the fetch and the product of the matrix, or of the pieces that a reader takes, with its steps in between."""
+        parts = [part for reader in self.readers for part in reader.receive(run, rows)]
+        parts = parts or [Piece(first=0, blocks=self._blocks, place=self.place)]
+        return [step for part in parts for step in ([part] if isinstance(part, Step) else self._product(run, rows, part))]
 
-        def product(piece: Piece) -> list[Step]:
-            return self._product(run, rows, piece)
-
-        for reader in self.readers:
-            if reader.arrival is not Arrival.WHOLE:
-                return reader.receive(product, run, rows)
-        place = self.place
-        # Residual rows are those of the whole run.
-        address = place.start + (rows.first * place.stride if self.op.residual else 0)
-        return product(Piece(first=0, blocks=self._blocks, address=address, stride=place.stride, region=place.region))
-
-    def _product(self, run: Run, rows: Rows, piece: Piece) -> list[Step]:
+    def _product(self, run: Run, rows: range, piece: Piece) -> list[Step]:
         """Return the fetch and the product of a piece, which starts with a header of the stream."""
         op, codes, packer = self.op, self.argument(0, "activation"), WEIGHT_FORMATS[self._format]
         start = packer.stream_words(piece.first, op.inputs)
@@ -108,18 +101,19 @@ class LinearLowering(Lowering):
         side = self.parameter_start + piece.first * run.slices // run.lanes if op.bias else 0
         dot = Dot(
             format=self._format,
-            rows=rows.count,
+            rows=len(rows),
             source=codes.start,
             inner=op.inputs // 32,
             blocks=piece.blocks,
             scale=codes.scale,
             destination=destination,
-            address=piece.address,
-            stride=piece.stride,
+            # Residual rows are those of the whole run.
+            address=piece.place.start + (rows.start * piece.place.stride if op.residual else 0),
+            stride=piece.place.stride,
             side=side,
         )
         reads = (codes.region, self.parameter_region) if op.bias else (codes.region,)
         return [
             Step(instruction=fetch, node=self.name),
-            Step(instruction=dot, node=self.name, reads=reads, writes=(piece.region,), consumes=1),
+            Step(instruction=dot, node=self.name, reads=reads, writes=(piece.place.region,), consumes=1),
         ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from compiler.lower.base import Arrival, Lowering, Piece, Product
+from compiler.lower.base import Arrival, Lowering, Piece, Place
 from compiler.target.memory_map import SIDE_UNIT, SideTable
 from compiler.target.on_chip import OnChip
-from compiler.target.run import Rows, Run
+from compiler.target.run import Run
 from compiler.target.step import Step
 from hwsim.arch.isa import Store
 from hwsim.errors import ScheduleError
@@ -43,24 +43,24 @@ class OutputLowering(Lowering):
                 f"Node {head} must fit the result memory of {run.engine.name}:"
                 f" a chunk needs {unit // run.lanes} words, {left} are left"
             )
-        words = run.final_rows * self._chunk_rows // run.lanes
-        self._chunks = [chip.take("result", words, f"Node {head}") for _ in range(_CHUNKS)]
+        stride = self._chunk_rows // run.lanes
+        starts = [chip.take("result", run.final_rows * stride, f"Node {head}") for _ in range(_CHUNKS)]
+        self._chunks = [Place(memory="result", start=start, stride=stride) for start in starts]
 
-    def receive(self, product: Product, run: Run, rows: Rows) -> list[Step]:
+    def receive(self, run: Run, rows: range) -> list[Step | Piece]:
         """Return the products of the chunks, each stored behind its own."""
-        memory, slices, stride = run.memory, run.slices, self._chunk_rows // run.lanes
+        memory, slices = run.memory, run.slices
         blocks, most = self._padded // slices, self._chunk_rows // slices
-        output = memory.units(_TABLE) + run.sequence_of(rows.first) * memory.row_units[_TABLE]
-        steps: list[Step] = []
+        output = memory.units(_TABLE) + run.sequence_of(rows.start) * memory.row_units[_TABLE]
+        parts: list[Step | Piece] = []
         for index, first in enumerate(range(0, blocks, most)):
-            side, count = index % _CHUNKS, min(most, blocks - first)
-            chunk = Piece(first=first, blocks=count, address=self._chunks[side], stride=stride, region=f"logits.{side}")
-            steps += product(chunk)
-            for row in range(rows.count):
+            place, count = self._chunks[index % _CHUNKS], min(most, blocks - first)
+            parts.append(Piece(first=first, blocks=count, place=place))
+            for row in range(len(rows)):
                 store = Store(
-                    address=chunk.address + row * stride,
+                    address=place.start + row * place.stride,
                     beats=-(-count * slices // 4),
                     offset=output + row * memory.row_units[_TABLE] + first * slices // 4,
                 )
-                steps.append(Step(instruction=store, node=self.name, reads=(chunk.region,), writes=(_TABLE,)))
-        return steps
+                parts.append(Step(instruction=store, node=self.name, reads=(place.region,), writes=(_TABLE,)))
+        return parts

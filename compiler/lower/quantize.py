@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.lower.base import CodesLowering
-from compiler.target.run import Rows, Run
+from compiler.target.run import Run
 from compiler.target.step import Step
 from hwsim.arch.isa import Quant
 
@@ -13,11 +13,11 @@ __all__ = ["QuantizeLowering"]
 class QuantizeLowering(CodesLowering):
     """The codes of result rows."""
 
-    def steps(self, run: Run, rows: Rows) -> list[Step]:
+    def steps(self, run: Run, rows: range) -> list[Step]:
         """Return the QUANT."""
         source = self.argument(0, "result")
         quant = Quant(
-            rows=rows.count,
+            rows=len(rows),
             source=source.start,
             stride=source.stride,
             length=self.width // run.lanes,

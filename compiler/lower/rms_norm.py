@@ -8,7 +8,7 @@ import numpy as np
 
 from compiler.graph.ops import RmsNorm
 from compiler.lower.base import CodesLowering
-from compiler.target.run import Rows, Run
+from compiler.target.run import Run
 from compiler.target.step import Step
 from hwsim.arch.isa import Norm
 from hwsim.arch.numerics import NORM_SHIFT
@@ -41,12 +41,12 @@ class RmsNormLowering(CodesLowering):
         words[-lanes + 1] = mantissa | (exponent & 0xFF) << 16
         return words
 
-    def steps(self, run: Run, rows: Rows) -> list[Step]:
+    def steps(self, run: Run, rows: range) -> list[Step]:
         """Return the NORM, whose first row of codes is that of `rows`."""
         source = self.argument(0, "residual")
         norm = Norm(
-            rows=rows.count,
-            source=source.start + rows.first * source.stride,
+            rows=len(rows),
+            source=source.start + rows.start * source.stride,
             stride=source.stride,
             length=self.op.features // run.lanes,
             destination=self.place.start,

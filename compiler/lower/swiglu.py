@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.lower.base import CodesLowering
-from compiler.target.run import Rows, Run
+from compiler.target.run import Run
 from compiler.target.step import Step
 from hwsim.arch.isa import SwiGlu
 from hwsim.errors import ScheduleError
@@ -23,11 +23,11 @@ class SwiGluLowering(CodesLowering):
                 f" not {self.width}"
             )
 
-    def steps(self, run: Run, rows: Rows) -> list[Step]:
+    def steps(self, run: Run, rows: range) -> list[Step]:
         """Return the SWIGLU."""
         source = self.argument(0, "result")
         product = SwiGlu(
-            rows=rows.count,
+            rows=len(rows),
             source=source.start,
             up=source.start + self.width // run.lanes,
             stride=source.stride,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 
 from compiler.target.step import Step
 from hwsim.arch.fields import Unit
-from hwsim.arch.isa import Dot, Fetch, Format
+from hwsim.arch.isa import Dot, Format
 from hwsim.errors import ScheduleError
 
 __all__ = ["link"]
@@ -15,11 +17,14 @@ __all__ = ["link"]
 _ENTRY = -1
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class _Section:
+    """Steps with their masks; `before` are the steps that have retired when a step has, by unit order, token or stream."""
+
     steps: list[Step]
     waits: list[int]
     signals: list[int]
+    before: list[list[int]]
     entry: int = 0
 
 
@@ -32,10 +37,10 @@ def link(sections: list[list[Step]]) -> list[list[Step]]:
     Raises:
         ScheduleError: a unit that the barrier signals has no step in a later section.
     """
-    linked = [_within(steps, first=index == 0, last=index == len(sections) - 1) for index, steps in enumerate(sections)]
-    mask = 0
-    for section in linked[1:]:
-        mask |= section.entry
+    linked = [_tokens(steps, first=index == 0) for index, steps in enumerate(sections)]
+    for section in linked[:-1]:
+        _close(section)
+    mask = functools.reduce(operator.or_, (section.entry for section in linked[1:]), 0)
     for index, section in enumerate(linked):
         if index > 0:
             _enter(section, mask)
@@ -56,45 +61,45 @@ def _unit(step: Step) -> Unit | None:
     return type(step.instruction).unit
 
 
-def _within(steps: list[Step], *, first: bool, last: bool) -> _Section:
+def _tokens(steps: list[Step], *, first: bool) -> _Section:
     """Link one section; without `first`, regions untouched so far conflict with the entry barrier."""
-    section = _Section(steps=list(steps), waits=[0] * len(steps), signals=[0] * len(steps))
-    _tokens(section, first=first)
-    if not last:
-        _close(section)
-    return section
-
-
-def _tokens(section: _Section, *, first: bool) -> None:
+    count = len(steps)
+    section = _Section(steps=list(steps), waits=[0] * count, signals=[0] * count, before=[[] for _ in steps])
     writers: dict[str, dict[Unit, int]] = {}
     readers: dict[str, dict[Unit, int]] = {}
     satisfied: dict[tuple[Unit, Unit], int] = {}
     after_entry: set[int] = set()
     previous: dict[Unit, int] = {}
-    for index, step in enumerate(section.steps):
+    fetched: list[int] = []
+    for index, step in enumerate(steps):
         unit = _unit(step)
         if unit is None:
             continue
         needed: dict[Unit, int] = {}
         touched = {*step.reads, *step.awaits, *step.writes, *step.frees}
-        for region in touched:
-            if not first and region not in writers and region not in readers and unit != Unit.MATRIX:
-                needed.setdefault(Unit.MATRIX, _ENTRY)
+        if not first and unit != Unit.MATRIX and touched - writers.keys() - readers.keys():
+            needed[Unit.MATRIX] = _ENTRY
         conflicts = [writers.get(region, {}) for region in (*step.reads, *step.awaits, *step.writes)]
         conflicts += [readers.get(region, {}) for region in step.writes]
         for found in conflicts:
             for other, when in found.items():
                 if other != unit:
-                    needed[other] = max(needed.get(other, _ENTRY - 1), when)
+                    needed[other] = max(needed.get(other, when), when)
         implied = unit == Unit.MATRIX or previous.get(unit) in after_entry
         implied = implied or any(when in after_entry for when in needed.values())
         if implied and needed.get(Unit.MATRIX) == _ENTRY:
             del needed[Unit.MATRIX]
         if implied or needed.get(Unit.MATRIX) == _ENTRY:
             after_entry.add(index)
+        if unit in previous:
+            section.before[index].append(previous[unit])
         previous[unit] = index
+        if unit == Unit.FETCH:
+            fetched.append(index)
+        for _ in range(step.consumes):
+            section.before[index].append(fetched.pop(0))
         for other, when in needed.items():
-            if when <= satisfied.get((other, unit), _ENTRY - 1):
+            if (other, unit) in satisfied and when <= satisfied[other, unit]:
                 continue
             satisfied[other, unit] = when
             section.waits[index] |= 1 << other
@@ -102,11 +107,13 @@ def _tokens(section: _Section, *, first: bool) -> None:
                 section.entry |= 1 << unit
             else:
                 section.signals[when] |= 1 << unit
+                section.before[index].append(when)
         for region in (*step.reads, *step.frees):
             readers.setdefault(region, {})[unit] = index
         for region in step.writes:
             writers[region] = {unit: index}
             readers.pop(region, None)
+    return section
 
 
 def _enter(section: _Section, mask: int) -> None:
@@ -125,9 +132,16 @@ def _enter(section: _Section, mask: int) -> None:
 
 def _close(section: _Section) -> None:
     """Append a barrier when the last matrix step does not imply that every step has retired."""
-    late = _not_implied(section)
-    matrix_last = bool(section.steps) and _unit(section.steps[-1]) == Unit.MATRIX
-    if matrix_last and not late:
+    last = {unit: index for index, step in enumerate(section.steps) if (unit := _unit(step)) is not None}
+    retired: set[int] = set()
+    frontier = [last[Unit.MATRIX]] if Unit.MATRIX in last else []
+    while frontier:
+        index = frontier.pop()
+        if index not in retired:
+            retired.add(index)
+            frontier += section.before[index]
+    late = {unit: index for unit, index in last.items() if unit != Unit.FETCH and index not in retired}
+    if not late and section.steps and _unit(section.steps[-1]) == Unit.MATRIX:
         return
     barrier = Dot(format=Format.W4, rows=1, source=0, inner=1, blocks=0, scale=0, address=0)
     section.steps.append(Step(instruction=barrier, node="barrier"))
@@ -136,51 +150,3 @@ def _close(section: _Section) -> None:
     for unit, index in late.items():
         section.signals[index] |= 1 << Unit.MATRIX
         section.waits[-1] |= 1 << unit
-
-
-def _not_implied(section: _Section) -> dict[Unit, int]:
-    """Return for each unit but FETCH its last step, where the section's last matrix step does not follow from it."""
-    steps = section.steps
-    last: dict[Unit, int] = {}
-    for index, step in enumerate(steps):
-        unit = _unit(step)
-        if unit is not None:
-            last[unit] = index
-    if Unit.MATRIX not in last:
-        return {unit: index for unit, index in last.items() if unit not in (Unit.FETCH, Unit.MATRIX)}
-    reached = _ancestors(section, last[Unit.MATRIX])
-    return {unit: index for unit, index in last.items() if unit not in (Unit.FETCH, Unit.MATRIX) and index not in reached}
-
-
-def _ancestors(section: _Section, target: int) -> set[int]:
-    """Return the steps that have retired when step `target` has, by unit order, tokens and streams."""
-    before: dict[int, set[int]] = {}
-    previous: dict[Unit, int] = {}
-    queues: dict[tuple[Unit, Unit], list[int]] = {}
-    fetched: list[int] = []
-    for index, step in enumerate(section.steps):
-        unit = _unit(step)
-        if unit is None:
-            continue
-        before[index] = {previous[unit]} if unit in previous else set()
-        previous[unit] = index
-        if isinstance(step.instruction, Fetch):
-            fetched.append(index)
-        for _ in range(step.consumes):
-            before[index].add(fetched.pop(0))
-        for other in Unit:
-            if section.waits[index] >> other & 1:
-                queue = queues.get((other, unit), [])
-                if queue:
-                    before[index].add(queue.pop(0))
-        for other in Unit:
-            if section.signals[index] >> other & 1:
-                queues.setdefault((unit, other), []).append(index)
-    reached: set[int] = set()
-    frontier = [target]
-    while frontier:
-        index = frontier.pop()
-        if index not in reached:
-            reached.add(index)
-            frontier += before[index]
-    return reached

@@ -30,7 +30,7 @@ def layer_body(placement: Placement) -> list[Step]:
     for node in placement.section(LAYERS):
         if node.name == memory.parameters.load_before:
             steps += _parameter_loads(placement, 0, 0, register=PARAMETERS)
-        steps += node.steps(run, run.all_rows)
+        steps += node.steps(run, range(run.tokens))
     advance = [
         add(WEIGHTS, WEIGHTS, memory.layer_beats),
         add(CACHE, CACHE, memory.cache_layer_beats),
@@ -43,16 +43,20 @@ def layer_body(placement: Placement) -> list[Step]:
 def epilogue(placement: Placement) -> list[Step]:
     """Return the steps after the layers: their nodes for each sequence's last row, in passes of the rows they can take."""
     run, nodes = placement.run, placement.section(FINAL)
-    return [step for rows in run.final_passes for node in nodes for step in node.steps(run, rows)]
+    last = range(run.tokens - run.sequences, run.tokens)
+    passes = [last[first : first + run.final_rows] for first in range(0, run.sequences, run.final_rows)]
+    return [step for rows in passes for node in nodes for step in node.steps(run, rows)]
 
 
 def _parameter_loads(placement: Placement, start: int, offset: int, *, register: int = 0) -> list[Step]:
     """Return the loads of a layer's block from word `start` on."""
     block, lanes = placement.run.memory.parameters, placement.run.lanes
-    names = [name for name, word in block.offsets.items() if word >= start]
-    writes = tuple(node.parameter_region for node in placement.nodes if node.name in names)
-    address, beats = placement.parameters + start, (block.words - start) * lanes // 4
-    return loads(Space.PARAMETER, address, lanes, beats, offset, register=register, node=names[0], writes=writes) if names else []
+    nodes = [node for node in placement.nodes if block.offsets.get(node.name, -1) >= start]
+    if not nodes:
+        return []
+    first = min(nodes, key=lambda node: node.parameter_start)
+    writes, beats = tuple(node.parameter_region for node in nodes), (block.words - start) * lanes // 4
+    return loads(Space.PARAMETER, first.parameter_start, lanes, beats, offset, register=register, node=first.name, writes=writes)
 
 
 def _first_cache(run: Run) -> list[Step]:

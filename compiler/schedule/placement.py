@@ -27,13 +27,11 @@ class Placement:
         run: the run and what it runs on.
         layers: how often the layer runs.
         nodes: the lowerings of all nodes, in graph order.
-        parameters: first parameter word of a layer's block.
     """
 
     run: Run
     layers: int
     nodes: tuple[Lowering, ...]
-    parameters: int
 
     def section(self, name: str) -> list[Lowering]:
         """Return the nodes of a section, in order."""
@@ -42,8 +40,6 @@ class Placement:
 
 def place_nodes(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: int, sequences: int = 1) -> Placement:
     """Return the nodes placed for runs of `tokens` rows, of one sequence or of as many; raise ScheduleError."""
-    if not 1 <= tokens <= engine.tile.tokens:
-        raise ScheduleError(f"Rows of a run must be 1 to {engine.tile.tokens}, the engine's token rows, not {tokens}")
     for overlap in _OVERLAPS[:-1]:
         with contextlib.suppress(ScheduleError):
             return _placed(graph, engine, memory, tokens, sequences, overlap)
@@ -62,4 +58,4 @@ def _placed(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, 
     for node in nodes:
         node.parameter_start = parameters + memory.parameters.offsets.get(node.name, 0)
         node.claim(run, chip)
-    return Placement(run=run, layers=graph.repeats[LAYERS], nodes=nodes, parameters=parameters)
+    return Placement(run=run, layers=graph.repeats[LAYERS], nodes=nodes)

@@ -7,15 +7,7 @@ import dataclasses
 from compiler.target.memory_map import MemoryMap
 from hwsim.arch.config import EngineConfig
 
-__all__ = ["Rows", "Run"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Some of a run's rows: `count` of them, from row `first` on."""
-
-    first: int
-    count: int
+__all__ = ["Run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,18 +43,6 @@ class Run:
     def positions(self) -> int:
         """Positions of one run: tokens of each sequence."""
         return self.tokens // self.sequences
-
-    @property
-    def all_rows(self) -> Rows:
-        """Every row, which is what a layer takes at once."""
-        return Rows(first=0, count=self.tokens)
-
-    @property
-    def final_passes(self) -> list[Rows]:
-        """The last row of every sequence, in the passes that what follows the layers takes."""
-        last, step = self.tokens - self.sequences, self.final_rows
-        firsts = range(0, self.sequences, step)
-        return [Rows(first=last + first, count=min(step, self.sequences - first)) for first in firsts]
 
     @property
     def first_rows(self) -> range:

@@ -26,7 +26,7 @@ __all__ = ["Board", "HostedVerilog"]
 class HostedVerilog:
     """The Verilog in Verilator, driven by the host runtime through its AXI-Lite port as a board is.
 
-    `run_s` are the seconds of the last run on the host's side; logs are as full as those of `Verilated`.
+    Logs are as full as those of `Verilated`; `run_s` stays zero: the caller takes the time around a run.
     """
 
     name = "verilator through the host runtime"

@@ -20,7 +20,7 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.arch.program import Program
 from hwsim.errors import GraphError, ScheduleError
-from tests.random_model import tiny_config
+from tests.random_model import random_model, tiny_config
 
 ENGINE = load_engine("small")
 OUT, FFN_NORM, GATEUP, DOWN = (f"layers.{{}}.{name}" for name in ("o", "ffn_norm", "gateup", "down"))
@@ -172,6 +172,5 @@ class Unfinished(Lowering):
 
 def test_a_lowering_that_says_too_little_is_named() -> None:
     node = Unfinished(GRAPH.node("input"), (), ENGINE)
-    run = placed(GRAPH).run
-    with pytest.raises(ScheduleError, match=r"^Node input must have a lowering that takes its argument in pieces$"):
-        node.receive(lambda piece: [], run, run.all_rows)
+    with pytest.raises(ScheduleError, match=r"^Node input must have a lowering that says what its parameters are$"):
+        node.parameters(random_model(0), 0)

@@ -6,7 +6,7 @@ import pytest
 
 from compiler.frontend import llama_graph
 from compiler.graph import Form, Graph, Node, check
-from compiler.graph.ops import Add, Input, Linear, Output
+from compiler.graph.ops import Add, Input, Linear, Op, Output
 from compiler.passes import FuseProjections, FuseResidual, QuantizeGraph
 from hwsim.arch.isa import Format
 from hwsim.errors import GraphError
@@ -68,6 +68,16 @@ def test_shape_mistakes_are_named() -> None:
     assert str(refused.value) == (
         "After test, node y must obey the float rules: Arguments of Linear must have widths (16,), not (8,)"
     )
+
+
+@pytest.mark.parametrize(
+    "op, arguments, widths",
+    [(Output(), (), (0,)), (Output(), (4, 8), (8,)), (Add(), (4,), (4, 4)), (Add(), (4, 8), (8, 8)), (Input(features=8), (8,), ())],
+)
+def test_an_operator_says_how_many_arguments_it_takes(op: Op, arguments: tuple[int, ...], widths: tuple[int, ...]) -> None:
+    with pytest.raises(GraphError) as refused:
+        op.width(arguments)
+    assert str(refused.value) == f"Arguments of {type(op).__name__} must have widths {widths}, not {arguments}"
 
 
 def test_a_node_must_come_after_what_it_reads() -> None:

@@ -1,0 +1,35 @@
+"""The notebook runs from its first cell to its last, and prints what it has stored."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+NOTEBOOK = Path(__file__).parents[1] / "docs" / "tutorial.ipynb"
+# In a process of its own: the kernel's libraries warn, and warnings are errors here.
+EXECUTE = """
+import sys
+import nbclient, nbformat
+notebook = nbformat.read(sys.argv[1], as_version=4)
+nbclient.NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": sys.argv[2]}}).execute()
+nbformat.write(notebook, sys.argv[3])
+"""
+
+
+def outputs(path: Path) -> list[list[str]]:
+    """Return what each cell of code printed, and the kinds of what it showed."""
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    return [
+        ["".join(each["text"]) if each["output_type"] == "stream" else " ".join(sorted(each["data"])) for each in cell["outputs"]]
+        for cell in cells
+    ]
+
+
+def test_the_notebook_prints_what_it_has_stored(tmp_path: Path) -> None:
+    executed = tmp_path / "executed.ipynb"
+    command = [sys.executable, "-c", EXECUTE, str(NOTEBOOK), str(tmp_path), str(executed)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-4000:]
+    stored = outputs(NOTEBOOK)
+    assert sum(map(len, stored)) > 8, "the notebook must have its outputs stored"
+    assert outputs(executed) == stored
