@@ -51,25 +51,10 @@ __all__ = [
     "validate",
 ]
 
-_PLACES = {
-    "board": "lamforge.flow.board",
-    "compile": "lamforge.flow.compile",
-    "compress": "lamforge.flow.compress",
-    "cosim": "lamforge.flow.cosim",
+_PLACES = {name: f"lamforge.flow.{name}" for name in __all__} | {
     "demo": "reports.studies.demo",
-    "disasm": "lamforge.flow.disasm",
-    "distill": "lamforge.flow.distill",
-    "dummy": "lamforge.flow.dummy",
-    "evaluate": "lamforge.flow.evaluate",
-    "export": "lamforge.flow.export",
-    "generate": "lamforge.flow.generate",
     "gpu": "reports.studies.gpu",
-    "list": "lamforge.flow.list",
-    "offload": "lamforge.flow.offload",
     "report": "reports.pages.report",
-    "rtl": "lamforge.flow.rtl",
-    "simulate": "lamforge.flow.simulate",
-    "synth": "lamforge.flow.synth",
     "validate": "reports.studies.validation",
 }
 """Where each verb lies; a group of verbs is a module."""

@@ -68,7 +68,7 @@ def compile(
         output=output,
     )
     if dump_after is not None:
-        show(graph_after(request, dump_after), lambda graph: graph.text, graph_document, as_json=as_json)
+        show(graph_after(request, dump_after), str, graph_document, as_json=as_json)
         return
     if output is None:
         raise SpecError("Output folder must be given with -o, not left out")

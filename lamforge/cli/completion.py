@@ -11,8 +11,8 @@ def names_of(kind: str) -> Callable[[str], list[tuple[str, str]]]:
     """Return what completes the beginning of a name of a kind, such as `engines`, with a line of help for each."""
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
-        from lamforge.flow.list import ListRequest, run
+        from lamforge.flow.list import list as listed
 
-        return [(entry.name, entry.title) for entry in run(ListRequest(kind)).entries if entry.name.startswith(incomplete)]
+        return [(entry.name, entry.title) for entry in listed(kind).entries if entry.name.startswith(incomplete)]
 
     return complete

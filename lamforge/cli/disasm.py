@@ -27,7 +27,7 @@ def disasm(
 
         lamforge disasm 0xb7000000000000000000000000000012
     """
-    from lamforge.flow.disasm import DisasmRequest, run
+    from lamforge.flow.disasm import disasm as disassembled
     from reports.documents.programs import listing_document
 
-    show(run(DisasmRequest(sources)), lambda listing: listing.text, listing_document, as_json=as_json, output=output)
+    show(disassembled(sources), lambda listing: listing.text, listing_document, as_json=as_json, output=output)

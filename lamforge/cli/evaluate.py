@@ -62,7 +62,8 @@ def evaluate(
     """
     from lamforge.flow.evaluate import EvaluateRequest, run
     from reports.documents.evaluation import evaluation_document
-    from reports.pages.evaluation import write_evaluation
+    from reports.pages.environment import write_page
+    from reports.pages.evaluation import evaluation_page
     from reports.text.evaluation import evaluation_text
 
     request = EvaluateRequest(
@@ -82,7 +83,7 @@ def evaluate(
     with Terminal() as listener:
         found = run(request, listener)
         if html is not None:
-            write_evaluation(found, html)
+            write_page(evaluation_page(found), html)
             listener.say(f"Page: {html}")
     show(found, evaluation_text, evaluation_document, as_json=as_json, output=output)
 

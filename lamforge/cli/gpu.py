@@ -59,7 +59,7 @@ def fit(
         lamforge gpu fit build/mine.json --gpu h200
     """
     from reports.documents.gpu import fit_document
-    from reports.studies.gpu_rates import FitRequest, run
+    from reports.studies import gpu_rates
     from reports.text.gpu import fit_text
 
-    show(run(FitRequest(file, gpu=gpu)), fit_text, fit_document, as_json=as_json, output=output)
+    show(gpu_rates.fit(file, gpu=gpu), fit_text, fit_document, as_json=as_json, output=output)

@@ -29,8 +29,8 @@ def list(
 
         lamforge list networks --json
     """
-    from lamforge.flow.list import ListRequest, run
+    from lamforge.flow.list import list as listed
     from reports.documents.catalogue import catalogue_document
     from reports.text.catalogue import catalogue_text
 
-    show(run(ListRequest(kind)), catalogue_text, catalogue_document, as_json=as_json, output=output)
+    show(listed(kind), catalogue_text, catalogue_document, as_json=as_json, output=output)

@@ -14,11 +14,11 @@ from hwsim.whole_files import whole_folder
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import IMAGE, Programs
 from lamforge.flow.sources import ModelSource, open_compressed
-from lamforge.flow.target import Target, compiled_network
+from lamforge.flow.target import Target
 from lamforge.flow.verb import verb
 from models.compressed import CompressedModel
 
-__all__ = ["CompileRequest", "GraphText", "compile", "compiled_model", "graph_after", "run"]
+__all__ = ["CompileRequest", "compile", "compiled_model", "graph_after", "run"]
 
 _FRONTEND = "frontend"
 
@@ -34,14 +34,6 @@ class CompileRequest(Target):
     output: str | Path | None = None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class GraphText:
-    """The compiler's graph as text, a line for each node, and the pass after which it is like that."""
-
-    after: str
-    text: str
-
-
 def run(request: CompileRequest, listener: Listener = SILENT) -> Programs:
     """Compile a model for an engine: one decode and one prefill program, each the same for every position.
 
@@ -55,7 +47,7 @@ def run(request: CompileRequest, listener: Listener = SILENT) -> Programs:
     if request.model is not None:
         made = open_compressed(_uncompiled(request))
         return compiled_model(made, request.chosen_engine, positions=request.positions, output=output, listener=listener)
-    programs = compiled_network(request.network_request())
+    programs = request.network_programs()
     if output is not None:
         programs.save(output)
     return programs
@@ -92,8 +84,8 @@ def compiled_model(
     return programs
 
 
-def graph_after(target: Target, name: str) -> GraphText:
-    """Return the compiler's graph of a target as it is after a pass, or after the frontend.
+def graph_after(target: Target, name: str) -> str:
+    """Return the compiler's graph of a target after a pass, or after the frontend, as text with a line for each node.
 
     name: of the pass, or `frontend`.
 
@@ -111,7 +103,7 @@ def graph_after(target: Target, name: str) -> GraphText:
         raise SpecError(f"Pass must be one of {', '.join(known)}, not {shown(name)}")
     seen: dict[str, Graph] = {}
     quantized_graph(request, seen.__setitem__)
-    return GraphText(after=name, text=seen[name].to_text())
+    return seen[name].to_text()
 
 
 def _uncompiled(target: Target) -> ModelSource:

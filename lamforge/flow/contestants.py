@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hwsim.errors import CheckpointError, SpecError
 from lamforge.flow.sources import ModelSource, is_compressed, open_checkpoint, open_compressed, source_checkpoint
@@ -22,9 +23,6 @@ DENSE = "float, dense"
 FLOAT = "float, same attention"
 INTEGERS = "integers"
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contestants:
@@ -34,7 +32,6 @@ class Contestants:
         name: what reports call the model.
         pattern: its attention.
         tokenizer: turns texts into tokens.
-        predictors: by DENSE, FLOAT and INTEGERS, in this order, those there are; the last is the model itself.
         reference: the float model; None where it is not at hand.
         integers: the compressed model; None for a float one.
         note: a sentence on what is missing; None when nothing is.
@@ -43,10 +40,19 @@ class Contestants:
     name: str
     pattern: Pattern
     tokenizer: Tokenizer
-    predictors: Mapping[str, Predictor]
     reference: Llama | None
     integers: IntegerReference | None
     note: str | None = None
+
+    @functools.cached_property
+    def predictors(self) -> Mapping[str, Predictor]:
+        """Those there are by DENSE, FLOAT and INTEGERS, in this order; the last is the model itself."""
+        found: dict[str, Predictor] = {}
+        if self.reference is not None and self.pattern != Dense():
+            found[DENSE] = Floats(self.reference, Dense())
+        if self.reference is not None:
+            found[FLOAT] = Floats(self.reference, self.pattern)
+        return found if self.integers is None else found | {INTEGERS: Integers(self.integers)}
 
 
 def contestants(
@@ -62,13 +68,11 @@ def contestants(
             raise SpecError("Source must be left out for a float model, which is its own, not given")
         checkpoint = open_checkpoint(source)
         pattern = trained_pattern(checkpoint.config) if attention is None else parse(attention)
-        reference = Llama(checkpoint, pattern=pattern)
         return Contestants(
             name=checkpoint.config.name,
             pattern=pattern,
             tokenizer=_present(checkpoint.tokenizer),
-            predictors=_floats(reference, pattern),
-            reference=reference,
+            reference=Llama(checkpoint, pattern=pattern),
             integers=None,
         )
     if attention is not None:
@@ -87,23 +91,15 @@ def of_compressed(compressed: CompressedModel, checkpoint: Checkpoint | None, *,
 
     note: a sentence on why there is no checkpoint.
     """
-    model, integers = compressed.model, IntegerReference(compressed.model)
-    reference = None if checkpoint is None else Llama(checkpoint, pattern=model.pattern)
+    model = compressed.model
     return Contestants(
         name=model.config.name,
         pattern=model.pattern,
         tokenizer=_present(compressed.tokenizer),
-        predictors=({} if reference is None else _floats(reference, model.pattern)) | {INTEGERS: Integers(integers)},
-        reference=reference,
-        integers=integers,
+        reference=None if checkpoint is None else Llama(checkpoint, pattern=model.pattern),
+        integers=IntegerReference(model),
         note=note,
     )
-
-
-def _floats(reference: Llama, pattern: Pattern) -> dict[str, Predictor]:
-    """Return the float model under dense attention and, where that is another one, under `pattern`."""
-    dense = {} if pattern == Dense() else {DENSE: Floats(reference, Dense())}
-    return {**dense, FLOAT: Floats(reference, pattern)}
 
 
 def _present(tokenizer: Tokenizer | None) -> Tokenizer:

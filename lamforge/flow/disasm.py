@@ -11,23 +11,10 @@ from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import decode
 from hwsim.arch.program import Program
 from hwsim.errors import IsaError, ProgramError, shown
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
 
-__all__ = ["DisasmRequest", "Listing", "disasm", "run"]
+__all__ = ["Listing", "disasm"]
 
 _WORD_DIGITS = 32
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DisasmRequest:
-    """Words to show.
-
-    Attributes:
-        source: path of a program file, a program, or a word, or several, of 32 hexadecimal digits each.
-    """
-
-    source: str | Path | Program | Sequence[str] = dataclasses.field(kw_only=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,13 +36,15 @@ class Listing:
         return tuple(map(format_instruction, self.instructions))
 
 
-def run(request: DisasmRequest, listener: Listener = SILENT) -> Listing:
+def disasm(source: str | Path | Program | Sequence[str]) -> Listing:
     """Show a program, or single words, as assembly text; docs/isa.md explains the fields.
+
+    source: path of a program file, a program, or a word, or several, of 32 hexadecimal digits each.
 
     Raises:
         ProgramError: there is no such file, or a word is no instruction.
     """
-    words, symbols = _read(request.source)
+    words, symbols = _read(source)
     instructions = []
     for index, word in enumerate(words):
         try:
@@ -64,9 +53,6 @@ def run(request: DisasmRequest, listener: Listener = SILENT) -> Listing:
             where = f" ({symbols[index]})" if symbols[index] else ""
             raise ProgramError(f"Word {index}{where} must be an instruction: {error}") from None
     return Listing(words=words, instructions=tuple(instructions), symbols=symbols)
-
-
-disasm = verb("disasm", DisasmRequest, run)
 
 
 def _read(source: str | Path | Program | Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:

@@ -24,7 +24,7 @@ from models.evaluation.stream import Bucket, check_length, stream
 from models.evaluation.windows import windows
 from models.integer.threads import one_each
 
-__all__ = ["EvaluateRequest", "Evaluation", "LayerError", "Retrieval", "Stream", "Trial", "evaluate", "evaluation", "run"]
+__all__ = ["EvaluateRequest", "Evaluation", "LayerError", "Retrieval", "Stream", "Trial", "evaluate", "run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,10 +86,6 @@ class Trial:
         """Depth of the task, rounded to a twentieth so that neighbouring ones are one."""
         return round(self.task.depth * 20) / 20
 
-    def is_right(self, name: str) -> bool:
-        """Return whether a model's answer is right, token for token."""
-        return self.answers[name].is_right
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Retrieval:
@@ -130,8 +126,8 @@ class Retrieval:
         ]
 
     def right(self, name: str, trials: Sequence[Trial]) -> int:
-        """Return how many of some trials a model answered right."""
-        return sum(trial.is_right(name) for trial in trials)
+        """Return how many of some trials a model answered right, token for token."""
+        return sum(trial.answers[name].is_right for trial in trials)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,14 +160,6 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
     else:
         text = Text.read(Path(request.text), window=request.window, windows=request.windows)
     models = contestants(request.model, attention=request.attention, float_source=request.source)
-    return evaluation(models, text, request, listener)
-
-
-evaluate = verb("evaluate", EvaluateRequest, run)
-
-
-def evaluation(models: Contestants, text: Text, request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
-    """Return what a request measures of models on a text; raises what `run` does."""
     tokenizer = models.tokenizer
     tokens = tokenizer.encode(text.content)
     windows(tokens, length=text.window, max_windows=text.windows)
@@ -209,6 +197,9 @@ def evaluation(models: Contestants, text: Text, request: EvaluateRequest, listen
         layers=layers,
         provenance=provenance(),
     )
+
+
+evaluate = verb("evaluate", EvaluateRequest, run)
 
 
 def _streams(models: Contestants, tokens: Sequence[int], length: int, listener: Listener) -> Stream:

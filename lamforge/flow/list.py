@@ -9,21 +9,8 @@ from importlib import resources
 
 from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
 
-__all__ = ["KINDS", "Catalogue", "Entry", "ListRequest", "list", "run"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ListRequest:
-    """A kind of things to list.
-
-    Attributes:
-        kind: one of KINDS, such as `engines`.
-    """
-
-    kind: str = dataclasses.field(kw_only=False)
+__all__ = ["KINDS", "Catalogue", "Entry", "list"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,19 +29,18 @@ class Catalogue:
     entries: tuple[Entry, ...]
 
 
-def run(request: ListRequest, listener: Listener = SILENT) -> Catalogue:
+def list(kind: str) -> Catalogue:
     """List what ships of a kind: what can be given by name wherever one is asked for.
+
+    kind: one of KINDS, such as `engines`.
 
     Raises:
         SpecError: there is no such kind.
     """
-    if request.kind not in KINDS:
-        raise SpecError(f"Kind to list must be {nearest(request.kind, KINDS)}, not {shown(request.kind)}")
-    entries = tuple(Entry(name=name, title=title) for name, title in KINDS[request.kind]())
-    return Catalogue(kind=request.kind, entries=entries)
+    if kind not in KINDS:
+        raise SpecError(f"Kind to list must be {nearest(kind, KINDS)}, not {shown(kind)}")
+    return Catalogue(kind=kind, entries=tuple(Entry(name=name, title=title) for name, title in KINDS[kind]()))
 
-
-list = verb("list", ListRequest, run)
 
 Titles = Iterator[tuple[str, str]]
 

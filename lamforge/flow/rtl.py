@@ -130,10 +130,8 @@ def target_of(engine: EngineConfig, board: str | None = None) -> Target | None:
     if board is not None:
         return Target.of(load_board(board))
     fitting = [target for target in map(Target.of, map(load_board, board_names())) if target.is_made_for(engine)]
-    if len(fitting) > 1:
-        named = [target for target in fitting if target.name == engine.name]
-        if not named:
-            names = ", ".join(target.name for target in fitting)
-            raise SpecError(f"Board must be named for engine {engine.name}, whose memory is that of {names}")
-        return named[0]
-    return fitting[0] if fitting else None
+    chosen = [target for target in fitting if target.name == engine.name] or fitting
+    if len(chosen) > 1:
+        names = ", ".join(target.name for target in chosen)
+        raise SpecError(f"Board must be named for engine {engine.name}, whose memory is that of {names}")
+    return chosen[0] if chosen else None

@@ -15,24 +15,24 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import Program
 from hwsim.errors import SpecError
+from hwsim.machine.energy import Energy, activity_of, energy_board, estimate, load_constants
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import IDEAL, MemoryModel, memory_model
-from lamforge.flow.energy import RunEnergy, run_energy
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import Programs, is_program_folder
-from lamforge.flow.target import Target, compiled_network
+from lamforge.flow.target import Target
 from lamforge.flow.verb import verb
 
 __all__ = [
     "PromptTiming",
+    "RunEnergy",
     "SimulateRequest",
     "Timeline",
     "Timing",
     "peak_memory_mb",
     "run",
     "simulate",
-    "simulate_prompt",
     "simulate_run",
 ]
 
@@ -55,6 +55,24 @@ class SimulateRequest(Target):
     position: int | None = None
     prompt: int | None = None
     memory: str | MemoryModel = "ideal"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunEnergy(Energy):
+    """Joules by part that a run draws.
+
+    Attributes:
+        board: name of the board whose constants were taken.
+        tokens: tokens that the run serves.
+    """
+
+    board: str
+    tokens: int
+
+    @property
+    def token_per_joule(self) -> float:
+        """Tokens for each joule of the card."""
+        return self.tokens / self.card_j
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,8 +144,11 @@ class Timing:
 
     @functools.cached_property
     def energy(self) -> RunEnergy:
-        """Energy of the run."""
-        return run_energy(self.trace, self.timeline, self.engine, tokens=self.tokens)
+        """Energy of the run on the board that the engine is made for."""
+        board = energy_board(self.engine).name
+        constants = load_constants(board)
+        found = estimate(activity_of(self.trace, self.timeline, self.engine, constants), constants)
+        return RunEnergy(**vars(found), board=board, tokens=self.tokens)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -174,7 +195,7 @@ def run(request: SimulateRequest, listener: Listener = SILENT) -> Timing | Promp
         return simulate_run(programs, request.program, position=request.position, memory=memory)
     if request.position is not None:
         raise SpecError("Position must be left out with a prompt, which starts at position 0")
-    return simulate_prompt(programs, request.prompt, memory=memory, listener=listener)
+    return _prompt_timing(programs, request.prompt, memory=memory, listener=listener)
 
 
 simulate = verb("simulate", SimulateRequest, run)
@@ -190,7 +211,7 @@ def _programs(request: SimulateRequest) -> Programs:
         return model if isinstance(model, Programs) else Programs.load(Path(str(model)))
     request.check()
     if model is None:
-        return compiled_network(request.network_request())
+        return request.network_programs()
     # Imported here: a network without weights does without PyTorch's models.
     from lamforge.flow.compile import compiled_model
     from lamforge.flow.sources import open_compressed
@@ -216,7 +237,7 @@ def simulate_run(
     return _checked_run(programs, program, position=place, memory=memory)
 
 
-def simulate_prompt(
+def _prompt_timing(
     programs: Programs, tokens: int, *, memory: MemoryModel = IDEAL, listener: Listener = SILENT
 ) -> PromptTiming:
     """Return what a prompt of `tokens` tokens costs, each run starting when the one before has ended.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     # A workload does without PyTorch, which models need.
     from lamforge.flow.sources import ModelSource
 
-__all__ = ["SINKS", "Target", "cache_named", "compiled_network", "format_named", "network_request"]
+__all__ = ["SINKS", "Target", "format_named"]
 
 SINKS = 4
 """Sink tokens of a network's Λ attention; the rest of what its cache keeps is the window."""
@@ -76,17 +76,36 @@ class Target:
         return chosen_engine("small" if self.engine is None else self.engine, self.settings)
 
     def network_request(self) -> Request:
-        """Return what the compiler is asked for a workload; raises what the function `network_request` does."""
+        """Return what the compiler is asked for the workload, whose caches keep `context` tokens each, sinks included.
+
+        Raises:
+            ScheduleError: the context is too short.
+            CheckpointError: there is no such network.
+            SpecError: there is no such format.
+            ConfigError: the engine cannot be built.
+        """
         assert self.workload is not None and self.context is not None
-        return network_request(
-            self.workload,
-            self.chosen_engine,
-            context=self.context,
-            layers=format_named(self.layers),
+        engine, layers = self.chosen_engine, format_named(self.layers)
+        if self.context <= SINKS:
+            raise ScheduleError(f"Context must be more than the {SINKS} sink tokens, not {self.context}")
+        return Request(
+            config=shape(self.workload),
+            layers=layers,
             head=format_named(self.head),
-            cache=cache_named(self.cache),
+            cache=_named("Cache", self.cache, _CACHES),
+            sinks=SINKS,
+            window=self.context - SINKS,
+            engine=engine,
+            # Positions beyond the window, so that a run with a full window before it is possible.
+            context=self.context + engine.tile.tokens,
+            prefill_rows=engine.tile.rows_of(layers),
             batch=self.batch,
         )
+
+    def network_programs(self) -> Programs:
+        """Return the programs of the workload; raises what `network_request` does, and where something does not fit the engine."""
+        request = self.network_request()
+        return Programs.of(compile_shape(request), request.config.name)
 
     @property
     def folder(self) -> Path | None:
@@ -99,50 +118,7 @@ def format_named(name: str) -> Format:
     return _named("Format", name, _WEIGHTS)
 
 
-def cache_named(name: str) -> CacheFormat:
-    """Return a cache format by its lower-case name; raise SpecError."""
-    return _named("Cache", name, _CACHES)
-
-
 def _named(subject: str, name: str, known: Mapping[str, Kind]) -> Kind:
     if name.lower() not in known:
         raise SpecError(f"{subject} must be {nearest(name, known)}, not {shown(name)}")
     return known[name.lower()]
-
-
-def network_request(
-    name: str,
-    engine: EngineConfig,
-    *,
-    context: int,
-    layers: Format = Format.W2S,
-    head: Format = Format.W4,
-    cache: CacheFormat = CacheFormat.KV4,
-    batch: int = 1,
-) -> Request:
-    """Return what the compiler is asked for a well-known network whose caches keep `context` tokens each, sinks included.
-
-    Raises:
-        ScheduleError: the context is too short.
-        CheckpointError: there is no such network.
-    """
-    if context <= SINKS:
-        raise ScheduleError(f"Context must be more than the {SINKS} sink tokens, not {context}")
-    return Request(
-        config=shape(name),
-        layers=layers,
-        head=head,
-        cache=cache,
-        sinks=SINKS,
-        window=context - SINKS,
-        engine=engine,
-        # Positions beyond the window, so that a run with a full window before it is possible.
-        context=context + engine.tile.tokens,
-        prefill_rows=engine.tile.rows_of(layers),
-        batch=batch,
-    )
-
-
-def compiled_network(request: Request) -> Programs:
-    """Return the programs of a `network_request`; raise ScheduleError where something does not fit the engine."""
-    return Programs.of(compile_shape(request), request.config.name)

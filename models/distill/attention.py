@@ -13,6 +13,7 @@ from hwsim.arch.numerics import EXP2_ONE_BITS, ROPE_BITS
 from hwsim.errors import SpecError
 from models.config import ModelConfig
 from models.distill.rounding import coefficient_codes, fake_act, fake_kv, half_up, kv_codes
+from models.distill.settings import Settings
 from models.reference.rope import inverse_frequencies, magnitude
 
 __all__ = ["KINDS", "AttentionPlan", "attend", "plan_of", "rotate"]
@@ -54,16 +55,10 @@ def _rotations(config: ModelConfig, positions: torch.Tensor) -> torch.Tensor:
 
 
 def plan_of(
-    config: ModelConfig,
-    length: int,
-    *,
-    sinks: int,
-    window: int,
-    kind: str,
-    device: torch.device,
-    dtype: torch.dtype,
+    config: ModelConfig, settings: Settings, length: int, *, kind: str, device: torch.device, dtype: torch.dtype
 ) -> AttentionPlan:
-    """Return the plan of Λ attention over windows of `length` tokens from an empty cache."""
+    """Return the plan of the settings' Λ attention over windows of `length` tokens from an empty cache."""
+    sinks, window = settings.sinks, settings.window
     if kind not in KINDS:
         raise SpecError(f"Attention kind must be one of {', '.join(KINDS)}, not {kind!r}")
     positions = torch.arange(length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -25,15 +26,7 @@ _ROWS = 256
 
 def exact_plan(prepared: Prepared, settings: Settings, length: int, device: torch.device) -> AttentionPlan:
     """Return the plan under which a student rounds as the engine does."""
-    return plan_of(
-        prepared.config,
-        length,
-        sinks=settings.sinks,
-        window=settings.window,
-        kind="exact",
-        device=device,
-        dtype=torch.float32,
-    )
+    return plan_of(prepared.config, settings, length, kind="exact", device=device, dtype=torch.float32)
 
 
 @torch.no_grad()
@@ -75,12 +68,9 @@ def evaluate(
     max_windows: int | None = None,
 ) -> dict[str, Scores]:
     """Return predictions by the dense teacher, the Λ teacher and the student on every evaluation text."""
-    plans: dict[int, AttentionPlan] = {}
-
+    @functools.cache
     def planned(length: int) -> AttentionPlan:
-        if length not in plans:
-            plans[length] = exact_plan(prepared, settings, length, device)
-        return plans[length]
+        return exact_plan(prepared, settings, length, device)
 
     teacher = Teacher(prepared, device, torch.float32)
     models: dict[str, Logits] = {

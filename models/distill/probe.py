@@ -156,9 +156,7 @@ def _compared(prepared: Prepared, settings: Settings, machine: Machine, tell: Ca
         ("masked", torch.float32, plain_call),
         (machine.kernel, machine.dtype, compiled(plain_call) if machine.is_compiled else plain_call),
     ):
-        plan = plan_of(
-            config, settings.length, sinks=settings.sinks, window=settings.window, kind=kind, device=device, dtype=dtype
-        )
+        plan = plan_of(config, settings, settings.length, kind=kind, device=device, dtype=dtype)
         block.zero_grad()
         start = x.clone().requires_grad_()
         made = call(block, start, plan, leak)

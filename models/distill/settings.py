@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from hwsim.errors import SpecError
@@ -93,10 +92,6 @@ class Settings:
     def from_document(cls, document: object) -> Settings:
         """Return the settings in plain values by name; those that are not given keep their defaults."""
         return read_flat(cls, document, "Distillation", SpecError)
-
-    def changed(self, values: Mapping[str, object]) -> Settings:
-        """Return the settings with some replaced."""
-        return Settings.from_document(self.to_document() | dict(values))
 
     def to_document(self) -> dict[str, Any]:
         """Return plain values that `from_document` reads back to equal settings."""

@@ -78,15 +78,7 @@ class Training:
         self._start = start
         data = {name: len(text) for name, text in self._sources(samples).items()}
         self.course = Course(data=data, start="" if start is None else start.digest)
-        self._plan = plan_of(
-            config,
-            settings.length,
-            sinks=settings.sinks,
-            window=settings.window,
-            kind=machine.kernel,
-            device=device,
-            dtype=machine.dtype,
-        )
+        self._plan = plan_of(config, settings, settings.length, kind=machine.kernel, device=device, dtype=machine.dtype)
         self._rotation = self._teacher.rotation(settings.length)
         self._leaks = {is_free: torch.tensor(float(is_free), device=device) for is_free in (False, True)}
         self._block: BlockCall = plain_call

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from hwsim.arch.program import Program
-from lamforge.flow.compile import GraphText
 from lamforge.flow.disasm import Listing
 from lamforge.flow.programs import Programs, instruction_counts
 
@@ -35,9 +34,9 @@ def programs_document(programs: Programs) -> dict[str, Any]:
     }
 
 
-def graph_document(graph: GraphText) -> dict[str, Any]:
+def graph_document(text: str) -> dict[str, Any]:
     """Return the lines of a graph."""
-    return {"graph": graph.text.splitlines()}
+    return {"graph": text.splitlines()}
 
 
 def listing_document(listing: Listing) -> dict[str, Any]:

@@ -1,287 +1,98 @@
-"""What a page shows of summary.json, the file that the demo leaves; other keys of the file are not read."""
+"""The parts of summary.json, the file that the demo leaves, as a page shows them."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pydantic
 
 from hwsim.errors import SpecError, shown
-from lamforge.flow.provenance import Provenance
 
-__all__ = ["CosimSummary", "ProgramsSummary", "RecipeSummary", "RunSummary", "Summary", "load_summary", "read_summary"]
+__all__ = ["Summary", "load_summary", "refusal"]
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CompressionSummary:
-    """A recipe by name, and its steps: `method`, `at` and the options of the method."""
-
-    name: str
-    steps: tuple[Mapping[str, object], ...]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingSummary:
-    """How weights were trained in their format."""
-
-    digest: str
-    steps: int
-    tokens: int
-    trained_s: float
-    processes: int
-    device: str
-    settings: Mapping[str, object]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelSummary:
-    """A compressed model."""
-
-    name: str
-    architecture: str
-    geometry: Mapping[str, int]
-    recipe: CompressionSummary
-    formats: Mapping[str, int]
-    attention: str
-    cache: str
-    bytes: int
-    fingerprint: str
-    source: str
-    source_digest: str
-    calibration_digest: str | None
-    training: TrainingSummary | None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AccuracySummary:
-    """Perplexities on the same windows."""
-
-    attention: str
-    perplexity: float
-    float_perplexity: float | None
-    dense_perplexity: float | None
-    ratio: float | None
-    tokens: int
-    window: int
-    windows: int
-    text: str
-    text_digest: str
-    note: str | None
-
-    @property
-    def bars(self) -> dict[str, float]:
-        """Perplexities that there are, by the name of the model and its attention."""
-        found = {
-            f"integers, {self.attention}": self.perplexity,
-            f"float, {self.attention}": self.float_perplexity,
-            "float, dense": self.dense_perplexity,
-        }
-        return {name: value for name, value in found.items() if value is not None}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReplySummary:
-    """An answer."""
-
-    prompt: str
-    text: str
-    prompt_tokens: int
-    prefill_s: float
-    token_per_s: float
-    temperature: float
-    seed: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ProgramSummary:
-    """One program."""
-
-    bytes: int
-    instructions: int
-    rows: int
-    kinds: Mapping[str, int]
-    digest: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageSummary:
-    """A memory image."""
-
-    ports: int
-    port_bytes: int
-    side_bytes: int
-    digest: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ProgramsSummary:
-    """What a compilation made."""
-
-    model: str
-    engine: str
-    engine_digest: str
-    max_position: int
-    decode: ProgramSummary
-    prefill: ProgramSummary
-    image: ImageSummary | None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunSummary:
-    """A simulated run."""
-
-    model: str
-    engine: str
-    program: str
-    memory: str
-    position: int
-    cycles: int
-    clock_hz: float
-    token_per_s: float
-    bytes: int
-    bytes_per_cycle: float
-    fraction_of_peak: float
-    unit_causes: Mapping[str, Mapping[str, int]]
-    units: Mapping[str, float]
-    wall_s: float
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class VerilogSummary:
-    """Written Verilog."""
-
-    folder: str
-    files: tuple[str, ...]
-    lines: int
-    lint: str | None
-    engine_digest: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CaseSummary:
-    """A co-simulated decode step under one memory model."""
-
-    memory: str
-    position: int
-    compared: int
-    mismatches: int
-    instructions_compared: int
-    cycle_difference: int
-    cycles: int
-    first: str | None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TextSummary:
-    """A text whose last token was co-simulated."""
-
-    name: str
-    position: int
-    ring_wraps: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CosimSummary:
-    """What a co-simulation found."""
-
-    engine: str
-    is_equal: bool
-    first: str | None
-    compared: int
-    mismatches: int
-    instructions_compared: int
-    cycle_difference: int
-    cycles: int
-    verilator_cycles_per_s: float
-    simulator_s: float
-    build_s: float
-    cases: tuple[CaseSummary, ...]
-    texts: tuple[TextSummary, ...]
-
-    @property
-    def simulator_cycles_per_s(self) -> float:
-        """Speed of the simulator's time model."""
-        return self.cycles / self.simulator_s
-
-    def text(self, case: CaseSummary) -> TextSummary:
-        """Return the text of a case."""
-        return next(text for text in self.texts if text.position == case.position)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StepTime:
-    """A step of the demo and its seconds."""
-
-    title: str
-    seconds: float
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RecipeSummary:
-    """A model by one recipe, as far as its simulated decode step."""
-
-    model: ModelSummary
-    accuracy: AccuracySummary
-    generation: ReplySummary
-    decode: RunSummary
+Part = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a folder of results holds; what it does not hold is None or empty."""
+    """What a folder of results holds: the parts of `demo_document` by their names, None or empty where it does not hold them.
 
-    provenance: Provenance
-    steps: tuple[StepTime, ...] = ()
-    checkpoint: Mapping[str, object] | None = None
-    model: ModelSummary | None = None
-    accuracy: AccuracySummary | None = None
-    program: ProgramsSummary | None = None
-    generation: ReplySummary | None = None
-    simulation: Mapping[str, RunSummary] = dataclasses.field(default_factory=dict)
-    verilog: Mapping[str, VerilogSummary] = dataclasses.field(default_factory=dict)
-    cosim: CosimSummary | None = None
-    second: RecipeSummary | None = None
+    What is inside a part is checked where it is shown: templates are strict.
+    """
+
+    provenance: Part
+    steps: Sequence[Part] = ()
+    checkpoint: Part | None = None
+    model: Part | None = None
+    accuracy: Part | None = None
+    program: Part | None = None
+    generation: Part | None = None
+    simulation: Mapping[str, Part] = dataclasses.field(default_factory=dict)
+    verilog: Mapping[str, Part] = dataclasses.field(default_factory=dict)
+    cosim: Part | None = None
+    second: Part | None = None
 
     @property
     def name(self) -> str:
         """Name of the model."""
-        named = self.program and self.program.model
-        return named or (self.model.name if self.model else "no model")
+        named = self.program["model"] if self.program else None
+        return str(named or (self.model["name"] if self.model else "no model"))
 
     @property
     def engine(self) -> str:
         """Name of the engine."""
-        return self.program.engine if self.program else "no engine yet"
+        return str(self.program["engine"]) if self.program else "no engine yet"
 
     @property
-    def decode(self) -> RunSummary | None:
+    def decode(self) -> Part | None:
         """The decode step."""
         return self.simulation.get("decode")
 
     @property
-    def recipes(self) -> list[RecipeSummary]:
-        """The model by both recipes; empty unless there are two."""
-        if not (self.second and self.model and self.accuracy and self.generation and self.decode):
-            return []
-        first = RecipeSummary(model=self.model, accuracy=self.accuracy, generation=self.generation, decode=self.decode)
-        return [first, self.second]
+    def recipes(self) -> list[Part]:
+        """Model, accuracy, generation and decode step by both recipes; empty unless there are two."""
+        first = {"model": self.model, "accuracy": self.accuracy, "generation": self.generation, "decode": self.decode}
+        return [first, self.second] if self.second and all(first.values()) else []
+
+    @property
+    def perplexities(self) -> dict[str, float]:
+        """Perplexities that there are, by the name of the model and its attention."""
+        found = self.accuracy or {}
+        named = {
+            f"integers, {found['attention']}": found["perplexity"],
+            f"float, {found['attention']}": found["float_perplexity"],
+            "float, dense": found["dense_perplexity"],
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
+    def cases(self) -> list[tuple[Part, Part]]:
+        """Every co-simulated decode step under one memory model, with the text that it is the last step of."""
+        cosim = self.cosim or {}
+        texts = {text["position"]: text for text in cosim["texts"]}
+        return [(case, texts[case["position"]]) for case in cosim["cases"]]
+
+    @property
+    def simulator_cycles_per_s(self) -> float:
+        """Speed of the simulator's time model in the co-simulation."""
+        cosim = self.cosim or {}
+        return float(cosim["cycles"] / cosim["simulator_s"])
 
 
 def load_summary(path: Path) -> Summary:
-    """Return the summary in a file; raise SpecError for one that is damaged or that another version wrote."""
+    """Return the summary in a file; raise SpecError for one that cannot be read or has something else in place of a part."""
     try:
-        return read_summary(path.read_bytes())
+        return pydantic.TypeAdapter(Summary).validate_json(path.read_bytes(), strict=True)
     except OSError as error:
         raise SpecError(f"Summary must be a file that can be read, not {shown(str(path))} ({error.strerror})") from None
     except pydantic.ValidationError as error:
         mistake = error.errors(include_url=False)[0]
-        where = ".".join(map(str, mistake["loc"])) or "the whole"
-        found = f"not what is in {shown(str(path))} ({where}: {mistake['msg']})"
-        raise SpecError(f"Summary must be as this version's demo writes it, {found}") from None
+        raise refusal(path, f"{'.'.join(map(str, mistake['loc'])) or 'the whole'}: {mistake['msg']}") from None
 
 
-def read_summary(text: str | bytes) -> Summary:
-    """Return the summary in a JSON text; raise pydantic.ValidationError for what is no summary."""
-    return pydantic.TypeAdapter(Summary).validate_json(text, strict=True)
+def refusal(path: Path, mistake: str) -> SpecError:
+    """Return what is raised for a summary that is damaged or that another version wrote."""
+    return SpecError(f"Summary must be as this version's demo writes it, not what is in {shown(str(path))} ({mistake})")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamforge.flow.simulate import PromptTiming, Timing
-from reports.documents.energy import energy_document
+from lamforge.flow.simulate import PromptTiming, RunEnergy, Timing
 
 __all__ = ["prompt_document", "timing_document"]
 
@@ -34,7 +33,7 @@ def timing_document(timing: Timing) -> dict[str, Any]:
         "causes": dict(timing.causes["matrix"]),
         "unit_causes": {unit: dict(causes) for unit, causes in timing.causes.items()},
         "units": timing.busy,
-        "energy": energy_document(timing.energy),
+        "energy": _energy(timing.energy),
         "instructions": len(timeline.pc),
         "program_bytes": timing.program.size_bytes,
         "wall_s": timing.wall_s,
@@ -54,4 +53,17 @@ def prompt_document(timing: PromptTiming) -> dict[str, Any]:
         "cycles": timing.cycles,
         "causes": dict(timing.causes["matrix"]),
         "token_per_s": timing.token_per_s,
+    }
+
+
+def _energy(energy: RunEnergy) -> dict[str, Any]:
+    return {
+        "board": energy.board,
+        "joules": energy.joules,
+        "watts": energy.watts,
+        "card_j": energy.card_j,
+        "card_w": energy.card_w,
+        "chip_w": energy.chip_w,
+        "token_per_j": energy.token_per_joule,
+        "assumed_share": energy.assumed_share,
     }

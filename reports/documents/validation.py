@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from reports.studies.validation.energy import EnergyRow, EnergyValidation
-from reports.studies.validation.offload import OffloadValidation, ValidatedSet
+from reports.studies.validation.offload import OffloadValidation
+from reports.studies.validation.row import ValidationSet
 
 __all__ = ["energy_validation_document", "offload_validation_document"]
 
@@ -46,7 +47,7 @@ def _energy_row(row: EnergyRow) -> dict[str, Any]:
     }
 
 
-def _set(each: ValidatedSet) -> dict[str, Any]:
+def _set(each: ValidationSet) -> dict[str, Any]:
     return {
         "name": each.name,
         "title": each.title,

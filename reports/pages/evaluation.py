@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from markupsafe import Markup
 
 from lamforge.flow.accuracy import CONFIDENCE, METHOD
 from lamforge.flow.evaluate import Evaluation
-from reports.pages.environment import page, write_page
+from reports.pages.environment import page
 from reports.pictures.evaluation import COLOURS, layer_picture, retrieval_picture, stream_picture
 
-__all__ = ["evaluation_page", "write_evaluation"]
+__all__ = ["evaluation_page"]
 
 _WORST = 10
-
-
-def write_evaluation(found: Evaluation, target: Path) -> None:
-    """Write the page of an evaluation, whole or not at all; raise SpecError when it cannot be written."""
-    write_page(evaluation_page(found), target)
 
 
 def evaluation_page(found: Evaluation) -> str:

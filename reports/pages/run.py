@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
+import jinja2
 from markupsafe import Markup
 
 from hwsim.arch.assembly import format_program
@@ -18,7 +18,7 @@ from lamforge.flow.provenance import provenance
 from lamforge.flow.roofline import Roofline, roofline
 from lamforge.flow.simulate import Timing, simulate_run
 from reports.documents.programs import programs_document
-from reports.documents.summary import Summary, load_summary, read_summary
+from reports.documents.summary import Summary, load_summary, refusal
 from reports.documents.timing import timing_document
 from reports.pages.environment import page, write_page
 from reports.pictures.roofline import roofline_picture
@@ -69,7 +69,13 @@ def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
         summary = _summary(programs, runs) if summary is None else summary
     assert summary is not None
     target = folder / "report.html" if output is None else Path(output)
-    write_page(folder_page(summary, figures, has_timeline=(folder / "timeline.json").is_file()), target)
+    try:
+        content = folder_page(summary, figures, has_timeline=(folder / "timeline.json").is_file())
+    except KeyError as error:
+        raise refusal(path, f"{error} is missing") from error
+    except (jinja2.UndefinedError, TypeError, ValueError) as error:
+        raise refusal(path, str(error)) from error
+    write_page(content, target)
     return target
 
 
@@ -83,12 +89,11 @@ def folder_page(summary: Summary, figures: Figures | None = None, *, has_timelin
 
 def _summary(programs: Programs, runs: dict[str, Timing]) -> Summary:
     """Return the summary of a folder that a compilation left: as far as its programs and their runs tell."""
-    document = {
-        "program": programs_document(programs),
-        "simulation": {name: timing_document(timing) for name, timing in runs.items()},
-        "provenance": dataclasses.asdict(provenance()),
-    }
-    return read_summary(json.dumps(document))
+    return Summary(
+        program=programs_document(programs),
+        simulation={name: timing_document(timing) for name, timing in runs.items()},
+        provenance=dataclasses.asdict(provenance()),
+    )
 
 
 def _figures(programs: Programs, decode_run: Timing, prefill_run: Timing) -> Figures:

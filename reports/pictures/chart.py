@@ -14,7 +14,6 @@ _TITLE = 14
 """Pixels from the left edge to the title of the axis upwards."""
 _ROUNDING = 1e-9
 _STEPS = (1.0, 2.0, 5.0, 10.0)
-_NO_TICKS: Mapping[float, str] = {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class Axis:
     low: float
     high: float
     title: str = ""
-    ticks: Mapping[float, str] = dataclasses.field(default_factory=lambda: _NO_TICKS)
+    ticks: Mapping[float, str] = dataclasses.field(default_factory=dict)
     kind: str = "tick"
     has_grid: bool = False
     is_logarithmic: bool = False

@@ -10,6 +10,7 @@ from hwsim.arch import timing
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig, load_engine
 from hwsim.arch.fields import WORD_BITS
 from reports.pictures.svg import drawing, path, rectangle, text
+from reports.text.figures import plural
 
 __all__ = ["engine_diagram"]
 
@@ -61,7 +62,7 @@ def _surroundings(engine: EngineConfig) -> Iterator[str]:
     """Draw the frame of the engine, and what lies outside it: the host and the memories."""
     tile = engine.tile
     yield rectangle(255, 50, 1025, 735, "frame", radius=10)
-    slices = f"{_count(tile.slices, 'slice')} of {LANES_PER_SLICE} lanes"
+    slices = f"{plural(tile.slices, 'slice')} of {LANES_PER_SLICE} lanes"
     yield text(270, 36, f"Engine {engine.name}, {engine.clock_hz / 1e6:g} MHz, {slices}", "name")
     yield from _box(15, 85, 140, 70, "outside", "Host", ["starts, waits, reads"])
     ports = [f"{tile.ports} x {_size(engine.channel_bytes)}", "", "weights, and cached", "keys and values"]
@@ -86,19 +87,19 @@ def _control(engine: EngineConfig) -> Iterator[str]:
 def _units(engine: EngineConfig) -> Iterator[str]:
     """Draw FETCH, MATRIX, VECTOR and MOVER."""
     tile, fetch, lanes = engine.tile, engine.fetch, engine.vector.lanes
-    readers = [_count(tile.ports, "port reader"), f"bursts of {fetch.burst_beats} beats"]
+    readers = [plural(tile.ports, "port reader"), f"bursts of {fetch.burst_beats} beats"]
     yield from _box(290, 225, 160, 245, "unit", "FETCH", readers)
     fifos = [f"{fetch.fifo_beats:,} beats each,", f"{_size(tile.beat_bytes * fetch.fifo_beats)} in all"]
-    yield from _box(305, 320, 130, 80, "memory", _count(tile.ports, "FIFO"), fifos)
+    yield from _box(305, 320, 130, 80, "memory", plural(tile.ports, "FIFO"), fifos)
     yield from _box(540, 225, 250, 245, "unit", "MATRIX")
     behind = min(tile.ports - 1, 2)
     for offset in range(behind * 5, -1, -5):
         yield rectangle(555 + offset, 257 + offset, 210, 110, "queue", radius=6)
-    rows = _count(tile.tokens, "token row")
+    rows = plural(tile.tokens, "token row")
     two_kinds = [f"{rows} with 2-bit codes", f"{tile.nibble_rows} with 4-bit codes"]
     row_lines = [f"{rows} with every format"] if tile.nibble_rows == tile.tokens else two_kinds
     slice_lines = [f"a slice: {SLICE_BITS} bit a beat,", f"{LANES_PER_SLICE} lanes for each row", *row_lines]
-    tiles = f"{_count(tile.ports, 'tile')} of {_count(tile.slices_per_port, 'slice')}"
+    tiles = f"{plural(tile.ports, 'tile')} of {plural(tile.slices_per_port, 'slice')}"
     yield from _box(555, 257, 210, 110, "queue", tiles, slice_lines)
     drained = [f"{lanes} values a cycle: scale,", "residual, bias, saturation"]
     yield from _box(555, 395, 220, 62, "queue", "drain and epilogue", drained)
@@ -125,7 +126,7 @@ def _memories(engine: EngineConfig) -> Iterator[str]:
     segments = f"{buffer.activation_segments:,} x {tile.tokens} x {_SEGMENT} x 8 bit"
     activations = [segments, _size(buffer.activation_segments * tile.tokens * _SEGMENT)]
     yield from _box(540, 505, 150, 72, "memory", "A activations", activations)
-    yield from _box(702, 505, 88, 72, "memory", "Scale file", [_count(buffer.scales, "scale")])
+    yield from _box(702, 505, 88, 72, "memory", "Scale file", [plural(buffer.scales, "scale")])
     yield from _box(1050, 605, 135, 55, "memory", "Pack buffer", ["cache codes"])
 
 
@@ -174,10 +175,6 @@ def _label(x: float, y: float, lines: Sequence[str], gap: float = _LINE) -> Iter
     """Write small lines about a point: the first at it, the second so far below that a wire fits between."""
     for number, content in enumerate(lines):
         yield text(x, y + (gap + (number - 1) * 14 if number else 0), content, "note", anchor="middle")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _size(count: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
+from collections.abc import Mapping, Sequence
 
 from lamforge.flow.offload.compare import Comparison, Line
+from reports.pages.environment import style
 from reports.pictures import svg
 from reports.pictures.causes import COLOURS, kind_of
+from reports.pictures.chart import Axis, Chart, powers
 from reports.text.figures import tokens_text
 
 __all__ = ["FIGURES", "contexts_picture"]
@@ -22,76 +23,65 @@ FIGURES: Mapping[str, str] = {
 }
 """Figures of a `Line` that can be drawn, and what the axis of each says."""
 
-_WIDTH, _HEIGHT = 1060, 460
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 210, 14, 46
+_LEFT, _RIGHT = 72, 210
 _EVERY = 4
 """Points from one mark to the next."""
 _LABEL_GAP = 14
-Scale = Callable[[float], float]
 
 
 def contexts_picture(found: Comparison, figure: str, *, is_alone: bool = False) -> str:
     """Return a figure of FIGURES over contexts as SVG, both axes logarithmic; `is_alone` brings colours along."""
-    contexts = found.contexts
     values = [value for line in found.lines for value in line.values(figure) if value is not None]
     if not values:
-        return svg.drawing(_WIDTH, 60, "The workload fits no system", [svg.text(_LEFT, 36, "The workload fits no system.", "axis")])
+        return svg.drawing(1060, 60, "The workload fits no system", [svg.text(_LEFT, 36, "The workload fits no system.", "axis")])
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     high = max(high, low + 1)
-    first, last = math.log2(contexts[0]), math.log2(contexts[-1])
-
-    def x(tokens: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (math.log2(tokens) - first) / ((last - first) or 1.0)
-
-    def y(value: float) -> float:
-        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * (math.log10(value) - low) / (high - low)
-
-    parts = [f"<style>{_style()}</style>"] if is_alone else []
-    for power in range(low, high + 1):
-        parts.append(svg.line(_LEFT, y(10.0**power), _WIDTH - _RIGHT, y(10.0**power), "grid"))
-        parts.append(svg.text(_LEFT - 8, y(10.0**power) + 4, f"{10.0**power:g}", "tick", anchor="end"))
-    shown = [2.0**power for power in range(math.ceil(first), math.floor(last) + 1, 2)]
-    parts += [svg.text(x(tokens), _HEIGHT - _BOTTOM + 18, tokens_text(tokens), "tick", anchor="middle") for tokens in shown]
+    first, last = found.contexts[0], found.contexts[-1]
+    across = {tokens: tokens_text(tokens) for tokens in powers(first, last)[::2]}
+    up = {10.0**power: f"{10.0**power:g}" for power in range(low, high + 1)}
+    chart = Chart(
+        title=f"{FIGURES[figure]} over contexts",
+        x=Axis(low=first, high=last, title="prompt, tokens", ticks=across, is_logarithmic=True),
+        y=Axis(low=10.0**low, high=10.0**high, title=FIGURES[figure], ticks=up, has_grid=True, is_logarithmic=True),
+        height=460,
+        left=_LEFT,
+        right=_RIGHT,
+        top=14,
+        bottom=46,
+    )
+    parts = [f"<style>{style('offload')}</style>"] if is_alone else []
     ends: list[tuple[float, float, str]] = []
     for line in found.lines:
-        points = [(x(tokens), y(value)) for tokens, value in zip(contexts, line.values(figure), strict=True) if value is not None]
-        if not points:
-            continue
-        parts.append(svg.path(points, "line", tip=line.contender.title))
-        parts += _marks(line, figure, contexts, x, y)
-        ends.append((*points[-1], line.contender.name))
-    for (across, up, name), place in zip(ends, _spread([up for _, up, _ in ends]), strict=True):
-        parts.append(svg.path([(across + 5, up), (_WIDTH - _RIGHT + 8, place)], "leader"))
-        parts.append(svg.text(_WIDTH - _RIGHT + 12, place + 4, name, "tick"))
-    parts.append(svg.text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, "prompt, tokens", "axis", anchor="middle"))
-    parts.append(svg.text(14, (_TOP + _HEIGHT - _BOTTOM) / 2, FIGURES[figure], "axis", anchor="middle", turn=-90))
-    picture = svg.drawing(_WIDTH, _HEIGHT, f"{FIGURES[figure]} over contexts", parts)
+        points = [(tokens, value) for tokens, value in zip(found.contexts, line.values(figure), strict=True) if value is not None]
+        if points:
+            tokens, value = points[-1]
+            parts += [chart.curve(points, "line", tip=line.contender.title), *_marks(chart, line, figure, found.contexts)]
+            ends.append((chart.across(tokens), chart.up(value), line.contender.name))
+    edge = chart.width - _RIGHT
+    for (x, y, name), place in zip(ends, _spread([y for _, y, _ in ends], chart), strict=True):
+        parts.append(svg.path([(x + 5, y), (edge + 8, place)], "leader"))
+        parts.append(svg.text(edge + 12, place + 4, name, "tick"))
+    picture = chart.drawing(parts)
     return picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) if is_alone else picture
 
 
-def _marks(line: Line, figure: str, contexts: Sequence[float], x: Scale, y: Scale) -> list[str]:
+def _marks(chart: Chart, line: Line, figure: str, contexts: Sequence[float]) -> list[str]:
     marks = []
     for index, (tokens, value, cause) in enumerate(zip(contexts, line.values(figure), line.binding, strict=True)):
         if value is not None and cause is not None and index % _EVERY == 0:
             where = f"{line.contender.title}, {tokens_text(tokens)} tokens, batch {line.batch[index]:.0f}"
             tip = f"{where}: {value:.4g}; {cause} binds"
-            marks.append(svg.rectangle(x(tokens) - 4, y(value) - 4, 8, 8, f"bar {COLOURS[kind_of(cause)]}", tip=tip, radius=4))
+            marks.append(chart.dot(tokens, value, f"bar {COLOURS[kind_of(cause)]}", tip=tip))
     return marks
 
 
-def _spread(places: Sequence[float]) -> list[float]:
+def _spread(places: Sequence[float], chart: Chart) -> list[float]:
     """Return places for labels, in the same order, at least a line apart and inside the drawing."""
     order = sorted(range(len(places)), key=places.__getitem__)
     spread = [0.0] * len(places)
-    lowest = float(_TOP)
+    lowest = chart.top
     for rank, index in enumerate(order):
-        room = _HEIGHT - _BOTTOM - _LABEL_GAP * (len(order) - 1 - rank)
+        room = chart.floor - _LABEL_GAP * (len(order) - 1 - rank)
         lowest = spread[index] = min(max(places[index], lowest), room)
         lowest += _LABEL_GAP
     return spread
-
-
-def _style() -> str:
-    """Return the colours and lines of a page for a picture that stands alone."""
-    folder = resources.files("reports.pages") / "templates"
-    return "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "offload.css"))

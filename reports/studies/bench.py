@@ -13,7 +13,8 @@ from hwsim.host.inputs import Inputs
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
-from lamforge.flow.compile import compiled_model
+from lamforge.flow.compile import CompileRequest, compiled_model
+from lamforge.flow.compile import run as compile
 from lamforge.flow.compress import chosen_recipe, parameters
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import generate
@@ -22,7 +23,6 @@ from lamforge.flow.offload.contender import contender
 from lamforge.flow.programs import Programs
 from lamforge.flow.simulate import peak_memory_mb
 from lamforge.flow.sources import open_checkpoint, open_compressed
-from lamforge.flow.target import compiled_network, network_request
 from models import compressed as folder
 from models.compressed import CompressedModel
 from models.zoo import network
@@ -132,7 +132,7 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
     position = min(programs.decode.max_position - 1, programs.decode.sinks + programs.decode.window)
     speed = workload_speed(programs, position, IDEAL)
     cycles, simulator_s = speed.cycles, speed.simulate_s
-    shape = compiled_network(network_request("llama-2-7b", chosen_engine("u280"), context=2048))
+    shape = compile(CompileRequest(workload="llama-2-7b", engine="u280", context=2048))
     workload = tuple(workload_speed(shape, 2048, memory) for memory in (IDEAL, stalling(1), HBM2))
     assert programs.image is not None
     inputs = Inputs(position=position, rows=made.model.embedding.rows([1]))

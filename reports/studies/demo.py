@@ -33,10 +33,9 @@ from models.compressed import CompressedModel
 from models.evaluation import evaluation_text
 from reports.documents.chrome_trace import write_chrome_trace
 from reports.documents.demo import demo_document
-from reports.documents.summary import StepTime
 from reports.pages.run import write_report
 from reports.studies.beside import Beside
-from reports.studies.demo_summary import DemoSummary, RecipeResult
+from reports.studies.demo_summary import DemoSummary, RecipeResult, StepTime
 from reports.text.circuit import verilog_text
 from reports.text.evaluation import accuracy_line
 from reports.text.model import speed_text

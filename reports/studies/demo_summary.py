@@ -15,9 +15,16 @@ from lamforge.flow.provenance import Provenance
 from lamforge.flow.rtl import Verilog
 from lamforge.flow.simulate import Timing
 from models.checkpoint import Checkpoint
-from reports.documents.summary import StepTime
 
-__all__ = ["DemoSummary", "RecipeResult"]
+__all__ = ["DemoSummary", "RecipeResult", "StepTime"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepTime:
+    """A step of the demo and its seconds."""
+
+    title: str
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

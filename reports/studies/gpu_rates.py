@@ -16,13 +16,11 @@ from hwsim.offload.devices import GPUS, Gpu
 from hwsim.offload.operators import GpuRates, Shape
 from hwsim.offload.span import repeated, serial
 from hwsim.units import Seconds
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
 from models.zoo import network
-from reports.studies.gpu_baseline.baseline import Baseline, Product
+from reports.studies.gpu_baseline.baseline import Baseline
 from reports.studies.gpu_baseline.reader import read_baseline
 
-__all__ = ["FEW_ROWS", "MANY_ROWS", "PREFILL_FITTED", "WAY", "Fit", "FitRequest", "Step", "fit", "fitted", "run", "steps"]
+__all__ = ["FEW_ROWS", "MANY_ROWS", "PREFILL_FITTED", "WAY", "Fit", "Step", "fit", "fitted", "steps"]
 
 WAY = "cudnn"
 """Kernels of attention: those of the measured steps."""
@@ -34,19 +32,6 @@ _SMALL_COLUMNS = 4096
 """Of the rows that the launch comes from."""
 
 Row = TypeVar("Row")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FitRequest:
-    """Measurements to fit rates to.
-
-    Attributes:
-        file: what `lamforge.gpu.measure` found, as a JSON file.
-        gpu: name of a shipped GPU, or path of a YAML file, whose datasheet the rates are shares of.
-    """
-
-    file: Path = dataclasses.field(kw_only=False)
-    gpu: str = "h200"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,18 +75,18 @@ class Fit:
         return {name: float(getattr(self.rates, name).to("us")) for name in names}
 
 
-def run(request: FitRequest, listener: Listener = SILENT) -> Fit:
+def fit(file: Path, *, gpu: str = "h200") -> Fit:
     """Fit the rates of a GPU to its measured operators, and compare them with its measured steps.
+
+    file: what `lamforge.gpu.measure` found, as a JSON file.
+    gpu: name of a shipped GPU, or path of a YAML file, whose datasheet the rates are shares of.
 
     Raises:
         SpecError: the measurements cannot be read or lack a kind of rows, or there is no such GPU.
     """
-    gpu, found = GPUS.load(request.gpu), read_baseline(request.file)
-    rates = fitted(gpu, found)
-    return Fit(gpu=request.gpu, rates=rates, steps=tuple(steps(rates, found)))
-
-
-fit = verb("gpu.fit", FitRequest, run)
+    found = read_baseline(file)
+    rates = fitted(GPUS.load(gpu), found)
+    return Fit(gpu=gpu, rates=rates, steps=tuple(steps(rates, found)))
 
 
 def fitted(gpu: Gpu, found: Baseline) -> GpuRates:
@@ -119,7 +104,8 @@ def fitted(gpu: Gpu, found: Baseline) -> GpuRates:
     computing = np.median([2.0 * row.rows * row.columns * row.inner / row.took.measured_s for row in many])
     prompts = _some(long, f"attention of prompts of {PREFILL_FITTED} tokens")
     attending = np.median([2.0 * row.heads * dim * row.tokens**2 / row.took.measured_s for row in prompts])
-    weights, product_launch = _line([_product_bytes(row) for row in few], [row.took.measured_s for row in few])
+    read = [float(Shape(rows=row.rows, columns=row.columns, inner=row.inner).bytes.value) for row in few]
+    weights, product_launch = _line(read, [row.took.measured_s for row in few])
     sizes = [4.0 * row.keys * row.kv_heads * dim for row in _some(single, "attention of single queries")]
     cached, attention_launch = _line(sizes, [row.took.measured_s for row in single])
     peak, memory = float(gpu.fp16_rate.value.value), float(gpu.memory_rate.value.value)
@@ -155,10 +141,6 @@ def _some(rows: Sequence[Row], what: str) -> Sequence[Row]:
     if not rows:
         raise SpecError(f"Measurements must have {what} to fit rates to, but have none")
     return rows
-
-
-def _product_bytes(row: Product) -> float:
-    return float(Shape(rows=row.rows, columns=row.columns, inner=row.inner).bytes.value)
 
 
 def _line(sizes: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:

@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hwsim.arch.ledger import Ledger
 from hwsim.errors import CheckpointError
-from models.attention import Dense, Geometry, LayerAttention
+from models.attention import Dense, Geometry
+from models.attention.positional import PositionalAttention
 from models.checkpoint import load
 from models.checkpoint.shipped import locate
 from models.evaluation import evaluation_text
 from models.reference.llama import Llama
 
-__all__ = ["GROUPS", "PAGES", "SHARES", "Locality", "LocalityStudy", "Picked", "mean", "measure", "picks", "study", "touched_share"]
+__all__ = ["GROUPS", "PAGES", "SHARES", "LocalityStudy", "Picked", "mean", "measure", "picks", "study", "touched_share"]
 
 GROUPS = (4, 8, 16, 32)
 """Tokens of a group: InstInfer's 16, and others."""
@@ -34,7 +34,7 @@ SHARES = ((1 / 16, 3 / 32), (1 / 8, 1 / 16), (3 / 16, 1 / 32))
 
 @dataclass(frozen=True, kw_only=True)
 class Picked:
-    """How picked channels and tokens lie together."""
+    """How the channels and tokens lie together that all layers, heads and measured queries pick."""
 
     channel_share: float
     """Channels picked among those of a head (r / d)."""
@@ -46,55 +46,33 @@ class Picked:
     """Share of groups of so many tokens in which one is picked."""
     page_share: dict[int, float]
     """Share of pages of so many neighbouring channels in which one is picked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Locality(Picked):
-    """Picks of all layers, heads and measured queries together."""
-
-    context: int
-    """Tokens that the last query sees."""
+    context: int | None = None
+    """Tokens that the last query sees; None for a mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalityStudy:
     """Picks at several places of a text, with contexts of several lengths."""
 
-    places: tuple[tuple[int, Locality], ...]
+    places: tuple[tuple[int, Picked], ...]
     """The token that each context begins at, and what was picked."""
     means: tuple[Picked, ...]
     """Means over all places, for each pair of shares."""
 
 
-class _Watched(LayerAttention):
+class _Watched(PositionalAttention):
     """Dense attention of one layer that remembers its rotated queries and keys."""
 
-    def __init__(self, inner: LayerAttention, geometry: Geometry) -> None:
-        self.inner = inner
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(Dense(), geometry)
         self.geometry = geometry
         self.queries = torch.empty(0)
         self.keys = torch.empty(0)
 
-    @property
-    def length(self) -> int:
-        return self.inner.length
-
     def prefill(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         positions = torch.arange(q.shape[1])
         self.queries, self.keys = self.geometry.rotate(q, positions), self.geometry.rotate(k, positions)
-        return self.inner.prefill(q, k, v)
-
-    def append(self, k: torch.Tensor, v: torch.Tensor) -> None:
-        self.inner.append(k, v)
-
-    def select(self, q: torch.Tensor) -> torch.Tensor:
-        return self.inner.select(q)
-
-    def attend(self, q: torch.Tensor, idx: torch.Tensor) -> torch.Tensor:
-        return self.inner.attend(q, idx)
-
-    def ledger(self) -> Ledger:
-        return self.inner.ledger()
+        return super().prefill(q, k, v)
 
 
 def picks(
@@ -115,13 +93,13 @@ def picks(
 
 
 @torch.no_grad()
-def measure(model: Llama, tokens: Sequence[int], shares: Sequence[tuple[float, float]], *, queries: int = 32) -> list[Locality]:
+def measure(model: Llama, tokens: Sequence[int], shares: Sequence[tuple[float, float]], *, queries: int = 32) -> list[Picked]:
     """Return the locality of what the last `queries` queries of a text pick.
 
     shares: pairs of the share of channels and the share of tokens that are picked; each gives a result.
     """
     geometry = model.geometry
-    watched = [_Watched(Dense().layer(geometry), geometry) for _ in range(model.config.layers)]
+    watched = [_Watched(geometry) for _ in range(model.config.layers)]
     model.hidden_states(tokens, watched)
     found = []
     for channel_share, token_share in shares:
@@ -136,7 +114,7 @@ def measure(model: Llama, tokens: Sequence[int], shares: Sequence[tuple[float, f
         runs = token[..., 0].sum() + (token[..., 1:] & ~token[..., :-1]).sum()
         seen = np.arange(len(tokens) - queries, len(tokens)) + 1
         found.append(
-            Locality(
+            Picked(
                 context=len(tokens),
                 channel_share=channel_share,
                 token_share=token_share,
@@ -175,7 +153,7 @@ def study() -> LocalityStudy:
     return LocalityStudy(places=places, means=tuple(mean([each for each in found if each.channel_share == c]) for c, _ in SHARES))
 
 
-def mean(found: Sequence[Locality]) -> Picked:
+def mean(found: Sequence[Picked]) -> Picked:
     """Return the mean of what was picked with the same shares."""
     return Picked(
         channel_share=found[0].channel_share,

@@ -8,7 +8,7 @@ from lamforge.flow.accuracy import CONFIDENCE, METHOD, Accuracy
 from lamforge.flow.evaluate import Evaluation, Retrieval, Stream
 from reports.text.table import fields, table
 
-__all__ = ["accuracy_line", "evaluation_text", "interval_text"]
+__all__ = ["accuracy_line", "evaluation_text"]
 
 _WORST = 8
 
@@ -36,16 +36,15 @@ def evaluation_text(found: Evaluation) -> str:
     return "\n\n".join(parts)
 
 
-def interval_text(ends: Sequence[float] | None, digits: int = 3) -> str:
-    """Return a confidence interval in brackets; nothing for none."""
-    return "" if ends is None else f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+def _interval(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f" [{ends[0]:.3f}, {ends[1]:.3f}]"
 
 
 def _perplexities(found: Accuracy) -> str:
     rows = []
     for name, entry in found.measured.items():
         ratios = [
-            f"x {difference.ratio:.3f}{interval_text(difference.ratio_interval)} of {found.shown_name(other)}"
+            f"x {difference.ratio:.3f}{_interval(difference.ratio_interval)} of {found.shown_name(other)}"
             for (of, other), difference in found.differences.items()
             if of == name
         ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from reports.studies.validation.energy import EnergyRow, EnergyValidation
-from reports.studies.validation.offload import OffloadValidation, ValidatedSet
-from reports.studies.validation.row import Row
+from reports.studies.validation.offload import OffloadValidation
+from reports.studies.validation.row import Row, ValidationSet
 from reports.text.figures import watts_text
 from reports.text.table import fields, table
 
@@ -51,7 +51,7 @@ def _energy_details(row: EnergyRow) -> str:
     return f"{power}; {energy.assumed_share:.0%} on assumed numbers; assumed of the system: {', '.join(row.system.assumed)}"
 
 
-def _set(each: ValidatedSet) -> str:
+def _set(each: ValidationSet) -> str:
     summary = (
         f"{each.name}: {each.title}; {len(each.rows)} rows, {each.fitted} of them fitted;"
         f" error at most {abs(each.largest_error):.1%}, {each.median_error:.1%} in the median"

@@ -14,7 +14,8 @@ from models.evaluation.layers import LayerError
 from models.evaluation.perplexity import Perplexity
 from models.evaluation.retrieval import Answer, Task
 from models.evaluation.stream import Bucket
-from reports.pages.evaluation import evaluation_page, write_evaluation
+from reports.pages.environment import write_page
+from reports.pages.evaluation import evaluation_page
 from reports.pictures.evaluation import layer_picture, retrieval_picture, stream_picture
 from reports.text.evaluation import evaluation_text
 from tests.reports.test_pictures import check_markup, check_picture
@@ -128,4 +129,4 @@ def test_the_text_holds_what_was_measured() -> None:
 def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "page.html").mkdir()
     with pytest.raises(SpecError, match="^Output must be a path that can be written, not "):
-        write_evaluation(evaluation(), tmp_path / "page.html")
+        write_page(evaluation_page(evaluation()), tmp_path / "page.html")

@@ -44,25 +44,12 @@ def run(request: ProbeRequest, listener: Listener = SILENT) -> Trial:
     Raises:
         SpecError: a setting is wrong, or there is no such device.
     """
-    from models.config import ModelConfig
     from models.distill.machine import machine_of
     from models.distill.probe import probe as try_machine
     from models.distill.settings import Settings
+    from models.zoo import shape
 
-    config = ModelConfig(
-        name="probe",
-        hidden=576,
-        layers=request.layers,
-        heads=9,
-        kv_heads=3,
-        head_dim=64,
-        ffn=1536,
-        vocab=49152,
-        norm_eps=1e-5,
-        rope_base=1e5,
-        tied_head=True,
-        max_positions=8192,
-    )
+    config = dataclasses.replace(shape("smollm2-135m"), layers=request.layers)
     settings = Settings.from_document(request.settings)
     machine = machine_of(request.device, is_eager=request.is_eager, kernel=request.kernel)
     return try_machine(config, settings, machine, request.work, listener.say)

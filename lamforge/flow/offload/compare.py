@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
-from hwsim.offload.answer import Answer
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.contender import Contender, contender, question
 from lamforge.flow.offload.run import PROMPT
@@ -44,9 +43,7 @@ CONTEXTS = tuple(2.0 ** (12 + eighth / 8) for eighth in range(65))
 BATCHES = tuple(2**power for power in range(9))
 """Sequences that are tried where the best batch is asked for."""
 
-
 Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,7 +211,9 @@ def _line(contender: Contender, network: Network, contexts: Floats, generated: i
     def picked(values: Any) -> Floats:
         return np.where(fits, np.broadcast_to(values, shape)[row, best], np.nan)
 
-    cost = answer.dollars_per_million_tokens
+    cost, causes = answer.dollars_per_million_tokens, list(answer.step.charged)
+    charges = np.stack([np.broadcast_to(charge.value, shape)[row, best] for charge in answer.step.charged.values()])
+    largest = charges.argmax(axis=0)
     return Line(
         contender=contender,
         batch=picked(allowed[None, :]),
@@ -224,15 +223,6 @@ def _line(contender: Contender, network: Network, contexts: Floats, generated: i
         step_s=picked(answer.step.time.value),
         joules_per_token=picked(answer.joules_per_token),
         usd_per_million_tokens=picked(np.nan if cost is None else cost),
-        binding=_binding(answer, shape, best, fits),
+        binding=tuple(causes[index] if is_there else None for index, is_there in zip(largest, fits, strict=True)),
         assumed_share=contender.assumed_share(answer),
     )
-
-
-def _binding(answer: Answer, shape: tuple[int, int], best: Places, fits: npt.NDArray[np.bool_]) -> tuple[str | None, ...]:
-    """Return the cause with the largest charge in a step, for every context in its best batch."""
-    causes = list(answer.step.charged)
-    row = np.arange(shape[0])
-    charges = np.stack([np.broadcast_to(answer.step.charged[cause].value, shape)[row, best] for cause in causes])
-    largest = charges.argmax(axis=0)
-    return tuple(causes[index] if is_there else None for index, is_there in zip(largest, fits, strict=True))

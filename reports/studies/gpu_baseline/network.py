@@ -8,10 +8,9 @@ from functools import partial
 import torch
 from torch.nn import functional
 
-from reports.studies.gpu_baseline.attention import attend
 from reports.studies.gpu_baseline.baseline import BaselineSettings, NetworkSizes, NetworkStep, NetworkWays, Took
 from reports.studies.gpu_baseline.clock import Clock
-from reports.studies.gpu_baseline.operators import gated, took
+from reports.studies.gpu_baseline.operators import attend, gated, took
 
 __all__ = ["Decoder", "steps"]
 

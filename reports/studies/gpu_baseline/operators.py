@@ -8,8 +8,8 @@ from functools import partial
 
 import torch
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from reports.studies.gpu_baseline.attention import attend
 from reports.studies.gpu_baseline.baseline import (
     BaselineSettings,
     Copy,
@@ -25,6 +25,7 @@ from reports.studies.gpu_baseline.baseline import (
 from reports.studies.gpu_baseline.clock import Clock, Work
 
 __all__ = [
+    "attend",
     "copies",
     "decode_attention",
     "gated",
@@ -39,6 +40,28 @@ __all__ = [
 
 _LAUNCHES = 200
 _GRAIN_BYTES = 1024
+_WAYS = {
+    "any": [
+        SDPBackend.FLASH_ATTENTION,
+        SDPBackend.EFFICIENT_ATTENTION,
+        SDPBackend.CUDNN_ATTENTION,
+        SDPBackend.MATH,
+    ],
+    "flash": [SDPBackend.FLASH_ATTENTION],
+    "cudnn": [SDPBackend.CUDNN_ATTENTION],
+}
+"""`any` is the way that PyTorch itself takes; the others refuse what they cannot do."""
+
+
+def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, way: str, is_causal: bool) -> torch.Tensor:
+    """Return attention, [batch, heads, tokens, head_dim]; query heads share key heads where there are fewer of them.
+
+    Raises:
+        RuntimeError: the way cannot do it.
+    """
+    is_shared = query.shape[1] != key.shape[1]
+    with sdpa_kernel(_WAYS[way]):
+        return functional.scaled_dot_product_attention(query, key, value, is_causal=is_causal, enable_gqa=is_shared)
 
 
 def took(timed: Callable[[], Took]) -> Took:

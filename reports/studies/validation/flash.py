@@ -7,6 +7,7 @@ range in `reports.studies.flash_choices`; `docs/flash.md` says how far the figur
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from hwsim.offload.flash.layout import KvShape
 from hwsim.offload.flash.sparf import SparF, Striping, dense_bytes
 from hwsim.offload.systems import system
 from hwsim.offload.systems.instinfer import InstInfer
-from hwsim.units import Bytes, BytesPerSecond, Seconds
+from hwsim.units import Bytes, BytesPerSecond, Seconds, Value
 from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = [
@@ -101,53 +102,26 @@ def decode_rate(geometry: Geometry, sparf: SparF, *, lanes_in_flight: int, strip
     return read / time
 
 
-def _rows() -> tuple[Row, ...]:
-    """Return the rows: fraction read from flash, rate of reading, writes of decode over those of the prompt, prompt's writes."""
+def _rows() -> Iterator[Row]:
+    """Yield the rows: fraction read from flash, rate of reading, writes of decode over those of the prompt, prompt's writes."""
     contexts = np.arange(FIRST, LAST)
     published_fraction = PUBLISHED_READ.value / np.sum(dense_bytes(LAYOUT, contexts).value)
     prompt = OPT_13B.stored(FIRST)
     whole_layer = decode_rate(DRIVE, SPARF, lanes_in_flight=OPT_13B.lanes)
     few_heads = decode_rate(WIDE_DRIVE, SPARF, lanes_in_flight=HEADS_AT_A_TIME)
-    return (
-        _row(
-            "SparF 1/8: flash bytes of decode over those of dense",
-            "ratio",
-            float(published_fraction),
-            SPARF.flash_fraction(FIRST, LAST),
-        ),
-        _row(
-            "Rate of decode reads, of 11.2; 64 dies, whole layer at once",
-            "GB/s",
-            float(PUBLISHED_READ_RATE.to("GB/s")),
-            float(whole_layer.to("GB/s")),
-        ),
-        _row(
-            "Rate of decode reads, of 11.2; 128 dies, 4 heads at a time",
-            "GB/s",
-            float(PUBLISHED_READ_RATE.to("GB/s")),
-            float(few_heads.to("GB/s")),
-        ),
-        _row(
-            "Writes of decode over those of the prompt",
-            "ratio",
-            float(PUBLISHED_DECODE_WRITE / PUBLISHED_PREFILL_WRITE),
-            float(LAYOUT.written(FIRST, LAST) / prompt),
-        ),
-        _row("Writes of the prompt, a layer", "GB", float(PUBLISHED_PREFILL_WRITE.to("GB")), float(prompt.to("GB"))),
-    )
+    published_rate, published_writes = PUBLISHED_READ_RATE.to("GB/s"), PUBLISHED_DECODE_WRITE / PUBLISHED_PREFILL_WRITE
+    fraction, writes = SPARF.flash_fraction(FIRST, LAST), LAYOUT.written(FIRST, LAST) / prompt
+    yield _row("SparF 1/8: flash bytes of decode over those of dense", "ratio", published_fraction, fraction)
+    yield _row("Rate of decode reads, of 11.2; 64 dies, whole layer at once", "GB/s", published_rate, whole_layer.to("GB/s"))
+    yield _row("Rate of decode reads, of 11.2; 128 dies, 4 heads at a time", "GB/s", published_rate, few_heads.to("GB/s"))
+    yield _row("Writes of decode over those of the prompt", "ratio", published_writes, writes)
+    yield _row("Writes of the prompt, a layer", "GB", PUBLISHED_PREFILL_WRITE.to("GB"), prompt.to("GB"))
 
 
-def _row(case: str, unit: str, published: float, ours: float) -> Row:
-    return Row(
-        case=case,
-        unit=unit,
-        published=published,
-        ours=ours,
-        fitted=False,
-        source="InstAttention (HPCA 2025), Table III",
-        assumed=_ASSUMED,
-    )
+def _row(case: str, unit: str, published: Value, ours: Value) -> Row:
+    source = "InstAttention (HPCA 2025), Table III"
+    return Row(case=case, unit=unit, published=float(published), ours=float(ours), source=source, assumed=_ASSUMED)
 
 
 _TITLE = "InstAttention's flash traffic: OPT-13B, batch 64, 1024 + 1024 tokens"
-FLASH = ValidationSet(name="instattention-flash", title=_TITLE, rows=_rows)
+FLASH = ValidationSet(name="instattention-flash", title=_TITLE, compute=_rows)

@@ -14,7 +14,7 @@ from hwsim.offload.devices import GPUS, HOSTS
 from hwsim.offload.operators import GpuRates, Shape, attention, product
 from hwsim.units import Bytes, Operations, Seconds, maximum
 from reports.studies.gpu_baseline import result
-from reports.studies.gpu_baseline.baseline import Baseline, DecodeAttention, HostCopy, PrefillAttention, Product, Took
+from reports.studies.gpu_baseline.baseline import Baseline, DecodeAttention, HostCopy, PrefillAttention, Product
 from reports.studies.gpu_rates import FEW_ROWS, MANY_ROWS, PREFILL_FITTED, WAY, steps
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -39,21 +39,19 @@ def _found() -> Baseline:
     return result(_GPU)
 
 
-def _operators() -> tuple[Row, ...]:
+def _operators() -> Iterator[Row]:
     gpu, found = GPUS.load(_GPU).rates(), _found()
-    return (
-        *_products(gpu, found.product),
-        *_decode(gpu, found.decode_attention),
-        *_prefill(gpu, found.prefill_attention),
-        *_copies(found.host_copy),
-    )
+    yield from _products(gpu, found.product)
+    yield from _decode(gpu, found.decode_attention)
+    yield from _prefill(gpu, found.prefill_attention)
+    yield from _copies(found.host_copy)
 
 
 def _products(gpu: GpuRates, rows: Sequence[Product]) -> Iterator[Row]:
     for each in rows:
         shape = Shape(rows=each.rows, columns=each.columns, inner=each.inner)
         case = f"product {each.rows} x {each.columns} x {each.inner}"
-        yield _row(case, each.took, product(gpu, shape).time, each.rows in FEW_ROWS + MANY_ROWS)
+        yield _row(case, 1e3 * each.took.measured_s, product(gpu, shape).time, each.rows in FEW_ROWS + MANY_ROWS)
 
 
 def _decode(gpu: GpuRates, rows: Sequence[DecodeAttention]) -> Iterator[Row]:
@@ -61,7 +59,7 @@ def _decode(gpu: GpuRates, rows: Sequence[DecodeAttention]) -> Iterator[Row]:
         if each.way == WAY:
             time = _attention(gpu, each, queries=1, keys=each.keys, batch=each.batch)
             case = f"attention of {each.batch} x {each.heads}/{each.kv_heads} heads over {each.keys} keys"
-            yield _row(case, each.took, time, each.batch == 1)
+            yield _row(case, 1e3 * each.took.measured_s, time, each.batch == 1)
 
 
 def _prefill(gpu: GpuRates, rows: Sequence[PrefillAttention]) -> Iterator[Row]:
@@ -69,7 +67,7 @@ def _prefill(gpu: GpuRates, rows: Sequence[PrefillAttention]) -> Iterator[Row]:
         if each.way == WAY:
             time = maximum(_CALL, _attention(gpu, each, queries=each.tokens, keys=each.tokens / 2, batch=1))
             case = f"attention of a prompt, {each.heads}/{each.kv_heads} heads, {each.tokens} tokens"
-            yield _row(case, each.took, time, each.tokens in (_CALL_FITTED, PREFILL_FITTED))
+            yield _row(case, 1e3 * each.took.measured_s, time, each.tokens in (_CALL_FITTED, PREFILL_FITTED))
 
 
 def _attention(
@@ -87,37 +85,18 @@ def _copies(rows: Sequence[HostCopy]) -> Iterator[Row]:
         if each.is_pinned and each.bytes >= _LEAST_COPY:
             time = Bytes(float(each.bytes)) / host.gpu_link_rate.value + _COPY_LATENCY
             case = f"copy of {each.bytes} pinned bytes {each.way}"
-            yield _row(case, each.took, time, each.bytes in (_LEAST_COPY, rows[-1].bytes))
+            yield _row(case, 1e3 * each.took.measured_s, time, each.bytes in (_LEAST_COPY, rows[-1].bytes))
 
 
-def _steps() -> tuple[Row, ...]:
-    return tuple(
-        Row(
-            case=step.case,
-            unit="ms",
-            published=float(step.measured.to("ms")),
-            ours=float(step.ours.to("ms")),
-            fitted=False,
-            source=_source(),
-        )
-        for step in steps(GPUS.load(_GPU).rates(), _found())
-    )
+def _steps() -> Iterator[Row]:
+    return (_row(step.case, float(step.measured.to("ms")), step.ours) for step in steps(GPUS.load(_GPU).rates(), _found()))
 
 
-def _row(case: str, took: Took, ours: Seconds, fitted: bool) -> Row:
-    return Row(
-        case=case,
-        unit="ms",
-        published=took.measured_s * 1e3,
-        ours=float(ours.to("ms")),
-        fitted=fitted,
-        source=_source(),
-    )
+def _row(case: str, measured_ms: float, ours: Seconds, fitted: bool = False) -> Row:
+    source = f"{_FILE}: PyTorch {_found().host.torch}"
+    return Row(case=case, unit="ms", published=measured_ms, ours=float(ours.to("ms")), fitted=fitted, source=source)
 
 
-def _source() -> str:
-    return f"{_FILE}: PyTorch {_found().host.torch}"
-
-
-GPU_MEASURED_OPERATORS = ValidationSet(name="h200-operators", title="Operators measured on an H200", rows=_operators)
-GPU_MEASURED_STEPS = ValidationSet(name="h200-steps", title="Steps and prompts of whole networks measured on an H200", rows=_steps)
+GPU_MEASURED_OPERATORS = ValidationSet(name="h200-operators", title="Operators measured on an H200", compute=_operators)
+_TITLE = "Steps and prompts of whole networks measured on an H200"
+GPU_MEASURED_STEPS = ValidationSet(name="h200-steps", title=_TITLE, compute=_steps)

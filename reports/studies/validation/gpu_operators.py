@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from hwsim.offload.devices import GPUS
 from hwsim.offload.operators import GpuRates, Shape, product
@@ -18,39 +19,26 @@ _SOURCE = "LLMCompass @2e015fd, measured data of its A100"
 _LAUNCH = Seconds(28.5e-6)
 _FITTED = {(16384, 12288), (64, 12288), (8192, 64)}
 
-_MILLISECONDS = {
-    64: 0.190,
-    128: 0.200,
-    256: 0.319,
-    512: 0.612,
-    1024: 1.199,
-    2048: 2.359,
-    4096: 4.458,
-    8192: 8.62,
-    16384: 17.03,
-    32768: 35.44,
-}
-"""Of rows x 12288 x 12288, by rows."""
-_TERAFLOPS = {
-    64: 2.27,
-    128: 8.66,
-    256: 30.1,
-    512: 91.2,
-    1024: 185,
-    2048: 244,
-    4096: 269,
-    8192: 278,
-    16384: 293,
-    32768: 288,
-}
-"""Of 8192 x size x size, by size."""
+# Size, ms of size x 12288 x 12288, TFLOP/s of 8192 x size x size.
+_MEASURED = (
+    (64, 0.190, 2.27),
+    (128, 0.200, 8.66),
+    (256, 0.319, 30.1),
+    (512, 0.612, 91.2),
+    (1024, 1.199, 185),
+    (2048, 2.359, 244),
+    (4096, 4.458, 269),
+    (8192, 8.62, 278),
+    (16384, 17.03, 293),
+    (32768, 35.44, 288),
+)
 
 
-def _rows() -> tuple[Row, ...]:
+def _rows() -> Iterator[Row]:
     gpu = dataclasses.replace(GPUS.load("a100-sxm-80").rates(), launch=_LAUNCH, product_launch=_LAUNCH)
-    cases = [(Shape(rows=rows, columns=12288, inner=12288), ms, "ms") for rows, ms in _MILLISECONDS.items()]
-    cases += [(Shape(rows=8192, columns=size, inner=size), rate, "TFLOP/s") for size, rate in _TERAFLOPS.items()]
-    return tuple(_row(gpu, shape, published, unit) for shape, published, unit in cases)
+    cases = [(Shape(rows=rows, columns=12288, inner=12288), ms, "ms") for rows, ms, _ in _MEASURED]
+    cases += [(Shape(rows=8192, columns=size, inner=size), rate, "TFLOP/s") for size, _, rate in _MEASURED]
+    return (_row(gpu, shape, published, unit) for shape, published, unit in cases)
 
 
 def _row(gpu: GpuRates, shape: Shape, published: float, unit: str) -> Row:
@@ -66,4 +54,4 @@ def _row(gpu: GpuRates, shape: Shape, published: float, unit: str) -> Row:
     )
 
 
-GPU_OPERATORS = ValidationSet(name="gpu-operators", title="Products on an A100, measured one by one", rows=_rows)
+GPU_OPERATORS = ValidationSet(name="gpu-operators", title="Products on an A100, measured one by one", compute=_rows)

@@ -7,7 +7,7 @@ baselines' shares.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer
@@ -46,29 +46,23 @@ def _answer(name: str, batch: int, settings: Mapping[str, object]) -> Answer:
     return system(name, settings).answer(work)
 
 
-def _gains() -> tuple[Row, ...]:
-    rows = []
+def _gains() -> Iterator[Row]:
     for name, other, batch, published, fitted in _GAINS:
         answer, beside = _answer(name, batch, {}), _answer(other, batch, {})
         case, source = f"OPT-13B, batch {batch}: {name} over {other}", f"{_PAPER}, evaluation"
         ours = float(answer.decode_tokens_per_second / beside.decode_tokens_per_second)
         assumed = tuple(dict.fromkeys((*answer.assumptions, *beside.assumptions)))
-        rows.append(Row(case=case, unit="ratio", published=published, ours=ours, fitted=fitted, source=source, assumed=assumed))
-    return tuple(rows)
+        yield Row(case=case, unit="ratio", published=published, ours=ours, fitted=fitted, source=source, assumed=assumed)
 
 
-def _shares() -> tuple[Row, ...]:
-    rows = []
+def _shares() -> Iterator[Row]:
     for name, settings, published, fitted in _SHARES:
         answer = _answer(name, 64, settings)
         case = f"OPT-13B, batch 64: {', '.join([name, *setting_texts(settings)])}"
         ours = 100 * float(answer.step.share(FLASH) + answer.step.share(DRIVE))
         source = f"{_PAPER}, evaluation: keys and values in decoding"
-        rows.append(
-            Row(case=case, unit="%", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
-        )
-    return tuple(rows)
+        yield Row(case=case, unit="%", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
 
 
-INSTINFER_GAIN = ValidationSet(name="instinfer-gain", title="InstInfer over its baselines, one drive", rows=_gains)
-INSTINFER_SHARE = ValidationSet(name="instinfer-share", title="Time of decoding that keys and values take", rows=_shares)
+INSTINFER_GAIN = ValidationSet(name="instinfer-gain", title="InstInfer over its baselines, one drive", compute=_gains)
+INSTINFER_SHARE = ValidationSet(name="instinfer-share", title="Time of decoding that keys and values take", compute=_shares)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+import statistics
+from collections.abc import Callable, Iterable
 
 __all__ = ["Row", "ValidationSet"]
 
@@ -25,7 +27,7 @@ class Row:
     unit: str
     published: float
     ours: float
-    fitted: bool
+    fitted: bool = False
     source: str
     assumed: tuple[str, ...] = ()
 
@@ -42,9 +44,34 @@ class ValidationSet:
     Attributes:
         name: on the command line and in results.
         title: what is compared, in a line.
-        rows: computes the rows; raises SpecError when a device file is wrong.
+        compute: returns the rows; raises SpecError when a device file is wrong.
     """
 
     name: str
     title: str
-    rows: Callable[[], tuple[Row, ...]]
+    compute: Callable[[], Iterable[Row]]
+
+    @functools.cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows, computed when first asked for."""
+        return tuple(self.compute())
+
+    @property
+    def fitted(self) -> int:
+        """Number of rows that a constant was chosen with."""
+        return sum(row.fitted for row in self.rows)
+
+    @property
+    def largest_error(self) -> float:
+        """The error that is farthest from zero, as a fraction of the published figure."""
+        return max((row.error for row in self.rows), key=abs)
+
+    @property
+    def median_error(self) -> float:
+        """The median of the errors without their signs."""
+        return statistics.median(abs(row.error) for row in self.rows)
+
+    @property
+    def assumed(self) -> list[str]:
+        """Names of the assumed numbers behind the rows, each once."""
+        return sorted({name for row in self.rows for name in row.assumed})

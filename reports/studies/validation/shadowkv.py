@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hwsim.arch.workload import Workload
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.systems import system
@@ -42,21 +44,19 @@ def _work(name: str, thousands: int, batch: int) -> Workload:
     return Workload(network=sizes, prompt=thousands * _K, generated=_GENERATED, batch=batch)
 
 
-def _throughput() -> tuple[Row, ...]:
-    rows, source = [], f"{_PAPER}, generation throughput"
+def _rates() -> Iterator[Row]:
+    source = f"{_PAPER}, generation throughput"
     for name, thousands, full_batch, full, batch, published, is_fitted in _THROUGHPUT:
         ways = (("gpu-a100", full_batch, full, is_fitted), ("shadowkv-a100", batch, published, False))
         for way, count, rate, fitted in ways:
             answer = system(way).answer(_work(name, thousands, count))
             case, ours = f"{way}, {name}, {thousands}K tokens, batch {count}", float(answer.decode_tokens_per_second)
-            rows.append(
-                Row(case=case, unit="token/s", published=rate, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
+            yield Row(
+                case=case, unit="token/s", published=rate, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions
             )
-    return tuple(rows)
 
 
-def _blocks() -> tuple[Row, ...]:
-    rows = []
+def _blocks() -> Iterator[Row]:
     shadow = system("shadowkv-a100")
     assert isinstance(shadow, ShadowKv)
     gpu = shadow.gpu.rates()
@@ -64,17 +64,16 @@ def _blocks() -> tuple[Row, ...]:
         work = _work("llama-3-8b", thousands, 1)
         decoder = GpuDecoder(gpu=gpu, work=work)
         case = f"prompt of {thousands}K tokens"
-        rows.append(_row(f"{case}, attention", attention, decoder.attention(work.prompt, work.prompt / 2).time.to("ms"), fitted))
-        rows.append(_row(f"{case}, feed-forward", ffn, decoder.feed_forward(work.prompt).time.to("ms"), False))
+        yield _row(f"{case}, attention", attention, decoder.attention(work.prompt, work.prompt / 2).time.to("ms"), fitted)
+        yield _row(f"{case}, feed-forward", ffn, decoder.feed_forward(work.prompt).time.to("ms"), False)
     for batch, thousands, scores, fetch, attention, linear in _STEPS:
         work = _work("llama-3-8b", thousands, batch)
         decoder = GpuDecoder(gpu=gpu, work=work)
         case, is_first = f"step of {batch} x {thousands}K tokens", batch == _STEPS[0][0]
-        rows.append(_row(f"{case}, scores", scores, shadow.scoring(work).time.to("ms"), is_first or batch == _STEPS[2][0]))
-        rows.append(_row(f"{case}, fetch", fetch, shadow.fetching(work).time.to("ms"), is_first))
-        rows.append(_row(f"{case}, attention", attention, shadow.attending(work).time.to("ms"), is_first))
-        rows.append(_row(f"{case}, feed-forward and projections", linear, decoder.linear(1).time.to("ms"), True))
-    return tuple(rows)
+        yield _row(f"{case}, scores", scores, shadow.scoring(work).time.to("ms"), is_first or batch == _STEPS[2][0])
+        yield _row(f"{case}, fetch", fetch, shadow.fetching(work).time.to("ms"), is_first)
+        yield _row(f"{case}, attention", attention, shadow.attending(work).time.to("ms"), is_first)
+        yield _row(f"{case}, feed-forward and projections", linear, decoder.linear(1).time.to("ms"), True)
 
 
 def _row(case: str, published: float, ours: Value, fitted: bool) -> Row:
@@ -82,5 +81,5 @@ def _row(case: str, published: float, ours: Value, fitted: bool) -> Row:
     return Row(case=case, unit="ms", published=published, ours=float(ours), fitted=fitted, source=source)
 
 
-SHADOWKV_THROUGHPUT = ValidationSet(name="shadowkv-throughput", title="ShadowKV and full attention on one A100", rows=_throughput)
-SHADOWKV_BLOCKS = ValidationSet(name="shadowkv-blocks", title="Parts of a block under ShadowKV on one A100", rows=_blocks)
+SHADOWKV_THROUGHPUT = ValidationSet(name="shadowkv-throughput", title="ShadowKV and full attention on one A100", compute=_rates)
+SHADOWKV_BLOCKS = ValidationSet(name="shadowkv-blocks", title="Parts of a block under ShadowKV on one A100", compute=_blocks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
@@ -41,27 +41,21 @@ def _work(prompt: int) -> Workload:
     return Workload(network=network("llama-2-7b"), prompt=prompt, generated=_GENERATED, batch=1)
 
 
-def _latency() -> tuple[Row, ...]:
-    rows = []
+def _latency() -> Iterator[Row]:
     for name, prompt, published, fitted, source in _LATENCY:
         answer = system(name).answer(_work(prompt))
         case, ours = f"{name}, Llama-2-7B, {prompt} + {_GENERATED} tokens", float(answer.step.time.to("ms"))
-        rows.append(
-            Row(case=case, unit="ms", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
-        )
-    return tuple(rows)
+        yield Row(case=case, unit="ms", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
 
 
-def _gain() -> tuple[Row, ...]:
-    rows = []
+def _gain() -> Iterator[Row]:
     for temperature, gain, acceptance, small_gain, small in _GAINS:
         hierarchy = {"acceptance": acceptance, "draft_acceptance": small}
-        rows.append(_gain_row(f"temperature {temperature:g}", gain, hierarchy, fitted=False))
+        yield _gain_row(f"temperature {temperature:g}", gain, hierarchy, fitted=False)
         alone = {"level": "draft", "draft_acceptance": small}
-        rows.append(_gain_row(f"temperature {temperature:g}, small draft alone", small_gain, alone, fitted=True))
-    rows.append(_gain_row("retrieval without hierarchy", 1.80, {"level": "retrieval", "acceptance": 0.9126}, fitted=True))
-    rows.append(_gain_row("last tokens in place of retrieved ones", 1.90, {"acceptance": 0.8745}, fitted=False))
-    return tuple(rows)
+        yield _gain_row(f"temperature {temperature:g}, small draft alone", small_gain, alone, fitted=True)
+    yield _gain_row("retrieval without hierarchy", 1.80, {"level": "retrieval", "acceptance": 0.9126}, fitted=True)
+    yield _gain_row("last tokens in place of retrieved ones", 1.90, {"acceptance": 0.8745}, fitted=False)
 
 
 def _gain_row(case: str, published: float, settings: Mapping[str, object], *, fitted: bool) -> Row:
@@ -78,5 +72,5 @@ def _gain_row(case: str, published: float, settings: Mapping[str, object], *, fi
     )
 
 
-TRIFORCE_LATENCY = ValidationSet(name="triforce-latency", title="TriForce and what it is compared with, a token", rows=_latency)
-TRIFORCE_GAIN = ValidationSet(name="triforce-gain", title="TriForce's gain on one A100, over its target alone", rows=_gain)
+TRIFORCE_LATENCY = ValidationSet(name="triforce-latency", title="TriForce and what it is compared with, a token", compute=_latency)
+TRIFORCE_GAIN = ValidationSet(name="triforce-gain", title="TriForce's gain on one A100, over its target alone", compute=_gain)

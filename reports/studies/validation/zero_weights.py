@@ -7,7 +7,7 @@ published says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from hwsim.arch.workload import Network, Workload
 from hwsim.offload.systems import system
@@ -83,20 +83,15 @@ _T4_ROWS = (
 )
 
 
-def _t4_rows() -> tuple[Row, ...]:
-    rows = []
+def _t4_rows() -> Iterator[Row]:
     for model, prompt, batch, published in _T4_ROWS:
         answer = system("zero-t4").answer(Workload(network=network(model), prompt=prompt, generated=_GENERATED, batch=batch))
         case, ours = f"zero-t4, {model}, {prompt} + {_GENERATED} tokens, batch {batch}", float(answer.tokens_per_second)
         source = "FlexGen (arXiv 2303.06865), its rows of DeepSpeed ZeRO-Inference"
-        rows.append(
-            Row(case=case, unit="token/s", published=published, ours=ours, fitted=False, source=source, assumed=answer.assumptions)
-        )
-    return tuple(rows)
+        yield Row(case=case, unit="token/s", published=published, ours=ours, source=source, assumed=answer.assumptions)
 
 
-def _rows() -> tuple[Row, ...]:
-    rows = []
+def _rows() -> Iterator[Row]:
     for name, settings, model, batch, published, fitted, source in _ROWS:
         sizes = _SHAPES.get(model) or network(model)
         short = source is _BLOG
@@ -105,11 +100,10 @@ def _rows() -> tuple[Row, ...]:
         counted = (_PROMPT + _GENERATED) / _GENERATED if name == _COUNTS_PROMPTS else 1.0
         ours = float(answer.decode_tokens_per_second) * counted
         case = ", ".join([name, *setting_texts(settings), model, f"batch {batch}"])
-        rows.append(
-            Row(case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
+        yield Row(
+            case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions
         )
-    return tuple(rows)
 
 
-ZERO_WEIGHTS = ValidationSet(name="zero-weights", title="ZeRO-Inference with weights in host memory or on drives", rows=_rows)
-ZERO_T4 = ValidationSet(name="zero-t4", title="ZeRO-Inference on FlexGen's machine, weights in host memory", rows=_t4_rows)
+ZERO_WEIGHTS = ValidationSet(name="zero-weights", title="ZeRO-Inference with weights in host memory or on drives", compute=_rows)
+ZERO_T4 = ValidationSet(name="zero-t4", title="ZeRO-Inference on FlexGen's machine, weights in host memory", compute=_t4_rows)

@@ -9,6 +9,7 @@ from hwsim.errors import SpecError
 from models.attention import Geometry, LambdaShape
 from models.distill.attention import attend, plan_of
 from models.distill.rounding import fake_act, fake_kv
+from models.distill.settings import Settings
 from models.reference.rope import Rotary
 from tests.models.tiny import tiny_config
 
@@ -23,9 +24,8 @@ def drawn() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def mixed(kind: str, sinks: int = 4, window: int = 12) -> torch.Tensor:
-    plan = plan_of(
-        tiny_config(), TOKENS, sinks=sinks, window=window, kind=kind, device=torch.device("cpu"), dtype=torch.float32
-    )
+    settings = Settings(sinks=sinks, window=window)
+    plan = plan_of(tiny_config(), settings, TOKENS, kind=kind, device=torch.device("cpu"), dtype=torch.float32)
     return attend(*drawn(), plan)
 
 

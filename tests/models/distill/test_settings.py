@@ -33,7 +33,7 @@ def test_refusals(changes: dict[str, object], text: str) -> None:
 
 
 def test_documents_read_back() -> None:
-    settings = Settings().changed({"steps": 7, "format": "w2", "clip": 0.5})
+    settings = Settings.from_document({"steps": 7, "format": "w2", "clip": 0.5})
     assert (settings.steps, settings.format, settings.clip) == (7, "w2", 0.5)
     assert Settings.from_document(settings.to_document()) == settings
 

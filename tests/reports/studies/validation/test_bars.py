@@ -9,7 +9,7 @@ import pytest
 from reports.studies.validation.row import Row
 from reports.studies.validation.sets import SETS
 
-ROWS = {kind.name: kind.rows() for kind in SETS}
+ROWS = {kind.name: kind.rows for kind in SETS}
 
 # Sets that one publication fills, with bars for the median and the largest error of their rows together.
 BARS = [

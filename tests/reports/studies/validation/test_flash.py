@@ -9,7 +9,7 @@ from reports.studies.validation.flash import DRIVE, FIRST, FLASH, LAST, SEED, SP
 
 def test_rows() -> None:
     print(f"seed {SEED}")
-    found = FLASH.rows()
+    found = FLASH.rows
     for row in found:
         print(f"{row.case}: {row.published:.4f} published, {row.ours:.4f} ours, {row.error:+.1%}")
         assert not row.fitted

@@ -6,7 +6,7 @@ from reports.studies.validation.gpu_operators import GPU_OPERATORS
 
 
 def test_rows() -> None:
-    found = GPU_OPERATORS.rows()
+    found = GPU_OPERATORS.rows
     assert len(found) == 20
     assert sum(row.fitted for row in found) == 3
     predicted = [abs(row.error) for row in found if not row.fitted]

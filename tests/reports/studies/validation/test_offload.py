@@ -6,14 +6,14 @@ import pytest
 
 from lamforge.cli.main import main
 from reports.documents.validation import offload_validation_document
-from reports.studies.validation.offload import OffloadValidation, ValidatedSet, offload
-from reports.studies.validation.row import Row
+from reports.studies.validation.offload import OffloadValidation, offload
+from reports.studies.validation.row import Row, ValidationSet
 from reports.studies.validation.sets import SETS
 from reports.text.validation import offload_validation_text
 
 
 def rows_of(name: str) -> tuple[Row, ...]:
-    return next(each.rows() for each in SETS if each.name == name)
+    return next(each.rows for each in SETS if each.name == name)
 
 
 def test_sets_and_their_rows_have_names_of_their_own() -> None:
@@ -51,7 +51,7 @@ def test_errors_are_fractions_of_what_is_published() -> None:
     row = Row(case="y", unit="GB/s", published=4.0, ours=3.0, fitted=True, source="z", assumed=("a.b",))
     assert row.error == -0.25
     better = Row(case="w", unit="GB/s", published=4.0, ours=4.4, fitted=False, source="z")
-    found = OffloadValidation(sets=(ValidatedSet(name="x", title="a title", rows=(row, better)),))
+    found = OffloadValidation(sets=(ValidationSet(name="x", title="a title", compute=lambda: (row, better)),))
     document = offload_validation_document(found)
     assert document["sets"] == [
         {
