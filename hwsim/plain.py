@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from typing import Any
 
 from hwsim.errors import LamforgeError, SpecError, shown
 
-__all__ = ["MOST_BYTES", "MOST_DEPTH", "Refused", "from_json", "from_yaml", "read_json", "read_yaml", "set_values"]
+__all__ = ["MOST_BYTES", "MOST_DEPTH", "Refused", "Settings", "from_json", "from_yaml", "read_json", "read_yaml", "set_values"]
+
+Settings = Mapping[str, object]
+"""Values to change, by path such as `tile.tokens`; whoever takes them checks each as the reader of its file does."""
 
 MOST_BYTES = 1 << 20
 """Size of a file that is read, at most."""

@@ -92,6 +92,13 @@ def test_a_flag_is_found() -> None:
     assert not flags().search("a two-way --exclude=* of git")
 
 
+EDGES = {
+    "lamforge/bare.py": "reads settings where there is no reader of files",
+    "lamforge/flow/distill/folder.py": "writes report.json where there is only PyTorch",
+    "reports/pages/environment.py": "gives a template its names, each of which it must know",
+    "reports/studies/gpu_baseline/reader.py": "reads what a GPU measured where there is only PyTorch",
+}
+"""Files beside reports/documents at which plain values come in or go out."""
 PLAIN = re.compile(r"\b(dict|Dict|Mapping|MutableMapping)\[str, (Any|object)\]")
 
 
@@ -100,7 +107,7 @@ def test_results_are_types(room: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in sorted((ROOT / room).rglob("*.py"))
-        if path.parent != ROOT / "reports" / "documents"
+        if path.parent != ROOT / "reports" / "documents" and str(path.relative_to(ROOT)) not in EDGES
         for number, line in enumerate(path.read_text().splitlines(), start=1)
         if PLAIN.search(line)
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 def show(
     result: Result,
     text: Callable[[Result], str],
-    document: Callable[[Result], Mapping[str, Any]],
+    document: Callable[[Result], object],
     *,
     as_json: bool,
     output: Path | None = None,

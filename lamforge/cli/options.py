@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lamforge.cli.completion import names_of
+
+if TYPE_CHECKING:
+    from hwsim.plain import Settings
 
 __all__ = [
     "BoardOption",
@@ -86,7 +89,7 @@ RawOption = Annotated[bool, typer.Option("--raw", help="Take the text as it is, 
 """`is_raw: RawOption = False`."""
 
 
-def settings_of(texts: Sequence[str] | None, example: str = "tile.tokens=2") -> dict[str, object]:
+def settings_of(texts: Sequence[str] | None, example: str = "tile.tokens=2") -> "Settings":
     """Return what `--set PATH=VALUE` says, by path, values as YAML has them; raise SpecError for another text."""
     from hwsim.plain import set_values
 

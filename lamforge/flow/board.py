@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError, shown
 from hwsim.host.runtime import Waiting
+from hwsim.plain import Settings
 from lamforge.flow.cosim import QUESTION
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import prompt_tokens
@@ -39,7 +39,7 @@ class BoardRequest:
     model: ModelSource = dataclasses.field(kw_only=False)
     xclbin: str | Path = dataclasses.field(kw_only=False)
     engine: str | EngineConfig = "u280"
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     index: int = 0
     waiting: str = "polling"
     question: str = QUESTION

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from hwsim.arch.config import EngineConfig
 from hwsim.memory.models import MemoryModel, memory_model
+from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import prompt_tokens
 from lamforge.flow.listener import SILENT, Listener
@@ -40,7 +41,7 @@ class CosimRequest:
 
     model: ModelSource = dataclasses.field(kw_only=False)
     engine: str | EngineConfig = "small"
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     memories: Sequence[str] = MEMORIES
     question: str = QUESTION
     is_raw: bool = False

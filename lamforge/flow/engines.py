@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.plain import Settings
 
 __all__ = ["chosen_engine"]
 
 
-def chosen_engine(engine: str | EngineConfig, settings: Mapping[str, object] | None = None) -> EngineConfig:
+def chosen_engine(engine: str | EngineConfig, settings: Settings | None = None) -> EngineConfig:
     """Return an engine by name, by the path of its YAML file or as it is, with values such as `{"tile.tokens": 2}` changed.
 
     Raises:

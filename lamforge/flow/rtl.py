@@ -10,6 +10,7 @@ from pathlib import Path
 from hwsim.arch.board import board_names, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, SpecError
+from hwsim.plain import Settings
 from hwsim.whole_files import whole_folder
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.listener import SILENT, Listener
@@ -38,7 +39,7 @@ class RtlRequest:
 
     engine: str | EngineConfig = dataclasses.field(default="small", kw_only=False)
     output: str | Path
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     board: str | None = None
     is_linted: bool = False
 

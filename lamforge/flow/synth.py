@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hwsim.arch.board import RESOURCES, Board, load_board
 from hwsim.arch.config import EngineConfig
+from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
@@ -33,7 +34,7 @@ class SynthRequest:
     """
 
     engine: str | EngineConfig = "small"
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     board: str = "u280"
     is_ranked: bool = False
     cache: Path = Path("build/synthesis")

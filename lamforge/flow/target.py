@@ -12,6 +12,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import ScheduleError, SpecError, shown
 from hwsim.nearest import nearest
+from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.programs import Programs
 from models.zoo import shape
@@ -48,7 +49,7 @@ class Target:
     model: ModelSource | Programs | None = dataclasses.field(default=None, kw_only=False)
     workload: str | None = None
     engine: str | EngineConfig | None = None
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     context: int | None = None
     positions: int | None = None
     layers: str = "w2s"

@@ -12,15 +12,15 @@ __all__ = ["values_text"]
 
 def values_text(found: object) -> str:
     """Return a line for each field of a result, and for each entry of its mappings."""
-    return fields(list(_rows(plain(found))))
+    return fields(list(_rows("", plain(found))))
 
 
-def _rows(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _rows(value)
-        else:
-            yield name.replace("_", " ") if "/" not in name else name, _shown(value)
+def _rows(name: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for inner, each in value.items():
+            yield from _rows(inner, each)
+    else:
+        yield name.replace("_", " ") if "/" not in name else name, _shown(value)
 
 
 def _shown(value: object) -> str:

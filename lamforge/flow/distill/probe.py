@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwsim.plain import Settings
 from lamforge.flow.distill.folder import WORK
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
@@ -31,7 +31,7 @@ class ProbeRequest:
     """
 
     work: Path = WORK
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     device: str = "cuda"
     layers: int = 4
     is_eager: bool = False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from hwsim.errors import SpecError
+from hwsim.plain import Settings
 from lamforge.flow.distill.folder import PREPARED, SAMPLED, WORK
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
@@ -28,7 +28,7 @@ class SampleRequest:
     """
 
     work: Path = WORK
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     device: str = "cuda"
     minutes: float = 9.0
     shard: tuple[int, int] = (0, 1)

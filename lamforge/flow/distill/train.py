@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwsim.plain import Settings
 from lamforge.flow.distill.folder import PREPARED, SAMPLED, WORK, write_report
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
@@ -39,7 +40,7 @@ class TrainRequest:
     work: Path = WORK
     output: Path | None = None
     from_result: str | None = None
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     device: str = "cuda"
     minutes: float = 9.0
     fit_minutes: float | None = None

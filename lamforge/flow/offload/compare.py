@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
+from hwsim.plain import Settings
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.contender import Contender, contender, question
 from lamforge.flow.offload.run import PROMPT
@@ -64,7 +65,7 @@ class CompareRequest:
     prompt: int | None = None
     generate: int = 256
     batch: int | None = None
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import yaml
@@ -14,6 +13,7 @@ from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.offload.answer import Answer
 from hwsim.offload.systems import System, system
+from hwsim.plain import Settings
 from lamforge.flow.offload.formats import FORMATS
 from models.zoo import network
 
@@ -75,7 +75,7 @@ class Contender:
         return len(answer.assumptions) / numbers if numbers else 0.0
 
 
-def contender(text: str, settings: Mapping[str, object] | None = None) -> Contender:
+def contender(text: str, settings: Settings | None = None) -> Contender:
     """Return the contender in a text such as `gpu-a100`, `gpu-a100:w4a8kv4` or `fpga-u280:w2a8kv4:2048`.
 
     settings: values of the system to change, by path.
@@ -91,7 +91,7 @@ def contender(text: str, settings: Mapping[str, object] | None = None) -> Conten
     return Contender(name=text, system=system(name, settings), format=format_name, window=_window(window))
 
 
-def setting_texts(settings: Mapping[str, object]) -> list[str]:
+def setting_texts(settings: Settings) -> list[str]:
     """Return settings as people write them: `csds=2`, `is_direct=true`."""
     texts = {path: yaml.safe_dump(value, default_flow_style=True, width=math.inf) for path, value in settings.items()}
     return [f"{path}={text.splitlines()[0]}" for path, text in texts.items()]

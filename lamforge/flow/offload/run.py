@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from hwsim.offload.answer import Answer
+from hwsim.plain import Settings
 from hwsim.units import Quantity
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.contender import Contender, contender, question
@@ -35,7 +36,7 @@ class RunRequest:
     prompt: int = PROMPT
     generate: int = 256
     batch: int = 1
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hwsim.errors import SpecError
 from hwsim.offload.placement import search
 from hwsim.offload.systems.flexgen import FlexGen, Split
+from hwsim.plain import Settings
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.contender import contender, question
 from lamforge.flow.offload.run import PROMPT, Estimate
@@ -34,7 +35,7 @@ class SearchRequest:
     model: str = "llama-2-7b"
     prompt: int = PROMPT
     generate: int = 256
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

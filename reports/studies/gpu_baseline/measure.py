@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
 
+from hwsim.plain import Settings
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.verb import verb
 from models.distill.machine import place_of
@@ -33,7 +34,7 @@ class MeasureRequest:
         device: `cuda`, or `cpu` to try the measurement itself.
     """
 
-    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     device: str = "cuda"
 
 

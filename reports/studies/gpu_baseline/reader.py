@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest
+from hwsim.plain import Settings
 from reports.studies.gpu_baseline.baseline import Baseline, BaselineSettings, Took
 
 __all__ = ["read_baseline", "read_settings"]
@@ -27,7 +28,7 @@ def read_baseline(file: Path | Traversable) -> Baseline:
     return found
 
 
-def read_settings(changes: Mapping[str, object]) -> BaselineSettings:
+def read_settings(changes: Settings) -> BaselineSettings:
     """Return the settings that ship, some changed by name; raise SpecError where one is wrong."""
     document = _json(resources.files("reports.studies.gpu_baseline") / "settings.json")
     found: BaselineSettings = _read(BaselineSettings, {**document, **changes}, "settings")

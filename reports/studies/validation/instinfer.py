@@ -7,13 +7,14 @@ baselines' shares.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer
 from hwsim.offload.systems import system
 from hwsim.offload.systems.instinfer import FLASH
 from hwsim.offload.systems.system import DRIVE
+from hwsim.plain import Settings
 from lamforge.flow.offload.contender import setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
@@ -31,7 +32,7 @@ _GAINS = (
     (_SPARF, _FLEXGEN, 64, 11.1, True),
 )
 # System, drives, published percent of decoding, whether a constant comes from the row.
-_SHARES: tuple[tuple[str, Mapping[str, object], float, bool], ...] = (
+_SHARES: tuple[tuple[str, Settings, float, bool], ...] = (
     (_FLEXGEN, {}, 98.9, True),
     (_DENSE, {}, 80.7, True),
     (_DENSE, {"csds": 2}, 76.4, False),
@@ -41,7 +42,7 @@ _SHARES: tuple[tuple[str, Mapping[str, object], float, bool], ...] = (
 )
 
 
-def _answer(name: str, batch: int, settings: Mapping[str, object]) -> Answer:
+def _answer(name: str, batch: int, settings: Settings) -> Answer:
     work = Workload(network=network("opt-13b"), prompt=_TOKENS, generated=_TOKENS, batch=batch)
     return system(name, settings).answer(work)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
+from hwsim.plain import Settings
 from lamforge.flow.offload.contender import setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
@@ -58,7 +59,7 @@ def _gain() -> Iterator[Row]:
     yield _gain_row("last tokens in place of retrieved ones", 1.90, {"acceptance": 0.8745}, fitted=False)
 
 
-def _gain_row(case: str, published: float, settings: Mapping[str, object], *, fitted: bool) -> Row:
+def _gain_row(case: str, published: float, settings: Settings, *, fitted: bool) -> Row:
     work = _work(_CHIP_PROMPT)
     alone, answer = (system("triforce-a100", each).answer(work) for each in ({"level": "target"}, settings))
     return Row(

@@ -7,10 +7,11 @@ published says why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from hwsim.arch.workload import Network, Workload
 from hwsim.offload.systems import system
+from hwsim.plain import Settings
 from lamforge.flow.offload.contender import setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
@@ -19,12 +20,11 @@ __all__ = ["ZERO_T4", "ZERO_WEIGHTS"]
 
 _BLOG, _DEEPNVME = "DeepSpeed ZeRO-Inference blog, 2022", "DeepNVMe posts, 2024 and 2025 (deepspeedai/DeepSpeed)"
 _FIGURE = f"{_DEEPNVME}, read off a figure"
-_Settings = Mapping[str, object]
 _ON_DRIVE, _DIRECT = {"weights": "drive"}, {"is_direct": True}
 _PROMPT, _GENERATED = 512, 32
 
 # System, settings, network, batch, token/s, whether a constant comes from the row, source. Those of the H200 count prompts too.
-_ROWS: tuple[tuple[str, _Settings, str, int, float, bool, str], ...] = (
+_ROWS: tuple[tuple[str, Settings, str, int, float, bool, str], ...] = (
     ("zero-v100", {}, "opt-30b", 256, 43.0, True, _BLOG),
     ("zero-v100", _ON_DRIVE, "opt-30b", 256, 34.0, True, _BLOG),
     ("zero-v100", {}, "opt-175b", 64, 2.0, False, _BLOG),

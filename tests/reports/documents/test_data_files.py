@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from hwsim.offload.systems import METHODS
-from reports.data_files import KINDS, page, schemas
+from reports.documents.data_files import KINDS, page, schemas
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SPECS = ROOT / "hwsim" / "specs"
 FOLDERS = {
     "engine": SPECS / "engines",
