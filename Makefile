@@ -63,7 +63,7 @@ docs: $(INSTALLED)
 	$(RUN) python -m hwsim.offload.devices.reference docs/devices.md
 	$(RUN) python -m reports.pictures.engine_diagram u280 docs/engine-u280.svg
 	$(RUN) python -m reports.pictures.engine_diagram small docs/engine-small.svg
-	$(RUN) python -m reports.documents.data_files docs
+	$(RUN) python -m reports.studies.data_files docs
 
 setup: $(INSTALLED)
 

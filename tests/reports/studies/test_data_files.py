@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hwsim.offload.systems import METHODS
-from reports.documents.data_files import KINDS, page, schemas
+from reports.studies.data_files import KINDS, page, schemas
 
 ROOT = Path(__file__).parents[3]
 SPECS = ROOT / "hwsim" / "specs"

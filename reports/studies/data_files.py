@@ -1,6 +1,6 @@
 """Renders docs/files.md, the tables of what data files may say, and the JSON Schemas of docs/schemas from the declarations.
 
-`python -m reports.documents.data_files FOLDER` writes both into FOLDER.
+`python -m reports.studies.data_files FOLDER` writes both into FOLDER.
 """
 
 from __future__ import annotations
