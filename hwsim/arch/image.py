@@ -131,7 +131,7 @@ class _ImageFile:
 class ImageWriter:
     """Writes an image into a file piece by piece; the file appears when the block ends well, else nothing is left.
 
-    What is not written is zero and takes no room where the file system has sparse files.
+    What is not written is zero and takes no space where the file system has sparse files.
     """
 
     def __init__(self, path: Path, *, ports: int, port_bytes: int, side_bytes: int) -> None:

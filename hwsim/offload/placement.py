@@ -79,7 +79,7 @@ def search(system: FlexGen, work: Workload, batches: Iterable[int], counts: Iter
     work: its batch is not used.
 
     Raises:
-        SpecError: nothing has room.
+        SpecError: nothing fits.
     """
     attending = (False, True) if system.host.attention_rate is not None else (False,)
     best: Placed | None = None

@@ -43,7 +43,7 @@ def passkey_tasks(
     lengths: tokens of the whole prompt, reached up to the length of a sentence.
 
     Raises:
-        SpecError: a length leaves no room for filler, or the filler is too short.
+        SpecError: a length is too short for any filler, or the filler is too short.
     """
     if trials < 1:
         raise SpecError(f"Number of trials must be positive, not {trials}")

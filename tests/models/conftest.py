@@ -1,4 +1,4 @@
-"""Knows the tiny random checkpoints on which the models room is tested."""
+"""The tiny random checkpoints on which the models room is tested."""
 
 from collections.abc import Callable
 from pathlib import Path

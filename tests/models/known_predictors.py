@@ -1,4 +1,4 @@
-"""Knows predictors whose answer is known, and a tokenizer of characters, on which evaluation is tested."""
+"""Predictors whose answer is known, and a tokenizer of characters, on which evaluation is tested."""
 
 from collections.abc import Callable, Sequence
 

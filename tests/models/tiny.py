@@ -1,4 +1,4 @@
-"""Knows the tiny random models in integers and floats on which compression and integer arithmetic are tested."""
+"""The tiny random models in integers and floats on which compression and integer arithmetic are tested."""
 
 import numpy as np
 import torch

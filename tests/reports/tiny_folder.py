@@ -1,4 +1,4 @@
-"""Knows a tiny random checkpoint on disk, with a tokenizer and a chat template, and the recipe that suits it."""
+"""A tiny random checkpoint on disk, with a tokenizer and a chat template, and the recipe that suits it."""
 
 import json
 from pathlib import Path

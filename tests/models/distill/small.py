@@ -1,4 +1,4 @@
-"""Knows the small student and teacher on which distillation is tested."""
+"""The small student and teacher on which distillation is tested."""
 
 import numpy as np
 import torch
