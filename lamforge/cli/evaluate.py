@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hwsim.errors import SpecError, shown
+from lamforge.cli.completion import names_of
 from lamforge.cli.console import JsonOption, OutputOption, show
 from lamforge.cli.terminal import Terminal
 
@@ -22,7 +23,12 @@ def evaluate(
         int | None, typer.Option(help="Windows, evenly spaced over the text.", show_default="all")
     ] = None,
     attention: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Pattern of a float model, such as lambda:4+252.")
+        str | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Pattern of a float model, such as lambda:4+252.",
+            autocompletion=names_of("patterns"),
+        ),
     ] = None,
     source: Annotated[
         str | None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lamforge.cli.completion import names_of
 from lamforge.cli.console import JsonOption, OutputOption, emit, show
 from lamforge.cli.options import settings_of
 
@@ -17,9 +18,20 @@ app = typer.Typer(
 )
 
 SystemArgument = Annotated[
-    str, typer.Argument(metavar="SYSTEM[:FORMAT[:WINDOW]]", help="System; `list` shows those there are.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="SYSTEM[:FORMAT[:WINDOW]]",
+        help="System; `list` shows those there are.",
+        show_default=False,
+        autocompletion=names_of("systems"),
+    ),
 ]
-ModelOption = Annotated[str, typer.Option("--model", metavar="NAME|FILE", help="Network by name, or its config.json.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model", metavar="NAME|FILE", help="Network by name, or its config.json.", autocompletion=names_of("networks")
+    ),
+]
 PromptOption = Annotated[int, typer.Option("--prompt", help="Tokens of a sequence before the first generated one.")]
 GenerateOption = Annotated[int, typer.Option("--generate", help="Tokens generated for each sequence.")]
 ChangesOption = Annotated[
@@ -63,7 +75,12 @@ def run(
 def compare(
     systems: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SYSTEM[:FORMAT[:WINDOW]]...", help="Systems; none takes sixteen.", show_default=False),
+        typer.Argument(
+            metavar="SYSTEM[:FORMAT[:WINDOW]]...",
+            help="Systems; none takes sixteen.",
+            show_default=False,
+            autocompletion=names_of("systems"),
+        ),
     ] = None,
     model: ModelOption = "llama-2-7b",
     prompt: Annotated[
@@ -118,7 +135,7 @@ def search(
     from reports.documents.offload import placement_document
     from reports.text.offload import placement_text
 
-    found = offload.search(system, model=model, prompt=prompt, generate=generate, settings=settings_of(settings))
+    found = offload.search(system, model=model, prompt=prompt, generate=generate, settings=settings_of(settings, "weights.gpu=50"))
     show(found, placement_text, placement_document, as_json=as_json, output=output)
 
 
