@@ -21,16 +21,19 @@ _NOT_A_FOLDER = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 def whole_file(target: Path) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well the file there becomes `target`, else nothing changes.
 
+    A link is followed: what it leads to is written.
+
     Raises:
         SpecError: the place cannot be prepared, or written in the block, or the file cannot be moved there.
     """
     if _is_device(target):
-        # Such as /dev/null: it is written to, and nothing may take its place.
+        # Such as /dev/null, or a stream of this process: it is written to, and nothing may take its place.
         try:
             yield target
         except OSError as error:
             raise _refusal(target, error) from error
         return
+    target = Path(os.path.realpath(target))
     with _beside(target) as place:
         part = place / target.name
         yield part
@@ -69,8 +72,10 @@ def write_text(target: Path, text: str) -> Path:
 
 
 def _is_device(target: Path) -> bool:
-    """Return whether something is at a path that is neither a file nor a folder."""
+    """Return whether something is at a path that is neither a file nor a folder, or a stream of a process."""
     try:
+        if os.path.realpath(target.parent).startswith(("/dev", "/proc")):
+            return True
         return target.exists() and not target.is_file() and not target.is_dir()
     except OSError:
         return False

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hwsim.errors import LamforgeError
     from lamforge.flow import distill, offload
     from lamforge.flow.board import board
     from lamforge.flow.compile import compile
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from reports.studies.demo import demo
 
 __all__ = [
+    "LamforgeError",
     "board",
     "compile",
     "compress",
@@ -52,6 +54,7 @@ __all__ = [
 ]
 
 _PLACES = {name: f"lamforge.flow.{name}" for name in __all__} | {
+    "LamforgeError": "hwsim.errors",
     "demo": "reports.studies.demo",
     "gpu": "reports.studies.gpu",
     "report": "reports.pages.report",
@@ -71,4 +74,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> Iterable[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

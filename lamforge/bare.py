@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwsim.errors import LamforgeError, SpecError
+from hwsim.plain import read_json
 from lamforge.flow.listener import Listener
 
 __all__ = ["VERBS", "Stamped", "main", "settings_of"]
@@ -52,10 +53,7 @@ def settings_of(assignments: Sequence[str], file: Path | None = None) -> dict[st
     """
     settings: dict[str, object] = {}
     if file is not None:
-        try:
-            given = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SpecError(f"Settings {file.name} must be a readable JSON file, but: {error}") from None
+        given = read_json("Settings", file, file.name, SpecError)
         if not isinstance(given, dict):
             raise SpecError(f"Settings {file.name} must be a JSON object of values by name, not {str(given)[:200]!r}")
         settings |= given

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, packed_of
 from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.isa import Format
-from hwsim.errors import CheckpointError, LamforgeError, SpecError
+from hwsim.errors import CheckpointError, LamforgeError, SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.whole_files import whole_folder
 from models.checkpoint import Checkpoint
@@ -37,6 +38,8 @@ __all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "s
 
 _VERSION = 4
 _STEM = "weights"
+_OWN = re.compile(r"model\.json|tokenizer\.json|weights[\w.-]*\.(safetensors|json)|\..*")
+"""Names of the files of a model's folder."""
 _SHARD_BYTES = 1 << 29
 """Bytes after which the weights go on in another file."""
 _TOKENIZER = "tokenizer.json"
@@ -173,6 +176,9 @@ def load(folder: Path) -> CompressedModel:
 def _check_place(folder: Path) -> None:
     if folder.exists() and not (folder.is_dir() and ((folder / _DESCRIPTION).is_file() or not any(folder.iterdir()))):
         raise SpecError(f"Output folder must be new, empty or a compressed model, not {str(folder)!r}")
+    strange = sorted(path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)) if folder.is_dir() else []
+    if strange:
+        raise SpecError(f"Output folder {str(folder)!r} must hold a compressed model alone to be replaced, not {shown(strange[0])}")
 
 
 def _write(

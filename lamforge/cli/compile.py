@@ -67,6 +67,8 @@ def compile(
         cache=cache,
         output=output,
     )
+    if dump_after is not None and output is not None:
+        raise SpecError("Output must be left out with --dump-after, which compiles nothing")
     if dump_after is not None:
         show(graph_after(request, dump_after), str, graph_document, as_json=as_json)
         return

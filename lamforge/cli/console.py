@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from hwsim.errors import SpecError
 from hwsim.whole_files import write_text
 
 __all__ = ["JsonOption", "OutputOption", "emit", "show"]
@@ -33,7 +34,11 @@ def show(
 
     output: file to write; None takes standard output.
     """
-    emit(json.dumps(document(result), indent=2, allow_nan=False) if as_json else text(result), output)
+    try:
+        content = json.dumps(document(result), indent=2, allow_nan=False) if as_json else text(result)
+    except ValueError:
+        raise SpecError("Result must be of finite numbers to be JSON: a value that was given is too large or too small") from None
+    emit(content, output)
 
 
 def emit(content: str, output: Path | None = None) -> None:

@@ -23,7 +23,7 @@ def disasm(
 
     Examples:
 
-        lamforge disasm build/demo/program/decode.prog
+        lamforge disasm build/demo/program/decode.program
 
         lamforge disasm 0xb7000000000000000000000000000012
     """

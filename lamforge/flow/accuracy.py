@@ -27,7 +27,7 @@ class Text:
     """A text to predict and how it is cut: `windows` of `window` tokens, evenly spaced; None takes all."""
 
     name: str
-    content: str
+    content: str = dataclasses.field(repr=False)
     window: int = 1024
     windows: int | None = None
 

@@ -44,7 +44,7 @@ class CompressRequest:
 class Compression:
     """A compressed model and the folder it was saved in; `made` is the model that the other verbs take."""
 
-    made: CompressedModel
+    made: CompressedModel = dataclasses.field(repr=False)
     folder: Path
 
     @property

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from hwsim.errors import SpecError
 from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.target import SINKS, format_named
 from lamforge.flow.verb import verb
 from models import compressed
 from models.attention import parse
+from models.compressed import CompressedModel
 from models.shaped import shaped_model
 from models.zoo import shape
 
@@ -41,11 +43,16 @@ class DummyRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dummy:
-    """Name of the network, folder of its model, and the size of that in bytes."""
+    """Name of the network, folder of its model, and the size of that in bytes; the other verbs take it as a model."""
 
     network: str
     folder: Path
     bytes: int
+
+    @property
+    def made(self) -> CompressedModel:
+        """The model, read from its folder."""
+        return compressed.load(self.folder)
 
 
 def run(request: DummyRequest, listener: Listener = SILENT) -> Dummy:
@@ -55,6 +62,8 @@ def run(request: DummyRequest, listener: Listener = SILENT) -> Dummy:
         CheckpointError: there is no such network.
         SpecError: a format, the pattern or the folder is wrong.
     """
+    if request.seed < 0:
+        raise SpecError(f"Seed must be at least 0, not {request.seed}")
     made = shaped_model(
         shape(request.network),
         format=format_named(request.format),

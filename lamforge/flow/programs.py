@@ -50,10 +50,10 @@ class Programs:
     layers: Format
     head: Format
     cache: CacheFormat
-    engine: EngineConfig
-    decode: Program
-    prefill: Program
-    image: MemoryImage | None
+    engine: EngineConfig = dataclasses.field(repr=False)
+    decode: Program = dataclasses.field(repr=False)
+    prefill: Program = dataclasses.field(repr=False)
+    image: MemoryImage | None = dataclasses.field(repr=False)
 
     @classmethod
     def of(cls, compiled: Compiled, model: str) -> Programs:

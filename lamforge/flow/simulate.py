@@ -90,12 +90,12 @@ class Timing:
 
     model: str
     formats: Mapping[str, str]
-    program: Program
-    engine: EngineConfig
+    program: Program = dataclasses.field(repr=False)
+    engine: EngineConfig = dataclasses.field(repr=False)
     memory: MemoryModel
     position: int
-    trace: Trace
-    timeline: Timeline
+    trace: Trace = dataclasses.field(repr=False)
+    timeline: Timeline = dataclasses.field(repr=False)
     wall_s: float
     memory_mb: float
 
@@ -195,6 +195,8 @@ def run(request: SimulateRequest, listener: Listener = SILENT) -> Timing | Promp
         return simulate_run(programs, request.program, position=request.position, memory=memory)
     if request.position is not None:
         raise SpecError("Position must be left out with a prompt, which starts at position 0")
+    if request.program != SimulateRequest().program:
+        raise SpecError("Program must be left out with a prompt, which is prefilled")
     return _prompt_timing(programs, request.prompt, memory=memory, listener=listener)
 
 
@@ -205,9 +207,10 @@ def _programs(request: SimulateRequest) -> Programs:
     """Return the programs to run: those given or in a folder, or compiled now."""
     model, folder = request.model, request.folder
     if isinstance(model, Programs) or (folder is not None and request.workload is None and is_program_folder(folder)):
-        given = (request.engine, request.context, request.positions)
-        if request.settings or any(value is not None for value in given):
-            raise SpecError("Engine, context and positions must be left to the compiled programs, not given again")
+        plain = SimulateRequest()
+        for name in ("engine", "settings", "context", "positions", "layers", "head", "cache", "batch"):
+            if getattr(request, name) != getattr(plain, name):
+                raise SpecError(f"{name.capitalize()} must be left to the compiled programs, not given again")
         return model if isinstance(model, Programs) else Programs.load(Path(str(model)))
     request.check()
     if model is None:

@@ -44,7 +44,10 @@ def open_checkpoint(source: ModelSource | Checkpoint) -> Checkpoint:
 def open_compressed(source: ModelSource) -> CompressedModel:
     """Return the compressed model in a folder; raise CheckpointError, with the verb that makes one."""
     if not isinstance(source, str | Path):
-        return source if isinstance(source, CompressedModel) else source.made
+        made = source if isinstance(source, CompressedModel) else getattr(source, "made", None)
+        if not isinstance(made, CompressedModel):
+            raise CheckpointError(f"Model must be a compressed model, its folder or what `compress` returned, not {shown(source)}")
+        return made
     if not is_compressed(source):
         raise CheckpointError(f"Model must be a folder that `compress` wrote, not {shown(str(source))}")
     return load_compressed(Path(source))

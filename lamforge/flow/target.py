@@ -70,6 +70,13 @@ class Target:
             raise SpecError("Context must be left to the model, which has its own window, not given")
         if self.model is not None and self.batch != 1:
             raise SpecError("Batch must be left to a workload, or to the compiled programs, not given with a model")
+        if self.model is not None and self.formats != Target().formats:
+            raise SpecError("Formats must be left to the model, which has its own, not given")
+
+    @property
+    def formats(self) -> tuple[str, str, str]:
+        """Names of the formats of a workload's layers, head and cache."""
+        return self.layers, self.head, self.cache
 
     @property
     def chosen_engine(self) -> EngineConfig:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import numbers
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 __all__ = ["verb"]
@@ -22,7 +25,7 @@ def verb(name: str, request: Callable[Fields, Request], run: Callable[[Request],
     """
 
     def call(*fields: Fields.args, **named: Fields.kwargs) -> Result:
-        return run(request(*fields, **named))
+        return run(_plain(request(*fields, **named)))
 
     kinds = inspect.getmro(request) if isinstance(request, type) else ()
     documented = [inspect.cleandoc(vars(kind)["__doc__"] or "") for kind in kinds if kind is not object]
@@ -33,3 +36,17 @@ def verb(name: str, request: Callable[Fields, Request], run: Callable[[Request],
     returned = inspect.signature(run).return_annotation
     call.__dict__["__signature__"] = inspect.signature(request).replace(return_annotation=returned)
     return call
+
+
+def _plain(request: Request) -> Request:
+    """Return a request whose whole numbers are Python's, and whose places are paths, where these are all that a field takes."""
+    if not dataclasses.is_dataclass(request) or isinstance(request, type):
+        return request
+    changes: list[tuple[str, Path | int]] = []
+    for field in dataclasses.fields(request):
+        value, kind = getattr(request, field.name), str(field.type)
+        if isinstance(value, str) and "Path" in kind and "str" not in kind:
+            changes.append((field.name, Path(value)))
+        elif isinstance(value, numbers.Integral) and not isinstance(value, int) and "int" in kind:
+            changes.append((field.name, int(value)))
+    return dataclasses.replace(request, **dict(changes))

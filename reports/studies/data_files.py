@@ -75,8 +75,9 @@ def schemas() -> dict[str, str]:
     parts: list[dict[str, Any]] = []
     shared: dict[str, Any] = {}
     for method, kind in METHODS.items():
-        schema = json_schema(kind)
-        shared |= schema.pop("$defs", {})
+        # Definitions of two methods may have one name.
+        schema = json.loads(json.dumps(json_schema(kind)).replace("#/$defs/", f"#/$defs/{method}."))
+        shared |= {f"{method}.{name}": entry for name, entry in schema.pop("$defs", {}).items()}
         properties = schema["properties"] | {"method": {"const": method}}
         parts.append(schema | {"properties": properties, "required": [*schema["required"], "method"]})
     parts.append({"type": "object", "properties": {"extends": {"type": "string"}}, "required": ["extends"]})

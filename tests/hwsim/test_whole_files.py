@@ -131,3 +131,10 @@ def test_a_device_is_written_to_and_stays_one() -> None:
     with pytest.raises(SpecError, match="Output must be a path that can be written, not '/dev/full' .No space left on device."):
         write_text(Path("/dev/full"), "too much")
     assert Path("/dev/full").is_char_device()
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("before")
+    (tmp_path / "link").symlink_to("real")
+    write_text(tmp_path / "link", "after")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "after"

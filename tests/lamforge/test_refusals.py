@@ -151,7 +151,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         (["simulate", "PROGRAMS", "--position", "64"], "Position must be 0 to 63, not 64"),
         (
             ["simulate", "PROGRAMS", "--engine", "tiny"],
-            "Engine, context and positions must be left to the compiled programs, not given again",
+            "Engine must be left to the compiled programs, not given again",
         ),
         (["generate", "MODEL", "hello", "--temperature", "-1"], "Sampling temperature must be 0 to 100, not -1.0"),
         (["generate", "MODEL", "hello", "--max-tokens", "0"], "Number of tokens must be at least 1, not 0"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 
 import numpy as np
 import yaml
@@ -100,8 +101,8 @@ def setting_texts(settings: Settings) -> list[str]:
 def question(model: str, *, prompt: int, generate: int, batch: int = 1) -> Workload:
     """Return a question about a network by name or `config.json`; raise CheckpointError or SpecError."""
     for name, value in (("Prompt", prompt), ("Number of tokens to generate", generate), ("Batch", batch)):
-        if not 1 <= value <= _MOST:
-            raise SpecError(f"{name} must be from 1 to {_MOST}, not {value}")
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= value <= _MOST:
+            raise SpecError(f"{name} must be a whole number from 1 to {_MOST}, not {shown(value)}")
     return Workload(network=network(model), prompt=float(prompt), generated=float(generate), batch=float(batch))
 
 

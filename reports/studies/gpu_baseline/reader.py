@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import types
 import typing
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest
-from hwsim.plain import Settings
+from hwsim.plain import Settings, read_json
 from reports.studies.gpu_baseline.baseline import Baseline, BaselineSettings, Took
 
 __all__ = ["read_baseline", "read_settings"]
@@ -36,10 +35,7 @@ def read_settings(changes: Settings) -> BaselineSettings:
 
 
 def _json(file: Path | Traversable) -> typing.Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SpecError(f"Measurements {file.name} must be a readable JSON file, but: {error}") from None
+    return read_json("Measurements", file, file.name, SpecError)
 
 
 def _read(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:

@@ -92,7 +92,7 @@ def test_list_names_every_system(capsys: pytest.CaptureFixture[str]) -> None:
             "Split must add up to at most 100 percent, not 90 on the GPU and 80 on the host",
         ),
         (["compare", "--set", "gpus=2"], "Settings must be those of one system, not of 16: name the one to change"),
-        (["compare", "--prompt", "0"], "Prompt must be from 1 to 16777216, not 0"),
+        (["compare", "--prompt", "0"], "Prompt must be a whole number from 1 to 16777216, not 0"),
         (["run", "gpu-a100", "--set", "gpus"], "Setting must read PATH=VALUE such as csds=2, not 'gpus'"),
     ],
 )

@@ -72,9 +72,9 @@ def test_refusals(text: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("counts", "sentence"),
     [
-        ({"prompt": 0}, "Prompt must be from 1 to 16777216, not 0"),
-        ({"generate": -3}, "Number of tokens to generate must be from 1 to 16777216, not -3"),
-        ({"batch": 10**9}, "Batch must be from 1 to 16777216, not 1000000000"),
+        ({"prompt": 0}, "Prompt must be a whole number from 1 to 16777216, not 0"),
+        ({"generate": -3}, "Number of tokens to generate must be a whole number from 1 to 16777216, not -3"),
+        ({"batch": 10**9}, "Batch must be a whole number from 1 to 16777216, not 1000000000"),
     ],
 )
 def test_absurd_questions(counts: dict[str, int], sentence: str) -> None:
