@@ -62,7 +62,7 @@ def test_a_compression_method(tree: Tree) -> None:
         print(type(step.method).__name__, step.method.format.name, "echo" in listed)
     """)
     assert found == "Echo W4 True"
-    assert unlisted(tree, "test_the_schemas_are_fresh", "tests.reports.test_data_files").endswith("make docs")
+    assert unlisted(tree, "test_the_schemas_are_fresh", "tests.reports.studies.test_data_files").endswith("make docs")
 
 
 PASS = '''"""Pass: nothing."""
@@ -133,7 +133,7 @@ def test_a_family_of_devices(tree: Tree) -> None:
         print(titles["mine"].partition(":")[0], "## Echo" in render())
     """)
     assert found == "Echo True"
-    assert unlisted(tree, "test_the_schemas_are_fresh", "tests.reports.test_data_files").endswith("make docs")
+    assert unlisted(tree, "test_the_schemas_are_fresh", "tests.reports.studies.test_data_files").endswith("make docs")
 
 
 def test_a_composition_of_systems(tree: Tree) -> None:
@@ -231,7 +231,7 @@ def test_a_field_of_a_data_file(tree: Tree) -> None:
     tree.after(board, doc, 'slots: Annotated[int, Limits(1, 4)] = 1\n    """Slots of the host that a card takes."""')
     assert tree.python("from hwsim.arch.board import load_board; print(load_board('mine').slots)") == "2"
     for test in ("test_the_page_is_fresh", "test_the_schemas_are_fresh"):
-        assert unlisted(tree, test, "tests.reports.test_data_files").endswith("make docs")
+        assert unlisted(tree, test, "tests.reports.studies.test_data_files").endswith("make docs")
 
 
 @pytest.mark.parametrize("is_writable", [True, False])
