@@ -126,5 +126,5 @@ def test_settings_are_read(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"Settings settings.json must be a JSON object of values by name, not '\[1\]'"):
         settings_of([], file)
     file.write_text("{")
-    with pytest.raises(SpecError, match="Settings settings.json must be a readable JSON file, but:"):
+    with pytest.raises(SpecError, match="Settings file must be JSON, not the text of 'settings.json'"):
         settings_of([], file)

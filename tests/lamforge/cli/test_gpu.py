@@ -37,7 +37,7 @@ def test_rates_and_errors_are_printed(command: Command, tmp_path: Path) -> None:
 
 def test_refusals(command: Command, tmp_path: Path) -> None:
     code, _, err = command("gpu", "fit", tmp_path / "none.json")
-    assert (code, err.startswith("Measurements none.json must be a readable JSON file, but: ")) == (2, True)
+    assert (code, err.startswith("Measurements file must be readable, not 'none.json' (")) == (2, True)
     assert command("gpu", "measure")[2].startswith("Missing option '--output'")
     code, _, err = command("gpu", "measure", "--device", "tpu", "-o", tmp_path / "x.json")
     assert (code, err) == (2, "Device must be cuda or cpu, not 'tpu'\n")
