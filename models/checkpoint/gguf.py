@@ -75,6 +75,7 @@ class _GgufStore:
         kind = self._file.tensors[stored].kind
         try:
             values = dequantize(self._file.blocks(stored), kind)
+        # The gguf package says so of formats it knows by name alone.
         except NotImplementedError:
             raise CheckpointError(
                 f"Tensor {name} must be in a format that can be dequantized, not {kind.name}"

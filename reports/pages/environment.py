@@ -54,7 +54,7 @@ ENVIRONMENT.globals |= {"number": _number, "fixed": _fixed, "percent": _percent}
 def page(name: str, values: Mapping[str, object]) -> str:
     """Return a page as HTML that needs nothing else.
 
-    name: of the template `<name>.html` and of its style.
+    name: of the template `<name>.html`, which extends `page.html`, and of its style.
     values: what the template shows, by the names it has there, next to `style`; pictures are Markup.
 
     Raises:
