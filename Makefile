@@ -54,6 +54,7 @@ bench: $(INSTALLED)
 
 lint: $(INSTALLED)
 	$(RUN) ruff check .
+	$(RUN) ruff format --check .
 
 types: $(INSTALLED)
 	$(RUN) mypy

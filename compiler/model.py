@@ -50,6 +50,5 @@ def compile_model(
     """
     request = request_of(model, engine, context, batch=batch)
     return compile_request(
-        request,
-        build=lambda placed: build_image(model, placed, max_position=request.context, path=image, progress=progress),
+        request, build=lambda placed: build_image(model, placed, max_position=request.context, path=image, progress=progress)
     )

@@ -349,14 +349,7 @@ def _fields(schema: Any, path: str, kind: type | None, shared: Mapping[str, Any]
             schema = schema["schema"]
         else:
             break
-    yield Field(
-        path=path,
-        says=says or _says(schema),
-        is_required=is_required,
-        default=default,
-        kind=kind,
-        is_whole=is_whole,
-    )
+    yield Field(path=path, says=says or _says(schema), is_required=is_required, default=default, kind=kind, is_whole=is_whole)
     if schema["type"] == "dataclass":
         for part in schema["schema"]["fields"]:
             yield from _fields(part["schema"], f"{path}.{part['name']}".lstrip("."), schema["cls"], shared)

@@ -128,11 +128,7 @@ def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Prog
 
 
 def save(
-    compressed: CompressedModel,
-    folder: Path,
-    *,
-    shard_bytes: int = _SHARD_BYTES,
-    progress: Callable[[float], None] | None = None,
+    compressed: CompressedModel, folder: Path, *, shard_bytes: int = _SHARD_BYTES, progress: Callable[[float], None] | None = None
 ) -> None:
     """Write the folder at once: until it is complete nothing lies at `folder`, or what lay there before.
 
@@ -181,9 +177,7 @@ def _check_place(folder: Path) -> None:
         raise SpecError(f"Output folder {str(folder)!r} must hold a compressed model alone to be replaced, not {shown(strange[0])}")
 
 
-def _write(
-    compressed: CompressedModel, folder: Path, shard_bytes: int, progress: Callable[[float], None] | None
-) -> None:
+def _write(compressed: CompressedModel, folder: Path, shard_bytes: int, progress: Callable[[float], None] | None) -> None:
     model, tokenizer = compressed.model, compressed.tokenizer
     writer = ShardWriter(folder, _STEM, limit=shard_bytes)
     for name, tensor in _tensors(model, progress):
@@ -282,8 +276,7 @@ def _read_model(folder: Path, config: ModelConfig, recipe: Recipe, description: 
                 raise CheckpointError(f"File {name} must have the SHA-256 {stated}, not {found[name]}")
         matrices = {name: _stored(shards, name, formats[name], shapes[name]) for name in shapes}
         gains = {
-            name: Gain(values=take(f"{name}.gain", np.int16, (config.hidden,)), shift=_shift(name, shifts[name]))
-            for name in norms
+            name: Gain(values=take(f"{name}.gain", np.int16, (config.hidden,)), shift=_shift(name, shifts[name])) for name in norms
         }
         biased = [layer_part(layer, "qkv") for layer in range(config.layers)] if config.qkv_bias else []
         biases = {name: take(f"{name}.bias", np.int32, shapes[name][:1]) for name in biased}

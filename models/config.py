@@ -183,9 +183,7 @@ class ModelConfig:
             raise CheckpointError(f"config.json architectures must be a list of one name, not {architectures!r}")
         architecture = architectures[0]
         if architecture not in ARCHITECTURES:
-            raise CheckpointError(
-                f"Model architecture must be {nearest(architecture, ARCHITECTURES)}, not {architecture!r}"
-            )
+            raise CheckpointError(f"Model architecture must be {nearest(architecture, ARCHITECTURES)}, not {architecture!r}")
         _refuse_unsupported(document)
         family = ARCHITECTURES[architecture]
         rope = _rope_entries(document)

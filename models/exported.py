@@ -33,9 +33,7 @@ TYPES = {"float32": np.float32, "float16": np.float16}
 _SHARD_BYTES = 1 << 31
 
 
-def export(
-    made: CompressedModel, folder: Path, *, type: str = "float32", progress: Callable[[float], None] | None = None
-) -> None:
+def export(made: CompressedModel, folder: Path, *, type: str = "float32", progress: Callable[[float], None] | None = None) -> None:
     """Write config.json, safetensors in one file or several with an index, and the tokenizer's files, all or nothing.
 
     The head is a tensor of its own. The values of the weights are exported; a checkpoint cannot express 8-bit activations,

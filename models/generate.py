@@ -64,12 +64,7 @@ class _Reference:
 
 
 def tokens_after(
-    continuation: Continuation,
-    prompt: Sequence[int],
-    *,
-    max_tokens: int,
-    eos: Sequence[int] = (),
-    sampling: Sampling | None = None,
+    continuation: Continuation, prompt: Sequence[int], *, max_tokens: int, eos: Sequence[int] = (), sampling: Sampling | None = None
 ) -> Iterator[int]:
     """Yield the tokens that follow `prompt`, as each is chosen.
 
@@ -90,12 +85,7 @@ def tokens_after(
 
 
 def generate(
-    model: IntegerReference | Continuation,
-    tokenizer: Tokenizer,
-    text: str,
-    *,
-    max_tokens: int,
-    sampling: Sampling | None = None,
+    model: IntegerReference | Continuation, tokenizer: Tokenizer, text: str, *, max_tokens: int, sampling: Sampling | None = None
 ) -> Iterator[str]:
     """Yield the text that follows `text`, piece by piece, each of whole characters.
 

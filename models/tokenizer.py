@@ -138,9 +138,7 @@ class Tokenizer:
         """
         if self.chat_template is None:
             raise SpecError("Tokenizer must carry a chat template to render a conversation, but has none")
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
         environment.globals["raise_exception"] = _refuse
         try:
             return environment.from_string(self.chat_template).render(

@@ -74,10 +74,7 @@ def normalize(m: Module, x: Value, name: str) -> tuple[Signal, Signal]:
         zeros.insert(0, empty)
         step >>= 1
     mantissa, exponent = Signal(MANTISSA, name=f"{name}_mantissa"), Signal(EXPONENT, name=f"{name}_exponent")
-    m.d.comb += [
-        mantissa.eq(moved[width - 16 :]),
-        exponent.eq(Mux(x.any(), width - 16 - Cat(zeros), 0)),
-    ]
+    m.d.comb += [mantissa.eq(moved[width - 16 :]), exponent.eq(Mux(x.any(), width - 16 - Cat(zeros), 0))]
     return mantissa, exponent
 
 
@@ -116,10 +113,7 @@ class Combine(wiring.Component):
         m = Module()
         product = Signal(32, reset_less=True)
         exponent = Signal(EXPONENT, reset_less=True)
-        m.d.sync += [
-            product.eq(self.a.mantissa * self.b.mantissa),
-            exponent.eq(self.a.exponent + self.b.exponent + 15),
-        ]
+        m.d.sync += [product.eq(self.a.mantissa * self.b.mantissa), exponent.eq(self.a.exponent + self.b.exponent + 15)]
         mantissa, total = _truncate(m, product, exponent, "result")
         m.d.comb += [self.result.mantissa.eq(mantissa), self.result.exponent.eq(total)]
         return m
@@ -136,9 +130,7 @@ class ApplyScale(wiring.Component):
 
     def __init__(self, fraction_bits: int = FRACTION_BITS, *, x_bits: int = 32):
         self.fraction_bits, self.x_bits = fraction_bits, x_bits
-        super().__init__(
-            {"x": In(signed(x_bits)), "mantissa": In(MANTISSA), "exponent": In(EXPONENT), "result": Out(signed(32))}
-        )
+        super().__init__({"x": In(signed(x_bits)), "mantissa": In(MANTISSA), "exponent": In(EXPONENT), "result": Out(signed(32))})
 
     def elaborate(self, platform):
         m = Module()
@@ -151,10 +143,7 @@ class ApplyScale(wiring.Component):
         shift = Signal(range(SHIFT_LIMIT + 1), reset_less=True)
         rest = Signal(3, reset_less=True)
         rounded = Signal(signed(wide))
-        m.d.comb += [
-            needed.eq(-(self.exponent + self.fraction_bits)),
-            rounded.eq((fine >> 1) + fine[0]),
-        ]
+        m.d.comb += [needed.eq(-(self.exponent + self.fraction_bits)), rounded.eq((fine >> 1) + fine[0])]
         m.d.sync += [
             product.eq(Cat(Const(0, 1), self.x * self.mantissa).as_signed()),
             shift.eq(Mux(needed < 0, 0, Mux(needed > SHIFT_LIMIT, SHIFT_LIMIT, needed))),

@@ -29,9 +29,20 @@ def dsp_instance(
     assert depth in (1, 2)
     first = depth == 2
     registers = {
-        "p_AREG": depth, "p_ACASCREG": depth, "p_BREG": depth, "p_BCASCREG": depth, "p_MREG": 1, "p_PREG": 1,
-        "p_OPMODEREG": 1, "p_CREG": 0, "p_DREG": 0, "p_ADREG": 0, "p_ALUMODEREG": 0, "p_INMODEREG": 0,
-        "p_CARRYINREG": 0, "p_CARRYINSELREG": 0,
+        "p_AREG": depth,
+        "p_ACASCREG": depth,
+        "p_BREG": depth,
+        "p_BCASCREG": depth,
+        "p_MREG": 1,
+        "p_PREG": 1,
+        "p_OPMODEREG": 1,
+        "p_CREG": 0,
+        "p_DREG": 0,
+        "p_ADREG": 0,
+        "p_ALUMODEREG": 0,
+        "p_INMODEREG": 0,
+        "p_CARRYINREG": 0,
+        "p_CARRYINSELREG": 0,
     }
     enables = {f"i_CE{name}": 1 for name in ("A2", "B2", "M", "CTRL")} | {"i_CEP": enable} | {"i_CEA1": first, "i_CEB1": first}
     enables |= {f"i_CE{name}": 0 for name in ("AD", "ALUMODE", "C", "CARRYIN", "D", "INMODE")}

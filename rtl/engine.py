@@ -204,11 +204,7 @@ class Engine(wiring.Component):
         matrix, vector = self.matrix, self.vector
         for name, reader in (("vector", vector), ("matrix", matrix)):
             ram = self._words(m, f"parameter_{name}", self.config.buffer.parameter_words, sizes)
-            m.d.comb += [
-                _write(ram, mover, "p"),
-                ram.read_address.eq(reader.p_address),
-                reader.p_data.eq(ram.read_data),
-            ]
+            m.d.comb += [_write(ram, mover, "p"), ram.read_address.eq(reader.p_address), reader.p_data.eq(ram.read_data)]
         ram = self._words(m, "value_parameters", self.config.buffer.side_words, sizes)
         m.d.comb += [
             _write(ram, matrix, "h"),
@@ -224,17 +220,11 @@ class Engine(wiring.Component):
         lanes, rows = config.vector.lanes, config.tile.tokens
         pieces = 64 // lanes
         piece_bits = pieces.bit_length() - 1
-        m.submodules.activation = ram = Ram(
-            depth=config.buffer.activation_segments, lanes=rows * pieces, lane_bits=8 * lanes
-        )
+        m.submodules.activation = ram = Ram(depth=config.buffer.activation_segments, lanes=rows * pieces, lane_bits=8 * lanes)
         piece, segment = vector.a_address[:piece_bits], vector.a_address[piece_bits:]
         m.d.comb += [
             ram.write_enable.eq(
-                Cat(
-                    vector.a_enable & (vector.a_row == row) & (piece == number)
-                    for row in range(rows)
-                    for number in range(pieces)
-                )
+                Cat(vector.a_enable & (vector.a_row == row) & (piece == number) for row in range(rows) for number in range(pieces))
             ),
             ram.write_address.eq(segment),
             ram.write_data.eq(vector.a_data.replicate(rows * pieces)),

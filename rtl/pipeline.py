@@ -13,9 +13,7 @@ class Pipeline:
     Other registers hold data that is only used when a flag beside it says so.
     """
 
-    def __init__(
-        self, m: Module, value: Value, stage: int, name: str, *, is_cleared: bool = False, clear: Value | None = None
-    ):
+    def __init__(self, m: Module, value: Value, stage: int, name: str, *, is_cleared: bool = False, clear: Value | None = None):
         self._m, self._name, self._clear = m, name, clear
         self._is_cleared = is_cleared or clear is not None
         self._first, self._values = stage, [value]

@@ -22,9 +22,7 @@ def trace_ports(config: EngineConfig) -> tuple[TracePort, ...]:
     return (
         TracePort(name="trace_cycle_start", width=1, doc="One in cycle 0 of a run."),
         TracePort(
-            name="trace_running",
-            width=1,
-            doc="One from cycle 0 to the cycle in which End executes or an error stops the run.",
+            name="trace_running", width=1, doc="One from cycle 0 to the cycle in which End executes or an error stops the run."
         ),
         TracePort(name="trace_dispatch", width=1, doc="A unit instruction is dispatched."),
         TracePort(name="trace_issue", width=4, doc="Units that issue an instruction, bit Unit."),

@@ -35,16 +35,7 @@ _WRITE = ("awaddr", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready", 
 
 
 def _widths(bits: int) -> dict[str, int]:
-    return {
-        "araddr": 64,
-        "arlen": 8,
-        "rdata": bits,
-        "rresp": 2,
-        "awaddr": 64,
-        "wdata": bits,
-        "wstrb": bits // 8,
-        "bresp": 2,
-    }
+    return {"araddr": 64, "arlen": 8, "rdata": bits, "rresp": 2, "awaddr": 64, "wdata": bits, "wstrb": bits // 8, "bresp": 2}
 
 
 def hbm2_word(parameters: Hbm2Parameters, clock_hz: float) -> int:

@@ -124,13 +124,7 @@ class FaultBench:
                 path = folder / f"{name}{number}-{region}.bin"
                 _part(image, region).tofile(path)
                 paths[name][region] = str(path)
-        return {
-            **paths,
-            "offset": program.offset,
-            "words": len(program.words),
-            "position": program.position,
-            "slot": program.slot,
-        }
+        return {**paths, "offset": program.offset, "words": len(program.words), "position": program.position, "slot": program.slot}
 
 
 def _part(image: MemoryImage, region: int) -> np.ndarray:

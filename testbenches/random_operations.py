@@ -232,11 +232,7 @@ class Operations(ProgramState):
         segments = -(-tokens // 64)
         self._emit(
             Axpy,
-            [
-                *_coded(source, segments, scale, rows),
-                cache,
-                Use("Y", address, address + (rows - 1) * stride + words, True),
-            ],
+            [*_coded(source, segments, scale, rows), cache, Use("Y", address, address + (rows - 1) * stride + words, True)],
             rows=rows,
             source=source,
             beats=beats,
@@ -304,25 +300,14 @@ class Operations(ProgramState):
         destination, scale, uses = self._codes_at(length, rows)
         uses += [Use("Y", source, source + span, False), Use("Y", up, up + span, False)]
         self._emit(
-            SwiGlu,
-            uses,
-            rows=rows,
-            source=source,
-            up=up,
-            stride=stride,
-            length=length,
-            destination=destination,
-            scale=scale,
+            SwiGlu, uses, rows=rows, source=source, up=up, stride=stride, length=length, destination=destination, scale=scale
         )
 
     def _rope(self) -> None:
         source, stride, length, rows = self._source(self.parameters - self.constants - 2, 2)
         destination, scale, uses = self._codes_at(length, rows)
         parameter = self._pick(self.constants + 1, self.parameters - length)
-        uses += [
-            Use("Y", source, source + (rows - 1) * stride + length, False),
-            Use("P", parameter, parameter + length, False),
-        ]
+        uses += [Use("Y", source, source + (rows - 1) * stride + length, False), Use("P", parameter, parameter + length, False)]
         self._emit(
             Rope,
             uses,

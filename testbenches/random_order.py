@@ -54,10 +54,7 @@ class Order:
     """
 
     def __init__(
-        self,
-        rng: np.random.Generator,
-        fifo_beats: int,
-        pass_on: Callable[[Unit], tuple[type[Instruction], dict[str, int]]],
+        self, rng: np.random.Generator, fifo_beats: int, pass_on: Callable[[Unit], tuple[type[Instruction], dict[str, int]]]
     ):
         self.rng, self.fifo_beats, self.pass_on = rng, fifo_beats, pass_on
         self.waiting_beats = 0

@@ -30,9 +30,7 @@ class RandomProgram(NamedTuple):
     registers: tuple[int, int]
 
 
-def random_program(
-    config: EngineConfig, seed: int, operations: int = 12, cache: CacheFormat | None = None
-) -> RandomProgram:
+def random_program(config: EngineConfig, seed: int, operations: int = 12, cache: CacheFormat | None = None) -> RandomProgram:
     """Return a random program of about `operations` operations; equal arguments give equal programs.
 
     It uses the low part of every memory, so that operations meet each other's results. Its cache is of one format, by

@@ -53,9 +53,7 @@ def scattered_program(config: EngineConfig, seed: int, fetches: int = 90, turns:
 
 def _consumed(beats: int, room: int, segments: int) -> list[int]:
     counts = [min(room, beats - start) for start in range(0, beats, room)]
-    return [
-        Axpy(rows=1, source=0, beats=count, segments=segments, scale=0, address=0, stride=0).encode() for count in counts
-    ]
+    return [Axpy(rows=1, source=0, beats=count, segments=segments, scale=0, address=0, stride=0).encode() for count in counts]
 
 
 def _copied(rng: np.random.Generator, config: EngineConfig) -> int:

@@ -6,18 +6,7 @@ import numpy as np
 
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.fields import Instruction, Unit
-from hwsim.arch.isa import (
-    REGISTER_POSITION,
-    REGISTER_SLOT,
-    CacheFormat,
-    CacheKind,
-    Dot,
-    Fetch,
-    Format,
-    Load,
-    Quant,
-    Space,
-)
+from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, CacheFormat, CacheKind, Dot, Fetch, Format, Load, Quant, Space
 from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS
 from hwsim.errors import ScheduleError
 from testbenches.random_order import Order, Use
@@ -93,14 +82,7 @@ class ProgramState:
         if unit is Unit.MATRIX:
             return Dot, {"format": Format.W4, "rows": 1, "source": 0, "inner": 1, "blocks": 0, "scale": 0, "address": 0}
         if unit is Unit.VECTOR:
-            return Quant, {
-                "rows": 1,
-                "source": 0,
-                "stride": 0,
-                "length": 1,
-                "destination": self.segments,
-                "scale": self.scales,
-            }
+            return Quant, {"rows": 1, "source": 0, "stride": 0, "length": 1, "destination": self.segments, "scale": self.scales}
         return Load, {"space": Space.PARAMETER, "address": self.parameters, "beats": 1, "offset": 0}
 
     # Memories

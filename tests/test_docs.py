@@ -13,15 +13,7 @@ from hwsim.arch.config import EngineConfig
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(page for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 RECORDS = sorted(ROOT.glob("docs/decisions/*.md"))
-SECTIONS = [
-    "Summary",
-    "Motivation",
-    "Explanation",
-    "Drawbacks",
-    "Alternatives",
-    "Prior art",
-    "Open questions",
-]
+SECTIONS = ["Summary", "Motivation", "Explanation", "Drawbacks", "Alternatives", "Prior art", "Open questions"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

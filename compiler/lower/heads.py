@@ -11,19 +11,7 @@ from compiler.target.on_chip import OnChip
 from compiler.target.registers import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, SCRATCH, VALUE_BEATS, add, scalar, token_registers
 from compiler.target.run import Run
 from compiler.target.step import Step
-from hwsim.arch.isa import (
-    REGISTER_POSITION,
-    REGISTER_SLOT,
-    Append,
-    Axpy,
-    CacheKind,
-    Dot,
-    Fetch,
-    Function,
-    KvQuant,
-    Rope,
-    Softmax,
-)
+from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, Append, Axpy, CacheKind, Dot, Fetch, Function, KvQuant, Rope, Softmax
 from hwsim.arch.numerics import score_scale
 from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS
 

@@ -16,13 +16,7 @@ _PAGE = 4096
 
 
 def plan_memory(
-    graph: Graph,
-    engine: EngineConfig,
-    *,
-    max_position: int,
-    tokens: int,
-    sequences: int = 1,
-    cache: CacheFormat = CacheFormat.KV4,
+    graph: Graph, engine: EngineConfig, *, max_position: int, tokens: int, sequences: int = 1, cache: CacheFormat = CacheFormat.KV4
 ) -> MemoryMap:
     """Return the map for a quantized graph, for `tokens` input rows and `sequences` caches; raise ScheduleError."""
     nodes = lowered(graph, engine)

@@ -13,18 +13,7 @@ from hwsim.reader import NAME, Limits, Matching, SpecFiles, read
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Dollars, Watts
 
-__all__ = [
-    "RESOURCES",
-    "Board",
-    "EnergyConstants",
-    "Fill",
-    "Hbm",
-    "Resources",
-    "Slr",
-    "board_names",
-    "board_of",
-    "load_board",
-]
+__all__ = ["RESOURCES", "Board", "EnergyConstants", "Fill", "Hbm", "Resources", "Slr", "board_names", "board_of", "load_board"]
 
 RESOURCES = ("lut", "ff", "bram36", "uram", "dsp")
 """The kinds of resource a board is measured in: look-up tables, flip-flops, 36-kbit block RAMs, UltraRAMs, DSP slices."""

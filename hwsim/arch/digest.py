@@ -19,15 +19,12 @@ def isa_digest() -> str:
             "name": kind.__name__,
             "opcode": kind.opcode,
             "fields": [
-                [field.name, field.offset, field.width, field.signed, field.register, _members(field.kind)]
-                for field in kind.layout
+                [field.name, field.offset, field.width, field.signed, field.register, _members(field.kind)] for field in kind.layout
             ],
         }
         for kind in INSTRUCTIONS
     ]
-    text = json.dumps(
-        {"header": {name: list(place) for name, place in HEADER.items()}, "instructions": layouts}, sort_keys=True
-    )
+    text = json.dumps({"header": {name: list(place) for name, place in HEADER.items()}, "instructions": layouts}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

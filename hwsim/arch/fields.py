@@ -9,18 +9,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 from hwsim.errors import IsaError
 
-__all__ = [
-    "CHECK_VALUE",
-    "HEADER",
-    "WORD_BITS",
-    "Field",
-    "Instruction",
-    "Unit",
-    "bits",
-    "enumerated",
-    "operand",
-    "signed",
-]
+__all__ = ["CHECK_VALUE", "HEADER", "WORD_BITS", "Field", "Instruction", "Unit", "bits", "enumerated", "operand", "signed"]
 
 WORD_BITS = 128
 CHECK_VALUE = 0xA5

@@ -70,9 +70,7 @@ def _merge(entries: Iterable[Traffic]) -> tuple[Traffic, ...]:
     for entry in entries:
         before = merged.get(entry.tier, Traffic(tier=entry.tier))
         merged[entry.tier] = Traffic(
-            tier=entry.tier,
-            read_bytes=before.read_bytes + entry.read_bytes,
-            write_bytes=before.write_bytes + entry.write_bytes,
+            tier=entry.tier, read_bytes=before.read_bytes + entry.read_bytes, write_bytes=before.write_bytes + entry.write_bytes
         )
     return tuple(merged.values())
 

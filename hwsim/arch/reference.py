@@ -42,10 +42,7 @@ def render() -> str:
         " with an instruction, and in which cycle, is in [engine.md](engine.md).",
         "## Word",
         f"{WORD_BITS} bits, little-endian in memory. Bits no field covers are zero.",
-        table(
-            ("field", "bits", "meaning"),
-            ((f"`{name}`", _span(*place), _HEADER_DOCS[name]) for name, place in HEADER.items()),
-        ),
+        table(("field", "bits", "meaning"), ((f"`{name}`", _span(*place), _HEADER_DOCS[name]) for name, place in HEADER.items())),
         "Units: " + ", ".join(f"{unit.name} is {unit.value}" for unit in Unit) + ".",
         f"There are {isa.REGISTERS} registers of 32 bits. At the start register {isa.REGISTER_POSITION} holds the"
         f" position of the run's first token, register {isa.REGISTER_SLOT} its cache slot, the others zero."

@@ -14,15 +14,7 @@ import numpy as np
 
 from hwsim.arch.complete import require_rows
 
-__all__ = [
-    "KEY_HEADER_BLOCKS",
-    "SIZES",
-    "WEIGHT_HEADER_BLOCKS",
-    "WORD_BITS",
-    "CacheFormat",
-    "Format",
-    "StreamSizes",
-]
+__all__ = ["KEY_HEADER_BLOCKS", "SIZES", "WEIGHT_HEADER_BLOCKS", "WORD_BITS", "CacheFormat", "Format", "StreamSizes"]
 
 WORD_BITS = 128
 """Bits of a stream word."""

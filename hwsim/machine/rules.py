@@ -92,28 +92,17 @@ class _Rules:
         """Require that the range named by `field`, which ends before `end`, lies in the first `limit` units."""
         ends = dict(zip(rows.tolist(), np.broadcast_to(end, rows.shape).tolist(), strict=True))
         self._require(
-            rows,
-            end <= limit,
-            lambda i: f"must keep {field} within the {limit} {unit} of {memory}, not {ends[i] - limit} beyond",
+            rows, end <= limit, lambda i: f"must keep {field} within the {limit} {unit} of {memory}, not {ends[i] - limit} beyond"
         )
 
     def _between(self, kind: type[Instruction], rows: np.ndarray, field: str, low: int, high: int) -> np.ndarray:
         values = self.trace.values(kind, field, rows)
         found = dict(zip(rows.tolist(), values.tolist(), strict=True))
-        self._require(
-            rows, (values >= low) & (values <= high), lambda i: f"must have {field} {low} to {high}, not {found[i]}"
-        )
+        self._require(rows, (values >= low) & (values <= high), lambda i: f"must have {field} {low} to {high}, not {found[i]}")
         return values
 
     def _rows_at(
-        self,
-        kind: type[Instruction],
-        rows: np.ndarray,
-        field: str,
-        memory: str,
-        words: np.ndarray,
-        limit: int,
-        is_written: bool,
+        self, kind: type[Instruction], rows: np.ndarray, field: str, memory: str, words: np.ndarray, limit: int, is_written: bool
     ) -> None:
         """Require that rows of `words` from `field` on lie in a memory and, when written, are disjoint."""
         count, stride, start = (self.trace.values(kind, name, rows) for name in ("rows", "stride", field))
@@ -137,9 +126,7 @@ class _Rules:
     def _fetch(self, kind: type[Instruction]) -> None:
         rows = self.trace.rows_of(kind)
         offset, beats = self.trace.values(Fetch, "offset", rows), self.trace.values(Fetch, "beats", rows)
-        self._within(
-            rows, "offset and beats", "a port", np.where(beats > 0, offset + beats, 0), self.port_beats, "beats"
-        )
+        self._within(rows, "offset and beats", "a port", np.where(beats > 0, offset + beats, 0), self.port_beats, "beats")
 
     def _dot(self, kind: type[Instruction]) -> None:
         trace, buffer, slices = self.trace, self.config.buffer, self.config.tile.slices
@@ -168,9 +155,7 @@ class _Rules:
             lambda i: f"must not be both {Format(found[i]).name} and BIASED, which share the field side",
         )
         self._within(rows[is_key], "side", "value parameter memory", (side + words)[is_key], buffer.side_words, "words")
-        self._within(
-            rows[is_biased], "side", "parameter memory", (side + words)[is_biased], buffer.parameter_words, "words"
-        )
+        self._within(rows[is_biased], "side", "parameter memory", (side + words)[is_biased], buffer.parameter_words, "words")
 
     def _axpy(self, kind: type[Instruction]) -> None:
         trace, slices = self.trace, self.config.tile.slices
@@ -194,9 +179,7 @@ class _Rules:
         rows = trace.rows_of(kind)
         self._between(kind, rows, "rows", 1, self.config.tile.tokens)
         length = self._between(kind, rows, "length", 1, self.config.temporary_words)
-        memory, limit = (
-            ("residual memory", buffer.residual_words) if kind is Norm else ("result memory", buffer.result_words)
-        )
+        memory, limit = ("residual memory", buffer.residual_words) if kind is Norm else ("result memory", buffer.result_words)
         for field in ("source", "up") if kind is SwiGlu else ("source",):
             self._rows_at(kind, rows, field, memory, length, limit, False)
         self._codes(rows, kind, "destination", length * self.lanes)
@@ -228,9 +211,7 @@ class _Rules:
         length, source = trace.values(KvQuant, "length", rows), trace.values(KvQuant, "source", rows)
         found = dict(zip(rows.tolist(), (length * self.lanes).tolist(), strict=True))
         self._require(
-            rows,
-            np.isin(length * self.lanes, _HEADS),
-            lambda i: f"must quantize a head of 32, 64 or 128 elements, not {found[i]}",
+            rows, np.isin(length * self.lanes, _HEADS), lambda i: f"must quantize a head of 32, 64 or 128 elements, not {found[i]}"
         )
         self._within(rows, "source", "result memory", source + length, buffer.result_words, "words")
         keys = rows[trace.values(KvQuant, "kind", rows) == CacheKind.KEY]
@@ -273,9 +254,7 @@ class _Rules:
             return
         is_residual = trace.values(Load, "space", rows) == Space.RESIDUAL
         self._within(rows[is_residual], "address", "residual memory", end[is_residual], buffer.residual_words, "words")
-        self._within(
-            rows[~is_residual], "address", "parameter memory", end[~is_residual], buffer.parameter_words, "words"
-        )
+        self._within(rows[~is_residual], "address", "parameter memory", end[~is_residual], buffer.parameter_words, "words")
 
 
 _RULES: dict[type[Instruction], Callable[[_Rules, type[Instruction]], None]] = {

@@ -117,11 +117,7 @@ def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Tr
     looping = np.stack([loop["count"], loop["length"]], axis=1)
     capacity = _FIRST_CAPACITY
     while True:
-        pcs, operands, slots = (
-            np.empty(capacity, np.int64),
-            np.empty((capacity, 3), np.int64),
-            np.empty(capacity, np.int64),
-        )
+        pcs, operands, slots = (np.empty(capacity, np.int64), np.empty((capacity, 3), np.int64), np.empty(capacity, np.int64))
         final = registers.copy()
         status, count, elapsed, pc = _execute(action, sources, setting, looping, final, pcs, operands, slots, _LIMIT)
         if status != _FULL:

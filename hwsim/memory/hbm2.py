@@ -171,15 +171,7 @@ def latest_start(law: Law, states: np.ndarray, visible: int, atom: int, atoms: i
 
 @compiled_part
 def burst_arrivals(
-    law: Law,
-    states: np.ndarray,
-    accept: int,
-    offset: int,
-    arrival: int,
-    first: int,
-    beats: int,
-    delay: int,
-    ready: np.ndarray,
+    law: Law, states: np.ndarray, accept: int, offset: int, arrival: int, first: int, beats: int, delay: int, ready: np.ndarray
 ) -> int:
     """Fill `ready` with the cycles in which a burst's beats have come from every channel, plus `delay`; return the last.
 

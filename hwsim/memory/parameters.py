@@ -18,6 +18,8 @@ _NS = ("t_rcd", "t_rp", "t_ras", "t_rrd_s", "t_rrd_l", "t_faw", "t_rtp", "t_wr",
 _TCK = ("t_ccd_s", "t_ccd_l", "t_cwl", "t_turn")
 _FILES = SpecFiles("Memory", "memories", SpecError)
 _MOST_BANKS = 16
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hbm2Parameters:
     """Sizes, and times in memory clocks (tCK), rounded up; names are those of JESD235. docs/engine.md says what each does."""
@@ -98,9 +100,7 @@ def load_hbm2(name: str = "hbm2") -> Hbm2Parameters:
     """
     stated: Any = read(MemoryFile, _FILES.read(name), "Memory", SpecError)
     number = {
-        field.name: Fraction(str(getattr(stated, field.name).value))
-        for field in dataclasses.fields(stated)
-        if field.name != "name"
+        field.name: Fraction(str(getattr(stated, field.name).value)) for field in dataclasses.fields(stated) if field.name != "name"
     }
     whole = {name: int(number[name]) for name in _GEOMETRY}
     banks = whole["bank_groups"] * whole["banks_per_group"]
@@ -115,9 +115,7 @@ def load_hbm2(name: str = "hbm2") -> Hbm2Parameters:
     if times["t_refi"] <= 2 * times["t_rfc"]:
         raise SpecError(f"Memory t_refi_ns must be more than twice t_rfc_ns, not {float(number['t_refi_ns']):g}")
     request = int(around * number["request_share_percent"] / 100)
-    return Hbm2Parameters(
-        clock_hz=int(number["clock_hz"]), **whole, **times, **clocks, request=request, reply=around - request
-    )
+    return Hbm2Parameters(clock_hz=int(number["clock_hz"]), **whole, **times, **clocks, request=request, reply=around - request)
 
 
 @functools.cache

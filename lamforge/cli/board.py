@@ -41,14 +41,7 @@ def board(
     from reports.text.verdict import board_text
 
     request = BoardRequest(
-        model,
-        xclbin,
-        engine=engine,
-        settings=settings_of(settings),
-        index=index,
-        waiting=waiting,
-        question=question,
-        is_raw=is_raw,
+        model, xclbin, engine=engine, settings=settings_of(settings), index=index, waiting=waiting, question=question, is_raw=is_raw
     )
     with Terminal() as listener:
         verdict = run(request, listener)

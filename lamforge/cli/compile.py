@@ -23,9 +23,7 @@ __all__ = ["compile"]
 
 
 def compile(
-    model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)
-    ] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)] = None,
     workload: WorkloadOption = None,
     engine: EngineOption = "small",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write the programs into.")] = None,

@@ -24,8 +24,7 @@ def compress(
     ],
     output: FolderOption,
     recipe: Annotated[
-        str,
-        typer.Option(metavar="NAME|FILE", help="Shipped recipe or a YAML file.", autocompletion=names_of("recipes")),
+        str, typer.Option(metavar="NAME|FILE", help="Shipped recipe or a YAML file.", autocompletion=names_of("recipes"))
     ] = "w4a8kv4",
     calibration: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Text to calibrate on instead of the shipped one.")

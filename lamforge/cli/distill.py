@@ -88,12 +88,7 @@ def probe(
     from reports.text.values import values_text
 
     request = ProbeRequest(
-        work=work,
-        settings=settings_of(changes or (), settings),
-        device=device,
-        layers=layers,
-        is_eager=is_eager,
-        kernel=kernel,
+        work=work, settings=settings_of(changes or (), settings), device=device, layers=layers, is_eager=is_eager, kernel=kernel
     )
     show(run(request, Stamped()), values_text, plain, as_json=as_json, output=output)
 
@@ -184,9 +179,7 @@ def train(
 @app.command()
 def merge(
     first: Annotated[str, typer.Option("--from", metavar="RESULT", help="Shipped training, or folder.", show_default=False)],
-    second: Annotated[
-        Path, typer.Option("--result", metavar="FOLDER", help="Training that went on from it.", show_default=False)
-    ],
+    second: Annotated[Path, typer.Option("--result", metavar="FOLDER", help="Training that went on from it.", show_default=False)],
     layer: Annotated[int, typer.Option(help="The first layer that is the second training's.", show_default=False)],
     folder: FolderOption,
     as_json: JsonOption = False,

@@ -19,20 +19,15 @@ def evaluate(
         Path | None, typer.Option("--text", metavar="FILE", help="Text to predict.", show_default="the shipped one")
     ] = None,
     window: Annotated[int, typer.Option(help="Tokens of a window; each starts from an empty context.")] = 1024,
-    windows: Annotated[
-        int | None, typer.Option(help="Windows, evenly spaced over the text.", show_default="all")
-    ] = None,
+    windows: Annotated[int | None, typer.Option(help="Windows, evenly spaced over the text.", show_default="all")] = None,
     attention: Annotated[
         str | None,
         typer.Option(
-            metavar="PATTERN",
-            help="Pattern of a float model, such as lambda:4+252.",
-            autocompletion=names_of("patterns"),
+            metavar="PATTERN", help="Pattern of a float model, such as lambda:4+252.", autocompletion=names_of("patterns")
         ),
     ] = None,
     source: Annotated[
-        str | None,
-        typer.Option(metavar="CHECKPOINT", help="What a compressed model was made from, if it is not shipped."),
+        str | None, typer.Option(metavar="CHECKPOINT", help="What a compressed model was made from, if it is not shipped.")
     ] = None,
     stream: Annotated[
         int | None, typer.Option(metavar="TOKENS", help="Also read so many tokens as one text, and say how well by position.")

@@ -13,10 +13,7 @@ _KINDS = ["engines", "boards", "models", "recipes", "networks", "systems", "devi
 
 def list(
     kind: Annotated[
-        str,
-        typer.Argument(
-            metavar="KIND", help=f"One of {', '.join(_KINDS)}.", show_default=False, autocompletion=lambda: _KINDS
-        ),
+        str, typer.Argument(metavar="KIND", help=f"One of {', '.join(_KINDS)}.", show_default=False, autocompletion=lambda: _KINDS)
     ],
     as_json: JsonOption = False,
     output: OutputOption = None,

@@ -28,9 +28,7 @@ SystemArgument = Annotated[
 ]
 ModelOption = Annotated[
     str,
-    typer.Option(
-        "--model", metavar="NAME|FILE", help="Network by name, or its config.json.", autocompletion=names_of("networks")
-    ),
+    typer.Option("--model", metavar="NAME|FILE", help="Network by name, or its config.json.", autocompletion=names_of("networks")),
 ]
 PromptOption = Annotated[int, typer.Option("--prompt", help="Tokens of a sequence before the first generated one.")]
 GenerateOption = Annotated[int, typer.Option("--generate", help="Tokens generated for each sequence.")]

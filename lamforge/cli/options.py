@@ -28,9 +28,7 @@ __all__ = [
     "settings_of",
 ]
 
-ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)
-]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)]
 """`model: ModelArgument`."""
 WorkloadOption = Annotated[
     str | None,
@@ -59,8 +57,7 @@ BoardOption = Annotated[
 ]
 """`board: BoardOption = "u280"`."""
 SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the engine, such as tile.tokens=2."),
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the engine, such as tile.tokens=2.")
 ]
 """`settings: SettingsOption = None`."""
 ContextOption = Annotated[

@@ -18,9 +18,7 @@ app = typer.Typer(
 @app.command()
 def folder(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that demo or compile wrote.", show_default=False)],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write.", show_default="report.html in DIR")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.", show_default="report.html in DIR")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Report on a folder of results.

@@ -26,9 +26,7 @@ __all__ = ["simulate"]
 def simulate(
     model: Annotated[
         str | None,
-        typer.Argument(
-            metavar="MODEL|PROGRAMS", help="Compressed model, or a folder compile wrote.", show_default=False
-        ),
+        typer.Argument(metavar="MODEL|PROGRAMS", help="Compressed model, or a folder compile wrote.", show_default=False),
     ] = None,
     workload: WorkloadOption = None,
     engine: Annotated[

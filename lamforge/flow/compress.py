@@ -76,9 +76,7 @@ def run(request: CompressRequest, listener: Listener = SILENT) -> Compression:
     recipe = chosen_recipe(request.recipe, request.calibration)
     folder = Path(request.output)
     checkpoint = open_checkpoint(request.checkpoint)
-    made = compressed.make(
-        checkpoint, recipe, folder, progress=lambda done, total: listener.progress("layers", done / total)
-    )
+    made = compressed.make(checkpoint, recipe, folder, progress=lambda done, total: listener.progress("layers", done / total))
     return Compression(made=made, folder=folder)
 
 

@@ -55,9 +55,7 @@ class Contestants:
         return found if self.integers is None else found | {INTEGERS: Integers(self.integers)}
 
 
-def contestants(
-    source: ModelSource, *, attention: str | None = None, float_source: str | Path | None = None
-) -> Contestants:
+def contestants(source: ModelSource, *, attention: str | None = None, float_source: str | Path | None = None) -> Contestants:
     """Return the model at `source`, a shipped name, a checkpoint on disk or a compressed model, and those to compare it with.
 
     attention: pattern of a float model; None takes the one it was trained with. A compressed model has its own.

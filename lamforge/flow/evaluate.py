@@ -113,16 +113,12 @@ class Retrieval:
         """Depths of the tasks, each rounded as `Trial.depth` is."""
         return sorted({trial.depth for trial in self.trials})
 
-    def chosen(
-        self, *, is_within: bool | None = None, length: int | None = None, depth: float | None = None
-    ) -> list[Trial]:
+    def chosen(self, *, is_within: bool | None = None, length: int | None = None, depth: float | None = None) -> list[Trial]:
         """Return the trials within or beyond what is read at once, of a length and a depth; None takes both, or all."""
         return [
             trial
             for trial in self.trials
-            if is_within in (None, trial.is_within)
-            and length in (None, trial.task.length)
-            and depth in (None, trial.depth)
+            if is_within in (None, trial.is_within) and length in (None, trial.task.length) and depth in (None, trial.depth)
         ]
 
     def right(self, name: str, trials: Sequence[Trial]) -> int:
@@ -183,19 +179,11 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
         with one_each():
             layers = tuple(
                 layer_errors(
-                    models.reference,
-                    models.integers,
-                    tokens[: text.window],
-                    lambda fraction: listener.progress("layers", fraction),
+                    models.reference, models.integers, tokens[: text.window], lambda fraction: listener.progress("layers", fraction)
                 )
             )
     return Evaluation(
-        accuracy=measured,
-        stream=streamed,
-        passkey=retrievals[0],
-        needles=retrievals[1],
-        layers=layers,
-        provenance=provenance(),
+        accuracy=measured, stream=streamed, passkey=retrievals[0], needles=retrievals[1], layers=layers, provenance=provenance()
     )
 
 
@@ -207,19 +195,14 @@ def _streams(models: Contestants, tokens: Sequence[int], length: int, listener: 
 
     def read(name: str) -> list[Bucket]:
         return stream(
-            models.predictors[name],
-            tokens,
-            length=length,
-            told=lambda fraction: listener.progress(f"stream, {name}", fraction),
+            models.predictors[name], tokens, length=length, told=lambda fraction: listener.progress(f"stream, {name}", fraction)
         )
 
     names = [*models.predictors]
     return Stream(tokens=length, buckets=dict(zip(names, each(read, names), strict=True)))
 
 
-def _retrieval(
-    models: Contestants, tasks: Sequence[Task], request: EvaluateRequest, kind: str, listener: Listener
-) -> Retrieval:
+def _retrieval(models: Contestants, tasks: Sequence[Task], request: EvaluateRequest, kind: str, listener: Listener) -> Retrieval:
     """Return what each model answered to each task."""
     answers: dict[str, list[Answer]] = {}
     for name, predictor in models.predictors.items():
@@ -234,9 +217,7 @@ def _retrieval(
         names=tuple(answers),
         trials=tuple(
             Trial(
-                task=task,
-                is_within=task.is_within(models.pattern),
-                answers={name: found[index] for name, found in answers.items()},
+                task=task, is_within=task.is_within(models.pattern), answers={name: found[index] for name, found in answers.items()}
             )
             for index, task in enumerate(tasks)
         ),

@@ -18,13 +18,7 @@ from hwsim.whole_files import whole_folder
 
 __all__ = ["IMAGE", "Programs", "instruction_counts", "is_program_folder"]
 
-DECODE, PREFILL, IMAGE, ENGINE, ORIGIN = (
-    "decode.program",
-    "prefill.program",
-    "image.safetensors",
-    "engine.yaml",
-    "origin.json",
-)
+DECODE, PREFILL, IMAGE, ENGINE, ORIGIN = ("decode.program", "prefill.program", "image.safetensors", "engine.yaml", "origin.json")
 _KINDS = {"decode": DECODE, "prefill": PREFILL}
 
 
@@ -112,10 +106,7 @@ class Programs:
         engine = load_engine(str(folder / ENGINE))
         try:
             origin = json.loads((folder / ORIGIN).read_text())
-            model, layers, head = (
-                str(origin["model"]),
-                *(Format[str(origin[key]).upper()] for key in ("layers", "head")),
-            )
+            model, layers, head = (str(origin["model"]), *(Format[str(origin[key]).upper()] for key in ("layers", "head")))
             cache = CacheFormat[str(origin.get("cache", "kv4")).upper()]
         except (OSError, ValueError, KeyError, TypeError):
             path = str(folder / ORIGIN)
@@ -127,14 +118,7 @@ class Programs:
         if image is not None:
             decode_program.check(engine, image.digest)
         return cls(
-            model=model,
-            layers=layers,
-            head=head,
-            cache=cache,
-            engine=engine,
-            decode=decode_program,
-            prefill=prefill,
-            image=image,
+            model=model, layers=layers, head=head, cache=cache, engine=engine, decode=decode_program, prefill=prefill, image=image
         )
 
 

@@ -75,9 +75,7 @@ def roofline(timings: Sequence[Timing]) -> Roofline:
     engine = timings[0].engine
     # Where weights are pruned 2:4, their zeros count as products, so that a lane makes two.
     per_slice = max([LANES_PER_SLICE, *(format.sizes.inputs_per_cycle for timing in timings for format in _formats(timing))])
-    roofs = (
-        Roof(rows=rows, products_per_cycle=engine.tile.slices * per_slice * rows) for rows in sorted({1, engine.tile.tokens})
-    )
+    roofs = (Roof(rows=rows, products_per_cycle=engine.tile.slices * per_slice * rows) for rows in sorted({1, engine.tile.tokens}))
     return Roofline(engine=engine, roofs=tuple(roofs), points=tuple(point for timing in timings for point in points(timing)))
 
 

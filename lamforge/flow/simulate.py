@@ -133,9 +133,7 @@ class Timing:
     @functools.cached_property
     def causes(self) -> Causes:
         """Cycles of every unit by cause: `timing.causes["matrix"]["compute"]`."""
-        return {
-            unit.name.lower(): {cause.name.lower(): self.timeline.cause(unit, cause) for cause in Cause} for unit in Unit
-        }
+        return {unit.name.lower(): {cause.name.lower(): self.timeline.cause(unit, cause) for cause in Cause} for unit in Unit}
 
     @property
     def busy(self) -> dict[str, float]:
@@ -222,9 +220,7 @@ def _programs(request: SimulateRequest) -> Programs:
     return compiled_model(open_compressed(model), request.chosen_engine, positions=request.positions)
 
 
-def simulate_run(
-    programs: Programs, name: str = "decode", *, position: int | None = None, memory: MemoryModel = IDEAL
-) -> Timing:
+def simulate_run(programs: Programs, name: str = "decode", *, position: int | None = None, memory: MemoryModel = IDEAL) -> Timing:
     """Return what a run of `decode` or `prefill` costs.
 
     position: of the run's first token; None takes the first that has a full window before it, or the last that fits.
@@ -240,9 +236,7 @@ def simulate_run(
     return _checked_run(programs, program, position=place, memory=memory)
 
 
-def _prompt_timing(
-    programs: Programs, tokens: int, *, memory: MemoryModel = IDEAL, listener: Listener = SILENT
-) -> PromptTiming:
+def _prompt_timing(programs: Programs, tokens: int, *, memory: MemoryModel = IDEAL, listener: Listener = SILENT) -> PromptTiming:
     """Return what a prompt of `tokens` tokens costs, each run starting when the one before has ended.
 
     Raises:

@@ -8,10 +8,7 @@ from models.attention.lambda_shape import LambdaShape
 
 __all__ = ["PATTERNS", "Dense", "Geometry", "LambdaShape", "LayerAttention", "Pattern", "Segment", "Span", "parse"]
 
-PATTERNS: dict[str, type[Pattern]] = {
-    "dense": Dense,
-    "lambda": LambdaShape,
-}
+PATTERNS: dict[str, type[Pattern]] = {"dense": Dense, "lambda": LambdaShape}
 
 
 def parse(text: str) -> Pattern:

@@ -8,17 +8,7 @@ import torch
 
 from hwsim.arch.ledger import Ledger, Traffic
 
-__all__ = [
-    "Geometry",
-    "LayerAttention",
-    "Pattern",
-    "Rotate",
-    "Rounding",
-    "Segment",
-    "Span",
-    "entry_ledger",
-    "unrounded",
-]
+__all__ = ["Geometry", "LayerAttention", "Pattern", "Rotate", "Rounding", "Segment", "Span", "entry_ledger", "unrounded"]
 
 # Rotates [heads, tokens, head_dim] by the positions [tokens].
 Rotate = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

@@ -146,25 +146,17 @@ class PositionalAttention(LayerAttention):
         self._keys = torch.cat([self._keys, added], dim=1)
         self._values = torch.cat([self._values, added], dim=1)
 
-    def _read(
-        self, start: int, stop: int, keys: torch.Tensor, values: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _read(self, start: int, stop: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return keys and values start .. stop - 1, the older from the cache and the newer from the arguments."""
         begin = self._length
         new = slice(max(start - begin, 0), max(stop - begin, 0))
         if start >= begin:
             return keys[:, new], values[:, new]
         slots = self._pattern.slots(torch.arange(start, min(stop, begin)))
-        return (
-            torch.cat([self._keys[:, slots], keys[:, new]], dim=1),
-            torch.cat([self._values[:, slots], values[:, new]], dim=1),
-        )
+        return (torch.cat([self._keys[:, slots], keys[:, new]], dim=1), torch.cat([self._values[:, slots], values[:, new]], dim=1))
 
     def _block(
-        self,
-        q: torch.Tensor,
-        segments: tuple[BlockSegment, ...],
-        read: list[tuple[torch.Tensor, torch.Tensor]],
+        self, q: torch.Tensor, segments: tuple[BlockSegment, ...], read: list[tuple[torch.Tensor, torch.Tensor]]
     ) -> torch.Tensor:
         geometry = self._geometry
         group, queries = geometry.heads // geometry.kv_heads, q.shape[1]

@@ -20,10 +20,7 @@ from models.tokenizer import Tokenizer
 __all__ = ["load"]
 
 # GGUF architecture, the architecture it is read as, and whether its query and key rows are interleaved.
-_ARCHITECTURES = {
-    "llama": ("LlamaForCausalLM", True),
-    "qwen2": ("Qwen2ForCausalLM", False),
-}
+_ARCHITECTURES = {"llama": ("LlamaForCausalLM", True), "qwen2": ("Qwen2ForCausalLM", False)}
 
 _PARTS = {
     "attn_norm": "input_layernorm",
@@ -50,11 +47,7 @@ def load(path: Path, name: str | None = None) -> Checkpoint:
     store = _GgufStore(file, config, is_interleaved)
     check_names(config, store.shapes())
     return Checkpoint(
-        config=config,
-        weights=Weights(config, store),
-        tokenizer=Tokenizer.from_gguf(file.metadata),
-        source=str(path),
-        files=(path,),
+        config=config, weights=Weights(config, store), tokenizer=Tokenizer.from_gguf(file.metadata), source=str(path), files=(path,)
     )
 
 
@@ -77,9 +70,7 @@ class _GgufStore:
             values = dequantize(self._file.blocks(stored), kind)
         # The gguf package says so of formats it knows by name alone.
         except NotImplementedError:
-            raise CheckpointError(
-                f"Tensor {name} must be in a format that can be dequantized, not {kind.name}"
-            ) from None
+            raise CheckpointError(f"Tensor {name} must be in a format that can be dequantized, not {kind.name}") from None
         weight = torch.from_numpy(numpy.array(values, dtype=numpy.float32))
         order = self._row_order(name, len(weight))
         return weight if order is None else weight[order]

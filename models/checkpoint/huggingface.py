@@ -96,11 +96,7 @@ def _weight_files(folder: Path) -> dict[str, Path]:
         raise CheckpointError(f"File {_INDEX} must hold an object weight_map, not {weight_map!r}")
     files = {}
     for name, file_name in weight_map.items():
-        if (
-            not isinstance(file_name, str)
-            or Path(file_name).name != file_name
-            or not file_name.endswith(".safetensors")
-        ):
+        if not isinstance(file_name, str) or Path(file_name).name != file_name or not file_name.endswith(".safetensors"):
             raise CheckpointError(f"File of tensor {name} must be a .safetensors file of the folder, not {file_name!r}")
         if not (folder / file_name).is_file():
             raise CheckpointError(f"Folder {folder.name} must hold {file_name}, which {_INDEX} names")

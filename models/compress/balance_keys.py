@@ -145,9 +145,7 @@ class _Fit:
         self, old: tuple[torch.Tensor, torch.Tensor], new: tuple[torch.Tensor, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return of two factors and shifts those with less error over all sequences, for each key head."""
-        before, after = (
-            torch.stack([sequence.error(*each) for sequence in self._sequences]).sum(0) for each in (old, new)
-        )
+        before, after = (torch.stack([sequence.error(*each) for sequence in self._sequences]).sum(0) for each in (old, new))
         is_better = (after < before)[:, None]
         return torch.where(is_better, new[0], old[0]), torch.where(is_better, new[1], old[1])
 

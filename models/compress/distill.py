@@ -56,9 +56,7 @@ def training_of(quantizers: Mapping[str, Quantizer], checkpoint: Checkpoint) -> 
             f"Checkpoint must be the teacher with digest {result.source_digest[:12]}, not one with digest {checkpoint.digest[:12]}"
         )
     if result.settings.format != chosen.format.name.lower():
-        raise SpecError(
-            f"Format of method distill must be {result.settings.format}, as trained, not {chosen.format.name.lower()}"
-        )
+        raise SpecError(f"Format of method distill must be {result.settings.format}, as trained, not {chosen.format.name.lower()}")
     return result
 
 

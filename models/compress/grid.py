@@ -92,9 +92,7 @@ class Grid:
         )
 
 
-def grid(
-    format: Format, weight: torch.Tensor, kept: torch.Tensor | None = None, blocks: AffineBlocks | None = None
-) -> Grid:
+def grid(format: Format, weight: torch.Tensor, kept: torch.Tensor | None = None, blocks: AffineBlocks | None = None) -> Grid:
     """Return the grid of `format` for a matrix, float [rows, inputs].
 
     It is coarse enough that codes near the weights keep a row within its 32-bit accumulator.
@@ -144,11 +142,7 @@ def _row_scale(needed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     shift = np.where(mantissa == 0, 0, exponent + carried - 16)
     mantissa = np.where(shift < -128, 0, mantissa)
     shift = np.maximum(shift, -128).astype(np.int64)
-    return (
-        torch.from_numpy(mantissa),
-        torch.from_numpy(shift),
-        torch.from_numpy(mantissa * np.exp2(shift.astype(float))),
-    )
+    return (torch.from_numpy(mantissa), torch.from_numpy(shift), torch.from_numpy(mantissa * np.exp2(shift.astype(float))))
 
 
 def _divided(values: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
@@ -169,14 +163,7 @@ def _w4_levels(step: torch.Tensor, low: torch.Tensor) -> Grid:
             break
         needed = needed * (worst * 1.02 / _ACCUMULATOR_LIMIT).clamp(min=1.0)
     return Grid(
-        format=Format.W4,
-        low=0,
-        high=15,
-        scale=scale.long(),
-        offset=offset.long(),
-        kept=None,
-        mantissa=mantissa,
-        exponent=exponent,
+        format=Format.W4, low=0, high=15, scale=scale.long(), offset=offset.long(), kept=None, mantissa=mantissa, exponent=exponent
     )
 
 
@@ -221,12 +208,5 @@ def _w2(weight: torch.Tensor, format: Format, kept: torch.Tensor | None) -> Grid
     mantissa, exponent, row = _row_scale(step.double().amax(-1) / _SCALE_LIMIT)
     scale = torch.floor(_divided(step.double(), row) + 0.5).clamp(0, _SCALE_LIMIT)
     return Grid(
-        format=format,
-        low=0,
-        high=3,
-        scale=scale.long(),
-        offset=offset.long(),
-        kept=kept,
-        mantissa=mantissa,
-        exponent=exponent,
+        format=format, low=0, high=3, scale=scale.long(), offset=offset.long(), kept=kept, mantissa=mantissa, exponent=exponent
     )

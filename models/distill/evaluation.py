@@ -68,6 +68,7 @@ def evaluate(
     max_windows: int | None = None,
 ) -> dict[str, Scores]:
     """Return predictions by the dense teacher, the Λ teacher and the student on every evaluation text."""
+
     @functools.cache
     def planned(length: int) -> AttentionPlan:
         return exact_plan(prepared, settings, length, device)

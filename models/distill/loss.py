@@ -24,12 +24,7 @@ def relative_error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def divergence(
-    units: torch.Tensor,
-    scale: torch.Tensor,
-    teacher: torch.Tensor,
-    truth: torch.Tensor,
-    truth_weight: float,
-    dtype: torch.dtype,
+    units: torch.Tensor, scale: torch.Tensor, teacher: torch.Tensor, truth: torch.Tensor, truth_weight: float, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return summed divergence from the teacher, summed surprise at the truth, and their gradient at `units`.
 

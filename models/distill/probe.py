@@ -88,9 +88,7 @@ def random_prepared(config: ModelConfig, seed: int) -> Prepared:
     )
 
 
-def probe(
-    config: ModelConfig, settings: Settings, machine: Machine, folder: Path, tell: Callable[[str], None]
-) -> Trial:
+def probe(config: ModelConfig, settings: Settings, machine: Machine, folder: Path, tell: Callable[[str], None]) -> Trial:
     """Sample, train and compare on a random teacher, and return seconds, speeds and agreements.
 
     folder: where a state may be written.

@@ -118,9 +118,7 @@ class Writer:
         self._text.index_copy_(1, following, self._token[:, None])
         self._position.add_(1)
 
-    def _layer(
-        self, layer: Layer, index: int, x: torch.Tensor, rotation: torch.Tensor, hidden: torch.Tensor
-    ) -> torch.Tensor:
+    def _layer(self, layer: Layer, index: int, x: torch.Tensor, rotation: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """Return the streams, [sequences, hidden], after a layer, whose cache gets the tokens."""
         config = layer.config
         rows = normed(x, layer.attention_norm, config.norm_eps)

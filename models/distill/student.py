@@ -125,9 +125,7 @@ class Student(nn.Module):
         self.final_norm.copy_(prepared.weights[matrices.FINAL_NORM])
 
     @torch.no_grad()
-    def take(
-        self, stored: Mapping[str, Stored], gains: Mapping[str, np.ndarray], energies: Mapping[str, torch.Tensor]
-    ) -> None:
+    def take(self, stored: Mapping[str, Stored], gains: Mapping[str, np.ndarray], energies: Mapping[str, torch.Tensor]) -> None:
         """Begin as the student that a training ended with, by the names of models.matrices.
 
         energies: mean squares of the inputs of every matrix.

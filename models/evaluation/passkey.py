@@ -29,13 +29,7 @@ def sentences(text: str) -> list[str]:
 
 
 def passkey_tasks(
-    tokenizer: Tokenizer,
-    filler: str,
-    *,
-    lengths: Sequence[int],
-    depths: Sequence[float] = DEPTHS,
-    trials: int = 2,
-    seed: int = 0,
+    tokenizer: Tokenizer, filler: str, *, lengths: Sequence[int], depths: Sequence[float] = DEPTHS, trials: int = 2, seed: int = 0
 ) -> list[Task]:
     """Return one task for each length, depth and trial; the same arguments give the same tasks.
 

@@ -54,12 +54,7 @@ class Perplexity:
 
 
 def perplexity(
-    model: Predictor,
-    tokens: Sequence[int],
-    *,
-    length: int = 1024,
-    max_windows: int | None = None,
-    progress: Progress | None = None,
+    model: Predictor, tokens: Sequence[int], *, length: int = 1024, max_windows: int | None = None, progress: Progress | None = None
 ) -> Perplexity:
     """Return how well `model` predicts `tokens`, each window from an empty context.
 

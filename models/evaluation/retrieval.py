@@ -76,8 +76,4 @@ def answer(model: Predictor, task: Task) -> Answer:
     logits = model.open().feed(fed, len(task.answer))
     ranks = [int((row > row[token]).sum()) for row, token in zip(logits, task.answer, strict=True)]
     chosen = logits.argmax(dim=1).tolist()
-    return Answer(
-        is_right=chosen == list(task.answer),
-        nll=-float(likelihoods(logits, task.answer).mean()),
-        worst_rank=max(ranks),
-    )
+    return Answer(is_right=chosen == list(task.answer), nll=-float(likelihoods(logits, task.answer).mean()), worst_rank=max(ranks))

@@ -15,6 +15,7 @@ from models.integer.ops import CODE_FRACTION_BITS
 
 __all__ = ["accumulate", "attend_rows", "kv_rows", "norm_rows", "quantize_rows", "query_rows", "scale_rows", "swiglu_rows"]
 
+
 @compiled
 def accumulate(weights: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None:
     """Set out[r] to the 32-bit accumulator of row r: the sum of weights[r] * codes modulo 2**32.
@@ -256,9 +257,7 @@ def attend_rows(
             for slot in range(count):
                 top = max(top, scores[slot])
             early = _weights(top, scores[:few], value_mantissa[own, :few], value_exponent[own, :few], weights[:few])
-            late = _weights(
-                top, scores[few:], value_mantissa[own, start:stop], value_exponent[own, start:stop], weights[few:]
-            )
+            late = _weights(top, scores[few:], value_mantissa[own, start:stop], value_exponent[own, start:stop], weights[few:])
             largest = 0
             for slot in range(count):
                 largest = max(largest, weights[slot])

@@ -21,6 +21,7 @@ from models.matrices import layer_part, matrix_shapes, norm_names
 
 __all__ = ["Embedding", "IntegerModel"]
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Embedding:
     """The embedding table, which the host looks up: 8-bit codes in groups with a 16-bit float scale each.

@@ -39,6 +39,7 @@ _EXP2_VALUE, _EXP2_DROP = exp2_table()
 _SIGMOID_VALUE, _SIGMOID_RISE = sigmoid_table()
 _SIGMOID_LIMIT = (16 << FRACTION_BITS) - 1
 
+
 @compiled
 def half_up(x: int, shift: int) -> int:
     """Return x / 2**shift rounded half up."""

@@ -68,12 +68,9 @@ def chrome_trace(timeline: Timeline, symbols: Sequence[str], clock_hz: float) ->
     control = len(Unit)
     names = {**{int(unit): unit.name for unit in Unit}, control: "CONTROL"}
     events: list[dict[str, Any]] = [
-        {"ph": "M", "name": "thread_name", "pid": 0, "tid": lane, "args": {"name": name}}
-        for lane, name in names.items()
+        {"ph": "M", "name": "thread_name", "pid": 0, "tid": lane, "args": {"name": name}} for lane, name in names.items()
     ]
-    events += [
-        {"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": lane, "args": {"sort_index": lane}} for lane in names
-    ]
+    events += [{"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": lane, "args": {"sort_index": lane}} for lane in names]
     events.append(chrome_event("load program", control, 0, timeline.loaded + 1, clock_hz))
     times: collections.Counter[int] = collections.Counter()
     columns = (

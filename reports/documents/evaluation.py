@@ -82,9 +82,7 @@ def _retrieval(found: Retrieval) -> dict[str, Any]:
             for trial in found.trials
         ],
         "right": {
-            name: {
-                where: _share(found, name, is_within=is_within) for where, is_within in (("within", True), ("beyond", False))
-            }
+            name: {where: _share(found, name, is_within=is_within) for where, is_within in (("within", True), ("beyond", False))}
             for name in found.names
         },
     }

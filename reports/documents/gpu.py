@@ -15,12 +15,7 @@ def fit_document(found: Fit) -> dict[str, Any]:
         "gpu": found.gpu,
         "rates": found.shares | {f"{name}_us": value for name, value in found.times_us.items()},
         "steps": [
-            {
-                "case": step.case,
-                "measured_s": float(step.measured.value),
-                "ours_s": float(step.ours.value),
-                "error": step.error,
-            }
+            {"case": step.case, "measured_s": float(step.measured.value), "ours_s": float(step.ours.value), "error": step.error}
             for step in found.steps
         ],
     }

@@ -23,9 +23,7 @@ def offload_validation_document(found: OffloadValidation) -> dict[str, Any]:
     return {
         "sets": [_set(each) for each in found.sets],
         "constants": [dataclasses.asdict(constant) for constant in found.constants],
-        "rows": [
-            {"set": each.name, **dataclasses.asdict(row), "error": row.error} for each in found.sets for row in each.rows
-        ],
+        "rows": [{"set": each.name, **dataclasses.asdict(row), "error": row.error} for each in found.sets for row in each.rows],
     }
 
 

@@ -40,11 +40,7 @@ def _percent(value: float, digits: int = 1) -> str:
 
 
 ENVIRONMENT = jinja2.Environment(
-    autoescape=True,
-    loader=jinja2.FunctionLoader(_template),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
+    autoescape=True, loader=jinja2.FunctionLoader(_template), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
 """Loads the templates of all pages; a name or an attribute that is not there is an error, also in a condition."""
 ENVIRONMENT.filters |= {"figure": figure_text, "size": size_text, "tokens": tokens_text, "words": _words}

@@ -51,10 +51,7 @@ def layer_picture(layers: Sequence[LayerError]) -> str:
     chart = Chart(
         title="Relative error of each half of a layer",
         x=Axis(
-            low=0,
-            high=len(layers),
-            title="layer",
-            ticks={2 * layer + 1: str(layer) for layer in range(0, len(layers) // 2, every)},
+            low=0, high=len(layers), title="layer", ticks={2 * layer + 1: str(layer) for layer in range(0, len(layers) // 2, every)}
         ),
         y=Axis(low=0, high=top, ticks={value: f"{value:.4g}" for value in steps(0, top, _TICKS)}, has_grid=True),
         height=300,

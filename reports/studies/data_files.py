@@ -36,9 +36,7 @@ KINDS: Mapping[str, tuple[str, type]] = {
     "distill": ("Settings of a training, in JSON: `--settings FILE`", Settings),
     "memory": ("Memory: `hwsim/specs/memories`", MemoryFile),
     "published": ("Published systems with their power: `hwsim/specs/systems`", PublishedSystem),
-} | {
-    family.folder: (f"Devices, {family.subject}: `hwsim/specs/devices/{family.folder}`", family.kind) for family in FAMILIES
-}
+} | {family.folder: (f"Devices, {family.subject}: `hwsim/specs/devices/{family.folder}`", family.kind) for family in FAMILIES}
 """Kinds of files by the name of their schema: title, and the class that declares it."""
 
 _SYSTEM = "offload"

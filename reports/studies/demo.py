@@ -214,12 +214,7 @@ def _by_recipe(
         reply = generate(GenerateRequest(made, request.prompt, max_tokens=request.max_tokens, is_raw=is_raw), listener)
         listener.say(speed_text(reply))
     return RecipeResult(
-        compression=compression,
-        compress_s=compress_s,
-        accuracy=measured,
-        programs=programs,
-        compile_s=compile_s,
-        reply=reply,
+        compression=compression, compress_s=compress_s, accuracy=measured, programs=programs, compile_s=compile_s, reply=reply
     )
 
 

@@ -66,8 +66,7 @@ def comparison_text(found: Comparison) -> str:
 def placement_text(found: BestPlacement) -> str:
     """Return the best placement and what it does."""
     shares = [
-        (name, f"{split.gpu:.2f} % GPU, {split.host:.2f} % host, {split.drive:.2f} % drive")
-        for name, split in found.splits.items()
+        (name, f"{split.gpu:.2f} % GPU, {split.host:.2f} % host, {split.drive:.2f} % drive") for name, split in found.splits.items()
     ]
     attends = "host" if found.system.has_host_attention else "GPU"
     batches = f"{found.system.batches} of {found.batch_size}, {attends} attends"

@@ -54,9 +54,7 @@ class ControlRegisters(wiring.Component):
     def __init__(self, config: EngineConfig):
         self.config = config
         self.arguments = {
-            register.name: register.width
-            for register in CONTROL_REGISTERS
-            if register.writable and register.name not in _SPECIAL
+            register.name: register.width for register in CONTROL_REGISTERS if register.writable and register.name not in _SPECIAL
         }
         super().__init__(
             {

@@ -23,9 +23,7 @@ class SignalMasks(wiring.Component):
     def __init__(self, *, depth: int):
         self.depth = depth
         width = HEADER["signal"][1]
-        super().__init__(
-            {"push": In(1), "mask": In(width), "pop": In(1), "head": Out(width), "empty": Out(1), "clear": In(1)}
-        )
+        super().__init__({"push": In(1), "mask": In(width), "pop": In(1), "head": Out(width), "empty": Out(1), "clear": In(1)})
 
     def elaborate(self, platform):
         m = Module()

@@ -94,10 +94,7 @@ class Control(wiring.Component):
                 scoreboard.retire[unit].eq(port.retire),
             ]
             empty.append(~queue.head_valid)
-        m.d.comb += [
-            scoreboard.clear.eq(self.clear),
-            sequencer.idle.eq(Cat(empty).all() & scoreboard.idle),
-        ]
+        m.d.comb += [scoreboard.clear.eq(self.clear), sequencer.idle.eq(Cat(empty).all() & scoreboard.idle)]
 
         # The program on its way into its memory.
         load_address = Signal.like(sequencer.load_address)
@@ -106,9 +103,7 @@ class Control(wiring.Component):
         with m.Elif(sequencer.load_valid):
             m.d.sync += load_address.eq(load_address + 1)
         m.d.comb += [
-            self.load_beats.eq(
-                Mux(self.program_words > limits.program_words, limits.program_words, self.program_words)
-            ),
+            self.load_beats.eq(Mux(self.program_words > limits.program_words, limits.program_words, self.program_words)),
             sequencer.load_data.eq(self.load_data),
             sequencer.load_address.eq(load_address),
             sequencer.words.eq(self.program_words),

@@ -20,16 +20,7 @@ class StreamFifo(wiring.Component):
         # A write, then a read of the memory: two cycles at least.
         assert FIFO_LATENCY >= 2
         self.depth, self.width = depth, width
-        super().__init__(
-            {
-                "push": In(1),
-                "push_data": In(width),
-                "head": Out(width),
-                "ready": Out(1),
-                "pop": In(1),
-                "clear": In(1),
-            }
-        )
+        super().__init__({"push": In(1), "push_data": In(width), "head": Out(width), "ready": Out(1), "pop": In(1), "clear": In(1)})
 
     def elaborate(self, platform):
         m = Module()

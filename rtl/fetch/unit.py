@@ -54,10 +54,7 @@ class Fetch(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        ports = [
-            place(m, f"port_{index}", StreamPort, self.config, inline=self.inline)
-            for index in range(self.config.tile.ports)
-        ]
+        ports = [place(m, f"port_{index}", StreamPort, self.config, inline=self.inline) for index in range(self.config.tile.ports)]
         busy = Signal()
         fault = Cat(port.fault for port in ports)
         for index, port in enumerate(ports):

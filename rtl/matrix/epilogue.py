@@ -63,10 +63,7 @@ class Epilogue(wiring.Component):
 
         at_read = word.at(RESULT_READ)
         is_residual = self.reads & ~at_read.axpy & (at_read.destination == Destination.RESIDUAL)
-        m.d.comb += [
-            self.x_address.eq(Mux(is_residual, at_read.address, 0)),
-            self.p_address.eq(at_read.side),
-        ]
+        m.d.comb += [self.x_address.eq(Mux(is_residual, at_read.address, 0)), self.p_address.eq(at_read.side)]
         at_write = word.at(WRITE)
         enable = Mux(self.written, self._enable(m, at_write), 0)
         to_residual = at_write.destination == Destination.RESIDUAL
@@ -87,9 +84,7 @@ class Epilogue(wiring.Component):
         """Return a lane's value times its scale, at stage APPLIED."""
         row = self.row_scales[lane]
         entry = self.entry
-        mantissa, exponent = combine(
-            m, (row[:16], row[16:].as_signed()), (entry.mantissa, entry.exponent), name=f"combined_{lane}"
-        )
+        mantissa, exponent = combine(m, (row[:16], row[16:].as_signed()), (entry.mantissa, entry.exponent), name=f"combined_{lane}")
         scale = Signal(_SCALE, name=f"scale_{lane}", reset_less=True)
         m.d.sync += [
             scale.mantissa.eq(Mux(self.word.axpy, entry.mantissa, mantissa)),

@@ -46,9 +46,7 @@ class LaneTree(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         slices, lanes, mixed = self.config.tile.slices, self.config.vector.lanes, self.config.mixed_lanes
-        taps = [
-            self._sums(m, [self.lane_sums[index][lane] for index in range(slices)], f"lane_{lane}") for lane in range(mixed)
-        ]
+        taps = [self._sums(m, [self.lane_sums[index][lane] for index in range(slices)], f"lane_{lane}") for lane in range(mixed)]
         sums, uppers = ([Signal(32, name=f"{name}_{lane}") for lane in range(lanes)] for name in ("chosen", "upper"))
         with m.Switch(self.segments):
             for segments in range(4):

@@ -116,9 +116,7 @@ class Sequencer(wiring.Component):
             self._block_done.eq(self._compute & last_word & (~self._is_dense | repeated)),
             self.capture.eq(
                 Mux(
-                    self._empty,
-                    self._running & self.free_now,
-                    Mux(self._axpy, self.pop & (self._remaining == 1), self._block_done),
+                    self._empty, self._running & self.free_now, Mux(self._axpy, self.pop & (self._remaining == 1), self._block_done)
                 )
             ),
         ]

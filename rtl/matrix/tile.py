@@ -44,9 +44,7 @@ class Tile(Shared):
             "row_scales": Out(data.ArrayLayout(24, slices)),
             "parameters": Out(data.ArrayLayout(32, slices)),
             "row_sums": Out(data.ArrayLayout(32, slices)),
-            "lane_sums": Out(
-                data.ArrayLayout(data.ArrayLayout(signed(lane_bits(config)), config.mixed_lanes), slices)
-            ),
+            "lane_sums": Out(data.ArrayLayout(data.ArrayLayout(signed(lane_bits(config)), config.mixed_lanes), slices)),
         }
 
     def elaborate(self, platform):

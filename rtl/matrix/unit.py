@@ -100,9 +100,7 @@ class Matrix(wiring.Component):
         flags = Pipeline(m, drain.flags, DRAIN, "flags", clear=self.clear)
         word = Pipeline(m, drain.word, DRAIN, "word")
         self._track(m, flags)
-        tiles = [
-            place(m, f"tile_{port}", Tile, self.config, inline=self.inline) for port in range(self.config.tile.ports)
-        ]
+        tiles = [place(m, f"tile_{port}", Tile, self.config, inline=self.inline) for port in range(self.config.tile.ports)]
         self._feed(m, sequencer, tiles)
         for tile in tiles:
             m.d.comb += [
@@ -166,9 +164,7 @@ class Matrix(wiring.Component):
             lanes,
             "header",
         )
-        sums = choose_group(
-            m, [tile.row_sums[index] for tile, index in places], word.at(ROW_DRAIN + 1).group, lanes, "sum"
-        )
+        sums = choose_group(m, [tile.row_sums[index] for tile, index in places], word.at(ROW_DRAIN + 1).group, lanes, "sum")
         before = word.at(LEAVE - 1)
         m.d.comb += tree.lane_sums.eq(Cat(tile.lane_sums for tile in tiles))
         m.d.comb += [

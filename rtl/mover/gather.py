@@ -83,10 +83,7 @@ class Gather(wiring.Component):
         with m.If(is_store):
             m.d.sync += first_beat.eq(offset)
         with m.Elif(is_key):
-            m.d.sync += [
-                first_beat.eq(offset + pair_beats + (1 + Mux(half, 1 << group_bits, 0))),
-                first_slice.eq(slot_slice),
-            ]
+            m.d.sync += [first_beat.eq(offset + pair_beats + (1 + Mux(half, 1 << group_bits, 0))), first_slice.eq(slot_slice)]
         with m.Else():
             m.d.sync += [
                 first_beat.eq(offset + (slot >> token_bits)),

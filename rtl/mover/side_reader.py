@@ -58,10 +58,7 @@ class SideReader(wiring.Component):
             self.error.eq(axi.rvalid & axi.rresp[1]),
             self.quiet.eq(~offered & (outstanding == 0) & ((to_ask == 0) | self.stop)),
         ]
-        m.d.sync += [
-            offered.eq(axi.arvalid & ~axi.arready),
-            outstanding.eq(outstanding + Mux(accepted, length, 0) - axi.rvalid),
-        ]
+        m.d.sync += [offered.eq(axi.arvalid & ~axi.arready), outstanding.eq(outstanding + Mux(accepted, length, 0) - axi.rvalid)]
         with m.If(accepted):
             m.d.sync += [to_ask.eq(to_ask - length), axi.araddr.eq(axi.araddr + SIDE_BURST_BEATS * _BEAT_BYTES)]
         with m.If(axi.rvalid):

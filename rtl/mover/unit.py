@@ -89,9 +89,7 @@ class Mover(wiring.Component):
             retirement.beats.eq(beats),
             retirement.ends.eq(writer.response | (loading & reader.valid)),
             retirement.clear.eq(self.clear),
-            gather.step.eq(
-                active & ~loading & (age >= PREPARE_CYCLES) & (asked != gather.beats) & (credit != 0) & ~self.stop
-            ),
+            gather.step.eq(active & ~loading & (age >= PREPARE_CYCLES) & (asked != gather.beats) & (credit != 0) & ~self.stop),
             writer.go.eq(age == WRITE_LEAD),
         ]
         with m.If(age != WRITE_LEAD):
@@ -102,9 +100,7 @@ class Mover(wiring.Component):
         with m.If(is_kind(self.command, Append)):
             m.d.comb += beats.eq((1 << field(self.command, Append, "segments")) + 1)
         with m.Else():
-            m.d.comb += beats.eq(
-                Mux(starts_load, field(self.command, Load, "beats"), field(self.command, Store, "beats"))
-            )
+            m.d.comb += beats.eq(Mux(starts_load, field(self.command, Load, "beats"), field(self.command, Store, "beats")))
         with m.If(writer.popped):
             m.d.sync += unwritten.eq(unwritten - 1)
         with m.If(Mux(loading, self.retire, writer.popped & (unwritten == 1))):

@@ -49,15 +49,9 @@ CROSSINGS: tuple[Crossing, ...] = (
         receiver="clock enable of the word register",
     ),
     Crossing(port="coefficients", driver="register of the matrix unit", receiver="a multiplexer of each lane"),
-    Crossing(
-        port="row_select", driver="register of the drain pipeline", is_common=True, receiver="a multiplexer of each slice"
-    ),
-    Crossing(
-        port="lane_row", driver="register of the drain pipeline", is_common=True, receiver="a multiplexer of each slice"
-    ),
-    Crossing(
-        port="lane", driver="register of the drain pipeline", is_common=True, receiver="choice of the held lane sums"
-    ),
+    Crossing(port="row_select", driver="register of the drain pipeline", is_common=True, receiver="a multiplexer of each slice"),
+    Crossing(port="lane_row", driver="register of the drain pipeline", is_common=True, receiver="a multiplexer of each slice"),
+    Crossing(port="lane", driver="register of the drain pipeline", is_common=True, receiver="choice of the held lane sums"),
     Crossing(port="row_scales", driver=_SLICE, receiver="the multiplexer over slices"),
     Crossing(port="parameters", driver=_SLICE, receiver="the multiplexer over slices"),
     Crossing(port="row_sums", driver=_SLICE, receiver="the multiplexer over slices"),

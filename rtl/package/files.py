@@ -12,16 +12,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL
 from rtl.package.crossings import CROSSINGS, bits_of
 from rtl.package.floorplan import Floorplan, floorplan
-from rtl.package.kernel import (
-    COMPUTE_UNIT,
-    CONTROL_BUS,
-    PROTOCOL_REGISTERS,
-    SIDE_BUS,
-    VLNV,
-    arguments,
-    buses,
-    stream_bus,
-)
+from rtl.package.kernel import COMPUTE_UNIT, CONTROL_BUS, PROTOCOL_REGISTERS, SIDE_BUS, VLNV, arguments, buses, stream_bus
 from rtl.package.kernel_xml import CONTROL_PROTOCOL, kernel_xml
 from rtl.package.target import TOOLS, Target
 from rtl.package.wrapper import wrapper_verilog
@@ -59,9 +50,7 @@ def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, st
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    files = {
-        name: environment.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()
-    }
+    files = {name: environment.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()}
     files |= {
         "kernel.xml": kernel_xml(config),
         "kernel.v": wrapper_verilog(config),

@@ -24,14 +24,31 @@ _WEIGHTS: Mapping[str, tuple[str, float]] = {
     **{f"LUT{inputs}": ("lut", 1) for inputs in range(1, 7)},
     # Inverters usually vanish into the look-up table behind them; not always.
     "INV": ("lut", 1),
-    "SRL16E": ("lut", 1), "SRLC16E": ("lut", 1), "SRLC32E": ("lut", 1),
+    "SRL16E": ("lut", 1),
+    "SRLC16E": ("lut", 1),
+    "SRLC32E": ("lut", 1),
     # Distributed memories, in look-up tables (UG574, table of distributed RAM configurations).
-    "RAM32X1S": ("lut", 1), "RAM64X1S": ("lut", 1), "RAM128X1S": ("lut", 2), "RAM256X1S": ("lut", 4), "RAM512X1S": ("lut", 8),
-    "RAM32X1D": ("lut", 2), "RAM64X1D": ("lut", 2), "RAM128X1D": ("lut", 4), "RAM256X1D": ("lut", 8),
-    "RAM32M": ("lut", 4), "RAM64M": ("lut", 4), "RAM32M16": ("lut", 8), "RAM64M8": ("lut", 8), "RAM32X16DR8": ("lut", 8),
+    "RAM32X1S": ("lut", 1),
+    "RAM64X1S": ("lut", 1),
+    "RAM128X1S": ("lut", 2),
+    "RAM256X1S": ("lut", 4),
+    "RAM512X1S": ("lut", 8),
+    "RAM32X1D": ("lut", 2),
+    "RAM64X1D": ("lut", 2),
+    "RAM128X1D": ("lut", 4),
+    "RAM256X1D": ("lut", 8),
+    "RAM32M": ("lut", 4),
+    "RAM64M": ("lut", 4),
+    "RAM32M16": ("lut", 8),
+    "RAM64M8": ("lut", 8),
+    "RAM32X16DR8": ("lut", 8),
     "RAM64X8SW": ("lut", 8),
-    "FDRE": ("ff", 1), "FDSE": ("ff", 1), "FDCE": ("ff", 1), "FDPE": ("ff", 1),
-    "RAMB36E2": ("bram36", 1), "RAMB18E2": ("bram36", 0.5),
+    "FDRE": ("ff", 1),
+    "FDSE": ("ff", 1),
+    "FDCE": ("ff", 1),
+    "FDPE": ("ff", 1),
+    "RAMB36E2": ("bram36", 1),
+    "RAMB18E2": ("bram36", 0.5),
     "URAM288": ("uram", 1),
     "DSP48E2": ("dsp", 1),
 }
@@ -134,9 +151,7 @@ def estimate(
     path = cache / f"engine-{_engine_key(config)}.json"
     if path.exists():
         document = json.loads(path.read_text())
-        return Estimate(
-            engine=config.name, tool=document["tool"], parts=tuple(Part(**part) for part in document["parts"])
-        )
+        return Estimate(engine=config.name, tool=document["tool"], parts=tuple(Part(**part) for part in document["parts"]))
     tool = f"Yosys {tool_version()}"
     progress(0.0)
     texts = [text for name, text in generate(config).items() if name.endswith(".v") and name != "dsp48e2.v"]

@@ -13,13 +13,38 @@ _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?
 _INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
 _PORT = re.compile(r"^  (?:input|output)\b[^;]*;\n", re.M)
 _IDENTIFIER = re.compile(r'"[^"]*"|\\\S+ |[A-Za-z_][\w$]*')
-_KEYWORDS = frozenset({
-    "module", "endmodule", "input", "output", "inout", "wire", "reg", "signed", "assign", "always", "initial", "begin", "end",
-    "if", "else", "case", "casez", "endcase", "default",
-    "posedge", "negedge", "parameter", "localparam",
-    "integer",
-    "for", "generate", "endgenerate", "genvar",
-})
+_KEYWORDS = frozenset(
+    {
+        "module",
+        "endmodule",
+        "input",
+        "output",
+        "inout",
+        "wire",
+        "reg",
+        "signed",
+        "assign",
+        "always",
+        "initial",
+        "begin",
+        "end",
+        "if",
+        "else",
+        "case",
+        "casez",
+        "endcase",
+        "default",
+        "posedge",
+        "negedge",
+        "parameter",
+        "localparam",
+        "integer",
+        "for",
+        "generate",
+        "endgenerate",
+        "genvar",
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -49,17 +49,10 @@ class Coder(Shared):
         m = Module()
         m.submodules.apply = apply = ApplyScale(0)
         control = self.control
-        m.d.comb += [
-            apply.x.eq(self.value),
-            apply.mantissa.eq(self.inverse.mantissa),
-            apply.exponent.eq(self.inverse.exponent),
-        ]
+        m.d.comb += [apply.x.eq(self.value), apply.mantissa.eq(self.inverse.mantissa), apply.exponent.eq(self.inverse.exponent)]
         low = Mux(control.softmax, 0, -ACT_LIMIT)
         shifted, limit = Signal(signed(34)), Signal(8)
-        m.d.comb += [
-            shifted.eq(apply.result + control.zero),
-            limit.eq(Mux(control.wide, kv_limit(8), kv_limit(4))),
-        ]
+        m.d.comb += [shifted.eq(apply.result + control.zero), limit.eq(Mux(control.wide, kv_limit(8), kv_limit(4)))]
         with m.If(control.cache):
             m.d.sync += self.code.eq(Mux(shifted < 0, 0, Mux(shifted > limit, limit, shifted)))
         with m.Else():

@@ -13,14 +13,7 @@ __all__ = ["POINTER_BITS", "SELECTED", "FirstPass"]
 POINTER_BITS = 14
 
 SELECTED = data.StructLayout(
-    {
-        "valid": 1,
-        "peak": 1,
-        "first": 1,
-        "index": LENGTH_BITS,
-        "pointer": POINTER_BITS,
-        "other": POINTER_BITS,
-    }
+    {"valid": 1, "peak": 1, "first": 1, "index": LENGTH_BITS, "pointer": POINTER_BITS, "other": POINTER_BITS}
 )
 """The word of this cycle: whether there is one, in which pass it is, whether it is the row's first in that pass, its
 number, its address at the source, and that of the other operand: the second factor of SWIGLU, the partner of a rotation."""
@@ -80,9 +73,7 @@ class FirstPass(wiring.Component):
             self.word.first.eq(index == 0),
             self.word.index.eq(index),
             self.word.pointer.eq(pointer),
-            self.word.other.eq(
-                Mux(operation.swiglu, up_pointer, Mux(index < half, pointer + half, pointer - half))[:POINTER_BITS]
-            ),
+            self.word.other.eq(Mux(operation.swiglu, up_pointer, Mux(index < half, pointer + half, pointer - half))[:POINTER_BITS]),
         ]
         with m.If(gap != 0):
             m.d.sync += gap.eq(gap - 1)

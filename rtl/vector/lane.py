@@ -133,10 +133,7 @@ class Lane(Shared):
         rest = Signal(3, reset_less=True)
         rounded = Signal(signed(66))
         # One bit below the point is kept for rounding.
-        m.d.comb += [
-            total.eq(product + Mux(at_product.rotate, side, 0)),
-            rounded.eq((fine >> 1) + fine[0]),
-        ]
+        m.d.comb += [total.eq(product + Mux(at_product.rotate, side, 0)), rounded.eq((fine >> 1) + fine[0])]
         m.d.sync += [
             coarse.eq(Cat(Const(0, 1), total).as_signed() >> Cat(Const(0, 3), distance[3:])),
             rest.eq(distance[:3]),

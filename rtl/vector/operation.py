@@ -59,11 +59,7 @@ def _pick(command: data.View, name: str, default: Value | int | None = None) -> 
     chosen = field(command, first[0], name)
     for kinds in others:
         chosen = Mux(_any(command, kinds), field(command, kinds[0], name), chosen)
-    return (
-        chosen
-        if default is None
-        else Mux(_any(command, [k for kinds in places.values() for k in kinds]), chosen, default)
-    )
+    return chosen if default is None else Mux(_any(command, [k for kinds in places.values() for k in kinds]), chosen, default)
 
 
 def _any(command: data.View, kinds: list[type[Instruction]]) -> Value:

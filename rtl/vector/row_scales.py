@@ -122,11 +122,7 @@ class RowScales(wiring.Component):
         """Keep the zero point of the cache codes."""
         stages = self.stages
         m.submodules.place_zero = place = ApplyScale(0, x_bits=KEY_BITS)
-        m.d.comb += [
-            place.x.eq(down.at(stages.inverse)),
-            place.mantissa.eq(inverse.mantissa),
-            place.exponent.eq(inverse.exponent),
-        ]
+        m.d.comb += [place.x.eq(down.at(stages.inverse)), place.mantissa.eq(inverse.mantissa), place.exponent.eq(inverse.exponent)]
         limit, limited = Signal(ZERO_BITS), Signal(ZERO_BITS)
         m.d.comb += [
             limit.eq(Mux(self._row.at(stages.zero - 1).wide, kv_limit(8), kv_limit(4))),

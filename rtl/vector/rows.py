@@ -86,10 +86,7 @@ class Rows(wiring.Component):
             m.d.sync += [inside.eq(~word.last), index.eq(index + 1)]
         with m.If(ends):
             m.d.sync += [index.eq(0), current.eq(current + 1)]
-        m.d.sync += [
-            held.eq(held + self.begin - ends),
-            ready.eq(ready + self.measured - starts),
-        ]
+        m.d.sync += [held.eq(held + self.begin - ends), ready.eq(ready + self.measured - starts)]
         taken, given = Signal(LENGTH_BITS), Signal(LENGTH_BITS)
         with m.If(self.begin):
             m.d.comb += taken.eq(self.row.length)

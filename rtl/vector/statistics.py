@@ -21,9 +21,7 @@ class Largest(wiring.Component):
         self.tree = maximum_tree(count=lanes, shape=signed(bits))
         self.floor = floor
         self.latency = self.tree.latency + 1
-        super().__init__(
-            {"mark": In(MARK), "values": In(data.ArrayLayout(signed(bits), lanes)), "largest": Out(signed(bits))}
-        )
+        super().__init__({"mark": In(MARK), "values": In(data.ArrayLayout(signed(bits), lanes)), "largest": Out(signed(bits))})
 
     def elaborate(self, platform):
         m = Module()

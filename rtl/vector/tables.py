@@ -13,9 +13,7 @@ __all__ = ["Exp2Neg", "Sigmoid"]
 _POINT_BITS = 16
 
 
-def _table(
-    m: Module, name: str, points: np.ndarray, differences: np.ndarray
-) -> tuple[memory.ReadPort, data.StructLayout]:
+def _table(m: Module, name: str, points: np.ndarray, differences: np.ndarray) -> tuple[memory.ReadPort, data.StructLayout]:
     """Add a read-only memory of (point, difference to the next) and return its read port and the layout of a word."""
     difference_bits = int(differences.max()).bit_length()
     layout = data.StructLayout({"point": _POINT_BITS, "difference": difference_bits})

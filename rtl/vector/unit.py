@@ -84,11 +84,7 @@ class Vector(wiring.Component):
         m.submodules.rows = rows = Rows(self.config.temporary_words)
         m.submodules.scales = scales = RowScales(self.lanes)
         m.submodules.temporary = temporary = Ram(depth=self.config.temporary_words, lanes=self.lanes, lane_bits=_HELD_BITS)
-        m.d.comb += [
-            first.command.eq(self.command),
-            first.command_valid.eq(self.command_valid),
-            self.issue.eq(first.issue),
-        ]
+        m.d.comb += [first.command.eq(self.command), first.command_valid.eq(self.command_valid), self.issue.eq(first.issue)]
         self._begin_rows(m, first, rows)
         self._first_pass(m, first, scales, temporary)
         self._end_rows(m, first, rows, scales)
@@ -120,11 +116,7 @@ class Vector(wiring.Component):
         lanes = []
         for number in range(self.lanes):
             lane = place(m, f"lane_{number}", Lane, self.config, inline=self.inline)
-            m.d.comb += [
-                lane.control.eq(control.at(Stage.LATE)),
-                lane.mask.eq(mask.at(Stage.LATE)[number]),
-                lane.top.eq(top),
-            ]
+            m.d.comb += [lane.control.eq(control.at(Stage.LATE)), lane.mask.eq(mask.at(Stage.LATE)[number]), lane.top.eq(top)]
             for name in ("y_a", "y_b", "x", "p", "h"):
                 m.d.comb += getattr(lane, name).eq(getattr(self, f"{name}_data").word_select(number, 32))
             lanes.append(lane)
@@ -306,9 +298,7 @@ class Vector(wiring.Component):
         ]
         self._pack(m, word, row, coders, lands & late.cache & ~late.null, late.entry, scales)
 
-    def _pack(
-        self, m: Module, word: Pipeline, row: Pipeline, coders: list, finish: Value, entry: Value, scales: RowScales
-    ) -> None:
+    def _pack(self, m: Module, word: Pipeline, row: Pipeline, coders: list, finish: Value, entry: Value, scales: RowScales) -> None:
         """Collect the codes of a cache row, and finish the entry when the row has landed."""
         m.submodules.pack = pack = PackBuffer(self.lanes)
         coded, at_code = word.at(CodeStage.CODE), row.at(CodeStage.CODE)

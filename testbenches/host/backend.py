@@ -86,11 +86,7 @@ class Board:
         done = self._host.run(program, inputs)
         nothing = np.zeros(0, np.int64)
         log = Log(
-            cycles=done.cycles,
-            error=0,
-            dispatch=nothing,
-            issue=dict.fromkeys(Unit, nothing),
-            retire=dict.fromkeys(Unit, nothing),
+            cycles=done.cycles, error=0, dispatch=nothing, issue=dict.fromkeys(Unit, nothing), retire=dict.fromkeys(Unit, nothing)
         )
         return Outputs(image=self._host.memory(), logits=done.logits), log
 

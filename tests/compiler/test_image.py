@@ -140,11 +140,7 @@ class Zeros:
         rows, inputs = self.shape
         words = np.zeros((rows, WEIGHT_FORMATS[self.format].body_words(inputs), 16), np.uint8)
         return PackedMatrix(
-            format=self.format,
-            inputs=inputs,
-            words=words,
-            mantissa=np.zeros(rows, np.uint16),
-            exponent=np.zeros(rows, np.int8),
+            format=self.format, inputs=inputs, words=words, mantissa=np.zeros(rows, np.uint16), exponent=np.zeros(rows, np.int8)
         )
 
 
@@ -152,12 +148,7 @@ def test_memory_is_bounded_by_a_matrix(tmp_path: Path) -> None:
     """An image of 240 MB takes less than a quarter of it while it is written to a file, and all of it in memory."""
     small = random_model(3, format=Format.W8, max_positions=64)
     config = dataclasses.replace(small.config, hidden=2048, heads=32, kv_heads=32, head_dim=64, ffn=5632, layers=4)
-    shapes = {
-        "qkv": (6144, 2048),
-        "o": (2048, 2048),
-        "gateup": (11264, 2048),
-        "down": (2048, 5632),
-    }
+    shapes = {"qkv": (6144, 2048), "o": (2048, 2048), "gateup": (11264, 2048), "down": (2048, 5632)}
     matrices = {layer_part(layer, part): Zeros(Format.W8, shapes[part]) for layer in range(4) for part in PARTS}
     gains = {
         name: dataclasses.replace(small.gains["final_norm"], values=np.ones(2048, np.int16))

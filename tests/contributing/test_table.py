@@ -14,10 +14,7 @@ ELSEWHERE: Mapping[str, Sequence[str]] = {
         f"{COMPLETE}::test_an_instruction_without_its_row_fails_at_import",
         f"{CODE}::test_an_instruction_that_nothing_runs",
     ),
-    "a weight format": (
-        f"{COMPLETE}::test_a_format_without_its_row_fails_at_import",
-        f"{CODE}::test_a_weight_format_in_models",
-    ),
+    "a weight format": (f"{COMPLETE}::test_a_format_without_its_row_fails_at_import", f"{CODE}::test_a_weight_format_in_models"),
     "a cache format": (f"{COMPLETE}::test_a_format_without_its_row_fails_at_import",),
     "a device for the host": (f"{HOST}::test_every_port_is_told_its_buffer",),
     "a proof": (f"{PROVER}::test_a_law_that_holds_is_proved_once_and_remembered", f"{PROVER}::test_a_law_that_breaks_is_shown"),

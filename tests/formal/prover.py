@@ -119,9 +119,7 @@ def _solve(folder: Path, text: str, depth: int, induction: bool, cuts: Sequence[
                 broken=broken_laws(text),
                 trace=table(text),
             )
-    return Verdict(
-        is_proved=True, is_inductive=induction, depth=depth, seconds=time.perf_counter() - began, broken=(), trace=""
-    )
+    return Verdict(is_proved=True, is_inductive=induction, depth=depth, seconds=time.perf_counter() - began, broken=(), trace="")
 
 
 def _run(command: list[str], log: Path, *, may_fail: bool = False) -> str:

@@ -58,9 +58,7 @@ def stream_fifo(kind: Any, depth: int) -> Laws:
     laws.assume(~(fifo.pop & ~fifo.ready))
     # Control clears when the buses are quiet.
     laws.assume(~(fifo.push & clear))
-    passage = Passage.follow(
-        laws, depth=depth, push=fifo.push, pop=fifo.pop, entered=fifo.push_data, left=fifo.head, clear=clear
-    )
+    passage = Passage.follow(laws, depth=depth, push=fifo.push, pop=fifo.pop, entered=fifo.push_data, left=fifo.head, clear=clear)
     arrived = fifo.push
     for _ in range(FIFO_LATENCY - 1):
         arrived = laws.past(arrived & ~clear)

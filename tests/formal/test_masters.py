@@ -156,9 +156,7 @@ def side_reader(kind: Any) -> Laws:
     laws.invariant("full_bursts_until_the_last", state["to_ask"] != 0, request.asked % SIDE_BURST_BEATS == 0)
     first = request.first[:10]
     laws.invariant(
-        "request_is_aligned",
-        state["to_ask"] != 0,
-        (first[:4] == 0) & ((first == 0) | (first + request.beats * unit <= kib)),
+        "request_is_aligned", state["to_ask"] != 0, (first[:4] == 0) & ((first == 0) | (first + request.beats * unit <= kib))
     )
     laws.invariant("offered_means_offered", state["offered"] == laws.past(axi.arvalid & ~axi.arready))
     laws.invariant("offered_has_beats", state["offered"], state["to_ask"] != 0)
@@ -173,10 +171,7 @@ def side_writer(kind: Any) -> Laws:
     has_address, has_data = Signal(name="has_address"), Signal(name="has_data")
     takes_address, takes_data = axi.awvalid & axi.awready, axi.wvalid & axi.wready
     written = (has_address | takes_address) & (has_data | takes_data)
-    m.d.sync += [
-        has_address.eq((has_address | takes_address) & ~written),
-        has_data.eq((has_data | takes_data) & ~written),
-    ]
+    m.d.sync += [has_address.eq((has_address | takes_address) & ~written), has_data.eq((has_data | takes_data) & ~written)]
     passage = Passage.follow(
         laws,
         depth=WRITE_QUEUE_BEATS,

@@ -78,10 +78,7 @@ def mover(kind: Any, *, has_retirement: bool) -> Laws:
     takes_address, takes_data = write.awvalid & write.awready, write.wvalid & write.wready
     has_address, has_data = Signal(name="has_address"), Signal(name="has_data")
     written = (has_address | takes_address) & (has_data | takes_data)
-    m.d.sync += [
-        has_address.eq((has_address | takes_address) & ~written),
-        has_data.eq((has_data | takes_data) & ~written),
-    ]
+    m.d.sync += [has_address.eq((has_address | takes_address) & ~written), has_data.eq((has_data | takes_data) & ~written)]
     unanswered = Signal(16, name="unanswered")
     m.d.sync += unanswered.eq(unanswered + written - write.bvalid)
     laws.assume(~(write.bvalid & (unanswered == 0)))

@@ -76,10 +76,7 @@ def registers(kind: Any) -> Laws:
     starts = takes_word & (where == CONTROL) & lite.wstrb[0] & lite.wdata[0]
     is_started, is_done, status = Signal(name="is_started"), Signal(name="is_done"), Signal(4, name="status")
     reads_control = asked & (lite.araddr[2:] == CONTROL)
-    m.d.sync += [
-        is_started.eq(starts | (is_started & ~lite.done)),
-        is_done.eq(lite.done | (is_done & ~reads_control)),
-    ]
+    m.d.sync += [is_started.eq(starts | (is_started & ~lite.done)), is_done.eq(lite.done | (is_done & ~reads_control))]
     with m.If(asked):
         m.d.sync += status.eq(Cat(is_started, is_done, lite.idle, is_done))
     laws.law("start_from_the_write_until_done", lite.start == is_started)

@@ -33,9 +33,7 @@ def _rows(text: str) -> dict[str, list[int]]:
             cycles.append(dict(now))
         elif words and words[0][0] == "b":
             now[words[1]] = int(words[0][1:].replace("x", "0"), 2)
-    return {
-        label: [cycle.get(code, 0) for cycle in cycles] for code, label in labels.items() if label not in _NOT_OF_THE_CIRCUIT
-    }
+    return {label: [cycle.get(code, 0) for cycle in cycles] for code, label in labels.items() if label not in _NOT_OF_THE_CIRCUIT}
 
 
 def broken_laws(text: str) -> tuple[str, ...]:

@@ -4,21 +4,7 @@ from collections import deque
 
 from hwsim.arch import timing
 from hwsim.arch.fields import Unit
-from hwsim.arch.isa import (
-    Append,
-    Axpy,
-    Dot,
-    End,
-    Format,
-    Function,
-    KvQuant,
-    Load,
-    Loop,
-    Norm,
-    Scalar,
-    Softmax,
-    decode,
-)
+from hwsim.arch.isa import Append, Axpy, Dot, End, Format, Function, KvQuant, Load, Loop, Norm, Scalar, Softmax, decode
 
 MASK = 0xFFFFFFFF
 
@@ -303,11 +289,7 @@ class SlowMachine:
                     self.capture(cycle, entry)
             else:
                 cost, is_last = self.beats[0]
-                held = (
-                    cycle + cost - 1 < clear
-                    if isinstance(word, Dot) and is_last
-                    else isinstance(word, Axpy) and cycle < clear
-                )
+                held = cycle + cost - 1 < clear if isinstance(word, Dot) and is_last else isinstance(word, Axpy) and cycle < clear
                 if all(fifo and fifo[0] <= cycle for fifo in self.fifos) and not held:
                     for p, fifo in enumerate(self.fifos):
                         fifo.popleft()

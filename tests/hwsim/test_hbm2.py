@@ -193,11 +193,7 @@ def shipped_text() -> dict[str, object]:
         ),
         ("t_cwl_tck", GOOD | {"value": 1.5}, "Memory t_cwl_tck.value must be an integer of at least 1, not 1.5"),
         ("row_bytes", GOOD | {"value": 1000}, "Memory row_bytes.value must be a power of two from 2 to 1048576, not 1000"),
-        (
-            "bank_groups",
-            GOOD | {"value": 8},
-            "Memory bank_groups and banks_per_group must make at most 16 banks, not 32",
-        ),
+        ("bank_groups", GOOD | {"value": 8}, "Memory bank_groups and banks_per_group must make at most 16 banks, not 32"),
         (
             "idle_hit_ns",
             GOOD | {"value": 3},

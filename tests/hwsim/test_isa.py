@@ -84,9 +84,7 @@ def test_opcodes_and_mnemonics_are_distinct() -> None:
 
 
 def test_line_in_full() -> None:
-    instruction = dot(
-        blocks=18, registers=(3, 0, 0), wait=1 << Unit.VECTOR, signal=1 << Unit.VECTOR | 1 << Unit.MOVER
-    )
+    instruction = dot(blocks=18, registers=(3, 0, 0), wait=1 << Unit.VECTOR, signal=1 << Unit.VECTOR | 1 << Unit.MOVER)
     assert format_instruction(instruction) == (
         "dot format=w4 rows=1 source=0 inner=18 blocks=r3+18 scale=0 address=0 wait=vector signal=vector,mover"
     )

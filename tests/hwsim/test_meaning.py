@@ -199,9 +199,7 @@ def test_dot_reads_what_the_formats_pack(format_: Format, rng: np.random.Generat
     config, inner, blocks = ENGINES["small"], 12, 5
     words = row_stream(rng, format_, inner, blocks, config.tile.slices)
     memories = memories_of(config, rng, words)
-    matrix.dot(
-        memories, config, Dot(format=format_, rows=1, source=0, inner=inner, blocks=blocks, scale=0, address=0), ""
-    )
+    matrix.dot(memories, config, Dot(format=format_, rows=1, source=0, inner=inner, blocks=blocks, scale=0, address=0), "")
     weights = WEIGHT_FORMATS[format_].unpack_stream(words, 32 * inner, blocks)
     assert WEIGHT_FORMATS[format_].pack_stream(weights, config.tile.slices).shape == words.shape
     acc = weights.integer().astype(np.int64) @ memories.activation[0, : 32 * inner].astype(np.int64)
@@ -218,9 +216,7 @@ def test_dot_of_keys(engine: str, cache: CacheFormat, rng: np.random.Generator) 
     held = parts * cache.planes
     words = np.concatenate([cache_pair(rng, cache, held, slices) for _ in range(2)], axis=1)[:, : 2 + blocks * held]
     memories = memories_of(config, rng, words)
-    instruction = Dot(
-        format=cache.keys, rows=rows, source=1, inner=parts, blocks=blocks, scale=2, address=3, stride=15, side=1
-    )
+    instruction = Dot(format=cache.keys, rows=rows, source=1, inner=parts, blocks=blocks, scale=2, address=3, stride=15, side=1)
     matrix.dot(memories, config, instruction, "")
     for block in range(blocks):
         start = block // 2 * (1 + 2 * held)
@@ -234,9 +230,7 @@ def test_dot_of_keys(engine: str, cache: CacheFormat, rng: np.random.Generator) 
                 x = memories.activation[row, 64 : 64 + 32 * parts].tolist()
                 acc = naive_sum(cache.keys, body, x) - (key >> 24) * sum(x)
                 result = scaled(
-                    wrapped(acc),
-                    (key & 0xFFFF, signed(key >> 16 & 255, 8)),
-                    tuple(memories.scale[2 + row, :2].tolist()),
+                    wrapped(acc), (key & 0xFFFF, signed(key >> 16 & 255, 8)), tuple(memories.scale[2 + row, :2].tolist())
                 )
                 assert memories.result[(3 + 15 * row) * lanes + lane] == result
 
@@ -294,9 +288,7 @@ def test_norm(rng: np.random.Generator) -> None:
     memories.parameter[:64] = rng.integers(-(1 << 17), 1 << 17, 64)
     memories.parameter[64:66] = 12345, 40000 | (-21 & 255) << 16
     x = memories.residual.copy()
-    log = vector.norm(
-        memories, config, Norm(rows=2, source=3, stride=20, length=16, destination=4, scale=6, parameter=0, shift=14)
-    )
+    log = vector.norm(memories, config, Norm(rows=2, source=3, stride=20, length=16, destination=4, scale=6, parameter=0, shift=14))
     for row in range(2):
         values = x[(3 + 20 * row) * 4 :][:64].tolist()
         y = [clamp(rounded(v * int(g), 14)) for v, g in zip(values, memories.parameter[:64], strict=True)]
@@ -339,9 +331,7 @@ def rotated(values: list[int], rotation: list[int]) -> list[int]:
 def test_rope(rng: np.random.Generator) -> None:
     config = ENGINES["small"]
     memories = memories_of(config, rng)
-    instruction = Rope(
-        rows=3, source=2, stride=10, length=8, destination=3, scale=7, parameter=11, mantissa=47274, exponent=-18
-    )
+    instruction = Rope(rows=3, source=2, stride=10, length=8, destination=3, scale=7, parameter=11, mantissa=47274, exponent=-18)
     log = vector.rope(memories, config, instruction)
     for row in range(3):
         head = memories.result[(2 + 10 * row) * 4 :][:32].tolist()
@@ -367,9 +357,7 @@ def test_softmax(sinks: int, ring: int, rng: np.random.Generator) -> None:
         e = [int(exp2_neg(np.int64(most - s))) if ok else 0 for s, ok in zip(scores, is_valid, strict=True)]
         w = [scaled(v, (p & 0xFFFF, signed(p >> 16 & 255, 8)), fraction=5) for v, p in zip(e, parameters, strict=True)]
         inverse, (mantissa, exponent) = quantize_inverse(np.int64(max(w)))
-        codes = [
-            max(int(quantize_act(np.int64(v), inverse)), 0) if ok else 0 for v, ok in zip(w, is_valid, strict=True)
-        ]
+        codes = [max(int(quantize_act(np.int64(v), inverse)), 0) if ok else 0 for v, ok in zip(w, is_valid, strict=True)]
         share = reciprocal(normalize(np.int64(sum(e))))
         scale = product((mantissa, exponent - 20), (share[0], share[1] + 15))
         scale[2] = sum(c * (p >> 24) for c, p in zip(codes, parameters, strict=True))
@@ -399,20 +387,12 @@ def test_kvquant_and_append_make_what_dot_and_axpy_read(
     keys, values = 6, 100
     offset = keys if kind == CacheKind.KEY else values
     before = memories.ports.copy()
-    mover.append(
-        memories,
-        config,
-        Append(kind=kind, entry=5, segments=held.bit_length() - 1, offset=offset, keys=keys, slot=slot),
-    )
+    mover.append(memories, config, Append(kind=kind, entry=5, segments=held.bit_length() - 1, offset=offset, keys=keys, slot=slot))
     words = (
-        memories.ports.reshape(config.tile.ports, -1, config.tile.slices_per_port, 16)
-        .transpose(0, 2, 1, 3)
-        .reshape(slices, -1, 16)
+        memories.ports.reshape(config.tile.ports, -1, config.tile.slices_per_port, 16).transpose(0, 2, 1, 3).reshape(slices, -1, 16)
     )
     block, own = divmod(slot, slices)
-    header = word_bits(words, own, keys + block // 2 * (1 + 2 * held)) >> 64 * (block % 2) + (
-        0 if kind == CacheKind.KEY else 32
-    )
+    header = word_bits(words, own, keys + block // 2 * (1 + 2 * held)) >> 64 * (block % 2) + (0 if kind == CacheKind.KEY else 32)
     assert header & 0xFFFFFFFF == int(mantissa) | (int(exponent) - 16 & 255) << 16 | int(zero) << 24
     for d, code in enumerate(codes):
         nibbles = []
@@ -480,10 +460,7 @@ DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "sc
             (Fetch(offset=0, beats=3), Dot(**DOT), End()),
             "Instruction 1 (Dot, pc 1) must consume at most the 3 beats fetched and left, not 4",
         ),
-        (
-            (Fetch(offset=0, beats=5), Dot(**DOT), End()),
-            "Program must consume every beat it fetches, not leave 1 at End",
-        ),
+        ((Fetch(offset=0, beats=5), Dot(**DOT), End()), "Program must consume every beat it fetches, not leave 1 at End"),
         (
             (Fetch(offset=250, beats=9), End()),
             "Instruction 0 (Fetch, pc 0) must keep offset and beats within the 256 beats of a port, not 3 beyond",
@@ -497,10 +474,7 @@ DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "sc
             "Instruction 0 (Dot, pc 0) must keep source within the 32 segments of activation memory, not 1 beyond",
         ),
         ((Dot(**{**DOT, "rows": 3}), End()), "Instruction 0 (Dot, pc 0) must have rows 1 to 2, not 3"),
-        (
-            (Dot(**{**DOT, "rows": 2}), End()),
-            "Instruction 0 (Dot, pc 0) must have stride at least the 1 words of a row, not 0",
-        ),
+        ((Dot(**{**DOT, "rows": 2}), End()), "Instruction 0 (Dot, pc 0) must have stride at least the 1 words of a row, not 0"),
         (
             (Dot(**{**DOT, "scale": 32}), End()),
             "Instruction 0 (Dot, pc 0) must keep scale within the 32 entries of the scale file, not 1 beyond",
@@ -539,39 +513,21 @@ DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "sc
         ),
         (
             (Store(address=0, beats=65, offset=192), End()),
-            "Instruction 0 (Store, pc 0) must keep offset and beats within the 256 16-byte units of side memory,"
-            " not 1 beyond",
+            "Instruction 0 (Store, pc 0) must keep offset and beats within the 256 16-byte units of side memory, not 1 beyond",
         ),
         (
             (
-                Softmax(
-                    rows=1,
-                    source=0,
-                    stride=0,
-                    destination=0,
-                    scale=0,
-                    side=60,
-                    sink_words=0,
-                    sinks=0,
-                    ring_words=0,
-                    ring=0,
-                ),
+                Softmax(rows=1, source=0, stride=0, destination=0, scale=0, side=60, sink_words=0, sinks=0, ring_words=0, ring=0),
                 End(),
             ),
             "Instruction 0 (Softmax, pc 0) must have at least one word of scores",
         ),
         (
-            (
-                Rope(rows=1, source=0, stride=0, length=3, destination=0, scale=0, parameter=0, mantissa=0, exponent=0),
-                End(),
-            ),
+            (Rope(rows=1, source=0, stride=0, length=3, destination=0, scale=0, parameter=0, mantissa=0, exponent=0), End()),
             "Instruction 0 (Rope, pc 0) must have an even length",
         ),
         (
-            (
-                Norm(rows=1, source=0, stride=0, length=8, destination=0, scale=0, parameter=120, shift=0),
-                End(),
-            ),
+            (Norm(rows=1, source=0, stride=0, length=8, destination=0, scale=0, parameter=120, shift=0), End()),
             "Instruction 0 (Norm, pc 0) must keep parameter within the 128 words of parameter memory, not 1 beyond",
         ),
         (

@@ -164,9 +164,7 @@ def test_standstills_and_overflows(program: tuple[object, ...], text: str) -> No
 
 def test_a_full_queue_holds_control() -> None:
     with pytest.raises(MachineError, match=r"Instruction 0 .* a token from MOVER for ever"):
-        timeline_of(
-            Quant(**QUANT, wait=8), *[Quant(**QUANT)] * 5, Load(space=0, address=0, beats=1, offset=0, signal=4), End()
-        )
+        timeline_of(Quant(**QUANT, wait=8), *[Quant(**QUANT)] * 5, Load(space=0, address=0, beats=1, offset=0, signal=4), End())
 
 
 def test_63_tokens_are_allowed() -> None:

@@ -87,11 +87,7 @@ STRAY = FETCH.encode() ^ (0x11 << 88) ^ (0x11 << 96)
             f"Program must end within {1 << 22} executed instructions, not run on at pc 2",
         ),
         ((FETCH, FETCH), ProgramError, "Program must reach End, not run past its last word 1"),
-        (
-            (Loop(count=0, length=1), FETCH, End()),
-            ProgramError,
-            "Loop at pc 0 must have count and length at least 1, not 0 and 1",
-        ),
+        ((Loop(count=0, length=1), FETCH, End()), ProgramError, "Loop at pc 0 must have count and length at least 1, not 0 and 1"),
         (
             (Loop(count=1, length=2), Loop(count=1, length=1), FETCH, End()),
             ProgramError,

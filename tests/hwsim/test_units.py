@@ -80,13 +80,7 @@ def test_kinds_do_not_mix(first: type[Quantity], second: type[Quantity]) -> None
         assert maximum(own, other) == other
         assert minimum(own, other) == own
         return
-    for mixed in (
-        lambda: own + other,
-        lambda: own - other,
-        lambda: own < other,
-        lambda: own >= other,
-        lambda: maximum(own, other),
-    ):
+    for mixed in (lambda: own + other, lambda: own - other, lambda: own < other, lambda: own >= other, lambda: maximum(own, other)):
         with pytest.raises(TypeError, match=f"{first.__name__} cannot be taken together with {second.__name__}"):
             mixed()
     assert own != other

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
 
-SMALL = Network(
-    name="small", layers=2, hidden=8, heads=4, kv_heads=2, head_dim=2, ffn=16, vocab=10, is_gated=True, is_tied=False
-)
+SMALL = Network(name="small", layers=2, hidden=8, heads=4, kv_heads=2, head_dim=2, ffn=16, vocab=10, is_gated=True, is_tied=False)
 
 
 def test_sizes_by_hand() -> None:

@@ -115,8 +115,7 @@ def interrupt() -> None:
         (
             fail,
             BUG,
-            "Lamforge failed with IndexError: list index out of range"
-            " (this is a bug; LAMFORGE_FULL_TRACEBACK=1 shows where)\n",
+            "Lamforge failed with IndexError: list index out of range (this is a bug; LAMFORGE_FULL_TRACEBACK=1 shows where)\n",
         ),
         (interrupt, INTERRUPTED, "Interrupted\n"),
         (int, 0, ""),

@@ -24,23 +24,14 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (
-            ["compress", "nowhere", "-o", "OUT"],
-            "Checkpoint must be a folder, a .gguf file or one of smollm2-135m, not 'nowhere'",
-        ),
+        (["compress", "nowhere", "-o", "OUT"], "Checkpoint must be a folder, a .gguf file or one of smollm2-135m, not 'nowhere'"),
         (
             ["compress", "HF", "--recipe", "missing.yaml", "-o", "OUT"],
             "Recipe file must be readable, not 'missing.yaml' (No such file or directory)",
         ),
-        (
-            ["compress", "HF", "--calibration", "missing.txt", "-o", "OUT"],
-            "Calibration text must be a file, not 'missing.txt'",
-        ),
+        (["compress", "HF", "--calibration", "missing.txt", "-o", "OUT"], "Calibration text must be a file, not 'missing.txt'"),
         (["compress", "HF"], "Missing option '--output' / '-o' (see `lamforge compress --help`)"),
-        (
-            ["compress", "MODEL", "-o", "OUT"],
-            "Checkpoint must be a model that was not compressed before, not 'MODEL'",
-        ),
+        (["compress", "MODEL", "-o", "OUT"], "Checkpoint must be a model that was not compressed before, not 'MODEL'"),
         (
             ["evaluate", "MODEL", "--text", "missing.txt"],
             "Text must be a readable UTF-8 file, not 'missing.txt' (No such file or directory)",
@@ -59,18 +50,9 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             ["evaluate", "HF", "--text", "TEXT", "--attention", "lamda:4+12"],
             "Attention pattern must be one of dense, lambda (nearest: lambda), not 'lamda'",
         ),
-        (
-            ["evaluate", "HF", "--source", "HF"],
-            "Source must be left out for a float model, which is its own, not given",
-        ),
-        (
-            ["evaluate", "nowhere"],
-            "Checkpoint must be a folder, a .gguf file or one of smollm2-135m, not 'nowhere'",
-        ),
-        (
-            ["evaluate", "TEXT"],
-            "Checkpoint must be a folder, a .gguf file or one of smollm2-135m, not 'TEXT'",
-        ),
+        (["evaluate", "HF", "--source", "HF"], "Source must be left out for a float model, which is its own, not given"),
+        (["evaluate", "nowhere"], "Checkpoint must be a folder, a .gguf file or one of smollm2-135m, not 'nowhere'"),
+        (["evaluate", "TEXT"], "Checkpoint must be a folder, a .gguf file or one of smollm2-135m, not 'TEXT'"),
         (["evaluate", "HERE"], "Folder here must hold config.json, which is missing"),
         (
             ["evaluate", "MODEL", "--text", "TEXT", "--window", "2000"],
@@ -96,10 +78,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             ["compile", "MODEL", "--engine", "smal", "-o", "OUT"],
             "Engine must be one of small, tiny, u280, u55c or a YAML file, not 'smal' (nearest: small)",
         ),
-        (
-            ["compile", "MODEL", "--set", "tile.tokens=9", "-o", "OUT"],
-            "Engine tile.tokens must be an integer from 1 to 7, not 9",
-        ),
+        (["compile", "MODEL", "--set", "tile.tokens=9", "-o", "OUT"], "Engine tile.tokens must be an integer from 1 to 7, not 9"),
         (
             ["compile", "MODEL", "--set", "tile.token=2", "-o", "OUT"],
             "Engine setting must be a field such as 'tile.tokens', not 'tile.token'",
@@ -110,10 +89,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (["compile", "MODEL"], "Output folder must be given with -o, not left out"),
         (["compile", "-o", "OUT"], "Either a model or a workload must be given, not neither"),
-        (
-            ["compile", "MODEL", "--workload", "llama-2-7b", "-o", "OUT"],
-            "Either a model or a workload must be given, not both",
-        ),
+        (["compile", "MODEL", "--workload", "llama-2-7b", "-o", "OUT"], "Either a model or a workload must be given, not both"),
         (
             ["compile", "--workload", "llama-2-7b", "-o", "OUT"],
             "Context, the tokens that a workload's cache keeps, must be given with a workload, not left out",
@@ -134,10 +110,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             ["compile", "MODEL", "--dump-after", "fold"],
             "Pass must be one of frontend, fuse_projections, fuse_residual, quantize, not 'fold'",
         ),
-        (
-            ["compile", "HF", "-o", "OUT"],
-            "Model must be a folder that `compress` wrote, not 'HF'",
-        ),
+        (["compile", "HF", "-o", "OUT"], "Model must be a folder that `compress` wrote, not 'HF'"),
         (["compile", "MODEL", "--positions", "0", "-o", "OUT"], "Positions to run must be at least 1, not 0"),
         (
             ["compile", "MODEL", "--context", "64", "-o", "OUT"],
@@ -149,21 +122,12 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (["simulate", "PROGRAMS", "--program", "encode"], "Program must be one of decode, prefill, not 'encode'"),
         (["simulate", "PROGRAMS", "--position", "64"], "Position must be 0 to 63, not 64"),
-        (
-            ["simulate", "PROGRAMS", "--engine", "tiny"],
-            "Engine must be left to the compiled programs, not given again",
-        ),
+        (["simulate", "PROGRAMS", "--engine", "tiny"], "Engine must be left to the compiled programs, not given again"),
         (["generate", "MODEL", "hello", "--temperature", "-1"], "Sampling temperature must be 0 to 100, not -1.0"),
         (["generate", "MODEL", "hello", "--max-tokens", "0"], "Number of tokens must be at least 1, not 0"),
         (["generate", "MODEL", "", "--raw"], "Prompt must be at least one token long, not ''"),
-        (
-            ["generate", "HF", "hello"],
-            "Model must be a folder that `compress` wrote, not 'HF'",
-        ),
-        (
-            ["rtl", "--set", "tile.port_bits=96", "-o", "OUT"],
-            "Engine tile.port_bits must be one of 128, 256, 512, not 96",
-        ),
+        (["generate", "HF", "hello"], "Model must be a folder that `compress` wrote, not 'HF'"),
+        (["rtl", "--set", "tile.port_bits=96", "-o", "OUT"], "Engine tile.port_bits must be one of 128, 256, 512, not 96"),
         (
             ["rtl", "--engine", "tiny", "--board", "u250", "-o", "OUT"],
             "Board must be one of u280, u55c or a YAML file, not 'u250' (nearest: u280)",
@@ -176,28 +140,13 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             ["cosim", "MODEL", "--memory", "hbm"],
             "Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'hbm'",
         ),
-        (
-            ["cosim", "HF"],
-            "Model must be a folder that `compress` wrote, not 'HF'",
-        ),
-        (
-            ["board", "MODEL", "HERE", "--waiting", "sleep"],
-            "Way of waiting must be one of polling, interrupt, not 'sleep'",
-        ),
-        (
-            ["report", "folder", "HERE"],
-            "Report folder must hold summary.json or compiled programs, not 'HERE'",
-        ),
+        (["cosim", "HF"], "Model must be a folder that `compress` wrote, not 'HF'"),
+        (["board", "MODEL", "HERE", "--waiting", "sleep"], "Way of waiting must be one of polling, interrupt, not 'sleep'"),
+        (["report", "folder", "HERE"], "Report folder must hold summary.json or compiled programs, not 'HERE'"),
     ],
     ids=lambda value: " ".join(value[:4]) if isinstance(value, list) else "",
 )
-def test_refusals(
-    arguments: list[str],
-    text: str,
-    made: Path,
-    tmp_path: Path,
-    command: Command,
-) -> None:
+def test_refusals(arguments: list[str], text: str, made: Path, tmp_path: Path, command: Command) -> None:
     (tmp_path / "here").mkdir()
     places = {
         "OUT": tmp_path / "here" / "out",

@@ -67,10 +67,5 @@ def test_a_difference_is_found() -> None:
     before = {"a": [1, {"b": 2.0}], "c": "x", "d": None}
     assert differences(before, {"a": [1, {"b": 2.0 + 1e-14}], "c": "x", "d": None, "new": 1}, CLOSE) == []
     changed: dict[str, Any] = {"a": [1.0, {"b": 2.1}], "c": "y"}
-    assert differences(before, changed, CLOSE) == [
-        ".d is gone",
-        ".a[0] was 1, is 1.0",
-        ".a[1].b was 2.0, is 2.1",
-        ".c was x, is y",
-    ]
+    assert differences(before, changed, CLOSE) == [".d is gone", ".a[0] was 1, is 1.0", ".a[1].b was 2.0, is 2.1", ".c was x, is y"]
     assert differences([1], [1, 2], CLOSE) == [" was [1], is [1, 2]"]

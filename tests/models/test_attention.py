@@ -123,8 +123,7 @@ def test_steps_and_chunks_equal_prefill(example: str, length: int) -> None:
         torch.testing.assert_close(stepwise.attend(q[:, one], chosen), whole[:, one])
     cuts = [0, 1, 9, 10, length - 3, length]
     pieces = [
-        chunked.prefill(q[:, start:stop], k[:, start:stop], v[:, start:stop])
-        for start, stop in zip(cuts, cuts[1:], strict=False)
+        chunked.prefill(q[:, start:stop], k[:, start:stop], v[:, start:stop]) for start, stop in zip(cuts, cuts[1:], strict=False)
     ]
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole)
     assert stepwise.length == chunked.length == length

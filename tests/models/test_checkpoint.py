@@ -43,14 +43,8 @@ def cut(path: Path, size: int) -> None:
 
 NORM = "model.norm.weight"
 DAMAGES: dict[str, tuple[Change, str]] = {
-    "no config": (
-        lambda folder: (folder / "config.json").unlink(),
-        "Folder {folder} must hold config.json, which is missing",
-    ),
-    "config not JSON": (
-        lambda folder: cut(folder / "config.json", 10),
-        "File config.json must be JSON, but reading it failed: ",
-    ),
+    "no config": (lambda folder: (folder / "config.json").unlink(), "Folder {folder} must hold config.json, which is missing"),
+    "config not JSON": (lambda folder: cut(folder / "config.json", 10), "File config.json must be JSON, but reading it failed: "),
     "config is a list": (
         lambda folder: (folder / "config.json").write_text("[]"),
         "File config.json must hold one object, not list",
@@ -93,9 +87,7 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     ),
     "index leaves the folder": (
         lambda folder: (
-            (folder / "model.safetensors.index.json").write_text(
-                json.dumps({"weight_map": {NORM: "../other.safetensors"}})
-            )
+            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {NORM: "../other.safetensors"}}))
             and None
         ),
         "File of tensor model.norm.weight must be a .safetensors file of the folder, not '../other.safetensors'",
@@ -106,18 +98,13 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     ),
     "index names a missing file": (
         lambda folder: (
-            (folder / "model.safetensors.index.json").write_text(
-                json.dumps({"weight_map": {NORM: "other.safetensors"}})
-            )
-            and None
+            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {NORM: "other.safetensors"}})) and None
         ),
         "Folder {folder} must hold other.safetensors, which model.safetensors.index.json names",
     ),
     "index promises a missing tensor": (
         lambda folder: (
-            (folder / "model.safetensors.index.json").write_text(
-                json.dumps({"weight_map": {"model.other": "model.safetensors"}})
-            )
+            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"model.other": "model.safetensors"}}))
             and None
         ),
         "File model.safetensors must hold the tensor model.other, which its index promises",
@@ -267,9 +254,7 @@ def write_gguf(path: Path, folder: Path, kind: str) -> None:
             weight = interleaved(weight, heads)
         if part == "mlp.up_proj":
             quantized = gguf.quants.quantize(weight, gguf.GGMLQuantizationType.Q8_0)
-            writer.add_tensor(
-                f"blk.{layer}.{names[part]}.{suffix}", quantized, raw_dtype=gguf.GGMLQuantizationType.Q8_0
-            )
+            writer.add_tensor(f"blk.{layer}.{names[part]}.{suffix}", quantized, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
             continue
         writer.add_tensor(f"blk.{layer}.{names[part]}.{suffix}", weight)
     writer.write_header_to_file()

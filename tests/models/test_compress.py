@@ -46,9 +46,7 @@ def random_weight(rows: int, inputs: int, seed: int = SEED) -> torch.Tensor:
 def correlated_inputs(tokens: int, inputs: int) -> torch.Tensor:
     random = torch.Generator().manual_seed(SEED)
     mixing = torch.randn((inputs // 4, inputs), generator=random)
-    return torch.randn((tokens, inputs // 4), generator=random) @ mixing + 0.3 * torch.randn(
-        (tokens, inputs), generator=random
-    )
+    return torch.randn((tokens, inputs // 4), generator=random) @ mixing + 0.3 * torch.randn((tokens, inputs), generator=random)
 
 
 @pytest.mark.parametrize("format", list(WEIGHT_FORMATS))
@@ -162,9 +160,7 @@ def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     ("format", "cache"), [(Format.W4, CacheFormat.KV4), (Format.W8, CacheFormat.KV4), (Format.W8, CacheFormat.KV8)]
 )
 @pytest.mark.parametrize("is_tied", [False, True])
-def test_integers_are_close_to_floats_that_round_alike(
-    tmp_path: Path, format: Format, cache: CacheFormat, is_tied: bool
-) -> None:
+def test_integers_are_close_to_floats_that_round_alike(tmp_path: Path, format: Format, cache: CacheFormat, is_tied: bool) -> None:
     checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=not is_tied, is_tied=is_tied), tiny_tokens(100)
     chosen = Recipe.uniform(name="test", method="rtn", format=format, pattern=RECIPE.pattern)
     model = compress(checkpoint, dataclasses.replace(chosen, cache=cache))
@@ -310,9 +306,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
         weights.write_bytes(damaged)
         stated = description | {"weights_sha256": {weights.name: compressed.sha256(weights)}}
         (folder / "model.json").write_text(json.dumps(stated))
-        with pytest.raises(
-            CheckpointError, match=r"File weights.safetensors must be a complete safetensors file, but: "
-        ):
+        with pytest.raises(CheckpointError, match=r"File weights.safetensors must be a complete safetensors file, but: "):
             compressed.load(folder)
     changed = bytearray(whole)
     changed[-1] ^= 1

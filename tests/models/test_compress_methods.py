@@ -220,11 +220,7 @@ def context(layer: Layer, tmp_path, sequence: int = 40) -> Context:
     llama = Llama(tiny_checkpoint(tmp_path, has_bias=True))
     quantizers = {part: Rtn(format=Format.W8) for part in layer.linears}
     return Context(
-        geometry=llama.geometry,
-        pattern=parse("lambda:4+28"),
-        cache=CacheFormat.KV4,
-        sequence=sequence,
-        quantizers=quantizers,
+        geometry=llama.geometry, pattern=parse("lambda:4+28"), cache=CacheFormat.KV4, sequence=sequence, quantizers=quantizers
     )
 
 

@@ -13,9 +13,7 @@ from models.integer import IntegerReference
 from models.tokenizer import Tokenizer
 from tests.models.tiny import tiny_model, tiny_tokens
 
-TEMPLATE = (
-    "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}{% if add_generation_prompt %}a:{% endif %}"
-)
+TEMPLATE = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}{% if add_generation_prompt %}a:{% endif %}"
 
 
 @pytest.fixture(scope="module")

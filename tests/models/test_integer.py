@@ -283,13 +283,9 @@ def test_recorder_names_every_intermediate() -> None:
     assert seen["layers.1.scores.head3"].shape == (16,)
     assert seen["layers.0.key.head1.codes"].shape == (32,)
     expected = {"embedding", "layers.0.qkv", "layers.1.query.head0.scale", "layers.1.coefficients.head2.codes"}
-    assert expected | {
-        "layers.0.attended",
-        "layers.0.o",
-        "layers.1.gateup",
-        "layers.1.swiglu.codes",
-        "final_norm.scale",
-    } <= set(seen)
+    assert expected | {"layers.0.attended", "layers.0.o", "layers.1.gateup", "layers.1.swiglu.codes", "final_norm.scale"} <= set(
+        seen
+    )
 
 
 def test_constants() -> None:

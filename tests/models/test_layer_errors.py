@@ -17,9 +17,7 @@ from models.integer import IntegerReference
 from models.reference.llama import Llama
 from tests.models.tiny import tiny_checkpoint, tiny_tokens
 
-RECIPE = Recipe.from_document(
-    {"steps": [{"method": "rtn", "format": "w8", "at": "*"}], "attention": "lambda:4+12"}, name="test"
-)
+RECIPE = Recipe.from_document({"steps": [{"method": "rtn", "format": "w8", "at": "*"}], "attention": "lambda:4+12"}, name="test")
 TOKENS = tiny_tokens(70)
 
 

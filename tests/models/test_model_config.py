@@ -47,9 +47,7 @@ def test_json_round_trip(name: str) -> None:
 
 
 def test_json_round_trip_with_scaling() -> None:
-    config = dataclasses.replace(
-        shape("llama-3-8b"), rope_scaling=RopeScaling(kind="llama3", factor=8.0, original_positions=8192)
-    )
+    config = dataclasses.replace(shape("llama-3-8b"), rope_scaling=RopeScaling(kind="llama3", factor=8.0, original_positions=8192))
     assert ModelConfig.from_json(config.to_json()) == config
 
 
@@ -98,23 +96,14 @@ def test_family_defaults() -> None:
         ({"attention_bias": True}, "config.json attention_bias must be false, not true"),
         ({"mlp_bias": 1}, "config.json mlp_bias must be true or false, not 1"),
         ({"partial_rotary_factor": 0.5}, "config.json partial_rotary_factor must be 1, not 0.5"),
-        (
-            {"quantization_config": {}},
-            "config.json quantization_config must be absent: give the unquantized checkpoint",
-        ),
+        ({"quantization_config": {}}, "config.json quantization_config must be absent: give the unquantized checkpoint"),
         (
             {"architectures": ["Qwen2ForCausalLM"], "use_sliding_window": True},
             "config.json use_sliding_window must be false in a Qwen2 model, not true",
         ),
         ({"rope_scaling": 3}, "config.json rope_scaling must be an object, not 3"),
-        (
-            {"rope_scaling": {"rope_type": "dynamic"}},
-            "RoPE scaling must be one of linear, llama3, none, yarn, not 'dynamic'",
-        ),
-        (
-            {"rope_scaling": {"type": "yarn", "factor": 2, "mscale": 1.0}},
-            "config.json RoPE entry mscale must be absent, not 1.0",
-        ),
+        ({"rope_scaling": {"rope_type": "dynamic"}}, "RoPE scaling must be one of linear, llama3, none, yarn, not 'dynamic'"),
+        ({"rope_scaling": {"type": "yarn", "factor": 2, "mscale": 1.0}}, "config.json RoPE entry mscale must be absent, not 1.0"),
         ({"rope_scaling": {"type": "linear"}}, "config.json factor must be a positive number, not None"),
     ],
 )
@@ -135,10 +124,7 @@ def test_refusals_of_published_configurations(changes: dict[str, object], senten
             {"rope_scaling": {"kind": "yarns"}},
             "RoPE scaling must be one of linear, llama3, none, yarn (nearest: yarn), not 'yarns'",
         ),
-        (
-            {"rope_scaling": {"kind": "llama3", "factor": 2.0}},
-            "RoPE scaling original_positions must be a positive integer, not 0",
-        ),
+        ({"rope_scaling": {"kind": "llama3", "factor": 2.0}}, "RoPE scaling original_positions must be a positive integer, not 0"),
         (
             {"rope_scaling": {"low_frequency_factor": 4.0}},
             "RoPE scaling high_frequency_factor must be above low_frequency_factor 4.0, not 4.0",
@@ -158,9 +144,7 @@ def test_refusals_of_documents() -> None:
         ModelConfig.from_json("{")
     with pytest.raises(CheckpointError, match=r"^Model configuration must have the field name, which is missing$"):
         ModelConfig.from_json("{}")
-    with pytest.raises(
-        CheckpointError, match=r"^Model configuration field must be one of .*nearest: hidden\), not 'hiden'"
-    ):
+    with pytest.raises(CheckpointError, match=r"^Model configuration field must be one of .*nearest: hidden\), not 'hiden'"):
         ModelConfig.from_json('{"hiden": 3}')
     with pytest.raises(CheckpointError, match=r"^config.json must hold one object, not list$"):
         ModelConfig.from_huggingface([])

@@ -26,10 +26,7 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "llama one head per head": ("LlamaForCausalLM", {"num_key_value_heads": 6}),
     "llama wide heads": ("LlamaForCausalLM", {"head_dim": 16}),
     "llama sharded": ("LlamaForCausalLM", {"shard_size": "40KB"}),
-    "llama linear": (
-        "LlamaForCausalLM",
-        {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}},
-    ),
+    "llama linear": ("LlamaForCausalLM", {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}}),
     "llama llama3": (
         "LlamaForCausalLM",
         {
@@ -45,14 +42,7 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "llama yarn": (
         "LlamaForCausalLM",
-        {
-            "rope_parameters": {
-                "rope_type": "yarn",
-                "factor": 4.0,
-                "original_max_position_embeddings": 32,
-                "rope_theta": 1e3,
-            }
-        },
+        {"rope_parameters": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "rope_theta": 1e3}},
     ),
     "mistral": ("MistralForCausalLM", {"sliding_window": None}),
     "mistral sliding": ("MistralForCausalLM", {"sliding_window": 7}),

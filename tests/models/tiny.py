@@ -46,9 +46,7 @@ def tiny_model(pattern: str, *, format: Format = Format.W4, has_bias: bool = Fal
         name: rtn.quantize(torch.randn(shape, generator=random) * 0.15, Format.W8 if name == HEAD else format)
         for name, shape in shapes.items()
     }
-    gains = {
-        name: gain(1 + 0.3 * torch.randn(config.hidden, generator=random).numpy(), name) for name in norm_names(config)
-    }
+    gains = {name: gain(1 + 0.3 * torch.randn(config.hidden, generator=random).numpy(), name) for name in norm_names(config)}
     biased = [name for name in shapes if name.endswith(".qkv")] if has_bias else []
     biases = {name: fixed_bias(torch.randn(shapes[name][0], generator=random).numpy()) for name in biased}
     codes = torch.randint(-127, 128, (config.vocab, config.hidden), generator=random).numpy().astype(np.int8)
@@ -75,11 +73,7 @@ def tiny_checkpoint(tmp_path, *, has_bias: bool = False, is_tied: bool = False, 
     file = tmp_path / "tiny.txt"
     file.write_text("tiny")
     return Checkpoint(
-        config=config,
-        weights=Weights(config, MemoryStore(tensors)),
-        tokenizer=tokenizer,
-        source="tiny",
-        files=(file,),
+        config=config, weights=Weights(config, MemoryStore(tensors)), tokenizer=tokenizer, source="tiny", files=(file,)
     )
 
 

@@ -230,9 +230,7 @@ def test_a_summary_of_little_is_a_page_of_little(ran: tuple[DemoSummary, Heard],
         ({"steps": [{"title": "Load", "seconds": "soon"}]}, "Unknown format code 'f' for object of type 'str'"),
     ],
 )
-def test_a_damaged_summary_is_refused(
-    ran: tuple[DemoSummary, Heard], tmp_path: Path, parts: dict[str, object], where: str
-) -> None:
+def test_a_damaged_summary_is_refused(ran: tuple[DemoSummary, Heard], tmp_path: Path, parts: dict[str, object], where: str) -> None:
     path = changed(ran[0], tmp_path, **parts)
     with pytest.raises(SpecError) as refusal:
         write_report(tmp_path)

@@ -48,11 +48,7 @@ RETRIEVAL = Retrieval(
     per_place=1,
     seed=4,
     names=NAMES,
-    trials=(
-        trial(200, 0.01, (True, True, False)),
-        trial(200, 1.0, (True, True, True)),
-        trial(900, 0.0, (True, False, False)),
-    ),
+    trials=(trial(200, 0.01, (True, True, False)), trial(200, 1.0, (True, True, True)), trial(900, 0.0, (True, False, False))),
 )
 
 

@@ -60,9 +60,7 @@ def random_memories(rng: np.random.Generator, config: EngineConfig) -> Memories:
     )
 
 
-def random_work(
-    rng: np.random.Generator, config: EngineConfig, formats: list[Format | CacheFormat], *, gaps: float
-) -> Work:
+def random_work(rng: np.random.Generator, config: EngineConfig, formats: list[Format | CacheFormat], *, gaps: float) -> Work:
     """Return one instruction for each format (of a cache: an AXPY), beats arriving with the given share of gaps."""
     tile, buffer, lanes = config.tile, config.buffer, config.vector.lanes
     instructions: list[Dot | Axpy] = []
@@ -210,10 +208,7 @@ async def _play(ctx, dut: Matrix, work: Work, cycles: int, seen: Seen) -> None:
     memories, tile = work.memories, work.config.tile
     residual = memories.residual.copy()
     segments = [
-        sum(
-            _pack(memories.activations[row, 64 * index : 64 * index + 64], 8) << (512 * row)
-            for row in range(tile.tokens)
-        )
+        sum(_pack(memories.activations[row, 64 * index : 64 * index + 64], 8) << (512 * row) for row in range(tile.tokens))
         for index in range(work.config.buffer.activation_segments)
     ]
     heads = [_pack(beat, 128) for beat in work.stream]

@@ -58,17 +58,13 @@ def stream_beats(instruction: Dot | Axpy) -> list[str]:
         for group in range(groups):
             if group % 8 == 0:
                 kinds.append("scales")
-            kinds += {Format.W4: ["data"], Format.W8: ["data", "data"], Format.W2: ["data", "second"]}[
-                instruction.format
-            ]
+            kinds += {Format.W4: ["data"], Format.W8: ["data", "data"], Format.W2: ["data", "second"]}[instruction.format]
     return kinds
 
 
 def _bits(words: np.ndarray, low: int, width: int) -> np.ndarray:
     """Return bits of 128-bit words given as Python integers, int64."""
-    return np.array([(int(word) >> low) & ((1 << width) - 1) for word in words.reshape(-1)], np.int64).reshape(
-        words.shape
-    )
+    return np.array([(int(word) >> low) & ((1 << width) - 1) for word in words.reshape(-1)], np.int64).reshape(words.shape)
 
 
 def _signed(values: np.ndarray, width: int) -> np.ndarray:

@@ -20,12 +20,8 @@ def fixed_values(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def scales(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return scales: mostly normalized mantissas, exponents around the useful range and far outside it."""
-    mantissa = np.where(
-        rng.random(count) < 0.2, rng.choice([0, 1, 32768, 65535], count), rng.integers(32768, 65536, count)
-    )
-    exponent = np.where(
-        rng.random(count) < 0.1, rng.choice([-500, -65, -64, -16, 0, 200], count), rng.integers(-80, 8, count)
-    )
+    mantissa = np.where(rng.random(count) < 0.2, rng.choice([0, 1, 32768, 65535], count), rng.integers(32768, 65536, count))
+    exponent = np.where(rng.random(count) < 0.1, rng.choice([-500, -65, -64, -16, 0, 200], count), rng.integers(-80, 8, count))
     return mantissa, exponent
 
 

@@ -104,9 +104,7 @@ class Bench:
                 if issue:
                     word = ctx.get(port.command.word)
                     run.issue[unit].append((cycle, word))
-                    run.operands.append(
-                        ((cycle, unit), tuple(ctx.get(port.command.operand[slot]) for slot in range(3)))
-                    )
+                    run.operands.append(((cycle, unit), tuple(ctx.get(port.command.operand[slot]) for slot in range(3))))
                     free[unit] = cycle + release(word)
                     last = retiring[unit][-1] if retiring[unit] else -1
                     retiring[unit].append(max(last + 1, cycle + duration(word)))
@@ -208,17 +206,7 @@ def unit_instruction(rng, unit, **header):
     if unit == Unit.FETCH:
         return Fetch(offset=rng.randrange(1 << 32), beats=cycles, registers=registers, **header)
     if unit == Unit.MATRIX:
-        return Dot(
-            format=Format.W4,
-            rows=1,
-            source=0,
-            inner=cycles,
-            blocks=1,
-            scale=0,
-            address=0,
-            registers=registers,
-            **header,
-        )
+        return Dot(format=Format.W4, rows=1, source=0, inner=cycles, blocks=1, scale=0, address=0, registers=registers, **header)
     if unit == Unit.VECTOR:
         return Quant(rows=1, source=0, stride=0, length=cycles, destination=0, scale=0, registers=registers, **header)
     return Store(address=0, beats=cycles, offset=0, registers=registers, **header)
@@ -255,9 +243,7 @@ def random_body(rng, size, depth):
                 there[unit, other] += signal >> other & 1
             # Bits of the own unit mean nothing.
             own = 1 << unit
-            body.append(
-                unit_instruction(rng, unit, wait=wait | rng.choice((0, own)), signal=signal | rng.choice((0, own)))
-            )
+            body.append(unit_instruction(rng, unit, wait=wait | rng.choice((0, own)), signal=signal | rng.choice((0, own))))
     return body
 
 
@@ -360,11 +346,7 @@ STOPS = {
         ErrorCode.BAD_OPCODE,
         2,
     ),
-    "loop too deep": (
-        words([Loop(count=1, length=9 - i) for i in range(5)] + [STORE] * 9 + [End()]),
-        ErrorCode.DEEP_LOOP,
-        4,
-    ),
+    "loop too deep": (words([Loop(count=1, length=9 - i) for i in range(5)] + [STORE] * 9 + [End()]), ErrorCode.DEEP_LOOP, 4),
     "no end": (words([STORE, STORE]), ErrorCode.BAD_CHECK, 2),
     "no words": ([], ErrorCode.BAD_CHECK, 0),
     "too many words": (words([STORE] * 300), ErrorCode.BAD_CHECK, 256),

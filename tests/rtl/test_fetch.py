@@ -42,9 +42,7 @@ def content(port: int, beat: int, bits: int) -> int:
 class Memory:
     """An AXI read port: beats from READ_LATENCY after acceptance on, in order, channels held down at random."""
 
-    def __init__(
-        self, port: int, config: EngineConfig, rng: np.random.Generator, stall: float, fail: int | None = None
-    ):
+    def __init__(self, port: int, config: EngineConfig, rng: np.random.Generator, stall: float, fail: int | None = None):
         self.port, self.config, self.rng, self.stall, self.fail = port, config, rng, stall, fail
         self.queue: list[tuple[int, int]] = []
         self.was_up: tuple[int, int] | None = None
@@ -82,9 +80,7 @@ def play(config: EngineConfig, commands, *, stall: float, hunger: float, cycles:
     rng = np.random.default_rng(seed)
     dut = Fetch(config, inline=True)
     ports = config.tile.ports
-    trace = Trace(
-        [], [], [[] for _ in range(ports)], [[] for _ in range(ports)], [[] for _ in range(ports)], [], [], []
-    )
+    trace = Trace([], [], [[] for _ in range(ports)], [[] for _ in range(ports)], [[] for _ in range(ports)], [], [], [])
 
     async def bench(ctx):
         memories = [Memory(port, config, rng, stall) for port in range(ports)]
@@ -126,10 +122,7 @@ def play(config: EngineConfig, commands, *, stall: float, hunger: float, cycles:
 
 
 COMMANDS = [(0, 0, 40), (3, 4, 9), (16, 0, 0), (5, 0, 1), (1023, 0, 70), (8, 0, 16)]
-ENGINES = [
-    load_engine("tiny"),
-    load_engine("tiny").with_values({"tile.ports": 4, "fetch.burst_beats": 4, "fetch.fifo_beats": 8}),
-]
+ENGINES = [load_engine("tiny"), load_engine("tiny").with_values({"tile.ports": 4, "fetch.burst_beats": 4, "fetch.fifo_beats": 8})]
 
 
 @pytest.mark.parametrize("config", ENGINES, ids=["one_port", "four_ports"])
@@ -237,9 +230,7 @@ def test_error_stop_and_clear():
         ctx.set(dut.command.word, FetchInstruction(offset=7, beats=30).encode())
         ctx.set(dut.command_valid, 1)
         await run(ctx, memories, 300, hungry=True)
-        assert trace.heads == [
-            tuple(content(port, 7 + beat, config.tile.port_bits) for port in range(4)) for beat in range(30)
-        ]
+        assert trace.heads == [tuple(content(port, 7 + beat, config.tile.port_bits) for port in range(4)) for beat in range(30)]
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)

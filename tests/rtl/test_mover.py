@@ -114,11 +114,7 @@ def append_law(config, instruction, operands, entry):
     """Return the (address, data, strobe) of the beats of an APPEND."""
     slices, per_port, port_bytes = config.tile.slices, config.tile.slices_per_port, config.tile.port_bytes
     group = 1 << instruction.segments
-    offset, slot, keys = (
-        instruction.offset + operands[0],
-        instruction.slot + operands[1],
-        instruction.keys + operands[2],
-    )
+    offset, slot, keys = (instruction.offset + operands[0], instruction.slot + operands[1], instruction.keys + operands[2])
     block, own = slot // slices, slot % slices
 
     def address(slice_, beat):
@@ -143,9 +139,7 @@ def contents(address):
 CONFIGS = {
     "tiny": load_engine("tiny"),
     "small": load_engine("small"),
-    "wide": load_engine("tiny").with_values(
-        {"tile.ports": 4, "tile.port_bits": 512, "vector.lanes": 16, "fetch.burst_beats": 8}
-    ),
+    "wide": load_engine("tiny").with_values({"tile.ports": 4, "tile.port_bits": 512, "vector.lanes": 16, "fetch.burst_beats": 8}),
     "one port": load_engine("tiny").with_values({"tile.port_bits": 512, "vector.lanes": 8}),
 }
 
@@ -179,9 +173,7 @@ def run(config, seed, instructions, *, body=None, cycles=None):
     lanes = config.vector.lanes
     rng = random.Random(5)
     y = [rng.getrandbits(32 * lanes) for _ in range(config.buffer.result_words)]
-    pack = [
-        {"words": [rng.getrandbits(128) for _ in range(PACK_WORDS)], "parameter": rng.getrandbits(32)} for _ in range(8)
-    ]
+    pack = [{"words": [rng.getrandbits(128) for _ in range(PACK_WORDS)], "parameter": rng.getrandbits(32)} for _ in range(8)]
     memory = SideMemory(seed, config.tile.ports, contents)
     events = {"issue": [], "retire": [], "x": {}, "p": {}, "y": y, "pack": pack, "memory": memory, "errors": []}
 
@@ -220,10 +212,7 @@ def run(config, seed, instructions, *, body=None, cycles=None):
             await ctx.tick()
             # Synchronous memories: what was addressed in the cycle before.
             ctx.set(dut.y_data, y[y_address])
-            ctx.set(
-                dut.pack_data,
-                sum(w << 128 * i for i, w in enumerate(entry["words"])) | entry["parameter"] << 128 * PACK_WORDS,
-            )
+            ctx.set(dut.pack_data, sum(w << 128 * i for i, w in enumerate(entry["words"])) | entry["parameter"] << 128 * PACK_WORDS)
             cycle += 1
 
     simulator = Simulator(dut)
@@ -243,9 +232,7 @@ def test_instructions_follow_the_law(name, seed):
     for _ in range(12):
         instruction = random_instruction(config, rng)
         large = 1 << 10 if isinstance(instruction, Append) else 0
-        instructions.append(
-            (instruction, [rng.randrange(large) if large else 64 * rng.randrange(64) for _ in range(3)])
-        )
+        instructions.append((instruction, [rng.randrange(large) if large else 64 * rng.randrange(64) for _ in range(3)]))
     events = run(config, seed, instructions)
     port, lanes = config.tile.ports, config.vector.lanes
     expected, written = {"x": {}, "p": {}}, []
@@ -265,15 +252,10 @@ def test_instructions_follow_the_law(name, seed):
         else:
             if isinstance(instruction, Store):
                 values = [
-                    events["y"][instruction.address + v // lanes] >> 32 * (v % lanes) & MASK
-                    for v in range(4 * instruction.beats)
+                    events["y"][instruction.address + v // lanes] >> 32 * (v % lanes) & MASK for v in range(4 * instruction.beats)
                 ]
                 beats = [
-                    (
-                        SIDE + 16 * (instruction.offset + operands[0] + i),
-                        sum(values[4 * i + k] << 32 * k for k in range(4)),
-                        0xFFFF,
-                    )
+                    (SIDE + 16 * (instruction.offset + operands[0] + i), sum(values[4 * i + k] << 32 * k for k in range(4)), 0xFFFF)
                     for i in range(instruction.beats)
                 ]
             else:
@@ -313,11 +295,7 @@ def test_the_program_passes_through_in_the_cycle_it_arrives():
 
 
 @pytest.mark.parametrize(
-    "instruction",
-    [
-        Load(space=Space.RESIDUAL, address=0, beats=120, offset=0),
-        Store(address=0, beats=60, offset=0),
-    ],
+    "instruction", [Load(space=Space.RESIDUAL, address=0, beats=120, offset=0), Store(address=0, beats=60, offset=0)]
 )
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 9, 20, 45])
 def test_stop_ends_outstanding_transactions_and_clear_starts_afresh(instruction, stop_at):
@@ -344,9 +322,7 @@ def test_stop_ends_outstanding_transactions_and_clear_starts_afresh(instruction,
     assert state["cleared"] < 250
     assert all(cycle <= state["cleared"] for cycle in events["retire"])
     assert state["arrived"] == read_law(11, 1, 300, 2)
-    assert (
-        len(events["memory"].accepted) == state["before"][0] + 1 and len(events["memory"].written) == state["before"][1]
-    )
+    assert len(events["memory"].accepted) == state["before"][0] + 1 and len(events["memory"].written) == state["before"][1]
 
 
 def test_bad_responses_are_reported():

@@ -264,8 +264,7 @@ def test_broken_packaging_is_caught(files, verilog, tmp_path, before, after, fau
 
 
 @pytest.mark.parametrize(
-    ("text", "error"),
-    [("ipx::invent $core", 'invalid command name "ipx::invent"'), ("foreach a {b", "missing close-brace")],
+    ("text", "error"), [("ipx::invent $core", 'invalid command name "ipx::invent"'), ("foreach a {b", "missing close-brace")]
 )
 def test_a_script_that_does_not_run_is_caught(files, tmp_path, text, error):
     put(files | {"package.tcl": files["package.tcl"] + text}, tmp_path)
@@ -447,10 +446,7 @@ def test_equal_arguments_give_equal_bytes(files, verilog):
     ("changes", "text"),
     [
         ({"tile.ports": 64}, "Engine tiny must have at most 32 ports for board board, not 64"),
-        (
-            {"channel_bytes": 1 << 29},
-            "Engine tiny must have at most 268435456 bytes behind a port for board board, not 536870912",
-        ),
+        ({"channel_bytes": 1 << 29}, "Engine tiny must have at most 268435456 bytes behind a port for board board, not 536870912"),
     ],
 )
 def test_an_engine_that_does_not_fit_is_refused(changes, text):

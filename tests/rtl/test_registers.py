@@ -82,11 +82,7 @@ def test_arguments_hold_what_was_written():
                 places[register.offset] = (getattr(dut, register.name), register.width)
         for port in range(config.tile.ports):
             places[port_base_offset(port)] = (dut.bases[port], 64)
-        values = {
-            offset + low // 8: rng.getrandbits(32)
-            for offset, (_, width) in places.items()
-            for low in range(0, width, 32)
-        }
+        values = {offset + low // 8: rng.getrandbits(32) for offset, (_, width) in places.items() for low in range(0, width, 32)}
         for offset, value in values.items():
             await host.write(offset, value)
         for offset, value in values.items():

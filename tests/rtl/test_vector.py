@@ -380,11 +380,7 @@ def random_call(rng: np.random.Generator, kind: type[Instruction], config: Engin
         p[at + length, 0] = rng.choice([0, 1, 700, 2**31 - 1])
         p[at + length, 1] = parameters(rng, ())
         source = place(buffer.residual_words, span)
-        return Call(
-            instruction=Norm(
-                **shared, source=source, length=length, parameter=at, shift=int(rng.choice([0, 14, 16, 31]))
-            )
-        )
+        return Call(instruction=Norm(**shared, source=source, length=length, parameter=at, shift=int(rng.choice([0, 14, 16, 31]))))
     source = place(buffer.result_words, span)
     if kind is Quant:
         return Call(instruction=Quant(**shared, source=source, length=length))

@@ -78,9 +78,7 @@ def test_memories_are_instances_of_one_module(files):
     for name in ("engine.v", "stream_port.v"):
         assert re.search(r"^  ram #\(", files["tiny"][name], re.M)
     # Larger memories would be written out word by word; tables and queues of a few words may be.
-    depths = [
-        int(last) + 1 for last in re.findall(r"^  reg \[\d+:0\] \S+ +\[(\d+):0\];", files["small"]["engine.v"], re.M)
-    ]
+    depths = [int(last) + 1 for last in re.findall(r"^  reg \[\d+:0\] \S+ +\[(\d+):0\];", files["small"]["engine.v"], re.M)]
     assert depths and max(depths) <= 512
 
 

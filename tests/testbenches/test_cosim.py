@@ -76,9 +76,7 @@ def test_every_bit_and_cycle_with_a_cache_of_8_bits(
     assert result.instructions_compared > 6 * 80
 
 
-def test_high_nibbles_taken_for_low_ones_are_caught(
-    wide_engine: EngineConfig, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_high_nibbles_taken_for_low_ones_are_caught(wide_engine: EngineConfig, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A circuit whose slices read every word of keys as a first one is wrong for 8-bit keys, and for those alone."""
     decode_word = rtl.matrix.lane.Decoder.elaborate
 

@@ -54,9 +54,7 @@ def setup() -> Iterator[Setup]:
     model = shaped_model(config, format=Format.W2S, head=Format.W4, pattern=pattern, seed=11).model
     compiled = compiled_model(model, engine)
     assert compiled.image is not None
-    yield Setup(
-        engine=engine, model=model, compiled=compiled, image=compiled.image, verilated=Verilated(engine, optimize="-O1")
-    )
+    yield Setup(engine=engine, model=model, compiled=compiled, image=compiled.image, verilated=Verilated(engine, optimize="-O1"))
 
 
 @pytest.fixture(scope="module")

@@ -42,9 +42,7 @@ def verdict(
 
 
 @pytest.mark.parametrize("parameters", [SHIPPED, HARSH])
-def test_scattered_reads(
-    verilated: Verilated, parameters: Hbm2Parameters, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scattered_reads(verilated: Verilated, parameters: Hbm2Parameters, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     result = verdict(verilated, parameters, parameters, seed, monkeypatch)
     assert result.first is None
     assert (result.mismatches, result.cycle_difference) == (0, 0)
@@ -63,15 +61,11 @@ def assert_caught(verilated: Verilated, name: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("name", FEW)
-def test_a_time_that_is_one_off_in_the_bench_is_caught(
-    verilated: Verilated, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_time_that_is_one_off_in_the_bench_is_caught(verilated: Verilated, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_caught(verilated, name, monkeypatch)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in TIMES if name not in FEW])
-def test_each_time_that_is_one_off_in_the_bench_is_caught(
-    verilated: Verilated, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_time_that_is_one_off_in_the_bench_is_caught(verilated: Verilated, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_caught(verilated, name, monkeypatch)

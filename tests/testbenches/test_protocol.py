@@ -43,11 +43,7 @@ def outcome(bench: ProtocolBench) -> tuple[ProtocolReport, MemoryImage]:
         position=inputs.position,
         slot=program.slot_of(inputs.position),
     )
-    runs = [
-        ProtocolRun(run=start, failing_write=FAILING_WRITE),
-        ProtocolRun(run=start),
-        ProtocolRun(run=start, pace=Pace.SHY),
-    ]
+    runs = [ProtocolRun(run=start, failing_write=FAILING_WRITE), ProtocolRun(run=start), ProtocolRun(run=start, pace=Pace.SHY)]
     report = bench.execute(placed, runs, seed=11)
     return report, expected.image
 

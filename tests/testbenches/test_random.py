@@ -138,9 +138,7 @@ def test_random_configurations(machines: dict[str, tuple[EngineConfig, Verilated
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_random_configurations_under_hbm2(
-    machines: dict[str, tuple[EngineConfig, Verilated]], name: str, seed: int
-) -> None:
+def test_random_configurations_under_hbm2(machines: dict[str, tuple[EngineConfig, Verilated]], name: str, seed: int) -> None:
     engine, verilated = machine(machines, name)
     for number in range(seed, seed + HBM2_SEEDS_EACH):
         for made in (random_program(engine, number, operations=20), scattered_program(engine, number)):

@@ -68,9 +68,7 @@ class PublishedSystem:
             multiplier_operations=self.multiplications_per_token.value / self.multiplications_per_operation.value,
             logic_cycles=self.luts.value * cycles * self.busy.value,
             register_cycles=self.registers.value * cycles,
-            assumed=frozenset(
-                count for count, facts in _FACTS.items() if any(getattr(self, fact).is_assumed for fact in facts)
-            ),
+            assumed=frozenset(count for count, facts in _FACTS.items() if any(getattr(self, fact).is_assumed for fact in facts)),
         )
 
     @property

@@ -9,21 +9,7 @@ import numpy as np
 from hwsim.arch.complete import require_rows
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Instruction
-from hwsim.arch.isa import (
-    UNIT_INSTRUCTIONS,
-    Append,
-    Axpy,
-    Dot,
-    Fetch,
-    KvQuant,
-    Load,
-    Norm,
-    Quant,
-    Rope,
-    Softmax,
-    Store,
-    SwiGlu,
-)
+from hwsim.arch.isa import UNIT_INSTRUCTIONS, Append, Axpy, Dot, Fetch, KvQuant, Load, Norm, Quant, Rope, Softmax, Store, SwiGlu
 from hwsim.errors import ProgramError
 from hwsim.machine.meaning import matrix, mover, vector
 from hwsim.machine.meaning.memories import Memories, ResultLog

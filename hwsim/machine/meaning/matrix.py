@@ -63,12 +63,7 @@ def axpy(memories: Memories, config: EngineConfig, instruction: Axpy, name: str)
     tokens = instruction.beats * (slices // held)
     words = memories.streams.take(instruction.beats, name) if instruction.beats else np.zeros((slices, 0, 16), np.uint8)
     # Token i * (S / W) + s // W, word s % W, nibble l.
-    codes = (
-        nibbles(words)
-        .reshape(slices // held, held, instruction.beats, 32)
-        .transpose(2, 0, 1, 3)
-        .reshape(tokens, 32 * held)
-    )
+    codes = nibbles(words).reshape(slices // held, held, instruction.beats, 32).transpose(2, 0, 1, 3).reshape(tokens, 32 * held)
     start = instruction.source * 64
     coefficients = memories.activation[:rows, start : start + tokens].astype(np.float64)
     planes = instruction.cache.planes

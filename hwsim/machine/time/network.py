@@ -173,11 +173,7 @@ def _run(
                     moved = True
                     active[own] = 1
                     if own == _FETCH:
-                        streams[OFFSET], streams[REMAINING], streams[LAST] = (
-                            amount[index, 0],
-                            amount[index, 1],
-                            issue,
-                        )
+                        streams[OFFSET], streams[REMAINING], streams[LAST] = (amount[index, 0], amount[index, 1], issue)
                         for port in range(ports):
                             earliest[port] = issue + 1
                     elif own == _MATRIX:

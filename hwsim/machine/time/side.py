@@ -31,9 +31,7 @@ def side_read(model: Channels, port: int, burst_beats: int, read_latency: int, s
 
 
 @compiled_part
-def side_write(
-    model: Channels, port: int, write_latency: int, start: int, beats: int, word: int, answered: int
-) -> tuple[int, int]:
+def side_write(model: Channels, port: int, write_latency: int, start: int, beats: int, word: int, answered: int) -> tuple[int, int]:
     """Return the cycles of the last acceptance and of the last response of `beats` single-beat writes.
 
     The first rises in cycle `start`; the response before came in cycle `answered`. They go to words from `word` on of

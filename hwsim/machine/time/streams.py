@@ -38,13 +38,7 @@ def advance_fetch(
     kind, seed, law, channels, _ = model
     read_latency, fifo_latency = latencies
     mask = len(ready) - 1
-    offset, remaining, accepted, popped, last = (
-        state[OFFSET],
-        state[REMAINING],
-        state[ACCEPTED],
-        state[POPPED],
-        state[LAST],
-    )
+    offset, remaining, accepted, popped, last = (state[OFFSET], state[REMAINING], state[ACCEPTED], state[POPPED], state[LAST])
     while remaining > 0:
         beats = min(remaining, burst_beats - offset % burst_beats)
         needed = accepted + beats - len(ready)
@@ -56,9 +50,7 @@ def advance_fetch(
             earliest[port] = accept + 1
             last = max(last, accept)
             if kind == _HBM2:
-                arrival[port] = burst_arrivals(
-                    law, channels, accept, offset, arrival[port], accepted, beats, fifo_latency, ready
-                )
+                arrival[port] = burst_arrivals(law, channels, accept, offset, arrival[port], accepted, beats, fifo_latency, ready)
                 continue
             beat = max(arrival[port] + 1, accept + read_latency) - 1
             for index in range(accepted, accepted + beats):

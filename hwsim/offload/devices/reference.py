@@ -19,6 +19,7 @@ from hwsim.units import Bytes, Quantity
 
 __all__ = ["render"]
 
+
 def render() -> str:
     """Return the page as Markdown."""
     parts = [

@@ -22,16 +22,7 @@ from hwsim.errors import SpecError
 from hwsim.offload.flash.geometry import Count, Geometry
 from hwsim.units import BytesPerSecond, Seconds, Value, maximum, minimum
 
-__all__ = [
-    "die_period",
-    "die_rate",
-    "drive_rate",
-    "mixed_rate",
-    "placed_time",
-    "queued_rate",
-    "read_latency",
-    "stream_time",
-]
+__all__ = ["die_period", "die_rate", "drive_rate", "mixed_rate", "placed_time", "queued_rate", "read_latency", "stream_time"]
 
 
 def die_period(geometry: Geometry, *, is_program: bool = False) -> Seconds:

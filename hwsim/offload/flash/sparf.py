@@ -78,14 +78,7 @@ class SparF:
         return float(np.sum(sparse.value) / np.sum(dense.value))
 
     def load(
-        self,
-        geometry: Geometry,
-        striping: Striping,
-        rng: np.random.Generator,
-        *,
-        tokens: int,
-        lanes: int,
-        lanes_in_flight: int,
+        self, geometry: Geometry, striping: Striping, rng: np.random.Generator, *, tokens: int, lanes: int, lanes_in_flight: int
     ) -> Load:
         """Return the reads of one step for `lanes` heads, of which so many are worked on at a time.
 

@@ -198,9 +198,7 @@ class FlexGen(System):
         """Return what GPU and host compute of a layer for one token."""
         gpu = self.gpu.rates()
         reading = Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches) / gpu.long_read_rate
-        products = serial(
-            spend(ARITHMETIC, work.layer_operations(1) / self.rates.step_product_rate.value), spend(MEMORY, reading)
-        )
+        products = serial(spend(ARITHMETIC, work.layer_operations(1) / self.rates.step_product_rate.value), spend(MEMORY, reading))
         on_gpu, elsewhere = self.cache.shares[0], 1 - self.cache.shares[0]
         cache = self._unpacked_cache(work, work.step_context)
         if not self.has_host_attention:

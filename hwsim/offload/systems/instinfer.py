@@ -22,17 +22,7 @@ from hwsim.offload.flash.layout import KvLayout, KvShape
 from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
 from hwsim.offload.flash.sparf import SparF, dense_bytes
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import (
-    DRIVE,
-    FRAMEWORK,
-    Devices,
-    System,
-    carried,
-    csd_part,
-    drive_part,
-    gpu_part,
-    host_part,
-)
+from hwsim.offload.systems.system import DRIVE, FRAMEWORK, Devices, System, carried, csd_part, drive_part, gpu_part, host_part
 from hwsim.reader import Limits
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds

@@ -76,9 +76,7 @@ class System(abc.ABC):
 
     def answered(self, work: Workload, prefill: Span, step: Span, tiers: tuple[Tier, ...], parts: tuple[Part, ...]) -> Answer:
         """Return the answer made of its parts."""
-        return Answer(
-            system=self.name, work=work, prefill=prefill, step=step, tiers=tiers, parts=parts, assumed=self.assumed
-        )
+        return Answer(system=self.name, work=work, prefill=prefill, step=step, tiers=tiers, parts=parts, assumed=self.assumed)
 
 
 def gpu_part(gpu: Gpu, count: int = 1) -> Part:

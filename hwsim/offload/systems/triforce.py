@@ -17,17 +17,7 @@ from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.span import NOTHING, Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import (
-    FRAMEWORK,
-    LINK,
-    Devices,
-    System,
-    carried,
-    gpu_part,
-    host_part,
-    link_rate,
-    peer_rate,
-)
+from hwsim.offload.systems.system import FRAMEWORK, LINK, Devices, System, carried, gpu_part, host_part, link_rate, peer_rate
 from hwsim.reader import Limits, OneOf
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Seconds, Value

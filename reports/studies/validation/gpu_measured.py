@@ -70,9 +70,7 @@ def _prefill(gpu: GpuRates, rows: Sequence[PrefillAttention]) -> Iterator[Row]:
             yield _row(case, 1e3 * each.took.measured_s, time, each.tokens in (_CALL_FITTED, PREFILL_FITTED))
 
 
-def _attention(
-    gpu: GpuRates, each: DecodeAttention | PrefillAttention, *, queries: float, keys: float, batch: int
-) -> Seconds:
+def _attention(gpu: GpuRates, each: DecodeAttention | PrefillAttention, *, queries: float, keys: float, batch: int) -> Seconds:
     dim = _found().settings.head_dim
     operations = Operations(4.0 * queries * keys * batch * each.heads * dim)
     return attention(gpu, operations=operations, cached=Bytes(4.0 * keys * batch * each.kv_heads * dim)).time

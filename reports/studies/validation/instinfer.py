@@ -26,11 +26,7 @@ _TOKENS = 1024
 _FLEXGEN, _SPARQ, _DENSE, _SPARF = "instinfer-flexgen", "instinfer-sparq", "instinfer-dense", "instinfer-sparf"
 
 # System, the one it is compared with, batch, published ratio of token/s, whether a constant comes from the row.
-_GAINS = (
-    (_DENSE, _FLEXGEN, 64, 6.85, True),
-    (_SPARF, _DENSE, 256, 2.08, False),
-    (_SPARF, _FLEXGEN, 64, 11.1, True),
-)
+_GAINS = ((_DENSE, _FLEXGEN, 64, 6.85, True), (_SPARF, _DENSE, 256, 2.08, False), (_SPARF, _FLEXGEN, 64, 11.1, True))
 # System, drives, published percent of decoding, whether a constant comes from the row.
 _SHARES: tuple[tuple[str, Settings, float, bool], ...] = (
     (_FLEXGEN, {}, 98.9, True),

@@ -75,12 +75,7 @@ _SHAPES = {
 }
 
 # Network, prompt, batch, token/s with the prompt's time counted.
-_T4_ROWS = (
-    ("opt-6.7b", 512, 16, 9.28),
-    ("opt-6.7b", 1024, 8, 4.59),
-    ("opt-30b", 512, 4, 0.60),
-    ("opt-30b", 1024, 2, 0.29),
-)
+_T4_ROWS = (("opt-6.7b", 512, 16, 9.28), ("opt-6.7b", 1024, 8, 4.59), ("opt-30b", 512, 4, 0.60), ("opt-30b", 1024, 2, 0.29))
 
 
 def _t4_rows() -> Iterator[Row]:

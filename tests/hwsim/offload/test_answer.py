@@ -16,8 +16,7 @@ from models.zoo import network
 
 WORK = Workload(network=network("llama-2-7b"), prompt=1000, generated=11, batch=4)
 STEP = serial(
-    spend("arithmetic", Seconds(0.03)),
-    overlapped(move("link", Bytes(5e9), Seconds(0.01)), spend("memory", Seconds(0.004))),
+    spend("arithmetic", Seconds(0.03)), overlapped(move("link", Bytes(5e9), Seconds(0.01)), spend("memory", Seconds(0.004)))
 )
 GPU = Part(
     device=GPUS.load("a6000"),
@@ -26,10 +25,7 @@ GPU = Part(
     causes=("arithmetic", "memory"),
 )
 HOST = Part(
-    device=HOSTS.load("hilos-server"),
-    count=1,
-    power=Sourced(value=Watts(100.0), kind="assumed", source="a test"),
-    causes=("link",),
+    device=HOSTS.load("hilos-server"), count=1, power=Sourced(value=Watts(100.0), kind="assumed", source="a test"), causes=("link",)
 )
 ROOMY = Tier(name="GPU memory", used=Bytes(3e9), capacity=Bytes(5e9))
 FULL = Tier(name="host memory", used=Bytes(9e9), capacity=Bytes(5e9))

@@ -72,17 +72,9 @@ MISTAKES: list[tuple[str, dict[str, object], str]] = [
         {"memory_rate": value("768 TB/s")},
         "GPU a6000 fp16_rate must be 10 to 2000 operations per byte of memory_rate, not *",
     ),
-    (
-        "gpus/a6000",
-        {"fp16_short_rate": value("1 TFLOP/s")},
-        "GPU a6000 fp16_short_rate must be at least fp16_rate, not 1 TFLOP/s",
-    ),
+    ("gpus/a6000", {"fp16_short_rate": value("1 TFLOP/s")}, "GPU a6000 fp16_short_rate must be at least fp16_rate, not 1 TFLOP/s"),
     ("gpus/a6000", {"host_link": value("Gen4 x12")}, "GPU mine host_link.value lanes must be one of 1, 2, 4, 8, 16, not 12"),
-    (
-        "gpus/a6000",
-        {"host_link": value(4)},
-        "GPU mine host_link.value must be a generation and a width such as 'Gen4 x16', not 4",
-    ),
+    ("gpus/a6000", {"host_link": value(4)}, "GPU mine host_link.value must be a generation and a width such as 'Gen4 x16', not 4"),
     ("gpus/a6000", {"memory": "48 GB"}, "GPU mine memory must be a mapping of value, kind and source, not '48 GB'"),
     ("gpus/a6000", {"memory": None}, "GPU mine must have the field 'memory'"),
     (
@@ -105,11 +97,7 @@ MISTAKES: list[tuple[str, dict[str, object], str]] = [
         {"random_reads": value("2 MHz")},
         "Drive 980-pro random_reads must be at most read_rate in reads of 4 KiB, not 2000 kHz",
     ),
-    (
-        "drives/980-pro",
-        {"erase_cycles": value(0)},
-        "Drive mine erase_cycles.value must be a whole number of at least 1, not 0",
-    ),
+    ("drives/980-pro", {"erase_cycles": value(0)}, "Drive mine erase_cycles.value must be a whole number of at least 1, not 0"),
     (
         "flash/mqsim-default",
         {"channels": value(7.5)},

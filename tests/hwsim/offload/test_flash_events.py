@@ -16,13 +16,7 @@ from hwsim.units import Bytes, BytesPerSecond, Seconds
 
 # Ten time units (ns) to sense, a hundred to program, four to move a page.
 SMALL = Geometry(
-    channels=1,
-    ways=2,
-    planes=2,
-    page=Bytes(4.0),
-    sense=Seconds(10e-9),
-    program=Seconds(100e-9),
-    bus=BytesPerSecond(1e9),
+    channels=1, ways=2, planes=2, page=Bytes(4.0), sense=Seconds(10e-9), program=Seconds(100e-9), bus=BytesPerSecond(1e9)
 )
 # Defaults of simulators, as facts/offload.md 6.3 lists them.
 MQSIM = Geometry(
@@ -36,13 +30,7 @@ MQSIM = Geometry(
     bus=BytesPerSecond(333e6),
 )
 NVMEVIRT = Geometry(
-    channels=8,
-    ways=2,
-    planes=1,
-    page=Bytes(32768.0),
-    sense=Seconds(36e-6),
-    program=Seconds(185e-6),
-    bus=BytesPerSecond(800e6),
+    channels=8, ways=2, planes=1, page=Bytes(32768.0), sense=Seconds(36e-6), program=Seconds(185e-6), bus=BytesPerSecond(800e6)
 )
 
 

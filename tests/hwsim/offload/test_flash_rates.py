@@ -11,15 +11,7 @@ from hwsim.errors import SpecError
 from hwsim.offload.flash.events import PICOSECONDS, simulate
 from hwsim.offload.flash.geometry import Geometry
 from hwsim.offload.flash.load import Load
-from hwsim.offload.flash.rates import (
-    die_rate,
-    drive_rate,
-    mixed_rate,
-    placed_time,
-    queued_rate,
-    read_latency,
-    stream_time,
-)
+from hwsim.offload.flash.rates import die_rate, drive_rate, mixed_rate, placed_time, queued_rate, read_latency, stream_time
 from hwsim.units import Bytes, BytesPerSecond, Seconds
 
 

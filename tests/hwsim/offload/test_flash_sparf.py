@@ -19,18 +19,10 @@ from hwsim.units import Bytes, BytesPerSecond, Seconds
 OPT_13B = KvShape(sequences=64, heads=40, head_channels=128)
 LAYOUT = KvLayout(shape=OPT_13B, page_channels=4, page_tokens=512)
 SPARF = SparF(
-    layout=LAYOUT,
-    tokens=TokenSelection(share=1 / 16, run_tokens=2.0),
-    channels=ChannelSelection(picked=16, channels=128),
+    layout=LAYOUT, tokens=TokenSelection(share=1 / 16, run_tokens=2.0), channels=ChannelSelection(picked=16, channels=128)
 )
 DRIVE = Geometry(
-    channels=8,
-    ways=8,
-    planes=2,
-    page=Bytes(4096.0),
-    sense=Seconds(50e-6),
-    program=Seconds(500e-6),
-    bus=BytesPerSecond(1.4e9),
+    channels=8, ways=8, planes=2, page=Bytes(4096.0), sense=Seconds(50e-6), program=Seconds(500e-6), bus=BytesPerSecond(1.4e9)
 )
 
 
@@ -114,9 +106,7 @@ def test_writes_add_up(first: int, second: int, third: int) -> None:
 def test_reading_everything_is_dense() -> None:
     """With all channels picked and next to all tokens, all pages: keys and values, and the second copy of the keys."""
     everything = SparF(
-        layout=LAYOUT,
-        tokens=TokenSelection(share=0.999, run_tokens=1e4),
-        channels=ChannelSelection(picked=128, channels=128),
+        layout=LAYOUT, tokens=TokenSelection(share=0.999, run_tokens=1e4), channels=ChannelSelection(picked=128, channels=128)
     )
     assert float(everything.read_bytes(1024) / dense_bytes(LAYOUT, 1024)) == pytest.approx(1.5, rel=1e-3)
     assert SPARF.compression == 1 / 8 == total_compression(8, 128, 3 / 32)

@@ -214,9 +214,7 @@ def test_a_search_takes_the_best_of_all_batches_with_the_host_or_without() -> No
 
 
 def test_a_search_without_a_rate_of_the_host_lets_the_gpu_attend() -> None:
-    alone = dataclasses.replace(
-        FLEXGEN, has_host_attention=False, host=dataclasses.replace(FLEXGEN.host, attention_rate=None)
-    )
+    alone = dataclasses.replace(FLEXGEN, has_host_attention=False, host=dataclasses.replace(FLEXGEN.host, attention_rate=None))
     best = search(alone, Workload(network=network("opt-6.7b"), prompt=512, generated=32, batch=1.0), (4,), (1,))
     assert not best.system.has_host_attention
 

@@ -233,11 +233,7 @@ REFUSALS = [
     ),
     ("instinfer-flexgen", ("file_rate=-2 GB/s",), "System instinfer-flexgen file_rate.value must be above 0, not '-2 GB/s'"),
     ("instinfer-flexgen", ("layer_cost=0 s",), "System instinfer-flexgen layer_cost.value must be above 0, not '0 s'"),
-    (
-        "instinfer-flexgen",
-        ("compression=0",),
-        "System instinfer-flexgen compression must be a number above 0 and at most 1, not 0",
-    ),
+    ("instinfer-flexgen", ("compression=0",), "System instinfer-flexgen compression must be a number above 0 and at most 1, not 0"),
     (
         "instinfer-flexgen",
         ("compression=1.5",),
@@ -250,26 +246,14 @@ REFUSALS = [
     ("gpu-a100", ("gpus=",), "System gpu-a100 gpus must be an integer of at least 1, not None"),
     ("gpu-a100", ("gpus=two",), "System gpu-a100 gpus must be an integer of at least 1, not 'two'"),
     ("flexgen-t4", ("has_overlap=1",), "System flexgen-t4 has_overlap must be true or false, not 1"),
-    (
-        "flexgen-t4",
-        ("weights.gpu=30",),
-        "Split must add up to at most 100 percent, not 30 on the GPU and 80 on the host",
-    ),
+    ("flexgen-t4", ("weights.gpu=30",), "Split must add up to at most 100 percent, not 30 on the GPU and 80 on the host"),
     ("flexgen-t4", ("cache.gpu=-1",), "System flexgen-t4 cache.gpu must be a number from 0 to 100, not -1"),
-    (
-        "flexgen-t4",
-        ("activations.host=60",),
-        "System flexgen-t4 activations must be on GPU and host, not 40 percent on the drive",
-    ),
+    ("flexgen-t4", ("activations.host=60",), "System flexgen-t4 activations must be on GPU and host, not 40 percent on the drive"),
     ("flexgen-t4", ("host=xeon-5320",), "Host xeon-5320 must have attention_rate, at which its processor attends"),
     ("zero-a100", ("weights=disk",), "System zero-a100 weights must be one of drive, gpu, host, not 'disk'"),
     ("zero-4090", ("weights=drive",), "System zero-4090 must have a drive, where its weights are"),
     ("zero-4090", ("host=shadowkv",), "Host shadowkv must have memory_rate, at which its processor attends"),
-    (
-        "triforce-a100",
-        ("level=both",),
-        "System triforce-a100 level must be one of draft, hierarchy, retrieval, target, not 'both'",
-    ),
+    ("triforce-a100", ("level=both",), "System triforce-a100 level must be one of draft, hierarchy, retrieval, target, not 'both'"),
     ("triforce-a100", ("acceptance=1",), "System triforce-a100 acceptance.value must be a number of at least 0 below 1, not 1"),
     (
         "triforce-a100",

@@ -32,9 +32,7 @@ def mixed(kind: str, sinks: int = 4, window: int = 12) -> torch.Tensor:
 def reference(sinks: int, window: int) -> torch.Tensor:
     queries, keys, values = drawn()
     config = tiny_config()
-    geometry = Geometry(
-        heads=4, kv_heads=2, head_dim=32, rotate=Rotary(config), round_query=fake_act, round_cache=fake_kv
-    )
+    geometry = Geometry(heads=4, kv_heads=2, head_dim=32, rotate=Rotary(config), round_query=fake_act, round_cache=fake_kv)
     pattern = LambdaShape(sinks=sinks, window=window)
     return torch.stack([pattern.layer(geometry).prefill(*rows) for rows in zip(queries, keys, values, strict=True)])
 

@@ -73,8 +73,7 @@ def test_steps_are_not_fitted_to() -> None:
 def test_other_kernels_of_attention_do_not_count() -> None:
     found = made()
     rows = [
-        row if row.way == WAY else dataclasses.replace(row, took=timed(7 * row.took.measured_s))
-        for row in found.decode_attention
+        row if row.way == WAY else dataclasses.replace(row, took=timed(7 * row.took.measured_s)) for row in found.decode_attention
     ]
     assert fitted(H200, dataclasses.replace(found, decode_attention=tuple(rows))) == fitted(H200, made())
 

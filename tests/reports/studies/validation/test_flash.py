@@ -1,6 +1,5 @@
 """The rows of flash figures: what they say, near what is published, and how the assumptions behind them move them."""
 
-
 import pytest
 
 from reports.studies.flash_choices import fractions

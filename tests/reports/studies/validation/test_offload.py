@@ -54,14 +54,7 @@ def test_errors_are_fractions_of_what_is_published() -> None:
     found = OffloadValidation(sets=(ValidationSet(name="x", title="a title", compute=lambda: (row, better)),))
     document = offload_validation_document(found)
     assert document["sets"] == [
-        {
-            "name": "x",
-            "title": "a title",
-            "rows": 2,
-            "fitted": 1,
-            "largest_error": -0.25,
-            "median_error": pytest.approx(0.175),
-        }
+        {"name": "x", "title": "a title", "rows": 2, "fitted": 1, "largest_error": -0.25, "median_error": pytest.approx(0.175)}
     ]
     assert [(entry["set"], entry["error"]) for entry in document["rows"]] == [("x", -0.25), ("x", pytest.approx(0.1))]
     lines = offload_validation_text(found).splitlines()
