@@ -6,20 +6,19 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 
-from compiler.emit.program import emit_program
 from compiler.frontend import llama_graph
 from compiler.graph import Graph, check
-from compiler.passes import FuseProjections, FuseResidual, Pass, QuantizeGraph
-from compiler.schedule.memory_map import plan_memory
-from compiler.schedule.placement import Placement, place_nodes
-from compiler.target.memory_map import MemoryMap
+from compiler.passes import passes
+from compiler.schedule.placement import Placement, place_nodes, plan_memory
+from compiler.schedule.program import emit_program
+from compiler.target.memory import MemoryMap
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
 
-__all__ = ["Compiled", "Request", "compile_request", "compile_shape", "passes", "quantized_graph"]
+__all__ = ["Compiled", "Request", "compile_request", "compile_shape", "quantized_graph"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,18 +71,13 @@ class Compiled:
     image: MemoryImage | None
 
 
-def passes(request: Request) -> tuple[Pass, ...]:
-    """Return the passes in order."""
-    return (FuseProjections(), FuseResidual(), QuantizeGraph(layers=request.layers, head=request.head))
-
-
 def quantized_graph(request: Request, dump: Callable[[str, Graph], None] | None = None) -> Graph:
     """Return the quantized graph; each pass is followed by a check, and `dump` sees every graph with its pass's name."""
     graph = llama_graph(request.config, sinks=request.sinks, window=request.window)
     check(graph, "frontend")
     if dump is not None:
         dump("frontend", graph)
-    for step in passes(request):
+    for step in passes(layers=request.layers, head=request.head):
         graph = step.apply(graph)
         check(graph, step.name)
         if dump is not None:

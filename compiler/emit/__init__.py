@@ -1,1 +1,1 @@
-"""From a schedule to the words of a Program, and from a model to the memory image it runs on."""
+"""From a model to the memory image that its programs run on, and the cache in it."""

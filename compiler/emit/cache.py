@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compiler.target.memory_map import MemoryMap
+from compiler.target.memory import MemoryMap
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat, CacheKind
 from hwsim.arch.program import MemoryImage

@@ -9,7 +9,7 @@ import numpy as np
 
 from compiler.graph import LAYERS
 from compiler.schedule.placement import Placement
-from compiler.target.memory_map import SIDE_UNIT
+from compiler.target.memory import SIDE_UNIT
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import PackedMatrix, packed_of
 from hwsim.arch.formats.sharing import in_parts

@@ -7,11 +7,8 @@ import itertools
 from compiler.graph.ops import Attention
 from compiler.lower.base import Arrival, Lowering, Piece
 from compiler.lower.heads import HeadGroup, Heads
-from compiler.target.memory_map import SIDE_UNIT, SideTable
-from compiler.target.on_chip import OnChip
-from compiler.target.registers import SCRATCH, add, scalar
-from compiler.target.run import Run
-from compiler.target.step import Step, loads
+from compiler.target.memory import SIDE_UNIT, OnChip, Run, SideTable
+from compiler.target.step import SCRATCH, Step, add, loads, scalar
 from hwsim.arch.formats import CacheLayout
 from hwsim.arch.isa import REGISTER_POSITION, CacheFormat, Function, Space
 from hwsim.errors import ScheduleError

@@ -7,10 +7,8 @@ import itertools
 
 from compiler.graph.ops import Attention
 from compiler.lower.base import SEGMENT, Piece, Place
-from compiler.target.on_chip import OnChip
-from compiler.target.registers import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, SCRATCH, VALUE_BEATS, add, scalar, token_registers
-from compiler.target.run import Run
-from compiler.target.step import Step
+from compiler.target.memory import OnChip, Run
+from compiler.target.step import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, SCRATCH, VALUE_BEATS, Step, add, scalar, token_registers
 from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, Append, Axpy, CacheKind, Dot, Fetch, Function, KvQuant, Rope, Softmax
 from hwsim.arch.numerics import score_scale
 from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS
@@ -183,7 +181,7 @@ class Heads:
                 exponent=exponent,
             )
             reads = (*self._head_regions(group.first, group.count), "rotation")
-            steps.append(Step(instruction=rope, node=self.node, reads=reads, writes=(place.region,)))
+            steps.append(Step(rope, self.node, reads=reads, writes=(place.region,)))
         return steps
 
     def append(self, token: int, kv_head: int) -> list[Step]:
@@ -219,13 +217,13 @@ class Heads:
                 registers=(CACHE, slot, CACHE),
             )
             reads = (*self._head_regions(first + kv_head, 1), "rotation")
-            steps.append(Step(instruction=quantize, node=self.node, reads=reads, writes=(pack,)))
-            steps.append(Step(instruction=append, node=self.node, reads=(pack,), writes=(self._cache_region(token, kv_head),)))
+            steps.append(Step(quantize, self.node, reads=reads, writes=(pack,)))
+            steps.append(Step(append, self.node, reads=(pack,), writes=(self._cache_region(token, kv_head),)))
         return steps
 
     def _fetch(self, group: HeadGroup, start: int, beats: int, register: int) -> Step:
         fetch = Fetch(offset=self.run.memory.cache_start + start, beats=beats, registers=(CACHE, register, 0))
-        return Step(instruction=fetch, node=self.node, awaits=(self._cache_region(group.token, group.kv_head),))
+        return Step(fetch, self.node, awaits=(self._cache_region(group.token, group.kv_head),))
 
     def score(self, group: HeadGroup) -> list[Step]:
         """Return the steps that score a group over its head's keys."""
@@ -286,7 +284,7 @@ class Heads:
             registers=(sinks, SCORE_WORDS, ring),
         )
         reads = (scores.region, parameters.region)
-        return [Step(instruction=softmax, node=self.node, reads=reads, writes=(coefficients.region,))]
+        return [Step(softmax, self.node, reads=reads, writes=(coefficients.region,))]
 
     def mix(self, group: HeadGroup) -> list[Step]:
         """Return the steps that sum a group's values by their coefficients."""

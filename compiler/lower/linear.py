@@ -10,10 +10,8 @@ import numpy as np
 from compiler.graph import LAYERS
 from compiler.graph.ops import Linear
 from compiler.lower.base import Arrival, Lowering, Piece
-from compiler.target.on_chip import OnChip
-from compiler.target.registers import WEIGHTS
-from compiler.target.run import Run
-from compiler.target.step import Step
+from compiler.target.memory import OnChip, Run
+from compiler.target.step import WEIGHTS, Step
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import Destination, Dot, Fetch, Format
 from hwsim.errors import ScheduleError
@@ -113,7 +111,4 @@ class LinearLowering(Lowering):
             side=side,
         )
         reads = (codes.region, self.parameter_region) if op.bias else (codes.region,)
-        return [
-            Step(instruction=fetch, node=self.name),
-            Step(instruction=dot, node=self.name, reads=reads, writes=(piece.place.region,), consumes=1),
-        ]
+        return [Step(fetch, self.name), Step(dot, self.name, reads=reads, writes=(piece.place.region,), consumes=1)]

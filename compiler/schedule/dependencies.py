@@ -144,7 +144,7 @@ def _close(section: _Section) -> None:
     if not late and section.steps and _unit(section.steps[-1]) == Unit.MATRIX:
         return
     barrier = Dot(format=Format.W4, rows=1, source=0, inner=1, blocks=0, scale=0, address=0)
-    section.steps.append(Step(instruction=barrier, node="barrier"))
+    section.steps.append(Step(barrier, "barrier"))
     section.waits.append(0)
     section.signals.append(0)
     for unit, index in late.items():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from compiler.graph import Graph
 from compiler.model import compile_model, request_of
-from compiler.pipeline import Request, passes, quantized_graph
+from compiler.passes import passes
+from compiler.pipeline import Request, quantized_graph
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError, shown
 from hwsim.whole_files import whole_folder
@@ -98,7 +99,7 @@ def graph_after(target: Target, name: str) -> str:
         request: Request = target.network_request()
     else:
         request = request_of(open_compressed(_uncompiled(target)).model, target.chosen_engine, target.positions)
-    known = (_FRONTEND, *(step.name for step in passes(request)))
+    known = (_FRONTEND, *(step.name for step in passes(layers=request.layers, head=request.head)))
     if name not in known:
         raise SpecError(f"Pass must be one of {', '.join(known)}, not {shown(name)}")
     seen: dict[str, Graph] = {}

@@ -7,9 +7,8 @@ import pytest
 
 from compiler.pipeline import Compiled, Request, compile_shape, quantized_graph
 from compiler.schedule.dependencies import link
-from compiler.schedule.memory_map import plan_memory
-from compiler.schedule.order import epilogue, layer_body, prologue
-from compiler.schedule.placement import place_nodes
+from compiler.schedule.placement import place_nodes, plan_memory
+from compiler.schedule.program import epilogue, layer_body, prologue
 from compiler.target.step import Step
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit

@@ -6,9 +6,8 @@ import dataclasses
 import pytest
 
 from compiler.pipeline import Compiled, Request, compile_shape, quantized_graph
-from compiler.schedule.memory_map import plan_memory
-from compiler.schedule.placement import place_nodes
-from compiler.target.on_chip import OnChip
+from compiler.schedule.placement import place_nodes, plan_memory
+from compiler.target.memory import OnChip
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import CacheFormat, Format, Loop, decode
