@@ -1,7 +1,5 @@
 """Graph to graph: the passes of the compiler, and their order."""
 
-from __future__ import annotations
-
 import abc
 import dataclasses
 from typing import ClassVar

@@ -1,12 +1,10 @@
 """The compiler from end to end: graph, passes, memory, schedule, programs, image."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Callable
 
-from compiler.frontend import llama_graph
+from compiler.frontend.llama import llama_graph
 from compiler.graph import Graph, check
 from compiler.passes import passes
 from compiler.schedule.placement import Placement, place_nodes, plan_memory
@@ -18,7 +16,7 @@ from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
 
-__all__ = ["Compiled", "Request", "compile_request", "compile_shape", "quantized_graph"]
+__all__ = ["Compiled", "Request", "compile_request", "quantized_graph"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,8 +105,3 @@ def compile_request(request: Request, *, build: Callable[[Placement], MemoryImag
     widest = _widest(graph, request, memory)
     prefill = emit_program(widest, name="prefill", head=False, max_position=request.context, weights=weights)
     return Compiled(request=request, memory=memory, decode=decode, prefill=prefill, image=image)
-
-
-def compile_shape(request: Request) -> Compiled:
-    """Return the programs of a geometry without weights, for timing; raise ScheduleError or GraphError."""
-    return compile_request(request)

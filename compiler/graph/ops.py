@@ -1,7 +1,5 @@
 """The operators of a graph: one frozen dataclass each, with its shape rule; values are rows of tokens by features."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 from typing import ClassVar

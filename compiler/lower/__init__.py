@@ -1,7 +1,5 @@
 """From nodes to steps: one lowering for each operator of the quantized form."""
 
-from __future__ import annotations
-
 from compiler.graph import Form, Graph
 from compiler.graph.ops import Attention, Input, Linear, Op, Output, Quantize, RmsNorm, SwiGlu
 from compiler.lower.attention import AttentionLowering

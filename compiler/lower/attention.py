@@ -1,7 +1,5 @@
 """Lowering of attention: it takes its projection in pieces, keeps the cache, and has several heads in flight."""
 
-from __future__ import annotations
-
 import itertools
 
 from compiler.graph.ops import Attention
@@ -26,7 +24,6 @@ class AttentionLowering(Lowering):
     op: Attention
 
     def check(self) -> None:
-        """Refuse heads that are not whole words in both halves."""
         unit = 2 * self.engine.vector.lanes
         if self.op.head_dim % unit:
             raise ScheduleError(

@@ -48,6 +48,10 @@ class Place:
         """Name of the place for the dependencies."""
         return f"{self.memory}.{self.start}"
 
+    def at(self, words: int) -> Place:
+        """Return the place so many words behind this one."""
+        return dataclasses.replace(self, start=self.start + words)
+
 
 OFF_CHIP = Place(memory="off-chip", start=0)
 """Place of a value that is never whole on chip."""

@@ -1,7 +1,5 @@
 """Lowerings of what the host writes and reads: the input rows, loaded once, and the logits, stored chunk by chunk."""
 
-from __future__ import annotations
-
 from compiler.lower.base import Arrival, Lowering, Piece, Place
 from compiler.target.memory import SIDE_UNIT, OnChip, Run, SideTable, whole_bursts
 from compiler.target.step import Step, loads

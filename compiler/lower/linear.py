@@ -42,7 +42,6 @@ class LinearLowering(Lowering):
         return -(-self.width // self.engine.tile.slices)
 
     def check(self) -> None:
-        """Refuse inputs that the stream cannot hold, and what the engine cannot do with the results."""
         name, inputs, group = self._format.name, self.op.inputs, WEIGHT_FORMATS[self._format].group
         if inputs % group:
             raise ScheduleError(
@@ -61,7 +60,6 @@ class LinearLowering(Lowering):
         return self.engine.tile.rows_of(self._format)
 
     def stream_beats(self) -> int:
-        """Return the beats of the matrix."""
         return WEIGHT_FORMATS[self._format].stream_words(self._blocks, self.op.inputs)
 
     def parameter_words(self) -> int:
@@ -69,7 +67,6 @@ class LinearLowering(Lowering):
         return self.row_words if self.op.bias else 0
 
     def parameters(self, model: IntegerModel, layer: int) -> np.ndarray:
-        """Return the bias."""
         return model.biases[self.name.format(layer)]
 
     def settle(self, run: Run, chip: OnChip, before: Sequence[Lowering]) -> None:

@@ -1,7 +1,5 @@
 """From regions to tokens: which step waits for which unit, and which step signals it; sections join at one barrier."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import operator

@@ -1,7 +1,5 @@
 """Places what the nodes of a graph need: off chip one after the other, on chip in the regions of the engine's memories."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 

@@ -1,7 +1,5 @@
 """A program: prologue, one layer as the body of a hardware loop, what follows the layers; linked, as words and symbols."""
 
-from __future__ import annotations
-
 from compiler.graph import FINAL, LAYERS
 from compiler.schedule.dependencies import link
 from compiler.schedule.placement import Placement

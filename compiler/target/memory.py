@@ -1,7 +1,5 @@
 """Where everything lies: streams and caches behind the ports, buffers in the side memory, regions on chip, for a run."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from hwsim.arch.config import EngineConfig

@@ -1,7 +1,5 @@
 """The steps of a schedule: instructions without their dependencies, and what they touch, and the scalar registers."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from hwsim.arch.fields import Instruction

@@ -12,9 +12,8 @@ from hwsim.plain import Settings
 from lamforge.flow.cosim import QUESTION
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import prompt_tokens
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import ModelSource, open_compressed
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from testbenches.host.backend import Board
 from testbenches.host.check import BoardCheck, check_board
 

@@ -12,11 +12,10 @@ from compiler.pipeline import Request, quantized_graph
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError, shown
 from hwsim.whole_files import whole_folder
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import IMAGE, Programs
 from lamforge.flow.sources import ModelSource, open_compressed
 from lamforge.flow.target import Target
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models.compressed import CompressedModel
 
 __all__ = ["CompileRequest", "compile", "compiled_model", "graph_after", "run"]
@@ -72,9 +71,7 @@ def compiled_model(
         in memory.
     """
 
-    def told(fraction: float) -> None:
-        listener.progress("image", fraction)
-
+    told = listener.part("image")
     name = made.model.config.name
     if output is None:
         return Programs.of(compile_model(made.model, engine, context=positions, progress=told), name)
@@ -90,9 +87,7 @@ def graph_after(target: Target, name: str) -> str:
 
     name: of the pass, or `frontend`.
 
-    Raises:
-        SpecError: there is no such pass.
-        CheckpointError, ScheduleError: as `run`.
+    Raises what `run` does, and SpecError where there is no such pass.
     """
     target.check()
     if target.model is None:

@@ -10,9 +10,8 @@ from hwsim.memory.models import MemoryModel, memory_model
 from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import prompt_tokens
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import ModelSource, open_compressed
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models.compressed import CompressedModel
 from testbenches import cosim as bench
 from testbenches.host.backend import HostedVerilog

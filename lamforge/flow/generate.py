@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwsim.errors import SpecError, shown
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import ModelSource, open_compressed
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models.compressed import CompressedModel
 from models.generate import Sampling, chat
 from models.generate import generate as continued

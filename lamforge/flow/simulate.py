@@ -19,10 +19,9 @@ from hwsim.machine.energy import Energy, activity_of, energy_board, estimate, lo
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import IDEAL, MemoryModel, memory_model
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import Programs, is_program_folder
 from lamforge.flow.target import Target
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 
 __all__ = [
     "PromptTiming",
@@ -236,13 +235,8 @@ def simulate_run(programs: Programs, name: str = "decode", *, position: int | No
     return _checked_run(programs, program, position=place, memory=memory)
 
 
-def _prompt_timing(programs: Programs, tokens: int, *, memory: MemoryModel = IDEAL, listener: Listener = SILENT) -> PromptTiming:
-    """Return what a prompt of `tokens` tokens costs, each run starting when the one before has ended.
-
-    Raises:
-        SpecError: the tokens are not whole runs.
-        ProgramError: a word is bad, or the prompt is longer than the program's memory.
-    """
+def _prompt_timing(programs: Programs, tokens: int, *, memory: MemoryModel, listener: Listener) -> PromptTiming:
+    """Return what a prompt of `tokens` tokens costs, each run starting when the one before has ended."""
     program, engine = programs.prefill, programs.engine
     rows = program.positions
     if tokens < 1 or tokens % rows:

@@ -54,12 +54,9 @@ def open_compressed(source: ModelSource) -> CompressedModel:
 
 
 def source_checkpoint(compressed: CompressedModel, source: str | Path | None = None) -> Checkpoint:
-    """Return the float checkpoint a model was compressed from.
+    """Return the float checkpoint a model was compressed from; raise CheckpointError where it is not there.
 
     source: where it lies; None looks among the shipped ones.
-
-    Raises:
-        CheckpointError: it is not there, or what is there is another one.
     """
     origin = compressed.provenance
     if source is not None:

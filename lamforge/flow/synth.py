@@ -11,8 +11,7 @@ from hwsim.arch.board import RESOURCES, Board, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.package.floorplan import floorplan
 from rtl.synthesis import RANKING_DEVICE, Estimate, Part, estimate, rank
 
@@ -119,7 +118,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
     """
     engine, board = chosen_engine(request.engine, request.settings), load_board(request.board)
     began = time.perf_counter()
-    found = estimate(engine, request.cache, lambda fraction: listener.progress("synthesize", fraction))
+    found = estimate(engine, request.cache, listener.part("synthesize"))
     ranking = _ranking(engine, request.cache) if request.is_ranked else None
     return Synthesis(
         engine=engine,

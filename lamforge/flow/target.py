@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from compiler.pipeline import Request, compile_shape
+from compiler.pipeline import Request, compile_request
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import ScheduleError, SpecError, shown
@@ -113,7 +113,7 @@ class Target:
     def network_programs(self) -> Programs:
         """Return the programs of the workload; raises what `network_request` does, and where something does not fit the engine."""
         request = self.network_request()
-        return Programs.of(compile_shape(request), request.config.name)
+        return Programs.of(compile_request(request), request.config.name)
 
     @property
     def folder(self) -> Path | None:

@@ -346,7 +346,7 @@ VERB = '''"""Answers with what it is given."""
 
 import dataclasses
 
-from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.verb import SILENT, Listener
 from lamforge.flow.verb import verb
 
 
@@ -377,14 +377,14 @@ echo = verb("echo", EchoRequest, run)
 '''
 COMMAND = '''"""`lamforge echo`: says what it is given."""
 
-from lamforge.cli.console import JsonOption, OutputOption, show
+from lamforge.cli.console import Answer, answer
 
 
-def echo(count: int = 1, as_json: JsonOption = False, output: OutputOption = None) -> None:
+def echo(count: int = 1) -> Answer:
     """Say it."""
     from lamforge.flow.echo import EchoRequest, run
 
-    show(run(EchoRequest(GIVEN)), str, lambda found: {"count": found.count}, as_json=as_json, output=output)
+    return answer(run(EchoRequest(GIVEN)), str, lambda found: {"count": found.count})
 '''
 
 
@@ -397,8 +397,6 @@ def test_a_verb(tree: Tree) -> None:
     tree.write("lamforge/cli/echo.py", COMMAND.replace("GIVEN", ""))
     assert unlisted(tree, "test_options_of_the_command") == "count must be in the options of lamforge/cli for EchoRequest"
     tree.write("lamforge/cli/echo.py", COMMAND.replace("GIVEN", "count=count"))
-    main = "lamforge/cli/main.py"
-    tree.after(main, "from lamforge.cli.disasm import disasm", "from lamforge.cli.echo import echo")
-    tree.after(main, "disasm,", "echo,")
+    tree.edit("lamforge/cli/main.py", '"disasm")', '"disasm", "echo")')
     assert unlisted(tree, "test_verbs_of_the_command") == ""
     assert tree.lamforge("echo", "--count", "3", "--json").split() == ["{", '"count":', "3", "}"]

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 
 if TYPE_CHECKING:
     from models.compressed import CompressedModel

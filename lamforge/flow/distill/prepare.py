@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hwsim.errors import SpecError
-from lamforge.flow.distill.folder import PREPARED, WORK
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 
-__all__ = ["Preparation", "PrepareRequest", "prepare", "run"]
+__all__ = ["PREPARED", "WORK", "Preparation", "PrepareRequest", "prepare", "run"]
+
+WORK = Path("build/distill")
+"""Folder in which the stages find each other's files, when none is named."""
+PREPARED = "prepared"
+"""Below it: parts that `prepare` wrote."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
 from hwsim.plain import Settings
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.contender import Contender, contender, question
 from lamforge.flow.offload.run import PROMPT
+from lamforge.flow.verb import SILENT, Listener
 
 __all__ = ["BATCHES", "CONTENDERS", "CONTEXTS", "CompareRequest", "Comparison", "Crossover", "Line", "compared", "run"]
 
@@ -185,11 +185,7 @@ def run(request: CompareRequest, listener: Listener = SILENT) -> Comparison:
 def compared(
     network: Network, contenders: Sequence[Contender], contexts: Sequence[float], generated: int, batches: Sequence[int]
 ) -> Comparison:
-    """Return contenders over contexts, each in its best of the batches.
-
-    Raises:
-        SpecError: two contenders have one name, or a constant is missing.
-    """
+    """Return contenders over contexts, each in its best of the batches; raise SpecError where two have one name."""
     names = [each.name for each in contenders]
     if len(set(names)) < len(names):
         raise SpecError(f"Compared systems must differ, not {', '.join(names)}")

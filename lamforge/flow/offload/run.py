@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from hwsim.offload.answer import Answer
 from hwsim.plain import Settings
 from hwsim.units import Quantity
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.contender import Contender, contender, question
+from lamforge.flow.verb import SILENT, Listener
 
 __all__ = ["PROMPT", "Estimate", "RunRequest", "largest_first", "run"]
 

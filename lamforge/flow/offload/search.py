@@ -9,9 +9,9 @@ from hwsim.errors import SpecError
 from hwsim.offload.placement import search
 from hwsim.offload.systems.flexgen import FlexGen, Split
 from hwsim.plain import Settings
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.contender import contender, question
 from lamforge.flow.offload.run import PROMPT, Estimate
+from lamforge.flow.verb import SILENT, Listener
 
 __all__ = ["BestPlacement", "SearchRequest", "run"]
 

@@ -1,7 +1,5 @@
 """The key-value cache in a memory image: what the integer reference keeps, in the engine's layout, and back."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from compiler.target.memory import MemoryMap
