@@ -156,6 +156,9 @@ class Heads:
         """Return the region of the cache that a token's sequence has for a head."""
         return f"cache.{self.run.sequence_of(token)}.{kv_head}"
 
+    def _cache_of(self, group: HeadGroup) -> tuple[str, ...]:
+        return (self._cache_region(group.token, group.kv_head),)
+
     def prepare(self, group: HeadGroup) -> list[Step]:
         """Return the steps that rotate and quantize a group's queries."""
         words = self.words
@@ -218,7 +221,7 @@ class Heads:
 
     def _fetch(self, group: HeadGroup, start: int, beats: int, register: int) -> Step:
         fetch = Fetch(offset=self.run.memory.cache_start + start, beats=beats, registers=(CACHE, register, 0))
-        return Step(fetch, self.node, awaits=(self._cache_region(group.token, group.kv_head),))
+        return Step(fetch, self.node, awaits=self._cache_of(group))
 
     def score(self, group: HeadGroup) -> list[Step]:
         """Return the steps that score a group over its head's keys."""
@@ -246,16 +249,8 @@ class Heads:
                 side=parameters.start + word,
                 registers=(block_register, 0, 0),
             )
-            steps.append(
-                Step(
-                    instruction=dot,
-                    node=self.node,
-                    reads=(queries.region,),
-                    writes=(scores.region, parameters.region),
-                    frees=(self._cache_region(group.token, group.kv_head),),
-                    consumes=1,
-                )
-            )
+            writes = (scores.region, parameters.region)
+            steps.append(Step(dot, self.node, reads=(queries.region,), writes=writes, frees=self._cache_of(group), consumes=1))
         return steps
 
     def weigh(self, group: HeadGroup) -> list[Step]:
@@ -299,14 +294,5 @@ class Heads:
             cache=cache.format,
             registers=(VALUE_BEATS, 0, 0),
         )
-        steps.append(
-            Step(
-                instruction=axpy,
-                node=self.node,
-                reads=(coefficients.region,),
-                writes=(self.result.region,),
-                frees=(self._cache_region(group.token, group.kv_head),),
-                consumes=len(steps),
-            )
-        )
-        return steps
+        reads, writes = (coefficients.region,), (self.result.region,)
+        return [*steps, Step(axpy, self.node, reads=reads, writes=writes, frees=self._cache_of(group), consumes=len(steps))]

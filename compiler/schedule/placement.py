@@ -100,13 +100,7 @@ _OVERLAPS = (4, 3, 2)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Placement:
-    """The nodes of a graph in their places, for one run.
-
-    Attributes:
-        run: the run and what it runs on.
-        layers: how often the layer runs.
-        nodes: the lowerings of all nodes, in graph order.
-    """
+    """The lowerings of a graph's nodes, in its order and in their places, for one run; `layers` is how often the layer runs."""
 
     run: Run
     layers: int

@@ -22,19 +22,7 @@ from models.integer import IntegerReference
 from models.reference.llama import Llama, trained_pattern
 from models.tokenizer import Tokenizer
 
-__all__ = [
-    "CONFIDENCE",
-    "DENSE",
-    "FLOAT",
-    "INTEGERS",
-    "METHOD",
-    "Accuracy",
-    "Contestants",
-    "Text",
-    "accuracy",
-    "contestants",
-    "of_compressed",
-]
+__all__ = ["CONFIDENCE", "DENSE", "FLOAT", "INTEGERS", "METHOD", "Accuracy", "Contestants", "Text", "accuracy", "of_compressed"]
 
 DENSE = "float, dense"
 FLOAT = "float, same attention"
@@ -61,6 +49,35 @@ class Contestants:
     integers: IntegerReference | None
     note: str | None = None
 
+    @classmethod
+    def of(cls, source: ModelSource, *, attention: str | None = None, float_source: str | Path | None = None) -> Contestants:
+        """Return the model at `source`, a shipped name, a checkpoint on disk or a compressed model, and those to compare it with.
+
+        attention: pattern of a float model; None takes the one it was trained with. A compressed model has its own.
+        float_source: where the float model of a compressed one lies; None looks among the shipped ones.
+        """
+        if not is_compressed(source):
+            if float_source is not None:
+                raise SpecError("Source must be left out for a float model, which is its own, not given")
+            checkpoint = open_checkpoint(source)
+            pattern = trained_pattern(checkpoint.config) if attention is None else parse(attention)
+            return cls(
+                name=checkpoint.config.name,
+                pattern=pattern,
+                tokenizer=_present(checkpoint.tokenizer),
+                reference=Llama(checkpoint, pattern=pattern),
+                integers=None,
+            )
+        if attention is not None:
+            raise SpecError("Attention must be left to the compressed model, which has its own, not given")
+        compressed = open_compressed(source)
+        try:
+            return of_compressed(compressed, source_checkpoint(compressed, float_source))
+        except CheckpointError as error:
+            if float_source is not None:
+                raise
+            return of_compressed(compressed, None, note=str(error))
+
     @functools.cached_property
     def predictors(self) -> Mapping[str, Predictor]:
         """Those there are by DENSE, FLOAT and INTEGERS, in this order; the last is the model itself."""
@@ -70,35 +87,6 @@ class Contestants:
         if self.reference is not None:
             found[FLOAT] = Floats(self.reference, self.pattern)
         return found if self.integers is None else found | {INTEGERS: Integers(self.integers)}
-
-
-def contestants(source: ModelSource, *, attention: str | None = None, float_source: str | Path | None = None) -> Contestants:
-    """Return the model at `source`, a shipped name, a checkpoint on disk or a compressed model, and those to compare it with.
-
-    attention: pattern of a float model; None takes the one it was trained with. A compressed model has its own.
-    float_source: where the float model of a compressed one lies; None looks among the shipped ones.
-    """
-    if not is_compressed(source):
-        if float_source is not None:
-            raise SpecError("Source must be left out for a float model, which is its own, not given")
-        checkpoint = open_checkpoint(source)
-        pattern = trained_pattern(checkpoint.config) if attention is None else parse(attention)
-        return Contestants(
-            name=checkpoint.config.name,
-            pattern=pattern,
-            tokenizer=_present(checkpoint.tokenizer),
-            reference=Llama(checkpoint, pattern=pattern),
-            integers=None,
-        )
-    if attention is not None:
-        raise SpecError("Attention must be left to the compressed model, which has its own, not given")
-    compressed = open_compressed(source)
-    try:
-        return of_compressed(compressed, source_checkpoint(compressed, float_source))
-    except CheckpointError as error:
-        if float_source is not None:
-            raise
-        return of_compressed(compressed, None, note=str(error))
 
 
 def of_compressed(compressed: CompressedModel, checkpoint: Checkpoint | None, *, note: str | None = None) -> Contestants:

@@ -47,14 +47,7 @@ class BoardRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BoardVerdict:
-    """What the check of a board found.
-
-    Attributes:
-        model: name of the model.
-        index: number of the board.
-        clock_hz: clock of the engine.
-        check: what was compared.
-    """
+    """What the check of a board found: name of the model, number of the board, clock of the engine, and what was compared."""
 
     model: str
     index: int

@@ -62,15 +62,7 @@ class DecodeCase:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a co-simulation found.
-
-    Attributes:
-        model: name of the model.
-        cases: the texts that were run.
-        sinks: tokens kept for good.
-        window: tokens of the ring behind them.
-        result: what was compared.
-    """
+    """What a co-simulation of the texts `cases` found; the model keeps `sinks` tokens for good, and a ring of `window` others."""
 
     model: str
     cases: tuple[DecodeCase, ...]

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from hwsim.errors import SpecError
+from lamforge.flow.compress import folder_bytes
 from lamforge.flow.target import SINKS, format_named
 from lamforge.flow.verb import SILENT, Listener, verb
 from models import compressed
@@ -71,8 +72,7 @@ def run(request: DummyRequest, listener: Listener = SILENT) -> Dummy:
         seed=request.seed,
     )
     compressed.save(made, request.output, progress=listener.part("weights"))
-    size = sum(path.stat().st_size for path in request.output.iterdir())
-    return Dummy(network=request.network, folder=request.output, bytes=size)
+    return Dummy(network=request.network, folder=request.output, bytes=folder_bytes(request.output))
 
 
 dummy = verb("dummy", DummyRequest, run)

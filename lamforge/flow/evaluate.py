@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwsim.errors import SpecError
-from lamforge.flow.accuracy import Accuracy, Contestants, Text, accuracy, contestants
+from lamforge.flow.accuracy import Accuracy, Contestants, Text, accuracy
 from lamforge.flow.provenance import Provenance, provenance
 from lamforge.flow.sources import ModelSource
 from lamforge.flow.verb import SILENT, Listener, verb
@@ -153,7 +153,7 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
         text = Text(name="the shipped text", content=evaluation_text(), window=request.window, windows=request.windows)
     else:
         text = Text.read(Path(request.text), window=request.window, windows=request.windows)
-    models = contestants(request.model, attention=request.attention, float_source=request.source)
+    models = Contestants.of(request.model, attention=request.attention, float_source=request.source)
     tokenizer = models.tokenizer
     tokens = tokenizer.encode(text.content)
     windows(tokens, length=text.window, max_windows=text.windows)

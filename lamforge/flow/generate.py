@@ -79,10 +79,9 @@ def run(request: GenerateRequest, listener: Listener = SILENT) -> Reply:
     if request.max_tokens < 1:
         raise SpecError(f"Number of tokens must be at least 1, not {request.max_tokens}")
     timed = _Timed(IntegerReference(compressed.model))
+    write = continued if request.is_raw else chat
     pieces: list[str] = []
-    for piece in (continued if request.is_raw else chat)(
-        timed, tokenizer, request.prompt, max_tokens=request.max_tokens, sampling=sampling
-    ):
+    for piece in write(timed, tokenizer, request.prompt, max_tokens=request.max_tokens, sampling=sampling):
         pieces.append(piece)
         listener.stream(piece)
     return Reply(

@@ -51,13 +51,7 @@ class SlrShare:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What one slice reaches, routed on a device of another family; it says nothing of the board's clock.
-
-    Attributes:
-        device: the device and its speed grade.
-        mhz: clock in MHz.
-        cells: number of cells of the slice by kind.
-    """
+    """What one slice reaches, its clock and its cells by kind, routed on a device that says nothing of the board's clock."""
 
     device: str
     mhz: float

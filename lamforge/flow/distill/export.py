@@ -33,13 +33,7 @@ class ExportRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class DistilledModel:
-    """A trained model in the engine's integers.
-
-    Attributes:
-        model: the compressed model.
-        folder: where it was written.
-        perplexities: how well the student predicted, by evaluation text; empty where that was not measured.
-    """
+    """A trained model in the engine's integers, its folder, and how well it predicted each evaluation text that was measured."""
 
     model: CompressedModel
     folder: Path

@@ -37,13 +37,7 @@ class PrepareRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """What a training machine is given.
-
-    Attributes:
-        model: name of the teacher.
-        parts: files and their sizes in bytes.
-        bytes: size of all parts together.
-    """
+    """What a training machine is given: name of the teacher, files with their sizes in bytes, and the bytes of them all."""
 
     model: str
     parts: Mapping[Path, int]

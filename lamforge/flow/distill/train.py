@@ -7,16 +7,13 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hwsim.plain import Settings
 from hwsim.whole_files import whole_file
 from lamforge.flow.distill.prepare import PREPARED, WORK
 from lamforge.flow.distill.sample import SAMPLED
 from lamforge.flow.verb import SILENT, Listener, verb
-
-if TYPE_CHECKING:
-    from models.distill.report import Report, Scores
+from models.distill.report import Report, Scores
 
 __all__ = ["Lesson", "TrainRequest", "run", "train", "write_report"]
 

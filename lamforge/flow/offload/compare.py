@@ -102,12 +102,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Crossover:
-    """Two contenders that change places.
-
-    Attributes:
-        context: tokens of the prompt, between two that were computed.
-        before, after: names of the faster one on either side.
-    """
+    """Two that change places: tokens of the prompt, between two that were computed, and names of the faster one on either side."""
 
     context: float
     before: str

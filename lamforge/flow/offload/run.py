@@ -41,12 +41,7 @@ class RunRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a system does with one workload.
-
-    Attributes:
-        contender: the system in its format and window.
-        answer: times by cause, bytes by link, memories and devices, as quantities with units.
-    """
+    """What a system does with one workload; its `answer` has times by cause, bytes by link, memories and devices, with units."""
 
     contender: Contender
     answer: Answer

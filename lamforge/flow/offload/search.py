@@ -40,12 +40,7 @@ class SearchRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BestPlacement:
-    """The fastest placement that was found.
-
-    Attributes:
-        system: the system with its tensors placed.
-        estimate: what it does with the workload.
-    """
+    """The fastest placement that was found: the system with its tensors placed, and what it does with the workload."""
 
     system: FlexGen
     estimate: Estimate
