@@ -125,19 +125,16 @@ def _side(model: IntegerModel, placement: Placement, max_position: int) -> np.nd
     """Return the side memory, uint8 [bytes]: parameters and rotations in their buffers."""
     memory = placement.run.memory
     side = np.zeros(max(buffer.offset + buffer.size for buffer in memory.buffers), np.uint8)
-    _write(side, memory.units("parameters"), _parameters(model, placement))
     table = rope_table(model.config, np.arange(max_position)).astype(np.int64)
-    _write(side, memory.units("rotation"), ((table[..., 0] & 0xFFFF) | (table[..., 1] << 16)).astype(np.int32).reshape(-1))
+    rotations = ((table[..., 0] & 0xFFFF) | (table[..., 1] << 16)).astype(np.int32)
+    for name, values in (("parameters", _parameters(model, placement)), ("rotation", rotations)):
+        raw, start = values.reshape(-1).view(np.uint8), memory.units(name) * SIDE_UNIT
+        side[start : start + len(raw)] = raw
     return side
 
 
-def _write(side: np.ndarray, unit: int, values: np.ndarray) -> None:
-    raw = np.ascontiguousarray(values, dtype=np.int32).view(np.uint8)
-    side[unit * SIDE_UNIT : unit * SIDE_UNIT + len(raw)] = raw
-
-
 def _parameters(model: IntegerModel, placement: Placement) -> np.ndarray:
-    """Return the parameter blocks, int32 [(layers + 1) * block]: the first layer's, then what each layer loads for later.
+    """Return the parameter blocks, int32 [layers + 1, block]: the first layer's, then what each layer loads for later.
 
     Block `layer + 1` is what that layer loads: what it still needs, then what the next one, or the final section, must
     find loaded.
@@ -156,4 +153,4 @@ def _parameters(model: IntegerModel, placement: Placement) -> np.ndarray:
             start = (word - (places.ahead if block == 0 else 0)) * run.lanes
             values = node.parameters(model, layer)
             blocks[block, start : start + len(values)] = values
-    return blocks.reshape(-1)
+    return blocks

@@ -6,21 +6,21 @@ from typing import Annotated
 from typer import Argument, Option
 
 from hwsim.plain import set_values
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, heard
-from lamforge.cli.options import EngineOption, ModelArgument, QuestionOption, RawOption, SettingsOption
 
 __all__ = ["board"]
 
 
 def board(
-    model: ModelArgument,
+    model: options.Model,
     xclbin: Annotated[Path, Argument(metavar="XCLBIN", help="The linked kernel.", show_default=False)],
-    engine: EngineOption = "u280",
+    engine: options.Engine = "u280",
     index: Annotated[int, Option(help="Number of the board in this machine.")] = 0,
     waiting: Annotated[str, Option(help="How the end of a run is noticed: polling or interrupt.")] = "polling",
-    question: QuestionOption = "What is the capital of France?",
-    is_raw: RawOption = False,
-    settings: SettingsOption = None,
+    question: options.Question = "What is the capital of France?",
+    is_raw: options.Raw = False,
+    settings: options.Settings = None,
 ) -> Answer:
     """Run one whole decode step of a model on a board, and compare it with the simulator and the PyTorch reference.
 

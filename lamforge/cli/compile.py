@@ -7,33 +7,25 @@ from typer import Argument, Option
 
 from hwsim.errors import SpecError
 from hwsim.plain import set_values
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, heard
-from lamforge.cli.options import (
-    CacheOption,
-    ContextOption,
-    EngineOption,
-    LayersOption,
-    PositionsOption,
-    SettingsOption,
-    WorkloadOption,
-)
 
 __all__ = ["compile"]
 
 
 def compile(
     model: Annotated[str | None, Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)] = None,
-    workload: WorkloadOption = None,
-    engine: EngineOption = "small",
+    workload: options.Workload = None,
+    engine: options.Engine = "small",
     output: Annotated[Path | None, Option("--output", "-o", help="Folder to write the programs into.")] = None,
-    context: ContextOption = None,
-    positions: PositionsOption = None,
-    layers: LayersOption = "w2s",
-    cache: CacheOption = "kv4",
+    context: options.Context = None,
+    positions: options.Positions = None,
+    layers: options.Layers = "w2s",
+    cache: options.Cache = "kv4",
     dump_after: Annotated[
         str | None, Option(metavar="PASS", help="Print the graph after this pass (or `frontend`) and stop.")
     ] = None,
-    settings: SettingsOption = None,
+    settings: options.Settings = None,
 ) -> Answer:
     """Compile a model for an engine: one decode and one prefill program, each the same for every position.
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, heard
-from lamforge.cli.options import FolderOption, names_of
+from lamforge.cli.options import names_of
 
 __all__ = ["compress"]
 
@@ -20,7 +21,7 @@ def compress(
             autocompletion=names_of("models"),
         ),
     ],
-    output: FolderOption,
+    output: options.Folder,
     recipe: Annotated[
         str, Option(metavar="NAME|FILE", help="Shipped recipe or a YAML file.", autocompletion=names_of("recipes"))
     ] = "w4a8kv4",

@@ -5,15 +5,15 @@ from typing import Annotated
 from typer import Option
 
 from hwsim.plain import set_values
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, heard
-from lamforge.cli.options import EngineOption, ModelArgument, QuestionOption, RawOption, SettingsOption
 
 __all__ = ["cosim"]
 
 
 def cosim(
-    model: ModelArgument,
-    engine: EngineOption = "small",
+    model: options.Model,
+    engine: options.Engine = "small",
     memory: Annotated[
         list[str] | None,
         Option(
@@ -22,10 +22,10 @@ def cosim(
             show_default="ideal, stalling:1",
         ),
     ] = None,
-    question: QuestionOption = "What is the capital of France?",
-    is_raw: RawOption = False,
+    question: options.Question = "What is the capital of France?",
+    is_raw: options.Raw = False,
     is_hosted: Annotated[bool, Option("--host", help="Drive the Verilog by the host runtime, which drives boards too.")] = False,
-    settings: SettingsOption = None,
+    settings: options.Settings = None,
 ) -> Answer:
     """Run one whole decode step of a model on the engine's Verilog, in Verilator, and compare it.
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, heard
-from lamforge.cli.options import FolderOption
 from reports.documents.plain import plain
 from reports.text.values import values_text
 
@@ -14,7 +14,7 @@ __all__ = ["dummy"]
 
 def dummy(
     network: Annotated[str, Argument(metavar="NETWORK", help="Network by name, such as llama-2-7b.", show_default=False)],
-    output: FolderOption,
+    output: options.Folder,
     format: Annotated[str, Option(help="Weight format of the layers: w2, w2s, w4 or w8.")] = "w2s",
     head: Annotated[str, Option(help="Weight format of the head.")] = "w4",
     attention: Annotated[str, Option(metavar="PATTERN", help="Attention pattern.")] = "lambda:4+2044",

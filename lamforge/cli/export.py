@@ -4,15 +4,15 @@ from typing import Annotated
 
 from typer import Option
 
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, heard
-from lamforge.cli.options import FolderOption, ModelArgument
 
 __all__ = ["export"]
 
 
 def export(
-    model: ModelArgument,
-    output: FolderOption,
+    model: options.Model,
+    output: options.Folder,
     type: Annotated[str, Option(help="Type of the weights: float32 or float16.")] = "float32",
 ) -> Answer:
     """Write a compressed model as floats in a folder that transformers and others load: what its weights stand for.

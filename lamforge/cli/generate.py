@@ -5,8 +5,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from lamforge.cli import options
 from lamforge.cli.console import JsonOption, OutputOption, Terminal, answer
-from lamforge.cli.options import ModelArgument, RawOption
 
 __all__ = ["generate"]
 
@@ -27,12 +27,12 @@ class _Quiet(Terminal):
 
 
 def generate(
-    model: ModelArgument,
+    model: options.Model,
     prompt: Annotated[str, Argument(metavar="TEXT", help="What to answer.", show_default=False)],
     max_tokens: Annotated[int, Option(help="Most tokens to write.")] = 64,
     temperature: Annotated[float, Option(help="0 takes the likeliest token; above, tokens are drawn.")] = 0.0,
     seed: Annotated[int, Option(help="Seed of the draws.")] = 0,
-    is_raw: RawOption = False,
+    is_raw: options.Raw = False,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:

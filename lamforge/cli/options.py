@@ -7,17 +7,17 @@ from typing import Annotated
 from typer import Argument, Option
 
 __all__ = [
-    "CacheOption",
-    "ContextOption",
-    "EngineOption",
-    "FolderOption",
-    "LayersOption",
-    "ModelArgument",
-    "PositionsOption",
-    "QuestionOption",
-    "RawOption",
-    "SettingsOption",
-    "WorkloadOption",
+    "Cache",
+    "Context",
+    "Engine",
+    "Folder",
+    "Layers",
+    "Model",
+    "Positions",
+    "Question",
+    "Raw",
+    "Settings",
+    "Workload",
     "names_of",
 ]
 
@@ -33,8 +33,8 @@ def names_of(kind: str) -> Callable[[str], list[tuple[str, str]]]:
     return complete
 
 
-ModelArgument = Annotated[str, Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)]
-WorkloadOption = Annotated[
+Model = Annotated[str, Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)]
+Workload = Annotated[
     str | None,
     Option(
         metavar="NAME|FILE",
@@ -42,19 +42,19 @@ WorkloadOption = Annotated[
         autocompletion=names_of("networks"),
     ),
 ]
-EngineOption = Annotated[
+Engine = Annotated[
     str,
     Option(
         metavar="NAME|FILE", help="Shipped engine (`lamforge list engines`) or a YAML file.", autocompletion=names_of("engines")
     ),
 ]
-SettingsOption = Annotated[
+Settings = Annotated[
     list[str] | None, Option("--set", metavar="PATH=VALUE", help="Change a value of the engine, such as tile.tokens=2.")
 ]
-ContextOption = Annotated[int | None, Option(metavar="TOKENS", help="Tokens that the cache of a workload keeps: sinks and window.")]
-PositionsOption = Annotated[int | None, Option(help="Positions of a model that can be run.", show_default="those it was made for")]
-LayersOption = Annotated[str, Option("--format", help="Weight format of a workload's layers.", autocompletion=names_of("formats"))]
-CacheOption = Annotated[str, Option(help="Format of a workload's keys and values: kv4 or kv8.")]
-FolderOption = Annotated[Path, Option("--output", "-o", help="Folder to write into.", show_default=False)]
-QuestionOption = Annotated[str, Option(metavar="TEXT", help="Text before the decode step.")]
-RawOption = Annotated[bool, Option("--raw", help="Take the text as it is, without the chat template.")]
+Context = Annotated[int | None, Option(metavar="TOKENS", help="Tokens that the cache of a workload keeps: sinks and window.")]
+Positions = Annotated[int | None, Option(help="Positions of a model that can be run.", show_default="those it was made for")]
+Layers = Annotated[str, Option("--format", help="Weight format of a workload's layers.", autocompletion=names_of("formats"))]
+Cache = Annotated[str, Option(help="Format of a workload's keys and values: kv4 or kv8.")]
+Folder = Annotated[Path, Option("--output", "-o", help="Folder to write into.", show_default=False)]
+Question = Annotated[str, Option(metavar="TEXT", help="Text before the decode step.")]
+Raw = Annotated[bool, Option("--raw", help="Take the text as it is, without the chat template.")]

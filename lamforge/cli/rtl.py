@@ -5,15 +5,16 @@ from typing import Annotated
 from typer import Option
 
 from hwsim.plain import set_values
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, heard
-from lamforge.cli.options import EngineOption, FolderOption, SettingsOption, names_of
+from lamforge.cli.options import names_of
 
 __all__ = ["rtl"]
 
 
 def rtl(
-    output: FolderOption,
-    engine: EngineOption = "small",
+    output: options.Folder,
+    engine: options.Engine = "small",
     is_linted: Annotated[bool, Option("--lint", help="Also run Verilator's lint with all warnings.")] = False,
     board: Annotated[
         str | None,
@@ -24,7 +25,7 @@ def rtl(
             autocompletion=names_of("boards"),
         ),
     ] = None,
-    settings: SettingsOption = None,
+    settings: options.Settings = None,
 ) -> Answer:
     """Write the Verilog of an engine: a module for each unit, memories behind one primitive, AXI ports.
 

@@ -7,8 +7,9 @@ from typer import Argument, Option
 
 from hwsim.errors import SpecError
 from hwsim.plain import set_values
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, heard
-from lamforge.cli.options import CacheOption, ContextOption, LayersOption, PositionsOption, SettingsOption, WorkloadOption, names_of
+from lamforge.cli.options import names_of
 
 __all__ = ["simulate"]
 
@@ -17,7 +18,7 @@ def simulate(
     model: Annotated[
         str | None, Argument(metavar="MODEL|PROGRAMS", help="Compressed model, or a folder compile wrote.", show_default=False)
     ] = None,
-    workload: WorkloadOption = None,
+    workload: options.Workload = None,
     engine: Annotated[
         str | None,
         Option(
@@ -27,11 +28,11 @@ def simulate(
             autocompletion=names_of("engines"),
         ),
     ] = None,
-    context: ContextOption = None,
-    positions: PositionsOption = None,
-    layers: LayersOption = "w2s",
+    context: options.Context = None,
+    positions: options.Positions = None,
+    layers: options.Layers = "w2s",
     head: Annotated[str, Option(help="Weight format of a workload's head.", autocompletion=names_of("formats"))] = "w4",
-    cache: CacheOption = "kv4",
+    cache: options.Cache = "kv4",
     batch: Annotated[int, Option(help="Sequences of a workload that are decoded together.")] = 1,
     program: Annotated[str, Option(help="Which program: decode or prefill.")] = "decode",
     position: Annotated[
@@ -46,7 +47,7 @@ def simulate(
     trace: Annotated[
         Path | None, Option(metavar="FILE", help="Write a timeline in real time that Perfetto opens (ui.perfetto.dev).")
     ] = None,
-    settings: SettingsOption = None,
+    settings: options.Settings = None,
 ) -> Answer:
     """Simulate one run of a program: cycles, bytes, token/s, and what every cycle was spent on.
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from typer import Option, Typer
 
+from lamforge.cli import options
 from lamforge.cli.console import Answer, Terminal, answer, subcommand
-from lamforge.cli.options import EngineOption
 from reports.documents.plain import plain
 
 __all__ = ["app"]
@@ -18,7 +18,7 @@ def bench(
     model: Annotated[
         str | None, Option(metavar="FOLDER", help="Compressed model.", show_default="the shipped one, rounded to nearest")
     ] = None,
-    engine: EngineOption = "small",
+    engine: options.Engine = "small",
     network: Annotated[
         str, Option(metavar="NAME", help="Network compiled at full size; an empty name leaves it out.")
     ] = "llama-2-7b",

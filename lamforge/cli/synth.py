@@ -5,21 +5,22 @@ from typing import Annotated
 from typer import Option
 
 from hwsim.plain import set_values
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, heard
-from lamforge.cli.options import EngineOption, SettingsOption, names_of
+from lamforge.cli.options import names_of
 
 __all__ = ["synth"]
 
 
 def synth(
-    engine: EngineOption = "small",
+    engine: options.Engine = "small",
     board: Annotated[
         str, Option(metavar="NAME|FILE", help="Shipped board (u280, u55c) or a YAML file.", autocompletion=names_of("boards"))
     ] = "u280",
     is_ranked: Annotated[
         bool, Option("--fmax", help="Also route one slice on an ECP5: ranks engines, says nothing of the board.")
     ] = False,
-    settings: SettingsOption = None,
+    settings: options.Settings = None,
 ) -> Answer:
     """Estimate the look-up tables, flip-flops, memories and DSPs of an engine, against a board and its SLRs.
 

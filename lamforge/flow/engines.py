@@ -1,7 +1,5 @@
 """How a verb's engine is chosen: a shipped name, a YAML file or an engine, with single values set by path."""
 
-from __future__ import annotations
-
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.plain import Settings
 

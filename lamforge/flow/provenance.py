@@ -1,7 +1,5 @@
 """What a result depends on besides its inputs: versions, the machine, the commit, the digest of the instruction set."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import os

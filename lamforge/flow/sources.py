@@ -1,7 +1,5 @@
 """What a verb's model may be: a shipped name, a checkpoint on disk, the folder of a compressed model, or one that is open."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Protocol
 

@@ -13,8 +13,7 @@ import numpy.typing as npt
 from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
 from hwsim.plain import Settings
-from lamforge.flow.offload.contender import Contender, contender, question
-from lamforge.flow.offload.run import PROMPT
+from lamforge.flow.offload.contender import PROMPT, Contender, contender, question
 from lamforge.flow.verb import SILENT, Listener
 
 __all__ = ["BATCHES", "CONTENDERS", "CONTEXTS", "CompareRequest", "Comparison", "Crossover", "Line", "compared", "run"]

@@ -19,7 +19,7 @@ from hwsim.offload.systems import System, system
 from hwsim.plain import Settings
 from models.zoo import network
 
-__all__ = ["DENSE", "FORMATS", "Contender", "WorkFormat", "contender", "question", "setting_texts"]
+__all__ = ["DENSE", "FORMATS", "PROMPT", "Contender", "SystemRequest", "WorkFormat", "contender", "question", "setting_texts"]
 
 _HEAD_DIM = 128
 """Elements of a head, over which the header of a key is spread."""
@@ -51,10 +51,32 @@ FORMATS: Mapping[str, WorkFormat] = {
 """By the name that commands take."""
 
 
+PROMPT = 4096
+"""Tokens of a sequence before the first generated one, where nothing is said."""
 DENSE = "dense"
 """In place of a window: attention to everything."""
 _MOST = 1 << 24
 """Tokens and sequences that a question may name: more is a slip of the pen."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SystemRequest:
+    """A system and what it is asked to run.
+
+    Attributes:
+        system: name of a shipped system or path of a YAML file, with a format and a window where they are not FP16 and
+            dense: `gpu-a100`, `gpu-a100:w4a8kv4`, `fpga-u280:w2a8kv4:2048`.
+        model: name of a network or path of its `config.json`.
+        prompt: tokens of a sequence before the first generated one.
+        generate: tokens generated for each sequence.
+        settings: values of the system to change, by path: `{"csds": 2}`; a number with a unit is a text, such as `2 GB/s`.
+    """
+
+    system: str = dataclasses.field(kw_only=False)
+    model: str = "llama-2-7b"
+    prompt: int = PROMPT
+    generate: int = 256
+    settings: Settings = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
