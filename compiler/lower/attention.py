@@ -31,7 +31,6 @@ class AttentionLowering(Lowering):
             )
 
     def caches(self, format: CacheFormat) -> tuple[int, CacheLayout]:
-        """Return the KV heads and the layout of one's cache."""
         return self.op.kv_heads, CacheLayout.of(self.engine, format, self.op.head_dim, self.op.sinks, self.op.window)
 
     def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable:

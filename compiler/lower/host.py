@@ -27,15 +27,9 @@ class InputLowering(Lowering):
         place, memory = self.place, run.memory
         steps: list[Step] = []
         for row in range(run.tokens):
-            steps += loads(
-                Space.RESIDUAL,
-                place.start + row * place.stride,
-                run.lanes,
-                self.width // 4,
-                memory.units("input") + row * memory.row_units["input"],
-                node=self.name,
-                writes=(place.region,),
-            )
+            start, offset = place.start + row * place.stride, memory.units("input") + row * memory.row_units["input"]
+            beats = self.width // 4
+            steps += loads(Space.RESIDUAL, start, run.lanes, beats, offset, node=self.name, writes=(place.region,))
         return steps
 
 

@@ -31,9 +31,7 @@ def link(sections: list[list[Step]]) -> list[list[Step]]:
 
     A section may be the body of a loop: it then follows itself as well as the section before it. Every section but the
     first starts with the same tokens from the matrix unit, so that any order of sections balances.
-
-    Raises:
-        ScheduleError: a unit that the barrier signals has no step in a later section.
+    Raises ScheduleError where a unit that the barrier signals has no step in a later section.
     """
     linked = [_tokens(steps, first=index == 0) for index, steps in enumerate(sections)]
     for section in linked[:-1]:

@@ -186,8 +186,6 @@ evaluate = verb("evaluate", EvaluateRequest, run)
 
 
 def _streams(models: Contestants, tokens: Sequence[int], length: int, listener: Listener) -> Stream:
-    """Return the likelihood of the tokens of one long text by position."""
-
     def read(name: str) -> list[Bucket]:
         return stream(models.predictors[name], tokens, length=length, told=listener.part(f"stream, {name}"))
 
@@ -196,7 +194,6 @@ def _streams(models: Contestants, tokens: Sequence[int], length: int, listener: 
 
 
 def _retrieval(models: Contestants, tasks: Sequence[Task], request: EvaluateRequest, kind: str, listener: Listener) -> Retrieval:
-    """Return what each model answered to each task."""
     answers: dict[str, list[Answer]] = {}
     for name, predictor in models.predictors.items():
 

@@ -201,9 +201,7 @@ def simulate_run(programs: Programs, name: str = "decode", *, position: int | No
 
     position: of the run's first token; None takes the first that has a full window before it, or the last that fits.
 
-    Raises:
-        ProgramError: a word is bad, or the position is beyond the program's memory.
-        MachineError: the engine would stop or stand still.
+    Raises ProgramError for a bad word or a position beyond the memory, MachineError where the engine would stand still.
     """
     program = programs.program(name)
     if position is None:

@@ -86,11 +86,7 @@ class Target:
     def network_request(self) -> Request:
         """Return what the compiler is asked for the workload, whose caches keep `context` tokens each, sinks included.
 
-        Raises:
-            ScheduleError: the context is too short.
-            CheckpointError: there is no such network.
-            SpecError: there is no such format.
-            ConfigError: the engine cannot be built.
+        Raises ScheduleError for a context that is too short, CheckpointError, SpecError or ConfigError for what is not there.
         """
         assert self.workload is not None and self.context is not None
         engine, layers = self.chosen_engine, format_named(self.layers)

@@ -19,22 +19,10 @@ from lamforge.flow.verb import SILENT, Listener
 __all__ = ["BATCHES", "CONTENDERS", "CONTEXTS", "CompareRequest", "Comparison", "Crossover", "Line", "compared", "run"]
 
 CONTENDERS = (
-    "gpu-a100",
-    "gpu-a100:w4a8kv4",
-    "gpu-a100:w2a8kv4:2048",
-    "gpu-h100",
-    "gpu-h200",
-    "gpu-rtx-4090",
-    "flexgen-a100",
-    "flexgen-a100-drive",
-    "zero-a100-host",
-    "triforce-a100",
-    "shadowkv-a100",
-    "instinfer-flexgen",
-    "instinfer-dense",
-    "instinfer-sparf",
-    "fpga-flightllm:flightllm",
-    "fpga-u280:w2a8kv4:2048",
+    *("gpu-a100", "gpu-a100:w4a8kv4", "gpu-a100:w2a8kv4:2048", "gpu-h100", "gpu-h200", "gpu-rtx-4090"),
+    *("flexgen-a100", "flexgen-a100-drive", "zero-a100-host", "triforce-a100", "shadowkv-a100"),
+    *("instinfer-flexgen", "instinfer-dense", "instinfer-sparf"),
+    *("fpga-flightllm:flightllm", "fpga-u280:w2a8kv4:2048"),
 )
 """What is compared when nothing is named."""
 
