@@ -45,8 +45,6 @@ def link(sections: list[list[Step]]) -> list[list[Step]]:
     return [
         [
             dataclasses.replace(step, instruction=dataclasses.replace(step.instruction, wait=wait, signal=signal))
-            if wait or signal
-            else step
             for step, wait, signal in zip(section.steps, section.waits, section.signals, strict=True)
         ]
         for section in linked
