@@ -27,7 +27,7 @@ from models import compressed as folder
 from models.compressed import CompressedModel
 from models.zoo import network
 from reports.studies.method_rates import MethodRate, method_rates
-from reports.studies.packing import PackingRate, ShapedCompilation, compile_requestd, packing_rates
+from reports.studies.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 
@@ -119,7 +119,7 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
     packing = packing_rates(chosen_engine("u280"))
     if shaped is not None:
         say(f"writing and compiling {shaped}")
-    compilation = None if shaped is None else compile_requestd(shaped, "u280", Path("build/bench"))
+    compilation = None if shaped is None else compile_shaped(shaped, "u280", Path("build/bench"))
     say("compression methods")
     methods = method_rates(open_checkpoint("smollm2-135m"))
     say("compressing" if model is None else "opening the model")

@@ -21,7 +21,7 @@ from lamforge.flow.dummy import PATTERN, DummyRequest
 from lamforge.flow.dummy import run as write_dummy
 from models.shaped import random_matrix
 
-__all__ = ["PackingRate", "ShapedCompilation", "compile_requestd", "packing_rates"]
+__all__ = ["PackingRate", "ShapedCompilation", "compile_shaped", "packing_rates"]
 
 _REPEATS = 3
 _SEED = 0
@@ -89,7 +89,7 @@ def _best(run: Callable[[], object]) -> float:
     return min(seconds)
 
 
-def compile_requestd(shape: str, engine: str, folder: Path, *, pattern: str = PATTERN) -> ShapedCompilation:
+def compile_shaped(shape: str, engine: str, folder: Path, *, pattern: str = PATTERN) -> ShapedCompilation:
     """Write a shape's random model under `folder`, compile it in another process, and remove both.
 
     pattern: attention pattern of the model.

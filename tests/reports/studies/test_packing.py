@@ -13,7 +13,7 @@ from hwsim.errors import SpecError
 from reports.documents.bench import bench_document
 from reports.studies import packing
 from reports.studies.bench import Figures
-from reports.studies.packing import PackingRate, ShapedCompilation, compile_requestd, packing_rates
+from reports.studies.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
 from reports.text.bench import bench_text
 
 
@@ -24,7 +24,7 @@ def test_every_format_has_a_rate() -> None:
 
 
 def test_a_shape_compiles_in_bounded_memory(tmp_path: Path) -> None:
-    made = compile_requestd("smollm2-135m", "small", tmp_path, pattern="lambda:4+252")
+    made = compile_shaped("smollm2-135m", "small", tmp_path, pattern="lambda:4+252")
     print(made)
     assert made.image_bytes > 40_000_000
     # A process with PyTorch, and little beside it.
@@ -35,7 +35,7 @@ def test_a_shape_compiles_in_bounded_memory(tmp_path: Path) -> None:
 def test_a_compilation_that_is_refused_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "write_dummy", lambda request: request.output.mkdir())
     with pytest.raises(SpecError, match="Compilation of smollm2-135m must succeed, not end with: Model must be a folder"):
-        compile_requestd("smollm2-135m", "small", tmp_path)
+        compile_shaped("smollm2-135m", "small", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
