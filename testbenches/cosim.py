@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compiler.emit.cache import read_cache
+from compiler.cache import read_cache
 from compiler.model import compile_model
 from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig

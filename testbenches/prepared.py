@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from compiler.emit.cache import write_cache
+from compiler.cache import write_cache
 from compiler.pipeline import Compiled
 from hwsim.arch.program import MemoryImage
 from hwsim.host.inputs import Inputs

@@ -94,7 +94,7 @@ def test_a_flag_is_found() -> None:
 
 EDGES = {
     "lamforge/bare.py": "reads settings where there is no reader of files",
-    "lamforge/flow/distill/folder.py": "writes report.json where there is only PyTorch",
+    "lamforge/flow/distill/train.py": "writes report.json where there is only PyTorch",
     "reports/pages/environment.py": "gives a template its names, each of which it must know",
     "reports/studies/data_files.py": "writes JSON Schemas",
     "reports/studies/gpu_baseline/reader.py": "reads what a GPU measured where there is only PyTorch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.verb import SILENT, Listener
 from reports.pages.environment import write_page
 from reports.pages.offload import offload_page
 from reports.pages.run import write_report as folder

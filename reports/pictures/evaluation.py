@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS
+from lamforge.flow.accuracy import DENSE, FLOAT, INTEGERS
 from lamforge.flow.evaluate import LayerError, Retrieval, Stream
 from reports.pictures import svg
 from reports.pictures.chart import Axis, Chart, steps

@@ -21,7 +21,7 @@ from lamforge.flow.generate import generate
 from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, compared
 from lamforge.flow.offload.contender import contender
 from lamforge.flow.programs import Programs
-from lamforge.flow.simulate import peak_memory_mb
+from lamforge.flow.provenance import peak_memory_mb
 from lamforge.flow.sources import open_checkpoint, open_compressed
 from models import compressed as folder
 from models.compressed import CompressedModel

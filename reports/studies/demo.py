@@ -11,23 +11,21 @@ from pathlib import Path
 
 from hwsim.memory.models import memory_model
 from hwsim.whole_files import whole_file
-from lamforge.flow.accuracy import Text, accuracy
+from lamforge.flow.accuracy import Text, accuracy, of_compressed
 from lamforge.flow.compile import CompileRequest, compiled_model
 from lamforge.flow.compile import run as compile
 from lamforge.flow.compress import CompressRequest, chosen_recipe, parameters
 from lamforge.flow.compress import run as compress
-from lamforge.flow.contestants import of_compressed
 from lamforge.flow.cosim import MEMORIES, DecodeCase, Verdict, cosimulate
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import GenerateRequest, prompt_tokens
 from lamforge.flow.generate import run as generate
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.provenance import provenance
 from lamforge.flow.rtl import RtlRequest
 from lamforge.flow.rtl import run as write_verilog
 from lamforge.flow.simulate import simulate_run
 from lamforge.flow.sources import open_checkpoint
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models.checkpoint import Checkpoint
 from models.compressed import CompressedModel
 from models.evaluation import evaluation_text

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, Comparison, compared
 from lamforge.flow.offload.contender import contender
+from lamforge.flow.verb import SILENT, Listener
 from models.zoo import network
 from reports.studies.validation.offload import OffloadValidation
 from reports.studies.validation.offload import offload as validate

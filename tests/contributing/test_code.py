@@ -6,7 +6,7 @@ from tests.contributing.tree import Tree
 
 PATTERNS = "models/attention/__init__.py"
 METHODS = "models/compress/methods.py"
-PIPELINE = "compiler/pipeline.py"
+PASSES = "compiler/passes.py"
 LOWERINGS = "compiler/lower/__init__.py"
 FAMILIES = "hwsim/offload/devices/__init__.py"
 SYSTEMS = "hwsim/offload/systems/__init__.py"
@@ -65,21 +65,13 @@ def test_a_compression_method(tree: Tree) -> None:
     assert unlisted(tree, "test_the_schemas_are_fresh", "tests.reports.studies.test_data_files").endswith("make docs")
 
 
-PASS = '''"""Pass: nothing."""
-
-import dataclasses
-from typing import ClassVar
-
-from compiler.graph import Form, Graph
-from compiler.passes.base import Pass
-
+PASS = '''
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Nothing(Pass):
     """Nothing."""
 
     name: ClassVar[str] = "nothing"
-    gives: ClassVar[Form] = Form.FLOAT
 
     def apply(self, graph: Graph) -> Graph:
         return graph
@@ -87,11 +79,9 @@ class Nothing(Pass):
 
 
 def test_a_compiler_pass(tree: Tree) -> None:
-    tree.write("compiler/passes/nothing.py", PASS)
-    assert unlisted(tree, "test_compiler_passes") == f"Nothing must be in passes() of {PIPELINE}"
-    tree.edit(PIPELINE, "return (FuseProjections(), ", "return (Nothing(), FuseProjections(), ")
-    assert unlisted(tree, "test_compiler_passes") == "name 'Nothing' is not defined"
-    tree.edit(PIPELINE, "from compiler.passes import ", "from compiler.passes.nothing import Nothing\nfrom compiler.passes import ")
+    tree.write(PASSES, (tree.folder / PASSES).read_text() + PASS)
+    assert unlisted(tree, "test_compiler_passes") == f"Nothing must be in passes() of {PASSES}"
+    tree.edit(PASSES, "return (FuseProjections(), ", "return (Nothing(), FuseProjections(), ")
     found = tree.python("""
         from lamforge.flow.compile import CompileRequest, graph_after
         asked = CompileRequest(workload="smollm2-135m", context=64)
@@ -356,7 +346,7 @@ VERB = '''"""Answers with what it is given."""
 
 import dataclasses
 
-from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.verb import SILENT, Listener
 from lamforge.flow.verb import verb
 
 
@@ -387,14 +377,14 @@ echo = verb("echo", EchoRequest, run)
 '''
 COMMAND = '''"""`lamforge echo`: says what it is given."""
 
-from lamforge.cli.console import JsonOption, OutputOption, show
+from lamforge.cli.console import Answer, answer
 
 
-def echo(count: int = 1, as_json: JsonOption = False, output: OutputOption = None) -> None:
+def echo(count: int = 1) -> Answer:
     """Say it."""
     from lamforge.flow.echo import EchoRequest, run
 
-    show(run(EchoRequest(GIVEN)), str, lambda found: {"count": found.count}, as_json=as_json, output=output)
+    return answer(run(EchoRequest(GIVEN)), str, lambda found: {"count": found.count})
 '''
 
 
@@ -407,8 +397,6 @@ def test_a_verb(tree: Tree) -> None:
     tree.write("lamforge/cli/echo.py", COMMAND.replace("GIVEN", ""))
     assert unlisted(tree, "test_options_of_the_command") == "count must be in the options of lamforge/cli for EchoRequest"
     tree.write("lamforge/cli/echo.py", COMMAND.replace("GIVEN", "count=count"))
-    main = "lamforge/cli/main.py"
-    tree.after(main, "from lamforge.cli.disasm import disasm", "from lamforge.cli.echo import echo")
-    tree.after(main, "disasm,", "echo,")
+    tree.edit("lamforge/cli/main.py", '"disasm")', '"disasm", "echo")')
     assert unlisted(tree, "test_verbs_of_the_command") == ""
     assert tree.lamforge("echo", "--count", "3", "--json").split() == ["{", '"count":', "3", "}"]

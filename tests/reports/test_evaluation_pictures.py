@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from hwsim.errors import SpecError
-from lamforge.flow.accuracy import Accuracy, Text
-from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS
+from lamforge.flow.accuracy import DENSE, FLOAT, INTEGERS, Accuracy, Text
 from lamforge.flow.evaluate import Evaluation, Retrieval, Stream, Trial
 from lamforge.flow.provenance import provenance
 from models.evaluation.layers import LayerError

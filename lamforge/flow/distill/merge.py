@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from lamforge.flow.distill.folder import write_report
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.distill.train import write_report
+from lamforge.flow.verb import SILENT, Listener, verb
 
 __all__ = ["MergeRequest", "MergedResult", "merge", "run"]
 

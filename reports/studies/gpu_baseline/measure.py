@@ -10,8 +10,7 @@ from typing import TypeVar
 import torch
 
 from hwsim.plain import Settings
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models.distill.machine import place_of
 from reports.studies.gpu_baseline import operators
 from reports.studies.gpu_baseline.baseline import Baseline, BaselineSettings

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen
-from lamforge.flow.offload.formats import FORMATS
+from lamforge.flow.offload.contender import FORMATS
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 

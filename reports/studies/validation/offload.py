@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.verb import SILENT, Listener
 from reports.studies.validation.constants import Constant, derived_constants
 from reports.studies.validation.row import ValidationSet
 from reports.studies.validation.sets import SETS

@@ -1,10 +1,8 @@
 """The key-value cache in a memory image: what the integer reference keeps, in the engine's layout, and back."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from compiler.target.memory_map import MemoryMap
+from compiler.target.memory import MemoryMap
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat, CacheKind
 from hwsim.arch.program import MemoryImage

@@ -1,14 +1,14 @@
-"""Where everything lies off chip: weight streams and caches behind the ports, tables and buffers in the side memory."""
-
-from __future__ import annotations
+"""Where everything lies: streams and caches behind the ports, buffers in the side memory, regions on chip, for a run."""
 
 import dataclasses
 
+from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import CacheLayout
 from hwsim.arch.program import Buffer
 from hwsim.arch.timing import SIDE_BURST_BEATS
+from hwsim.errors import ScheduleError
 
-__all__ = ["SIDE_UNIT", "MemoryMap", "ParameterBlock", "SideTable", "whole_bursts"]
+__all__ = ["SIDE_UNIT", "MemoryMap", "OnChip", "ParameterBlock", "Run", "SideTable", "whole_bursts"]
 
 SIDE_UNIT = 16
 """Bytes of one side memory unit."""
@@ -92,3 +92,84 @@ class MemoryMap:
     def units(self, name: str) -> int:
         """Return the first side unit of a buffer."""
         return next(buffer.offset for buffer in self.buffers if buffer.name == name) // SIDE_UNIT
+
+
+class OnChip:
+    """Regions of the activation, result, residual, parameter and value-parameter memories and of the scale file."""
+
+    def __init__(self, engine: EngineConfig):
+        buffer = engine.buffer
+        self._limits = {
+            "activation": (buffer.activation_segments, "segments"),
+            "result": (buffer.result_words, "words"),
+            "residual": (buffer.residual_words, "words"),
+            "parameter": (buffer.parameter_words, "words"),
+            "side": (buffer.side_words, "words"),
+            "scale": (buffer.scales, "entries"),
+        }
+        self._engine = engine.name
+        self._used = dict.fromkeys(self._limits, 0)
+
+    def take(self, memory: str, size: int, user: str) -> int:
+        """Return the start of a new region; raise ScheduleError naming the user, such as `Node head`, where it does not fit."""
+        start = self._used[memory]
+        limit, unit = self._limits[memory]
+        self._used[memory] = start + size
+        if start + size > limit:
+            raise ScheduleError(
+                f"{user} must fit the {memory} memory of {self._engine}:"
+                f" it needs {size} {unit}, {limit - start} of {limit} are left"
+            )
+        return start
+
+    def left(self, memory: str) -> int:
+        """Return how much of a memory is left."""
+        return self._limits[memory][0] - self._used[memory]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """The rows of one run and what they run on.
+
+    Attributes:
+        engine, memory: the engine, and where everything lies off chip.
+        tokens: rows of one run.
+        sequences: sequences the rows belong to: one, whose consecutive tokens they are, or one for each row.
+        overlap: attention heads in flight: one is scored while the ones before are weighed and mixed.
+        final_rows: rows that what follows the layers takes at once.
+    """
+
+    engine: EngineConfig
+    memory: MemoryMap
+    tokens: int
+    sequences: int
+    overlap: int
+    final_rows: int
+
+    @property
+    def lanes(self) -> int:
+        """Vector lanes of the engine."""
+        return self.engine.vector.lanes
+
+    @property
+    def slices(self) -> int:
+        """Slices of the engine."""
+        return self.engine.tile.slices
+
+    @property
+    def positions(self) -> int:
+        """Positions of one run: tokens of each sequence."""
+        return self.tokens // self.sequences
+
+    @property
+    def first_rows(self) -> range:
+        """The rows at the run's first position, one of every sequence."""
+        return range(0, self.tokens, self.positions)
+
+    def position_of(self, row: int) -> int:
+        """Return the position of a row, from the run's first on."""
+        return row % self.positions
+
+    def sequence_of(self, row: int) -> int:
+        """Return the sequence of a row."""
+        return row // self.positions

@@ -1,16 +1,16 @@
-"""The order of a program: prologue, one layer as the body of a hardware loop, and what follows the layers."""
-
-from __future__ import annotations
+"""A program: prologue, one layer as the body of a hardware loop, what follows the layers; linked, as words and symbols."""
 
 from compiler.graph import FINAL, LAYERS
+from compiler.schedule.dependencies import link
 from compiler.schedule.placement import Placement
-from compiler.target.registers import CACHE, PARAMETERS, SCRATCH, WEIGHTS, add, scalar
-from compiler.target.run import Run
-from compiler.target.step import Step, loads
-from hwsim.arch.isa import REGISTER_SLOT, Function, Space
-from hwsim.arch.program import SLOT_BITS
+from compiler.target.memory import SIDE_UNIT, Run
+from compiler.target.step import CACHE, PARAMETERS, SCRATCH, WEIGHTS, Step, add, loads, scalar
+from hwsim.arch.digest import isa_digest
+from hwsim.arch.isa import REGISTER_SLOT, End, Function, Loop, Space
+from hwsim.arch.program import SLOT_BITS, Program
+from hwsim.errors import ScheduleError
 
-__all__ = ["epilogue", "layer_body", "prologue"]
+__all__ = ["emit_program", "epilogue", "layer_body", "prologue"]
 
 
 def prologue(placement: Placement) -> list[Step]:
@@ -72,3 +72,33 @@ def _first_cache(run: Run) -> list[Step]:
         scalar(Function.MUL, SCRATCH, SCRATCH, 1 << SLOT_BITS),
         scalar(Function.SUB, REGISTER_SLOT, REGISTER_SLOT, 0, b=SCRATCH),
     ]
+
+
+def emit_program(placement: Placement, *, name: str, head: bool, max_position: int, weights: str) -> Program:
+    """Return the program of placed nodes, with or without the head; raise ScheduleError when it does not fit the program memory."""
+    sections = link([prologue(placement), layer_body(placement), epilogue(placement) if head else []])
+    loop = Step(Loop(count=placement.layers, length=len(sections[1])), LAYERS)
+    steps = [*sections[0], loop, *sections[1], *sections[2], Step(End(), "end")]
+    run, memory, cache = placement.run, placement.run.memory, placement.run.memory.cache
+    limit = run.engine.control.program_words
+    if len(steps) > limit:
+        raise ScheduleError(
+            f"Program {name} must fit {limit} instructions of {run.engine.name}, not {len(steps)} ({len(steps) - limit} too many)"
+        )
+    return Program(
+        name=name,
+        words=tuple(step.instruction.encode() for step in steps),
+        symbols=tuple(step.node for step in steps),
+        buffers=memory.buffers,
+        rows=run.tokens,
+        sequences=run.sequences,
+        caches=memory.sequences,
+        input_row_bytes=memory.row_units["input"] * SIDE_UNIT,
+        sinks=cache.sinks,
+        window=cache.window,
+        ring_start=cache.ring_start,
+        max_position=max_position,
+        isa=isa_digest(),
+        engine=run.engine.digest,
+        weights=weights,
+    )

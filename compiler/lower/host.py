@@ -1,22 +1,36 @@
-"""Lowering of the output: chunks of logits are stored in the side memory while the next chunk is computed."""
-
-from __future__ import annotations
+"""Lowerings of what the host writes and reads: the input rows, loaded once, and the logits, stored chunk by chunk."""
 
 from compiler.lower.base import Arrival, Lowering, Piece, Place
-from compiler.target.memory_map import SIDE_UNIT, SideTable
-from compiler.target.on_chip import OnChip
-from compiler.target.run import Run
-from compiler.target.step import Step
-from hwsim.arch.isa import Store
+from compiler.target.memory import SIDE_UNIT, OnChip, Run, SideTable, whole_bursts
+from compiler.target.step import Step, loads
+from hwsim.arch.isa import Space, Store
 from hwsim.errors import ScheduleError
 
-__all__ = ["OutputLowering"]
+__all__ = ["InputLowering", "OutputLowering"]
 
-_TABLE = "output"
 _CHUNKS = 2
 """Chunks on chip: one is computed while the one before is stored."""
 _MOST_ROWS = 4095 * 4
 """Matrix rows of a chunk, at most: the stride of a product ends at 4095 words, of four lanes or more."""
+
+
+class InputLowering(Lowering):
+    """The residual rows of a run; loads start at whole bursts of the side port."""
+
+    memory = "residual"
+
+    def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable:
+        """Return the buffer that the host writes the rows into."""
+        return SideTable(name="input", row_units=whole_bursts(self.width * 4 // SIDE_UNIT), rows=tokens)
+
+    def loads(self, run: Run) -> list[Step]:
+        place, memory = self.place, run.memory
+        steps: list[Step] = []
+        for row in range(run.tokens):
+            start, offset = place.start + row * place.stride, memory.units("input") + row * memory.row_units["input"]
+            beats = self.width // 4
+            steps += loads(Space.RESIDUAL, start, run.lanes, beats, offset, node=self.name, writes=(place.region,))
+        return steps
 
 
 class OutputLowering(Lowering):
@@ -31,7 +45,7 @@ class OutputLowering(Lowering):
 
     def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable:
         """Return the buffer that the host reads the logits from."""
-        return SideTable(name=_TABLE, row_units=self._padded * 4 // SIDE_UNIT, rows=sequences)
+        return SideTable(name="output", row_units=self._padded * 4 // SIDE_UNIT, rows=sequences)
 
     def claim(self, run: Run, chip: OnChip) -> None:
         """Share what is left of the result memory among the chunks."""
@@ -51,7 +65,7 @@ class OutputLowering(Lowering):
         """Return the products of the chunks, each stored behind its own."""
         memory, slices = run.memory, run.slices
         blocks, most = self._padded // slices, self._chunk_rows // slices
-        output = memory.units(_TABLE) + run.sequence_of(rows.start) * memory.row_units[_TABLE]
+        output = memory.units("output") + run.sequence_of(rows.start) * memory.row_units["output"]
         parts: list[Step | Piece] = []
         for index, first in enumerate(range(0, blocks, most)):
             place, count = self._chunks[index % _CHUNKS], min(most, blocks - first)
@@ -60,7 +74,7 @@ class OutputLowering(Lowering):
                 store = Store(
                     address=place.start + row * place.stride,
                     beats=-(-count * slices // 4),
-                    offset=output + row * memory.row_units[_TABLE] + first * slices // 4,
+                    offset=output + row * memory.row_units["output"] + first * slices // 4,
                 )
-                parts.append(Step(instruction=store, node=self.name, reads=(place.region,), writes=(_TABLE,)))
+                parts.append(Step(store, self.name, reads=(place.region,), writes=("output",)))
         return parts
