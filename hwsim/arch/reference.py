@@ -9,16 +9,14 @@ import ast
 import dataclasses
 import enum
 import inspect
-import sys
 import types
 import typing
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from hwsim.arch import config, isa, numerics, registers, timing
 from hwsim.arch.assembly import mnemonic
-from hwsim.arch.doc_pages import docs_of, field_docs, table
+from hwsim.arch.doc_pages import docs_of, field_docs, table, write_page
 from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Field, Instruction, Unit
 
 __all__ = ["render"]
@@ -153,13 +151,5 @@ def _constants(module: types.ModuleType, heads: Sequence[str]) -> str:
     return table(heads, ((f"`{name}`", str(getattr(module, name)), docs[name]) for name in names))
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Write the page to the file named, or to standard output."""
-    if arguments:
-        Path(arguments[0]).write_text(render())
-    else:
-        sys.stdout.write(render())
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    write_page(render())

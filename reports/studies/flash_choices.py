@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hwsim.offload.flash.geometry import drive_rate
 from hwsim.offload.flash.layout import KvLayout
-from hwsim.offload.flash.rates import drive_rate
 from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
 from hwsim.offload.flash.sparf import SparF, Striping, dense_bytes
 from hwsim.units import Seconds

@@ -2,10 +2,8 @@
 
 from hwsim.arch.complete import require_rows
 from hwsim.arch.formats.base import WeightFormat
-from hwsim.arch.formats.w2 import W2
+from hwsim.arch.formats.grouped import W2, W4, W8
 from hwsim.arch.formats.w2s import W2S
-from hwsim.arch.formats.w4 import W4
-from hwsim.arch.formats.w8 import W8
 from hwsim.arch.stream_sizes import Format
 
 __all__ = ["WEIGHT_FORMATS"]

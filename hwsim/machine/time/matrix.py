@@ -6,7 +6,7 @@ import numpy as np
 
 from hwsim.arch.stream_sizes import SIZES
 from hwsim.compiled import compiled_part
-from hwsim.machine.time.streams import ACCEPTED, POPPED
+from hwsim.machine.time.ports import ACCEPTED, POPPED
 from hwsim.machine.time.work import AXPY, BLOCKS_TWO_CYCLES
 
 __all__ = ["BLOCK", "BUSY_UNTIL", "CAPTURE_FROM", "MATRIX_STATE", "POSITION", "advance_matrix"]
@@ -14,7 +14,6 @@ __all__ = ["BLOCK", "BUSY_UNTIL", "CAPTURE_FROM", "MATRIX_STATE", "POSITION", "a
 BLOCK, POSITION, BUSY_UNTIL, CAPTURE_FROM, MATRIX_STATE = range(5)
 """State: block and beat within it, last cycle the instruction holds, first cycle a capture may happen; its size."""
 
-_TWO, _AXPY = BLOCKS_TWO_CYCLES, AXPY
 (_RUN,) = {each.run_words for each in SIZES.values() if each.word_cycles == 2}
 
 
@@ -37,7 +36,7 @@ def advance_matrix(
         waits[2] += capture - now
         state[BUSY_UNTIL], state[CAPTURE_FROM] = capture, capture + drain
         return True
-    if kind == _AXPY:
+    if kind == AXPY:
         while popped < accepted and block < blocks:
             arrived = max(now + 1, ready[popped & mask])
             cycle = max(arrived, capture_from)
@@ -54,7 +53,7 @@ def advance_matrix(
         while popped < accepted and block < blocks:
             header = 1 if block % period == 0 else 0
             beats = header + body
-            if kind == _TWO:
+            if kind == BLOCKS_TWO_CYCLES:
                 stop = min(beats - 1, position + accepted - popped)
                 while position < stop:
                     cycle = max(now + 1, ready[popped & mask])
@@ -79,7 +78,7 @@ def advance_matrix(
                 waits[0] += count
             if position < beats - 1 or popped == accepted:
                 break
-            second = 1 if kind == _TWO else 0
+            second = 1 if kind == BLOCKS_TWO_CYCLES else 0
             arrived = max(now + 1, ready[popped & mask])
             cycle = max(arrived, capture_from - second)
             memory += arrived - now - 1

@@ -15,8 +15,6 @@ VECTOR_STATE = _ROWS + 2 * VECTOR_ROWS
 """State: first cycle the first pass is free, end of the last row's codes, words in the temporary memory, rows that have
 left it and rows started in all; then length and end of the codes of the rows in it, by row number modulo VECTOR_ROWS."""
 
-_IN_FLIGHT, _MEASURE, _CODE = VECTOR_ROWS, MEASURE_LATENCY, CODE_LATENCY
-
 
 @compiled_part
 def advance_vector(state: np.ndarray, amount: np.ndarray, issue: int, capacity: int) -> tuple[int, int]:
@@ -25,16 +23,16 @@ def advance_vector(state: np.ndarray, amount: np.ndarray, issue: int, capacity: 
     start = issue + 1
     for _ in range(rows):
         start = max(start, state[_FREE_FROM])
-        while state[_STARTED] - state[_OLDEST] == _IN_FLIGHT or state[_HELD_WORDS] + words > capacity:
-            place = _ROWS + 2 * (state[_OLDEST] % _IN_FLIGHT)
+        while state[_STARTED] - state[_OLDEST] == VECTOR_ROWS or state[_HELD_WORDS] + words > capacity:
+            place = _ROWS + 2 * (state[_OLDEST] % VECTOR_ROWS)
             start = max(start, state[place + 1])
             state[_HELD_WORDS] -= state[place]
             state[_OLDEST] += 1
         free_from = start + first
-        end = max(free_from + _MEASURE, state[_CODES_END]) + words
-        place = _ROWS + 2 * (state[_STARTED] % _IN_FLIGHT)
+        end = max(free_from + MEASURE_LATENCY, state[_CODES_END]) + words
+        place = _ROWS + 2 * (state[_STARTED] % VECTOR_ROWS)
         state[place], state[place + 1] = words, end
         state[_HELD_WORDS] += words
         state[_STARTED] += 1
         state[_FREE_FROM], state[_CODES_END] = free_from, end
-    return max(start, state[_FREE_FROM] - 2), state[_CODES_END] + _CODE
+    return max(start, state[_FREE_FROM] - 2), state[_CODES_END] + CODE_LATENCY

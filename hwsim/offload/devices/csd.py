@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
+from hwsim.offload.devices.device import Device, Family, assumed
 from hwsim.offload.devices.flash import FLASH, Flash
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Count, Sourced
@@ -65,20 +65,10 @@ class Csd(Device):
     def __post_init__(self) -> None:
         if self.flash is not None:
             FLASH.load(self.flash)
-        if self.link is not None and self.link_rate is not None:
-            refuse_unless(
-                self.link_rate.value <= self.link.value.raw_rate,
-                f"CSD {self.name} link_rate",
-                f"at most the raw rate of {self.link.value}",
-                f"{self.link_rate.value.to('GB/s'):g} GB/s",
-            )
+        self.require_rates_of(self.link, "link_rate")
         if self.internal_rate is not None and self.used_rate is not None:
-            refuse_unless(
-                self.used_rate.value <= self.internal_rate.value,
-                f"CSD {self.name} used_rate",
-                "at most internal_rate",
-                f"{self.used_rate.value.to('GB/s'):g} GB/s",
-            )
+            used = self.used_rate.value
+            self.require(used <= self.internal_rate.value, "used_rate", "at most internal_rate", f"{used.to('GB/s'):g} GB/s")
 
     @property
     def array(self) -> Flash | None:

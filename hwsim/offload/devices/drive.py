@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
+from hwsim.offload.devices.device import Device, Family, assumed
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Bytes, BytesPerSecond, Dollars, Hertz, Watts
@@ -62,23 +62,11 @@ class Drive(Device):
     """Times that a block may be erased."""
 
     def __post_init__(self) -> None:
-        for name in ("read_rate", "write_rate", "measured_read_rate"):
-            rate = getattr(self, name)
-            if rate is not None and self.link is not None:
-                refuse_unless(
-                    rate.value <= self.link.value.raw_rate,
-                    f"Drive {self.name} {name}",
-                    f"at most the raw rate of {self.link.value}",
-                    f"{rate.value.to('GB/s'):g} GB/s",
-                )
+        self.require_rates_of(self.link, "read_rate", "write_rate", "measured_read_rate")
         if self.random_reads is not None:
-            rate = BytesPerSecond(self.random_reads.value.value * _RANDOM_BYTES)
-            refuse_unless(
-                rate <= self.read_rate.value,
-                f"Drive {self.name} random_reads",
-                "at most read_rate in reads of 4 KiB",
-                f"{self.random_reads.value.to('kHz'):g} kHz",
-            )
+            reads = self.random_reads.value
+            is_right = BytesPerSecond(reads.value * _RANDOM_BYTES) <= self.read_rate.value
+            self.require(is_right, "random_reads", "at most read_rate in reads of 4 KiB", f"{reads.to('kHz'):g} kHz")
 
     def array_rate(self, drives: int, *, is_direct: bool) -> BytesPerSecond:
         """Return the rate of reads of so many drives: measured for their number, or that of one times it."""

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import ClassVar
 
-from hwsim.offload.devices.device import Device, Family, refuse_unless
+from hwsim.offload.devices.device import Device, Family
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Bytes, BytesPerSecond, Seconds
 
@@ -43,12 +43,11 @@ class Flash(Device):
         if self.page is not None:
             size = float(self.page.value.value)
             is_right = size >= 512 and math.log2(size).is_integer()
-            refuse_unless(is_right, f"Flash array {self.name} page", "a power of two from 512 B on", f"{size:g} B")
+            self.require(is_right, "page", "a power of two from 512 B on", f"{size:g} B")
         steps = [(name, getattr(self, name)) for name in ("read_time", "program_time", "erase_time")]
         known = [(name, fact) for name, fact in steps if fact is not None]
         for (first, shorter), (second, longer) in zip(known, known[1:], strict=False):
-            is_right = longer.value > shorter.value
-            refuse_unless(is_right, f"Flash array {self.name} {second}", f"longer than {first}", f"{longer.value.to('us'):g} us")
+            self.require(longer.value > shorter.value, second, f"longer than {first}", f"{longer.value.to('us'):g} us")
 
 
 FLASH = Family(Flash)

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from hwsim.arch.doc_pages import field_docs, table
+from hwsim.arch.doc_pages import field_docs, table, write_page
 from hwsim.offload.devices import FAMILIES, Device, Family
 from hwsim.offload.pcie import PcieConstants, pcie_constants
 from hwsim.sourced import KINDS, Sourced
@@ -102,13 +100,5 @@ def _quantity(quantity: Quantity) -> str:
     return f"{quantity.to(name):.7g} {name}"
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Write the page to the file named, or to standard output."""
-    if arguments:
-        Path(arguments[0]).write_text(render())
-    else:
-        sys.stdout.write(render())
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    write_page(render())

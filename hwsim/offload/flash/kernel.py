@@ -160,17 +160,23 @@ def _follow(state: State, number: int, time: int) -> None:
 
 
 @compiled
+def _append(owner: Integers, head: int, tail: int, links: Integers, following: int, item: int) -> None:
+    """Put an item at the end of the queue whose first and last are columns of a row, and whose links are a column of all."""
+    links[item, following] = _NONE
+    if owner[head] == _NONE:
+        owner[head] = item
+    else:
+        links[owner[tail], following] = item
+    owner[tail] = item
+
+
+@compiled
 def _want_bus(state: State, first: int, count: int) -> None:
     """Queue the data of pages that follow one another in a die's queue."""
     page = first
     for _ in range(count):
         channel = state.dies[state.pages[page, _DIE_OF], _CHANNEL_OF]
-        state.pages[page, _DATA_NEXT] = _NONE
-        if state.buses[channel, _DATA_HEAD] == _NONE:
-            state.buses[channel, _DATA_HEAD] = page
-        else:
-            state.pages[state.buses[channel, _DATA_TAIL], _DATA_NEXT] = page
-        state.buses[channel, _DATA_TAIL] = page
+        _append(state.buses[channel], _DATA_HEAD, _DATA_TAIL, state.pages, _DATA_NEXT, page)
         page = state.pages[page, _QUEUE_NEXT]
 
 
@@ -239,13 +245,7 @@ def _start(state: State, die: int, time: int) -> None:
         _sense(state, die, time)
         return
     state.dies[die, _ARRAY_STATE] = _COMMAND
-    channel = state.dies[die, _CHANNEL_OF]
-    state.dies[die, _COMMAND_NEXT] = _NONE
-    if state.buses[channel, _COMMAND_HEAD] == _NONE:
-        state.buses[channel, _COMMAND_HEAD] = die
-    else:
-        state.dies[state.buses[channel, _COMMAND_TAIL], _COMMAND_NEXT] = die
-    state.buses[channel, _COMMAND_TAIL] = die
+    _append(state.buses[state.dies[die, _CHANNEL_OF]], _COMMAND_HEAD, _COMMAND_TAIL, state.dies, _COMMAND_NEXT, die)
 
 
 @compiled
@@ -255,12 +255,7 @@ def _begin(state: State, number: int, time: int) -> None:
     end = first + state.sets[number, _SET_SIZE]
     for page in range(first, end):
         die = state.pages[page, _DIE_OF]
-        state.pages[page, _QUEUE_NEXT] = _NONE
-        if state.dies[die, _QUEUE_HEAD] == _NONE:
-            state.dies[die, _QUEUE_HEAD] = page
-        else:
-            state.pages[state.dies[die, _QUEUE_TAIL], _QUEUE_NEXT] = page
-        state.dies[die, _QUEUE_TAIL] = page
+        _append(state.dies[die], _QUEUE_HEAD, _QUEUE_TAIL, state.pages, _QUEUE_NEXT, page)
     for page in range(first, end):
         _start(state, state.pages[page, _DIE_OF], time)
     if first == end:

@@ -55,34 +55,3 @@ class Load:
             raise SpecError(f"Flash load page_set must ascend within 0 ... {sets - 1}, not {self.page_set!r}")
         if np.any(self.after >= np.arange(sets)) or np.any(self.after < NO_SET):
             raise SpecError(f"Flash load after must name earlier sets or {NO_SET}, not {self.after!r}")
-
-    @classmethod
-    def together(cls, die: Integers, plane: Integers, is_program: npt.NDArray[np.bool_]) -> Load:
-        """Return the load whose pages all come at time zero."""
-        return cls(
-            die=die,
-            plane=plane,
-            is_program=is_program,
-            page_set=np.zeros(len(die), np.int64),
-            after=np.full(1, NO_SET),
-            earliest=Seconds(np.zeros(1)),
-        )
-
-    @classmethod
-    def queued(cls, die: Integers, plane: Integers, is_program: npt.NDArray[np.bool_], depth: int) -> Load:
-        """Return the load of `depth` askers, each with one page outstanding; page i is asked for when page i - depth is done.
-
-        Raises:
-            SpecError: a depth below one.
-        """
-        if depth < 1:
-            raise SpecError(f"Flash queue depth must be at least 1, not {depth!r}")
-        pages = np.arange(len(die))
-        return cls(
-            die=die,
-            plane=plane,
-            is_program=is_program,
-            page_set=pages,
-            after=np.maximum(pages - depth, NO_SET),
-            earliest=Seconds(np.zeros(len(die))),
-        )

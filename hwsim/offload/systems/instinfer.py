@@ -14,7 +14,7 @@ import numpy as np
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
-from hwsim.offload.answer import Answer, Tier
+from hwsim.offload.answer import Answer, Part, Tier
 from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Csd, Drive, Gpu, Host
 from hwsim.offload.devices.device import SHARE
@@ -22,7 +22,7 @@ from hwsim.offload.flash.layout import KvLayout, KvShape
 from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
 from hwsim.offload.flash.sparf import SparF, dense_bytes
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import DRIVE, FRAMEWORK, Devices, System, carried, csd_part, drive_part, gpu_part, host_part
+from hwsim.offload.systems.system import DRIVE, FRAMEWORK, Devices, System, carried, drive_part, gpu_part, host_part
 from hwsim.reader import Limits
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
@@ -167,7 +167,7 @@ class InstInfer(System):
                 capacity=self.csd.known("capacity") * float(self.csds),
             ),
         )
-        drives = csd_part(self.csd, self.csds, (FLASH, ENGINE, DRIVE_LINK))
+        drives = Part(device=self.csd, count=self.csds, power=self.csd.power, causes=(FLASH, ENGINE, DRIVE_LINK))
         return self.answered(work, prefill, step, tiers, (gpu_part(self.gpu), host_part(self.host), drives))
 
     def attention(self, work: Workload) -> Span:

@@ -11,7 +11,7 @@ from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Part, Tier
 from hwsim.offload.decoder import PEERS
-from hwsim.offload.devices import Csd, Drive, Gpu, Host
+from hwsim.offload.devices import Drive, Gpu, Host
 from hwsim.offload.operators import ARITHMETIC, LAUNCHES, MEMORY
 from hwsim.offload.pcie import pcie_constants
 from hwsim.offload.span import Span, move
@@ -28,7 +28,6 @@ __all__ = [
     "Devices",
     "System",
     "carried",
-    "csd_part",
     "drive_part",
     "gpu_part",
     "host_part",
@@ -92,11 +91,6 @@ def host_part(host: Host) -> Part:
 def drive_part(drive: Drive, count: int = 1) -> Part:
     """Return drives as a part of a system's answer."""
     return Part(device=drive, count=count, power=drive.power, causes=(DRIVE,))
-
-
-def csd_part(csd: Csd, count: int, causes: tuple[str, ...]) -> Part:
-    """Return drives that compute as a part of a system's answer."""
-    return Part(device=csd, count=count, power=csd.power, causes=causes)
 
 
 def link_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
