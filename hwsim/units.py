@@ -111,9 +111,6 @@ class Quantity:
     def __sub__(self, other: Self) -> Self:
         return type(self)(self.value - self._same(other))
 
-    def __neg__(self) -> Self:
-        return type(self)(-self.value)
-
     def __lt__(self, other: Self) -> Any:
         return self.value < self._same(other)
 

@@ -8,8 +8,7 @@ from compiler.schedule.order import epilogue, layer_body, prologue
 from compiler.schedule.placement import Placement
 from compiler.target.memory_map import SIDE_UNIT
 from compiler.target.step import Step
-from hwsim.arch.digest import isa_digest
-from hwsim.arch.isa import End, Loop
+from hwsim.arch.isa import End, Loop, isa_digest
 from hwsim.arch.program import Program
 from hwsim.errors import ScheduleError
 

@@ -93,7 +93,6 @@ def _where(condition: Array, yes: Array, no: Array) -> Array:
 
 
 def _take(table: np.ndarray, index: Array) -> Array:
-    """Return `table[index]` in the library of `index`."""
     if isinstance(index, np.ndarray | np.integer):
         return table[np.asarray(index)]
     import torch

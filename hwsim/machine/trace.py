@@ -110,7 +110,6 @@ class Trace:
 
 @functools.lru_cache(maxsize=8)
 def _decode_words(words: tuple[int, ...]) -> DecodedWords:
-    """Return the fields of all `words` (128-bit integers)."""
     for pc, word in enumerate(words):
         if not 0 <= word < 1 << 128:
             raise IsaError(f"Word at pc {pc} must have 128 bits, not the value {word}")
@@ -175,7 +174,7 @@ def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Tr
     while True:
         pcs, operands, slots = (np.empty(capacity, np.int64), np.empty((capacity, 3), np.int64), np.empty(capacity, np.int64))
         final = registers.copy()
-        status, count, elapsed, pc = _execute(action, sources, setting, looping, final, pcs, operands, slots, _LIMIT)
+        status, count, elapsed, pc = _execute(action, sources, setting, looping, final, pcs, operands, slots)
         if status != _FULL:
             break
         capacity *= 4
@@ -219,7 +218,6 @@ def _execute(
     pcs: np.ndarray,
     operands: np.ndarray,
     slots: np.ndarray,
-    limit: int,
 ) -> tuple[int, int, int, int]:
     """Fill pcs, operands, slots; return (status, unit instructions, cycles to End, pc)."""
     word = 0xFFFFFFFF
@@ -276,7 +274,7 @@ def _execute(
         ends_body = depth > 0 and at == ends[depth - 1] and kind != 2
         elapsed += REFILL_CYCLES if kind != 0 or ends_body else 1
         executed += 1
-        if executed > limit:
+        if executed > _LIMIT:
             return 7, count, elapsed, at
         if ends_body:
             counts[depth - 1] -= 1

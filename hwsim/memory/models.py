@@ -11,8 +11,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import STALL_RATE
 from hwsim.compiled import compiled_part
 from hwsim.errors import ConfigError, shown
-from hwsim.memory.hbm2 import Law, channel_states, law_of
-from hwsim.memory.hbm2_side import side_state
+from hwsim.memory.hbm2 import Law, channel_states, law_of, side_state
 from hwsim.memory.parameters import hbm2_parameters
 
 __all__ = ["HBM2", "IDEAL", "Channels", "MemoryKind", "MemoryModel", "first_open", "gap", "hbm2", "memory_model", "stalling"]

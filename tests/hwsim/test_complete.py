@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SIZES, FORMATS = "hwsim/arch/stream_sizes.py", "hwsim/arch/formats/table.py"
+SIZES, FORMATS = "hwsim/arch/stream_sizes.py", "hwsim/arch/formats/weights.py"
 MEMBER = (SIZES, "    KV8 = 5\n", "    KV8 = 5\n    W3 = 6\n")
 LAST = "    Format.KV4: StreamSizes("
 ROW = (SIZES, LAST, f"    Format.W3: StreamSizes(code_bits=3, group=32, group_words=1, run_groups=8),\n{LAST}")

@@ -9,8 +9,7 @@ import yaml
 
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.errors import ConfigError, SpecError
-from hwsim.memory.hbm2 import Law, burst_arrivals, channel_states, first_refresh, latest_start, law_of
-from hwsim.memory.hbm2_side import side_state, start_side
+from hwsim.memory.hbm2 import Law, burst_arrivals, channel_states, first_refresh, latest_start, law_of, side_state, start_side
 from hwsim.memory.models import HBM2, hbm2
 from hwsim.memory.parameters import Hbm2Parameters, hbm2_parameters, load_hbm2
 from tests.hwsim.slow_hbm2 import SlowChannel, SlowSideChannel

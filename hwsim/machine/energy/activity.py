@@ -57,8 +57,11 @@ def activity_of(trace: Trace, timeline: Timeline, config: EngineConfig, constant
     )
     products = beats * tile.slices * LANES_PER_SLICE
     multipliers = tile.slices * LANES_PER_SLICE * tile.tokens
-    luts = constants.luts_fixed.value + multipliers * constants.luts_per_multiplier.value
-    registers = constants.registers_fixed.value + multipliers * constants.registers_per_multiplier.value
+    sizes = {
+        "logic_cycles": (constants.luts_fixed, constants.luts_per_multiplier),
+        "register_cycles": (constants.registers_fixed, constants.registers_per_multiplier),
+    }
+    luts, registers = (fixed.value + multipliers * growing.value for fixed, growing in sizes.values())
     busy = timeline.cause(Unit.MATRIX, Cause.COMPUTE)
     return Activity(
         seconds=timeline.cycles / config.clock_hz,
@@ -67,17 +70,8 @@ def activity_of(trace: Trace, timeline: Timeline, config: EngineConfig, constant
         multiplier_operations=products / _PER_OPERATION + passed * lanes,
         logic_cycles=luts * busy,
         register_cycles=registers * timeline.cycles,
-        assumed=frozenset(_assumed(constants)),
+        assumed=frozenset(name for name, used in sizes.items() if any(each.is_assumed for each in used)),
     )
-
-
-def _assumed(constants: EnergyConstants) -> list[str]:
-    """Return the counts that follow from an assumed size of the engine."""
-    sizes = {
-        "logic_cycles": (constants.luts_fixed, constants.luts_per_multiplier),
-        "register_cycles": (constants.registers_fixed, constants.registers_per_multiplier),
-    }
-    return [name for name, used in sizes.items() if any(each.is_assumed for each in used)]
 
 
 def _matrix(trace: Trace, config: EngineConfig) -> tuple[int, int, int]:

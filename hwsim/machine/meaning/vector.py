@@ -6,36 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from hwsim.arch import numerics
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
-from hwsim.arch.numerics import (
-    EXP2_ONE_BITS,
-    FRACTION_BITS,
-    ROPE_BITS,
-    SQUARE_SHIFT,
-    WEIGHT_FRACTION_BITS,
-    Array,
-    apply_scale,
-    combine,
-    exp2_neg,
-    kv_inverse,
-    normalize,
-    quantize_act,
-    quantize_inverse,
-    quantize_kv,
-    reciprocal,
-    round_shift,
-    rsqrt,
-    saturate,
-    silu,
-)
 from hwsim.machine.meaning.memories import Memories
 
 __all__ = ["kvquant", "norm", "quant", "rope", "softmax", "swiglu"]
 
-_SQUARE_FRACTION = 2 * FRACTION_BITS - SQUARE_SHIFT
+_SQUARE_FRACTION = 2 * numerics.FRACTION_BITS - numerics.SQUARE_SHIFT
 
-Scale = tuple[Array, Array]
+Scale = tuple[numerics.Array, numerics.Array]
 
 
 class _Rows:
@@ -57,9 +37,9 @@ class _Rows:
 
     def quantize(self, values: np.ndarray, factor: Scale | None = None) -> None:
         """Write fixed values as 8-bit codes, whose scale may have a factor."""
-        inverse, (mantissa, exponent) = quantize_inverse(np.abs(values).max())
-        scale = mantissa, exponent - FRACTION_BITS
-        self.write(quantize_act(values, inverse), scale if factor is None else combine(scale, factor))
+        inverse, (mantissa, exponent) = numerics.quantize_inverse(np.abs(values).max())
+        scale = mantissa, exponent - numerics.FRACTION_BITS
+        self.write(numerics.quantize_act(values, inverse), scale if factor is None else numerics.combine(scale, factor))
 
     def log(self) -> np.ndarray:
         return np.concatenate(self.codes)
@@ -74,7 +54,7 @@ def _rotated(values: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     cosine, sine = ((rotation & 0xFFFF) ^ 0x8000) - 0x8000, rotation >> 16
     half = len(values) // 2
     partner = np.concatenate([values[half:], values[:half]])
-    return saturate(round_shift(values * cosine + partner * sine, ROPE_BITS), 32)
+    return numerics.saturate(numerics.round_shift(values * cosine + partner * sine, numerics.ROPE_BITS), 32)
 
 
 def norm(memories: Memories, config: EngineConfig, instruction: Norm) -> np.ndarray:
@@ -84,9 +64,9 @@ def norm(memories: Memories, config: EngineConfig, instruction: Norm) -> np.ndar
     epsilon, share = (int(value) for value in _row(memories.parameter, instruction.parameter + length, 1, lanes)[:2])
     count = np.int64(share & 0xFFFF), np.int64((share >> 16 & 0xFF ^ 0x80) - 0x80)
     for x in rows.of(memories.residual, instruction.source, length):
-        mantissa, exponent = normalize(round_shift(x * x, SQUARE_SHIFT).sum() + epsilon)
-        root = rsqrt(combine((mantissa, exponent - _SQUARE_FRACTION), count))
-        rows.quantize(saturate(round_shift(x * gain, instruction.shift), 32), root)
+        mantissa, exponent = numerics.normalize(numerics.round_shift(x * x, numerics.SQUARE_SHIFT).sum() + epsilon)
+        root = numerics.rsqrt(numerics.combine((mantissa, exponent - _SQUARE_FRACTION), count))
+        rows.quantize(numerics.saturate(numerics.round_shift(x * gain, instruction.shift), 32), root)
     return rows.log()
 
 
@@ -103,7 +83,7 @@ def swiglu(memories: Memories, config: EngineConfig, instruction: SwiGlu) -> np.
     rows = _Rows(memories, config, instruction)
     gates, ups = (rows.of(memories.result, start, instruction.length) for start in (instruction.source, instruction.up))
     for gate, up in zip(gates, ups, strict=True):
-        rows.quantize(saturate(round_shift(silu(gate) * up, FRACTION_BITS), 32))
+        rows.quantize(numerics.saturate(numerics.round_shift(numerics.silu(gate) * up, numerics.FRACTION_BITS), 32))
     return rows.log()
 
 
@@ -130,13 +110,15 @@ def softmax(memories: Memories, config: EngineConfig, instruction: Softmax) -> n
     rows = _Rows(memories, config, instruction)
     for score in rows.of(memories.result, instruction.source, words):
         most = score[is_valid].max(initial=-(1 << 31))
-        e = np.where(is_valid, exp2_neg(np.maximum(most - score, 0)), 0)
-        weight = np.where(is_valid, apply_scale(e, value_scale, WEIGHT_FRACTION_BITS - EXP2_ONE_BITS), 0)
-        inverse, (mantissa, exponent) = quantize_inverse(weight.max())
-        total = normalize(e.sum())
-        over_mantissa, over_exponent = reciprocal(total)
-        scale = combine((mantissa, exponent - WEIGHT_FRACTION_BITS), (over_mantissa, over_exponent + EXP2_ONE_BITS))
-        codes = np.where(is_valid, np.maximum(quantize_act(weight, inverse), 0), 0)
+        e = np.where(is_valid, numerics.exp2_neg(np.maximum(most - score, 0)), 0)
+        weight = np.where(is_valid, numerics.apply_scale(e, value_scale, numerics.WEIGHT_FRACTION_BITS - numerics.EXP2_ONE_BITS), 0)
+        inverse, (mantissa, exponent) = numerics.quantize_inverse(weight.max())
+        total = numerics.normalize(e.sum())
+        over_mantissa, over_exponent = numerics.reciprocal(total)
+        scale = numerics.combine(
+            (mantissa, exponent - numerics.WEIGHT_FRACTION_BITS), (over_mantissa, over_exponent + numerics.EXP2_ONE_BITS)
+        )
+        codes = np.where(is_valid, np.maximum(numerics.quantize_act(weight, inverse), 0), 0)
         rows.write(codes, scale, int((codes * zero).sum()))
     return rows.log()
 
@@ -148,8 +130,8 @@ def kvquant(memories: Memories, config: EngineConfig, instruction: KvQuant) -> n
     if instruction.kind == CacheKind.KEY:
         y = _rotated(y, _row(memories.parameter, instruction.parameter, length, lanes))
     bits, planes = instruction.cache.bits, instruction.cache.planes
-    inverse, (mantissa, exponent), zero = kv_inverse(np.minimum(y.min(), 0), np.maximum(y.max(), 0), bits)
-    codes = quantize_kv(y, inverse, zero, bits)
+    inverse, (mantissa, exponent), zero = numerics.kv_inverse(np.minimum(y.min(), 0), np.maximum(y.max(), 0), bits)
+    codes = numerics.quantize_kv(y, inverse, zero, bits)
     # KEY: element 32 j + l is code l of part j; VALUE: element l G + j is.
     held = len(codes) // 32
     parts = codes.reshape(held, 32) if instruction.kind == CacheKind.KEY else codes.reshape(32, held).T
@@ -157,6 +139,6 @@ def kvquant(memories: Memories, config: EngineConfig, instruction: KvQuant) -> n
     data = (words[:, 0::2] | words[:, 1::2] << 4).astype(np.uint8).reshape(-1)
     memories.pack[instruction.entry] = 0
     memories.pack[instruction.entry, : len(data)] = data
-    parameter = int(mantissa) | (int(exponent) - FRACTION_BITS & 0xFF) << 16 | int(zero) << 24
+    parameter = int(mantissa) | (int(exponent) - numerics.FRACTION_BITS & 0xFF) << 16 | int(zero) << 24
     memories.pack_parameter[instruction.entry] = parameter
     return codes.astype(np.int8).reshape(-1, lanes)

@@ -9,11 +9,9 @@ from hwsim.arch.fields import Unit
 from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY, MOVER_WRITES, REFILL_CYCLES
 from hwsim.compiled import compiled, compiled_part
 from hwsim.machine.rules import check
-from hwsim.machine.time.matrix import BLOCK, BUSY_UNTIL, CAPTURE_FROM, MATRIX_STATE, POSITION, advance_matrix
+from hwsim.machine.time import compute
 from hwsim.machine.time.ports import FETCH_STATE, LAST, OFFSET, REMAINING, advance_fetch, side_read, side_write
-from hwsim.machine.time.result import Timeline, charge
-from hwsim.machine.time.stops import refuse_overflow, refuse_standstill
-from hwsim.machine.time.vector import VECTOR_STATE, advance_vector
+from hwsim.machine.time.result import Timeline, charge, refuse_overflow, refuse_standstill
 from hwsim.machine.time.work import NEVER, WRITE, Work, work_of
 from hwsim.machine.trace import Trace
 from hwsim.memory.models import IDEAL, Channels, MemoryModel
@@ -45,19 +43,8 @@ def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) ->
         len(trace.decoded.words),
         config.temporary_words,
     )
-    loaded, done, cycles = _run(
-        work.unit,
-        work.amount,
-        work.partner,
-        trace.slot,
-        trace.end_slot,
-        members,
-        rank,
-        memory.channels(config),
-        sizes,
-        times,
-        waits,
-    )
+    channels = memory.channels(config)
+    loaded, done, cycles = _run(work, trace.slot, trace.end_slot, members, rank, channels, sizes, times, waits)
     refuse_overflow(trace, work, times)
     if done < len(trace):
         refuse_standstill(trace, work, times)
@@ -105,9 +92,7 @@ def _mover_free(place: int, kind: int, members: np.ndarray, times: np.ndarray) -
 
 @compiled
 def _run(
-    unit: np.ndarray,
-    amount: np.ndarray,
-    partner: np.ndarray,
+    work: Work,
     slot: np.ndarray,
     end_slot: int,
     members: np.ndarray,
@@ -118,13 +103,14 @@ def _run(
     waits: np.ndarray,
 ) -> tuple[int, int, int]:
     """Fill times (dispatch, issue, release, retire); return (program loaded, instructions retired, cycles)."""
+    unit, amount, partner = work
     queue_depth, burst_beats, fifo_beats, ports, side_port, words, temporary_words = sizes
     count = len(unit)
     next_of = np.zeros(4, np.int64)
     active = np.zeros(4, np.int64)
-    streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(MATRIX_STATE, np.int64)
-    matrix[CAPTURE_FROM] = _FAR_PAST
-    vector = np.zeros(VECTOR_STATE, np.int64)
+    streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(compute.MATRIX_STATE, np.int64)
+    matrix[compute.CAPTURE_FROM] = _FAR_PAST
+    vector = np.zeros(compute.VECTOR_STATE, np.int64)
     earliest, arrival = np.zeros(ports, np.int64), np.full(ports, -1, np.int64)
     ready, pops = np.zeros(fifo_beats, np.int64), np.zeros(fifo_beats, np.int64)
     loaded = side_read(model, side_port, 0, words)
@@ -162,7 +148,7 @@ def _run(
                         streams[OFFSET], streams[REMAINING], streams[LAST] = amount[index, 0], amount[index, 1], issue
                         earliest[:] = issue + 1
                     elif own == _MATRIX:
-                        matrix[BLOCK], matrix[POSITION], matrix[BUSY_UNTIL] = 0, 0, issue
+                        matrix[compute.BLOCK], matrix[compute.POSITION], matrix[compute.BUSY_UNTIL] = 0, 0, issue
                 issue = times[1, index]
                 if own == _FETCH:
                     before = streams[REMAINING]
@@ -173,14 +159,14 @@ def _run(
                     release = retire = streams[LAST] + 1
                 elif own == _MATRIX:
                     taken = waits[index, 0]
-                    ended = advance_matrix(matrix, streams, amount[index], ready, pops, waits[index])
+                    ended = compute.advance_matrix(matrix, streams, amount[index], ready, pops, waits[index])
                     moved = moved or waits[index, 0] != taken
                     if not ended:
                         break
-                    release = matrix[BUSY_UNTIL]
+                    release = matrix[compute.BUSY_UNTIL]
                     retire = release + amount[index, 4] + MATRIX_LATENCY + EPILOGUE_LATENCY
                 elif own == _VECTOR:
-                    release, retire = advance_vector(vector, amount[index], issue, temporary_words)
+                    release, retire = compute.advance_vector(vector, amount[index], issue, temporary_words)
                 elif amount[index, 0] == WRITE:
                     release, answered = side_write(model, side_port, issue + 1, amount[index, 1], amount[index, 2], answered)
                     retire = answered + 1

@@ -6,8 +6,7 @@ import numpy as np
 
 from hwsim.arch.timing import FIFO_LATENCY, READ_LATENCY, SIDE_BURST_BEATS, WRITE_LATENCY, WRITE_LEAD
 from hwsim.compiled import compiled_part
-from hwsim.memory.hbm2 import burst_arrivals
-from hwsim.memory.hbm2_side import side_beats, side_response
+from hwsim.memory.hbm2 import burst_arrivals, side_beats, side_response
 from hwsim.memory.models import Channels, MemoryKind, first_open
 
 __all__ = ["ACCEPTED", "FETCH_STATE", "LAST", "OFFSET", "POPPED", "REMAINING", "advance_fetch", "side_read", "side_write"]

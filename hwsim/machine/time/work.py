@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,7 @@ READ, WRITE = range(2)
 """Kinds of mover work."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Work:
+class Work(NamedTuple):
     """Per dynamic instruction, int64.
 
     `amount` [instructions, 5]:

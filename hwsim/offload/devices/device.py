@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from hwsim.errors import LamforgeError, SpecError, shown
 from hwsim.offload.pcie import PcieLink
 from hwsim.reader import Limits, SpecFiles, read
-from hwsim.sourced import Sourced
+from hwsim.sourced import Sourced, facts_of
 from hwsim.units import Dollars
 
 __all__ = ["SHARE", "Device", "Family", "assumed"]
@@ -59,9 +59,7 @@ class Device:
     @property
     def facts(self) -> dict[str, Sourced[Any]]:
         """Every number there is, by field, in the order of the fields; the price comes last."""
-        names = sorted((field.name for field in dataclasses.fields(self)), key=lambda name: name == "price")
-        values = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in values.items() if isinstance(value, Sourced)}
+        return dict(sorted(facts_of(self).items(), key=lambda fact: fact[0] == "price"))
 
     @property
     def assumed(self) -> tuple[str, ...]:

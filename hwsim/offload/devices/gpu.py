@@ -6,7 +6,7 @@ import dataclasses
 from typing import Annotated, Any, ClassVar
 
 from hwsim.offload.devices.device import SHARE, Device, Family, assumed
-from hwsim.offload.operators import GpuRates
+from hwsim.offload.gpu_time import GpuRates
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Seconds, Watts

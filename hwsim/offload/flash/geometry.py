@@ -57,11 +57,22 @@ class Geometry:
                 raise SpecError(f"Flash {name} must be a whole number, not {value!r}")
             if not np.all(np.asarray(value) >= 1):
                 raise SpecError(f"Flash {name} must be at least 1, not {value!r}")
-        _check("page", self.page, Bytes, above_zero=True)
-        _check("sense", self.sense, Seconds, above_zero=True)
-        _check("program", self.program, Seconds, above_zero=True)
-        _check("bus", self.bus, BytesPerSecond, above_zero=True)
-        _check("command", self.command, Seconds, above_zero=False)
+        for name, kind in (
+            ("page", Bytes),
+            ("sense", Seconds),
+            ("program", Seconds),
+            ("bus", BytesPerSecond),
+            ("command", Seconds),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise SpecError(f"Flash {name} must be {kind.__name__}, not {value!r}")
+            if not np.all(np.isfinite(value.value)):
+                raise SpecError(f"Flash {name} must be finite, not {value!r}")
+            if name != "command" and not np.all(np.asarray(value.value) > 0):
+                raise SpecError(f"Flash {name} must be above zero, not {value!r}")
+        if not np.all(np.asarray(self.command.value) >= 0):
+            raise SpecError(f"Flash command must be zero or more, not {self.command!r}")
 
     @property
     def dies_per_channel(self) -> Count:
@@ -83,18 +94,6 @@ class Geometry:
         """Whether this is one drive, not a grid of them."""
         values = (getattr(self, each.name) for each in fields(self))
         return all(np.ndim(value.value if isinstance(value, Quantity) else value) == 0 for value in values)
-
-
-def _check(name: str, value: Quantity, kind: type[Quantity], *, above_zero: bool) -> None:
-    if not isinstance(value, kind):
-        raise SpecError(f"Flash {name} must be {kind.__name__}, not {value!r}")
-    number = np.asarray(value.value)
-    if not np.all(np.isfinite(number)):
-        raise SpecError(f"Flash {name} must be finite, not {value!r}")
-    if above_zero and not np.all(number > 0):
-        raise SpecError(f"Flash {name} must be above zero, not {value!r}")
-    if not np.all(number >= 0):
-        raise SpecError(f"Flash {name} must be zero or more, not {value!r}")
 
 
 def die_period(geometry: Geometry, *, is_program: bool = False) -> Seconds:

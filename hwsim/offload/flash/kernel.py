@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from hwsim.compiled import compiled
-from hwsim.offload.flash.load import Integers
 
-__all__ = ["ARRAY_BUSY", "BUS_BUSY", "DONE", "State", "events_of", "new_state", "run"]
+__all__ = ["ARRAY_BUSY", "BUS_BUSY", "DONE", "Integers", "State", "events_of", "new_state", "run"]
+
+Integers = npt.NDArray[np.int64]
 
 _IDLE, _COMMAND, _SENSING, _SENSED, _PROGRAMMING = range(5)
 """What a die's array and page register do; sensed: full, waiting for the cache register."""
@@ -22,20 +24,8 @@ _NONE = -1
 # Columns of the state. Queues are linked lists: through pages, or through dies for commands.
 _DIE_OF, _PLANE_OF, _IS_PROGRAM, _TRANSFER, _SET_OF, _QUEUE_NEXT, _DATA_NEXT, _DONE = range(8)
 _SET_FIRST, _SET_LEFT, _SET_SIZE, _SET_EARLIEST, _SET_FOLLOWER, _SET_SIBLING = range(6)
-(
-    _CHANNEL_OF,
-    _QUEUE_HEAD,
-    _QUEUE_TAIL,
-    _ARRAY_STATE,
-    _ARRAY_FIRST,
-    _ARRAY_COUNT,
-    _ARRAY_BUSY,
-    _CACHE_STATE,
-    _CACHE_FIRST,
-    _CACHE_COUNT,
-    _CACHE_LEFT,
-    _COMMAND_NEXT,
-) = range(12)
+_CHANNEL_OF, _QUEUE_HEAD, _QUEUE_TAIL, _ARRAY_STATE, _ARRAY_FIRST, _ARRAY_COUNT, _ARRAY_BUSY = range(7)
+_CACHE_STATE, _CACHE_FIRST, _CACHE_COUNT, _CACHE_LEFT, _COMMAND_NEXT = range(7, 12)
 _COMMAND_HEAD, _COMMAND_TAIL, _DATA_HEAD, _DATA_TAIL, _BUS_PAGE, _BUS_DIE, _BUS_BUSY = range(7)
 _SENSE, _PROGRAM, _COMMAND_TIME, _PLANES, _HAS_CACHE = range(5)
 DONE, ARRAY_BUSY, BUS_BUSY = _DONE, _ARRAY_BUSY, _BUS_BUSY
@@ -97,7 +87,6 @@ def events_of(state: State) -> int:
 
 @compiled
 def _put(state: State, time: int, kind: int, what: int) -> None:
-    """Put an event on the heap."""
     heap = state.heap
     heap[0, 0] += 1
     heap[0, 1] += 1

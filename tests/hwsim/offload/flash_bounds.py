@@ -8,8 +8,8 @@ from typing import cast
 
 import numpy as np
 
+from hwsim.offload.flash.events import NO_SET, Load
 from hwsim.offload.flash.geometry import Count, Geometry, die_period, drive_rate
-from hwsim.offload.flash.load import NO_SET, Load
 from hwsim.units import BytesPerSecond, Seconds, Value, maximum, minimum
 
 __all__ = ["mixed_rate", "placed_time", "queued", "queued_rate", "read_latency", "stream_time", "together"]

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.errors import SpecError
-from hwsim.offload.flash.events import simulate
+from hwsim.offload.flash.events import Load, simulate
 from hwsim.offload.flash.geometry import Geometry, drive_rate
-from hwsim.offload.flash.load import Load
 from hwsim.units import Bytes, BytesPerSecond, Seconds
 from tests.hwsim.offload.flash_bounds import queued, queued_rate
 
