@@ -12,8 +12,7 @@ import numpy as np
 
 from hwsim.arch.complete import require_rows
 from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, QuantizedMatrix, pack
-from hwsim.arch.formats.base import OFFSET_STEP
-from hwsim.arch.formats.patterns import PATTERNS
+from hwsim.arch.formats.base import OFFSET_STEP, PATTERNS
 from hwsim.arch.isa import Format
 from models.attention import Pattern
 from models.compress import Recipe

@@ -6,7 +6,7 @@ from pathlib import Path
 from amaranth.back import verilog
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.digest import Identity
+from hwsim.arch.registers import Identity
 from hwsim.whole_files import write_text
 from rtl.dsp import DSP_VERILOG
 from rtl.engine import Engine

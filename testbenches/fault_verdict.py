@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwsim.arch.error_codes import ErrorCode, error_code
+from hwsim.arch.registers import ErrorCode, error_code
 from hwsim.arch.timing import EPILOGUE_LATENCY
 from testbenches.fault_cases import FaultCase, FaultKind, FaultProgram
 from testbenches.faults import FaultOutcome, RunRecord

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.digest import Identity
 from hwsim.arch.program import MemoryImage
+from hwsim.arch.registers import Identity
 from hwsim.errors import MachineError
 from testbenches.build import Build, public_text
 from testbenches.protocol_wrapper import PUBLIC, TOP, wrapper_text

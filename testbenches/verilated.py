@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.error_codes import error_sentence
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
+from hwsim.arch.registers import error_sentence
 from hwsim.errors import MachineError
 from hwsim.host.inputs import Inputs, place
 from hwsim.memory.models import MemoryKind, MemoryModel

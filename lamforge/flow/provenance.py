@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from hwsim.arch.digest import isa_digest
+from hwsim.arch.isa import isa_digest
 
 __all__ = ["Machine", "Provenance", "peak_memory_mb", "provenance"]
 

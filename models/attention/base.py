@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hwsim.arch.ledger import Ledger, Traffic
+from hwsim.arch.workload import Ledger, Traffic
 
 __all__ = ["Geometry", "LayerAttention", "Pattern", "Rotate", "Rounding", "Segment", "Span", "entry_ledger", "unrounded"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hwsim.arch.ledger import Ledger
+from hwsim.arch.workload import Ledger
 from models.attention.base import Geometry, LayerAttention, Pattern, entry_ledger
 
 __all__ = ["BlockSegment", "PositionalAttention", "block_segments"]

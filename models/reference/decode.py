@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from hwsim.arch.ledger import Ledger
+from hwsim.arch.workload import Ledger
 from models.attention import Pattern
 from models.reference.llama import Llama
 

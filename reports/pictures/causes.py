@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hwsim.offload.decoder import PEERS
-from hwsim.offload.operators import ARITHMETIC, LAUNCHES, MEMORY
+from hwsim.offload.gpu_time import ARITHMETIC, LAUNCHES, MEMORY, PEERS
 from hwsim.offload.systems.fpga import ENGINE as CARD_ENGINE
 from hwsim.offload.systems.fpga import HBM
 from hwsim.offload.systems.instinfer import DRIVE_LINK, ENGINE, FLASH

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hwsim.offload.flash.geometry import drive_rate
 from hwsim.offload.flash.layout import KvLayout
-from hwsim.offload.flash.rates import drive_rate
-from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
-from hwsim.offload.flash.sparf import SparF, Striping, dense_bytes
+from hwsim.offload.flash.sparf import ChannelSelection, SparF, Striping, TokenSelection, dense_bytes
 from hwsim.units import Seconds
 from reports.studies.validation.flash import DRIVE, FIRST, LAST, LAYOUT, OPT_13B, PUBLISHED_READ, SPARF, TOUCHED, decode_rate
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
-from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import GPUS, Gpu
-from hwsim.offload.operators import GpuRates, Shape
+from hwsim.offload.gpu_time import GpuDecoder, GpuRates, Shape
 from hwsim.offload.span import repeated, serial
 from hwsim.units import Seconds
 from models.zoo import network

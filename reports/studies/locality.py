@@ -2,7 +2,7 @@
 
 The shipped SmolLM2-135M reads texts and picks as SparF does: the channels in which a query is largest, approximate scores from
 them, the tokens that score highest. What it found stands in `docs/flash.md`, beside what the random processes of
-`hwsim.offload.flash.selection` say.
+`hwsim.offload.flash.sparf` say.
 """
 
 from __future__ import annotations

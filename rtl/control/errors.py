@@ -4,7 +4,7 @@ from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwsim.arch.error_codes import ErrorCode
+from hwsim.arch.registers import ErrorCode
 from rtl.control.loops import PC_BITS
 
 __all__ = ["ErrorRegister"]

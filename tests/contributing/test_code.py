@@ -115,7 +115,7 @@ def test_a_family_of_devices(tree: Tree) -> None:
     tree.copy("hwsim/specs/devices/cards/u280.yaml", "hwsim/specs/devices/echoes/mine.yaml", ("name: u280", "name: mine"))
     assert unlisted(tree, "test_families_of_devices").endswith(f"must be in FAMILIES of {FAMILIES}")
     tree.edit(FAMILIES, "CSDS, CARDS)", "CSDS, CARDS, ECHOES)")
-    tree.after(FAMILIES, "from hwsim.offload.devices.drive import DRIVES, Drive", "from hwsim.offload.devices.echo import ECHOES")
+    tree.after(FAMILIES, "from hwsim.offload.devices.device import Device, Family", "from hwsim.offload.devices.echo import ECHOES")
     found = tree.python("""
         import lamforge
         from hwsim.offload.devices.reference import render
@@ -163,7 +163,7 @@ def test_a_weight_format_in_models(tree: Tree) -> None:
     tree.after(sizes, "KV8 = 5", "W3 = 6")
     row = "    Format.W3: StreamSizes(code_bits=3, group=32, group_words=1, run_groups=8),\n"
     tree.edit(sizes, "    Format.KV4: StreamSizes(", f"{row}    Format.KV4: StreamSizes(")
-    tree.after("hwsim/arch/formats/table.py", "Format.W8: W8(),", "Format.W3: W8(),")
+    tree.edit("hwsim/arch/formats/weights.py", "Format.W8: W8()", "Format.W8: W8(), Format.W3: W8()")
     refusal = "hwsim.errors.IsaError: Format W3 must have {}: add a row in {}"
     assert tree.refusal("import models.shaped") == refusal.format("a grid for weights", "models/compress/grid.py")
     tree.edit("models/compress/grid.py", "require_rows((", "require_rows((Format.W3, ")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hwsim.arch.ledger import Ledger, Traffic
+from hwsim.arch.workload import Ledger, Traffic
 from hwsim.errors import SpecError
 from models.attention import PATTERNS, Dense, Geometry, LambdaShape, Pattern, parse
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hwsim.arch.formats import WEIGHT_FORMATS, unpacked_of
+from hwsim.arch.formats import WEIGHT_FORMATS, pack, unpacked_of
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import CheckpointError, SpecError
 from hwsim.plain import from_yaml
@@ -56,8 +56,7 @@ def test_matrices_fit_their_format(format: Format) -> None:
     weight[4, :64] = 0.25
     matrix = rtn.quantize(weight, format)
     matrix.check("matrix")
-    packer = WEIGHT_FORMATS[format]
-    again = packer.unpack_body(packer.pack_body(matrix), 192)
+    again = pack(matrix).unpacked()
     assert np.array_equal(again.integer(), matrix.integer())
     assert ((matrix.mantissa == 0) | (matrix.mantissa >> 15 == 1)).all()
     assert not matrix.dequantize()[3].any()

@@ -5,7 +5,7 @@ import random
 from amaranth.sim import Simulator
 
 from hwsim.arch.config import load_engine
-from hwsim.arch.digest import isa_digest
+from hwsim.arch.isa import isa_digest
 from hwsim.arch.registers import CONTROL_REGISTERS, offset_of, port_base_offset
 from rtl.control import ControlRegisters, register_table
 

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterator, Sequence
 
 from hwsim.offload.devices import GPUS, HOSTS
-from hwsim.offload.operators import GpuRates, Shape, attention, product
+from hwsim.offload.gpu_time import GpuRates, Shape, attention, product
 from hwsim.units import Bytes, Operations, Seconds, maximum
 from reports.studies.gpu_baseline import result
 from reports.studies.gpu_baseline.baseline import Baseline, DecodeAttention, HostCopy, PrefillAttention, Product

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from hwsim.offload.devices import GPUS
-from hwsim.offload.operators import GpuRates, Shape, product
+from hwsim.offload.gpu_time import GpuRates, Shape, product
 from hwsim.units import Seconds
 from reports.studies.validation.row import Row, ValidationSet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hwsim.arch.workload import Workload
-from hwsim.offload.decoder import GpuDecoder
+from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.systems import system
 from hwsim.offload.systems.shadowkv import ShadowKv
 from hwsim.units import Value
