@@ -156,7 +156,7 @@ def train(
     from lamforge.bare import Stamped, settings_of
     from lamforge.flow.distill.train import TrainRequest, run
     from reports.documents.distill import lesson_document
-    from reports.text.distill import lesson_text
+    from reports.text.model import lesson_text
 
     request = TrainRequest(
         work=work,
@@ -215,7 +215,7 @@ def export(
     from lamforge.bare import Stamped
     from lamforge.flow.distill.export import ExportRequest, run
     from reports.documents.distill import distilled_document
-    from reports.text.distill import distilled_text
+    from reports.text.model import distilled_text
 
     request = ExportRequest(checkpoint, result=result, output=folder)
     show(run(request, Stamped()), distilled_text, distilled_document, as_json=as_json)

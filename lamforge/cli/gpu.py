@@ -38,7 +38,7 @@ def measure(
     from lamforge.bare import Stamped, settings_of
     from reports.documents.plain import plain
     from reports.studies.gpu_baseline.measure import MeasureRequest, run
-    from reports.text.gpu import baseline_text
+    from reports.text.validation import baseline_text
 
     found = run(MeasureRequest(settings=settings_of(changes or (), settings), device=device), Stamped())
     emit(json.dumps(plain(found), indent=1), output)
@@ -58,8 +58,8 @@ def fit(
 
         lamforge gpu fit build/mine.json --gpu h200
     """
-    from reports.documents.gpu import fit_document
+    from reports.documents.validation import fit_document
     from reports.studies import gpu_rates
-    from reports.text.gpu import fit_text
+    from reports.text.validation import fit_text
 
     show(gpu_rates.fit(file, gpu=gpu), fit_text, fit_document, as_json=as_json, output=output)

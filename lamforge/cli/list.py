@@ -27,7 +27,7 @@ def list(
         lamforge list networks --json
     """
     from lamforge.flow.list import list as listed
-    from reports.documents.catalogue import catalogue_document
-    from reports.text.catalogue import catalogue_text
+    from reports.documents.plain import catalogue_document
+    from reports.text.values import catalogue_text
 
     show(listed(kind), catalogue_text, catalogue_document, as_json=as_json, output=output)

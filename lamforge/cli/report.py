@@ -29,7 +29,7 @@ def folder(
 
         lamforge report folder build/demo
     """
-    from reports.documents.report import report_document
+    from reports.documents.plain import report_document
     from reports.pages import report
 
     show(report.folder(folder, output), "Report: {}".format, report_document, as_json=as_json)
@@ -46,7 +46,7 @@ def offload(
 
         lamforge report offload -o offload.html
     """
-    from reports.documents.report import report_document
+    from reports.documents.plain import report_document
     from reports.pages import report
 
     with Terminal() as listener:

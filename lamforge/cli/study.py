@@ -34,9 +34,9 @@ def bench(
         lamforge study bench --json -o build/bench.json
     """
     from lamforge.flow.engines import chosen_engine
-    from reports.documents.bench import bench_document
+    from reports.documents.studies import bench_document
     from reports.studies.bench import measure
-    from reports.text.bench import bench_text
+    from reports.text.studies import bench_text
 
     with Terminal() as listener:
         found = measure(model, chosen_engine(engine), network or None, listener.say)

@@ -1,4 +1,4 @@
-"""Results whose fields are what their JSON has, as plain values."""
+"""Results as plain values by their fields, and the few that take no more than a line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["plain"]
+from lamforge.flow.list import Catalogue
+
+__all__ = ["catalogue_document", "plain", "report_document"]
 
 
 def plain(value: object) -> Any:
@@ -26,3 +28,13 @@ def plain(value: object) -> Any:
         elif field.default is dataclasses.MISSING or held != field.default:
             document[field.name] = plain(held)
     return document
+
+
+def catalogue_document(found: Catalogue) -> dict[str, Any]:
+    """Return the names of a kind with their lines."""
+    return {found.kind: [dataclasses.asdict(entry) for entry in found.entries]}
+
+
+def report_document(path: Path) -> dict[str, Any]:
+    """Return what `lamforge report --json` prints."""
+    return {"report": str(path), "bytes": path.stat().st_size}

@@ -1,15 +1,16 @@
-"""Estimates beside published figures as plain values: what `lamforge validate --json` prints."""
+"""Estimates beside published figures, and rates that fit a GPU beside its measured steps, as plain values."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
+from reports.studies.gpu_rates import Fit
 from reports.studies.validation.energy import EnergyRow, EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
 from reports.studies.validation.row import ValidationSet
 
-__all__ = ["energy_validation_document", "offload_validation_document"]
+__all__ = ["energy_validation_document", "fit_document", "offload_validation_document"]
 
 
 def energy_validation_document(found: EnergyValidation) -> dict[str, Any]:
@@ -24,6 +25,18 @@ def offload_validation_document(found: OffloadValidation) -> dict[str, Any]:
         "sets": [_set(each) for each in found.sets],
         "constants": [dataclasses.asdict(constant) for constant in found.constants],
         "rows": [{"set": each.name, **dataclasses.asdict(row), "error": row.error} for each in found.sets for row in each.rows],
+    }
+
+
+def fit_document(found: Fit) -> dict[str, Any]:
+    """Return what `lamforge gpu fit --json` prints."""
+    return {
+        "gpu": found.gpu,
+        "rates": found.shares | {f"{name}_us": value for name, value in found.times_us.items()},
+        "steps": [
+            {"case": step.case, "measured_s": float(step.measured.value), "ours_s": float(step.ours.value), "error": step.error}
+            for step in found.steps
+        ],
     }
 
 

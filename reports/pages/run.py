@@ -17,9 +17,8 @@ from lamforge.flow.programs import Programs, is_program_folder
 from lamforge.flow.provenance import provenance
 from lamforge.flow.roofline import Roofline, roofline
 from lamforge.flow.simulate import Timing, simulate_run
-from reports.documents.programs import programs_document
+from reports.documents.programs import programs_document, timing_document
 from reports.documents.summary import Summary, load_summary, refusal
-from reports.documents.timing import timing_document
 from reports.pages.environment import page, write_page
 from reports.pictures.roofline import roofline_picture
 from reports.pictures.timeline import timeline_picture

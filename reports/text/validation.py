@@ -1,14 +1,16 @@
-"""Estimates beside published figures as tables for the terminal."""
+"""Estimates beside published figures, and rates that fit a GPU beside its measured steps, as tables for the terminal."""
 
 from __future__ import annotations
 
+from reports.studies.gpu_baseline.baseline import Baseline
+from reports.studies.gpu_rates import Fit
 from reports.studies.validation.energy import EnergyRow, EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
 from reports.studies.validation.row import Row, ValidationSet
 from reports.text.figures import watts_text
 from reports.text.table import fields, table
 
-__all__ = ["energy_validation_text", "offload_validation_text"]
+__all__ = ["baseline_text", "energy_validation_text", "fit_text", "offload_validation_text"]
 
 _ENERGY_HEAD = ("system", "of the", "token/s", "ours W", "theirs W", "error", "ours token/J", "theirs token/J")
 _OFFLOAD_HEAD = ("case", "ours", "theirs", "unit", "error", "fitted")
@@ -30,6 +32,22 @@ def offload_validation_text(found: OffloadValidation) -> str:
         named = [f"{constant.name} = {constant.value}: {constant.source}" for constant in found.constants]
         parts.append("\n".join(["constants that are derived, the calibrated ones with the rows they come from:", *named]))
     return "\n\n".join(parts)
+
+
+def baseline_text(found: Baseline) -> str:
+    """Return what was measured, and how long that took."""
+    return f"measured in {found.seconds} s on {found.gpu.name}, PyTorch {found.host.torch}"
+
+
+def fit_text(found: Fit) -> str:
+    """Return the rates as fields of a GPU's file, and the error of every step."""
+    rates = [(f"{name}:", f"{share:.3f}") for name, share in found.shares.items()]
+    rates += [(f"{name}:", f"{value:.2f} us") for name, value in found.times_us.items()]
+    rows = [
+        (step.case, f"{step.measured.to('ms'):.3f} ms", f"{step.ours.to('ms'):.3f} ms", f"{step.error:+.1%}")
+        for step in found.steps
+    ]
+    return f"{fields(rates)}\n\n{table(rows, head=('step', 'measured', 'ours', 'error'), right=range(1, 4))}"
 
 
 def _energy_cells(row: EnergyRow) -> tuple[str, ...]:

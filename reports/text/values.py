@@ -1,18 +1,24 @@
-"""Results that need no words of their own, as lines of name and value."""
+"""Results that need no words of their own as lines of name and value, and what ships of a kind."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lamforge.flow.list import Catalogue
 from reports.documents.plain import plain
 from reports.text.table import fields
 
-__all__ = ["values_text"]
+__all__ = ["catalogue_text", "values_text"]
 
 
 def values_text(found: object) -> str:
     """Return a line for each field of a result, and for each entry of its mappings."""
     return fields(list(_rows("", plain(found))))
+
+
+def catalogue_text(found: Catalogue) -> str:
+    """Return a line for each name."""
+    return fields([(entry.name, entry.title) for entry in found.entries])
 
 
 def _rows(name: str, value: object) -> Iterator[tuple[str, str]]:

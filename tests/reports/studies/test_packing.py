@@ -10,11 +10,11 @@ import pytest
 from hwsim.arch.config import load_engine
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.errors import SpecError
-from reports.documents.bench import bench_document
+from reports.documents.studies import bench_document
 from reports.studies import packing
 from reports.studies.bench import Figures
 from reports.studies.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
-from reports.text.bench import bench_text
+from reports.text.studies import bench_text
 
 
 def test_every_format_has_a_rate() -> None:

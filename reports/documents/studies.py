@@ -1,4 +1,4 @@
-"""How fast the parts are, as plain values."""
+"""What `lamforge study bench` finds as plain values; the other studies are plain themselves."""
 
 from __future__ import annotations
 
