@@ -67,7 +67,7 @@ def flash(as_json: JsonOption = False, output: OutputOption = None) -> None:
         lamforge study flash
     """
     from reports.documents.plain import plain
-    from reports.studies.flash_choices import study
+    from reports.studies.validation.flash import study
     from reports.text.studies import flash_text
 
     show(study(), flash_text, plain, as_json=as_json, output=output)

@@ -17,6 +17,7 @@ from lamforge.flow.simulate import Timeline, Timing
 __all__ = ["chrome_trace", "trace_document", "write_chrome_trace"]
 
 _LAYERS_LANE = len(Unit) + 1
+_COLUMNS = ("pc", "unit", "dispatch", "issue", "release", "retire", "memory", "drain")
 
 
 def trace_document(simulation: Timing) -> dict[str, Any]:
@@ -29,7 +30,12 @@ def trace_document(simulation: Timing) -> dict[str, Any]:
             event["name"] = f"{executed.kind(index)} {event['name']}"
             event["cat"] = executed.family(index)
             event["args"]["instruction"] = format_instruction(simulation.trace.instruction(index))
-    document["traceEvents"] += _layers(executed)
+    # The lane of layers: from the first matrix instruction of one to its last.
+    document["traceEvents"] += _lane(_LAYERS_LANE, "LAYERS", -1)
+    document["traceEvents"] += [
+        _event(name, _LAYERS_LANE, first, last + 1 - first, simulation.engine.clock_hz)
+        for name, (first, last) in executed.layer_spans.items()
+    ]
     document["otherData"] |= {
         "model": simulation.model,
         "program": simulation.program.name,
@@ -49,16 +55,6 @@ def write_chrome_trace(simulation: Timing, path: Path) -> None:
         part.write_text(json.dumps(trace_document(simulation), separators=(",", ":")) + "\n")
 
 
-def _layers(executed: Executed) -> list[dict[str, Any]]:
-    """Return the lane of layers: from the first matrix instruction of one to its last."""
-    label = {"ph": "M", "name": "thread_name", "pid": 0, "tid": _LAYERS_LANE, "args": {"name": "LAYERS"}}
-    place = {"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": _LAYERS_LANE, "args": {"sort_index": -1}}
-    return [label, place] + [
-        chrome_event(name, _LAYERS_LANE, first, last + 1 - first, executed.timing.engine.clock_hz)
-        for name, (first, last) in executed.layer_spans.items()
-    ]
-
-
 def chrome_trace(timeline: Timeline, symbols: Sequence[str], clock_hz: float) -> dict[str, Any]:
     """Return the trace as JSON values: times are microseconds at `clock_hz`, cycles stand in the arguments of an event.
 
@@ -66,35 +62,28 @@ def chrome_trace(timeline: Timeline, symbols: Sequence[str], clock_hz: float) ->
     is drawn from its issue to its unit's release, the loading of the program in a lane of its own.
     """
     control = len(Unit)
-    names = {**{int(unit): unit.name for unit in Unit}, control: "CONTROL"}
-    events: list[dict[str, Any]] = [
-        {"ph": "M", "name": "thread_name", "pid": 0, "tid": lane, "args": {"name": name}} for lane, name in names.items()
-    ]
-    events += [{"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": lane, "args": {"sort_index": lane}} for lane in names]
-    events.append(chrome_event("load program", control, 0, timeline.loaded + 1, clock_hz))
+    events = [event for unit in Unit for event in _lane(int(unit), unit.name, int(unit))]
+    events += _lane(control, "CONTROL", control)
+    events.append(_event("load program", control, 0, timeline.loaded + 1, clock_hz))
     times: collections.Counter[int] = collections.Counter()
-    columns = (
-        timeline.pc,
-        timeline.unit,
-        timeline.dispatch,
-        timeline.issue,
-        timeline.release,
-        timeline.retire,
-        timeline.memory,
-        timeline.drain,
-    )
-    for index, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        pc, unit, dispatch, issue, release, retire, memory, drain = row
+    columns = (getattr(timeline, name).tolist() for name in _COLUMNS)
+    for index, (pc, unit, dispatch, issue, release, retire, memory, drain) in enumerate(zip(*columns, strict=True)):
         detail = {"index": index, "pc": pc, "dispatch": dispatch, "retire": retire}
         if unit == Unit.MATRIX:
             detail |= {"memory": memory, "drain": drain}
         name = symbols[pc].replace("{}", str(times[pc])) if symbols else f"pc {pc}"
         times[pc] += 1
-        events.append(chrome_event(name, unit, issue, release - issue + 1, clock_hz, detail))
+        events.append(_event(name, unit, issue, release - issue + 1, clock_hz, detail))
     return {"traceEvents": events, "displayTimeUnit": "ns", "otherData": {"cycles": timeline.cycles}}
 
 
-def chrome_event(
+def _lane(lane: int, name: str, place: int) -> list[dict[str, Any]]:
+    """Return what names a lane, and what puts it in its place among the others."""
+    named = {"thread_name": {"name": name}, "thread_sort_index": {"sort_index": place}}
+    return [{"ph": "M", "name": kind, "pid": 0, "tid": lane, "args": arguments} for kind, arguments in named.items()]
+
+
+def _event(
     name: str, lane: int, start: int, cycles: int, clock_hz: float, detail: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
     """Return one event of a lane, from the cycle `start` on."""

@@ -17,8 +17,7 @@ from hwsim.offload.operators import GpuRates, Shape
 from hwsim.offload.span import repeated, serial
 from hwsim.units import Seconds
 from models.zoo import network
-from reports.studies.gpu_baseline.baseline import Baseline
-from reports.studies.gpu_baseline.reader import read_baseline
+from reports.studies.gpu_baseline.baseline import Baseline, read_baseline
 
 __all__ = ["FEW_ROWS", "MANY_ROWS", "PREFILL_FITTED", "WAY", "Fit", "Step", "fit", "fitted", "steps"]
 

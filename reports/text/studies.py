@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reports.studies.bench import Figures, WorkloadSpeed
-from reports.studies.flash_choices import FlashChoices
 from reports.studies.locality import LocalityStudy
-from reports.studies.validation.flash import SEED
+from reports.studies.validation.flash import SEED, FlashChoices
 from reports.text.table import fields, table
 
 __all__ = ["bench_text", "flash_text", "locality_text"]

@@ -9,8 +9,7 @@ from importlib import resources
 
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest
-from reports.studies.gpu_baseline.baseline import Baseline
-from reports.studies.gpu_baseline.reader import read_baseline
+from reports.studies.gpu_baseline.baseline import Baseline, read_baseline
 
 __all__ = ["RESULTS", "result"]
 

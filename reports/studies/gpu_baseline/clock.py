@@ -54,7 +54,7 @@ class Clock:
         works: the same work on operands of its own each; they run in turn.
         """
         if self.device.type != "cuda":
-            return self._sampled(lambda: _all(works), len(works))
+            return self.launched(lambda: _all(works), len(works))
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -66,21 +66,15 @@ class Clock:
         with torch.cuda.graph(graph):
             for _ in range(rounds):
                 _all(works)
-        return self._sampled(graph.replay, rounds * len(works))
-
-    def launched(self, work: Work, runs: int = 1) -> Took:
-        """Return the time of one run, launches by the host included.
-
-        runs: that one call of work makes.
-        """
-        return self._sampled(work, runs)
+        return self.launched(graph.replay, rounds * len(works))
 
     def empty(self) -> None:
         """Give back what the allocator holds: what comes next has other sizes."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _sampled(self, work: Work, runs: int) -> Took:
+    def launched(self, work: Work, runs: int = 1) -> Took:
+        """Return the time of one of the runs that a call of work makes, launches by the host included."""
         samples: list[float] = []
         began = time.perf_counter()
         while len(samples) < self.warm + self.repeats and (time.perf_counter() - began < self.limit_s or not samples):

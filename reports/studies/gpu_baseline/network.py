@@ -77,7 +77,6 @@ class Decoder:
         return functional.rms_norm(x, x.shape[-1:], self.gain)
 
 
-@torch.no_grad()
 def steps(clock: Clock, settings: BaselineSettings) -> Iterator[NetworkStep]:
     """Yield the time of a decode step at every context and of every prompt, for every network; None where memory is too small."""
     ways = settings.network_ways

@@ -8,13 +8,13 @@ values within the GPU, and copies from memory that is not pinned, whose rates no
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from hwsim.offload.devices import GPUS, HOSTS
 from hwsim.offload.operators import GpuRates, Shape, attention, product
 from hwsim.units import Bytes, Operations, Seconds, maximum
 from reports.studies.gpu_baseline import result
-from reports.studies.gpu_baseline.baseline import Baseline, DecodeAttention, HostCopy, PrefillAttention, Product
+from reports.studies.gpu_baseline.baseline import Baseline, DecodeAttention, PrefillAttention
 from reports.studies.gpu_rates import FEW_ROWS, MANY_ROWS, PREFILL_FITTED, WAY, steps
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -40,50 +40,34 @@ def _found() -> Baseline:
 
 
 def _operators() -> Iterator[Row]:
-    gpu, found = GPUS.load(_GPU).rates(), _found()
-    yield from _products(gpu, found.product)
-    yield from _decode(gpu, found.decode_attention)
-    yield from _prefill(gpu, found.prefill_attention)
-    yield from _copies(found.host_copy)
-
-
-def _products(gpu: GpuRates, rows: Sequence[Product]) -> Iterator[Row]:
-    for each in rows:
-        shape = Shape(rows=each.rows, columns=each.columns, inner=each.inner)
-        case = f"product {each.rows} x {each.columns} x {each.inner}"
-        yield _row(case, 1e3 * each.took.measured_s, product(gpu, shape).time, each.rows in FEW_ROWS + MANY_ROWS)
-
-
-def _decode(gpu: GpuRates, rows: Sequence[DecodeAttention]) -> Iterator[Row]:
-    for each in rows:
-        if each.way == WAY:
-            time = _attention(gpu, each, queries=1, keys=each.keys, batch=each.batch)
-            case = f"attention of {each.batch} x {each.heads}/{each.kv_heads} heads over {each.keys} keys"
-            yield _row(case, 1e3 * each.took.measured_s, time, each.batch == 1)
-
-
-def _prefill(gpu: GpuRates, rows: Sequence[PrefillAttention]) -> Iterator[Row]:
-    for each in rows:
-        if each.way == WAY:
-            time = maximum(_CALL, _attention(gpu, each, queries=each.tokens, keys=each.tokens / 2, batch=1))
-            case = f"attention of a prompt, {each.heads}/{each.kv_heads} heads, {each.tokens} tokens"
-            yield _row(case, 1e3 * each.took.measured_s, time, each.tokens in (_CALL_FITTED, PREFILL_FITTED))
+    """Yield products, attention of steps, attention of prompts, and copies."""
+    gpu, found, host = GPUS.load(_GPU).rates(), _found(), HOSTS.load(_HOST)
+    assert host.gpu_link_rate is not None
+    for matrix in found.product:
+        shape = Shape(rows=matrix.rows, columns=matrix.columns, inner=matrix.inner)
+        case = f"product {shape.rows} x {shape.columns} x {shape.inner}"
+        yield _row(case, 1e3 * matrix.took.measured_s, product(gpu, shape).time, shape.rows in FEW_ROWS + MANY_ROWS)
+    for step in found.decode_attention:
+        if step.way == WAY:
+            time = _attention(gpu, step, queries=1, keys=step.keys, batch=step.batch)
+            case = f"attention of {step.batch} x {step.heads}/{step.kv_heads} heads over {step.keys} keys"
+            yield _row(case, 1e3 * step.took.measured_s, time, step.batch == 1)
+    for prompt in found.prefill_attention:
+        if prompt.way == WAY:
+            time = maximum(_CALL, _attention(gpu, prompt, queries=prompt.tokens, keys=prompt.tokens / 2, batch=1))
+            case = f"attention of a prompt, {prompt.heads}/{prompt.kv_heads} heads, {prompt.tokens} tokens"
+            yield _row(case, 1e3 * prompt.took.measured_s, time, prompt.tokens in (_CALL_FITTED, PREFILL_FITTED))
+    for copy in found.host_copy:
+        if copy.is_pinned and copy.bytes >= _LEAST_COPY:
+            time = Bytes(float(copy.bytes)) / host.gpu_link_rate.value + _COPY_LATENCY
+            case = f"copy of {copy.bytes} pinned bytes {copy.way}"
+            yield _row(case, 1e3 * copy.took.measured_s, time, copy.bytes in (_LEAST_COPY, found.host_copy[-1].bytes))
 
 
 def _attention(gpu: GpuRates, each: DecodeAttention | PrefillAttention, *, queries: float, keys: float, batch: int) -> Seconds:
     dim = _found().settings.head_dim
     operations = Operations(4.0 * queries * keys * batch * each.heads * dim)
     return attention(gpu, operations=operations, cached=Bytes(4.0 * keys * batch * each.kv_heads * dim)).time
-
-
-def _copies(rows: Sequence[HostCopy]) -> Iterator[Row]:
-    host = HOSTS.load(_HOST)
-    assert host.gpu_link_rate is not None
-    for each in rows:
-        if each.is_pinned and each.bytes >= _LEAST_COPY:
-            time = Bytes(float(each.bytes)) / host.gpu_link_rate.value + _COPY_LATENCY
-            case = f"copy of {each.bytes} pinned bytes {each.way}"
-            yield _row(case, 1e3 * each.took.measured_s, time, each.bytes in (_LEAST_COPY, rows[-1].bytes))
 
 
 def _steps() -> Iterator[Row]:

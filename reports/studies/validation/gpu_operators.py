@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from hwsim.offload.devices import GPUS
-from hwsim.offload.operators import GpuRates, Shape, product
+from hwsim.offload.operators import Shape, product
 from hwsim.units import Seconds
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -38,20 +38,11 @@ def _rows() -> Iterator[Row]:
     gpu = dataclasses.replace(GPUS.load("a100-sxm-80").rates(), launch=_LAUNCH, product_launch=_LAUNCH)
     cases = [(Shape(rows=rows, columns=12288, inner=12288), ms, "ms") for rows, ms, _ in _MEASURED]
     cases += [(Shape(rows=8192, columns=size, inner=size), rate, "TFLOP/s") for size, _, rate in _MEASURED]
-    return (_row(gpu, shape, published, unit) for shape, published, unit in cases)
-
-
-def _row(gpu: GpuRates, shape: Shape, published: float, unit: str) -> Row:
-    time = product(gpu, shape).time
-    ours = time.to("ms") if unit == "ms" else (shape.operations / time).to("TFLOP/s")
-    return Row(
-        case=f"{shape.rows} x {shape.columns} x {shape.inner}",
-        unit=unit,
-        published=published,
-        ours=float(ours),
-        fitted=(shape.rows, shape.columns) in _FITTED,
-        source=_SOURCE,
-    )
+    for shape, published, unit in cases:
+        time, fitted = product(gpu, shape).time, (shape.rows, shape.columns) in _FITTED
+        ours = float(time.to("ms") if unit == "ms" else (shape.operations / time).to("TFLOP/s"))
+        case = f"{shape.rows} x {shape.columns} x {shape.inner}"
+        yield Row(case=case, unit=unit, published=published, ours=ours, fitted=fitted, source=_SOURCE)
 
 
 GPU_OPERATORS = ValidationSet(name="gpu-operators", title="Products on an A100, measured one by one", compute=_rows)
