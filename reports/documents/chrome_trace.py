@@ -10,7 +10,7 @@ from typing import Any
 
 from hwsim.arch.assembly import format_instruction
 from hwsim.arch.fields import Unit
-from hwsim.whole_files import whole_file
+from hwsim.whole_files import write_text
 from lamforge.flow.executed import Executed
 from lamforge.flow.simulate import Timeline, Timing
 
@@ -51,8 +51,7 @@ def trace_document(simulation: Timing) -> dict[str, Any]:
 
 def write_chrome_trace(simulation: Timing, path: Path) -> None:
     """Write the Chrome trace of a run to a file, whole or not at all."""
-    with whole_file(path) as part:
-        part.write_text(json.dumps(trace_document(simulation), separators=(",", ":")) + "\n")
+    write_text(path, json.dumps(trace_document(simulation), separators=(",", ":")) + "\n")
 
 
 def chrome_trace(timeline: Timeline, symbols: Sequence[str], clock_hz: float) -> dict[str, Any]:

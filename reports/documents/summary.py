@@ -75,12 +75,6 @@ class Summary:
         texts = {text["position"]: text for text in cosim["texts"]}
         return [(case, texts[case["position"]]) for case in cosim["cases"]]
 
-    @property
-    def simulator_cycles_per_s(self) -> float:
-        """Speed of the simulator's time model in the co-simulation."""
-        cosim = self.cosim or {}
-        return float(cosim["cycles"] / cosim["simulator_s"])
-
 
 def load_summary(path: Path) -> Summary:
     """Return the summary in a file; raise SpecError for one that cannot be read or has something else in place of a part."""

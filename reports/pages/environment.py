@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
-from hwsim.whole_files import whole_file
 from reports.text.figures import figure_text, size_text, tokens_text
 
-__all__ = ["ENVIRONMENT", "page", "style", "write_page"]
+__all__ = ["ENVIRONMENT", "page", "style"]
 
 _TEMPLATES = resources.files("reports.pages") / "templates"
 
@@ -52,9 +50,3 @@ def page(name: str, values: Mapping[str, object]) -> str:
 def style(name: str) -> str:
     """Return the colours and lines of the page called `name`: those of every page, and its own where it has some."""
     return "".join(_template(file) for file in ("page.css", f"{name}.css") if (_TEMPLATES / file).is_file())
-
-
-def write_page(content: str, target: Path) -> None:
-    """Write a page to a file, whole or not at all; raise SpecError when it cannot be written."""
-    with whole_file(target) as part:
-        part.write_text(content, encoding="utf-8")

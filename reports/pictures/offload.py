@@ -37,14 +37,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "overhead": (LAUNCHES, FRAMEWORK),
 }
 """Causes by kind."""
-COLOURS: Mapping[str, str] = {
-    "memory": "blue",
-    "arithmetic": "amber",
-    "link": "coral",
-    "flash": "violet",
-    "host": "green",
-    "overhead": "grey",
-}
+COLOURS = {"memory": "blue", "arithmetic": "amber", "link": "coral", "flash": "violet", "host": "green", "overhead": "grey"}
 """Class of the marks of each kind."""
 _KIND = {cause: kind for kind, causes in KINDS.items() for cause in causes}
 

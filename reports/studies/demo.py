@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hwsim.memory.models import memory_model
-from hwsim.whole_files import whole_file
+from hwsim.whole_files import write_text
 from lamforge.flow.accuracy import Text, accuracy
 from lamforge.flow.compile import CompileRequest, compiled_model
 from lamforge.flow.compile import run as compile
@@ -98,7 +98,9 @@ def run(request: DemoRequest, listener: Listener = SILENT) -> DemoSummary:
         orders = {name: RtlRequest(name, output=folder / "verilog" / name, is_linted=True) for name in request.verilog}
         writing = {name: Beside(write_verilog, order) for name, order in orders.items()}
         building = Beside(_built, request.engine) if request.is_built_early else None
-        listener.say(_checkpoint_line(checkpoint))
+        config, tokenizer = checkpoint.config, checkpoint.tokenizer
+        vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
+        listener.say(f"{config.name}: {parameters(checkpoint):,} parameters, {config.layers} layers, {vocabulary}")
     first = _by_recipe(request, request.recipe, checkpoint, folder, steps.step, listener)
     made = first.compression.made
     with steps.step("Simulate cycle by cycle"):
@@ -158,15 +160,8 @@ def _built(name: str) -> float:
     return bench.build_s
 
 
-def _checkpoint_line(checkpoint: Checkpoint) -> str:
-    config, tokenizer = checkpoint.config, checkpoint.tokenizer
-    vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
-    return f"{config.name}: {parameters(checkpoint):,} parameters, {config.layers} layers, {vocabulary}"
-
-
 def _save(summary: DemoSummary) -> None:
-    with whole_file(summary.folder / "summary.json") as part:
-        part.write_text(json.dumps(demo_document(summary), indent=2) + "\n")
+    write_text(summary.folder / "summary.json", json.dumps(demo_document(summary), indent=2) + "\n")
 
 
 class _Steps:

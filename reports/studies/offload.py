@@ -41,10 +41,7 @@ def offload_study(
     """Return systems over contexts for networks, and the validation; raise SpecError when a device file is wrong."""
     asked = [contender(text) for text in contenders]
     pairs = tuple(
-        Pair(
-            best=compared(network(name), asked, CONTEXTS, _GENERATED, BATCHES),
-            alone=compared(network(name), asked, CONTEXTS, _GENERATED, (1,)),
-        )
-        for name in models
+        Pair(best=compared(each, asked, CONTEXTS, _GENERATED, BATCHES), alone=compared(each, asked, CONTEXTS, _GENERATED, (1,)))
+        for each in map(network, models)
     )
     return OffloadStudy(pairs=pairs, validation=validate(listener))

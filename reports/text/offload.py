@@ -57,10 +57,15 @@ def comparison_text(found: Comparison) -> str:
     batch = f"batch {batches[0]}" if len(batches) == 1 else f"each in the best batch of {batches[0]} to {batches[-1]}"
     lead = f"{found.network.name}, {found.generated} tokens generated, {batch}"
     if found.at is not None:
-        shown = [f"{lead}, after {found.at.contexts[0]:,.0f} tokens of prompt", "", _closely(found.at)]
+        # Everything of one context, the fastest first.
+        lead = f"{lead}, after {found.at.contexts[0]:,.0f} tokens of prompt"
+        head = ["system", "token/s", "batch", "first token", "token", "J a token", "USD a million", "binding"]
+        rows = [_figures(line) for line in found.at.fastest_first]
     else:
-        shown = [f"{lead}; what binds behind each figure", "", _over_contexts(found)]
-    return "\n".join([*shown, "", *(crossed or ["Nothing changes places."])])
+        lead, places = f"{lead}; what binds behind each figure", found.spread(_SHOWN_CONTEXTS)
+        head = ["token/s", *(tokens_text(found.contexts[place]) for place in places)]
+        rows = [[line.contender.name, *(_cell(line, place) for place in places)] for line in found.lines]
+    return "\n".join([lead, "", table(rows, head=head), "", *(crossed or ["Nothing changes places."])])
 
 
 def placement_text(found: BestPlacement) -> str:
@@ -79,21 +84,9 @@ def listing_text(found: Listing) -> str:
     return "\n\n".join([fields(list(found.systems.items())), fields(bits), f"networks: {', '.join(found.networks)}"])
 
 
-def _over_contexts(found: Comparison) -> str:
-    places = found.spread(_SHOWN_CONTEXTS)
-    head = ["token/s", *(tokens_text(found.contexts[place]) for place in places)]
-    return table([[line.contender.name, *(_cell(line, place) for place in places)] for line in found.lines], head=head)
-
-
 def _cell(line: Line, place: int) -> str:
     binding = line.binding[place]
     return _MISFIT if binding is None else f"{figure_text(line.token_per_s[place])} {binding}"
-
-
-def _closely(found: Comparison) -> str:
-    """Return everything of one context, the fastest first."""
-    head = ("system", "token/s", "batch", "first token", "token", "J a token", "USD a million", "binding")
-    return table([_figures(line) for line in found.fastest_first], head=head)
 
 
 def _figures(line: Line) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.studies.bench import Figures, WorkloadSpeed
+from reports.studies.bench import Figures
 from reports.studies.locality import LocalityStudy
 from reports.studies.validation.flash import SEED, FlashChoices
 from reports.text.table import fields, table
@@ -47,7 +47,8 @@ def _rows(found: Figures) -> Iterator[tuple[str, str]]:
     yield "simulator, bits", f"{found.meaning_s:.2f} s"
     yield "compile", f"{found.compile_s:.2f} s"
     for each in found.workload:
-        yield f"llama-2-7b on u280, {each.memory}", _speed(each)
+        times = f"time {each.run_time_s * 1e3:.1f} ms, with control {each.simulate_s * 1e3:.1f} ms"
+        yield f"llama-2-7b on u280, {each.memory}", f"{each.cycles:,} cycles, {times}, {each.cycles_per_s:,.0f} cycles/s"
     for rate in found.packing:
         speeds = f"{rate.pack_weights_per_s:,.0f} weights/s packed, {rate.deal_weights_per_s:,.0f} dealt over ports"
         yield f"pack {rate.format}", speeds
@@ -62,11 +63,6 @@ def _rows(found: Figures) -> Iterator[tuple[str, str]]:
     yield "generate", f"{found.token_per_s:.1f} token/s"
     yield "offload", f"{found.offload_per_s:,.0f} evaluations/s"
     yield "memory", f"{found.memory_mb:,.0f} MB"
-
-
-def _speed(found: WorkloadSpeed) -> str:
-    times = f"time {found.run_time_s * 1e3:.1f} ms, with control {found.simulate_s * 1e3:.1f} ms"
-    return f"{found.cycles:,} cycles, {times}, {found.cycles_per_s:,.0f} cycles/s"
 
 
 def _lines(found: FlashChoices) -> Iterator[str]:

@@ -6,7 +6,7 @@ from reports.studies.gpu_baseline.baseline import Baseline
 from reports.studies.gpu_rates import Fit
 from reports.studies.validation.energy import EnergyRow, EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
-from reports.studies.validation.row import Row, ValidationSet
+from reports.studies.validation.row import ValidationSet
 from reports.text.figures import watts_text
 from reports.text.table import fields, table
 
@@ -75,8 +75,8 @@ def _set(each: ValidationSet) -> str:
         f" error at most {abs(each.largest_error):.1%}, {each.median_error:.1%} in the median"
     )
     assumed = [f"assumed: {', '.join(each.assumed)}"] if each.assumed else []
-    return "\n".join([summary, *assumed, table([_cells(row) for row in each.rows], head=_OFFLOAD_HEAD, right=(1, 2, 4))])
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    return (row.case, f"{row.ours:.4g}", f"{row.published:.4g}", row.unit, f"{row.error:+.1%}", "yes" if row.fitted else "")
+    rows = [
+        (row.case, f"{row.ours:.4g}", f"{row.published:.4g}", row.unit, f"{row.error:+.1%}", "yes" if row.fitted else "")
+        for row in each.rows
+    ]
+    return "\n".join([summary, *assumed, table(rows, head=_OFFLOAD_HEAD, right=(1, 2, 4))])

@@ -47,19 +47,15 @@ def run(request: MeasureRequest, listener: Listener = SILENT) -> Baseline:
     Raises:
         SpecError: there is no such device, or a setting is wrong.
     """
-    settings, place = read_settings(request.settings), place_of(request.device)
+    asked, place = read_settings(request.settings), place_of(request.device)
     clock = Clock(
-        device=place,
-        repeats=settings.repeats,
-        warm=settings.warm,
-        limit_s=settings.limit_s,
-        footprint_bytes=settings.footprint_bytes,
+        device=place, repeats=asked.repeats, warm=asked.warm, limit_s=asked.limit_s, footprint_bytes=asked.footprint_bytes
     )
     torch.manual_seed(1)
     began = time.monotonic()
 
     def rows(name: str, way: Callable[[Clock, BaselineSettings], Iterator[Row]]) -> tuple[Row, ...]:
-        found = tuple(way(clock, settings))
+        found = tuple(way(clock, asked))
         clock.empty()
         listener.say(f"{name}: {len(found)} measurements")
         return found
@@ -79,7 +75,7 @@ def run(request: MeasureRequest, listener: Listener = SILENT) -> Baseline:
             host_copy=rows("host_copy", operators.host_copies),
             gather=rows("gather", operators.gathers),
             network=rows("network", steps),
-            settings=settings,
+            settings=asked,
             seconds=round(time.monotonic() - began, 1),
         )
 
