@@ -1,7 +1,5 @@
 """The timeline of a run as a file that Perfetto opens, with instructions in words and a lane of layers."""
 
-from __future__ import annotations
-
 import collections
 import json
 from collections.abc import Mapping, Sequence

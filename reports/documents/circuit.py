@@ -1,7 +1,5 @@
 """Written Verilog, an engine's resources, and what co-simulations and boards were found to compute, as plain values."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

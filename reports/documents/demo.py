@@ -1,7 +1,5 @@
 """What the demo found as plain values: its summary.json."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Accuracies and evaluations as plain values."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Compressed models, their exports and their answers as plain values."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lamforge.flow.compress import Compression

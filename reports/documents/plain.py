@@ -1,7 +1,5 @@
 """Results as plain values by their fields, and the few that take no more than a line."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path

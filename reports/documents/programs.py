@@ -1,7 +1,5 @@
 """Compiled programs, the compiler's graph, assembly listings and simulated runs as plain values."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from hwsim.arch.program import Program

@@ -1,7 +1,5 @@
 """What `lamforge study bench` finds as plain values; the other studies are plain themselves."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

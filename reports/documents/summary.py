@@ -1,7 +1,5 @@
 """The parts of summary.json, the file that the demo leaves, as a page shows them."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Estimates beside published figures, and rates that fit a GPU beside its measured steps, as plain values."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How templates become HTML pages that need nothing else: one environment, in which a name that is not there is an error."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import resources
 

@@ -1,7 +1,5 @@
 """The page on offloading: systems over contexts for two networks, and below them every published figure beside ours."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from hwsim.offload.answer import IDLE_SHARE, LIFE

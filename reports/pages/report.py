@@ -1,7 +1,5 @@
 """The reports as verbs: one self-contained HTML file of a folder of results, or of offloading."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from hwsim.whole_files import write_text

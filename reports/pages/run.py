@@ -1,7 +1,5 @@
 """A folder of results, as the demo or a compilation leaves it, as one HTML file that needs nothing else."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

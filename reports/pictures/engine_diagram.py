@@ -1,7 +1,5 @@
 """The block diagram of an engine, drawn from its configuration: ports, tiles, memories with their sizes, units and buses."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path

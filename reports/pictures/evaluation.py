@@ -1,7 +1,5 @@
 """An evaluation in pictures: likelihood by position, errors by layer, right answers by depth and length."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS

@@ -1,7 +1,5 @@
 """The picture of systems over contexts: a line for each, its marks coloured by the kind of what binds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Some cycles of a run: a lane for each unit, a bar for each instruction, gaps where the unit waits."""
 
-from __future__ import annotations
-
 from hwsim.arch.fields import Unit
 from lamforge.flow.executed import Executed
 from reports.pictures import svg

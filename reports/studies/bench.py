@@ -1,7 +1,5 @@
 """How fast the parts are, measured in one run: the simulator beside Verilator on one program, compiler, packing, compression."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import statistics

@@ -1,7 +1,5 @@
 """The whole path on a real model as a verb: from its checkpoint to Verilog that computes the same bits in the same cycles."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import json

@@ -1,7 +1,5 @@
 """Rates of a GPU from its measured operators, and the errors of its measured steps, to which none is fitted."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path

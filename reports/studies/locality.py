@@ -5,8 +5,6 @@ them, the tokens that score highest. What it found stands in `docs/flash.md`, be
 `hwsim.offload.flash.selection` say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

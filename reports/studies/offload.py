@@ -1,7 +1,5 @@
 """Is it worth building? Systems over contexts for two networks, and how right the estimates behind them are."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 

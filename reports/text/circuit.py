@@ -1,7 +1,5 @@
 """Written Verilog, an engine's resources, and what co-simulations and boards were found to compute, as text."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from lamforge.flow.board import BoardVerdict

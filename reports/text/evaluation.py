@@ -1,7 +1,5 @@
 """Accuracies and evaluations as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from lamforge.flow.accuracy import CONFIDENCE, METHOD, Accuracy

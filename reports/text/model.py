@@ -1,7 +1,5 @@
 """Compressed models, trainings, exports and the speed of answers as lines."""
 
-from __future__ import annotations
-
 from lamforge.flow.compress import Compression
 from lamforge.flow.distill.export import DistilledModel
 from lamforge.flow.distill.train import Lesson

@@ -1,7 +1,5 @@
 """Estimates and comparisons of offloading as text for the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 
 from hwsim.offload.answer import Tier

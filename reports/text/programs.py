@@ -1,7 +1,5 @@
 """Compiled programs and their simulated runs as lines."""
 
-from __future__ import annotations
-
 from lamforge.flow.programs import Programs, instruction_counts
 from lamforge.flow.simulate import PromptTiming, Timing
 from reports.text.figures import plural, size_text, watts_text

@@ -1,7 +1,5 @@
 """What `lamforge study` finds: how fast the parts are as lines, sparse attention and flash as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from reports.studies.bench import Figures

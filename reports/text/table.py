@@ -1,7 +1,5 @@
 """Aligned text: a table with a heading, and names with their values."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Collection, Sequence
 

@@ -1,7 +1,5 @@
 """Estimates beside published figures, and rates that fit a GPU beside its measured steps, as tables for the terminal."""
 
-from __future__ import annotations
-
 from reports.studies.gpu_baseline.baseline import Baseline
 from reports.studies.gpu_rates import Fit
 from reports.studies.validation.energy import EnergyRow, EnergyValidation

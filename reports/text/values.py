@@ -1,7 +1,5 @@
 """Results that need no words of their own as lines of name and value, and what ships of a kind."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from lamforge.flow.list import Catalogue

@@ -3,8 +3,6 @@
 Measuring needs PyTorch alone: `lamforge gpu measure`, or `python -m lamforge.bare gpu.measure` where nothing else is there.
 """
 
-from __future__ import annotations
-
 from importlib import resources
 
 from hwsim.errors import SpecError

@@ -1,7 +1,5 @@
 """What was measured on a GPU: rows of every kind, what ran them, what was asked, and how a JSON file says it."""
 
-from __future__ import annotations
-
 import dataclasses
 import types
 import typing

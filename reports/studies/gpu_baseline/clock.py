@@ -1,7 +1,5 @@
 """Timing of work on a device: many runs as one captured graph where there is a GPU, the median of them."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import statistics

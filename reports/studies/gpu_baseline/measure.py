@@ -1,7 +1,5 @@
 """Measurement of the GPU that is there: what it and its machine say of themselves, what was asked, and what each thing took."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import platform

@@ -1,7 +1,5 @@
 """Whole steps of a decoder of a published shape with random weights: what a GPU model must predict, and is never fitted to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 

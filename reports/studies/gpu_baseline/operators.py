@@ -1,7 +1,5 @@
 """The operators that are measured one by one: launches, copies, products, attention, and moves between host and device."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

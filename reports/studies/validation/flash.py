@@ -4,8 +4,6 @@ No constant is fitted to a row. What InstAttention does not publish is assumed, 
 range by `study`; `docs/flash.md` says how far the figures move with it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
 

@@ -4,8 +4,6 @@ Constants: those of FlexGen's own cost model, and what `hwsim/specs/offload/flex
 are marked as fitted here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -5,8 +5,6 @@ of whole steps of networks none was used. Not among the rows: FlashAttention's, 
 values within the GPU, and copies from memory that is not pinned, whose rates no model takes.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator
 

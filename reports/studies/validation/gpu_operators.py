@@ -1,7 +1,5 @@
 """Set `gpu-operators`: half-precision products on an A100, against what LLMCompass measured."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The estimates of offloading beside every published figure: the table of the sets of rows, and the constants behind them."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -4,8 +4,6 @@ The table is that of pcie-model @40703cf. Both sides are arithmetic on the same 
 alike, not that links are like it; the measured copies are the check against links.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

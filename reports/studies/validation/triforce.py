@@ -1,7 +1,5 @@
 """Sets `triforce-latency` and `triforce-gain`: TriForce's tables, offloading and on one A100."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from hwsim.arch.workload import Workload
