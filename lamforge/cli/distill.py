@@ -155,7 +155,7 @@ def train(
     """
     from lamforge.bare import Stamped, settings_of
     from lamforge.flow.distill.train import TrainRequest, run
-    from reports.documents.distill import lesson_document
+    from reports.documents.plain import lesson_document
     from reports.text.model import lesson_text
 
     request = TrainRequest(
@@ -214,7 +214,7 @@ def export(
     """
     from lamforge.bare import Stamped
     from lamforge.flow.distill.export import ExportRequest, run
-    from reports.documents.distill import distilled_document
+    from reports.documents.model import distilled_document
     from reports.text.model import distilled_text
 
     request = ExportRequest(checkpoint, result=result, output=folder)

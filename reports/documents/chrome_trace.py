@@ -14,7 +14,7 @@ from lamforge.flow.simulate import Timeline, Timing
 
 __all__ = ["chrome_trace", "trace_document", "write_chrome_trace"]
 
-_LAYERS_LANE = len(Unit) + 1
+_CONTROL_LANE, _LAYERS_LANE = len(Unit), len(Unit) + 1
 _COLUMNS = ("pc", "unit", "dispatch", "issue", "release", "retire", "memory", "drain")
 
 
@@ -58,10 +58,9 @@ def chrome_trace(timeline: Timeline, symbols: Sequence[str], clock_hz: float) ->
     `symbols` names the words of the program; `{}` in a name stands for how often its word ran before. An instruction
     is drawn from its issue to its unit's release, the loading of the program in a lane of its own.
     """
-    control = len(Unit)
     events = [event for unit in Unit for event in _lane(int(unit), unit.name, int(unit))]
-    events += _lane(control, "CONTROL", control)
-    events.append(_event("load program", control, 0, timeline.loaded + 1, clock_hz))
+    events += _lane(_CONTROL_LANE, "CONTROL", _CONTROL_LANE)
+    events.append(_event("load program", _CONTROL_LANE, 0, timeline.loaded + 1, clock_hz))
     times: collections.Counter[int] = collections.Counter()
     columns = (getattr(timeline, name).tolist() for name in _COLUMNS)
     for index, (pc, unit, dispatch, issue, release, retire, memory, drain) in enumerate(zip(*columns, strict=True)):

@@ -3,11 +3,15 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamforge.flow.list import Catalogue
 
-__all__ = ["catalogue_document", "plain", "report_document"]
+# Read where only PyTorch and NumPy are, and where neither is needed.
+if TYPE_CHECKING:
+    from lamforge.flow.distill.train import Lesson
+
+__all__ = ["catalogue_document", "lesson_document", "plain", "report_document"]
 
 
 def plain(value: object) -> Any:
@@ -36,3 +40,12 @@ def catalogue_document(found: Catalogue) -> dict[str, Any]:
 def report_document(path: Path) -> dict[str, Any]:
     """Return what `lamforge report --json` prints."""
     return {"report": str(path), "bytes": path.stat().st_size}
+
+
+def lesson_document(found: "Lesson") -> dict[str, Any]:
+    """Return what `lamforge distill train --json` prints; nothing in a process that is not the first of a team."""
+    if not found.is_first:
+        return {}
+    if found.is_done is None:
+        return {"device": found.report.device, "steps": found.report.settings.steps}
+    return {**found.report.to_document(), "is_done": found.is_done}

@@ -5,14 +5,17 @@ from typing import Any
 from hwsim.arch.program import Program
 from lamforge.flow.disasm import Listing
 from lamforge.flow.programs import Programs, instruction_counts
-from lamforge.flow.simulate import PromptTiming, RunEnergy, Timing
+from lamforge.flow.simulate import PromptTiming, Timing
 
 __all__ = ["graph_document", "listing_document", "programs_document", "prompt_document", "timing_document"]
 
 
 def programs_document(programs: Programs) -> dict[str, Any]:
     """Return sizes, counts and digests of a compilation."""
-    image = programs.image
+    image = None
+    if programs.image is not None:
+        side, (ports, port_bytes) = programs.image.side, programs.image.ports.shape
+        image = {"ports": ports, "port_bytes": port_bytes, "side_bytes": len(side), "digest": programs.image.digest}
     return {
         "model": programs.model,
         "engine": programs.engine.name,
@@ -22,14 +25,7 @@ def programs_document(programs: Programs) -> dict[str, Any]:
         "max_position": programs.decode.max_position,
         "decode": _program(programs.decode),
         "prefill": _program(programs.prefill),
-        "image": None
-        if image is None
-        else {
-            "ports": int(image.ports.shape[0]),
-            "port_bytes": int(image.ports.shape[1]),
-            "side_bytes": len(image.side),
-            "digest": image.digest,
-        },
+        "image": image,
     }
 
 
@@ -51,7 +47,7 @@ def listing_document(listing: Listing) -> dict[str, Any]:
 
 def timing_document(timing: Timing) -> dict[str, Any]:
     """Return cycles, bytes, token/s, what every cycle was spent on, and energy."""
-    timeline = timing.timeline
+    timeline, energy = timing.timeline, timing.energy
     return {
         "model": timing.model,
         "engine": timing.engine.name,
@@ -73,7 +69,16 @@ def timing_document(timing: Timing) -> dict[str, Any]:
         "causes": dict(timing.causes["matrix"]),
         "unit_causes": {unit: dict(causes) for unit, causes in timing.causes.items()},
         "units": timing.busy,
-        "energy": _energy(timing.energy),
+        "energy": {
+            "board": energy.board,
+            "joules": energy.joules,
+            "watts": energy.watts,
+            "card_j": energy.card_j,
+            "card_w": energy.card_w,
+            "chip_w": energy.chip_w,
+            "token_per_j": energy.token_per_joule,
+            "assumed_share": energy.assumed_share,
+        },
         "instructions": len(timeline.pc),
         "program_bytes": timing.program.size_bytes,
         "wall_s": timing.wall_s,
@@ -103,17 +108,4 @@ def _program(program: Program) -> dict[str, Any]:
         "rows": program.rows,
         "kinds": instruction_counts(program),
         "digest": program.digest,
-    }
-
-
-def _energy(energy: RunEnergy) -> dict[str, Any]:
-    return {
-        "board": energy.board,
-        "joules": energy.joules,
-        "watts": energy.watts,
-        "card_j": energy.card_j,
-        "card_w": energy.card_w,
-        "chip_w": energy.chip_w,
-        "token_per_j": energy.token_per_joule,
-        "assumed_share": energy.assumed_share,
     }

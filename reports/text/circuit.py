@@ -7,7 +7,7 @@ from lamforge.flow.cosim import Verdict
 from lamforge.flow.rtl import Verilog
 from lamforge.flow.synth import Synthesis
 from reports.text.figures import plural
-from reports.text.table import fields, table
+from reports.text.table import table
 
 __all__ = ["board_text", "synthesis_text", "verdict_text", "verilog_text"]
 
@@ -61,14 +61,14 @@ def verdict_text(verdict: Verdict) -> str:
     verilator = f"Verilator {result.verilator_cycles_per_s:,.0f} cycles/s ({built})"
     rows.append(("speed", f"{verilator}, simulator {result.simulator_cycles_per_s:,.0f} cycles/s"))
     sentence = "equal in every bit and every cycle" if verdict.is_equal else result.first or "not equal"
-    return f"{verdict.model} on {result.engine}: {sentence}\n{fields(rows)}"
+    return f"{verdict.model} on {result.engine}: {sentence}\n{table(rows)}"
 
 
 def board_text(verdict: BoardVerdict) -> str:
     """Return the verdict on a board."""
     check = verdict.check
     found = "equal in every bit" if verdict.is_equal else check.first
-    return fields(
+    return table(
         [
             ("board", f"{verdict.model} on {check.engine}, device {verdict.index}: {found}"),
             ("position", f"{check.position}, {check.mismatches:,} of {check.compared:,} values differ"),

@@ -9,7 +9,7 @@ from lamforge.flow.offload.list import Listing
 from lamforge.flow.offload.run import Estimate, largest_first
 from lamforge.flow.offload.search import BestPlacement
 from reports.text.figures import figure_text, time_text, tokens_text
-from reports.text.table import fields, table
+from reports.text.table import table
 
 __all__ = ["comparison_text", "estimate_text", "listing_text", "placement_text"]
 
@@ -31,7 +31,7 @@ def estimate_text(found: Estimate) -> str:
         cost = f"{found.usd_per_million_tokens:,.2f} USD a million tokens over three years"
         price = f", {found.price_usd:,.0f} USD of devices: {cost}"
     misfits = [(_MISFIT, _tiers(tier for tier in answer.tiers if tier.over.value > 0))] if not found.fits else []
-    return fields(
+    return table(
         [
             ("system", found.contender.title),
             ("work", f"{work.network.name}, {amount}"),
@@ -73,13 +73,13 @@ def placement_text(found: BestPlacement) -> str:
     ]
     attends = "host" if found.system.has_host_attention else "GPU"
     batches = f"{found.system.batches} of {found.batch_size}, {attends} attends"
-    return "\n".join([fields([*shares, ("batches", batches)]), estimate_text(found.estimate)])
+    return "\n".join([table([*shares, ("batches", batches)]), estimate_text(found.estimate)])
 
 
 def listing_text(found: Listing) -> str:
     """Return the systems, the formats and the networks there are."""
     bits = [(name, f"{each.weight:g} bits a weight, {each.cache:g} a cached value") for name, each in found.formats.items()]
-    return "\n\n".join([fields(list(found.systems.items())), fields(bits), f"networks: {', '.join(found.networks)}"])
+    return "\n\n".join([table(list(found.systems.items())), table(bits), f"networks: {', '.join(found.networks)}"])
 
 
 def _cell(line: Line, place: int) -> str:

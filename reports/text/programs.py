@@ -3,7 +3,7 @@
 from lamforge.flow.programs import Programs, instruction_counts
 from lamforge.flow.simulate import PromptTiming, Timing
 from reports.text.figures import plural, size_text, watts_text
-from reports.text.table import fields
+from reports.text.table import table
 
 __all__ = ["programs_text", "prompt_text", "timing_line", "timing_text"]
 
@@ -19,7 +19,7 @@ def programs_text(programs: Programs) -> str:
     if programs.image is not None:
         ports, port_bytes = programs.image.ports.shape
         rows.append(("image", f"{ports} ports of {size_text(port_bytes)}, side {size_text(len(programs.image.side))}"))
-    return fields(rows)
+    return table(rows)
 
 
 def timing_text(timing: Timing) -> str:
@@ -30,7 +30,7 @@ def timing_text(timing: Timing) -> str:
     sequences = timing.program.sequences
     of = f" of {sequences} sequences" if sequences > 1 else ""
     rates = f"{timing.bytes_per_cycle:.1f} a cycle, {timing.fraction_of_peak:.1%} of peak"
-    return fields(
+    return table(
         [
             ("run", f"{timing.model} {timing.program.name} on {timing.engine.name}, {formats}, {where}"),
             ("cycles", f"{timing.cycles:,} for {plural(timing.tokens, 'token')}{of}"),
@@ -47,7 +47,7 @@ def timing_text(timing: Timing) -> str:
 
 def prompt_text(timing: PromptTiming) -> str:
     """Return what a whole prompt costs."""
-    return fields(
+    return table(
         [
             ("prompt", f"{timing.model} on {timing.engine.name}, memory {timing.memory}"),
             ("cycles", f"{timing.cycles:,} for {timing.tokens} tokens in {timing.runs} runs"),

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from reports.studies.bench import Figures
 from reports.studies.locality import LocalityStudy
 from reports.studies.validation.flash import SEED, FlashChoices
-from reports.text.table import fields, table
+from reports.text.table import table
 
 __all__ = ["bench_text", "flash_text", "locality_text"]
 
 
 def bench_text(found: Figures) -> str:
     """Return a line for each figure."""
-    return fields(list(_rows(found)))
+    return table(list(_rows(found)))
 
 
 def locality_text(found: LocalityStudy) -> str:

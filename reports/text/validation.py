@@ -2,11 +2,11 @@
 
 from reports.studies.gpu_baseline.baseline import Baseline
 from reports.studies.gpu_rates import Fit
-from reports.studies.validation.energy import EnergyRow, EnergyValidation
+from reports.studies.validation.energy import EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
 from reports.studies.validation.row import ValidationSet
 from reports.text.figures import watts_text
-from reports.text.table import fields, table
+from reports.text.table import table
 
 __all__ = ["baseline_text", "energy_validation_text", "fit_text", "offload_validation_text"]
 
@@ -16,11 +16,18 @@ _OFFLOAD_HEAD = ("case", "ours", "theirs", "unit", "error", "fitted")
 
 def energy_validation_text(found: EnergyValidation) -> str:
     """Return a table of published systems, the parts of each estimate, and the assumed numbers."""
-    details = [(row.system.name, _energy_details(row)) for row in found.rows]
+    cells, details = [], []
+    for row in found.rows:
+        system, energy = row.system, row.energy
+        watts = (f"{row.ours_w:.1f}", f"{row.theirs_w:.1f}", f"{row.error:+.0%}")
+        tokens = (f"{row.ours_token_per_joule:.2f}", f"{row.theirs_token_per_joule:.2f}")
+        cells.append((system.name, system.scope, f"{system.token_per_s.value:.0f}", *watts, *tokens))
+        power = f"chip {energy.chip_w:.1f} W, card {energy.card_w:.1f} W ({watts_text(energy.watts)})"
+        shares = f"{energy.assumed_share:.0%} on assumed numbers; assumed of the system: {', '.join(system.assumed)}"
+        details.append((system.name, f"{power}; {shares}"))
     assumed = ", ".join(f"{name} {value:g}" for name, value in found.assumed.items())
     details.append(("assumed", f"{assumed}; of {len(found.constants)} constants, none of them fitted"))
-    cells = [_energy_cells(row) for row in found.rows]
-    return f"{table(cells, head=_ENERGY_HEAD, right=range(2, len(_ENERGY_HEAD)))}\n\n{fields(details)}"
+    return f"{table(cells, head=_ENERGY_HEAD, right=range(2, len(_ENERGY_HEAD)))}\n\n{table(details)}"
 
 
 def offload_validation_text(found: OffloadValidation) -> str:
@@ -45,26 +52,7 @@ def fit_text(found: Fit) -> str:
         (step.case, f"{step.measured.to('ms'):.3f} ms", f"{step.ours.to('ms'):.3f} ms", f"{step.error:+.1%}")
         for step in found.steps
     ]
-    return f"{fields(rates)}\n\n{table(rows, head=('step', 'measured', 'ours', 'error'), right=range(1, 4))}"
-
-
-def _energy_cells(row: EnergyRow) -> tuple[str, ...]:
-    return (
-        row.system.name,
-        row.system.scope,
-        f"{row.system.token_per_s.value:.0f}",
-        f"{row.ours_w:.1f}",
-        f"{row.theirs_w:.1f}",
-        f"{row.error:+.0%}",
-        f"{row.ours_token_per_joule:.2f}",
-        f"{row.theirs_token_per_joule:.2f}",
-    )
-
-
-def _energy_details(row: EnergyRow) -> str:
-    energy = row.energy
-    power = f"chip {energy.chip_w:.1f} W, card {energy.card_w:.1f} W ({watts_text(energy.watts)})"
-    return f"{power}; {energy.assumed_share:.0%} on assumed numbers; assumed of the system: {', '.join(row.system.assumed)}"
+    return f"{table(rates)}\n\n{table(rows, head=('step', 'measured', 'ours', 'error'), right=range(1, 4))}"
 
 
 def _set(each: ValidationSet) -> str:

@@ -156,7 +156,7 @@ def test_a_validation_set(tree: Tree) -> None:
     changes = (("PCIE_PACKETS", "MINE"), ('"pcie-packets"', '"mine"'))
     tree.copy("reports/studies/validation/pcie.py", "reports/studies/validation/mine.py", *changes)
     assert unlisted(tree, "test_validation_sets") == f"mine must be in SETS of {SETS}"
-    before = "from reports.studies.validation.gpu_operators import GPU_OPERATORS"
+    before = "from reports.studies.validation.fpga import FPGA_DECODE"
     tree.after(SETS, before, "from reports.studies.validation.mine import MINE")
     tree.after(SETS, "PCIE_PACKETS,", "MINE,")
     found = tree.python("""

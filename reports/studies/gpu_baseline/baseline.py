@@ -236,10 +236,6 @@ class Baseline:
     seconds: float
 
 
-_SHOWN = 200
-"""Characters of a wrong value that a refusal shows."""
-
-
 def read_baseline(file: Path | Traversable) -> Baseline:
     """Return the measurements in a file; raise SpecError where it is none, or lacks something."""
     return _read(Baseline, read_json("Measurements", file, file.name, SpecError), "")
@@ -267,7 +263,7 @@ def _read(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
     if type(value) is kind or (kind is float and type(value) is int):
         return value
     needed = kind.__name__ if not members else str(kind).replace("collections.abc.", "")
-    raise SpecError(f"Measurements must have {where} of type {needed}, not {str(value)[:_SHOWN]!r}")
+    raise SpecError(f"Measurements must have {where} of type {needed}, not {str(value)[:200]!r}")
 
 
 def _fields(kind: type, value: Mapping[str, object], where: str) -> object:

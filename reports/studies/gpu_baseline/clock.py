@@ -10,7 +10,7 @@ import torch
 
 from reports.studies.gpu_baseline.baseline import Took
 
-__all__ = ["Clock", "Work"]
+__all__ = ["Clock", "Work", "took"]
 
 Work = Callable[[], object]
 
@@ -93,6 +93,15 @@ class Clock:
         last.record()
         torch.cuda.synchronize()
         return first.elapsed_time(last) / 1e3
+
+
+def took(timed: Callable[[], Took]) -> Took:
+    """Return what was timed, or without seconds why it could not be."""
+    try:
+        return timed()
+    # A way that cannot do it says so in a RuntimeError, of which too little memory is a kind.
+    except RuntimeError as error:
+        return Took(seconds=None, samples=0, refused=str(error).partition(".")[0])
 
 
 def _all(works: Sequence[Work]) -> None:

@@ -59,19 +59,22 @@ def run(request: MeasureRequest, listener: Listener = SILENT) -> Baseline:
         return found
 
     with torch.no_grad():
-        _heat(clock)
+        # A GPU is kept busy until its clocks are up and its link is awake.
+        while place.type == "cuda" and time.monotonic() < began + clock.limit_s:
+            x = torch.randn((4096, 4096), device=place, dtype=clock.dtype)
+            (x @ x).cpu()
         return Baseline(
             gpu=_gpu(place),
             host=_host(),
             dtype=str(clock.dtype).removeprefix("torch."),
-            launch=rows("launch", operators.launches),
-            copy=rows("copy", operators.copies),
+            launch=rows("launch", operators.launch),
+            copy=rows("copy", operators.copy),
             pointwise=rows("pointwise", operators.pointwise),
-            product=rows("product", operators.products),
+            product=rows("product", operators.product),
             decode_attention=rows("decode_attention", operators.decode_attention),
             prefill_attention=rows("prefill_attention", operators.prefill_attention),
-            host_copy=rows("host_copy", operators.host_copies),
-            gather=rows("gather", operators.gathers),
+            host_copy=rows("host_copy", operators.host_copy),
+            gather=rows("gather", operators.gather),
             network=rows("network", steps),
             settings=asked,
             seconds=round(time.monotonic() - began, 1),
@@ -79,14 +82,6 @@ def run(request: MeasureRequest, listener: Listener = SILENT) -> Baseline:
 
 
 measure = verb("gpu.measure", MeasureRequest, run)
-
-
-def _heat(clock: Clock) -> None:
-    """Keep a GPU busy until its clocks are up and its link is awake."""
-    until = time.monotonic() + clock.limit_s
-    while clock.device.type == "cuda" and time.monotonic() < until:
-        x = torch.randn((4096, 4096), device=clock.device, dtype=clock.dtype)
-        (x @ x).cpu()
 
 
 def _gpu(device: torch.device) -> MeasuredGpu:

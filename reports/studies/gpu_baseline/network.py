@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from reports.studies.gpu_baseline.baseline import BaselineSettings, NetworkSizes, NetworkStep, NetworkWays, Took
-from reports.studies.gpu_baseline.clock import Clock
-from reports.studies.gpu_baseline.operators import attend, gated, took
+from reports.studies.gpu_baseline.clock import Clock, took
+from reports.studies.gpu_baseline.operators import attend, gated
 
 __all__ = ["Decoder", "steps"]
 

@@ -78,24 +78,8 @@ _HOST = (0, 100, 0, 100, 0, 100)
 _DRIVE = (0, 50, 0, 0, 0, 100)
 _CACHE_ON_GPU = (0, 100, 100, 0, 100, 0)
 
-
-def _small(prompt: int, batch: int, published: float, *, generated: int = 32, packed: bool = False, fitted: bool = False) -> Case:
-    return Case(
-        model="6.7B",
-        prompt=prompt,
-        batch=batch,
-        batches=1,
-        policy=_ALL_GPU,
-        published=published,
-        generated=generated,
-        has_packed_weights=packed,
-        has_packed_cache=packed,
-        has_overlap=False,
-        fitted=fitted,
-        note="compressed" if packed else "",
-    )
-
-
+_SMALL = Case(model="6.7B", prompt=512, batch=2, batches=1, policy=_ALL_GPU, published=25.26, has_overlap=False)
+_SMALL_PACKED = replace(_SMALL, batch=72, published=29.12, has_packed_weights=True, has_packed_cache=True, note="compressed")
 _MIDDLE = Case(
     model="30B", prompt=512, batch=48, batches=3, policy=(20, 80, 0, 100, 0, 100), published=7.32, has_host_attention=True
 )
@@ -103,25 +87,18 @@ _MIDDLE_PACKED = Case(
     model="30B", prompt=512, batch=64, batches=8, policy=_HOST, published=8.70, has_packed_cache=True, note="compressed cache"
 )
 LARGE = Case(model="175B", prompt=512, batch=32, batches=8, policy=_DRIVE, published=0.69, has_host_attention=True)
-_LARGE_PACKED = Case(
-    model="175B",
-    prompt=512,
-    batch=48,
-    batches=3,
-    policy=_HOST,
-    published=1.12,
-    has_packed_weights=True,
-    has_packed_cache=True,
-    note="compressed",
+_LARGE_GPU = replace(LARGE, has_host_attention=False)
+_LARGE_PACKED = replace(
+    _LARGE_GPU, batch=48, batches=3, policy=_HOST, published=1.12, has_packed_weights=True, has_packed_cache=True, note="compressed"
 )
 
 THROUGHPUT = (
-    _small(256, 4, 53.29),
-    _small(512, 2, 25.26, fitted=True),
-    _small(1024, 1, 13.72),
-    _small(256, 128, 56.72, packed=True),
-    _small(512, 72, 29.12, packed=True, fitted=True),
-    _small(1024, 28, 13.18, packed=True),
+    replace(_SMALL, prompt=256, batch=4, published=53.29),
+    replace(_SMALL, fitted=True),
+    replace(_SMALL, prompt=1024, batch=1, published=13.72),
+    replace(_SMALL_PACKED, prompt=256, batch=128, published=56.72),
+    replace(_SMALL_PACKED, fitted=True),
+    replace(_SMALL_PACKED, prompt=1024, batch=28, published=13.18),
     replace(_MIDDLE, prompt=256, batch=160, batches=2, policy=(10, 90, 0, 100, 0, 100), published=16.01),
     replace(_MIDDLE, fitted=True),
     replace(_MIDDLE, prompt=1024, batch=20, batches=4, policy=(4, 96, 0, 100, 0, 100), published=3.50),
@@ -134,10 +111,10 @@ THROUGHPUT = (
     replace(_LARGE_PACKED, prompt=256, batch=96, published=2.26),
     replace(_LARGE_PACKED, fitted=True),
     replace(_LARGE_PACKED, prompt=1024, batch=12, batches=4, published=0.42),
-    _small(128, 7, 106.404, generated=128),
-    _small(128, 196, 92.568, generated=128, packed=True),
-    _small(512, 2, 16.425, generated=8),
-    _small(512, 76, 14.244, generated=8, packed=True),
+    replace(_SMALL, prompt=128, batch=7, published=106.404, generated=128),
+    replace(_SMALL_PACKED, prompt=128, batch=196, published=92.568, generated=128),
+    replace(_SMALL, published=16.425, generated=8),
+    replace(_SMALL_PACKED, batch=76, published=14.244, generated=8),
 )
 # The rows of 0.01 token/s are printed with one digit.
 ABLATION = (
@@ -147,15 +124,9 @@ ABLATION = (
     replace(_MIDDLE, batch=8, batches=1, policy=_CACHE_ON_GPU, has_host_attention=False, published=1.57, note="DeepSpeed's policy"),
     replace(LARGE, batches=1, published=0.27, note="no policy search"),
     replace(LARGE, has_overlap=False, published=0.59, note="no overlap"),
-    replace(LARGE, has_host_attention=False, published=0.62, note="no CPU attention"),
+    replace(_LARGE_GPU, published=0.62, note="no CPU attention"),
     replace(
-        LARGE,
-        batch=2,
-        batches=1,
-        policy=(0, 0, 100, 0, 100, 0),
-        has_host_attention=False,
-        published=0.01,
-        note="DeepSpeed's policy, one digit printed",
+        _LARGE_GPU, batch=2, batches=1, policy=(0, 0, 100, 0, 100, 0), published=0.01, note="DeepSpeed's policy, one digit printed"
     ),
 )
 

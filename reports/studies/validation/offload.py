@@ -11,8 +11,7 @@ from lamforge.flow.listener import SILENT, Listener
 from reports.studies.validation.flash import FLASH
 from reports.studies.validation.flexgen import FLEXGEN_ABLATION, FLEXGEN_BREAKDOWN, FLEXGEN_THROUGHPUT
 from reports.studies.validation.fpga import FPGA_DECODE
-from reports.studies.validation.gpu_measured import GPU_MEASURED_OPERATORS, GPU_MEASURED_STEPS
-from reports.studies.validation.gpu_operators import GPU_OPERATORS
+from reports.studies.validation.gpu import GPU_MEASURED_OPERATORS, GPU_MEASURED_STEPS, GPU_OPERATORS
 from reports.studies.validation.instinfer import INSTINFER_GAIN, INSTINFER_SHARE
 from reports.studies.validation.pcie import PCIE_MEASURED, PCIE_PACKETS
 from reports.studies.validation.row import ValidationSet

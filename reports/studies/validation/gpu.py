@@ -1,10 +1,11 @@
-"""Sets `h200-operators` and `h200-steps`: an H200 as `lamforge gpu measure` found it.
+"""Sets `gpu-operators`, `h200-operators` and `h200-steps`: an A100 as LLMCompass measured it, an H200 as `lamforge gpu measure`.
 
 The rates in `hwsim/specs/devices/gpus/h200.yaml` come from the operators that are marked as fitted (`lamforge gpu fit`);
 of whole steps of networks none was used. Not among the rows: FlashAttention's, which networks do not run on, what only moves
 values within the GPU, and copies from memory that is not pinned, whose rates no model takes.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 
@@ -16,7 +17,28 @@ from reports.studies.gpu_baseline.baseline import Baseline, DecodeAttention, Pre
 from reports.studies.gpu_rates import FEW_ROWS, MANY_ROWS, PREFILL_FITTED, WAY, steps
 from reports.studies.validation.row import Row, ValidationSet
 
-__all__ = ["GPU_MEASURED_OPERATORS", "GPU_MEASURED_STEPS"]
+__all__ = ["GPU_MEASURED_OPERATORS", "GPU_MEASURED_STEPS", "GPU_OPERATORS"]
+
+_A100_SOURCE = "LLMCompass @2e015fd, measured data of its A100"
+
+# The products that the shares of `a100-sxm-80` come from, and the launch of a host that launches every product: nothing else is
+# in the smallest one.
+_A100_LAUNCH = Seconds(28.5e-6)
+_A100_FITTED = {(16384, 12288), (64, 12288), (8192, 64)}
+
+# Size, ms of size x 12288 x 12288, TFLOP/s of 8192 x size x size.
+_A100_MEASURED = (
+    (64, 0.190, 2.27),
+    (128, 0.200, 8.66),
+    (256, 0.319, 30.1),
+    (512, 0.612, 91.2),
+    (1024, 1.199, 185),
+    (2048, 2.359, 244),
+    (4096, 4.458, 269),
+    (8192, 8.62, 278),
+    (16384, 17.03, 293),
+    (32768, 35.44, 288),
+)
 
 _GPU = "h200"
 _HOST = "h200-vm"
@@ -31,13 +53,24 @@ _LEAST_COPY = 1 << 20
 """Bytes below which a copy is its latency."""
 
 
+def _a100() -> Iterator[Row]:
+    gpu = dataclasses.replace(GPUS.load("a100-sxm-80").rates(), launch=_A100_LAUNCH, product_launch=_A100_LAUNCH)
+    cases = [(Shape(rows=rows, columns=12288, inner=12288), ms, "ms") for rows, ms, _ in _A100_MEASURED]
+    cases += [(Shape(rows=8192, columns=size, inner=size), rate, "TFLOP/s") for size, _, rate in _A100_MEASURED]
+    for shape, published, unit in cases:
+        time, fitted = product(gpu, shape).time, (shape.rows, shape.columns) in _A100_FITTED
+        ours = float(time.to("ms") if unit == "ms" else (shape.operations / time).to("TFLOP/s"))
+        case = f"{shape.rows} x {shape.columns} x {shape.inner}"
+        yield Row(case=case, unit=unit, published=published, ours=ours, fitted=fitted, source=_A100_SOURCE)
+
+
 @functools.cache
 def _found() -> Baseline:
     """Return what was measured, read once."""
     return result(_GPU)
 
 
-def _operators() -> Iterator[Row]:
+def _h200_operators() -> Iterator[Row]:
     """Yield products, attention of steps, attention of prompts, and copies."""
     gpu, found, host = GPUS.load(_GPU).rates(), _found(), HOSTS.load(_HOST)
     assert host.gpu_link_rate is not None
@@ -68,7 +101,7 @@ def _attention(gpu: GpuRates, each: DecodeAttention | PrefillAttention, *, queri
     return attention(gpu, operations=operations, cached=Bytes(4.0 * keys * batch * each.kv_heads * dim)).time
 
 
-def _steps() -> Iterator[Row]:
+def _h200_steps() -> Iterator[Row]:
     return (_row(step.case, float(step.measured.to("ms")), step.ours) for step in steps(GPUS.load(_GPU).rates(), _found()))
 
 
@@ -77,6 +110,7 @@ def _row(case: str, measured_ms: float, ours: Seconds, fitted: bool = False) -> 
     return Row(case=case, unit="ms", published=measured_ms, ours=float(ours.to("ms")), fitted=fitted, source=source)
 
 
-GPU_MEASURED_OPERATORS = ValidationSet(name="h200-operators", title="Operators measured on an H200", compute=_operators)
+GPU_OPERATORS = ValidationSet(name="gpu-operators", title="Products on an A100, measured one by one", compute=_a100)
+GPU_MEASURED_OPERATORS = ValidationSet(name="h200-operators", title="Operators measured on an H200", compute=_h200_operators)
 _TITLE = "Steps and prompts of whole networks measured on an H200"
-GPU_MEASURED_STEPS = ValidationSet(name="h200-steps", title=_TITLE, compute=_steps)
+GPU_MEASURED_STEPS = ValidationSet(name="h200-steps", title=_TITLE, compute=_h200_steps)
