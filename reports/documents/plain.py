@@ -1,4 +1,4 @@
-"""Results as plain values by their fields, and the few that take no more than a line."""
+"""Results as plain values by their fields, and those that are too small for a file of their own."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamforge.flow.list import Catalogue
 
-# Read where only PyTorch and NumPy are, and where neither is needed.
+# A training is shown where only PyTorch and NumPy are; what ships is listed without them.
 if TYPE_CHECKING:
     from lamforge.flow.distill.train import Lesson
 

@@ -186,7 +186,8 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
     shaped: network that is packed at full size, which takes 4 GB of disk for a while; None leaves it out.
     """
     say("packing")
-    packing, compilation, rate = packing_rates(chosen_engine("u280")), None, None
+    packing = packing_rates(chosen_engine("u280"))
+    compilation = rate = None
     if shaped is not None:
         say(f"writing and compiling {shaped}")
         compilation = compile_shaped(shaped, "u280", Path("build/bench"))
@@ -288,7 +289,7 @@ def _packing_rate(format: Format, engine: EngineConfig, rows: int, inputs: int) 
         for port in range(tile.ports):
             packed.port_stream(port, tile.slices, tile.slices_per_port)
 
-    pack_s, deal_s = (min(_seconds(work)[1:]) for work in (lambda: pack(matrix), deal))
+    pack_s, deal_s = (min(_seconds(work)) for work in (lambda: pack(matrix), deal))
     return PackingRate(
         format=format.name.lower(), pack_weights_per_s=rows * inputs / pack_s, deal_weights_per_s=rows * inputs / deal_s
     )
@@ -328,7 +329,7 @@ def _offload_rate() -> float:
     """Return how many systems with a workload are evaluated per second: those of the page, every context and batch of each."""
     asked, sizes = [contender(name) for name in CONTENDERS], network("llama-2-7b")
     seconds = _seconds(lambda: compared(sizes, asked, CONTEXTS, _TOKENS, BATCHES))
-    return len(CONTENDERS) * len(CONTEXTS) * len(BATCHES) / statistics.median(seconds[1:])
+    return len(CONTENDERS) * len(CONTEXTS) * len(BATCHES) / statistics.median(seconds)
 
 
 def _workload_speed(programs: Programs, position: int, memory: MemoryModel) -> WorkloadSpeed:
@@ -347,8 +348,8 @@ def _workload_speed(programs: Programs, position: int, memory: MemoryModel) -> W
 
 
 def _seconds(work: Callable[[], object]) -> list[float]:
-    """Return the seconds of several runs; the first, which may compile, should not count."""
-    return [_timed(work)[1] for _ in range(_REPEATS + 1)]
+    """Return the seconds of several runs after one that may compile."""
+    return [_timed(work)[1] for _ in range(_REPEATS + 1)][1:]
 
 
 def _timed(work: Callable[[], Value]) -> tuple[Value, float]:
