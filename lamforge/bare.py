@@ -27,7 +27,7 @@ __all__ = ["VERBS", "Stamped", "main", "settings_of"]
 VERBS = {
     "distill.probe": ("lamforge.flow.distill.probe:ProbeRequest", "reports.documents.plain:plain"),
     "distill.sample": ("lamforge.flow.distill.sample:SampleRequest", "reports.documents.plain:plain"),
-    "distill.train": ("lamforge.flow.distill.train:TrainRequest", "reports.documents.distill:lesson_document"),
+    "distill.train": ("lamforge.flow.distill.train:TrainRequest", "reports.documents.plain:lesson_document"),
     "gpu.measure": ("reports.studies.gpu_baseline.measure:MeasureRequest", "reports.documents.plain:plain"),
 }
 """By name of the verb: its request, beside which lies `run`, and the document of its result. Each has settings."""

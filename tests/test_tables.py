@@ -85,11 +85,11 @@ def test_compositions_of_systems() -> None:
 
 
 def test_validation_sets() -> None:
+    from reports.studies.validation.offload import SETS
     from reports.studies.validation.row import ValidationSet
-    from reports.studies.validation.sets import SETS
 
     found = {each.name: each for each in values("reports.studies.validation", ValidationSet) if isinstance(each, ValidationSet)}
-    check(found, [each.name for each in SETS], "SETS of reports/studies/validation/sets.py")
+    check(found, [each.name for each in SETS], "SETS of reports/studies/validation/offload.py")
 
 
 def test_templates_of_the_kernel_package() -> None:

@@ -135,8 +135,8 @@ def train(
         lamforge distill train --from build/distill/result --set mask_share=0 --set block_share=0 -o build/distill/second
     """
     from lamforge.flow.distill.train import TrainRequest, run
-    from reports.documents.distill import lesson_document
-    from reports.text.distill import lesson_text
+    from reports.documents.plain import lesson_document
+    from reports.text.model import lesson_text
 
     request = TrainRequest(
         work=work,
@@ -187,8 +187,8 @@ def export(
         lamforge distill export smollm2-135m --result build/distill/result -o build/model
     """
     from lamforge.flow.distill.export import ExportRequest, run
-    from reports.documents.distill import distilled_document
-    from reports.text.distill import distilled_text
+    from reports.documents.model import distilled_document
+    from reports.text.model import distilled_text
 
     request = ExportRequest(checkpoint, result=result, output=output)
     return answer(run(request, Stamped()), distilled_text, distilled_document)

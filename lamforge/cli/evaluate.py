@@ -50,9 +50,9 @@ def evaluate(
 
         lamforge evaluate build/model --stream 8192 --passkey 200,900 --layers --html build/evaluation.html
     """
+    from hwsim.whole_files import write_text
     from lamforge.flow.evaluate import EvaluateRequest, run
     from reports.documents.evaluation import evaluation_document
-    from reports.pages.environment import write_page
     from reports.pages.evaluation import evaluation_page
     from reports.text.evaluation import evaluation_text
 
@@ -73,7 +73,7 @@ def evaluate(
     with Terminal() as listener:
         found = run(request, listener)
         if html is not None:
-            write_page(evaluation_page(found), html)
+            write_text(html, evaluation_page(found))
             listener.say(f"Page: {html}")
     return answer(found, evaluation_text, evaluation_document)
 

@@ -36,7 +36,7 @@ def measure(
         lamforge gpu measure -o build/mine.json
     """
     from reports.studies.gpu_baseline.measure import MeasureRequest, run
-    from reports.text.gpu import baseline_text
+    from reports.text.validation import baseline_text
 
     found = run(MeasureRequest(settings=settings_of(changes or (), settings), device=device), Stamped())
     emit(json.dumps(plain(found), indent=1), output)
@@ -54,8 +54,8 @@ def fit(
 
         lamforge gpu fit build/mine.json --gpu h200
     """
-    from reports.documents.gpu import fit_document
+    from reports.documents.validation import fit_document
     from reports.studies import gpu_rates
-    from reports.text.gpu import fit_text
+    from reports.text.validation import fit_text
 
     return answer(gpu_rates.fit(file, gpu=gpu), fit_text, fit_document)

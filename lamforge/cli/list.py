@@ -25,7 +25,7 @@ def list(
         lamforge list networks --json
     """
     from lamforge.flow.list import list as listed
-    from reports.documents.catalogue import catalogue_document
-    from reports.text.catalogue import catalogue_text
+    from reports.documents.plain import catalogue_document
+    from reports.text.values import catalogue_text
 
     return answer(listed(kind), catalogue_text, catalogue_document)

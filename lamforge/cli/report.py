@@ -27,7 +27,7 @@ def folder(
 
         lamforge report folder build/demo
     """
-    from reports.documents.report import report_document
+    from reports.documents.plain import report_document
     from reports.pages import report
 
     return answer(report.folder(folder, output), "Report: {}".format, report_document)
@@ -41,7 +41,7 @@ def offload(output: Annotated[Path, Option("--output", "-o", help="File to write
 
         lamforge report offload -o offload.html
     """
-    from reports.documents.report import report_document
+    from reports.documents.plain import report_document
     from reports.pages import report
 
     with Terminal() as listener:

@@ -67,8 +67,8 @@ def simulate(
     """
     from lamforge.flow.simulate import PromptTiming, SimulateRequest, run
     from reports.documents.chrome_trace import write_chrome_trace
-    from reports.documents.timing import prompt_document, timing_document
-    from reports.text.timing import prompt_text, timing_text
+    from reports.documents.programs import prompt_document, timing_document
+    from reports.text.programs import prompt_text, timing_text
 
     if prompt is not None and trace is not None:
         raise SpecError("Timeline must be asked for with one run, not with --prompt")

@@ -32,9 +32,9 @@ def bench(
         lamforge study bench --json -o build/bench.json
     """
     from lamforge.flow.engines import chosen_engine
-    from reports.documents.bench import bench_document
+    from reports.documents.studies import bench_document
     from reports.studies.bench import measure
-    from reports.text.bench import bench_text
+    from reports.text.studies import bench_text
 
     with Terminal() as listener:
         found = measure(model, chosen_engine(engine), network or None, listener.say)
@@ -63,7 +63,7 @@ def flash() -> Answer:
 
         lamforge study flash
     """
-    from reports.studies.flash_choices import study
+    from reports.studies.validation.flash import study
     from reports.text.studies import flash_text
 
     return answer(study(), flash_text, plain)

@@ -3,8 +3,6 @@
 `python -m reports.studies.data_files FOLDER` writes both into FOLDER.
 """
 
-from __future__ import annotations
-
 import enum
 import json
 import sys

@@ -11,7 +11,7 @@ LOWERINGS = "compiler/lower/__init__.py"
 FAMILIES = "hwsim/offload/devices/__init__.py"
 SYSTEMS = "hwsim/offload/systems/__init__.py"
 MODELS = "hwsim/memory/models.py"
-SETS = "reports/studies/validation/sets.py"
+SETS = "reports/studies/validation/offload.py"
 CASES = "testbenches/fault_cases.py"
 
 
@@ -144,13 +144,13 @@ def test_a_composition_of_systems(tree: Tree) -> None:
 
 def test_a_validation_set(tree: Tree) -> None:
     changes = (("PCIE_PACKETS", "MINE"), ('"pcie-packets"', '"mine"'))
-    tree.copy("reports/studies/validation/pcie_packets.py", "reports/studies/validation/mine.py", *changes)
+    tree.copy("reports/studies/validation/pcie.py", "reports/studies/validation/mine.py", *changes)
     assert unlisted(tree, "test_validation_sets") == f"mine must be in SETS of {SETS}"
-    before = "from reports.studies.validation.gpu_operators import GPU_OPERATORS"
+    before = "from reports.studies.validation.fpga import FPGA_DECODE"
     tree.after(SETS, before, "from reports.studies.validation.mine import MINE")
     tree.after(SETS, "PCIE_PACKETS,", "MINE,")
     found = tree.python("""
-        from reports.studies.validation.sets import SETS
+        from reports.studies.validation.offload import SETS
         sets = {each.name: each for each in SETS}
         print(len(sets["mine"].rows) == len(sets["pcie-packets"].rows))
     """)

@@ -1,7 +1,5 @@
 """Sets `shadowkv-throughput` and `shadowkv-blocks`: ShadowKV and full attention on one A100, whole models and parts of a block."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from hwsim.arch.workload import Workload
