@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -22,6 +21,7 @@ from hwsim.errors import CheckpointError, LamforgeError, SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.whole_files import whole_folder
 from models.checkpoint import Checkpoint
+from models.checkpoint.base import sha256
 from models.compress import FolderState, Progress, Recipe, State, compress, only_writer
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
@@ -34,7 +34,7 @@ from models.matrices import layer_part, matrix_shapes, norm_names
 from models.shards import Shards, ShardWriter
 from models.tokenizer import Tokenizer
 
-__all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "sha256"]
+__all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save"]
 
 _VERSION = 4
 _STEM = "weights"
@@ -393,9 +393,3 @@ def _sha256_by_name(files: Sequence[Path]) -> dict[str, str]:
 
     digests = [digest for some in in_parts(part, len(files), 1) for digest in some]
     return {path.name: digest for path, digest in zip(files, digests, strict=True)}
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

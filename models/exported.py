@@ -19,9 +19,9 @@ from models.compressed import CompressedModel
 from models.config import ModelConfig, RopeScaling
 from models.families import ARCHITECTURES
 from models.integer import IntegerModel
-from models.matrices import ATTENTION_NORM, FFN_NORM, layer_part
 from models.matrices import FINAL_NORM as INTEGER_FINAL_NORM
 from models.matrices import HEAD as INTEGER_HEAD
+from models.matrices import LINEARS, NORMS, layer_part
 from models.shards import ShardWriter
 from models.tokenizer import Tokenizer
 
@@ -110,18 +110,12 @@ def _tensors(model: IntegerModel) -> Iterator[tuple[str, np.ndarray, int]]:
     scales = np.repeat(model.embedding.scales.astype(np.float32), codes.shape[1] // model.embedding.scales.shape[1], axis=1)
     yield f"{EMBEDDING}.weight", codes * scales, 0
     rows = np.cumsum([config.heads, config.kv_heads]) * config.head_dim
-    splits = {
-        "qkv": (("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), rows.tolist()),
-        "o": (("self_attn.o_proj",), []),
-        "gateup": (("mlp.gate_proj", "mlp.up_proj"), [config.ffn]),
-        "down": (("mlp.down_proj",), []),
-    }
-    norms = {"input_layernorm": ATTENTION_NORM, "post_attention_layernorm": FFN_NORM}
+    borders = {"qkv": rows.tolist(), "gateup": [config.ffn]}
     for layer in range(config.layers):
-        for name, norm in norms.items():
+        for norm, name in NORMS.items():
             yield f"{block(layer, name)}.weight", _gains(model, layer_part(layer, norm)), layer
-        for part, (names, at) in splits.items():
-            whole = layer_part(layer, part)
+        for part, names in LINEARS.items():
+            whole, at = layer_part(layer, part), borders.get(part, [])
             for name, weight in zip(names, np.split(_floats(model, whole), at), strict=True):
                 yield f"{block(layer, name)}.weight", weight, layer
             if whole in model.biases:

@@ -10,7 +10,6 @@ import numpy as np
 
 from hwsim.arch.numerics import FRACTION_BITS
 from hwsim.errors import SpecError, shown
-from models.integer import IntegerReference
 from models.tokenizer import Tokenizer
 
 __all__ = ["Sampling", "chat", "generate", "tokens_after"]
@@ -49,20 +48,6 @@ class Sampling:
                 raise SpecError(f"Sampling {name} must be a non-negative integer, not {shown(value)}")
 
 
-class _Reference:
-    """A text in progress on the integer reference."""
-
-    def __init__(self, reference: IntegerReference) -> None:
-        self._reference = reference
-        self._state = reference.open()
-
-    def prefill(self, tokens: Sequence[int]) -> np.ndarray:
-        return self._reference.prefill(self._state, tokens)
-
-    def step(self, token: int) -> np.ndarray:
-        return self._reference.step(self._state, token)
-
-
 def tokens_after(
     continuation: Continuation, prompt: Sequence[int], *, max_tokens: int, eos: Sequence[int] = (), sampling: Sampling | None = None
 ) -> Iterator[int]:
@@ -85,7 +70,7 @@ def tokens_after(
 
 
 def generate(
-    model: IntegerReference | Continuation, tokenizer: Tokenizer, text: str, *, max_tokens: int, sampling: Sampling | None = None
+    model: Continuation, tokenizer: Tokenizer, text: str, *, max_tokens: int, sampling: Sampling | None = None
 ) -> Iterator[str]:
     """Yield the text that follows `text`, piece by piece, each of whole characters.
 
@@ -95,21 +80,15 @@ def generate(
     prompt = tokenizer.encode(text)
     if not prompt:
         raise SpecError(f"Prompt must be at least one token long, not {shown(text)}")
-    continuation = _Reference(model) if isinstance(model, IntegerReference) else model
     stream = tokenizer.stream()
-    for token in tokens_after(continuation, prompt, max_tokens=max_tokens, eos=tokenizer.eos_ids, sampling=sampling):
+    for token in tokens_after(model, prompt, max_tokens=max_tokens, eos=tokenizer.eos_ids, sampling=sampling):
         piece = stream.push(token)
         if piece:
             yield piece
 
 
 def chat(
-    model: IntegerReference | Continuation,
-    tokenizer: Tokenizer,
-    question: str,
-    *,
-    max_tokens: int,
-    sampling: Sampling | None = None,
+    model: Continuation, tokenizer: Tokenizer, question: str, *, max_tokens: int, sampling: Sampling | None = None
 ) -> Iterator[str]:
     """Yield the answer to a question under the model's chat template, piece by piece.
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from hwsim.errors import SpecError, shown
 from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS, Contestants
 from lamforge.flow.listener import SILENT, Listener
-from models.evaluation.paired import Difference, difference
-from models.evaluation.perplexity import Perplexity, perplexity
-from models.evaluation.windows import windows
+from models.evaluation import windows
+from models.evaluation.perplexity import Difference, Perplexity, difference, perplexity
 
 __all__ = ["CONFIDENCE", "METHOD", "Accuracy", "Text", "accuracy"]
 

@@ -10,8 +10,7 @@ from gguf.quants import dequantize
 
 from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
-from models.checkpoint.base import Checkpoint, Weights, check_names
-from models.checkpoint.blocks import AffineBlocks, from_q4_1
+from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
 from models.checkpoint.gguf_header import GgufFile, read_header
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig, RopeScaling
@@ -33,6 +32,8 @@ _PARTS = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+
+_Q4_1_BYTES = 20
 
 _TOPS = {"token_embd": EMBEDDING, "output_norm": FINAL_NORM, "output": HEAD}
 
@@ -79,7 +80,7 @@ class _GgufStore:
         stored = self._names[name]
         if self._file.tensors[stored].kind != GGMLQuantizationType.Q4_1:
             return None
-        blocks = from_q4_1(self._file.blocks(stored))
+        blocks = _from_q4_1(self._file.blocks(stored))
         order = self._row_order(name, len(blocks.codes))
         return blocks if order is None else blocks.rows(order)
 
@@ -90,6 +91,23 @@ class _GgufStore:
         heads = self._config.heads if ".q_proj." in name else self._config.kv_heads
         # Stored pairs (0, n, 1, n + 1, ...) become halves (0, 1, ..., n, n + 1, ...).
         return torch.arange(rows).view(heads, -1, 2).swapaxes(1, 2).flatten()
+
+
+def _from_q4_1(stored: numpy.ndarray) -> AffineBlocks:
+    """Return the integers of Q4_1 data.
+
+    stored: uint8 [outputs, bytes per row]; 20 bytes a block: scale and minimum as float16, then 16 bytes of
+        which the low halves are inputs 0 to 15 and the high halves inputs 16 to 31. Ref: GGUF, GGML_TYPE_Q4_1.
+    """
+    blocks = stored.reshape(len(stored), -1, _Q4_1_BYTES)
+    halves = numpy.ascontiguousarray(blocks[..., :4]).view(numpy.float16).astype(numpy.float32)
+    packed = blocks[..., 4:]
+    codes = numpy.concatenate([packed & 15, packed >> 4], axis=-1).reshape(len(stored), -1)
+    return AffineBlocks(
+        codes=torch.from_numpy(codes),
+        scales=torch.from_numpy(halves[..., 0].copy()),
+        minima=torch.from_numpy(halves[..., 1].copy()),
+    )
 
 
 def _huggingface_name(name: str) -> str:

@@ -1,5 +1,6 @@
 """The bytes of a GGUF header, read without trusting any of them."""
 
+import math
 import mmap
 import struct
 from collections.abc import Mapping
@@ -118,10 +119,7 @@ class _Reader:
         block_values, block_bytes = gguf.GGML_QUANT_SIZES[known[number]]
         if not shape or min(shape) < 1 or shape[-1] % block_values:
             raise self._refusal(f"the tensor {shown(name)} of shape {shape} does not fall into blocks of {block_values}")
-        values = 1
-        for size in shape:
-            values *= size
-        stop = start + values // block_values * block_bytes
+        stop = start + math.prod(shape) // block_values * block_bytes
         if stop > self._size:
             raise self._refusal(f"the tensor {shown(name)} ends at byte {stop} of {self._size}")
         return GgufTensor(shape=shape, kind=known[number], start=start, stop=stop)

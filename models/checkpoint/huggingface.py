@@ -7,8 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from hwsim.errors import CheckpointError
-from models.checkpoint.base import Checkpoint, Weights, check_names
-from models.checkpoint.blocks import AffineBlocks
+from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
 from models.config import ModelConfig
 from models.families import read_object
 from models.tokenizer import Tokenizer

@@ -19,10 +19,10 @@ from typing import ClassVar
 
 import torch
 
-from models.attention.positional import block_segments
+from models.attention.base import block_segments
+from models.compress.calibrate import rounded_cache
 from models.compress.layer import Layer
 from models.compress.method import Context, Transform
-from models.compress.rounded import rounded_cache
 from models.recipes.options import BalanceKeysOptions
 
 __all__ = ["BalanceKeys"]

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from hwsim.arch.formats import QuantizedMatrix
 from models.checkpoint import AffineBlocks, Checkpoint
-from models.checkpoint.blocks import BLOCK
+from models.checkpoint.base import BLOCK
 from models.checkpoint.layout import block
 from models.config import ModelConfig
 from models.matrices import LINEARS, NORMS
@@ -96,16 +96,8 @@ class Layer:
 def _stacked(checkpoint: Checkpoint, index: int, names: tuple[str, ...]) -> Linear:
     full = [block(index, name) for name in names]
     biases = [checkpoint.tensor(f"{name}.bias") for name in full if f"{name}.bias" in checkpoint.weights]
-    blocks = [checkpoint.blocks(f"{name}.weight") for name in full]
-    held = [each for each in blocks if each is not None]
     return Linear(
         weight=torch.cat([checkpoint.tensor(f"{name}.weight") for name in full]),
         bias=torch.cat(biases) if biases else None,
-        blocks=AffineBlocks(
-            codes=torch.cat([each.codes for each in held]),
-            scales=torch.cat([each.scales for each in held]),
-            minima=torch.cat([each.minima for each in held]),
-        )
-        if len(held) == len(full)
-        else None,
+        blocks=AffineBlocks.stacked([checkpoint.blocks(f"{name}.weight") for name in full]),
     )

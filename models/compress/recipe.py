@@ -90,10 +90,6 @@ class Recipe:
         """Whether inputs are looked at."""
         return any(step.method.needs_inputs for step in self.steps)
 
-    def formats(self, config: ModelConfig) -> dict[str, Format]:
-        """Return the weight format of every matrix of a model."""
-        return {name: plan.quantizer.format for name, plan in self.plans(config).items()}
-
     def plans(self, config: ModelConfig) -> dict[str, Plan]:
         """Return what happens to every matrix of a model, by name.
 

@@ -9,10 +9,9 @@ import torch
 from hwsim.arch.formats import QuantizedMatrix
 from hwsim.arch.isa import Format
 from models.checkpoint import AffineBlocks
-from models.compress.grid import grid
+from models.compress.grid import grid, nearest_codes
 from models.compress.layer import Linear
 from models.compress.method import Quantizer
-from models.compress.rounding import nearest_codes
 
 __all__ = ["Rtn", "quantize"]
 

@@ -21,10 +21,10 @@ import torch
 from torch.nn import functional
 
 from hwsim.arch.isa import Format
-from models.checkpoint.blocks import BLOCK
+from models.checkpoint.base import BLOCK
+from models.compress.calibrate import rounded_activations
 from models.compress.layer import Layer, Linear
 from models.compress.method import Context, Quantizer, Transform
-from models.compress.rounded import rounded_activations
 from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD
 from models.recipes.options import SmoothOptions
 

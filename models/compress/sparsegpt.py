@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import torch
 
-from models.compress.inverse import inverse_factor
+from models.compress.gptq import inverse_factor
 from models.compress.method import Pruning
 
 __all__ = ["SparseGpt"]

@@ -11,11 +11,11 @@ import torch
 
 from models.distill.attention import AttentionPlan, plan_of
 from models.distill.prepared import Prepared
-from models.distill.report import Prediction, Scores
+from models.distill.result import Prediction, Scores
 from models.distill.settings import Settings
 from models.distill.student import Student
 from models.distill.teacher import Teacher
-from models.evaluation.windows import windows
+from models.evaluation import windows
 
 __all__ = ["evaluate", "exact_plan", "measured"]
 
@@ -41,7 +41,7 @@ def measured(
 ) -> Prediction:
     """Return how well a model predicts windows of a text.
 
-    max_windows: see models.evaluation.windows.windows.
+    max_windows: see models.evaluation.windows.
     """
     total, count = 0.0, 0
     chosen = windows(tokens.astype(np.int64).tolist(), length=length, max_windows=max_windows)

@@ -16,8 +16,7 @@ from models.config import ModelConfig
 from models.distill.attention import plan_of
 from models.distill.machine import Machine, compiled
 from models.distill.prepared import TEXTS, Prepared
-from models.distill.prompts import prompts
-from models.distill.sampling import Writer
+from models.distill.sampling import Writer, prompts
 from models.distill.settings import Settings
 from models.distill.student import Block, plain_call
 from models.distill.teacher import Teacher

@@ -14,13 +14,11 @@ from torch.nn import functional
 
 from hwsim.errors import SpecError
 from models.distill.attention import plan_of
-from models.distill.data import Mixture
 from models.distill.evaluation import evaluate
 from models.distill.loss import Divergence, HeadLoss, divergence, relative_error
 from models.distill.machine import Machine, compiled
-from models.distill.prepared import TEXTS, Prepared
-from models.distill.report import Report
-from models.distill.result import PART_BYTES, Result, write_result
+from models.distill.prepared import TEXTS, Mixture, Prepared
+from models.distill.result import PART_BYTES, Report, Result, write_result
 from models.distill.settings import Settings
 from models.distill.state import Course, load_state, save_state
 from models.distill.student import BlockCall, Student, plain_call
@@ -76,7 +74,7 @@ class Training:
         self.student.take_frozen(prepared)
         self._optimizer = self._new_optimizer()
         self._start = start
-        data = {name: len(text) for name, text in self._sources(samples).items()}
+        data = {name: len(text) for name, text in (*prepared.texts.items(), *samples.items())}
         self.course = Course(data=data, start="" if start is None else start.digest)
         self._plan = plan_of(config, settings, settings.length, kind=machine.kernel, device=device, dtype=machine.dtype)
         self._rotation = self._teacher.rotation(settings.length)
@@ -206,9 +204,6 @@ class Training:
         paths = write_result(folder, self.student, source, stated, part_bytes=PART_BYTES)
         self._tell(f"result of step {self.course.step} written: {', '.join(path.name for path in paths)}")
         return report
-
-    def _sources(self, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {**self._prepared.texts, **samples}
 
     def _texts(self, samples: dict[str, np.ndarray]) -> Mixture:
         settings = self._settings

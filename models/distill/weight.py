@@ -62,14 +62,8 @@ class Stored:
 
 def two_of_four(gain: torch.Tensor) -> torch.Tensor:
     """Return which two of every four inputs gain most, bool [rows, inputs]; the earlier of equals."""
-    first = gain.unflatten(-1, (-1, 4))
-    ranks = torch.zeros_like(first)
-    for own in range(4):
-        for other in range(4):
-            if other != own:
-                beaten = first[..., other] >= first[..., own] if other < own else first[..., other] > first[..., own]
-                ranks[..., own] += beaten
-    return (ranks < 2).flatten(-2)
+    order = gain.unflatten(-1, (-1, 4)).sort(dim=-1, descending=True, stable=True).indices
+    return torch.zeros(order.shape, dtype=torch.bool, device=gain.device).scatter_(-1, order[..., :2], True).flatten(-2)
 
 
 def _two_largest(gain: torch.Tensor) -> torch.Tensor:

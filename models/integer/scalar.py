@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from hwsim.arch.numerics import (
-    ACT_LIMIT,
-    FRACTION_BITS,
-    ONE_OVER_127,
-    SILU_BITS,
-    TIMES_127,
-    exp2_table,
-    kv_factors,
-    kv_limit,
-    sigmoid_table,
-)
+from hwsim.arch import numerics
+from hwsim.arch.numerics import ACT_LIMIT, FRACTION_BITS, ONE_OVER_127, SILU_BITS, TIMES_127
 from hwsim.compiled import compiled
 
 __all__ = [
@@ -35,8 +26,8 @@ __all__ = [
 
 _LOW, _HIGH = -(1 << 31), (1 << 31) - 1
 _SHIFT_LIMIT = 48
-_EXP2_VALUE, _EXP2_DROP = exp2_table()
-_SIGMOID_VALUE, _SIGMOID_RISE = sigmoid_table()
+_EXP2_VALUE, _EXP2_DROP = numerics.exp2_table()
+_SIGMOID_VALUE, _SIGMOID_RISE = numerics.sigmoid_table()
 _SIGMOID_LIMIT = (16 << FRACTION_BITS) - 1
 
 
@@ -115,8 +106,8 @@ def scale_127(amax: int) -> tuple[int, int]:
     return combined(mantissa, exponent, ONE_OVER_127[0], ONE_OVER_127[1])
 
 
-cache_limit = compiled(kv_limit)
-_cache_factors = compiled(kv_factors)
+cache_limit = compiled(numerics.kv_limit)
+_cache_factors = compiled(numerics.kv_factors)
 
 
 @compiled

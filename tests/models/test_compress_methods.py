@@ -17,15 +17,14 @@ from models.attention import parse
 from models.checkpoint import AffineBlocks
 from models.compress import gptq, rtn
 from models.compress.balance_keys import BalanceKeys
-from models.compress.gptq import Gptq
-from models.compress.inverse import DAMPING
+from models.compress.calibrate import rounded_activations, rounded_cache
+from models.compress.gptq import DAMPING, Gptq
+from models.compress.grid import Columns
 from models.compress.keep import Keep
 from models.compress.layer import Layer, Linear
 from models.compress.magnitude import Magnitude
 from models.compress.method import Context, Pruning
 from models.compress.rotate_values import RotateValues, hadamard
-from models.compress.rounded import rounded_activations, rounded_cache
-from models.compress.rounding import Columns
 from models.compress.rtn import Rtn
 from models.compress.smooth import Smooth
 from models.compress.sparsegpt import SparseGpt

@@ -12,10 +12,11 @@ from hwsim.plain import from_yaml
 from models import compressed
 from models.attention import parse
 from models.checkpoint import Checkpoint, load
-from models.checkpoint.base import MemoryStore, Weights
+from models.checkpoint.base import Weights
 from models.compress import Recipe, compress, pipeline
 from models.recipes import recipe
 from tests.models.tiny import tiny_checkpoint
+from tests.random_model import MemoryStore
 from tests.reports.tiny_folder import write_checkpoint
 
 TEXT = "Every port moves one beat in each cycle, and nobody waits for what he was not told to wait for. "
