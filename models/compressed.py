@@ -1,7 +1,5 @@
 """The folder of a compressed model (model.json, weights, tokenizer); what is loaded equals what was saved."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib.metadata
 import json
@@ -52,12 +50,11 @@ _GAIN_SHIFT_LIMIT = 31
 class Provenance:
     """Where a compressed model comes from; the same values give the same weights.
 
-    Attributes:
-        source: what the checkpoint was opened as.
-        source_digest: SHA-256 of its files.
-        calibration_digest: SHA-256 of the calibration tokens, None when the method looks at none.
-        training: report of the training that was taken over, with its SHA-256 as `digest`; None without one.
-        versions: versions of the packages whose arithmetic decides the weights.
+    source: what the checkpoint was opened as.
+    source_digest: SHA-256 of its files.
+    calibration_digest: SHA-256 of the calibration tokens, None when the method looks at none.
+    training: report of the training that was taken over, with its SHA-256 as `digest`; None without one.
+    versions: versions of the packages whose arithmetic decides the weights.
     """
 
     source: str
@@ -86,8 +83,7 @@ def create(
     work: folder in which finished layers wait; work found there is resumed, to the same bits. The matrices
         of the result stay in it, so it must outlive them.
 
-    Raises:
-        SpecError: the recipe does not suit the model, its calibration text cannot be read, or `work` is of other work.
+    SpecError when the recipe does not suit the model, its calibration text cannot be read, or `work` is of other work.
     """
     training = training_of({name: plan.quantizer for name, plan in recipe.plans(checkpoint.config).items()}, checkpoint)
     tokens = sequences(checkpoint, recipe.calibration) if recipe.is_calibrated else None
@@ -115,8 +111,7 @@ def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Prog
 
     Finished layers wait in `<folder>.partial`, which is removed when `folder` is complete.
 
-    Raises:
-        SpecError: as `create` and `save` do, and when another command is making the same folder.
+    SpecError as `create` and `save` raise it, and when another command is making the same folder.
     """
     # Refuse before the work rather than after it; `save` checks again.
     _check_place(folder)
@@ -137,8 +132,7 @@ def save(
     shard_bytes: where the weights go on in another file.
     progress: is called with the fraction of the matrices written.
 
-    Raises:
-        SpecError: something that is not a compressed model lies there, or it cannot be written.
+    SpecError when something that is not a compressed model lies there, or it cannot be written.
     """
     _check_place(folder)
     with whole_folder(folder) as new:
@@ -150,8 +144,7 @@ def load(folder: Path) -> CompressedModel:
 
     Matrices stay in their files and are read each time they are asked for.
 
-    Raises:
-        CheckpointError: the folder is incomplete, damaged or not a compressed model.
+    CheckpointError when the folder is incomplete, damaged or not a compressed model.
     """
     description = _description(folder)
     config = ModelConfig.from_fields(description["config"])

@@ -1,7 +1,5 @@
 """Exports a compressed model as a Hugging Face folder of floats that stand for its integers, for other tools."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,8 +37,7 @@ def export(made: CompressedModel, folder: Path, *, type: str = "float32", progre
     The head is a tensor of its own. The values of the weights are exported; a checkpoint cannot express 8-bit activations,
     the rounded cache and Λ-shaped attention.
 
-    Raises:
-        SpecError: `folder` is there already, or cannot be written, or the type is not one of TYPES.
+    SpecError when `folder` is there already, or cannot be written, or the type is not one of TYPES.
     """
     if type not in TYPES:
         raise SpecError(f"Type of exported weights must be {nearest(type, TYPES)}, not {type!r}")

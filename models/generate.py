@@ -1,7 +1,5 @@
 """Continues a text with a compressed model: chat template, choice of tokens, and text as it comes."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -29,10 +27,9 @@ class Continuation(Protocol):
 class Sampling:
     """How the next token is chosen from fixed logits.
 
-    Attributes:
-        temperature: 0 takes the likeliest, the first of equals; above, tokens are drawn.
-        top_k: draw among so many likeliest tokens; 0 among all.
-        seed: seed of the draws.
+    temperature: 0 takes the likeliest, the first of equals; above, tokens are drawn.
+    top_k: draw among so many likeliest tokens; 0 among all.
+    seed: seed of the draws.
     """
 
     temperature: float = 0.0
@@ -74,8 +71,7 @@ def generate(
 ) -> Iterator[str]:
     """Yield the text that follows `text`, piece by piece, each of whole characters.
 
-    Raises:
-        SpecError: the text gives no token.
+    SpecError when the text gives no token.
     """
     prompt = tokenizer.encode(text)
     if not prompt:
@@ -92,8 +88,7 @@ def chat(
 ) -> Iterator[str]:
     """Yield the answer to a question under the model's chat template, piece by piece.
 
-    Raises:
-        SpecError: the tokenizer carries no chat template.
+    SpecError when the tokenizer carries no chat template.
     """
     text = tokenizer.render_chat([{"role": "user", "content": question}])
     return generate(model, tokenizer, text, max_tokens=max_tokens, sampling=sampling)

@@ -1,7 +1,5 @@
 """Compressed models of a given shape with random weights; each matrix is made when it is asked for."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import importlib.metadata

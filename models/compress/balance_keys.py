@@ -10,8 +10,6 @@ What to divide and shift by is fitted for each key head to the attention outputs
 few shares and numbers of shifted pairs first, then by gradient descent through the rounding.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """What weights are calibrated on: tokens, and what the engine's rounding leaves of activations, keys and values."""
 
-from __future__ import annotations
-
 import hashlib
 
 import torch
@@ -21,8 +19,7 @@ _TINY = 1e-12
 def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Tensor:
     """Return the calibration tokens, int64 [sequences, length], spaced evenly over the text or drawn by the seed.
 
-    Raises:
-        SpecError: the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer that suits it.
+    SpecError when the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer that suits it.
     """
     if checkpoint.tokenizer is None:
         raise SpecError(f"Calibration must have a tokenizer, but the checkpoint {checkpoint.config.name} carries none: use rtn")

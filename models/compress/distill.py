@@ -1,7 +1,5 @@
 """Takes over what a training has made of a model: its matrices, already in integers, and its gains."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
@@ -41,8 +39,7 @@ def training_of(quantizers: Mapping[str, Quantizer], checkpoint: Checkpoint) -> 
 
     quantizers: by the names of the matrices.
 
-    Raises:
-        SpecError: not all layers take the same, it is of another teacher or format, or it cannot be read.
+    SpecError when not all layers take the same, it is of another teacher or format, or it cannot be read.
     """
     steps = {method if isinstance(method, Distill) else None for method in _of_layers(quantizers)}
     chosen = next((method for method in steps if method is not None), None)

@@ -3,8 +3,6 @@
 Ref: Frantar et al., GPTQ, arXiv 2210.17323, with grids fixed beforehand and inputs taken by falling energy.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import ClassVar
 

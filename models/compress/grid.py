@@ -1,8 +1,7 @@
 """The integer grid of every weight format: row scales, group scales and offsets, chosen before rounding, and the rounding."""
 
-from __future__ import annotations
-
 import dataclasses
+from typing import Self
 
 import numpy as np
 import torch
@@ -35,13 +34,12 @@ _W2_ZEROS = (1, 2)
 class Grid:
     """The values a matrix may take: code * step + base of its group, times the row scale.
 
-    Attributes:
-        format: the weight format.
-        low, high: smallest and largest code.
-        scale: int64 [rows, groups], 0 .. 255: the step in integers.
-        offset: int64 [rows, groups] as the format stores it.
-        kept: bool [rows, inputs]: weights that are not pruned; None where all are kept.
-        mantissa, exponent: int64 [rows]: the row scale.
+    format: the weight format.
+    low, high: smallest and largest code.
+    scale: int64 [rows, groups], 0 .. 255: the step in integers.
+    offset: int64 [rows, groups] as the format stores it.
+    kept: bool [rows, inputs]: weights that are not pruned; None where all are kept.
+    mantissa, exponent: int64 [rows]: the row scale.
     """
 
     format: Format
@@ -100,8 +98,7 @@ def grid(format: Format, weight: torch.Tensor, kept: torch.Tensor | None = None,
     kept: weights that are not pruned; where this is None, W2S keeps the two largest of four.
     blocks: the 4-bit blocks the matrix is stored in, whose levels W4 takes over.
 
-    Raises:
-        SpecError: the inputs do not fall into whole groups, or the format is not one of weights, or has no zero to prune to.
+    SpecError when the inputs do not fall into whole groups, or the format is not one of weights, or has no zero to prune to.
     """
     check_inputs(format, weight.shape[1])
     exact = weight.double() if kept is None else torch.where(kept, weight.double(), 0.0)
@@ -216,11 +213,10 @@ def _w2(weight: torch.Tensor, format: Format, kept: torch.Tensor | None) -> Grid
 class Columns:
     """A grid seen by input: what each weight may become, float32 [rows, inputs] each.
 
-    Attributes:
-        step, base: distance of two codes, and value of code zero.
-        low, high: smallest and largest code.
-        kept: weights that are not pruned, or None.
-        blank: code of those that are.
+    step, base: distance of two codes, and value of code zero.
+    low, high: smallest and largest code.
+    kept: weights that are not pruned, or None.
+    blank: code of those that are.
     """
 
     step: torch.Tensor
@@ -231,14 +227,14 @@ class Columns:
     blank: torch.Tensor
 
     @classmethod
-    def of(cls, grid: Grid) -> Columns:
+    def of(cls, grid: Grid) -> Self:
         """Return the columns of a grid."""
         step, base = (part.float().repeat_interleave(grid.group, dim=1) for part in (grid.step, grid.base))
         # W2S stores no code where nothing is kept; the other formats that can be pruned have a code for zero.
         zero = torch.zeros_like(base) if grid.format == Format.W2S else -base / torch.where(step > 0, step, 1.0)
         return cls(step=step, base=base, low=grid.low, high=grid.high, kept=grid.kept, blank=zero.round())
 
-    def ordered(self, order: torch.Tensor) -> Columns:
+    def ordered(self, order: torch.Tensor) -> "Columns":
         """Return the columns in another order, stored input by input, [inputs, rows]."""
         kept = None if self.kept is None else self.kept.T[order].contiguous()
         return Columns(

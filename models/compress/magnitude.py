@@ -1,7 +1,5 @@
 """Magnitude pruning: of every four weights the two largest are kept, the earlier of equals."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import torch

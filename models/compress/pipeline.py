@@ -1,7 +1,5 @@
 """Compression of a whole model, layer by layer; each layer is calibrated on the outputs of the compressed layers before it."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
@@ -53,9 +51,8 @@ def compress(
     progress: is called after each step.
     state: where finished layers wait, and from where work goes on; None holds them in memory.
 
-    Raises:
-        SpecError: the recipe does not suit the model.
-        ScheduleError: a matrix could wrap an accumulator.
+    SpecError when the recipe does not suit the model.
+    ScheduleError when a matrix could wrap an accumulator.
     """
     return _Compression(checkpoint, recipe, tokens, training, MemoryState() if state is None else state).run(progress)
 

@@ -1,7 +1,5 @@
 """Round to nearest: every weight becomes the closest level of its grid, whatever the inputs are."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import torch

@@ -12,8 +12,6 @@ tokens' steps times the energy of weights and factors, which is convex in the lo
 factors for each input that powers do not reach.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import ClassVar
 

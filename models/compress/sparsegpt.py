@@ -5,8 +5,6 @@ is left once all later inputs and the two that stay have made up for both, which
 errors of single weights.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from typing import ClassVar

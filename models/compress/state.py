@@ -1,7 +1,5 @@
 """Where finished layers wait until all are done: in memory, or in a folder from which a killed run can resume."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import fcntl
@@ -32,8 +30,7 @@ _STREAM = "stream"
 def only_writer(folder: Path) -> Iterator[None]:
     """Keep a folder of unfinished work to this command; the system lets go of it when the command ends, however it ends.
 
-    Raises:
-        SpecError: another command works there, or nothing can be written there.
+    SpecError when another command works there, or nothing can be written there.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -98,8 +95,7 @@ class FolderState:
     def __init__(self, folder: Path, identity: Mapping[str, object]) -> None:
         """Take the folder, and the values that decide the result.
 
-        Raises:
-            SpecError: the folder holds unfinished work of another compression, or cannot be written.
+        SpecError when the folder holds unfinished work of another compression, or cannot be written.
         """
         self._folder = folder
         path = folder / _IDENTITY

@@ -3,8 +3,6 @@
 Ref: Sun et al., A Simple and Effective Pruning Approach for Large Language Models, arXiv 2306.11695.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Archives of named arrays without pickles, written whole or not at all, and split into parts of bounded size."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Mapping

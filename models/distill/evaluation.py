@@ -1,7 +1,5 @@
 """Perplexity of teacher and student on whole texts, in float32, over windows that do not overlap."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What a training runs on: the processes that share it, the device, the type of its products, and whether code is compiled."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Callable, Iterable
@@ -25,9 +23,8 @@ Code = TypeVar("Code", bound=Callable[..., Any])
 class Team:
     """The processes of a training, as `torchrun` starts them; all hold the same student.
 
-    Attributes:
-        rank: own number, from 0.
-        size: number of processes.
+    rank: own number, from 0.
+    size: number of processes.
     """
 
     rank: int
@@ -77,8 +74,7 @@ def join_team(device: str) -> Team:
 
     device: cuda, where each process takes the GPU of its own number on its host, or cpu.
 
-    Raises:
-        SpecError: there are fewer GPUs than processes.
+    SpecError when there are fewer GPUs than processes.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -96,13 +92,12 @@ def join_team(device: str) -> Team:
 class Machine:
     """How training runs.
 
-    Attributes:
-        device: what on.
-        dtype: of the products in training; evaluation is in float32.
-        kernel: of attention, `flex` or `masked`.
-        is_compiled: whether blocks and losses are compiled.
-        has_wide_products: whether products of narrow floats may be asked for in float32.
-        team: the processes that train together.
+    device: what on.
+    dtype: of the products in training; evaluation is in float32.
+    kernel: of attention, `flex` or `masked`.
+    is_compiled: whether blocks and losses are compiled.
+    has_wide_products: whether products of narrow floats may be asked for in float32.
+    team: the processes that train together.
     """
 
     device: torch.device
@@ -148,8 +143,7 @@ def machine_of(device: str, *, is_eager: bool = False, kernel: str | None = None
     kernel: of attention, `flex` or `masked`; None takes `flex` where code is compiled.
     team: of join_team.
 
-    Raises:
-        SpecError: there is no such device, or no such kernel.
+    SpecError when there is no such device, or no such kernel.
     """
     place = place_of(device)
     is_cuda = device == "cuda"

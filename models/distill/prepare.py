@@ -1,7 +1,5 @@
 """Packs a checkpoint and its texts into the parts that a training machine is given, and checks that nothing is lost."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -44,8 +42,7 @@ def prepare(
     texts: what to train on, by the names in TEXTS.
     evaluations: texts to predict after training, by name; they must not be in `texts`.
 
-    Raises:
-        SpecError: the model has biases, an untied head, no tokenizer, or more tokens than 16 bits count.
+    SpecError when the model has biases, an untied head, no tokenizer, or more tokens than 16 bits count.
     """
     config, tokenizer = checkpoint.config, checkpoint.tokenizer
     if config.qkv_bias:

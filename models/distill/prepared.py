@@ -1,7 +1,5 @@
 """What a training machine is given: the teacher in the integers it was shipped in, the grid of its head, and tokens by windows."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,18 +26,17 @@ _HEAD_LIMIT = 127
 class Prepared:
     """Everything that a training reads.
 
-    Attributes:
-        config: the geometry.
-        source, source_digest: where the teacher came from, and the SHA-256 of its files.
-        weights: float32 matrices and gains by the names of models.distill.matrices.
-        embedding: float32 [vocab, hidden].
-        head: float32 [vocab, hidden], the teacher's.
-        integer_head: float32 [vocab, hidden], the head as the engine stores it.
-        texts: tokens to train on, uint16, by the names in TEXTS.
-        evaluations: tokens to predict, uint16, by name.
-        chat: tokens that a conversation begins with, up to the user's words; empty without a template.
-        turn: tokens that follow the end of a turn.
-        end: tokens that end a turn or a text.
+    config: the geometry.
+    source, source_digest: where the teacher came from, and the SHA-256 of its files.
+    weights: float32 matrices and gains by the names of models.distill.matrices.
+    embedding: float32 [vocab, hidden].
+    head: float32 [vocab, hidden], the teacher's.
+    integer_head: float32 [vocab, hidden], the head as the engine stores it.
+    texts: tokens to train on, uint16, by the names in TEXTS.
+    evaluations: tokens to predict, uint16, by name.
+    chat: tokens that a conversation begins with, up to the user's words; empty without a template.
+    turn: tokens that follow the end of a turn.
+    end: tokens that end a turn or a text.
     """
 
     config: ModelConfig
@@ -130,11 +127,10 @@ def _integer_head(held: Mapping[str, np.ndarray], head: torch.Tensor) -> torch.T
 class Mixture:
     """Texts and how often each is read.
 
-    Attributes:
-        texts: tokens, each at least one window long.
-        shares: share of the sequences for each text.
-        length: tokens in a window.
-        seed: decides which windows are drawn, and in which order.
+    texts: tokens, each at least one window long.
+    shares: share of the sequences for each text.
+    length: tokens in a window.
+    seed: decides which windows are drawn, and in which order.
     """
 
     texts: Sequence[np.ndarray]

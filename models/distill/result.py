@@ -1,7 +1,5 @@
 """The result of a training: what it says of itself, and codes, patterns, scales and gains, about 2 bits a weight."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json
@@ -36,9 +34,8 @@ _OWN = ("settings", "source_digest", "report")
 class Prediction:
     """How well a model predicts a text.
 
-    Attributes:
-        perplexity, nll: perplexity, and mean negative log-likelihood of a token in nats.
-        tokens, windows: how many were predicted, in how many windows.
+    perplexity, nll: perplexity, and mean negative log-likelihood of a token in nats.
+    tokens, windows: how many were predicted, in how many windows.
     """
 
     perplexity: float
@@ -62,16 +59,15 @@ class Scores:
 class Report:
     """A training so far.
 
-    Attributes:
-        settings: of the training.
-        model, source_digest: name of the teacher, and SHA-256 of its files.
-        device, processes, torch: what it ran on, in how many processes, under which version of PyTorch.
-        is_compiled, attention: whether code was compiled, and the kernel of attention.
-        steps, tokens, trained_s: steps done, tokens in them, and seconds spent in them.
-        start: summary of the result that the student began as; None where it began as the teacher.
-        texts: tokens of every text.
-        log: losses along the way.
-        perplexities: scores by evaluation text; None where steps are left.
+    settings: of the training.
+    model, source_digest: name of the teacher, and SHA-256 of its files.
+    device, processes, torch: what it ran on, in how many processes, under which version of PyTorch.
+    is_compiled, attention: whether code was compiled, and the kernel of attention.
+    steps, tokens, trained_s: steps done, tokens in them, and seconds spent in them.
+    start: summary of the result that the student began as; None where it began as the teacher.
+    texts: tokens of every text.
+    log: losses along the way.
+    perplexities: scores by evaluation text; None where steps are left.
     """
 
     settings: Settings
@@ -102,15 +98,14 @@ class Report:
 class Result:
     """The outcome of a training.
 
-    Attributes:
-        settings: settings of the training.
-        source_digest: SHA-256 of the teacher's files.
-        matrices, gains: by the names of models.matrices.
-        report: plain values of the training's report.
-        steps: steps that were done.
-        began: digest of the result that the student began as; None where it began as the teacher.
-        perplexities: scores by evaluation text; empty where none was measured.
-        digest: SHA-256 of the result.
+    settings: settings of the training.
+    source_digest: SHA-256 of the teacher's files.
+    matrices, gains: by the names of models.matrices.
+    report: plain values of the training's report.
+    steps: steps that were done.
+    began: digest of the result that the student began as; None where it began as the teacher.
+    perplexities: scores by evaluation text; empty where none was measured.
+    digest: SHA-256 of the result.
     """
 
     settings: Settings
@@ -211,8 +206,7 @@ def merge(first: Path, second: Path, folder: Path, *, from_layer: int) -> list[P
     What comes after the layers is the second's, and so are its settings; its report says what was merged, and has no
     perplexity, since none was measured.
 
-    Raises:
-        SpecError: the second did not begin from the first, or `from_layer` leaves one of them without layers.
+    SpecError when the second did not begin from the first, or `from_layer` leaves one of them without layers.
     """
     results = [read_result(each) for each in (first, second)]
     began = results[1].began

@@ -4,8 +4,6 @@ The engine's scales have 16-bit mantissas (hwsim.arch.numerics); here they are e
 value lies within some 2**-14 of the border between two.
 """
 
-from __future__ import annotations
-
 import torch
 
 __all__ = ["act_codes", "coefficient_codes", "fake_act", "fake_kv", "half_up", "kv_codes", "straight", "table_codes"]

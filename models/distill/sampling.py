@@ -1,7 +1,5 @@
 """Text written by the teacher to train on: how it begins, and its tokens, of thousands of sequences at once, by CUDA graphs."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from pathlib import Path

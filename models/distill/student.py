@@ -1,7 +1,5 @@
 """The student: the model in training, whose forward pass rounds where the engine rounds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 

@@ -1,7 +1,5 @@
 """The teacher: the float model, asked for predictions, for the inputs of its layers, and for text token by token."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 

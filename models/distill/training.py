@@ -1,7 +1,5 @@
 """The course of a distillation: blocks alone, then together; masks until they are frozen; checkpoints; the result."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import time
@@ -56,8 +54,7 @@ class Training:
         samples: texts written by the teacher; when there are none, their share falls to the other texts.
         start: result that the student begins as, instead of the rounded teacher.
 
-        Raises:
-            SpecError: settings, texts and start do not belong together, or a text is too short.
+        SpecError when settings, texts and start do not belong together, or a text is too short.
         """
         self._prepared, self._settings, self._machine, self._tell = prepared, settings, machine, tell
         if start is not None:

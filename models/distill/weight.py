@@ -1,7 +1,5 @@
 """A matrix in training: latent weights, a scale and zero per 64 inputs, a 2:4 mask, and the weights the engine would read."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -40,11 +38,10 @@ class Fit:
 class Stored:
     """A matrix as the format stores it.
 
-    Attributes:
-        codes: uint8 [rows, inputs], 0 .. 3; 0 where not kept.
-        kept: bool [rows, inputs], or None for a dense matrix.
-        scale, zero: uint8 [rows, groups].
-        row: float32 [rows], row scales, 16-bit mantissas.
+    codes: uint8 [rows, inputs], 0 .. 3; 0 where not kept.
+    kept: bool [rows, inputs], or None for a dense matrix.
+    scale, zero: uint8 [rows, groups].
+    row: float32 [rows], row scales, 16-bit mantissas.
     """
 
     codes: np.ndarray

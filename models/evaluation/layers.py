@@ -1,7 +1,5 @@
 """Errors by layer: which layers of a compressed model differ most from those of its float model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,8 +47,7 @@ def layer_errors(
 
     told: is called with the fraction done.
 
-    Raises:
-        SpecError: the compressed model does not have its source's residual stream.
+    SpecError when the compressed model does not have its source's residual stream.
     """
     pattern = integers.model.pattern
     exact = reference.embed(tokens).double().numpy()

@@ -1,7 +1,5 @@
 """Perplexity of a model on a text, over windows that do not overlap, and the difference of two models with its interval."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -120,8 +118,7 @@ def difference(first: Perplexity, second: Perplexity, *, confidence: float = 0.9
     Windows are the units and differences are taken within each: how hard a window is cancels. The interval is Student's t
     for the mean of these differences, the shorter last window weighing less.
 
-    Raises:
-        SpecError: the windows are not the same.
+    SpecError when the windows are not the same.
     """
     if first.counts != second.counts:
         raise SpecError(f"Windows must be the same for both models, not {first.windows} and {second.windows}")

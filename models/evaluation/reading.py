@@ -1,7 +1,5 @@
 """Reads a text with a model piece by piece, and returns how likely the model found each token."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -83,8 +81,7 @@ def negative_log_likelihoods(model: Predictor, tokens: Sequence[int], told: Call
 
     told: is called with the number of tokens read so far.
 
-    Raises:
-        CheckpointError: a likelihood is not finite.
+    CheckpointError when a likelihood is not finite.
     """
     reading = model.open()
     found = []

@@ -1,7 +1,5 @@
 """The constants that the engine is given for a model: gains, epsilon, rotations, the score factor and biases."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -24,9 +22,8 @@ _EPSILON_LIMIT = (1 << 31) - 1
 class Gain:
     """The gains of one normalization: input k is multiplied by values[k] / 2**shift.
 
-    Attributes:
-        values: int16 [hidden].
-        shift: fraction bits, 0 .. 31.
+    values: int16 [hidden].
+    shift: fraction bits, 0 .. 31.
     """
 
     values: np.ndarray
@@ -36,8 +33,7 @@ class Gain:
 def gain(weight: np.ndarray, name: str) -> Gain:
     """Return the gains nearest to `weight` with the most fraction bits at which all fit 16 bits.
 
-    Raises:
-        CheckpointError: a gain of the normalization `name` is above 32767.
+    CheckpointError when a gain of the normalization `name` is above 32767.
     """
     exact = np.asarray(weight, dtype=np.float64)
     largest = float(np.abs(exact).max(initial=0.0))

@@ -4,9 +4,7 @@ The row loops are a second statement of models.integer.ops, made for speed; the 
 Arrays are int64 unless said otherwise, one row per token. No loop holds the interpreter's lock: threads may share the rows.
 """
 
-from __future__ import annotations
-
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -37,11 +35,11 @@ class Rows(NamedTuple):
     exponent: np.ndarray
 
     @classmethod
-    def empty(cls, shape: tuple[int, ...], dtype: type = np.int8) -> Rows:
+    def empty(cls, shape: tuple[int, ...], dtype: type = np.int8) -> Self:
         """Return room for codes of this shape, the last axis being the elements."""
         return cls(np.empty(shape, dtype), np.empty(shape[:-1], np.int64), np.empty(shape[:-1], np.int64))
 
-    def part(self, tokens: slice) -> Rows:
+    def part(self, tokens: slice) -> "Rows":
         """Return the rows of some tokens, without a copy."""
         return Rows(self.codes[tokens], self.mantissa[tokens], self.exponent[tokens])
 
@@ -58,11 +56,11 @@ class Cached(NamedTuple):
     zero: np.ndarray
 
     @classmethod
-    def empty(cls, shape: tuple[int, ...]) -> Cached:
+    def empty(cls, shape: tuple[int, ...]) -> Self:
         """Return room for codes of this shape, the last axis being the elements."""
         return cls(np.empty(shape, np.int16), *(np.empty(shape[:-1], np.int64) for _ in range(3)))
 
-    def part(self, tokens: slice) -> Cached:
+    def part(self, tokens: slice) -> "Cached":
         """Return the entries of some tokens, without a copy."""
         return Cached(*(part[tokens] for part in self))
 

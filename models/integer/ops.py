@@ -4,8 +4,6 @@ Values are int64 arrays, elements along the last axis. A scale is (mantissa, exp
 that axis. Codes come back as int64.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -92,7 +90,7 @@ def norm(values: Array, gains: Array, shift: int, epsilon: int, inverse_length: 
 
 
 def swiglu(gate: Array, up: Array) -> Quantized:
-    """SWIGLU: return numerics.silu(gate) * up as 8-bit codes."""
+    """SWIGLU: return silu(gate) * up as 8-bit codes."""
     return quantize(numerics.saturate(numerics.round_shift(numerics.silu(gate) * up, FRACTION_BITS), 32))
 
 

@@ -1,7 +1,5 @@
 """Feeds many tokens at once, in compiled loops; the bits are those of feeding them one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -50,8 +48,7 @@ class Prefill:
     def hidden_states(self, state: State, tokens: Sequence[int]) -> np.ndarray:
         """Feed tokens and return the residual rows after the last layer, int64 [tokens, hidden].
 
-        Raises:
-            SpecError: there is no token, or one is outside the vocabulary.
+        SpecError when there is no token, or one is outside the vocabulary.
         """
         if len(tokens) == 0:
             raise SpecError("A text must have at least one token, not none")

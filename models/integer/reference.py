@@ -1,7 +1,5 @@
 """The integer reference: the engine's operations for one token in order, run in NumPy with every intermediate named."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The engine's arithmetic one integer at a time, for compiled loops; it must equal hwsim.arch.numerics."""
 
-from __future__ import annotations
-
 from hwsim.arch import numerics
 from hwsim.arch.numerics import ACT_LIMIT, FRACTION_BITS, ONE_OVER_127, SILU_BITS, TIMES_127
 from hwsim.compiled import compiled

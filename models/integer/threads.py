@@ -1,7 +1,5 @@
 """Work shared among the processors of this machine, where PyTorch must not start threads of its own."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """The integer weights in the forms that the reference multiplies with: unpacked when needed, for one token or for many."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 
@@ -75,8 +73,7 @@ class Weights:
     def integer(self, name: str) -> np.ndarray:
         """Return the integer weights of a matrix, int16 [rows, inputs].
 
-        Raises:
-            ScheduleError: a row could wrap its accumulator.
+        ScheduleError when a row could wrap its accumulator.
         """
         if name not in self._integer:
             self._integer[name] = self._unpacked(name)

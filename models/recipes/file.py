@@ -1,7 +1,5 @@
 """What a recipe's file may say, checked before anything that takes seconds to load is loaded."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -106,8 +104,7 @@ class RecipeFile:
 def recipe_file(name: str, calibration: Path | None = None) -> RecipeFile:
     """Return what is in a shipped recipe by name, or in a YAML file by path, calibrated on the text `calibration` when given.
 
-    Raises:
-        SpecError: there is none of the name, it says what a recipe may not say, or the text it names is no file.
+    SpecError when there is none of the name, it says what a recipe may not say, or the text it names is no file.
     """
     found = read(RecipeFile, FILES.read(name), "Recipe", SpecError)
     text = calibration or found.calibration.text

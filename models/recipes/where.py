@@ -1,7 +1,5 @@
 """How a recipe names matrices: `head`, `layers.*`, `layers.0-3.down`, `*.qkv`, several of them with commas."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from typing import Any
@@ -23,10 +21,9 @@ _TEXT = re.compile(
 class Where:
     """A set of matrices, as a recipe spells it.
 
-    Attributes:
-        text: one pattern, or several with commas between them. A pattern is `head`, `*` for everything, or
-            `layers.<which>.<part>`: which is `*`, a number or a range such as 0-3, part is `*` or one of PARTS and may be
-            left out; `*.<part>` stands for `layers.*.<part>`.
+    text: one pattern, or several with commas between them. A pattern is `head`, `*` for everything, or
+        `layers.<which>.<part>`: which is `*`, a number or a range such as 0-3, part is `*` or one of PARTS and may be
+        left out; `*.<part>` stands for `layers.*.<part>`.
     """
 
     text: str
@@ -48,7 +45,7 @@ class Where:
         """Let files give it as a text."""
         from pydantic_core import core_schema
 
-        def check(text: Any, subject: str) -> Where:
+        def check(text: Any, subject: str) -> "Where":
             if not isinstance(text, str) or not text:
                 raise ValueError
             return cls(text)
@@ -62,8 +59,7 @@ class Where:
     def names(self, layers: int) -> set[str]:
         """Return the names of the matrices of a model with so many layers.
 
-        Raises:
-            SpecError: a pattern fits none.
+        SpecError when a pattern fits none.
         """
         found: set[str] = set()
         for pattern in self._patterns:
