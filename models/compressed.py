@@ -30,7 +30,7 @@ from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
 from models.matrices import layer_part, matrix_shapes, norm_names
 from models.shards import Shards, ShardWriter
-from models.tokenizer import Tokenizer
+from models.tokenizer import Tokenizer, byte_pairs
 
 __all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save"]
 
@@ -181,11 +181,11 @@ def _write(compressed: CompressedModel, folder: Path, shard_bytes: int, progress
     written = {name: _Stored(shards, name, formats[name], model.matrices[name].shape) for name in formats}
     settings = None
     if tokenizer is not None:
-        (folder / _TOKENIZER).write_text(tokenizer._inner.to_str(), encoding="utf-8")
+        (folder / _TOKENIZER).write_text(tokenizer.inner.to_str(), encoding="utf-8")
         settings = {
             "chat_template": tokenizer.chat_template,
-            "bos_token": tokenizer._bos_token,
-            "eos_token": tokenizer._eos_token,
+            "bos_token": tokenizer.bos_token,
+            "eos_token": tokenizer.eos_token,
             "eos_ids": list(tokenizer.eos_ids),
         }
     description = {
@@ -357,7 +357,7 @@ def _read_tokenizer(folder: Path, settings: object) -> Tokenizer | None:
         text = (folder / _TOKENIZER).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"Folder {folder.name} must hold {_TOKENIZER}, but: {error}") from None
-    return Tokenizer.from_json(text, eos_ids=tuple(eos_ids), **fields)
+    return Tokenizer(byte_pairs(text), eos_ids=eos_ids, **fields)
 
 
 def _exactly(subject: str, document: object, names: Any) -> dict[str, Any]:

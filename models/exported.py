@@ -132,12 +132,12 @@ def _floats(model: IntegerModel, name: str) -> np.ndarray:
 
 
 def _write_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
-    (folder / "tokenizer.json").write_text(tokenizer._inner.to_str(), encoding="utf-8")
+    (folder / "tokenizer.json").write_text(tokenizer.inner.to_str(), encoding="utf-8")
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "chat_template": tokenizer.chat_template,
-        "bos_token": tokenizer._bos_token,
-        "eos_token": tokenizer._eos_token,
+        "bos_token": tokenizer.bos_token,
+        "eos_token": tokenizer.eos_token,
     }
     _write_json(folder / "tokenizer_config.json", {key: value for key, value in settings.items() if value is not None})
 

@@ -122,41 +122,6 @@ class Pattern(ABC):
                 merged.append((first, last))
         return tuple(merged)
 
-    def mask(self, queries: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-        """Return which of `keys` each of `queries` reads, as booleans [queries, keys].
-
-        queries, keys: absolute positions, one-dimensional.
-        """
-        rows = []
-        for position in queries.tolist():
-            row = torch.zeros(keys.shape, dtype=torch.bool)
-            for segment in self.segments(position):
-                row |= (keys >= segment.start) & (keys < segment.stop)
-            rows.append(row)
-        return torch.stack(rows) if rows else torch.zeros((0, *keys.shape), dtype=torch.bool)
-
-    def step_ledger(self, position: int, geometry: Geometry) -> Ledger:
-        """Return the cost of attention at one decode step of one layer, from the rule alone."""
-        runs = self.spans(position, position + 1)
-        return _entry_ledger(geometry, reads=sum(stop - start for start, stop in runs), runs=len(runs), writes=1)
-
-
-def _entry_ledger(geometry: Geometry, *, reads: int, runs: int, writes: int, pairs: int | None = None) -> Ledger:
-    """Return the cost of reading and writing cache entries of one layer.
-
-    reads: tokens whose key and value are read from the cache.
-    runs: contiguous runs that these tokens form.
-    writes: tokens whose key and value are stored.
-    pairs: query-key pairs of one head; `reads` when each token read meets one query.
-    """
-    entry_bits = 2 * geometry.kv_heads * geometry.head_dim * geometry.value_bits
-    met = reads if pairs is None else pairs
-    return Ledger(
-        traffic=(Traffic(tier="device", read_bytes=reads * entry_bits // 8, write_bytes=writes * entry_bits // 8),),
-        multiply_accumulates=2 * geometry.heads * geometry.head_dim * met,
-        gathers=runs,
-    )
-
 
 @dataclass(frozen=True, kw_only=True)
 class BlockSegment:
@@ -272,7 +237,7 @@ class LayerAttention:
                     pairs=len(chosen),
                 )
             )
-        self._ledger += _entry_ledger(self._geometry, reads=len(idx), runs=_runs(idx), writes=0)
+        self._spend(reads=len(idx), runs=_runs(idx), pairs=len(idx))
         return self._block(q, tuple(segments), read)
 
     def _rounded(self, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -289,7 +254,7 @@ class LayerAttention:
         self._keys[:, slots] = keys[:, positions - begin]
         self._values[:, slots] = values[:, positions - begin]
         self._length = end
-        self._ledger += _entry_ledger(self._geometry, reads=0, runs=0, writes=end - begin)
+        self._spend(writes=end - begin)
 
     def _grow(self, capacity: int) -> None:
         present = self._keys.shape[1]
@@ -330,7 +295,17 @@ class LayerAttention:
         reads = sum(min(segment.stop, begin) - segment.start for segment in segments if segment.start < begin)
         runs = sum(1 for segment in segments if segment.start < begin)
         pairs = sum(segment.pairs for segment in segments)
-        self._ledger += _entry_ledger(self._geometry, reads=reads, runs=runs, writes=0, pairs=pairs)
+        self._spend(reads=reads, runs=runs, pairs=pairs)
+
+    def _spend(self, *, reads: int = 0, runs: int = 0, writes: int = 0, pairs: int = 0) -> None:
+        """Charge cache entries read, the contiguous runs they form, entries written, and query-key pairs of one head."""
+        geometry = self._geometry
+        entry_bits = 2 * geometry.kv_heads * geometry.head_dim * geometry.value_bits
+        self._ledger += Ledger(
+            traffic=(Traffic(tier="device", read_bytes=reads * entry_bits // 8, write_bytes=writes * entry_bits // 8),),
+            multiply_accumulates=2 * geometry.heads * geometry.head_dim * pairs,
+            gathers=runs,
+        )
 
 
 def _runs(idx: torch.Tensor) -> int:

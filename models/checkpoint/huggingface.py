@@ -10,7 +10,7 @@ from hwsim.errors import CheckpointError
 from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
 from models.config import ModelConfig
 from models.families import read_object
-from models.tokenizer import Tokenizer
+from models.tokenizer import Tokenizer, byte_pairs
 
 __all__ = ["load", "read_tokenizer"]
 
@@ -115,8 +115,8 @@ def read_tokenizer(folder: Path, config: Mapping[str, object]) -> Tokenizer | No
     generation = read_object(folder / "generation_config.json") if (folder / "generation_config.json").is_file() else {}
     template_file = folder / "chat_template.jinja"
     template = template_file.read_text(encoding="utf-8") if template_file.is_file() else settings.get("chat_template")
-    return Tokenizer.from_json(
-        path.read_text(encoding="utf-8", errors="replace"),
+    return Tokenizer(
+        byte_pairs(path.read_text(encoding="utf-8", errors="replace")),
         chat_template=_default_template(template),
         bos_token=_token_text(settings.get("bos_token")),
         eos_token=_token_text(settings.get("eos_token")),

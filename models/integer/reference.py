@@ -32,7 +32,7 @@ def _ignore(name: str, values: np.ndarray) -> None:
 class IntegerReference:
     """Runs a compressed model in the engine's arithmetic; every bit is the engine's.
 
-    It predicts like the float reference (`logits`), and continues texts token by token (`open`, `prefill`, `step`).
+    It reads texts from `open` on: many tokens together (`continued`, `prefill`), or one by one (`step`).
 
     rows: the halves of its layers and its head, on many tokens at once.
     """
@@ -53,10 +53,6 @@ class IntegerReference:
     def window_logits(self, tokens: Sequence[int]) -> torch.Tensor:
         """Return the fixed logits after each of `tokens`, int32 [tokens, vocab], from an empty text."""
         return torch.from_numpy(self._fed(self.open(), tokens))
-
-    def logits(self, tokens: Sequence[int]) -> torch.Tensor:
-        """Return the logits after each of `tokens` as floats, [tokens, vocab], from an empty text."""
-        return self.continued(self.open(), tokens)
 
     def continued(self, state: State, tokens: Sequence[int], last: int | None = None) -> torch.Tensor:
         """Feed `tokens` together and return the logits after the last `last` of them as floats, [last, vocab]; None takes all."""

@@ -32,7 +32,7 @@ from models.integer import IntegerModel, IntegerReference
 from models.matrices import LINEARS, PARTS, layer_part
 from models.recipes import names, recipe, recipe_file
 from models.reference.llama import Llama
-from tests.models.tiny import SEED, tiny_checkpoint, tiny_tokens
+from tests.models.tiny import SEED, integer_logits, tiny_checkpoint, tiny_tokens
 from tests.random_model import MemoryStore
 
 RECIPE = Recipe.uniform(name="test", method="gptq", format=Format.W4, pattern=parse("lambda:4+28"))
@@ -168,7 +168,7 @@ def test_integers_are_close_to_floats_that_round_alike(tmp_path: Path, format: F
     checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=not is_tied, is_tied=is_tied), tiny_tokens(100)
     chosen = Recipe.uniform(name="test", method="rtn", format=format, pattern=RECIPE.pattern)
     model = compress(checkpoint, dataclasses.replace(chosen, cache=cache))
-    found = IntegerReference(model).logits(tokens)
+    found = integer_logits(model, tokens)
     # A rounding that falls the other way moves everything after it a little.
     print(difference(found, simulated(checkpoint, model).logits(tokens)))
     assert difference(found, simulated(checkpoint, model).logits(tokens)) < 0.01
@@ -179,7 +179,7 @@ def test_balanced_and_calibrated_integers_are_close_to_floats(tmp_path: Path) ->
     checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=True), tiny_tokens(100)
     chosen = dataclasses.replace(RECIPE, steps=(Step(method=BalanceKeys(steps=4)), Step(method=Smooth()), *RECIPE.steps))
     model = compress(checkpoint, chosen, tokens=torch.tensor(tiny_tokens(400, seed=1)).view(4, 100))
-    found = IntegerReference(model).logits(tokens)
+    found = integer_logits(model, tokens)
     print(difference(found, Llama(checkpoint, pattern=model.pattern).logits(tokens)))
     assert difference(found, Llama(checkpoint, pattern=model.pattern).logits(tokens)) < 0.1
 

@@ -11,7 +11,7 @@ from models.checkpoint.base import Weights
 from models.checkpoint.layout import tensor_shapes
 from models.compress import rtn
 from models.config import ModelConfig
-from models.integer import Embedding, IntegerModel
+from models.integer import Embedding, IntegerModel, IntegerReference
 from models.integer.constants import gain
 from models.matrices import HEAD, matrix_shapes, norm_names
 from tests.random_model import MemoryStore
@@ -81,3 +81,9 @@ def tiny_checkpoint(tmp_path, *, has_bias: bool = False, is_tied: bool = False, 
 
 def tiny_tokens(count: int, seed: int = SEED) -> list[int]:
     return np.random.default_rng(seed).integers(0, 96, count).tolist()
+
+
+def integer_logits(model: IntegerModel, tokens: list[int]) -> torch.Tensor:
+    """Return the integer reference's logits after each token, [tokens, vocab]."""
+    reference = IntegerReference(model)
+    return reference.continued(reference.open(), tokens)
