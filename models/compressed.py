@@ -153,7 +153,9 @@ def load(folder: Path) -> CompressedModel:
     except SpecError as error:
         raise CheckpointError(f"File {_DESCRIPTION} must hold a valid recipe, but: {error}") from None
     model = _read_model(folder, config, recipe, description)
-    _expect("fingerprint", description["fingerprint"], model.fingerprint)
+    if description["fingerprint"] != model.fingerprint:
+        stated = description["fingerprint"]
+        raise CheckpointError(f"Weights of the compressed model must have the fingerprint {stated}, not {model.fingerprint}")
     return CompressedModel(
         model=model,
         recipe=recipe,
@@ -371,11 +373,6 @@ def _exactly(subject: str, document: object, names: Any) -> dict[str, Any]:
         if key not in names:
             raise CheckpointError(f"File {_DESCRIPTION} {subject} entry must be {nearest(key, names)}, not {key!r}")
     return dict(document)
-
-
-def _expect(name: str, stated: object, actual: str) -> None:
-    if stated != actual:
-        raise CheckpointError(f"Weights of the compressed model must have the {name} {stated}, not {actual}")
 
 
 def _sha256_by_name(files: Sequence[Path]) -> dict[str, str]:

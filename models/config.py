@@ -180,11 +180,11 @@ class ModelConfig:
         if architecture not in ARCHITECTURES:
             raise CheckpointError(f"Model architecture must be {nearest(architecture, ARCHITECTURES)}, not {architecture!r}")
         _refuse_unsupported(document)
-        family = ARCHITECTURES[architecture]
+        family, stated = ARCHITECTURES[architecture], document.get("_name_or_path")
         rope = _rope_entries(document)
         max_positions = integer(document, "max_position_embeddings", _DEFAULT_MAX_POSITIONS)
         return cls(
-            name=_text(document, "_name_or_path") or name,
+            name=stated if isinstance(stated, str) and stated else name,
             architecture=architecture,
             **family.sizes(document),
             norm_eps=_number(document, "rms_norm_eps", _DEFAULT_NORM_EPS),
@@ -226,11 +226,6 @@ def _number(document: Mapping[str, object], key: str, default: float | None = No
     value = document.get(key)
     value = default if value is None else value
     return float(_positive_number(f"config.json {key}", value))
-
-
-def _text(document: Mapping[str, object], key: str) -> str:
-    value = document.get(key)
-    return value if isinstance(value, str) else ""
 
 
 def _refuse_unsupported(document: Mapping[str, object]) -> None:

@@ -9,7 +9,7 @@ import torch
 from hwsim.arch.isa import CacheFormat, Format
 from models.attention import parse
 from models.checkpoint import Checkpoint
-from models.checkpoint.base import AffineBlocks, Weights
+from models.checkpoint.base import TensorStore, Weights
 from models.checkpoint.layout import tensor_shapes
 from models.compress import Recipe, compress
 from models.config import ModelConfig
@@ -18,7 +18,7 @@ from models.integer import IntegerModel
 __all__ = ["MemoryStore", "random_model", "tiny_config"]
 
 
-class MemoryStore:
+class MemoryStore(TensorStore):
     """Tensors held in memory."""
 
     def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -29,9 +29,6 @@ class MemoryStore:
 
     def read(self, name: str) -> torch.Tensor:
         return self._tensors[name].to(torch.float32)
-
-    def read_blocks(self, name: str) -> AffineBlocks | None:
-        return None
 
 
 def tiny_config(**changes: object) -> ModelConfig:

@@ -63,6 +63,7 @@ class TensorStore(Protocol):
 
     def read_blocks(self, name: str) -> AffineBlocks | None:
         """Return one tensor as the 4-bit integers it is stored in, or None when it is stored otherwise."""
+        return None
 
 
 class Weights(Mapping[str, torch.Tensor]):

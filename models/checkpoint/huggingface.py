@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from hwsim.errors import CheckpointError
-from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
+from models.checkpoint.base import Checkpoint, TensorStore, Weights, check_names
 from models.config import ModelConfig
 from models.families import read_object
 from models.tokenizer import Tokenizer, byte_pairs
@@ -36,7 +36,7 @@ def load(folder: Path) -> Checkpoint:
     )
 
 
-class _SafetensorsStore:
+class _SafetensorsStore(TensorStore):
     """Tensors spread over safetensors files, opened when read."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
@@ -56,9 +56,6 @@ class _SafetensorsStore:
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"Tensor {name} must be readable from {path.name}, but: {error}") from None
         return tensor.to(torch.float32)
-
-    def read_blocks(self, name: str) -> AffineBlocks | None:
-        return None
 
 
 def _header(path: Path, names: set[str]) -> dict[str, tuple[int, ...]]:

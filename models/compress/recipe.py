@@ -13,8 +13,7 @@ from models.compress.method import Method, Pruning, Quantizer, Transform
 from models.compress.methods import METHODS, name_of
 from models.config import ModelConfig
 from models.matrices import HEAD, matrix_shapes
-from models.recipes.file import CalibrationSettings, RecipeFile, StepFile
-from models.recipes.where import LAYERS, Where
+from models.recipes.file import LAYERS, CalibrationSettings, RecipeFile, StepFile, Where
 
 __all__ = ["Plan", "Recipe", "Step"]
 
