@@ -281,14 +281,9 @@ def _read_model(folder: Path, config: ModelConfig, recipe: Recipe, description: 
         raise CheckpointError(f"Weights in {folder.name} must be readable, but: {error.strerror}") from None
     if scales.shape[1] == 0 or config.hidden % scales.shape[1] or not bool(np.isfinite(scales).all()):
         raise CheckpointError(f"Embedding scales must be finite, in groups that divide {config.hidden}")
+    embedding, pattern = Embedding(codes=codes, scales=scales), recipe.pattern
     return IntegerModel(
-        config=config,
-        pattern=recipe.pattern,
-        cache=recipe.cache,
-        matrices=matrices,
-        gains=gains,
-        biases=biases,
-        embedding=Embedding(codes=codes, scales=scales),
+        config=config, pattern=pattern, cache=recipe.cache, matrices=matrices, gains=gains, biases=biases, embedding=embedding
     )
 
 

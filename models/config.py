@@ -125,20 +125,6 @@ class ModelConfig:
         """Query heads that share one key/value head."""
         return self.heads // self.kv_heads
 
-    @property
-    def linear_parameters(self) -> int:
-        """Weights in the linear layers of all blocks, biases and head excluded."""
-        attention = self.hidden * self.head_dim * 2 * (self.heads + self.kv_heads)
-        return self.layers * (attention + 3 * self.hidden * self.ffn)
-
-    @property
-    def parameters(self) -> int:
-        """Parameters of the whole model; a tied head counts once."""
-        biases = self.layers * self.head_dim * (self.heads + 2 * self.kv_heads) if self.qkv_bias else 0
-        norms = (2 * self.layers + 1) * self.hidden
-        tables = self.vocab * self.hidden * (1 if self.tied_head else 2)
-        return self.linear_parameters + biases + norms + tables
-
     def to_json(self) -> str:
         """Return the configuration as JSON text that `from_json` reads back to an equal object."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"

@@ -226,17 +226,9 @@ class LayerAttention:
             chosen = idx[(idx >= segment.start) & (idx < segment.stop)]
             if len(chosen) == 0:
                 continue
-            slots = self._pattern.slots(chosen)
+            slots, own = self._pattern.slots(chosen), torch.tensor([segment.query_position])
             read.append((self._keys[:, slots], self._values[:, slots]))
-            segments.append(
-                BlockSegment(
-                    start=segment.start,
-                    stop=segment.stop,
-                    query_positions=torch.tensor([segment.query_position]),
-                    bias=None,
-                    pairs=len(chosen),
-                )
-            )
+            segments.append(BlockSegment(start=segment.start, stop=segment.stop, query_positions=own, bias=None, pairs=len(chosen)))
         self._spend(reads=len(idx), runs=_runs(idx), pairs=len(idx))
         return self._block(q, tuple(segments), read)
 

@@ -173,15 +173,9 @@ def _w8(weight: torch.Tensor, kept: torch.Tensor | None) -> Grid:
     needed = torch.maximum(top.amax(-1) / 127 / _SCALE_LIMIT, reach)
     mantissa, exponent, row = _row_scale(needed)
     scale = torch.ceil(_divided(top / 127, row) - 1e-9).clamp(0, _SCALE_LIMIT)
+    offset = torch.zeros_like(scale).long()
     return Grid(
-        format=Format.W8,
-        low=-127,
-        high=127,
-        scale=scale.long(),
-        offset=torch.zeros_like(scale).long(),
-        kept=kept,
-        mantissa=mantissa,
-        exponent=exponent,
+        format=Format.W8, low=-127, high=127, scale=scale.long(), offset=offset, kept=kept, mantissa=mantissa, exponent=exponent
     )
 
 
@@ -236,15 +230,9 @@ class Columns:
 
     def ordered(self, order: torch.Tensor) -> "Columns":
         """Return the columns in another order, stored input by input, [inputs, rows]."""
+        step, base, blank = (part.T[order].contiguous() for part in (self.step, self.base, self.blank))
         kept = None if self.kept is None else self.kept.T[order].contiguous()
-        return Columns(
-            step=self.step.T[order].contiguous(),
-            base=self.base.T[order].contiguous(),
-            low=self.low,
-            high=self.high,
-            kept=kept,
-            blank=self.blank.T[order].contiguous(),
-        )
+        return dataclasses.replace(self, step=step, base=base, kept=kept, blank=blank)
 
     def codes(self, weight: torch.Tensor, index: int | slice = slice(None)) -> torch.Tensor:
         """Return the codes nearest to `weight`, whole or at one index of the first axis, as float32."""

@@ -15,7 +15,7 @@ from models.checkpoint.layout import EMBEDDING
 from models.checkpoint.layout import FINAL_NORM as FLOAT_FINAL_NORM
 from models.checkpoint.layout import HEAD as FLOAT_HEAD
 from models.compress.calibrate import rounded_activations, rounded_cache
-from models.compress.distill import taught, taught_gain
+from models.compress.distill import taught
 from models.compress.layer import Layer, Linear
 from models.compress.method import Context
 from models.compress.recipe import Recipe
@@ -79,13 +79,8 @@ class _Compression:
         if recipe.calibration.rounded:
             round_cache = functools.partial(rounded_cache, bits=recipe.cache.bits)
             self._geometry = dataclasses.replace(geometry, round_query=rounded_activations, round_cache=round_cache)
-        self._context = Context(
-            geometry=geometry,
-            pattern=recipe.pattern,
-            cache=recipe.cache,
-            sequence=0 if tokens is None else tokens.shape[1],
-            quantizers={},
-        )
+        length = 0 if tokens is None else tokens.shape[1]
+        self._context = Context(geometry=geometry, pattern=recipe.pattern, cache=recipe.cache, sequence=length, quantizers={})
 
     @torch.no_grad()
     def run(self, progress: Progress | None) -> IntegerModel:
@@ -145,7 +140,9 @@ class _Compression:
 
     def _head(self, table: torch.Tensor, stream: torch.Tensor | None, done: Done) -> None:
         weight = table if self._config.tied_head else self._checkpoint.tensor(f"{FLOAT_HEAD}.weight")
-        last = self._checkpoint.tensor(f"{FLOAT_FINAL_NORM}.weight") if self._training is None else taught_gain(self._training)
+        last = self._checkpoint.tensor(f"{FLOAT_FINAL_NORM}.weight")
+        if self._training is not None:
+            last = torch.from_numpy(self._training.gains[FINAL_NORM])
         layer = Layer(config=self._config, linears={HEAD: Linear(weight=weight)}, gains={FINAL_NORM: last})
         layer = self._transformed(layer, {HEAD: HEAD}, (HEAD,), FINAL_NORM, stream)
         done.gains[FINAL_NORM] = gain(layer.gains[FINAL_NORM].numpy(), FINAL_NORM)

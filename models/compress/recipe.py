@@ -123,13 +123,8 @@ class Recipe:
     @classmethod
     def of(cls, stated: RecipeFile, *, name: str) -> Self:
         """Return the recipe that a file states; SpecError where its attention is none."""
-        return cls(
-            name=name,
-            steps=tuple(map(Step.of, stated.steps)),
-            pattern=parse(stated.attention),
-            cache=stated.cache,
-            calibration=stated.calibration,
-        )
+        steps, pattern = tuple(map(Step.of, stated.steps)), parse(stated.attention)
+        return cls(name=name, steps=steps, pattern=pattern, cache=stated.cache, calibration=stated.calibration)
 
     @classmethod
     def from_document(cls, document: object, *, name: str) -> Self:

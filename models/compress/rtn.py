@@ -23,13 +23,9 @@ class Rtn(Quantizer):
 
 
 def quantize(
-    weight: torch.Tensor,
-    format: Format,
-    hessian: torch.Tensor | None = None,
-    kept: torch.Tensor | None = None,
-    blocks: AffineBlocks | None = None,
+    weight: torch.Tensor, format: Format, kept: torch.Tensor | None = None, blocks: AffineBlocks | None = None
 ) -> QuantizedMatrix:
-    """Return a matrix, float [rows, inputs], in a weight format; the inputs' statistics are not used.
+    """Return a matrix, float [rows, inputs], in a weight format, each weight at its nearest level.
 
     kept, blocks: as for `models.compress.grid.grid`.
     """

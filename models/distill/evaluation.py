@@ -57,15 +57,10 @@ def measured(
 
 
 def evaluate(
-    student: Student,
-    prepared: Prepared,
-    settings: Settings,
-    device: torch.device,
-    tell: Callable[[str], None],
-    *,
-    max_windows: int | None = None,
+    student: Student, prepared: Prepared, tell: Callable[[str], None], *, max_windows: int | None = None
 ) -> dict[str, Scores]:
     """Return predictions by the dense teacher, the Λ teacher and the student on every evaluation text."""
+    settings, device = student.settings, student.final_norm.device
 
     @functools.cache
     def planned(length: int) -> AttentionPlan:

@@ -72,7 +72,7 @@ def unpack_blocks(codes: np.ndarray, scales: np.ndarray, minima: np.ndarray | No
 
 def read_prepared(folder: Path) -> Prepared:
     """Return what `models.distill.prepare` wrote; SpecError when parts are missing."""
-    held = arrays.joined(folder, STEM)
+    held = arrays.read(arrays.content(folder, STEM), STEM)
     config = ModelConfig.from_json(arrays.to_text(held["config"]))
     weights: dict[str, torch.Tensor] = {}
     for layer in range(config.layers):

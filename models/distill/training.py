@@ -193,9 +193,7 @@ class Training:
         if not self._team.is_first:
             return report
         if is_measured:
-            found = evaluate(
-                self.student, self._prepared, self._settings, self._machine.device, self._tell, max_windows=max_windows
-            )
+            found = evaluate(self.student, self._prepared, self._tell, max_windows=max_windows)
             report = dataclasses.replace(report, perplexities=found)
         source, stated = self._prepared.source_digest, report.to_document()
         paths = write_result(folder, self.student, source, stated, part_bytes=PART_BYTES)

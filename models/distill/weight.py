@@ -1,6 +1,7 @@
 """A matrix in training: latent weights, a scale and zero per 64 inputs, a 2:4 mask, and the weights the engine would read."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,8 +26,7 @@ _LESS = 2.0**-18
 _SEARCH_ELEMENTS = 1 << 22
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Fit:
+class Fit(NamedTuple):
     """Initial grid of a matrix: step and zero of each group, float [rows, groups], and what is kept, bool [rows, inputs]."""
 
     step: torch.Tensor
@@ -85,11 +85,10 @@ def fit(weight: torch.Tensor, energy: torch.Tensor, *, is_sparse: bool) -> Fit:
     """
     rows = max(1, _SEARCH_ELEMENTS // weight.shape[1])
     parts = [_fit(part, energy, is_sparse) for part in weight.split(rows)]
-    steps, zeros, kept = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Fit(step=steps, zero=zeros, kept=kept)
+    return Fit(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _fit(weight: torch.Tensor, energy: torch.Tensor, is_sparse: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _fit(weight: torch.Tensor, energy: torch.Tensor, is_sparse: bool) -> Fit:
     groups = weight.unflatten(1, (-1, GROUP))
     shared = energy.view(1, -1, GROUP)
     top = groups.abs().amax(-1, keepdim=True).clamp(min=_LEAST_TOP)
@@ -106,7 +105,7 @@ def _fit(weight: torch.Tensor, energy: torch.Tensor, is_sparse: bool) -> tuple[t
     kept = torch.ones_like(weight, dtype=torch.bool)
     if is_sparse:
         kept = two_of_four(_gain(groups, shared, step, zero).flatten(1))
-    return step[..., 0], zero[..., 0], kept
+    return Fit(step[..., 0], zero[..., 0], kept)
 
 
 def row_scales(scale: torch.Tensor) -> torch.Tensor:
