@@ -12,7 +12,6 @@ from models.recipes.file import CalibrationSettings
 
 __all__ = ["digest", "rounded_activations", "rounded_cache", "sequences"]
 
-
 _TINY = 1e-12
 
 

@@ -19,7 +19,6 @@ __all__ = ["DAMPING", "Gptq", "inverse_factor", "quantize"]
 
 _BLOCK = 64
 
-
 DAMPING = 0.01
 """Share of the mean input energy added to every input's, which keeps the inverse well conditioned."""
 

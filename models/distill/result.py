@@ -18,7 +18,6 @@ from models.matrices import layer_of, layer_part
 
 __all__ = ["PART_BYTES", "STEM", "Prediction", "Report", "Result", "Scores", "merge", "read_result", "write_result"]
 
-
 STEM = "result"
 """First part of the file names of a result."""
 PART_BYTES = 15_000_000
@@ -202,6 +201,9 @@ def _unpacked(packed: np.ndarray, inputs: int, *, is_sparse: bool) -> tuple[np.n
 
 def merge(first: Path, second: Path, folder: Path, *, from_layer: int) -> list[Path]:
     """Write the result that has the layers of `first` below `from_layer` and those of `second` from there on; return its parts.
+
+    What a training learns last may help one measure and hurt another; layers of a training, and of one that went on from it,
+    are near enough to each other to be mixed without further training.
 
     What comes after the layers is the second's, and so are its settings; its report says what was merged, and has no
     perplexity, since none was measured.

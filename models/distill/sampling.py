@@ -23,7 +23,6 @@ FREE = -1
 _SHORT = (3, 12)
 _LONG = (8, 48)
 
-
 # Positions read together: a graph is captured for each multiple of so many.
 _BUCKET = 64
 _WARM_STEPS = 2

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from hwsim.arch.numerics import EXP2_ONE_BITS, FRACTION_BITS, ROPE_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS
+from hwsim.arch.numerics import EXP2_ONE_BITS, FRACTION_BITS, ONE_OVER_127, ROPE_BITS, SQUARE_SHIFT, TIMES_127, WEIGHT_FRACTION_BITS
 from hwsim.compiled import compiled
 from models.integer import scalar
 from models.integer.ops import CODE_FRACTION_BITS
@@ -100,8 +100,8 @@ def scale_rows(
     for token in range(accumulated.shape[0]):
         line, results = accumulated[token], out[token, first : first + rows]
         for row in range(rows):
-            both = scalar.combined(row_mantissa[row], row_exponent[row], mantissa[token], exponent[token])
-            results[row] = scalar.applied(int(line[row]), both[0], both[1], FRACTION_BITS)
+            both = scalar.combined((row_mantissa[row], row_exponent[row]), (mantissa[token], exponent[token]))
+            results[row] = scalar.applied(int(line[row]), both, FRACTION_BITS)
 
 
 @compiled
@@ -110,10 +110,9 @@ def _quantize(values: np.ndarray, codes: np.ndarray) -> tuple[int, int]:
     amax = 0
     for value in values:
         amax = max(amax, abs(value))
-    inverse = scalar.inverse_127(amax)
+    inverse, scale = scalar.quantizer(amax, TIMES_127, ONE_OVER_127)
     for index in range(len(values)):
-        codes[index] = scalar.code(values[index], inverse[0], inverse[1])
-    scale = scalar.scale_127(amax)
+        codes[index] = scalar.code(values[index], inverse)
     return scale[0], scale[1] - FRACTION_BITS
 
 
@@ -137,10 +136,9 @@ def norm_rows(
             scaled[index] = scalar.saturated(scalar.half_up(value * gains[index], shift))
             squares += scalar.half_up(value * value, SQUARE_SHIFT)
         top = scalar.normalized(squares + epsilon)
-        mean = scalar.combined(top[0], top[1] + SQUARE_SHIFT - 2 * FRACTION_BITS, length_mantissa, length_exponent)
-        root = scalar.inverse_root(mean[0], mean[1])
+        mean = scalar.combined((top[0], top[1] + SQUARE_SHIFT - 2 * FRACTION_BITS), (length_mantissa, length_exponent))
         scale = _quantize(scaled, out.codes[token])
-        out.mantissa[token], out.exponent[token] = scalar.combined(scale[0], scale[1], root[0], root[1])
+        out.mantissa[token], out.exponent[token] = scalar.combined(scale, scalar.inverse_root(mean))
 
 
 @compiled
@@ -176,8 +174,7 @@ def query_rows(heads: np.ndarray, rotations: np.ndarray, score_mantissa: int, sc
         for head in range(heads.shape[1]):
             _rotate(heads[token, head], rotations[token], turned)
             scale = _quantize(turned, out.codes[token, head])
-            both = scalar.combined(scale[0], scale[1], score_mantissa, score_exponent)
-            out.mantissa[token, head], out.exponent[token, head] = both
+            out.mantissa[token, head], out.exponent[token, head] = scalar.combined(scale, (score_mantissa, score_exponent))
 
 
 @compiled
@@ -188,6 +185,7 @@ def kv_rows(heads: np.ndarray, rotations: np.ndarray, is_key: bool, bits: int, o
     bits: width of a code.
     """
     limit = scalar.cache_limit(bits)
+    times, over = scalar.cache_factors(bits)
     for token in range(heads.shape[0]):
         turned = np.empty(heads.shape[2], np.int64)
         for head in range(heads.shape[1]):
@@ -198,12 +196,11 @@ def kv_rows(heads: np.ndarray, rotations: np.ndarray, is_key: bool, bits: int, o
             low, high = 0, 0
             for index in range(len(turned)):
                 low, high = min(low, turned[index]), max(high, turned[index])
-            inverse = scalar.inverse_cache(high - low, bits)
-            shift = min(max(scalar.applied(-low, inverse[0], inverse[1], 0), 0), limit)
+            inverse, scale = scalar.quantizer(high - low, times, over)
+            shift = min(max(scalar.applied(-low, inverse, 0), 0), limit)
             for index in range(len(turned)):
-                raw = scalar.applied(turned[index], inverse[0], inverse[1], 0) + shift
+                raw = scalar.applied(turned[index], inverse, 0) + shift
                 out.codes[token, head, index] = min(max(raw, 0), limit)
-            scale = scalar.scale_cache(high - low, bits)
             out.mantissa[token, head], out.exponent[token, head] = scale[0], scale[1] - FRACTION_BITS
             out.zero[token, head] = shift
 
@@ -255,19 +252,17 @@ def attend_rows(
             largest = 0
             for slot in range(count):
                 largest = max(largest, weights[slot])
-            inverse = scalar.inverse_127(largest)
+            inverse, scale = scalar.quantizer(largest, TIMES_127, ONE_OVER_127)
             for slot in range(count):
-                weights[slot] = max(scalar.code(weights[slot], inverse[0], inverse[1]), 0)
+                weights[slot] = max(scalar.code(weights[slot], inverse), 0)
             sums[:] = 0
             zero_sum = _mix(weights[:few], value, own, 0, sums)
             zero_sum += _mix(weights[few:], value, own, start, sums)
-            scale = scalar.scale_127(largest)
-            share = scalar.normalized(early + late)
-            share = scalar.reciprocal(share[0], share[1])
-            both = scalar.combined(scale[0], scale[1] - WEIGHT_FRACTION_BITS, share[0], share[1] + EXP2_ONE_BITS)
+            share = scalar.reciprocal(scalar.normalized(early + late))
+            both = scalar.combined((scale[0], scale[1] - WEIGHT_FRACTION_BITS), (share[0], share[1] + EXP2_ONE_BITS))
             for element in range(width):
                 wrapped = ((int(sums[element]) - zero_sum + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
-                out[token, head, element] = scalar.applied(wrapped, both[0], both[1], FRACTION_BITS)
+                out[token, head, element] = scalar.applied(wrapped, both, FRACTION_BITS)
 
 
 @compiled
@@ -283,10 +278,10 @@ def _scores(query: Rows, token: int, head: int, key: Cached, own: int, first: in
         for element in range(len(codes)):
             products = np.int32(products + np.int32(np.int32(codes[element]) * np.int32(keys[index, element])))
         scores[index] = int(products)
-    mantissa, exponent = query.mantissa[token, head], query.exponent[token, head]
+    scale = query.mantissa[token, head], query.exponent[token, head]
     for index in range(len(scores)):
-        both = scalar.combined(key_mantissa[index], key_exponent[index], mantissa, exponent)
-        scores[index] = scalar.applied(scores[index] - zero[index] * total, both[0], both[1], FRACTION_BITS)
+        both = scalar.combined((key_mantissa[index], key_exponent[index]), scale)
+        scores[index] = scalar.applied(scores[index] - zero[index] * total, both, FRACTION_BITS)
 
 
 @compiled
@@ -297,7 +292,7 @@ def _weights(top: int, scores: np.ndarray, value: Cached, own: int, first: int, 
     for index in range(len(scores)):
         raised = scalar.exp2_neg(top - scores[index])
         total += raised
-        weights[index] = scalar.applied(raised, mantissa[index], exponent[index], CODE_FRACTION_BITS)
+        weights[index] = scalar.applied(raised, (mantissa[index], exponent[index]), CODE_FRACTION_BITS)
     return total
 
 

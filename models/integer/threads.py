@@ -11,7 +11,6 @@ from hwsim.arch.formats.sharing import processors
 
 __all__ = ["each", "one_each"]
 
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
