@@ -173,7 +173,7 @@ def test_a_weight_format_in_models(tree: Tree) -> None:
     tree.after(sizes, "KV8 = 5", "W3 = 6")
     row = "    Format.W3: StreamSizes(code_bits=3, group=32, group_words=1, run_groups=8),\n"
     tree.edit(sizes, "    Format.KV4: StreamSizes(", f"{row}    Format.KV4: StreamSizes(")
-    tree.after("hwsim/arch/formats/table.py", "Format.W8: W8(),", "Format.W3: W8(),")
+    tree.edit("hwsim/arch/formats/table.py", "Format.W8: W8()", "Format.W8: W8(), Format.W3: W8()")
     refusal = "hwsim.errors.IsaError: Format W3 must have {}: add a row in {}"
     assert tree.refusal("import models.shaped") == refusal.format("a grid for weights", "models/compress/grid.py")
     tree.edit("models/compress/grid.py", "require_rows((", "require_rows((Format.W3, ")
