@@ -14,10 +14,9 @@ from lamforge.flow.verb import SILENT, Listener
 from models.attention import Dense, Pattern, parse
 from models.checkpoint import Checkpoint
 from models.compressed import CompressedModel
-from models.evaluation.paired import Difference, difference
-from models.evaluation.perplexity import Perplexity, perplexity
+from models.evaluation import windows
+from models.evaluation.perplexity import Difference, Perplexity, difference, perplexity
 from models.evaluation.reading import Floats, Integers, Predictor
-from models.evaluation.windows import windows
 from models.integer import IntegerReference
 from models.reference.llama import Llama, trained_pattern
 from models.tokenizer import Tokenizer

@@ -12,15 +12,13 @@ from lamforge.flow.accuracy import Accuracy, Contestants, Text, accuracy
 from lamforge.flow.provenance import Provenance, provenance
 from lamforge.flow.sources import ModelSource
 from lamforge.flow.verb import SILENT, Listener, verb
-from models.evaluation import evaluation_text
+from models.evaluation import evaluation_text, windows
 from models.evaluation.layers import LayerError, layer_errors
 from models.evaluation.needles import needle_tasks
 from models.evaluation.passkey import DEPTHS, passkey_tasks
 from models.evaluation.retrieval import Answer, Task, answer
-from models.evaluation.shared import each
 from models.evaluation.stream import Bucket, check_length, stream
-from models.evaluation.windows import windows
-from models.integer.threads import one_each
+from models.integer.threads import each, one_each
 
 __all__ = ["EvaluateRequest", "Evaluation", "LayerError", "Retrieval", "Stream", "Trial", "evaluate", "run"]
 

@@ -22,8 +22,7 @@ from hwsim.reader import Field, fields_of, json_schema
 from hwsim.sourced import Sourced
 from hwsim.units import Quantity
 from models.distill.settings import Settings
-from models.recipes.file import RecipeFile
-from models.recipes.where import Where
+from models.recipes.file import RecipeFile, Where
 
 __all__ = ["KINDS", "page", "schemas"]
 

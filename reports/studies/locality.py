@@ -13,8 +13,7 @@ import numpy.typing as npt
 import torch
 
 from hwsim.errors import CheckpointError
-from models.attention import Dense, Geometry
-from models.attention.positional import PositionalAttention
+from models.attention import Dense, Geometry, LayerAttention
 from models.checkpoint import load
 from models.checkpoint.shipped import locate
 from models.evaluation import evaluation_text
@@ -58,7 +57,7 @@ class LocalityStudy:
     """Means over all places, for each pair of shares."""
 
 
-class _Watched(PositionalAttention):
+class _Watched(LayerAttention):
     """Dense attention of one layer that remembers its rotated queries and keys."""
 
     def __init__(self, geometry: Geometry) -> None:

@@ -31,7 +31,7 @@ def test_an_attention_pattern(tree: Tree) -> None:
     tree.copy("models/attention/dense.py", "models/attention/echo.py", ("Dense", "Echo"), ('"dense"', '"echo"'))
     assert unlisted(tree, "test_attention_patterns") == f"Echo must be in PATTERNS of {PATTERNS}"
     tree.after(PATTERNS, "from models.attention.dense import Dense", "from models.attention.echo import Echo")
-    tree.after(PATTERNS, '"dense": Dense,', '"echo": Echo,')
+    tree.edit(PATTERNS, '"dense": Dense,', '"dense": Dense, "echo": Echo,')
     assert unlisted(tree, "test_every_family_has_an_example", "tests.models.test_attention") == "AssertionError"
     found = tree.python("""
         import lamforge, models.attention

@@ -11,7 +11,7 @@ from lamforge.flow.verb import SILENT, Listener, verb
 
 if TYPE_CHECKING:
     from models.compressed import CompressedModel
-    from models.distill.report import Scores
+    from models.distill.result import Scores
 
 __all__ = ["DistilledModel", "ExportRequest", "export", "run"]
 

@@ -44,7 +44,7 @@ def run(request: MergeRequest, listener: Listener = SILENT) -> MergedResult:
         SpecError: the second did not begin as the first, or one of them is left without layers.
     """
     from models.distill import shipped
-    from models.distill.merging import merge as merge_results
+    from models.distill.result import merge as merge_results
     from models.distill.result import read_result
 
     first, from_layer, output = shipped.locate(request.first), request.from_layer, request.output

@@ -13,7 +13,7 @@ from hwsim.whole_files import whole_file
 from lamforge.flow.distill.prepare import PREPARED, WORK
 from lamforge.flow.distill.sample import SAMPLED
 from lamforge.flow.verb import SILENT, Listener, verb
-from models.distill.report import Report, Scores
+from models.distill.result import Report, Scores
 
 __all__ = ["Lesson", "TrainRequest", "run", "train", "write_report"]
 
@@ -78,13 +78,12 @@ def run(request: TrainRequest, listener: Listener = SILENT) -> Lesson:
         SpecError: what is read does not belong together, a setting is wrong, or there is no such device.
     """
     from models.distill import shipped
-    from models.distill.machine import machine_of
+    from models.distill.machine import join_team, machine_of
     from models.distill.prepared import read_prepared
     from models.distill.result import read_result
     from models.distill.sampling import read_samples
     from models.distill.settings import Settings
     from models.distill.state import stated_settings
-    from models.distill.team import join_team
     from models.distill.training import STATE, Training
 
     deadline = time.monotonic() + 60 * request.minutes
