@@ -1,7 +1,5 @@
 """The bench around the engine's Verilog: one memory a port, the trace recorder, and the clock's cycle count, as SystemVerilog."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from importlib import resources
 

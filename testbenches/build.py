@@ -1,7 +1,5 @@
 """Simulations built by Verilator from an engine's Verilog and a bench, once for each text of the sources; they run benches."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

@@ -1,7 +1,5 @@
 """The comparison of two logs of one program: every cycle, every drained word, every code; the first difference as a sentence."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

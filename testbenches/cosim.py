@@ -1,7 +1,5 @@
 """The verdict on a model: one decode step on the Verilog against PyTorch's integer reference and against the simulator."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable, Sequence

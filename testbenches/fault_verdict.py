@@ -1,7 +1,5 @@
 """The verdict on a case of the fault campaign: whether the engine ended as it must, reported it, and ran the next program right."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hwsim.arch.error_codes import ErrorCode, error_code

@@ -1,7 +1,5 @@
 """The fault campaign: bus errors, bad words, resets and standstill in an engine's Verilog, hundreds of cases in one simulation."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """SystemVerilog around the engine: a fault injector behind each AXI master, and a counter of cycles without progress."""
 
-from __future__ import annotations
-
 from amaranth.lib.wiring import Out
 
 from hwsim.arch.config import EngineConfig

@@ -1,7 +1,5 @@
 """A decode step ready to run: an image with the earlier tokens in its cache, and the results of the integer reference."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The protocol bench: an engine's Verilog between the bus models of cocotbext-axi, with every bus rule checked in every cycle."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 import json

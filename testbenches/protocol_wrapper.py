@@ -1,7 +1,5 @@
 """SystemVerilog around the engine for cocotbext-axi, which adds only the AXI identifier signals that the engine does not use."""
 
-from __future__ import annotations
-
 from amaranth.lib.wiring import Out
 
 from hwsim.arch.config import EngineConfig

@@ -1,7 +1,5 @@
 """The operations random programs are made of: products, attention, vector instructions and copies."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.config import LANES_PER_SLICE

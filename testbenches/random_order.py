@@ -1,10 +1,8 @@
 """The order of instructions in a random program: where two share something, tokens make the later one wait."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -23,7 +21,7 @@ class Use:
     end: int
     is_written: bool
 
-    def collides(self, other: Use) -> bool:
+    def collides(self, other: Self) -> bool:
         """Return whether the order of the two matters."""
         return (
             self.memory == other.memory

@@ -1,7 +1,5 @@
 """Random legal programs: every instruction, format and mode, ordered by tokens so that engines agree on the result."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Random programs that read memory in short pieces from many rows, so that the timing of rows and banks shows."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.config import EngineConfig

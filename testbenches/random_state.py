@@ -1,7 +1,5 @@
 """The state of a random program in the making: memories with plausible content, register values, and places of results."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig

@@ -1,7 +1,5 @@
 """The Verilator backend: builds an engine's Verilog with its bench once, and runs programs on it through cocotb."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Sequence

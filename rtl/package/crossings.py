@@ -1,7 +1,5 @@
 """The wires between SLRs of an engine whose tiles lie in several, and the registers at their ends."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from amaranth import Shape

@@ -1,7 +1,5 @@
 """The files of a kernel package and their contents."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from importlib import resources

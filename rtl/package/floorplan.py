@@ -1,7 +1,5 @@
 """The floorplan: the SLR of each cell of the engine, and the registers at the wires between SLRs."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from hwsim.arch.config import EngineConfig

@@ -1,7 +1,5 @@
 """The engine as a Vitis kernel: its name, its bus interfaces, and the arguments at its control registers."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from hwsim.arch.config import EngineConfig

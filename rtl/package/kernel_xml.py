@@ -1,7 +1,5 @@
 """kernel.xml: the ports and arguments of the kernel for Vitis and XRT (format of UG1393, RTL Kernel XML File)."""
 
-from __future__ import annotations
-
 from xml.etree import ElementTree
 
 from hwsim.arch.config import EngineConfig

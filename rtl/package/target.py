@@ -1,8 +1,7 @@
 """The facts of a board that a kernel package depends on, and the check that an engine fits it."""
 
-from __future__ import annotations
-
 import dataclasses
+from typing import Self
 
 from hwsim.arch.board import Board
 from hwsim.arch.config import EngineConfig
@@ -36,7 +35,7 @@ class Target:
     channel_bytes: int
 
     @classmethod
-    def of(cls, board: Board) -> Target:
+    def of(cls, board: Board) -> Self:
         """Return the facts of a board that a package depends on."""
         return cls(
             name=board.name,

@@ -1,7 +1,5 @@
 """The kernel's top module as Verilog: the engine with the ports that Vitis connects, without the trace outputs for benches."""
 
-from __future__ import annotations
-
 from amaranth.lib.wiring import In
 
 from hwsim.arch.config import EngineConfig

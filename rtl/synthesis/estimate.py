@@ -1,7 +1,5 @@
 """The resources of an engine: cells counted as a board counts them, by unit and part and in total."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import importlib.metadata

@@ -1,7 +1,5 @@
 """The modules of generated Verilog: their text, the modules they instantiate, and which of them are the same."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import re

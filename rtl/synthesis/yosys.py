@@ -1,7 +1,5 @@
 """Runs Yosys on modules one by one, caches the counts, and returns the count of every kind of cell."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import hashlib
 import importlib.metadata

@@ -1,7 +1,5 @@
 """The check of a board: one decode step on it against the simulator and against PyTorch's integer reference."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
