@@ -1,23 +1,52 @@
 """The engine: control, the four units and the memories between them, behind the port names of a Vitis kernel."""
 
+import dataclasses
+
 from amaranth import Cat, ClockDomain, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
-from rtl.axi import WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature
 from rtl.control import Control, ControlRegisters, axi_lite_members
 from rtl.fetch import Fetch
 from rtl.instance import Shared
-from rtl.interfaces import SCALE_ENTRY, UnitSizes
+from rtl.interfaces import SCALE_ENTRY, WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature, UnitSizes
 from rtl.matrix import Matrix
 from rtl.mover import Mover
 from rtl.ram import Ram
-from rtl.trace_ports import trace_ports
 from rtl.vector import Vector
 
-__all__ = ["SIDE_PORT", "Engine", "engine_members", "stream_port"]
+__all__ = ["SIDE_PORT", "Engine", "TracePort", "engine_members", "stream_port", "trace_ports"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TracePort:
+    """One output by which a bench follows the engine; `width` in bits."""
+
+    name: str
+    width: int
+    doc: str
+
+
+def trace_ports(config: EngineConfig) -> tuple[TracePort, ...]:
+    """Return the trace outputs of an engine, in port order."""
+    lanes = config.vector.lanes
+    return (
+        TracePort(name="trace_cycle_start", width=1, doc="One in cycle 0 of a run."),
+        TracePort(
+            name="trace_running", width=1, doc="One from cycle 0 to the cycle in which End executes or an error stops the run."
+        ),
+        TracePort(name="trace_dispatch", width=1, doc="A unit instruction is dispatched."),
+        TracePort(name="trace_issue", width=4, doc="Units that issue an instruction, bit Unit."),
+        TracePort(name="trace_retire", width=4, doc="Units that retire an instruction, bit Unit."),
+        TracePort(name="trace_drained", width=1, doc="The matrix unit writes a result or residual word."),
+        TracePort(name="trace_drained_data", width=32 * lanes, doc="That word; lanes not written are zero."),
+        TracePort(name="trace_vector", width=1, doc="The vector unit writes activation codes."),
+        TracePort(name="trace_vector_data", width=8 * lanes, doc="Those codes."),
+        TracePort(name="trace_done", width=1, doc="The run has ended: ap_done rises in the next cycle."),
+    )
+
 
 SIDE_PORT = "m_axi_side_"
 LITE_PORT = "s_axi_control_"

@@ -1,12 +1,48 @@
-"""The ports between control, units and memories, declared in one place so that units can be built and tested alone."""
+"""The ports between control, units, memories and buses, declared in one place so that units can be built and tested alone."""
 
+from amaranth.hdl import Value
 from amaranth.lib import data
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, Signature
 
 from hwsim.arch.config import EngineConfig
-from rtl.command import COMMAND
+from hwsim.arch.fields import HEADER, WORD_BITS, Instruction
 
-__all__ = ["PACK_ENTRY", "PACK_WORDS", "SCALE_ENTRY", "UnitSizes", "address_bits", "command_port", "lane_write_port", "read_port"]
+__all__ = [
+    "ADDRESS_BITS",
+    "COMMAND",
+    "PACK_ENTRY",
+    "PACK_WORDS",
+    "SCALE_ENTRY",
+    "WRITE_BEAT_BITS",
+    "AxiReadSignature",
+    "AxiWriteSignature",
+    "UnitSizes",
+    "address_bits",
+    "command_port",
+    "field",
+    "is_kind",
+    "lane_write_port",
+    "read_port",
+]
+
+COMMAND = data.StructLayout({"word": WORD_BITS, "operand": data.ArrayLayout(32, 3)})
+"""A queue entry: the instruction word and the registers of its three operand slots."""
+
+
+def field(command: data.View, kind: type[Instruction], name: str) -> Value:
+    """Return a field of an instruction of class `kind`; operand fields come with their register added, in 32 bits."""
+    declared = kind.field(name)
+    raw = command.word[declared.offset : declared.offset + declared.width]
+    if declared.register is not None:
+        return (raw + command.operand[declared.register])[:32]
+    return raw.as_signed() if declared.signed else raw
+
+
+def is_kind(command: data.View, kind: type[Instruction]) -> Value:
+    """Return whether the command's opcode is that of `kind`."""
+    offset, width = HEADER["opcode"]
+    return command.word[offset : offset + width] == kind.opcode
+
 
 SCALE_ENTRY = data.StructLayout({"mantissa": 16, "exponent": 10, "zero_sum": 32})
 """An entry of the scale file; exponent and zero_sum are two's complement."""
@@ -53,3 +89,51 @@ class UnitSizes:
         self.side = address_bits(buffer.side_words)
         self.activation = address_bits(buffer.activation_segments)
         self.scales = address_bits(buffer.scales)
+
+
+ADDRESS_BITS = 64
+WRITE_BEAT_BITS = 128
+"""Width of the side port."""
+
+
+class AxiReadSignature(Signature):
+    """Read address and read data channels, seen from the master."""
+
+    def __init__(self, data_bits: int):
+        self.data_bits = data_bits
+        super().__init__(
+            {
+                "araddr": Out(ADDRESS_BITS),
+                "arlen": Out(8),
+                "arvalid": Out(1),
+                "arready": In(1),
+                "rdata": In(data_bits),
+                "rresp": In(2),
+                "rlast": In(1),
+                "rvalid": In(1),
+                "rready": Out(1),
+            }
+        )
+
+
+class AxiWriteSignature(Signature):
+    """Write address, write data and write response channels, seen from the master."""
+
+    def __init__(self, data_bits: int):
+        self.data_bits = data_bits
+        super().__init__(
+            {
+                "awaddr": Out(ADDRESS_BITS),
+                "awlen": Out(8),
+                "awvalid": Out(1),
+                "awready": In(1),
+                "wdata": Out(data_bits),
+                "wstrb": Out(data_bits // 8),
+                "wlast": Out(1),
+                "wvalid": Out(1),
+                "wready": In(1),
+                "bresp": In(2),
+                "bvalid": In(1),
+                "bready": Out(1),
+            }
+        )

@@ -9,9 +9,8 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.digest import Identity
 from hwsim.whole_files import write_text
 from rtl.dsp import DSP_VERILOG
-from rtl.engine import Engine
+from rtl.engine import Engine, trace_ports
 from rtl.ram import RAM_VERILOG, VerilogPlatform
-from rtl.trace_ports import trace_ports
 
 __all__ = ["LINT_WAIVERS", "TOP", "convert", "generate", "write"]
 

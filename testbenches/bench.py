@@ -9,7 +9,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import READ_LATENCY, STALL_RATE, WRITE_LATENCY
 from hwsim.memory.parameters import TIMES, Hbm2Parameters
 from rtl.engine import LITE_PORT, engine_members
-from testbenches.build import port_text, public_text
+from testbenches.verilator import port_text, public_text
 
 __all__ = ["CODES_RECORD", "DRAIN_RECORD", "EVENT_RECORD", "REGION_BITS", "SIDE_REGION", "TOP", "bench_files", "hbm2_word"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compiler.emit.cache import read_cache
+from compiler.emit.cache import read_cache, write_cache
 from compiler.model import compile_model
 from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig
@@ -18,15 +18,45 @@ from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryModel
 from models.integer import IntegerModel, IntegerReference
+from models.integer.cache import State
 from models.integer.ops import KvEntry
 from testbenches.backend import Log, Outputs
 from testbenches.compare import Verdict, compare_logs
 from testbenches.host.backend import HostedVerilog
-from testbenches.prepared import PreparedStep, prepare_step
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 
-__all__ = ["Case", "CosimResult", "against_reference", "cosim", "differences"]
+__all__ = ["Case", "CosimResult", "PreparedStep", "against_reference", "cosim", "differences", "prepare_step"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedStep:
+    """One decode step.
+
+    Attributes:
+        image: memory before it, with the reference's cache.
+        inputs: inputs of the run.
+        logits: int32 [vocab], the reference's.
+        state: the reference's, after the step.
+    """
+
+    image: MemoryImage
+    inputs: Inputs
+    logits: np.ndarray
+    state: State
+
+
+def prepare_step(reference: IntegerReference, compiled: Compiled, tokens: Sequence[int]) -> PreparedStep:
+    """Return the step of the last token, after those before it; `compiled` has an image."""
+    state = reference.open()
+    if len(tokens) > 1:
+        reference.prefill(state, tokens[:-1])
+    assert compiled.image is not None
+    image = compiled.image.copy()
+    write_cache(image, compiled.memory, compiled.request.engine, state)
+    inputs = Inputs(position=state.length, rows=reference.model.embedding.rows([tokens[-1]]))
+    return PreparedStep(image=image, inputs=inputs, logits=reference.step(state, tokens[-1]), state=state)
+
 
 Progress = Callable[[str], None]
 

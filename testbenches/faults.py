@@ -8,19 +8,88 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from amaranth.lib.wiring import Out
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.error_codes import ErrorCode, error_code
 from hwsim.arch.program import MemoryImage
+from hwsim.arch.timing import EPILOGUE_LATENCY
 from hwsim.errors import MachineError
 from hwsim.memory.models import IDEAL
+from rtl.engine import SIDE_PORT, engine_members, stream_port
 from testbenches.bench import REGION_BITS, SIDE_REGION, TOP, bench_files
-from testbenches.build import Build, public_text
-from testbenches.fault_cases import FaultCase, FaultProgram
-from testbenches.faults_wrapper import PUBLIC, wrapper_text
-from testbenches.faults_wrapper import TOP as WRAPPER
+from testbenches.fault_cases import FaultCase, FaultKind, FaultProgram
 from testbenches.verilated import bench_settings
+from testbenches.verilator import Build, port_text, public_text
 
-__all__ = ["FaultBench", "FaultOutcome", "RunRecord"]
+__all__ = ["FaultBench", "FaultOutcome", "RunRecord", "judge"]
+
+_WRAPPER = "faulty_engine"
+_PUBLIC = ("fault_*",)
+"""Signals of the wrapper that a bench reaches: what the injectors are told, and what they count."""
+
+_READ = {"arvalid": 1, "arready": 1, "rvalid": 1, "rready": 1, "rresp": 2}
+_WRITE = {"awvalid": 1, "awready": 1, "wvalid": 1, "wready": 1, "bvalid": 1, "bready": 1, "bresp": 2}
+
+
+def _injector(prefix: str, number: int, writes: bool) -> tuple[list[str], set[str]]:
+    """Return the text of the injector of one port, and the signals that go through it; the engine's side is `e_<signal>`."""
+    through = _READ | (_WRITE if writes else {})
+    wires = [f"    logic [{width - 1}:0] e_{prefix}{name};" for name, width in through.items()]
+    pins = [f".e_{name}(e_{prefix}{name}), .m_{name}({prefix}{name})" for name in through]
+    if not writes:
+        inputs = {"e_awvalid": 1, "m_awready": 1, "e_wvalid": 1, "m_wready": 1, "m_bvalid": 1, "e_bready": 1, "m_bresp": 2}
+        pins += [f".{name}({width}'d0)" for name, width in inputs.items()]
+        pins += [f".{name}()" for name in ("e_awready", "m_awvalid", "e_wready", "m_wvalid", "m_bready", "e_bvalid", "e_bresp")]
+    line = (
+        f"    fault_port #(.PORT({number})) injector_{number} (.clk(ap_clk), .rst_n(ap_rst_n), .arm(fault_arm), .rate(fault_rate),"
+        f" .seed(fault_seed), .here(fault_port == 32'd{number}), .block(fault_block), .block_after(fault_block_after),"
+        " .bad_read(fault_bad_read), .bad_write(fault_bad_write), .response(fault_response),"
+        f" .reads(fault_reads_{number}), .writes(fault_writes_{number}), {', '.join(pins)});"
+    )
+    counts = [f"    logic [31:0] fault_reads_{number}, fault_writes_{number};"]
+    return [*wires, *counts, line], {prefix + name for name in through}
+
+
+def _wrapper_text(config: EngineConfig) -> str:
+    """Return the SystemVerilog of a module with the engine's ports."""
+    ports, pins, body = [], [], []
+    through: set[str] = set()
+    prefixes = [(stream_port(port), port, False) for port in range(config.tile.ports)] + [(SIDE_PORT, config.tile.ports, True)]
+    for prefix, number, writes in prefixes:
+        text, names = _injector(prefix, number, writes)
+        body += text
+        through |= names
+    for name, member in engine_members(config).items():
+        ports.append(port_text(name, member.shape, member.flow is Out))
+        pins.append(f".{name}({'e_' if name in through else ''}{name})")
+    comma, line = ",\n", "\n"
+    return f"""// Generated for engine {config.name}: the engine behind fault injectors.
+module {_WRAPPER} (
+{comma.join(ports)}
+);
+    logic fault_arm;
+    logic [31:0] fault_port, fault_seed, fault_block_after, fault_bad_read, fault_bad_write;
+    logic [7:0] fault_rate;
+    logic [4:0] fault_block;
+    logic [1:0] fault_response;
+
+    // Most cycles of a run in which nothing was dispatched, retired or drained, one after the other.
+    logic [31:0] fault_silence, silence;
+    wire event_now = trace_dispatch != 0 || trace_retire != 0 || trace_drained != 0;
+    wire [31:0] longer = !trace_running || event_now ? 32'd0 : silence + 32'd1;
+    always_ff @(posedge ap_clk) begin
+        silence <= longer;
+        if (fault_arm) fault_silence <= 0;
+        else if (longer > fault_silence) fault_silence <= longer;
+    end
+
+{line.join(body)}
+
+    engine inner ({(comma + "        ").join(pins)});
+endmodule
+"""
+
 
 _RUNS_OF_A_LIMIT = 20
 _SETTLE_CYCLES = 2000
@@ -69,10 +138,10 @@ class FaultBench:
     def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = "-O2"):
         """`optimize` is the compiler's option: less of it builds sooner and runs slower."""
         self.engine = engine
-        texts = bench_files(engine, engine=WRAPPER) | {
-            "faults.sv": wrapper_text(engine),
+        texts = bench_files(engine, engine=_WRAPPER) | {
+            "faults.sv": _wrapper_text(engine),
             "fault_port.sv": (resources.files("testbenches") / "verilog" / "fault_port.sv").read_text(),
-            "faults.vlt": public_text(WRAPPER, PUBLIC),
+            "faults.vlt": public_text(_WRAPPER, _PUBLIC),
         }
         self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)
 
@@ -132,3 +201,66 @@ def _part(image: MemoryImage, region: int) -> np.ndarray:
 def _outcome(case: FaultCase, record: dict[str, Any]) -> FaultOutcome:
     first, following = (RunRecord(**{**record[name], "reads": tuple(record[name]["reads"])}) for name in ("first", "next"))
     return FaultOutcome(case=case, has_hung=record["hung"], first=first, next=following)
+
+
+def judge(outcome: FaultOutcome, programs: Sequence[FaultProgram], *, watchdog_cycles: int) -> tuple[str, ...]:
+    """Return what is wrong as sentences, none of a case that went as it must; each names the case that repeats it."""
+    case = outcome.case
+    found: list[str] = []
+    if outcome.has_hung:
+        found.append("every run must end, not hang")
+    if case.kind is FaultKind.RESET:
+        found += _rest("reset", outcome.first, done=0, idle=1)
+        found += _equal("reset error register", outcome.first.error, 0)
+    else:
+        found += _rest("first", outcome.first, done=1, idle=int(case.kind is not FaultKind.DEAD_BUS))
+        found += _first(case, outcome.first, programs[case.program], watchdog_cycles)
+    found += _rest("next", outcome.next, done=1, idle=1)
+    found += _right("next", outcome.next, programs[case.next_program], case.next_stalls, rate=0)
+    who = f"Case {case.kind.value} of seed {case.seed}"
+    return tuple(f"{who}: {sentence} ({case}; {outcome.first}; {outcome.next})" for sentence in found)
+
+
+def _equal(what: str, found: int, expected: int) -> list[str]:
+    return [] if found == expected else [f"{what} must be {expected}, not {found}"]
+
+
+def _rest(name: str, run: RunRecord, *, done: int, idle: int) -> list[str]:
+    """Judge the control register after a run: done is reported once, and the engine waits for the next start."""
+    return [
+        *_equal(f"ap_done of the {name} run", run.done, done),
+        *_equal(f"ap_done of the {name} run, read again", run.done_again, 0),
+        *_equal(f"ap_start after the {name} run", run.start, 0),
+        *_equal(f"ap_idle after the {name} run", run.idle, idle),
+        *_equal(f"interrupt after the {name} run", run.interrupt, 0),
+    ]
+
+
+def _right(name: str, run: RunRecord, program: FaultProgram, stalls: int | None, *, rate: int) -> list[str]:
+    """Judge a run without an effective fault: its bits, and its cycles where the memory's law is known."""
+    found = _equal(f"error register of the {name} run", run.error, 0)
+    found += _equal(f"wrong bytes of the {name} run", run.wrong_bytes, 0)
+    if not rate:
+        found += _equal(f"cycles of the {name} run", run.cycles, program.cycles if stalls is None else program.stalled[stalls])
+    return found
+
+
+def _first(case: FaultCase, run: RunRecord, program: FaultProgram, watchdog_cycles: int) -> list[str]:
+    code = error_code(run.error)
+    if case.error == 0:
+        return _right("first", run, program, case.stalls, rate=case.rate)
+    found = []
+    if case.error is None:
+        if code > max(ErrorCode):
+            found.append(f"error code of the first run must be 0 to {max(ErrorCode)}, not {code}")
+    elif case.error == ErrorCode.WATCHDOG:
+        found += _equal("error code of the first run", code, ErrorCode.WATCHDOG)
+    else:
+        found += _equal("error register of the first run", run.error, case.error)
+    # The watchdog sees a word leave the array, the bench sees it written.
+    shortest = watchdog_cycles - EPILOGUE_LATENCY
+    if code == ErrorCode.WATCHDOG and not shortest <= run.silence <= watchdog_cycles:
+        found.append(f"standstill before the watchdog must be {shortest} to {watchdog_cycles} cycles, not {run.silence}")
+    elif run.silence > watchdog_cycles:
+        found.append(f"a run must stand still for at most {watchdog_cycles} cycles, not {run.silence}")
+    return found

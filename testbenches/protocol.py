@@ -8,16 +8,51 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from amaranth.lib.wiring import Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.digest import Identity
 from hwsim.arch.program import MemoryImage
 from hwsim.errors import MachineError
-from testbenches.build import Build, public_text
-from testbenches.protocol_wrapper import PUBLIC, TOP, wrapper_text
+from rtl.engine import engine_members
 from testbenches.verilated import Run
+from testbenches.verilator import Build, port_text, public_text
 
 __all__ = ["Pace", "ProtocolBench", "ProtocolReport", "ProtocolRun"]
+
+_TOP = "protocol"
+_PUBLIC = ("clk", "rst_n", "interrupt", "s_axi_control_*", "m_axi_*")
+"""Signals of the wrapper that a bench reaches."""
+
+
+def _wrapper_text(config: EngineConfig) -> str:
+    """Return the SystemVerilog of the wrapper for an engine: its ports, `clk` and `rst_n` for its clock and reset."""
+    ports, pins, ids = [], [], []
+    for name, member in engine_members(config).items():
+        if not name.startswith(("s_axi_", "m_axi_")):
+            continue
+        ports.append(port_text(name, member.shape, member.flow is Out))
+        pins.append(name)
+        for address, answer in (("ar", "r"), ("aw", "b")):
+            if name.startswith("m_axi_") and name.endswith(f"{address}valid"):
+                master = name.removesuffix(f"{address}valid")
+                ports += [port_text(f"{master}{address}id", 1, True), port_text(f"{master}{answer}id", 1, False)]
+                ids.append(f"    assign {master}{address}id = 1'b0;")
+    comma, line = ",\n", "\n"
+    connections = (comma + "        ").join(f".{name}({name})" for name in pins)
+    return f"""// Generated for engine {config.name}: the engine with identifiers for its masters.
+module {_TOP} (
+    input  logic clk,
+    input  logic rst_n,
+    output logic interrupt,
+{comma.join(ports)}
+);
+{line.join(ids)}
+    engine dut (.ap_clk(clk), .ap_rst_n(rst_n), .interrupt(interrupt),
+        {connections});
+endmodule
+"""
+
 
 _PORT_BASE = 0x1A5B_4C3D_2E1F_0000
 _PORT_STRIDE = 0x0001_0000_0001_0000
@@ -68,8 +103,8 @@ class ProtocolBench:
 
     def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator")):
         self.engine = engine
-        texts = {"protocol.sv": wrapper_text(engine), "protocol.vlt": public_text(TOP, PUBLIC)}
-        self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize="-O1")
+        texts = {"protocol.sv": _wrapper_text(engine), "protocol.vlt": public_text(_TOP, _PUBLIC)}
+        self._build = Build(engine, top=_TOP, bench=texts, folder=folder, optimize="-O1")
 
     def execute(self, image: MemoryImage, runs: Sequence[ProtocolRun], *, seed: int, limit_cycles: int = 60_000) -> ProtocolReport:
         """Check the registers, then run the runs one after the other on one memory; `limit_cycles` bounds each."""

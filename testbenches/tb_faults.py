@@ -15,8 +15,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import First, RisingEdge, Timer
 
 from hwsim.arch.registers import offset_of
-from testbenches.lite_master import LiteMaster
-from testbenches.tb_engine import PERIOD_NS, apply_settings, set_up
+from testbenches.tb_engine import PERIOD_NS, LiteMaster, apply_settings, set_up
 
 __all__ = ["run_cases"]
 

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.digest import Identity
 from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_STRIDE, offset_of, port_base_offset
-from rtl.axi import ADDRESS_BITS
+from rtl.interfaces import ADDRESS_BITS
 
 __all__ = ["CONTROL_ADDRESS_BITS", "ControlRegisters", "axi_lite_members", "register_table"]
 

@@ -4,8 +4,7 @@ from amaranth import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.command import COMMAND
-from rtl.interfaces import address_bits
+from rtl.interfaces import COMMAND, address_bits
 
 __all__ = ["CommandQueue"]
 

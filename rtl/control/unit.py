@@ -6,11 +6,10 @@ from amaranth.lib.wiring import In, Out, Signature
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import HEADER, WORD_BITS, Unit
-from rtl.control.errors import ErrorRegister
+from rtl.control.errors import ErrorRegister, Watchdog
 from rtl.control.queue import CommandQueue
 from rtl.control.scoreboard import Scoreboard
 from rtl.control.sequencer import Sequencer
-from rtl.control.watchdog import Watchdog
 from rtl.interfaces import command_port
 
 __all__ = ["CLEAR_CYCLES", "Control"]

@@ -9,8 +9,7 @@ from hwsim.arch import isa
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.stream_sizes import SIZES, StreamSizes
-from rtl.command import COMMAND, field, is_kind
-from rtl.interfaces import UnitSizes
+from rtl.interfaces import COMMAND, UnitSizes, field, is_kind
 from rtl.matrix.broadcast import ARRANGE
 from rtl.matrix.records import BLOCK, STEP, is_any
 

@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig
 from hwsim.arch.isa import Format
+from rtl.arithmetic import halve
 from rtl.instance import Shared
-from rtl.matrix.adder_tree import halve
 from rtl.matrix.lane import COEFFICIENT, Decoder
 from rtl.matrix.multiplier import FACTOR, PackedMultipliers
 from rtl.matrix.records import (

@@ -8,9 +8,8 @@ from hwsim.arch.config import EngineConfig
 from rtl.instance import Shared, place
 from rtl.interfaces import SCALE_ENTRY, UnitSizes, command_port, lane_write_port, read_port
 from rtl.matrix.broadcast import Broadcast
-from rtl.matrix.drain import Drain
+from rtl.matrix.drain import Drain, LaneTree, choose_group
 from rtl.matrix.epilogue import Epilogue
-from rtl.matrix.gather import LaneTree, choose_group
 from rtl.matrix.sequencer import Sequencer
 from rtl.matrix.slice import Slice
 from rtl.matrix.stages import (

@@ -1,23 +1,74 @@
 """The mover: loads, stores and appends over the side port, and the path of the program to control."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Append, Load, Store
-from hwsim.arch.timing import WRITE_LEAD
+from hwsim.arch.timing import MOVER_WRITES, WRITE_LEAD
 from hwsim.errors import ConfigError
-from rtl.axi import ADDRESS_BITS, WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature
-from rtl.command import COMMAND, field, is_kind
-from rtl.interfaces import PACK_ENTRY, UnitSizes, command_port, lane_write_port, read_port
-from rtl.mover.gather import PREPARE_CYCLES, STEP_CYCLES, Gather
-from rtl.mover.load import Scatter
-from rtl.mover.retirement import Retirement
-from rtl.mover.side_reader import BEATS_BITS, SideReader
-from rtl.mover.side_writer import WRITE_QUEUE_BEATS, SideWriter
+from rtl.interfaces import (
+    ADDRESS_BITS,
+    COMMAND,
+    PACK_ENTRY,
+    WRITE_BEAT_BITS,
+    AxiReadSignature,
+    AxiWriteSignature,
+    UnitSizes,
+    command_port,
+    field,
+    is_kind,
+    lane_write_port,
+    read_port,
+)
+from rtl.mover.beats import PREPARE_CYCLES, STEP_CYCLES, Gather, Scatter
+from rtl.mover.side_port import BEATS_BITS, WRITE_QUEUE_BEATS, SideReader, SideWriter
 
-__all__ = ["Mover"]
+__all__ = ["Mover", "Retirement"]
+
+
+class Retirement(wiring.Component):
+    """Retires instructions in order, each in the cycle after its last beat or response.
+
+    Members:
+        issue, beats: an instruction begins; what it waits for. has_room: one more may.
+        ends: a beat of a LOAD or the response to a write; they come in the order of the instructions.
+        retire: the oldest retires. busy: some instruction has not retired. clear: forget all.
+    """
+
+    issue: In(1)
+    beats: In(Load.field("beats").width)
+    has_room: Out(1)
+    ends: In(1)
+    retire: Out(1)
+    busy: Out(1)
+    clear: In(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        counts = Array(Signal.like(self.beats, name=f"count_{place}", reset_less=True) for place in range(MOVER_WRITES))
+        newest, oldest = (Signal(range(MOVER_WRITES), name=name) for name in ("newest", "oldest"))
+        in_flight = Signal(range(MOVER_WRITES + 1))
+        left = Signal.like(self.beats)
+        m.d.comb += [
+            self.busy.eq(in_flight != 0),
+            self.has_room.eq(in_flight != MOVER_WRITES),
+            self.retire.eq(self.busy & (left == 0)),
+        ]
+        m.d.sync += in_flight.eq(in_flight + self.issue - self.retire)
+        with m.If(self.ends):
+            m.d.sync += left.eq(left - 1)
+        with m.If(self.retire):
+            m.d.sync += [oldest.eq(oldest + 1), left.eq(counts[(oldest + 1)[: len(oldest)]] - self.ends)]
+        with m.If(self.issue):
+            m.d.sync += [counts[newest].eq(self.beats), newest.eq(newest + 1)]
+            with m.If(in_flight == self.retire):
+                m.d.sync += left.eq(self.beats)
+        with m.If(self.clear):
+            m.d.sync += [in_flight.eq(0), newest.eq(0), oldest.eq(0)]
+        return m
+
 
 if WRITE_LEAD < PREPARE_CYCLES + STEP_CYCLES + 1:
     raise ConfigError(f"WRITE_LEAD must be at least {PREPARE_CYCLES + STEP_CYCLES + 1} cycles, not {WRITE_LEAD}")

@@ -8,12 +8,21 @@ import jinja2
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL
-from rtl.package.crossings import CROSSINGS, bits_of
-from rtl.package.floorplan import Floorplan, floorplan
-from rtl.package.kernel import COMPUTE_UNIT, CONTROL_BUS, PROTOCOL_REGISTERS, SIDE_BUS, VLNV, arguments, buses, stream_bus
-from rtl.package.kernel_xml import CONTROL_PROTOCOL, kernel_xml
+from rtl.package.floorplan import CROSSINGS, Floorplan, bits_of, floorplan
+from rtl.package.kernel import (
+    COMPUTE_UNIT,
+    CONTROL_BUS,
+    CONTROL_PROTOCOL,
+    PROTOCOL_REGISTERS,
+    SIDE_BUS,
+    VLNV,
+    arguments,
+    buses,
+    kernel_xml,
+    stream_bus,
+    wrapper_verilog,
+)
 from rtl.package.target import TOOLS, Target
-from rtl.package.wrapper import wrapper_verilog
 
 __all__ = ["MANIFEST", "package_files"]
 

@@ -12,8 +12,7 @@ from hwsim.arch.board import RESOURCES
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
-from rtl.synthesis.netlist import Module, modules_of
-from rtl.synthesis.yosys import cells_of, tool_version
+from rtl.synthesis.yosys import Module, cells_of, modules_of, tool_version
 from rtl.verilog import TOP, generate
 
 __all__ = ["Estimate", "Part", "count_parts", "estimate", "resources_of"]

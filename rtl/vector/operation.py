@@ -6,7 +6,7 @@ from amaranth.lib import data
 
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import CacheFormat, CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
-from rtl.command import field, is_kind
+from rtl.interfaces import field, is_kind
 
 __all__ = ["LENGTH_BITS", "OPERATION", "ROW_BITS", "decode"]
 

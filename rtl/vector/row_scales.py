@@ -16,9 +16,8 @@ from hwsim.arch.numerics import (
     kv_limit,
 )
 from hwsim.arch.timing import VECTOR_ROWS
-from rtl.arithmetic import SCALE, ApplyScale, Combine
+from rtl.arithmetic import SCALE, ApplyScale, Combine, Normalizer, Reciprocal, SquareRoot
 from rtl.pipeline import Pipeline
-from rtl.scalar_math import Normalizer, Reciprocal, SquareRoot
 from rtl.vector.lane import KEY_BITS
 from rtl.vector.stages import RowStage
 

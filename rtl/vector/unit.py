@@ -14,10 +14,8 @@ from rtl.instance import place
 from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, command_port, read_port
 from rtl.pipeline import Pipeline
 from rtl.ram import Ram
-from rtl.vector.coder import CODE_SUM_BITS, Coder
-from rtl.vector.first_pass import FirstPass
-from rtl.vector.lane import ADDEND_BITS, KEY_BITS, LANE_CONTROL, ZERO_POINT_BITS, Lane
-from rtl.vector.mask import ScoreMask
+from rtl.vector.first_pass import FirstPass, ScoreMask
+from rtl.vector.lane import ADDEND_BITS, CODE_SUM_BITS, KEY_BITS, LANE_CONTROL, ZERO_POINT_BITS, Coder, Lane
 from rtl.vector.pack import PackBuffer
 from rtl.vector.row_scales import MEASURED_ROW, SUM_BITS, RowScales
 from rtl.vector.rows import Rows

@@ -6,8 +6,20 @@ from amaranth import Module, Signal, signed
 from amaranth.sim import Simulator
 
 from hwsim.arch import numerics
-from rtl.arithmetic import EXPONENT, MANTISSA, ApplyScale, clamp, combine, magnitude, normalize, round_shift, saturate
-from rtl.scalar_math import Normalizer, Reciprocal, SquareRoot
+from rtl.arithmetic import (
+    EXPONENT,
+    MANTISSA,
+    ApplyScale,
+    Normalizer,
+    Reciprocal,
+    SquareRoot,
+    clamp,
+    combine,
+    magnitude,
+    normalize,
+    round_shift,
+    saturate,
+)
 
 CORNERS = np.array([0, 1, -1, 2**31 - 1, -(2**31), 65535, 65536, -65536, 32767, 1 << 30, -(1 << 30)], dtype=np.int64)
 

@@ -16,8 +16,7 @@ from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_OFFSET, PORT_BASE_
 from hwsim.errors import ConfigError
 from rtl.matrix.tile import Tile
 from rtl.package import package_files
-from rtl.package.crossings import CROSSINGS
-from rtl.package.floorplan import floorplan
+from rtl.package.floorplan import CROSSINGS, floorplan
 from rtl.package.target import Target
 from rtl.verilog import generate
 from testbenches.verilator import lint

@@ -1,17 +1,26 @@
-"""Turns a STORE or an APPEND into write beats, one a cycle: the address and the content of each."""
+"""The beats of the side port: those of a STORE or an APPEND are made, those of a LOAD go into words and lanes of a memory."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import Append, CacheKind, Store
-from rtl.axi import ADDRESS_BITS, WRITE_BEAT_BITS
-from rtl.command import COMMAND, field, is_kind
-from rtl.interfaces import PACK_ENTRY, PACK_WORDS, UnitSizes, read_port
-from rtl.mover.side_writer import WRITE_BEAT
+from hwsim.arch.isa import Append, CacheKind, Load, Space, Store
+from rtl.interfaces import (
+    ADDRESS_BITS,
+    COMMAND,
+    PACK_ENTRY,
+    PACK_WORDS,
+    WRITE_BEAT_BITS,
+    UnitSizes,
+    field,
+    is_kind,
+    lane_write_port,
+    read_port,
+)
+from rtl.mover.side_port import WRITE_BEAT
 
-__all__ = ["PREPARE_CYCLES", "STEP_CYCLES", "VALUES_PER_BEAT", "Gather"]
+__all__ = ["PREPARE_CYCLES", "STEP_CYCLES", "VALUES_PER_BEAT", "Gather", "Scatter"]
 
 PREPARE_CYCLES = 2
 """Cycles the command must have been there before the first `step`."""
@@ -168,4 +177,53 @@ class Gather(wiring.Component):
             m.d.sync += [self.beat.data.eq(entry.words[placed.word]), self.beat.strobe.eq(-1)]
         with m.If(self.clear):
             m.d.sync += [located.valid.eq(0), placed.valid.eq(0), self.push.eq(0)]
+        return m
+
+
+class Scatter(wiring.Component):
+    """Writes the beats of the LOAD in `command`, in order from `start` on, one cycle after each `valid`."""
+
+    def __init__(self, config: EngineConfig):
+        self.lanes = config.vector.lanes
+        sizes = UnitSizes(config)
+        super().__init__(
+            {
+                "command": In(COMMAND),
+                "start": In(1),
+                "valid": In(1),
+                "data": In(WRITE_BEAT_BITS),
+                **lane_write_port("x", sizes.residual, self.lanes),
+                **lane_write_port("p", sizes.parameter, self.lanes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        parts = self.lanes // VALUES_PER_BEAT
+        part_bits = parts.bit_length() - 1
+        index = Signal(Load.field("beats").width)
+        word = Signal(Load.field("address").width)
+        values = Signal(WRITE_BEAT_BITS)
+        lanes = Signal(self.lanes)
+        target = Signal(Load.field("space").width)
+        part = index[:part_bits]
+        m.d.sync += [
+            word.eq(field(self.command, Load, "address") + (index >> part_bits)),
+            values.eq(self.data),
+            target.eq(field(self.command, Load, "space")),
+            lanes.eq(Cat((self.valid & (part == i)).replicate(VALUES_PER_BEAT) for i in range(parts))),
+        ]
+        with m.If(self.start):
+            m.d.sync += index.eq(0)
+        with m.Elif(self.valid):
+            m.d.sync += index.eq(index + 1)
+        for space, enable, address, written in (
+            (Space.RESIDUAL, self.x_enable, self.x_address, self.x_data),
+            (Space.PARAMETER, self.p_enable, self.p_address, self.p_data),
+        ):
+            m.d.comb += [
+                enable.eq(lanes & (target == space).replicate(self.lanes)),
+                address.eq(word),
+                written.eq(values.replicate(parts)),
+            ]
         return m
