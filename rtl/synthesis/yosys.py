@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
-from rtl.ram import ZEROS
+from rtl.verilog import PRIMITIVES
 
 __all__ = ["TOOL", "Module", "cells_of", "modules_of", "run_yosys", "tool_version"]
 
@@ -23,37 +23,9 @@ _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?
 _INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
 _PORT = re.compile(r"^  (?:input|output)\b[^;]*;\n", re.M)
 _IDENTIFIER = re.compile(r'"[^"]*"|\\\S+ |[A-Za-z_][\w$]*')
-_KEYWORDS = frozenset(
-    {
-        "module",
-        "endmodule",
-        "input",
-        "output",
-        "inout",
-        "wire",
-        "reg",
-        "signed",
-        "assign",
-        "always",
-        "initial",
-        "begin",
-        "end",
-        "if",
-        "else",
-        "case",
-        "casez",
-        "endcase",
-        "default",
-        "posedge",
-        "negedge",
-        "parameter",
-        "localparam",
-        "integer",
-        "for",
-        "generate",
-        "endgenerate",
-        "genvar",
-    }
+_KEYWORDS = (
+    "module endmodule input output inout wire reg signed assign always initial begin end if else case casez endcase default"
+    " posedge negedge parameter localparam integer for generate endgenerate genvar"
 )
 
 
@@ -78,11 +50,12 @@ class Module:
 
         Modules that differ in names alone, as copies of one circuit do, have the same.
         """
+        keywords = frozenset(_KEYWORDS.split())
         numbers: dict[str, str] = {}
 
         def number(match: re.Match[str]) -> str:
             word = match.group().strip()
-            return word if word in _KEYWORDS or word[0] == '"' else numbers.setdefault(word, f"n{len(numbers)}")
+            return word if word in keywords or word[0] == '"' else numbers.setdefault(word, f"n{len(numbers)}")
 
         return hashlib.sha256(_IDENTIFIER.sub(number, self.text).encode()).hexdigest()
 
@@ -103,6 +76,8 @@ TOOL = "pyosys"
 _WHOLE = ("ram",)
 """Modules with parameters: synthesized with each of the modules that instantiate them."""
 _BATCH_BYTES = 120_000
+(_ZEROS,) = (line for line in PRIMITIVES["ram.v"].splitlines() if "words[i] = " in line)
+"""The line that clears a memory for simulation, as the device does when it is configured."""
 _SCRIPT = """\
 read_verilog -lib -specify +/xilinx/cells_sim.v
 read_verilog -lib +/xilinx/cells_xtra.v
@@ -189,7 +164,7 @@ def _synthesize(batch: Mapping[str, Module], modules: Mapping[str, Module], fold
         # Yosys has no distributed memory without a write port; a table in logic is the same.
         text = text.replace('rom_style = "distributed"', 'rom_style = "logic"')
         # Initial values of memories take no cells, but minutes of Yosys for each.
-        Path(place, "modules.v").write_text(text.replace(ZEROS, ""))
+        Path(place, "modules.v").write_text(text.replace(_ZEROS, ""))
         run_yosys(_SCRIPT, Path(place))
         counted = json.loads(Path(place, "counts.json").read_text())["modules"]
     counted = {_plain(name): entry.get("num_cells_by_type", {}) for name, entry in counted.items()}
