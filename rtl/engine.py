@@ -11,7 +11,7 @@ from hwsim.arch.fields import Unit
 from rtl.control import Control, ControlRegisters, axi_lite_members
 from rtl.fetch import Fetch
 from rtl.instance import Shared
-from rtl.interfaces import SCALE_ENTRY, WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature, UnitSizes
+from rtl.interfaces import SCALE_ENTRY, WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature, UnitSizes, assign
 from rtl.matrix import Matrix
 from rtl.mover import Mover
 from rtl.ram import Ram
@@ -116,12 +116,7 @@ class Engine(wiring.Component):
         units = {Unit.FETCH: fetch, Unit.MATRIX: matrix, Unit.VECTOR: vector, Unit.MOVER: mover}
         for unit, circuit in units.items():
             port = control.units[unit]
-            m.d.comb += [
-                circuit.command.eq(port.command),
-                circuit.command_valid.eq(port.command_valid),
-                port.issue.eq(circuit.issue),
-                port.retire.eq(circuit.retire),
-            ]
+            m.d.comb += [*assign(circuit, port, "command", "command_valid"), *assign(port, circuit, "issue", "retire")]
         self._run(m, registers, control, mover)
         self._streams(m, registers)
         self._buses(m, registers, mover)
@@ -148,10 +143,7 @@ class Engine(wiring.Component):
             control.program_words.eq(registers.program_words),
             control.position.eq(registers.position),
             control.slot.eq(registers.slot),
-            registers.done.eq(control.done),
-            registers.idle.eq(control.idle),
-            registers.error.eq(control.error),
-            registers.cycles.eq(control.cycles),
+            *assign(registers, control, "done", "idle", "error", "cycles"),
             self.interrupt.eq(registers.interrupt),
             mover.program_start.eq(control.load_start),
             mover.program_address.eq(registers.program),
@@ -172,12 +164,7 @@ class Engine(wiring.Component):
     def _streams(self, m, registers):
         """Connect the streams to the matrix unit and to their ports."""
         fetch, matrix = self.fetch, self.matrix
-        m.d.comb += [
-            fetch.bases.eq(registers.bases),
-            matrix.head.eq(fetch.head),
-            matrix.head_valid.eq(fetch.head_valid),
-            fetch.pop.eq(matrix.pop),
-        ]
+        m.d.comb += [fetch.bases.eq(registers.bases), *assign(matrix, fetch, "head", "head_valid"), fetch.pop.eq(matrix.pop)]
         for port in range(self.config.tile.ports):
             self._bus(m, stream_port(port), fetch.axi[port])
 
@@ -276,11 +263,7 @@ class Engine(wiring.Component):
         word = Mux(matrix.x_write_enable.any(), matrix.x_write_data, matrix.y_data)
         enable = matrix.y_enable | matrix.x_write_enable
         m.d.comb += [
-            self.trace_cycle_start.eq(control.trace_cycle_start),
-            self.trace_running.eq(control.trace_running),
-            self.trace_dispatch.eq(control.trace_dispatch),
-            self.trace_issue.eq(control.trace_issue),
-            self.trace_retire.eq(control.trace_retire),
+            *assign(self, control, *(f"trace_{name}" for name in ("cycle_start", "running", "dispatch", "issue", "retire"))),
             self.trace_drained.eq(enable.any()),
             self.trace_drained_data.eq(Cat(Mux(enable[i], word[32 * i : 32 * i + 32], 0) for i in range(lanes))),
             self.trace_vector.eq(vector.a_enable),

@@ -2,13 +2,13 @@
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hwsim.arch import isa
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import FIFO_LATENCY
 from rtl.instance import Shared, place
-from rtl.interfaces import ADDRESS_BITS, AxiReadSignature, command_port, field
+from rtl.interfaces import ADDRESS_BITS, AxiReadSignature, assign, command_port, field
 from rtl.ram import URAM_WORDS, Ram
 
 __all__ = ["Fetch", "PortReader", "StreamFifo", "StreamPort"]
@@ -160,28 +160,17 @@ class StreamPort(Shared):
         m.submodules.fifo = fifo = StreamFifo(depth=self.config.fetch.fifo_beats, width=self.config.tile.port_bits)
         axi = self.axi
         m.d.comb += [
-            reader.base.eq(self.base),
-            reader.start.eq(self.start),
-            reader.offset.eq(self.offset),
-            reader.beats.eq(self.beats),
-            reader.pop.eq(self.pop),
-            reader.beat.eq(axi.rvalid),
-            reader.stop.eq(self.stop),
-            reader.clear.eq(self.clear),
+            *assign(reader, self, "base", "start", "offset", "beats", "pop", "stop", "clear"),
+            *assign(self, reader, "active", "quiet"),
+            *assign(axi, reader, "araddr", "arlen", "arvalid"),
             reader.arready.eq(axi.arready),
-            axi.araddr.eq(reader.araddr),
-            axi.arlen.eq(reader.arlen),
-            axi.arvalid.eq(reader.arvalid),
+            reader.beat.eq(axi.rvalid),
             # The reader's credit guarantees that every beat fits the FIFO.
             axi.rready.eq(1),
             fifo.push.eq(axi.rvalid),
             fifo.push_data.eq(axi.rdata),
-            fifo.pop.eq(self.pop),
-            fifo.clear.eq(self.clear),
-            self.head.eq(fifo.head),
-            self.ready.eq(fifo.ready),
-            self.active.eq(reader.active),
-            self.quiet.eq(reader.quiet),
+            *assign(fifo, self, "pop", "clear"),
+            *assign(self, fifo, "head", "ready"),
         ]
         m.d.sync += self.fault.eq(axi.rvalid & axi.rresp.any())
         return m
@@ -230,25 +219,14 @@ class Fetch(wiring.Component):
         busy = Signal()
         fault = Cat(port.fault for port in ports)
         for index, port in enumerate(ports):
-            axi = self.axi[index]
+            connect(m, flipped(self.axi[index]), port.axi)
             m.d.comb += [
                 port.base.eq(self.bases[index]),
                 port.start.eq(self.issue),
                 port.offset.eq(field(self.command, isa.Fetch, "offset")),
                 port.beats.eq(field(self.command, isa.Fetch, "beats")),
-                port.stop.eq(self.stop),
-                port.clear.eq(self.clear),
-                port.pop.eq(self.pop),
+                *assign(port, self, "stop", "clear", "pop"),
                 self.head[index].eq(port.head),
-                axi.araddr.eq(port.axi.araddr),
-                axi.arlen.eq(port.axi.arlen),
-                axi.arvalid.eq(port.axi.arvalid),
-                axi.rready.eq(port.axi.rready),
-                port.axi.arready.eq(axi.arready),
-                port.axi.rdata.eq(axi.rdata),
-                port.axi.rresp.eq(axi.rresp),
-                port.axi.rlast.eq(axi.rlast),
-                port.axi.rvalid.eq(axi.rvalid),
             ]
         m.d.comb += [
             self.issue.eq(self.command_valid & ~busy),

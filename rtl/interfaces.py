@@ -18,6 +18,7 @@ __all__ = [
     "AxiWriteSignature",
     "UnitSizes",
     "address_bits",
+    "assign",
     "command_port",
     "field",
     "is_kind",
@@ -69,6 +70,11 @@ def read_port(name: str, address_bits: int, data_bits: int) -> dict:
 def lane_write_port(name: str, address_bits: int, lanes: int) -> dict:
     """Return the members of a write port with one enable a lane, seen from the writer."""
     return {f"{name}_enable": Out(lanes), f"{name}_address": Out(address_bits), f"{name}_data": Out(32 * lanes)}
+
+
+def assign(target, source, *names: str) -> list:
+    """Return the assignments of ports or fields of `source` to those of the same names of `target`."""
+    return [getattr(target, name).eq(getattr(source, name)) for name in names]
 
 
 def address_bits(depth: int) -> int:

@@ -10,7 +10,7 @@ from rtl.control.errors import ErrorRegister, Watchdog
 from rtl.control.queue import CommandQueue
 from rtl.control.scoreboard import Scoreboard
 from rtl.control.sequencer import Sequencer
-from rtl.interfaces import command_port
+from rtl.interfaces import assign, command_port
 
 __all__ = ["CLEAR_CYCLES", "Control"]
 
@@ -103,11 +103,9 @@ class Control(wiring.Component):
             m.d.sync += load_address.eq(load_address + 1)
         m.d.comb += [
             self.load_beats.eq(Mux(self.program_words > limits.program_words, limits.program_words, self.program_words)),
-            sequencer.load_data.eq(self.load_data),
+            *assign(sequencer, self, "load_data", "position", "slot"),
             sequencer.load_address.eq(load_address),
             sequencer.words.eq(self.program_words),
-            sequencer.position.eq(self.position),
-            sequencer.slot.eq(self.slot),
             sequencer.start.eq(begin),
             sequencer.go.eq(go),
             sequencer.halt.eq(~running),
@@ -115,14 +113,11 @@ class Control(wiring.Component):
 
         # What is watched.
         m.d.comb += [
-            errors.bad_check.eq(sequencer.bad_check),
-            errors.bad_opcode.eq(sequencer.bad_opcode),
-            errors.deep_loop.eq(sequencer.deep_loop),
+            *assign(errors, sequencer, "bad_check", "bad_opcode", "deep_loop", "pc"),
             errors.read_response.eq(self.read_error),
             errors.write_response.eq(self.write_error),
             errors.watchdog.eq(watchdog.expired),
             errors.token_overflow.eq(running & scoreboard.overflow),
-            errors.pc.eq(sequencer.pc),
             errors.port.eq(self.read_error_port),
             errors.pair.eq(scoreboard.overflow_pair),
             errors.start.eq(begin),

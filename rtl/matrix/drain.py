@@ -6,6 +6,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
+from rtl.interfaces import assign
 from rtl.matrix.records import BLOCK, WORD_FLAGS, drained_word, lane_bits
 from rtl.matrix.stages import LEAVE, TREE
 from rtl.pipeline import Pipeline
@@ -58,16 +59,13 @@ class Drain(wiring.Component):
         m.d.comb += [
             self.flags.written.eq((left != 0) & block.writes),
             self.flags.retire.eq((left == 1) & block.final),
-            word.axpy.eq(block.axpy),
+            *assign(word, block, "axpy", "segments", "wide", "destination"),
             word.keys.eq(block.keys & (row == 0)),
             word.row.eq(row),
-            word.segments.eq(block.segments),
-            word.wide.eq(block.wide),
             word.group.eq(group),
             word.source.eq(source),
             word.lane.eq(position[:lane_shift]),
             word.scale.eq(block.scale + row),
-            word.destination.eq(block.destination),
             word.address.eq(row_address + target),
             word.side.eq(block.side + target),
             after.eq(Mux(left == 0, 0, left - 1)),

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import SLICE_BITS, EngineConfig
 from rtl.instance import Shared, place
+from rtl.interfaces import assign
 from rtl.matrix.records import STEP, coefficient_bits, input_bits, lane_bits
 from rtl.matrix.slice import SUM_BITS, Slice
 from rtl.matrix.stages import DECODE
@@ -66,9 +67,7 @@ class Tile(Shared):
                 piece.coefficient.eq(self.coefficients[index]),
                 piece.step.eq(step),
                 piece.sums.eq(sums),
-                piece.row_select.eq(self.row_select),
-                piece.lane_row.eq(self.lane_row),
-                piece.lane.eq(self.lane),
+                *assign(piece, self, "row_select", "lane_row", "lane"),
             ]
         m.d.comb += [
             self.row_scales.eq(Cat(piece.row_scale for piece in slices)),

@@ -16,6 +16,7 @@ from rtl.interfaces import (
     AxiReadSignature,
     AxiWriteSignature,
     UnitSizes,
+    assign,
     command_port,
     field,
     is_kind,
@@ -163,8 +164,7 @@ class Mover(wiring.Component):
 
         m.d.comb += [
             reader.start.eq(self.program_start | (self.issue & starts_load)),
-            reader.stop.eq(self.stop),
-            reader.clear.eq(self.clear),
+            *assign(reader, self, "stop", "clear"),
             self.program_valid.eq(reader.valid),
             self.program_data.eq(reader.data),
             self.program_last.eq(reader.last),
@@ -173,25 +173,16 @@ class Mover(wiring.Component):
             scatter.start.eq(self.issue),
             scatter.valid.eq(loading & reader.valid),
             scatter.data.eq(reader.data),
+            *assign(self, scatter, *(f"{name}_{part}" for name in ("x", "p") for part in ("enable", "address", "data"))),
             gather.command.eq(command),
-            gather.side.eq(self.side),
-            gather.bases.eq(self.bases),
             gather.index.eq(asked),
-            gather.clear.eq(self.clear),
-            gather.y_data.eq(self.y_data),
-            gather.pack_data.eq(self.pack_data),
-            self.y_address.eq(gather.y_address),
-            self.pack_address.eq(gather.pack_address),
-            writer.push.eq(gather.push),
-            writer.beat.eq(gather.beat),
-            writer.stop.eq(self.stop),
-            writer.clear.eq(self.clear),
+            *assign(gather, self, "side", "bases", "clear", "y_data", "pack_data"),
+            *assign(self, gather, "y_address", "pack_address"),
+            *assign(writer, gather, "push", "beat"),
+            *assign(writer, self, "stop", "clear"),
             self.write_error.eq(writer.error),
             self.quiet.eq(reader.quiet & writer.quiet),
         ]
-        for name in ("x", "p"):
-            for part in ("enable", "address", "data"):
-                m.d.comb += getattr(self, f"{name}_{part}").eq(getattr(scatter, f"{name}_{part}"))
         with m.If(self.program_start):
             m.d.comb += [reader.address.eq(self.program_address), reader.beats.eq(self.program_beats)]
         with m.Else():

@@ -11,7 +11,7 @@ from hwsim.arch.numerics import FRACTION_BITS, ROPE_BITS
 from hwsim.arch.timing import MEASURE_LATENCY, VECTOR_ROWS
 from rtl.arithmetic import SCALE
 from rtl.instance import place
-from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, command_port, read_port
+from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, assign, command_port, read_port
 from rtl.pipeline import Pipeline
 from rtl.ram import Ram
 from rtl.vector.first_pass import FirstPass, ScoreMask
@@ -82,7 +82,7 @@ class Vector(wiring.Component):
         m.submodules.rows = rows = Rows(self.config.temporary_words)
         m.submodules.scales = scales = RowScales(self.lanes)
         m.submodules.temporary = temporary = Ram(depth=self.config.temporary_words, lanes=self.lanes, lane_bits=_HELD_BITS)
-        m.d.comb += [first.command.eq(self.command), first.command_valid.eq(self.command_valid), self.issue.eq(first.issue)]
+        m.d.comb += [*assign(first, self, "command", "command_valid"), self.issue.eq(first.issue)]
         self._begin_rows(m, first, rows)
         self._first_pass(m, first, scales, temporary)
         self._end_rows(m, first, rows, scales)
@@ -95,8 +95,8 @@ class Vector(wiring.Component):
     def _begin_rows(self, m: Module, first: FirstPass, rows: Rows) -> None:
         operation, row = first.operation, rows.row
         kept = ("length", "null", "softmax", "cache", "value", "wide", "destination", "entry", "mantissa", "exponent")
-        m.d.comb += [getattr(row, name).eq(getattr(operation, name)) for name in kept]
         m.d.comb += [
+            *assign(row, operation, *kept),
             row.row.eq(first.row),
             row.scale.eq(operation.scale + first.row),
             row.is_last.eq(first.is_last),
@@ -167,15 +167,11 @@ class Vector(wiring.Component):
     def _control(m: Module, operation: Value) -> Signal:
         """Return the control of the lanes for a word of the operation."""
         control = Signal(LANE_CONTROL, name="lane_control")
+        rotation = Mux(operation.rotated, ROPE_BITS, 0)
         m.d.comb += [
-            control.norm.eq(operation.norm),
-            control.swiglu.eq(operation.swiglu),
+            *assign(control, operation, "norm", "swiglu", "softmax", "cache"),
             control.rotate.eq(operation.rotated),
-            control.softmax.eq(operation.softmax),
-            control.cache.eq(operation.cache),
-            control.shift.eq(
-                Mux(operation.norm, operation.shift, Mux(operation.swiglu, FRACTION_BITS, Mux(operation.rotated, ROPE_BITS, 0)))
-            ),
+            control.shift.eq(Mux(operation.norm, operation.shift, Mux(operation.swiglu, FRACTION_BITS, rotation))),
         ]
         return control
 
@@ -186,9 +182,7 @@ class Vector(wiring.Component):
         m.d.comb += [
             mask.begin.eq(first.passes),
             mask.valid.eq(word.at(Stage.MASK - 1).valid),
-            mask.sink_words.eq(operation.sink_words),
-            mask.sinks.eq(operation.sinks),
-            mask.ring.eq(operation.ring),
+            *assign(mask, operation, "sink_words", "sinks", "ring"),
         ]
         return Pipeline(m, mask.mask, Stage.MASK, "mask")
 
@@ -197,9 +191,8 @@ class Vector(wiring.Component):
         m.submodules.peak = peak = Largest(self.lanes, bits=32, floor=_LEAST)
         valid, scores = mask.at(Stage.MASK), Pipeline(m, self.y_a_data, Stage.EARLY, "score_word").at(Stage.MASK)
         masked = Signal(peak.values.shape(), name="masked_scores", reset_less=True)
-        m.d.sync += [
-            masked[lane].eq(Mux(valid[lane], scores.word_select(lane, 32).as_signed(), _LEAST)) for lane in range(self.lanes)
-        ]
+        for lane in range(self.lanes):
+            m.d.sync += masked[lane].eq(Mux(valid[lane], scores.word_select(lane, 32).as_signed(), _LEAST))
         at = word.at(Stage.SCORE)
         m.d.comb += [peak.values.eq(masked), peak.mark.valid.eq(at.valid & at.peak), peak.mark.first.eq(at.first)]
         top = Signal(signed(32), reset_less=True)
@@ -219,11 +212,7 @@ class Vector(wiring.Component):
         m.d.comb += [
             ending.valid.eq(first.ends),
             ending.number.eq(number),
-            ending.norm.eq(operation.norm),
-            ending.softmax.eq(operation.softmax),
-            ending.rope.eq(operation.rope),
-            ending.cache.eq(operation.cache),
-            ending.wide.eq(operation.wide),
+            *assign(ending, operation, "norm", "softmax", "rope", "cache", "wide"),
         ]
         row = Pipeline(m, ending, 0, "ending", is_cleared=True)
         epsilon, one_over_n = (self.p_data.word_select(lane, 32) for lane in range(2))
@@ -259,9 +248,7 @@ class Vector(wiring.Component):
                 coder.value.eq(held[:32]),
                 coder.zero_point.eq(held[32:]),
                 coder.inverse.eq(inverse),
-                coder.control.softmax.eq(at_value.softmax),
-                coder.control.cache.eq(at_value.cache),
-                coder.control.wide.eq(at_value.wide),
+                *assign(coder.control, at_value, "softmax", "cache", "wide"),
                 coder.control.zero.eq(scales.zero),
             ]
             coders.append(coder)
@@ -278,19 +265,14 @@ class Vector(wiring.Component):
         addend = word.at(CodeStage.CODE + 1)
         ready = CodeStage.CODE + 1 + zeros.latency
         zero_sum = Pipeline(m, zeros.total, ready, "zero_sum").at(CodeStage.LAST)
-        m.d.comb += [
-            zeros.mark.valid.eq(addend.valid),
-            zeros.mark.first.eq(addend.first),
-            zeros.values.eq(Cat(coder.addend for coder in coders)),
-        ]
+        m.d.comb += [*assign(zeros.mark, addend, "valid", "first"), zeros.values.eq(Cat(coder.addend for coder in coders))]
         landed, late = word.at(CodeStage.LAST), row.at(CodeStage.LAST)
         lands = landed.valid & landed.last
         m.d.comb += [
             scales.scale_number.eq(landed.number),
             self.scale_enable.eq(lands & ~late.cache & ~late.null),
             self.scale_address.eq(late.scale),
-            self.scale_data.mantissa.eq(scales.scale.mantissa),
-            self.scale_data.exponent.eq(scales.scale.exponent),
+            *assign(self.scale_data, scales.scale, "mantissa", "exponent"),
             self.scale_data.zero_sum.eq(zero_sum),
             self.retire.eq(lands & late.is_last),
         ]
@@ -306,12 +288,10 @@ class Vector(wiring.Component):
         zero = Pipeline(m, scales.zero, CodeStage.VALUE, "zero").at(CodeStage.LAST)
         m.d.comb += [
             pack.valid.eq(coded.valid & at_code.cache & ~at_code.null),
-            pack.first.eq(coded.first),
-            pack.index.eq(coded.index),
+            *assign(pack, coded, "first", "index"),
             pack.spread.eq(Mux(at_code.value, at_code.length >> (words_per_32.bit_length() - 1), 1)),
             pack.store.eq(collected.valid & collected.last & of_collected.cache & ~of_collected.null),
-            pack.wide.eq(of_collected.wide),
-            pack.entry.eq(of_collected.entry),
+            *assign(pack, of_collected, "wide", "entry"),
             pack.finish.eq(finish),
             pack.finished_entry.eq(entry),
             pack.parameter.eq(Cat(scales.scale.mantissa, scales.scale.exponent[:8], zero)),
