@@ -24,7 +24,6 @@ __all__ = [
     "halve",
     "leading_step",
     "magnitude",
-    "normalize",
     "round_shift",
     "saturate",
 ]
@@ -44,11 +43,9 @@ def round_shift(x: Value, shift: int) -> Value:
     return (x >> shift) + x[shift - 1]
 
 
-def clamp(m: Module, x: Value, low: int, high: int, name: str) -> Signal:
-    """Return x limited to low .. high, in the fewest bits that hold both."""
-    limited = Signal(range(low, high + 1), name=name)
-    m.d.comb += limited.eq(Mux(x < low, low, Mux(x > high, high, x)))
-    return limited
+def clamp(x: Value, low: Value | int, high: Value | int) -> Value:
+    """Return x limited to low .. high."""
+    return Mux(x < low, low, Mux(x > high, high, x))
 
 
 def saturate(x: Value, bits: int) -> Value:
@@ -67,21 +64,6 @@ def leading_step(x: Value, step: int) -> tuple[Value, Value]:
     """Return whether the top `step` bits of x are zero, and x moved up by `step` when they are."""
     empty = ~x[len(x) - step :].any()
     return empty, Mux(empty, Cat(Const(0, step), x[: len(x) - step]), x)[: len(x)]
-
-
-def normalize(m: Module, x: Value, name: str) -> tuple[Signal, Signal]:
-    """Return the scale (mantissa, exponent) of an unsigned x of 16 to 64 bits, combinationally; zero gives (0, 0)."""
-    width = len(x)
-    zeros: list[Value] = []
-    moved = x
-    step = 1 << ((width - 1).bit_length() - 1)
-    while step:
-        empty, moved = leading_step(moved, step)
-        zeros.insert(0, empty)
-        step >>= 1
-    mantissa, exponent = Signal(MANTISSA, name=f"{name}_mantissa"), Signal(EXPONENT, name=f"{name}_exponent")
-    m.d.comb += [mantissa.eq(moved[width - 16 :]), exponent.eq(Mux(x.any(), width - 16 - Cat(zeros), 0))]
-    return mantissa, exponent
 
 
 def combine(m: Module, a: tuple[Value, Value], b: tuple[Value, Value], name: str = "combined") -> tuple[Signal, Signal]:
@@ -152,7 +134,7 @@ class ApplyScale(wiring.Component):
         m.d.comb += [needed.eq(-(self.exponent + self.fraction_bits)), rounded.eq((fine >> 1) + fine[0])]
         m.d.sync += [
             product.eq(Cat(Const(0, 1), self.x * self.mantissa).as_signed()),
-            shift.eq(Mux(needed < 0, 0, Mux(needed > SHIFT_LIMIT, SHIFT_LIMIT, needed))),
+            shift.eq(clamp(needed, 0, SHIFT_LIMIT)),
             coarse.eq(product >> Cat(Const(0, 3), shift[3:])),
             rest.eq(shift[:3]),
             fine.eq(coarse >> rest),

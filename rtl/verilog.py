@@ -4,6 +4,7 @@ import json
 from importlib import resources
 from pathlib import Path
 
+import jinja2
 from amaranth.back import verilog
 
 from hwsim.arch.config import EngineConfig
@@ -12,13 +13,16 @@ from hwsim.whole_files import write_text
 from rtl.engine import Engine, trace_ports
 from rtl.ram import VerilogPlatform
 
-__all__ = ["LINT_WAIVERS", "PRIMITIVES", "TOP", "convert", "generate", "write"]
+__all__ = ["LINT_WAIVERS", "PRIMITIVES", "TEMPLATES", "TOP", "convert", "generate", "write"]
 
 TOP = "engine"
 """Name of the top module."""
 
 PRIMITIVES = {name: (resources.files("rtl") / "primitives" / name).read_text() for name in ("ram.v", "dsp48e2.v")}
 """Modules written by hand, text by file: the memory of every `Ram`, and a model of the vendor's DSP for simulation alone."""
+
+TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+"""Renders the files of kernel packages and benches."""
 
 _GENERATED_WAIVERS = {
     "DECLFILENAME": "engine.v holds the modules of every unit",

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,13 @@ from rtl.engine import SIDE_PORT, engine_members, stream_port
 from testbenches.bench import REGION_BITS, SIDE_REGION, TOP, bench_files
 from testbenches.fault_cases import FaultCase, FaultKind, FaultProgram
 from testbenches.verilated import bench_settings
-from testbenches.verilator import Build, port_text, public_text
+from testbenches.verilator import Build, bench_text, port_text, public_text
 
 __all__ = ["FaultBench", "FaultOutcome", "RunRecord", "judge"]
+
+_RUNS_OF_A_LIMIT = 20
+_SETTLE_CYCLES = 2000
+"""Cycles in which a released bus delivers everything outstanding: more than the bench's memory holds."""
 
 _WRAPPER = "faulty_engine"
 _PUBLIC = ("fault_*",)
@@ -32,68 +35,19 @@ _READ = {"arvalid": 1, "arready": 1, "rvalid": 1, "rready": 1, "rresp": 2}
 _WRITE = {"awvalid": 1, "awready": 1, "wvalid": 1, "wready": 1, "bvalid": 1, "bready": 1, "bresp": 2}
 
 
-def _injector(prefix: str, number: int, writes: bool) -> tuple[list[str], set[str]]:
-    """Return the text of the injector of one port, and the signals that go through it; the engine's side is `e_<signal>`."""
-    through = _READ | (_WRITE if writes else {})
-    wires = [f"    logic [{width - 1}:0] e_{prefix}{name};" for name, width in through.items()]
-    pins = [f".e_{name}(e_{prefix}{name}), .m_{name}({prefix}{name})" for name in through]
-    if not writes:
-        inputs = {"e_awvalid": 1, "m_awready": 1, "e_wvalid": 1, "m_wready": 1, "m_bvalid": 1, "e_bready": 1, "m_bresp": 2}
-        pins += [f".{name}({width}'d0)" for name, width in inputs.items()]
-        pins += [f".{name}()" for name in ("e_awready", "m_awvalid", "e_wready", "m_wvalid", "m_bready", "e_bvalid", "e_bresp")]
-    line = (
-        f"    fault_port #(.PORT({number})) injector_{number} (.clk(ap_clk), .rst_n(ap_rst_n), .arm(fault_arm), .rate(fault_rate),"
-        f" .seed(fault_seed), .here(fault_port == 32'd{number}), .block(fault_block), .block_after(fault_block_after),"
-        " .bad_read(fault_bad_read), .bad_write(fault_bad_write), .response(fault_response),"
-        f" .reads(fault_reads_{number}), .writes(fault_writes_{number}), {', '.join(pins)});"
-    )
-    counts = [f"    logic [31:0] fault_reads_{number}, fault_writes_{number};"]
-    return [*wires, *counts, line], {prefix + name for name in through}
-
-
 def _wrapper_text(config: EngineConfig) -> str:
-    """Return the SystemVerilog of a module with the engine's ports."""
-    ports, pins, body = [], [], []
-    through: set[str] = set()
-    prefixes = [(stream_port(port), port, False) for port in range(config.tile.ports)] + [(SIDE_PORT, config.tile.ports, True)]
-    for prefix, number, writes in prefixes:
-        text, names = _injector(prefix, number, writes)
-        body += text
-        through |= names
-    for name, member in engine_members(config).items():
-        ports.append(port_text(name, member.shape, member.flow is Out))
-        pins.append(f".{name}({'e_' if name in through else ''}{name})")
-    comma, line = ",\n", "\n"
-    return f"""// Generated for engine {config.name}: the engine behind fault injectors.
-module {_WRAPPER} (
-{comma.join(ports)}
-);
-    logic fault_arm;
-    logic [31:0] fault_port, fault_seed, fault_block_after, fault_bad_read, fault_bad_write;
-    logic [7:0] fault_rate;
-    logic [4:0] fault_block;
-    logic [1:0] fault_response;
-
-    // Most cycles of a run in which nothing was dispatched, retired or drained, one after the other.
-    logic [31:0] fault_silence, silence;
-    wire event_now = trace_dispatch != 0 || trace_retire != 0 || trace_drained != 0;
-    wire [31:0] longer = !trace_running || event_now ? 32'd0 : silence + 32'd1;
-    always_ff @(posedge ap_clk) begin
-        silence <= longer;
-        if (fault_arm) fault_silence <= 0;
-        else if (longer > fault_silence) fault_silence <= longer;
-    end
-
-{line.join(body)}
-
-    engine inner ({(comma + "        ").join(pins)});
-endmodule
-"""
-
-
-_RUNS_OF_A_LIMIT = 20
-_SETTLE_CYCLES = 2000
-"""Cycles in which a released bus delivers everything outstanding: more than the bench's memory holds."""
+    """Return the SystemVerilog of a module with the engine's ports, around the engine and a fault injector behind each master."""
+    masters = {stream_port(port): _READ for port in range(config.tile.ports)} | {SIDE_PORT: _READ | _WRITE}
+    through = {prefix + name for prefix, signals in masters.items() for name in signals}
+    members = engine_members(config)
+    values = {
+        "config": config,
+        "top": _WRAPPER,
+        "ports": [port_text(name, member.shape, member.flow is Out) for name, member in members.items()],
+        "pins": [f".{name}({'e_' if name in through else ''}{name})" for name in members],
+        "masters": masters,
+    }
+    return bench_text("templates/faults.sv", values)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,7 +94,7 @@ class FaultBench:
         self.engine = engine
         texts = bench_files(engine, engine=_WRAPPER) | {
             "faults.sv": _wrapper_text(engine),
-            "fault_port.sv": (resources.files("testbenches") / "verilog" / "fault_port.sv").read_text(),
+            "fault_port.sv": bench_text("fault_port.sv"),
             "faults.vlt": public_text(_WRAPPER, _PUBLIC),
         }
         self._build = Build(engine, top=TOP, bench=texts, folder=folder, optimize=optimize)

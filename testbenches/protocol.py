@@ -16,7 +16,7 @@ from hwsim.arch.program import MemoryImage
 from hwsim.errors import MachineError
 from rtl.engine import engine_members
 from testbenches.verilated import Run
-from testbenches.verilator import Build, port_text, public_text
+from testbenches.verilator import Build, bench_text, port_text, public_text
 
 __all__ = ["Pace", "ProtocolBench", "ProtocolReport", "ProtocolRun"]
 
@@ -26,32 +26,19 @@ _PUBLIC = ("clk", "rst_n", "interrupt", "s_axi_control_*", "m_axi_*")
 
 
 def _wrapper_text(config: EngineConfig) -> str:
-    """Return the SystemVerilog of the wrapper for an engine: its ports, `clk` and `rst_n` for its clock and reset."""
-    ports, pins, ids = [], [], []
-    for name, member in engine_members(config).items():
-        if not name.startswith(("s_axi_", "m_axi_")):
-            continue
-        ports.append(port_text(name, member.shape, member.flow is Out))
-        pins.append(name)
-        for address, answer in (("ar", "r"), ("aw", "b")):
+    """Return the SystemVerilog of the wrapper for an engine: its buses, which get the identifiers that cocotbext-axi asks for."""
+    members = {name: member for name, member in engine_members(config).items() if name.startswith(("s_axi_", "m_axi_"))}
+    ports = [port_text(name, member.shape, member.flow is Out) for name, member in members.items()]
+    identifiers = []
+    for address, answer in (("ar", "r"), ("aw", "b")):
+        for name in members:
             if name.startswith("m_axi_") and name.endswith(f"{address}valid"):
                 master = name.removesuffix(f"{address}valid")
                 ports += [port_text(f"{master}{address}id", 1, True), port_text(f"{master}{answer}id", 1, False)]
-                ids.append(f"    assign {master}{address}id = 1'b0;")
-    comma, line = ",\n", "\n"
-    connections = (comma + "        ").join(f".{name}({name})" for name in pins)
-    return f"""// Generated for engine {config.name}: the engine with identifiers for its masters.
-module {_TOP} (
-    input  logic clk,
-    input  logic rst_n,
-    output logic interrupt,
-{comma.join(ports)}
-);
-{line.join(ids)}
-    engine dut (.ap_clk(clk), .ap_rst_n(rst_n), .interrupt(interrupt),
-        {connections});
-endmodule
-"""
+                identifiers.append(f"{master}{address}id")
+    same = [f".{name}({name})" for name in members]
+    values = {"config": config, "top": _TOP, "ports": ports, "identifiers": identifiers, "same": same}
+    return bench_text("templates/protocol.sv", values)
 
 
 _PORT_BASE = 0x1A5B_4C3D_2E1F_0000

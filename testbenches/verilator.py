@@ -13,18 +13,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, shown
-from rtl.verilog import generate
+from rtl.verilog import TEMPLATES, generate
 
-__all__ = ["OPTIMIZE", "Build", "buildable", "environment", "lint", "port_text", "public_text"]
+__all__ = ["OPTIMIZE", "Build", "bench_text", "buildable", "environment", "lint", "port_text", "public_text"]
 
 OPTIMIZE = "-O2"
 """Optimization of the simulation's hot files; the large cold ones keep the compiler's default."""
 _UNSAFE = re.compile(r"[^\w./+,@=-]")
 """Characters of a path that mean something to make, or to the shell that it calls."""
+_BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
+_INLINED = ("engine.v", "ram.v", "dsp48e2.v")
 
 
 def environment(optimize: str = OPTIMIZE) -> dict[str, str]:
@@ -111,17 +114,18 @@ def lint(folder: Path, *, top: str = "engine") -> str:
     return complaints.replace(f"{place}/", f"{folder}/")
 
 
-_BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
-
-_INLINED = ("engine.v", "ram.v", "dsp48e2.v")
-
-
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def bench_text(name: str, values: Mapping[str, object] | None = None) -> str:
+    """Return the text of a file of `testbenches/verilog`, rendered with the values that it names."""
+    text = (resources.files("testbenches") / "verilog" / name).read_text()
+    return TEMPLATES.from_string(text).render(values) if values else text
 
 
 def public_text(top: str, names: Sequence[str]) -> str:

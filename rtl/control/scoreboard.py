@@ -56,21 +56,15 @@ class Scoreboard(wiring.Component):
     `issue` takes them. `idle` says that no unit has an instruction under way. Mask bits for the unit itself are ignored.
     """
 
-    def __init__(self):
-        units = len(Unit)
-        super().__init__(
-            {
-                "wait": In(data.ArrayLayout(units, units)),
-                "signal": In(data.ArrayLayout(units, units)),
-                "granted": Out(units),
-                "issue": In(units),
-                "retire": In(units),
-                "idle": Out(1),
-                "overflow": Out(1),
-                "overflow_pair": Out(4),
-                "clear": In(1),
-            }
-        )
+    wait: In(data.ArrayLayout(len(Unit), len(Unit)))
+    signal: In(data.ArrayLayout(len(Unit), len(Unit)))
+    granted: Out(len(Unit))
+    issue: In(len(Unit))
+    retire: In(len(Unit))
+    idle: Out(1)
+    overflow: Out(1)
+    overflow_pair: Out(4)
+    clear: In(1)
 
     def elaborate(self, platform):
         m = Module()

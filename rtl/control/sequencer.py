@@ -31,20 +31,15 @@ class LoopStack(wiring.Component):
     `full` says that one more push would not fit.
     """
 
-    def __init__(self):
-        super().__init__(
-            {
-                "pc": In(PC_BITS),
-                "advance": In(1),
-                "push": In(1),
-                "count": In(Loop.field("count").width),
-                "length": In(Loop.field("length").width),
-                "next_pc": Out(PC_BITS),
-                "at_end": Out(1),
-                "full": Out(1),
-                "clear": In(1),
-            }
-        )
+    pc: In(PC_BITS)
+    advance: In(1)
+    push: In(1)
+    count: In(Loop.field("count").width)
+    length: In(Loop.field("length").width)
+    next_pc: Out(PC_BITS)
+    at_end: Out(1)
+    full: Out(1)
+    clear: In(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -87,17 +82,12 @@ class ScalarRegisters(wiring.Component):
     next instruction can execute (x + 3). `start` loads the arguments and zeroes the rest.
     """
 
-    def __init__(self):
-        super().__init__(
-            {
-                "word": In(COMMAND["word"].shape),
-                "operand": Out(data.ArrayLayout(32, 3)),
-                "execute": In(1),
-                "start": In(1),
-                "position": In(32),
-                "slot": In(32),
-            }
-        )
+    word: In(COMMAND["word"].shape)
+    operand: Out(data.ArrayLayout(32, 3))
+    execute: In(1)
+    start: In(1)
+    position: In(32)
+    slot: In(32)
 
     def elaborate(self, platform):
         m = Module()

@@ -21,22 +21,17 @@ class SideReader(wiring.Component):
     arrives; `last` marks the last beat. `stop` starts no further burst; `quiet`: nothing is offered or outstanding.
     """
 
-    def __init__(self):
-        super().__init__(
-            {
-                "start": In(1),
-                "address": In(ADDRESS_BITS),
-                "beats": In(BEATS_BITS),
-                "axi": Out(AxiReadSignature(WRITE_BEAT_BITS)),
-                "valid": Out(1),
-                "data": Out(WRITE_BEAT_BITS),
-                "last": Out(1),
-                "error": Out(1),
-                "stop": In(1),
-                "clear": In(1),
-                "quiet": Out(1),
-            }
-        )
+    start: In(1)
+    address: In(ADDRESS_BITS)
+    beats: In(BEATS_BITS)
+    axi: Out(AxiReadSignature(WRITE_BEAT_BITS))
+    valid: Out(1)
+    data: Out(WRITE_BEAT_BITS)
+    last: Out(1)
+    error: Out(1)
+    stop: In(1)
+    clear: In(1)
+    quiet: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -86,21 +81,16 @@ class SideWriter(wiring.Component):
     response, `error` a bad one. `stop` raises no further beat; `quiet`: nothing is offered or unanswered.
     """
 
-    def __init__(self):
-        super().__init__(
-            {
-                "push": In(1),
-                "beat": In(WRITE_BEAT),
-                "go": In(1),
-                "popped": Out(1),
-                "axi": Out(AxiWriteSignature(WRITE_BEAT_BITS)),
-                "response": Out(1),
-                "error": Out(1),
-                "stop": In(1),
-                "clear": In(1),
-                "quiet": Out(1),
-            }
-        )
+    push: In(1)
+    beat: In(WRITE_BEAT)
+    go: In(1)
+    popped: Out(1)
+    axi: Out(AxiWriteSignature(WRITE_BEAT_BITS))
+    response: Out(1)
+    error: Out(1)
+    stop: In(1)
+    clear: In(1)
+    quiet: Out(1)
 
     def elaborate(self, platform):
         m = Module()

@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from importlib import resources
 
-import jinja2
-
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL
 from rtl.package.floorplan import CROSSINGS, Floorplan, bits_of, floorplan
@@ -23,6 +21,7 @@ from rtl.package.kernel import (
     wrapper_verilog,
 )
 from rtl.package.target import TOOLS, Target
+from rtl.verilog import TEMPLATES
 
 __all__ = ["MANIFEST", "package_files"]
 
@@ -54,10 +53,7 @@ def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, st
     sources = sorted(name for name in verilog if name.endswith(".v"))
     values = _values(config, target, plan, sources)
     folder = resources.files("rtl.package") / "templates"
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    files = {name: environment.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()}
+    files = {name: TEMPLATES.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()}
     files |= {
         "kernel.xml": kernel_xml(config),
         "kernel.v": wrapper_verilog(config),

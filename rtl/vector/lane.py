@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.numerics import ACT_LIMIT, EXP2_ONE_BITS, SILU_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS, kv_limit
-from rtl.arithmetic import SCALE, SHIFT_LIMIT, ApplyScale, magnitude, round_shift, saturate
+from rtl.arithmetic import SCALE, SHIFT_LIMIT, ApplyScale, clamp, magnitude, round_shift, saturate
 from rtl.instance import Shared
 from rtl.pipeline import Pipeline
 from rtl.vector.stages import CodeStage, Stage
@@ -133,7 +133,7 @@ class Lane(Shared):
         shift = Signal(SHIFT_BITS, name="shift_operand", reset_less=True)
         m.d.comb += needed.eq(-(self.h[16:24].as_signed() + weight_bits))
         with m.If(self.control.softmax):
-            m.d.sync += shift.eq(Mux(needed < 0, 0, Mux(needed > SHIFT_LIMIT, SHIFT_LIMIT, needed)))
+            m.d.sync += shift.eq(clamp(needed, 0, SHIFT_LIMIT))
         with m.Else():
             m.d.sync += shift.eq(self.control.shift)
         distance = Pipeline(m, shift, Stage.OPERAND, "shift").at(Stage.PRODUCT)
@@ -198,9 +198,9 @@ class Coder(Shared):
         shifted, limit = Signal(signed(34)), Signal(8)
         m.d.comb += [shifted.eq(apply.result + control.zero), limit.eq(Mux(control.wide, kv_limit(8), kv_limit(4)))]
         with m.If(control.cache):
-            m.d.sync += self.code.eq(Mux(shifted < 0, 0, Mux(shifted > limit, limit, shifted)))
+            m.d.sync += self.code.eq(clamp(shifted, 0, limit))
         with m.Else():
-            m.d.sync += self.code.eq(Mux(apply.result < low, low, Mux(apply.result > ACT_LIMIT, ACT_LIMIT, apply.result)))
+            m.d.sync += self.code.eq(clamp(apply.result, low, ACT_LIMIT))
         zero_point = Pipeline(m, self.zero_point, CodeStage.READ, "zero_point").at(CodeStage.CODE)
         m.d.sync += self.addend.eq(self.code[:7] * zero_point)
         return m

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.pipeline import Pipeline
 
-__all__ = ["MARK", "Largest", "Total", "Tree", "maximum_tree", "sum_tree", "tree_stages"]
+__all__ = ["MARK", "Largest", "Total", "Tree", "tree_stages"]
 
 _LEVELS_PER_STAGE = 2
 
@@ -41,17 +41,6 @@ class Tree(wiring.Component):
         return m
 
 
-def maximum_tree(*, count: int, shape: Shape) -> Tree:
-    """Return a tree that finds the largest of its inputs."""
-    return Tree(count=count, shape=shape, result=shape, operator=lambda a, b: Mux(a > b, a, b))
-
-
-def sum_tree(*, count: int, shape: Shape) -> Tree:
-    """Return a tree that adds its inputs, without overflow."""
-    result = Shape(shape.width + count.bit_length() - 1, shape.signed)
-    return Tree(count=count, shape=shape, result=result, operator=lambda a, b: a + b)
-
-
 MARK = data.StructLayout({"valid": 1, "first": 1})
 """Whether a word counts, and whether it is the first of its row."""
 
@@ -60,7 +49,7 @@ class Largest(wiring.Component):
     """The largest value of the words of a row so far, `latency` cycles after a word; starts at `floor` with each row."""
 
     def __init__(self, lanes: int, *, bits: int, floor: int):
-        self.tree = maximum_tree(count=lanes, shape=signed(bits))
+        self.tree = Tree(count=lanes, shape=signed(bits), result=signed(bits), operator=lambda a, b: Mux(a > b, a, b))
         self.floor = floor
         self.latency = self.tree.latency + 1
         super().__init__({"mark": In(MARK), "values": In(data.ArrayLayout(signed(bits), lanes)), "largest": Out(signed(bits))})
@@ -78,7 +67,8 @@ class Total(wiring.Component):
     """The sum of the words of a row so far, `latency` cycles after a word."""
 
     def __init__(self, lanes: int, *, bits: int, sum_bits: int):
-        self.tree = sum_tree(count=lanes, shape=unsigned(bits))
+        wide = unsigned(bits + lanes.bit_length() - 1)
+        self.tree = Tree(count=lanes, shape=unsigned(bits), result=wide, operator=lambda a, b: a + b)
         self.latency = self.tree.latency + 1
         super().__init__({"mark": In(MARK), "values": In(data.ArrayLayout(unsigned(bits), lanes)), "total": Out(sum_bits)})
 
