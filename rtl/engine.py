@@ -193,13 +193,9 @@ class Engine(wiring.Component):
     def _result(self, m, sizes, mover):
         """Three copies of the result memory, one for each reader."""
         matrix, vector = self.matrix, self.vector
-        for name, address, data in (
-            ("vector_a", vector.y_a_address, vector.y_a_data),
-            ("vector_b", vector.y_b_address, vector.y_b_data),
-            ("mover", mover.y_address, mover.y_data),
-        ):
+        for name, reader, port in (("vector_a", vector, "y_a"), ("vector_b", vector, "y_b"), ("mover", mover, "y")):
             ram = self._words(m, f"result_{name}", self.config.buffer.result_words, sizes)
-            m.d.comb += [_write(ram, matrix, "y"), ram.read_address.eq(address), data.eq(ram.read_data)]
+            m.d.comb += [_write(ram, matrix, "y"), _read(ram, reader, port)]
 
     def _residual(self, m, sizes, mover):
         """The residual memory: one write and one read port, whose users programs keep apart."""
@@ -220,12 +216,11 @@ class Engine(wiring.Component):
         matrix, vector = self.matrix, self.vector
         for name, reader in (("vector", vector), ("matrix", matrix)):
             ram = self._words(m, f"parameter_{name}", self.config.buffer.parameter_words, sizes)
-            m.d.comb += [_write(ram, mover, "p"), ram.read_address.eq(reader.p_address), reader.p_data.eq(ram.read_data)]
+            m.d.comb += [_write(ram, mover, "p"), _read(ram, reader, "p")]
         ram = self._words(m, "value_parameters", self.config.buffer.side_words, sizes)
         m.d.comb += [
             _write(ram, matrix, "h"),
-            ram.read_address.eq(vector.h_address),
-            vector.h_data.eq(ram.read_data),
+            _read(ram, vector, "h"),
             vector.pack_address.eq(mover.pack_address),
             mover.pack_data.eq(vector.pack_data),
         ]
@@ -244,17 +239,10 @@ class Engine(wiring.Component):
             ),
             ram.write_address.eq(segment),
             ram.write_data.eq(vector.a_data.replicate(rows * pieces)),
-            ram.read_address.eq(matrix.a_address),
-            matrix.a_data.eq(ram.read_data),
+            _read(ram, matrix, "a"),
         ]
         m.submodules.scales = scales = Ram(depth=config.buffer.scales, lanes=1, lane_bits=SCALE_ENTRY.size)
-        m.d.comb += [
-            scales.write_enable.eq(vector.scale_enable),
-            scales.write_address.eq(vector.scale_address),
-            scales.write_data.eq(vector.scale_data),
-            scales.read_address.eq(matrix.scale_address),
-            matrix.scale_data.eq(scales.read_data),
-        ]
+        m.d.comb += [_write(scales, vector, "scale"), _read(scales, matrix, "scale")]
 
     def _trace(self, m, control):
         """Drive the outputs that a bench follows."""
@@ -276,6 +264,11 @@ class Engine(wiring.Component):
         """Add a memory of fixed words as submodule `name`."""
         m.submodules[name] = ram = Ram(depth=depth, lanes=sizes.lanes, lane_bits=32)
         return ram
+
+
+def _read(ram: Ram, reader, name: str) -> list:
+    """Return the assignments that give a memory's read port to a reader's port `name`."""
+    return [ram.read_address.eq(getattr(reader, f"{name}_address")), getattr(reader, f"{name}_data").eq(ram.read_data)]
 
 
 def _write(ram: Ram, writer, name: str) -> list:

@@ -189,6 +189,8 @@ class Fetch(wiring.Component):
     With `inline` the ports are submodules, as Amaranth's simulator needs them; otherwise instances of `shared_modules`.
     """
 
+    shared_modules = (StreamPort,)
+
     def __init__(self, config: EngineConfig, *, inline: bool = False):
         self.config, self.inline = config, inline
         ports, bits = config.tile.ports, config.tile.port_bits
@@ -207,11 +209,6 @@ class Fetch(wiring.Component):
                 "clear": In(1),
             }
         )
-
-    @property
-    def shared_modules(self) -> tuple[type[Shared], ...]:
-        """Components whose Verilog the instances refer to."""
-        return () if self.inline else (StreamPort,)
 
     def elaborate(self, platform):
         m = Module()

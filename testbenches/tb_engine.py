@@ -86,12 +86,9 @@ PERIOD_NS = 4
 
 def apply_settings(dut, job):
     """Apply the job's settings of memory and faults."""
-    dut.stalling.value = int(job["stalling"])
-    dut.hbm2.value = int(job["hbm2"])
     dut.hbm2_law.value = int(job["hbm2_law"], 16)
-    dut.seed.value = job["seed"]
-    dut.fault_port.value = job["fault_port"]
-    dut.fault_beat.value = job["fault_beat"]
+    for name in ("stalling", "hbm2", "seed", "fault_port", "fault_beat"):
+        getattr(dut, name).value = int(job[name])
 
 
 async def power_up(dut, job):
@@ -134,10 +131,8 @@ async def run_job(dut):
         await lite.write(offset_of("interrupt_status"), 1)
         status = await lite.read(offset_of("control"))
         answer["done"] = status >> 1 & 1
-        answer["error"] = await lite.read(offset_of("error"))
-        answer["cycles"] = await lite.read(offset_of("cycles"))
-        answer["isa_digest"] = await lite.read(offset_of("isa_digest"))
-        answer["engine_digest"] = await lite.read(offset_of("engine_digest"))
+        for name in ("error", "cycles", "isa_digest", "engine_digest"):
+            answer[name] = await lite.read(offset_of(name))
         answers.append(answer)
         if answer["hung"]:
             break

@@ -83,8 +83,8 @@ class Campaign:
         self.faults.fault_arm.value = 0
         await self.host.write64(offset_of("program"), self.job["side_base"] + program["offset"])
         await self.host.write(offset_of("program_words"), program["words"] if words is None else len(words))
-        await self.host.write(offset_of("position"), program["position"])
-        await self.host.write(offset_of("slot"), program["slot"])
+        for name in ("position", "slot"):
+            await self.host.write(offset_of(name), program[name])
         await self.host.write(offset_of("control"), 1)
 
     async def interrupted(self, limit):
@@ -133,13 +133,11 @@ class Campaign:
             record["first"] = await self.ended(case["program"])
         else:
             await self.meanwhile(case, rng)
-            if not await self.interrupted(limit):
-                record["hung"] = True
-                record["first"] = await self.ended(case["program"])
+            record["hung"] = not await self.interrupted(limit)
+            record["first"] = await self.ended(case["program"])
+            if record["hung"]:
                 self.inject({})
                 await self.reset(4)
-            else:
-                record["first"] = await self.ended(case["program"])
         host.rng = None
         if case["kind"] == "dead_bus" and case["recovery"] == "reset":
             self.inject({})
@@ -155,12 +153,11 @@ class Campaign:
             # The next run waits for the bus of the last one.
             await Timer(case["cycles"] * PERIOD_NS, "ns")
             self.inject({})
-        if not await self.interrupted(limit):
+        is_over = await self.interrupted(limit)
+        record["next"] = await self.ended(case["next_program"])
+        if not is_over:
             record["hung"] = True
-            record["next"] = await self.ended(case["next_program"])
             await self.reset(4)
-        else:
-            record["next"] = await self.ended(case["next_program"])
         return record
 
     async def meanwhile(self, case, rng):

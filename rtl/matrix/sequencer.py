@@ -182,13 +182,9 @@ class Sequencer(wiring.Component):
                 self._phase.eq(_DATA),
                 self._final_group.eq(0),
                 fixed.keys.eq(0),
-                fixed.rows.eq(axpy("rows")),
-                fixed.segments.eq(axpy("segments")),
+                *(getattr(fixed, name).eq(axpy(name)) for name in ("rows", "segments", "scale", "address", "stride")),
                 fixed.wide.eq(axpy("cache") == CacheFormat.KV8),
-                fixed.scale.eq(axpy("scale")),
                 fixed.destination.eq(isa.Destination.RESULT),
-                fixed.address.eq(axpy("address")),
-                fixed.stride.eq(axpy("stride")),
             ]
         with m.Else():
             is_pair = is_any(dot("format"), lambda sizes: sizes.group == 2 * LANES_PER_SLICE)
@@ -202,12 +198,7 @@ class Sequencer(wiring.Component):
                 self._phase.eq(_HEADER),
                 self._final_group.eq(is_pair + 1 >= dot("inner")),
                 fixed.keys.eq(is_any(dot("format"), _holds_keys)),
-                fixed.rows.eq(dot("rows")),
-                fixed.scale.eq(dot("scale")),
-                fixed.destination.eq(dot("destination")),
-                fixed.address.eq(dot("address")),
-                fixed.stride.eq(dot("stride")),
-                fixed.side.eq(dot("side")),
+                *(getattr(fixed, name).eq(dot(name)) for name in ("rows", "scale", "destination", "address", "stride", "side")),
             ]
 
     def _advance(self, m: Module) -> None:

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from rtl.instance import Shared, place
+from rtl.instance import place
 from rtl.interfaces import SCALE_ENTRY, UnitSizes, assign, command_port, lane_write_port, read_port
 from rtl.matrix.broadcast import Broadcast
 from rtl.matrix.drain import Drain, LaneTree, choose_group
@@ -49,6 +49,8 @@ class Matrix(wiring.Component):
     With `inline` the tiles are submodules, as Amaranth's simulator needs them; else instances of `shared_modules`.
     """
 
+    shared_modules = (Tile, Slice)
+
     def __init__(self, config: EngineConfig, *, inline: bool = False):
         check_stages(config)
         self.config, self.inline = config, inline
@@ -72,11 +74,6 @@ class Matrix(wiring.Component):
             | lane_write_port("x_write", sizes.residual, sizes.lanes)
             | lane_write_port("h", sizes.side, sizes.lanes)
         )
-
-    @property
-    def shared_modules(self) -> tuple[type[Shared], ...]:
-        """Components whose Verilog the instances refer to."""
-        return () if self.inline else (Tile, Slice)
 
     def elaborate(self, platform):
         m = Module()

@@ -13,6 +13,7 @@ from rtl.interfaces import (
     PACK_WORDS,
     WRITE_BEAT_BITS,
     UnitSizes,
+    assign,
     field,
     is_kind,
     lane_write_port,
@@ -102,19 +103,9 @@ class Gather(wiring.Component):
         # First step: the beat, in 16-byte units of the side memory or as slice and beat of the port.
         is_header = Signal()
         m.d.comb += is_header.eq(~is_store & (self.index == 1 << group_bits))
-        located = Signal(
-            data.StructLayout(
-                {
-                    "valid": 1,
-                    "beat": _BEAT_BITS,
-                    "slice": slice_width,
-                    "y_address": self.sizes.result,
-                    "part": max(1, part_bits),
-                    "word": _WORD_BITS,
-                    "header": 1,
-                }
-            )
-        )
+        content = {"valid": 1, "part": max(1, part_bits), "word": _WORD_BITS, "header": 1}
+        place = {"beat": _BEAT_BITS, "slice": slice_width, "y_address": self.sizes.result}
+        located = Signal(data.StructLayout(content | place))
         m.d.sync += [
             located.valid.eq(self.step),
             located.y_address.eq(field(command, Store, "address") + (self.index >> part_bits)),
@@ -130,18 +121,8 @@ class Gather(wiring.Component):
             m.d.sync += [located.beat.eq(first_beat), located.slice.eq(first_slice + self.index)]
 
         # Second step: the port's base and the distance from it; the result word is addressed.
-        placed = Signal(
-            data.StructLayout(
-                {
-                    "valid": 1,
-                    "base": ADDRESS_BITS,
-                    "distance": _BEAT_BITS + port_slice_bits + 4,
-                    "part": max(1, part_bits),
-                    "word": _WORD_BITS,
-                    "header": 1,
-                }
-            )
-        )
+        place = {"base": ADDRESS_BITS, "distance": _BEAT_BITS + port_slice_bits + 4}
+        placed = Signal(data.StructLayout(content | place))
         port = located.slice[port_slice_bits:slice_bits]
         within = located.slice[:port_slice_bits]
         m.d.comb += [
@@ -149,12 +130,7 @@ class Gather(wiring.Component):
             self.pack_address.eq(field(command, Append, "entry")),
             self.beats.eq(Mux(is_store, field(command, Store, "beats"), (1 << group_bits) + 1)),
         ]
-        m.d.sync += [
-            placed.valid.eq(located.valid),
-            placed.part.eq(located.part),
-            placed.word.eq(located.word),
-            placed.header.eq(located.header),
-        ]
+        m.d.sync += assign(placed, located, *content)
         with m.If(is_store):
             m.d.sync += [placed.base.eq(self.side), placed.distance.eq(located.beat << 4)]
         with m.Else():

@@ -66,7 +66,7 @@ def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, st
 
 
 def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list[str]) -> dict[str, object]:
-    """Return the values that the templates name."""
+    """Return the values that the templates name: those of the target and of the floorplan by their own names, and more."""
     vendor, library, _, _ = VLNV.split(":")
     tile = config.tile
     protocol = [
@@ -75,11 +75,11 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         if register.name in PROTOCOL_REGISTERS
     ]
     return {
+        **vars(target),
+        **vars(plan),
         "engine": config.name,
         "engine_digest": config.digest,
         "board": target.title,
-        "platform": target.platform,
-        "part": target.part,
         "tools": TOOLS,
         "kernel": KERNEL,
         "unit": COMPUTE_UNIT,
@@ -100,13 +100,7 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         "ports": tile.ports,
         "port_bits": tile.port_bits,
         "last_channel": target.channels - 1,
-        "memory_slr": target.memory_slr,
-        "slrs": target.slrs,
-        "regions": plan.regions,
         "moved": plan.moved or ("engine",),
-        "waypoints": plan.waypoints,
-        "registers": plan.registers,
-        "wires": plan.wires,
         "tiles": [(slr, plan.tiles.count(slr)) for slr in range(target.slrs)],
         "crossings": [(crossing, bits_of(config, crossing)) for crossing in CROSSINGS],
     }

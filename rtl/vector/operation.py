@@ -15,6 +15,14 @@ LENGTH_BITS = 12
 """Bits of a row's words, at most 2048."""
 
 _KINDS: tuple[type[Instruction], ...] = (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant)
+_OWN: dict[type[Instruction], tuple[str, ...]] = {
+    Norm: ("shift",),
+    SwiGlu: ("up",),
+    Rope: ("mantissa", "exponent"),
+    Softmax: ("sink_words", "sinks", "ring"),
+    KvQuant: ("entry",),
+}
+"""Fields that one kind alone has."""
 
 OPERATION = data.StructLayout(
     {
@@ -76,6 +84,7 @@ def decode(m: Module, command: data.View) -> data.View:
     value = cache & (field(command, KvQuant, "kind") == CacheKind.VALUE)
     rows = _pick(command, "rows", 1)
     null = rows == 0
+    score_words = field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words")
     values = {
         "norm": is_kind(command, Norm) & ~null,
         "swiglu": is_kind(command, SwiGlu),
@@ -87,28 +96,10 @@ def decode(m: Module, command: data.View) -> data.View:
         "rotated": rope | (cache & ~value),
         "null": null,
         "rows": rows,
-        "source": _pick(command, "source"),
-        "up": field(command, SwiGlu, "up"),
-        "stride": _pick(command, "stride"),
-        "length": Mux(
-            null,
-            1,
-            Mux(
-                softmax,
-                (field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words"))[:LENGTH_BITS],
-                _pick(command, "length"),
-            ),
-        ),
-        "destination": _pick(command, "destination"),
-        "scale": _pick(command, "scale"),
+        **{name: _pick(command, name) for name in ("source", "stride", "destination", "scale")},
+        **{name: field(command, kind, name) for kind, names in _OWN.items() for name in names},
+        "length": Mux(null, 1, Mux(softmax, score_words[:LENGTH_BITS], _pick(command, "length"))),
         "parameter": Mux(softmax, field(command, Softmax, "side"), _pick(command, "parameter")),
-        "shift": field(command, Norm, "shift"),
-        "mantissa": field(command, Rope, "mantissa"),
-        "exponent": field(command, Rope, "exponent"),
-        "sink_words": field(command, Softmax, "sink_words"),
-        "sinks": field(command, Softmax, "sinks"),
-        "ring": field(command, Softmax, "ring"),
-        "entry": field(command, KvQuant, "entry"),
     }
     m.d.comb += [getattr(operation, name).eq(source) for name, source in values.items()]
     return operation

@@ -18,7 +18,7 @@ from rtl.vector.first_pass import FirstPass, ScoreMask
 from rtl.vector.lane import ADDEND_BITS, CODE_SUM_BITS, KEY_BITS, LANE_CONTROL, ZERO_POINT_BITS, Coder, Lane
 from rtl.vector.pack import PackBuffer
 from rtl.vector.row_scales import MEASURED_ROW, SUM_BITS, RowScales
-from rtl.vector.rows import Rows
+from rtl.vector.rows import KEPT, Rows
 from rtl.vector.stages import CodeStage, RowStage, Stage, check_timing
 from rtl.vector.statistics import MARK, Largest, Total
 
@@ -37,9 +37,11 @@ class Vector(wiring.Component):
     value-parameter memory (`h`); writes `a_data`, the codes of one word, to row `a_row` at `a_address` (in words of V
     codes), and entries of the scale file; the mover reads the pack buffer. `clear` forgets the instructions under way.
 
-    With `inline` the lanes are part of the circuit; otherwise instances of the Verilog modules of `Lane` and `Coder`.
+    With `inline` the lanes are part of the circuit; otherwise instances of `shared_modules`.
     Raises ConfigError when the constants of the timing law are below what the circuit needs.
     """
+
+    shared_modules = (Lane, Coder)
 
     def __init__(self, config: EngineConfig, *, inline: bool = True):
         check_timing(config.vector.lanes)
@@ -71,11 +73,6 @@ class Vector(wiring.Component):
             }
         )
 
-    @property
-    def shared_modules(self) -> tuple[type[Lane], type[Coder]]:
-        """Components whose Verilog the instances refer to."""
-        return Lane, Coder
-
     def elaborate(self, platform):
         m = Module()
         m.submodules.first = first = FirstPass()
@@ -94,9 +91,8 @@ class Vector(wiring.Component):
 
     def _begin_rows(self, m: Module, first: FirstPass, rows: Rows) -> None:
         operation, row = first.operation, rows.row
-        kept = ("length", "null", "softmax", "cache", "value", "wide", "destination", "entry", "mantissa", "exponent")
         m.d.comb += [
-            *assign(row, operation, *kept),
+            *assign(row, operation, *(name for name in KEPT if name != "scale")),
             row.row.eq(first.row),
             row.scale.eq(operation.scale + first.row),
             row.is_last.eq(first.is_last),
