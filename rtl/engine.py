@@ -162,14 +162,12 @@ class Engine(wiring.Component):
         m.d.comb += [circuit.clear.eq(control.clear) for circuit in (fetch, matrix, vector, mover)]
 
     def _streams(self, m, registers):
-        """Connect the streams to the matrix unit and to their ports."""
         fetch, matrix = self.fetch, self.matrix
         m.d.comb += [fetch.bases.eq(registers.bases), *assign(matrix, fetch, "head", "head_valid"), fetch.pop.eq(matrix.pop)]
         for port in range(self.config.tile.ports):
             self._bus(m, stream_port(port), fetch.axi[port])
 
     def _buses(self, m, registers, mover):
-        """Connect the side port and the AXI-Lite port."""
         m.d.comb += [mover.side.eq(registers.side), mover.bases.eq(registers.bases)]
         self._bus(m, SIDE_PORT, mover.read)
         self._bus(m, SIDE_PORT, mover.write)
@@ -245,7 +243,6 @@ class Engine(wiring.Component):
         m.d.comb += [_write(scales, vector, "scale"), _read(scales, matrix, "scale")]
 
     def _trace(self, m, control):
-        """Drive the outputs that a bench follows."""
         matrix, vector = self.matrix, self.vector
         lanes = self.config.vector.lanes
         word = Mux(matrix.x_write_enable.any(), matrix.x_write_data, matrix.y_data)

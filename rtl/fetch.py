@@ -136,7 +136,6 @@ class StreamPort(Shared):
 
     @staticmethod
     def ports(config: EngineConfig) -> dict:
-        """Return the members of the component's signature."""
         bits = config.tile.port_bits
         return {
             "axi": Out(AxiReadSignature(bits)),

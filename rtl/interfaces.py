@@ -21,6 +21,7 @@ __all__ = [
     "assign",
     "command_port",
     "field",
+    "header",
     "is_kind",
     "lane_write_port",
     "read_port",
@@ -39,10 +40,15 @@ def field(command: data.View, kind: type[Instruction], name: str) -> Value:
     return raw.as_signed() if declared.signed else raw
 
 
+def header(word: Value, name: str) -> Value:
+    """Return a field of the header of an instruction word."""
+    offset, width = HEADER[name]
+    return word[offset : offset + width]
+
+
 def is_kind(command: data.View, kind: type[Instruction]) -> Value:
     """Return whether the command's opcode is that of `kind`."""
-    offset, width = HEADER["opcode"]
-    return command.word[offset : offset + width] == kind.opcode
+    return header(command.word, "opcode") == kind.opcode
 
 
 SCALE_ENTRY = data.StructLayout({"mantissa": 16, "exponent": 10, "zero_sum": 32})

@@ -67,12 +67,8 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
         if gaps.any():
             at = int(np.flatnonzero(gaps)[0])
             name = name_instruction(program, expected.pc, int(indices[at]))
-            differences.append(
-                (
-                    int(min(ours[at], theirs[at])),
-                    f"{what} of {name} is at cycle {ours[at]} in the {names[0]}, {theirs[at]} in the {names[1]}",
-                )
-            )
+            sentence = f"{what} of {name} is at cycle {ours[at]} in the {names[0]}, {theirs[at]} in the {names[1]}"
+            differences.append((int(min(ours[at], theirs[at])), sentence))
     compared, mismatches = 0, 0
     for field, where in (("drained", _drained_place), ("codes", _codes_place)):
         ours, theirs = getattr(expected, field), getattr(found, field)
@@ -92,17 +88,9 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
             by = getattr(expected, f"{field}_by")
             index = int(by[word])
             place = where(program, engine, expected.pc, index, word - int(np.searchsorted(by, index)), lane)
-            values = (
-                (ours.view(np.int32) if field == "drained" else ours)[word, lane],
-                (np.ascontiguousarray(theirs).view(np.int32) if field == "drained" else theirs)[word, lane],
-            )
-            differences.append(
-                (
-                    cycle,
-                    f"{name_instruction(program, expected.pc, index)} at cycle {cycle}, {place}:"
-                    f" {values[0]} in the {names[0]}, {values[1]} in the {names[1]}",
-                )
-            )
+            ours, theirs = (each.astype(np.int32)[word, lane] for each in (ours, theirs))
+            name = f"{name_instruction(program, expected.pc, index)} at cycle {cycle}, {place}"
+            differences.append((cycle, f"{name}: {ours} in the {names[0]}, {theirs} in the {names[1]}"))
     first = min(differences)[1] if differences else None
     return Verdict(compared=compared, mismatches=mismatches, instructions=len(expected.pc), cycle_difference=worst, first=first)
 

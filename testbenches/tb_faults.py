@@ -173,7 +173,6 @@ class Campaign:
 
 
 def _different(one, other):
-    """Return how many bytes differ."""
     return 0 if one == other else sum(a != b for a, b in zip(one, other, strict=True))
 
 

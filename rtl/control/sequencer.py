@@ -8,9 +8,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Unit
+from hwsim.arch.fields import CHECK_VALUE, WORD_BITS, Unit
 from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Function, Loop, Scalar
-from rtl.interfaces import COMMAND, address_bits, field, is_kind
+from rtl.interfaces import COMMAND, address_bits, field, header, is_kind
 from rtl.ram import Ram
 
 __all__ = ["LOOP_DEPTH", "PC_BITS", "LoopStack", "ScalarRegisters", "Sequencer"]
@@ -93,8 +93,7 @@ class ScalarRegisters(wiring.Component):
         m = Module()
         registers = Array(Signal(32, name=f"register_{number}") for number in range(REGISTERS))
         for slot in range(3):
-            offset, width = HEADER[f"register{slot}"]
-            m.d.comb += self.operand[slot].eq(registers[self.word[offset : offset + width]])
+            m.d.comb += self.operand[slot].eq(registers[header(self.word, f"register{slot}")])
 
         command = Signal(COMMAND)
         m.d.comb += command.word.eq(self.word)

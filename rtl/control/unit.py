@@ -5,12 +5,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, Signature
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.fields import HEADER, WORD_BITS, Unit
+from hwsim.arch.fields import WORD_BITS, Unit
 from rtl.control.errors import ErrorRegister, Watchdog
 from rtl.control.queue import CommandQueue
 from rtl.control.scoreboard import Scoreboard
 from rtl.control.sequencer import Sequencer
-from rtl.interfaces import assign, command_port
+from rtl.interfaces import assign, command_port, header
 
 __all__ = ["CLEAR_CYCLES", "Control"]
 
@@ -87,8 +87,8 @@ class Control(wiring.Component):
                 sequencer.full[unit].eq(queue.full),
                 port.command.eq(queue.head),
                 port.command_valid.eq(queue.head_valid & scoreboard.granted[unit] & running),
-                scoreboard.wait[unit].eq(_header(head, "wait")),
-                scoreboard.signal[unit].eq(_header(head, "signal")),
+                scoreboard.wait[unit].eq(header(head, "wait")),
+                scoreboard.signal[unit].eq(header(head, "signal")),
                 scoreboard.issue[unit].eq(port.issue),
                 scoreboard.retire[unit].eq(port.retire),
             ]
@@ -183,9 +183,3 @@ class Control(wiring.Component):
                 with m.If(clear_left == 0):
                     m.d.comb += self.done.eq(~reported)
                     m.next = "IDLE"
-
-
-def _header(word, name: str):
-    """Return a field of the header of an instruction word."""
-    offset, width = HEADER[name]
-    return word[offset : offset + width]

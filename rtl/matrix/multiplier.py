@@ -60,7 +60,6 @@ def dsp_instance(
 
 
 def _extended(value: Value, bits: int) -> Value:
-    """Return a signed value in `bits` bits."""
     return Cat(value, value[-1].replicate(bits - len(value)))
 
 
@@ -164,7 +163,6 @@ class PackedMultipliers(wiring.Component):
             m.d.sync += kept.eq(Mux(start, 0, kept) + product)
 
     def _late(self, m: Module, value: Value, cycles: int, name: str) -> Signal:
-        """Return a value some cycles later."""
         for cycle in range(cycles):
             register = Signal(value.shape(), name=f"{name}_late_{cycle}", reset_less=True)
             m.d.sync += register.eq(value)

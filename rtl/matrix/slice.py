@@ -56,7 +56,6 @@ class Slice(Shared):
 
     @staticmethod
     def ports(config: EngineConfig) -> dict:
-        """Return the members of the component's signature."""
         return {
             "step": In(STEP),
             "word": In(SLICE_BITS),

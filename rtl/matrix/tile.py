@@ -30,7 +30,6 @@ class Tile(Shared):
 
     @staticmethod
     def ports(config: EngineConfig) -> dict:
-        """Return the members of the component's signature."""
         slices = config.tile.slices_per_port
         return {
             "head": In(config.tile.port_bits),

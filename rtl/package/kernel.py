@@ -58,10 +58,10 @@ class Bus:
     """
 
     name: str
-    is_master: bool
-    is_writing: bool
+    is_master: bool = True
+    is_writing: bool = True
     data_bits: int
-    address_bytes: int
+    address_bytes: int = 1 << ADDRESS_BITS
     burst_beats: int
     reads: int
 
@@ -93,37 +93,19 @@ def stream_bus(port: int) -> str:
 
 def buses(config: EngineConfig) -> tuple[Bus, ...]:
     """Return the bus interfaces: control, the stream ports, the side port."""
-    control = Bus(
-        name=CONTROL_BUS,
-        is_master=False,
-        is_writing=True,
-        data_bits=32,
-        address_bytes=1 << CONTROL_ADDRESS_BITS,
-        burst_beats=1,
-        reads=1,
-    )
+    control = Bus(name=CONTROL_BUS, is_master=False, data_bits=32, address_bytes=1 << CONTROL_ADDRESS_BITS, burst_beats=1, reads=1)
     fetch = config.fetch
     streams = [
         Bus(
             name=stream_bus(port),
-            is_master=True,
             is_writing=False,
             data_bits=config.tile.port_bits,
-            address_bytes=1 << ADDRESS_BITS,
             burst_beats=fetch.burst_beats,
             reads=min(fetch.fifo_beats // fetch.burst_beats, _OUTSTANDING),
         )
         for port in range(config.tile.ports)
     ]
-    side = Bus(
-        name=SIDE_BUS,
-        is_master=True,
-        is_writing=True,
-        data_bits=WRITE_BEAT_BITS,
-        address_bytes=1 << ADDRESS_BITS,
-        burst_beats=SIDE_BURST_BEATS,
-        reads=2,
-    )
+    side = Bus(name=SIDE_BUS, data_bits=WRITE_BEAT_BITS, burst_beats=SIDE_BURST_BEATS, reads=2)
     return (control, *streams, side)
 
 

@@ -51,7 +51,6 @@ class Lane(Shared):
 
     @staticmethod
     def ports(config: EngineConfig) -> dict:
-        """Return the members of the signature; every lane of every engine has the same."""
         return {
             "control": In(LANE_CONTROL),
             "mask": In(1),
@@ -179,7 +178,6 @@ class Coder(Shared):
 
     @staticmethod
     def ports(config: EngineConfig) -> dict:
-        """Return the members of the signature; every lane of every engine has the same."""
         return {
             "value": In(signed(32)),
             "zero_point": In(unsigned(ZERO_POINT_BITS)),
