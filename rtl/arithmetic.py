@@ -124,9 +124,7 @@ class ApplyScale(wiring.Component):
         m = Module()
         # One bit below the point is kept for rounding; a shift of zero leaves it zero.
         wide = self.x_bits + 18
-        product = Signal(signed(wide), reset_less=True)
-        coarse = Signal(signed(wide), reset_less=True)
-        fine = Signal(signed(wide), reset_less=True)
+        product, coarse, fine = (Signal(signed(wide), reset_less=True, name=name) for name in ("product", "coarse", "fine"))
         needed = Signal(signed(12))
         shift = Signal(range(SHIFT_LIMIT + 1), reset_less=True)
         rest = Signal(3, reset_less=True)
@@ -210,7 +208,7 @@ class Reciprocal(wiring.Component):
                 ]
                 rest, quotient = kept, Cat(fits, quotient)
             held = _registers(m, cycle, divisor=divisor, rest=rest, quotient=quotient, exponent=exponent)
-            divisor, rest, quotient, exponent = (held[name] for name in ("divisor", "rest", "quotient", "exponent"))
+            divisor, rest, quotient, exponent = held.values()
         m.d.comb += [self.quotient.eq(quotient), self.quotient_exponent.eq(exponent)]
         return m
 
@@ -250,7 +248,7 @@ class SquareRoot(wiring.Component):
                 ]
                 rest, root, radicand = kept, Cat(fits, root), radicand[: high - 2]
             held = _registers(m, cycle, radicand=radicand, rest=rest, root=root, exponent=exponent)
-            radicand, rest, root, exponent = (held[name] for name in ("radicand", "rest", "root", "exponent"))
+            radicand, rest, root, exponent = held.values()
         m.d.comb += [self.root.eq(root), self.root_exponent.eq(exponent)]
         return m
 

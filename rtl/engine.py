@@ -11,7 +11,7 @@ from hwsim.arch.fields import Unit
 from rtl.control import Control, ControlRegisters, axi_lite_members
 from rtl.fetch import Fetch
 from rtl.instance import Shared
-from rtl.interfaces import SCALE_ENTRY, WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature, UnitSizes, assign
+from rtl.interfaces import SCALE_ENTRY, WRITE_BEAT_BITS, assign, axi_read, axi_write
 from rtl.matrix import Matrix
 from rtl.mover import Mover
 from rtl.ram import Ram
@@ -71,9 +71,9 @@ def _axi_members(prefix: str, signature: wiring.Signature) -> dict:
 def engine_members(config: EngineConfig) -> dict:
     """Return the members of an engine's signature."""
     tile = config.tile
-    streams = [_axi_members(stream_port(port), AxiReadSignature(tile.port_bits)) for port in range(tile.ports)]
-    side = _axi_members(SIDE_PORT, AxiReadSignature(WRITE_BEAT_BITS))
-    side |= _axi_members(SIDE_PORT, AxiWriteSignature(WRITE_BEAT_BITS))
+    streams = [_axi_members(stream_port(port), axi_read(tile.port_bits)) for port in range(tile.ports)]
+    side = _axi_members(SIDE_PORT, axi_read(WRITE_BEAT_BITS))
+    side |= _axi_members(SIDE_PORT, axi_write(WRITE_BEAT_BITS))
     return {
         "ap_clk": In(1),
         "ap_rst_n": In(1),
@@ -107,7 +107,7 @@ class Engine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         self._clock(m)
-        config, sizes = self.config, UnitSizes(self.config)
+        config = self.config
         m.submodules.registers = registers = ControlRegisters(config)
         m.submodules.control = control = Control(config)
         m.submodules.mover = mover = Mover(config)
@@ -120,9 +120,9 @@ class Engine(wiring.Component):
         self._run(m, registers, control, mover)
         self._streams(m, registers)
         self._buses(m, registers, mover)
-        self._result(m, sizes, mover)
-        self._residual(m, sizes, mover)
-        self._parameters(m, sizes, mover)
+        self._result(m, mover)
+        self._residual(m, mover)
+        self._parameters(m, mover)
         self._activations(m)
         self._trace(m, control)
         return m
@@ -188,17 +188,19 @@ class Engine(wiring.Component):
                     getattr(self, f"{prefix}{name[:2]}burst").eq(_BURST_INCR),
                 ]
 
-    def _result(self, m, sizes, mover):
+    def _result(self, m, mover):
         """Three copies of the result memory, one for each reader."""
         matrix, vector = self.matrix, self.vector
         for name, reader, port in (("vector_a", vector, "y_a"), ("vector_b", vector, "y_b"), ("mover", mover, "y")):
-            ram = self._words(m, f"result_{name}", self.config.buffer.result_words, sizes)
+            m.submodules[f"result_{name}"] = ram = Ram(
+                depth=self.config.buffer.result_words, lanes=self.config.vector.lanes, lane_bits=32
+            )
             m.d.comb += [_write(ram, matrix, "y"), _read(ram, reader, port)]
 
-    def _residual(self, m, sizes, mover):
+    def _residual(self, m, mover):
         """The residual memory: one write and one read port, whose users programs keep apart."""
         matrix, vector = self.matrix, self.vector
-        ram = self._words(m, "residual", self.config.buffer.residual_words, sizes)
+        m.submodules["residual"] = ram = Ram(depth=self.config.buffer.residual_words, lanes=self.config.vector.lanes, lane_bits=32)
         with m.If(mover.x_enable.any()):
             m.d.comb += _write(ram, mover, "x")
         with m.Else():
@@ -209,13 +211,17 @@ class Engine(wiring.Component):
             vector.x_data.eq(ram.read_data),
         ]
 
-    def _parameters(self, m, sizes, mover):
+    def _parameters(self, m, mover):
         """Two copies of the parameter memory, and the value parameters."""
         matrix, vector = self.matrix, self.vector
         for name, reader in (("vector", vector), ("matrix", matrix)):
-            ram = self._words(m, f"parameter_{name}", self.config.buffer.parameter_words, sizes)
+            m.submodules[f"parameter_{name}"] = ram = Ram(
+                depth=self.config.buffer.parameter_words, lanes=self.config.vector.lanes, lane_bits=32
+            )
             m.d.comb += [_write(ram, mover, "p"), _read(ram, reader, "p")]
-        ram = self._words(m, "value_parameters", self.config.buffer.side_words, sizes)
+        m.submodules["value_parameters"] = ram = Ram(
+            depth=self.config.buffer.side_words, lanes=self.config.vector.lanes, lane_bits=32
+        )
         m.d.comb += [
             _write(ram, matrix, "h"),
             _read(ram, vector, "h"),
@@ -255,12 +261,6 @@ class Engine(wiring.Component):
             self.trace_vector_data.eq(vector.a_data),
             self.trace_done.eq(control.done),
         ]
-
-    @staticmethod
-    def _words(m, name: str, depth: int, sizes: UnitSizes) -> Ram:
-        """Add a memory of fixed words as submodule `name`."""
-        m.submodules[name] = ram = Ram(depth=depth, lanes=sizes.lanes, lane_bits=32)
-        return ram
 
 
 def _read(ram: Ram, reader, name: str) -> list:

@@ -8,7 +8,7 @@ from hwsim.arch import isa
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import FIFO_LATENCY
 from rtl.instance import Shared, place
-from rtl.interfaces import ADDRESS_BITS, AxiReadSignature, assign, command_port, field
+from rtl.interfaces import ADDRESS_BITS, assign, axi_read, command_port, field, flags
 from rtl.ram import URAM_WORDS, Ram
 
 __all__ = ["Fetch", "PortReader", "StreamFifo", "StreamPort"]
@@ -26,19 +26,12 @@ class PortReader(wiring.Component):
         super().__init__(
             {
                 "base": In(ADDRESS_BITS),
-                "start": In(1),
+                **flags(In, "start", "pop", "beat", "stop", "clear", "arready"),
                 "offset": In(32),
                 "beats": In(32),
-                "pop": In(1),
-                "beat": In(1),
-                "stop": In(1),
-                "clear": In(1),
-                "active": Out(1),
-                "quiet": Out(1),
+                **flags(Out, "active", "quiet", "arvalid"),
                 "araddr": Out(ADDRESS_BITS),
                 "arlen": Out(8),
-                "arvalid": Out(1),
-                "arready": In(1),
             }
         )
 
@@ -50,12 +43,8 @@ class PortReader(wiring.Component):
         remaining = Signal(32)
         credit = Signal(range(depth + 1), init=depth)
         outstanding = Signal(range(depth + 1))
-        room = Signal(range(burst + 1))
-        length = Signal(range(burst + 1))
-        taken = Signal(range(burst + 1))
-        is_last = Signal()
-        waiting = Signal()
-        accepted = Signal()
+        room, length, taken = (Signal(range(burst + 1), name=name) for name in ("room", "length", "taken"))
+        is_last, waiting, accepted = (Signal(name=name) for name in ("is_last", "waiting", "accepted"))
         m.d.comb += [
             room.eq(burst - offset % burst),
             is_last.eq(remaining <= room),
@@ -100,8 +89,7 @@ class StreamFifo(wiring.Component):
         m = Module()
         style = "ultra" if self.depth >= URAM_WORDS else "block"
         m.submodules.memory = memory = Ram(depth=self.depth, lanes=1, lane_bits=self.width, style=style)
-        write_index = Signal(range(self.depth))
-        read_index = Signal(range(self.depth))
+        write_index, read_index = (Signal(range(self.depth), name=name) for name in ("write_index", "read_index"))
         m.d.comb += [
             memory.write_enable.eq(self.push),
             memory.write_address.eq(write_index),
@@ -138,19 +126,13 @@ class StreamPort(Shared):
     def ports(config: EngineConfig) -> dict:
         bits = config.tile.port_bits
         return {
-            "axi": Out(AxiReadSignature(bits)),
+            "axi": Out(axi_read(bits)),
             "base": In(ADDRESS_BITS),
-            "start": In(1),
+            **flags(In, "start", "stop", "clear", "pop"),
             "offset": In(32),
             "beats": In(32),
-            "stop": In(1),
-            "clear": In(1),
-            "active": Out(1),
-            "quiet": Out(1),
-            "fault": Out(1),
+            **flags(Out, "active", "quiet", "fault", "ready"),
             "head": Out(bits),
-            "ready": Out(1),
-            "pop": In(1),
         }
 
     def elaborate(self, platform):
@@ -197,15 +179,11 @@ class Fetch(wiring.Component):
             command_port()
             | {
                 "bases": In(data.ArrayLayout(ADDRESS_BITS, ports)),
-                "axi": Out(AxiReadSignature(bits)).array(ports),
+                "axi": Out(axi_read(bits)).array(ports),
                 "head": Out(data.ArrayLayout(bits, ports)),
-                "head_valid": Out(1),
-                "pop": In(1),
-                "stop": In(1),
-                "quiet": Out(1),
-                "bus_error": Out(1),
+                **flags(Out, "head_valid", "quiet", "bus_error"),
+                **flags(In, "pop", "stop", "clear"),
                 "bus_error_port": Out(8),
-                "clear": In(1),
             }
         )
 

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Value
 from amaranth.lib import data
-from amaranth.lib.wiring import In, Out, Signature
+from amaranth.lib.wiring import Flow, In, Out, Signature
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import HEADER, WORD_BITS, Instruction
@@ -14,13 +14,14 @@ __all__ = [
     "PACK_WORDS",
     "SCALE_ENTRY",
     "WRITE_BEAT_BITS",
-    "AxiReadSignature",
-    "AxiWriteSignature",
     "UnitSizes",
     "address_bits",
     "assign",
+    "axi_read",
+    "axi_write",
     "command_port",
     "field",
+    "flags",
     "header",
     "is_kind",
     "lane_write_port",
@@ -57,6 +58,11 @@ SCALE_ENTRY = data.StructLayout({"mantissa": 16, "exponent": 10, "zero_sum": 32}
 PACK_WORDS = 8
 PACK_ENTRY = data.StructLayout({"words": data.ArrayLayout(128, PACK_WORDS), "parameter": 32})
 """An entry of the pack buffer: the cache words of a head, and its parameter word."""
+
+
+def flags(flow: Flow, *names: str) -> dict:
+    """Return members of one bit, all inputs (`In`) or all outputs (`Out`)."""
+    return dict.fromkeys(names, flow(1))
 
 
 def command_port() -> dict:
@@ -108,44 +114,36 @@ WRITE_BEAT_BITS = 128
 """Width of the side port."""
 
 
-class AxiReadSignature(Signature):
-    """Read address and read data channels, seen from the master."""
-
-    def __init__(self, data_bits: int):
-        self.data_bits = data_bits
-        super().__init__(
-            {
-                "araddr": Out(ADDRESS_BITS),
-                "arlen": Out(8),
-                "arvalid": Out(1),
-                "arready": In(1),
-                "rdata": In(data_bits),
-                "rresp": In(2),
-                "rlast": In(1),
-                "rvalid": In(1),
-                "rready": Out(1),
-            }
-        )
+def axi_read(data_bits: int) -> Signature:
+    """Return the read address and read data channels, seen from the master."""
+    members = {
+        "araddr": Out(ADDRESS_BITS),
+        "arlen": Out(8),
+        "arvalid": Out(1),
+        "arready": In(1),
+        "rdata": In(data_bits),
+        "rresp": In(2),
+        "rlast": In(1),
+        "rvalid": In(1),
+        "rready": Out(1),
+    }
+    return Signature(members)
 
 
-class AxiWriteSignature(Signature):
-    """Write address, write data and write response channels, seen from the master."""
-
-    def __init__(self, data_bits: int):
-        self.data_bits = data_bits
-        super().__init__(
-            {
-                "awaddr": Out(ADDRESS_BITS),
-                "awlen": Out(8),
-                "awvalid": Out(1),
-                "awready": In(1),
-                "wdata": Out(data_bits),
-                "wstrb": Out(data_bits // 8),
-                "wlast": Out(1),
-                "wvalid": Out(1),
-                "wready": In(1),
-                "bresp": In(2),
-                "bvalid": In(1),
-                "bready": Out(1),
-            }
-        )
+def axi_write(data_bits: int) -> Signature:
+    """Return the write address, write data and write response channels, seen from the master."""
+    members = {
+        "awaddr": Out(ADDRESS_BITS),
+        "awlen": Out(8),
+        "awvalid": Out(1),
+        "awready": In(1),
+        "wdata": Out(data_bits),
+        "wstrb": Out(data_bits // 8),
+        "wlast": Out(1),
+        "wvalid": Out(1),
+        "wready": In(1),
+        "bresp": In(2),
+        "bvalid": In(1),
+        "bready": Out(1),
+    }
+    return Signature(members)

@@ -28,10 +28,8 @@ _HBM2_BITS = 32 * (6 + len(TIMES))
 _PUBLIC = ("clk", "rst_n", "stalling", "hbm2", "hbm2_law", "seed", "fault_port", "fault_beat", "interrupt", "s_axi_control_*")
 
 _READ = {"araddr": 64, "arlen": 8, "arvalid": 1, "arready": 1, "rdata": 0, "rresp": 2, "rlast": 1, "rvalid": 1, "rready": 1}
-_WRITE = {
-    **{"awaddr": 64, "awvalid": 1, "awready": 1, "wdata": 0, "wstrb": 0, "wvalid": 1, "wready": 1},
-    **{"bresp": 2, "bvalid": 1, "bready": 1},
-}
+_WRITE = {"awaddr": 64, "awvalid": 1, "awready": 1, "wdata": 0, "wstrb": 0, "wvalid": 1, "wready": 1}
+_WRITE |= {"bresp": 2, "bvalid": 1, "bready": 1}
 """Widths of the signals between engine and memories; those of data depend on the port."""
 
 

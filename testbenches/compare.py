@@ -52,7 +52,8 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
     if worst:
         last = max(expected.cycles, found.cycles)
         differences.append((last, f"the run takes {expected.cycles} cycles in the {names[0]}, {found.cycles} in the {names[1]}"))
-    unit_of = np.array([_unit(program, int(pc)) for pc in expected.pc])
+    units = (decode(program.words[int(pc)]).unit for pc in expected.pc)
+    unit_of = np.array([-1 if unit is None else int(unit) for unit in units])
     streams = [("dispatch", np.arange(len(expected.pc)), expected.dispatch, found.dispatch)]
     for unit in Unit:
         mine = np.flatnonzero(unit_of == unit)
@@ -93,11 +94,6 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
             differences.append((cycle, f"{name}: {ours} in the {names[0]}, {theirs} in the {names[1]}"))
     first = min(differences)[1] if differences else None
     return Verdict(compared=compared, mismatches=mismatches, instructions=len(expected.pc), cycle_difference=worst, first=first)
-
-
-def _unit(program: Program, pc: int) -> int:
-    unit = decode(program.words[pc]).unit
-    return -1 if unit is None else int(unit)
 
 
 def _drained_place(program: Program, engine: EngineConfig, pc: np.ndarray, index: int, word: int, lane: int) -> str:

@@ -11,7 +11,7 @@ from compiler.emit.cache import read_cache, write_cache
 from compiler.model import compile_model
 from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.program import MemoryImage, Program
+from hwsim.arch.program import MemoryImage
 from hwsim.errors import SpecError
 from hwsim.host.inputs import Inputs
 from hwsim.machine.time import run_time
@@ -20,8 +20,8 @@ from hwsim.memory.models import IDEAL, MemoryModel
 from models.integer import IntegerModel, IntegerReference
 from models.integer.cache import State
 from models.integer.ops import KvEntry
-from testbenches.backend import Log, Outputs
-from testbenches.compare import Verdict, compare_logs
+from testbenches.backend import Outputs
+from testbenches.compare import compare_logs
 from testbenches.host.backend import HostedVerilog
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
@@ -170,41 +170,38 @@ def cosim(
     for text in texts:
         progress(f"reference: {len(text)} tokens in PyTorch's integers")
         step = prepare_step(reference, compiled, text)
-        image, inputs = step.image, step.inputs
-        for kind in memories:
-            progress(f"position {inputs.position}, memory {kind}: simulator")
-            expected, log = simulator.run(compiled.decode, image, inputs, kind)
-            progress(f"position {inputs.position}, memory {kind}: Verilog")
-            began = time.perf_counter()
-            found, measured = bench.run(compiled.decode, image, inputs, kind)
-            verilator_s = time.perf_counter() - began
-            verdict = compare_logs(compiled.decode, engine, log, measured, ("simulator", "Verilog"))
-            outputs = [
-                *against_reference("simulator", expected, step, compiled),
-                *against_reference("Verilog", found, step, compiled),
-                ("memory after the run", *differences(image, expected.image, found.image)),
-            ]
-            cases.append(_case(compiled.decode, engine, kind, inputs, verdict, outputs, log, bench.run_s or verilator_s))
+        cases += [_case(step, compiled, simulator, bench, memory, progress) for memory in memories]
     return CosimResult(engine=engine.name, build_s=bench.build_s, cases=tuple(cases))
 
 
 def _case(
-    program: Program,
-    engine: EngineConfig,
-    kind: MemoryModel,
-    inputs: Inputs,
-    verdict: Verdict,
-    outputs: list[tuple[str, int, int]],
-    log: Log,
-    verilator_s: float,
+    step: PreparedStep,
+    compiled: Compiled,
+    simulator: Simulated,
+    bench: Verilated | HostedVerilog,
+    memory: MemoryModel,
+    progress: Progress,
 ) -> Case:
+    """Run a step under a memory model on both machines, and the simulator's time model once more, compiled by then."""
+    program, image, inputs, engine = compiled.decode, step.image, step.inputs, simulator.engine
+    progress(f"position {inputs.position}, memory {memory}: simulator")
+    expected, log = simulator.run(program, image, inputs, memory)
+    progress(f"position {inputs.position}, memory {memory}: Verilog")
+    began = time.perf_counter()
+    found, measured = bench.run(program, image, inputs, memory)
+    verilator_s = bench.run_s or time.perf_counter() - began
+    verdict = compare_logs(program, engine, log, measured, ("simulator", "Verilog"))
+    outputs = [
+        *against_reference("simulator", expected, step, compiled),
+        *against_reference("Verilog", found, step, compiled),
+        ("memory after the run", *differences(image, expected.image, found.image)),
+    ]
+    wrong = next((f"{what}: {count} of {total} values differ" for what, total, count in outputs if count), None)
     trace = run_control(program.words, position=inputs.position, slot=program.slot_of(inputs.position, inputs.sequence))
     began = time.perf_counter()
-    run_time(trace, engine, kind)
-    simulator_s = time.perf_counter() - began
-    wrong = next((f"{what}: {count} of {total} values differ" for what, total, count in outputs if count), None)
+    run_time(trace, engine, memory)
     return Case(
-        memory=str(kind),
+        memory=str(memory),
         position=inputs.position,
         compared=verdict.compared + sum(total for _, total, _ in outputs),
         mismatches=verdict.mismatches + sum(count for _, _, count in outputs),
@@ -212,7 +209,7 @@ def _case(
         cycle_difference=verdict.cycle_difference,
         cycles=log.cycles,
         verilator_s=verilator_s,
-        simulator_s=simulator_s,
+        simulator_s=time.perf_counter() - began,
         first=verdict.first or wrong,
     )
 

@@ -102,38 +102,37 @@ class FaultBench:
     def run(self, programs: Sequence[FaultProgram], cases: Sequence[FaultCase]) -> list[FaultOutcome]:
         """Run the cases one after the other in one simulation; raise MachineError when it does not come to its end."""
         with self._build.run_folder("faults-") as folder:
-            return self._run(folder, programs, cases)
-
-    def _run(self, folder: Path, programs: Sequence[FaultProgram], cases: Sequence[FaultCase]) -> list[FaultOutcome]:
-        regions = {number: folder / f"region{number}.bin" for number in (*range(self.engine.tile.ports), SIDE_REGION)}
-        for number, path in regions.items():
-            np.zeros(max(len(_part(program.before, number)) for program in programs), np.uint8).tofile(path)
-        job = bench_settings(IDEAL) | {
-            "regions": {number: str(path) for number, path in regions.items()},
-            "side_region": SIDE_REGION,
-            "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],
-            "side_base": SIDE_REGION << REGION_BITS,
-            "limit_cycles": _RUNS_OF_A_LIMIT * max(program.cycles for program in programs)
-            + 4 * self.engine.control.watchdog_cycles,
-            "settle_cycles": _SETTLE_CYCLES,
-            "programs": [self._program(folder, number, program, regions) for number, program in enumerate(programs)],
-            "cases": [case.to_dict() | {"number": number} for number, case in enumerate(cases)],
-            "answer": str(folder / "answer.jsonl"),
-        }
-        (folder / "job.json").write_text(json.dumps(job))
-        self._build.run(
-            "testbenches.tb_faults",
-            folder,
-            BENCH_JOB=str(folder / "job.json"),
-            BENCH_REGIONS="\n".join(f"{number}={path}" for number, path in regions.items()),
-        )
-        answer = folder / "answer.jsonl"
-        records = [json.loads(line) for line in answer.read_text().splitlines()] if answer.exists() else []
-        if len(records) != len(cases):
-            text = (folder / "run.log").read_text().strip().splitlines()
-            where = cases[len(records)] if len(records) < len(cases) else "the end"
-            raise MachineError(f"The fault bench must run all cases, but ended at {where} with {text[-1] if text else 'nothing'!r}")
-        return [_outcome(case, record) for case, record in zip(cases, records, strict=True)]
+            regions = {number: folder / f"region{number}.bin" for number in (*range(self.engine.tile.ports), SIDE_REGION)}
+            for number, path in regions.items():
+                np.zeros(max(len(_part(program.before, number)) for program in programs), np.uint8).tofile(path)
+            job = bench_settings(IDEAL) | {
+                "regions": {number: str(path) for number, path in regions.items()},
+                "side_region": SIDE_REGION,
+                "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],
+                "side_base": SIDE_REGION << REGION_BITS,
+                "limit_cycles": _RUNS_OF_A_LIMIT * max(program.cycles for program in programs)
+                + 4 * self.engine.control.watchdog_cycles,
+                "settle_cycles": _SETTLE_CYCLES,
+                "programs": [self._program(folder, number, program, regions) for number, program in enumerate(programs)],
+                "cases": [case.to_dict() | {"number": number} for number, case in enumerate(cases)],
+                "answer": str(folder / "answer.jsonl"),
+            }
+            (folder / "job.json").write_text(json.dumps(job))
+            self._build.run(
+                "testbenches.tb_faults",
+                folder,
+                BENCH_JOB=str(folder / "job.json"),
+                BENCH_REGIONS="\n".join(f"{number}={path}" for number, path in regions.items()),
+            )
+            answer = folder / "answer.jsonl"
+            records = [json.loads(line) for line in answer.read_text().splitlines()] if answer.exists() else []
+            if len(records) != len(cases):
+                text = (folder / "run.log").read_text().strip().splitlines()
+                where = cases[len(records)] if len(records) < len(cases) else "the end"
+                raise MachineError(
+                    f"The fault bench must run all cases, but ended at {where} with {text[-1] if text else 'nothing'!r}"
+                )
+            return [_outcome(case, record) for case, record in zip(cases, records, strict=True)]
 
     @staticmethod
     def _program(folder: Path, number: int, program: FaultProgram, regions: dict[int, Path]) -> dict[str, Any]:

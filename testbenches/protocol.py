@@ -96,58 +96,53 @@ class ProtocolBench:
     def execute(self, image: MemoryImage, runs: Sequence[ProtocolRun], *, seed: int, limit_cycles: int = 60_000) -> ProtocolReport:
         """Check the registers, then run the runs one after the other on one memory; `limit_cycles` bounds each."""
         with self._build.run_folder() as folder:
-            return self._execute(folder, image, runs, seed, limit_cycles)
-
-    def _execute(
-        self, folder: Path, image: MemoryImage, runs: Sequence[ProtocolRun], seed: int, limit_cycles: int
-    ) -> ProtocolReport:
-        tile, identity = self.engine.tile, Identity.of(self.engine)
-        image.ports.tofile(folder / "ports.bin")
-        image.side.tofile(folder / "side.bin")
-        job = {
-            "seed": seed,
-            "limit_cycles": limit_cycles,
-            "port_bytes": tile.port_bytes,
-            "fifo_beats": self.engine.fetch.fifo_beats,
-            "ports": [[_PORT_BASE + _PORT_STRIDE * port, image.ports.shape[1]] for port in range(tile.ports)],
-            "side": [_SIDE_BASE, len(image.side)],
-            "identity": {"isa_digest": identity.isa_word, "engine_digest": identity.engine_word},
-            "runs": [
-                {
-                    "arguments": {
-                        "program": _SIDE_BASE + each.run.program,
-                        "program_words": each.run.words,
-                        "position": each.run.position,
-                        "slot": each.run.slot,
-                    },
-                    "pace": each.pace,
-                    "failing_write": each.failing_write,
-                }
-                for each in runs
-            ],
-        }
-        (folder / "job.json").write_text(json.dumps(job))
-        self._build.run("testbenches.tb_protocol", folder, BENCH_FOLDER=str(folder))
-        log = folder / "run.log"
-        if not (folder / "answer.json").exists():
-            raise MachineError(f"The bench must write its answer, but did not; see {log}")
-        answer = json.loads((folder / "answer.json").read_text())
-        ended = len(answer["runs"])
-        if ended < len(runs) and not (ended and answer["runs"][-1]["hung"]):
-            seen = answer["faults"][-1] if answer["faults"] else f"see {log}"
-            raise MachineError(f"The bus models must finish all runs, but stopped after {ended}; {seen}")
-        images = [
-            MemoryImage(
-                ports=np.fromfile(folder / f"ports{number}.bin", np.uint8).reshape(image.ports.shape),
-                side=np.fromfile(folder / f"side{number}.bin", np.uint8),
+            tile, identity = self.engine.tile, Identity.of(self.engine)
+            image.ports.tofile(folder / "ports.bin")
+            image.side.tofile(folder / "side.bin")
+            job = {
+                "seed": seed,
+                "limit_cycles": limit_cycles,
+                "port_bytes": tile.port_bytes,
+                "fifo_beats": self.engine.fetch.fifo_beats,
+                "ports": [[_PORT_BASE + _PORT_STRIDE * port, image.ports.shape[1]] for port in range(tile.ports)],
+                "side": [_SIDE_BASE, len(image.side)],
+                "identity": {"isa_digest": identity.isa_word, "engine_digest": identity.engine_word},
+                "runs": [
+                    {
+                        "arguments": {
+                            "program": _SIDE_BASE + each.run.program,
+                            "program_words": each.run.words,
+                            "position": each.run.position,
+                            "slot": each.run.slot,
+                        },
+                        "pace": each.pace,
+                        "failing_write": each.failing_write,
+                    }
+                    for each in runs
+                ],
+            }
+            (folder / "job.json").write_text(json.dumps(job))
+            self._build.run("testbenches.tb_protocol", folder, BENCH_FOLDER=str(folder))
+            log = folder / "run.log"
+            if not (folder / "answer.json").exists():
+                raise MachineError(f"The bench must write its answer, but did not; see {log}")
+            answer = json.loads((folder / "answer.json").read_text())
+            ended = len(answer["runs"])
+            if ended < len(runs) and not (ended and answer["runs"][-1]["hung"]):
+                seen = answer["faults"][-1] if answer["faults"] else f"see {log}"
+                raise MachineError(f"The bus models must finish all runs, but stopped after {ended}; {seen}")
+            images = [
+                MemoryImage(
+                    ports=np.fromfile(folder / f"ports{number}.bin", np.uint8).reshape(image.ports.shape),
+                    side=np.fromfile(folder / f"side{number}.bin", np.uint8),
+                )
+                for number in range(len(answer["runs"]))
+            ]
+            return ProtocolReport(
+                faults=tuple(answer["faults"]),
+                answers=tuple(answer["runs"]),
+                images=tuple(images),
+                accepted=answer["accepted"],
+                waits=answer["waits"],
+                cycles=answer["cycles"],
             )
-            for number in range(len(answer["runs"]))
-        ]
-        return ProtocolReport(
-            faults=tuple(answer["faults"]),
-            answers=tuple(answer["runs"]),
-            images=tuple(images),
-            accepted=answer["accepted"],
-            waits=answer["waits"],
-            cycles=answer["cycles"],
-        )

@@ -27,8 +27,7 @@ from hwsim.arch.isa import (
     SwiGlu,
 )
 from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS
-from testbenches.random_order import Use
-from testbenches.random_state import HEADS, SIDE_UNITS, STORE_UNIT, ProgramState
+from testbenches.random_state import HEADS, SIDE_UNITS, STORE_UNIT, ProgramState, Use
 from testbenches.random_streams import row_stream
 
 __all__ = ["LOOP_REGISTERS", "Operations"]

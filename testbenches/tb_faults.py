@@ -34,11 +34,8 @@ class Campaign:
             with Path(path).open("r+b") as file:
                 self.regions[int(number)] = mmap.mmap(file.fileno(), 0)
         self.programs = [
-            {
-                **program,
-                "before": {int(number): Path(path).read_bytes() for number, path in program["before"].items()},
-                "after": {int(number): Path(path).read_bytes() for number, path in program["after"].items()},
-            }
+            program
+            | {name: {int(key): Path(path).read_bytes() for key, path in program[name].items()} for name in ("before", "after")}
             for program in job["programs"]
         ]
 

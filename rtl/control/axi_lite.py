@@ -73,9 +73,7 @@ class ControlRegisters(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         identity = Identity.of(self.config)
-        done = Signal()
-        ready = Signal()
-        interrupt_on = Signal()
+        done, ready, interrupt_on = (Signal(name=name) for name in ("done", "ready", "interrupt_on"))
         enable = Signal(2)
         status = Signal(2)
         m.d.comb += self.interrupt.eq(interrupt_on & status.any())

@@ -29,8 +29,7 @@ class SignalMasks(wiring.Component):
         m = Module()
         m.submodules.masks = masks = memory.Memory(shape=len(self.mask), depth=self.depth, init=[])
         write, read = masks.write_port(), masks.read_port(domain="comb")
-        write_index = Signal(range(self.depth))
-        read_index = Signal(range(self.depth))
+        write_index, read_index = (Signal(range(self.depth), name=name) for name in ("write_index", "read_index"))
         m.d.comb += [
             write.en.eq(self.push),
             write.addr.eq(write_index),

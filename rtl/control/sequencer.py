@@ -193,14 +193,13 @@ class Sequencer(wiring.Component):
         # The program counters of the three stages: fetch (address), decode (word from the memory), execute (`command`).
         fetch_pc, decode_pc, execute_pc = (Signal(PC_BITS, name=f"{name}_pc") for name in ("fetch", "decode", "execute"))
         fetching = Signal()
-        decoding = Signal()
-        executing = Signal()
-        moves = Signal()
-        refills = Signal()
+        decoding, executing, moves, refills = (Signal(name=name) for name in ("decoding", "executing", "moves", "refills"))
 
         # Past its end the program reads as zeros, whose check byte is wrong: running off the end names itself.
         fetched = Signal(COMMAND)
-        m.d.comb += fetched.word.eq(Mux(decode_pc < _smaller(self.words, self.program_words), program.read_data, 0))
+        limit = self.program_words
+        words = Mux(self.words > limit, limit, self.words[: limit.bit_length()])
+        m.d.comb += fetched.word.eq(Mux(decode_pc < words, program.read_data, 0))
         known = Cat(is_kind(fetched, kind) for kind in INSTRUCTIONS).any()
         check = functools.reduce(operator.xor, (fetched.word[i : i + 8] for i in range(0, WORD_BITS, 8)))
 
@@ -252,8 +251,3 @@ class Sequencer(wiring.Component):
         with m.If(self.halt | self.finished | wrong):
             m.d.sync += [fetching.eq(0), decoding.eq(0), executing.eq(0)]
         return m
-
-
-def _smaller(value, limit: int):
-    """Return the smaller of an unsigned value and a constant, in as many bits as the constant needs."""
-    return Mux(value > limit, limit, value[: limit.bit_length()])

@@ -10,7 +10,7 @@ from rtl.control.errors import ErrorRegister, Watchdog
 from rtl.control.queue import CommandQueue
 from rtl.control.scoreboard import Scoreboard
 from rtl.control.sequencer import Sequencer
-from rtl.interfaces import assign, command_port, header
+from rtl.interfaces import assign, command_port, flags, header
 
 __all__ = ["CLEAR_CYCLES", "Control"]
 
@@ -30,30 +30,17 @@ class Control(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "start": In(1),
-                "done": Out(1),
-                "idle": Out(1),
+                **flags(In, "start", "load_valid", "load_last", "quiet", "read_error", "write_error", "drained"),
+                **flags(Out, "done", "idle", "load_start", "stop", "clear", "trace_cycle_start", "trace_running", "trace_dispatch"),
                 "program_words": In(32),
                 "position": In(32),
                 "slot": In(32),
                 "error": Out(32),
                 "cycles": Out(64),
-                "load_start": Out(1),
                 "load_beats": Out(config.control.program_words.bit_length()),
-                "load_valid": In(1),
                 "load_data": In(WORD_BITS),
-                "load_last": In(1),
                 "units": In(Signature(command_port())).array(len(Unit)),
-                "stop": Out(1),
-                "clear": Out(1),
-                "quiet": In(1),
-                "read_error": In(1),
                 "read_error_port": In(8),
-                "write_error": In(1),
-                "drained": In(1),
-                "trace_cycle_start": Out(1),
-                "trace_running": Out(1),
-                "trace_dispatch": Out(1),
                 "trace_issue": Out(len(Unit)),
                 "trace_retire": Out(len(Unit)),
             }
@@ -68,10 +55,7 @@ class Control(wiring.Component):
         m.submodules.watchdog = watchdog = Watchdog(cycles=limits.watchdog_cycles)
         m.submodules.stop_watchdog = stop_watchdog = Watchdog(cycles=limits.watchdog_cycles)
 
-        running = Signal()
-        stopping = Signal()
-        begin = Signal()
-        go = Signal()
+        running, stopping, begin, go = (Signal(name=name) for name in ("running", "stopping", "begin", "go"))
 
         # Queues and tokens.
         empty = []

@@ -5,7 +5,9 @@ from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.interfaces import flags
 from rtl.matrix.records import DEEP_FIELD_BITS, DIGIT_BITS, FIELD_BITS, spread
+from rtl.pipeline import Pipeline
 from rtl.ram import VerilogPlatform
 
 __all__ = ["ADD_CASCADE", "ADD_NOTHING", "ADD_SUM", "A_BITS", "B_BITS", "FACTOR", "P_BITS", "PackedMultipliers", "dsp_instance"]
@@ -96,9 +98,7 @@ class PackedMultipliers(wiring.Component):
                 "first_factor": In(FACTOR),
                 "second_digit": In(DIGIT_BITS),
                 "second_factor": In(FACTOR),
-                "compute": In(1),
-                "accumulate": In(1),
-                "start": In(1),
+                **flags(In, "compute", "accumulate", "start"),
                 "first": Out(signed(P_BITS)),
                 "second": Out(signed(P_BITS)),
                 "first_upper": Out(upper_bits),
@@ -126,20 +126,20 @@ class PackedMultipliers(wiring.Component):
             pcin=below,
             depth=depth,
             addend=self._addend(m, depth, below is not None),
-            enable=self._late(m, self.compute, depth + 1, f"enable_{depth}"),
+            enable=Pipeline(m, self.compute, 0, f"enable_{depth}").at(depth + 1),
         )
         return cascade
 
     def _plain(self, m: Module, digit: Value, factor: Value, total: Signal, depth: int, below: Value | None) -> Signal:
         """Add the same registers in plain form, as Amaranth's simulator and other families need them."""
         product = Signal(signed(P_BITS), name=f"product_{depth}", reset_less=True)
-        addend = self._late(m, self._addend(m, depth, below is not None), 1, f"mode_{depth}")
-        digit = self._late(m, digit, depth, f"digit_{depth}")
-        factor = self._late(m, factor, depth, f"factor_{depth}")
+        addend = Pipeline(m, self._addend(m, depth, below is not None), 0, f"mode_{depth}").at(1)
+        digit = Pipeline(m, digit, 0, f"digit_{depth}").at(depth)
+        factor = Pipeline(m, factor, 0, f"factor_{depth}").at(depth)
         m.d.sync += product.eq(spread(digit) * factor)
         kept = Signal(signed(P_BITS), name=f"kept_{depth}", reset_less=True)
         m.d.comb += total.eq(kept)
-        with m.If(self._late(m, self.compute, depth + 1, f"enable_{depth}")):
+        with m.If(Pipeline(m, self.compute, 0, f"enable_{depth}").at(depth + 1)):
             added = Mux(addend == ADD_SUM, kept, Mux(addend == ADD_CASCADE, below, 0) if below is not None else 0)
             m.d.sync += kept.eq(product + added)
         return total
@@ -149,22 +149,15 @@ class PackedMultipliers(wiring.Component):
         chosen = Signal(3, name=f"addend_{depth}")
         alone = ADD_CASCADE if has_below else ADD_NOTHING
         m.d.comb += chosen.eq(Mux(self.accumulate, Mux(self.start, ADD_NOTHING, ADD_SUM), alone))
-        return self._late(m, chosen, depth, f"addend_{depth}")
+        return Pipeline(m, chosen, 0, f"addend_{depth}").at(depth)
 
     def _upper(self, m: Module, digit: Value, factor: Value, total: Signal, latency: int) -> None:
         """Sum the lowest bits of the upper products apart, in step with a DSP's sum."""
         bits = self.upper_bits
         nibble = digit[_NIBBLE_PLACE : _NIBBLE_PLACE + min(bits, 4)]
-        product = self._late(m, (nibble * factor[:bits].as_unsigned())[:bits], latency - 1, f"upper_{latency}")
-        start = self._late(m, self.start, latency - 1, f"upper_start_{latency}")
+        product = Pipeline(m, (nibble * factor[:bits].as_unsigned())[:bits], 0, f"upper_{latency}").at(latency - 1)
+        start = Pipeline(m, self.start, 0, f"upper_start_{latency}").at(latency - 1)
         kept = Signal(bits, name=f"upper_sum_{latency}", reset_less=True)
         m.d.comb += total.eq(kept)
-        with m.If(self._late(m, self.compute, latency - 1, f"upper_enable_{latency}")):
+        with m.If(Pipeline(m, self.compute, 0, f"upper_enable_{latency}").at(latency - 1)):
             m.d.sync += kept.eq(Mux(start, 0, kept) + product)
-
-    def _late(self, m: Module, value: Value, cycles: int, name: str) -> Signal:
-        for cycle in range(cycles):
-            register = Signal(value.shape(), name=f"{name}_late_{cycle}", reset_less=True)
-            m.d.sync += register.eq(value)
-            value = register
-        return value

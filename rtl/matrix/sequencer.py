@@ -9,7 +9,7 @@ from hwsim.arch import isa
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.stream_sizes import SIZES, StreamSizes
-from rtl.interfaces import COMMAND, UnitSizes, field, is_kind
+from rtl.interfaces import COMMAND, UnitSizes, field, flags, is_kind
 from rtl.matrix.broadcast import ARRANGE
 from rtl.matrix.records import BLOCK, STEP, is_any
 
@@ -40,19 +40,12 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "command": In(COMMAND),
-                "command_valid": In(1),
-                "issue": Out(1),
-                "head_valid": In(1),
-                "pop": Out(1),
-                "repeat": Out(1),
-                "free_now": In(1),
-                "free_soon": In(1),
+                **flags(In, "command_valid", "head_valid", "free_now", "free_soon", "clear"),
+                **flags(Out, "issue", "pop", "repeat", "capture"),
                 "step": Out(STEP),
                 "arrange": Out(ARRANGE),
                 "a_address": Out(UnitSizes(config).activation),
-                "capture": Out(1),
                 "block": Out(BLOCK),
-                "clear": In(1),
             }
         )
 

@@ -16,7 +16,6 @@ __all__ = [
     "APPLIED",
     "APPLY",
     "DECODE",
-    "DIGITS",
     "DRAIN",
     "FIRST_PRODUCT",
     "HOP",
@@ -39,8 +38,6 @@ DRAIN = 1
 """The drain names its word."""
 ACTIVATION = 1
 """Activations leave their memory."""
-DIGITS = 3
-"""Activations are packed in pairs of token rows, and turned so that the step's inputs come first."""
 HOP = 5
 """Activations lie in the order of the lanes and leave for the tiles; the next stage is a register in each tile."""
 DECODE = 5

@@ -6,12 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from rtl.instance import place
-from rtl.interfaces import SCALE_ENTRY, UnitSizes, assign, command_port, lane_write_port, read_port
+from rtl.interfaces import SCALE_ENTRY, UnitSizes, assign, command_port, read_port
 from rtl.matrix.broadcast import Broadcast
 from rtl.matrix.drain import Drain, LaneTree, choose_group
-from rtl.matrix.epilogue import Epilogue
+from rtl.matrix.epilogue import Epilogue, result_ports
 from rtl.matrix.sequencer import Sequencer
-from rtl.matrix.slice import Slice
+from rtl.matrix.slice import Slice, Tile
 from rtl.matrix.stages import (
     ACTIVATION,
     DECODE,
@@ -28,7 +28,6 @@ from rtl.matrix.stages import (
     WRITE,
     check_stages,
 )
-from rtl.matrix.tile import Tile
 from rtl.pipeline import Pipeline
 
 __all__ = ["Matrix"]
@@ -68,11 +67,7 @@ class Matrix(wiring.Component):
                 "clear": In(1),
             }
             | read_port("a", sizes.activation, 512 * tile.tokens)
-            | read_port("x", sizes.residual, sizes.word_bits)
-            | read_port("p", sizes.parameter, sizes.word_bits)
-            | lane_write_port("y", sizes.result, sizes.lanes)
-            | lane_write_port("x_write", sizes.residual, sizes.lanes)
-            | lane_write_port("h", sizes.side, sizes.lanes)
+            | result_ports(config)
         )
 
     def elaborate(self, platform):

@@ -85,10 +85,8 @@ class Gather(wiring.Component):
             for bits in range(1 << len(group_bits)):
                 with m.Case(bits):
                     m.d.comb += token_bits.eq(max(0, slice_bits - bits))
-        first_beat = Signal(_BEAT_BITS)
-        header_beat = Signal(_BEAT_BITS)
-        first_slice = Signal(slice_width)
-        header_slice = Signal(slice_width)
+        first_beat, header_beat = (Signal(_BEAT_BITS, name=name) for name in ("first_beat", "header_beat"))
+        first_slice, header_slice = (Signal(slice_width, name=name) for name in ("first_slice", "header_slice"))
         m.d.sync += [header_beat.eq(keys + pair_beats), header_slice.eq(slot_slice)]
         with m.If(is_store):
             m.d.sync += first_beat.eq(offset)

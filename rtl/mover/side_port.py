@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.timing import SIDE_BURST_BEATS
-from rtl.interfaces import ADDRESS_BITS, WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature
+from rtl.interfaces import ADDRESS_BITS, WRITE_BEAT_BITS, axi_read, axi_write
 
 __all__ = ["BEATS_BITS", "WRITE_BEAT", "WRITE_QUEUE_BEATS", "SideReader", "SideWriter"]
 
@@ -24,7 +24,7 @@ class SideReader(wiring.Component):
     start: In(1)
     address: In(ADDRESS_BITS)
     beats: In(BEATS_BITS)
-    axi: Out(AxiReadSignature(WRITE_BEAT_BITS))
+    axi: Out(axi_read(WRITE_BEAT_BITS))
     valid: Out(1)
     data: Out(WRITE_BEAT_BITS)
     last: Out(1)
@@ -85,7 +85,7 @@ class SideWriter(wiring.Component):
     beat: In(WRITE_BEAT)
     go: In(1)
     popped: Out(1)
-    axi: Out(AxiWriteSignature(WRITE_BEAT_BITS))
+    axi: Out(axi_write(WRITE_BEAT_BITS))
     response: Out(1)
     error: Out(1)
     stop: In(1)
@@ -102,9 +102,7 @@ class SideWriter(wiring.Component):
         risen = Signal()
         address_taken = Signal()
         data_taken = Signal()
-        present = Signal()
-        address_done = Signal()
-        data_done = Signal()
+        present, address_done, data_done = (Signal(name=name) for name in ("present", "address_done", "data_done"))
         unanswered = Signal(16)
         head = read.data
         m.d.comb += [

@@ -1,11 +1,15 @@
-"""The files of a kernel package and their contents."""
+"""The files of a kernel package, their contents, and the facts of the board that they depend on."""
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from importlib import resources
+from typing import Self
 
+from hwsim.arch.board import Board
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL
+from hwsim.errors import ConfigError
 from rtl.package.floorplan import CROSSINGS, Floorplan, bits_of, floorplan
 from rtl.package.kernel import (
     COMPUTE_UNIT,
@@ -20,10 +24,65 @@ from rtl.package.kernel import (
     stream_bus,
     wrapper_verilog,
 )
-from rtl.package.target import TOOLS, Target
 from rtl.verilog import TEMPLATES
 
-__all__ = ["MANIFEST", "package_files"]
+__all__ = ["MANIFEST", "TOOLS", "Target", "package_files"]
+
+TOOLS = "2023.x"
+"""Versions of Vitis and Vivado the packages are written for: the last that know the U280."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """A board, as the linker and the placer see it.
+
+    Attributes:
+        name, title: name of the board in files, and in texts.
+        platform: Vitis platform to link against.
+        part: Vivado's name of the device.
+        slrs, memory_slr: SLRs in a row, and the one that the memory is at.
+        channels, channel_bytes: pseudo channels of the memory, and the size of each.
+    """
+
+    name: str
+    title: str
+    platform: str
+    part: str
+    slrs: int
+    memory_slr: int
+    channels: int
+    channel_bytes: int
+
+    @classmethod
+    def of(cls, board: Board) -> Self:
+        """Return the facts of a board that a package depends on."""
+        return cls(
+            name=board.name,
+            title=board.title,
+            platform=board.shells.value[0],
+            part=board.part.value,
+            slrs=len(board.slrs.value),
+            memory_slr=[slr.name for slr in board.slrs.value].index(board.hbm.value.slr),
+            channels=board.hbm.value.pseudo_channels,
+            channel_bytes=board.hbm.value.channel_bytes,
+        )
+
+    def check(self, engine: EngineConfig) -> None:
+        """Raise ConfigError unless every stream port has a pseudo channel of its own, large enough."""
+        if engine.tile.ports > self.channels:
+            raise ConfigError(
+                f"Engine {engine.name} must have at most {self.channels} ports for board {self.name}, not {engine.tile.ports}"
+            )
+        if engine.channel_bytes > self.channel_bytes:
+            raise ConfigError(
+                f"Engine {engine.name} must have at most {self.channel_bytes} bytes behind a port for board {self.name},"
+                f" not {engine.channel_bytes}"
+            )
+
+    def is_made_for(self, engine: EngineConfig) -> bool:
+        """Whether the engine has the board's memory exactly: a port for each pseudo channel, and its size."""
+        return (engine.tile.ports, engine.channel_bytes) == (self.channels, self.channel_bytes)
+
 
 MANIFEST = "MANIFEST.sha256"
 """Name of the file with the digests of all others, as `sha256sum` reads it."""

@@ -6,8 +6,8 @@ from amaranth import Shape
 
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import ConfigError
+from rtl.matrix.slice import Tile
 from rtl.matrix.stages import DECODE
-from rtl.matrix.tile import Tile
 
 __all__ = ["CROSSINGS", "Crossing", "Floorplan", "bits_of", "floorplan", "word_registers"]
 

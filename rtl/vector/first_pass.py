@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.timing import PEAK_LATENCY
-from rtl.interfaces import command_port
+from rtl.interfaces import command_port, flags
 from rtl.vector.operation import LENGTH_BITS, OPERATION, decode
 
 __all__ = ["POINTER_BITS", "SELECTED", "FirstPass", "ScoreMask"]
@@ -36,12 +36,9 @@ class FirstPass(wiring.Component):
                 **{name: port[name] for name in ("command", "command_valid", "issue")},
                 "operation": Out(OPERATION),
                 "space": In(1),
-                "begin": Out(1),
+                **flags(Out, "begin", "is_last", "passes", "ends"),
                 "row": Out(OPERATION["rows"].shape),
-                "is_last": Out(1),
                 "word": Out(SELECTED),
-                "passes": Out(1),
-                "ends": Out(1),
             }
         )
 
@@ -133,8 +130,7 @@ class ScoreMask(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         words_left = Signal(8, reset_less=True)
-        sinks_left = Signal(_COUNT_BITS, reset_less=True)
-        ring_left = Signal(_COUNT_BITS, reset_less=True)
+        sinks_left, ring_left = (Signal(_COUNT_BITS, reset_less=True, name=name) for name in ("sinks_left", "ring_left"))
         in_ring = words_left == 0
         left = Mux(in_ring, ring_left, sinks_left)
         following = Mux(left > self.lanes, left - self.lanes, 0)

@@ -26,15 +26,7 @@ _OWN: dict[type[Instruction], tuple[str, ...]] = {
 
 OPERATION = data.StructLayout(
     {
-        "norm": 1,
-        "swiglu": 1,
-        "softmax": 1,
-        "cache": 1,
-        "value": 1,
-        "wide": 1,
-        "rope": 1,
-        "rotated": 1,
-        "null": 1,
+        **dict.fromkeys(("norm", "swiglu", "softmax", "cache", "value", "wide", "rope", "rotated", "null"), 1),
         "rows": ROW_BITS,
         "source": 14,
         "up": 14,

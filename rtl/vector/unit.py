@@ -11,7 +11,7 @@ from hwsim.arch.numerics import FRACTION_BITS, ROPE_BITS
 from hwsim.arch.timing import MEASURE_LATENCY, VECTOR_ROWS
 from rtl.arithmetic import SCALE
 from rtl.instance import place
-from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, assign, command_port, read_port
+from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, assign, command_port, flags, read_port
 from rtl.pipeline import Pipeline
 from rtl.ram import Ram
 from rtl.vector.first_pass import FirstPass, ScoreMask
@@ -56,19 +56,16 @@ class Vector(wiring.Component):
                 **read_port("y_a", sizes.result, sizes.word_bits),
                 **read_port("y_b", sizes.result, sizes.word_bits),
                 **read_port("x", sizes.residual, sizes.word_bits),
-                "x_reads": Out(1),
+                **flags(Out, "x_reads", "a_enable", "scale_enable", "busy"),
                 **read_port("p", sizes.parameter, sizes.word_bits),
                 **read_port("h", sizes.side, sizes.word_bits),
-                "a_enable": Out(1),
                 "a_row": Out(3),
                 "a_address": Out(address_bits(config.buffer.activation_segments * self.codes_per_segment)),
                 "a_data": Out(8 * self.lanes),
-                "scale_enable": Out(1),
                 "scale_address": Out(sizes.scales),
                 "scale_data": Out(SCALE_ENTRY),
                 "pack_address": In(KvQuant.field("entry").width),
                 "pack_data": Out(PACK_ENTRY),
-                "busy": Out(1),
                 "clear": In(1),
             }
         )
