@@ -183,24 +183,22 @@ class Engine(wiring.Component):
             if name in ("arlen", "awlen"):
                 data = "rdata" if name == "arlen" else "wdata"
                 beat_bytes = len(getattr(axi, data)) // 8
-                m.d.comb += [
-                    getattr(self, f"{prefix}{name[:2]}size").eq(beat_bytes.bit_length() - 1),
-                    getattr(self, f"{prefix}{name[:2]}burst").eq(_BURST_INCR),
-                ]
+                size, burst = (getattr(self, f"{prefix}{name[:2]}{each}") for each in ("size", "burst"))
+                m.d.comb += [size.eq(beat_bytes.bit_length() - 1), burst.eq(_BURST_INCR)]
 
     def _result(self, m, mover):
         """Three copies of the result memory, one for each reader."""
         matrix, vector = self.matrix, self.vector
+        buffer, lanes = self.config.buffer, self.config.vector.lanes
         for name, reader, port in (("vector_a", vector, "y_a"), ("vector_b", vector, "y_b"), ("mover", mover, "y")):
-            m.submodules[f"result_{name}"] = ram = Ram(
-                depth=self.config.buffer.result_words, lanes=self.config.vector.lanes, lane_bits=32
-            )
+            m.submodules[f"result_{name}"] = ram = Ram(depth=buffer.result_words, lanes=lanes, lane_bits=32)
             m.d.comb += [_write(ram, matrix, "y"), _read(ram, reader, port)]
 
     def _residual(self, m, mover):
         """The residual memory: one write and one read port, whose users programs keep apart."""
         matrix, vector = self.matrix, self.vector
-        m.submodules["residual"] = ram = Ram(depth=self.config.buffer.residual_words, lanes=self.config.vector.lanes, lane_bits=32)
+        buffer, lanes = self.config.buffer, self.config.vector.lanes
+        m.submodules.residual = ram = Ram(depth=buffer.residual_words, lanes=lanes, lane_bits=32)
         with m.If(mover.x_enable.any()):
             m.d.comb += _write(ram, mover, "x")
         with m.Else():
@@ -214,14 +212,11 @@ class Engine(wiring.Component):
     def _parameters(self, m, mover):
         """Two copies of the parameter memory, and the value parameters."""
         matrix, vector = self.matrix, self.vector
+        buffer, lanes = self.config.buffer, self.config.vector.lanes
         for name, reader in (("vector", vector), ("matrix", matrix)):
-            m.submodules[f"parameter_{name}"] = ram = Ram(
-                depth=self.config.buffer.parameter_words, lanes=self.config.vector.lanes, lane_bits=32
-            )
+            m.submodules[f"parameter_{name}"] = ram = Ram(depth=buffer.parameter_words, lanes=lanes, lane_bits=32)
             m.d.comb += [_write(ram, mover, "p"), _read(ram, reader, "p")]
-        m.submodules["value_parameters"] = ram = Ram(
-            depth=self.config.buffer.side_words, lanes=self.config.vector.lanes, lane_bits=32
-        )
+        m.submodules.value_parameters = ram = Ram(depth=buffer.side_words, lanes=lanes, lane_bits=32)
         m.d.comb += [
             _write(ram, matrix, "h"),
             _read(ram, vector, "h"),

@@ -33,11 +33,10 @@ class Campaign:
         for number, path in job["regions"].items():
             with Path(path).open("r+b") as file:
                 self.regions[int(number)] = mmap.mmap(file.fileno(), 0)
-        self.programs = [
-            program
-            | {name: {int(key): Path(path).read_bytes() for key, path in program[name].items()} for name in ("before", "after")}
-            for program in job["programs"]
-        ]
+        self.programs = job["programs"]
+        for program in self.programs:
+            for name in ("before", "after"):
+                program[name] = {int(number): Path(path).read_bytes() for number, path in program[name].items()}
 
     async def reset(self, cycles):
         """Reset everything for some cycles and set up the registers as a host does."""
