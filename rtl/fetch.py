@@ -39,8 +39,7 @@ class PortReader(wiring.Component):
         m = Module()
         burst, depth = self.config.fetch.burst_beats, self.config.fetch.fifo_beats
         beat_shift = self.config.tile.port_bytes.bit_length() - 1
-        offset = Signal(32)
-        remaining = Signal(32)
+        offset, remaining = (Signal(32, name=name) for name in ("offset", "remaining"))
         credit = Signal(range(depth + 1), init=depth)
         outstanding = Signal(range(depth + 1))
         room, length, taken = (Signal(range(burst + 1), name=name) for name in ("room", "length", "taken"))

@@ -74,8 +74,7 @@ class ControlRegisters(wiring.Component):
         m = Module()
         identity = Identity.of(self.config)
         done, ready, interrupt_on = (Signal(name=name) for name in ("done", "ready", "interrupt_on"))
-        enable = Signal(2)
-        status = Signal(2)
+        enable, status = (Signal(2, name=name) for name in ("enable", "status"))
         m.d.comb += self.interrupt.eq(interrupt_on & status.any())
 
         # The 32-bit words of the map: what each reads, and the storage of those that can be written.
