@@ -1,7 +1,5 @@
 """The cases of the fault campaign: what can go wrong, drawn from a seed, and what the engine must then show."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 from collections import Counter

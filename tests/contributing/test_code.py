@@ -254,7 +254,7 @@ def test_a_file_of_the_kernel_package(tree: Tree) -> None:
         from hwsim.arch.board import load_board
         from hwsim.arch.config import load_engine
         from rtl.package.files import package_files
-        from rtl.package.target import Target
+        from rtl.package.files import Target
         files = package_files(load_engine("u280"), Target.of(load_board("u280")), {})
         print(files["NOTES.md"].strip(), "NOTES.md" in files["MANIFEST.sha256"])
     """)

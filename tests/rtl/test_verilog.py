@@ -7,7 +7,7 @@ import pytest
 
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import isa_digest
-from rtl.trace_ports import trace_ports
+from rtl.engine import trace_ports
 from rtl.verilog import LINT_WAIVERS, generate, write
 from testbenches.verilator import lint
 

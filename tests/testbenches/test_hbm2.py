@@ -9,7 +9,7 @@ from hwsim.memory.hbm2 import Law
 from hwsim.memory.models import hbm2
 from hwsim.memory.parameters import Hbm2Parameters, hbm2_parameters
 from testbenches.compare import Verdict
-from testbenches.random_scattered import scattered_program
+from testbenches.random_program import scattered_program
 from testbenches.verilated import Verilated
 from tests.testbenches.test_random import verdict_on
 

@@ -1,17 +1,27 @@
-"""Turns a STORE or an APPEND into write beats, one a cycle: the address and the content of each."""
+"""The beats of the side port: those of a STORE or an APPEND are made, those of a LOAD go into words and lanes of a memory."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import Append, CacheKind, Store
-from rtl.axi import ADDRESS_BITS, WRITE_BEAT_BITS
-from rtl.command import COMMAND, field, is_kind
-from rtl.interfaces import PACK_ENTRY, PACK_WORDS, UnitSizes, read_port
-from rtl.mover.side_writer import WRITE_BEAT
+from hwsim.arch.isa import Append, CacheKind, Load, Space, Store
+from rtl.interfaces import (
+    ADDRESS_BITS,
+    COMMAND,
+    PACK_ENTRY,
+    PACK_WORDS,
+    WRITE_BEAT_BITS,
+    UnitSizes,
+    assign,
+    field,
+    is_kind,
+    lane_write_port,
+    read_port,
+)
+from rtl.mover.side_port import WRITE_BEAT
 
-__all__ = ["PREPARE_CYCLES", "STEP_CYCLES", "VALUES_PER_BEAT", "Gather"]
+__all__ = ["PREPARE_CYCLES", "STEP_CYCLES", "VALUES_PER_BEAT", "Gather", "Scatter"]
 
 PREPARE_CYCLES = 2
 """Cycles the command must have been there before the first `step`."""
@@ -75,10 +85,8 @@ class Gather(wiring.Component):
             for bits in range(1 << len(group_bits)):
                 with m.Case(bits):
                     m.d.comb += token_bits.eq(max(0, slice_bits - bits))
-        first_beat = Signal(_BEAT_BITS)
-        header_beat = Signal(_BEAT_BITS)
-        first_slice = Signal(slice_width)
-        header_slice = Signal(slice_width)
+        first_beat, header_beat = (Signal(_BEAT_BITS, name=name) for name in ("first_beat", "header_beat"))
+        first_slice, header_slice = (Signal(slice_width, name=name) for name in ("first_slice", "header_slice"))
         m.d.sync += [header_beat.eq(keys + pair_beats), header_slice.eq(slot_slice)]
         with m.If(is_store):
             m.d.sync += first_beat.eq(offset)
@@ -93,19 +101,9 @@ class Gather(wiring.Component):
         # First step: the beat, in 16-byte units of the side memory or as slice and beat of the port.
         is_header = Signal()
         m.d.comb += is_header.eq(~is_store & (self.index == 1 << group_bits))
-        located = Signal(
-            data.StructLayout(
-                {
-                    "valid": 1,
-                    "beat": _BEAT_BITS,
-                    "slice": slice_width,
-                    "y_address": self.sizes.result,
-                    "part": max(1, part_bits),
-                    "word": _WORD_BITS,
-                    "header": 1,
-                }
-            )
-        )
+        content = {"valid": 1, "part": max(1, part_bits), "word": _WORD_BITS, "header": 1}
+        place = {"beat": _BEAT_BITS, "slice": slice_width, "y_address": self.sizes.result}
+        located = Signal(data.StructLayout(content | place))
         m.d.sync += [
             located.valid.eq(self.step),
             located.y_address.eq(field(command, Store, "address") + (self.index >> part_bits)),
@@ -121,18 +119,8 @@ class Gather(wiring.Component):
             m.d.sync += [located.beat.eq(first_beat), located.slice.eq(first_slice + self.index)]
 
         # Second step: the port's base and the distance from it; the result word is addressed.
-        placed = Signal(
-            data.StructLayout(
-                {
-                    "valid": 1,
-                    "base": ADDRESS_BITS,
-                    "distance": _BEAT_BITS + port_slice_bits + 4,
-                    "part": max(1, part_bits),
-                    "word": _WORD_BITS,
-                    "header": 1,
-                }
-            )
-        )
+        place = {"base": ADDRESS_BITS, "distance": _BEAT_BITS + port_slice_bits + 4}
+        placed = Signal(data.StructLayout(content | place))
         port = located.slice[port_slice_bits:slice_bits]
         within = located.slice[:port_slice_bits]
         m.d.comb += [
@@ -140,12 +128,7 @@ class Gather(wiring.Component):
             self.pack_address.eq(field(command, Append, "entry")),
             self.beats.eq(Mux(is_store, field(command, Store, "beats"), (1 << group_bits) + 1)),
         ]
-        m.d.sync += [
-            placed.valid.eq(located.valid),
-            placed.part.eq(located.part),
-            placed.word.eq(located.word),
-            placed.header.eq(located.header),
-        ]
+        m.d.sync += assign(placed, located, *content)
         with m.If(is_store):
             m.d.sync += [placed.base.eq(self.side), placed.distance.eq(located.beat << 4)]
         with m.Else():
@@ -168,4 +151,53 @@ class Gather(wiring.Component):
             m.d.sync += [self.beat.data.eq(entry.words[placed.word]), self.beat.strobe.eq(-1)]
         with m.If(self.clear):
             m.d.sync += [located.valid.eq(0), placed.valid.eq(0), self.push.eq(0)]
+        return m
+
+
+class Scatter(wiring.Component):
+    """Writes the beats of the LOAD in `command`, in order from `start` on, one cycle after each `valid`."""
+
+    def __init__(self, config: EngineConfig):
+        self.lanes = config.vector.lanes
+        sizes = UnitSizes(config)
+        super().__init__(
+            {
+                "command": In(COMMAND),
+                "start": In(1),
+                "valid": In(1),
+                "data": In(WRITE_BEAT_BITS),
+                **lane_write_port("x", sizes.residual, self.lanes),
+                **lane_write_port("p", sizes.parameter, self.lanes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        parts = self.lanes // VALUES_PER_BEAT
+        part_bits = parts.bit_length() - 1
+        index = Signal(Load.field("beats").width)
+        word = Signal(Load.field("address").width)
+        values = Signal(WRITE_BEAT_BITS)
+        lanes = Signal(self.lanes)
+        target = Signal(Load.field("space").width)
+        part = index[:part_bits]
+        m.d.sync += [
+            word.eq(field(self.command, Load, "address") + (index >> part_bits)),
+            values.eq(self.data),
+            target.eq(field(self.command, Load, "space")),
+            lanes.eq(Cat((self.valid & (part == i)).replicate(VALUES_PER_BEAT) for i in range(parts))),
+        ]
+        with m.If(self.start):
+            m.d.sync += index.eq(0)
+        with m.Elif(self.valid):
+            m.d.sync += index.eq(index + 1)
+        for space, enable, address, written in (
+            (Space.RESIDUAL, self.x_enable, self.x_address, self.x_data),
+            (Space.PARAMETER, self.p_enable, self.p_address, self.p_data),
+        ):
+            m.d.comb += [
+                enable.eq(lanes & (target == space).replicate(self.lanes)),
+                address.eq(word),
+                written.eq(values.replicate(parts)),
+            ]
         return m
