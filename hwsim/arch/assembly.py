@@ -8,8 +8,6 @@ operand slot that no field uses. A program has one instruction per line, the bod
 comment that ends with the line.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 import re

@@ -1,7 +1,5 @@
 """Generated pages: Markdown tables, and what declarations say of themselves in the text below each assignment."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import sys

@@ -6,8 +6,6 @@ a pair (mantissa, exponent) that stands for mantissa * 2**exponent; a non-zero m
 that hardware needs are in the docstrings. Reference, simulator and RTL agree with these functions bit for bit.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -3,8 +3,6 @@
 `python -m hwsim.arch.reference [FILE]` writes the page to FILE, or to standard output.
 """
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import enum

@@ -1,7 +1,5 @@
 """The host runtime: brings programs and data to a device, starts the engine, waits for it and reads what it did."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 

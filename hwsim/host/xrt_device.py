@@ -4,8 +4,6 @@ pyxrt is imported here alone, and only where a board is opened. It has no xrt::i
 kernel's registers: Xilinx/XRT issue 7863), so these go through the library that `make host` of a kernel package builds.
 """
 
-from __future__ import annotations
-
 import ctypes
 import sys
 import time

@@ -1,7 +1,5 @@
 """The limits of what an instruction may ask of an engine: ranges inside its memories, shapes that its units can run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What control executes: the words of a program as arrays, and its unit instructions with loops unrolled and registers resolved."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Channels of streams keep pages open. On that of the side port accesses open rows
 reads and writes turn the bus.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import NamedTuple

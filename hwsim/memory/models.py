@@ -1,7 +1,5 @@
 """The memory models by name, and the one question the time model asks of them: the first cycle a channel is open."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 

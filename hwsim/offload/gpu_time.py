@@ -1,7 +1,5 @@
 """Time that a GPU takes: for an operator, a roofline in whole waves of tiles above a floor for the launch; for a layer."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ With the batches fixed, times and room are linear in the shares, so the best sha
 between placements with everything in one place. HiGHS solves it, as SciPy has it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Sequence
 

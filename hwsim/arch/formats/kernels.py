@@ -4,8 +4,6 @@ The array code of tests/hwsim/slow_formats.py is the definition; these loops giv
 sooner. They hold no lock, so that rows and ports may be shared among threads.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.formats.base import BLOCK_CODES, PATTERNS

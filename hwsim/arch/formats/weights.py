@@ -1,7 +1,5 @@
 """The weight formats: W4, W8 and dense W2 in runs of groups, with one scale word before the data words of each run; 2:4 in W2S."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.complete import require_rows

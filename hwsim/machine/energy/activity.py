@@ -1,7 +1,5 @@
 """What a simulated run does, counted from its dynamic instructions: bits, accesses, operations, cycles."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch import isa

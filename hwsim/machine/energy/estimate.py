@@ -1,7 +1,5 @@
 """The energy of some work: joules by part of the card, by the constants of a board, and how much rests on assumed numbers."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 

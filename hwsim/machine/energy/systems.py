@@ -1,7 +1,5 @@
 """Published systems with their power, as activities: what an estimate is held against."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 

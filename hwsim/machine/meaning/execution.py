@@ -1,7 +1,5 @@
 """Execution of a trace in program order."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The meaning of the VECTOR instructions, row after row."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

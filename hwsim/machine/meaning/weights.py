@@ -1,7 +1,5 @@
 """Sums of products of streamed rows with activations, straight from the packed words; compiled, exact."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import cast

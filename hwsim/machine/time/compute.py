@@ -1,7 +1,5 @@
 """The units that compute: when the matrix unit pops beats and captures row blocks, and when the vector unit passes over rows."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.stream_sizes import SIZES

@@ -1,7 +1,5 @@
 """The run of control and the four units together: each goes on as far as what it waits for is known."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.config import EngineConfig

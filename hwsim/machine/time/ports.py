@@ -1,7 +1,5 @@
 """The ports: when bursts are accepted and beats can be popped, and when runs of the side port deliver and are answered."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.timing import FIFO_LATENCY, READ_LATENCY, SIDE_BURST_BEATS, WRITE_LATENCY, WRITE_LEAD

@@ -1,7 +1,5 @@
 """The result of the time model: when each instruction ran, with a cause for every cycle of every unit, or why no run ends."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 

@@ -1,7 +1,5 @@
 """What the time of an instruction depends on, as numbers: beats, blocks, drain lengths, durations, token partners."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterable
 from typing import NamedTuple

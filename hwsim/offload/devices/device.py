@@ -1,7 +1,5 @@
 """What every bought device has, and how the devices of a family are found and read."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path

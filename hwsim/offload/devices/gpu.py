@@ -1,7 +1,5 @@
 """GPUs: memory, rates and what is reached of them, power and the link to the host."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated, Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Hosts: the machine that a GPU is in, as far as its publications say."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import ClassVar
 

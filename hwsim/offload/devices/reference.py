@@ -3,8 +3,6 @@
 `python -m hwsim.offload.devices.reference [FILE]` writes the page to FILE, or to standard output.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Storage: flash arrays, drives as their host sees them, and drives that compute beside their flash."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import ClassVar

@@ -21,8 +21,6 @@ Not modelled: erase and garbage collection, read retry, suspend, error correctio
 planes that sense independently of one another.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

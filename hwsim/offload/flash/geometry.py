@@ -1,7 +1,5 @@
 """The flash of a drive: channels, dies behind each, planes in each, the page, its times, and the rates that follow from them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, fields
 from typing import cast
 

@@ -1,7 +1,5 @@
 """The compiled rules of `events`: what every event of a flash simulation does to queues, registers, arrays and buses."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

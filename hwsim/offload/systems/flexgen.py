@@ -7,8 +7,6 @@ first read of weights from a drive is slow.
 Ref: FlexGen (arXiv 2303.06865), section 4.3; FMInference/FlexGen @19753bc, experimental/cost_model.py.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 

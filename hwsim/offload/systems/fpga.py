@@ -1,7 +1,5 @@
 """An FPGA card that holds everything in its memory: weights stream past multipliers once a pass, whatever the batch."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

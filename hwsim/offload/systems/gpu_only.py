@@ -1,7 +1,5 @@
 """GPUs that hold everything: weights and cache in their memory."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from hwsim.arch.workload import Workload

@@ -5,8 +5,6 @@ among drives.
 Ref: InstAttention (HPCA 2025, arXiv 2409.04992), sections IV and V.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 

@@ -5,8 +5,6 @@ low ranks.
 Ref: ShadowKV (arXiv 2410.21465), algorithms 1 and 2; bytedance/ShadowKV @a21f5a9.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 

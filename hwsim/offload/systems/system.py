@@ -1,7 +1,5 @@
 """What every system has: a name, a title, devices, and an answer to a workload."""
 
-from __future__ import annotations
-
 import abc
 import dataclasses
 import math

@@ -5,8 +5,6 @@ from where every pass that checks streams it.
 Ref: TriForce (arXiv 2404.11912), sections 4 and 5; Infini-AI-Lab/TriForce @164c8c0.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated, ClassVar
 

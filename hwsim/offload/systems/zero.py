@@ -5,8 +5,6 @@ the same on machines whose links and drives differ tenfold.
 Ref: DeepSpeed's posts on ZeRO-Inference (2022) and DeepNVMe (2024, 2025).
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 
