@@ -6,6 +6,7 @@ reads and writes turn the bus.
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "Law",
     "burst_arrivals",
     "channel_states",
+    "fill_ring",
     "first_refresh",
     "latest_start",
     "law_of",
@@ -59,15 +61,36 @@ class Law(NamedTuple):
     t_rfc: int
 
 
-_STARTED, _LAST_COLUMN, _LAST_ACTIVATE, _ACTIVATES, _REFRESH, _FLOOR = range(6)
-"""State of a channel: start and last column command of the access before; last activate, activates so far; when the next refresh
-is due; end of the last one."""
-_LAST_GROUP, _ACTIVATE_GROUP, _WINDOW, _ROW, _OPENED, _USED, _STATE = 6, 7, 8, 12, 28, 44, 60
-"""Of a stream: bank groups of the last access and activate; the last four activates; for each bank the open row (-1: none), its
-activate, its last column command; size of a state."""
-_WAS_WRITE, _CLOSED, _OPEN_WORD, _SIDE_WINDOW, _SIDE_STATE = 6, 7, 8, 9, 13
-"""Of the side port: direction of the access before; when all rows are closed; the word that was written last, -1 when its row is
-closed; the last four activates; size of a state."""
+_MOST_PORTS = 64
+"""Places of a row of the states: a number known to the compiler, which so finds that the loops over ports are vector code."""
+_STARTED, _LAST_COLUMN, _LAST_ACTIVATE, _ACTIVATE_GROUP, _REFRESH, _FLOOR, _FIRST, _SECOND, _THIRD, _FOURTH = (
+    row * _MOST_PORTS for row in range(10)
+)
+"""Rows of the states, one place a channel: start and last column command of the access before; last activate and its group;
+when the next refresh is due; end of the last one; the last four activates, the oldest first."""
+_OPENED, _USED, _PREPARE, _START, _BANK_OPENED, _BANK_USED, _SHARED = (row * _MOST_PORTS for row in (10, 26, 42, 43, 44, 45, 46))
+"""For each bank its last activate, after `_FLOOR` where its row is open, and its last column command. During an access: the
+clock from which rows may be activated, its start, and those two of one bank. Last what all channels have in common."""
+_ROW = _SHARED + 2
+"""Behind the bank group of the last column command and the number of channels: for each bank the row activated last."""
+_LAST_GROUP, _PORTS = _SHARED, _SHARED + 1
+_STATES = _SHARED + _MOST_PORTS
+(
+    _SIDE_STARTED,
+    _SIDE_LAST_COLUMN,
+    _SIDE_LAST_ACTIVATE,
+    _SIDE_ACTIVATES,
+    _SIDE_REFRESH,
+    _SIDE_FLOOR,
+    _SIDE_WAS_WRITE,
+    _SIDE_CLOSED,
+    _SIDE_OPEN_WORD,
+    _SIDE_WINDOW,
+) = range(10)
+_SIDE_STATE = _SIDE_WINDOW + 4
+"""State of the side port: start and last column command of the access before; last activate, activates so far; when the next
+refresh is due; end of the last one; direction of the access before; when all rows are closed; the word that was written last, -1
+when its row is closed; the last four activates; its size."""
 _BANKS = 16
 _FAR_PAST = -(1 << 40)
 _BEATS_PER_ATOM = 2
@@ -98,14 +121,14 @@ def first_refresh(t_refi: int, ports: int, port: int, seed: int) -> int:
     return ((port + 1) * t_refi // (ports + 1) + seed) % t_refi
 
 
-def channel_states(law: Law, ports: int, seed: int) -> np.ndarray:
-    """Return the states of the stream ports' channels at the start of a run, int64 [ports, state]."""
-    states = np.zeros((ports, _STATE), dtype=np.int64)
-    states[:, _LAST_COLUMN] = states[:, _LAST_ACTIVATE] = _FAR_PAST
-    states[:, _LAST_GROUP] = states[:, _ACTIVATE_GROUP] = -1
-    states[:, _WINDOW:_ROW] = states[:, _OPENED:] = _FAR_PAST
-    states[:, _ROW:_OPENED] = -1
-    states[:, _REFRESH] = [first_refresh(law.t_refi, ports, port, seed) for port in range(ports)]
+def channel_states(refreshes: Sequence[int]) -> np.ndarray:
+    """Return the states of channels at the start of a run, int64, given the clock in which each one's first refresh is due."""
+    states = np.full(_STATES, _FAR_PAST, dtype=np.int64)
+    for row in (_STARTED, _FLOOR):
+        states[row : row + _MOST_PORTS] = 0
+    states[_REFRESH : _REFRESH + len(refreshes)] = refreshes
+    states[_LAST_GROUP], states[_PORTS] = -1, len(refreshes)
+    states[_ROW : _ROW + _BANKS] = -1
     return states
 
 
@@ -125,18 +148,49 @@ def cycle_of(law: Law, tick: int) -> int:
 
 
 @compiled_part
-def _refresh(law: Law, state: np.ndarray) -> None:
-    """Close all rows and refresh, as soon as it is due and the rows may be closed."""
-    closing, is_open = state[_REFRESH], False
-    for bank in range(_BANKS):
-        if state[_ROW + bank] >= 0:
-            is_open = True
-            closing = max(closing, state[_OPENED + bank] + law.t_ras, state[_USED + bank] + law.t_rtp)
-            state[_ROW + bank] = -1
-    if is_open:
-        closing += law.t_rp
-    state[_FLOOR] = max(closing, state[_FLOOR]) + law.t_rfc
-    state[_REFRESH] += law.t_refi
+def _refresh(law: Law, states: np.ndarray, port: int) -> None:
+    """Close all rows and refresh until no refresh is due before the access may start."""
+    while states[_REFRESH + port] <= states[_START + port]:
+        closing, floor = states[_REFRESH + port], states[_FLOOR + port]
+        if states[_LAST_COLUMN + port] >= floor:
+            # Rows are open: activated at the latest, and used at the latest, by the access before.
+            opened, used = states[_LAST_ACTIVATE + port] + law.t_ras, states[_LAST_COLUMN + port] + law.t_rtp
+            closing = max(closing, opened, used) + law.t_rp
+        floor = max(closing, floor) + law.t_rfc
+        states[_FLOOR + port] = floor
+        states[_REFRESH + port] += law.t_refi
+        states[_PREPARE + port] = max(states[_PREPARE + port], floor)
+        states[_START + port] = max(states[_START + port], floor)
+
+
+@compiled_part
+def _activate(law: Law, states: np.ndarray, group: int, has_other: bool) -> None:
+    """Activate a bank's row on every channel that has it closed; `has_other` says that open rows are others and close first."""
+    rp, ras, rtp, faw, rrd_l, rrd_s = law.t_rp, law.t_ras, law.t_rtp, law.t_faw, law.t_rrd_l, law.t_rrd_s
+    for port in range(states[_PORTS]):
+        opened, used, prepare = states[_BANK_OPENED + port], states[_BANK_USED + port], states[_PREPARE + port]
+        is_open = opened >= states[_FLOOR + port]
+        is_kept = is_open and not has_other
+        last, first, second = states[_LAST_ACTIVATE + port], states[_FIRST + port], states[_SECOND + port]
+        third, fourth = states[_THIRD + port], states[_FOURTH + port]
+        apart = rrd_l if group == states[_ACTIVATE_GROUP + port] else rrd_s
+        activate = max(prepare, max(opened + ras, used + rtp)) + rp if is_open else prepare
+        activate = max(activate, max(last + apart, first + faw))
+        states[_BANK_OPENED + port] = opened if is_kept else activate
+        states[_LAST_ACTIVATE + port] = last if is_kept else activate
+        states[_ACTIVATE_GROUP + port] = states[_ACTIVATE_GROUP + port] if is_kept else group
+        states[_FIRST + port] = first if is_kept else second
+        states[_SECOND + port] = second if is_kept else third
+        states[_THIRD + port] = third if is_kept else fourth
+        states[_FOURTH + port] = fourth if is_kept else activate
+
+
+@_inlined
+def _copy(states: np.ndarray, source: int, target: int) -> None:
+    """Copy a row of the states; its first places are unsigned, so that no index needs a look at its sign."""
+    first, to = np.uintp(source), np.uintp(target)
+    for port in range(states[_PORTS]):
+        states[to + np.uintp(port)] = states[first + np.uintp(port)]
 
 
 @compiled_part
@@ -144,45 +198,69 @@ def latest_start(law: Law, states: np.ndarray, visible: int, atom: int, atoms: i
     """Return the clock of the first column command of an access on the channel that comes to it last; all remember it.
 
     The access reads `atoms` atoms from number `atom` of each channel on, within one page; the controllers know of it from
-    `visible` on.
+    `visible` on. Channels differ in their refreshes alone, so that what the access asks of a bank is asked of all.
     """
+    ports, rcd, ccd_s, ccd_l = states[_PORTS], law.t_rcd, law.t_ccd_s, law.t_ccd_l
     bank_bits, high_bits = law.bank_bits, law.group_bits - 1
     page = atom >> (law.row_bits - law.atom_bits + 1)
     in_group = page & ((1 << bank_bits) - 1)
     high_group = ((page >> bank_bits) & ((1 << high_bits) - 1)) << 1
     row = page >> (bank_bits + high_bits)
     first_group, last_group = high_group | (atom & 1), high_group | ((atom + atoms - 1) & 1)
-    span, turns = (atoms - 1) * law.t_ccd_s, min(atoms, 2)
+    span = (atoms - 1) * ccd_s
+    due = 0
+    for port in range(ports):
+        floor = max(visible, states[_FLOOR + port])
+        start = max(floor, states[_LAST_COLUMN + port] + ccd_s)
+        states[_PREPARE + port] = max(floor, states[_STARTED + port])
+        states[_START + port] = start
+        due += 1 if states[_REFRESH + port] <= start else 0
+    if due:
+        for port in range(ports):
+            if states[_REFRESH + port] <= states[_START + port]:
+                _refresh(law, states, port)
+    if states[_LAST_GROUP] == first_group:
+        for port in range(ports):
+            states[_START + port] = max(states[_START + port], states[_LAST_COLUMN + port] + ccd_l)
+    for turn in range(min(atoms, 2)):
+        group = first_group ^ turn
+        bank = group << bank_bits | in_group
+        opened, used = _OPENED + bank * _MOST_PORTS, _USED + bank * _MOST_PORTS
+        _copy(states, opened, _BANK_OPENED)
+        has_other = states[_ROW + bank] != row
+        closed = 0
+        if not has_other:
+            for port in range(ports):
+                closed += 1 if states[_BANK_OPENED + port] < states[_FLOOR + port] else 0
+        if has_other or closed:
+            _copy(states, used, _BANK_USED)
+            _activate(law, states, group, has_other)
+            _copy(states, _BANK_OPENED, opened)
+            states[_ROW + bank] = row
+        ready = rcd - turn * ccd_s
+        for port in range(ports):
+            states[_START + port] = max(states[_START + port], states[_BANK_OPENED + port] + ready)
     latest = _FAR_PAST
-    for port in range(states.shape[0]):
-        state = states[port]
-        floor, before = state[_FLOOR], state[_LAST_COLUMN]
-        prepare = max(visible, state[_STARTED], floor)
-        start = max(visible, before + law.t_ccd_s, floor)
-        while state[_REFRESH] <= start:
-            _refresh(law, state)
-            prepare, start = max(prepare, state[_FLOOR]), max(start, state[_FLOOR])
-        if state[_LAST_GROUP] == first_group:
-            start = max(start, before + law.t_ccd_l)
-        for turn in range(turns):
-            group = first_group ^ turn
-            bank = group << bank_bits | in_group
-            if state[_ROW + bank] != row:
-                activate = prepare
-                if state[_ROW + bank] >= 0:
-                    activate = max(activate, state[_OPENED + bank] + law.t_ras, state[_USED + bank] + law.t_rtp) + law.t_rp
-                apart = law.t_rrd_l if group == state[_ACTIVATE_GROUP] else law.t_rrd_s
-                oldest = _WINDOW + (state[_ACTIVATES] & 3)
-                activate = max(activate, state[_LAST_ACTIVATE] + apart, state[oldest] + law.t_faw)
-                state[_LAST_ACTIVATE], state[_ACTIVATE_GROUP], state[oldest] = activate, group, activate
-                state[_ACTIVATES] += 1
-                state[_ROW + bank], state[_OPENED + bank] = row, activate
-            start = max(start, state[_OPENED + bank] + law.t_rcd - turn * law.t_ccd_s)
-        for turn in range(turns):
-            state[_USED + ((first_group ^ turn) << bank_bits | in_group)] = start + span
-        state[_STARTED], state[_LAST_COLUMN], state[_LAST_GROUP] = start, start + span, last_group
+    for port in range(ports):
+        start = states[_START + port]
+        states[_STARTED + port] = start
+        states[_LAST_COLUMN + port] = start + span
         latest = max(latest, start)
+    for turn in range(min(atoms, 2)):
+        _copy(states, _LAST_COLUMN, _USED + ((first_group ^ turn) << bank_bits | in_group) * _MOST_PORTS)
+    states[_LAST_GROUP] = last_group
     return latest
+
+
+@compiled_part
+def fill_ring(ring: np.ndarray, first: int, count: int, cycle: int) -> None:
+    """Write that beats `first` and following of a ring come in cycles `cycle` and following."""
+    at = first & (len(ring) - 1)
+    room = min(count, len(ring) - at)
+    for k in range(room):
+        ring[at + k] = cycle + k
+    for k in range(room, count):
+        ring[k - room] = cycle + k
 
 
 @compiled_part
@@ -210,11 +288,7 @@ def burst_arrivals(
         if is_steady:
             through = ((offset + 1) * beat_bytes - 1 >> atom_bits) - atom + 1
             arrival = max(arrival + 1, cycle_of(law, data + through * law.t_ccd_s))
-            at, room = first & mask, min(count, len(ready) - (first & mask))
-            for k in range(room):
-                ready[at + k] = arrival + delay + k
-            for k in range(room, count):
-                ready[k - room] = arrival + delay + k
+            fill_ring(ready, first, count, arrival + delay)
             arrival += count - 1
         else:
             for k in range(count):
@@ -230,10 +304,10 @@ def burst_arrivals(
 def side_state(law: Law, ports: int, seed: int) -> np.ndarray:
     """Return the state of the side port's channel at the start of a run, int64 [state]; `ports` counts the streams."""
     state = np.zeros(_SIDE_STATE, dtype=np.int64)
-    state[_LAST_COLUMN] = state[_LAST_ACTIVATE] = state[_CLOSED] = _FAR_PAST
+    state[_SIDE_LAST_COLUMN] = state[_SIDE_LAST_ACTIVATE] = state[_SIDE_CLOSED] = _FAR_PAST
     state[_SIDE_WINDOW:] = _FAR_PAST
-    state[_OPEN_WORD] = -1
-    state[_REFRESH] = first_refresh(law.t_refi, ports, ports, seed)
+    state[_SIDE_OPEN_WORD] = -1
+    state[_SIDE_REFRESH] = first_refresh(law.t_refi, ports, ports, seed)
     return state
 
 
@@ -243,35 +317,35 @@ def start_side(law: Law, state: np.ndarray, visible: int, atoms: int, is_write: 
 
     `word` is the 16-byte word of the side memory that is written; -1 for reads and for words elsewhere.
     """
-    floor = state[_FLOOR]
+    floor = state[_SIDE_FLOOR]
     gap = law.t_ccd_s
     page_words = 2 << law.row_bits >> _WORD_BITS
-    is_open = word > 0 and word == state[_OPEN_WORD] + 1 and word % page_words != 0
+    is_open = word > 0 and word == state[_SIDE_OPEN_WORD] + 1 and word % page_words != 0
     if is_open:
         gap = law.t_ccd_l
-    elif is_write and not state[_WAS_WRITE]:
+    elif is_write and not state[_SIDE_WAS_WRITE]:
         gap += law.t_cl + law.t_turn - law.t_cwl
-    elif state[_WAS_WRITE] and not is_write:
+    elif state[_SIDE_WAS_WRITE] and not is_write:
         gap += law.t_cwl + law.t_wtr
-    prepare = max(visible, state[_STARTED], floor)
-    start = max(visible, state[_LAST_COLUMN] + gap, floor)
-    while state[_REFRESH] <= start:
-        state[_FLOOR] = max(state[_REFRESH], state[_CLOSED], state[_FLOOR]) + law.t_rfc
-        state[_REFRESH] += law.t_refi
+    prepare = max(visible, state[_SIDE_STARTED], floor)
+    start = max(visible, state[_SIDE_LAST_COLUMN] + gap, floor)
+    while state[_SIDE_REFRESH] <= start:
+        state[_SIDE_FLOOR] = max(state[_SIDE_REFRESH], state[_SIDE_CLOSED], state[_SIDE_FLOOR]) + law.t_rfc
+        state[_SIDE_REFRESH] += law.t_refi
         is_open = False
-        prepare, start = max(prepare, state[_FLOOR]), max(start, state[_FLOOR])
-    activate = state[_LAST_ACTIVATE]
+        prepare, start = max(prepare, state[_SIDE_FLOOR]), max(start, state[_SIDE_FLOOR])
+    activate = state[_SIDE_LAST_ACTIVATE]
     for turn in range(0 if is_open else min(atoms, 2)):
-        oldest = _SIDE_WINDOW + (state[_ACTIVATES] & 3)
-        activate = max(prepare, state[_LAST_ACTIVATE] + law.t_rrd_s, state[oldest] + law.t_faw)
-        state[_LAST_ACTIVATE] = state[oldest] = activate
-        state[_ACTIVATES] += 1
+        oldest = _SIDE_WINDOW + (state[_SIDE_ACTIVATES] & 3)
+        activate = max(prepare, state[_SIDE_LAST_ACTIVATE] + law.t_rrd_s, state[oldest] + law.t_faw)
+        state[_SIDE_LAST_ACTIVATE] = state[oldest] = activate
+        state[_SIDE_ACTIVATES] += 1
         start = max(start, activate + law.t_rcd - turn * law.t_ccd_s)
     ending = start + (atoms - 1) * law.t_ccd_s
     closing = ending + law.t_cwl + law.t_ccd_s + law.t_wr if is_write else ending + law.t_rtp
-    state[_CLOSED] = max(state[_CLOSED], max(closing, activate + law.t_ras) + law.t_rp)
-    state[_STARTED], state[_LAST_COLUMN], state[_WAS_WRITE] = start, ending, is_write
-    state[_OPEN_WORD] = word
+    state[_SIDE_CLOSED] = max(state[_SIDE_CLOSED], max(closing, activate + law.t_ras) + law.t_rp)
+    state[_SIDE_STARTED], state[_SIDE_LAST_COLUMN], state[_SIDE_WAS_WRITE] = start, ending, is_write
+    state[_SIDE_OPEN_WORD] = word
     return start
 
 

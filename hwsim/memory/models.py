@@ -9,7 +9,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import STALL_RATE
 from hwsim.compiled import compiled_part
 from hwsim.errors import ConfigError, shown
-from hwsim.memory.hbm2 import Law, channel_states, law_of, side_state
+from hwsim.memory.hbm2 import Law, channel_states, first_refresh, law_of, side_state
 from hwsim.memory.parameters import hbm2_parameters
 
 __all__ = ["HBM2", "IDEAL", "Channels", "MemoryKind", "MemoryModel", "first_open", "gap", "hbm2", "memory_model", "stalling"]
@@ -58,9 +58,10 @@ class MemoryModel:
         if self.kind not in _LAWS:
             raise ConfigError(f"Memory model {self.kind.name.lower()} must have a law in hwsim/memory/models.py")
         if self.kind is not MemoryKind.HBM2:
-            return int(self.kind), self.seed, _NO_LAW, np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
+            return int(self.kind), self.seed, _NO_LAW, np.zeros(0, np.int64), np.zeros(0, np.int64)
         law, ports = law_of(hbm2_parameters(), config), config.tile.ports
-        return int(self.kind), self.seed, law, channel_states(law, ports, self.seed), side_state(law, ports, self.seed)
+        states = channel_states([first_refresh(law.t_refi, ports, port, self.seed) for port in range(ports)])
+        return int(self.kind), self.seed, law, states, side_state(law, ports, self.seed)
 
     def __str__(self) -> str:
         return self.kind.name.lower() + (f":{self.seed}" if self.kind is MemoryKind.STALLING or self.seed else "")

@@ -40,10 +40,11 @@ def differences(ours: Hbm2Parameters, theirs: Hbm2Parameters, seed: int, count: 
     """Return how many accesses start in other clocks in the law with `ours` and in the stepped controllers with `theirs`."""
     rng = np.random.default_rng(seed)
     law, port = law_of(ours, U280), seed % PORTS
-    states, slow = channel_states(law, PORTS, seed), SlowChannel(theirs, first_refresh(ours.t_refi, PORTS, port, seed))
+    states = channel_states([first_refresh(ours.t_refi, PORTS, port, seed)])
+    slow = SlowChannel(theirs, first_refresh(theirs.t_refi, PORTS, port, seed))
     pairs = []
     for clock, atom, atoms in random_reads(rng, count):
-        pairs.append((latest_start(law, states[port : port + 1], clock, atom, atoms), slow.read(clock, atom, atoms)))
+        pairs.append((latest_start(law, states, clock, atom, atoms), slow.read(clock, atom, atoms)))
     slow.run_until(max(start for start, _ in pairs) + 200)
     wrong = sum(access.columns[:1] != [start] for start, access in pairs)
 
@@ -73,10 +74,21 @@ def test_a_time_that_is_one_off_is_seen(name: str) -> None:
     assert any(differences(times, broken, number) for number in range(6) for times, broken in pairs)
 
 
+@pytest.mark.parametrize("parameters", [SHIPPED, HARSH])
+@pytest.mark.parametrize("ports", [2, 5, 32, 64])
+def test_the_latest_of_several_channels_is_the_latest_of_each_alone(parameters: Hbm2Parameters, ports: int, seed: int) -> None:
+    law, rng = law_of(parameters, U280), np.random.default_rng(seed)
+    due = [first_refresh(parameters.t_refi, ports, port, seed) for port in range(ports)]
+    together, alone = channel_states(due), [channel_states([clock]) for clock in due]
+    for clock, atom, atoms in random_reads(rng, 400):
+        starts = [latest_start(law, states, clock, atom, atoms) for states in alone]
+        assert latest_start(law, together, clock, atom, atoms) == max(starts)
+
+
 def arrivals(config: EngineConfig, offsets: list[int], beats: int, port: int = 0, seed: int = 0) -> np.ndarray:
     """Return when the beats of bursts have come that a port asks for as fast as it can."""
     law = law_of(SHIPPED, config)
-    states = channel_states(law, config.tile.ports, seed)[port : port + 1]
+    states = channel_states([first_refresh(SHIPPED.t_refi, config.tile.ports, port, seed)])
     ring, last, all_beats = np.zeros(4096, np.int64), -1, []
     for number, offset in enumerate(offsets):
         last = burst_arrivals(law, states, number, offset, last, 0, beats, 0, ring)
@@ -116,7 +128,7 @@ def test_a_row_hit_is_faster_than_a_closed_row_and_that_than_a_miss() -> None:
     law = law_of(SHIPPED, U280)
 
     def start(*atoms: int) -> int:
-        states = channel_states(law, 1, 0)
+        states = channel_states([first_refresh(SHIPPED.t_refi, 1, 0, 0)])
         return [latest_start(law, states, 200 * number, atom, 1) - 200 * number for number, atom in enumerate(atoms)][-1]
 
     other_row = 16 * ATOMS_A_PAGE // 2
@@ -127,7 +139,7 @@ def test_a_row_hit_is_faster_than_a_closed_row_and_that_than_a_miss() -> None:
 def test_an_idle_hit_takes_what_was_measured() -> None:
     """122.2 ns from the acceptance of an address to the first atom of an open page."""
     law = law_of(SHIPPED, U280.with_values({"clock_hz": 900.0e6, "tile.port_bits": 256}))
-    states, ring = channel_states(law, 1, 0), np.zeros(8, np.int64)
+    states, ring = channel_states([first_refresh(SHIPPED.t_refi, 1, 0, 0)]), np.zeros(8, np.int64)
     burst_arrivals(law, states, 0, 0, -1, 0, 1, 0, ring)
     first = int(ring[0])
     burst_arrivals(law, states, 1000, 2, first, 0, 1, 0, ring)

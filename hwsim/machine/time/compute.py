@@ -8,18 +8,64 @@ from hwsim.compiled import compiled_part
 from hwsim.machine.time.ports import ACCEPTED, POPPED
 from hwsim.machine.time.work import AXPY, BLOCKS_TWO_CYCLES
 
-__all__ = ["BLOCK", "BUSY_UNTIL", "CAPTURE_FROM", "MATRIX_STATE", "POSITION", "VECTOR_STATE", "advance_matrix", "advance_vector"]
+__all__ = [
+    "BLOCK",
+    "BUSY_UNTIL",
+    "CAPTURE_FROM",
+    "CODES_END",
+    "FREE_FROM",
+    "HELD_WORDS",
+    "MATRIX_STATE",
+    "OLDEST",
+    "POSITION",
+    "ROWS",
+    "STARTED",
+    "VECTOR_STATE",
+    "advance_matrix",
+    "advance_vector",
+]
 
 BLOCK, POSITION, BUSY_UNTIL, CAPTURE_FROM, MATRIX_STATE = range(5)
 """State of the matrix unit: block and beat within it, last cycle the instruction holds, first cycle of a capture; its size."""
 
+_STEP = 16
+"""Beats that are looked at one by one where some of them come too late to be popped cycle by cycle."""
 (_RUN,) = {each.run_words for each in SIZES.values() if each.word_cycles == 2}
 
-_FREE_FROM, _CODES_END, _HELD_WORDS, _OLDEST, _STARTED = range(5)
-_ROWS = 5
-VECTOR_STATE = _ROWS + 2 * VECTOR_ROWS
+FREE_FROM, CODES_END, HELD_WORDS, OLDEST, STARTED = range(5)
+ROWS = 5
+VECTOR_STATE = ROWS + 2 * VECTOR_ROWS
 """State of the vector unit: first cycle the first pass is free, end of the last row's codes, words in the temporary memory,
 rows that have left it and rows started in all; then length and end of the codes of the rows in it, by number modulo VECTOR_ROWS."""
+
+
+@compiled_part
+def _pop_run(ready: np.ndarray, pops: np.ndarray, first: int, count: int, now: int) -> tuple[int, int]:
+    """Pop `count` beats from number `first` on, one in each cycle after `now` in which it is there.
+
+    Return the cycle of the last and the cycles of missing beats. Every beat becomes ready after the one before it, so that
+    beats are popped cycle by cycle where the last of them is ready when its turn comes.
+    """
+    mask, missing = len(ready) - 1, 0
+    while count > 0:
+        at = first & mask
+        run = min(count, len(ready) - at)
+        start = max(now + 1, ready[at])
+        missing += start - now - 1
+        if ready[at + run - 1] <= start + run - 1:
+            for k in range(run):
+                pops[at + k] = start + k
+            now = start + run - 1
+        else:
+            run = min(run, _STEP)
+            pops[at] = now = start
+            for k in range(at + 1, at + run):
+                cycle = max(now + 1, ready[k])
+                missing += cycle - now - 1
+                pops[k] = now = cycle
+        first += run
+        count -= run
+    return now, missing
 
 
 @compiled_part
@@ -41,60 +87,52 @@ def advance_matrix(
         waits[2] += capture - now
         state[BUSY_UNTIL], state[CAPTURE_FROM] = capture, capture + drain
         return True
-    if kind == AXPY:
-        while popped < accepted and block < blocks:
-            arrived = max(now + 1, ready[popped & mask])
-            cycle = max(arrived, capture_from)
-            memory += arrived - now - 1
-            held += cycle - arrived
-            pops[popped & mask] = cycle
-            now = cycle
-            popped += 1
-            block += 1
-            waits[0] += 1
-        if block == blocks:
-            capture_from = now + drain
-    else:
-        while popped < accepted and block < blocks:
-            header = 1 if block % period == 0 else 0
-            beats = header + body
-            if kind == BLOCKS_TWO_CYCLES:
-                stop = min(beats - 1, position + accepted - popped)
-                while position < stop:
-                    cycle = max(now + 1, ready[popped & mask])
-                    memory += cycle - now - 1
-                    pops[popped & mask] = cycle
-                    now = cycle
-                    if position >= header and (position - header) % _RUN:
-                        now += 1
-                        waits[0] += 1
-                    popped += 1
-                    position += 1
+    while popped < accepted and block < blocks:
+        header = 1 if kind != AXPY and block % period == 0 else 0
+        # Beats of a block before the one that captures; of a weighted sum every beat is one, and only the first can be held.
+        before = 0 if kind == AXPY else header + body - 1
+        if kind == BLOCKS_TWO_CYCLES:
+            stop = min(before, position + accepted - popped)
+            while position < stop:
+                cycle = max(now + 1, ready[popped & mask])
+                memory += cycle - now - 1
+                pops[popped & mask] = cycle
+                now = cycle
+                if position >= header and (position - header) % _RUN:
+                    now += 1
                     waits[0] += 1
-            else:
-                count = min(beats - 1 - position, accepted - popped)
-                for index in range(popped, popped + count):
-                    cycle = max(now + 1, ready[index & mask])
-                    memory += cycle - now - 1
-                    pops[index & mask] = cycle
-                    now = cycle
-                popped += count
-                position += count
-                waits[0] += count
-            if position < beats - 1 or popped == accepted:
-                break
-            second = 1 if kind == BLOCKS_TWO_CYCLES else 0
-            arrived = max(now + 1, ready[popped & mask])
-            cycle = max(arrived, capture_from - second)
-            memory += arrived - now - 1
-            held += cycle - arrived
-            pops[popped & mask] = cycle
-            popped += 1
-            waits[0] += 1 + second
-            now = cycle + second
+                popped += 1
+                position += 1
+                waits[0] += 1
+        else:
+            count = min(before - position, accepted - popped)
+            now, missing = _pop_run(ready, pops, popped, count, now)
+            memory += missing
+            popped += count
+            position += count
+            waits[0] += count
+        if position < before or popped == accepted:
+            break
+        second = 1 if kind == BLOCKS_TWO_CYCLES else 0
+        arrived = max(now + 1, ready[popped & mask])
+        cycle = max(arrived, capture_from - second)
+        memory += arrived - now - 1
+        held += cycle - arrived
+        pops[popped & mask] = cycle
+        popped += 1
+        waits[0] += 1 + second
+        now = cycle + second
+        position = 0
+        block += 1
+        if kind == AXPY:
+            count = min(blocks - block, accepted - popped)
+            now, missing = _pop_run(ready, pops, popped, count, now)
+            memory += missing
+            popped += count
+            block += count
+            waits[0] += count
+        if kind != AXPY or block == blocks:
             capture_from = now + drain
-            position = 0
-            block += 1
     waits[1] += memory
     waits[2] += held
     streams[POPPED] = popped
@@ -108,17 +146,17 @@ def advance_vector(state: np.ndarray, amount: np.ndarray, issue: int, capacity: 
     rows, words, first = amount[0], amount[1], amount[2]
     start = issue + 1
     for _ in range(rows):
-        start = max(start, state[_FREE_FROM])
-        while state[_STARTED] - state[_OLDEST] == VECTOR_ROWS or state[_HELD_WORDS] + words > capacity:
-            place = _ROWS + 2 * (state[_OLDEST] % VECTOR_ROWS)
+        start = max(start, state[FREE_FROM])
+        while state[STARTED] - state[OLDEST] == VECTOR_ROWS or state[HELD_WORDS] + words > capacity:
+            place = ROWS + 2 * (state[OLDEST] % VECTOR_ROWS)
             start = max(start, state[place + 1])
-            state[_HELD_WORDS] -= state[place]
-            state[_OLDEST] += 1
+            state[HELD_WORDS] -= state[place]
+            state[OLDEST] += 1
         free_from = start + first
-        end = max(free_from + MEASURE_LATENCY, state[_CODES_END]) + words
-        place = _ROWS + 2 * (state[_STARTED] % VECTOR_ROWS)
+        end = max(free_from + MEASURE_LATENCY, state[CODES_END]) + words
+        place = ROWS + 2 * (state[STARTED] % VECTOR_ROWS)
         state[place], state[place + 1] = words, end
-        state[_HELD_WORDS] += words
-        state[_STARTED] += 1
-        state[_FREE_FROM], state[_CODES_END] = free_from, end
-    return max(start, state[_FREE_FROM] - 2), state[_CODES_END] + CODE_LATENCY
+        state[HELD_WORDS] += words
+        state[STARTED] += 1
+        state[FREE_FROM], state[CODES_END] = free_from, end
+    return max(start, state[FREE_FROM] - 2), state[CODES_END] + CODE_LATENCY

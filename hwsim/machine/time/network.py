@@ -8,16 +8,17 @@ from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY, MOVER_WRITES, RE
 from hwsim.compiled import compiled, compiled_part
 from hwsim.machine.rules import check
 from hwsim.machine.time import compute
-from hwsim.machine.time.ports import FETCH_STATE, LAST, OFFSET, REMAINING, advance_fetch, side_read, side_write
+from hwsim.machine.time.ports import LAST, OFFSET, REMAINING, advance_fetch, side_read, side_write
+from hwsim.machine.time.repeats import run_repeats
 from hwsim.machine.time.result import Timeline, charge, refuse_overflow, refuse_standstill
+from hwsim.machine.time.state import ANSWERED, DISPATCHED, DONE, EXECUTED, EXECUTED_SLOT, LAST_RETIRE, LOADED, State, start_state
 from hwsim.machine.time.work import NEVER, WRITE, Work, work_of
 from hwsim.machine.trace import Trace
-from hwsim.memory.models import IDEAL, Channels, MemoryModel
+from hwsim.memory.models import IDEAL, Channels, MemoryKind, MemoryModel
 
-__all__ = ["run_time"]
+__all__ = ["run_time", "run_work"]
 
 _FETCH, _MATRIX, _VECTOR, _MOVER = (int(unit) for unit in Unit)
-_FAR_PAST = -(1 << 60)
 
 
 def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) -> Timeline:
@@ -28,25 +29,33 @@ def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) ->
         MachineError: the engine would stand still for ever, or a token counter would overflow.
     """
     check(trace, config)
-    work = work_of(trace, config)
+    return run_work(trace, work_of(trace, config), config, memory)
+
+
+def run_work(trace: Trace, work: Work, config: EngineConfig, memory: MemoryModel) -> Timeline:
+    """Return what `run_time` returns of a trace that was checked and whose work is known."""
     members, rank = _queues(work)
     times = np.full((4, len(trace)), -1, dtype=np.int64)
     waits = np.zeros((len(trace), 3), dtype=np.int64)
-    sizes = (
-        config.control.queue_depth,
-        config.fetch.burst_beats,
-        config.fetch.fifo_beats,
-        1 if memory.are_ports_alike else config.tile.ports,
-        config.tile.ports,
-        len(trace.decoded.words),
-        config.temporary_words,
-    )
     channels = memory.channels(config)
-    loaded, done, cycles = _run(work, trace.slot, trace.end_slot, members, rank, channels, sizes, times, waits)
+    queue_depth, burst_beats, side_port = config.control.queue_depth, config.fetch.burst_beats, config.tile.ports
+    sizes = (queue_depth, burst_beats, side_port, config.temporary_words)
+    state = start_state(1 if memory.are_ports_alike else config.tile.ports, config.fetch.fifo_beats)
+    control = state.control
+    control[LOADED] = control[EXECUTED] = _loaded(channels, side_port, len(trace.decoded.words))
+    control[EXECUTED_SLOT] = -REFILL_CYCLES
+
+    def advance(limit: int) -> None:
+        _advance(work, trace.slot, members, rank, channels, sizes, state, times, waits, limit)
+
+    if memory.kind is MemoryKind.IDEAL:
+        run_repeats(trace, work, state, times, waits, queue_depth=queue_depth, burst_beats=burst_beats, advance=advance)
+    advance(len(trace))
     refuse_overflow(trace, work, times)
-    if done < len(trace):
+    if control[DONE] < len(trace):
         refuse_standstill(trace, work, times)
-    return charge(trace, work, config, times, waits, int(loaded), int(cycles))
+    end = max(control[EXECUTED] + trace.end_slot - control[EXECUTED_SLOT], control[LAST_RETIRE] + 1)
+    return charge(trace, work, config, times, waits, int(control[LOADED]), int(end) + 1)
 
 
 def _queues(work: Work) -> tuple[np.ndarray, np.ndarray]:
@@ -89,35 +98,34 @@ def _mover_free(place: int, kind: int, members: np.ndarray, times: np.ndarray) -
 
 
 @compiled
-def _run(
+def _loaded(model: Channels, side_port: int, words: int) -> int:
+    """Return the cycle in which the last word of the program is there."""
+    return side_read(model, side_port, 0, words)
+
+
+@compiled
+def _advance(
     work: Work,
     slot: np.ndarray,
-    end_slot: int,
     members: np.ndarray,
     rank: np.ndarray,
     model: Channels,
     sizes: tuple[int, ...],
+    state: State,
     times: np.ndarray,
     waits: np.ndarray,
-) -> tuple[int, int, int]:
-    """Fill times (dispatch, issue, release, retire); return (program loaded, instructions retired, cycles)."""
+    limit: int,
+) -> None:
+    """Take the run as far as it comes with the instructions before number `limit`: fill `times` and `waits`, change `state`."""
     unit, amount, partner = work
-    queue_depth, burst_beats, fifo_beats, ports, side_port, words, temporary_words = sizes
-    count = len(unit)
-    next_of = np.zeros(4, np.int64)
-    active = np.zeros(4, np.int64)
-    streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(compute.MATRIX_STATE, np.int64)
-    matrix[compute.CAPTURE_FROM] = _FAR_PAST
-    vector = np.zeros(compute.VECTOR_STATE, np.int64)
-    earliest, arrival = np.zeros(ports, np.int64), np.full(ports, -1, np.int64)
-    ready, pops = np.zeros(fifo_beats, np.int64), np.zeros(fifo_beats, np.int64)
-    loaded = side_read(model, side_port, 0, words)
-    answered = -1
-    executed, executed_slot, dispatched, done, last_retire = loaded, -REFILL_CYCLES, 0, 0, -1
+    queue_depth, burst_beats, side_port, temporary_words = sizes
+    control, next_of, active, streams, matrix, vector, earliest, arrival, ready, pops = state
+    executed, executed_slot, last_retire = control[EXECUTED], control[EXECUTED_SLOT], control[LAST_RETIRE]
+    answered, dispatched, done = control[ANSWERED], control[DISPATCHED], control[DONE]
     moved = True
-    while moved and done < count:
+    while moved and done < limit:
         moved = False
-        while dispatched < count:
+        while dispatched < limit:
             cycle = executed + slot[dispatched] - executed_slot
             place = rank[dispatched] - queue_depth
             if place >= 0:
@@ -176,5 +184,5 @@ def _run(
                 next_of[own] += 1
                 done += 1
                 moved = True
-    end = max(executed + end_slot - executed_slot, last_retire + 1)
-    return loaded, done, end + 1
+    control[EXECUTED], control[EXECUTED_SLOT], control[LAST_RETIRE] = executed, executed_slot, last_retire
+    control[ANSWERED], control[DISPATCHED], control[DONE] = answered, dispatched, done

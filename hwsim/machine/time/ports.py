@@ -4,7 +4,7 @@ import numpy as np
 
 from hwsim.arch.timing import FIFO_LATENCY, READ_LATENCY, SIDE_BURST_BEATS, WRITE_LATENCY, WRITE_LEAD
 from hwsim.compiled import compiled_part
-from hwsim.memory.hbm2 import burst_arrivals, side_beats, side_response
+from hwsim.memory.hbm2 import burst_arrivals, fill_ring, side_beats, side_response
 from hwsim.memory.models import Channels, MemoryKind, first_open
 
 __all__ = ["ACCEPTED", "FETCH_STATE", "LAST", "OFFSET", "POPPED", "REMAINING", "advance_fetch", "side_read", "side_write"]
@@ -14,6 +14,30 @@ OFFSET, REMAINING, ACCEPTED, POPPED, LAST, FETCH_STATE = range(6)
 
 _AR, _R, _AW, _W, _B = range(5)
 _IDEAL, _HBM2 = int(MemoryKind.IDEAL), int(MemoryKind.HBM2)
+
+
+@compiled_part
+def _more_bursts(
+    most: int, beats: int, burst_beats: int, accept: int, slack: int, needed: int, pops: np.ndarray
+) -> tuple[int, int]:
+    """Return how many beats of whole bursts come right behind a burst's `beats`, and when the last of them is accepted.
+
+    The burst is accepted in cycle `accept`, and its first beat comes `slack` cycles later than that allows; no more than
+    `most` beats may be in flight with it. Each of the others is accepted a cycle after the one before where no credit holds
+    them, or when the pop before its last beat gives it credit, where there is one in every cycle.
+    """
+    mask = len(pops) - 1
+    credit = pops[(needed - 1) & mask] + 1 if needed > 0 else 0
+    bursts = (most - beats) // burst_beats
+    while bursts > 0:
+        more = bursts * burst_beats
+        last = pops[(needed + more - 1) & mask] + 1 if needed + more > 0 else 0
+        if last <= accept + 1:
+            return more, accept + bursts
+        if needed > 0 and credit == accept and last == credit + more and slack + beats >= burst_beats:
+            return more, last
+        bursts >>= 1
+    return 0, accept
 
 
 @compiled_part
@@ -49,10 +73,19 @@ def advance_fetch(
                 arrival[port] = burst_arrivals(law, channels, accept, offset, arrival[port], accepted, beats, FIFO_LATENCY, ready)
                 continue
             beat = max(arrival[port] + 1, accept + READ_LATENCY) - 1
+            if kind == _IDEAL:
+                # All ports are alike, so that this is the only one.
+                slack = beat + 1 - accept - READ_LATENCY
+                more, accept = _more_bursts(
+                    min(remaining, popped - needed + beats), beats, burst_beats, accept, slack, needed, pops
+                )
+                fill_ring(ready, accepted, beats + more, beat + 1 + FIFO_LATENCY)
+                earliest[port], arrival[port], last = accept + 1, beat + beats + more, accept
+                beats += more
+                continue
             for index in range(accepted, accepted + beats):
                 beat += 1
-                if kind != _IDEAL:
-                    beat = first_open(kind, seed, port, _R, beat)
+                beat = first_open(kind, seed, port, _R, beat)
                 if port == 0:
                     ready[index & mask] = beat + FIFO_LATENCY
                 else:

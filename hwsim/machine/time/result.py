@@ -8,12 +8,14 @@ import numpy as np
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Append
+from hwsim.compiled import compiled
 from hwsim.errors import MachineError
 from hwsim.machine.time.work import NEVER, WRITE, Work
 from hwsim.machine.trace import Trace
 
 __all__ = ["TOKEN_LIMIT", "Cause", "Timeline", "charge", "refuse_overflow", "refuse_standstill"]
 
+_UNITS, _MATRIX = len(Unit), int(Unit.MATRIX)
 _SIDE_BYTES = 16
 _PARAMETER_BYTES = 4
 TOKEN_LIMIT = 63
@@ -47,6 +49,9 @@ class Cause(enum.IntEnum):
     CONTROL = 7
     """Nothing is dispatched: the program loads, the sequencer is busy or held by a full queue, or nothing is left; or
     the instruction issues."""
+
+
+_CAUSES, _COMPUTE, _ON_FETCH, _CONTROL = len(Cause), int(Cause.COMPUTE), int(Cause.ON_FETCH), int(Cause.CONTROL)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,23 +94,7 @@ def charge(
 ) -> Timeline:
     """Return the timeline of times [dispatch, issue, release, retire] and matrix waits [beats, memory, drain]."""
     dispatch, issue, release, retire = times
-    causes = np.zeros((len(Unit), len(Cause)), dtype=np.int64)
-    for unit in Unit:
-        mine = np.flatnonzero(work.unit == unit)
-        before = np.concatenate([[-1], release[mine][:-1]])
-        control = np.maximum(0, dispatch[mine] - before)
-        waited = issue[mine] - 1 - before - control
-        partner = work.partner[mine]
-        came = np.where(partner >= 0, retire[partner], -1)
-        blamed = came.argmax(axis=1) if len(mine) else came[:, 0]
-        for other in Unit:
-            causes[unit, Cause.ON_FETCH + other] = waited[blamed == other].sum()
-        if unit == Unit.MATRIX:
-            causes[unit, : Cause.ON_FETCH] = waits[mine].sum(axis=0)
-        else:
-            causes[unit, Cause.COMPUTE] = (release[mine] - issue[mine]).sum()
-        idle = cycles - 1 - (int(release[mine[-1]]) if len(mine) else -1)
-        causes[unit, Cause.CONTROL] = control.sum() + len(mine) + idle
+    causes = _causes(work.unit, work.partner, times, waits, cycles)
     mover = work.unit == Unit.MOVER
     written = work.amount[mover & (work.amount[:, 0] == WRITE), 1].sum() * _SIDE_BYTES
     written -= len(trace.rows_of(Append)) * (_SIDE_BYTES - _PARAMETER_BYTES)
@@ -128,31 +117,75 @@ def charge(
     )
 
 
+@compiled
+def _causes(unit: np.ndarray, partner: np.ndarray, times: np.ndarray, waits: np.ndarray, cycles: int) -> np.ndarray:
+    """Return the cycles of each unit by cause, as `Cause` says."""
+    causes = np.zeros((_UNITS, _CAUSES), np.int64)
+    free = np.full(_UNITS, -1, np.int64)
+    for index in range(len(unit)):
+        own = unit[index]
+        dispatch, issue, release = times[0, index], times[1, index], times[2, index]
+        control = max(0, dispatch - free[own])
+        blamed, came = 0, -1
+        for other in range(_UNITS):
+            producer = partner[index, other]
+            if producer >= 0 and times[3, producer] > came:
+                blamed, came = other, times[3, producer]
+        causes[own, _ON_FETCH + blamed] += issue - 1 - free[own] - control
+        causes[own, _CONTROL] += control + 1
+        if own == _MATRIX:
+            for cause in range(_ON_FETCH):
+                causes[own, cause] += waits[index, cause]
+        else:
+            causes[own, _COMPUTE] += release - issue
+        free[own] = release
+    for own in range(_UNITS):
+        causes[own, _CONTROL] += cycles - 1 - free[own]
+    return causes
+
+
 def refuse_overflow(trace: Trace, work: Work, times: np.ndarray) -> None:
     """Raise MachineError for the first retirement that would bring a token counter above its limit."""
-    issue, retire = times[1], times[3]
-    wait, signal = trace.header("wait"), trace.header("signal")
-    first: tuple[int, int, Unit, Unit] | None = None
-    for producer in Unit:
-        for consumer in Unit:
+    found = _first_overflow(work.unit, trace.header("wait"), trace.header("signal"), times[1], times[3], TOKEN_LIMIT)
+    if found[0] >= 0:
+        index, producer, consumer = found
+        raise MachineError(
+            f"{trace.name(index)} must leave at most {TOKEN_LIMIT} tokens from {Unit(producer).name} to {Unit(consumer).name},"
+            f" not {TOKEN_LIMIT + 1}, when it retires in cycle {int(times[3, index])}"
+        )
+
+
+@compiled
+def _first_overflow(
+    unit: np.ndarray, wait: np.ndarray, signal: np.ndarray, issue: np.ndarray, retire: np.ndarray, limit: int
+) -> tuple[int, int, int]:
+    """Return (instruction, producer, consumer) of the earliest token above `limit`, and -1 first where there is none."""
+    first = (-1, -1, -1)
+    takes = np.empty(len(unit), np.int64)
+    for producer in range(4):
+        for consumer in range(4):
             if producer == consumer:
                 continue
-            adds = np.flatnonzero((work.unit == producer) & (signal >> consumer & 1 == 1) & (retire >= 0))
-            if len(adds) <= TOKEN_LIMIT:
-                continue
-            takes = issue[np.flatnonzero((work.unit == consumer) & (wait >> producer & 1 == 1) & (issue >= 0))]
-            level = np.arange(1, len(adds) + 1) - np.searchsorted(takes, retire[adds], side="right")
-            over = np.flatnonzero(level > TOKEN_LIMIT)
-            if len(over):
-                index = int(adds[over[0]])
-                found = (int(retire[index]), index, producer, consumer)
-                first = found if first is None else min(first, found)
-    if first is not None:
-        cycle, index, producer, consumer = first
-        raise MachineError(
-            f"{trace.name(index)} must leave at most {TOKEN_LIMIT} tokens from {producer.name} to {consumer.name},"
-            f" not {TOKEN_LIMIT + 1}, when it retires in cycle {cycle}"
-        )
+            taken = 0
+            for index in range(len(unit)):
+                if unit[index] == consumer and wait[index] >> producer & 1 and issue[index] >= 0:
+                    takes[taken] = issue[index]
+                    taken += 1
+            added, gone = 0, 0
+            for index in range(len(unit)):
+                if unit[index] == producer and signal[index] >> consumer & 1 and retire[index] >= 0:
+                    added += 1
+                    # Retirements of a unit need not be in order.
+                    while gone < taken and takes[gone] <= retire[index]:
+                        gone += 1
+                    while gone > 0 and takes[gone - 1] > retire[index]:
+                        gone -= 1
+                    if added - gone > limit:
+                        earliest = retire[first[0]] if first[0] >= 0 else retire[index] + 1
+                        if retire[index] < earliest or (retire[index] == earliest and index < first[0]):
+                            first = (index, producer, consumer)
+                        break
+    return first
 
 
 def refuse_standstill(trace: Trace, work: Work, times: np.ndarray) -> None:
