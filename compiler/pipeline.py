@@ -16,7 +16,7 @@ from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
 
-__all__ = ["Compiled", "Request", "compile_request", "quantized_graph"]
+__all__ = ["Compiled", "Request", "compile_decode", "compile_request", "quantized_graph"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,10 @@ class Request:
             raise ScheduleError(f"Pattern must have a window of at least 1 and no negative sinks, not {self.sinks}+{self.window}")
 
 
+_NO_WEIGHTS = "0" * 64
+"""Digest that stands for no image."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Compiled:
     """Programs of one model on one engine and where its data lies; `image` is None when there were only shapes."""
@@ -91,16 +95,30 @@ def _widest(graph: Graph, request: Request, memory: MemoryMap) -> Placement:
     return place_nodes(graph, request.engine, memory, tokens=1)
 
 
-def compile_request(request: Request, *, build: Callable[[Placement], MemoryImage] | None = None) -> Compiled:
-    """Return the programs of a request, and the image that `build` makes of its placed nodes; raise ScheduleError or GraphError."""
-    graph = quantized_graph(request)
+def _placed(graph: Graph, request: Request) -> tuple[MemoryMap, Placement]:
+    """Return where everything lies off chip, and the nodes placed for a decode run."""
     tokens = max(request.prefill_rows, request.batch)
     memory = plan_memory(
         graph, request.engine, max_position=request.context, tokens=tokens, sequences=request.batch, cache=request.cache
     )
-    placed = place_nodes(graph, request.engine, memory, tokens=request.batch, sequences=request.batch)
+    return memory, place_nodes(graph, request.engine, memory, tokens=request.batch, sequences=request.batch)
+
+
+def compile_decode(request: Request) -> Program:
+    """Return the program `decode` that `compile_request` makes of a geometry without weights, and no other; raises as it does.
+
+    A prefill run that fits the engine less than a decode run does is not refused.
+    """
+    _, placed = _placed(quantized_graph(request), request)
+    return emit_program(placed, name="decode", head=True, max_position=request.context, weights=_NO_WEIGHTS)
+
+
+def compile_request(request: Request, *, build: Callable[[Placement], MemoryImage] | None = None) -> Compiled:
+    """Return the programs of a request, and the image that `build` makes of its placed nodes; raise ScheduleError or GraphError."""
+    graph = quantized_graph(request)
+    memory, placed = _placed(graph, request)
     image = None if build is None else build(placed)
-    weights = image.digest if image is not None else "0" * 64
+    weights = image.digest if image is not None else _NO_WEIGHTS
     decode = emit_program(placed, name="decode", head=True, max_position=request.context, weights=weights)
     widest = _widest(graph, request, memory)
     prefill = emit_program(widest, name="prefill", head=False, max_position=request.context, weights=weights)
