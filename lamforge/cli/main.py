@@ -17,6 +17,7 @@ from lamforge.cli.distill import app as distill
 from lamforge.cli.dummy import dummy
 from lamforge.cli.errors import exit_code_of
 from lamforge.cli.evaluate import evaluate
+from lamforge.cli.explore import explore
 from lamforge.cli.export import export
 from lamforge.cli.generate import generate
 from lamforge.cli.gpu import app as gpu
@@ -44,6 +45,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     rtl,
     cosim,
     synth,
+    explore,
     board,
     disasm,
 )
