@@ -155,7 +155,7 @@ class _Explorer:
         self._simulate(chosen.points)
         found = self._exact_of(chosen.points)
         are_met = self._tally.add(found.points, found.excess)
-        self._check_any(found.points[are_met])
+        self._check_any(found.points[are_met], [refusal for refusal in found.refusals if refusal])
         self._write_csv(found.taken(are_met))
         return self._exploration(chosen, found, are_met)
 
@@ -273,19 +273,18 @@ class _Explorer:
         every = every.taken(np.argsort(every.points))
         return every.taken(np.searchsorted(every.points, points))
 
-    def _check_any(self, points: np.ndarray) -> None:
-        """Raise SpecError where no point is left."""
+    def _check_any(self, points: np.ndarray, refusals: Sequence[str] = ()) -> None:
+        """Raise SpecError where no point is left; refusals: what the exact simulation said of some."""
         if points.size:
             return
-        pairs = [f"{each.first!r} and {each.second!r}" for each in self._tally.contradictions]
-        contrary = f", and no point meets both {', nor both '.join(pairs)}" if pairs else ""
+        said = [f"{each.constraint!r} rejects {each.points:,}" for each in self._tally.rejections]
+        said += [f"no point meets both {each.first!r} and {each.second!r}" for each in self._tally.contradictions]
+        said += [f"the first that was simulated was refused ({refusals[0]})"] if refusals else []
         excess, point = self._tally.nearest
-        values = ", ".join(f"{path} {value}" for path, value in self._space.values(point).items())
-        near = f" (nearest: {values}, by {excess:.1%})" if np.isfinite(excess) else ""
-        most = "; ".join(f"{each.constraint!r} rejects {each.points:,}" for each in self._tally.rejections)
-        raise SpecError(
-            f"Study constraints must be ones that a point meets, and of {self._points:,} points none does: {most}{contrary}{near}"
-        )
+        if np.isfinite(excess):
+            values = ", ".join(f"{path} {value}" for path, value in self._space.values(point).items())
+            said.append(f"the nearest, {values}, misses by {excess:.1%}")
+        raise SpecError(f"Study constraints must leave at least one of {self._points:,} points, not none: {'; '.join(said)}")
 
     def _write_csv(self, best_points: Block) -> None:
         numbers = self._store.numbers(CLOSED)
