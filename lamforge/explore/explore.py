@@ -143,7 +143,8 @@ class _Explorer:
         self._next_part = max(numbers, default=-1) + 1
         parts = [part for number in numbers if (part := store.read(EXACT, number)) is not None]
         self._simulated = [self._rows.block(part) for part in parts]
-        self._known = {int(point) for block in self._simulated for point in block.points}
+        self._before = {int(point) for block in self._simulated for point in block.points}
+        self._known = set(self._before)
 
     def explored(self) -> Exploration:
         """Return what the study found."""
@@ -240,7 +241,6 @@ class _Explorer:
     def _simulate(self, points: np.ndarray) -> None:
         """Simulate those points that nothing is known of yet, and keep what is found as it comes."""
         missing = [point for point in points.tolist() if point not in self._known]
-        self._kept += len(points) - len(missing)
         waiting: list[Outcome] = []
         done, began = 0, time.perf_counter()
         flushed = began
@@ -310,7 +310,7 @@ class _Explorer:
             folder=self._store.folder,
             points=self._points,
             exact_points=len(found.points),
-            kept_points=self._kept,
+            kept_points=self._kept + len(self._before.intersection(found.points.tolist())),
             closed_points_per_s=self._points / self._closed_s,
             exact_points_per_s=count / spent,
             closed_form_error=FormError(median=float(np.median(off)), worst=float(off.max())) if off.size else None,
