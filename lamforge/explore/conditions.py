@@ -152,7 +152,7 @@ def _evaluated(node: ast.expr, columns: Columns) -> _Result:
             found = _evaluated(node.operand, columns)
             if isinstance(node.op, ast.Not):
                 return _Result(~found.values, found.undefined)
-            return _Result(-found.values if isinstance(node.op, ast.USub) else found.values, found.undefined)
+            return _Result(_exact(-found.values) if isinstance(node.op, ast.USub) else found.values, found.undefined)
         case ast.BinOp():
             left, right = _evaluated(node.left, columns), _evaluated(node.right, columns)
             undefined, divisor = left.undefined | right.undefined, right.values
@@ -185,8 +185,10 @@ def _joined(parts: list[_Result], is_and: bool) -> _Result:
     return _Result(values, undefined)
 
 
-def _exact(values: np.ndarray) -> np.ndarray:
+def _exact(found: np.ndarray) -> np.ndarray:
     """Return large whole numbers as Python's own, of which no operation loses a digit."""
-    if values.dtype.kind == "i" and values.size and np.abs(values).max() >= _SMALL:
+    # Of an array of one Python number an operation returns a number.
+    values = np.asarray(found)
+    if values.dtype.kind in "iu" and values.size and np.abs(values).max() >= _SMALL:
         return values.astype(object)
     return values

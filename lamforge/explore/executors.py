@@ -6,7 +6,9 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import importlib.util
+import logging
 import multiprocessing
+import re
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -27,7 +29,7 @@ _MOST_POINTS = 64
 _CHUNK_S = 0.25
 """Seconds that a worker computes before it hands over what it has, about."""
 _MOST_BREAKS = 5
-_CONNECT_S = 20
+_CONNECT_S = 10
 _SPACES: dict[str, Space] = {}
 """The last space that this process was asked for, by the digest of its study."""
 
@@ -209,6 +211,12 @@ def _connected(scheduler: str) -> Iterator[Client]:
         raise SpecError("Dask must be installed for a scheduler, as the extra lamforge[explore] does, and is not")
     import distributed
 
+    if not re.fullmatch(r"[a-z]+://[^\s/:]+:[0-9]{1,5}", scheduler):
+        raise SpecError(f"Scheduler must be an address such as tcp://host:8786, not {shown(scheduler)}")
+    for name in logging.root.manager.loggerDict:
+        if name.startswith("distributed"):
+            # What goes wrong is said in one sentence, not in tracebacks of the connection.
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         client = distributed.Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
