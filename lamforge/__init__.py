@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hwsim.errors import LamforgeError
-    from lamforge.explore.explore import explore
+    from lamforge.explore.exploration import explore
     from lamforge.flow import distill, offload
     from lamforge.flow.board import board
     from lamforge.flow.compile import compile
@@ -58,7 +58,7 @@ __all__ = [
 _PLACES = {name: f"lamforge.flow.{name}" for name in __all__} | {
     "LamforgeError": "hwsim.errors",
     "demo": "reports.studies.demo",
-    "explore": "lamforge.explore.explore",
+    "explore": "lamforge.explore",
     "gpu": "reports.studies.gpu",
     "report": "reports.pages.report",
     "validate": "reports.studies.validation",

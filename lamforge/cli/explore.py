@@ -43,7 +43,7 @@ def explore(
 
         lamforge explore mine.yaml -o build/mine --scheduler tcp://10.0.0.1:8786 --json
     """
-    from lamforge.explore.explore import ExploreRequest, run
+    from lamforge.explore.exploration import ExploreRequest, run
     from reports.documents.exploration import exploration_document
     from reports.text.exploration import exploration_text
 

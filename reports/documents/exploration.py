@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lamforge.explore.explore import Exploration
+from lamforge.explore.exploration import Exploration
 
 __all__ = ["exploration_document"]
 

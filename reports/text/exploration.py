@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lamforge.explore.explore import Design, Exploration
+from lamforge.explore.exploration import Design, Exploration
 from reports.text.figures import figure_text, plural
 from reports.text.table import table
 
