@@ -15,9 +15,9 @@ from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, Append, Axpy, Cache
 from hwsim.arch.numerics import score_scale
 from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS
 
-__all__ = ["HeadGroup", "Heads"]
+__all__ = ["MOST_PIECES", "HeadGroup", "Heads"]
 
-_MOST_PIECES = 24
+MOST_PIECES = 24
 """Pieces of one projection, at most: enough to overlap, few enough to dispatch."""
 
 
@@ -91,7 +91,7 @@ class Heads:
         key_rows = attention.kv_heads * attention.head_dim
         blocks = -(-(query_rows + 2 * key_rows) // slices)
         step = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
-        step *= -(-blocks // (step * _MOST_PIECES))
+        step *= -(-blocks // (step * MOST_PIECES))
         keys: list[Piece] = []
         values: list[Piece] = []
         queries: list[Piece] = []
