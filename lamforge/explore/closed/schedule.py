@@ -21,6 +21,7 @@ from hwsim.arch.timing import (
     WRITE_LATENCY,
     WRITE_LEAD,
 )
+from hwsim.memory.sustained import Readers, Sustained, sustained
 from lamforge.explore.candidates import Candidates
 from lamforge.explore.closed.sizes import Matrix, Sizes, ceil_div
 from lamforge.explore.closed.units import LONG_AGO, MatrixUnit, Passes, VectorUnit, Work, dot_work, passes
@@ -32,57 +33,25 @@ _ISSUE = 1
 _PACK_ENTRIES = 8
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Rates:
-    """What the memories bring; arrays [candidates], in cycles of the engine.
-
-    Attributes:
-        read: from an issued FETCH to the first pop.
-        period: from one beat of a stream to the next, sustained over many.
-        ahead: that a full FIFO is ahead.
-        pace: stream beats
-    """
-
-    fetch: np.ndarray
-    period: np.ndarray
-    ahead: np.ndarray
-    side_read: np.ndarray
-    side_answer: np.ndarray
-    append_period: np.ndarray
-    store_period: np.ndarray
-
-
-def ideal_rates(c: Candidates) -> Rates:
-    one = np.ones(len(c.batch))
-    latency = READ_LATENCY + FIFO_LATENCY
-    period = np.maximum(1.0, (latency + c.burst_beats) / c.fifo_beats)
-    return Rates(
-        fetch=one * (1 + latency),
-        period=period,
-        ahead=c.fifo_beats * period - latency,
-        side_read=one * READ_LATENCY,
-        side_answer=one * WRITE_LATENCY,
-        append_period=one * 0,
-        store_period=one,
-    )
-
-
 class _Token:
     """A run of candidates whose overlap and sinks are alike, sorted by the groups that are followed one by one, most first."""
 
-    def __init__(self, c: Candidates, z: Sizes, rates: Rates, overlap: int, has_sinks: bool):
+    def __init__(self, c: Candidates, z: Sizes, rates: Sustained, overlap: int, has_sinks: bool):
         self.c, self.z, self.rates, self.overlap, self.has_sinks = c, z, rates, overlap, has_sinks
         self.n = len(c.batch)
         self.drain = drain_words(z.slices, c.lanes)
         self.temporary = temporary_words(c.result_words)
-        self.matrix = MatrixUnit(*(np.full(self.n, LONG_AGO) for _ in range(3)), rates.period, rates.ahead)
+        self.matrix = MatrixUnit(*(np.full(self.n, LONG_AGO) for _ in range(3)), rates.period, c.fifo_beats * rates.period - rates.loop)
         self.vector = VectorUnit(*(np.full(self.n, LONG_AGO) for _ in range(3)))
         self.control = np.full(self.n, LONG_AGO)
         self.mover = np.full(self.n, LONG_AGO)
         self.answered = np.full(self.n, LONG_AGO)
 
     def _weights(self, matrix: Matrix, blocks: np.ndarray, rows: np.ndarray) -> Work:
-        return dot_work(blocks, matrix.body, matrix.block_cycles, WEIGHT_HEADER_BLOCKS, self.drain * rows, np.ones(self.n))
+        return self._dot(blocks, matrix.body, matrix.block_cycles, WEIGHT_HEADER_BLOCKS, self.drain * rows)
+
+    def _dot(self, blocks: np.ndarray, body: np.ndarray, cycles: np.ndarray, header_blocks: int, drain: np.ndarray) -> Work:
+        return dot_work(blocks, body, cycles, header_blocks, drain, self.rates.slowing(body / np.maximum(cycles, drain)))
 
     def _vector(self, rows: np.ndarray, words: np.ndarray, extra: int = 0) -> Passes:
         return passes(rows, words, words + extra, self.temporary)
@@ -98,7 +67,7 @@ class _Token:
         self._load()
         mixed = self._attend(queries_ready)
         codes = self.vector.run(self._vector(batch, c.heads * c.head_dim // c.lanes), mixed + _ISSUE)
-        arrival = self.control + _ISSUE + self.rates.fetch
+        arrival = self.control + _ISSUE + self.rates.first
         added = self.matrix.run(self._weights(z.o, z.o.blocks, batch), codes + _ISSUE, arrival)
         codes = self.vector.run(norm, np.maximum(added, self.loaded) + _ISSUE)
         result = self.matrix.run(self._weights(z.gateup, z.gateup.blocks, batch), codes + _ISSUE, arrival)
@@ -149,7 +118,7 @@ class _Token:
                 drain=whole.drain,
             )
             kept = (matrix.free.copy(), matrix.capture_from.copy(), matrix.clock.copy())
-            arrival = self.control + _ISSUE + self.rates.fetch
+            arrival = self.control + _ISSUE + self.rates.first
             now = matrix.run(work, np.maximum(ready, self.control + _ISSUE), arrival)
             for array, old in zip((matrix.free, matrix.capture_from, matrix.clock), kept, strict=True):
                 array[...] = np.where(in_matrix, array, old)
@@ -199,7 +168,7 @@ class _Token:
         written = self.append_cycles + self.rates.side_answer
         around = (quantized + written + 2) / _PACK_ENTRIES
         self.quantized = quantized
-        self.append_period = np.maximum(np.maximum(self.append_cycles, self.kv_period), np.maximum(around, self.rates.append_period))
+        self.append_period = np.maximum(np.maximum(self.append_cycles, self.kv_period), np.maximum(around, (a.words + 1) * self.rates.scattered))
         self.appended: list[np.ndarray] = [np.full(kept, LONG_AGO)]
         self.appended_from: list[np.ndarray] = [np.zeros(kept)]
         self.backlog = np.zeros(kept)
@@ -272,11 +241,12 @@ class _Token:
         full, rest = a.queries, a.group_size - (a.parts - 1) * a.queries
         turns = mixed_words(c.lanes)
         value_beats = a.sink_value_beats + a.ring_value_beats
+        value_pace = self.rates.slowing(one)
         kinds = []
         for rows in (full, rest):
-            score = dot_work(a.ring_blocks, body, body, KEY_HEADER_BLOCKS, drain * rows, one)
-            sink = dot_work(np.maximum(a.sink_blocks, 1), body, body, KEY_HEADER_BLOCKS, drain * rows, one)
-            mix = Work(beats=value_beats, first=value_beats, rest=0 * value_beats, drain=turns * rows)
+            score = self._dot(a.ring_blocks, body, body, KEY_HEADER_BLOCKS, drain * rows)
+            sink = self._dot(np.maximum(a.sink_blocks, 1), body, body, KEY_HEADER_BLOCKS, drain * rows)
+            mix = Work(beats=value_beats, first=value_beats * value_pace, rest=0 * value_beats, drain=turns * rows)
             rope = self._vector(rows, a.head_words)
             soft = passes(rows, a.score_words, 2 * a.score_words + PEAK_LATENCY, self.temporary)
             kinds.append((score, sink, mix, rope, soft))
@@ -307,7 +277,7 @@ class _Token:
             matrix, vector = self.matrix.head(m), self.vector.head(m)
             heads = index // a.parts[:m]
             there = self._appended(heads % c.kv_heads[:m], heads // c.kv_heads[:m])
-            fetched = np.maximum(there, self.control[:m]) + _ISSUE + self.rates.fetch[:m]
+            fetched = np.maximum(there, self.control[:m]) + _ISSUE + self.rates.first[:m]
             ready = asked[i][:m]
             if i - overlap in softs:
                 ready = np.maximum(ready, softs[i - overlap][:m])
@@ -365,7 +335,7 @@ class _Token:
     def _mix(self, kinds, i, m, uneven, softs, mixes, skipped):
         index = i + np.where(i >= self.jump_at, skipped[:m], 0)
         kind = self._kind(kinds, index, m, uneven)
-        fetched = self.control[:m] + _ISSUE + self.rates.fetch[:m]
+        fetched = self.control[:m] + _ISSUE + self.rates.first[:m]
         mixes.setdefault(i, np.full(self.n, LONG_AGO))[:m] = self.matrix.head(m).run(kind[2], softs[i][:m] + _ISSUE, fetched, is_sum=True)
         self.control[:m] += 3
 
@@ -405,7 +375,7 @@ class _Token:
                 soft = self.vector.run(kind[4], ready + _ISSUE)
             else:
                 soft = pick(softs, i)
-            fetched = self.control + _ISSUE + self.rates.fetch
+            fetched = self.control + _ISSUE + self.rates.first
             keep = (self.matrix.free.copy(), self.matrix.capture_from.copy(), self.matrix.clock.copy())
             mixed = self.matrix.run(kind[2], soft + _ISSUE, fetched, is_sum=True)
             if not is_any.all():
@@ -468,7 +438,7 @@ class _Token:
             for row in range(int(rows.max())):
                 issue = np.maximum(after, mover) + _ISSUE
                 release = issue + WRITE_LEAD + beats
-                reply = np.maximum(release + self.rates.side_answer, answered + beats * self.rates.store_period) + 1
+                reply = np.maximum(release + self.rates.side_answer, answered + beats * self.rates.lined) + 1
                 is_row = mask & (row < rows)
                 mover, answered = np.where(is_row, release, mover), np.where(is_row, reply, answered)
             return mover, answered
@@ -501,7 +471,16 @@ _FOLLOWED = 14
 def cycles_of(c: Candidates, z: Sizes) -> np.ndarray:
     total = np.zeros(len(c.batch))
     a = z.attention
-    rates = ideal_rates(c)
+    rates = sustained(
+        Readers(
+            clock_hz=c.clock_hz,
+            ports=c.ports,
+            port_bytes=c.port_bits // 8,
+            burst_beats=c.burst_beats,
+            fifo_beats=c.fifo_beats,
+            memory=c.memory,
+        )
+    )
     followed = np.where(a.groups > _FOLLOWED + 6, 0, a.groups)
     extra = (a.groups - _FOLLOWED) // a.parts * a.parts
     followed = np.where(a.groups > _FOLLOWED + 6, a.groups - extra, a.groups)

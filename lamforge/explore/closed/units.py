@@ -48,17 +48,17 @@ class Work:
 
 
 def dot_work(
-    blocks: np.ndarray, body: np.ndarray, block_cycles: np.ndarray, header_blocks: int, drain: np.ndarray, pace: np.ndarray
+    blocks: np.ndarray, body: np.ndarray, cycles: np.ndarray, header_blocks: int, drain: np.ndarray, slowing: np.ndarray
 ) -> Work:
-    """Return the work of a DOT of `blocks` row blocks, of `body` beats in `block_cycles` cycles each.
+    """Return the work of a DOT of `blocks` row blocks, of `body` beats in `cycles` cycles each.
 
-    A block takes the longest of its cycles, of its beats at the pace of the memory, and of the drain of the block before; the
+    A block takes the longer of its cycles and of the drain of the block before, times what the memory slows it down by; the
     first of every `header_blocks` has a header beat more (docs/engine.md, section 4).
     """
     headers = -(-blocks // header_blocks)
-    cycles, headed = np.maximum(block_cycles, body * pace), np.maximum(block_cycles + 1, (body + 1) * pace)
-    rest = (headers - 1) * np.maximum(headed, drain) + (blocks - headers) * np.maximum(cycles, drain)
-    return Work(beats=blocks * body + headers, first=headed, rest=rest, drain=drain)
+    plain, headed = np.maximum(cycles, drain) * slowing, np.maximum(cycles + 1, drain) * slowing
+    rest = (headers - 1) * headed + (blocks - headers) * plain
+    return Work(beats=blocks * body + headers, first=(cycles + 1) * slowing, rest=rest, drain=drain)
 
 
 class MatrixUnit:
