@@ -43,7 +43,6 @@ class Matrix:
         body: beats of a row block without its share of a header.
         block_cycles: cycles in which a body is multiplied.
         beats: beats of the whole stream.
-        rows: token rows that it is multiplied with at most.
     """
 
     blocks: np.ndarray
@@ -83,6 +82,10 @@ class Attention:
     groups: np.ndarray
     overlap: np.ndarray
 
+    def head(self, count: int) -> Attention:
+        """Return the attention of the first `count` candidates."""
+        return Attention(**{name: part[:count] for name, part in vars(self).items()})
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Sizes:
@@ -101,6 +104,8 @@ class Sizes:
         stream_bytes, side_read_bytes, side_write_bytes: as `Timeline` counts them.
         lacking: by memory, how much it lacks; zero or negative where it is enough. Units are those of the memory: bytes
             behind each port (`channel`), words, segments, entries, instructions (`program`).
+        stream_beats: beats of all streams of the run.
+        is_possible: whether the engine can run the shapes at all, however large its memories are.
         fits: whether the compiler takes the candidate.
     """
 
@@ -128,6 +133,8 @@ class Sizes:
     side_read_bytes: np.ndarray
     side_write_bytes: np.ndarray
     lacking: dict[str, np.ndarray]
+    stream_beats: np.ndarray
+    is_possible: np.ndarray
     fits: np.ndarray
 
 
@@ -180,9 +187,7 @@ def _cache(c: Candidates, slices: np.ndarray) -> _Cache:
     read = ceil_div(np.clip(position + 1 - c.sinks, 0, c.window), align) * align
     found = []
     for format in CacheFormat:
-        sizes = CacheSizes(
-            slices=slices, lanes=c.lanes, head_dim=c.head_dim, sinks=c.sinks, window=c.window, format=format
-        )
+        sizes = CacheSizes(slices=slices, lanes=c.lanes, head_dim=c.head_dim, sinks=c.sinks, window=c.window, format=format)
         found.append(
             _Cache(
                 words=sizes.words,
@@ -197,7 +202,9 @@ def _cache(c: Candidates, slices: np.ndarray) -> _Cache:
                 read_slots=read,
             )
         )
-    chosen = {field.name: np.choose(c.cache_format, [getattr(each, field.name) for each in found]) for field in dataclasses.fields(_Cache)}
+    chosen = {
+        field.name: np.choose(c.cache_format, [getattr(each, field.name) for each in found]) for field in dataclasses.fields(_Cache)
+    }
     return _Cache(**chosen)
 
 
@@ -303,7 +310,8 @@ def sizes_of(c: Candidates) -> Sizes:
     )
     written = c.layers * batch * c.kv_heads * 2 * (cache.words * SIDE_UNIT + _ENTRY_BYTES) + batch * chunk_beats * SIDE_UNIT
 
-    fits = np.logical_and.reduce([short <= 0 for short in lacking.values()]) & _is_possible(c, slices, cache.words)
+    is_possible = _is_possible(c, slices, cache.words)
+    fits = is_possible & np.logical_and.reduce([short <= 0 for short in lacking.values()])
     return Sizes(
         slices=slices,
         qkv=qkv,
@@ -345,6 +353,8 @@ def sizes_of(c: Candidates) -> Sizes:
         side_read_bytes=reads * INSTRUCTION_BYTES,
         side_write_bytes=written,
         lacking=lacking,
+        stream_beats=stream_beats,
+        is_possible=is_possible,
         fits=fits,
     )
 

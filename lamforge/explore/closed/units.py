@@ -1,34 +1,38 @@
 """The time laws of the matrix and vector units for many candidates at once: when instructions issue, release and retire.
 
-Every array has one entry a candidate and counts cycles; a state may be that of the first candidates alone, as views. The laws
-are those of docs/engine.md, sections 3 to 5, with the beats of a stream taken as a fluid and rows of one length.
+Every array has one entry a candidate and counts cycles. The laws are those of docs/engine.md, sections 4 and 5, with the beats of
+a stream taken as a fluid, and the rows of an instruction as alike.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Self
 
 import numpy as np
 
-from hwsim.arch.timing import (
-    CODE_LATENCY,
-    EPILOGUE_LATENCY,
-    FIFO_LATENCY,
-    MATRIX_LATENCY,
-    MEASURE_LATENCY,
-    VECTOR_ROWS,
-)
+from hwsim.arch.timing import CODE_LATENCY, EPILOGUE_LATENCY, MATRIX_LATENCY, MEASURE_LATENCY, VECTOR_ROWS
 
-__all__ = ["LONG_AGO", "MatrixUnit", "Passes", "VectorUnit", "Work", "dot_work", "passes"]
+__all__ = ["LONG_AGO", "WRITTEN", "MatrixUnit", "Passes", "VectorUnit", "Work", "chosen", "dot_work", "passes"]
 
 LONG_AGO = -1e9
 """A cycle before everything that matters."""
-_WRITTEN = MATRIX_LATENCY + EPILOGUE_LATENCY
+WRITTEN = MATRIX_LATENCY + EPILOGUE_LATENCY
+"""Cycles from the end of a drain to the retirement of the instruction."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Work:
-    """What an instruction of the matrix unit takes.
+class _Arrays:
+    """Arrays [candidates] by name."""
+
+    def head(self, count: int) -> Self:
+        """Return the first `count` candidates."""
+        return type(self)(**{name: part[:count] for name, part in vars(self).items()})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Work(_Arrays):
+    """What an instruction of the matrix unit takes; arrays [candidates].
 
     Attributes:
         beats: beats popped.
@@ -41,10 +45,6 @@ class Work:
     first: np.ndarray
     rest: np.ndarray
     drain: np.ndarray
-
-    def head(self, count: int) -> Work:
-        """Return the work of the first `count` candidates."""
-        return Work(beats=self.beats[:count], first=self.first[:count], rest=self.rest[:count], drain=self.drain[:count])
 
 
 def dot_work(
@@ -61,99 +61,129 @@ def dot_work(
     return Work(beats=blocks * body + headers, first=(cycles + 1) * slowing, rest=rest, drain=drain)
 
 
-class MatrixUnit:
-    """The matrix unit and the streams before it."""
-
-    def __init__(self, free: np.ndarray, capture_from: np.ndarray, clock: np.ndarray, period: np.ndarray, ahead: np.ndarray):
-        self.free = free
-        """Last cycle that the instruction before holds."""
-        self.capture_from = capture_from
-        """First cycle in which the next capture may happen."""
-        self.clock = clock
-        """Cycle in which the last beat so far arrives at the earliest, of a memory that brings one every `period`."""
-        self.period = period
-        self.ahead = ahead
-        """Cycles that such a memory is ahead of the first pop of an instruction at most: those of a full FIFO."""
-
-    def head(self, count: int) -> MatrixUnit:
-        """Return the unit of the first `count` candidates, which shares the arrays of this one."""
-        return MatrixUnit(*(part[:count] for part in (self.free, self.capture_from, self.clock, self.period, self.ahead)))
-
-    def run(self, work: Work, ready: np.ndarray, arrival: np.ndarray, *, is_sum: bool = False) -> np.ndarray:
-        """Return when an instruction retires that may issue from `ready` on and whose first beat may be popped from `arrival` on.
-
-        The captures of a DOT wait for the drain before; of a sum (AXPY) the first beat does.
-        """
-        start = np.maximum(np.maximum(ready, self.free + 1) + 1, arrival)
-        if is_sum:
-            start = np.maximum(start, self.capture_from)
-            end = start + (work.first - 1)
-        else:
-            end = np.maximum(start + (work.first - 1), self.capture_from) + work.rest
-        self.clock[...] = np.maximum(self.clock, start - self.ahead) + work.beats * self.period
-        end = np.maximum(end, self.clock)
-        self.free[...] = end
-        np.add(end, work.drain, out=self.capture_from)
-        return self.capture_from + _WRITTEN
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Passes:
-    """What an instruction of the vector unit takes.
+class Passes(_Arrays):
+    """What an instruction of the vector unit takes; arrays [candidates].
 
     Attributes:
         first: cycles of the first pass over a row.
         words: words of a row.
-        until_last: cycles from the start of the first row to that of the last.
-        rows: rows.
+        to_last: cycles from the start of the first row to that of the last.
+        coded: cycles of the codes of all rows but the last.
         is_alone: whether the temporary memory holds a single row of these.
     """
 
     first: np.ndarray
     words: np.ndarray
-    until_last: np.ndarray
-    rows: np.ndarray
+    to_last: np.ndarray
+    coded: np.ndarray
     is_alone: np.ndarray
-
-    def head(self, count: int) -> Passes:
-        """Return the passes of the first `count` candidates."""
-        return Passes(**{name: part[:count] for name, part in vars(self).items()})
 
 
 def passes(rows: np.ndarray, words: np.ndarray, first: np.ndarray, temporary: np.ndarray) -> Passes:
-    """Return the passes over `rows` rows of `words` words, with `temporary` words of temporary memory (section 5).
+    """Return the passes over `rows` rows of `words` words, with `temporary` words of temporary memory.
 
-    As many rows as fit the memory are in flight; the next one begins when the codes of the oldest have ended.
+    As many rows as fit the memory are in flight; the next one begins when the codes of the oldest have ended (section 5).
     """
     held = np.clip(temporary // words, 1, VECTOR_ROWS)
-    turns, left = (rows - 1) // held, (rows - 1) % held
-    until_last = turns * np.maximum(held * first, first + MEASURE_LATENCY + words) + left * first
-    return Passes(first=first, words=words, until_last=until_last, rows=rows, is_alone=held == 1)
+    turns, left = np.divmod(rows - 1, held)
+    to_last = turns * np.maximum(held * first, first + MEASURE_LATENCY + words) + left * first
+    return Passes(first=first, words=words, to_last=to_last, coded=(rows - 1) * words, is_alone=held == 1)
 
 
-class VectorUnit:
-    """The vector unit."""
+def chosen(where: np.ndarray, these: _Arrays, others: _Arrays) -> dict[str, np.ndarray]:
+    """Return the arrays of `these` where `where` holds, of `others` elsewhere, for its candidates."""
+    count = len(where)
+    return {name: np.where(where, part[:count], getattr(others, name)[:count]) for name, part in vars(these).items()}
 
-    def __init__(self, free: np.ndarray, first_free: np.ndarray, codes_end: np.ndarray):
-        self.free = free
-        """Last cycle that the instruction before holds."""
-        self.first_free = first_free
-        """First cycle in which the first pass is free."""
-        self.codes_end = codes_end
-        """End of the codes of the last row."""
+
+class _Unit:
+    """A unit as the rows of one array `state` [quantities, candidates]."""
+
+    def __init__(self, state: np.ndarray):
+        self.state = state
+
+    def keep(self, where: np.ndarray, before: np.ndarray) -> None:
+        """Take the state `before` back for the candidates of which `where` does not hold."""
+        np.copyto(self.state, before, where=~where)
+
+
+class MatrixUnit(_Unit):
+    """The matrix unit behind its streams.
+
+    state: last cycle that the instruction before holds; first cycle in which the next capture may happen; cycle in which the
+    last beat so far arrives at the earliest; cycles in which instructions were at work.
+    """
+
+    def __init__(self, state: np.ndarray, period: np.ndarray, ahead: np.ndarray):
+        super().__init__(state)
+        self.free, self.capture_from, self.clock, self.busy = state
+        self.period = period
+        """Cycles from one beat to the next that the memory sustains."""
+        self.ahead = ahead
+        """Cycles that a memory with full FIFOs is ahead of the first pop of an instruction."""
+
+    @classmethod
+    def at_rest(cls, period: np.ndarray, ahead: np.ndarray) -> MatrixUnit:
+        """Return a unit that has done nothing."""
+        unit = cls(np.full((4, len(period)), LONG_AGO), period, ahead)
+        unit.rest()
+        return unit
+
+    def rest(self) -> None:
+        """Forget everything before cycle 0; the streams begin then."""
+        self.state[:2] = LONG_AGO
+        self.state[2:] = 0
+
+    def head(self, count: int) -> MatrixUnit:
+        """Return the unit of the first `count` candidates, which shares the state of this one."""
+        return MatrixUnit(self.state[:, :count], self.period[:count], self.ahead[:count])
+
+    def run(self, work: Work, ready: np.ndarray, arrival: np.ndarray, *, is_sum: bool = False) -> np.ndarray:
+        """Return when an instruction retires that may issue from `ready` on and pop its first beat from `arrival` on.
+
+        The captures of a DOT wait for the drain before; of a sum (AXPY) the first beat does.
+        """
+        start = np.maximum(np.maximum(ready, self.free + 1) + 1, arrival)
+        if is_sum:
+            np.maximum(start, self.capture_from, out=start)
+            end = start + (work.first - 1)
+        else:
+            end = np.maximum(start + (work.first - 1), self.capture_from) + work.rest
+        self.clock[...] = np.maximum(self.clock, start - self.ahead) + work.beats * self.period
+        end = np.maximum(end, self.clock)
+        self.busy += end - start + 1
+        self.free[...] = end
+        np.add(end, work.drain, out=self.capture_from)
+        return self.capture_from + WRITTEN
+
+
+class VectorUnit(_Unit):
+    """The vector unit.
+
+    state: last cycle that the instruction before holds; first cycle in which the first pass is free; end of the last codes.
+    """
+
+    def __init__(self, state: np.ndarray):
+        super().__init__(state)
+        self.free, self.first_free, self.codes_end = state
+
+    @classmethod
+    def at_rest(cls, count: int) -> VectorUnit:
+        """Return a unit of `count` candidates that has done nothing."""
+        return cls(np.full((3, count), LONG_AGO))
 
     def head(self, count: int) -> VectorUnit:
-        """Return the unit of the first `count` candidates, which shares the arrays of this one."""
-        return VectorUnit(self.free[:count], self.first_free[:count], self.codes_end[:count])
+        """Return the unit of the first `count` candidates, which shares the state of this one."""
+        return VectorUnit(self.state[:, :count])
 
     def run(self, work: Passes, ready: np.ndarray) -> np.ndarray:
         """Return when an instruction retires that may issue from `ready` on."""
-        issue = np.maximum(ready, self.free + 1)
-        start = np.maximum(issue + 1, self.first_free)
-        start = np.where(work.is_alone, np.maximum(start, self.codes_end), start)
-        last = start + work.until_last
+        start = np.maximum(np.maximum(ready, self.free + 1) + 1, self.first_free)
+        np.copyto(start, np.maximum(start, self.codes_end), where=work.is_alone)
+        last = start + work.to_last
         passed = last + work.first
-        codes = np.maximum(passed + MEASURE_LATENCY, self.codes_end + (work.rows - 1) * work.words)
+        codes = np.maximum(passed + MEASURE_LATENCY, self.codes_end + work.coded)
         np.maximum(last, passed - 2, out=self.free)
         self.first_free[...] = passed
         np.add(codes, work.words, out=self.codes_end)
