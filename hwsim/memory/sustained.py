@@ -123,7 +123,6 @@ def _hbm2(readers: Readers, hbm: Hbm2Parameters) -> Sustained:
     exposed = fresh * np.maximum(0, opened - access) + (1 - fresh) * np.maximum(0, closed - access)
     stall = hbm.t_rp + hbm.t_rfc + opened
     share = 1 - stall / hbm.t_refi
-    period = np.maximum(1, (page_clocks + exposed) / page_beats / clocks) / 1
     limited = np.maximum(1, (page_clocks + exposed) / page_beats / clocks / share)
     beat_clocks = np.maximum(readers.port_bytes // hbm.atom_bytes, 1) * hbm.t_ccd_s
     around = hbm.request + hbm.t_cl + beat_clocks + hbm.reply

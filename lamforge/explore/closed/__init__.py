@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim.memory.sustained import Readers, sustained
 from lamforge.explore.candidates import Candidates
-from lamforge.explore.closed.schedule import Spent, Token, followed_groups
+from lamforge.explore.closed.schedule import Token, followed_groups
 from lamforge.explore.closed.sizes import Sizes, sizes_of
 
 __all__ = ["ClosedForm", "closed"]
