@@ -15,10 +15,12 @@ from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, Append, Axpy, Cache
 from hwsim.arch.numerics import score_scale
 from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS
 
-__all__ = ["HeadGroup", "Heads"]
+__all__ = ["MOST_PIECES", "PACK_ENTRIES", "HeadGroup", "Heads"]
 
-_MOST_PIECES = 24
+MOST_PIECES = 24
 """Pieces of one projection, at most: enough to overlap, few enough to dispatch."""
+PACK_ENTRIES = 8
+"""Entries of the pack buffer, taken in turn."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ class Heads:
         key_rows = attention.kv_heads * attention.head_dim
         blocks = -(-(query_rows + 2 * key_rows) // slices)
         step = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
-        step *= -(-blocks // (step * _MOST_PIECES))
+        step *= -(-blocks // (step * MOST_PIECES))
         keys: list[Piece] = []
         values: list[Piece] = []
         queries: list[Piece] = []
@@ -199,7 +201,7 @@ class Heads:
             (CacheKind.KEY, keys, attention.heads),
             (CacheKind.VALUE, values, attention.heads + attention.kv_heads),
         ):
-            entry = (2 * turn + kind) % 8
+            entry = (2 * turn + kind) % PACK_ENTRIES
             pack = f"pack.{entry}"
             quantize = KvQuant(
                 kind=kind,

@@ -13,9 +13,9 @@ from compiler.target.run import Run
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import ScheduleError
 
-__all__ = ["Placement", "place_nodes"]
+__all__ = ["OVERLAPS", "Placement", "place_nodes"]
 
-_OVERLAPS = (4, 3, 2)
+OVERLAPS = (4, 3, 2)
 """Attention heads in flight, the most that fit."""
 
 
@@ -40,10 +40,10 @@ class Placement:
 
 def place_nodes(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: int, sequences: int = 1) -> Placement:
     """Return the nodes placed for runs of `tokens` rows, of one sequence or of as many; raise ScheduleError."""
-    for overlap in _OVERLAPS[:-1]:
+    for overlap in OVERLAPS[:-1]:
         with contextlib.suppress(ScheduleError):
             return _placed(graph, engine, memory, tokens, sequences, overlap)
-    return _placed(graph, engine, memory, tokens, sequences, _OVERLAPS[-1])
+    return _placed(graph, engine, memory, tokens, sequences, OVERLAPS[-1])
 
 
 def _placed(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, sequences: int, overlap: int) -> Placement:

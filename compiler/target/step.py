@@ -7,9 +7,9 @@ import dataclasses
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import Load, Space
 
-__all__ = ["Step", "loads"]
+__all__ = ["LOAD_LIMIT", "Step", "loads"]
 
-_LOAD_LIMIT = 63 * 64
+LOAD_LIMIT = 63 * 64
 """Side beats of one load, at most: its field ends there."""
 
 
@@ -39,11 +39,11 @@ def loads(
 ) -> list[Step]:
     """Return loads of `beats` side beats to words of `lanes` values, as many as it takes."""
     steps: list[Step] = []
-    for first in range(0, beats, _LOAD_LIMIT):
+    for first in range(0, beats, LOAD_LIMIT):
         load = Load(
             space=space,
             address=address + first * 4 // lanes,
-            beats=min(_LOAD_LIMIT, beats - first),
+            beats=min(LOAD_LIMIT, beats - first),
             offset=offset + first,
             registers=(register, 0, 0),
         )
