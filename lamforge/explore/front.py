@@ -69,13 +69,13 @@ class Rejection:
         constraint: what must hold.
         points: points that do not meet it.
         alone: those of them that meet everything else.
-        least: by how much of the bound the nearest of those misses it; NaN where there is none, or it cannot be said.
+        least: by how much of the bound the nearest of those misses it; None where there is none, or it cannot be said.
     """
 
     constraint: str
     points: int
     alone: int
-    least: float
+    least: float | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ class Tally:
                 constraint=name,
                 points=int(self._points[index]),
                 alone=int(self._alone[index]),
-                least=float(self._least[index]) if np.isfinite(self._least[index]) else float("nan"),
+                least=float(self._least[index]) if np.isfinite(self._least[index]) else None,
             )
             for index, name in enumerate(self._names)
             if self._points[index]

@@ -22,7 +22,21 @@ from lamforge.explore.study import BOARD, Bound
 __all__ = ["Block", "Rows"]
 
 _ENGINE, _PROGRAM = "engine", "program"
-"""Constraints of every study: the parts of the engine can be built, and the program fits it."""
+"""Constraints of every study: the parts of the engine can be built together, and there is a program for it."""
+_CAPACITIES = {
+    "channel": "engine.channel_bytes",
+    "activation": "engine.buffer.activation_segments",
+    "result": "engine.buffer.result_words",
+    "residual": "engine.buffer.residual_words",
+    "parameter": "engine.buffer.parameter_words",
+    "side": "engine.buffer.side_words",
+    "scale": "engine.buffer.scales",
+    "instructions": "engine.control.program_words",
+    "batch": "batch",
+}
+"""More constraints of every study, that each memory suffices: paths of what the closed form says is lacking, by its name there."""
+_OTHER_NAMES = {"instructions": "program"}
+"""Names of the closed form that stand for something else here."""
 _CAUSES = tuple(cause.name.lower() for cause in Cause)
 
 
@@ -81,8 +95,9 @@ class Rows:
         self._space, self._study, self._code = space, space.study, code
         self._bounds = self._study.constraints
         names = [bound.name for bound in self._bounds]
-        self._names = (_ENGINE, _PROGRAM, *names)
-        self.constraints = (_ENGINE, _PROGRAM, *(bound.name if bound.name == BOARD else str(bound) for bound in self._bounds))
+        always = (_ENGINE, _PROGRAM, *_CAPACITIES)
+        self._names = (*always, *names)
+        self.constraints = (*always, *(bound.name if bound.name == BOARD else str(bound) for bound in self._bounds))
 
     def closed(self, points: np.ndarray) -> Block:
         """Return points by the closed form."""
@@ -90,7 +105,7 @@ class Rows:
         columns = self._space.columns(points)
         are_built = np.broadcast_to(self._space.are_built(columns), points.shape)
         metrics = {name: np.full(count, np.nan) for name in METRICS}
-        fits = np.zeros(count, dtype=bool)
+        shares = {name: np.zeros(count) for name in (_PROGRAM, *_CAPACITIES)}
         if are_built.any():
             made = points[are_built]
             some = self._space.columns(made)
@@ -106,8 +121,14 @@ class Rows:
             }
             for name, each in values.items():
                 metrics[name][are_built] = each
-            fits[are_built] = found.fits
-        excess = self._excess(points, columns, metrics, are_built, fits)
+            lacks = np.zeros(made.shape, dtype=bool)
+            for name, path in _CAPACITIES.items():
+                lacking = np.broadcast_to(found.lacking[_OTHER_NAMES.get(name, name)], made.shape)
+                shares[name][are_built] = lacking / some[path]
+                lacks |= lacking > 0
+            shares[_PROGRAM][are_built] = np.where(found.fits | lacks, 0.0, np.inf)
+        shares = {_ENGINE: np.where(are_built, 0.0, np.inf)} | shares
+        excess = np.stack([*shares.values(), *self._excess(points, columns, metrics)], axis=1)
         nothing = np.full(count, np.nan)
         return Block(
             points=points,
@@ -130,11 +151,12 @@ class Rows:
             "token_per_joule": [np.nan if each is None else each.token_per_joule for each in found],
         }
         values = {name: np.array(metrics[name], dtype=np.float64) for name in METRICS}
-        is_made = np.array([each is not None for each in found])
+        shares = {name: np.zeros(len(points)) for name in (_ENGINE, _PROGRAM, *_CAPACITIES)}
+        shares[_PROGRAM][[each is None for each in found]] = np.inf
         return Block(
             points=points,
             metrics=values,
-            excess=self._excess(points, self._space.columns(points), values, np.ones(len(points), dtype=bool), is_made),
+            excess=np.stack([*shares.values(), *self._excess(points, self._space.columns(points), values)], axis=1),
             refusals=np.array([each.found if isinstance(each.found, str) else "" for each in outcomes], dtype=object),
             causes={
                 name: np.array([np.nan if each is None else each.causes[name] for each in found], dtype=np.float64)
@@ -206,16 +228,15 @@ class Rows:
         values = metrics[name] if name in METRICS else columns[name]
         return np.broadcast_to(values, points.shape).astype(np.float64)
 
-    def _excess(
-        self, points: np.ndarray, columns: Columns, metrics: Mapping[str, np.ndarray], are_built: np.ndarray, fits: np.ndarray
-    ) -> np.ndarray:
-        shares = [np.where(are_built, 0.0, np.inf), np.where(fits | ~are_built, 0.0, np.inf)]
+    def _excess(self, points: np.ndarray, columns: Columns, metrics: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Return by how much points miss each constraint of the study."""
+        shares = []
         for bound in self._bounds:
             if bound.name == BOARD:
                 shares.append(np.broadcast_to(self._over_board(points, columns), points.shape))
             else:
                 shares.append(_missed(self._figure(bound.name, metrics, columns, points), bound))
-        return np.stack(shares, axis=1)
+        return shares
 
     def _over_board(self, points: np.ndarray, columns: Columns) -> np.ndarray:
         """Return by how much of what the board has the engine's memory is over it; a negative number where it fits."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from lamforge.explore.exploration import Exploration
@@ -25,8 +24,7 @@ def exploration_document(found: Exploration) -> dict[str, Any]:
         "objectives": {each.name: "maximize" if each.is_maximized else "minimize" for each in found.study.objectives},
         "front": [{"configuration": each.configuration, **each.values, **each.metrics} for each in found.front],
         "rejected": {
-            each.constraint: {"points": each.points, "alone": each.alone, "nearest": None if math.isnan(each.least) else each.least}
-            for each in found.rejected
+            each.constraint: {"points": each.points, "alone": each.alone, "nearest": each.least} for each in found.rejected
         },
         "contradictions": [[each.first, each.second] for each in found.contradictions],
     }

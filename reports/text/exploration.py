@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from lamforge.explore.exploration import Design, Exploration
 from reports.text.figures import figure_text, plural
 from reports.text.table import table
@@ -60,5 +58,5 @@ def _cell(value: float | str | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
-def _least(share: float) -> str:
-    return "" if math.isnan(share) else f"{share:.1%}"
+def _least(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
