@@ -126,6 +126,12 @@ class _Local(_Pooled):
         self._breaks = 0
         self._pool = self._made()
 
+    def outcomes(self, study: Study, points: Sequence[int]) -> Iterator[list[Outcome]]:
+        if points:
+            # Compiled code that is kept on disk is made once, here, rather than by every process.
+            warmed()
+        return super().outcomes(study, points)
+
     def _made(self) -> concurrent.futures.ProcessPoolExecutor:
         # Processes that begin anew: a copy of this one would have its locks and no threads.
         context = multiprocessing.get_context("spawn")
@@ -196,8 +202,6 @@ def workers(count: int, scheduler: str | None = None) -> Iterator[Workers]:
     elif count == 1:
         yield Workers()
     else:
-        # Compiled code that is kept on disk is made once, here, rather than by every process.
-        warmed()
         local = _Local(count)
         try:
             yield local

@@ -14,7 +14,7 @@ from lamforge.explore.axes import Value
 from lamforge.explore.executors import Outcome, Workers, workers
 from lamforge.explore.front import Contradiction, Rejection, Tally, best, front
 from lamforge.explore.rows import Block, Rows
-from lamforge.explore.search import Judged, points_of, sampled
+from lamforge.explore.search import Judged, check_search, points_of, sampled
 from lamforge.explore.space import BLOCK, Space
 from lamforge.explore.store import CLOSED, EXACT, Store
 from lamforge.explore.study import Study, is_exact_only, load_study
@@ -109,8 +109,9 @@ def run(request: ExploreRequest, listener: Listener = SILENT) -> Exploration:
         MachineError: those who compute went away.
     """
     study = load_study(request.study) if isinstance(request.study, str) else request.study
+    check_search(study)
     space = Space(study)
-    with Store.opened(request.output, study) as store, workers(request.workers, request.scheduler) as crew:
+    with workers(request.workers, request.scheduler) as crew, Store.opened(request.output, study) as store:
         return _Explorer(space, store, crew, listener).explored()
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from hwsim.errors import SpecError
 from lamforge.explore.axes import PLACES
 from lamforge.explore.space import BLOCK, Space
+from lamforge.explore.study import Study
 
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["Judged", "points_of", "sampled"]
+__all__ = ["Judged", "check_search", "points_of", "sampled"]
 
 _COUNT, _TRIALS = 1000, 200
 _AT_ONCE = 16
@@ -42,6 +43,12 @@ def points_of(space: Space) -> Iterator[np.ndarray]:
             return
 
 
+def check_search(study: Study) -> None:
+    """Raise SpecError where what searches is not installed."""
+    if study.search.method == "optuna" and importlib.util.find_spec("optuna") is None:
+        raise SpecError("Optuna must be installed for its search, as the extra lamforge[explore] does, and is not")
+
+
 @dataclasses.dataclass(frozen=True)
 class Judged:
     """What is known of points: [points, objectives], larger being better, and excesses [points, constraints]."""
@@ -56,12 +63,7 @@ def sampled(
     """Let a sampler of Optuna choose points of a study, and have each judged; the same ones for the same seed.
 
     judge: given points that meet the conditions, each once.
-
-    Raises:
-        SpecError: Optuna is not installed.
     """
-    if importlib.util.find_spec("optuna") is None:
-        raise SpecError("Optuna must be installed for its search, as the extra lamforge[explore] does, and is not")
     import optuna
 
     search = space.study.search
