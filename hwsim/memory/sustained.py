@@ -71,17 +71,22 @@ class Sustained:
         Refreshes are staggered over the ports, and all ports are popped together. Between the request of the last beats that a
         port brings before its refresh and the first pop after it, for `window` cycles, at most the beats of a FIFO are popped.
         """
-        factor = np.ones_like(demands)
         least = self.readers.fifo_beats - self.readers.burst_beats + 1
-        held = np.isfinite(self.between) & (self.window * demands > least)
-        units, engines = np.nonzero(held)
-        if not len(engines):
+        held = np.flatnonzero((np.isfinite(self.between) & (self.window * demands > least)).any(axis=0))
+        factor = np.ones_like(demands)
+        if not len(held):
             return factor
-        bursts = (self.readers.fifo_beats // self.readers.burst_beats)[engines]
-        for are_few, law in ((bursts <= _FEW_BURSTS, _slowed_bursts), (bursts > _FEW_BURSTS, self._slowed_beats)):
-            at = units[are_few], engines[are_few]
-            if len(at[1]):
-                factor[at] = np.maximum(law(self.readers.taken(at[1]), at[1], demands[at]), 1)
+        # Units of an engine that want the same are slowed down alike.
+        wanted = demands[:, held]
+        like = (wanted[:, None] == wanted[None]).argmax(axis=0)
+        unit, engine = np.nonzero(like == np.arange(len(like))[:, None])
+        each, demand, found = held[engine], wanted[unit, engine], np.ones_like(wanted)
+        bursts = (self.readers.fifo_beats // self.readers.burst_beats)[each]
+        for number in np.unique(np.minimum(bursts, _FEW_BURSTS + 1)):
+            law = _slowed_bursts if number <= _FEW_BURSTS else self._slowed_beats
+            at = np.flatnonzero(np.minimum(bursts, _FEW_BURSTS + 1) == number)
+            found[unit[at], engine[at]] = np.maximum(law(self.readers.taken(each[at]), each[at], demand[at]), 1)
+        factor[:, held] = np.take_along_axis(found, like, axis=0)
         return factor
 
     def _slowed_beats(self, readers: Readers, engines: np.ndarray, demand: np.ndarray) -> np.ndarray:
@@ -176,7 +181,7 @@ def _page_bytes(hbm: Hbm2Parameters) -> int:
 
 
 def _refresh_clocks(hbm: Hbm2Parameters) -> tuple[int, int, int]:
-    """Return the clocks of a refresh with open rows; from there, or from a closed page, to a page's first column; from an open row to it.
+    """Return the clocks of a refresh with open rows; of opening a page where no row is open; and where other rows are.
 
     The second bank of a page is activated later, but its first atom comes later too.
     """
