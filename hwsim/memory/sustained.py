@@ -107,7 +107,7 @@ class Sustained:
 
 
 def _slowed_bursts(readers: Readers, engines: np.ndarray, demand: np.ndarray) -> np.ndarray:
-    """Return the factor for FIFOs of a few bursts under `hbm2`, which are followed burst by burst for a refresh interval or more.
+    """Return the factor for FIFOs of a few bursts, as many in all, that are followed for more than a refresh interval of `hbm2`.
 
     The last of the ports to bring a burst is the one whose refresh began last, if it still lasts: the burst then starts when it
     has ended, and not before the burst before it has been read (docs/engine.md, section 9).
@@ -118,23 +118,27 @@ def _slowed_bursts(readers: Readers, engines: np.ndarray, demand: np.ndarray) ->
     atoms = np.maximum(beats * readers.port_bytes // hbm.atom_bytes, 1)
     access, beat = atoms * hbm.t_ccd_s, np.maximum(readers.port_bytes // hbm.atom_bytes, 1) * hbm.t_ccd_s
     arrival = hbm.t_cl + hbm.reply
+    # What opening a page costs a burst, for the bursts of one round of pages.
     in_page = np.maximum(_page_bytes(hbm) // (beats * readers.port_bytes), 1)
-    around, every, pop = readers.fifo_beats // beats, np.arange(len(engines)), 1 / demand
-    interval = hbm.t_refi / clocks
+    opening = np.where(np.arange(int(in_page.max()))[:, None] % in_page == 0, closed, 0)
+    around, every, pop = int(readers.fifo_beats[0] // beats[0]), np.arange(len(engines)), 1 / demand
+    interval, slots, pops = hbm.t_refi / clocks, (ports + 1) / hbm.t_refi, (beats - 1) * pop
+    slot, after = hbm.t_refi / (ports + 1), refresh + opened
     steps = int(np.ceil((interval * demand / beats).max() * 1.5)) + 3 * _FEW_BURSTS
     popped = np.zeros((steps, len(engines)))
     start, last = np.full(len(engines), -np.inf), np.zeros(len(engines))
     for step in range(steps):
-        credit = np.where(step >= around, popped[np.maximum(step - around, 0), every], 0)
+        credit = popped[step - around] if step >= around else np.zeros(len(engines))
         visible = np.ceil((credit + 1) * clocks) + hbm.request
-        turn, rest = np.divmod(visible, hbm.t_refi)
-        port = np.minimum(np.floor(((rest + 1) * (ports + 1) - 0.5) / hbm.t_refi), ports)
-        turn, port = np.where(port < 1, turn - 1, turn), np.where(port < 1, ports, port)
-        refreshed = turn * hbm.t_refi + np.floor(port * hbm.t_refi / (ports + 1)) + refresh + opened
-        row = np.maximum(visible, start) + np.where(step % in_page == 0, closed, 0)
-        start = np.maximum(np.maximum(visible, start + access), np.maximum(row, refreshed))
-        first = np.maximum(last + pop, np.ceil((start + arrival + beat) / clocks) + FIFO_LATENCY)
-        last = np.maximum(first + (beats - 1) * pop, np.ceil((start + arrival + access) / clocks) + FIFO_LATENCY)
+        # The last refresh due until then: of port 1 to `ports` in this interval, or of the last port in the interval before.
+        turn = np.floor(visible / hbm.t_refi)
+        port = np.minimum(np.floor((visible - turn * hbm.t_refi + 0.5) * slots), ports)
+        is_before = port < 1
+        due = (turn - is_before) * hbm.t_refi + np.floor(np.where(is_before, ports, port) * slot)
+        row = np.maximum(visible, start) + opening[step % len(opening)]
+        start = np.maximum(np.maximum(row, start + access), due + after)
+        first = np.maximum(last + pop, np.ceil((start + (arrival + beat)) / clocks) + FIFO_LATENCY)
+        last = np.maximum(first + pops, np.ceil((start + (arrival + access)) / clocks) + FIFO_LATENCY)
         popped[step] = last
     # From a burst after the first ones on, as many whole intervals as there are.
     begun = np.minimum(2 * around, steps // 4)
