@@ -16,6 +16,11 @@ from hwsim.memory.parameters import Hbm2Parameters, hbm2_parameters
 
 __all__ = ["Readers", "Sustained", "sustained"]
 
+_PAGE_BANKS = 2
+_SIDE_BYTES = 16
+_FEW_BURSTS = 8
+"""Bursts that a FIFO holds, at most, where they are followed one by one: with more of them they pass for a fluid."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Readers:
@@ -28,61 +33,128 @@ class Readers:
     fifo_beats: np.ndarray
     memory: np.ndarray
 
+    def taken(self, engines: np.ndarray) -> Readers:
+        """Return the readers of some engines, by index."""
+        return Readers(**{name: part[engines] for name, part in vars(self).items()})
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Sustained:
     """What memories sustain; arrays [engines], in cycles.
 
     Attributes:
+        readers: the port readers.
         first: from an issued fetch to the first pop of its beats.
         period: from one beat of every port to the next where nothing else holds them.
         loop: from a pop to the pop of the beat that its credit asks for.
-        window: around a refresh of one port: pops that happen in it must have been asked for before it.
-        stock: beats that were.
+        window: around a refresh of one port: what is popped in it must have been asked for before it.
         between: from the refresh of one port to that of the next one; infinite without refreshes.
         side_read: from an address of the side port to its first beat.
         side_answer: from a written beat to its response.
         scattered, lined: from one response to the next, of words that open a row each and of words of one line.
     """
 
+    readers: Readers
     first: np.ndarray
     period: np.ndarray
     loop: np.ndarray
     window: np.ndarray
-    stock: np.ndarray
     between: np.ndarray
     side_read: np.ndarray
     side_answer: np.ndarray
     scattered: np.ndarray
     lined: np.ndarray
 
-    def slowing(self, demand: np.ndarray) -> np.ndarray:
-        """Return by how much refreshes slow a unit down that would pop `demand` beats a cycle, 1 or more.
+    def slowing(self, demands: np.ndarray) -> np.ndarray:
+        """Return by how much refreshes slow units down that would pop `demands` [units, engines] beats a cycle: 1 or more.
 
-        Refreshes are staggered over the ports, and all ports are popped together. Let the window of a refresh be `window` long
-        and begin every `between` cycles: n = window // between windows are open at any time, and one more for the rest of the
-        quotient. In each, at most `stock` beats are popped. What is popped in one interval is then bounded first where n
-        windows are open, then where n + 1 are.
+        Refreshes are staggered over the ports, and all ports are popped together. Between the request of the last beats that a
+        port brings before its refresh and the first pop after it, for `window` cycles, at most the beats of a FIFO are popped.
         """
-        count = np.floor(self.window / self.between)
-        rest = self.window - count * np.where(count > 0, self.between, 0)
-        open_for = self.between - rest
-        few = np.minimum(demand * open_for, self.stock / np.maximum(count, 1e-9))
-        more = np.minimum(demand * rest, np.maximum(self.stock - count * few, 0) / (count + 1))
-        slowed = demand * self.between / np.maximum(few + more, 1e-9)
-        return np.where(np.isfinite(self.between), slowed, 1.0)
+        least = self.readers.fifo_beats - self.readers.burst_beats + 1
+        held = np.flatnonzero((np.isfinite(self.between) & (self.window * demands > least)).any(axis=0))
+        factor = np.ones_like(demands)
+        if not len(held):
+            return factor
+        # Units of an engine that want the same are slowed down alike.
+        wanted = demands[:, held]
+        like = (wanted[:, None] == wanted[None]).argmax(axis=0)
+        unit, engine = np.nonzero(like == np.arange(len(like))[:, None])
+        each, demand, found = held[engine], wanted[unit, engine], np.ones_like(wanted)
+        bursts = (self.readers.fifo_beats // self.readers.burst_beats)[each]
+        for number in np.unique(np.minimum(bursts, _FEW_BURSTS + 1)):
+            law = _slowed_bursts if number <= _FEW_BURSTS else self._slowed_beats
+            at = np.flatnonzero(np.minimum(bursts, _FEW_BURSTS + 1) == number)
+            found[unit[at], engine[at]] = np.maximum(law(self.readers.taken(each[at]), each[at], demand[at]), 1)
+        factor[:, held] = np.take_along_axis(found, like, axis=0)
+        return factor
+
+    def _slowed_beats(self, readers: Readers, engines: np.ndarray, demand: np.ndarray) -> np.ndarray:
+        """Return the factor for FIFOs of many bursts, whose beats count as a fluid.
+
+        Let n = window // between: n windows are open at any time, and one more for the remainder of every interval. What is
+        popped in an interval is bounded first where n are open, then where n + 1 are.
+        """
+        window, between = self.window[engines], self.between[engines]
+        # Credits ask for whole bursts: on average half a burst is not asked for yet.
+        stock = readers.fifo_beats - (readers.burst_beats - 1) / 2
+        count = np.floor(window / between)
+        rest = window - count * between
+        few = np.minimum(demand * (between - rest), stock / np.maximum(count, 1e-9))
+        more = np.minimum(demand * rest, np.maximum(stock - count * few, 0) / (count + 1))
+        slowed: np.ndarray = demand * between / (few + more)
+        return slowed
+
+
+def _slowed_bursts(readers: Readers, engines: np.ndarray, demand: np.ndarray) -> np.ndarray:
+    """Return the factor for FIFOs of a few bursts, as many in all, that are followed for more than a refresh interval of `hbm2`.
+
+    The last of the ports to bring a burst is the one whose refresh began last, if it still lasts: the burst then starts when it
+    has ended, and not before the burst before it has been read (docs/engine.md, section 9).
+    """
+    hbm = hbm2_parameters()
+    clocks, ports, beats = hbm.clock_hz / readers.clock_hz, readers.ports, readers.burst_beats
+    refresh, opened, closed = _refresh_clocks(hbm)
+    atoms = np.maximum(beats * readers.port_bytes // hbm.atom_bytes, 1)
+    access, beat = atoms * hbm.t_ccd_s, np.maximum(readers.port_bytes // hbm.atom_bytes, 1) * hbm.t_ccd_s
+    arrival = hbm.t_cl + hbm.reply
+    # What opening a page costs a burst, for the bursts of one round of pages.
+    in_page = np.maximum(_page_bytes(hbm) // (beats * readers.port_bytes), 1)
+    opening = np.where(np.arange(int(in_page.max()))[:, None] % in_page == 0, closed, 0)
+    around, every, pop = int(readers.fifo_beats[0] // beats[0]), np.arange(len(engines)), 1 / demand
+    interval, slots, pops = hbm.t_refi / clocks, (ports + 1) / hbm.t_refi, (beats - 1) * pop
+    slot, after = hbm.t_refi / (ports + 1), refresh + opened
+    steps = int(np.ceil((interval * demand / beats).max() * 1.5)) + 3 * _FEW_BURSTS
+    popped = np.zeros((steps, len(engines)))
+    start, last = np.full(len(engines), -np.inf), np.zeros(len(engines))
+    for step in range(steps):
+        credit = popped[step - around] if step >= around else np.zeros(len(engines))
+        visible = np.ceil((credit + 1) * clocks) + hbm.request
+        # The last refresh due until then: of port 1 to `ports` in this interval, or of the last port in the interval before.
+        turn = np.floor(visible / hbm.t_refi)
+        port = np.minimum(np.floor((visible - turn * hbm.t_refi + 0.5) * slots), ports)
+        is_before = port < 1
+        due = (turn - is_before) * hbm.t_refi + np.floor(np.where(is_before, ports, port) * slot)
+        row = np.maximum(visible, start) + opening[step % len(opening)]
+        start = np.maximum(np.maximum(row, start + access), due + after)
+        first = np.maximum(last + pop, np.ceil((start + (arrival + beat)) / clocks) + FIFO_LATENCY)
+        last = np.maximum(first + pops, np.ceil((start + (arrival + access)) / clocks) + FIFO_LATENCY)
+        popped[step] = last
+    # From a burst after the first ones on, as many whole intervals as there are.
+    begun = np.minimum(2 * around, steps // 4)
+    whole = np.maximum(np.floor((last - popped[begun, every]) / interval), 1) * interval
+    end = np.minimum((popped <= popped[begun, every] + whole).sum(axis=0) - 1, steps - 2)
+    part = (popped[begun, every] + whole - popped[end, every]) / (popped[end + 1, every] - popped[end, every])
+    factor: np.ndarray = whole * demand / ((end - begun + np.minimum(part, 1)) * beats)
+    return factor
 
 
 def sustained(readers: Readers) -> Sustained:
     """Return what the memories of engines sustain, by their kinds; `stalling` is taken as `ideal`."""
     ideal, hbm2 = _ideal(readers), _hbm2(readers, hbm2_parameters())
     is_hbm2 = readers.memory == MemoryKind.HBM2
-    return Sustained(
-        **{
-            field.name: np.where(is_hbm2, getattr(hbm2, field.name), getattr(ideal, field.name))
-            for field in dataclasses.fields(Sustained)
-        }
-    )
+    names = [field.name for field in dataclasses.fields(Sustained) if field.name != "readers"]
+    return Sustained(readers=readers, **{name: np.where(is_hbm2, getattr(hbm2, name), getattr(ideal, name)) for name in names})
 
 
 def _credit_period(readers: Readers, loop: np.ndarray) -> np.ndarray:
@@ -94,11 +166,11 @@ def _ideal(readers: Readers) -> Sustained:
     one = np.ones(len(readers.ports))
     loop = one * (1 + READ_LATENCY + FIFO_LATENCY)
     return Sustained(
+        readers=readers,
         first=loop,
         period=np.maximum(one, _credit_period(readers, loop)),
         loop=loop,
         window=0 * one,
-        stock=one * readers.fifo_beats,
         between=np.full(len(one), np.inf),
         side_read=one * READ_LATENCY,
         side_answer=one * WRITE_LATENCY,
@@ -107,38 +179,44 @@ def _ideal(readers: Readers) -> Sustained:
     )
 
 
+def _page_bytes(hbm: Hbm2Parameters) -> int:
+    """Return the bytes of a page: a row in each of two banks."""
+    return _PAGE_BANKS * hbm.row_bytes
+
+
+def _refresh_clocks(hbm: Hbm2Parameters) -> tuple[int, int, int]:
+    """Return the clocks of a refresh with open rows; of opening a page where no row is open; and where other rows are.
+
+    The second bank of a page is activated later, but its first atom comes later too.
+    """
+    opened = max(hbm.t_rcd, hbm.t_rrd_s + hbm.t_rcd - hbm.t_ccd_s)
+    return hbm.t_rp + hbm.t_rfc, opened, hbm.t_rp + opened
+
+
 def _hbm2(readers: Readers, hbm: Hbm2Parameters) -> Sustained:
     clocks = hbm.clock_hz / readers.clock_hz
-    pair = 2
-    # A page is a row in each of two banks: the later of their activates counts.
-    opened = max(hbm.t_rcd, hbm.t_rrd_s + hbm.t_rcd - hbm.t_ccd_s)
-    closed = hbm.t_rp + opened
-    page_bytes = pair * hbm.row_bytes
-    page_beats = page_bytes / readers.port_bytes
-    page_clocks = page_bytes // hbm.atom_bytes * hbm.t_ccd_s
+    refresh, opened, closed = _refresh_clocks(hbm)
+    page_beats = _page_bytes(hbm) / readers.port_bytes
+    page_clocks = _page_bytes(hbm) // hbm.atom_bytes * hbm.t_ccd_s
     access = np.minimum(np.maximum(readers.burst_beats * readers.port_bytes // hbm.atom_bytes, 1) * hbm.t_ccd_s, page_clocks)
-    # After a refresh the first page of every pair of banks finds no open row to close.
-    pages = hbm.t_refi / page_clocks
-    fresh = hbm.bank_groups * hbm.banks_per_group / pair / pages
+    # A page is opened while the access before it is read. After a refresh, the first one in every pair of banks closes no row.
+    fresh = hbm.bank_groups * hbm.banks_per_group / _PAGE_BANKS * page_clocks / hbm.t_refi
     exposed = fresh * np.maximum(0, opened - access) + (1 - fresh) * np.maximum(0, closed - access)
-    stall = hbm.t_rp + hbm.t_rfc + opened
-    share = 1 - stall / hbm.t_refi
-    limited = np.maximum(1, (page_clocks + exposed) / page_beats / clocks / share)
-    beat_clocks = np.maximum(readers.port_bytes // hbm.atom_bytes, 1) * hbm.t_ccd_s
-    around = hbm.request + hbm.t_cl + beat_clocks + hbm.reply
+    limited = (page_clocks + exposed) / page_beats / clocks / (1 - (refresh + opened) / hbm.t_refi)
+    beat = np.maximum(readers.port_bytes // hbm.atom_bytes, 1) * hbm.t_ccd_s
+    around = hbm.request + hbm.t_cl + beat + hbm.reply
     loop = 1 + np.ceil(around / clocks) + FIFO_LATENCY
-    window = stall / clocks + loop
-    side_share = 1 - (hbm.t_rp + hbm.t_rfc) / hbm.t_refi
-    page_words = page_bytes // 16
+    words = _page_bytes(hbm) // _SIDE_BYTES
+    answers = 1 / clocks / (1 - refresh / hbm.t_refi)
     return Sustained(
+        readers=readers,
         first=1 + np.ceil((around + closed) / clocks) + FIFO_LATENCY,
-        period=np.maximum(limited, _credit_period(readers, loop)),
+        period=np.maximum(np.maximum(limited, 1), _credit_period(readers, loop)),
         loop=loop,
-        window=window,
-        stock=readers.fifo_beats - (readers.burst_beats - 1) / 2,
+        window=(refresh + opened) / clocks + loop,
         between=hbm.t_refi / clocks / readers.ports,
         side_read=np.ceil((hbm.request + opened + hbm.t_cl + hbm.t_ccd_s + hbm.reply) / clocks),
         side_answer=np.ceil((hbm.request + hbm.t_rcd + hbm.t_cwl + hbm.t_ccd_s + hbm.reply) / clocks),
-        scattered=hbm.t_rcd / clocks / side_share,
-        lined=np.maximum(1, (hbm.t_ccd_l * (page_words - 1) + hbm.t_rcd) / page_words / clocks / side_share),
+        scattered=hbm.t_rcd * answers,
+        lined=np.maximum(1, (hbm.t_ccd_l * (words - 1) + hbm.t_rcd) / words * answers),
     )

@@ -106,7 +106,7 @@ def _spent(c: Candidates, sizes: Sizes, followed: np.ndarray) -> tuple[np.ndarra
         return values[0] + c.layers * values[1] + values[2]
 
     busy = total("busy")
-    slowed = np.maximum(rates.period, rates.slowing(np.ones(len(busy))))
+    slowed = np.maximum(rates.period, token.paces["sum"])
     stream = np.minimum(sizes.stream_beats * slowed, busy)
     return total("cycles"), layer.cycles, stream, busy - stream
 

@@ -63,19 +63,32 @@ class Token:
         self.drain = drain_words(sizes.slices, c.lanes)
         self.temporary = temporary_words(c.result_words)
         self.matrix = MatrixUnit.at_rest(rates.period, c.fifo_beats * rates.period - rates.loop)
+        self.paces = self._paces()
         self.vector = VectorUnit.at_rest(self.count)
         # Cycles in which control executed its last instruction, the mover was released, and its last write was answered.
         self.control, self.mover, self.answered = (np.full(self.count, LONG_AGO) for _ in range(3))
 
     # What instructions take.
 
-    def _dot(self, blocks: np.ndarray, body: np.ndarray, cycles: np.ndarray, header_blocks: int, rows: np.ndarray) -> Work:
-        drain = self.drain * rows
-        slowing = self.rates.slowing(body / np.maximum(cycles, drain))
-        return dot_work(blocks, body, cycles, header_blocks, drain, slowing)
+    def _paces(self) -> dict[str, np.ndarray]:
+        """Return by how much the memory slows down the products of each kind, the scores of groups, and sums."""
+        c, z, a = self.candidates, self.sizes, self.sizes.attention
+        last = a.group_size - (a.parts - 1) * a.queries
+        self._body = np.choose(c.cache_format, [format.keys.sizes.body_words(c.head_dim) for format in CacheFormat])
+        weights = (("qkv", z.qkv, c.batch), ("o", z.o, c.batch), ("down", z.down, c.batch), ("head", z.head, z.final_rows))
+        demands = {name: each.body / np.maximum(each.block_cycles, self.drain * rows) for name, each, rows in weights}
+        demands |= {
+            name: self._body / np.maximum(self._body, self.drain * rows) for name, rows in (("full", a.queries), ("last", last))
+        }
+        demands["sum"] = np.ones(self.count)
+        return dict(zip(demands, self.rates.slowing(np.stack(list(demands.values()))), strict=True))
 
-    def _product(self, matrix: Matrix, blocks: np.ndarray, rows: np.ndarray) -> Work:
-        return self._dot(blocks, matrix.body, matrix.block_cycles, WEIGHT_HEADER_BLOCKS, rows)
+    def _product(self, matrix: Matrix, blocks: np.ndarray, rows: np.ndarray, pace: str) -> Work:
+        drain = self.drain * rows
+        return dot_work(blocks, matrix.body, matrix.block_cycles, WEIGHT_HEADER_BLOCKS, drain, self.paces[pace])
+
+    def _scores(self, blocks: np.ndarray, rows: np.ndarray, pace: str) -> Work:
+        return dot_work(blocks, self._body, self._body, KEY_HEADER_BLOCKS, self.drain * rows, self.paces[pace])
 
     def _coding(self, rows: np.ndarray, words: np.ndarray, more: int = 0) -> Passes:
         return passes(rows, words, words + more, self.temporary)
@@ -110,11 +123,11 @@ class Token:
         loaded = np.maximum(np.maximum(self.answered, self.control), self.mover) + self._load(z.load_beats)
         mixed = self._attend()
         codes = self.vector.run(self._coding(c.batch, c.heads * c.head_dim // c.lanes), mixed + _NEXT)
-        added = self.matrix.run(self._product(z.o, z.o.blocks, c.batch), codes + _NEXT, self._fetched)
+        added = self.matrix.run(self._product(z.o, z.o.blocks, c.batch, "o"), codes + _NEXT, self._fetched)
         codes = self.vector.run(norm, np.maximum(added, loaded) + _NEXT)
-        gated = self.matrix.run(self._product(z.gateup, z.gateup.blocks, c.batch), codes + _NEXT, self._fetched)
+        gated = self.matrix.run(self._product(z.gateup, z.gateup.blocks, c.batch, "qkv"), codes + _NEXT, self._fetched)
         codes = self.vector.run(self._coding(c.batch, c.ffn // c.lanes), gated + _NEXT)
-        end = self.matrix.run(self._product(z.down, z.down.blocks, c.batch), codes + _NEXT, self._fetched)
+        end = self.matrix.run(self._product(z.down, z.down.blocks, c.batch, "down"), codes + _NEXT, self._fetched)
         return Spent(cycles=end, busy=self.matrix.busy.copy())
 
     def head(self) -> Spent:
@@ -141,8 +154,8 @@ class Token:
         c, z, matrix = self.candidates, self.sizes, self.matrix
         of_cache = z.key_pieces + z.value_pieces
         pieces = of_cache + z.query_pieces
-        whole = self._product(z.qkv, z.piece_blocks, c.batch)
-        short = self._product(z.qkv, z.qkv.blocks - (pieces - 1) * z.piece_blocks, c.batch)
+        whole = self._product(z.qkv, z.piece_blocks, c.batch, "qkv")
+        short = self._product(z.qkv, z.qkv.blocks - (pieces - 1) * z.piece_blocks, c.batch, "qkv")
         # Where the last piece of the matrix, which may be a short one, comes in the order of the schedule.
         last = z.value_pieces - 1 + np.minimum(z.value_pieces, z.key_pieces)
         self._begin_appends()
@@ -296,15 +309,12 @@ class Token:
     def _group_work(self) -> tuple[tuple[Work, Work, Work, Passes, Passes], ...]:
         """Return scores of sinks, scores of the ring, sums, queries and coefficients, of full groups and of a head's last."""
         c, a = self.candidates, self.sizes.attention
-        body = np.choose(c.cache_format, [format.keys.sizes.body_words(c.head_dim) for format in CacheFormat])
         sums = a.sink_value_beats + a.ring_value_beats
-        slowed = sums * self.rates.slowing(np.ones(self.count))
         work = []
-        for rows in (a.queries, a.group_size - (a.parts - 1) * a.queries):
-            sinks, ring = (
-                self._dot(blocks, body, body, KEY_HEADER_BLOCKS, rows) for blocks in (np.maximum(a.sink_blocks, 1), a.ring_blocks)
-            )
-            mix = Work(beats=sums, first=slowed, rest=np.zeros(self.count), drain=mixed_words(c.lanes) * rows)
+        for rows, pace in ((a.queries, "full"), (a.group_size - (a.parts - 1) * a.queries, "last")):
+            sinks, ring = self._scores(np.maximum(a.sink_blocks, 1), rows, pace), self._scores(a.ring_blocks, rows, pace)
+            drain = mixed_words(c.lanes) * rows
+            mix = Work(beats=sums, first=sums * self.paces["sum"], rest=np.zeros(self.count), drain=drain)
             weigh = passes(rows, a.score_words, 2 * a.score_words + PEAK_LATENCY, self.temporary)
             work.append((sinks, ring, mix, self._coding(rows, a.head_words), weigh))
         self._is_uneven = bool((a.group_size % a.queries).any())
@@ -397,7 +407,7 @@ class Token:
         c, z, matrix = self.candidates, self.sizes, self.matrix
         codes = self.vector.run(self._coding(rows, c.hidden // c.lanes, 1), ready + _NEXT)
         last_blocks = z.head.blocks - (z.chunks - 1) * z.chunk_blocks
-        whole, short = self._product(z.head, z.chunk_blocks, rows), self._product(z.head, last_blocks, rows)
+        whole, short = self._product(z.head, z.chunk_blocks, rows, "head"), self._product(z.head, last_blocks, rows, "head")
         stored = [np.full(self.count, LONG_AGO)] * 2
         ends: list[np.ndarray] = []
         arrival = np.full(self.count, LONG_AGO)

@@ -16,6 +16,7 @@ from compiler.target.memory_map import SIDE_UNIT
 from compiler.target.step import LOAD_LIMIT
 from hwsim.arch.config import SLICE_BITS
 from hwsim.arch.formats import CacheSizes
+from hwsim.arch.isa import Dot, Norm
 from hwsim.arch.program import INSTRUCTION_BYTES
 from hwsim.arch.stream_sizes import SIZES, WEIGHT_HEADER_BLOCKS, CacheFormat, Format, StreamSizes
 from lamforge.explore.candidates import Candidates
@@ -27,6 +28,9 @@ _ENTRY_BYTES = 4
 _HEAD_DIMS = (32, 64, 128)
 _MOST_TOKENS = 64
 """Limits of `CacheLayout`: head dimensions, and tokens whose values a beat may hold."""
+_FIELD_WORDS = 1 << Norm.field("length").width
+_FIELD_STRIDE = 1 << Dot.field("stride").width
+"""Where the fields of instructions for the words of a row and from one row to the next end."""
 
 
 def ceil_div(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
@@ -236,53 +240,20 @@ def sizes_of(c: Candidates) -> Sizes:
 
     # Places on chip, of a run of one row for each sequence.
     group_size = c.heads // c.kv_heads
-    key_rows_at_once = np.minimum(c.tokens, c.nibble_tokens)
-    queries = np.minimum(group_size, key_rows_at_once)
-    score_words = (cache.sink_slots + cache.ring_slots) // lanes
+    queries = np.minimum(group_size, np.minimum(c.tokens, c.nibble_tokens))
     layer_rows, head_rows = _rows_of(c.layer_format, c), _rows_of(c.head_format, c)
     final_rows = np.minimum(np.minimum(batch, c.tokens), head_rows)
     norm_words = c.hidden // lanes + 1
     parameters, ahead = 2 * norm_words, norm_words
-    used = {
-        "activation": ceil_div(c.hidden, SEGMENT) + ceil_div(query_rows, SEGMENT) + ceil_div(c.ffn, SEGMENT),
-        "result": batch * sum(_row_words(width, slices, lanes) for width in (query_rows + 2 * key_rows, query_rows, 2 * c.ffn)),
-        "residual": batch * _row_words(c.hidden, slices, lanes),
-        "parameter": parameters + 2 * (c.head_dim // lanes),
-        "side": np.zeros_like(batch),
-        "scale": 3 * batch,
-    }
-    each = {
-        "activation": 2 * ceil_div(c.head_dim, SEGMENT) + ceil_div(score_words * lanes, SEGMENT),
-        "result": queries * score_words,
-        "side": score_words,
-        "scale": 3 * queries,
-    }
-    limit = {
-        "activation": c.activation_segments,
-        "result": c.result_words,
-        "residual": c.residual_words,
-        "parameter": c.parameter_words,
-        "side": c.side_words,
-        "scale": c.scales,
-    }
-    # The head needs two chunks of a few row blocks in what is left of the result memory.
-    unit = 4 * np.maximum(slices, lanes)
-    chunk_need = CHUNKS * final_rows * (unit // lanes)
-    overlap = np.zeros_like(batch)
-    for more in sorted(OVERLAPS):
-        is_enough = used["result"] + more * each["result"] + chunk_need <= limit["result"]
-        for memory in ("activation", "side", "scale"):
-            is_enough &= used[memory] + more * each[memory] <= limit[memory]
-        overlap = np.where(is_enough, more, overlap)
-    least = min(OVERLAPS)
-    lacking = {memory: used[memory] + least * each.get(memory, 0) - limit[memory] for memory in used}
-    lacking["result"] = lacking["result"] + chunk_need
-    overlap = np.maximum(overlap, least)
-    left = (limit["result"] - used["result"] - overlap * each["result"]) // (CHUNKS * final_rows)
-    chunk_rows = np.maximum(np.minimum(left * lanes, MOST_ROWS) // unit, 1) * unit
+    score_words = (cache.sink_slots + cache.ring_slots) // lanes
+    chip = _Chip(c, slices, parameters, score_words, queries)
+    overlap, lacking = chip.overlap(batch, batch, final_rows), chip.lacking(batch, batch, final_rows)
+    left = (c.result_words - chip.used("result", batch, batch, overlap)) // (CHUNKS * final_rows)
+    chunk_rows = np.maximum(np.minimum(left * lanes, MOST_ROWS) // chip.chunk_unit, 1) * chip.chunk_unit
     chunk_blocks = chunk_rows // slices
     chunks = ceil_div(head.blocks, chunk_blocks)
     passes = ceil_div(batch, final_rows)
+    overlap = np.maximum(overlap, min(OVERLAPS))
 
     # Behind the ports, for the caches of all sequences.
     layer_beats = qkv.beats + o.beats + gateup.beats + down.beats
@@ -295,11 +266,20 @@ def sizes_of(c: Candidates) -> Sizes:
     has_sinks = c.sinks > 0
     load_beats, first_load_beats = parameters * lanes // 4, (parameters - ahead) * lanes // 4
     input_beats, rotation_beats = c.hidden // 4, c.head_dim // 4
-    prologue = batch * _loads(input_beats) + np.where(has_sinks, 7, 3) + _loads(first_load_beats) + 3 + 18 + 1
     group_steps = np.where(has_sinks, 6, 3) + 1 + np.where(cache.sink_value_beats > 0, 3, 2)
-    body = 1 + 2 * pieces + 4 * c.kv_heads * batch + _loads(load_beats) + groups * group_steps + 1 + 2 + 1 + 2 + 1 + 2 + 3
-    program = prologue + 1 + body + passes * (1 + 2 * chunks) + batch * chunks + 1
-    lacking["program"] = program - c.program_words
+
+    def steps(rows: np.ndarray, positions: np.ndarray | int) -> np.ndarray:
+        """Return the steps up to the end of the layer: loads, registers, barrier and loop, then the layer."""
+        registers = np.where((batch > 1) & (positions > 1), 4, 1) + 2 + 12 + np.where(np.equal(positions, 1), 6, 0)
+        loads = rows * _loads(input_beats) + positions * np.where(has_sinks, 7, 3) + _loads(first_load_beats)
+        later = np.where(np.equal(positions, 1), 0, 6 + (positions - 1) * np.where(has_sinks, 8, 7))
+        attention = 4 * c.kv_heads * rows + rows * c.kv_heads * parts * group_steps + later
+        return loads + registers + 2 + 1 + 2 * pieces + _loads(load_beats) + attention + 1 + 2 + 1 + 2 + 1 + 2 + 3
+
+    program = steps(batch, 1) + passes * (1 + 2 * chunks) + batch * chunks + 1
+    prefilled = chip.most_rows(layer_rows)
+    prefill = steps(prefilled, prefilled) + 1 + np.where((batch > 1) & (prefilled == 1), 3, 0)
+    lacking["program"] = np.maximum(program, prefill) - c.program_words
     lacking["batch"] = batch - layer_rows
 
     group_beats = cache.sink_key_beats + cache.ring_key_beats + cache.sink_value_beats + cache.ring_value_beats
@@ -359,10 +339,81 @@ def sizes_of(c: Candidates) -> Sizes:
     )
 
 
+class _Chip:
+    """What runs need of the memories on chip, as `OnChip` gives it out for `place_nodes`.
+
+    Rows are the token rows of a run, final rows those of the head at once, and overlap the groups of heads in flight.
+    """
+
+    def __init__(self, c: Candidates, slices: np.ndarray, parameters: np.ndarray, score_words: np.ndarray, queries: np.ndarray):
+        self.candidates, lanes, query_rows = c, c.lanes, c.heads * c.head_dim
+        widths = (query_rows + 2 * c.kv_heads * c.head_dim, query_rows, 2 * c.ffn)
+        none = np.zeros_like(c.batch)
+        self._fixed = {
+            "activation": ceil_div(c.hidden, SEGMENT) + ceil_div(query_rows, SEGMENT) + ceil_div(c.ffn, SEGMENT),
+            "parameter": parameters,
+        }
+        self._row = {
+            "result": sum((_row_words(width, slices, lanes) for width in widths), none),
+            "residual": _row_words(c.hidden, slices, lanes),
+            "scale": none + 3,
+        }
+        self._position = {"parameter": 2 * (c.head_dim // lanes)}
+        self._group = {
+            "activation": 2 * ceil_div(c.head_dim, SEGMENT) + ceil_div(score_words * lanes, SEGMENT),
+            "result": queries * score_words,
+            "side": score_words,
+            "scale": 3 * queries,
+        }
+        self._limits = {
+            "activation": c.activation_segments,
+            "result": c.result_words,
+            "residual": c.residual_words,
+            "parameter": c.parameter_words,
+            "side": c.side_words,
+            "scale": c.scales,
+        }
+        self.chunk_unit = 4 * np.maximum(slices, lanes)
+        """Matrix rows of the smallest chunk of the head."""
+
+    def used(self, memory: str, rows: np.ndarray, sequences: np.ndarray | int, overlap: np.ndarray | int) -> np.ndarray:
+        """Return what a run takes of a memory, the chunks of the head left out."""
+        shares = ((self._fixed, 1), (self._row, rows), (self._position, rows // sequences), (self._group, overlap))
+        return sum((each[memory] * count for each, count in shares if memory in each), np.zeros_like(rows))
+
+    def lacking(
+        self, rows: np.ndarray, sequences: np.ndarray | int, final_rows: np.ndarray, overlap: int = min(OVERLAPS)
+    ) -> dict[str, np.ndarray]:
+        """Return by memory how much is missing; zero or negative where there is enough."""
+        short = {memory: self.used(memory, rows, sequences, overlap) - limit for memory, limit in self._limits.items()}
+        # Two chunks of the head lie in what is left of the result memory.
+        short["result"] = short["result"] + CHUNKS * final_rows * (self.chunk_unit // self.candidates.lanes)
+        return short
+
+    def overlap(self, rows: np.ndarray, sequences: np.ndarray | int, final_rows: np.ndarray) -> np.ndarray:
+        """Return the groups in flight, the most that fit; 0 where none do."""
+        found = np.zeros_like(rows)
+        for overlap in sorted(OVERLAPS):
+            short = self.lacking(rows, sequences, final_rows, overlap)
+            found = np.where(np.logical_and.reduce([each <= 0 for each in short.values()]), overlap, found)
+        return found
+
+    def most_rows(self, limit: np.ndarray) -> np.ndarray:
+        """Return the rows of a prefill run of one sequence, as many as fit up to `limit`, and one where not even two do."""
+        one = np.ones_like(limit)
+        found = one
+        for rows in range(2, int(limit.max(initial=1)) + 1):
+            found = np.where((rows <= limit) & (self.overlap(rows * one, 1, one) > 0), rows, found)
+        return found
+
+
 def _is_possible(c: Candidates, slices: np.ndarray, words: np.ndarray) -> np.ndarray:
     """Return whether the engine can run the shapes at all: the refusals of lowering and of the layout of the cache."""
     fits = (c.head_dim % (2 * c.lanes) == 0) & np.isin(c.head_dim, _HEAD_DIMS) & (words <= slices) & (words <= c.lanes)
     fits &= (slices // np.maximum(words, 1) <= _MOST_TOKENS) & (c.ffn % c.lanes == 0) & (c.batch >= 1)
+    fits &= np.maximum(np.maximum(c.hidden, c.ffn), c.heads * c.head_dim) // c.lanes < _FIELD_WORDS
+    fits &= _row_words(2 * c.ffn, slices, c.lanes) < _FIELD_STRIDE
+    fits &= _row_words((c.heads + 2 * c.kv_heads) * c.head_dim, slices, c.lanes) < _FIELD_STRIDE
     for format, inputs in (
         (c.layer_format, c.hidden),
         (c.layer_format, c.heads * c.head_dim),
