@@ -110,13 +110,14 @@ class Rows:
             made = points[are_built]
             some = self._space.columns(made)
             found = closed(self._space.candidates(made, some))
-            cycles = np.broadcast_to(found.cycles, made.shape)
+            # Where there is no program, the rest means nothing.
+            cycles = np.broadcast_to(np.where(found.fits, found.cycles, np.nan), made.shape)
             moved = found.stream_bytes + found.side_read_bytes + found.side_write_bytes
             beat_bytes = some["engine.tile.ports"] * some["engine.tile.port_bits"] / 8
             values = {
                 "token_per_s": some["batch"] * some["engine.clock_hz"] / cycles,
                 "cycles": cycles,
-                "bytes_per_token": moved / some["batch"],
+                "bytes_per_token": np.where(found.fits, moved / some["batch"], np.nan),
                 "fraction_of_peak": found.stream_bytes / (cycles * beat_bytes),
             }
             for name, each in values.items():
