@@ -128,6 +128,7 @@ def _slowed_bursts(readers: Readers, engines: np.ndarray, demand: np.ndarray) ->
     popped, last = np.zeros((steps, len(engines))), np.zeros(len(engines))
     # First column commands of the burst before: of a port without a refresh lately, and of the port that was last.
     start, latest = np.full(len(engines), -np.inf), np.full(len(engines), -np.inf)
+    before = start
     for step in range(steps):
         credit = popped[step - around] if step >= around else np.zeros(len(engines))
         visible = np.ceil((credit + 1) * clocks) + hbm.request
@@ -137,11 +138,11 @@ def _slowed_bursts(readers: Readers, engines: np.ndarray, demand: np.ndarray) ->
         port = np.minimum(np.floor((bus - turn * hbm.t_refi + 0.5) * slots), ports)
         is_before = port < 1
         due = (turn - is_before) * hbm.t_refi + np.floor(np.where(is_before, ports, port) * slot)
-        # It begins when the burst that is read has ended.
-        closing = np.where(start < due, np.maximum(due, start + (access + hbm.t_rtp - hbm.t_ccd_s)), due)
+        # It begins when the burst before, if that came to the channel first, has been read.
+        closing = np.where(before < due, np.maximum(due, start + (access + hbm.t_rtp - hbm.t_ccd_s)), due)
         row = opening[step % len(opening)]
         latest = np.maximum(np.maximum(np.maximum(visible, latest) + row, latest + access), closing + after)
-        start = np.maximum(np.maximum(visible, start) + row, bus)
+        start, before = np.maximum(np.maximum(visible, start) + row, bus), bus
         first = np.maximum(last + pop, np.ceil((latest + (arrival + beat)) / clocks) + FIFO_LATENCY)
         last = np.maximum(first + pops, np.ceil((latest + (arrival + access)) / clocks) + FIFO_LATENCY)
         popped[step] = last
