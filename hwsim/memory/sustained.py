@@ -125,20 +125,26 @@ def _slowed_bursts(readers: Readers, engines: np.ndarray, demand: np.ndarray) ->
     interval, slots, pops = hbm.t_refi / clocks, (ports + 1) / hbm.t_refi, (beats - 1) * pop
     slot, after = hbm.t_refi / (ports + 1), refresh + opened
     steps = int(np.ceil((interval * demand / beats).max() * 1.5)) + 3 * _FEW_BURSTS
-    popped = np.zeros((steps, len(engines)))
-    start, last = np.full(len(engines), -np.inf), np.zeros(len(engines))
+    popped, last = np.zeros((steps, len(engines))), np.zeros(len(engines))
+    # First column commands of the burst before: of a port without a refresh lately, and of the port that was last.
+    start, latest = np.full(len(engines), -np.inf), np.full(len(engines), -np.inf)
+    before = start
     for step in range(steps):
         credit = popped[step - around] if step >= around else np.zeros(len(engines))
         visible = np.ceil((credit + 1) * clocks) + hbm.request
+        bus = np.maximum(visible, start + access)
         # The last refresh due until then: of port 1 to `ports` in this interval, or of the last port in the interval before.
-        turn = np.floor(visible / hbm.t_refi)
-        port = np.minimum(np.floor((visible - turn * hbm.t_refi + 0.5) * slots), ports)
+        turn = np.floor(bus / hbm.t_refi)
+        port = np.minimum(np.floor((bus - turn * hbm.t_refi + 0.5) * slots), ports)
         is_before = port < 1
         due = (turn - is_before) * hbm.t_refi + np.floor(np.where(is_before, ports, port) * slot)
-        row = np.maximum(visible, start) + opening[step % len(opening)]
-        start = np.maximum(np.maximum(row, start + access), due + after)
-        first = np.maximum(last + pop, np.ceil((start + (arrival + beat)) / clocks) + FIFO_LATENCY)
-        last = np.maximum(first + pops, np.ceil((start + (arrival + access)) / clocks) + FIFO_LATENCY)
+        # It begins when the burst before, if that came to the channel first, has been read.
+        closing = np.where(before < due, np.maximum(due, start + (access + hbm.t_rtp - hbm.t_ccd_s)), due)
+        row = opening[step % len(opening)]
+        latest = np.maximum(np.maximum(np.maximum(visible, latest) + row, latest + access), closing + after)
+        start, before = np.maximum(np.maximum(visible, start) + row, bus), bus
+        first = np.maximum(last + pop, np.ceil((latest + (arrival + beat)) / clocks) + FIFO_LATENCY)
+        last = np.maximum(first + pops, np.ceil((latest + (arrival + access)) / clocks) + FIFO_LATENCY)
         popped[step] = last
     # From a burst after the first ones on, as many whole intervals as there are.
     begun = np.minimum(2 * around, steps // 4)
