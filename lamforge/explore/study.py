@@ -336,8 +336,8 @@ class _Search:
 class Study:
     """A study as its file has it."""
 
-    name: Annotated[str, NAME]
-    """Name of the study; its file's where it is left out."""
+    name: Annotated[str, NAME] = "study"
+    """Name of the study; that of its file where it is left out."""
     base: Annotated[dict[str, Value], _Read(_base, _base_shape, "a mapping of values by path", "base")] = dataclasses.field(
         default_factory=dict
     )
