@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import logging
+import math
 import multiprocessing
 import re
 import time
@@ -30,6 +31,8 @@ _CHUNK_S = 0.25
 """Seconds that a worker computes before it hands over what it has, about."""
 _MOST_BREAKS = 5
 _CONNECT_S = 10
+_LOOK_S = 2
+"""Seconds after which a scheduler is asked for its workers again."""
 _SPACES: dict[str, Space] = {}
 """The last space that this process was asked for, by the digest of its study."""
 
@@ -173,14 +176,28 @@ class _Cluster(_Pooled):
     def __init__(self, client: Client, scheduler: str):
         self._client, self._scheduler = client, scheduler
         self._executor = client.get_executor(pure=False)
-        super().__init__(max(1, sum(client.nthreads().values())))
+        self._looked = -math.inf
+        super().__init__(1)
 
     def _submit(self, study: Study, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
-        return self._executor.submit(computed, study, chunk)
+        try:
+            return self._executor.submit(computed, study, chunk)
+        except (OSError, RuntimeError) as error:
+            raise _gone(self._scheduler) from error
 
     def _check(self) -> None:
         if self._client.status != "running":
             raise _gone(self._scheduler)
+        now = time.perf_counter()
+        if now - self._looked < _LOOK_S:
+            return
+        # Workers come and go.
+        self._looked = now
+        try:
+            found = self._client.scheduler_info(n_workers=-1)["workers"]
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise _gone(self._scheduler) from error
+        self._count = max(1, sum(worker["nthreads"] for worker in found.values()))
 
     def _lost(self, error: BaseException) -> None:
         raise _gone(self._scheduler) from None

@@ -9,6 +9,7 @@ import json
 import math
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -143,8 +144,7 @@ class Space:
             LamforgeError: the engine cannot be built, or the batch or the pattern does not suit it.
         """
         found = {path: values.item() for path, values in self.columns(np.array(point)).items()}
-        settings = {path.removeprefix(_ENGINE): value for path, value in found.items() if path.startswith(_ENGINE)}
-        engine = _engine(found["engine"]).with_values(settings)
+        engine = _engine_of(found)
         layers = Format[found["layers.format"].upper()]
         request = Request(
             config=_network(found["network"]),
@@ -202,6 +202,21 @@ class Space:
             except LamforgeError:
                 self._are_built[key] = False
         return self._are_built[key]
+
+
+def _engine_of(values: Mapping[str, Any]) -> EngineConfig:
+    """Return the engine with values by path, each of which was checked when the study was read."""
+    units = {
+        unit: kind(**{field.name: values[f"{_ENGINE}{unit}.{field.name}"] for field in dataclasses.fields(kind)})
+        for unit, kind in _UNITS.items()
+    }
+    name = _engine(values["engine"]).name
+    rest = {
+        field.name: values[f"{_ENGINE}{field.name}"]
+        for field in dataclasses.fields(EngineConfig)
+        if field.name not in (*units, "name")
+    }
+    return EngineConfig(name=name, **rest, **units)
 
 
 @functools.cache

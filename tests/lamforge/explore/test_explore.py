@@ -124,10 +124,12 @@ class Killed(BaseException):
     """Stands for a process that is killed."""
 
 
+@pytest.mark.parametrize("search", ["grid", {"method": "optuna", "trials": 60, "seed": 1}], ids=["grid", "optuna"])
 def test_a_run_that_ends_before_any_write_goes_on(
-    place: Path, found: Exploration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    search: object, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that stops before each of its writes in turn, with a file half written, ends with the rows of one that did not."""
+    whole = explored(place, tmp_path / "whole", search=search)
     write, count = Store.write, 0
     monkeypatch.setattr("lamforge.explore.exploration._FLUSH_ROWS", 4)
 
@@ -145,13 +147,13 @@ def test_a_run_that_ends_before_any_write_goes_on(
     for _ in range(40):
         count = 0
         try:
-            last = explored(place, tmp_path / "out")
+            last = explored(place, tmp_path / "out", search=search)
         except Killed:
             continue
         break
     rows = rows_of(tmp_path / "out")
-    assert rows == rows_of(place / "whole")
-    assert last.front == found.front
+    assert rows == rows_of(tmp_path / "whole")
+    assert last.front == whole.front
     assert len({(row["fidelity"], row["configuration"]) for row in rows}) == len(rows)
     assert not list((tmp_path / "out" / "parts").glob(".*"))
 
