@@ -83,6 +83,9 @@ class Workers:
 class _Pooled(Workers):
     """Computes in other processes, each busy with a few points and with the next ones at hand."""
 
+    _losses: tuple[type[BaseException], ...] = ()
+    """What a future raises when those who compute it are gone."""
+
     def __init__(self, count: int):
         self._count = count
 
@@ -99,7 +102,7 @@ class _Pooled(Workers):
                 chunk = running.pop(future)
                 try:
                     found = future.result()
-                except (BrokenProcessPool, concurrent.futures.CancelledError) as error:
+                except self._losses as error:
                     self._lost(error)
                     waiting += reversed(chunk)
                     continue
@@ -123,6 +126,8 @@ class _Pooled(Workers):
 
 class _Local(_Pooled):
     """Processes of this machine; one that dies is replaced."""
+
+    _losses = (BrokenProcessPool,)
 
     def __init__(self, count: int):
         super().__init__(count)
@@ -174,6 +179,9 @@ class _Cluster(_Pooled):
     """Workers of a Dask scheduler, as many as there are at any time."""
 
     def __init__(self, client: Client, scheduler: str):
+        import distributed
+
+        self._losses = (concurrent.futures.CancelledError, distributed.KilledWorker, OSError)
         self._client, self._scheduler = client, scheduler
         self._executor = client.get_executor(pure=False)
         self._looked = -math.inf
@@ -200,7 +208,12 @@ class _Cluster(_Pooled):
         self._count = max(1, sum(worker["nthreads"] for worker in found.values()))
 
     def _lost(self, error: BaseException) -> None:
-        raise _gone(self._scheduler) from None
+        if isinstance(error, concurrent.futures.CancelledError | OSError):
+            raise _gone(self._scheduler) from None
+        raise MachineError(
+            f"Workers of {self._scheduler} must live until a point is done, and several died at the same ones"
+            " (what was computed is kept: they may need more memory)"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -246,7 +259,11 @@ def _connected(scheduler: str) -> Iterator[Client]:
             f"Scheduler must be the address of a running one such as tcp://host:8786, not {shown(scheduler)} ({why})"
         ) from None
     try:
-        others = {address for address, code in client.run(code_digest).items() if code != code_digest()}
+        try:
+            codes = client.run(code_digest)
+        except ImportError:
+            raise SpecError(f"Workers of {scheduler} must have Lamforge installed, and one has not") from None
+        others = {address for address, code in codes.items() if code != code_digest()}
         if others:
             raise SpecError(
                 f"Workers of {scheduler} must have this version of Lamforge, not another as {', '.join(sorted(others))}"

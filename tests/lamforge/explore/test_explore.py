@@ -378,3 +378,14 @@ def test_the_code_digest_sees_what_decides_results(tmp_path: Path, monkeypatch: 
         assert code_digest() != before
         before = code_digest()
     assert executors.code_digest is code_digest
+
+
+def test_workers_of_another_version_are_refused(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    monkeypatch.setattr(distributed.Client, "run", lambda client, function: {"tcp://there:1": "0" * 64})
+    alone = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None, "protocol": "tcp"}
+    with distributed.LocalCluster(**alone) as cluster, pytest.raises(SpecError) as error:
+        lamforge.explore(study(place), output=tmp_path / "out", scheduler=cluster.scheduler_address)
+    text = f"Workers of {cluster.scheduler_address} must have this version of Lamforge, not another as tcp://there:1"
+    assert str(error.value) == text and not (tmp_path / "out").exists()
