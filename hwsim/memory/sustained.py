@@ -18,8 +18,6 @@ __all__ = ["Readers", "Sustained", "sustained"]
 
 _PAGE_BANKS = 2
 _SIDE_BYTES = 16
-_FEW_BURSTS = 8
-"""Bursts that a FIFO holds, at most, where they are followed one by one: with more of them they pass for a fluid."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +46,6 @@ class Sustained:
         period: from one beat of every port to the next where nothing else holds them.
         loop: from a pop to the pop of the beat that its credit asks for.
         window: around a refresh of one port: what is popped in it must have been asked for before it.
-        between: from the refresh of one port to that of the next one; infinite without refreshes.
         side_read: from an address of the side port to its first beat.
         side_answer: from a written beat to its response.
         scattered, lined: from one response to the next, of words that open a row each and of words of one line.
@@ -59,7 +56,6 @@ class Sustained:
     period: np.ndarray
     loop: np.ndarray
     window: np.ndarray
-    between: np.ndarray
     side_read: np.ndarray
     side_answer: np.ndarray
     scattered: np.ndarray
@@ -72,7 +68,7 @@ class Sustained:
         port brings before its refresh and the first pop after it, for `window` cycles, at most the beats of a FIFO are popped.
         """
         least = self.readers.fifo_beats - self.readers.burst_beats + 1
-        held = np.flatnonzero((np.isfinite(self.between) & (self.window * demands > least)).any(axis=0))
+        held = np.flatnonzero((self.window * demands > least).any(axis=0))
         factor = np.ones_like(demands)
         if not len(held):
             return factor
@@ -82,35 +78,18 @@ class Sustained:
         unit, engine = np.nonzero(like == np.arange(len(like))[:, None])
         each, demand, found = held[engine], wanted[unit, engine], np.ones_like(wanted)
         bursts = (self.readers.fifo_beats // self.readers.burst_beats)[each]
-        for number in np.unique(np.minimum(bursts, _FEW_BURSTS + 1)):
-            law = _slowed_bursts if number <= _FEW_BURSTS else self._slowed_beats
-            at = np.flatnonzero(np.minimum(bursts, _FEW_BURSTS + 1) == number)
-            found[unit[at], engine[at]] = np.maximum(law(self.readers.taken(each[at]), each[at], demand[at]), 1)
+        for number in np.unique(bursts):
+            at = np.flatnonzero(bursts == number)
+            found[unit[at], engine[at]] = np.maximum(_slowed(self.readers.taken(each[at]), int(number), demand[at]), 1)
         factor[:, held] = np.take_along_axis(found, like, axis=0)
         return factor
 
-    def _slowed_beats(self, readers: Readers, engines: np.ndarray, demand: np.ndarray) -> np.ndarray:
-        """Return the factor for FIFOs of many bursts, whose beats count as a fluid.
 
-        Let n = window // between: n windows are open at any time, and one more for the remainder of every interval. What is
-        popped in an interval is bounded first where n are open, then where n + 1 are.
-        """
-        window, between = self.window[engines], self.between[engines]
-        # Credits ask for whole bursts: on average half a burst is not asked for yet.
-        stock = readers.fifo_beats - (readers.burst_beats - 1) / 2
-        count = np.floor(window / between)
-        rest = window - count * between
-        few = np.minimum(demand * (between - rest), stock / np.maximum(count, 1e-9))
-        more = np.minimum(demand * rest, np.maximum(stock - count * few, 0) / (count + 1))
-        slowed: np.ndarray = demand * between / (few + more)
-        return slowed
+def _slowed(readers: Readers, around: int, demand: np.ndarray) -> np.ndarray:
+    """Return by how much `hbm2` slows down readers with FIFOs of `around` bursts, followed burst by burst for a refresh interval.
 
-
-def _slowed_bursts(readers: Readers, engines: np.ndarray, demand: np.ndarray) -> np.ndarray:
-    """Return the factor for FIFOs of a few bursts, as many in all, that are followed for more than a refresh interval of `hbm2`.
-
-    The last of the ports to bring a burst is the one whose refresh began last, if it still lasts: the burst then starts when it
-    has ended, and not before the burst before it has been read (docs/engine.md, section 9).
+    The port that brings a burst last is the one whose refresh, of those due when the burst came to it, is the latest: the burst
+    starts when that refresh has ended, and not before the burst before it has been read (docs/engine.md, section 9).
     """
     hbm = hbm2_parameters()
     clocks, ports, beats = hbm.clock_hz / readers.clock_hz, readers.ports, readers.burst_beats
@@ -121,16 +100,18 @@ def _slowed_bursts(readers: Readers, engines: np.ndarray, demand: np.ndarray) ->
     # What opening a page costs a burst, for the bursts of one round of pages.
     in_page = np.maximum(_page_bytes(hbm) // (beats * readers.port_bytes), 1)
     opening = np.where(np.arange(int(in_page.max()))[:, None] % in_page == 0, closed, 0)
-    around, every, pop = int(readers.fifo_beats[0] // beats[0]), np.arange(len(engines)), 1 / demand
+    engines, pop = len(demand), 1 / demand
     interval, slots, pops = hbm.t_refi / clocks, (ports + 1) / hbm.t_refi, (beats - 1) * pop
-    slot, after = hbm.t_refi / (ports + 1), refresh + opened
-    steps = int(np.ceil((interval * demand / beats).max() * 1.5)) + 3 * _FEW_BURSTS
-    popped, last = np.zeros((steps, len(engines))), np.zeros(len(engines))
+    slot, ready = hbm.t_refi / (ports + 1), refresh + opened
+    # After the first bursts, which find full credit.
+    begun = 2 * around
+    steps = int(np.ceil((interval * demand / beats).max())) + begun + 2
+    popped, last = np.zeros((steps, engines)), np.zeros(engines)
     # First column commands of the burst before: of a port without a refresh lately, and of the port that was last.
-    start, latest = np.full(len(engines), -np.inf), np.full(len(engines), -np.inf)
+    start, latest = np.full(engines, -np.inf), np.full(engines, -np.inf)
     before = start
     for step in range(steps):
-        credit = popped[step - around] if step >= around else np.zeros(len(engines))
+        credit = popped[step - around] if step >= around else np.zeros(engines)
         visible = np.ceil((credit + 1) * clocks) + hbm.request
         bus = np.maximum(visible, start + access)
         # The last refresh due until then: of port 1 to `ports` in this interval, or of the last port in the interval before.
@@ -141,17 +122,17 @@ def _slowed_bursts(readers: Readers, engines: np.ndarray, demand: np.ndarray) ->
         # It begins when the burst before, if that came to the channel first, has been read.
         closing = np.where(before < due, np.maximum(due, start + (access + hbm.t_rtp - hbm.t_ccd_s)), due)
         row = opening[step % len(opening)]
-        latest = np.maximum(np.maximum(np.maximum(visible, latest) + row, latest + access), closing + after)
+        latest = np.maximum(np.maximum(np.maximum(visible, latest) + row, latest + access), closing + ready)
         start, before = np.maximum(np.maximum(visible, start) + row, bus), bus
         first = np.maximum(last + pop, np.ceil((latest + (arrival + beat)) / clocks) + FIFO_LATENCY)
         last = np.maximum(first + pops, np.ceil((latest + (arrival + access)) / clocks) + FIFO_LATENCY)
         popped[step] = last
-    # From a burst after the first ones on, as many whole intervals as there are.
-    begun = np.minimum(2 * around, steps // 4)
-    whole = np.maximum(np.floor((last - popped[begun, every]) / interval), 1) * interval
-    end = np.minimum((popped <= popped[begun, every] + whole).sum(axis=0) - 1, steps - 2)
-    part = (popped[begun, every] + whole - popped[end, every]) / (popped[end + 1, every] - popped[end, every])
-    factor: np.ndarray = whole * demand / ((end - begun + np.minimum(part, 1)) * beats)
+    # As many whole intervals as there are, and the bursts in them.
+    whole = np.maximum(np.floor((last - popped[begun]) / interval), 1) * interval
+    end = np.minimum((popped <= popped[begun] + whole).sum(axis=0) - 1, steps - 2)
+    ended, after = np.take_along_axis(popped, np.stack([end, end + 1]), axis=0)
+    part = np.minimum((popped[begun] + whole - ended) / (after - ended), 1)
+    factor: np.ndarray = whole * demand / ((end - begun + part) * beats)
     return factor
 
 
@@ -177,7 +158,6 @@ def _ideal(readers: Readers) -> Sustained:
         period=np.maximum(one, _credit_period(readers, loop)),
         loop=loop,
         window=0 * one,
-        between=np.full(len(one), np.inf),
         side_read=one * READ_LATENCY,
         side_answer=one * WRITE_LATENCY,
         scattered=one,
@@ -220,7 +200,6 @@ def _hbm2(readers: Readers, hbm: Hbm2Parameters) -> Sustained:
         period=np.maximum(np.maximum(limited, 1), _credit_period(readers, loop)),
         loop=loop,
         window=(refresh + opened) / clocks + loop,
-        between=hbm.t_refi / clocks / readers.ports,
         side_read=np.ceil((hbm.request + opened + hbm.t_cl + hbm.t_ccd_s + hbm.reply) / clocks),
         side_answer=np.ceil((hbm.request + hbm.t_rcd + hbm.t_cwl + hbm.t_ccd_s + hbm.reply) / clocks),
         scattered=hbm.t_rcd * answers,

@@ -15,14 +15,14 @@ import numpy as np
 from compiler.lower.heads import PACK_ENTRIES
 from compiler.target.step import LOAD_LIMIT
 from hwsim.arch.config import drain_words, mixed_words, temporary_words
-from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS, WEIGHT_HEADER_BLOCKS, CacheFormat
+from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS, WEIGHT_HEADER_BLOCKS
 from hwsim.arch.timing import CODE_LATENCY, MEASURE_LATENCY, PEAK_LATENCY, REFILL_CYCLES, WRITE_LEAD
 from hwsim.memory.sustained import Sustained
 from lamforge.explore.candidates import Candidates
 from lamforge.explore.closed.sizes import Matrix, Sizes, ceil_div
 from lamforge.explore.closed.units import LONG_AGO, WRITTEN, MatrixUnit, Passes, VectorUnit, Work, chosen, dot_work, passes
 
-__all__ = ["FOLLOWED", "Spent", "Token", "followed_groups"]
+__all__ = ["FOLLOWED", "PACED", "Spent", "Token", "demands_of", "followed_groups"]
 
 _NEXT = 1
 """Cycles from a dispatch, a release or a retirement to the first issue that it allows."""
@@ -41,6 +41,21 @@ def followed_groups(sizes: Sizes) -> np.ndarray:
     return np.where(groups > FOLLOWED + 2 * _STEADY, groups - left_out, groups)
 
 
+PACED = ("qkv", "o", "down", "head", "full", "last", "sum")
+"""What the memory may slow down: products by their matrix (that of gate and up is as `qkv`), scores of full groups, scores of the
+last group of a KV head, and sums."""
+
+
+def demands_of(c: Candidates, z: Sizes) -> np.ndarray:
+    """Return the beats a cycle that each of `PACED` would pop if they were always there, [paced, candidates]."""
+    a, drain = z.attention, drain_words(z.slices, c.lanes)
+    last = a.group_size - (a.parts - 1) * a.queries
+    weights = ((z.qkv, c.batch), (z.o, c.batch), (z.down, c.batch), (z.head, z.final_rows))
+    products = [each.body / np.maximum(each.block_cycles, drain * rows) for each, rows in weights]
+    scores = [a.key_body / np.maximum(a.key_body, drain * rows) for rows in (a.queries, last)]
+    return np.stack([*products, *scores, np.ones(len(c.batch))])
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Spent:
     """Cycles of a part of the program, and those in which the matrix unit is at work in it; arrays [candidates]."""
@@ -55,7 +70,7 @@ class Token:
     Cycles of a part count from the retirement of the matrix instruction before it.
     """
 
-    def __init__(self, candidates: Candidates, sizes: Sizes, rates: Sustained, followed: np.ndarray):
+    def __init__(self, candidates: Candidates, sizes: Sizes, rates: Sustained, slowing: np.ndarray, followed: np.ndarray):
         c, self.count = candidates, len(candidates.batch)
         self.candidates, self.sizes, self.rates, self.followed = candidates, sizes, rates, followed
         self.overlap = int(sizes.attention.overlap[0])
@@ -63,32 +78,20 @@ class Token:
         self.drain = drain_words(sizes.slices, c.lanes)
         self.temporary = temporary_words(c.result_words)
         self.matrix = MatrixUnit.at_rest(rates.period, c.fifo_beats * rates.period - rates.loop)
-        self.paces = self._paces()
+        self.slowing = dict(zip(PACED, slowing, strict=True))
         self.vector = VectorUnit.at_rest(self.count)
         # Cycles in which control executed its last instruction, the mover was released, and its last write was answered.
         self.control, self.mover, self.answered = (np.full(self.count, LONG_AGO) for _ in range(3))
 
     # What instructions take.
 
-    def _paces(self) -> dict[str, np.ndarray]:
-        """Return by how much the memory slows down the products of each kind, the scores of groups, and sums."""
-        c, z, a = self.candidates, self.sizes, self.sizes.attention
-        last = a.group_size - (a.parts - 1) * a.queries
-        self._body = np.choose(c.cache_format, [format.keys.sizes.body_words(c.head_dim) for format in CacheFormat])
-        weights = (("qkv", z.qkv, c.batch), ("o", z.o, c.batch), ("down", z.down, c.batch), ("head", z.head, z.final_rows))
-        demands = {name: each.body / np.maximum(each.block_cycles, self.drain * rows) for name, each, rows in weights}
-        demands |= {
-            name: self._body / np.maximum(self._body, self.drain * rows) for name, rows in (("full", a.queries), ("last", last))
-        }
-        demands["sum"] = np.ones(self.count)
-        return dict(zip(demands, self.rates.slowing(np.stack(list(demands.values()))), strict=True))
-
     def _product(self, matrix: Matrix, blocks: np.ndarray, rows: np.ndarray, pace: str) -> Work:
         drain = self.drain * rows
-        return dot_work(blocks, matrix.body, matrix.block_cycles, WEIGHT_HEADER_BLOCKS, drain, self.paces[pace])
+        return dot_work(blocks, matrix.body, matrix.block_cycles, WEIGHT_HEADER_BLOCKS, drain, self.slowing[pace])
 
     def _scores(self, blocks: np.ndarray, rows: np.ndarray, pace: str) -> Work:
-        return dot_work(blocks, self._body, self._body, KEY_HEADER_BLOCKS, self.drain * rows, self.paces[pace])
+        body = self.sizes.attention.key_body
+        return dot_work(blocks, body, body, KEY_HEADER_BLOCKS, self.drain * rows, self.slowing[pace])
 
     def _coding(self, rows: np.ndarray, words: np.ndarray, more: int = 0) -> Passes:
         return passes(rows, words, words + more, self.temporary)
@@ -314,7 +317,7 @@ class Token:
         for rows, pace in ((a.queries, "full"), (a.group_size - (a.parts - 1) * a.queries, "last")):
             sinks, ring = self._scores(np.maximum(a.sink_blocks, 1), rows, pace), self._scores(a.ring_blocks, rows, pace)
             drain = mixed_words(c.lanes) * rows
-            mix = Work(beats=sums, first=sums * self.paces["sum"], rest=np.zeros(self.count), drain=drain)
+            mix = Work(beats=sums, first=sums * self.slowing["sum"], rest=np.zeros(self.count), drain=drain)
             weigh = passes(rows, a.score_words, 2 * a.score_words + PEAK_LATENCY, self.temporary)
             work.append((sinks, ring, mix, self._coding(rows, a.head_words), weigh))
         self._is_uneven = bool((a.group_size % a.queries).any())

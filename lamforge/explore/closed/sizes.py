@@ -61,6 +61,7 @@ class Attention:
 
     Attributes:
         words: 128-bit words of a cached head. head_words: vector words of a head.
+        key_body: beats of a row block of keys without its share of a header.
         has_sinks: whether sinks are read apart from the ring.
         sink_blocks, sink_key_beats, sink_value_beats: row blocks and beats of a head's sinks.
         ring_blocks, ring_key_beats, ring_value_beats: the same of the ring at the position that is run.
@@ -71,6 +72,7 @@ class Attention:
     """
 
     words: np.ndarray
+    key_body: np.ndarray
     head_words: np.ndarray
     has_sinks: np.ndarray
     sink_blocks: np.ndarray
@@ -109,7 +111,6 @@ class Sizes:
         lacking: by memory, how much it lacks; zero or negative where it is enough. Units are those of the memory: bytes
             behind each port (`channel`), words, segments, entries, instructions (`program`).
         stream_beats: beats of all streams of the run.
-        is_possible: whether the engine can run the shapes at all, however large its memories are.
         fits: whether the compiler takes the candidate.
     """
 
@@ -138,7 +139,6 @@ class Sizes:
     side_write_bytes: np.ndarray
     lacking: dict[str, np.ndarray]
     stream_beats: np.ndarray
-    is_possible: np.ndarray
     fits: np.ndarray
 
 
@@ -290,8 +290,7 @@ def sizes_of(c: Candidates) -> Sizes:
     )
     written = c.layers * batch * c.kv_heads * 2 * (cache.words * SIDE_UNIT + _ENTRY_BYTES) + batch * chunk_beats * SIDE_UNIT
 
-    is_possible = _is_possible(c, slices, cache.words)
-    fits = is_possible & np.logical_and.reduce([short <= 0 for short in lacking.values()])
+    fits = _is_possible(c, slices, cache.words) & np.logical_and.reduce([short <= 0 for short in lacking.values()])
     return Sizes(
         slices=slices,
         qkv=qkv,
@@ -305,6 +304,7 @@ def sizes_of(c: Candidates) -> Sizes:
         query_pieces=query_pieces,
         attention=Attention(
             words=cache.words,
+            key_body=cache.words,
             head_words=c.head_dim // lanes,
             has_sinks=has_sinks,
             sink_blocks=np.where(has_sinks, cache.sink_slots // slices, 0),
@@ -334,7 +334,6 @@ def sizes_of(c: Candidates) -> Sizes:
         side_write_bytes=written,
         lacking=lacking,
         stream_beats=stream_beats,
-        is_possible=is_possible,
         fits=fits,
     )
 
