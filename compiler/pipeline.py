@@ -1,25 +1,22 @@
 """The compiler from end to end: graph, passes, memory, schedule, programs, image."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Callable
 
-from compiler.emit.program import emit_program
-from compiler.frontend import llama_graph
+from compiler.frontend.llama import llama_graph
 from compiler.graph import Graph, check
-from compiler.passes import FuseProjections, FuseResidual, Pass, QuantizeGraph
-from compiler.schedule.memory_map import plan_memory
-from compiler.schedule.placement import Placement, place_nodes
-from compiler.target.memory_map import MemoryMap
+from compiler.passes import passes
+from compiler.schedule.placement import Placement, place_nodes, plan_memory
+from compiler.schedule.program import emit_program
+from compiler.target.memory import MemoryMap
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ScheduleError
 from models.config import ModelConfig
 
-__all__ = ["Compiled", "Request", "compile_request", "compile_shape", "passes", "quantized_graph"]
+__all__ = ["Compiled", "Request", "compile_request", "quantized_graph"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,18 +69,13 @@ class Compiled:
     image: MemoryImage | None
 
 
-def passes(request: Request) -> tuple[Pass, ...]:
-    """Return the passes in order."""
-    return (FuseProjections(), FuseResidual(), QuantizeGraph(layers=request.layers, head=request.head))
-
-
 def quantized_graph(request: Request, dump: Callable[[str, Graph], None] | None = None) -> Graph:
     """Return the quantized graph; each pass is followed by a check, and `dump` sees every graph with its pass's name."""
     graph = llama_graph(request.config, sinks=request.sinks, window=request.window)
     check(graph, "frontend")
     if dump is not None:
         dump("frontend", graph)
-    for step in passes(request):
+    for step in passes(layers=request.layers, head=request.head):
         graph = step.apply(graph)
         check(graph, step.name)
         if dump is not None:
@@ -113,8 +105,3 @@ def compile_request(request: Request, *, build: Callable[[Placement], MemoryImag
     widest = _widest(graph, request, memory)
     prefill = emit_program(widest, name="prefill", head=False, max_position=request.context, weights=weights)
     return Compiled(request=request, memory=memory, decode=decode, prefill=prefill, image=image)
-
-
-def compile_shape(request: Request) -> Compiled:
-    """Return the programs of a geometry without weights, for timing; raise ScheduleError or GraphError."""
-    return compile_request(request)

@@ -1,7 +1,5 @@
 """Compiled functions, kept on disk between processes for as long as no source that they reach changes."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import logging

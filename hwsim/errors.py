@@ -1,15 +1,5 @@
 """The tree of refusals: every error a user can cause, each one sentence long.
 
-    LamforgeError
-      SpecError         a data file or a recipe is wrong
-      ConfigError       an engine that cannot be built
-      IsaError          an instruction or a word is malformed
-      CheckpointError   a model cannot be read, or is not one the flow knows
-      GraphError        a graph breaks the rules of its stage
-      ScheduleError     does not fit: what, where, by how much
-      ProgramError      a program's digest, word or address is wrong
-      MachineError      a running engine stopped: bus error, bad word, watchdog
-
 A message reads `<Subject> must be <constraint>, not <value>`; the command prints it alone and exits with 2.
 """
 

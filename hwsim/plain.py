@@ -4,8 +4,6 @@ YAML is read as people write it: `3e8`, `300e6` and `1_000_000` are numbers, onl
 `12:30` are texts. Refused are tags, anchors on more than a text or a number, names given twice, deep nesting and large files.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

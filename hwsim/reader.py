@@ -5,8 +5,6 @@ the same declarations come the tables of docs/files.md and the JSON Schemas that
 0 or more and finite, and a text or a list must not be empty. Pydantic does the checking, and is loaded when the first file is read.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import functools

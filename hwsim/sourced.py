@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from hwsim.errors import SpecError, shown
 from hwsim.reader import Matching, OneOf, spelled
 
-__all__ = ["KINDS", "Count", "Sourced"]
+__all__ = ["KINDS", "Count", "Sourced", "facts_of"]
 
 KINDS = {
     "datasheet": "stated by the maker, or by a standard",
@@ -42,6 +42,12 @@ class Sourced(Generic[Value]):
     def is_assumed(self) -> bool:
         """Whether nobody published the value."""
         return self.kind == "assumed"
+
+
+def facts_of(declared: Any) -> dict[str, Sourced[Any]]:
+    """Return the fields of a dataclass's object that have a source, in the order of the declarations."""
+    values = {field.name: getattr(declared, field.name) for field in dataclasses.fields(declared)}
+    return {name: value for name, value in values.items() if isinstance(value, Sourced)}
 
 
 class Count(int):

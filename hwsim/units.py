@@ -7,8 +7,9 @@ unit, decimal (GB = 10^9 bytes) or binary (GiB = 2^30 bytes), bytes or bits.
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Any, ClassVar, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,8 @@ Value = float | npt.NDArray[np.float64]
 """What a quantity holds: one number, or one for every point of a grid."""
 
 Kind = TypeVar("Kind", bound="Quantity")
+Whole = TypeVar("Whole", bound="Quantity")
+Pace = TypeVar("Pace", bound="Quantity")
 
 _DECIMAL = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
@@ -108,9 +111,6 @@ class Quantity:
     def __sub__(self, other: Self) -> Self:
         return type(self)(self.value - self._same(other))
 
-    def __neg__(self) -> Self:
-        return type(self)(-self.value)
-
     def __lt__(self, other: Self) -> Any:
         return self.value < self._same(other)
 
@@ -130,6 +130,9 @@ class Quantity:
         if type(other) is not type(self):
             raise TypeError(f"{type(self).__name__} cannot be taken together with {type(other).__name__}")
         return other.value
+
+    def __rmul__(self, other: Value) -> Self:
+        return cast(Self, self._times(other))
 
     def _times(self, other: object) -> Any:
         if isinstance(other, Quantity):
@@ -155,6 +158,52 @@ def _spelled(prefixes: dict[str, float], unit: str, scale: float = 1.0) -> dict[
     return {f"{prefix}{unit}": factor * scale for prefix, factor in prefixes.items()}
 
 
+class _Scaled(Quantity):
+    """What is multiplied by numbers alone."""
+
+    __slots__ = ()
+
+    def __mul__(self, other: Value) -> Self:
+        return cast(Self, self._times(other))
+
+
+class _Amount(_Scaled, Generic[Pace]):
+    """What comes at a rate of the kind `Pace`."""
+
+    __slots__ = ()
+
+    @overload
+    def __truediv__(self, other: Pace) -> Seconds: ...
+    @overload
+    def __truediv__(self, other: Seconds) -> Pace: ...
+    @overload
+    def __truediv__(self, other: Self) -> Value: ...
+    @overload
+    def __truediv__(self, other: Value) -> Self: ...
+    def __truediv__(self, other: object) -> Any:
+        return self._over(other)
+
+
+class _Rate(Quantity, Generic[Whole]):
+    """What makes an amount of the kind `Whole` in a time."""
+
+    __slots__ = ()
+
+    @overload
+    def __mul__(self, other: Seconds) -> Whole: ...
+    @overload
+    def __mul__(self, other: Value) -> Self: ...
+    def __mul__(self, other: object) -> Any:
+        return self._times(other)
+
+    @overload
+    def __truediv__(self, other: Self) -> Value: ...
+    @overload
+    def __truediv__(self, other: Value) -> Self: ...
+    def __truediv__(self, other: object) -> Any:
+        return self._over(other)
+
+
 class Seconds(Quantity):
     """A time."""
 
@@ -163,28 +212,21 @@ class Seconds(Quantity):
     spellings: ClassVar[dict[str, float]] = _spelled(_SMALL, "s")
 
     @overload
-    def __mul__(self, other: BytesPerSecond) -> Bytes: ...
+    def __mul__(self, other: _Rate[Whole]) -> Whole: ...
     @overload
-    def __mul__(self, other: OperationsPerSecond) -> Operations: ...
-    @overload
-    def __mul__(self, other: Watts) -> Joules: ...
-    @overload
-    def __mul__(self, other: Value) -> Seconds: ...
+    def __mul__(self, other: Value) -> Self: ...
     def __mul__(self, other: object) -> Any:
         return self._times(other)
 
-    def __rmul__(self, other: Value) -> Seconds:
-        return cast(Seconds, self._times(other))
-
     @overload
-    def __truediv__(self, other: Seconds) -> Value: ...
+    def __truediv__(self, other: Self) -> Value: ...
     @overload
-    def __truediv__(self, other: Value) -> Seconds: ...
+    def __truediv__(self, other: Value) -> Self: ...
     def __truediv__(self, other: object) -> Any:
         return self._over(other)
 
 
-class Bytes(Quantity):
+class Bytes(_Amount["BytesPerSecond"]):
     """An amount of data."""
 
     __slots__ = ()
@@ -193,147 +235,48 @@ class Bytes(Quantity):
         _spelled(_DECIMAL, "B") | _spelled(_BINARY, "B") | _spelled(_DECIMAL, "bit", 1 / 8) | _spelled(_BINARY, "bit", 1 / 8)
     )
 
-    def __mul__(self, other: Value) -> Bytes:
-        return cast(Bytes, self._times(other))
 
-    __rmul__ = __mul__
-
-    @overload
-    def __truediv__(self, other: BytesPerSecond) -> Seconds: ...
-    @overload
-    def __truediv__(self, other: Seconds) -> BytesPerSecond: ...
-    @overload
-    def __truediv__(self, other: Bytes) -> Value: ...
-    @overload
-    def __truediv__(self, other: Value) -> Bytes: ...
-    def __truediv__(self, other: object) -> Any:
-        return self._over(other)
-
-
-class BytesPerSecond(Quantity):
+class BytesPerSecond(_Rate[Bytes]):
     """A rate of data."""
 
     __slots__ = ()
     unit = "B/s"
     spellings: ClassVar[dict[str, float]] = {f"{unit}/s": scale for unit, scale in Bytes.spellings.items()}
 
-    @overload
-    def __mul__(self, other: Seconds) -> Bytes: ...
-    @overload
-    def __mul__(self, other: Value) -> BytesPerSecond: ...
-    def __mul__(self, other: object) -> Any:
-        return self._times(other)
 
-    def __rmul__(self, other: Value) -> BytesPerSecond:
-        return cast(BytesPerSecond, self._times(other))
-
-    @overload
-    def __truediv__(self, other: BytesPerSecond) -> Value: ...
-    @overload
-    def __truediv__(self, other: Value) -> BytesPerSecond: ...
-    def __truediv__(self, other: object) -> Any:
-        return self._over(other)
-
-
-class Operations(Quantity):
+class Operations(_Amount["OperationsPerSecond"]):
     """Arithmetic operations; a multiply-accumulate is two."""
 
     __slots__ = ()
     unit = "FLOP"
     spellings: ClassVar[dict[str, float]] = _spelled(_DECIMAL, "FLOP") | _spelled(_DECIMAL, "OP")
 
-    def __mul__(self, other: Value) -> Operations:
-        return cast(Operations, self._times(other))
 
-    __rmul__ = __mul__
-
-    @overload
-    def __truediv__(self, other: OperationsPerSecond) -> Seconds: ...
-    @overload
-    def __truediv__(self, other: Seconds) -> OperationsPerSecond: ...
-    @overload
-    def __truediv__(self, other: Operations) -> Value: ...
-    @overload
-    def __truediv__(self, other: Value) -> Operations: ...
-    def __truediv__(self, other: object) -> Any:
-        return self._over(other)
-
-
-class OperationsPerSecond(Quantity):
+class OperationsPerSecond(_Rate[Operations]):
     """A rate of arithmetic."""
 
     __slots__ = ()
     unit = "FLOP/s"
     spellings: ClassVar[dict[str, float]] = {f"{unit}/s": scale for unit, scale in Operations.spellings.items()}
 
-    @overload
-    def __mul__(self, other: Seconds) -> Operations: ...
-    @overload
-    def __mul__(self, other: Value) -> OperationsPerSecond: ...
-    def __mul__(self, other: object) -> Any:
-        return self._times(other)
 
-    def __rmul__(self, other: Value) -> OperationsPerSecond:
-        return cast(OperationsPerSecond, self._times(other))
-
-    @overload
-    def __truediv__(self, other: OperationsPerSecond) -> Value: ...
-    @overload
-    def __truediv__(self, other: Value) -> OperationsPerSecond: ...
-    def __truediv__(self, other: object) -> Any:
-        return self._over(other)
-
-
-class Watts(Quantity):
-    """A power."""
-
-    __slots__ = ()
-    unit = "W"
-    spellings: ClassVar[dict[str, float]] = _spelled(_SMALL | _DECIMAL, "W")
-
-    @overload
-    def __mul__(self, other: Seconds) -> Joules: ...
-    @overload
-    def __mul__(self, other: Value) -> Watts: ...
-    def __mul__(self, other: object) -> Any:
-        return self._times(other)
-
-    def __rmul__(self, other: Value) -> Watts:
-        return cast(Watts, self._times(other))
-
-    @overload
-    def __truediv__(self, other: Watts) -> Value: ...
-    @overload
-    def __truediv__(self, other: Value) -> Watts: ...
-    def __truediv__(self, other: object) -> Any:
-        return self._over(other)
-
-
-class Joules(Quantity):
+class Joules(_Amount["Watts"]):
     """An energy."""
 
     __slots__ = ()
     unit = "J"
     spellings: ClassVar[dict[str, float]] = _spelled(_SMALL | _DECIMAL, "J")
 
-    def __mul__(self, other: Value) -> Joules:
-        return cast(Joules, self._times(other))
 
-    __rmul__ = __mul__
+class Watts(_Rate[Joules]):
+    """A power."""
 
-    @overload
-    def __truediv__(self, other: Seconds) -> Watts: ...
-    @overload
-    def __truediv__(self, other: Watts) -> Seconds: ...
-    @overload
-    def __truediv__(self, other: Joules) -> Value: ...
-    @overload
-    def __truediv__(self, other: Value) -> Joules: ...
-    def __truediv__(self, other: object) -> Any:
-        return self._over(other)
+    __slots__ = ()
+    unit = "W"
+    spellings: ClassVar[dict[str, float]] = _spelled(_SMALL | _DECIMAL, "W")
 
 
-class Hertz(Quantity):
+class Hertz(_Scaled):
     """A frequency."""
 
     __slots__ = ()
@@ -341,17 +284,12 @@ class Hertz(Quantity):
     spellings: ClassVar[dict[str, float]] = _spelled(_DECIMAL, "Hz")
 
 
-class Dollars(Quantity):
+class Dollars(_Scaled):
     """A price, in dollars of the United States."""
 
     __slots__ = ()
     unit = "USD"
     spellings: ClassVar[dict[str, float]] = _spelled(_DECIMAL, "USD")
-
-    def __mul__(self, other: Value) -> Dollars:
-        return cast(Dollars, self._times(other))
-
-    __rmul__ = __mul__
 
 
 _PRODUCTS: dict[tuple[type[Quantity], type[Quantity]], type[Quantity]] = {
@@ -363,15 +301,9 @@ _PRODUCTS: dict[tuple[type[Quantity], type[Quantity]], type[Quantity]] = {
 
 def maximum(first: Kind, *others: Kind) -> Kind:
     """Return the largest of quantities of one kind, point by point."""
-    value = first.value
-    for other in others:
-        value = np.maximum(value, first._same(other))
-    return type(first)(value)
+    return type(first)(functools.reduce(np.maximum, map(first._same, others), first.value))
 
 
 def minimum(first: Kind, *others: Kind) -> Kind:
     """Return the smallest of quantities of one kind, point by point."""
-    value = first.value
-    for other in others:
-        value = np.minimum(value, first._same(other))
-    return type(first)(value)
+    return type(first)(functools.reduce(np.minimum, map(first._same, others), first.value))

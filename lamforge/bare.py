@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import inspect
 import json
+import pkgutil
 import sys
 import time
 import types
@@ -20,14 +20,14 @@ from pathlib import Path
 
 from hwsim.errors import LamforgeError, SpecError
 from hwsim.plain import read_json
-from lamforge.flow.listener import Listener
+from lamforge.flow.verb import Listener
 
 __all__ = ["VERBS", "Stamped", "main", "settings_of"]
 
 VERBS = {
     "distill.probe": ("lamforge.flow.distill.probe:ProbeRequest", "reports.documents.plain:plain"),
     "distill.sample": ("lamforge.flow.distill.sample:SampleRequest", "reports.documents.plain:plain"),
-    "distill.train": ("lamforge.flow.distill.train:TrainRequest", "reports.documents.distill:lesson_document"),
+    "distill.train": ("lamforge.flow.distill.train:TrainRequest", "reports.documents.plain:lesson_document"),
     "gpu.measure": ("reports.studies.gpu_baseline.measure:MeasureRequest", "reports.documents.plain:plain"),
 }
 """By name of the verb: its request, beside which lies `run`, and the document of its result. Each has settings."""
@@ -46,11 +46,7 @@ class Stamped(Listener):
 
 
 def settings_of(assignments: Sequence[str], file: Path | None = None) -> dict[str, object]:
-    """Return the settings in a JSON file, some changed by texts such as `steps=2000`, whose values are JSON or plain text.
-
-    Raises:
-        SpecError: the file cannot be read, or a text assigns nothing.
-    """
+    """Return the settings in a JSON file, some changed by texts such as `steps=2000`, of JSON or plain text; raise SpecError."""
     settings: dict[str, object] = {}
     if file is not None:
         given = read_json("Settings", file, file.name, SpecError)
@@ -72,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb, print its result, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lamforge.bare", description=(__doc__ or "").partition("\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    requests = {name: _named(request) for name, (request, _) in VERBS.items()}
+    requests = {name: pkgutil.resolve_name(request) for name, (request, _) in VERBS.items()}
     for name, request in requests.items():
         formatter = argparse.RawDescriptionHelpFormatter
         _add_fields(verbs.add_parser(name, description=inspect.getdoc(request), formatter_class=formatter), request)
@@ -83,19 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = settings_of(given.pop("set"), given.pop("settings"))
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
         found = sys.modules[request.__module__].run(request(settings=settings, **values), Stamped())
-        document = _named(VERBS[verb][1])(found)
+        document = pkgutil.resolve_name(VERBS[verb][1])(found)
     except LamforgeError as error:
         sys.stderr.write(f"{error}\n")
         return _REFUSED
     if document:
         sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
     return 0
-
-
-def _named(place: str) -> typing.Any:
-    """Return what a text such as `module:name` names."""
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _add_fields(parser: argparse.ArgumentParser, request: type) -> None:

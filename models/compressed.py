@@ -1,9 +1,6 @@
 """The folder of a compressed model (model.json, weights, tokenizer); what is loaded equals what was saved."""
 
-from __future__ import annotations
-
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -22,6 +19,7 @@ from hwsim.errors import CheckpointError, LamforgeError, SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.whole_files import whole_folder
 from models.checkpoint import Checkpoint
+from models.checkpoint.base import sha256
 from models.compress import FolderState, Progress, Recipe, State, compress, only_writer
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
@@ -32,9 +30,9 @@ from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
 from models.matrices import layer_part, matrix_shapes, norm_names
 from models.shards import Shards, ShardWriter
-from models.tokenizer import Tokenizer
+from models.tokenizer import Tokenizer, byte_pairs
 
-__all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save", "sha256"]
+__all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save"]
 
 _VERSION = 4
 _STEM = "weights"
@@ -52,12 +50,11 @@ _GAIN_SHIFT_LIMIT = 31
 class Provenance:
     """Where a compressed model comes from; the same values give the same weights.
 
-    Attributes:
-        source: what the checkpoint was opened as.
-        source_digest: SHA-256 of its files.
-        calibration_digest: SHA-256 of the calibration tokens, None when the method looks at none.
-        training: report of the training that was taken over, with its SHA-256 as `digest`; None without one.
-        versions: versions of the packages whose arithmetic decides the weights.
+    source: what the checkpoint was opened as.
+    source_digest: SHA-256 of its files.
+    calibration_digest: SHA-256 of the calibration tokens, None when the method looks at none.
+    training: report of the training that was taken over, with its SHA-256 as `digest`; None without one.
+    versions: versions of the packages whose arithmetic decides the weights.
     """
 
     source: str
@@ -86,8 +83,7 @@ def create(
     work: folder in which finished layers wait; work found there is resumed, to the same bits. The matrices
         of the result stay in it, so it must outlive them.
 
-    Raises:
-        SpecError: the recipe does not suit the model, its calibration text cannot be read, or `work` is of other work.
+    SpecError when the recipe does not suit the model, its calibration text cannot be read, or `work` is of other work.
     """
     training = training_of({name: plan.quantizer for name, plan in recipe.plans(checkpoint.config).items()}, checkpoint)
     tokens = sequences(checkpoint, recipe.calibration) if recipe.is_calibrated else None
@@ -115,8 +111,7 @@ def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Prog
 
     Finished layers wait in `<folder>.partial`, which is removed when `folder` is complete.
 
-    Raises:
-        SpecError: as `create` and `save` do, and when another command is making the same folder.
+    SpecError as `create` and `save` raise it, and when another command is making the same folder.
     """
     # Refuse before the work rather than after it; `save` checks again.
     _check_place(folder)
@@ -137,8 +132,7 @@ def save(
     shard_bytes: where the weights go on in another file.
     progress: is called with the fraction of the matrices written.
 
-    Raises:
-        SpecError: something that is not a compressed model lies there, or it cannot be written.
+    SpecError when something that is not a compressed model lies there, or it cannot be written.
     """
     _check_place(folder)
     with whole_folder(folder) as new:
@@ -150,8 +144,7 @@ def load(folder: Path) -> CompressedModel:
 
     Matrices stay in their files and are read each time they are asked for.
 
-    Raises:
-        CheckpointError: the folder is incomplete, damaged or not a compressed model.
+    CheckpointError when the folder is incomplete, damaged or not a compressed model.
     """
     description = _description(folder)
     config = ModelConfig.from_fields(description["config"])
@@ -160,7 +153,9 @@ def load(folder: Path) -> CompressedModel:
     except SpecError as error:
         raise CheckpointError(f"File {_DESCRIPTION} must hold a valid recipe, but: {error}") from None
     model = _read_model(folder, config, recipe, description)
-    _expect("fingerprint", description["fingerprint"], model.fingerprint)
+    if description["fingerprint"] != model.fingerprint:
+        stated = description["fingerprint"]
+        raise CheckpointError(f"Weights of the compressed model must have the fingerprint {stated}, not {model.fingerprint}")
     return CompressedModel(
         model=model,
         recipe=recipe,
@@ -188,11 +183,11 @@ def _write(compressed: CompressedModel, folder: Path, shard_bytes: int, progress
     written = {name: _Stored(shards, name, formats[name], model.matrices[name].shape) for name in formats}
     settings = None
     if tokenizer is not None:
-        (folder / _TOKENIZER).write_text(tokenizer._inner.to_str(), encoding="utf-8")
+        (folder / _TOKENIZER).write_text(tokenizer.inner.to_str(), encoding="utf-8")
         settings = {
             "chat_template": tokenizer.chat_template,
-            "bos_token": tokenizer._bos_token,
-            "eos_token": tokenizer._eos_token,
+            "bos_token": tokenizer.bos_token,
+            "eos_token": tokenizer.eos_token,
             "eos_ids": list(tokenizer.eos_ids),
         }
     description = {
@@ -286,14 +281,9 @@ def _read_model(folder: Path, config: ModelConfig, recipe: Recipe, description: 
         raise CheckpointError(f"Weights in {folder.name} must be readable, but: {error.strerror}") from None
     if scales.shape[1] == 0 or config.hidden % scales.shape[1] or not bool(np.isfinite(scales).all()):
         raise CheckpointError(f"Embedding scales must be finite, in groups that divide {config.hidden}")
+    embedding, pattern = Embedding(codes=codes, scales=scales), recipe.pattern
     return IntegerModel(
-        config=config,
-        pattern=recipe.pattern,
-        cache=recipe.cache,
-        matrices=matrices,
-        gains=gains,
-        biases=biases,
-        embedding=Embedding(codes=codes, scales=scales),
+        config=config, pattern=pattern, cache=recipe.cache, matrices=matrices, gains=gains, biases=biases, embedding=embedding
     )
 
 
@@ -364,7 +354,7 @@ def _read_tokenizer(folder: Path, settings: object) -> Tokenizer | None:
         text = (folder / _TOKENIZER).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"Folder {folder.name} must hold {_TOKENIZER}, but: {error}") from None
-    return Tokenizer.from_json(text, eos_ids=tuple(eos_ids), **fields)
+    return Tokenizer(byte_pairs(text), eos_ids=eos_ids, **fields)
 
 
 def _exactly(subject: str, document: object, names: Any) -> dict[str, Any]:
@@ -380,11 +370,6 @@ def _exactly(subject: str, document: object, names: Any) -> dict[str, Any]:
     return dict(document)
 
 
-def _expect(name: str, stated: object, actual: str) -> None:
-    if stated != actual:
-        raise CheckpointError(f"Weights of the compressed model must have the {name} {stated}, not {actual}")
-
-
 def _sha256_by_name(files: Sequence[Path]) -> dict[str, str]:
     """Return the SHA-256 of every file."""
 
@@ -393,9 +378,3 @@ def _sha256_by_name(files: Sequence[Path]) -> dict[str, str]:
 
     digests = [digest for some in in_parts(part, len(files), 1) for digest in some]
     return {path.name: digest for path, digest in zip(files, digests, strict=True)}
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

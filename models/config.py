@@ -49,7 +49,7 @@ class RopeScaling:
         if self.kind not in ROPE_SCALINGS:
             raise CheckpointError(f"RoPE scaling must be {nearest(self.kind, ROPE_SCALINGS)}, not {self.kind!r}")
         for name in ("factor", "low_frequency_factor", "high_frequency_factor", "fast_turns", "slow_turns"):
-            _check_positive_number(f"RoPE scaling {name}", getattr(self, name))
+            _positive_number(f"RoPE scaling {name}", getattr(self, name))
         if self.kind in ("llama3", "yarn"):
             _check_positive_integer("RoPE scaling original_positions", self.original_positions)
         if self.high_frequency_factor <= self.low_frequency_factor:
@@ -58,7 +58,7 @@ class RopeScaling:
                 f"{self.low_frequency_factor!r}, not {self.high_frequency_factor!r}"
             )
         if self.attention_factor is not None:
-            _check_positive_number("RoPE scaling attention_factor", self.attention_factor)
+            _positive_number("RoPE scaling attention_factor", self.attention_factor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class ModelConfig:
         for name in ("hidden", "layers", "heads", "kv_heads", "head_dim", "ffn", "vocab", "max_positions"):
             _check_positive_integer(f"Model {name}", getattr(self, name))
         for name in ("norm_eps", "rope_base"):
-            _check_positive_number(f"Model {name}", getattr(self, name))
+            _positive_number(f"Model {name}", getattr(self, name))
         for name in ("tied_head", "qkv_bias"):
             if not isinstance(getattr(self, name), bool):
                 raise CheckpointError(f"Model {name} must be true or false, not {getattr(self, name)!r}")
@@ -124,25 +124,6 @@ class ModelConfig:
     def group(self) -> int:
         """Query heads that share one key/value head."""
         return self.heads // self.kv_heads
-
-    @property
-    def linear_parameters(self) -> int:
-        """Weights in the linear layers of all blocks, biases and head excluded."""
-        attention = self.hidden * self.head_dim * 2 * (self.heads + self.kv_heads)
-        return self.layers * (attention + 3 * self.hidden * self.ffn)
-
-    @property
-    def parameters(self) -> int:
-        """Parameters of the whole model; a tied head counts once."""
-        biases = self.layers * self.head_dim * (self.heads + 2 * self.kv_heads) if self.qkv_bias else 0
-        norms = (2 * self.layers + 1) * self.hidden
-        tables = self.vocab * self.hidden * (1 if self.tied_head else 2)
-        return self.linear_parameters + biases + norms + tables
-
-    @property
-    def cache_values_per_token(self) -> int:
-        """Numbers one token adds to the key/value cache, over all layers."""
-        return 2 * self.layers * self.kv_heads * self.head_dim
 
     def to_json(self) -> str:
         """Return the configuration as JSON text that `from_json` reads back to an equal object."""
@@ -185,11 +166,11 @@ class ModelConfig:
         if architecture not in ARCHITECTURES:
             raise CheckpointError(f"Model architecture must be {nearest(architecture, ARCHITECTURES)}, not {architecture!r}")
         _refuse_unsupported(document)
-        family = ARCHITECTURES[architecture]
+        family, stated = ARCHITECTURES[architecture], document.get("_name_or_path")
         rope = _rope_entries(document)
         max_positions = integer(document, "max_position_embeddings", _DEFAULT_MAX_POSITIONS)
         return cls(
-            name=_text(document, "_name_or_path") or name,
+            name=stated if isinstance(stated, str) and stated else name,
             architecture=architecture,
             **family.sizes(document),
             norm_eps=_number(document, "rms_norm_eps", _DEFAULT_NORM_EPS),
@@ -207,9 +188,10 @@ def _check_positive_integer(subject: str, value: object) -> None:
         raise CheckpointError(f"{subject} must be a positive integer, not {value!r}")
 
 
-def _check_positive_number(subject: str, value: object) -> None:
+def _positive_number(subject: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise CheckpointError(f"{subject} must be a positive number, not {value!r}")
+    return value
 
 
 def _check_fields(subject: str, document: object, declared: type) -> dict[str, Any]:
@@ -229,14 +211,7 @@ def _check_fields(subject: str, document: object, declared: type) -> dict[str, A
 def _number(document: Mapping[str, object], key: str, default: float | None = None) -> float:
     value = document.get(key)
     value = default if value is None else value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise CheckpointError(f"config.json {key} must be a positive number, not {value!r}")
-    return float(value)
-
-
-def _text(document: Mapping[str, object], key: str) -> str:
-    value = document.get(key)
-    return value if isinstance(value, str) else ""
+    return float(_positive_number(f"config.json {key}", value))
 
 
 def _refuse_unsupported(document: Mapping[str, object]) -> None:
@@ -282,26 +257,21 @@ def _scaling(rope: Mapping[str, object], max_positions: int) -> RopeScaling:
         return RopeScaling()
     if not isinstance(kind, str) or kind not in ROPE_SCALINGS:
         raise CheckpointError(f"RoPE scaling must be {nearest(str(kind), ROPE_SCALINGS)}, not {kind!r}")
-    factor = _number(rope, "factor")
+    linear = RopeScaling(kind="linear", factor=_number(rope, "factor"))
     if kind == "linear":
-        return RopeScaling(kind=kind, factor=factor)
-    original = integer(rope, "original_max_position_embeddings", max_positions)
+        return linear
+    stretched = dataclasses.replace(
+        linear, kind=kind, original_positions=integer(rope, "original_max_position_embeddings", max_positions)
+    )
     if kind == "llama3":
-        return RopeScaling(
-            kind=kind,
-            factor=factor,
-            original_positions=original,
-            low_frequency_factor=_number(rope, "low_freq_factor"),
-            high_frequency_factor=_number(rope, "high_freq_factor"),
-        )
+        low, high = _number(rope, "low_freq_factor"), _number(rope, "high_freq_factor")
+        return dataclasses.replace(stretched, low_frequency_factor=low, high_frequency_factor=high)
     for key in ("mscale", "mscale_all_dim"):
         if rope.get(key) is not None:
             raise CheckpointError(f"config.json RoPE entry {key} must be absent, not {rope[key]!r}")
     attention_factor = rope.get("attention_factor")
-    return RopeScaling(
-        kind=kind,
-        factor=factor,
-        original_positions=original,
+    return dataclasses.replace(
+        stretched,
         fast_turns=_number(rope, "beta_fast", 32.0),
         slow_turns=_number(rope, "beta_slow", 1.0),
         attention_factor=None if attention_factor is None else _number(rope, "attention_factor"),

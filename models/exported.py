@@ -1,7 +1,5 @@
 """Exports a compressed model as a Hugging Face folder of floats that stand for its integers, for other tools."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +17,9 @@ from models.compressed import CompressedModel
 from models.config import ModelConfig, RopeScaling
 from models.families import ARCHITECTURES
 from models.integer import IntegerModel
-from models.matrices import ATTENTION_NORM, FFN_NORM, layer_part
 from models.matrices import FINAL_NORM as INTEGER_FINAL_NORM
 from models.matrices import HEAD as INTEGER_HEAD
+from models.matrices import LINEARS, NORMS, layer_part
 from models.shards import ShardWriter
 from models.tokenizer import Tokenizer
 
@@ -39,8 +37,7 @@ def export(made: CompressedModel, folder: Path, *, type: str = "float32", progre
     The head is a tensor of its own. The values of the weights are exported; a checkpoint cannot express 8-bit activations,
     the rounded cache and Λ-shaped attention.
 
-    Raises:
-        SpecError: `folder` is there already, or cannot be written, or the type is not one of TYPES.
+    SpecError when `folder` is there already, or cannot be written, or the type is not one of TYPES.
     """
     if type not in TYPES:
         raise SpecError(f"Type of exported weights must be {nearest(type, TYPES)}, not {type!r}")
@@ -110,18 +107,12 @@ def _tensors(model: IntegerModel) -> Iterator[tuple[str, np.ndarray, int]]:
     scales = np.repeat(model.embedding.scales.astype(np.float32), codes.shape[1] // model.embedding.scales.shape[1], axis=1)
     yield f"{EMBEDDING}.weight", codes * scales, 0
     rows = np.cumsum([config.heads, config.kv_heads]) * config.head_dim
-    splits = {
-        "qkv": (("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), rows.tolist()),
-        "o": (("self_attn.o_proj",), []),
-        "gateup": (("mlp.gate_proj", "mlp.up_proj"), [config.ffn]),
-        "down": (("mlp.down_proj",), []),
-    }
-    norms = {"input_layernorm": ATTENTION_NORM, "post_attention_layernorm": FFN_NORM}
+    borders = {"qkv": rows.tolist(), "gateup": [config.ffn]}
     for layer in range(config.layers):
-        for name, norm in norms.items():
+        for norm, name in NORMS.items():
             yield f"{block(layer, name)}.weight", _gains(model, layer_part(layer, norm)), layer
-        for part, (names, at) in splits.items():
-            whole = layer_part(layer, part)
+        for part, names in LINEARS.items():
+            whole, at = layer_part(layer, part), borders.get(part, [])
             for name, weight in zip(names, np.split(_floats(model, whole), at), strict=True):
                 yield f"{block(layer, name)}.weight", weight, layer
             if whole in model.biases:
@@ -141,12 +132,12 @@ def _floats(model: IntegerModel, name: str) -> np.ndarray:
 
 
 def _write_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
-    (folder / "tokenizer.json").write_text(tokenizer._inner.to_str(), encoding="utf-8")
+    (folder / "tokenizer.json").write_text(tokenizer.inner.to_str(), encoding="utf-8")
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "chat_template": tokenizer.chat_template,
-        "bos_token": tokenizer._bos_token,
-        "eos_token": tokenizer._eos_token,
+        "bos_token": tokenizer.bos_token,
+        "eos_token": tokenizer.eos_token,
     }
     _write_json(folder / "tokenizer_config.json", {key: value for key, value in settings.items() if value is not None})
 

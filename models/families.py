@@ -1,7 +1,5 @@
 """Families of networks: what the config.json of each calls the sizes of a network, and what it takes for granted."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

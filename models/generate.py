@@ -1,7 +1,5 @@
 """Continues a text with a compressed model: chat template, choice of tokens, and text as it comes."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -10,7 +8,6 @@ import numpy as np
 
 from hwsim.arch.numerics import FRACTION_BITS
 from hwsim.errors import SpecError, shown
-from models.integer import IntegerReference
 from models.tokenizer import Tokenizer
 
 __all__ = ["Sampling", "chat", "generate", "tokens_after"]
@@ -30,10 +27,9 @@ class Continuation(Protocol):
 class Sampling:
     """How the next token is chosen from fixed logits.
 
-    Attributes:
-        temperature: 0 takes the likeliest, the first of equals; above, tokens are drawn.
-        top_k: draw among so many likeliest tokens; 0 among all.
-        seed: seed of the draws.
+    temperature: 0 takes the likeliest, the first of equals; above, tokens are drawn.
+    top_k: draw among so many likeliest tokens; 0 among all.
+    seed: seed of the draws.
     """
 
     temperature: float = 0.0
@@ -47,20 +43,6 @@ class Sampling:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise SpecError(f"Sampling {name} must be a non-negative integer, not {shown(value)}")
-
-
-class _Reference:
-    """A text in progress on the integer reference."""
-
-    def __init__(self, reference: IntegerReference) -> None:
-        self._reference = reference
-        self._state = reference.open()
-
-    def prefill(self, tokens: Sequence[int]) -> np.ndarray:
-        return self._reference.prefill(self._state, tokens)
-
-    def step(self, token: int) -> np.ndarray:
-        return self._reference.step(self._state, token)
 
 
 def tokens_after(
@@ -85,36 +67,28 @@ def tokens_after(
 
 
 def generate(
-    model: IntegerReference | Continuation, tokenizer: Tokenizer, text: str, *, max_tokens: int, sampling: Sampling | None = None
+    model: Continuation, tokenizer: Tokenizer, text: str, *, max_tokens: int, sampling: Sampling | None = None
 ) -> Iterator[str]:
     """Yield the text that follows `text`, piece by piece, each of whole characters.
 
-    Raises:
-        SpecError: the text gives no token.
+    SpecError when the text gives no token.
     """
     prompt = tokenizer.encode(text)
     if not prompt:
         raise SpecError(f"Prompt must be at least one token long, not {shown(text)}")
-    continuation = _Reference(model) if isinstance(model, IntegerReference) else model
     stream = tokenizer.stream()
-    for token in tokens_after(continuation, prompt, max_tokens=max_tokens, eos=tokenizer.eos_ids, sampling=sampling):
+    for token in tokens_after(model, prompt, max_tokens=max_tokens, eos=tokenizer.eos_ids, sampling=sampling):
         piece = stream.push(token)
         if piece:
             yield piece
 
 
 def chat(
-    model: IntegerReference | Continuation,
-    tokenizer: Tokenizer,
-    question: str,
-    *,
-    max_tokens: int,
-    sampling: Sampling | None = None,
+    model: Continuation, tokenizer: Tokenizer, question: str, *, max_tokens: int, sampling: Sampling | None = None
 ) -> Iterator[str]:
     """Yield the answer to a question under the model's chat template, piece by piece.
 
-    Raises:
-        SpecError: the tokenizer carries no chat template.
+    SpecError when the tokenizer carries no chat template.
     """
     text = tokenizer.render_chat([{"role": "user", "content": question}])
     return generate(model, tokenizer, text, max_tokens=max_tokens, sampling=sampling)

@@ -1,7 +1,5 @@
 """Names of the matrices and gains of a model as the engine has them, and which float layers are stacked in which."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from models.config import ModelConfig

@@ -1,7 +1,5 @@
 """Compressed models of a given shape with random weights; each matrix is made when it is asked for."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -12,8 +10,7 @@ import numpy as np
 
 from hwsim.arch.complete import require_rows
 from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, QuantizedMatrix, pack
-from hwsim.arch.formats.base import OFFSET_STEP
-from hwsim.arch.formats.patterns import PATTERNS
+from hwsim.arch.formats.base import OFFSET_STEP, PATTERNS
 from hwsim.arch.isa import Format
 from models.attention import Pattern
 from models.compress import Recipe
@@ -110,14 +107,9 @@ def random_matrix(format: Format, shape: tuple[int, int], random: np.random.Gene
         offset = (-8 * scales.astype(np.int64) // OFFSET_STEP).astype(np.int8)
     # The deviation 1 / sqrt(inputs) keeps activations in range; a mantissa is 2**15 at the least.
     exponent = math.floor(math.log2(1.0 / (math.sqrt(inputs) * steps * scale))) - 15
+    mantissa, exponents = random.integers(1 << 15, 1 << 16, rows), np.full(rows, exponent)
     return QuantizedMatrix(
-        format=format,
-        codes=codes,
-        kept=kept,
-        scale=scales,
-        offset=offset,
-        mantissa=random.integers(1 << 15, 1 << 16, rows),
-        exponent=np.full(rows, exponent),
+        format=format, codes=codes, kept=kept, scale=scales, offset=offset, mantissa=mantissa, exponent=exponents
     )
 
 

@@ -1,7 +1,5 @@
 """Tensors spread over safetensors files with an index, written one file at a time and read one tensor at a time."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,8 +70,7 @@ class Shards:
     def __init__(self, folder: Path, stem: str) -> None:
         """Open the files of a folder.
 
-        Raises:
-            CheckpointError: a file is missing or incomplete, or the index is not one.
+        CheckpointError when a file is missing or incomplete, or the index is not one.
         """
         self._name = f"{stem}{_SUFFIX}"
         self._places: dict[str, tuple[Path, TensorPlace]] = {}

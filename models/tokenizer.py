@@ -1,6 +1,7 @@
 """Turns text into tokens and back, and a conversation into the text that a model was tuned on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import jinja2
 import tokenizers
@@ -9,7 +10,7 @@ from tokenizers import Regex, decoders, models, pre_tokenizers
 
 from hwsim.errors import CheckpointError, SpecError
 
-__all__ = ["TextStream", "Tokenizer"]
+__all__ = ["TextStream", "Tokenizer", "byte_pairs"]
 
 # Word pattern that Qwen2 splits text by before merging bytes. Ref: tokenizer.json of Qwen/Qwen2-0.5B.
 _QWEN2_WORDS = (
@@ -34,48 +35,26 @@ class TextStream:
         return self._stream.step(self._inner, token) or ""
 
 
+@dataclass(frozen=True, eq=False)
 class Tokenizer:
     """A tokenizer with its chat template.
 
     inner: the byte-pair tokenizer.
     chat_template: Jinja text, or None.
     bos_token, eos_token: their texts, or None; the template may use them.
-    eos_ids: further tokens that end a text, beside that of `eos_token`.
+    eos_ids: tokens that end a text, beside that of `eos_token`, which comes first here.
     """
 
-    def __init__(
-        self,
-        inner: tokenizers.Tokenizer,
-        *,
-        chat_template: str | None = None,
-        bos_token: str | None = None,
-        eos_token: str | None = None,
-        eos_ids: Sequence[int] = (),
-    ) -> None:
-        self._inner = inner
-        self._bos_token = bos_token
-        self._eos_token = eos_token
-        self.chat_template = chat_template
-        eos = None if eos_token is None else inner.token_to_id(eos_token)
-        self.eos_ids: tuple[int, ...] = tuple(dict.fromkeys([*([] if eos is None else [eos]), *eos_ids]))
+    inner: tokenizers.Tokenizer
+    chat_template: str | None = None
+    bos_token: str | None = None
+    eos_token: str | None = None
+    eos_ids: Sequence[int] = ()
 
-    @classmethod
-    def from_json(
-        cls,
-        text: str,
-        *,
-        chat_template: str | None = None,
-        bos_token: str | None = None,
-        eos_token: str | None = None,
-        eos_ids: Sequence[int] = (),
-    ) -> "Tokenizer":
-        """Return the tokenizer that the text of a tokenizer.json describes; CheckpointError otherwise."""
-        try:
-            inner = tokenizers.Tokenizer.from_str(text)
-        except Exception as error:
-            # The library raises bare Exception for every malformed file.
-            raise CheckpointError(f"File tokenizer.json must describe a tokenizer, but: {error}") from None
-        return cls(inner, chat_template=chat_template, bos_token=bos_token, eos_token=eos_token, eos_ids=eos_ids)
+    def __post_init__(self) -> None:
+        eos = None if self.eos_token is None else self.inner.token_to_id(self.eos_token)
+        ends = (*([] if eos is None else [eos]), *self.eos_ids)
+        object.__setattr__(self, "eos_ids", tuple(dict.fromkeys(ends)))
 
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, object]) -> "Tokenizer | None":
@@ -114,19 +93,19 @@ class Tokenizer:
     @property
     def size(self) -> int:
         """Number of tokens, special ones included."""
-        return self._inner.get_vocab_size()
+        return self.inner.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of `text`; nothing is added, and special tokens spelled in it are recognised."""
-        return list(self._inner.encode(text, add_special_tokens=False).ids)
+        return list(self.inner.encode(text, add_special_tokens=False).ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of `tokens` without special ones."""
-        return self._inner.decode(list(tokens), skip_special_tokens=True)
+        return self.inner.decode(list(tokens), skip_special_tokens=True)
 
     def stream(self) -> TextStream:
         """Return a decoder that takes one token at a time."""
-        return TextStream(self._inner)
+        return TextStream(self.inner)
 
     def render_chat(self, messages: Sequence[Mapping[str, str]], *, asks_for_answer: bool = True) -> str:
         """Return the text of a conversation under the chat template, which runs in a sandbox.
@@ -144,11 +123,20 @@ class Tokenizer:
             return environment.from_string(self.chat_template).render(
                 messages=[dict(message) for message in messages],
                 add_generation_prompt=asks_for_answer,
-                bos_token=self._bos_token or "",
-                eos_token=self._eos_token or "",
+                bos_token=self.bos_token or "",
+                eos_token=self.eos_token or "",
             )
         except (jinja2.TemplateError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise SpecError(f"Conversation must suit the chat template, but: {error}") from None
+
+
+def byte_pairs(text: str) -> tokenizers.Tokenizer:
+    """Return the byte-pair tokenizer that the text of a tokenizer.json describes; CheckpointError otherwise."""
+    try:
+        return tokenizers.Tokenizer.from_str(text)
+    except Exception as error:
+        # The library raises bare Exception for every malformed file.
+        raise CheckpointError(f"File tokenizer.json must describe a tokenizer, but: {error}") from None
 
 
 def _refuse(message: str) -> None:

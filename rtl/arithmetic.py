@@ -1,4 +1,6 @@
-"""The circuits of the engine's integer arithmetic: rounding, saturation, scales; bit for bit `hwsim.arch.numerics`."""
+"""The circuits of the engine's integer arithmetic: rounding, saturation, scales, roots; bit for bit `hwsim.arch.numerics`."""
+
+from collections.abc import Sequence
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.hdl import Value, ValueCastable
@@ -14,11 +16,14 @@ __all__ = [
     "SHIFT_LIMIT",
     "ApplyScale",
     "Combine",
+    "Normalizer",
+    "Reciprocal",
+    "SquareRoot",
     "clamp",
     "combine",
+    "halve",
     "leading_step",
     "magnitude",
-    "normalize",
     "round_shift",
     "saturate",
 ]
@@ -38,11 +43,9 @@ def round_shift(x: Value, shift: int) -> Value:
     return (x >> shift) + x[shift - 1]
 
 
-def clamp(m: Module, x: Value, low: int, high: int, name: str) -> Signal:
-    """Return x limited to low .. high, in the fewest bits that hold both."""
-    limited = Signal(range(low, high + 1), name=name)
-    m.d.comb += limited.eq(Mux(x < low, low, Mux(x > high, high, x)))
-    return limited
+def clamp(x: Value, low: Value | int, high: Value | int) -> Value:
+    """Return x limited to low .. high."""
+    return Mux(x < low, low, Mux(x > high, high, x))
 
 
 def saturate(x: Value, bits: int) -> Value:
@@ -61,21 +64,6 @@ def leading_step(x: Value, step: int) -> tuple[Value, Value]:
     """Return whether the top `step` bits of x are zero, and x moved up by `step` when they are."""
     empty = ~x[len(x) - step :].any()
     return empty, Mux(empty, Cat(Const(0, step), x[: len(x) - step]), x)[: len(x)]
-
-
-def normalize(m: Module, x: Value, name: str) -> tuple[Signal, Signal]:
-    """Return the scale (mantissa, exponent) of an unsigned x of 16 to 64 bits, combinationally; zero gives (0, 0)."""
-    width = len(x)
-    zeros: list[Value] = []
-    moved = x
-    step = 1 << ((width - 1).bit_length() - 1)
-    while step:
-        empty, moved = leading_step(moved, step)
-        zeros.insert(0, empty)
-        step >>= 1
-    mantissa, exponent = Signal(MANTISSA, name=f"{name}_mantissa"), Signal(EXPONENT, name=f"{name}_exponent")
-    m.d.comb += [mantissa.eq(moved[width - 16 :]), exponent.eq(Mux(x.any(), width - 16 - Cat(zeros), 0))]
-    return mantissa, exponent
 
 
 def combine(m: Module, a: tuple[Value, Value], b: tuple[Value, Value], name: str = "combined") -> tuple[Signal, Signal]:
@@ -136,9 +124,7 @@ class ApplyScale(wiring.Component):
         m = Module()
         # One bit below the point is kept for rounding; a shift of zero leaves it zero.
         wide = self.x_bits + 18
-        product = Signal(signed(wide), reset_less=True)
-        coarse = Signal(signed(wide), reset_less=True)
-        fine = Signal(signed(wide), reset_less=True)
+        product, coarse, fine = (Signal(signed(wide), reset_less=True, name=name) for name in ("product", "coarse", "fine"))
         needed = Signal(signed(12))
         shift = Signal(range(SHIFT_LIMIT + 1), reset_less=True)
         rest = Signal(3, reset_less=True)
@@ -146,10 +132,143 @@ class ApplyScale(wiring.Component):
         m.d.comb += [needed.eq(-(self.exponent + self.fraction_bits)), rounded.eq((fine >> 1) + fine[0])]
         m.d.sync += [
             product.eq(Cat(Const(0, 1), self.x * self.mantissa).as_signed()),
-            shift.eq(Mux(needed < 0, 0, Mux(needed > SHIFT_LIMIT, SHIFT_LIMIT, needed))),
+            shift.eq(clamp(needed, 0, SHIFT_LIMIT)),
             coarse.eq(product >> Cat(Const(0, 3), shift[3:])),
             rest.eq(shift[:3]),
             fine.eq(coarse >> rest),
             self.result.eq(saturate(rounded, 32)),
         ]
         return m
+
+
+_RESULT_BITS = 16
+_BITS_PER_CYCLE = 2
+
+
+class Normalizer(wiring.Component):
+    """`numerics.normalize` of an unsigned integer of 33 to 64 bits, LATENCY cycles later; a new one every cycle."""
+
+    LATENCY = 3
+    _STEPS = ((32, 16), (8, 4), (2, 1))
+
+    def __init__(self, width: int):
+        self.width = width
+        super().__init__({"x": In(unsigned(width)), "mantissa": Out(MANTISSA), "exponent": Out(EXPONENT)})
+
+    def elaborate(self, platform):
+        m = Module()
+        moved: Value = self.x
+        zeros: list[Value] = []
+        for cycle, steps in enumerate(self._STEPS):
+            for step in steps:
+                empty, moved = leading_step(moved, step)
+                zeros.insert(0, empty)
+            following = Signal(unsigned(self.width), name=f"moved_{cycle}", reset_less=True)
+            count = Signal(unsigned(len(Cat(zeros))), name=f"zeros_{cycle}", reset_less=True)
+            m.d.sync += [following.eq(moved), count.eq(Cat(zeros))]
+            moved, zeros = following, [count]
+        m.d.comb += [
+            self.mantissa.eq(moved[self.width - 16 :]),
+            # Zero has no leading bit to find; every other value ends with its highest bit set.
+            self.exponent.eq(Mux(moved[-1], self.width - 16 - zeros[0], 0)),
+        ]
+        return m
+
+
+class Reciprocal(wiring.Component):
+    """`numerics.reciprocal` of a normalized or zero scale, LATENCY cycles later; a new one every cycle.
+
+    A restoring division, two quotient bits between registers.
+    """
+
+    LATENCY = _RESULT_BITS // _BITS_PER_CYCLE
+
+    mantissa: In(MANTISSA)
+    exponent: In(EXPONENT)
+    quotient: Out(MANTISSA)
+    quotient_exponent: Out(EXPONENT)
+
+    def elaborate(self, platform):
+        m = Module()
+        divisor: Value = self.mantissa
+        # The upper half of 2**31 - 1 and one bit more, which every divisor fits once.
+        rest: Value = ((1 << 16) - 1 - self.mantissa)[:17]
+        quotient: Value = Const(1, 1)
+        exponent: Value = -31 - self.exponent
+        for cycle in range(self.LATENCY):
+            for number in range(1 if cycle == 0 else 0, _BITS_PER_CYCLE):
+                # The dividend is all ones: a one is brought down each time.
+                trial = Signal(18, name=f"trial_{cycle}_{number}")
+                fits = Signal(name=f"fits_{cycle}_{number}")
+                kept = Signal(17, name=f"kept_{cycle}_{number}")
+                m.d.comb += [
+                    trial.eq(Cat(Const(1, 1), rest)),
+                    fits.eq(trial >= divisor),
+                    kept.eq(Mux(fits, trial - divisor, trial)),
+                ]
+                rest, quotient = kept, Cat(fits, quotient)
+            held = _registers(m, cycle, divisor=divisor, rest=rest, quotient=quotient, exponent=exponent)
+            divisor, rest, quotient, exponent = held.values()
+        m.d.comb += [self.quotient.eq(quotient), self.quotient_exponent.eq(exponent)]
+        return m
+
+
+class SquareRoot(wiring.Component):
+    """The root `numerics.rsqrt` takes of a normalized or zero scale before its reciprocal, LATENCY cycles later.
+
+    A new one every cycle, two bits of the root between registers.
+    """
+
+    LATENCY = _RESULT_BITS // _BITS_PER_CYCLE
+
+    mantissa: In(MANTISSA)
+    exponent: In(EXPONENT)
+    root: Out(MANTISSA)
+    root_exponent: Out(EXPONENT)
+
+    def elaborate(self, platform):
+        m = Module()
+        odd = self.exponent[0]
+        radicand: Value = Mux(odd, Cat(Const(0, 15), self.mantissa, Const(0, 1)), Cat(Const(0, 16), self.mantissa))
+        rest: Value = Const(0, 18)
+        root: Value = Const(0, 0)
+        exponent: Value = ((self.exponent - 16 + odd) >> 1)[: len(self.root_exponent)].as_signed()
+        for cycle in range(self.LATENCY):
+            for number in range(_BITS_PER_CYCLE):
+                high = len(radicand)
+                brought = Signal(20, name=f"brought_{cycle}_{number}")
+                trial = Signal(18, name=f"trial_{cycle}_{number}")
+                fits = Signal(name=f"fits_{cycle}_{number}")
+                kept = Signal(18, name=f"kept_{cycle}_{number}")
+                m.d.comb += [
+                    brought.eq(Cat(radicand[high - 2 :], rest)),
+                    trial.eq(Cat(Const(1, 2), root)),
+                    fits.eq(brought >= trial),
+                    kept.eq(Mux(fits, brought - trial, brought)),
+                ]
+                rest, root, radicand = kept, Cat(fits, root), radicand[: high - 2]
+            held = _registers(m, cycle, radicand=radicand, rest=rest, root=root, exponent=exponent)
+            radicand, rest, root, exponent = held.values()
+        m.d.comb += [self.root.eq(root), self.root_exponent.eq(exponent)]
+        return m
+
+
+def _registers(m: Module, cycle: int, **values: Value) -> dict[str, Signal]:
+    """Return a register of each value; one of no bits, with nothing left to bring down, stays as it is."""
+    held = {}
+    for name, value in values.items():
+        held[name] = value
+        if len(value):
+            held[name] = Signal(value.shape(), name=f"{name}_{cycle}", reset_less=True)
+            m.d.sync += held[name].eq(value)
+    return held
+
+
+def halve(m: Module, values: Sequence[Value], bits: int, name: str) -> list[Signal]:
+    """Return the signed sums of neighbours, of so many bits, one cycle later.
+
+    One addition between registers: Yosys takes two of them for a carry-save adder, which is larger than both.
+    """
+    sums = [Signal(signed(bits), name=f"{name}_{index}", reset_less=True) for index in range(len(values) // 2)]
+    m.d.sync += [total.eq(values[2 * index] + values[2 * index + 1]) for index, total in enumerate(sums)]
+    return sums

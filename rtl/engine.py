@@ -1,23 +1,52 @@
 """The engine: control, the four units and the memories between them, behind the port names of a Vitis kernel."""
 
+import dataclasses
+
 from amaranth import Cat, ClockDomain, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
-from rtl.axi import WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature
 from rtl.control import Control, ControlRegisters, axi_lite_members
 from rtl.fetch import Fetch
 from rtl.instance import Shared
-from rtl.interfaces import SCALE_ENTRY, UnitSizes
+from rtl.interfaces import SCALE_ENTRY, WRITE_BEAT_BITS, assign, axi_read, axi_write
 from rtl.matrix import Matrix
 from rtl.mover import Mover
 from rtl.ram import Ram
-from rtl.trace_ports import trace_ports
 from rtl.vector import Vector
 
-__all__ = ["SIDE_PORT", "Engine", "engine_members", "stream_port"]
+__all__ = ["SIDE_PORT", "Engine", "TracePort", "engine_members", "stream_port", "trace_ports"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TracePort:
+    """One output by which a bench follows the engine; `width` in bits."""
+
+    name: str
+    width: int
+    doc: str
+
+
+def trace_ports(config: EngineConfig) -> tuple[TracePort, ...]:
+    """Return the trace outputs of an engine, in port order."""
+    lanes = config.vector.lanes
+    return (
+        TracePort(name="trace_cycle_start", width=1, doc="One in cycle 0 of a run."),
+        TracePort(
+            name="trace_running", width=1, doc="One from cycle 0 to the cycle in which End executes or an error stops the run."
+        ),
+        TracePort(name="trace_dispatch", width=1, doc="A unit instruction is dispatched."),
+        TracePort(name="trace_issue", width=4, doc="Units that issue an instruction, bit Unit."),
+        TracePort(name="trace_retire", width=4, doc="Units that retire an instruction, bit Unit."),
+        TracePort(name="trace_drained", width=1, doc="The matrix unit writes a result or residual word."),
+        TracePort(name="trace_drained_data", width=32 * lanes, doc="That word; lanes not written are zero."),
+        TracePort(name="trace_vector", width=1, doc="The vector unit writes activation codes."),
+        TracePort(name="trace_vector_data", width=8 * lanes, doc="Those codes."),
+        TracePort(name="trace_done", width=1, doc="The run has ended: ap_done rises in the next cycle."),
+    )
+
 
 SIDE_PORT = "m_axi_side_"
 LITE_PORT = "s_axi_control_"
@@ -42,9 +71,9 @@ def _axi_members(prefix: str, signature: wiring.Signature) -> dict:
 def engine_members(config: EngineConfig) -> dict:
     """Return the members of an engine's signature."""
     tile = config.tile
-    streams = [_axi_members(stream_port(port), AxiReadSignature(tile.port_bits)) for port in range(tile.ports)]
-    side = _axi_members(SIDE_PORT, AxiReadSignature(WRITE_BEAT_BITS))
-    side |= _axi_members(SIDE_PORT, AxiWriteSignature(WRITE_BEAT_BITS))
+    streams = [_axi_members(stream_port(port), axi_read(tile.port_bits)) for port in range(tile.ports)]
+    side = _axi_members(SIDE_PORT, axi_read(WRITE_BEAT_BITS))
+    side |= _axi_members(SIDE_PORT, axi_write(WRITE_BEAT_BITS))
     return {
         "ap_clk": In(1),
         "ap_rst_n": In(1),
@@ -78,7 +107,7 @@ class Engine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         self._clock(m)
-        config, sizes = self.config, UnitSizes(self.config)
+        config = self.config
         m.submodules.registers = registers = ControlRegisters(config)
         m.submodules.control = control = Control(config)
         m.submodules.mover = mover = Mover(config)
@@ -87,18 +116,13 @@ class Engine(wiring.Component):
         units = {Unit.FETCH: fetch, Unit.MATRIX: matrix, Unit.VECTOR: vector, Unit.MOVER: mover}
         for unit, circuit in units.items():
             port = control.units[unit]
-            m.d.comb += [
-                circuit.command.eq(port.command),
-                circuit.command_valid.eq(port.command_valid),
-                port.issue.eq(circuit.issue),
-                port.retire.eq(circuit.retire),
-            ]
+            m.d.comb += [*assign(circuit, port, "command", "command_valid"), *assign(port, circuit, "issue", "retire")]
         self._run(m, registers, control, mover)
         self._streams(m, registers)
         self._buses(m, registers, mover)
-        self._result(m, sizes, mover)
-        self._residual(m, sizes, mover)
-        self._parameters(m, sizes, mover)
+        self._result(m, mover)
+        self._residual(m, mover)
+        self._parameters(m, mover)
         self._activations(m)
         self._trace(m, control)
         return m
@@ -119,10 +143,7 @@ class Engine(wiring.Component):
             control.program_words.eq(registers.program_words),
             control.position.eq(registers.position),
             control.slot.eq(registers.slot),
-            registers.done.eq(control.done),
-            registers.idle.eq(control.idle),
-            registers.error.eq(control.error),
-            registers.cycles.eq(control.cycles),
+            *assign(registers, control, "done", "idle", "error", "cycles"),
             self.interrupt.eq(registers.interrupt),
             mover.program_start.eq(control.load_start),
             mover.program_address.eq(registers.program),
@@ -141,19 +162,12 @@ class Engine(wiring.Component):
         m.d.comb += [circuit.clear.eq(control.clear) for circuit in (fetch, matrix, vector, mover)]
 
     def _streams(self, m, registers):
-        """Connect the streams to the matrix unit and to their ports."""
         fetch, matrix = self.fetch, self.matrix
-        m.d.comb += [
-            fetch.bases.eq(registers.bases),
-            matrix.head.eq(fetch.head),
-            matrix.head_valid.eq(fetch.head_valid),
-            fetch.pop.eq(matrix.pop),
-        ]
+        m.d.comb += [fetch.bases.eq(registers.bases), *assign(matrix, fetch, "head", "head_valid"), fetch.pop.eq(matrix.pop)]
         for port in range(self.config.tile.ports):
             self._bus(m, stream_port(port), fetch.axi[port])
 
     def _buses(self, m, registers, mover):
-        """Connect the side port and the AXI-Lite port."""
         m.d.comb += [mover.side.eq(registers.side), mover.bases.eq(registers.bases)]
         self._bus(m, SIDE_PORT, mover.read)
         self._bus(m, SIDE_PORT, mover.write)
@@ -169,26 +183,22 @@ class Engine(wiring.Component):
             if name in ("arlen", "awlen"):
                 data = "rdata" if name == "arlen" else "wdata"
                 beat_bytes = len(getattr(axi, data)) // 8
-                m.d.comb += [
-                    getattr(self, f"{prefix}{name[:2]}size").eq(beat_bytes.bit_length() - 1),
-                    getattr(self, f"{prefix}{name[:2]}burst").eq(_BURST_INCR),
-                ]
+                size, burst = (getattr(self, f"{prefix}{name[:2]}{each}") for each in ("size", "burst"))
+                m.d.comb += [size.eq(beat_bytes.bit_length() - 1), burst.eq(_BURST_INCR)]
 
-    def _result(self, m, sizes, mover):
+    def _result(self, m, mover):
         """Three copies of the result memory, one for each reader."""
         matrix, vector = self.matrix, self.vector
-        for name, address, data in (
-            ("vector_a", vector.y_a_address, vector.y_a_data),
-            ("vector_b", vector.y_b_address, vector.y_b_data),
-            ("mover", mover.y_address, mover.y_data),
-        ):
-            ram = self._words(m, f"result_{name}", self.config.buffer.result_words, sizes)
-            m.d.comb += [_write(ram, matrix, "y"), ram.read_address.eq(address), data.eq(ram.read_data)]
+        buffer, lanes = self.config.buffer, self.config.vector.lanes
+        for name, reader, port in (("vector_a", vector, "y_a"), ("vector_b", vector, "y_b"), ("mover", mover, "y")):
+            m.submodules[f"result_{name}"] = ram = Ram(depth=buffer.result_words, lanes=lanes, lane_bits=32)
+            m.d.comb += [_write(ram, matrix, "y"), _read(ram, reader, port)]
 
-    def _residual(self, m, sizes, mover):
+    def _residual(self, m, mover):
         """The residual memory: one write and one read port, whose users programs keep apart."""
         matrix, vector = self.matrix, self.vector
-        ram = self._words(m, "residual", self.config.buffer.residual_words, sizes)
+        buffer, lanes = self.config.buffer, self.config.vector.lanes
+        m.submodules.residual = ram = Ram(depth=buffer.residual_words, lanes=lanes, lane_bits=32)
         with m.If(mover.x_enable.any()):
             m.d.comb += _write(ram, mover, "x")
         with m.Else():
@@ -199,17 +209,17 @@ class Engine(wiring.Component):
             vector.x_data.eq(ram.read_data),
         ]
 
-    def _parameters(self, m, sizes, mover):
+    def _parameters(self, m, mover):
         """Two copies of the parameter memory, and the value parameters."""
         matrix, vector = self.matrix, self.vector
+        buffer, lanes = self.config.buffer, self.config.vector.lanes
         for name, reader in (("vector", vector), ("matrix", matrix)):
-            ram = self._words(m, f"parameter_{name}", self.config.buffer.parameter_words, sizes)
-            m.d.comb += [_write(ram, mover, "p"), ram.read_address.eq(reader.p_address), reader.p_data.eq(ram.read_data)]
-        ram = self._words(m, "value_parameters", self.config.buffer.side_words, sizes)
+            m.submodules[f"parameter_{name}"] = ram = Ram(depth=buffer.parameter_words, lanes=lanes, lane_bits=32)
+            m.d.comb += [_write(ram, mover, "p"), _read(ram, reader, "p")]
+        m.submodules.value_parameters = ram = Ram(depth=buffer.side_words, lanes=lanes, lane_bits=32)
         m.d.comb += [
             _write(ram, matrix, "h"),
-            ram.read_address.eq(vector.h_address),
-            vector.h_data.eq(ram.read_data),
+            _read(ram, vector, "h"),
             vector.pack_address.eq(mover.pack_address),
             mover.pack_data.eq(vector.pack_data),
         ]
@@ -228,30 +238,18 @@ class Engine(wiring.Component):
             ),
             ram.write_address.eq(segment),
             ram.write_data.eq(vector.a_data.replicate(rows * pieces)),
-            ram.read_address.eq(matrix.a_address),
-            matrix.a_data.eq(ram.read_data),
+            _read(ram, matrix, "a"),
         ]
         m.submodules.scales = scales = Ram(depth=config.buffer.scales, lanes=1, lane_bits=SCALE_ENTRY.size)
-        m.d.comb += [
-            scales.write_enable.eq(vector.scale_enable),
-            scales.write_address.eq(vector.scale_address),
-            scales.write_data.eq(vector.scale_data),
-            scales.read_address.eq(matrix.scale_address),
-            matrix.scale_data.eq(scales.read_data),
-        ]
+        m.d.comb += [_write(scales, vector, "scale"), _read(scales, matrix, "scale")]
 
     def _trace(self, m, control):
-        """Drive the outputs that a bench follows."""
         matrix, vector = self.matrix, self.vector
         lanes = self.config.vector.lanes
         word = Mux(matrix.x_write_enable.any(), matrix.x_write_data, matrix.y_data)
         enable = matrix.y_enable | matrix.x_write_enable
         m.d.comb += [
-            self.trace_cycle_start.eq(control.trace_cycle_start),
-            self.trace_running.eq(control.trace_running),
-            self.trace_dispatch.eq(control.trace_dispatch),
-            self.trace_issue.eq(control.trace_issue),
-            self.trace_retire.eq(control.trace_retire),
+            *assign(self, control, *(f"trace_{name}" for name in ("cycle_start", "running", "dispatch", "issue", "retire"))),
             self.trace_drained.eq(enable.any()),
             self.trace_drained_data.eq(Cat(Mux(enable[i], word[32 * i : 32 * i + 32], 0) for i in range(lanes))),
             self.trace_vector.eq(vector.a_enable),
@@ -259,11 +257,10 @@ class Engine(wiring.Component):
             self.trace_done.eq(control.done),
         ]
 
-    @staticmethod
-    def _words(m, name: str, depth: int, sizes: UnitSizes) -> Ram:
-        """Add a memory of fixed words as submodule `name`."""
-        m.submodules[name] = ram = Ram(depth=depth, lanes=sizes.lanes, lane_bits=32)
-        return ram
+
+def _read(ram: Ram, reader, name: str) -> list:
+    """Return the assignments that give a memory's read port to a reader's port `name`."""
+    return [ram.read_address.eq(getattr(reader, f"{name}_address")), getattr(reader, f"{name}_data").eq(ram.read_data)]
 
 
 def _write(ram: Ram, writer, name: str) -> list:

@@ -6,14 +6,14 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.interfaces import address_bits
 
-__all__ = ["RAM_VERILOG", "URAM_WORDS", "ZEROS", "Ram", "VerilogPlatform"]
+__all__ = ["URAM_WORDS", "Ram", "VerilogPlatform"]
 
 URAM_WORDS = 4096
 """Words of an UltraRAM of 72 bits (UG573): wide memories of this depth fill whole ones."""
 
 
 class VerilogPlatform:
-    """Given as the platform of a conversion to Verilog: memories become instances of the module in `RAM_VERILOG`.
+    """Given as the platform of a conversion to Verilog: memories become instances of `primitives/ram.v`.
 
     Amaranth's simulator, whose platform is None, simulates memories of its own; converted, those would write out
     every initial word.
@@ -66,44 +66,3 @@ class Ram(wiring.Component):
             self.read_data.eq(read.data),
         ]
         return m
-
-
-ZEROS = "for (i = 0; i < DEPTH; i = i + 1) words[i] = {LANE_BITS{1'b0}};"
-"""The line of `RAM_VERILOG` that clears a memory for simulation, as the device does when it is configured."""
-RAM_VERILOG = """\
-// A memory with one write port, whose lanes are enabled one by one, and one synchronous read port that gives the old
-// word when it is written in the same cycle. Every lane is a memory of its own; all start with zeros.
-module ram #(
-    parameter DEPTH = 16,
-    parameter ADDRESS_BITS = 4,
-    parameter LANES = 1,
-    parameter LANE_BITS = 32,
-    parameter STYLE = "auto"
-) (
-    input wire clk,
-    input wire [LANES-1:0] write_enable,
-    input wire [ADDRESS_BITS-1:0] write_address,
-    input wire [LANES*LANE_BITS-1:0] write_data,
-    input wire [ADDRESS_BITS-1:0] read_address,
-    output wire [LANES*LANE_BITS-1:0] read_data
-);
-    genvar lane;
-    generate
-        for (lane = 0; lane < LANES; lane = lane + 1) begin : lanes
-            (* ram_style = STYLE *) reg [LANE_BITS-1:0] words [0:DEPTH-1];
-            reg [LANE_BITS-1:0] read_lane;
-            integer i;
-            initial begin
-                @ZEROS@
-                read_lane = {LANE_BITS{1'b0}};
-            end
-            always @(posedge clk) begin
-                if (write_enable[lane]) words[write_address] <= write_data[lane*LANE_BITS +: LANE_BITS];
-                read_lane <= words[read_address];
-            end
-            assign read_data[lane*LANE_BITS +: LANE_BITS] = read_lane;
-        end
-    endgenerate
-endmodule
-""".replace("@ZEROS@", ZEROS)
-"""The hand-written module that memories are instances of."""

@@ -1,22 +1,28 @@
 """The Verilog files of an engine and their contents."""
 
 import json
+from importlib import resources
 from pathlib import Path
 
+import jinja2
 from amaranth.back import verilog
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.digest import Identity
+from hwsim.arch.registers import Identity
 from hwsim.whole_files import write_text
-from rtl.dsp import DSP_VERILOG
-from rtl.engine import Engine
-from rtl.ram import RAM_VERILOG, VerilogPlatform
-from rtl.trace_ports import trace_ports
+from rtl.engine import Engine, trace_ports
+from rtl.ram import VerilogPlatform
 
-__all__ = ["LINT_WAIVERS", "TOP", "convert", "generate", "write"]
+__all__ = ["LINT_WAIVERS", "PRIMITIVES", "TEMPLATES", "TOP", "convert", "generate", "write"]
 
 TOP = "engine"
 """Name of the top module."""
+
+PRIMITIVES = {name: (resources.files("rtl") / "primitives" / name).read_text() for name in ("ram.v", "dsp48e2.v")}
+"""Modules written by hand, text by file: the memory of every `Ram`, and a model of the vendor's DSP for simulation alone."""
+
+TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+"""Renders the files of kernel packages and benches."""
 
 _GENERATED_WAIVERS = {
     "DECLFILENAME": "engine.v holds the modules of every unit",
@@ -46,15 +52,10 @@ def generate(config: EngineConfig) -> dict[str, str]:
     `lint.vlt` holds the lint waivers, `engine.json` the parameters, the digests and the layout of the trace outputs.
     """
     engine = Engine(config)
-    files = {}
-    for kind in engine.shared_modules:
-        files[f"{kind.module}.v"] = convert(kind(config), kind.module)
-    files["engine.v"] = convert(engine, TOP)
-    generated = sorted(files)
-    files["ram.v"], files["dsp48e2.v"] = RAM_VERILOG, DSP_VERILOG
-    files["lint.vlt"] = _waivers(generated)
-    files["engine.json"] = _description(config)
-    return dict(sorted(files.items()))
+    generated = {f"{kind.module}.v": convert(kind(config), kind.module) for kind in engine.shared_modules}
+    generated["engine.v"] = convert(engine, TOP)
+    described = {"lint.vlt": _waivers(sorted(generated)), "engine.json": _description(config)}
+    return dict(sorted((generated | PRIMITIVES | described).items()))
 
 
 def write(config: EngineConfig, folder: Path) -> tuple[Path, ...]:

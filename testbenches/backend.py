@@ -1,9 +1,7 @@
 """The interface of a backend: the inputs of a run, its outputs and its log."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -54,7 +52,7 @@ class Outputs:
     logits: np.ndarray
 
     @classmethod
-    def of(cls, program: Program, after: MemoryImage) -> Outputs:
+    def of(cls, program: Program, after: MemoryImage) -> Self:
         """Return the outputs in a memory after a run."""
         output = program.buffer("output")
         return cls(image=after, logits=after.side[output.offset : output.offset + output.size].view(np.int32))

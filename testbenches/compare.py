@@ -1,7 +1,5 @@
 """The comparison of two logs of one program: every cycle, every drained word, every code; the first difference as a sentence."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -54,7 +52,8 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
     if worst:
         last = max(expected.cycles, found.cycles)
         differences.append((last, f"the run takes {expected.cycles} cycles in the {names[0]}, {found.cycles} in the {names[1]}"))
-    unit_of = np.array([_unit(program, int(pc)) for pc in expected.pc])
+    units = (decode(program.words[int(pc)]).unit for pc in expected.pc)
+    unit_of = np.array([-1 if unit is None else int(unit) for unit in units])
     streams = [("dispatch", np.arange(len(expected.pc)), expected.dispatch, found.dispatch)]
     for unit in Unit:
         mine = np.flatnonzero(unit_of == unit)
@@ -69,12 +68,8 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
         if gaps.any():
             at = int(np.flatnonzero(gaps)[0])
             name = name_instruction(program, expected.pc, int(indices[at]))
-            differences.append(
-                (
-                    int(min(ours[at], theirs[at])),
-                    f"{what} of {name} is at cycle {ours[at]} in the {names[0]}, {theirs[at]} in the {names[1]}",
-                )
-            )
+            sentence = f"{what} of {name} is at cycle {ours[at]} in the {names[0]}, {theirs[at]} in the {names[1]}"
+            differences.append((int(min(ours[at], theirs[at])), sentence))
     compared, mismatches = 0, 0
     for field, where in (("drained", _drained_place), ("codes", _codes_place)):
         ours, theirs = getattr(expected, field), getattr(found, field)
@@ -94,24 +89,11 @@ def compare_logs(program: Program, engine: EngineConfig, expected: Log, found: L
             by = getattr(expected, f"{field}_by")
             index = int(by[word])
             place = where(program, engine, expected.pc, index, word - int(np.searchsorted(by, index)), lane)
-            values = (
-                (ours.view(np.int32) if field == "drained" else ours)[word, lane],
-                (np.ascontiguousarray(theirs).view(np.int32) if field == "drained" else theirs)[word, lane],
-            )
-            differences.append(
-                (
-                    cycle,
-                    f"{name_instruction(program, expected.pc, index)} at cycle {cycle}, {place}:"
-                    f" {values[0]} in the {names[0]}, {values[1]} in the {names[1]}",
-                )
-            )
+            ours, theirs = (each.astype(np.int32)[word, lane] for each in (ours, theirs))
+            name = f"{name_instruction(program, expected.pc, index)} at cycle {cycle}, {place}"
+            differences.append((cycle, f"{name}: {ours} in the {names[0]}, {theirs} in the {names[1]}"))
     first = min(differences)[1] if differences else None
     return Verdict(compared=compared, mismatches=mismatches, instructions=len(expected.pc), cycle_difference=worst, first=first)
-
-
-def _unit(program: Program, pc: int) -> int:
-    unit = decode(program.words[pc]).unit
-    return -1 if unit is None else int(unit)
 
 
 def _drained_place(program: Program, engine: EngineConfig, pc: np.ndarray, index: int, word: int, lane: int) -> str:

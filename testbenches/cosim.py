@@ -1,7 +1,5 @@
 """The verdict on a model: one decode step on the Verilog against PyTorch's integer reference and against the simulator."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
@@ -9,26 +7,56 @@ from pathlib import Path
 
 import numpy as np
 
-from compiler.emit.cache import read_cache
+from compiler.cache import read_cache, write_cache
 from compiler.model import compile_model
 from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.program import MemoryImage, Program
+from hwsim.arch.program import MemoryImage
 from hwsim.errors import SpecError
 from hwsim.host.inputs import Inputs
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryModel
 from models.integer import IntegerModel, IntegerReference
+from models.integer.cache import State
 from models.integer.ops import KvEntry
-from testbenches.backend import Log, Outputs
-from testbenches.compare import Verdict, compare_logs
+from testbenches.backend import Outputs
+from testbenches.compare import compare_logs
 from testbenches.host.backend import HostedVerilog
-from testbenches.prepared import PreparedStep, prepare_step
 from testbenches.simulated import Simulated
 from testbenches.verilated import Verilated
 
-__all__ = ["Case", "CosimResult", "against_reference", "cosim", "differences"]
+__all__ = ["Case", "CosimResult", "PreparedStep", "against_reference", "cosim", "differences", "prepare_step"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedStep:
+    """One decode step.
+
+    Attributes:
+        image: memory before it, with the reference's cache.
+        inputs: inputs of the run.
+        logits: int32 [vocab], the reference's.
+        state: the reference's, after the step.
+    """
+
+    image: MemoryImage
+    inputs: Inputs
+    logits: np.ndarray
+    state: State
+
+
+def prepare_step(reference: IntegerReference, compiled: Compiled, tokens: Sequence[int]) -> PreparedStep:
+    """Return the step of the last token, after those before it; `compiled` has an image."""
+    state = reference.open()
+    if len(tokens) > 1:
+        reference.prefill(state, tokens[:-1])
+    assert compiled.image is not None
+    image = compiled.image.copy()
+    write_cache(image, compiled.memory, compiled.request.engine, state)
+    inputs = Inputs(position=state.length, rows=reference.model.embedding.rows([tokens[-1]]))
+    return PreparedStep(image=image, inputs=inputs, logits=reference.step(state, tokens[-1]), state=state)
+
 
 Progress = Callable[[str], None]
 
@@ -142,41 +170,38 @@ def cosim(
     for text in texts:
         progress(f"reference: {len(text)} tokens in PyTorch's integers")
         step = prepare_step(reference, compiled, text)
-        image, inputs = step.image, step.inputs
-        for kind in memories:
-            progress(f"position {inputs.position}, memory {kind}: simulator")
-            expected, log = simulator.run(compiled.decode, image, inputs, kind)
-            progress(f"position {inputs.position}, memory {kind}: Verilog")
-            began = time.perf_counter()
-            found, measured = bench.run(compiled.decode, image, inputs, kind)
-            verilator_s = time.perf_counter() - began
-            verdict = compare_logs(compiled.decode, engine, log, measured, ("simulator", "Verilog"))
-            outputs = [
-                *against_reference("simulator", expected, step, compiled),
-                *against_reference("Verilog", found, step, compiled),
-                ("memory after the run", *differences(image, expected.image, found.image)),
-            ]
-            cases.append(_case(compiled.decode, engine, kind, inputs, verdict, outputs, log, bench.run_s or verilator_s))
+        cases += [_case(step, compiled, simulator, bench, memory, progress) for memory in memories]
     return CosimResult(engine=engine.name, build_s=bench.build_s, cases=tuple(cases))
 
 
 def _case(
-    program: Program,
-    engine: EngineConfig,
-    kind: MemoryModel,
-    inputs: Inputs,
-    verdict: Verdict,
-    outputs: list[tuple[str, int, int]],
-    log: Log,
-    verilator_s: float,
+    step: PreparedStep,
+    compiled: Compiled,
+    simulator: Simulated,
+    bench: Verilated | HostedVerilog,
+    memory: MemoryModel,
+    progress: Progress,
 ) -> Case:
+    """Run a step under a memory model on both machines, and the simulator's time model once more, compiled by then."""
+    program, image, inputs, engine = compiled.decode, step.image, step.inputs, simulator.engine
+    progress(f"position {inputs.position}, memory {memory}: simulator")
+    expected, log = simulator.run(program, image, inputs, memory)
+    progress(f"position {inputs.position}, memory {memory}: Verilog")
+    began = time.perf_counter()
+    found, measured = bench.run(program, image, inputs, memory)
+    verilator_s = bench.run_s or time.perf_counter() - began
+    verdict = compare_logs(program, engine, log, measured, ("simulator", "Verilog"))
+    outputs = [
+        *against_reference("simulator", expected, step, compiled),
+        *against_reference("Verilog", found, step, compiled),
+        ("memory after the run", *differences(image, expected.image, found.image)),
+    ]
+    wrong = next((f"{what}: {count} of {total} values differ" for what, total, count in outputs if count), None)
     trace = run_control(program.words, position=inputs.position, slot=program.slot_of(inputs.position, inputs.sequence))
     began = time.perf_counter()
-    run_time(trace, engine, kind)
-    simulator_s = time.perf_counter() - began
-    wrong = next((f"{what}: {count} of {total} values differ" for what, total, count in outputs if count), None)
+    run_time(trace, engine, memory)
     return Case(
-        memory=str(kind),
+        memory=str(memory),
         position=inputs.position,
         compared=verdict.compared + sum(total for _, total, _ in outputs),
         mismatches=verdict.mismatches + sum(count for _, _, count in outputs),
@@ -184,7 +209,7 @@ def _case(
         cycle_difference=verdict.cycle_difference,
         cycles=log.cycles,
         verilator_s=verilator_s,
-        simulator_s=simulator_s,
+        simulator_s=time.perf_counter() - began,
         first=verdict.first or wrong,
     )
 

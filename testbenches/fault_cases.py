@@ -1,7 +1,5 @@
 """The cases of the fault campaign: what can go wrong, drawn from a seed, and what the engine must then show."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 from collections import Counter
@@ -10,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.arch.error_codes import ErrorCode
 from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Unit
 from hwsim.arch.isa import INSTRUCTIONS, End, Fetch, Loop, decode
 from hwsim.arch.program import MemoryImage
+from hwsim.arch.registers import ErrorCode
 
 __all__ = ["CASE_KINDS", "FaultCase", "FaultKind", "FaultProgram", "fault_case"]
 

@@ -3,8 +3,6 @@
 Every monitor takes one `Channel` for each of its `channels` in each cycle and returns what is wrong, as sentences.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple

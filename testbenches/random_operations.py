@@ -1,6 +1,6 @@
 """The operations random programs are made of: products, attention, vector instructions and copies."""
 
-from __future__ import annotations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,14 +27,29 @@ from hwsim.arch.isa import (
     SwiGlu,
 )
 from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS
-from testbenches.random_order import Use
-from testbenches.random_state import HEADS, SIDE_UNITS, STORE_UNIT, ProgramState
+from testbenches.random_state import HEADS, SIDE_UNITS, STORE_UNIT, ProgramState, Use
 from testbenches.random_streams import row_stream
 
 __all__ = ["LOOP_REGISTERS", "Operations"]
 
 LOOP_REGISTERS = ((8, 9), (10, 11))
 """Registers that change from turn to turn, by loop depth."""
+
+
+class _Rows(NamedTuple):
+    """Rows of words that an instruction reads, as its fields say where they lie."""
+
+    source: int
+    stride: int
+    length: int
+    rows: int
+
+    @property
+    def span(self) -> int:
+        return (self.rows - 1) * self.stride + self.length
+
+    def read(self, memory: str) -> Use:
+        return Use(memory, self.source, self.source + self.span, False)
 
 
 def _coded(segment: int, segments: int, scale: int, rows: int, *, is_written: bool = False) -> list[Use]:
@@ -245,14 +260,16 @@ class Operations(ProgramState):
         self.results.append((address, words, rows, stride))
         self.order.drained()
 
-    def _codes_at(self, length: int, rows: int) -> tuple[int, int, list[Use]]:
-        segments = -(-length * self.lanes // 64)
-        destination, scale = self._pick(0, self.segments - segments), self._pick(0, self.scales - rows)
+    def _codes_at(self, source: _Rows) -> tuple[dict[str, int], list[Use]]:
+        """Return the fields that place the codes of rows, and the use of those places."""
+        segments = -(-source.length * self.lanes // 64)
+        destination, scale = self._pick(0, self.segments - segments), self._pick(0, self.scales - source.rows)
         self.codes.append((destination, segments, scale))
-        return destination, scale, _coded(destination, segments, scale, rows, is_written=True)
+        uses = _coded(destination, segments, scale, source.rows, is_written=True)
+        return {"destination": destination, "scale": scale}, uses
 
-    def _source(self, most: int, multiple: int = 1) -> tuple[int, int, int, int]:
-        """Return source, stride, length and rows of result words, mostly at places that hold results."""
+    def _source(self, most: int, multiple: int = 1) -> _Rows:
+        """Return rows of result words, mostly at places that hold results."""
         most = min(most, self.segments * 64 // self.lanes, 40) // multiple * multiple
         rows, length = self._pick(1, self.tokens), multiple * self._pick(1, most // multiple)
         stride = self._pick(0, 6)
@@ -265,62 +282,35 @@ class Operations(ProgramState):
                 source, stride = start, apart
             else:
                 source = min(source, self.result - length - (rows - 1) * stride)
-        return source, stride, length, rows
+        return _Rows(source, stride, length, rows)
 
     def _norm(self) -> None:
         rows = self._pick(1, self.tokens)
         length = self._pick(1, min(self.constants, self.residual // rows, self.segments * 64 // self.lanes))
-        source = self._pick(0, self.residual - rows * length)
-        destination, scale, uses = self._codes_at(length, rows)
+        source = _Rows(self._pick(0, self.residual - rows * length), length, length, rows)
+        codes, uses = self._codes_at(source)
         parameter = self.constants - length
-        uses += [Use("X", source, source + rows * length, False), Use("P", parameter, self.constants + 1, False)]
-        self._emit(
-            Norm,
-            uses + self._residual_ports("X", read=True),
-            rows=rows,
-            source=source,
-            stride=length,
-            length=length,
-            destination=destination,
-            scale=scale,
-            parameter=parameter,
-            shift=self._pick(12, 20),
-        )
+        uses += [source.read("X"), Use("P", parameter, self.constants + 1, False), *self._residual_ports("X", read=True)]
+        self._emit(Norm, uses, **source._asdict(), **codes, parameter=parameter, shift=self._pick(12, 20))
 
     def _quant(self) -> None:
-        source, stride, length, rows = self._source(40)
-        destination, scale, uses = self._codes_at(length, rows)
-        uses.append(Use("Y", source, source + (rows - 1) * stride + length, False))
-        self._emit(Quant, uses, rows=rows, source=source, stride=stride, length=length, destination=destination, scale=scale)
+        source = self._source(40)
+        codes, uses = self._codes_at(source)
+        self._emit(Quant, [*uses, source.read("Y")], **source._asdict(), **codes)
 
     def _swiglu(self) -> None:
-        source, stride, length, rows = self._source(40)
-        span = (rows - 1) * stride + length
-        up = self._pick(0, self.result - span) if self._chance(0.5) else source
-        destination, scale, uses = self._codes_at(length, rows)
-        uses += [Use("Y", source, source + span, False), Use("Y", up, up + span, False)]
-        self._emit(
-            SwiGlu, uses, rows=rows, source=source, up=up, stride=stride, length=length, destination=destination, scale=scale
-        )
+        gate = self._source(40)
+        up = gate._replace(source=self._pick(0, self.result - gate.span)) if self._chance(0.5) else gate
+        codes, uses = self._codes_at(gate)
+        self._emit(SwiGlu, [*uses, gate.read("Y"), up.read("Y")], **gate._asdict(), **codes, up=up.source)
 
     def _rope(self) -> None:
-        source, stride, length, rows = self._source(self.parameters - self.constants - 2, 2)
-        destination, scale, uses = self._codes_at(length, rows)
-        parameter = self._pick(self.constants + 1, self.parameters - length)
-        uses += [Use("Y", source, source + (rows - 1) * stride + length, False), Use("P", parameter, parameter + length, False)]
-        self._emit(
-            Rope,
-            uses,
-            rows=rows,
-            source=source,
-            stride=stride,
-            length=length,
-            destination=destination,
-            scale=scale,
-            parameter=parameter,
-            mantissa=self._pick(32768, 65535),
-            exponent=self._pick(-22, -14),
-        )
+        source = self._source(self.parameters - self.constants - 2, 2)
+        codes, uses = self._codes_at(source)
+        parameter = self._pick(self.constants + 1, self.parameters - source.length)
+        uses += [source.read("Y"), Use("P", parameter, parameter + source.length, False)]
+        factor = {"mantissa": self._pick(32768, 65535), "exponent": self._pick(-22, -14)}
+        self._emit(Rope, uses, **source._asdict(), **codes, **factor, parameter=parameter)
 
     def _kvquant(self) -> None:
         cache, size = self.cache, 32 * self.parts

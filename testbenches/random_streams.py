@@ -1,7 +1,5 @@
 """Random but sane stream contents: words of every format whose results use their range without always saturating."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.complete import require_rows

@@ -1,7 +1,5 @@
 """The simulator backend: meaning and time of a program, as one log."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -15,8 +15,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import First, RisingEdge, Timer
 
 from hwsim.arch.registers import offset_of
-from testbenches.lite_master import LiteMaster
-from testbenches.tb_engine import PERIOD_NS, apply_settings, set_up
+from testbenches.tb_engine import PERIOD_NS, LiteMaster, apply_settings, set_up
 
 __all__ = ["run_cases"]
 
@@ -34,14 +33,10 @@ class Campaign:
         for number, path in job["regions"].items():
             with Path(path).open("r+b") as file:
                 self.regions[int(number)] = mmap.mmap(file.fileno(), 0)
-        self.programs = [
-            {
-                **program,
-                "before": {int(number): Path(path).read_bytes() for number, path in program["before"].items()},
-                "after": {int(number): Path(path).read_bytes() for number, path in program["after"].items()},
-            }
-            for program in job["programs"]
-        ]
+        self.programs = job["programs"]
+        for program in self.programs:
+            for name in ("before", "after"):
+                program[name] = {int(number): Path(path).read_bytes() for number, path in program[name].items()}
 
     async def reset(self, cycles):
         """Reset everything for some cycles and set up the registers as a host does."""
@@ -84,8 +79,8 @@ class Campaign:
         self.faults.fault_arm.value = 0
         await self.host.write64(offset_of("program"), self.job["side_base"] + program["offset"])
         await self.host.write(offset_of("program_words"), program["words"] if words is None else len(words))
-        await self.host.write(offset_of("position"), program["position"])
-        await self.host.write(offset_of("slot"), program["slot"])
+        for name in ("position", "slot"):
+            await self.host.write(offset_of(name), program[name])
         await self.host.write(offset_of("control"), 1)
 
     async def interrupted(self, limit):
@@ -134,13 +129,11 @@ class Campaign:
             record["first"] = await self.ended(case["program"])
         else:
             await self.meanwhile(case, rng)
-            if not await self.interrupted(limit):
-                record["hung"] = True
-                record["first"] = await self.ended(case["program"])
+            record["hung"] = not await self.interrupted(limit)
+            record["first"] = await self.ended(case["program"])
+            if record["hung"]:
                 self.inject({})
                 await self.reset(4)
-            else:
-                record["first"] = await self.ended(case["program"])
         host.rng = None
         if case["kind"] == "dead_bus" and case["recovery"] == "reset":
             self.inject({})
@@ -156,12 +149,11 @@ class Campaign:
             # The next run waits for the bus of the last one.
             await Timer(case["cycles"] * PERIOD_NS, "ns")
             self.inject({})
-        if not await self.interrupted(limit):
+        is_over = await self.interrupted(limit)
+        record["next"] = await self.ended(case["next_program"])
+        if not is_over:
             record["hung"] = True
-            record["next"] = await self.ended(case["next_program"])
             await self.reset(4)
-        else:
-            record["next"] = await self.ended(case["next_program"])
         return record
 
     async def meanwhile(self, case, rng):
@@ -177,7 +169,6 @@ class Campaign:
 
 
 def _different(one, other):
-    """Return how many bytes differ."""
     return 0 if one == other else sum(a != b for a, b in zip(one, other, strict=True))
 
 

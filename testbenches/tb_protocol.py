@@ -18,7 +18,7 @@ from cocotbext.axi.sparse_memory import SparseMemory
 
 from hwsim.arch.registers import CONTROL_REGISTERS, offset_of, port_base_offset
 from hwsim.errors import MachineError
-from rtl.axi import WRITE_BEAT_BITS
+from rtl.interfaces import WRITE_BEAT_BITS
 from testbenches.protocol_rules import Channel, LiteMonitor, ReadMonitor, WriteMonitor
 
 __all__ = ["run_job"]

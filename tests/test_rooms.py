@@ -95,10 +95,10 @@ def test_a_flag_is_found() -> None:
 EDGES = {
     "lamforge/bare.py": "reads settings where there is no reader of files",
     "lamforge/explore/study.py": "reads files of studies, and says to editors what they may hold",
-    "lamforge/flow/distill/folder.py": "writes report.json where there is only PyTorch",
+    "lamforge/flow/distill/train.py": "writes report.json where there is only PyTorch",
     "reports/pages/environment.py": "gives a template its names, each of which it must know",
     "reports/studies/data_files.py": "writes JSON Schemas",
-    "reports/studies/gpu_baseline/reader.py": "reads what a GPU measured where there is only PyTorch",
+    "reports/studies/gpu_baseline/baseline.py": "reads what a GPU measured where there is only PyTorch",
 }
 """Files beside reports/documents at which plain values come in or go out."""
 PLAIN = re.compile(r"\b(dict|Dict|Mapping|MutableMapping)\[str, (Any|object)\]")

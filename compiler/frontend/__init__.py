@@ -1,5 +1,1 @@
 """From a model's geometry to a float graph."""
-
-from compiler.frontend.llama import llama_graph
-
-__all__ = ["llama_graph"]

@@ -1,7 +1,5 @@
 """The Llama family as a graph: one layer, repeated, then the head."""
 
-from __future__ import annotations
-
 from compiler.graph import FINAL, LAYERS, Form, Graph, Node
 from compiler.graph.ops import Add, Attention, Input, Linear, Op, Output, RmsNorm, SwiGlu
 from models.config import ModelConfig

@@ -1,7 +1,5 @@
 """The operators of a graph: one frozen dataclass each, with its shape rule; values are rows of tokens by features."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 from typing import ClassVar
@@ -43,7 +41,6 @@ class Input(Op):
     features: int
 
     def width(self, arguments: tuple[int, ...]) -> int:
-        """Return the features given."""
         self.expect(arguments, ())
         return self.features
 
@@ -57,7 +54,6 @@ class RmsNorm(Op):
     quantized: bool = False
 
     def width(self, arguments: tuple[int, ...]) -> int:
-        """Return the width unchanged."""
         self.expect(arguments, (self.features,))
         return self.features
 
@@ -77,7 +73,6 @@ class Linear(Op):
     format: Format | None = None
 
     def width(self, arguments: tuple[int, ...]) -> int:
-        """Return the rows."""
         self.expect(arguments, (self.inputs, self.rows) if self.residual else (self.inputs,))
         return self.rows
 
@@ -98,7 +93,6 @@ class Attention(Op):
     quantized: bool = False
 
     def width(self, arguments: tuple[int, ...]) -> int:
-        """Return heads x head_dim."""
         query, cached = self.heads * self.head_dim, self.kv_heads * self.head_dim
         self.expect(arguments, (query + 2 * cached,) if self.fused else (query, cached, cached))
         return query
@@ -113,7 +107,6 @@ class SwiGlu(Op):
     quantized: bool = False
 
     def width(self, arguments: tuple[int, ...]) -> int:
-        """Return the features of gate."""
         self.expect(arguments, (2 * self.features,) if self.fused else (self.features, self.features))
         return self.features
 
@@ -125,7 +118,6 @@ class Add(Op):
     forms: ClassVar[tuple[Form, ...]] = (Form.FLOAT,)
 
     def width(self, arguments: tuple[int, ...]) -> int:
-        """Return the common width."""
         self.expect(arguments, (max(arguments, default=0),) * 2)
         return arguments[0]
 

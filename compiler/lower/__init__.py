@@ -1,17 +1,12 @@
-"""From nodes to steps: one lowering for each operator of the quantized form, in a file of its own."""
-
-from __future__ import annotations
+"""From nodes to steps: one lowering for each operator of the quantized form."""
 
 from compiler.graph import Form, Graph
 from compiler.graph.ops import Attention, Input, Linear, Op, Output, Quantize, RmsNorm, SwiGlu
 from compiler.lower.attention import AttentionLowering
 from compiler.lower.base import Lowering
-from compiler.lower.input import InputLowering
+from compiler.lower.codes import QuantizeLowering, RmsNormLowering, SwiGluLowering
+from compiler.lower.host import InputLowering, OutputLowering
 from compiler.lower.linear import LinearLowering
-from compiler.lower.output import OutputLowering
-from compiler.lower.quantize import QuantizeLowering
-from compiler.lower.rms_norm import RmsNormLowering
-from compiler.lower.swiglu import SwiGluLowering
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import GraphError
 

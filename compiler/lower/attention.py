@@ -1,17 +1,12 @@
 """Lowering of attention: it takes its projection in pieces, keeps the cache, and has several heads in flight."""
 
-from __future__ import annotations
-
 import itertools
 
 from compiler.graph.ops import Attention
 from compiler.lower.base import Arrival, Lowering, Piece
 from compiler.lower.heads import HeadGroup, Heads
-from compiler.target.memory_map import SIDE_UNIT, SideTable
-from compiler.target.on_chip import OnChip
-from compiler.target.registers import SCRATCH, add, scalar
-from compiler.target.run import Run
-from compiler.target.step import Step, loads
+from compiler.target.memory import SIDE_UNIT, OnChip, Run, SideTable
+from compiler.target.step import SCRATCH, Step, add, loads, scalar
 from hwsim.arch.formats import CacheLayout
 from hwsim.arch.isa import REGISTER_POSITION, CacheFormat, Function, Space
 from hwsim.errors import ScheduleError
@@ -29,7 +24,6 @@ class AttentionLowering(Lowering):
     op: Attention
 
     def check(self) -> None:
-        """Refuse heads that are not whole words in both halves."""
         unit = 2 * self.engine.vector.lanes
         if self.op.head_dim % unit:
             raise ScheduleError(
@@ -37,7 +31,6 @@ class AttentionLowering(Lowering):
             )
 
     def caches(self, format: CacheFormat) -> tuple[int, CacheLayout]:
-        """Return the KV heads and the layout of one's cache."""
         return self.op.kv_heads, CacheLayout.of(self.engine, format, self.op.head_dim, self.op.sinks, self.op.window)
 
     def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable:

@@ -11,9 +11,7 @@ import numpy as np
 
 from compiler.graph import Node
 from compiler.graph.ops import Op
-from compiler.target.memory_map import SideTable
-from compiler.target.on_chip import OnChip
-from compiler.target.run import Run
+from compiler.target.memory import OnChip, Run, SideTable
 from compiler.target.step import Step
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import CacheLayout
@@ -23,7 +21,7 @@ from hwsim.errors import ScheduleError
 if TYPE_CHECKING:
     from models.integer import IntegerModel
 
-__all__ = ["SEGMENT", "Arrival", "CodesLowering", "Lowering", "Piece", "Place"]
+__all__ = ["SEGMENT", "Arrival", "Lowering", "Piece", "Place"]
 
 SEGMENT = 64
 """Activations of one token row in a segment of the activation memory."""
@@ -49,6 +47,10 @@ class Place:
     def region(self) -> str:
         """Name of the place for the dependencies."""
         return f"{self.memory}.{self.start}"
+
+    def at(self, words: int) -> Place:
+        """Return the place so many words behind this one."""
+        return dataclasses.replace(self, start=self.start + words)
 
 
 OFF_CHIP = Place(memory="off-chip", start=0)
@@ -180,18 +182,3 @@ class Lowering:
         if source.place.memory != memory:
             raise ScheduleError(f"Node {self.name} must read {memory} memory, not {source.name} in {source.place.memory} memory")
         return source.place
-
-
-class CodesLowering(Lowering):
-    """A node whose value is 8-bit codes."""
-
-    def settle(self, run: Run, chip: OnChip, before: Sequence[Lowering]) -> None:
-        """Share the place of the same operator's codes of the same width when all their readers have run, or take a new one."""
-        for other in before:
-            sharers = [node for node in before if node.place == other.place]
-            is_alike = type(other) is type(self) and other.width == self.width
-            if is_alike and all(reader in before for sharer in sharers for reader in sharer.readers):
-                self.place = other.place
-                return
-        start = chip.take("activation", -(-self.width // SEGMENT), f"Node {self.name}")
-        self.place = Place(memory="activation", start=start, scale=chip.take("scale", run.tokens, f"Node {self.name}"))

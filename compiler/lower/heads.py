@@ -1,16 +1,12 @@
 """The instructions of attention: prepare, score, weigh and mix some query heads of a token, append a key and value."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 
 from compiler.graph.ops import Attention
 from compiler.lower.base import SEGMENT, Piece, Place
-from compiler.target.on_chip import OnChip
-from compiler.target.registers import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, SCRATCH, VALUE_BEATS, add, scalar, token_registers
-from compiler.target.run import Run
-from compiler.target.step import Step
+from compiler.target.memory import OnChip, Run
+from compiler.target.step import BLOCKS, CACHE, KEY_BEATS, SCORE_WORDS, SCRATCH, VALUE_BEATS, Step, add, scalar, token_registers
 from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, Append, Axpy, CacheKind, Dot, Fetch, Function, KvQuant, Rope, Softmax
 from hwsim.arch.numerics import score_scale
 from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS
@@ -68,8 +64,9 @@ class Heads:
 
     def groups(self) -> list[HeadGroup]:
         """Return the groups of the run: token by token, KV head by KV head."""
-        size, tokens, kv_heads = self.attention.heads // self.attention.kv_heads, self.run.tokens, self.attention.kv_heads
-        parts = itertools.product(range(tokens), range(kv_heads), range(0, size, self.queries))
+        kv_heads = self.attention.kv_heads
+        size = self.attention.heads // kv_heads
+        parts = itertools.product(range(self.run.tokens), range(kv_heads), range(0, size, self.queries))
         return [
             HeadGroup(
                 token=token,
@@ -88,21 +85,19 @@ class Heads:
         Rows are those of all query heads, then keys, then values. A piece starts with a header of the stream and a whole
         result word.
         """
-        attention, slices, lanes, whole = self.attention, self.run.slices, self.run.lanes, self.source
+        attention, slices, lanes = self.attention, self.run.slices, self.run.lanes
         query_rows = attention.heads * attention.head_dim
         key_rows = attention.kv_heads * attention.head_dim
         blocks = -(-(query_rows + 2 * key_rows) // slices)
         step = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
         step *= -(-blocks // (step * MOST_PIECES))
-        keys: list[Piece] = []
-        values: list[Piece] = []
-        queries: list[Piece] = []
-        for first in range(0, blocks, step):
-            place = dataclasses.replace(whole, start=whole.start + first * slices // lanes)
-            piece = Piece(first=first, blocks=min(step, blocks - first), place=place)
-            has_values = piece.holds(slices, query_rows + key_rows, key_rows)
-            has_keys = piece.holds(slices, query_rows, key_rows)
-            (values if has_values else keys if has_keys else queries).append(piece)
+        pieces = [
+            Piece(first=first, blocks=min(step, blocks - first), place=self.source.at(first * slices // lanes))
+            for first in range(0, blocks, step)
+        ]
+        values = [piece for piece in pieces if piece.holds(slices, query_rows + key_rows, key_rows)]
+        keys = [piece for piece in pieces if piece not in values and piece.holds(slices, query_rows, key_rows)]
+        queries = [piece for piece in pieces if piece not in values and piece not in keys]
         turns = itertools.zip_longest(keys, values)
         return (*(piece for pair in turns for piece in pair if piece is not None), *queries)
 
@@ -163,15 +158,19 @@ class Heads:
         """Return the region of the cache that a token's sequence has for a head."""
         return f"cache.{self.run.sequence_of(token)}.{kv_head}"
 
+    def _cache_of(self, group: HeadGroup) -> tuple[str, ...]:
+        return (self._cache_region(group.token, group.kv_head),)
+
     def prepare(self, group: HeadGroup) -> list[Step]:
         """Return the steps that rotate and quantize a group's queries."""
-        attention, words = self.attention, self.words
+        words = self.words
         steps: list[Step] = []
-        mantissa, exponent = score_scale(attention.head_dim)
+        mantissa, exponent = score_scale(self.attention.head_dim)
         own = self.rotation + 2 * self.run.position_of(group.token) * words
         queries = [(self.ring_queries[group.side], own)]
-        if attention.sinks:
+        if self.attention.sinks:
             queries.append((self.sink_queries[group.side], own + words))
+        reads = (*self._head_regions(group.first, group.count), "rotation")
         for place, rotation in queries:
             rope = Rope(
                 rows=group.count,
@@ -184,8 +183,7 @@ class Heads:
                 mantissa=mantissa,
                 exponent=exponent,
             )
-            reads = (*self._head_regions(group.first, group.count), "rotation")
-            steps.append(Step(instruction=rope, node=self.node, reads=reads, writes=(place.region,)))
+            steps.append(Step(rope, self.node, reads=reads, writes=(place.region,)))
         return steps
 
     def append(self, token: int, kv_head: int) -> list[Step]:
@@ -197,10 +195,8 @@ class Heads:
         values = memory.cache_start + memory.value_start(kv_head, sequence)
         turn = kv_head * self.run.sequences + sequence + position * attention.kv_heads
         steps: list[Step] = []
-        for kind, offset, first in (
-            (CacheKind.KEY, keys, attention.heads),
-            (CacheKind.VALUE, values, attention.heads + attention.kv_heads),
-        ):
+        parts = ((CacheKind.KEY, keys, attention.heads), (CacheKind.VALUE, values, attention.heads + attention.kv_heads))
+        for kind, offset, first in parts:
             entry = (2 * turn + kind) % PACK_ENTRIES
             pack = f"pack.{entry}"
             quantize = KvQuant(
@@ -221,13 +217,13 @@ class Heads:
                 registers=(CACHE, slot, CACHE),
             )
             reads = (*self._head_regions(first + kv_head, 1), "rotation")
-            steps.append(Step(instruction=quantize, node=self.node, reads=reads, writes=(pack,)))
-            steps.append(Step(instruction=append, node=self.node, reads=(pack,), writes=(self._cache_region(token, kv_head),)))
+            steps.append(Step(quantize, self.node, reads=reads, writes=(pack,)))
+            steps.append(Step(append, self.node, reads=(pack,), writes=(self._cache_region(token, kv_head),)))
         return steps
 
     def _fetch(self, group: HeadGroup, start: int, beats: int, register: int) -> Step:
         fetch = Fetch(offset=self.run.memory.cache_start + start, beats=beats, registers=(CACHE, register, 0))
-        return Step(instruction=fetch, node=self.node, awaits=(self._cache_region(group.token, group.kv_head),))
+        return Step(fetch, self.node, awaits=self._cache_of(group))
 
     def score(self, group: HeadGroup) -> list[Step]:
         """Return the steps that score a group over its head's keys."""
@@ -255,25 +251,16 @@ class Heads:
                 side=parameters.start + word,
                 registers=(block_register, 0, 0),
             )
-            steps.append(
-                Step(
-                    instruction=dot,
-                    node=self.node,
-                    reads=(queries.region,),
-                    writes=(scores.region, parameters.region),
-                    frees=(self._cache_region(group.token, group.kv_head),),
-                    consumes=1,
-                )
-            )
+            writes = (scores.region, parameters.region)
+            steps.append(Step(dot, self.node, reads=(queries.region,), writes=writes, frees=self._cache_of(group), consumes=1))
         return steps
 
     def weigh(self, group: HeadGroup) -> list[Step]:
         """Return the steps that make coefficients of a group's scores."""
         cache = self.run.memory.cache
         _, sinks, ring = token_registers(self.run.position_of(group.token))
-        scores, parameters, coefficients = (
-            places[group.side] for places in (self.scores, self.value_parameters, self.coefficients)
-        )
+        scores, parameters = self.scores[group.side], self.value_parameters[group.side]
+        coefficients = self.coefficients[group.side]
         softmax = Softmax(
             rows=group.count,
             source=scores.start,
@@ -288,17 +275,15 @@ class Heads:
             registers=(sinks, SCORE_WORDS, ring),
         )
         reads = (scores.region, parameters.region)
-        return [Step(instruction=softmax, node=self.node, reads=reads, writes=(coefficients.region,))]
+        return [Step(softmax, self.node, reads=reads, writes=(coefficients.region,))]
 
     def mix(self, group: HeadGroup) -> list[Step]:
         """Return the steps that sum a group's values by their coefficients."""
         memory, cache, words = self.run.memory, self.run.memory.cache, self.words
         values = memory.value_start(group.kv_head, self.run.sequence_of(group.token))
         coefficients = self.coefficients[group.side]
-        steps: list[Step] = []
         sink_beats = cache.value_offset(cache.sink_tokens)
-        if sink_beats:
-            steps.append(self._fetch(group, values, sink_beats, 0))
+        steps = [self._fetch(group, values, sink_beats, 0)] if sink_beats else []
         steps.append(self._fetch(group, values + cache.value_offset(cache.ring_start), 0, VALUE_BEATS))
         axpy = Axpy(
             rows=group.count,
@@ -311,14 +296,5 @@ class Heads:
             cache=cache.format,
             registers=(VALUE_BEATS, 0, 0),
         )
-        steps.append(
-            Step(
-                instruction=axpy,
-                node=self.node,
-                reads=(coefficients.region,),
-                writes=(self.result.region,),
-                frees=(self._cache_region(group.token, group.kv_head),),
-                consumes=len(steps),
-            )
-        )
-        return steps
+        reads, writes = (coefficients.region,), (self.result.region,)
+        return [*steps, Step(axpy, self.node, reads=reads, writes=writes, frees=self._cache_of(group), consumes=len(steps))]

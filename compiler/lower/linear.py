@@ -10,10 +10,8 @@ import numpy as np
 from compiler.graph import LAYERS
 from compiler.graph.ops import Linear
 from compiler.lower.base import Arrival, Lowering, Piece
-from compiler.target.on_chip import OnChip
-from compiler.target.registers import WEIGHTS
-from compiler.target.run import Run
-from compiler.target.step import Step
+from compiler.target.memory import OnChip, Run
+from compiler.target.step import WEIGHTS, Step
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.arch.isa import Destination, Dot, Fetch, Format
 from hwsim.errors import ScheduleError
@@ -44,7 +42,6 @@ class LinearLowering(Lowering):
         return -(-self.width // self.engine.tile.slices)
 
     def check(self) -> None:
-        """Refuse inputs that the stream cannot hold, and what the engine cannot do with the results."""
         name, inputs, group = self._format.name, self.op.inputs, WEIGHT_FORMATS[self._format].group
         if inputs % group:
             raise ScheduleError(
@@ -63,7 +60,6 @@ class LinearLowering(Lowering):
         return self.engine.tile.rows_of(self._format)
 
     def stream_beats(self) -> int:
-        """Return the beats of the matrix."""
         return WEIGHT_FORMATS[self._format].stream_words(self._blocks, self.op.inputs)
 
     def parameter_words(self) -> int:
@@ -71,7 +67,6 @@ class LinearLowering(Lowering):
         return self.row_words if self.op.bias else 0
 
     def parameters(self, model: IntegerModel, layer: int) -> np.ndarray:
-        """Return the bias."""
         return model.biases[self.name.format(layer)]
 
     def settle(self, run: Run, chip: OnChip, before: Sequence[Lowering]) -> None:
@@ -113,7 +108,4 @@ class LinearLowering(Lowering):
             side=side,
         )
         reads = (codes.region, self.parameter_region) if op.bias else (codes.region,)
-        return [
-            Step(instruction=fetch, node=self.name),
-            Step(instruction=dot, node=self.name, reads=reads, writes=(piece.place.region,), consumes=1),
-        ]
+        return [Step(fetch, self.name), Step(dot, self.name, reads=reads, writes=(piece.place.region,), consumes=1)]

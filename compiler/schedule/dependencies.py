@@ -1,7 +1,5 @@
 """From regions to tokens: which step waits for which unit, and which step signals it; sections join at one barrier."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import operator
@@ -33,9 +31,7 @@ def link(sections: list[list[Step]]) -> list[list[Step]]:
 
     A section may be the body of a loop: it then follows itself as well as the section before it. Every section but the
     first starts with the same tokens from the matrix unit, so that any order of sections balances.
-
-    Raises:
-        ScheduleError: a unit that the barrier signals has no step in a later section.
+    Raises ScheduleError where a unit that the barrier signals has no step in a later section.
     """
     linked = [_tokens(steps, first=index == 0) for index, steps in enumerate(sections)]
     for section in linked[:-1]:
@@ -49,8 +45,6 @@ def link(sections: list[list[Step]]) -> list[list[Step]]:
     return [
         [
             dataclasses.replace(step, instruction=dataclasses.replace(step.instruction, wait=wait, signal=signal))
-            if wait or signal
-            else step
             for step, wait, signal in zip(section.steps, section.waits, section.signals, strict=True)
         ]
         for section in linked
@@ -144,7 +138,7 @@ def _close(section: _Section) -> None:
     if not late and section.steps and _unit(section.steps[-1]) == Unit.MATRIX:
         return
     barrier = Dot(format=Format.W4, rows=1, source=0, inner=1, blocks=0, scale=0, address=0)
-    section.steps.append(Step(instruction=barrier, node="barrier"))
+    section.steps.append(Step(barrier, "barrier"))
     section.waits.append(0)
     section.signals.append(0)
     for unit, index in late.items():

@@ -1,13 +1,26 @@
-"""The steps of a schedule: instructions without their dependencies, where they come from, and what they touch."""
-
-from __future__ import annotations
+"""The steps of a schedule: instructions without their dependencies, and what they touch, and the scalar registers."""
 
 import dataclasses
 
 from hwsim.arch.fields import Instruction
-from hwsim.arch.isa import Load, Space
+from hwsim.arch.isa import Function, Load, Scalar, Space
 
-__all__ = ["LOAD_LIMIT", "Step", "loads"]
+__all__ = [
+    "BLOCKS",
+    "CACHE",
+    "KEY_BEATS",
+    "LOAD_LIMIT",
+    "PARAMETERS",
+    "SCORE_WORDS",
+    "SCRATCH",
+    "VALUE_BEATS",
+    "WEIGHTS",
+    "Step",
+    "add",
+    "loads",
+    "scalar",
+    "token_registers",
+]
 
 LOAD_LIMIT = 63 * 64
 """Side beats of one load, at most: its field ends there."""
@@ -25,8 +38,8 @@ class Step:
         consumes: number of fetch steps whose streams this matrix step uses up.
     """
 
-    instruction: Instruction
-    node: str
+    instruction: Instruction = dataclasses.field(kw_only=False)
+    node: str = dataclasses.field(kw_only=False)
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     awaits: tuple[str, ...] = ()
@@ -47,5 +60,31 @@ def loads(
             offset=offset + first,
             registers=(register, 0, 0),
         )
-        steps.append(Step(instruction=load, node=node, writes=writes))
+        steps.append(Step(load, node, writes=writes))
     return steps
+
+
+WEIGHTS, CACHE, PARAMETERS = 3, 4, 5
+"""First beat of the layer's weights, first beat of its caches, first side unit of its parameters."""
+BLOCKS, KEY_BEATS, VALUE_BEATS, SCORE_WORDS = 6, 7, 8, 9
+"""Extent of the valid ring: row blocks, beats of keys, beats of values, score words."""
+_TOKEN = 10
+SCRATCH = 15
+"""Free where no token of odd index is in flight."""
+
+
+def token_registers(position: int) -> tuple[int, int, int]:
+    """Return the registers of (slot, valid sinks, valid ring entries) of a position of the run: two sets in turn."""
+    first = _TOKEN + 3 * (position % 2)
+    return first, first + 1, first + 2
+
+
+def scalar(function: Function, target: int, a: int, immediate: int = 0, b: int = 0, limit: int = 0) -> Step:
+    """Return the step R[target] = function(R[a], R[b] + immediate)."""
+    word = Scalar(function=function, target=target, immediate=immediate, limit=limit, registers=(a, b, 0))
+    return Step(word, "position")
+
+
+def add(target: int, a: int, immediate: int) -> Step:
+    """Return the step R[target] = R[a] + immediate."""
+    return scalar(Function.ADD, target, a, immediate)

@@ -8,8 +8,6 @@ operand slot that no field uses. A program has one instruction per line, the bod
 comment that ends with the line.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 import re
@@ -90,12 +88,16 @@ def parse_instruction(line: str) -> Instruction:
         if key in values or spare.get(key) in registers:
             raise IsaError(f"Setting {name} {key} must appear once, not twice")
         if key in ("wait", "signal"):
-            values[key] = _parse_units(f"{name} {key}", text)
+            values[key] = sum({1 << _parse_member(f"{name} {key}", Unit, unit) for unit in text.split(",")})
         elif key in spare:
             registers[spare[key]] = _parse_operand(f"{name} {key}", text, None)[1]
         else:
             field = fields[key]
-            values[key], number = _parse_field(f"{name} {key}", field, text)
+            number = 0
+            if field.kind is not None:
+                values[key] = _parse_member(f"{name} {key}", field.kind, text)
+            else:
+                values[key], number = _parse_operand(f"{name} {key}", text, field)
             if field.register is not None and registers.setdefault(field.register, number) != number:
                 raise IsaError(f"Operand {name} {key} must use register r{registers[field.register]}, not r{number}")
     defaults = _defaults(kind)
@@ -123,7 +125,6 @@ def parse_program(text: str) -> tuple[Instruction, ...]:
 
 
 def _defaults(kind: type[Instruction]) -> dict[str, int]:
-    """Return the default of every body field that has one."""
     own = {field.name for field in kind.layout}
     declared = dataclasses.fields(kind)
     return {f.name: int(f.default) for f in declared if f.name in own and f.default is not dataclasses.MISSING}
@@ -141,23 +142,11 @@ def _format_value(field: Field, value: int, number: int) -> str:
     return str(value)
 
 
-def _parse_field(subject: str, field: Field, text: str) -> tuple[int, int]:
-    """Return (value, register number) of a setting's text."""
-    if field.kind is not None:
-        return _parse_member(subject, field.kind, text), 0
-    value, number = _parse_operand(subject, text, field)
-    return value, number
-
-
 def _parse_member(subject: str, kind: type[enum.IntEnum], text: str) -> enum.IntEnum:
     members = {member.name.lower(): member for member in kind}
     if text not in members:
         raise IsaError(f"Field {subject} must be one of {', '.join(members)}, not {shown(text)}")
     return members[text]
-
-
-def _parse_units(subject: str, text: str) -> int:
-    return sum({1 << _parse_member(subject, Unit, name) for name in text.split(",")})
 
 
 def _parse_operand(subject: str, text: str, field: Field | None) -> tuple[int, int]:

@@ -1,7 +1,5 @@
 """A board as data: its part, its resources, its memory, price, power and energy constants; every number with its source."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import typing

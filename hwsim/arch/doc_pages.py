@@ -1,13 +1,12 @@
 """Generated pages: Markdown tables, and what declarations say of themselves in the text below each assignment."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-__all__ = ["docs_of", "field_docs", "table"]
+__all__ = ["docs_of", "field_docs", "table", "write_page"]
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -41,3 +40,11 @@ def docs_of(body: Sequence[ast.stmt]) -> dict[str, str]:
         else:
             waiting = []
     return docs
+
+
+def write_page(page: str) -> None:
+    """Write a page to the file that the command line names, or to standard output."""
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(page)
+    else:
+        sys.stdout.write(page)

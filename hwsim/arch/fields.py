@@ -36,9 +36,9 @@ class Field:
     name: str
     width: int
     offset: int
-    signed: bool
-    register: int | None
-    kind: type[enum.IntEnum] | None
+    signed: bool = False
+    register: int | None = None
+    kind: type[enum.IntEnum] | None = None
     doc: str
 
     def insert(self, value: int, owner: str) -> int:
@@ -89,9 +89,7 @@ def enumerated(kind: type[enum.IntEnum], width: int, *, doc: str, default: int |
 
 
 def _declare(metadata: dict[str, Any], default: int | None) -> Any:
-    if default is None:
-        return dataclasses.field(metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=dataclasses.MISSING if default is None else default, metadata=metadata)
 
 
 def _check_byte(word: int) -> int:
@@ -124,21 +122,9 @@ class Instruction(_Declared):
         cls.opcode, cls.unit = opcode, unit
         layout, offset = [], _BODY_START
         for declared in dataclasses.fields(cls):
-            if declared.name not in own:
-                continue
-            data = declared.metadata
-            layout.append(
-                Field(
-                    name=declared.name,
-                    width=data["width"],
-                    offset=offset,
-                    signed=data.get("signed", False),
-                    register=data.get("register"),
-                    kind=data.get("kind"),
-                    doc=data["doc"],
-                )
-            )
-            offset += data["width"]
+            if declared.name in own:
+                layout.append(Field(name=declared.name, offset=offset, **declared.metadata))
+                offset += layout[-1].width
         if offset > _BODY_END:
             size, limit = offset - _BODY_START, _BODY_END - _BODY_START
             raise IsaError(f"Instruction {cls.__name__} must fit {limit} body bits, not {size}")
@@ -168,10 +154,8 @@ class Instruction(_Declared):
     def decode_body(cls, word: int) -> Instruction:
         """Return the instruction of this class that `word` holds; raise IsaError for stray bits or values."""
         values: dict[str, Any] = {}
-        covered = 0
-        for name in ("opcode", "wait", "signal", "register0", "register1", "register2", "check"):
-            offset, width = HEADER[name]
-            covered |= ((1 << width) - 1) << offset
+        header = {name: word >> offset & (1 << width) - 1 for name, (offset, width) in HEADER.items()}
+        covered = sum((1 << width) - 1 << offset for offset, width in HEADER.values())
         for field in cls.layout:
             raw = field.extract(word)
             covered |= ((1 << field.width) - 1) << field.offset
@@ -180,10 +164,8 @@ class Instruction(_Declared):
             values[field.name] = field.kind(raw) if field.kind is not None else raw
         if word & ~covered & ((1 << WORD_BITS) - 1):
             raise IsaError(f"Unused bits of {cls.__name__} must be zero, not {word & ~covered:#x}")
-        part = {name: (word >> offset) & ((1 << width) - 1) for name, (offset, width) in HEADER.items()}
-        values |= {"wait": part["wait"], "signal": part["signal"]}
-        values["registers"] = (part["register0"], part["register1"], part["register2"])
-        return cls(**values)
+        registers = (header["register0"], header["register1"], header["register2"])
+        return cls(wait=header["wait"], signal=header["signal"], registers=registers, **values)
 
     @staticmethod
     def check(word: int) -> bool:

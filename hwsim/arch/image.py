@@ -9,6 +9,7 @@ import hashlib
 import math
 import mmap
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -45,7 +46,10 @@ class MemoryImage:
     @property
     def digest(self) -> str:
         """Hexadecimal SHA-256 over the shapes and the SHA-256 of every port and of the side memory."""
-        return _digest(self) if self.file is None else self.file.digest
+        if self.file is not None:
+            return self.file.digest
+        shape = (self.ports.shape[0], self.ports.shape[1])
+        return _digest(shape, len(self.side), lambda port: _sha256(self.ports[port]), _sha256(self.side))
 
     def copy(self) -> MemoryImage:
         """Return a copy that a run may write; of an image in a file it takes memory only for the pages that are written."""
@@ -101,12 +105,8 @@ class _ImageFile:
     def digest(self) -> str:
         """Digest of the image in the file, which is read in pieces: pages of a map would count as memory held."""
         (start, shape), (side_start, (side_bytes,)) = self._ports, self._side
-
-        def part(ports: slice) -> list[bytes]:
-            return [self._hash(start + port * shape[1], shape[1]) for port in range(ports.start, ports.stop)]
-
-        ports = [digest for digests in in_parts(part, shape[0], 1) for digest in digests]
-        return _joined(shape, side_bytes, ports, self._hash(side_start, side_bytes))
+        side = self._hash(side_start, side_bytes)
+        return _digest(shape, side_bytes, lambda port: self._hash(start + port * shape[1], shape[1]), side)
 
     def _hash(self, start: int, count: int) -> bytes:
         """Return the SHA-256 of some bytes of the file; raise ProgramError when it has become shorter."""
@@ -135,7 +135,6 @@ class ImageWriter:
     """
 
     def __init__(self, path: Path, *, ports: int, port_bytes: int, side_bytes: int) -> None:
-        """Take the path and the sizes of the image."""
         self._path, self._part = path, path.parent / f".{path.name}.part"
         self._shape, self._side_bytes = (ports, port_bytes), side_bytes
         self._hashes = [hashlib.sha256() for _ in range(ports)]
@@ -178,8 +177,7 @@ class ImageWriter:
             if kind is None:
                 for port in range(self._shape[0]):
                     self._pass_over(port, self._shape[1])
-                ports = [entry.digest() for entry in self._hashes]
-                self.digest = _joined(self._shape, self._side_bytes, ports, self._side_digest)
+                self.digest = _digest(self._shape, self._side_bytes, lambda port: self._hashes[port].digest(), self._side_digest)
             self._stream.close()
             if kind is None:
                 os.replace(self._part, self._path)
@@ -212,17 +210,11 @@ def _write_at(descriptor: int, data: np.ndarray, place: int) -> None:
         view, place = view[count:], place + count
 
 
-def _digest(image: MemoryImage) -> str:
-    def part(ports: slice) -> list[bytes]:
-        return [hashlib.sha256(np.ascontiguousarray(port).data).digest() for port in image.ports[ports]]
-
-    ports = [digest for digests in in_parts(part, len(image.ports), 1) for digest in digests]
-    side = hashlib.sha256(np.ascontiguousarray(image.side).data).digest()
-    return _joined((image.ports.shape[0], image.ports.shape[1]), len(image.side), ports, side)
+def _sha256(data: np.ndarray) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(data).data).digest()
 
 
-def _joined(shape: tuple[int, int], side_bytes: int, ports: list[bytes], side: bytes) -> str:
-    running = hashlib.sha256(repr((shape, (side_bytes,))).encode())
-    for digest in (*ports, side):
-        running.update(digest)
-    return running.hexdigest()
+def _digest(shape: tuple[int, int], side_bytes: int, port: Callable[[int], bytes], side: bytes) -> str:
+    """Return the digest of an image from the SHA-256 of its ports, each of which is asked for once, and of its side memory."""
+    parts = in_parts(lambda ports: b"".join(map(port, range(ports.start, ports.stop))), shape[0], 1)
+    return hashlib.sha256(repr((shape, (side_bytes,))).encode() + b"".join(parts) + side).hexdigest()

@@ -7,8 +7,10 @@ every port) in streams; 16-byte units in the side memory. `docs/engine.md` says 
 
 # No postponed annotations here: Instruction reads the classes' annotations as they are declared.
 import enum
+import hashlib
+import json
 
-from hwsim.arch.fields import CHECK_VALUE, Instruction, Unit, bits, enumerated, operand, signed
+from hwsim.arch.fields import CHECK_VALUE, HEADER, Instruction, Unit, bits, enumerated, operand, signed
 from hwsim.arch.stream_sizes import CacheFormat, Format
 from hwsim.errors import IsaError
 
@@ -40,6 +42,7 @@ __all__ = [
     "Store",
     "SwiGlu",
     "decode",
+    "isa_digest",
 ]
 
 REGISTERS = 16
@@ -287,3 +290,24 @@ def decode(word: int) -> Instruction:
     if opcode not in _BY_OPCODE:
         raise IsaError(f"Opcode must be one of {sorted(_BY_OPCODE)}, not {opcode}")
     return _BY_OPCODE[opcode].decode_body(word)
+
+
+def isa_digest() -> str:
+    """Return the hexadecimal SHA-256 of every word layout: the header, and name, opcode and fields of each class."""
+    layouts = [
+        {
+            "name": kind.__name__,
+            "opcode": kind.opcode,
+            "fields": [
+                [field.name, field.offset, field.width, field.signed, field.register, _members(field.kind)] for field in kind.layout
+            ],
+        }
+        for kind in INSTRUCTIONS
+    ]
+    text = json.dumps({"header": {name: list(place) for name, place in HEADER.items()}, "instructions": layouts}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _members(kind: type[enum.IntEnum] | None) -> list[list[object]] | None:
+    """Return the names and values of an enumeration, or None for an integer."""
+    return None if kind is None else [[member.name, int(member)] for member in kind]

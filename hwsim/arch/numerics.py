@@ -6,8 +6,6 @@ a pair (mantissa, exponent) that stands for mantissa * 2**exponent; a non-zero m
 that hardware needs are in the docstrings. Reference, simulator and RTL agree with these functions bit for bit.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -93,16 +91,11 @@ def _where(condition: Array, yes: Array, no: Array) -> Array:
 
 
 def _take(table: np.ndarray, index: Array) -> Array:
-    """Return `table[index]` in the library of `index`."""
     if isinstance(index, np.ndarray | np.integer):
         return table[np.asarray(index)]
     import torch
 
     return torch.from_numpy(table).to(index.device)[index]
-
-
-def _clamp(x: Array, low: int, high: int) -> Array:
-    return x.clip(low, high)
 
 
 def round_shift(x: Array, shift: Array) -> Array:
@@ -113,7 +106,7 @@ def round_shift(x: Array, shift: Array) -> Array:
 
 def saturate(x: Array, bits: int) -> Array:
     """Return x clamped to the range of a signed `bits`-bit integer."""
-    return _clamp(x, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    return x.clip(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
 
 def wrap32(x: Array) -> Array:
@@ -189,7 +182,7 @@ def apply_scale(x: Array, scale: tuple[Array, Array], fraction_bits: int = FRACT
     x is a signed 32-bit integer. The right shift is clamped to 0 .. 48: a scale above 2**-fraction_bits saturates.
     """
     mantissa, exponent = scale
-    shift = _clamp(-(exponent + fraction_bits), 0, _SHIFT_LIMIT)
+    shift = (-(exponent + fraction_bits)).clip(0, _SHIFT_LIMIT)
     return saturate(round_shift(x * mantissa, shift), 32)
 
 
@@ -204,7 +197,7 @@ def quantize_inverse(amax: Array) -> tuple[tuple[Array, Array], tuple[Array, Arr
 
 def quantize_act(x: Array, inverse: tuple[Array, Array]) -> Array:
     """Return the 8-bit codes of fixed or weight values x under `inverse` (from `quantize_inverse`)."""
-    return _clamp(apply_scale(x, inverse, 0), -ACT_LIMIT, ACT_LIMIT)
+    return apply_scale(x, inverse, 0).clip(-ACT_LIMIT, ACT_LIMIT)
 
 
 def kv_limit(bits: int) -> int:
@@ -225,13 +218,13 @@ def kv_inverse(low: Array, high: Array, bits: int) -> tuple[tuple[Array, Array],
     span = normalize(high - low)
     times, over = kv_factors(bits)
     inverse = combine(reciprocal(span), times)
-    zero = _clamp(apply_scale(-low, inverse, 0), 0, kv_limit(bits))
+    zero = apply_scale(-low, inverse, 0).clip(0, kv_limit(bits))
     return inverse, combine(span, over), zero
 
 
 def quantize_kv(x: Array, inverse: tuple[Array, Array], zero: Array, bits: int) -> Array:
     """Return the codes of fixed values x, 0 .. 15 or 0 .. 255."""
-    return _clamp(apply_scale(x, inverse, 0) + zero, 0, kv_limit(bits))
+    return (apply_scale(x, inverse, 0) + zero).clip(0, kv_limit(bits))
 
 
 def exp2_table() -> tuple[np.ndarray, np.ndarray]:
@@ -255,7 +248,7 @@ def exp2_neg(distance: Array) -> Array:
 
     64-entry table, linear in between (relative error below 8.2e-5), then a rounding shift.
     """
-    whole = _clamp(distance >> FRACTION_BITS, 0, 31)
+    whole = (distance >> FRACTION_BITS).clip(0, 31)
     fraction = distance & 0xFFFF
     index = fraction >> 10
     value = _take(_EXP2_VALUE, index) - ((_take(_EXP2_DROP, index) * (fraction & 1023)) >> 10)
@@ -264,7 +257,7 @@ def exp2_neg(distance: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """Return the logistic function of fixed x in units of 2**-15; 256-entry table over |x| < 16, linear in between."""
-    magnitude = _clamp(_where(x < 0, -x, x), 0, (16 << FRACTION_BITS) - 1)
+    magnitude = _where(x < 0, -x, x).clip(0, (16 << FRACTION_BITS) - 1)
     index = magnitude >> 12
     value = _take(_SIGMOID_VALUE, index) + ((_take(_SIGMOID_RISE, index) * (magnitude & 4095)) >> 12)
     return _where(x < 0, (1 << SILU_BITS) - value, value)

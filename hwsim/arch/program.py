@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.digest import isa_digest
 from hwsim.arch.image import MemoryImage
-from hwsim.arch.isa import decode
+from hwsim.arch.isa import decode, isa_digest
 from hwsim.errors import IsaError, ProgramError
 from hwsim.whole_files import write_text
 

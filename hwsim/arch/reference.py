@@ -3,22 +3,18 @@
 `python -m hwsim.arch.reference [FILE]` writes the page to FILE, or to standard output.
 """
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import enum
 import inspect
-import sys
 import types
 import typing
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from hwsim.arch import config, isa, numerics, registers, timing
 from hwsim.arch.assembly import mnemonic
-from hwsim.arch.doc_pages import docs_of, field_docs, table
+from hwsim.arch.doc_pages import docs_of, field_docs, table, write_page
 from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Field, Instruction, Unit
 
 __all__ = ["render"]
@@ -51,7 +47,12 @@ def render() -> str:
         table(
             ("opcode", "text", "unit", "does"),
             (
-                (str(kind.opcode), f"[`{mnemonic(kind)}`](#{mnemonic(kind)})", _unit(kind), _first_line(kind))
+                (
+                    str(kind.opcode),
+                    f"[`{mnemonic(kind)}`](#{mnemonic(kind)})",
+                    _unit(kind),
+                    str(inspect.getdoc(kind)).partition("\n")[0],
+                )
                 for kind in isa.INSTRUCTIONS
             ),
         ),
@@ -61,16 +62,15 @@ def render() -> str:
         parts += [f"### {mnemonic(kind)}", f"{title} {inspect.getdoc(kind)}"]
         if kind.layout:
             heads = ("field", "bits", "values", "default", "slot", "meaning")
-            parts.append(table(heads, map(_field_row, _with_default(kind))))
+            parts.append(table(heads, (_field_row(field, getattr(kind, field.name, None)) for field in kind.layout)))
     parts.append("## Values")
-    for enumeration in _enumerations():
+    enumerations = [field.kind for kind in isa.INSTRUCTIONS for field in kind.layout if field.kind is not None]
+    for enumeration in dict.fromkeys(enumerations):
         docs = field_docs(enumeration)
         parts += [f"### {enumeration.__name__}", str(inspect.getdoc(enumeration))]
         rows = [(str(member.value), f"`{member.name.lower()}`", docs.get(member.name, "")) for member in enumeration]
-        if any(doc for _, _, doc in rows):
-            parts.append(table(("value", "text", "meaning"), rows))
-        else:
-            parts.append(table(("value", "text"), (row[:2] for row in rows)))
+        columns = 3 if any(docs.values()) else 2
+        parts.append(table(("value", "text", "meaning")[:columns], (row[:columns] for row in rows)))
     parts += [
         "## Control registers",
         str(inspect.getdoc(registers)),
@@ -85,10 +85,10 @@ def render() -> str:
         " stream port's memory, 64 bits, 4 KiB aligned.",
         "## Timing constants",
         str(inspect.getdoc(timing)),
-        _constants(timing, ("constant", "value", "meaning")),
+        _constants(timing),
         "## Numeric constants",
         "Of `hwsim.arch.numerics`, the arithmetic that reference, simulator and circuit share.",
-        _constants(numerics, ("constant", "value", "meaning")),
+        _constants(numerics),
         "## Engine configuration",
         str(inspect.getdoc(config.EngineConfig)),
         table(("field", "type", "meaning"), _config_rows(config.EngineConfig)),
@@ -104,17 +104,7 @@ def _unit(kind: type[Instruction]) -> str:
     return "sequencer" if kind.unit is None else kind.unit.name
 
 
-def _first_line(kind: type[Instruction]) -> str:
-    return str(inspect.getdoc(kind)).splitlines()[0]
-
-
-def _with_default(kind: type[Instruction]) -> Iterator[tuple[Field, Any]]:
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
-    return ((field, defaults[field.name]) for field in kind.layout)
-
-
-def _field_row(declared: tuple[Field, Any]) -> tuple[str, ...]:
-    field, default = declared
+def _field_row(field: Field, default: object) -> tuple[str, ...]:
     if field.kind is not None:
         values = f"[{field.kind.__name__}](#{field.kind.__name__.lower()})"
     elif field.signed:
@@ -122,18 +112,9 @@ def _field_row(declared: tuple[Field, Any]) -> tuple[str, ...]:
     else:
         top = str((1 << field.width) - 1) if field.width <= 16 else f"2**{field.width} - 1"
         values = f"0 to {top}"
-    if default is dataclasses.MISSING:
-        shown = ""
-    else:
-        shown = default.name.lower() if isinstance(default, enum.Enum) else str(default)
+    shown = "" if default is None else default.name.lower() if isinstance(default, enum.Enum) else str(default)
     slot = "" if field.register is None else str(field.register)
     return f"`{field.name}`", _span(field.offset, field.width), values, shown, slot, field.doc
-
-
-def _enumerations() -> list[type[enum.IntEnum]]:
-    """Return the enumerations of the fields, in the order the fields name them."""
-    kinds = [field.kind for kind in isa.INSTRUCTIONS for field in kind.layout if field.kind is not None]
-    return list(dict.fromkeys(kinds))
 
 
 def _config_rows(cls: type[Any], prefix: str = "") -> Iterator[tuple[str, ...]]:
@@ -147,19 +128,11 @@ def _config_rows(cls: type[Any], prefix: str = "") -> Iterator[tuple[str, ...]]:
             yield f"`{prefix}{field.name}`", kind.__name__, docs.get(field.name, "")
 
 
-def _constants(module: types.ModuleType, heads: Sequence[str]) -> str:
+def _constants(module: types.ModuleType) -> str:
     docs = docs_of(ast.parse(inspect.getsource(module)).body)
     names = [name for name in docs if name.isupper() and name in module.__all__]
-    return table(heads, ((f"`{name}`", str(getattr(module, name)), docs[name]) for name in names))
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Write the page to the file named, or to standard output."""
-    if arguments:
-        Path(arguments[0]).write_text(render())
-    else:
-        sys.stdout.write(render())
+    return table(("constant", "value", "meaning"), ((f"`{name}`", str(getattr(module, name)), docs[name]) for name in names))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    write_page(render())

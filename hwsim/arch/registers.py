@@ -1,6 +1,10 @@
 """The engine as the host sees it: name of the kernel, and the AXI-Lite map of control, argument, status and identity registers."""
 
 import dataclasses
+import enum
+
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.isa import isa_digest
 
 __all__ = [
     "CONTROL_REGISTERS",
@@ -8,6 +12,10 @@ __all__ = [
     "PORT_BASE_OFFSET",
     "PORT_BASE_STRIDE",
     "ControlRegister",
+    "ErrorCode",
+    "Identity",
+    "error_code",
+    "error_sentence",
     "offset_of",
     "port_base_offset",
 ]
@@ -50,6 +58,7 @@ CONTROL_REGISTERS: tuple[ControlRegister, ...] = (
 PORT_BASE_OFFSET = 0x80
 PORT_BASE_STRIDE = 12
 """64-bit byte address of each stream port, 4 KiB aligned, from PORT_BASE_OFFSET on."""
+_CODE_BITS = 8
 
 
 def offset_of(name: str) -> int:
@@ -60,3 +69,63 @@ def offset_of(name: str) -> int:
 def port_base_offset(port: int) -> int:
     """Return the byte offset of the base address of a stream port."""
     return PORT_BASE_OFFSET + PORT_BASE_STRIDE * port
+
+
+class ErrorCode(enum.IntEnum):
+    """What stopped the engine: code, detail (the circuit's name of it, or None) and words for a sentence.
+
+    Of several errors in one cycle the lowest code counts.
+    """
+
+    detail: str | None
+    words: str
+
+    def __new__(cls, code: int, detail: str | None, words: str) -> "ErrorCode":
+        member = int.__new__(cls, code)
+        member._value_, member.detail, member.words = code, detail, words
+        return member
+
+    BAD_CHECK = 1, "pc", "a bad check byte in word {detail}"
+    BAD_OPCODE = 2, "pc", "an unknown opcode in word {detail}"
+    DEEP_LOOP = 3, "pc", "a loop deeper than four at word {detail}"
+    READ_RESPONSE = 4, "port", "a read error on port {detail}"
+    WRITE_RESPONSE = 5, None, "a write error"
+    WATCHDOG = 6, "pc", "the watchdog at word {detail}"
+    TOKEN_OVERFLOW = 7, "pair", "a token counter that overflowed ({detail})"
+
+
+def error_code(error: int) -> int:
+    """Return the code in the error register, zero after a good run."""
+    return error & (1 << _CODE_BITS) - 1
+
+
+def error_sentence(error: int) -> str:
+    """Return what the error register says, as words for a sentence."""
+    code = error_code(error)
+    words = next((each.words for each in ErrorCode if each == code), f"error {code}")
+    return words.format(detail=error >> _CODE_BITS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Identity:
+    """The digests of an engine, in full and as the 32-bit words its registers read."""
+
+    isa: str
+    """Hexadecimal digest of the instruction set."""
+    engine: str
+    """Hexadecimal digest of the configuration."""
+
+    @classmethod
+    def of(cls, config: EngineConfig) -> "Identity":
+        """Return the identity of the engine with this configuration."""
+        return cls(isa=isa_digest(), engine=config.digest)
+
+    @property
+    def isa_word(self) -> int:
+        """First 32 bits of the instruction set's digest."""
+        return int(self.isa[:8], 16)
+
+    @property
+    def engine_word(self) -> int:
+        """First 32 bits of the configuration's digest."""
+        return int(self.engine[:8], 16)

@@ -1,7 +1,5 @@
 """Places of the tensors in a safetensors file, so that they can be mapped or read one at a time."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

@@ -1,4 +1,4 @@
-"""The work that a machine is asked to do, in plain numbers: the sizes of a network, and how much of it at once."""
+"""Work in plain numbers: the sizes of a network, how much of it is asked for at once, and what a piece of it moves and computes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from hwsim.errors import SpecError
 from hwsim.units import Bytes, Operations, Value
 
-__all__ = ["Network", "Workload"]
+__all__ = ["Ledger", "Network", "Traffic", "Workload"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,3 +146,74 @@ class Workload:
         """Return the arithmetic of a layer's attention, scores and mixing, for every sequence."""
         pairs = np.multiply(np.multiply(queries, keys), self.batch)
         return Operations(np.multiply(4.0 * self.network.heads * self.network.head_dim, pairs))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """Bytes that crossed the border of one memory tier.
+
+    tier: name of the memory, for example "device", "host" or "storage".
+    read_bytes, write_bytes: bytes taken from it and put into it.
+    """
+
+    tier: str
+    read_bytes: int = 0
+    write_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("read_bytes", "write_bytes"):
+            _check_count(f"Traffic {name}", getattr(self, name))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """What some work moved and computed; ledgers add.
+
+    traffic: at most one entry per tier.
+    multiply_accumulates: scalar products accumulated.
+    gathers: reads of runs that do not follow the previous run in memory.
+    sorts: values that passed through a sort or a top-k selection.
+    """
+
+    traffic: tuple[Traffic, ...] = ()
+    multiply_accumulates: int = 0
+    gathers: int = 0
+    sorts: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("multiply_accumulates", "gathers", "sorts"):
+            _check_count(f"Ledger {name}", getattr(self, name))
+        tiers = [entry.tier for entry in self.traffic]
+        for tier in tiers:
+            if tiers.count(tier) > 1:
+                raise SpecError(f"Ledger tier must appear once, not {tiers.count(tier)} times: {tier!r}")
+
+    def __add__(self, other: Ledger) -> Ledger:
+        both = self.traffic + other.traffic
+        traffic = [
+            Traffic(
+                tier=tier,
+                read_bytes=sum(entry.read_bytes for entry in both if entry.tier == tier),
+                write_bytes=sum(entry.write_bytes for entry in both if entry.tier == tier),
+            )
+            for tier in dict.fromkeys(entry.tier for entry in both)
+        ]
+        return Ledger(
+            traffic=tuple(traffic),
+            multiply_accumulates=self.multiply_accumulates + other.multiply_accumulates,
+            gathers=self.gathers + other.gathers,
+            sorts=self.sorts + other.sorts,
+        )
+
+    def read_bytes(self, tier: str | None = None) -> int:
+        """Return the bytes read from `tier`, or from all tiers."""
+        return sum(entry.read_bytes for entry in self.traffic if tier in (None, entry.tier))
+
+    def write_bytes(self, tier: str | None = None) -> int:
+        """Return the bytes written to `tier`, or to all tiers."""
+        return sum(entry.write_bytes for entry in self.traffic if tier in (None, entry.tier))
+
+
+def _check_count(subject: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SpecError(f"{subject} must be a non-negative integer, not {value!r}")

@@ -1,7 +1,5 @@
 """What the host code needs of a device: registers, buffers in the memories behind the engine's ports, an interrupt, time."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """What a run is given, and where program and inputs lie in the side memory."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,17 +1,13 @@
 """The host runtime: brings programs and data to a device, starts the engine, waits for it and reads what it did."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.digest import Identity
-from hwsim.arch.error_codes import error_sentence
 from hwsim.arch.program import MemoryImage, Program
-from hwsim.arch.registers import offset_of, port_base_offset
+from hwsim.arch.registers import Identity, error_sentence, offset_of, port_base_offset
 from hwsim.errors import MachineError, ProgramError
 from hwsim.host.device import SIDE, Buffer, Device, Place
 from hwsim.host.inputs import Inputs, placements
@@ -176,7 +172,6 @@ class Host:
             self._write("interrupt_status", status)
 
     def _wait(self, program: Program) -> None:
-        """Return when the run has ended."""
         until = self.device.now_s() + self.timeout_s
         # The bit is cleared by reading it: seen once, the run is over.
         if self.waiting is Waiting.INTERRUPT:

@@ -4,8 +4,6 @@ pyxrt is imported here alone, and only where a board is opened. It has no xrt::i
 kernel's registers: Xilinx/XRT issue 7863), so these go through the library that `make host` of a kernel package builds.
 """
 
-from __future__ import annotations
-
 import ctypes
 import sys
 import time
@@ -60,7 +58,7 @@ class _XrtBuffer:
 
 
 class _Registers:
-    """The functions of xrt_ip.cpp on one kernel."""
+    """The operations of a device that go through xrt_ip.cpp, on one kernel."""
 
     def __init__(self, library: Path, index: int):
         try:
@@ -86,20 +84,20 @@ class _Registers:
         if not self._handle:
             raise MachineError(f"Kernel {KERNEL} must open on device {index}, not fail with {self._error()!r}")
 
-    def read(self, offset: int) -> int:
+    def read_register(self, offset: int) -> int:
         value = ctypes.c_uint32()
         status = self._library.lamforge_ip_read(self._handle, offset, ctypes.byref(value))
         self._check(status, f"Register {offset:#x} must be readable")
         return value.value
 
-    def write(self, offset: int, value: int) -> None:
+    def write_register(self, offset: int, value: int) -> None:
         self._check(self._library.lamforge_ip_write(self._handle, offset, value), f"Register {offset:#x} must be writable")
 
-    def watch(self) -> None:
+    def watch_interrupt(self) -> None:
         self._check(self._library.lamforge_ip_watch(self._handle), "The interrupt must be offered by XRT")
 
-    def wait(self, milliseconds: int) -> bool:
-        came = ctypes.c_int32()
+    def wait_interrupt(self, timeout_s: float) -> bool:
+        came, milliseconds = ctypes.c_int32(), max(1, round(timeout_s * 1000))
         self._check(
             self._library.lamforge_ip_wait(self._handle, milliseconds, ctypes.byref(came)), "The interrupt must be waited for"
         )
@@ -116,7 +114,7 @@ class _Registers:
         return self._library.lamforge_ip_error().decode(errors="replace")
 
 
-class XrtDevice:
+class XrtDevice(_Registers):
     """A board with the engine's xclbin loaded.
 
     `banks` maps places to tags of memory banks, where the xclbin was not linked by the package's own link.cfg.
@@ -142,13 +140,7 @@ class XrtDevice:
             self._tags = {bank.get_tag(): bank for bank in pyxrt.xclbin(str(xclbin)).get_mems() if bank.get_used()}
         except RuntimeError as error:
             raise MachineError(f"Board {index} must load {str(xclbin)!r}, not fail with {str(error)!r}") from None
-        self._registers = _Registers(xclbin.parent / LIBRARY, index)
-
-    def read_register(self, offset: int) -> int:
-        return self._registers.read(offset)
-
-    def write_register(self, offset: int, value: int) -> None:
-        self._registers.write(offset, value)
+        super().__init__(xclbin.parent / LIBRARY, index)
 
     def allocate(self, place: Place, size: int) -> _XrtBuffer:
         tag = self._banks.get(place) or bank_of(self._engine, place, self._tags)
@@ -164,12 +156,6 @@ class XrtDevice:
             raise MachineError(f"A buffer of {size} bytes must fit {tag}, not fail with {str(error)!r}") from None
         return _XrtBuffer(self._pyxrt, buffer)
 
-    def watch_interrupt(self) -> None:
-        self._registers.watch()
-
-    def wait_interrupt(self, timeout_s: float) -> bool:
-        return self._registers.wait(max(1, round(timeout_s * 1000)))
-
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)
 
@@ -181,6 +167,3 @@ class XrtDevice:
             "A board must be reset from outside, by `xbutil reset` or a cold boot: its kernel has no reset register and XRT"
             " does not load an xclbin again that is loaded"
         )
-
-    def close(self) -> None:
-        self._registers.close()

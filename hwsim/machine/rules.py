@@ -1,35 +1,15 @@
 """The limits of what an instruction may ask of an engine: ranges inside its memories, shapes that its units can run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
 
+from hwsim.arch import isa
 from hwsim.arch.complete import require_rows
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Instruction, Unit
-from hwsim.arch.isa import (
-    UNIT_INSTRUCTIONS,
-    Append,
-    Axpy,
-    CacheFormat,
-    CacheKind,
-    Destination,
-    Dot,
-    Fetch,
-    Format,
-    KvQuant,
-    Load,
-    Norm,
-    Quant,
-    Rope,
-    Softmax,
-    Space,
-    Store,
-    SwiGlu,
-)
-from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS
+from hwsim.arch.isa import UNIT_INSTRUCTIONS, CacheKind, Destination, Space
+from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS, CacheFormat, Format
 from hwsim.errors import ProgramError
 from hwsim.machine.trace import Trace
 
@@ -65,40 +45,30 @@ class _Rules:
         words = len(self.trace.decoded.words)
         if words > self.config.control.program_words:
             raise ProgramError(f"Program must have at most {self.config.control.program_words} words, not {words}")
-        own = 1 << self.trace.unit
-        every = np.arange(len(self.trace))
+        own = np.array([unit.name for unit in Unit])[self.trace.unit]
         for name in ("wait", "signal"):
-            mask = self.trace.header(name)
-            self._require(
-                every,
-                mask & own == 0,
-                lambda i, name=name: f"must not {name} for its own unit {Unit(int(self.trace.unit[i])).name}",
-            )
+            is_other = self.trace.header(name) & 1 << self.trace.unit == 0
+            self._require(np.arange(len(self.trace)), is_other, f"must not {name} for its own unit {{}}", own)
         for kind, rule in _RULES.items():
             rule(self, kind)
         if self.first is not None:
             index, text = self.first
             raise ProgramError(f"{self.trace.name(index)} {text}")
 
-    def _require(self, rows: np.ndarray, is_met: np.ndarray, text: object) -> None:
-        broken = np.flatnonzero(~np.asarray(is_met, dtype=bool))
-        if len(broken):
-            at = int(broken[0])
-            index = int(rows[at])
-            if self.first is None or index < self.first[0]:
-                self.first = (index, text(index) if callable(text) else str(text))
+    def _require(self, rows: np.ndarray, is_met: np.ndarray, text: str, *values: np.ndarray) -> None:
+        """Note the first of `rows` of which something is not met, with its values put into the text."""
+        broken = np.flatnonzero(~is_met)
+        if len(broken) and (self.first is None or rows[broken[0]] < self.first[0]):
+            self.first = int(rows[broken[0]]), text.format(*(value[broken[0]] for value in values))
 
     def _within(self, rows: np.ndarray, field: str, memory: str, end: np.ndarray, limit: int, unit: str) -> None:
         """Require that the range named by `field`, which ends before `end`, lies in the first `limit` units."""
-        ends = dict(zip(rows.tolist(), np.broadcast_to(end, rows.shape).tolist(), strict=True))
-        self._require(
-            rows, end <= limit, lambda i: f"must keep {field} within the {limit} {unit} of {memory}, not {ends[i] - limit} beyond"
-        )
+        text = f"must keep {field} within the {limit} {unit} of {memory}, not {{}} beyond"
+        self._require(rows, end <= limit, text, end - limit)
 
     def _between(self, kind: type[Instruction], rows: np.ndarray, field: str, low: int, high: int) -> np.ndarray:
         values = self.trace.values(kind, field, rows)
-        found = dict(zip(rows.tolist(), values.tolist(), strict=True))
-        self._require(rows, (values >= low) & (values <= high), lambda i: f"must have {field} {low} to {high}, not {found[i]}")
+        self._require(rows, (values >= low) & (values <= high), f"must have {field} {low} to {high}, not {{}}", values)
         return values
 
     def _rows_at(
@@ -108,12 +78,8 @@ class _Rules:
         count, stride, start = (self.trace.values(kind, name, rows) for name in ("rows", "stride", field))
         self._within(rows, field, memory, start + np.maximum(count - 1, 0) * stride + words, limit, "words")
         if is_written:
-            apart = dict(zip(rows.tolist(), zip(stride.tolist(), words.tolist(), strict=True), strict=True))
-            self._require(
-                rows,
-                (count <= 1) | (stride >= words),
-                lambda i: f"must have stride at least the {apart[i][1]} words of a row, not {apart[i][0]}",
-            )
+            is_apart = (count <= 1) | (stride >= words)
+            self._require(rows, is_apart, "must have stride at least the {} words of a row, not {}", words, stride)
 
     def _scales(self, kind: type[Instruction], rows: np.ndarray) -> None:
         count, scale = self.trace.values(kind, "rows", rows), self.trace.values(kind, "scale", rows)
@@ -125,115 +91,106 @@ class _Rules:
 
     def _fetch(self, kind: type[Instruction]) -> None:
         rows = self.trace.rows_of(kind)
-        offset, beats = self.trace.values(Fetch, "offset", rows), self.trace.values(Fetch, "beats", rows)
+        offset, beats = self.trace.values(kind, "offset", rows), self.trace.values(kind, "beats", rows)
         self._within(rows, "offset and beats", "a port", np.where(beats > 0, offset + beats, 0), self.port_beats, "beats")
 
     def _dot(self, kind: type[Instruction]) -> None:
         trace, buffer, slices = self.trace, self.config.buffer, self.config.tile.slices
         rows = trace.rows_of(kind)
-        self._between(Dot, rows, "rows", 1, self.config.tile.tokens)
-        rows = rows[trace.values(Dot, "blocks", rows) > 0]
-        formats, inner = trace.values(Dot, "format", rows), self._between(Dot, rows, "inner", 1, 1023)
+        self._between(kind, rows, "rows", 1, self.config.tile.tokens)
+        rows = rows[trace.values(kind, "blocks", rows) > 0]
+        formats, inner = trace.values(kind, "format", rows), self._between(kind, rows, "inner", 1, 1023)
         is_paired = np.isin(formats, [format for format in Format if format.has_two_bit_codes])
-        self._between(Dot, rows[~is_paired], "rows", 1, self.config.tile.nibble_rows)
+        self._between(kind, rows[~is_paired], "rows", 1, self.config.tile.nibble_rows)
         self._require(rows, ~is_paired | (inner % 2 == 0), "must have an even inner in format W2 or W2S")
-        self._codes(rows, Dot, "source", inner * 32)
-        self._scales(Dot, rows)
-        words = -(-trace.values(Dot, "blocks", rows) * slices // self.lanes)
-        destination, side = trace.values(Dot, "destination", rows), trace.values(Dot, "side", rows)
+        self._codes(rows, kind, "source", inner * 32)
+        self._scales(kind, rows)
+        words = -(-trace.values(kind, "blocks", rows) * slices // self.lanes)
+        destination, side = trace.values(kind, "destination", rows), trace.values(kind, "side", rows)
         for is_residual, memory, limit in (
             (False, "result memory", buffer.result_words),
             (True, "residual memory", buffer.residual_words),
         ):
             chosen = (destination == Destination.RESIDUAL) == is_residual
-            self._rows_at(Dot, rows[chosen], "address", memory, words[chosen], limit, True)
+            self._rows_at(kind, rows[chosen], "address", memory, words[chosen], limit, True)
         is_key, is_biased = np.isin(formats, [each for each in Format if each.cache is not None]), destination == Destination.BIASED
-        found = dict(zip(rows.tolist(), formats.tolist(), strict=True))
-        self._require(
-            rows,
-            ~(is_key & is_biased),
-            lambda i: f"must not be both {Format(found[i]).name} and BIASED, which share the field side",
-        )
+        names = np.array([each.name for each in Format])[formats]
+        self._require(rows, ~(is_key & is_biased), "must not be both {} and BIASED, which share the field side", names)
         self._within(rows[is_key], "side", "value parameter memory", (side + words)[is_key], buffer.side_words, "words")
         self._within(rows[is_biased], "side", "parameter memory", (side + words)[is_biased], buffer.parameter_words, "words")
 
     def _axpy(self, kind: type[Instruction]) -> None:
         trace, slices = self.trace, self.config.tile.slices
         rows = trace.rows_of(kind)
-        self._between(Axpy, rows, "rows", 1, self.config.tile.nibble_rows)
-        held = 1 << trace.values(Axpy, "segments", rows)
+        self._between(kind, rows, "rows", 1, self.config.tile.nibble_rows)
+        held = 1 << trace.values(kind, "segments", rows)
         most = min(slices, self.lanes)
-        found = dict(zip(rows.tolist(), held.tolist(), strict=True))
-        self._require(rows, held <= most, lambda i: f"must hold a token in at most {most} slices, not {found[i]}")
-        planes = np.array([cache.planes for cache in CacheFormat])[trace.values(Axpy, "cache", rows)]
+        self._require(rows, held <= most, f"must hold a token in at most {most} slices, not {{}}", held)
+        planes = np.array([cache.planes for cache in CacheFormat])[trace.values(kind, "cache", rows)]
         self._require(rows, held >= planes, "must hold a token of KV8 in at least 2 slices, not 1")
-        tokens = trace.values(Axpy, "beats", rows) * (slices // np.minimum(held, slices))
-        self._codes(rows, Axpy, "source", tokens)
-        self._scales(Axpy, rows)
-        self._rows_at(
-            Axpy, rows, "address", "result memory", 32 * held // planes // self.lanes, self.config.buffer.result_words, True
-        )
+        tokens = trace.values(kind, "beats", rows) * (slices // np.minimum(held, slices))
+        self._codes(rows, kind, "source", tokens)
+        self._scales(kind, rows)
+        words = 32 * held // planes // self.lanes
+        self._rows_at(kind, rows, "address", "result memory", words, self.config.buffer.result_words, True)
 
     def _quantizer(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
         rows = trace.rows_of(kind)
         self._between(kind, rows, "rows", 1, self.config.tile.tokens)
         length = self._between(kind, rows, "length", 1, self.config.temporary_words)
-        memory, limit = ("residual memory", buffer.residual_words) if kind is Norm else ("result memory", buffer.result_words)
-        for field in ("source", "up") if kind is SwiGlu else ("source",):
+        memory, limit = ("residual memory", buffer.residual_words) if kind is isa.Norm else ("result memory", buffer.result_words)
+        for field in ("source", "up") if kind is isa.SwiGlu else ("source",):
             self._rows_at(kind, rows, field, memory, length, limit, False)
         self._codes(rows, kind, "destination", length * self.lanes)
         self._scales(kind, rows)
-        if kind in (Norm, Rope):
-            words = length + 1 if kind is Norm else length
+        if kind in (isa.Norm, isa.Rope):
+            words = length + 1 if kind is isa.Norm else length
             end = trace.values(kind, "parameter", rows) + words
             self._within(rows, "parameter", "parameter memory", end, buffer.parameter_words, "words")
-        if kind is Rope:
+        if kind is isa.Rope:
             self._require(rows, length % 2 == 0, "must have an even length")
 
     def _softmax(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
         rows = trace.rows_of(kind)
-        self._between(Softmax, rows, "rows", 1, self.config.tile.tokens)
-        words = trace.values(Softmax, "sink_words", rows) + trace.values(Softmax, "ring_words", rows)
+        self._between(kind, rows, "rows", 1, self.config.tile.tokens)
+        words = trace.values(kind, "sink_words", rows) + trace.values(kind, "ring_words", rows)
         self._require(rows, words >= 1, "must have at least one word of scores")
         most = self.config.temporary_words
         self._require(rows, words <= most, f"must have at most {most} words of scores, those of the temporary memory")
-        self._rows_at(Softmax, rows, "source", "result memory", words, buffer.result_words, False)
-        end = trace.values(Softmax, "side", rows) + words
+        self._rows_at(kind, rows, "source", "result memory", words, buffer.result_words, False)
+        end = trace.values(kind, "side", rows) + words
         self._within(rows, "side", "value parameter memory", end, buffer.side_words, "words")
-        self._codes(rows, Softmax, "destination", words * self.lanes)
-        self._scales(Softmax, rows)
+        self._codes(rows, kind, "destination", words * self.lanes)
+        self._scales(kind, rows)
 
     def _kvquant(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
         rows = trace.rows_of(kind)
-        length, source = trace.values(KvQuant, "length", rows), trace.values(KvQuant, "source", rows)
-        found = dict(zip(rows.tolist(), (length * self.lanes).tolist(), strict=True))
-        self._require(
-            rows, np.isin(length * self.lanes, _HEADS), lambda i: f"must quantize a head of 32, 64 or 128 elements, not {found[i]}"
-        )
+        length, source = trace.values(kind, "length", rows), trace.values(kind, "source", rows)
+        elements = length * self.lanes
+        self._require(rows, np.isin(elements, _HEADS), "must quantize a head of 32, 64 or 128 elements, not {}", elements)
         self._within(rows, "source", "result memory", source + length, buffer.result_words, "words")
-        keys = rows[trace.values(KvQuant, "kind", rows) == CacheKind.KEY]
-        length = trace.values(KvQuant, "length", keys)
+        keys = rows[trace.values(kind, "kind", rows) == CacheKind.KEY]
+        length = trace.values(kind, "length", keys)
         self._require(keys, length % 2 == 0, "must have an even length for a key")
-        end = trace.values(KvQuant, "parameter", keys) + length
+        end = trace.values(kind, "parameter", keys) + length
         self._within(keys, "parameter", "parameter memory", end, buffer.parameter_words, "words")
 
     def _append(self, kind: type[Instruction]) -> None:
         trace, slices = self.trace, self.config.tile.slices
         rows = trace.rows_of(kind)
-        words = 1 << trace.values(Append, "segments", rows)
+        words = 1 << trace.values(kind, "segments", rows)
         most = min(slices, _PACK_WORDS)
-        found = dict(zip(rows.tolist(), words.tolist(), strict=True))
-        self._require(rows, words <= most, lambda i: f"must hold a token in at most {most} slices, not {found[i]}")
+        self._require(rows, words <= most, f"must hold a token in at most {most} slices, not {{}}", words)
         words = np.minimum(words, most)
-        slot = trace.values(Append, "slot", rows)
-        offset, keys = trace.values(Append, "offset", rows), trace.values(Append, "keys", rows)
+        slot = trace.values(kind, "slot", rows)
+        offset, keys = trace.values(kind, "offset", rows), trace.values(kind, "keys", rows)
         block = slot // slices
         group, place = np.divmod(block, KEY_HEADER_BLOCKS)
         header = group * (1 + KEY_HEADER_BLOCKS * words)
-        is_key = trace.values(Append, "kind", rows) == CacheKind.KEY
+        is_key = trace.values(kind, "kind", rows) == CacheKind.KEY
         end = offset + np.where(is_key, header + 1 + (place + 1) * words, slot // (slices // words) + 1)
         self._within(rows, "offset and slot", "a port", end, self.port_beats, "beats")
         self._within(rows, "keys and slot", "a port", keys + header + 1, self.port_beats, "beats")
@@ -243,28 +200,28 @@ class _Rules:
         rows = trace.rows_of(kind)
         beats = self._between(kind, rows, "beats", 1, 4095)
         offset, address = trace.values(kind, "offset", rows), trace.values(kind, "address", rows)
-        if kind is Load:
+        if kind is isa.Load:
             first = offset % _SIDE_ALIGN
             whole = (first == 0) | (first + trace.values(kind, "beats", rows) <= _SIDE_ALIGN)
             self._require(rows, whole, f"must start at a multiple of {_SIDE_ALIGN} units or lie between two of them")
         self._within(rows, "offset and beats", "side memory", offset + beats, self.side_units, "16-byte units")
         end = address + -(-4 * beats // self.lanes)
-        if kind is Store:
+        if kind is isa.Store:
             self._within(rows, "address", "result memory", end, buffer.result_words, "words")
             return
-        is_residual = trace.values(Load, "space", rows) == Space.RESIDUAL
+        is_residual = trace.values(kind, "space", rows) == Space.RESIDUAL
         self._within(rows[is_residual], "address", "residual memory", end[is_residual], buffer.residual_words, "words")
         self._within(rows[~is_residual], "address", "parameter memory", end[~is_residual], buffer.parameter_words, "words")
 
 
 _RULES: dict[type[Instruction], Callable[[_Rules, type[Instruction]], None]] = {
-    Fetch: _Rules._fetch,
-    Dot: _Rules._dot,
-    Axpy: _Rules._axpy,
-    **dict.fromkeys((Norm, Quant, SwiGlu, Rope), _Rules._quantizer),
-    Softmax: _Rules._softmax,
-    KvQuant: _Rules._kvquant,
-    Append: _Rules._append,
-    **dict.fromkeys((Load, Store), _Rules._copy),
+    isa.Fetch: _Rules._fetch,
+    isa.Dot: _Rules._dot,
+    isa.Axpy: _Rules._axpy,
+    **dict.fromkeys((isa.Norm, isa.Quant, isa.SwiGlu, isa.Rope), _Rules._quantizer),
+    isa.Softmax: _Rules._softmax,
+    isa.KvQuant: _Rules._kvquant,
+    isa.Append: _Rules._append,
+    **dict.fromkeys((isa.Load, isa.Store), _Rules._copy),
 }
 require_rows(_RULES, UNIT_INSTRUCTIONS, what="rules that say what it may ask for", module=__name__)

@@ -1,6 +1,4 @@
-"""What control executes: the dynamic stream of unit instructions, with loops unrolled and registers resolved."""
-
-from __future__ import annotations
+"""What control executes: the words of a program as arrays, and its unit instructions with loops unrolled and registers resolved."""
 
 import dataclasses
 import functools
@@ -8,14 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch.fields import Instruction
-from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Loop, Scalar
+from hwsim.arch.fields import CHECK_VALUE, HEADER, Field, Instruction
+from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Loop, Scalar, decode
 from hwsim.arch.timing import REFILL_CYCLES
 from hwsim.compiled import compiled
-from hwsim.errors import MachineError, ProgramError
-from hwsim.machine.decode import DecodedWords, decode_words
+from hwsim.errors import IsaError, MachineError, ProgramError
 
-__all__ = ["KIND_OF_OPCODE", "Trace", "run_control"]
+__all__ = ["KIND_OF_OPCODE", "DecodedWords", "Trace", "run_control"]
 
 KIND_OF_OPCODE: dict[int, type[Instruction]] = {kind.opcode: kind for kind in INSTRUCTIONS}
 
@@ -23,7 +20,29 @@ _LOOP_DEPTH = 4
 _FIRST_CAPACITY = 1 << 14
 _LIMIT = 1 << 22
 """Executed instructions after which a program is refused."""
-_REFILL = REFILL_CYCLES
+_BODY = 25
+_decoded = functools.lru_cache(maxsize=1 << 14)(decode)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecodedWords:
+    """Fields of all words as int64 arrays [words]; a field of another class than the word's own means nothing there.
+
+    `header` holds the header fields by name, `body` the fields of each class by name; `is_good` is false for a word
+    that `hwsim.arch.isa.decode` refuses.
+    """
+
+    words: tuple[int, ...]
+    header: dict[str, np.ndarray]
+    body: dict[type[Instruction], dict[str, np.ndarray]]
+    is_good: np.ndarray
+
+    def instruction(self, pc: int) -> Instruction:
+        """Return the decoded word at `pc`; raise IsaError naming pc."""
+        try:
+            return _decoded(self.words[pc])
+        except IsaError as error:
+            raise IsaError(f"Word at pc {pc} must be an instruction: {error}") from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +92,7 @@ class Trace:
 
     def instruction(self, index: int) -> Instruction:
         """Return the instruction with registers added to its operand fields."""
-        decoded = self._static(int(self.pc[index]))
+        decoded = self.decoded.instruction(int(self.pc[index]))
         added = {
             field.name: (getattr(decoded, field.name) + int(self.operand[index, field.register])) & 0xFFFFFFFF
             for field in decoded.layout
@@ -86,14 +105,48 @@ class Trace:
         kind = KIND_OF_OPCODE[int(self.opcode[index])]
         return f"Instruction {index} ({kind.__name__}, pc {int(self.pc[index])})"
 
-    @functools.cached_property
-    def _decoded_at(self) -> dict[int, Instruction]:
-        return {}
 
-    def _static(self, pc: int) -> Instruction:
-        if pc not in self._decoded_at:
-            self._decoded_at[pc] = self.decoded.instruction(pc)
-        return self._decoded_at[pc]
+@functools.lru_cache(maxsize=8)
+def _decode_words(words: tuple[int, ...]) -> DecodedWords:
+    for pc, word in enumerate(words):
+        if not 0 <= word < 1 << 128:
+            raise IsaError(f"Word at pc {pc} must have 128 bits, not the value {word}")
+    raw = np.frombuffer(b"".join(word.to_bytes(16, "little") for word in words), dtype=np.uint8).reshape(-1, 16)
+    halves = raw.view("<u8").reshape(-1, 2)
+    low, high = halves[:, 0], halves[:, 1]
+    header = {name: _bits(low, high, offset, width).astype(np.int64) for name, (offset, width) in HEADER.items()}
+    is_checked = np.bitwise_xor.reduce(raw, axis=1) == CHECK_VALUE
+    body: dict[type[Instruction], dict[str, np.ndarray]] = {}
+    is_good = np.zeros(len(words), dtype=bool)
+    for kind in INSTRUCTIONS:
+        body[kind] = {field.name: _value(low, high, field) for field in kind.layout}
+        mine = is_checked & (header["opcode"] == kind.opcode)
+        for field in kind.layout:
+            if field.kind is not None:
+                mine &= np.isin(body[kind][field.name], [int(member) for member in field.kind])
+        end = max((field.offset + field.width for field in kind.layout), default=_BODY)
+        unused = HEADER["check"][0] - end
+        first = min(unused, 64)
+        mine &= (_bits(low, high, end, first) | _bits(low, high, end + first, unused - first)) == 0
+        is_good |= mine
+    return DecodedWords(words=words, header=header, body=body, is_good=is_good)
+
+
+def _bits(low: np.ndarray, high: np.ndarray, offset: int, width: int) -> np.ndarray:
+    if width == 0:
+        return np.zeros_like(low)
+    if offset >= 64:
+        value = high >> np.uint64(offset - 64)
+    elif offset == 0:
+        value = low
+    else:
+        value = (low >> np.uint64(offset)) | (high << np.uint64(64 - offset))
+    return value if width == 64 else value & np.uint64((1 << width) - 1)
+
+
+def _value(low: np.ndarray, high: np.ndarray, field: Field) -> np.ndarray:
+    value = _bits(low, high, field.offset, field.width).astype(np.int64)
+    return value - ((value >> (field.width - 1)) << field.width) if field.signed else value
 
 
 def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Trace:
@@ -104,7 +157,7 @@ def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Tr
         MachineError: loops nest deeper than four.
         ProgramError: a loop is empty or crosses another's end, or the program runs past its last word.
     """
-    decoded = decode_words(words)
+    decoded = _decode_words(tuple(words))
     registers = np.zeros(REGISTERS, dtype=np.int64)
     registers[REGISTER_POSITION], registers[REGISTER_SLOT] = position & 0xFFFFFFFF, slot & 0xFFFFFFFF
     scalar, loop, header = decoded.body[Scalar], decoded.body[Loop], decoded.header
@@ -119,7 +172,7 @@ def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Tr
     while True:
         pcs, operands, slots = (np.empty(capacity, np.int64), np.empty((capacity, 3), np.int64), np.empty(capacity, np.int64))
         final = registers.copy()
-        status, count, elapsed, pc = _execute(action, sources, setting, looping, final, pcs, operands, slots, _LIMIT)
+        status, count, elapsed, pc = _execute(action, sources, setting, looping, final, pcs, operands, slots)
         if status != _FULL:
             break
         capacity *= 4
@@ -163,7 +216,6 @@ def _execute(
     pcs: np.ndarray,
     operands: np.ndarray,
     slots: np.ndarray,
-    limit: int,
 ) -> tuple[int, int, int, int]:
     """Fill pcs, operands, slots; return (status, unit instructions, cycles to End, pc)."""
     word = 0xFFFFFFFF
@@ -218,9 +270,9 @@ def _execute(
         else:
             return 2, count, elapsed, at
         ends_body = depth > 0 and at == ends[depth - 1] and kind != 2
-        elapsed += _REFILL if kind != 0 or ends_body else 1
+        elapsed += REFILL_CYCLES if kind != 0 or ends_body else 1
         executed += 1
-        if executed > limit:
+        if executed > _LIMIT:
             return 7, count, elapsed, at
         if ends_body:
             counts[depth - 1] -= 1

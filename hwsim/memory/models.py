@@ -1,21 +1,18 @@
 """The memory models by name, and the one question the time model asks of them: the first cycle a channel is open."""
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 
 import numpy as np
 
 from hwsim.arch.config import EngineConfig
+from hwsim.arch.timing import STALL_RATE
 from hwsim.compiled import compiled_part
 from hwsim.errors import ConfigError, shown
-from hwsim.memory.hbm2 import Law, channel_states, law_of
-from hwsim.memory.hbm2_side import side_state
+from hwsim.memory.hbm2 import Law, channel_states, law_of, side_state
 from hwsim.memory.parameters import hbm2_parameters
-from hwsim.memory.stalling import gap
 
-__all__ = ["HBM2", "IDEAL", "Channels", "MemoryKind", "MemoryModel", "first_open", "hbm2", "memory_model", "stalling"]
+__all__ = ["HBM2", "IDEAL", "Channels", "MemoryKind", "MemoryModel", "first_open", "gap", "hbm2", "memory_model", "stalling"]
 
 Channels = tuple[int, int, Law, np.ndarray, np.ndarray]
 """What the compiled time model carries through a run: kind, seed; of `hbm2`, law, states of the streams and of the side port."""
@@ -34,6 +31,7 @@ class MemoryKind(enum.IntEnum):
 
 _LAWS = (MemoryKind.IDEAL, MemoryKind.STALLING, MemoryKind.HBM2)
 """Kinds that `channels` and `first_open` know: for the compiled code any other would be as ideal memory."""
+_NO_LAW = Law(*[0] * len(Law._fields))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,8 +58,7 @@ class MemoryModel:
         if self.kind not in _LAWS:
             raise ConfigError(f"Memory model {self.kind.name.lower()} must have a law in hwsim/memory/models.py")
         if self.kind is not MemoryKind.HBM2:
-            nothing = np.zeros(0, dtype=np.int64)
-            return int(self.kind), self.seed, nothing, nothing.reshape(0, 0), nothing
+            return int(self.kind), self.seed, _NO_LAW, np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
         law, ports = law_of(hbm2_parameters(), config), config.tile.ports
         return int(self.kind), self.seed, law, channel_states(law, ports, self.seed), side_state(law, ports, self.seed)
 
@@ -93,6 +90,19 @@ def memory_model(text: str) -> MemoryModel:
     if name in ("stalling", "hbm2") and (seed.isdecimal() or text == name):
         return (stalling if name == "stalling" else hbm2)(int(seed or 0))
     raise ConfigError(f"Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not {shown(text)}")
+
+
+@compiled_part
+def gap(seed: int, port: int, channel: int, cycle: int) -> bool:
+    """Return whether `channel` of `port` is held down in `cycle`; ports 0 .. P-1 are streams, P is the side port."""
+    word = 0xFFFFFFFF
+    x = ((cycle * 0x9E3779B1) & word) ^ (((seed + port * 8 + channel) * 0x85EBCA77) & word)
+    x ^= x >> 15
+    x = (x * 0x2C1B3C6D) & word
+    x ^= x >> 12
+    x = (x * 0x297A2D39) & word
+    x ^= x >> 15
+    return (x & 0xFF) < STALL_RATE
 
 
 @compiled_part

@@ -1,7 +1,5 @@
 """The parameters of one HBM2 pseudo channel: read from a data file in which every number names its source, in memory clocks."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """The answer of a system to a workload: times by cause, bytes by link, the use of every memory, energy, price."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hwsim.errors import SpecError, shown
 from hwsim.reader import SpecFiles, read, spelled
 from hwsim.sourced import Sourced
-from hwsim.units import Bytes, BytesPerSecond, Hertz, Seconds, Value
+from hwsim.units import Bytes, BytesPerSecond, Hertz, Value
 
 __all__ = ["PAYLOADS", "Code", "LatencyFactor", "PcieConstants", "PcieLink", "Skip", "pcie_constants"]
 
@@ -70,14 +70,10 @@ class PcieConstants:
     """Bits before and after line coding."""
     framing: Sourced[Bytes]
     """Bytes around every packet on the wire."""
-    header_32: Sourced[Bytes]
-    """Header of a request with a 32-bit address."""
     header_64: Sourced[Bytes]
     """Header of a request with a 64-bit address."""
     completion_header: Sourced[Bytes]
     """Header of a completion with data."""
-    digest: Sourced[Bytes]
-    """Digest at the end of a packet, where it is switched on."""
     link_packet: Sourced[Bytes]
     """Size of an acknowledgement, or of an update of credits."""
     skip: Sourced[Skip]
@@ -179,62 +175,19 @@ class PcieLink:
         skips = constants.skip.value.symbols / constants.skip.value.interval
         return self.raw_rate * cast(Value, 1 - link_packets - skips)
 
-    def write_time(self, amount: Bytes, payload: Bytes, *, address_bits: int = 64, has_digest: bool = False) -> Seconds:
-        """Return how long posted writes of an amount hold the link; latency is not in it.
+    def write_rate(self, payload: Bytes) -> BytesPerSecond:
+        """Return the rate of full posted writes to 64-bit addresses; raise SpecError where payload is none of PAYLOADS."""
+        return self._rate(payload, pcie_constants().header_64.value)
 
-        payload: what the largest packet carries; the last packet may be shorter.
-        address_bits: 32 or 64.
-        has_digest: whether packets end with an ECRC.
+    def read_rate(self, payload: Bytes) -> BytesPerSecond:
+        """Return the rate of full read completions; raise SpecError where payload is none of PAYLOADS."""
+        return self._rate(payload, pcie_constants().completion_header.value)
 
-        Raises:
-            SpecError: payload is none of PAYLOADS, or address_bits is neither.
-        """
-        return self._time(amount, payload, _request_header(address_bits), has_digest)
-
-    def read_time(self, amount: Bytes, payload: Bytes, *, has_digest: bool = False) -> Seconds:
-        """Return how long the completions of reads hold the link; the requests travel the other way, see `request_time`.
-
-        Raises:
-            SpecError: payload is none of PAYLOADS.
-        """
-        return self._time(amount, payload, pcie_constants().completion_header.value, has_digest)
-
-    def request_time(self, amount: Bytes, request: Bytes, payload: Bytes, *, address_bits: int = 64) -> Seconds:
-        """Return how long the requests for reads of an amount hold the link's other direction.
-
-        request: bytes that one request asks for.
-
-        Raises:
-            SpecError: request or payload is none of PAYLOADS, or address_bits is neither 32 nor 64.
-        """
-        _check("Largest read request", request.value, PAYLOADS, " bytes")
-        on_wire = pcie_constants().framing.value + _request_header(address_bits)
-        return on_wire * np.ceil(np.asarray(amount / request)) / self.packet_rate(payload)
-
-    def write_rate(self, payload: Bytes, *, address_bits: int = 64, has_digest: bool = False) -> BytesPerSecond:
-        """Return the rate of full posted writes; see `write_time`."""
-        return payload / self.write_time(payload, payload, address_bits=address_bits, has_digest=has_digest)
-
-    def read_rate(self, payload: Bytes, *, has_digest: bool = False) -> BytesPerSecond:
-        """Return the rate of full read completions; see `read_time`."""
-        return payload / self.read_time(payload, payload, has_digest=has_digest)
-
-    def _time(self, amount: Bytes, payload: Bytes, header: Bytes, has_digest: bool) -> Seconds:
-        constants = pcie_constants()
-        around = constants.framing.value + header
-        if has_digest:
-            around = around + constants.digest.value
-        return (amount + around * np.ceil(np.asarray(amount / payload))) / self.packet_rate(payload)
-
-
-def _request_header(address_bits: int) -> Bytes:
-    if address_bits not in (32, 64):
-        raise SpecError(f"Address bits must be 32 or 64, not {address_bits!r}")
-    return pcie_constants().header_32.value if address_bits == 32 else pcie_constants().header_64.value
+    def _rate(self, payload: Bytes, header: Bytes) -> BytesPerSecond:
+        return payload / ((payload + (pcie_constants().framing.value + header)) / self.packet_rate(payload))
 
 
 def _check(subject: str, values: Any, allowed: tuple[int, ...], unit: str = "") -> None:
-    """Raise SpecError unless every value is one of those allowed."""
     wrong = np.asarray(values)[~np.isin(values, allowed)]
     if wrong.size:
         first = cast(float, wrong.flat[0])

@@ -5,8 +5,6 @@ With the batches fixed, times and room are linear in the shares, so the best sha
 between placements with everything in one place. HiGHS solves it, as SciPy has it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Sequence
 
@@ -66,10 +64,11 @@ def best_placement(system: FlexGen, work: Workload) -> Placed | None:
     first = _affine([[float(corner.step_parts(work)[0].time.value)] for corner in corners])
     step = _affine([[float(part.time.value) for part in corner.step_parts(work)[1]] for corner in corners])
     room = _affine([[float(tier.used.value / tier.capacity.value) - 1 for tier in corner.tiers(work)] for corner in corners])
-    shares = _solved(_program(prompt, first, step, room, steps))
-    if shares is None:
+    costs, rows, limits = _program(prompt, first, step, room, steps)
+    found = linprog(costs, A_ub=rows, b_ub=limits, bounds=(0, None), method="highs")
+    if found.status != 0:
         return None
-    system = _placed(system, shares)
+    system = _placed(system, _rounded(np.clip(found.x[:_SHARES], 0.0, 1.0)))
     return Placed(system=system, work=work, answer=system.answer(work))
 
 
@@ -131,13 +130,6 @@ def _program(prompt: Affine, first: Affine, step: Affine, room: Affine, steps: f
         rows.append(np.isin(np.arange(_SHARES + 2), places).astype(float))
         limits.append(1.0)
     return costs, np.array(rows), np.array(limits)
-
-
-def _solved(program: tuple[Floats, Floats, Floats]) -> Floats | None:
-    """Return the shares of the best solution, None where there is none."""
-    costs, rows, limits = program
-    found = linprog(costs, A_ub=rows, b_ub=limits, bounds=(0, None), method="highs")
-    return _rounded(np.clip(found.x[:_SHARES], 0.0, 1.0)) if found.status == 0 else None
 
 
 def _rounding(coefficient: Floats) -> float:

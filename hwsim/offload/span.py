@@ -7,8 +7,6 @@ add up to the duration, and the largest of them is what binds.
 Everything takes numbers, or arrays that broadcast: then a span stands for every point of a grid.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence

@@ -3,28 +3,25 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
-from lamforge.cli.console import JsonOption, OutputOption, show
-from lamforge.cli.errors import BUG
-from lamforge.cli.options import EngineOption, ModelArgument, QuestionOption, RawOption, SettingsOption, settings_of
-from lamforge.cli.terminal import Terminal
+from hwsim.plain import set_values
+from lamforge.cli import options
+from lamforge.cli.console import Answer, answer, heard
 
 __all__ = ["board"]
 
 
 def board(
-    model: ModelArgument,
-    xclbin: Annotated[Path, typer.Argument(metavar="XCLBIN", help="The linked kernel.", show_default=False)],
-    engine: EngineOption = "u280",
-    index: Annotated[int, typer.Option(help="Number of the board in this machine.")] = 0,
-    waiting: Annotated[str, typer.Option(help="How the end of a run is noticed: polling or interrupt.")] = "polling",
-    question: QuestionOption = "What is the capital of France?",
-    is_raw: RawOption = False,
-    settings: SettingsOption = None,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+    model: options.Model,
+    xclbin: Annotated[Path, Argument(metavar="XCLBIN", help="The linked kernel.", show_default=False)],
+    engine: options.Engine = "u280",
+    index: Annotated[int, Option(help="Number of the board in this machine.")] = 0,
+    waiting: Annotated[str, Option(help="How the end of a run is noticed: polling or interrupt.")] = "polling",
+    question: options.Question = "What is the capital of France?",
+    is_raw: options.Raw = False,
+    settings: options.Settings = None,
+) -> Answer:
     """Run one whole decode step of a model on a board, and compare it with the simulator and the PyTorch reference.
 
     Needs XRT with pyxrt (source its setup.sh), and the library of `make host` beside the xclbin; both come from the
@@ -37,14 +34,18 @@ def board(
         lamforge board build/model lamforge.hw.xclbin --waiting interrupt --json
     """
     from lamforge.flow.board import BoardRequest, run
-    from reports.documents.verdict import board_document
-    from reports.text.verdict import board_text
+    from reports.documents.circuit import board_document
+    from reports.text.circuit import board_text
 
     request = BoardRequest(
-        model, xclbin, engine=engine, settings=settings_of(settings), index=index, waiting=waiting, question=question, is_raw=is_raw
+        model,
+        xclbin,
+        engine=engine,
+        settings=set_values(settings or ()),
+        index=index,
+        waiting=waiting,
+        question=question,
+        is_raw=is_raw,
     )
-    with Terminal() as listener:
-        verdict = run(request, listener)
-    show(verdict, board_text, board_document, as_json=as_json, output=output)
-    if not verdict.is_equal:
-        raise typer.Exit(BUG)
+    verdict = heard(run, request)
+    return answer(verdict, board_text, board_document, is_right=verdict.is_equal)

@@ -3,40 +3,30 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from hwsim.errors import SpecError
-from lamforge.cli.console import JsonOption, show
-from lamforge.cli.options import (
-    CacheOption,
-    ContextOption,
-    EngineOption,
-    LayersOption,
-    PositionsOption,
-    SettingsOption,
-    WorkloadOption,
-    settings_of,
-)
-from lamforge.cli.terminal import Terminal
+from hwsim.plain import set_values
+from lamforge.cli import options
+from lamforge.cli.console import Answer, answer, heard
 
 __all__ = ["compile"]
 
 
 def compile(
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)] = None,
-    workload: WorkloadOption = None,
-    engine: EngineOption = "small",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write the programs into.")] = None,
-    context: ContextOption = None,
-    positions: PositionsOption = None,
-    layers: LayersOption = "w2s",
-    cache: CacheOption = "kv4",
+    model: Annotated[str | None, Argument(metavar="MODEL", help="Folder of a compressed model.", show_default=False)] = None,
+    workload: options.Workload = None,
+    engine: options.Engine = "small",
+    output: Annotated[Path | None, Option("--output", "-o", help="Folder to write the programs into.")] = None,
+    context: options.Context = None,
+    positions: options.Positions = None,
+    layers: options.Layers = "w2s",
+    cache: options.Cache = "kv4",
     dump_after: Annotated[
-        str | None, typer.Option(metavar="PASS", help="Print the graph after this pass (or `frontend`) and stop.")
+        str | None, Option(metavar="PASS", help="Print the graph after this pass (or `frontend`) and stop.")
     ] = None,
-    settings: SettingsOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    settings: options.Settings = None,
+) -> Answer:
     """Compile a model for an engine: one decode and one prefill program, each the same for every position.
 
     The folder gets decode.program, prefill.program, image.safetensors (weights and tables as they lie in memory) and
@@ -58,7 +48,7 @@ def compile(
         model,
         workload=workload,
         engine=engine,
-        settings=settings_of(settings),
+        settings=set_values(settings or ()),
         context=context,
         positions=positions,
         layers=layers,
@@ -68,10 +58,7 @@ def compile(
     if dump_after is not None and output is not None:
         raise SpecError("Output must be left out with --dump-after, which compiles nothing")
     if dump_after is not None:
-        show(graph_after(request, dump_after), str, graph_document, as_json=as_json)
-        return
+        return answer(graph_after(request, dump_after), str, graph_document)
     if output is None:
         raise SpecError("Output folder must be given with -o, not left out")
-    with Terminal() as listener:
-        programs = run(request, listener)
-    show(programs, programs_text, programs_document, as_json=as_json)
+    return answer(heard(run, request), programs_text, programs_document)

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
-from lamforge.cli.completion import names_of
-from lamforge.cli.console import JsonOption, show
-from lamforge.cli.options import FolderOption
-from lamforge.cli.terminal import Terminal
+from lamforge.cli import options
+from lamforge.cli.console import Answer, answer, heard
+from lamforge.cli.options import names_of
 
 __all__ = ["compress"]
 
@@ -16,21 +15,18 @@ __all__ = ["compress"]
 def compress(
     checkpoint: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="CHECKPOINT",
             help="Shipped name (smollm2-135m), Hugging Face folder or GGUF file.",
             autocompletion=names_of("models"),
         ),
     ],
-    output: FolderOption,
+    output: options.Folder,
     recipe: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Shipped recipe or a YAML file.", autocompletion=names_of("recipes"))
+        str, Option(metavar="NAME|FILE", help="Shipped recipe or a YAML file.", autocompletion=names_of("recipes"))
     ] = "w4a8kv4",
-    calibration: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Text to calibrate on instead of the shipped one.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
+    calibration: Annotated[Path | None, Option(metavar="FILE", help="Text to calibrate on instead of the shipped one.")] = None,
+) -> Answer:
     """Compress a checkpoint: integer weights on groups with small scales, 8-bit activations, 4- or 8-bit keys and values.
 
     A recipe says which methods apply where: pruning to 2:4, 8-, 4- or 2-bit weights, smoothing, attention. Weights are
@@ -53,6 +49,8 @@ def compress(
     from reports.documents.model import compression_document
     from reports.text.model import compression_text
 
-    with Terminal() as listener:
-        made = run(CompressRequest(checkpoint, output=output, recipe=recipe, calibration=calibration), listener)
-    show(made, compression_text, compression_document, as_json=as_json)
+    return answer(
+        heard(run, CompressRequest(checkpoint, output=output, recipe=recipe, calibration=calibration)),
+        compression_text,
+        compression_document,
+    )

@@ -2,36 +2,31 @@
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
-from lamforge.cli.console import JsonOption, OutputOption, show
-from lamforge.cli.errors import BUG
-from lamforge.cli.options import EngineOption, ModelArgument, QuestionOption, RawOption, SettingsOption, settings_of
-from lamforge.cli.terminal import Terminal
+from hwsim.plain import set_values
+from lamforge.cli import options
+from lamforge.cli.console import Answer, answer, heard
 
 __all__ = ["cosim"]
 
 
 def cosim(
-    model: ModelArgument,
-    engine: EngineOption = "small",
+    model: options.Model,
+    engine: options.Engine = "small",
     memory: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="MODEL",
             help="Memory model (ideal, stalling, hbm2), more than once for several.",
             show_default="ideal, stalling:1",
         ),
     ] = None,
-    question: QuestionOption = "What is the capital of France?",
-    is_raw: RawOption = False,
-    is_hosted: Annotated[
-        bool, typer.Option("--host", help="Drive the Verilog by the host runtime, which drives boards too.")
-    ] = False,
-    settings: SettingsOption = None,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+    question: options.Question = "What is the capital of France?",
+    is_raw: options.Raw = False,
+    is_hosted: Annotated[bool, Option("--host", help="Drive the Verilog by the host runtime, which drives boards too.")] = False,
+    settings: options.Settings = None,
+) -> Answer:
     """Run one whole decode step of a model on the engine's Verilog, in Verilator, and compare it.
 
     Every result word is compared with the simulator's, the logits and the cache with the PyTorch integer reference,
@@ -47,20 +42,17 @@ def cosim(
         lamforge cosim build/model --memory stalling:3 --memory hbm2 --question "Why is the sky blue?"
     """
     from lamforge.flow.cosim import CosimRequest, run
-    from reports.documents.verdict import verdict_document
-    from reports.text.verdict import verdict_text
+    from reports.documents.circuit import verdict_document
+    from reports.text.circuit import verdict_text
 
     request = CosimRequest(
         model,
         engine=engine,
-        settings=settings_of(settings),
+        settings=set_values(settings or ()),
         memories=memory or (),
         question=question,
         is_raw=is_raw,
         is_hosted=is_hosted,
     )
-    with Terminal() as listener:
-        verdict = run(request, listener)
-    show(verdict, verdict_text, verdict_document, as_json=as_json, output=output)
-    if not verdict.is_equal:
-        raise typer.Exit(BUG)
+    verdict = heard(run, request)
+    return answer(verdict, verdict_text, verdict_document, is_right=verdict.is_equal)

@@ -3,19 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
-from lamforge.cli.console import JsonOption, show
-from lamforge.cli.errors import BUG
-from lamforge.cli.terminal import Terminal
+from lamforge.cli.console import Answer, Terminal, answer
 
 __all__ = ["demo"]
 
 
-def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path("build/demo"),
-    as_json: JsonOption = False,
-) -> None:
+def demo(output: Annotated[Path, Option("--output", "-o", help="Folder to write into.")] = Path("build/demo")) -> Answer:
     """Take a real model from its checkpoint to Verilog that computes the same bits in the same cycles.
 
     The model has 2-bit weights, two of every four kept, trained in this form; a 4-bit one is compressed here to stand
@@ -32,6 +27,4 @@ def demo(
 
     with Terminal(indent="      ") as listener:
         summary = run(DemoRequest(output), listener)
-    show(summary, lambda found: f"Report: {found.page}", demo_document, as_json=as_json)
-    if not summary.is_equal:
-        raise typer.Exit(BUG)
+    return answer(summary, lambda found: f"Report: {found.page}", demo_document, is_right=summary.is_equal)

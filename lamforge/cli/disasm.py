@@ -2,20 +2,16 @@
 
 from typing import Annotated
 
-import typer
+from typer import Argument
 
-from lamforge.cli.console import JsonOption, OutputOption, show
+from lamforge.cli.console import Answer, answer
 
 __all__ = ["disasm"]
 
 
 def disasm(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="PROGRAM|WORD...", help="A program file, or words of 32 hexadecimal digits.")
-    ],
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+    sources: Annotated[list[str], Argument(metavar="PROGRAM|WORD...", help="A program file, or words of 32 hexadecimal digits.")],
+) -> Answer:
     """Show a program as assembly text.
 
     One line for each instruction, loops indented, with the graph node it came from as a comment. The fields are
@@ -30,4 +26,4 @@ def disasm(
     from lamforge.flow.disasm import disasm as disassembled
     from reports.documents.programs import listing_document
 
-    show(disassembled(sources), lambda listing: listing.text, listing_document, as_json=as_json, output=output)
+    return answer(disassembled(sources), lambda listing: listing.text, listing_document)

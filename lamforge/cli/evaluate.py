@@ -3,52 +3,41 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from hwsim.errors import SpecError, shown
-from lamforge.cli.completion import names_of
-from lamforge.cli.console import JsonOption, OutputOption, show
-from lamforge.cli.terminal import Terminal
+from lamforge.cli.console import Answer, Terminal, answer
+from lamforge.cli.options import names_of
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Compressed model, or a checkpoint as for compress.")],
-    text: Annotated[
-        Path | None, typer.Option("--text", metavar="FILE", help="Text to predict.", show_default="the shipped one")
-    ] = None,
-    window: Annotated[int, typer.Option(help="Tokens of a window; each starts from an empty context.")] = 1024,
-    windows: Annotated[int | None, typer.Option(help="Windows, evenly spaced over the text.", show_default="all")] = None,
+    model: Annotated[str, Argument(metavar="MODEL", help="Compressed model, or a checkpoint as for compress.")],
+    text: Annotated[Path | None, Option("--text", metavar="FILE", help="Text to predict.", show_default="the shipped one")] = None,
+    window: Annotated[int, Option(help="Tokens of a window; each starts from an empty context.")] = 1024,
+    windows: Annotated[int | None, Option(help="Windows, evenly spaced over the text.", show_default="all")] = None,
     attention: Annotated[
         str | None,
-        typer.Option(
-            metavar="PATTERN", help="Pattern of a float model, such as lambda:4+252.", autocompletion=names_of("patterns")
-        ),
+        Option(metavar="PATTERN", help="Pattern of a float model, such as lambda:4+252.", autocompletion=names_of("patterns")),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(metavar="CHECKPOINT", help="What a compressed model was made from, if it is not shipped.")
+        str | None, Option(metavar="CHECKPOINT", help="What a compressed model was made from, if it is not shipped.")
     ] = None,
     stream: Annotated[
-        int | None, typer.Option(metavar="TOKENS", help="Also read so many tokens as one text, and say how well by position.")
+        int | None, Option(metavar="TOKENS", help="Also read so many tokens as one text, and say how well by position.")
     ] = None,
     passkey: Annotated[
-        str | None, typer.Option(metavar="LENGTHS", help="Also hide pass keys in prompts of so many tokens: 200,900,1800.")
+        str | None, Option(metavar="LENGTHS", help="Also hide pass keys in prompts of so many tokens: 200,900,1800.")
     ] = None,
     needles: Annotated[
-        str | None, typer.Option(metavar="LENGTHS", help="Also ask for one of several like facts, from package hard-needle.")
+        str | None, Option(metavar="LENGTHS", help="Also ask for one of several like facts, from package hard-needle.")
     ] = None,
-    trials: Annotated[int, typer.Option(help="Prompts of each length and depth.")] = 2,
-    seed: Annotated[int, typer.Option(help="Of the prompts.")] = 0,
-    layers: Annotated[
-        bool, typer.Option("--layers", help="Also name the layers in which integers differ most from floats.")
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a page with pictures, which opens from disk.")
-    ] = None,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+    trials: Annotated[int, Option(help="Prompts of each length and depth.")] = 2,
+    seed: Annotated[int, Option(help="Of the prompts.")] = 0,
+    layers: Annotated[bool, Option("--layers", help="Also name the layers in which integers differ most from floats.")] = False,
+    html: Annotated[Path | None, Option(metavar="FILE", help="Also write a page with pictures, which opens from disk.")] = None,
+) -> Answer:
     """Measure perplexity on a text: of the float model dense, under the same attention, and in the engine's integers.
 
     All on the same windows, with the interval of each paired difference: what the attention costs, and what the integers do.
@@ -61,9 +50,9 @@ def evaluate(
 
         lamforge evaluate build/model --stream 8192 --passkey 200,900 --layers --html build/evaluation.html
     """
+    from hwsim.whole_files import write_text
     from lamforge.flow.evaluate import EvaluateRequest, run
     from reports.documents.evaluation import evaluation_document
-    from reports.pages.environment import write_page
     from reports.pages.evaluation import evaluation_page
     from reports.text.evaluation import evaluation_text
 
@@ -84,9 +73,9 @@ def evaluate(
     with Terminal() as listener:
         found = run(request, listener)
         if html is not None:
-            write_page(evaluation_page(found), html)
+            write_text(html, evaluation_page(found))
             listener.say(f"Page: {html}")
-    show(found, evaluation_text, evaluation_document, as_json=as_json, output=output)
+    return answer(found, evaluation_text, evaluation_document)
 
 
 def _lengths(text: str | None) -> tuple[int, ...]:

@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
-from lamforge.cli.completion import names_of
-from lamforge.cli.console import JsonOption, show
-from lamforge.cli.options import FolderOption
-from lamforge.cli.terminal import Terminal
+from lamforge.cli import options
+from lamforge.cli.console import Answer, answer, heard
+from lamforge.cli.options import names_of
 
 __all__ = ["explore"]
 
@@ -15,21 +14,19 @@ __all__ = ["explore"]
 def explore(
     study: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="STUDY",
             help="A YAML file, or a study that ships (`lamforge list studies`).",
             show_default=False,
             autocompletion=names_of("studies"),
         ),
     ],
-    output: FolderOption,
-    workers: Annotated[int, typer.Option(help="Processes of this machine that simulate.")] = 1,
+    output: options.Folder,
+    workers: Annotated[int, Option(help="Processes of this machine that simulate.")] = 1,
     scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers simulate instead.", show_default="this machine"),
+        str | None, Option(metavar="ADDRESS", help="Dask scheduler whose workers simulate instead.", show_default="this machine")
     ] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Answer:
     """Look at every design of a study by a closed form, simulate those that are left to the cycle, and find the best.
 
     The folder gets parts/ (Parquet, one row a point and fidelity), points.csv and front.csv. A study that was stopped, in
@@ -48,6 +45,4 @@ def explore(
     from reports.text.exploration import exploration_text
 
     request = ExploreRequest(study, output=output, workers=workers, scheduler=scheduler)
-    with Terminal() as listener:
-        found = run(request, listener)
-    show(found, exploration_text, exploration_document, as_json=as_json)
+    return answer(heard(run, request), exploration_text, exploration_document)

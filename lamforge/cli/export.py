@@ -2,21 +2,19 @@
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
-from lamforge.cli.console import JsonOption, show
-from lamforge.cli.options import FolderOption, ModelArgument
-from lamforge.cli.terminal import Terminal
+from lamforge.cli import options
+from lamforge.cli.console import Answer, answer, heard
 
 __all__ = ["export"]
 
 
 def export(
-    model: ModelArgument,
-    output: FolderOption,
-    type: Annotated[str, typer.Option(help="Type of the weights: float32 or float16.")] = "float32",
-    as_json: JsonOption = False,
-) -> None:
+    model: options.Model,
+    output: options.Folder,
+    type: Annotated[str, Option(help="Type of the weights: float32 or float16.")] = "float32",
+) -> Answer:
     """Write a compressed model as floats in a folder that transformers and others load: what its weights stand for.
 
     The folder has config.json, safetensors and the tokenizer. Whoever loads it runs float activations and the attention
@@ -30,6 +28,4 @@ def export(
     from reports.documents.model import export_document
     from reports.text.model import export_text
 
-    with Terminal() as listener:
-        written = run(ExportRequest(model, output=output, type=type), listener)
-    show(written, export_text, export_document, as_json=as_json)
+    return answer(heard(run, ExportRequest(model, output=output, type=type)), export_text, export_document)

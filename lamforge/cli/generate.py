@@ -3,11 +3,10 @@
 import sys
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
-from lamforge.cli.console import JsonOption, OutputOption, show
-from lamforge.cli.options import ModelArgument, RawOption
-from lamforge.cli.terminal import Terminal
+from lamforge.cli import options
+from lamforge.cli.console import JsonOption, OutputOption, Terminal, answer
 
 __all__ = ["generate"]
 
@@ -28,12 +27,12 @@ class _Quiet(Terminal):
 
 
 def generate(
-    model: ModelArgument,
-    prompt: Annotated[str, typer.Argument(metavar="TEXT", help="What to answer.", show_default=False)],
-    max_tokens: Annotated[int, typer.Option(help="Most tokens to write.")] = 64,
-    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token; above, tokens are drawn.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
-    is_raw: RawOption = False,
+    model: options.Model,
+    prompt: Annotated[str, Argument(metavar="TEXT", help="What to answer.", show_default=False)],
+    max_tokens: Annotated[int, Option(help="Most tokens to write.")] = 64,
+    temperature: Annotated[float, Option(help="0 takes the likeliest token; above, tokens are drawn.")] = 0.0,
+    seed: Annotated[int, Option(help="Seed of the draws.")] = 0,
+    is_raw: options.Raw = False,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
@@ -56,5 +55,5 @@ def generate(
         if is_streaming:
             sys.stdout.write("\n")
         else:
-            show(reply, lambda reply: reply.text, reply_document, as_json=as_json, output=output)
+            answer(reply, lambda reply: reply.text, reply_document).show(as_json=as_json, output=output)
         listener.say(speed_text(reply))

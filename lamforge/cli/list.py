@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-import typer
+from typer import Argument
 
-from lamforge.cli.console import JsonOption, OutputOption, show
+from lamforge.cli.console import Answer, answer
 
 __all__ = ["list"]
 
@@ -13,11 +13,9 @@ _KINDS = ["engines", "boards", "models", "recipes", "networks", "systems", "devi
 
 def list(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help=f"One of {', '.join(_KINDS)}.", show_default=False, autocompletion=lambda: _KINDS)
+        str, Argument(metavar="KIND", help=f"One of {', '.join(_KINDS)}.", show_default=False, autocompletion=lambda: _KINDS)
     ],
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+) -> Answer:
     """List what ships of a kind, by name, with a line on each: what can be given wherever such a name is asked for.
 
     Examples:
@@ -27,7 +25,7 @@ def list(
         lamforge list networks --json
     """
     from lamforge.flow.list import list as listed
-    from reports.documents.catalogue import catalogue_document
-    from reports.text.catalogue import catalogue_text
+    from reports.documents.plain import catalogue_document
+    from reports.text.values import catalogue_text
 
-    show(listed(kind), catalogue_text, catalogue_document, as_json=as_json, output=output)
+    return answer(listed(kind), catalogue_text, catalogue_document)

@@ -1,65 +1,27 @@
 """The `lamforge` command: the table of its subcommands, and how one is called."""
 
+import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Annotated
 
 import typer
+from typer import Option
 
-from lamforge.cli.board import board
-from lamforge.cli.compile import compile
-from lamforge.cli.compress import compress
-from lamforge.cli.cosim import cosim
-from lamforge.cli.demo import demo
-from lamforge.cli.disasm import disasm
-from lamforge.cli.distill import app as distill
-from lamforge.cli.dummy import dummy
+from lamforge.cli.console import subcommand
 from lamforge.cli.errors import exit_code_of
-from lamforge.cli.evaluate import evaluate
-from lamforge.cli.explore import explore
-from lamforge.cli.export import export
-from lamforge.cli.generate import generate
-from lamforge.cli.gpu import app as gpu
-from lamforge.cli.list import list
-from lamforge.cli.offload import app as offload
-from lamforge.cli.report import app as report
-from lamforge.cli.rtl import rtl
-from lamforge.cli.simulate import simulate
-from lamforge.cli.study import app as study
-from lamforge.cli.synth import synth
-from lamforge.cli.validate import app as validate
 
 __all__ = ["COMMANDS", "GROUPS", "app", "main"]
 
-COMMANDS: tuple[Callable[..., None], ...] = (
-    demo,
-    list,
-    compress,
-    dummy,
-    evaluate,
-    export,
-    compile,
-    generate,
-    simulate,
-    rtl,
-    cosim,
-    synth,
-    explore,
-    board,
-    disasm,
+COMMANDS = (
+    *("demo", "list", "compress", "dummy", "evaluate", "export", "compile", "generate"),
+    *("simulate", "rtl", "cosim", "synth", "explore", "board", "disasm"),
 )
 """The subcommands in the order of the flow; each is the one function of the file with its name."""
 
-GROUPS: dict[str, typer.Typer] = {
-    "distill": distill,
-    "offload": offload,
-    "validate": validate,
-    "report": report,
-    "gpu": gpu,
-    "study": study,
-}
-"""The subcommands that have subcommands of their own, each the application of the file with its name."""
+GROUPS = ("distill", "offload", "validate", "report", "gpu", "study")
+"""The subcommands that have subcommands of their own, each the application `app` of the file with its name."""
 
 app = typer.Typer(
     name="lamforge",
@@ -69,10 +31,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for command in COMMANDS:
-    app.command()(command)
-for name, group in GROUPS.items():
-    app.add_typer(group, name=name)
+for name in COMMANDS:
+    subcommand(app)(getattr(importlib.import_module(f"lamforge.cli.{name}"), name))
+for name in GROUPS:
+    app.add_typer(importlib.import_module(f"lamforge.cli.{name}").app, name=name)
 
 
 def _show_version(is_asked: bool) -> None:
@@ -84,7 +46,7 @@ def _show_version(is_asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+        bool, Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
     """Take the options that stand before the subcommand."""

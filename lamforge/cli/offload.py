@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, Typer
 
-from lamforge.cli.completion import names_of
-from lamforge.cli.console import JsonOption, OutputOption, emit, show
-from lamforge.cli.options import settings_of
+from hwsim.plain import set_values
+from lamforge.cli.console import Answer, answer, emit, subcommand
+from lamforge.cli.options import names_of
 
 __all__ = ["app", "compare", "list_command", "run", "search"]
 
-app = typer.Typer(
+app = Typer(
     name="offload",
     no_args_is_help=True,
     help="Estimate what GPUs, offloading systems and the FPGA do with a workload, one or beside one another.",
@@ -19,7 +19,7 @@ app = typer.Typer(
 
 SystemArgument = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="SYSTEM[:FORMAT[:WINDOW]]",
         help="System; `list` shows those there are.",
         show_default=False,
@@ -27,28 +27,24 @@ SystemArgument = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str,
-    typer.Option("--model", metavar="NAME|FILE", help="Network by name, or its config.json.", autocompletion=names_of("networks")),
+    str, Option("--model", metavar="NAME|FILE", help="Network by name, or its config.json.", autocompletion=names_of("networks"))
 ]
-PromptOption = Annotated[int, typer.Option("--prompt", help="Tokens of a sequence before the first generated one.")]
-GenerateOption = Annotated[int, typer.Option("--generate", help="Tokens generated for each sequence.")]
+PromptOption = Annotated[int, Option("--prompt", help="Tokens of a sequence before the first generated one.")]
+GenerateOption = Annotated[int, Option("--generate", help="Tokens generated for each sequence.")]
 ChangesOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change a value: drives=2, weights.gpu=50.", show_default=False),
+    list[str] | None, Option("--set", metavar="PATH=VALUE", help="Change a value: drives=2, weights.gpu=50.", show_default=False)
 ]
 
 
-@app.command()
+@subcommand(app)
 def run(
     system: SystemArgument,
     model: ModelOption = "llama-2-7b",
     prompt: PromptOption = 4096,
     generate: GenerateOption = 256,
-    batch: Annotated[int, typer.Option(help="Sequences at once.")] = 1,
+    batch: Annotated[int, Option(help="Sequences at once.")] = 1,
     settings: ChangesOption = None,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+) -> Answer:
     """Estimate what one system does with a workload: times by cause, bytes by link, memory, energy, cost and what binds.
 
     FORMAT is fp16 if none is named, WINDOW the tokens that Λ attention keeps. Where the workload does not fit, the answer says in
@@ -64,16 +60,16 @@ def run(
     from reports.documents.offload import estimate_document
     from reports.text.offload import estimate_text
 
-    changes = settings_of(settings, "csds=2")
+    changes = set_values(settings or (), "csds=2")
     found = offload.run(system, model=model, prompt=prompt, generate=generate, batch=batch, settings=changes)
-    show(found, estimate_text, estimate_document, as_json=as_json, output=output)
+    return answer(found, estimate_text, estimate_document)
 
 
-@app.command()
+@subcommand(app)
 def compare(
     systems: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="SYSTEM[:FORMAT[:WINDOW]]...",
             help="Systems; none takes sixteen.",
             show_default=False,
@@ -81,18 +77,12 @@ def compare(
         ),
     ] = None,
     model: ModelOption = "llama-2-7b",
-    prompt: Annotated[
-        int | None, typer.Option(help="Tokens of the prompt at which to look closely.", show_default="4K to 1M")
-    ] = None,
+    prompt: Annotated[int | None, Option(help="Tokens of the prompt at which to look closely.", show_default="4K to 1M")] = None,
     generate: GenerateOption = 256,
-    batch: Annotated[int | None, typer.Option(help="Sequences at once.", show_default="the best up to 256")] = None,
+    batch: Annotated[int | None, Option(help="Sequences at once.", show_default="the best up to 256")] = None,
     settings: ChangesOption = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write an SVG of token/s over contexts.", show_default=False)
-    ] = None,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+    plot: Annotated[Path | None, Option(metavar="FILE", help="Write an SVG of token/s over contexts.", show_default=False)] = None,
+) -> Answer:
     """Set systems beside one another, from 4K to 1M tokens of prompt or at one, and say where they change places.
 
     Examples:
@@ -106,23 +96,21 @@ def compare(
     from reports.pictures.offload import contexts_picture
     from reports.text.offload import comparison_text
 
-    changes = settings_of(settings, "csds=2")
+    changes = set_values(settings or (), "csds=2")
     found = offload.compare(systems or (), model=model, prompt=prompt, generate=generate, batch=batch, settings=changes)
     if plot is not None:
         emit(contexts_picture(found, "token_per_s", is_alone=True), plot)
-    show(found, comparison_text, comparison_document, as_json=as_json, output=output)
+    return answer(found, comparison_text, comparison_document)
 
 
-@app.command()
+@subcommand(app)
 def search(
     system: SystemArgument,
     model: ModelOption = "llama-2-7b",
     prompt: PromptOption = 4096,
     generate: GenerateOption = 256,
     settings: ChangesOption = None,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+) -> Answer:
     """Find the best placement of a system that splits tensors over GPU, host and drive, and the best batches.
 
     Examples:
@@ -133,12 +121,14 @@ def search(
     from reports.documents.offload import placement_document
     from reports.text.offload import placement_text
 
-    found = offload.search(system, model=model, prompt=prompt, generate=generate, settings=settings_of(settings, "weights.gpu=50"))
-    show(found, placement_text, placement_document, as_json=as_json, output=output)
+    found = offload.search(
+        system, model=model, prompt=prompt, generate=generate, settings=set_values(settings or (), "weights.gpu=50")
+    )
+    return answer(found, placement_text, placement_document)
 
 
-@app.command("list")
-def list_command(as_json: JsonOption = False, output: OutputOption = None) -> None:
+@subcommand(app, "list")
+def list_command() -> Answer:
     """List the systems, formats and networks there are.
 
     Examples:
@@ -149,4 +139,4 @@ def list_command(as_json: JsonOption = False, output: OutputOption = None) -> No
     from reports.documents.offload import listing_document
     from reports.text.offload import listing_text
 
-    show(offload.list(), listing_text, listing_document, as_json=as_json, output=output)
+    return answer(offload.list(), listing_text, listing_document)

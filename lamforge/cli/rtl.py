@@ -2,32 +2,31 @@
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
-from lamforge.cli.completion import names_of
-from lamforge.cli.console import JsonOption, show
-from lamforge.cli.options import EngineOption, FolderOption, SettingsOption, settings_of
-from lamforge.cli.terminal import Terminal
+from hwsim.plain import set_values
+from lamforge.cli import options
+from lamforge.cli.console import Answer, answer, heard
+from lamforge.cli.options import names_of
 
 __all__ = ["rtl"]
 
 
 def rtl(
-    output: FolderOption,
-    engine: EngineOption = "small",
-    is_linted: Annotated[bool, typer.Option("--lint", help="Also run Verilator's lint with all warnings.")] = False,
+    output: options.Folder,
+    engine: options.Engine = "small",
+    is_linted: Annotated[bool, Option("--lint", help="Also run Verilator's lint with all warnings.")] = False,
     board: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="NAME|FILE",
             help="Board of the kernel package.",
             show_default="the one with the engine's memory",
             autocompletion=names_of("boards"),
         ),
     ] = None,
-    settings: SettingsOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    settings: options.Settings = None,
+) -> Answer:
     """Write the Verilog of an engine: a module for each unit, memories behind one primitive, AXI ports.
 
     The folder also gets engine.json (parameters, digests) and lint.vlt (lint waivers, each with its reason). An engine
@@ -45,7 +44,5 @@ def rtl(
     from reports.documents.circuit import verilog_document
     from reports.text.circuit import verilog_text
 
-    request = RtlRequest(engine, output=output, settings=settings_of(settings), board=board, is_linted=is_linted)
-    with Terminal() as listener:
-        written = run(request, listener)
-    show(written, verilog_text, verilog_document, as_json=as_json)
+    request = RtlRequest(engine, output=output, settings=set_values(settings or ()), board=board, is_linted=is_linted)
+    return answer(heard(run, request), verilog_text, verilog_document)

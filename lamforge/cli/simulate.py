@@ -3,63 +3,52 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from hwsim.errors import SpecError
-from lamforge.cli.completion import names_of
-from lamforge.cli.console import JsonOption, OutputOption, show
-from lamforge.cli.options import (
-    CacheOption,
-    ContextOption,
-    LayersOption,
-    MemoryOption,
-    PositionsOption,
-    SettingsOption,
-    WorkloadOption,
-    settings_of,
-)
-from lamforge.cli.terminal import Terminal
+from hwsim.plain import set_values
+from lamforge.cli import options
+from lamforge.cli.console import Answer, answer, heard
+from lamforge.cli.options import names_of
 
 __all__ = ["simulate"]
 
 
 def simulate(
     model: Annotated[
-        str | None,
-        typer.Argument(metavar="MODEL|PROGRAMS", help="Compressed model, or a folder compile wrote.", show_default=False),
+        str | None, Argument(metavar="MODEL|PROGRAMS", help="Compressed model, or a folder compile wrote.", show_default=False)
     ] = None,
-    workload: WorkloadOption = None,
+    workload: options.Workload = None,
     engine: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="NAME|FILE",
             help="Shipped engine (`lamforge list engines`) or a YAML file.",
             show_default="small, or the programs' own",
             autocompletion=names_of("engines"),
         ),
     ] = None,
-    context: ContextOption = None,
-    positions: PositionsOption = None,
-    layers: LayersOption = "w2s",
-    head: Annotated[str, typer.Option(help="Weight format of a workload's head.", autocompletion=names_of("formats"))] = "w4",
-    cache: CacheOption = "kv4",
-    batch: Annotated[int, typer.Option(help="Sequences of a workload that are decoded together.")] = 1,
-    program: Annotated[str, typer.Option(help="Which program: decode or prefill.")] = "decode",
+    context: options.Context = None,
+    positions: options.Positions = None,
+    layers: options.Layers = "w2s",
+    head: Annotated[str, Option(help="Weight format of a workload's head.", autocompletion=names_of("formats"))] = "w4",
+    cache: options.Cache = "kv4",
+    batch: Annotated[int, Option(help="Sequences of a workload that are decoded together.")] = 1,
+    program: Annotated[str, Option(help="Which program: decode or prefill.")] = "decode",
     position: Annotated[
-        int | None, typer.Option(help="Position of the first token.", show_default="the first with a full window")
+        int | None, Option(help="Position of the first token.", show_default="the first with a full window")
     ] = None,
     prompt: Annotated[
-        int | None,
-        typer.Option(metavar="TOKENS", help="Time a whole prompt: prefill runs one after the other.", show_default=False),
+        int | None, Option(metavar="TOKENS", help="Time a whole prompt: prefill runs one after the other.", show_default=False)
     ] = None,
-    memory: MemoryOption = "ideal",
+    memory: Annotated[
+        str, Option(metavar="MODEL", help="Memory model: ideal, stalling or hbm2, the last two also with :SEED.")
+    ] = "ideal",
     trace: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a timeline in real time that Perfetto opens (ui.perfetto.dev).")
+        Path | None, Option(metavar="FILE", help="Write a timeline in real time that Perfetto opens (ui.perfetto.dev).")
     ] = None,
-    settings: SettingsOption = None,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+    settings: options.Settings = None,
+) -> Answer:
     """Simulate one run of a program: cycles, bytes, token/s, and what every cycle was spent on.
 
     `causes` are the matrix unit's cycles and sum to `cycles`: compute, memory (the next beat is not there), drain
@@ -78,8 +67,8 @@ def simulate(
     """
     from lamforge.flow.simulate import PromptTiming, SimulateRequest, run
     from reports.documents.chrome_trace import write_chrome_trace
-    from reports.documents.timing import prompt_document, timing_document
-    from reports.text.timing import prompt_text, timing_text
+    from reports.documents.programs import prompt_document, timing_document
+    from reports.text.programs import prompt_text, timing_text
 
     if prompt is not None and trace is not None:
         raise SpecError("Timeline must be asked for with one run, not with --prompt")
@@ -87,7 +76,7 @@ def simulate(
         model,
         workload=workload,
         engine=engine,
-        settings=settings_of(settings),
+        settings=set_values(settings or ()),
         context=context,
         positions=positions,
         layers=layers,
@@ -99,11 +88,9 @@ def simulate(
         prompt=prompt,
         memory=memory,
     )
-    with Terminal() as listener:
-        timing = run(request, listener)
+    timing = heard(run, request)
     if isinstance(timing, PromptTiming):
-        show(timing, prompt_text, prompt_document, as_json=as_json, output=output)
-        return
+        return answer(timing, prompt_text, prompt_document)
     if trace is not None:
         write_chrome_trace(timing, trace)
-    show(timing, timing_text, timing_document, as_json=as_json, output=output)
+    return answer(timing, timing_text, timing_document)

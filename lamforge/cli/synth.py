@@ -2,25 +2,26 @@
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
-from lamforge.cli.console import JsonOption, OutputOption, show
-from lamforge.cli.options import BoardOption, EngineOption, SettingsOption, settings_of
-from lamforge.cli.terminal import Terminal
+from hwsim.plain import set_values
+from lamforge.cli import options
+from lamforge.cli.console import Answer, answer, heard
+from lamforge.cli.options import names_of
 
 __all__ = ["synth"]
 
 
 def synth(
-    engine: EngineOption = "small",
-    board: BoardOption = "u280",
+    engine: options.Engine = "small",
+    board: Annotated[
+        str, Option(metavar="NAME|FILE", help="Shipped board (u280, u55c) or a YAML file.", autocompletion=names_of("boards"))
+    ] = "u280",
     is_ranked: Annotated[
-        bool, typer.Option("--fmax", help="Also route one slice on an ECP5: ranks engines, says nothing of the board.")
+        bool, Option("--fmax", help="Also route one slice on an ECP5: ranks engines, says nothing of the board.")
     ] = False,
-    settings: SettingsOption = None,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
+    settings: options.Settings = None,
+) -> Answer:
     """Estimate the look-up tables, flip-flops, memories and DSPs of an engine, against a board and its SLRs.
 
     Yosys synthesizes each module once and keeps its counts under build/synthesis, so that a second run does not need it.
@@ -36,7 +37,5 @@ def synth(
     from reports.documents.circuit import synthesis_document
     from reports.text.circuit import synthesis_text
 
-    request = SynthRequest(engine=engine, settings=settings_of(settings), board=board, is_ranked=is_ranked)
-    with Terminal() as listener:
-        found = run(request, listener)
-    show(found, synthesis_text, synthesis_document, as_json=as_json, output=output)
+    request = SynthRequest(engine=engine, settings=set_values(settings or ()), board=board, is_ranked=is_ranked)
+    return answer(heard(run, request), synthesis_text, synthesis_document)

@@ -2,8 +2,7 @@
 
 import typer
 
-from lamforge.cli.console import JsonOption, OutputOption, show
-from lamforge.cli.terminal import Terminal
+from lamforge.cli.console import Answer, Terminal, answer, subcommand
 
 __all__ = ["app", "energy", "offload"]
 
@@ -12,8 +11,8 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def energy(as_json: JsonOption = False, output: OutputOption = None) -> None:
+@subcommand(app)
+def energy() -> Answer:
     """Set the energy estimate beside the power that published systems state.
 
     The constants are the same for every row, and none is fitted; the table says which are assumed.
@@ -26,11 +25,11 @@ def energy(as_json: JsonOption = False, output: OutputOption = None) -> None:
     from reports.studies import validation
     from reports.text.validation import energy_validation_text
 
-    show(validation.energy(), energy_validation_text, energy_validation_document, as_json=as_json, output=output)
+    return answer(validation.energy(), energy_validation_text, energy_validation_document)
 
 
-@app.command()
-def offload(as_json: JsonOption = False, output: OutputOption = None) -> None:
+@subcommand(app)
+def offload() -> Answer:
     """Set the estimates of offloading beside every published figure.
 
     One set of constants serves all rows of a machine; each row says whether a constant was chosen with it in sight.
@@ -45,4 +44,4 @@ def offload(as_json: JsonOption = False, output: OutputOption = None) -> None:
 
     with Terminal() as listener:
         found = validation.offload(listener)
-    show(found, offload_validation_text, offload_validation_document, as_json=as_json, output=output)
+    return answer(found, offload_validation_text, offload_validation_document)

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Mapping
 
-from compiler.pipeline import Request, compile_shape
+from compiler.pipeline import Request, compile_request
 from hwsim.memory.models import MemoryModel
 from lamforge.flow.programs import Programs
 from lamforge.flow.simulate import simulate_run
@@ -48,7 +48,7 @@ def exact(request: Request, memory: MemoryModel) -> ExactPoint:
         MachineError: the engine would stop or stand still.
     """
     began = time.perf_counter()
-    timing = simulate_run(Programs.of(compile_shape(request), request.config.name), memory=memory)
+    timing = simulate_run(Programs.of(compile_request(request), request.config.name), memory=memory)
     timeline = timing.timeline
     token_per_joule = timing.energy.token_per_joule
     return ExactPoint(

@@ -18,8 +18,7 @@ from lamforge.explore.search import Judged, check_search, points_of, sampled
 from lamforge.explore.space import BLOCK, Space
 from lamforge.explore.store import CLOSED, EXACT, Store
 from lamforge.explore.study import Study, is_exact_only, load_study
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 
 __all__ = ["Design", "Exploration", "ExploreRequest", "FormError", "explore", "run"]
 

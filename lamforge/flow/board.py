@@ -12,9 +12,8 @@ from hwsim.plain import Settings
 from lamforge.flow.cosim import QUESTION
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import prompt_tokens
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import ModelSource, open_compressed
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from testbenches.host.backend import Board
 from testbenches.host.check import BoardCheck, check_board
 
@@ -48,14 +47,7 @@ class BoardRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BoardVerdict:
-    """What the check of a board found.
-
-    Attributes:
-        model: name of the model.
-        index: number of the board.
-        clock_hz: clock of the engine.
-        check: what was compared.
-    """
+    """What the check of a board found: name of the model, number of the board, clock of the engine, and what was compared."""
 
     model: str
     index: int

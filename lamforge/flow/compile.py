@@ -7,15 +7,15 @@ from pathlib import Path
 
 from compiler.graph import Graph
 from compiler.model import compile_model, request_of
-from compiler.pipeline import Request, passes, quantized_graph
+from compiler.passes import passes
+from compiler.pipeline import Request, quantized_graph
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError, shown
 from hwsim.whole_files import whole_folder
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import IMAGE, Programs
 from lamforge.flow.sources import ModelSource, open_compressed
 from lamforge.flow.target import Target
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models.compressed import CompressedModel
 
 __all__ = ["CompileRequest", "compile", "compiled_model", "graph_after", "run"]
@@ -71,9 +71,7 @@ def compiled_model(
         in memory.
     """
 
-    def told(fraction: float) -> None:
-        listener.progress("image", fraction)
-
+    told = listener.part("image")
     name = made.model.config.name
     if output is None:
         return Programs.of(compile_model(made.model, engine, context=positions, progress=told), name)
@@ -89,16 +87,14 @@ def graph_after(target: Target, name: str) -> str:
 
     name: of the pass, or `frontend`.
 
-    Raises:
-        SpecError: there is no such pass.
-        CheckpointError, ScheduleError: as `run`.
+    Raises what `run` does, and SpecError where there is no such pass.
     """
     target.check()
     if target.model is None:
         request: Request = target.network_request()
     else:
         request = request_of(open_compressed(_uncompiled(target)).model, target.chosen_engine, target.positions)
-    known = (_FRONTEND, *(step.name for step in passes(request)))
+    known = (_FRONTEND, *(step.name for step in passes(layers=request.layers, head=request.head)))
     if name not in known:
         raise SpecError(f"Pass must be one of {', '.join(known)}, not {shown(name)}")
     seen: dict[str, Graph] = {}

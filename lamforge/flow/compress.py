@@ -8,9 +8,8 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import open_checkpoint
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models import compressed
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import tensor_shapes
@@ -84,16 +83,10 @@ compress = verb("compress", CompressRequest, run)
 
 
 def chosen_recipe(recipe: str | Path | Recipe, calibration: str | Path | None = None) -> Recipe:
-    """Return a shipped recipe by name or the one in a YAML file, calibrated on the text in a file when one is given.
-
-    Raises:
-        SpecError: there is no such recipe or text, or the file is wrong.
-    """
+    """Return a recipe by name or YAML file, calibrated on the text in a file when one is given; raise SpecError."""
     text = None if calibration is None else Path(calibration)
     if isinstance(recipe, Recipe):
-        if text is None:
-            return recipe
-        return dataclasses.replace(recipe, calibration=calibrated_on(recipe.calibration, text))
+        return recipe if text is None else dataclasses.replace(recipe, calibration=calibrated_on(recipe.calibration, text))
     name = str(recipe)
     file = recipe_file(name, text)
     return Recipe.of(file, name=Path(name).stem if name.endswith((".yaml", ".yml")) else name)

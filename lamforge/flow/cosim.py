@@ -10,9 +10,8 @@ from hwsim.memory.models import MemoryModel, memory_model
 from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import prompt_tokens
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import ModelSource, open_compressed
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models.compressed import CompressedModel
 from testbenches import cosim as bench
 from testbenches.host.backend import HostedVerilog
@@ -63,15 +62,7 @@ class DecodeCase:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a co-simulation found.
-
-    Attributes:
-        model: name of the model.
-        cases: the texts that were run.
-        sinks: tokens kept for good.
-        window: tokens of the ring behind them.
-        result: what was compared.
-    """
+    """What a co-simulation of the texts `cases` found; the model keeps `sinks` tokens for good, and a ring of `window` others."""
 
     model: str
     cases: tuple[DecodeCase, ...]

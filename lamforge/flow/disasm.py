@@ -56,7 +56,6 @@ def disasm(source: str | Path | Program | Sequence[str]) -> Listing:
 
 
 def _read(source: str | Path | Program | Sequence[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Return the words and the symbols of a program, or of the words given."""
     if isinstance(source, Program):
         return source.words, source.symbols
     sources = [str(source)] if isinstance(source, str | Path) else list(source)

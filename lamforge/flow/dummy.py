@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 
 from hwsim.errors import SpecError
-from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.compress import folder_bytes
 from lamforge.flow.target import SINKS, format_named
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models import compressed
 from models.attention import parse
 from models.compressed import CompressedModel
@@ -71,9 +71,8 @@ def run(request: DummyRequest, listener: Listener = SILENT) -> Dummy:
         pattern=parse(request.attention),
         seed=request.seed,
     )
-    compressed.save(made, request.output, progress=lambda fraction: listener.progress("weights", fraction))
-    size = sum(path.stat().st_size for path in request.output.iterdir())
-    return Dummy(network=request.network, folder=request.output, bytes=size)
+    compressed.save(made, request.output, progress=listener.part("weights"))
+    return Dummy(network=request.network, folder=request.output, bytes=folder_bytes(request.output))
 
 
 dummy = verb("dummy", DummyRequest, run)

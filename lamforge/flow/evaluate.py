@@ -8,21 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwsim.errors import SpecError
-from lamforge.flow.accuracy import Accuracy, Text, accuracy
-from lamforge.flow.contestants import Contestants, contestants
-from lamforge.flow.listener import SILENT, Listener
+from lamforge.flow.accuracy import Accuracy, Contestants, Text, accuracy
 from lamforge.flow.provenance import Provenance, provenance
 from lamforge.flow.sources import ModelSource
-from lamforge.flow.verb import verb
-from models.evaluation import evaluation_text
+from lamforge.flow.verb import SILENT, Listener, verb
+from models.evaluation import evaluation_text, windows
 from models.evaluation.layers import LayerError, layer_errors
 from models.evaluation.needles import needle_tasks
 from models.evaluation.passkey import DEPTHS, passkey_tasks
 from models.evaluation.retrieval import Answer, Task, answer
-from models.evaluation.shared import each
 from models.evaluation.stream import Bucket, check_length, stream
-from models.evaluation.windows import windows
-from models.integer.threads import one_each
+from models.integer.threads import each, one_each
 
 __all__ = ["EvaluateRequest", "Evaluation", "LayerError", "Retrieval", "Stream", "Trial", "evaluate", "run"]
 
@@ -155,7 +151,7 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
         text = Text(name="the shipped text", content=evaluation_text(), window=request.window, windows=request.windows)
     else:
         text = Text.read(Path(request.text), window=request.window, windows=request.windows)
-    models = contestants(request.model, attention=request.attention, float_source=request.source)
+    models = Contestants.of(request.model, attention=request.attention, float_source=request.source)
     tokenizer = models.tokenizer
     tokens = tokenizer.encode(text.content)
     windows(tokens, length=text.window, max_windows=text.windows)
@@ -177,11 +173,8 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
     layers = None
     if request.has_layers and models.reference is not None and models.integers is not None:
         with one_each():
-            layers = tuple(
-                layer_errors(
-                    models.reference, models.integers, tokens[: text.window], lambda fraction: listener.progress("layers", fraction)
-                )
-            )
+            first = tokens[: text.window]
+            layers = tuple(layer_errors(models.reference, models.integers, first, listener.part("layers")))
     return Evaluation(
         accuracy=measured, stream=streamed, passkey=retrievals[0], needles=retrievals[1], layers=layers, provenance=provenance()
     )
@@ -191,19 +184,14 @@ evaluate = verb("evaluate", EvaluateRequest, run)
 
 
 def _streams(models: Contestants, tokens: Sequence[int], length: int, listener: Listener) -> Stream:
-    """Return the likelihood of the tokens of one long text by position."""
-
     def read(name: str) -> list[Bucket]:
-        return stream(
-            models.predictors[name], tokens, length=length, told=lambda fraction: listener.progress(f"stream, {name}", fraction)
-        )
+        return stream(models.predictors[name], tokens, length=length, told=listener.part(f"stream, {name}"))
 
     names = [*models.predictors]
     return Stream(tokens=length, buckets=dict(zip(names, each(read, names), strict=True)))
 
 
 def _retrieval(models: Contestants, tasks: Sequence[Task], request: EvaluateRequest, kind: str, listener: Listener) -> Retrieval:
-    """Return what each model answered to each task."""
     answers: dict[str, list[Answer]] = {}
     for name, predictor in models.predictors.items():
 
@@ -211,14 +199,8 @@ def _retrieval(models: Contestants, tasks: Sequence[Task], request: EvaluateRequ
             listener.progress(f"{kind}, {name}", len(found) / len(tasks))
 
         answers[name] = each(functools.partial(answer, predictor), tasks, told)
-    return Retrieval(
-        per_place=request.trials,
-        seed=request.seed,
-        names=tuple(answers),
-        trials=tuple(
-            Trial(
-                task=task, is_within=task.is_within(models.pattern), answers={name: found[index] for name, found in answers.items()}
-            )
-            for index, task in enumerate(tasks)
-        ),
-    )
+    trials = [
+        Trial(task=task, is_within=task.is_within(models.pattern), answers=dict(zip(answers, found, strict=True)))
+        for task, found in zip(tasks, zip(*answers.values(), strict=True), strict=True)
+    ]
+    return Retrieval(per_place=request.trials, seed=request.seed, names=tuple(answers), trials=tuple(trials))

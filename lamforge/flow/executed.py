@@ -1,7 +1,5 @@
 """Every executed instruction by name: its graph node, its layer and what it does there; and when each layer ran."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 

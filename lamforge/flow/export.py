@@ -6,9 +6,8 @@ import dataclasses
 from pathlib import Path
 
 from lamforge.flow.compress import folder_bytes
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import ModelSource, open_compressed
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models import exported
 from models.compressed import CompressedModel
 
@@ -57,7 +56,7 @@ def run(request: ExportRequest, listener: Listener = SILENT) -> Export:
         SpecError: the type is not known, or the folder holds something else.
     """
     made, folder = open_compressed(request.model), Path(request.output)
-    exported.export(made, folder, type=request.type, progress=lambda fraction: listener.progress("layers", fraction))
+    exported.export(made, folder, type=request.type, progress=listener.part("layers"))
     return Export(made=made, folder=folder, type=request.type)
 
 

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwsim.errors import SpecError, shown
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.sources import ModelSource, open_compressed
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models.compressed import CompressedModel
 from models.generate import Sampling, chat
 from models.generate import generate as continued
@@ -80,10 +79,9 @@ def run(request: GenerateRequest, listener: Listener = SILENT) -> Reply:
     if request.max_tokens < 1:
         raise SpecError(f"Number of tokens must be at least 1, not {request.max_tokens}")
     timed = _Timed(IntegerReference(compressed.model))
+    write = continued if request.is_raw else chat
     pieces: list[str] = []
-    for piece in (continued if request.is_raw else chat)(
-        timed, tokenizer, request.prompt, max_tokens=request.max_tokens, sampling=sampling
-    ):
+    for piece in write(timed, tokenizer, request.prompt, max_tokens=request.max_tokens, sampling=sampling):
         pieces.append(piece)
         listener.stream(piece)
     return Reply(

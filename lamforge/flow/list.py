@@ -104,18 +104,13 @@ def _devices() -> Titles:
 def _patterns() -> Titles:
     from models.attention import PATTERNS
 
-    return _documented(PATTERNS)
+    return ((name, _first_line(kind).rstrip(".")) for name, kind in PATTERNS.items())
 
 
 def _methods() -> Titles:
     from models.compress.methods import METHODS
 
-    return _documented(METHODS)
-
-
-def _documented(kinds: Mapping[str, type]) -> Titles:
-    """Return the first line of each class's docstring."""
-    return ((name, (inspect.getdoc(kind) or "").partition("\n")[0].rstrip(".")) for name, kind in kinds.items())
+    return ((name, _first_line(kind).rstrip(".")) for name, kind in METHODS.items())
 
 
 def _studies() -> Titles:
@@ -126,7 +121,11 @@ def _studies() -> Titles:
 def _formats() -> Titles:
     from hwsim.arch.formats import WEIGHT_FORMATS
 
-    return ((format.name.lower(), (inspect.getdoc(packer) or "").partition("\n")[0]) for format, packer in WEIGHT_FORMATS.items())
+    return ((format.name.lower(), _first_line(packer)) for format, packer in WEIGHT_FORMATS.items())
+
+
+def _first_line(documented: object) -> str:
+    return (inspect.getdoc(documented) or "").partition("\n")[0]
 
 
 KINDS: Mapping[str, Callable[[], Titles]] = {

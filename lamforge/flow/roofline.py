@@ -1,7 +1,5 @@
 """How close each kind of matrix work comes to what memory and multipliers allow."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 
@@ -116,6 +114,5 @@ def points(timing: Timing) -> list[Point]:
 
 
 def _formats(timing: Timing) -> set[Format]:
-    """Return the stream formats that a run multiplies."""
     trace = timing.trace
     return {Format(code) for code in np.unique(trace.values(Dot, "format", trace.rows_of(Dot))).tolist()}

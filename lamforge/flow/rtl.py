@@ -13,8 +13,7 @@ from hwsim.errors import MachineError, SpecError
 from hwsim.plain import Settings
 from hwsim.whole_files import whole_folder
 from lamforge.flow.engines import chosen_engine
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.package import Target, package_files
 from rtl.verilog import TOP, write
 from testbenches.verilator import lint

@@ -5,8 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-import resource
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,22 +17,12 @@ from hwsim.machine.energy import Energy, activity_of, energy_board, estimate, lo
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import IDEAL, MemoryModel, memory_model
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.programs import Programs, is_program_folder
+from lamforge.flow.provenance import peak_memory_mb
 from lamforge.flow.target import Target
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 
-__all__ = [
-    "PromptTiming",
-    "RunEnergy",
-    "SimulateRequest",
-    "Timeline",
-    "Timing",
-    "peak_memory_mb",
-    "run",
-    "simulate",
-    "simulate_run",
-]
+__all__ = ["PromptTiming", "RunEnergy", "SimulateRequest", "Timeline", "Timing", "run", "simulate", "simulate_run"]
 
 Causes = Mapping[str, Mapping[str, int]]
 """Cycles by unit and cause; those of a unit sum to the cycles of the run."""
@@ -59,12 +47,7 @@ class SimulateRequest(Target):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunEnergy(Energy):
-    """Joules by part that a run draws.
-
-    Attributes:
-        board: name of the board whose constants were taken.
-        tokens: tokens that the run serves.
-    """
+    """Joules by part that a run for so many tokens draws, by the constants of the board with a name."""
 
     board: str
     tokens: int
@@ -151,14 +134,7 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PromptTiming:
-    """The prefill runs of a whole prompt together.
-
-    Attributes:
-        model, engine, memory: what was run.
-        tokens, runs: tokens of the prompt, and prefill runs.
-        cycles: cycles of all runs.
-        causes: cycles of the matrix unit, under `matrix`, by cause.
-    """
+    """The prefill runs of a prompt of `tokens` tokens together; `causes` has the matrix unit's cycles, under `matrix`, by cause."""
 
     model: str
     engine: EngineConfig
@@ -225,24 +201,17 @@ def simulate_run(programs: Programs, name: str = "decode", *, position: int | No
 
     position: of the run's first token; None takes the first that has a full window before it, or the last that fits.
 
-    Raises:
-        ProgramError: a word is bad, or the position is beyond the program's memory.
-        MachineError: the engine would stop or stand still.
+    Raises ProgramError for a bad word or a position beyond the memory, MachineError where the engine would stand still.
     """
     program = programs.program(name)
-    last = program.max_position - program.positions
-    place = max(0, min(program.sinks + program.window, last)) if position is None else position
+    if position is None:
+        position = max(0, min(program.sinks + program.window, program.max_position - program.positions))
     program.check(programs.engine)
-    return _checked_run(programs, program, position=place, memory=memory)
+    return _checked_run(programs, program, position=position, memory=memory)
 
 
-def _prompt_timing(programs: Programs, tokens: int, *, memory: MemoryModel = IDEAL, listener: Listener = SILENT) -> PromptTiming:
-    """Return what a prompt of `tokens` tokens costs, each run starting when the one before has ended.
-
-    Raises:
-        SpecError: the tokens are not whole runs.
-        ProgramError: a word is bad, or the prompt is longer than the program's memory.
-    """
+def _prompt_timing(programs: Programs, tokens: int, *, memory: MemoryModel, listener: Listener) -> PromptTiming:
+    """Return what a prompt of `tokens` tokens costs, each run starting when the one before has ended."""
     program, engine = programs.prefill, programs.engine
     rows = program.positions
     if tokens < 1 or tokens % rows:
@@ -283,9 +252,3 @@ def _checked_run(programs: Programs, program: Program, *, position: int, memory:
         wall_s=time.perf_counter() - began,
         memory_mb=peak_memory_mb(),
     )
-
-
-def peak_memory_mb() -> float:
-    """Return the most memory that this process has held, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -1,7 +1,5 @@
 """What a verb's model may be: a shipped name, a checkpoint on disk, the folder of a compressed model, or one that is open."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Protocol
 
@@ -54,12 +52,9 @@ def open_compressed(source: ModelSource) -> CompressedModel:
 
 
 def source_checkpoint(compressed: CompressedModel, source: str | Path | None = None) -> Checkpoint:
-    """Return the float checkpoint a model was compressed from.
+    """Return the float checkpoint a model was compressed from; raise CheckpointError where it is not there.
 
     source: where it lies; None looks among the shipped ones.
-
-    Raises:
-        CheckpointError: it is not there, or what is there is another one.
     """
     origin = compressed.provenance
     if source is not None:

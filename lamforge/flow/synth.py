@@ -11,8 +11,7 @@ from hwsim.arch.board import RESOURCES, Board, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.package.floorplan import floorplan
 from rtl.synthesis import RANKING_DEVICE, Estimate, Part, estimate, rank
 
@@ -52,13 +51,7 @@ class SlrShare:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What one slice reaches, routed on a device of another family; it says nothing of the board's clock.
-
-    Attributes:
-        device: the device and its speed grade.
-        mhz: clock in MHz.
-        cells: number of cells of the slice by kind.
-    """
+    """What one slice reaches, its clock and its cells by kind, routed on a device that says nothing of the board's clock."""
 
     device: str
     mhz: float
@@ -119,7 +112,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
     """
     engine, board = chosen_engine(request.engine, request.settings), load_board(request.board)
     began = time.perf_counter()
-    found = estimate(engine, request.cache, lambda fraction: listener.progress("synthesize", fraction))
+    found = estimate(engine, request.cache, listener.part("synthesize"))
     ranking = _ranking(engine, request.cache) if request.is_ranked else None
     return Synthesis(
         engine=engine,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from compiler.pipeline import Request, compile_shape
+from compiler.pipeline import Request, compile_request
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import ScheduleError, SpecError, shown
@@ -86,11 +86,7 @@ class Target:
     def network_request(self) -> Request:
         """Return what the compiler is asked for the workload, whose caches keep `context` tokens each, sinks included.
 
-        Raises:
-            ScheduleError: the context is too short.
-            CheckpointError: there is no such network.
-            SpecError: there is no such format.
-            ConfigError: the engine cannot be built.
+        Raises ScheduleError for a context that is too short, CheckpointError, SpecError or ConfigError for what is not there.
         """
         assert self.workload is not None and self.context is not None
         engine, layers = self.chosen_engine, format_named(self.layers)
@@ -113,7 +109,7 @@ class Target:
     def network_programs(self) -> Programs:
         """Return the programs of the workload; raises what `network_request` does, and where something does not fit the engine."""
         request = self.network_request()
-        return Programs.of(compile_shape(request), request.config.name)
+        return Programs.of(compile_request(request), request.config.name)
 
     @property
     def folder(self) -> Path | None:

@@ -1,15 +1,41 @@
-"""How a request and the function that runs it become a function with the request's fields as arguments."""
+"""What a verb is made of: whom it tells how far it is, and how its request and what runs it become a function."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import numbers
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-__all__ = ["verb"]
+__all__ = ["SILENT", "Listener", "verb"]
+
+
+class Listener:
+    """Hears what a verb says while it works. This one shows nothing; the command shows it on standard error."""
+
+    def step(self, number: int, total: int, title: str) -> None:
+        """Take the beginning of one of several steps."""
+
+    def say(self, sentence: str) -> None:
+        """Take a sentence about what happens now."""
+
+    def progress(self, name: str, fraction: float, note: str = "") -> None:
+        """Take how far the work called `name` has come, from 0 to 1, and perhaps more to say of it, such as its rate."""
+
+    def part(self, name: str) -> Callable[[float], None]:
+        """Return what takes fractions of the work called `name`."""
+        return functools.partial(self.progress, name)
+
+    def stream(self, piece: str) -> None:
+        """Take a piece of text as it is generated."""
+
+
+SILENT = Listener()
+"""Shows nothing."""
+
 
 Fields = ParamSpec("Fields")
 Request = TypeVar("Request")

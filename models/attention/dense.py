@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from hwsim.errors import SpecError
-from models.attention.base import Geometry, LayerAttention, Pattern, Segment
-from models.attention.positional import PositionalAttention
+from models.attention.base import Pattern, Segment
 
 __all__ = ["Dense"]
 
@@ -23,9 +22,6 @@ class Dense(Pattern):
 
     def slots(self, positions: torch.Tensor) -> torch.Tensor:
         return positions
-
-    def layer(self, geometry: Geometry) -> LayerAttention:
-        return PositionalAttention(self, geometry)
 
     def __str__(self) -> str:
         return "dense"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from hwsim.errors import SpecError
-from models.attention.base import Geometry, LayerAttention, Pattern, Segment
-from models.attention.positional import PositionalAttention
+from models.attention.base import Pattern, Segment
 
 __all__ = ["LambdaShape"]
 
@@ -47,9 +46,6 @@ class LambdaShape(Pattern):
     def slots(self, positions: torch.Tensor) -> torch.Tensor:
         ring = self.sinks + (positions - self.sinks) % self.window
         return torch.where(positions < self.sinks, positions, ring)
-
-    def layer(self, geometry: Geometry) -> LayerAttention:
-        return PositionalAttention(self, geometry)
 
     def __str__(self) -> str:
         return f"lambda:{self.sinks}+{self.window}"

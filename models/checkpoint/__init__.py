@@ -5,10 +5,9 @@ from pathlib import Path
 from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 from models.checkpoint import gguf, huggingface, shipped
-from models.checkpoint.base import Checkpoint, MemoryStore, TensorStore, Weights
-from models.checkpoint.blocks import AffineBlocks
+from models.checkpoint.base import AffineBlocks, Checkpoint, TensorStore, Weights
 
-__all__ = ["AffineBlocks", "Checkpoint", "MemoryStore", "TensorStore", "Weights", "load"]
+__all__ = ["AffineBlocks", "Checkpoint", "TensorStore", "Weights", "load"]
 
 
 def load(source: str | Path) -> Checkpoint:

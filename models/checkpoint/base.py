@@ -1,8 +1,8 @@
-"""What every checkpoint offers: a configuration, tensors by name, a tokenizer and a digest."""
+"""What every checkpoint offers: a configuration, tensors by name, as floats or as stored integers, a tokenizer and a digest."""
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,14 +10,46 @@ from typing import Protocol
 import torch
 
 from hwsim.errors import CheckpointError, shown
-from models.checkpoint.blocks import AffineBlocks
 from models.checkpoint.layout import HEAD, tensor_shapes
 from models.config import ModelConfig
 from models.tokenizer import Tokenizer
 
-__all__ = ["Checkpoint", "MemoryStore", "TensorStore", "Weights", "check_names", "sha256_of_files"]
+__all__ = ["BLOCK", "AffineBlocks", "Checkpoint", "TensorStore", "Weights", "check_names", "sha256"]
 
-_CHUNK_BYTES = 1 << 22
+BLOCK = 32
+"""Inputs that share a scale and a minimum in 4-bit blocks."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AffineBlocks:
+    """A linear weight, [outputs, inputs], as `codes * scales + minima` with one pair per BLOCK inputs of a row.
+
+    codes: uint8 [outputs, inputs], 0 to 15.
+    scales, minima: float32 [outputs, inputs / BLOCK], exactly representable in 16 bits.
+    """
+
+    codes: torch.Tensor
+    scales: torch.Tensor
+    minima: torch.Tensor
+
+    def dequantized(self) -> torch.Tensor:
+        """Return the weight as float32 [outputs, inputs]."""
+        codes = self.codes.float().view(*self.scales.shape, BLOCK)
+        return (codes * self.scales[..., None] + self.minima[..., None]).view(self.codes.shape)
+
+    @classmethod
+    def stacked(cls, parts: Sequence["AffineBlocks | None"]) -> "AffineBlocks | None":
+        """Return weights that read the same inputs as one, their rows one after the other; None where one is not in blocks."""
+        held = [part for part in parts if part is not None]
+        if len(held) < len(parts):
+            return None
+        columns = ([part.codes for part in held], [part.scales for part in held], [part.minima for part in held])
+        codes, scales, minima = map(torch.cat, columns)
+        return cls(codes=codes, scales=scales, minima=minima)
+
+    def rows(self, order: torch.Tensor) -> "AffineBlocks":
+        """Return the same weight with its rows in another order."""
+        return AffineBlocks(codes=self.codes[order], scales=self.scales[order], minima=self.minima[order])
 
 
 class TensorStore(Protocol):
@@ -31,21 +63,6 @@ class TensorStore(Protocol):
 
     def read_blocks(self, name: str) -> AffineBlocks | None:
         """Return one tensor as the 4-bit integers it is stored in, or None when it is stored otherwise."""
-
-
-class MemoryStore:
-    """Tensors held in memory, for weights that a method made."""
-
-    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        self._tensors = tensors
-
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        return {name: tuple(tensor.shape) for name, tensor in self._tensors.items()}
-
-    def read(self, name: str) -> torch.Tensor:
-        return self._tensors[name].to(torch.float32)
-
-    def read_blocks(self, name: str) -> AffineBlocks | None:
         return None
 
 
@@ -116,18 +133,18 @@ class Checkpoint:
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of the files' contents, hexadecimal; it does not depend on where they lie."""
-        return sha256_of_files(self.files)
+        return _sha256_of_files(self.files)
 
 
-def sha256_of_files(files: tuple[Path, ...]) -> str:
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sha256_of_files(files: tuple[Path, ...]) -> str:
     """Return the SHA-256 of one file's bytes, or of the names and SHA-256 of several."""
-    digests = []
-    for path in files:
-        running = hashlib.sha256()
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                running.update(chunk)
-        digests.append(running.hexdigest())
+    digests = [sha256(path) for path in files]
     if len(files) == 1:
         return digests[0]
     lines = [f"{path.name} {digest}\n" for path, digest in zip(files, digests, strict=True)]

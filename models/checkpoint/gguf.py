@@ -1,18 +1,20 @@
-"""GGUF checkpoints: metadata, tensor names, quantized blocks and the order of rotary pairs."""
+"""GGUF checkpoints: a header read without trusting its bytes, tensor names, quantized blocks and the order of rotary pairs."""
 
+import math
+import mmap
+import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
 import torch
-from gguf import GGMLQuantizationType
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize
 
 from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
-from models.checkpoint.base import Checkpoint, Weights, check_names
-from models.checkpoint.blocks import AffineBlocks, from_q4_1
-from models.checkpoint.gguf_header import GgufFile, read_header
+from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig, RopeScaling
 from models.tokenizer import Tokenizer
@@ -36,13 +38,26 @@ _PARTS = {
 
 _TOPS = {"token_embd": EMBEDDING, "output_norm": FINAL_NORM, "output": HEAD}
 
+_Q4_1_BYTES = 20
+
+# Ref: the GGUF specification, versions 2 and 3, little endian.
+_MAGIC = b"GGUF"
+_VERSIONS = (2, 3)
+_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_TEXT, _ARRAY = 8, 9
+_DEFAULT_ALIGNMENT = 32
+# No published model needs more; a larger count is a damaged or hostile file.
+_MOST_ENTRIES = 1 << 16
+_MOST_ELEMENTS = 1 << 24
+_MOST_DIMENSIONS = 4
+
 
 def load(path: Path, name: str | None = None) -> Checkpoint:
     """Return the checkpoint in the GGUF file `path`; CheckpointError says what is wrong with it.
 
     name: the model's name; None takes the file's.
     """
-    file = read_header(path)
+    file = _read_header(path)
     config, is_interleaved = _config(file, name or path.stem)
     store = _GgufStore(file, config, is_interleaved)
     check_names(config, store.shapes())
@@ -51,10 +66,45 @@ def load(path: Path, name: str | None = None) -> Checkpoint:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Tensor:
+    """Where a tensor lies.
+
+    shape: outputs first, as PyTorch orders a weight.
+    kind: storage format.
+    start, stop: bytes in the file.
+    """
+
+    shape: tuple[int, ...]
+    kind: GGMLQuantizationType
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _File:
+    """A GGUF file whose header has been read.
+
+    metadata: values by key.
+    tensors: places by GGUF name.
+    path: the file.
+    """
+
+    metadata: Mapping[str, object]
+    tensors: Mapping[str, _Tensor]
+    path: Path
+
+    def blocks(self, name: str) -> numpy.ndarray:
+        """Return the stored bytes of a tensor, uint8 [rows, bytes per row], mapped from the file."""
+        tensor = self.tensors[name]
+        mapped = numpy.memmap(self.path, mode="r", offset=tensor.start, shape=(tensor.stop - tensor.start,))
+        return numpy.asarray(mapped).reshape(*tensor.shape[:-1], -1)
+
+
 class _GgufStore:
     """Tensors of one GGUF file under Hugging Face names, mapped into memory and dequantized when read."""
 
-    def __init__(self, file: GgufFile, config: ModelConfig, is_interleaved: bool) -> None:
+    def __init__(self, file: _File, config: ModelConfig, is_interleaved: bool) -> None:
         self._file = file
         self._config = config
         self._is_interleaved = is_interleaved
@@ -79,7 +129,7 @@ class _GgufStore:
         stored = self._names[name]
         if self._file.tensors[stored].kind != GGMLQuantizationType.Q4_1:
             return None
-        blocks = from_q4_1(self._file.blocks(stored))
+        blocks = _from_q4_1(self._file.blocks(stored))
         order = self._row_order(name, len(blocks.codes))
         return blocks if order is None else blocks.rows(order)
 
@@ -92,6 +142,23 @@ class _GgufStore:
         return torch.arange(rows).view(heads, -1, 2).swapaxes(1, 2).flatten()
 
 
+def _from_q4_1(stored: numpy.ndarray) -> AffineBlocks:
+    """Return the integers of Q4_1 data.
+
+    stored: uint8 [outputs, bytes per row]; 20 bytes a block: scale and minimum as float16, then 16 bytes of
+        which the low halves are inputs 0 to 15 and the high halves inputs 16 to 31. Ref: GGUF, GGML_TYPE_Q4_1.
+    """
+    blocks = stored.reshape(len(stored), -1, _Q4_1_BYTES)
+    halves = numpy.ascontiguousarray(blocks[..., :4]).view(numpy.float16).astype(numpy.float32)
+    packed = blocks[..., 4:]
+    codes = numpy.concatenate([packed & 15, packed >> 4], axis=-1).reshape(len(stored), -1)
+    return AffineBlocks(
+        codes=torch.from_numpy(codes),
+        scales=torch.from_numpy(halves[..., 0].copy()),
+        minima=torch.from_numpy(halves[..., 1].copy()),
+    )
+
+
 def _huggingface_name(name: str) -> str:
     parts = name.split(".")
     if len(parts) == 2 and parts[0] in _TOPS:
@@ -101,7 +168,7 @@ def _huggingface_name(name: str) -> str:
     return name
 
 
-def _config(file: GgufFile, name: str) -> tuple[ModelConfig, bool]:
+def _config(file: _File, name: str) -> tuple[ModelConfig, bool]:
     metadata, held = file.metadata, file.tensors
     kind = metadata.get("general.architecture")
     if not isinstance(kind, str) or kind not in _ARCHITECTURES:
@@ -162,3 +229,107 @@ def _number(metadata: Mapping[str, object], key: str, default: float | None = No
         raise CheckpointError(f"GGUF {key} must be a number, not {shown(value)}")
     # Stored as float32: take the shortest decimal that means the same, 1e-05 and not 9.99999974e-06.
     return float(str(numpy.float32(value)))
+
+
+def _read_header(path: Path) -> _File:
+    """Return the metadata and the tensors' places; CheckpointError when the file is not a complete GGUF file."""
+    try:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return _Reader(path, content).read()
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"File {path.name} must be a complete GGUF file, but: {error}") from None
+
+
+class _Reader:
+    """A position in the header that moves on with every value read."""
+
+    def __init__(self, path: Path, content: mmap.mmap) -> None:
+        self._path = path
+        self._content = content
+        self._size = len(content)
+        self._at = 0
+
+    def read(self) -> _File:
+        if self._take(4) != _MAGIC:
+            raise self._refusal("its first four bytes are not GGUF")
+        version = self._integer("<I")
+        if version not in _VERSIONS:
+            raise self._refusal(f"its version is {version}, where 2 and 3 are known")
+        tensor_count = self._count("<Q", _MOST_ENTRIES, "tensors")
+        entry_count = self._count("<Q", _MOST_ENTRIES, "metadata entries")
+        metadata: dict[str, object] = {}
+        for _ in range(entry_count):
+            key = self._text()
+            if key in metadata:
+                raise self._refusal(f"the metadata entry {shown(key)} appears twice")
+            metadata[key] = self._value(self._integer("<I"))
+        entries = [self._tensor_entry() for _ in range(tensor_count)]
+        alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
+        if isinstance(alignment, bool) or not isinstance(alignment, int) or alignment < 1:
+            raise self._refusal(f"its alignment is {shown(alignment)}")
+        start = -(-self._at // alignment) * alignment
+        tensors: dict[str, _Tensor] = {}
+        for name, shape, kind, offset in entries:
+            if name in tensors:
+                raise self._refusal(f"the tensor {shown(name)} appears twice")
+            tensors[name] = self._place(name, shape, kind, start + offset)
+        return _File(metadata=metadata, tensors=tensors, path=self._path)
+
+    def _tensor_entry(self) -> tuple[str, tuple[int, ...], int, int]:
+        name = self._text()
+        dimensions = self._count("<I", _MOST_DIMENSIONS, f"dimensions of {shown(name)}")
+        sizes = [self._integer("<Q") for _ in range(dimensions)]
+        return name, tuple(reversed(sizes)), self._integer("<I"), self._integer("<Q")
+
+    def _place(self, name: str, shape: tuple[int, ...], number: int, start: int) -> _Tensor:
+        known = {kind.value: kind for kind in GGML_QUANT_SIZES}
+        if number not in known:
+            raise self._refusal(f"the tensor {shown(name)} is of unknown type {number}")
+        block_values, block_bytes = GGML_QUANT_SIZES[known[number]]
+        if not shape or min(shape) < 1 or shape[-1] % block_values:
+            raise self._refusal(f"the tensor {shown(name)} of shape {shape} does not fall into blocks of {block_values}")
+        stop = start + math.prod(shape) // block_values * block_bytes
+        if stop > self._size:
+            raise self._refusal(f"the tensor {shown(name)} ends at byte {stop} of {self._size}")
+        return _Tensor(shape=shape, kind=known[number], start=start, stop=stop)
+
+    def _value(self, kind: int) -> object:
+        if kind in _SCALARS:
+            return self._scalar(_SCALARS[kind])
+        if kind == _TEXT:
+            return self._text()
+        if kind != _ARRAY:
+            raise self._refusal(f"a metadata value is of unknown type {kind}")
+        element = self._integer("<I")
+        count = self._count("<Q", _MOST_ELEMENTS, "array elements")
+        if element == _TEXT:
+            return [self._text() for _ in range(count)]
+        if element not in _SCALARS:
+            raise self._refusal(f"a metadata array is of unknown type {element}")
+        form = f"<{count}{_SCALARS[element][1]}"
+        return list(struct.unpack(form, self._take(struct.calcsize(form))))
+
+    def _text(self) -> str:
+        return self._take(self._integer("<Q")).decode("utf-8", errors="replace")
+
+    def _scalar(self, form: str) -> object:
+        return struct.unpack(form, self._take(struct.calcsize(form)))[0]
+
+    def _integer(self, form: str) -> int:
+        return int.from_bytes(self._take(struct.calcsize(form)), "little")
+
+    def _count(self, form: str, most: int, subject: str) -> int:
+        count = self._integer(form)
+        if count > most:
+            raise self._refusal(f"it promises {count} {subject}")
+        return count
+
+    def _take(self, size: int) -> bytes:
+        if size > self._size - self._at:
+            raise self._refusal(f"it ends at byte {self._size} inside its header")
+        taken = self._content[self._at : self._at + size]
+        self._at += size
+        return taken
+
+    def _refusal(self, reason: str) -> CheckpointError:
+        return CheckpointError(f"File {self._path.name} must be a complete GGUF file, but {reason}")

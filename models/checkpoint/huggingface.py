@@ -7,11 +7,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from hwsim.errors import CheckpointError
-from models.checkpoint.base import Checkpoint, Weights, check_names
-from models.checkpoint.blocks import AffineBlocks
+from models.checkpoint.base import Checkpoint, TensorStore, Weights, check_names
 from models.config import ModelConfig
 from models.families import read_object
-from models.tokenizer import Tokenizer
+from models.tokenizer import Tokenizer, byte_pairs
 
 __all__ = ["load", "read_tokenizer"]
 
@@ -37,7 +36,7 @@ def load(folder: Path) -> Checkpoint:
     )
 
 
-class _SafetensorsStore:
+class _SafetensorsStore(TensorStore):
     """Tensors spread over safetensors files, opened when read."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
@@ -57,9 +56,6 @@ class _SafetensorsStore:
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"Tensor {name} must be readable from {path.name}, but: {error}") from None
         return tensor.to(torch.float32)
-
-    def read_blocks(self, name: str) -> AffineBlocks | None:
-        return None
 
 
 def _header(path: Path, names: set[str]) -> dict[str, tuple[int, ...]]:
@@ -116,8 +112,8 @@ def read_tokenizer(folder: Path, config: Mapping[str, object]) -> Tokenizer | No
     generation = read_object(folder / "generation_config.json") if (folder / "generation_config.json").is_file() else {}
     template_file = folder / "chat_template.jinja"
     template = template_file.read_text(encoding="utf-8") if template_file.is_file() else settings.get("chat_template")
-    return Tokenizer.from_json(
-        path.read_text(encoding="utf-8", errors="replace"),
+    return Tokenizer(
+        byte_pairs(path.read_text(encoding="utf-8", errors="replace")),
         chat_template=_default_template(template),
         bos_token=_token_text(settings.get("bos_token")),
         eos_token=_token_text(settings.get("eos_token")),

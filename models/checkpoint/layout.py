@@ -1,23 +1,13 @@
 """The tensors that a Llama-family checkpoint must hold, by their Hugging Face names."""
 
 from models.config import ModelConfig
+from models.matrices import LINEARS
 
-__all__ = ["BLOCK_LINEARS", "EMBEDDING", "FINAL_NORM", "HEAD", "block", "tensor_shapes"]
+__all__ = ["EMBEDDING", "FINAL_NORM", "HEAD", "block", "tensor_shapes"]
 
 EMBEDDING = "model.embed_tokens"
 FINAL_NORM = "model.norm"
 HEAD = "lm_head"
-
-# Linear layers of one block in the order of the forward pass.
-BLOCK_LINEARS = (
-    "self_attn.q_proj",
-    "self_attn.k_proj",
-    "self_attn.v_proj",
-    "self_attn.o_proj",
-    "mlp.gate_proj",
-    "mlp.up_proj",
-    "mlp.down_proj",
-)
 
 
 def block(layer: int, part: str) -> str:
@@ -42,10 +32,10 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     for layer in range(config.layers):
         shapes[f"{block(layer, 'input_layernorm')}.weight"] = (hidden,)
         shapes[f"{block(layer, 'post_attention_layernorm')}.weight"] = (hidden,)
-        for part in BLOCK_LINEARS:
-            shapes[f"{block(layer, part)}.weight"] = linears[part]
-            if config.qkv_bias and part in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"):
-                shapes[f"{block(layer, part)}.bias"] = (linears[part][0],)
+        for part, shape in linears.items():
+            shapes[f"{block(layer, part)}.weight"] = shape
+            if config.qkv_bias and part in LINEARS["qkv"]:
+                shapes[f"{block(layer, part)}.bias"] = shape[:1]
     shapes[f"{FINAL_NORM}.weight"] = (hidden,)
     if not config.tied_head:
         shapes[f"{HEAD}.weight"] = (config.vocab, hidden)

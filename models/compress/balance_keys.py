@@ -10,8 +10,6 @@ What to divide and shift by is fitted for each key head to the attention outputs
 few shares and numbers of shifted pairs first, then by gradient descent through the rounding.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
@@ -19,10 +17,10 @@ from typing import ClassVar
 
 import torch
 
-from models.attention.positional import block_segments
+from models.attention.base import block_segments
+from models.compress.calibrate import rounded_cache
 from models.compress.layer import Layer
 from models.compress.method import Context, Transform
-from models.compress.rounded import rounded_cache
 from models.recipes.options import BalanceKeysOptions
 
 __all__ = ["BalanceKeys"]

@@ -1,24 +1,24 @@
-"""The tokens that weights are calibrated on."""
-
-from __future__ import annotations
+"""What weights are calibrated on: tokens, and what the engine's rounding leaves of activations, keys and values."""
 
 import hashlib
 
 import torch
 
+from hwsim.arch.numerics import ACT_LIMIT, kv_limit
 from hwsim.errors import SpecError
 from models.calibration import calibration_text
 from models.checkpoint import Checkpoint
 from models.recipes.file import CalibrationSettings
 
-__all__ = ["digest", "sequences"]
+__all__ = ["digest", "rounded_activations", "rounded_cache", "sequences"]
+
+_TINY = 1e-12
 
 
 def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Tensor:
     """Return the calibration tokens, int64 [sequences, length], spaced evenly over the text or drawn by the seed.
 
-    Raises:
-        SpecError: the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer that suits it.
+    SpecError when the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer that suits it.
     """
     if checkpoint.tokenizer is None:
         raise SpecError(f"Calibration must have a tokenizer, but the checkpoint {checkpoint.config.name} carries none: use rtn")
@@ -47,3 +47,22 @@ def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Te
 def digest(tokens: torch.Tensor) -> str:
     """Return the SHA-256 of calibration tokens, hexadecimal."""
     return hashlib.sha256(f"{tuple(tokens.shape)}\n".encode() + tokens.numpy().tobytes()).hexdigest()
+
+
+def rounded_activations(x: torch.Tensor) -> torch.Tensor:
+    """Return vectors, [..., elements], rounded to 8 bits under the scale of their largest magnitude."""
+    step = (x.abs().amax(-1, keepdim=True) / ACT_LIMIT).clamp(min=_TINY)
+    return _nearest(x / step) * step
+
+
+def rounded_cache(x: torch.Tensor, bits: int) -> torch.Tensor:
+    """Return rotated keys or values, [..., elements], rounded to codes with a zero point, their range including zero."""
+    limit = kv_limit(bits)
+    low, high = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
+    step = ((high - low) / limit).clamp(min=_TINY)
+    zero = _nearest(-low / step)
+    return ((_nearest(x / step) + zero).clamp(0, limit) - zero) * step
+
+
+def _nearest(x: torch.Tensor) -> torch.Tensor:
+    return x + (x.round() - x).detach()

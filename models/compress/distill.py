@@ -1,9 +1,7 @@
 """Takes over what a training has made of a model: its matrices, already in integers, and its gains."""
 
-from __future__ import annotations
-
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -18,10 +16,10 @@ from models.compress.method import Quantizer
 from models.distill import shipped
 from models.distill.result import Result, read_result
 from models.distill.weight import Stored
-from models.matrices import FINAL_NORM, NORMS, layer_part
+from models.matrices import NORMS, layer_part
 from models.recipes.options import DistillOptions
 
-__all__ = ["Distill", "quantized", "taught", "taught_gain", "training_of"]
+__all__ = ["Distill", "quantized", "taught", "training_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,10 +39,10 @@ def training_of(quantizers: Mapping[str, Quantizer], checkpoint: Checkpoint) -> 
 
     quantizers: by the names of the matrices.
 
-    Raises:
-        SpecError: not all layers take the same, it is of another teacher or format, or it cannot be read.
+    SpecError when not all layers take the same, it is of another teacher or format, or it cannot be read.
     """
-    steps = {method if isinstance(method, Distill) else None for method in _of_layers(quantizers)}
+    of_layers = (quantizer for name, quantizer in quantizers.items() if "." in name)
+    steps = {method if isinstance(method, Distill) else None for method in of_layers}
     chosen = next((method for method in steps if method is not None), None)
     if chosen is None:
         return None
@@ -71,11 +69,6 @@ def taught(layer: Layer, index: int, result: Result) -> Layer:
     return Layer(config=layer.config, linears=linears, gains=gains)
 
 
-def taught_gain(result: Result) -> torch.Tensor:
-    """Return the gains of the last normalization as they were trained."""
-    return torch.from_numpy(result.gains[FINAL_NORM])
-
-
 def quantized(stored: Stored) -> QuantizedMatrix:
     """Return a trained matrix in its weight format; the values are the same to the last bit."""
     fraction, exponent = np.frexp(stored.row.astype(np.float64))
@@ -91,7 +84,3 @@ def quantized(stored: Stored) -> QuantizedMatrix:
         mantissa=mantissa.astype(np.int64),
         exponent=exponent.astype(np.int64) - 16,
     )
-
-
-def _of_layers(quantizers: Mapping[str, Quantizer]) -> Iterable[Quantizer]:
-    return (quantizer for name, quantizer in quantizers.items() if "." in name)

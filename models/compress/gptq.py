@@ -3,8 +3,6 @@
 Ref: Frantar et al., GPTQ, arXiv 2210.17323, with grids fixed beforehand and inputs taken by falling energy.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import ClassVar
 
@@ -13,15 +11,16 @@ import torch
 from hwsim.arch.formats import QuantizedMatrix
 from hwsim.arch.isa import Format
 from models.checkpoint import AffineBlocks
-from models.compress.grid import grid
-from models.compress.inverse import inverse_factor
+from models.compress.grid import Columns, grid, nearest_codes, objective
 from models.compress.layer import Linear
 from models.compress.method import Quantizer
-from models.compress.rounding import Columns, nearest_codes, objective
 
-__all__ = ["Gptq", "quantize"]
+__all__ = ["DAMPING", "Gptq", "inverse_factor", "quantize"]
 
 _BLOCK = 64
+
+DAMPING = 0.01
+"""Share of the mean input energy added to every input's, which keeps the inverse well conditioned."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,3 +78,20 @@ def _codes(weight: torch.Tensor, columns: Columns, hessian: torch.Tensor) -> tor
     restored = torch.empty_like(codes)
     restored[order] = codes
     return restored.T.contiguous()
+
+
+def inverse_factor(hessian: torch.Tensor) -> torch.Tensor:
+    """Return the upper Cholesky factor U of the damped inverse, float32 [inputs, inputs].
+
+    For every n, U[n:, n:].T @ U[n:, n:] is the inverse of the damped hessian of inputs n and later.
+    """
+    damped = hessian.double().clone()
+    mean = float(damped.diagonal().mean())
+    share = DAMPING
+    while True:
+        damped.diagonal().add_(share * mean if mean > 0 else 1.0)
+        lower, failed = torch.linalg.cholesky_ex(damped)
+        if not failed:
+            break
+        share *= 10
+    return torch.linalg.cholesky(torch.cholesky_inverse(lower), upper=True).float()

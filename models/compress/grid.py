@@ -1,8 +1,7 @@
-"""The integer grid of every weight format: row scales, group scales and offsets, chosen before rounding."""
-
-from __future__ import annotations
+"""The integer grid of every weight format: row scales, group scales and offsets, chosen before rounding, and the rounding."""
 
 import dataclasses
+from typing import Self
 
 import numpy as np
 import torch
@@ -14,9 +13,9 @@ from hwsim.arch.isa import Format
 from hwsim.arch.numerics import ACT_LIMIT, normalize
 from hwsim.errors import SpecError
 from models.checkpoint import AffineBlocks
-from models.compress.pattern import largest_two
+from models.distill.weight import two_of_four
 
-__all__ = ["PRUNABLE", "Grid", "check_inputs", "grid"]
+__all__ = ["PRUNABLE", "Columns", "Grid", "check_inputs", "grid", "nearest_codes", "objective"]
 
 PRUNABLE = ("w2", "w2s", "w8")
 """Formats of which zero is a value whatever the group."""
@@ -35,13 +34,12 @@ _W2_ZEROS = (1, 2)
 class Grid:
     """The values a matrix may take: code * step + base of its group, times the row scale.
 
-    Attributes:
-        format: the weight format.
-        low, high: smallest and largest code.
-        scale: int64 [rows, groups], 0 .. 255: the step in integers.
-        offset: int64 [rows, groups] as the format stores it.
-        kept: bool [rows, inputs]: weights that are not pruned; None where all are kept.
-        mantissa, exponent: int64 [rows]: the row scale.
+    format: the weight format.
+    low, high: smallest and largest code.
+    scale: int64 [rows, groups], 0 .. 255: the step in integers.
+    offset: int64 [rows, groups] as the format stores it.
+    kept: bool [rows, inputs]: weights that are not pruned; None where all are kept.
+    mantissa, exponent: int64 [rows]: the row scale.
     """
 
     format: Format
@@ -100,8 +98,7 @@ def grid(format: Format, weight: torch.Tensor, kept: torch.Tensor | None = None,
     kept: weights that are not pruned; where this is None, W2S keeps the two largest of four.
     blocks: the 4-bit blocks the matrix is stored in, whose levels W4 takes over.
 
-    Raises:
-        SpecError: the inputs do not fall into whole groups, or the format is not one of weights, or has no zero to prune to.
+    SpecError when the inputs do not fall into whole groups, or the format is not one of weights, or has no zero to prune to.
     """
     check_inputs(format, weight.shape[1])
     exact = weight.double() if kept is None else torch.where(kept, weight.double(), 0.0)
@@ -117,7 +114,7 @@ def grid(format: Format, weight: torch.Tensor, kept: torch.Tensor | None = None,
     if format == Format.W8:
         return _w8(exact, kept)
     if format == Format.W2S and kept is None:
-        kept = largest_two(weight.double().abs())
+        kept = two_of_four(weight.double().abs())
     return _w2(exact, format, kept)
 
 
@@ -176,15 +173,9 @@ def _w8(weight: torch.Tensor, kept: torch.Tensor | None) -> Grid:
     needed = torch.maximum(top.amax(-1) / 127 / _SCALE_LIMIT, reach)
     mantissa, exponent, row = _row_scale(needed)
     scale = torch.ceil(_divided(top / 127, row) - 1e-9).clamp(0, _SCALE_LIMIT)
+    offset = torch.zeros_like(scale).long()
     return Grid(
-        format=Format.W8,
-        low=-127,
-        high=127,
-        scale=scale.long(),
-        offset=torch.zeros_like(scale).long(),
-        kept=kept,
-        mantissa=mantissa,
-        exponent=exponent,
+        format=Format.W8, low=-127, high=127, scale=scale.long(), offset=offset, kept=kept, mantissa=mantissa, exponent=exponent
     )
 
 
@@ -210,3 +201,59 @@ def _w2(weight: torch.Tensor, format: Format, kept: torch.Tensor | None) -> Grid
     return Grid(
         format=format, low=0, high=3, scale=scale.long(), offset=offset.long(), kept=kept, mantissa=mantissa, exponent=exponent
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Columns:
+    """A grid seen by input: what each weight may become, float32 [rows, inputs] each.
+
+    step, base: distance of two codes, and value of code zero.
+    low, high: smallest and largest code.
+    kept: weights that are not pruned, or None.
+    blank: code of those that are.
+    """
+
+    step: torch.Tensor
+    base: torch.Tensor
+    low: int
+    high: int
+    kept: torch.Tensor | None
+    blank: torch.Tensor
+
+    @classmethod
+    def of(cls, grid: Grid) -> Self:
+        """Return the columns of a grid."""
+        step, base = (part.float().repeat_interleave(grid.group, dim=1) for part in (grid.step, grid.base))
+        # W2S stores no code where nothing is kept; the other formats that can be pruned have a code for zero.
+        zero = torch.zeros_like(base) if grid.format == Format.W2S else -base / torch.where(step > 0, step, 1.0)
+        return cls(step=step, base=base, low=grid.low, high=grid.high, kept=grid.kept, blank=zero.round())
+
+    def ordered(self, order: torch.Tensor) -> "Columns":
+        """Return the columns in another order, stored input by input, [inputs, rows]."""
+        step, base, blank = (part.T[order].contiguous() for part in (self.step, self.base, self.blank))
+        kept = None if self.kept is None else self.kept.T[order].contiguous()
+        return dataclasses.replace(self, step=step, base=base, kept=kept, blank=blank)
+
+    def codes(self, weight: torch.Tensor, index: int | slice = slice(None)) -> torch.Tensor:
+        """Return the codes nearest to `weight`, whole or at one index of the first axis, as float32."""
+        step = self.step[index]
+        codes = ((weight - self.base[index]) / torch.where(step > 0, step, 1.0)).round_().clamp_(self.low, self.high)
+        if self.kept is not None:
+            codes = torch.where(self.kept[index], codes, self.blank[index])
+        return codes
+
+    def values(self, codes: torch.Tensor, index: int | slice = slice(None)) -> torch.Tensor:
+        """Return the weights that codes stand for, whole or at one index of the first axis."""
+        values = codes * self.step[index] + self.base[index]
+        return values if self.kept is None else torch.where(self.kept[index], values, 0.0)
+
+
+def nearest_codes(weight: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Return the code of each weight's nearest level, [rows, inputs]."""
+    return Columns.of(grid).codes(weight)
+
+
+def objective(weight: torch.Tensor, matrix: QuantizedMatrix, hessian: torch.Tensor) -> float:
+    """Return the squared error of the outputs, summed over rows and the tokens behind `hessian`, [inputs, inputs]."""
+    error = torch.from_numpy(matrix.dequantize()) - weight.double()
+    return float(((error @ hessian.double()) * error).sum())

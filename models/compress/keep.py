@@ -1,7 +1,5 @@
 """Takes stored 4-bit weights over as they are: codes exactly, scales and minima to the grid's precision."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import torch

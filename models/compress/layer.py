@@ -1,16 +1,15 @@
 """The float weights of one layer while methods rewrite them, and which rewritings keep stored 4-bit codes."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
+from typing import Self
 
 import torch
 from torch.nn import functional
 
 from hwsim.arch.formats import QuantizedMatrix
 from models.checkpoint import AffineBlocks, Checkpoint
-from models.checkpoint.blocks import BLOCK
+from models.checkpoint.base import BLOCK
 from models.checkpoint.layout import block
 from models.config import ModelConfig
 from models.matrices import LINEARS, NORMS
@@ -22,11 +21,10 @@ __all__ = ["Layer", "Linear"]
 class Linear:
     """A float matrix with its bias, and its stored or trained integers as long as they still give the same values.
 
-    Attributes:
-        weight: float32 [rows, inputs].
-        bias: float32 [rows] or None.
-        blocks: codes, scales and minima of the 4-bit blocks it was stored in, or None.
-        trained: the integers it was trained as, or None.
+    weight: float32 [rows, inputs].
+    bias: float32 [rows] or None.
+    blocks: codes, scales and minima of the 4-bit blocks it was stored in, or None.
+    trained: the integers it was trained as, or None.
     """
 
     weight: torch.Tensor
@@ -38,7 +36,7 @@ class Linear:
         """Return the results for inputs [tokens, inputs]."""
         return functional.linear(inputs, self.weight, self.bias)
 
-    def with_rows_times(self, factor: torch.Tensor) -> Linear:
+    def with_rows_times(self, factor: torch.Tensor) -> "Linear":
         """Return the matrix and bias with each row multiplied, which leaves stored codes as they are."""
         blocks = self.blocks
         if blocks is not None:
@@ -47,7 +45,7 @@ class Linear:
         bias = None if self.bias is None else self.bias * factor
         return Linear(weight=self.weight * factor[:, None], bias=bias, blocks=blocks)
 
-    def with_columns_times(self, factor: torch.Tensor) -> Linear:
+    def with_columns_times(self, factor: torch.Tensor) -> "Linear":
         """Return the matrix with the weights of each input multiplied; codes survive where whole blocks share a factor."""
         blocks, shared = self.blocks, factor.view(-1, BLOCK) if self.blocks is not None else factor[:, None]
         if blocks is not None and bool((shared == shared[:, :1]).all()):
@@ -57,7 +55,7 @@ class Linear:
             blocks = None
         return Linear(weight=self.weight * factor, bias=self.bias, blocks=blocks)
 
-    def with_bias_less(self, shift: torch.Tensor) -> Linear:
+    def with_bias_less(self, shift: torch.Tensor) -> Self:
         """Return the matrix with a vector [rows] taken from its outputs."""
         bias = -shift if self.bias is None else self.bias - shift
         return dataclasses.replace(self, bias=bias)
@@ -67,10 +65,9 @@ class Linear:
 class Layer:
     """The matrices of one layer, stacked as the engine has them, and the gains of its two normalizations.
 
-    Attributes:
-        config: the model's geometry.
-        linears: by PARTS.
-        gains: by NORMS, float32 [hidden].
+    config: the model's geometry.
+    linears: by PARTS.
+    gains: by NORMS, float32 [hidden].
     """
 
     config: ModelConfig
@@ -78,17 +75,17 @@ class Layer:
     gains: Mapping[str, torch.Tensor]
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, index: int) -> Layer:
+    def of(cls, checkpoint: Checkpoint, index: int) -> Self:
         """Return a layer of a checkpoint, all of it read."""
         linears = {part: _stacked(checkpoint, index, names) for part, names in LINEARS.items()}
         gains = {name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in NORMS.items()}
         return cls(config=checkpoint.config, linears=linears, gains=gains)
 
-    def with_linears(self, **linears: Linear) -> Layer:
+    def with_linears(self, **linears: Linear) -> Self:
         """Return the layer with some matrices replaced, by PARTS."""
         return dataclasses.replace(self, linears={**self.linears, **linears})
 
-    def with_gain(self, name: str, values: torch.Tensor) -> Layer:
+    def with_gain(self, name: str, values: torch.Tensor) -> Self:
         """Return the layer with the gains of one normalization replaced."""
         return dataclasses.replace(self, gains={**self.gains, name: values})
 
@@ -96,16 +93,8 @@ class Layer:
 def _stacked(checkpoint: Checkpoint, index: int, names: tuple[str, ...]) -> Linear:
     full = [block(index, name) for name in names]
     biases = [checkpoint.tensor(f"{name}.bias") for name in full if f"{name}.bias" in checkpoint.weights]
-    blocks = [checkpoint.blocks(f"{name}.weight") for name in full]
-    held = [each for each in blocks if each is not None]
     return Linear(
         weight=torch.cat([checkpoint.tensor(f"{name}.weight") for name in full]),
         bias=torch.cat(biases) if biases else None,
-        blocks=AffineBlocks(
-            codes=torch.cat([each.codes for each in held]),
-            scales=torch.cat([each.scales for each in held]),
-            minima=torch.cat([each.minima for each in held]),
-        )
-        if len(held) == len(full)
-        else None,
+        blocks=AffineBlocks.stacked([checkpoint.blocks(f"{name}.weight") for name in full]),
     )

@@ -1,13 +1,11 @@
 """Magnitude pruning: of every four weights the two largest are kept, the earlier of equals."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import torch
 
 from models.compress.method import Pruning
-from models.compress.pattern import largest_two
+from models.distill.weight import two_of_four
 
 __all__ = ["Magnitude"]
 
@@ -17,5 +15,5 @@ class Magnitude(Pruning):
     """Keeps the largest weights, whatever the inputs are."""
 
     def pruned(self, weight: torch.Tensor, hessian: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        kept = largest_two(weight.abs())
+        kept = two_of_four(weight.abs())
         return torch.where(kept, weight, 0.0), kept

@@ -1,7 +1,5 @@
 """The base classes of compression methods: frozen values whose fields are their options, of three kinds."""
 
-from __future__ import annotations
-
 import abc
 import dataclasses
 from collections.abc import Mapping
@@ -41,7 +39,7 @@ class Transform(Method, abc.ABC):
         return False
 
     @abc.abstractmethod
-    def applied(self, layer: Layer, part: str, inputs: torch.Tensor | None, context: Context) -> Layer:
+    def applied(self, layer: Layer, part: str, inputs: torch.Tensor | None, context: "Context") -> Layer:
         """Return the layer rewritten for a part.
 
         inputs: [tokens, hidden], what the attention (qkv), the feed-forward layer (gateup, down) or the head reads;
@@ -53,18 +51,17 @@ class Transform(Method, abc.ABC):
 class Context:
     """What a transform may read of the model.
 
-    Attributes:
-        geometry, pattern: geometry and pattern of the attention.
-        cache: format of keys and values.
-        sequence: tokens of one calibration sequence; the inputs are whole ones, one after another.
-        quantizers: what will round each part.
+    geometry, pattern: geometry and pattern of the attention.
+    cache: format of keys and values.
+    sequence: tokens of one calibration sequence; the inputs are whole ones, one after another.
+    quantizers: what will round each part.
     """
 
     geometry: Geometry
     pattern: Pattern
     cache: CacheFormat
     sequence: int
-    quantizers: Mapping[str, Quantizer]
+    quantizers: Mapping[str, "Quantizer"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,5 @@
 """Compression of a whole model, layer by layer; each layer is calibrated on the outputs of the compressed layers before it."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
@@ -10,19 +8,21 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from hwsim.arch.formats import PackedMatrix, pack
+from hwsim.arch.formats import pack
+from hwsim.arch.numerics import to_fixed
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING
 from models.checkpoint.layout import FINAL_NORM as FLOAT_FINAL_NORM
 from models.checkpoint.layout import HEAD as FLOAT_HEAD
-from models.compress.distill import taught, taught_gain
+from models.compress.calibrate import rounded_activations, rounded_cache
+from models.compress.distill import taught
 from models.compress.layer import Layer, Linear
 from models.compress.method import Context
-from models.compress.recipe import Plan, Recipe
-from models.compress.rounded import rounded_activations, rounded_cache
+from models.compress.recipe import Recipe
 from models.compress.state import Done, MemoryState, State
 from models.distill.result import Result
-from models.integer.constants import Gain, fixed_bias, gain
+from models.distill.rounding import table_codes
+from models.integer.constants import gain
 from models.integer.model import Embedding, IntegerModel
 from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, layer_part
 from models.reference.llama import Llama, rms_norm
@@ -31,9 +31,6 @@ __all__ = ["Progress", "compress", "embedding"]
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all) when work begins or resumes, and after each layer and the head."""
-
-_EMBEDDING_GROUP = 32
-_CODE_LIMIT = 127
 
 
 def compress(
@@ -54,22 +51,16 @@ def compress(
     progress: is called after each step.
     state: where finished layers wait, and from where work goes on; None holds them in memory.
 
-    Raises:
-        SpecError: the recipe does not suit the model.
-        ScheduleError: a matrix could wrap an accumulator.
+    SpecError when the recipe does not suit the model.
+    ScheduleError when a matrix could wrap an accumulator.
     """
     return _Compression(checkpoint, recipe, tokens, training, MemoryState() if state is None else state).run(progress)
 
 
 def embedding(weight: torch.Tensor) -> Embedding:
     """Return an embedding table, float [vocab, hidden], in groups of 32 where these divide; Q8_0 keeps its codes."""
-    vocab, hidden = weight.shape
-    group = _EMBEDDING_GROUP if hidden % _EMBEDDING_GROUP == 0 else hidden
-    groups = weight.view(vocab, -1, group)
-    scales = (groups.abs().amax(-1) / _CODE_LIMIT).to(torch.float16)
-    step = scales.float()[..., None]
-    codes = torch.round(groups / torch.where(step > 0, step, 1.0)).clamp_(-_CODE_LIMIT, _CODE_LIMIT)
-    return Embedding(codes=codes.to(torch.int8).view(vocab, hidden).numpy(), scales=scales.numpy())
+    codes, scales = table_codes(weight)
+    return Embedding(codes=codes.to(torch.int8).flatten(1).numpy(), scales=scales.numpy())
 
 
 class _Compression:
@@ -88,13 +79,8 @@ class _Compression:
         if recipe.calibration.rounded:
             round_cache = functools.partial(rounded_cache, bits=recipe.cache.bits)
             self._geometry = dataclasses.replace(geometry, round_query=rounded_activations, round_cache=round_cache)
-        self._context = Context(
-            geometry=geometry,
-            pattern=recipe.pattern,
-            cache=recipe.cache,
-            sequence=0 if tokens is None else tokens.shape[1],
-            quantizers={},
-        )
+        length = 0 if tokens is None else tokens.shape[1]
+        self._context = Context(geometry=geometry, pattern=recipe.pattern, cache=recipe.cache, sequence=length, quantizers={})
 
     @torch.no_grad()
     def run(self, progress: Progress | None) -> IntegerModel:
@@ -106,12 +92,12 @@ class _Compression:
         if begin == 0 and self._tokens is not None:
             stream = table[self._tokens.reshape(-1)]
         for index in range(begin, layers + 1):
-            work = _Work(self._plans)
+            done = Done()
             if index < layers:
-                stream = self._layer(index, stream, work)
+                stream = self._layer(index, stream, done)
             else:
-                self._head(table, stream, work)
-            self._state.put(work.done(), stream if index < layers else None)
+                self._head(table, stream, done)
+            self._state.put(done, stream if index < layers else None)
             if progress is not None:
                 progress(index + 1, layers + 1)
         made = self._state.all()
@@ -125,7 +111,7 @@ class _Compression:
             embedding=embedding(table),
         )
 
-    def _layer(self, index: int, stream: torch.Tensor | None, work: _Work) -> torch.Tensor | None:
+    def _layer(self, index: int, stream: torch.Tensor | None, done: Done) -> torch.Tensor | None:
         """Compress one layer and return the streams after it, [sequences * length, hidden]."""
         layer, names = Layer.of(self._checkpoint, index), {part: layer_part(index, part) for part in PARTS}
         if self._training is not None:
@@ -134,32 +120,35 @@ class _Compression:
         qkv = layer.linears["qkv"]
         if self._has_bias:
             bias = torch.zeros(len(qkv.weight)) if qkv.bias is None else qkv.bias
-            work.biases[names["qkv"]] = fixed_bias(bias.numpy())
-        work.gain(layer_part(index, ATTENTION_NORM), layer.gains[ATTENTION_NORM])
-        flat = self._linear(names["qkv"], qkv, self._normed(layer, ATTENTION_NORM, stream), work)
+            done.biases[names["qkv"]] = to_fixed(bias.numpy()).astype(np.int32)
+        norm = layer_part(index, ATTENTION_NORM)
+        done.gains[norm] = gain(layer.gains[ATTENTION_NORM].numpy(), norm)
+        flat = self._linear(names["qkv"], qkv, self._normed(layer, ATTENTION_NORM, stream), done)
         attended = None if flat is None else self._attend(flat)
-        update = self._linear(names["o"], layer.linears["o"], attended, work)
+        update = self._linear(names["o"], layer.linears["o"], attended, done)
         stream = None if stream is None or update is None else stream + update
         layer = self._transformed(layer, names, ("gateup", "down"), FFN_NORM, stream)
-        work.gain(layer_part(index, FFN_NORM), layer.gains[FFN_NORM])
-        flat = self._linear(names["gateup"], layer.linears["gateup"], self._normed(layer, FFN_NORM, stream), work)
+        norm = layer_part(index, FFN_NORM)
+        done.gains[norm] = gain(layer.gains[FFN_NORM].numpy(), norm)
+        flat = self._linear(names["gateup"], layer.linears["gateup"], self._normed(layer, FFN_NORM, stream), done)
         product = None
         if flat is not None:
             gate, up = flat.split(self._config.ffn, dim=1)
             product = functional.silu(gate).mul_(up)
-        update = self._linear(names["down"], layer.linears["down"], product, work)
+        update = self._linear(names["down"], layer.linears["down"], product, done)
         return None if stream is None or update is None else stream + update
 
-    def _head(self, table: torch.Tensor, stream: torch.Tensor | None, work: _Work) -> None:
+    def _head(self, table: torch.Tensor, stream: torch.Tensor | None, done: Done) -> None:
         weight = table if self._config.tied_head else self._checkpoint.tensor(f"{FLOAT_HEAD}.weight")
-        gain = self._checkpoint.tensor(f"{FLOAT_FINAL_NORM}.weight") if self._training is None else taught_gain(self._training)
-        gains = {FINAL_NORM: gain}
-        layer = Layer(config=self._config, linears={HEAD: Linear(weight=weight)}, gains=gains)
+        last = self._checkpoint.tensor(f"{FLOAT_FINAL_NORM}.weight")
+        if self._training is not None:
+            last = torch.from_numpy(self._training.gains[FINAL_NORM])
+        layer = Layer(config=self._config, linears={HEAD: Linear(weight=weight)}, gains={FINAL_NORM: last})
         layer = self._transformed(layer, {HEAD: HEAD}, (HEAD,), FINAL_NORM, stream)
-        work.gain(FINAL_NORM, layer.gains[FINAL_NORM])
+        done.gains[FINAL_NORM] = gain(layer.gains[FINAL_NORM].numpy(), FINAL_NORM)
         needs_inputs = self._plans[HEAD].needs_hessian(layer.linears[HEAD])
         normed = self._normed(layer, FINAL_NORM, stream) if needs_inputs else None
-        work.matrix(HEAD, layer.linears[HEAD], None if normed is None else normed.T @ normed)
+        self._matrix(HEAD, layer.linears[HEAD], None if normed is None else normed.T @ normed, done)
 
     def _transformed(
         self, layer: Layer, names: dict[str, str], parts: Sequence[str], norm: str, stream: torch.Tensor | None
@@ -175,12 +164,12 @@ class _Compression:
     def _normed(self, layer: Layer, norm: str, stream: torch.Tensor | None) -> torch.Tensor | None:
         return None if stream is None else rms_norm(stream, layer.gains[norm], self._config.norm_eps)
 
-    def _linear(self, name: str, linear: Linear, inputs: torch.Tensor | None, work: _Work) -> torch.Tensor | None:
+    def _linear(self, name: str, linear: Linear, inputs: torch.Tensor | None, done: Done) -> torch.Tensor | None:
         """Compress a matrix and return its outputs for the inputs, [tokens, rows]."""
         if inputs is not None and self._recipe.calibration.rounded:
             inputs = rounded_activations(inputs)
         needs_hessian = self._plans[name].needs_hessian(linear)
-        stored = work.matrix(name, linear, inputs.T @ inputs if inputs is not None and needs_hessian else None)
+        stored = self._matrix(name, linear, inputs.T @ inputs if inputs is not None and needs_hessian else None, done)
         return None if inputs is None else functional.linear(inputs, stored, linear.bias)
 
     def _attend(self, flat: torch.Tensor) -> torch.Tensor:
@@ -195,21 +184,7 @@ class _Compression:
             outputs.append(self._recipe.pattern.layer(self._geometry).prefill(q, k, v).transpose(0, 1).flatten(1))
         return torch.cat(outputs)
 
-
-class _Work:
-    """The results of one layer so far."""
-
-    def __init__(self, plans: dict[str, Plan]) -> None:
-        self._plans = plans
-        self.matrices: dict[str, PackedMatrix] = {}
-        self.gains: dict[str, Gain] = {}
-        self.biases: dict[str, np.ndarray] = {}
-
-    def gain(self, name: str, weight: torch.Tensor) -> None:
-        """Take the gains of a normalization."""
-        self.gains[name] = gain(weight.numpy(), name)
-
-    def matrix(self, name: str, linear: Linear, hessian: torch.Tensor | None) -> torch.Tensor:
+    def _matrix(self, name: str, linear: Linear, hessian: torch.Tensor | None, done: Done) -> torch.Tensor:
         """Prune and quantize a matrix, and return the weights it now stands for, float32 [rows, inputs]."""
         plan, kept = self._plans[name], None
         if plan.pruning is not None:
@@ -217,9 +192,5 @@ class _Work:
             linear = Linear(weight=weight, bias=linear.bias)
         matrix = plan.quantizer.quantized(linear, hessian, kept)
         matrix.check(name)
-        self.matrices[name] = pack(matrix)
+        done.matrices[name] = pack(matrix)
         return torch.from_numpy(matrix.dequantize()).float()
-
-    def done(self) -> Done:
-        """Return the finished layer."""
-        return Done(matrices=self.matrices, gains=self.gains, biases=self.biases)

@@ -1,9 +1,7 @@
 """Recipes: which compression methods apply to which matrices, and what of that suits a model."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import SpecError
@@ -15,8 +13,7 @@ from models.compress.method import Method, Pruning, Quantizer, Transform
 from models.compress.methods import METHODS, name_of
 from models.config import ModelConfig
 from models.matrices import HEAD, matrix_shapes
-from models.recipes.file import CalibrationSettings, RecipeFile, StepFile
-from models.recipes.where import LAYERS, Where
+from models.recipes.file import LAYERS, CalibrationSettings, RecipeFile, StepFile, Where
 
 __all__ = ["Plan", "Recipe", "Step"]
 
@@ -29,7 +26,7 @@ class Step:
     at: Where = LAYERS
 
     @classmethod
-    def of(cls, stated: StepFile) -> Step:
+    def of(cls, stated: StepFile) -> Self:
         """Return the step that a file states."""
         kind = METHODS[stated.method]
         return cls(method=kind(**{field.name: getattr(stated, field.name) for field in dataclasses.fields(kind)}), at=stated.at)
@@ -59,13 +56,12 @@ class Plan:
 class Recipe:
     """How a model is compressed; activations are always 8-bit.
 
-    Attributes:
-        name: what reports call it.
-        steps: methods and where they apply. A matrix gets every transform that names it, in order; of prunings and of
-            formats, the last that names it.
-        pattern: attention of all layers, dense or Λ-shaped.
-        cache: format of keys and values.
-        calibration: what the methods that look at inputs are shown.
+    name: what reports call it.
+    steps: methods and where they apply. A matrix gets every transform that names it, in order; of prunings and of
+        formats, the last that names it.
+    pattern: attention of all layers, dense or Λ-shaped.
+    cache: format of keys and values.
+    calibration: what the methods that look at inputs are shown.
     """
 
     name: str
@@ -79,7 +75,7 @@ class Recipe:
             raise SpecError(f"Recipe attention must be dense or lambda, not {self.pattern}")
 
     @classmethod
-    def uniform(cls, *, name: str, method: str, format: Format, head: Format = Format.W8, pattern: Pattern) -> Recipe:
+    def uniform(cls, *, name: str, method: str, format: Format, head: Format = Format.W8, pattern: Pattern) -> Self:
         """Return the recipe that does one thing to all layers and rounds the head to nearest."""
         layers = {"method": method, "format": format.name.lower()}
         last = {"method": "rtn", "format": head.name.lower(), "at": HEAD}
@@ -90,16 +86,11 @@ class Recipe:
         """Whether inputs are looked at."""
         return any(step.method.needs_inputs for step in self.steps)
 
-    def formats(self, config: ModelConfig) -> dict[str, Format]:
-        """Return the weight format of every matrix of a model."""
-        return {name: plan.quantizer.format for name, plan in self.plans(config).items()}
-
     def plans(self, config: ModelConfig) -> dict[str, Plan]:
         """Return what happens to every matrix of a model, by name.
 
-        Raises:
-            SpecError: a pattern fits nothing, a matrix has no format, or does not fall into whole groups of it, or a
-                method cannot be at a matrix it names.
+        SpecError when a pattern fits nothing, a matrix has no format, or does not fall into whole groups of it, or a
+            method cannot be at a matrix it names.
         """
         named = [(step, step.at.names(config.layers)) for step in self.steps]
         for step, names in named:
@@ -130,18 +121,13 @@ class Recipe:
         return Plan(transforms=transforms, pruning=pruning, quantizer=quantizer)
 
     @classmethod
-    def of(cls, stated: RecipeFile, *, name: str) -> Recipe:
+    def of(cls, stated: RecipeFile, *, name: str) -> Self:
         """Return the recipe that a file states; SpecError where its attention is none."""
-        return cls(
-            name=name,
-            steps=tuple(map(Step.of, stated.steps)),
-            pattern=parse(stated.attention),
-            cache=stated.cache,
-            calibration=stated.calibration,
-        )
+        steps, pattern = tuple(map(Step.of, stated.steps)), parse(stated.attention)
+        return cls(name=name, steps=steps, pattern=pattern, cache=stated.cache, calibration=stated.calibration)
 
     @classmethod
-    def from_document(cls, document: object, *, name: str) -> Recipe:
+    def from_document(cls, document: object, *, name: str) -> Self:
         """Return the recipe in nested plain values, as YAML files and model.json hold them; SpecError names every mistake."""
         return cls.of(read(RecipeFile, document, "Recipe", SpecError), name=name)
 

@@ -4,8 +4,6 @@ A value's channels share one 4-bit step. Turning the rows of v and the inputs of
 the layer as it is, and what o reads becomes even too. Stored 4-bit codes of both do not survive it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Round to nearest: every weight becomes the closest level of its grid, whatever the inputs are."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import torch
@@ -9,10 +7,9 @@ import torch
 from hwsim.arch.formats import QuantizedMatrix
 from hwsim.arch.isa import Format
 from models.checkpoint import AffineBlocks
-from models.compress.grid import grid
+from models.compress.grid import grid, nearest_codes
 from models.compress.layer import Linear
 from models.compress.method import Quantizer
-from models.compress.rounding import nearest_codes
 
 __all__ = ["Rtn", "quantize"]
 
@@ -26,13 +23,9 @@ class Rtn(Quantizer):
 
 
 def quantize(
-    weight: torch.Tensor,
-    format: Format,
-    hessian: torch.Tensor | None = None,
-    kept: torch.Tensor | None = None,
-    blocks: AffineBlocks | None = None,
+    weight: torch.Tensor, format: Format, kept: torch.Tensor | None = None, blocks: AffineBlocks | None = None
 ) -> QuantizedMatrix:
-    """Return a matrix, float [rows, inputs], in a weight format; the inputs' statistics are not used.
+    """Return a matrix, float [rows, inputs], in a weight format, each weight at its nearest level.
 
     kept, blocks: as for `models.compress.grid.grid`.
     """

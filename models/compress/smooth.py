@@ -12,8 +12,6 @@ tokens' steps times the energy of weights and factors, which is convex in the lo
 factors for each input that powers do not reach.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import ClassVar
 
@@ -21,10 +19,10 @@ import torch
 from torch.nn import functional
 
 from hwsim.arch.isa import Format
-from models.checkpoint.blocks import BLOCK
+from models.checkpoint.base import BLOCK
+from models.compress.calibrate import rounded_activations
 from models.compress.layer import Layer, Linear
 from models.compress.method import Context, Quantizer, Transform
-from models.compress.rounded import rounded_activations
 from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD
 from models.recipes.options import SmoothOptions
 

@@ -5,15 +5,13 @@ is left once all later inputs and the two that stay have made up for both, which
 errors of single weights.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from typing import ClassVar
 
 import torch
 
-from models.compress.inverse import inverse_factor
+from models.compress.gptq import inverse_factor
 from models.compress.method import Pruning
 
 __all__ = ["SparseGpt"]

@@ -1,7 +1,5 @@
 """Where finished layers wait until all are done: in memory, or in a folder from which a killed run can resume."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import fcntl
@@ -32,8 +30,7 @@ _STREAM = "stream"
 def only_writer(folder: Path) -> Iterator[None]:
     """Keep a folder of unfinished work to this command; the system lets go of it when the command ends, however it ends.
 
-    Raises:
-        SpecError: another command works there, or nothing can be written there.
+    SpecError when another command works there, or nothing can be written there.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -64,18 +61,18 @@ def _unusable(folder: Path, error: Exception) -> SpecError:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Done:
-    """The results of one layer, or of the head: matrices, gains and biases under the names of the integer model."""
+    """The results of a layer, of the head, or of all: matrices, gains and biases under the names of the integer model."""
 
-    matrices: Mapping[str, MatrixSource]
-    gains: Mapping[str, Gain]
-    biases: Mapping[str, np.ndarray]
+    matrices: dict[str, MatrixSource] = dataclasses.field(default_factory=dict)
+    gains: dict[str, Gain] = dataclasses.field(default_factory=dict)
+    biases: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 class MemoryState:
     """Finished layers in memory, their matrices packed."""
 
     def __init__(self) -> None:
-        self._done: list[Done] = []
+        self._all = Done()
 
     def resumed(self) -> tuple[int, torch.Tensor | None]:
         """Return how many layers were finished earlier, and the streams after them."""
@@ -83,11 +80,13 @@ class MemoryState:
 
     def put(self, done: Done, stream: torch.Tensor | None) -> None:
         """Take the next layer and the streams after it, float32 [tokens, hidden]."""
-        self._done.append(done)
+        self._all.matrices.update(done.matrices)
+        self._all.gains.update(done.gains)
+        self._all.biases.update(done.biases)
 
     def all(self) -> Done:
         """Return everything finished so far as one."""
-        return _merged(self._done)
+        return self._all
 
 
 class FolderState:
@@ -96,8 +95,7 @@ class FolderState:
     def __init__(self, folder: Path, identity: Mapping[str, object]) -> None:
         """Take the folder, and the values that decide the result.
 
-        Raises:
-            SpecError: the folder holds unfinished work of another compression, or cannot be written.
+        SpecError when the folder holds unfinished work of another compression, or cannot be written.
         """
         self._folder = folder
         path = folder / _IDENTITY
@@ -152,7 +150,10 @@ class FolderState:
 
     def all(self) -> Done:
         """Return everything finished so far as one; its matrices stay in their files."""
-        return _merged([_read(self._layer(index)) for index in range(self._count)])
+        found = Done()
+        for index in range(self._count):
+            _read(self._layer(index), found)
+        return found
 
     def _layer(self, index: int) -> Path:
         return self._folder / f"layer-{index:05d}.safetensors"
@@ -188,30 +189,21 @@ class _Waiting:
         return PackedMatrix(format=self.format, inputs=self.shape[1], words=words, mantissa=mantissa, exponent=exponent)
 
 
-def _read(path: Path) -> Done:
+def _read(path: Path, done: Done) -> None:
+    """Add what is in a layer's file."""
     try:
         found = places(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise SpecError(f"Unfinished work in {str(path)!r} must be a complete safetensors file, but: {error}") from None
-    matrices, gains, biases = {}, {}, {}
     with path.open("rb") as stream:
         for key, place in found.items():
             name, _, what = key.rpartition(".")
             if what == "format":
                 format, inputs = read_tensor(stream, place).tolist()
                 shape = found[f"{name}.words"].shape[0], inputs
-                matrices[name] = _Waiting(path=path, name=name, format=Format(format), shape=shape, places=found)
+                done.matrices[name] = _Waiting(path=path, name=name, format=Format(format), shape=shape, places=found)
             elif what == "gain":
                 shift = int(read_tensor(stream, found[f"{name}.shift"])[0])
-                gains[name] = Gain(values=read_tensor(stream, place), shift=shift)
+                done.gains[name] = Gain(values=read_tensor(stream, place), shift=shift)
             elif what == "bias":
-                biases[name] = read_tensor(stream, place)
-    return Done(matrices=matrices, gains=gains, biases=biases)
-
-
-def _merged(parts: list[Done]) -> Done:
-    return Done(
-        matrices={name: matrix for part in parts for name, matrix in part.matrices.items()},
-        gains={name: gain for part in parts for name, gain in part.gains.items()},
-        biases={name: bias for part in parts for name, bias in part.biases.items()},
-    )
+                done.biases[name] = read_tensor(stream, place)

@@ -3,15 +3,13 @@
 Ref: Sun et al., A Simple and Effective Pruning Approach for Large Language Models, arXiv 2306.11695.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import ClassVar
 
 import torch
 
 from models.compress.method import Pruning
-from models.compress.pattern import largest_two
+from models.distill.weight import two_of_four
 
 __all__ = ["Wanda"]
 
@@ -24,5 +22,5 @@ class Wanda(Pruning):
 
     def pruned(self, weight: torch.Tensor, hessian: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         assert hessian is not None
-        kept = largest_two(weight.abs() * hessian.diagonal().clamp(min=0).sqrt())
+        kept = two_of_four(weight.abs() * hessian.diagonal().clamp(min=0).sqrt())
         return torch.where(kept, weight, 0.0), kept

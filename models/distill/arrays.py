@@ -1,7 +1,5 @@
 """Archives of named arrays without pickles, written whole or not at all, and split into parts of bounded size."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Mapping
@@ -12,7 +10,7 @@ import numpy as np
 from hwsim.errors import SpecError
 from hwsim.whole_files import whole_file
 
-__all__ = ["content", "from_text", "joined", "load", "read", "save", "split", "to_text"]
+__all__ = ["content", "from_text", "load", "read", "save", "split", "to_text"]
 
 _SUFFIX = ".part"
 
@@ -57,11 +55,6 @@ def split(folder: Path, stem: str, arrays: Mapping[str, np.ndarray], *, limit: i
         with whole_file(path) as part:
             part.write_bytes(archived[index * size : (index + 1) * size])
     return paths
-
-
-def joined(folder: Path, stem: str) -> dict[str, np.ndarray]:
-    """Return the arrays that `split` wrote; SpecError names the parts that are missing."""
-    return read(content(folder, stem), stem)
 
 
 def content(folder: Path, stem: str) -> bytes:

@@ -1,7 +1,5 @@
 """Λ attention over a whole window in three ways: block-sparse, with a mask, and exactly as the engine rounds it."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import Any
@@ -26,15 +24,14 @@ KINDS = ("flex", "masked", "exact")
 class AttentionPlan:
     """What the attention of every layer needs to know of a window of some length.
 
-    Attributes:
-        kind: one of KINDS.
-        group: query heads to a key/value head.
-        own, towards_sinks: cosine and sine, [2, tokens, head_dim / 2], at each token's position and at the one from
-            which it sees the sinks.
-        is_sink: bool [tokens, 1].
-        mask: bool [tokens, tokens], whether a query, by row, reads a key.
-        blocks: the block mask of `flex`, None otherwise.
-        dtype: type of the products.
+    kind: one of KINDS.
+    group: query heads to a key/value head.
+    own, towards_sinks: cosine and sine, [2, tokens, head_dim / 2], at each token's position and at the one from
+        which it sees the sinks.
+    is_sink: bool [tokens, 1].
+    mask: bool [tokens, tokens], whether a query, by row, reads a key.
+    blocks: the block mask of `flex`, None otherwise.
+    dtype: type of the products.
     """
 
     kind: str

@@ -1,7 +1,5 @@
 """Perplexity of teacher and student on whole texts, in float32, over windows that do not overlap."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable
@@ -11,11 +9,11 @@ import torch
 
 from models.distill.attention import AttentionPlan, plan_of
 from models.distill.prepared import Prepared
-from models.distill.report import Prediction, Scores
+from models.distill.result import Prediction, Scores
 from models.distill.settings import Settings
 from models.distill.student import Student
 from models.distill.teacher import Teacher
-from models.evaluation.windows import windows
+from models.evaluation import windows
 
 __all__ = ["evaluate", "exact_plan", "measured"]
 
@@ -41,7 +39,7 @@ def measured(
 ) -> Prediction:
     """Return how well a model predicts windows of a text.
 
-    max_windows: see models.evaluation.windows.windows.
+    max_windows: see models.evaluation.windows.
     """
     total, count = 0.0, 0
     chosen = windows(tokens.astype(np.int64).tolist(), length=length, max_windows=max_windows)
@@ -59,15 +57,10 @@ def measured(
 
 
 def evaluate(
-    student: Student,
-    prepared: Prepared,
-    settings: Settings,
-    device: torch.device,
-    tell: Callable[[str], None],
-    *,
-    max_windows: int | None = None,
+    student: Student, prepared: Prepared, tell: Callable[[str], None], *, max_windows: int | None = None
 ) -> dict[str, Scores]:
     """Return predictions by the dense teacher, the Λ teacher and the student on every evaluation text."""
+    settings, device = student.settings, student.final_norm.device
 
     @functools.cache
     def planned(length: int) -> AttentionPlan:

@@ -1,7 +1,5 @@
 """The divergence of the student's predictions from the teacher's, computed without the logits of a whole batch in memory."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -53,11 +51,10 @@ def _product(left: torch.Tensor, right: torch.Tensor, *, is_wide: bool) -> torch
 class HeadLoss:
     """The loss behind the head; its gradient is computed in the forward pass.
 
-    Attributes:
-        student_head, teacher_head: [vocab, hidden] in the type of the products.
-        truth_weight: weight of the surprise.
-        is_wide: whether products come out in float32.
-        divergence: the function `divergence`, compiled or not.
+    student_head, teacher_head: [vocab, hidden] in the type of the products.
+    truth_weight: weight of the surprise.
+    is_wide: whether products come out in float32.
+    divergence: the function `divergence`, compiled or not.
     """
 
     student_head: torch.Tensor

@@ -1,18 +1,18 @@
-"""What a training runs on: the device, the type of its products, and whether code is compiled for it."""
-
-from __future__ import annotations
+"""What a training runs on: the processes that share it, the device, the type of its products, and whether code is compiled."""
 
 import dataclasses
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import torch
+from torch import distributed, nn
 
 from hwsim.errors import SpecError, shown
 from models.distill.attention import KINDS
-from models.distill.team import ALONE, Team
 
-__all__ = ["Machine", "compiled", "machine_of", "place_of"]
+__all__ = ["ALONE", "Machine", "Team", "compiled", "join_team", "machine_of", "place_of"]
 
 _COMPILED_VARIANTS = 128
 
@@ -20,16 +20,84 @@ Code = TypeVar("Code", bound=Callable[..., Any])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Team:
+    """The processes of a training, as `torchrun` starts them; all hold the same student.
+
+    rank: own number, from 0.
+    size: number of processes.
+    """
+
+    rank: int
+    size: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes files and reports progress."""
+        return self.rank == 0
+
+    def part(self, rows: np.ndarray) -> np.ndarray:
+        """Return the sequences of a step that are this process's, [sequences / size, tokens]."""
+        return rows[self.rank :: self.size]
+
+    def share(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Give every process the first one's parameters, buffers and averages."""
+        if self.size == 1:
+            return
+        averages = [value for state in optimizer.state.values() for value in state.values() if torch.is_tensor(value)]
+        for tensor in (*module.state_dict().values(), *averages):
+            distributed.broadcast(tensor, src=0)
+
+    def mean(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Put the mean over all processes in the place of tensors of one type and device."""
+        if self.size == 1:
+            return
+        held = list(tensors)
+        flat = torch.cat([tensor.flatten() for tensor in held]).div_(self.size)
+        distributed.all_reduce(flat)
+        for tensor, found in zip(held, flat.split([tensor.numel() for tensor in held]), strict=True):
+            tensor.copy_(found.view_as(tensor))
+
+    def agree(self, answer: int) -> int:
+        """Return the first process's answer in every process, without waiting for a GPU."""
+        if self.size == 1:
+            return answer
+        told = torch.tensor(answer)
+        distributed.broadcast(told, src=0)
+        return int(told)
+
+
+ALONE = Team(rank=0, size=1)
+
+
+def join_team(device: str) -> Team:
+    """Return the team that `torchrun` has started this process in, or a team of one.
+
+    device: cuda, where each process takes the GPU of its own number on its host, or cpu.
+
+    SpecError when there are fewer GPUs than processes.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return ALONE
+    if device == "cuda":
+        own, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if own >= there:
+            raise SpecError(f"Processes of a host must be at most as many as its {there} GPUs, not {own + 1} or more")
+        torch.cuda.set_device(own)
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
+    return Team(rank=distributed.get_rank(), size=size)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine:
     """How training runs.
 
-    Attributes:
-        device: what on.
-        dtype: of the products in training; evaluation is in float32.
-        kernel: of attention, `flex` or `masked`.
-        is_compiled: whether blocks and losses are compiled.
-        has_wide_products: whether products of narrow floats may be asked for in float32.
-        team: the processes that train together.
+    device: what on.
+    dtype: of the products in training; evaluation is in float32.
+    kernel: of attention, `flex` or `masked`.
+    is_compiled: whether blocks and losses are compiled.
+    has_wide_products: whether products of narrow floats may be asked for in float32.
+    team: the processes that train together.
     """
 
     device: torch.device
@@ -75,8 +143,7 @@ def machine_of(device: str, *, is_eager: bool = False, kernel: str | None = None
     kernel: of attention, `flex` or `masked`; None takes `flex` where code is compiled.
     team: of join_team.
 
-    Raises:
-        SpecError: there is no such device, or no such kernel.
+    SpecError when there is no such device, or no such kernel.
     """
     place = place_of(device)
     is_cuda = device == "cuda"

@@ -1,7 +1,5 @@
 """Packs a checkpoint and its texts into the parts that a training machine is given, and checks that nothing is lost."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from models.checkpoint import AffineBlocks, Checkpoint
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.distill import arrays
 from models.distill.prepared import STEM, TEXTS, Prepared, read_prepared, unpack_blocks
+from models.distill.rounding import table_codes
 from models.matrices import layer_part
 from models.tokenizer import Tokenizer
 
@@ -24,7 +23,6 @@ PART_BYTES = 36 << 20
 """Largest size of a part, in bytes."""
 
 _BLOCK = 32
-_CODE_LIMIT = 127
 _TOKEN_LIMIT = 1 << 16
 _MARK = "⁂"
 
@@ -44,8 +42,7 @@ def prepare(
     texts: what to train on, by the names in TEXTS.
     evaluations: texts to predict after training, by name; they must not be in `texts`.
 
-    Raises:
-        SpecError: the model has biases, an untied head, no tokenizer, or more tokens than 16 bits count.
+    SpecError when the model has biases, an untied head, no tokenizer, or more tokens than 16 bits count.
     """
     config, tokenizer = checkpoint.config, checkpoint.tokenizer
     if config.qkv_bias:
@@ -107,22 +104,18 @@ def float_head(checkpoint: Checkpoint) -> torch.Tensor:
 
 def _put_matrix(held: dict[str, np.ndarray], checkpoint: Checkpoint, name: str, sources: Sequence[str]) -> None:
     """Store a matrix as its 4-bit or 8-bit blocks if it consists of such, and as floats otherwise."""
-    blocks = [checkpoint.blocks(source) for source in sources]
-    stored = [each for each in blocks if isinstance(each, AffineBlocks)]
     weight = torch.cat([checkpoint.tensor(source) for source in sources])
-    if len(stored) == len(blocks):
-        nibbles = torch.cat([each.codes for each in stored]).numpy()
+    blocks = AffineBlocks.stacked([checkpoint.blocks(source) for source in sources])
+    if blocks is not None:
+        nibbles = blocks.codes.numpy()
         held[f"{name}.nibbles"] = nibbles[:, ::2] | nibbles[:, 1::2] << 4
-        held[f"{name}.scales"] = torch.cat([each.scales for each in stored]).numpy().astype(np.float16)
-        held[f"{name}.minima"] = torch.cat([each.minima for each in stored]).numpy().astype(np.float16)
+        held[f"{name}.scales"] = blocks.scales.numpy().astype(np.float16)
+        held[f"{name}.minima"] = blocks.minima.numpy().astype(np.float16)
         return
     if weight.shape[1] % _BLOCK == 0:
         # Q8_0 has a float16 scale and whole multiples of it: found again where the floats come from such blocks.
-        groups = weight.view(len(weight), -1, _BLOCK)
-        scales = (groups.abs().amax(-1) / _CODE_LIMIT).to(torch.float16)
-        step = scales.float()[..., None]
-        codes = torch.round(groups / torch.where(step > 0, step, 1.0)).clamp(-_CODE_LIMIT, _CODE_LIMIT)
-        whole = codes.to(torch.int8).view(weight.shape).numpy()
+        codes, scales = table_codes(weight)
+        whole = codes.to(torch.int8).flatten(1).numpy()
         if torch.equal(unpack_blocks(whole, scales.numpy()), weight):
             held[f"{name}.codes"], held[f"{name}.scales"] = whole, scales.numpy()
             return

@@ -1,19 +1,18 @@
-"""What a training machine is given: the teacher in the integers it was shipped in, the head's grid, and tokens."""
-
-from __future__ import annotations
+"""What a training machine is given: the teacher in the integers it was shipped in, the grid of its head, and tokens by windows."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from hwsim.errors import SpecError
 from models.config import ModelConfig
 from models.distill import arrays
 from models.matrices import PARTS, layer_part
 
-__all__ = ["STEM", "TEXTS", "Prepared", "read_prepared", "unpack_blocks"]
+__all__ = ["STEM", "TEXTS", "Mixture", "Prepared", "read_prepared", "unpack_blocks"]
 
 STEM = "prepared"
 TEXTS = ("public-domain", "wikipedia")
@@ -27,18 +26,17 @@ _HEAD_LIMIT = 127
 class Prepared:
     """Everything that a training reads.
 
-    Attributes:
-        config: the geometry.
-        source, source_digest: where the teacher came from, and the SHA-256 of its files.
-        weights: float32 matrices and gains by the names of models.distill.matrices.
-        embedding: float32 [vocab, hidden].
-        head: float32 [vocab, hidden], the teacher's.
-        integer_head: float32 [vocab, hidden], the head as the engine stores it.
-        texts: tokens to train on, uint16, by the names in TEXTS.
-        evaluations: tokens to predict, uint16, by name.
-        chat: tokens that a conversation begins with, up to the user's words; empty without a template.
-        turn: tokens that follow the end of a turn.
-        end: tokens that end a turn or a text.
+    config: the geometry.
+    source, source_digest: where the teacher came from, and the SHA-256 of its files.
+    weights: float32 matrices and gains by the names of models.distill.matrices.
+    embedding: float32 [vocab, hidden].
+    head: float32 [vocab, hidden], the teacher's.
+    integer_head: float32 [vocab, hidden], the head as the engine stores it.
+    texts: tokens to train on, uint16, by the names in TEXTS.
+    evaluations: tokens to predict, uint16, by name.
+    chat: tokens that a conversation begins with, up to the user's words; empty without a template.
+    turn: tokens that follow the end of a turn.
+    end: tokens that end a turn or a text.
     """
 
     config: ModelConfig
@@ -74,7 +72,7 @@ def unpack_blocks(codes: np.ndarray, scales: np.ndarray, minima: np.ndarray | No
 
 def read_prepared(folder: Path) -> Prepared:
     """Return what `models.distill.prepare` wrote; SpecError when parts are missing."""
-    held = arrays.joined(folder, STEM)
+    held = arrays.read(arrays.content(folder, STEM), STEM)
     config = ModelConfig.from_json(arrays.to_text(held["config"]))
     weights: dict[str, torch.Tensor] = {}
     for layer in range(config.layers):
@@ -123,3 +121,38 @@ def _integer_head(held: Mapping[str, np.ndarray], head: torch.Tensor) -> torch.T
         codes = (rows / torch.where(wide > 0, wide, 1.0)).round().clamp(-_HEAD_LIMIT, _HEAD_LIMIT)
         parts.append(codes * wide)
     return torch.cat(parts)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Mixture:
+    """Texts and how often each is read.
+
+    texts: tokens, each at least one window long.
+    shares: share of the sequences for each text.
+    length: tokens in a window.
+    seed: decides which windows are drawn, and in which order.
+    """
+
+    texts: Sequence[np.ndarray]
+    shares: Sequence[float]
+    length: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for text, share in zip(self.texts, self.shares, strict=True):
+            if share > 0 and len(text) < self.length:
+                raise SpecError(f"Training text must be at least {self.length} tokens long, not {len(text)}")
+        if not sum(self.shares) > 0:
+            raise SpecError("Share of a training text must be above 0, not 0")
+
+    def windows(self, step: int, count: int) -> np.ndarray:
+        """Return the windows of a step, int64 [count, length]."""
+        random = np.random.default_rng([self.seed, step])
+        shares = np.array(self.shares, np.float64)
+        chosen = random.choice(len(self.texts), size=count, p=shares / shares.sum())
+        rows = []
+        for index in chosen:
+            text = self.texts[index]
+            start = int(random.integers(0, len(text) - self.length + 1))
+            rows.append(text[start : start + self.length].astype(np.int64))
+        return np.stack(rows)

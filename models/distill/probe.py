@@ -1,7 +1,5 @@
 """Tries a training machine in seconds on a small random teacher: whether compiled code runs, and whether it agrees."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
@@ -16,8 +14,7 @@ from models.config import ModelConfig
 from models.distill.attention import plan_of
 from models.distill.machine import Machine, compiled
 from models.distill.prepared import TEXTS, Prepared
-from models.distill.prompts import prompts
-from models.distill.sampling import Writer
+from models.distill.sampling import Writer, prompts
 from models.distill.settings import Settings
 from models.distill.student import Block, plain_call
 from models.distill.teacher import Teacher
@@ -34,17 +31,16 @@ _WEIGHT = 0.03
 class Trial:
     """What a machine did with a random teacher.
 
-    Attributes:
-        device: its name.
-        has_wide_products: whether products of narrow floats may be asked for in float32.
-        sampled_tokens_per_s_first, sampled_tokens_per_s_second: rates of the first text that was sampled, and of the next.
-        graph_agreement: share of the first tokens that are the same without a captured graph; None where there are no graphs.
-        distinct_sequences: sampled sequences that differ; None where there are no graphs.
-        block: cosines of a block's outputs and gradients with those of plain code in float32.
-        compiled_s: seconds of the first steps, compilation included.
-        trained_tokens_per_s: rate of the steps after them.
-        losses: along the way.
-        peak_bytes: most memory of the device that was held; None on a processor.
+    device: its name.
+    has_wide_products: whether products of narrow floats may be asked for in float32.
+    sampled_tokens_per_s_first, sampled_tokens_per_s_second: rates of the first text that was sampled, and of the next.
+    graph_agreement: share of the first tokens that are the same without a captured graph; None where there are no graphs.
+    distinct_sequences: sampled sequences that differ; None where there are no graphs.
+    block: cosines of a block's outputs and gradients with those of plain code in float32.
+    compiled_s: seconds of the first steps, compilation included.
+    trained_tokens_per_s: rate of the steps after them.
+    losses: along the way.
+    peak_bytes: most memory of the device that was held; None on a processor.
     """
 
     device: str

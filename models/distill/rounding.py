@@ -4,14 +4,13 @@ The engine's scales have 16-bit mantissas (hwsim.arch.numerics); here they are e
 value lies within some 2**-14 of the border between two.
 """
 
-from __future__ import annotations
-
 import torch
 
-__all__ = ["act_codes", "coefficient_codes", "fake_act", "fake_kv", "half_up", "kv_codes", "straight"]
+__all__ = ["act_codes", "coefficient_codes", "fake_act", "fake_kv", "half_up", "kv_codes", "straight", "table_codes"]
 
 _ACT_LIMIT = 127
 _KV_LIMIT = 15
+_TABLE_GROUP = 32
 
 
 def half_up(x: torch.Tensor) -> torch.Tensor:
@@ -64,3 +63,14 @@ def coefficient_codes(exponentials: torch.Tensor, value_scale: torch.Tensor) -> 
     weights = exponentials * value_scale
     scale = _safe(weights.amax(-1, keepdim=True) / _ACT_LIMIT)
     return half_up(weights / scale).clamp(0, _ACT_LIMIT), scale
+
+
+def table_codes(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return 8-bit codes of a table, float [rows, inputs], in groups of 32 where these divide; Q8_0 keeps its codes.
+
+    The codes are whole floats, [rows, groups, elements], the scales float16, [rows, groups].
+    """
+    inputs = table.shape[1]
+    groups = table.unflatten(1, (-1, _TABLE_GROUP if inputs % _TABLE_GROUP == 0 else inputs))
+    scales = (groups.abs().amax(-1) / _ACT_LIMIT).to(torch.float16)
+    return torch.round(groups / _safe(scales.float())[..., None]).clamp_(-_ACT_LIMIT, _ACT_LIMIT), scales

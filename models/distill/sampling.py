@@ -1,6 +1,4 @@
-"""Text written by the teacher to train on: thousands of sequences at once, one token a step, replayed as CUDA graphs."""
-
-from __future__ import annotations
+"""Text written by the teacher to train on: how it begins, and its tokens, of thousands of sequences at once, by CUDA graphs."""
 
 import time
 from collections.abc import Callable
@@ -12,17 +10,45 @@ from torch.nn import functional
 
 from hwsim.whole_files import whole_file
 from models.distill.attention import rotate
-from models.distill.prepared import Prepared
-from models.distill.prompts import FREE, prompts
+from models.distill.prepared import TEXTS, Prepared
 from models.distill.settings import Settings
 from models.distill.student import normed
 from models.distill.teacher import Layer, Teacher
 
-__all__ = ["Writer", "read_samples", "sample"]
+__all__ = ["FREE", "Writer", "prompts", "read_samples", "sample"]
+
+FREE = -1
+"""Where the teacher chooses."""
+
+_SHORT = (3, 12)
+_LONG = (8, 48)
 
 # Positions read together: a graph is captured for each multiple of so many.
 _BUCKET = 64
 _WARM_STEPS = 2
+
+
+def prompts(prepared: Prepared, settings: Settings, batch: int) -> np.ndarray:
+    """Return forced tokens of the sequences of a batch, int64 [sequences, length], FREE after them.
+
+    Conversations begin with the chat template up to the user's words, the others with 3 to 12 tokens of public-domain
+    text or 8 to 48 of the encyclopedia's, whose style they then keep.
+    """
+    random = np.random.default_rng([settings.seed, 1 << 20, batch])
+    rows = np.full((settings.sample_batch, settings.sample_length), FREE, np.int64)
+    draw = random.random(len(rows))
+    for row, drawn in zip(rows, draw, strict=True):
+        if len(prepared.chat) and drawn < settings.chat_share:
+            start = prepared.chat
+        else:
+            is_long = drawn < settings.chat_share + settings.encyclopedia_share
+            text = prepared.texts[TEXTS[1] if is_long else TEXTS[0]]
+            count = int(random.integers(*(_LONG if is_long else _SHORT), endpoint=True))
+            first = int(random.integers(0, max(1, len(text) - count)))
+            start = text[first : first + count]
+        start = start[: settings.sample_length]
+        row[: len(start)] = start
+    return rows
 
 
 class Writer:
@@ -159,7 +185,7 @@ def sample(
     writer: Writer | None = None
     took = 0.0
     for batch in range(shard[0], count, shard[1]):
-        path = _path(folder, batch)
+        path = folder / f"sampled-{batch:04d}.npy"
         if path.is_file():
             continue
         if time.monotonic() + took > deadline:
@@ -179,7 +205,3 @@ def sample(
 def read_samples(folder: Path) -> dict[str, np.ndarray]:
     """Return what was written, each file's tokens one after the other, by name."""
     return {path.name: np.load(path, allow_pickle=False).reshape(-1) for path in sorted(folder.glob("sampled-*.npy"))}
-
-
-def _path(folder: Path, batch: int) -> Path:
-    return folder / f"sampled-{batch:04d}.npy"

@@ -1,10 +1,8 @@
 """What a distillation may be told, and when in its course what happens."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from hwsim.errors import SpecError
 from hwsim.reader import Limits, OneOf, read_flat
@@ -89,7 +87,7 @@ class Settings:
                 raise SpecError(f"Distillation {first} and {second} must be at most 1 together, not {both:g}")
 
     @classmethod
-    def from_document(cls, document: object) -> Settings:
+    def from_document(cls, document: object) -> Self:
         """Return the settings in plain values by name; those that are not given keep their defaults."""
         return read_flat(cls, document, "Distillation", SpecError)
 

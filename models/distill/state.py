@@ -1,7 +1,5 @@
 """The state from which a training resumes as if it had never stopped, kept in one file that is always complete."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import zipfile
@@ -23,12 +21,11 @@ __all__ = ["Course", "load_state", "save_state", "stated_settings"]
 class Course:
     """How far a training has come.
 
-    Attributes:
-        step: steps done.
-        trained_s: seconds spent in steps.
-        log: the progress reports, one mapping each.
-        data: names and lengths of the texts; a run goes on only with the same.
-        start: digest of the result that the student began as; empty if it began from the teacher.
+    step: steps done.
+    trained_s: seconds spent in steps.
+    log: the progress reports, one mapping each.
+    data: names and lengths of the texts; a run goes on only with the same.
+    start: digest of the result that the student began as; empty if it began from the teacher.
     """
 
     step: int = 0
@@ -61,8 +58,7 @@ def stated_settings(path: Path) -> Settings:
 def load_state(path: Path, student: Student, optimizer: torch.optim.Optimizer, settings: Settings) -> Course:
     """Set a student and its optimizer to what was saved and return the course.
 
-    Raises:
-        SpecError: the file is damaged, or was written under other settings.
+    SpecError when the file is damaged, or was written under other settings.
     """
     held = arrays.load(path)
     stated = Settings.from_document(json.loads(arrays.to_text(held["settings"]))).to_document()

@@ -1,7 +1,5 @@
 """The student: the model in training, whose forward pass rounds where the engine rounds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
@@ -15,15 +13,12 @@ from models import matrices
 from models.config import ModelConfig
 from models.distill.attention import AttentionPlan, attend
 from models.distill.prepared import Prepared
-from models.distill.rounding import act_codes, half_up
+from models.distill.rounding import act_codes, half_up, table_codes
 from models.distill.settings import Settings
 from models.distill.weight import Stored, TrainedWeight
 from models.matrices import PARTS, layer_part
 
 __all__ = ["Block", "BlockCall", "Student", "host_table", "normed", "plain_call"]
-
-_TABLE_GROUP = 32
-_TABLE_LIMIT = 127
 
 BlockCall = Callable[["Block", torch.Tensor, AttentionPlan, torch.Tensor], torch.Tensor]
 """Runs a block, compiled or not: (block, residual stream, plan, leak) to the stream after it."""
@@ -36,11 +31,8 @@ def normed(x: torch.Tensor, gain: torch.Tensor, epsilon: float) -> torch.Tensor:
 
 def host_table(table: torch.Tensor) -> torch.Tensor:
     """Return an embedding table as the host stores it: 8-bit codes in groups of 32 where these divide, 16-bit float scales."""
-    group = _TABLE_GROUP if table.shape[1] % _TABLE_GROUP == 0 else table.shape[1]
-    groups = table.unflatten(1, (-1, group))
-    step = (groups.abs().amax(-1, keepdim=True) / _TABLE_LIMIT).to(torch.float16).float()
-    codes = torch.round(groups / torch.where(step > 0, step, 1.0)).clamp(-_TABLE_LIMIT, _TABLE_LIMIT)
-    return (codes * step).flatten(1)
+    codes, scales = table_codes(table)
+    return (codes * scales.float()[..., None]).flatten(1)
 
 
 class Block(nn.Module):

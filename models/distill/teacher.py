@@ -1,7 +1,5 @@
 """The teacher: the float model, asked for predictions, for the inputs of its layers, and for text token by token."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 
@@ -19,6 +17,10 @@ __all__ = ["Layer", "LayerCall", "Teacher", "forward"]
 
 Record = Callable[[str, torch.Tensor], None]
 """Called with the name of a matrix's part and its inputs."""
+
+
+def _nothing(part: str, rows: torch.Tensor) -> None:
+    """Record nothing."""
 
 
 class Layer:
@@ -48,7 +50,7 @@ LayerCall = Callable[[Layer, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def forward(
-    layer: Layer, x: torch.Tensor, rotation: torch.Tensor, record: Record | None = None, plan: AttentionPlan | None = None
+    layer: Layer, x: torch.Tensor, rotation: torch.Tensor, record: Record = _nothing, plan: AttentionPlan | None = None
 ) -> torch.Tensor:
     """Return the stream after a layer, float32 [batch, tokens, hidden].
 
@@ -56,10 +58,9 @@ def forward(
     record: is called with the inputs of every matrix.
     plan: that of Λ attention; None for dense attention.
     """
-    told = record if record is not None else _nothing
     config, dtype = layer.config, layer.matrices["o"].dtype
     rows = normed(x, layer.attention_norm, config.norm_eps)
-    told("qkv", rows)
+    record("qkv", rows)
     queries, keys, values = layer.heads(rows)
     own, turned = rotate(queries, rotation), rotate(keys, rotation)
     if plan is None:
@@ -69,18 +70,14 @@ def forward(
     else:
         mixed = _lambda(own, rotate(queries, plan.towards_sinks), turned, values, plan)
     rows = mixed.transpose(1, 2).flatten(2)
-    told("o", rows)
+    record("o", rows)
     x = x + layer.linear("o", rows)
     rows = normed(x, layer.ffn_norm, config.norm_eps)
-    told("gateup", rows)
+    record("gateup", rows)
     gate, up = layer.linear("gateup", rows).chunk(2, dim=-1)
     rows = functional.silu(gate) * up
-    told("down", rows)
+    record("down", rows)
     return x + layer.linear("down", rows)
-
-
-def _nothing(part: str, rows: torch.Tensor) -> None:
-    """Record nothing."""
 
 
 def _lambda(

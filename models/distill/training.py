@@ -1,7 +1,5 @@
 """The course of a distillation: blocks alone, then together; masks until they are frozen; checkpoints; the result."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import time
@@ -14,13 +12,11 @@ from torch.nn import functional
 
 from hwsim.errors import SpecError
 from models.distill.attention import plan_of
-from models.distill.data import Mixture
 from models.distill.evaluation import evaluate
 from models.distill.loss import Divergence, HeadLoss, divergence, relative_error
 from models.distill.machine import Machine, compiled
-from models.distill.prepared import TEXTS, Prepared
-from models.distill.report import Report
-from models.distill.result import PART_BYTES, Result, write_result
+from models.distill.prepared import TEXTS, Mixture, Prepared
+from models.distill.result import PART_BYTES, Report, Result, write_result
 from models.distill.settings import Settings
 from models.distill.state import Course, load_state, save_state
 from models.distill.student import BlockCall, Student, plain_call
@@ -58,8 +54,7 @@ class Training:
         samples: texts written by the teacher; when there are none, their share falls to the other texts.
         start: result that the student begins as, instead of the rounded teacher.
 
-        Raises:
-            SpecError: settings, texts and start do not belong together, or a text is too short.
+        SpecError when settings, texts and start do not belong together, or a text is too short.
         """
         self._prepared, self._settings, self._machine, self._tell = prepared, settings, machine, tell
         if start is not None:
@@ -76,7 +71,7 @@ class Training:
         self.student.take_frozen(prepared)
         self._optimizer = self._new_optimizer()
         self._start = start
-        data = {name: len(text) for name, text in self._sources(samples).items()}
+        data = {name: len(text) for name, text in (*prepared.texts.items(), *samples.items())}
         self.course = Course(data=data, start="" if start is None else start.digest)
         self._plan = plan_of(config, settings, settings.length, kind=machine.kernel, device=device, dtype=machine.dtype)
         self._rotation = self._teacher.rotation(settings.length)
@@ -198,17 +193,12 @@ class Training:
         if not self._team.is_first:
             return report
         if is_measured:
-            found = evaluate(
-                self.student, self._prepared, self._settings, self._machine.device, self._tell, max_windows=max_windows
-            )
+            found = evaluate(self.student, self._prepared, self._tell, max_windows=max_windows)
             report = dataclasses.replace(report, perplexities=found)
         source, stated = self._prepared.source_digest, report.to_document()
         paths = write_result(folder, self.student, source, stated, part_bytes=PART_BYTES)
         self._tell(f"result of step {self.course.step} written: {', '.join(path.name for path in paths)}")
         return report
-
-    def _sources(self, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {**self._prepared.texts, **samples}
 
     def _texts(self, samples: dict[str, np.ndarray]) -> Mixture:
         settings = self._settings

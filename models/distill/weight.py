@@ -1,8 +1,7 @@
 """A matrix in training: latent weights, a scale and zero per 64 inputs, a 2:4 mask, and the weights the engine would read."""
 
-from __future__ import annotations
-
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,8 +26,7 @@ _LESS = 2.0**-18
 _SEARCH_ELEMENTS = 1 << 22
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Fit:
+class Fit(NamedTuple):
     """Initial grid of a matrix: step and zero of each group, float [rows, groups], and what is kept, bool [rows, inputs]."""
 
     step: torch.Tensor
@@ -40,11 +38,10 @@ class Fit:
 class Stored:
     """A matrix as the format stores it.
 
-    Attributes:
-        codes: uint8 [rows, inputs], 0 .. 3; 0 where not kept.
-        kept: bool [rows, inputs], or None for a dense matrix.
-        scale, zero: uint8 [rows, groups].
-        row: float32 [rows], row scales, 16-bit mantissas.
+    codes: uint8 [rows, inputs], 0 .. 3; 0 where not kept.
+    kept: bool [rows, inputs], or None for a dense matrix.
+    scale, zero: uint8 [rows, groups].
+    row: float32 [rows], row scales, 16-bit mantissas.
     """
 
     codes: np.ndarray
@@ -62,14 +59,8 @@ class Stored:
 
 def two_of_four(gain: torch.Tensor) -> torch.Tensor:
     """Return which two of every four inputs gain most, bool [rows, inputs]; the earlier of equals."""
-    first = gain.unflatten(-1, (-1, 4))
-    ranks = torch.zeros_like(first)
-    for own in range(4):
-        for other in range(4):
-            if other != own:
-                beaten = first[..., other] >= first[..., own] if other < own else first[..., other] > first[..., own]
-                ranks[..., own] += beaten
-    return (ranks < 2).flatten(-2)
+    order = gain.unflatten(-1, (-1, 4)).sort(dim=-1, descending=True, stable=True).indices
+    return torch.zeros(order.shape, dtype=torch.bool, device=gain.device).scatter_(-1, order[..., :2], True).flatten(-2)
 
 
 def _two_largest(gain: torch.Tensor) -> torch.Tensor:
@@ -94,11 +85,10 @@ def fit(weight: torch.Tensor, energy: torch.Tensor, *, is_sparse: bool) -> Fit:
     """
     rows = max(1, _SEARCH_ELEMENTS // weight.shape[1])
     parts = [_fit(part, energy, is_sparse) for part in weight.split(rows)]
-    steps, zeros, kept = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Fit(step=steps, zero=zeros, kept=kept)
+    return Fit(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _fit(weight: torch.Tensor, energy: torch.Tensor, is_sparse: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _fit(weight: torch.Tensor, energy: torch.Tensor, is_sparse: bool) -> Fit:
     groups = weight.unflatten(1, (-1, GROUP))
     shared = energy.view(1, -1, GROUP)
     top = groups.abs().amax(-1, keepdim=True).clamp(min=_LEAST_TOP)
@@ -115,7 +105,7 @@ def _fit(weight: torch.Tensor, energy: torch.Tensor, is_sparse: bool) -> tuple[t
     kept = torch.ones_like(weight, dtype=torch.bool)
     if is_sparse:
         kept = two_of_four(_gain(groups, shared, step, zero).flatten(1))
-    return step[..., 0], zero[..., 0], kept
+    return Fit(step[..., 0], zero[..., 0], kept)
 
 
 def row_scales(scale: torch.Tensor) -> torch.Tensor:

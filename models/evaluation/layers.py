@@ -1,7 +1,5 @@
 """Errors by layer: which layers of a compressed model differ most from those of its float model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,8 +47,7 @@ def layer_errors(
 
     told: is called with the fraction done.
 
-    Raises:
-        SpecError: the compressed model does not have its source's residual stream.
+    SpecError when the compressed model does not have its source's residual stream.
     """
     pattern = integers.model.pattern
     exact = reference.embed(tokens).double().numpy()
@@ -81,9 +78,9 @@ def layer_errors(
 
     for layer, cache in enumerate(caches):
         mixed = reference.attention(layer, normed(block(layer, "input_layernorm")), cache)
-        add(layer, "attention", mixed, integers.attention)
+        add(layer, "attention", mixed, integers.rows.attention)
         gated = reference.feed_forward(layer, normed(block(layer, "post_attention_layernorm")))
-        add(layer, "feed_forward", gated, integers.feed_forward)
+        add(layer, "feed_forward", gated, integers.rows.feed_forward)
         if told is not None:
             told((layer + 1) / (len(caches) + 1))
     own, accumulated = (_head_error(reference, integers, exact, x) for x in (to_fixed(exact), fixed))
@@ -99,7 +96,7 @@ def _head_error(reference: Llama, integers: IntegerReference, exact: np.ndarray,
     for start in range(0, len(exact), _ROWS):
         rows = slice(start, start + _ROWS)
         logits = reference.head(torch.from_numpy(exact[rows]).float()).double().numpy()
-        errors.append((len(logits), _relative(integers.head(fixed[rows]) * _UNIT - logits, logits)))
+        errors.append((len(logits), _relative(integers.rows.head(fixed[rows]) * _UNIT - logits, logits)))
     return sum(count * error for count, error in errors) / len(exact)
 
 

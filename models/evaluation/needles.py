@@ -1,7 +1,5 @@
 """Retrieval tasks of the `hard-needle` package, which ask for one fact among others of the same form."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Sequence
 from types import ModuleType
@@ -25,8 +23,7 @@ def needle_tasks(tokenizer: Tokenizer, *, lengths: Sequence[int], trials: int = 
 
     lengths: tokens of the whole prompt, met to a tenth.
 
-    Raises:
-        SpecError: the package is not installed, or a length cannot be met.
+    SpecError when the package is not installed, or a length cannot be met.
     """
     try:
         package = importlib.import_module("hard_needle")

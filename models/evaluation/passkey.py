@@ -1,7 +1,5 @@
 """The passkey test: five different digits are hidden in prose and asked for at its end."""
 
-from __future__ import annotations
-
 import itertools
 import random
 import re
@@ -36,8 +34,7 @@ def passkey_tasks(
     filler: prose to hide the key in; each task begins at another sentence of it.
     lengths: tokens of the whole prompt, reached up to the length of a sentence.
 
-    Raises:
-        SpecError: a length is too short for any filler, or the filler is too short.
+    SpecError when a length is too short for any filler, or the filler is too short.
     """
     if trials < 1:
         raise SpecError(f"Number of trials must be positive, not {trials}")

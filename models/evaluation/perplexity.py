@@ -1,16 +1,15 @@
-"""Perplexity of a model on a text, over windows that do not overlap."""
-
-from __future__ import annotations
+"""Perplexity of a model on a text, over windows that do not overlap, and the difference of two models with its interval."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hwsim.errors import SpecError
+from models.evaluation import windows
 from models.evaluation.reading import Predictor, negative_log_likelihoods
-from models.evaluation.shared import each
-from models.evaluation.windows import windows
+from models.integer.threads import each
 
-__all__ = ["Perplexity", "Progress", "exponential", "perplexity", "ratio_error"]
+__all__ = ["Difference", "Perplexity", "Progress", "difference", "exponential", "perplexity", "ratio_error", "width", "within"]
 
 # Called after each window with (windows done, windows in all, perplexity so far).
 Progress = Callable[[int, int, float], None]
@@ -36,11 +35,6 @@ class Perplexity:
     def perplexity(self) -> float:
         """The exponential of `nll`."""
         return exponential(self.nll)
-
-    @property
-    def standard_error(self) -> float:
-        """Standard error of `nll`, windows being independent draws; NaN for one window."""
-        return ratio_error(self.sums, self.counts)
 
     @property
     def tokens(self) -> int:
@@ -84,3 +78,84 @@ def ratio_error(sums: Sequence[float], counts: Sequence[int]) -> float:
 def exponential(nll: float) -> float:
     """Return exp(nll); infinity where it overflows or where `nll` is NaN."""
     return math.exp(nll) if nll < 700 else math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How much worse one model predicts than another.
+
+    nll: difference of the mean negative log-likelihoods of a token, nats; positive when the first is worse.
+    half_width: half of its confidence interval; None for one window, which tells nothing about others.
+    confidence: probability that the interval covers the difference over all texts like this one.
+    windows: pairs that were compared.
+    """
+
+    nll: float
+    half_width: float | None
+    confidence: float
+    windows: int
+
+    @property
+    def ratio(self) -> float:
+        """Perplexity of the first over that of the second."""
+        return exponential(self.nll)
+
+    @property
+    def nll_interval(self) -> tuple[float, float] | None:
+        """Ends of the confidence interval of `nll`."""
+        return None if self.half_width is None else (self.nll - self.half_width, self.nll + self.half_width)
+
+    @property
+    def ratio_interval(self) -> tuple[float, float] | None:
+        """Ends of the confidence interval of `ratio`."""
+        ends = self.nll_interval
+        return None if ends is None else (exponential(ends[0]), exponential(ends[1]))
+
+
+def difference(first: Perplexity, second: Perplexity, *, confidence: float = 0.95) -> Difference:
+    """Return how `first` differs from `second` on the same windows.
+
+    Windows are the units and differences are taken within each: how hard a window is cancels. The interval is Student's t
+    for the mean of these differences, the shorter last window weighing less.
+
+    SpecError when the windows are not the same.
+    """
+    if first.counts != second.counts:
+        raise SpecError(f"Windows must be the same for both models, not {first.windows} and {second.windows}")
+    apart = [one - other for one, other in zip(first.sums, second.sums, strict=True)]
+    nll = sum(apart) / sum(first.counts)
+    half = width(confidence, len(apart) - 1) * ratio_error(apart, first.counts) if len(apart) > 1 else None
+    return Difference(nll=nll, half_width=half, confidence=confidence, windows=len(apart))
+
+
+def within(t: float, degrees: int) -> float:
+    """Return the probability that a t variable lies between -t and t, for t >= 0.
+
+    Ref: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
+    """
+    angle = math.atan(t / math.sqrt(degrees))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    term = cosine if degrees % 2 else 1.0
+    total = 0.0
+    for index in range(degrees % 2, degrees - 1, 2):
+        total += term
+        term *= cosine * cosine * (index + 1) / (index + 2)
+    return 2 / math.pi * (angle + sine * total) if degrees % 2 else sine * total
+
+
+def width(confidence: float, degrees: int) -> float:
+    """Return the t for which a t variable lies between -t and t with probability `confidence`."""
+    if not 0 < confidence < 1:
+        raise SpecError(f"Confidence must lie between 0 and 1, not {confidence!r}")
+    if degrees < 1:
+        raise SpecError(f"Degrees of freedom must be at least 1, not {degrees!r}")
+    low, high = 0.0, 1.0
+    while within(high, degrees) < confidence:
+        high *= 2
+    # Bisection until the ends are neighbouring floats.
+    while low < (middle := (low + high) / 2) < high:
+        if within(middle, degrees) < confidence:
+            low = middle
+        else:
+            high = middle
+    return high

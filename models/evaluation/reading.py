@@ -1,15 +1,14 @@
 """Reads a text with a model piece by piece, and returns how likely the model found each token."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
 from hwsim.errors import CheckpointError
-from models.attention import Pattern
-from models.integer import IntegerReference
+from models.attention import LayerAttention, Pattern
+from models.integer import IntegerReference, State
 from models.reference.llama import Llama
 
 __all__ = ["Floats", "Integers", "Predictor", "Reading", "likelihoods", "negative_log_likelihoods"]
@@ -34,47 +33,47 @@ class Predictor(Protocol):
         """Return an empty text."""
 
 
+@dataclass(frozen=True, eq=False)
 class Floats:
     """The float reference as a predictor, under an attention pattern of one's own choice."""
 
-    def __init__(self, model: Llama, pattern: Pattern) -> None:
-        self.model = model
-        self.pattern = pattern
+    model: Llama
+    pattern: Pattern
 
     def open(self) -> Reading:
         """Return an empty text."""
-        return _FloatReading(self.model, self.pattern)
+        return _FloatReading(self.model, self.model.open(self.pattern))
 
 
+@dataclass(frozen=True, eq=False)
 class _FloatReading:
-    def __init__(self, model: Llama, pattern: Pattern) -> None:
-        self._model = model
-        self._caches = model.open(pattern)
+    model: Llama
+    caches: list[LayerAttention]
 
     @torch.no_grad()
     def feed(self, tokens: Sequence[int], last: int | None = None) -> torch.Tensor:
-        hidden = self._model.hidden_states(tokens, self._caches)
-        return self._model.head(hidden if last is None else hidden[len(hidden) - last :])
+        hidden = self.model.hidden_states(tokens, self.caches)
+        return self.model.head(hidden if last is None else hidden[len(hidden) - last :])
 
 
+@dataclass(frozen=True, eq=False)
 class Integers:
     """The engine's integers as a predictor."""
 
-    def __init__(self, model: IntegerReference) -> None:
-        self.model = model
+    model: IntegerReference
 
     def open(self) -> Reading:
         """Return an empty text."""
-        return _IntegerReading(self.model)
+        return _IntegerReading(self.model, self.model.open())
 
 
+@dataclass(frozen=True, eq=False)
 class _IntegerReading:
-    def __init__(self, model: IntegerReference) -> None:
-        self._model = model
-        self._state = model.open()
+    model: IntegerReference
+    state: State
 
     def feed(self, tokens: Sequence[int], last: int | None = None) -> torch.Tensor:
-        return self._model.continued(self._state, tokens, last)
+        return self.model.continued(self.state, tokens, last)
 
 
 def negative_log_likelihoods(model: Predictor, tokens: Sequence[int], told: Callable[[int], None] | None = None) -> torch.Tensor:
@@ -82,8 +81,7 @@ def negative_log_likelihoods(model: Predictor, tokens: Sequence[int], told: Call
 
     told: is called with the number of tokens read so far.
 
-    Raises:
-        CheckpointError: a likelihood is not finite.
+    CheckpointError when a likelihood is not finite.
     """
     reading = model.open()
     found = []

@@ -1,7 +1,5 @@
 """Retrieval: asks a model for something that stands far back in its text, and scores the answer."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from models.attention import Pattern

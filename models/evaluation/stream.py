@@ -1,7 +1,5 @@
 """Negative log-likelihood of a model over one long text, by position."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -42,8 +40,7 @@ def stream(
 
     told: is called with the fraction read.
 
-    Raises:
-        SpecError: the text is shorter, or has fewer predicted tokens than buckets.
+    SpecError when the text is shorter, or has fewer predicted tokens than buckets.
     """
     check_length(tokens, length, buckets)
 

@@ -1,7 +1,5 @@
 """The cache of a text in progress: codes of keys and values of sinks and ring, per layer and head."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.config import ModelConfig

@@ -1,20 +1,17 @@
 """The constants that the engine is given for a model: gains, epsilon, rotations, the score factor and biases."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch import numerics
-from hwsim.arch.numerics import FRACTION_BITS, NORM_SHIFT, ROPE_BITS, SQUARE_SHIFT, scale_from_float, to_fixed
+from hwsim.arch.numerics import FRACTION_BITS, NORM_SHIFT, ROPE_BITS, SQUARE_SHIFT, scale_from_float
 from hwsim.errors import CheckpointError
 from models.config import ModelConfig
 from models.reference.rope import inverse_frequencies, magnitude
 
-__all__ = ["Gain", "epsilon", "fixed_bias", "gain", "inverse_hidden", "rope_table", "score_scale"]
+__all__ = ["Gain", "epsilon", "gain", "inverse_hidden", "rope_table"]
 
 _GAIN_LIMIT = (1 << 15) - 1
 _SHIFT_LIMIT = 31
@@ -25,9 +22,8 @@ _EPSILON_LIMIT = (1 << 31) - 1
 class Gain:
     """The gains of one normalization: input k is multiplied by values[k] / 2**shift.
 
-    Attributes:
-        values: int16 [hidden].
-        shift: fraction bits, 0 .. 31.
+    values: int16 [hidden].
+    shift: fraction bits, 0 .. 31.
     """
 
     values: np.ndarray
@@ -37,8 +33,7 @@ class Gain:
 def gain(weight: np.ndarray, name: str) -> Gain:
     """Return the gains nearest to `weight` with the most fraction bits at which all fit 16 bits.
 
-    Raises:
-        CheckpointError: a gain of the normalization `name` is above 32767.
+    CheckpointError when a gain of the normalization `name` is above 32767.
     """
     exact = np.asarray(weight, dtype=np.float64)
     largest = float(np.abs(exact).max(initial=0.0))
@@ -63,11 +58,6 @@ def inverse_hidden(config: ModelConfig, gain: Gain) -> tuple[int, int]:
     return mantissa, exponent + 2 * (gain.shift - NORM_SHIFT)
 
 
-def score_scale(config: ModelConfig) -> tuple[int, int]:
-    """Return log2(e) / sqrt(head_dim) as the scale that ROPE joins to a query's: scores come out in units of log2."""
-    return numerics.score_scale(config.head_dim)
-
-
 def rope_table(config: ModelConfig, positions: Sequence[int] | np.ndarray) -> np.ndarray:
     """Return the rotations at `positions`, int16 [positions, head_dim, 2]: cosine, then signed sine, of each element.
 
@@ -83,8 +73,3 @@ def rope_table(config: ModelConfig, positions: Sequence[int] | np.ndarray) -> np
     sine = np.floor(np.sin(angles) * unit + 0.5).astype(np.int16)
     first, second = np.stack([cosine, -sine], axis=-1), np.stack([cosine, sine], axis=-1)
     return np.concatenate([first, second], axis=1)
-
-
-def fixed_bias(bias: np.ndarray) -> np.ndarray:
-    """Return a projection's bias as fixed values, int32."""
-    return to_fixed(bias).astype(np.int32)

@@ -1,7 +1,5 @@
 """A compressed model: integer matrices, gains, biases, and an embedding for the host to look up."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib
@@ -26,9 +24,8 @@ __all__ = ["Embedding", "IntegerModel"]
 class Embedding:
     """The embedding table, which the host looks up: 8-bit codes in groups with a 16-bit float scale each.
 
-    Attributes:
-        codes: int8 [vocab, hidden].
-        scales: float16 [vocab, groups]; the groups of a row are equally long.
+    codes: int8 [vocab, hidden].
+    scales: float16 [vocab, groups]; the groups of a row are equally long.
     """
 
     codes: np.ndarray
@@ -37,8 +34,7 @@ class Embedding:
     def rows(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the fixed values that enter the residual memory, int32 [tokens, hidden].
 
-        Raises:
-            SpecError: a token is outside the vocabulary.
+        SpecError when a token is outside the vocabulary.
         """
         index = np.asarray(tokens, dtype=np.int64)
         vocab, hidden = self.codes.shape
@@ -53,14 +49,13 @@ class Embedding:
 class IntegerModel:
     """A model in the engine's integers; two with equal fingerprints compute the same bits.
 
-    Attributes:
-        config: the geometry.
-        pattern: dense or Λ-shaped attention.
-        cache: format of keys and values.
-        matrices: by the names of `matrix_shapes`; in memory, or read when they are asked for.
-        gains: by the names of `norm_names`.
-        biases: int32 fixed values added to the results of `layers.<n>.qkv`; empty when config.qkv_bias is false.
-        embedding: what the host looks tokens up in.
+    config: the geometry.
+    pattern: dense or Λ-shaped attention.
+    cache: format of keys and values.
+    matrices: by the names of `matrix_shapes`; in memory, or read when they are asked for.
+    gains: by the names of `norm_names`.
+    biases: int32 fixed values added to the results of `layers.<n>.qkv`; empty when config.qkv_bias is false.
+    embedding: what the host looks tokens up in.
     """
 
     config: ModelConfig

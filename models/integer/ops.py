@@ -4,34 +4,12 @@ Values are int64 arrays, elements along the last axis. A scale is (mantissa, exp
 that axis. Codes come back as int64.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.arch.numerics import (
-    EXP2_ONE_BITS,
-    FRACTION_BITS,
-    ROPE_BITS,
-    SQUARE_SHIFT,
-    WEIGHT_FRACTION_BITS,
-    Array,
-    apply_scale,
-    combine,
-    exp2_neg,
-    kv_inverse,
-    normalize,
-    quantize_act,
-    quantize_inverse,
-    quantize_kv,
-    reciprocal,
-    round_shift,
-    rsqrt,
-    saturate,
-    silu,
-    wrap32,
-)
+from hwsim.arch import numerics
+from hwsim.arch.numerics import EXP2_ONE_BITS, FRACTION_BITS, ROPE_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS, Array
 
 __all__ = [
     "CODE_FRACTION_BITS",
@@ -94,8 +72,8 @@ def _amax(x: Array) -> Array:
 
 def quantize(values: Array) -> Quantized:
     """QUANT: return fixed values as 8-bit codes under the scale of their largest magnitude."""
-    inverse, scale = quantize_inverse(_amax(values))
-    return Quantized(quantize_act(values, _spread(inverse)), _shifted(scale, -FRACTION_BITS))
+    inverse, scale = numerics.quantize_inverse(_amax(values))
+    return Quantized(numerics.quantize_act(values, _spread(inverse)), _shifted(scale, -FRACTION_BITS))
 
 
 def norm(values: Array, gains: Array, shift: int, epsilon: int, inverse_length: tuple[int, int]) -> Quantized:
@@ -104,41 +82,41 @@ def norm(values: Array, gains: Array, shift: int, epsilon: int, inverse_length: 
     gains: int64 [elements].
     epsilon, inverse_length: see models.integer.constants.
     """
-    scaled = saturate(round_shift(values * gains, shift), 32)
-    squares = round_shift(values * values, SQUARE_SHIFT).sum(-1)
-    mean = combine(_shifted(normalize(squares + epsilon), SQUARE_SHIFT - 2 * FRACTION_BITS), inverse_length)
+    scaled = numerics.saturate(numerics.round_shift(values * gains, shift), 32)
+    squares = numerics.round_shift(values * values, SQUARE_SHIFT).sum(-1)
+    mean = numerics.combine(_shifted(numerics.normalize(squares + epsilon), SQUARE_SHIFT - 2 * FRACTION_BITS), inverse_length)
     quantized = quantize(scaled)
-    return Quantized(quantized.codes, combine(quantized.scale, rsqrt(mean)))
+    return Quantized(quantized.codes, numerics.combine(quantized.scale, numerics.rsqrt(mean)))
 
 
 def swiglu(gate: Array, up: Array) -> Quantized:
     """SWIGLU: return silu(gate) * up as 8-bit codes."""
-    return quantize(saturate(round_shift(silu(gate) * up, FRACTION_BITS), 32))
+    return quantize(numerics.saturate(numerics.round_shift(numerics.silu(gate) * up, FRACTION_BITS), 32))
 
 
 def rotate(values: Array, rotation: Array) -> Array:
     """Return fixed heads turned by a rotation, [..., elements, 2] as models.integer.constants.rope_table gives it."""
     half = values.shape[-1] // 2
     partner = np.concatenate([values[..., half:], values[..., :half]], axis=-1)
-    return saturate(round_shift(values * rotation[..., 0] + partner * rotation[..., 1], ROPE_BITS), 32)
+    return numerics.saturate(numerics.round_shift(values * rotation[..., 0] + partner * rotation[..., 1], ROPE_BITS), 32)
 
 
 def rotate_query(values: Array, rotation: Array, score_scale: tuple[int, int]) -> Quantized:
     """ROPE: return rotated query heads as 8-bit codes whose scale includes the score constant."""
     quantized = quantize(rotate(values, rotation))
-    return Quantized(quantized.codes, combine(quantized.scale, score_scale))
+    return Quantized(quantized.codes, numerics.combine(quantized.scale, score_scale))
 
 
 def kv_quantize(values: Array, bits: int) -> KvEntry:
     """KVQUANT after any rotation: return fixed heads as codes of so many bits with scale and zero point."""
-    inverse, scale, zero = kv_inverse(values.min(-1).clip(None, 0), values.max(-1).clip(0, None), bits)
-    codes = quantize_kv(values, _spread(inverse), zero[..., None], bits)
+    inverse, scale, zero = numerics.kv_inverse(values.min(-1).clip(None, 0), values.max(-1).clip(0, None), bits)
+    codes = numerics.quantize_kv(values, _spread(inverse), zero[..., None], bits)
     return KvEntry(codes, _shifted(scale, -FRACTION_BITS), zero)
 
 
 def dot(accumulated: Array, row_scale: Scale, activation_scale: Scale) -> Array:
     """Return the fixed results of row accumulators; the two scales broadcast to `accumulated`."""
-    return apply_scale(accumulated, combine(row_scale, activation_scale))
+    return numerics.apply_scale(accumulated, numerics.combine(row_scale, activation_scale))
 
 
 def softmax(scores: Array, valid: Array, value_scale: Scale, value_zero: Array) -> Coefficients:
@@ -150,15 +128,15 @@ def softmax(scores: Array, valid: Array, value_scale: Scale, value_zero: Array) 
     zero = scores * 0
     top = np.where(valid, scores, zero - (1 << 31)).max(-1)
     distance = np.where(valid, top[..., None] - scores, zero)
-    exponential = exp2_neg(distance) * valid
+    exponential = numerics.exp2_neg(distance) * valid
     total = exponential.sum(-1)
-    weight = apply_scale(exponential, value_scale, CODE_FRACTION_BITS)
-    inverse, scale = quantize_inverse(weight.max(-1))
-    codes = quantize_act(weight, _spread(inverse)).clip(0, None)
-    share = _shifted(reciprocal(normalize(total)), EXP2_ONE_BITS)
-    return Coefficients(codes, combine(_shifted(scale, -WEIGHT_FRACTION_BITS), share), (codes * value_zero).sum(-1))
+    weight = numerics.apply_scale(exponential, value_scale, CODE_FRACTION_BITS)
+    inverse, scale = numerics.quantize_inverse(weight.max(-1))
+    codes = numerics.quantize_act(weight, _spread(inverse)).clip(0, None)
+    share = _shifted(numerics.reciprocal(numerics.normalize(total)), EXP2_ONE_BITS)
+    return Coefficients(codes, numerics.combine(_shifted(scale, -WEIGHT_FRACTION_BITS), share), (codes * value_zero).sum(-1))
 
 
 def weighted_sum(accumulated: Array, coefficients: Coefficients) -> Array:
     """AXPY after the last beat: return fixed values, [..., elements], of sums of coefficient times value code."""
-    return apply_scale(wrap32(accumulated - coefficients.zero_sum[..., None]), _spread(coefficients.scale))
+    return numerics.apply_scale(numerics.wrap32(accumulated - coefficients.zero_sum[..., None]), _spread(coefficients.scale))

@@ -1,18 +1,17 @@
 """Feeds many tokens at once, in compiled loops; the bits are those of feeding them one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from hwsim.arch.formats.sharing import in_parts
-from hwsim.arch.numerics import NORM_SHIFT, saturate
+from hwsim.arch.numerics import NORM_SHIFT, saturate, score_scale
 from hwsim.errors import SpecError
 from models.integer import kernels
 from models.integer.cache import LayerCache, State
-from models.integer.constants import epsilon, inverse_hidden, rope_table, score_scale
+from models.integer.constants import epsilon, inverse_hidden, rope_table
+from models.integer.kernels import Cached, Rows
 from models.integer.model import IntegerModel
 from models.integer.ops import KvEntry
 from models.integer.weights import Weights
@@ -26,40 +25,6 @@ _CHUNK = 1024
 _BLOCK = 1024
 # Tokens of a part below which a thread costs more than it saves.
 _FEWEST_TOKENS = 64
-
-
-class _Rows(NamedTuple):
-    """Quantized vectors of many tokens: codes with the tokens first, and one scale each."""
-
-    codes: np.ndarray
-    mantissa: np.ndarray
-    exponent: np.ndarray
-
-    @classmethod
-    def empty(cls, shape: tuple[int, ...], dtype: type = np.int8) -> _Rows:
-        """Return room for codes of this shape, the last axis being the elements."""
-        return cls(np.empty(shape, dtype), np.empty(shape[:-1], np.int64), np.empty(shape[:-1], np.int64))
-
-    def part(self, tokens: slice) -> _Rows:
-        """Return the rows of some tokens, without a copy."""
-        return _Rows(self.codes[tokens], self.mantissa[tokens], self.exponent[tokens])
-
-
-class _Cached(NamedTuple):
-    """Keys or values of a layer, int16 codes [..., head_dim] and the rest [...].
-
-    New ones have the tokens first, [tokens, kv_heads]; those that are read have the heads first, [kv_heads, tokens].
-    """
-
-    codes: np.ndarray
-    mantissa: np.ndarray
-    exponent: np.ndarray
-    zero: np.ndarray
-
-    @classmethod
-    def empty(cls, shape: tuple[int, ...]) -> _Cached:
-        """Return room for codes of this shape, the last axis being the elements."""
-        return cls(np.empty(shape, np.int16), *(np.empty(shape[:-1], np.int64) for _ in range(3)))
 
 
 class _Place(NamedTuple):
@@ -78,13 +43,12 @@ class Prefill:
         self._config = model.config
         self._weights = weights
         self._epsilon = epsilon(model.config)
-        self._score_scale = score_scale(model.config)
+        self._score_scale = score_scale(model.config.head_dim)
 
     def hidden_states(self, state: State, tokens: Sequence[int]) -> np.ndarray:
         """Feed tokens and return the residual rows after the last layer, int64 [tokens, hidden].
 
-        Raises:
-            SpecError: there is no token, or one is outside the vocabulary.
+        SpecError when there is no token, or one is outside the vocabulary.
         """
         if len(tokens) == 0:
             raise SpecError("A text must have at least one token, not none")
@@ -112,8 +76,8 @@ class Prefill:
 
         def part(rows: slice) -> np.ndarray:
             flat = self._linear(gateup, self._norm(layer_part(layer, FFN_NORM), x[rows]))
-            product = _Rows.empty((len(flat), self._config.ffn))
-            kernels.swiglu_rows(flat, *product)
+            product = Rows.empty((len(flat), self._config.ffn))
+            kernels.swiglu_rows(flat, product)
             return self._residual(down, x[rows], product)
 
         return _shared(part, len(x))
@@ -137,16 +101,16 @@ class Prefill:
         config, tokens, bits = self._config, len(x), self._model.cache.bits
         output = layer_part(layer, "o")
         self._prepare(layer_part(layer, "qkv"), output)
-        sink_queries, queries = (_Rows.empty((tokens, config.heads, config.head_dim), np.int16) for _ in range(2))
-        keys, values = (_Cached.empty((tokens, config.kv_heads, config.head_dim)) for _ in range(2))
+        sink_queries, queries = (Rows.empty((tokens, config.heads, config.head_dim), np.int16) for _ in range(2))
+        keys, values = (Cached.empty((tokens, config.kv_heads, config.head_dim)) for _ in range(2))
 
         def project(rows: slice) -> None:
             heads = self._projected(layer, x[rows])
             query, key, value = np.split(heads, [config.heads, config.heads + config.kv_heads], axis=1)
             for rotations, turned in ((place.sink_rotations, sink_queries), (place.rotations, queries)):
-                kernels.query_rows(query, rotations[rows], *self._score_scale, *turned.part(rows))
-            kernels.kv_rows(key, place.rotations[rows], True, bits, *(part[rows] for part in keys))
-            kernels.kv_rows(value, place.rotations[rows], False, bits, *(part[rows] for part in values))
+                kernels.query_rows(query, rotations[rows], *self._score_scale, turned.part(rows))
+            kernels.kv_rows(key, place.rotations[rows], True, bits, keys.part(rows))
+            kernels.kv_rows(value, place.rotations[rows], False, bits, values.part(rows))
 
         in_parts(project, tokens, _FEWEST_TOKENS)
         held = np.concatenate([state.kept(state.length), place.positions])
@@ -155,19 +119,10 @@ class Prefill:
 
         def attend(rows: slice) -> np.ndarray:
             attended = np.empty((rows.stop - rows.start, config.heads, config.head_dim), np.int64)
-            kernels.attend_rows(
-                int(place.positions[rows.start]),
-                state.sinks,
-                state.window,
-                held,
-                *sink_queries.part(rows),
-                *queries.part(rows),
-                *read_keys,
-                *read_values,
-                attended,
-            )
-            quantized = _Rows.empty((len(attended), config.heads * config.head_dim))
-            kernels.quantize_rows(attended.reshape(len(attended), -1), *quantized)
+            first, own, sinks_only = int(place.positions[rows.start]), queries.part(rows), sink_queries.part(rows)
+            kernels.attend_rows(first, state.sinks, state.window, held, sinks_only, own, read_keys, read_values, attended)
+            quantized = Rows.empty((len(attended), config.heads * config.head_dim))
+            kernels.quantize_rows(attended.reshape(len(attended), -1), quantized)
             return self._residual(output, x[rows], quantized)
 
         return _shared(attend, tokens)
@@ -185,22 +140,22 @@ class Prefill:
         for name in names:
             self._weights.factor(name)
 
-    def _residual(self, name: str, x: np.ndarray, quantized: _Rows) -> np.ndarray:
+    def _residual(self, name: str, x: np.ndarray, quantized: Rows) -> np.ndarray:
         return saturate(x + self._linear(name, quantized), 32)
 
-    def _norm(self, name: str, x: np.ndarray) -> _Rows:
+    def _norm(self, name: str, x: np.ndarray) -> Rows:
         gain = self._model.gains[name]
-        normed = _Rows.empty(x.shape)
+        normed = Rows.empty(x.shape)
         length = inverse_hidden(self._config, gain)
-        kernels.norm_rows(x, gain.values.astype(np.int64), NORM_SHIFT, self._epsilon, *length, *normed)
+        kernels.norm_rows(x, gain.values.astype(np.int64), NORM_SHIFT, self._epsilon, *length, normed)
         return normed
 
-    def _linear(self, name: str, quantized: _Rows) -> np.ndarray:
+    def _linear(self, name: str, quantized: Rows) -> np.ndarray:
         out = np.empty((len(quantized.codes), self._weights.factor(name).rows), np.int64)
         self._results(name, quantized, out)
         return out
 
-    def _results(self, name: str, quantized: _Rows, out: np.ndarray) -> None:
+    def _results(self, name: str, quantized: Rows, out: np.ndarray) -> None:
         """Set out to the fixed results of a matrix, [tokens, rows]."""
         factor = self._weights.factor(name)
         mantissa, exponent = self._weights.row_scale(name)
@@ -215,7 +170,7 @@ def _shared(work: Callable[[slice], np.ndarray], tokens: int) -> np.ndarray:
     return np.concatenate(in_parts(work, tokens, _FEWEST_TOKENS))
 
 
-def _joined(state: State, cache: LayerCache, positions: np.ndarray, new: _Cached) -> _Cached:
+def _joined(state: State, cache: LayerCache, positions: np.ndarray, new: Cached) -> Cached:
     """Return the heads that a cache holds, followed by those of new tokens, and store the new heads that stay.
 
     new: keys or values of the tokens at `positions`.
@@ -228,4 +183,4 @@ def _joined(state: State, cache: LayerCache, positions: np.ndarray, new: _Cached
     scale = mantissa[:, chosen], exponent[:, chosen]
     cache.write(state.slots_of(kept), KvEntry(codes[:, chosen], scale, zero[:, chosen]))
     pairs = ((old.codes.astype(np.int16), codes), (old.scale[0], mantissa), (old.scale[1], exponent), (old.zero, zero))
-    return _Cached(*(np.ascontiguousarray(np.concatenate(pair, axis=1)) for pair in pairs))
+    return Cached(*(np.ascontiguousarray(np.concatenate(pair, axis=1)) for pair in pairs))

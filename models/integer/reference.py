@@ -1,16 +1,14 @@
 """The integer reference: the engine's operations for one token in order, run in NumPy with every intermediate named."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from hwsim.arch.numerics import NORM_SHIFT, saturate
+from hwsim.arch.numerics import NORM_SHIFT, saturate, score_scale
 from models.integer import ops
 from models.integer.cache import State
-from models.integer.constants import Gain, epsilon, inverse_hidden, rope_table, score_scale
+from models.integer.constants import Gain, epsilon, inverse_hidden, rope_table
 from models.integer.kernels import accumulate
 from models.integer.model import IntegerModel
 from models.integer.ops import Quantized
@@ -34,18 +32,19 @@ def _ignore(name: str, values: np.ndarray) -> None:
 class IntegerReference:
     """Runs a compressed model in the engine's arithmetic; every bit is the engine's.
 
-    It predicts like the float reference (`logits`), and continues texts token by token (`open`, `prefill`, `step`).
+    It reads texts from `open` on: many tokens together (`continued`, `prefill`), or one by one (`step`).
+
+    rows: the halves of its layers and its head, on many tokens at once.
     """
 
     def __init__(self, model: IntegerModel) -> None:
         self.model = model
         self.config = model.config
         self._weights = Weights(model)
-        self._prefill = Prefill(model, self._weights)
+        self.rows = Prefill(model, self._weights)
         self._epsilon = epsilon(model.config)
-        self._score_scale = score_scale(model.config)
+        self._score_scale = score_scale(model.config.head_dim)
         self._gains = {name: gain.values.astype(np.int64) for name, gain in model.gains.items()}
-        self._inverse_hidden = {name: inverse_hidden(model.config, gain) for name, gain in model.gains.items()}
 
     def open(self) -> State:
         """Return an empty text."""
@@ -53,39 +52,21 @@ class IntegerReference:
 
     def window_logits(self, tokens: Sequence[int]) -> torch.Tensor:
         """Return the fixed logits after each of `tokens`, int32 [tokens, vocab], from an empty text."""
-        with one_each():
-            return torch.from_numpy(self._prefill.head(self._prefill.hidden_states(self.open(), tokens)))
-
-    def logits(self, tokens: Sequence[int]) -> torch.Tensor:
-        """Return the logits after each of `tokens` as floats, [tokens, vocab], from an empty text."""
-        return self.window_logits(tokens).to(torch.float32).mul_(_LOGIT_UNIT)
+        return torch.from_numpy(self._fed(self.open(), tokens))
 
     def continued(self, state: State, tokens: Sequence[int], last: int | None = None) -> torch.Tensor:
         """Feed `tokens` together and return the logits after the last `last` of them as floats, [last, vocab]; None takes all."""
-        with one_each():
-            x = self._prefill.hidden_states(state, tokens)
-            fixed = self._prefill.head(x if last is None else x[len(x) - last :])
-        return torch.from_numpy(fixed).to(torch.float32).mul_(_LOGIT_UNIT)
-
-    def attention(self, layer: int, x: np.ndarray) -> np.ndarray:
-        """Return the residual rows, int64 [tokens, hidden], that the attention of a layer makes of `x`, in an empty text."""
-        with one_each():
-            return self._prefill.attention(layer, x)
-
-    def feed_forward(self, layer: int, x: np.ndarray) -> np.ndarray:
-        """Return the residual rows, int64 [tokens, hidden], that the feed-forward of a layer makes of `x`."""
-        with one_each():
-            return self._prefill.feed_forward(layer, x)
-
-    def head(self, x: np.ndarray) -> np.ndarray:
-        """Return the fixed logits, int32 [tokens, vocab], of residual rows, int64 [tokens, hidden]."""
-        with one_each():
-            return self._prefill.head(x)
+        return torch.from_numpy(self._fed(state, tokens, last)).to(torch.float32).mul_(_LOGIT_UNIT)
 
     def prefill(self, state: State, tokens: Sequence[int]) -> np.ndarray:
         """Feed `tokens` together and return the fixed logits after the last one, int32 [vocab]."""
-        with one_each():
-            return self._prefill.head(self._prefill.hidden_states(state, tokens)[-1:])[0]
+        return self._fed(state, tokens, 1)[0]
+
+    @one_each()
+    def _fed(self, state: State, tokens: Sequence[int], last: int | None = None) -> np.ndarray:
+        """Feed `tokens` and return the fixed logits after the last `last` of them, int32 [last, vocab]; None takes all."""
+        x = self.rows.hidden_states(state, tokens)
+        return self.rows.head(x if last is None else x[len(x) - last :])
 
     def step(self, state: State, token: int, record: Recorder = _ignore) -> np.ndarray:
         """Feed one token and return the fixed logits after it, int32 [vocab].

@@ -1,42 +1,31 @@
 """The engine's arithmetic one integer at a time, for compiled loops; it must equal hwsim.arch.numerics."""
 
-from __future__ import annotations
-
-from hwsim.arch.numerics import (
-    ACT_LIMIT,
-    FRACTION_BITS,
-    ONE_OVER_127,
-    SILU_BITS,
-    TIMES_127,
-    exp2_table,
-    kv_factors,
-    kv_limit,
-    sigmoid_table,
-)
+from hwsim.arch import numerics
+from hwsim.arch.numerics import ACT_LIMIT, FRACTION_BITS, SILU_BITS
 from hwsim.compiled import compiled
 
 __all__ = [
     "applied",
+    "cache_factors",
     "cache_limit",
     "code",
     "combined",
     "exp2_neg",
     "half_up",
-    "inverse_127",
-    "inverse_cache",
     "inverse_root",
     "normalized",
+    "quantizer",
     "reciprocal",
     "saturated",
-    "scale_127",
-    "scale_cache",
     "silu",
 ]
 
+_Scale = tuple[int, int]
+
 _LOW, _HIGH = -(1 << 31), (1 << 31) - 1
 _SHIFT_LIMIT = 48
-_EXP2_VALUE, _EXP2_DROP = exp2_table()
-_SIGMOID_VALUE, _SIGMOID_RISE = sigmoid_table()
+_EXP2_VALUE, _EXP2_DROP = numerics.exp2_table()
+_SIGMOID_VALUE, _SIGMOID_RISE = numerics.sigmoid_table()
 _SIGMOID_LIMIT = (16 << FRACTION_BITS) - 1
 
 
@@ -53,7 +42,7 @@ def saturated(x: int) -> int:
 
 
 @compiled
-def normalized(x: int) -> tuple[int, int]:
+def normalized(x: int) -> _Scale:
     """Return the scale of a non-negative integer."""
     if x == 0:
         return 0, 0
@@ -66,80 +55,55 @@ def normalized(x: int) -> tuple[int, int]:
 
 
 @compiled
-def combined(mantissa: int, exponent: int, other_mantissa: int, other_exponent: int) -> tuple[int, int]:
+def combined(left: _Scale, right: _Scale) -> _Scale:
     """Return the product of two scales."""
     # Without a branch, so that loops over it become vector instructions.
-    product = mantissa * other_mantissa
+    product = left[0] * right[0]
     shift = 15 + (product >> 31)
-    return product >> shift, exponent + other_exponent + shift
+    return product >> shift, left[1] + right[1] + shift
 
 
 @compiled
-def reciprocal(mantissa: int, exponent: int) -> tuple[int, int]:
+def reciprocal(scale: _Scale) -> _Scale:
     """Return the inverse of a scale."""
-    return (65535 if mantissa == 0 else _HIGH // mantissa), -31 - exponent
+    return (65535 if scale[0] == 0 else _HIGH // scale[0]), -31 - scale[1]
 
 
 @compiled
-def inverse_root(mantissa: int, exponent: int) -> tuple[int, int]:
+def inverse_root(scale: _Scale) -> _Scale:
     """Return a scale to the power -1/2."""
-    odd = exponent & 1
-    square = mantissa << (16 - odd)
+    odd = scale[1] & 1
+    square = scale[0] << (16 - odd)
     root = 0
     for bit in range(15, -1, -1):
         trial = root + (1 << bit)
         if trial * trial <= square:
             root = trial
-    return reciprocal(root, (exponent - 16 + odd) >> 1)
+    return reciprocal((root, (scale[1] - 16 + odd) >> 1))
 
 
 @compiled
-def applied(x: int, mantissa: int, exponent: int, fraction_bits: int) -> int:
+def applied(x: int, scale: _Scale, fraction_bits: int) -> int:
     """Return x times a scale, with so many fraction bits, saturated."""
-    shift = min(max(-(exponent + fraction_bits), 0), _SHIFT_LIMIT)
-    return saturated(half_up(x * mantissa, shift))
+    shift = min(max(-(scale[1] + fraction_bits), 0), _SHIFT_LIMIT)
+    return saturated(half_up(x * scale[0], shift))
 
 
 @compiled
-def inverse_127(amax: int) -> tuple[int, int]:
-    """Return 127 / amax as a scale."""
-    mantissa, exponent = normalized(amax)
-    mantissa, exponent = reciprocal(mantissa, exponent)
-    return combined(mantissa, exponent, TIMES_127[0], TIMES_127[1])
+def quantizer(top: int, times: _Scale, over: _Scale) -> tuple[_Scale, _Scale]:
+    """Return the largest code over `top`, and `top` over the largest code, whose scale and inverse are `times` and `over`."""
+    scale = normalized(top)
+    return combined(reciprocal(scale), times), combined(scale, over)
+
+
+cache_limit = compiled(numerics.kv_limit)
+cache_factors = compiled(numerics.kv_factors)
 
 
 @compiled
-def scale_127(amax: int) -> tuple[int, int]:
-    """Return amax / 127 as a scale."""
-    mantissa, exponent = normalized(amax)
-    return combined(mantissa, exponent, ONE_OVER_127[0], ONE_OVER_127[1])
-
-
-cache_limit = compiled(kv_limit)
-_cache_factors = compiled(kv_factors)
-
-
-@compiled
-def inverse_cache(span: int, bits: int) -> tuple[int, int]:
-    """Return the largest code of so many bits, over span, as a scale."""
-    mantissa, exponent = normalized(span)
-    mantissa, exponent = reciprocal(mantissa, exponent)
-    times, _ = _cache_factors(bits)
-    return combined(mantissa, exponent, times[0], times[1])
-
-
-@compiled
-def scale_cache(span: int, bits: int) -> tuple[int, int]:
-    """Return span over the largest code of so many bits as a scale."""
-    mantissa, exponent = normalized(span)
-    _, over = _cache_factors(bits)
-    return combined(mantissa, exponent, over[0], over[1])
-
-
-@compiled
-def code(x: int, mantissa: int, exponent: int) -> int:
+def code(x: int, inverse: _Scale) -> int:
     """Return the 8-bit code of x under an inverse scale."""
-    return min(max(applied(x, mantissa, exponent, 0), -ACT_LIMIT), ACT_LIMIT)
+    return min(max(applied(x, inverse, 0), -ACT_LIMIT), ACT_LIMIT)
 
 
 @compiled

@@ -1,13 +1,18 @@
-"""Keeps PyTorch from starting threads of its own where tokens are already shared among threads."""
-
-from __future__ import annotations
+"""Work shared among the processors of this machine, where PyTorch must not start threads of its own."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
-__all__ = ["one_each"]
+from hwsim.arch.formats.sharing import processors
+
+__all__ = ["each", "one_each"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
@@ -22,3 +27,22 @@ def one_each() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def each(work: Callable[[Item], Result], items: Sequence[Item], told: Callable[[list[Result]], None] | None = None) -> list[Result]:
+    """Return what `work` gives for each item, in order; as many items at a time as there are processors.
+
+    told: is called with the results so far whenever the next one is there.
+    """
+    found: list[Result] = []
+    with one_each(), ThreadPoolExecutor(min(processors(), max(len(items), 1))) as pool:
+        try:
+            for result in pool.map(work, items):
+                found.append(result)
+                if told is not None:
+                    told(found)
+        except BaseException:
+            # Work that has not begun is cancelled, so that a refusal or control-C is not held up.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found

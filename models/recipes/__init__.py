@@ -1,7 +1,5 @@
 """The recipes that ship, one data file each, and what a recipe's file may say."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from models.recipes.file import FILES, recipe_file
@@ -17,7 +15,7 @@ def names() -> tuple[str, ...]:
     return tuple(FILES.names())
 
 
-def recipe(name: str) -> Recipe:
+def recipe(name: str) -> "Recipe":
     """Return a shipped recipe; SpecError names the nearest one."""
     # Compression loads PyTorch, which takes seconds; that a recipe's file is wrong is said before.
     found = recipe_file(name)

@@ -1,7 +1,5 @@
 """What each compression method may be told, by the name that recipes use; the methods themselves are in models.compress."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from typing import Annotated

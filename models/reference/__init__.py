@@ -1,3 +1,3 @@
-"""The float reference of a Llama-family model; its parts are rope, llama and decode."""
+"""The float reference of a Llama-family model; its parts are rope and llama."""
 
 __all__: list[str] = []

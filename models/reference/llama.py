@@ -1,22 +1,18 @@
 """The forward pass of a Llama-family decoder, in the order in which it runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional
 
 from hwsim.errors import SpecError
 from models.attention import Dense, Geometry, LambdaShape, LayerAttention, Pattern
-from models.attention.base import Rounding, unrounded
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig
 from models.reference.rope import Rotary
 
-__all__ = ["Linear", "Llama", "rms_norm", "trained_pattern"]
-
-# Replaces a linear layer: (name without ".weight", inputs [tokens, in]) to outputs [tokens, out].
-Linear = Callable[[str, torch.Tensor], torch.Tensor]
+__all__ = ["Llama", "rms_norm", "trained_pattern"]
 
 
 def rms_norm(hidden: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
@@ -36,35 +32,20 @@ class Llama:
 
     checkpoint: weights, read by name when first needed.
     pattern: attention of every layer; None takes the one the model was trained with.
-    linear: replaces every linear layer, the head included; None takes `self.weighted`. A replacement that only
-        looks at the inputs or rounds them may call `weighted` of another `Llama` on the same checkpoint.
-    round_query, round_cache: see `models.attention.Geometry`.
     is_resident: whether weights stay in memory once read; a model larger than memory sets it to false.
 
     Not differentiated: everything runs without gradients.
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        *,
-        pattern: Pattern | None = None,
-        linear: Linear | None = None,
-        round_query: Rounding = unrounded,
-        round_cache: Rounding = unrounded,
-        is_resident: bool = True,
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, pattern: Pattern | None = None, is_resident: bool = True) -> None:
         self.checkpoint = checkpoint
         self.config: ModelConfig = checkpoint.config
         self.pattern = trained_pattern(checkpoint.config) if pattern is None else pattern
-        self.linear: Linear = self.weighted if linear is None else linear
         self.geometry = Geometry(
             heads=checkpoint.config.heads,
             kv_heads=checkpoint.config.kv_heads,
             head_dim=checkpoint.config.head_dim,
             rotate=Rotary(checkpoint.config),
-            round_query=round_query,
-            round_cache=round_cache,
         )
         self._is_resident = is_resident
         self._resident: dict[str, torch.Tensor] = {}
@@ -135,8 +116,8 @@ class Llama:
         """Return the logits, [tokens, vocab], of the residual stream after the last block."""
         return self.linear(HEAD, self.norm(FINAL_NORM, hidden))
 
-    def weighted(self, name: str, inputs: torch.Tensor) -> torch.Tensor:
-        """Return the checkpoint's own linear layer `name` on `inputs`, [tokens, in] to [tokens, out]."""
+    def linear(self, name: str, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the linear layer `name`, the head included, of `inputs`, [tokens, in] to [tokens, out]."""
         if name == HEAD and self.config.tied_head:
             return functional.linear(inputs, self.weight(f"{EMBEDDING}.weight"))
         bias = f"{name}.bias"

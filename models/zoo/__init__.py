@@ -1,7 +1,5 @@
 """Published networks by name, and those of a config.json or a checkpoint: their sizes, or their whole configuration."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -29,8 +27,7 @@ def network(source: str) -> Network:
     source: name of a network that ships, or path of a `config.json`, of a folder with a checkpoint or a compressed model,
         or of a `.gguf` file; no weight is read.
 
-    Raises:
-        CheckpointError: there is none, or its configuration is wrong.
+    CheckpointError when there is none, or its configuration is wrong.
     """
     name, found = _found(source)
     if isinstance(found, ModelConfig):
@@ -45,8 +42,7 @@ def shape(source: str) -> ModelConfig:
 
     source: as for `network`.
 
-    Raises:
-        CheckpointError: there is none, its configuration is wrong, or the engine does not run its architecture.
+    CheckpointError when there is none, its configuration is wrong, or the engine does not run its architecture.
     """
     name, found = _found(source)
     if isinstance(found, ModelConfig):

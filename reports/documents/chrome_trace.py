@@ -1,7 +1,5 @@
 """The timeline of a run as a file that Perfetto opens, with instructions in words and a lane of layers."""
 
-from __future__ import annotations
-
 import collections
 import json
 from collections.abc import Mapping, Sequence
@@ -10,13 +8,14 @@ from typing import Any
 
 from hwsim.arch.assembly import format_instruction
 from hwsim.arch.fields import Unit
-from hwsim.whole_files import whole_file
+from hwsim.whole_files import write_text
 from lamforge.flow.executed import Executed
 from lamforge.flow.simulate import Timeline, Timing
 
 __all__ = ["chrome_trace", "trace_document", "write_chrome_trace"]
 
-_LAYERS_LANE = len(Unit) + 1
+_CONTROL_LANE, _LAYERS_LANE = len(Unit), len(Unit) + 1
+_COLUMNS = ("pc", "unit", "dispatch", "issue", "release", "retire", "memory", "drain")
 
 
 def trace_document(simulation: Timing) -> dict[str, Any]:
@@ -29,7 +28,12 @@ def trace_document(simulation: Timing) -> dict[str, Any]:
             event["name"] = f"{executed.kind(index)} {event['name']}"
             event["cat"] = executed.family(index)
             event["args"]["instruction"] = format_instruction(simulation.trace.instruction(index))
-    document["traceEvents"] += _layers(executed)
+    # The lane of layers: from the first matrix instruction of one to its last.
+    document["traceEvents"] += _lane(_LAYERS_LANE, "LAYERS", -1)
+    document["traceEvents"] += [
+        _event(name, _LAYERS_LANE, first, last + 1 - first, simulation.engine.clock_hz)
+        for name, (first, last) in executed.layer_spans.items()
+    ]
     document["otherData"] |= {
         "model": simulation.model,
         "program": simulation.program.name,
@@ -45,18 +49,7 @@ def trace_document(simulation: Timing) -> dict[str, Any]:
 
 def write_chrome_trace(simulation: Timing, path: Path) -> None:
     """Write the Chrome trace of a run to a file, whole or not at all."""
-    with whole_file(path) as part:
-        part.write_text(json.dumps(trace_document(simulation), separators=(",", ":")) + "\n")
-
-
-def _layers(executed: Executed) -> list[dict[str, Any]]:
-    """Return the lane of layers: from the first matrix instruction of one to its last."""
-    label = {"ph": "M", "name": "thread_name", "pid": 0, "tid": _LAYERS_LANE, "args": {"name": "LAYERS"}}
-    place = {"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": _LAYERS_LANE, "args": {"sort_index": -1}}
-    return [label, place] + [
-        chrome_event(name, _LAYERS_LANE, first, last + 1 - first, executed.timing.engine.clock_hz)
-        for name, (first, last) in executed.layer_spans.items()
-    ]
+    write_text(path, json.dumps(trace_document(simulation), separators=(",", ":")) + "\n")
 
 
 def chrome_trace(timeline: Timeline, symbols: Sequence[str], clock_hz: float) -> dict[str, Any]:
@@ -65,36 +58,28 @@ def chrome_trace(timeline: Timeline, symbols: Sequence[str], clock_hz: float) ->
     `symbols` names the words of the program; `{}` in a name stands for how often its word ran before. An instruction
     is drawn from its issue to its unit's release, the loading of the program in a lane of its own.
     """
-    control = len(Unit)
-    names = {**{int(unit): unit.name for unit in Unit}, control: "CONTROL"}
-    events: list[dict[str, Any]] = [
-        {"ph": "M", "name": "thread_name", "pid": 0, "tid": lane, "args": {"name": name}} for lane, name in names.items()
-    ]
-    events += [{"ph": "M", "name": "thread_sort_index", "pid": 0, "tid": lane, "args": {"sort_index": lane}} for lane in names]
-    events.append(chrome_event("load program", control, 0, timeline.loaded + 1, clock_hz))
+    events = [event for unit in Unit for event in _lane(int(unit), unit.name, int(unit))]
+    events += _lane(_CONTROL_LANE, "CONTROL", _CONTROL_LANE)
+    events.append(_event("load program", _CONTROL_LANE, 0, timeline.loaded + 1, clock_hz))
     times: collections.Counter[int] = collections.Counter()
-    columns = (
-        timeline.pc,
-        timeline.unit,
-        timeline.dispatch,
-        timeline.issue,
-        timeline.release,
-        timeline.retire,
-        timeline.memory,
-        timeline.drain,
-    )
-    for index, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        pc, unit, dispatch, issue, release, retire, memory, drain = row
+    columns = (getattr(timeline, name).tolist() for name in _COLUMNS)
+    for index, (pc, unit, dispatch, issue, release, retire, memory, drain) in enumerate(zip(*columns, strict=True)):
         detail = {"index": index, "pc": pc, "dispatch": dispatch, "retire": retire}
         if unit == Unit.MATRIX:
             detail |= {"memory": memory, "drain": drain}
         name = symbols[pc].replace("{}", str(times[pc])) if symbols else f"pc {pc}"
         times[pc] += 1
-        events.append(chrome_event(name, unit, issue, release - issue + 1, clock_hz, detail))
+        events.append(_event(name, unit, issue, release - issue + 1, clock_hz, detail))
     return {"traceEvents": events, "displayTimeUnit": "ns", "otherData": {"cycles": timeline.cycles}}
 
 
-def chrome_event(
+def _lane(lane: int, name: str, place: int) -> list[dict[str, Any]]:
+    """Return what names a lane, and what puts it in its place among the others."""
+    named = {"thread_name": {"name": name}, "thread_sort_index": {"sort_index": place}}
+    return [{"ph": "M", "name": kind, "pid": 0, "tid": lane, "args": arguments} for kind, arguments in named.items()]
+
+
+def _event(
     name: str, lane: int, start: int, cycles: int, clock_hz: float, detail: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
     """Return one event of a lane, from the cycle `start` on."""

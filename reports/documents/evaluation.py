@@ -1,12 +1,10 @@
 """Accuracies and evaluations as plain values."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
 from lamforge.flow.accuracy import CONFIDENCE, METHOD, Accuracy
-from lamforge.flow.evaluate import Evaluation, Retrieval, Stream
+from lamforge.flow.evaluate import Evaluation, Retrieval
 
 __all__ = ["accuracy_document", "evaluation_document"]
 
@@ -50,21 +48,14 @@ def evaluation_document(found: Evaluation) -> dict[str, Any]:
     """Return everything that was measured; what was not asked for has no key."""
     document = accuracy_document(found.accuracy)
     if found.stream is not None:
-        document["stream"] = _stream(found.stream)
+        buckets = {name: [bucket.nll for bucket in each] for name, each in found.stream.buckets.items()}
+        document["stream"] = {"tokens": found.stream.tokens, "positions": list(map(list, found.stream.spans)), "nll": buckets}
     for key, retrieval in (("passkey", found.passkey), ("hard_needle", found.needles)):
         if retrieval is not None:
             document[key] = _retrieval(retrieval)
     if found.layers is not None:
         document["layers"] = [dataclasses.asdict(entry) for entry in found.layers]
     return document | {"provenance": dataclasses.asdict(found.provenance)}
-
-
-def _stream(found: Stream) -> dict[str, Any]:
-    return {
-        "tokens": found.tokens,
-        "positions": [list(span) for span in found.spans],
-        "nll": {name: [bucket.nll for bucket in buckets] for name, buckets in found.buckets.items()},
-    }
 
 
 def _retrieval(found: Retrieval) -> dict[str, Any]:

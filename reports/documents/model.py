@@ -1,14 +1,13 @@
 """Compressed models, their exports and their answers as plain values."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lamforge.flow.compress import Compression
+from lamforge.flow.distill.export import DistilledModel
 from lamforge.flow.export import Export
 from lamforge.flow.generate import Reply
 
-__all__ = ["compression_document", "export_document", "reply_document"]
+__all__ = ["compression_document", "distilled_document", "export_document", "reply_document"]
 
 _GEOMETRY = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "max_positions")
 
@@ -34,6 +33,11 @@ def compression_document(found: Compression) -> dict[str, Any]:
         "versions": dict(origin.versions),
         "folder": str(found.folder),
     }
+
+
+def distilled_document(found: DistilledModel) -> dict[str, Any]:
+    """Return the model that was made of a training."""
+    return compression_document(Compression(made=found.model, folder=found.folder))
 
 
 def export_document(found: Export) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Estimates of offloading as plain values: what `lamforge offload --json` prints."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """The parts of summary.json, the file that the demo leaves, as a page shows them."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,12 +72,6 @@ class Summary:
         cosim = self.cosim or {}
         texts = {text["position"]: text for text in cosim["texts"]}
         return [(case, texts[case["position"]]) for case in cosim["cases"]]
-
-    @property
-    def simulator_cycles_per_s(self) -> float:
-        """Speed of the simulator's time model in the co-simulation."""
-        cosim = self.cosim or {}
-        return float(cosim["cycles"] / cosim["simulator_s"])
 
 
 def load_summary(path: Path) -> Summary:

@@ -1,56 +1,65 @@
-"""Estimates beside published figures as plain values: what `lamforge validate --json` prints."""
-
-from __future__ import annotations
+"""Estimates beside published figures, and rates that fit a GPU beside its measured steps, as plain values."""
 
 import dataclasses
 from typing import Any
 
-from reports.studies.validation.energy import EnergyRow, EnergyValidation
+from reports.studies.gpu_rates import Fit
+from reports.studies.validation.energy import EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
-from reports.studies.validation.row import ValidationSet
 
-__all__ = ["energy_validation_document", "offload_validation_document"]
+__all__ = ["energy_validation_document", "fit_document", "offload_validation_document"]
 
 
 def energy_validation_document(found: EnergyValidation) -> dict[str, Any]:
     """Return the constants, and the estimate beside each published system."""
     constants = {name: dataclasses.asdict(constant) for name, constant in found.constants.items()}
-    return {"board": found.board, "constants": constants, "rows": [_energy_row(row) for row in found.rows]}
+    rows = [
+        {
+            "system": row.system.name,
+            "scope": row.system.scope,
+            "token_per_s": row.system.token_per_s.value,
+            "ours_w": row.ours_w,
+            "theirs_w": row.theirs_w,
+            "error": row.error,
+            "ours_token_per_j": row.ours_token_per_joule,
+            "theirs_token_per_j": row.theirs_token_per_joule,
+            "card_w": row.energy.card_w,
+            "chip_w": row.energy.chip_w,
+            "watts": row.energy.watts,
+            "assumed_share": row.energy.assumed_share,
+            "assumed_facts": list(row.system.assumed),
+        }
+        for row in found.rows
+    ]
+    return {"board": found.board, "constants": constants, "rows": rows}
 
 
 def offload_validation_document(found: OffloadValidation) -> dict[str, Any]:
     """Return the sets with their largest error, the derived constants, and the rows of all sets."""
     return {
-        "sets": [_set(each) for each in found.sets],
+        "sets": [
+            {
+                "name": each.name,
+                "title": each.title,
+                "rows": len(each.rows),
+                "fitted": each.fitted,
+                "largest_error": each.largest_error,
+                "median_error": each.median_error,
+            }
+            for each in found.sets
+        ],
         "constants": [dataclasses.asdict(constant) for constant in found.constants],
         "rows": [{"set": each.name, **dataclasses.asdict(row), "error": row.error} for each in found.sets for row in each.rows],
     }
 
 
-def _energy_row(row: EnergyRow) -> dict[str, Any]:
+def fit_document(found: Fit) -> dict[str, Any]:
+    """Return what `lamforge gpu fit --json` prints."""
     return {
-        "system": row.system.name,
-        "scope": row.system.scope,
-        "token_per_s": row.system.token_per_s.value,
-        "ours_w": row.ours_w,
-        "theirs_w": row.theirs_w,
-        "error": row.error,
-        "ours_token_per_j": row.ours_token_per_joule,
-        "theirs_token_per_j": row.theirs_token_per_joule,
-        "card_w": row.energy.card_w,
-        "chip_w": row.energy.chip_w,
-        "watts": row.energy.watts,
-        "assumed_share": row.energy.assumed_share,
-        "assumed_facts": list(row.system.assumed),
-    }
-
-
-def _set(each: ValidationSet) -> dict[str, Any]:
-    return {
-        "name": each.name,
-        "title": each.title,
-        "rows": len(each.rows),
-        "fitted": each.fitted,
-        "largest_error": each.largest_error,
-        "median_error": each.median_error,
+        "gpu": found.gpu,
+        "rates": found.shares | {f"{name}_us": value for name, value in found.times_us.items()},
+        "steps": [
+            {"case": step.case, "measured_s": float(step.measured.value), "ours_s": float(step.ours.value), "error": step.error}
+            for step in found.steps
+        ],
     }

@@ -1,34 +1,20 @@
 """How templates become HTML pages that need nothing else: one environment, in which a name that is not there is an error."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
-from hwsim.whole_files import whole_file
 from reports.text.figures import figure_text, size_text, tokens_text
 
-__all__ = ["ENVIRONMENT", "page", "style", "write_page"]
+__all__ = ["ENVIRONMENT", "page", "style"]
 
 _TEMPLATES = resources.files("reports.pages") / "templates"
-_STYLE = "report.css"
-"""Colours and lines of every page."""
 
 
 def _template(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _number(value: float) -> str:
-    return f"{value:,}"
 
 
 def _fixed(value: float, digits: int = 2) -> str:
@@ -43,8 +29,8 @@ ENVIRONMENT = jinja2.Environment(
     autoescape=True, loader=jinja2.FunctionLoader(_template), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
 """Loads the templates of all pages; a name or an attribute that is not there is an error, also in a condition."""
-ENVIRONMENT.filters |= {"figure": figure_text, "size": size_text, "tokens": tokens_text, "words": _words}
-ENVIRONMENT.globals |= {"number": _number, "fixed": _fixed, "percent": _percent}
+ENVIRONMENT.filters |= {"figure": figure_text, "size": size_text, "tokens": tokens_text}
+ENVIRONMENT.globals |= {"number": "{:,}".format, "fixed": _fixed, "percent": _percent}
 
 
 def page(name: str, values: Mapping[str, object]) -> str:
@@ -61,12 +47,4 @@ def page(name: str, values: Mapping[str, object]) -> str:
 
 def style(name: str) -> str:
     """Return the colours and lines of the page called `name`: those of every page, and its own where it has some."""
-    own = f"{name}.css"
-    names = [_STYLE] if own == _STYLE or not (_TEMPLATES / own).is_file() else [_STYLE, own]
-    return "".join(map(_template, names))
-
-
-def write_page(content: str, target: Path) -> None:
-    """Write a page to a file, whole or not at all; raise SpecError when it cannot be written."""
-    with whole_file(target) as part:
-        part.write_text(content, encoding="utf-8")
+    return "".join(_template(file) for file in ("page.css", f"{name}.css") if (_TEMPLATES / file).is_file())

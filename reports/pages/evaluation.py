@@ -1,7 +1,5 @@
 """An evaluation as one HTML file that needs nothing else."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from lamforge.flow.accuracy import CONFIDENCE, METHOD

@@ -1,14 +1,11 @@
 """The page on offloading: systems over contexts for two networks, and below them every published figure beside ours."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from hwsim.offload.answer import IDLE_SHARE, LIFE
 from lamforge.flow.provenance import provenance
 from reports.pages.environment import page
-from reports.pictures.causes import COLOURS, KINDS, kind_of
-from reports.pictures.offload import FIGURES, contexts_picture
+from reports.pictures.offload import COLOURS, FIGURES, KINDS, contexts_picture, kind_of
 from reports.studies.offload import OffloadStudy
 
 __all__ = ["offload_page"]

@@ -1,11 +1,9 @@
 """The reports as verbs: one self-contained HTML file of a folder of results, or of offloading."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
-from lamforge.flow.listener import SILENT, Listener
-from reports.pages.environment import write_page
+from hwsim.whole_files import write_text
+from lamforge.flow.verb import SILENT, Listener
 from reports.pages.offload import offload_page
 from reports.pages.run import write_report as folder
 from reports.studies.offload import offload_study
@@ -21,5 +19,4 @@ def offload(output: Path = Path("offload.html"), listener: Listener = SILENT) ->
     Raises:
         SpecError: the file cannot be written.
     """
-    write_page(offload_page(offload_study(listener=listener)), output)
-    return output
+    return write_text(output, offload_page(offload_study(listener=listener)))

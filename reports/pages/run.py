@@ -1,7 +1,5 @@
 """A folder of results, as the demo or a compilation leaves it, as one HTML file that needs nothing else."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 
@@ -10,17 +8,16 @@ from markupsafe import Markup
 
 from hwsim.arch.assembly import format_program
 from hwsim.arch.isa import Loop, decode
-from hwsim.arch.program import Program
 from hwsim.errors import ProgramError, SpecError, shown
+from hwsim.whole_files import write_text
 from lamforge.flow.executed import Executed
 from lamforge.flow.programs import Programs, is_program_folder
 from lamforge.flow.provenance import provenance
 from lamforge.flow.roofline import Roofline, roofline
 from lamforge.flow.simulate import Timing, simulate_run
-from reports.documents.programs import programs_document
+from reports.documents.programs import programs_document, timing_document
 from reports.documents.summary import Summary, load_summary, refusal
-from reports.documents.timing import timing_document
-from reports.pages.environment import page, write_page
+from reports.pages.environment import page
 from reports.pictures.roofline import roofline_picture
 from reports.pictures.timeline import timeline_picture
 
@@ -66,7 +63,12 @@ def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
         programs = Programs.load(place)
         runs = {name: simulate_run(programs, name) for name in ("decode", "prefill")}
         figures = _figures(programs, runs["decode"], runs["prefill"])
-        summary = _summary(programs, runs) if summary is None else summary
+        # As far as programs and their runs tell.
+        summary = summary or Summary(
+            program=programs_document(programs),
+            simulation={name: timing_document(timing) for name, timing in runs.items()},
+            provenance=dataclasses.asdict(provenance()),
+        )
     assert summary is not None
     target = folder / "report.html" if output is None else Path(output)
     try:
@@ -75,8 +77,7 @@ def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
         raise refusal(path, f"{error} is missing") from error
     except (jinja2.UndefinedError, TypeError, ValueError) as error:
         raise refusal(path, str(error)) from error
-    write_page(content, target)
-    return target
+    return write_text(target, content)
 
 
 def folder_page(summary: Summary, figures: Figures | None = None, *, has_timeline: bool = False) -> str:
@@ -87,32 +88,18 @@ def folder_page(summary: Summary, figures: Figures | None = None, *, has_timelin
     return page("report", {"summary": summary, "figures": figures, "has_timeline": has_timeline})
 
 
-def _summary(programs: Programs, runs: dict[str, Timing]) -> Summary:
-    """Return the summary of a folder that a compilation left: as far as its programs and their runs tell."""
-    return Summary(
-        program=programs_document(programs),
-        simulation={name: timing_document(timing) for name, timing in runs.items()},
-        provenance=dataclasses.asdict(provenance()),
-    )
-
-
 def _figures(programs: Programs, decode_run: Timing, prefill_run: Timing) -> Figures:
     """Return what is drawn of a model's programs."""
     if not len(decode_run.timeline.pc):
         raise ProgramError("Program decode must execute instructions, not none")
     executed, found = Executed(timing=decode_run), roofline([decode_run, prefill_run])
+    instructions = [decode(word) for word in programs.decode.words]
+    first = next((index for index, instruction in enumerate(instructions) if isinstance(instruction, Loop)), 0)
+    lines = format_program(instructions, programs.decode.symbols).splitlines()
     return Figures(
         roofline=found,
         roofline_picture=Markup(roofline_picture(found)),
         timeline=Markup(timeline_picture(executed, executed.layer_window, "Timeline of one layer")),
         attention=Markup(timeline_picture(executed, executed.attention_window, "Timeline of its attention")),
-        assembly=_excerpt(programs.decode),
+        assembly="\n".join(lines[first : first + _EXCERPT_LINES]),
     )
-
-
-def _excerpt(program: Program) -> str:
-    """Return the assembly from the layer loop on."""
-    instructions = [decode(word) for word in program.words]
-    first = next((index for index, instruction in enumerate(instructions) if isinstance(instruction, Loop)), 0)
-    lines = format_program(instructions, program.symbols).splitlines()
-    return "\n".join(lines[first : first + _EXCERPT_LINES])

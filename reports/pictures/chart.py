@@ -1,7 +1,5 @@
 """A chart: a frame with an axis across and one upwards, their grid, ticks and titles, and marks at the places of values."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping

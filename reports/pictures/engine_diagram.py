@@ -1,7 +1,5 @@
 """The block diagram of an engine, drawn from its configuration: ports, tiles, memories with their sizes, units and buses."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from reports.text.figures import plural
 __all__ = ["engine_diagram"]
 
 _WIDTH, _HEIGHT = 1300, 800
-_LINE = 17
+_LINE, _WIRE_GAP = 17, 26
 _SEGMENT = 64
 _FIXED_BITS = 32
 # Colours of their own, on white: a file that stands alone has no page around it.
@@ -134,12 +132,12 @@ def _wires(engine: EngineConfig) -> Iterator[str]:
     """Draw the buses and the ways of data between units and memories."""
     tile = engine.tile
     yield from _arrow([(155, 120), (290, 120)], is_double=True)
-    yield from _label(205, 108, ["AXI4-Lite", "32 bit"], gap=26)
+    yield from _label(205, 108, ["AXI4-Lite", "32 bit"])
     yield from _arrow([(155, 350), (290, 350)])
     rate = f"{engine.peak_bytes_per_s / 1e9:,.1f} GB/s"
-    yield from _label(205, 338, ["AXI4 read", f"{tile.ports} x {tile.port_bits} bit", rate], gap=26)
+    yield from _label(205, 338, ["AXI4 read", f"{tile.ports} x {tile.port_bits} bit", rate])
     yield from _arrow([(155, 725), (290, 725)], is_double=True)
-    yield from _label(215, 713, ["AXI4", f"{SLICE_BITS} bit"], gap=26)
+    yield from _label(215, 713, ["AXI4", f"{SLICE_BITS} bit"])
     yield from _arrow([(180, 725), (180, 620), (85, 620), (85, 415)])
     yield text(95, 520, "appends", "note")
     yield from _arrow([(290, 750), (275, 750), (275, 133), (290, 133)], "order")
@@ -148,7 +146,7 @@ def _wires(engine: EngineConfig) -> Iterator[str]:
         yield from _arrow([(x, 192), (x, 225)], "order")
     yield from _arrow([(1222, 192), (1222, 728), (1185, 728)], "order")
     yield from _arrow([(450, 350), (540, 350)])
-    yield from _label(495, 338, ["streams", f"{tile.ports * tile.port_bits:,} bit", "a cycle"], gap=26)
+    yield from _label(495, 338, ["streams", f"{tile.ports * tile.port_bits:,} bit", "a cycle"])
     for y, is_double in ((271, False), (355, False), (439, True)):
         yield from _arrow([(790, y), (865, y)], is_double=is_double)
     yield from _label(822, 259, ["results"])
@@ -171,10 +169,10 @@ def _wires(engine: EngineConfig) -> Iterator[str]:
     yield text(972, 650, "stores of Y", "note")
 
 
-def _label(x: float, y: float, lines: Sequence[str], gap: float = _LINE) -> Iterator[str]:
+def _label(x: float, y: float, lines: Sequence[str]) -> Iterator[str]:
     """Write small lines about a point: the first at it, the second so far below that a wire fits between."""
     for number, content in enumerate(lines):
-        yield text(x, y + (gap + (number - 1) * 14 if number else 0), content, "note", anchor="middle")
+        yield text(x, y + (_WIRE_GAP + (number - 1) * 14 if number else 0), content, "note", anchor="middle")
 
 
 def _size(count: int) -> str:

@@ -1,10 +1,8 @@
 """An evaluation in pictures: likelihood by position, errors by layer, right answers by depth and length."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS
+from lamforge.flow.accuracy import DENSE, FLOAT, INTEGERS
 from lamforge.flow.evaluate import LayerError, Retrieval, Stream
 from reports.pictures import svg
 from reports.pictures.chart import Axis, Chart, steps
@@ -12,7 +10,7 @@ from reports.pictures.chart import Axis, Chart, steps
 __all__ = ["COLOURS", "layer_picture", "retrieval_picture", "stream_picture"]
 
 COLOURS = {DENSE: "coral", FLOAT: "amber", INTEGERS: "blue"}
-"""Class of each model's marks, by the names of lamforge.flow.contestants."""
+"""Class of each model's marks, by the names of lamforge.flow.accuracy."""
 _HALVES = {"attention": "amber", "feed_forward": "green"}
 _TICKS = 6
 _LAYER_TICKS = 16
@@ -24,15 +22,11 @@ def stream_picture(found: Stream) -> str:
     values = [bucket.nll for buckets in found.buckets.values() for bucket in buckets]
     margin = 0.08 * (max(values) - min(values)) or 0.5
     low, high, last = min(values) - margin, max(values) + margin, found.spans[-1][1]
+    ticks = {position: f"{position:,.0f}" for position in steps(0, last, _TICKS)}
     chart = Chart(
         title="Negative log-likelihood by position",
-        x=Axis(
-            low=0,
-            high=last,
-            title="position in the text, tokens",
-            ticks={position: f"{position:,.0f}" for position in steps(0, last, _TICKS)},
-        ),
-        y=Axis(low=low, high=high, ticks={value: f"{value:.4g}" for value in steps(low, high, _TICKS)}, has_grid=True),
+        x=Axis(low=0, high=last, title="position in the text, tokens", ticks=ticks),
+        y=_upwards(low, high),
     )
     marks = []
     for name, buckets in found.buckets.items():
@@ -48,14 +42,9 @@ def layer_picture(layers: Sequence[LayerError]) -> str:
     """Return the error of each half of a layer as SVG: a bar for its own, a mark for the accumulated one."""
     top = max(max(entry.own, entry.accumulated) for entry in layers) * 1.06 or 1.0
     every = max(1, len(layers) // 2 // (_LAYER_TICKS - 1))
-    chart = Chart(
-        title="Relative error of each half of a layer",
-        x=Axis(
-            low=0, high=len(layers), title="layer", ticks={2 * layer + 1: str(layer) for layer in range(0, len(layers) // 2, every)}
-        ),
-        y=Axis(low=0, high=top, ticks={value: f"{value:.4g}" for value in steps(0, top, _TICKS)}, has_grid=True),
-        height=300,
-    )
+    ticks = {2.0 * layer + 1: str(layer) for layer in range(0, len(layers) // 2, every)}
+    x = Axis(low=0, high=len(layers), title="layer", ticks=ticks)
+    chart = Chart(title="Relative error of each half of a layer", x=x, y=_upwards(0, top), height=300)
     marks = []
     for index, entry in enumerate(layers):
         place = (index + 0.1, index + 0.9)
@@ -72,18 +61,14 @@ def retrieval_picture(found: Retrieval) -> str:
     lengths, depths = found.lengths, found.depths
     wide = (_WIDTH - _LEFT - _GAP * (len(found.names) - 1)) / len(found.names)
     title, parts, height = "Right answers by depth and length", [], 78 + _CELL * len(depths)
+    columns = {column + 0.5: f"{length:,}" for column, length in enumerate(lengths)}
+    rows = {row + 0.5: f"{depth:.0%}" for row, depth in enumerate(depths)}
     for number, name in enumerate(found.names):
         left = _LEFT + number * (wide + _GAP)
-        names = {row + 0.5: f"{depth:.0%}" for row, depth in enumerate(depths)}
         chart = Chart(
             title=title,
-            x=Axis(
-                low=0,
-                high=len(lengths),
-                title="tokens of the prompt",
-                ticks={column + 0.5: f"{length:,}" for column, length in enumerate(lengths)},
-            ),
-            y=Axis(low=len(depths), high=0, title="" if number else "depth", ticks={} if number else names),
+            x=Axis(low=0, high=len(lengths), title="tokens of the prompt", ticks=columns),
+            y=Axis(low=len(depths), high=0, title="" if number else "depth", ticks={} if number else rows),
             height=height,
             left=left,
             right=_WIDTH - left - wide,
@@ -98,6 +83,10 @@ def retrieval_picture(found: Retrieval) -> str:
     return svg.drawing(_WIDTH, height, title, parts)
 
 
+def _upwards(low: float, high: float) -> Axis:
+    return Axis(low=low, high=high, ticks={value: f"{value:.4g}" for value in steps(low, high, _TICKS)}, has_grid=True)
+
+
 def _cell(chart: Chart, found: Retrieval, name: str, across: tuple[int, int], down: tuple[int, float]) -> str:
     """Return how many tasks of a length (its column before it) and of a depth (its row before it) were answered right."""
     (column, length), (row, depth) = across, down
@@ -110,9 +99,5 @@ def _cell(chart: Chart, found: Retrieval, name: str, across: tuple[int, int], do
     tip = f"{name}, {length:,} tokens, depth {depth:.0%}, {where} what is read at once: {right} of {len(trials)}"
     left, top = chart.across(column) + 1, chart.up(row) + 1
     width, middle = chart.across(column + 1) - 1 - left, chart.across(column + 0.5)
-    return "\n".join(
-        [
-            svg.rectangle(left, top, width, _CELL - 2, f"cell {kind}", tip=tip, radius=3),
-            svg.text(middle, top + _CELL / 2 + 3, f"{right}/{len(trials)}", "inside", anchor="middle"),
-        ]
-    )
+    box = svg.rectangle(left, top, width, _CELL - 2, f"cell {kind}", tip=tip, radius=3)
+    return f"{box}\n{svg.text(middle, top + _CELL / 2 + 3, f'{right}/{len(trials)}', 'inside', anchor='middle')}"

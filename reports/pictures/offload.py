@@ -1,18 +1,21 @@
-"""The picture of systems over contexts: a line for each, its marks coloured by what binds."""
-
-from __future__ import annotations
+"""The picture of systems over contexts: a line for each, its marks coloured by the kind of what binds."""
 
 import math
 from collections.abc import Mapping, Sequence
 
+from hwsim.offload.gpu_time import ARITHMETIC, LAUNCHES, MEMORY, PEERS
+from hwsim.offload.systems.fpga import ENGINE as CARD_ENGINE
+from hwsim.offload.systems.fpga import HBM
+from hwsim.offload.systems.instinfer import DRIVE_LINK, ENGINE, FLASH
+from hwsim.offload.systems.system import DRIVE, FRAMEWORK, HOST, LINK, UP_LINK
+from hwsim.offload.systems.triforce import DRAFT
 from lamforge.flow.offload.compare import Comparison, Line
 from reports.pages.environment import style
 from reports.pictures import svg
-from reports.pictures.causes import COLOURS, kind_of
 from reports.pictures.chart import Axis, Chart, powers
 from reports.text.figures import tokens_text
 
-__all__ = ["FIGURES", "contexts_picture"]
+__all__ = ["COLOURS", "FIGURES", "KINDS", "contexts_picture", "kind_of"]
 
 FIGURES: Mapping[str, str] = {
     "token_per_s": "token/s, prompts included",
@@ -22,11 +25,28 @@ FIGURES: Mapping[str, str] = {
     "usd_per_million_tokens": "USD a million tokens",
 }
 """Figures of a `Line` that can be drawn, and what the axis of each says."""
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "memory": (MEMORY, HBM),
+    "arithmetic": (ARITHMETIC, CARD_ENGINE, ENGINE, DRAFT),
+    "link": (LINK, UP_LINK, DRIVE_LINK, PEERS),
+    "flash": (FLASH, DRIVE),
+    "host": (HOST,),
+    "overhead": (LAUNCHES, FRAMEWORK),
+}
+"""Causes by kind."""
+COLOURS = {"memory": "blue", "arithmetic": "amber", "link": "coral", "flash": "violet", "host": "green", "overhead": "grey"}
+"""Class of the marks of each kind."""
+_KIND = {cause: kind for kind, causes in KINDS.items() for cause in causes}
 
 _LEFT, _RIGHT = 72, 210
 _EVERY = 4
 """Points from one mark to the next."""
 _LABEL_GAP = 14
+
+
+def kind_of(cause: str) -> str:
+    """Return the kind of a cause; raise KeyError for one that no system charges."""
+    return _KIND[cause]
 
 
 def contexts_picture(found: Comparison, figure: str, *, is_alone: bool = False) -> str:

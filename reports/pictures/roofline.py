@@ -1,7 +1,5 @@
 """The roofline of runs: what memory and multipliers allow, and below it what each kind of matrix work reaches."""
 
-from __future__ import annotations
-
 import math
 
 from lamforge.flow.roofline import Roofline

@@ -1,7 +1,5 @@
 """SVG elements as text; colours come from the classes of the page around them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from html import escape
 

@@ -1,7 +1,5 @@
 """Some cycles of a run: a lane for each unit, a bar for each instruction, gaps where the unit waits."""
 
-from __future__ import annotations
-
 from hwsim.arch.fields import Unit
 from lamforge.flow.executed import Executed
 from reports.pictures import svg
@@ -47,16 +45,12 @@ def timeline_picture(executed: Executed, window: tuple[int, int], title: str) ->
         left, width = x(issue), x(release + 1) - x(issue)
         if width <= 0:
             continue
-        tip = f"{executed.kind(index)} {executed.name(index)}: cycles {issue:,} to {retire:,} ({retire - issue + 1:,})"
+        kind, part = executed.kind(index), executed.part(index)
+        tip = f"{kind} {executed.name(index)}: cycles {issue:,} to {retire:,} ({retire - issue + 1:,})"
         marks.append(svg.rectangle(left, lane, max(width, 0.6), _BAR, f"bar {family}", tip=tip))
-        label = next((name for name in _labels(executed, index) if len(name) * _CHARACTER < width - 6), "")
+        # The longest name that there is room for.
+        what = part if kind == "Dot" else kind
+        label = next((name for name in (f"{kind} {part}", what, what[:3]) if len(name) * _CHARACTER < width - 6), "")
         if label:
             marks.append(svg.text(left + width / 2, lane + _BAR / 2 + 4, label, "inside", anchor="middle"))
     return chart.drawing(marks)
-
-
-def _labels(executed: Executed, index: int) -> tuple[str, ...]:
-    """Return what a bar may be called, longest first."""
-    kind, part = executed.kind(index), executed.part(index)
-    what = part if kind == "Dot" else kind
-    return (f"{kind} {part}", what, what[:3])

@@ -1,7 +1,5 @@
 """Work in a process of its own, at low priority, beside what this one does."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 from collections.abc import Callable

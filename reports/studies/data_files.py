@@ -3,8 +3,6 @@
 `python -m reports.studies.data_files FOLDER` writes both into FOLDER.
 """
 
-from __future__ import annotations
-
 import enum
 import json
 import sys
@@ -25,8 +23,7 @@ from hwsim.sourced import Sourced
 from hwsim.units import Quantity
 from lamforge.explore.study import Study
 from models.distill.settings import Settings
-from models.recipes.file import RecipeFile
-from models.recipes.where import Where
+from models.recipes.file import RecipeFile, Where
 
 __all__ = ["KINDS", "page", "schemas"]
 

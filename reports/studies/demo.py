@@ -1,7 +1,5 @@
 """The whole path on a real model as a verb: from its checkpoint to Verilog that computes the same bits in the same cycles."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import json
@@ -10,24 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hwsim.memory.models import memory_model
-from hwsim.whole_files import whole_file
-from lamforge.flow.accuracy import Text, accuracy
+from hwsim.whole_files import write_text
+from lamforge.flow.accuracy import Text, accuracy, of_compressed
 from lamforge.flow.compile import CompileRequest, compiled_model
 from lamforge.flow.compile import run as compile
 from lamforge.flow.compress import CompressRequest, chosen_recipe, parameters
 from lamforge.flow.compress import run as compress
-from lamforge.flow.contestants import of_compressed
 from lamforge.flow.cosim import MEMORIES, DecodeCase, Verdict, cosimulate
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.generate import GenerateRequest, prompt_tokens
 from lamforge.flow.generate import run as generate
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.provenance import provenance
 from lamforge.flow.rtl import RtlRequest
 from lamforge.flow.rtl import run as write_verilog
 from lamforge.flow.simulate import simulate_run
 from lamforge.flow.sources import open_checkpoint
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 from models.checkpoint import Checkpoint
 from models.compressed import CompressedModel
 from models.evaluation import evaluation_text
@@ -36,12 +32,10 @@ from reports.documents.demo import demo_document
 from reports.pages.run import write_report
 from reports.studies.beside import Beside
 from reports.studies.demo_summary import DemoSummary, RecipeResult, StepTime
-from reports.text.circuit import verilog_text
+from reports.text.circuit import verdict_text, verilog_text
 from reports.text.evaluation import accuracy_line
 from reports.text.model import speed_text
-from reports.text.programs import programs_text
-from reports.text.timing import timing_line, timing_text
-from reports.text.verdict import verdict_text
+from reports.text.programs import programs_text, timing_line, timing_text
 from testbenches.verilated import Verilated
 
 __all__ = ["DemoRequest", "demo", "run"]
@@ -100,7 +94,9 @@ def run(request: DemoRequest, listener: Listener = SILENT) -> DemoSummary:
         orders = {name: RtlRequest(name, output=folder / "verilog" / name, is_linted=True) for name in request.verilog}
         writing = {name: Beside(write_verilog, order) for name, order in orders.items()}
         building = Beside(_built, request.engine) if request.is_built_early else None
-        listener.say(_checkpoint_line(checkpoint))
+        config, tokenizer = checkpoint.config, checkpoint.tokenizer
+        vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
+        listener.say(f"{config.name}: {parameters(checkpoint):,} parameters, {config.layers} layers, {vocabulary}")
     first = _by_recipe(request, request.recipe, checkpoint, folder, steps.step, listener)
     made = first.compression.made
     with steps.step("Simulate cycle by cycle"):
@@ -160,15 +156,8 @@ def _built(name: str) -> float:
     return bench.build_s
 
 
-def _checkpoint_line(checkpoint: Checkpoint) -> str:
-    config, tokenizer = checkpoint.config, checkpoint.tokenizer
-    vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
-    return f"{config.name}: {parameters(checkpoint):,} parameters, {config.layers} layers, {vocabulary}"
-
-
 def _save(summary: DemoSummary) -> None:
-    with whole_file(summary.folder / "summary.json") as part:
-        part.write_text(json.dumps(demo_document(summary), indent=2) + "\n")
+    write_text(summary.folder / "summary.json", json.dumps(demo_document(summary), indent=2) + "\n")
 
 
 class _Steps:

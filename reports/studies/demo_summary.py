@@ -1,7 +1,5 @@
 """What the demo finds, as results of the verbs that it uses."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Rates of a GPU from its measured operators, and the errors of its measured steps, to which none is fitted."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,14 +9,12 @@ import numpy as np
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
-from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import GPUS, Gpu
-from hwsim.offload.operators import GpuRates, Shape
+from hwsim.offload.gpu_time import GpuDecoder, GpuRates, Shape
 from hwsim.offload.span import repeated, serial
 from hwsim.units import Seconds
 from models.zoo import network
-from reports.studies.gpu_baseline.baseline import Baseline
-from reports.studies.gpu_baseline.reader import read_baseline
+from reports.studies.gpu_baseline.baseline import Baseline, read_baseline
 
 __all__ = ["FEW_ROWS", "MANY_ROWS", "PREFILL_FITTED", "WAY", "Fit", "Step", "fit", "fitted", "steps"]
 

@@ -2,21 +2,18 @@
 
 The shipped SmolLM2-135M reads texts and picks as SparF does: the channels in which a query is largest, approximate scores from
 them, the tokens that score highest. What it found stands in `docs/flash.md`, beside what the random processes of
-`hwsim.offload.flash.selection` say.
+`hwsim.offload.flash.sparf` say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from hwsim.errors import CheckpointError
-from models.attention import Dense, Geometry
-from models.attention.positional import PositionalAttention
+from models.attention import Dense, Geometry, LayerAttention
 from models.checkpoint import load
 from models.checkpoint.shipped import locate
 from models.evaluation import evaluation_text
@@ -60,7 +57,7 @@ class LocalityStudy:
     """Means over all places, for each pair of shares."""
 
 
-class _Watched(PositionalAttention):
+class _Watched(LayerAttention):
     """Dense attention of one layer that remembers its rotated queries and keys."""
 
     def __init__(self, geometry: Geometry) -> None:
@@ -99,18 +96,17 @@ def measure(model: Llama, tokens: Sequence[int], shares: Sequence[tuple[float, f
     shares: pairs of the share of channels and the share of tokens that are picked; each gives a result.
     """
     geometry = model.geometry
+    shared = geometry.heads // geometry.kv_heads
     watched = [_Watched(geometry) for _ in range(model.config.layers)]
     model.hidden_states(tokens, watched)
     found = []
     for channel_share, token_share in shares:
-        channels, chosen = [], []
-        for layer in watched:
-            for head in range(geometry.heads):
-                keys = layer.keys[head // (geometry.heads // geometry.kv_heads)]
-                channel, token = picks(layer.queries[head, -queries:], keys, channel_share=channel_share, token_share=token_share)
-                channels.append(channel)
-                chosen.append(token)
-        channel, token = np.concatenate(channels), np.stack(chosen)
+        picked = [
+            picks(layer.queries[head, -queries:], layer.keys[head // shared], channel_share=channel_share, token_share=token_share)
+            for layer in watched
+            for head in range(geometry.heads)
+        ]
+        channel, token = np.concatenate([each for each, _ in picked]), np.stack([each for _, each in picked])
         runs = token[..., 0].sum() + (token[..., 1:] & ~token[..., :-1]).sum()
         seen = np.arange(len(tokens) - queries, len(tokens)) + 1
         found.append(
@@ -155,9 +151,9 @@ def study() -> LocalityStudy:
 
 def mean(found: Sequence[Picked]) -> Picked:
     """Return the mean of what was picked with the same shares."""
-    return Picked(
-        channel_share=found[0].channel_share,
-        token_share=found[0].token_share,
+    return replace(
+        found[0],
+        context=None,
         run_tokens=float(np.mean([each.run_tokens for each in found])),
         group_share={size: float(np.mean([each.group_share[size] for each in found])) for size in GROUPS},
         page_share={size: float(np.mean([each.page_share[size] for each in found])) for size in PAGES},

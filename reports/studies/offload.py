@@ -1,13 +1,11 @@
 """Is it worth building? Systems over contexts for two networks, and how right the estimates behind them are."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 
-from lamforge.flow.listener import SILENT, Listener
 from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, Comparison, compared
 from lamforge.flow.offload.contender import contender
+from lamforge.flow.verb import SILENT, Listener
 from models.zoo import network
 from reports.studies.validation.offload import OffloadValidation
 from reports.studies.validation.offload import offload as validate
@@ -41,10 +39,7 @@ def offload_study(
     """Return systems over contexts for networks, and the validation; raise SpecError when a device file is wrong."""
     asked = [contender(text) for text in contenders]
     pairs = tuple(
-        Pair(
-            best=compared(network(name), asked, CONTEXTS, _GENERATED, BATCHES),
-            alone=compared(network(name), asked, CONTEXTS, _GENERATED, (1,)),
-        )
-        for name in models
+        Pair(best=compared(each, asked, CONTEXTS, _GENERATED, BATCHES), alone=compared(each, asked, CONTEXTS, _GENERATED, (1,)))
+        for each in map(network, models)
     )
     return OffloadStudy(pairs=pairs, validation=validate(listener))

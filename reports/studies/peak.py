@@ -4,8 +4,6 @@
 counts as what the started one holds. The command's standard output goes nowhere, its standard error into the answer.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import subprocess

@@ -1,12 +1,10 @@
 """Accuracies and evaluations as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from lamforge.flow.accuracy import CONFIDENCE, METHOD, Accuracy
 from lamforge.flow.evaluate import Evaluation, Retrieval, Stream
-from reports.text.table import fields, table
+from reports.text.table import table
 
 __all__ = ["accuracy_line", "evaluation_text"]
 
@@ -50,7 +48,7 @@ def _perplexities(found: Accuracy) -> str:
         ]
         rows.append((found.shown_name(name), "   ".join([f"{entry.perplexity:.3f}", *ratios])))
     counts = f"{found.own.tokens:,} tokens in {found.own.windows} windows of {found.text.window:,}"
-    lines = [f"perplexity on {found.text.name}: {counts}", fields(rows)]
+    lines = [f"perplexity on {found.text.name}: {counts}", table(rows)]
     if found.differences and found.own.windows > 1:
         lines.append(f"{CONFIDENCE:.0%} intervals: {METHOD}")
     if found.note:

@@ -1,7 +1,5 @@
 """Numbers as people read them: sizes, counts of tokens, times, and figures with as many digits as a reader takes in."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 __all__ = ["figure_text", "plural", "size_text", "time_text", "tokens_text", "watts_text"]

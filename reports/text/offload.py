@@ -1,7 +1,5 @@
 """Estimates and comparisons of offloading as text for the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 
 from hwsim.offload.answer import Tier
@@ -11,7 +9,7 @@ from lamforge.flow.offload.list import Listing
 from lamforge.flow.offload.run import Estimate, largest_first
 from lamforge.flow.offload.search import BestPlacement
 from reports.text.figures import figure_text, time_text, tokens_text
-from reports.text.table import fields, table
+from reports.text.table import table
 
 __all__ = ["comparison_text", "estimate_text", "listing_text", "placement_text"]
 
@@ -33,7 +31,7 @@ def estimate_text(found: Estimate) -> str:
         cost = f"{found.usd_per_million_tokens:,.2f} USD a million tokens over three years"
         price = f", {found.price_usd:,.0f} USD of devices: {cost}"
     misfits = [(_MISFIT, _tiers(tier for tier in answer.tiers if tier.over.value > 0))] if not found.fits else []
-    return fields(
+    return table(
         [
             ("system", found.contender.title),
             ("work", f"{work.network.name}, {amount}"),
@@ -57,10 +55,15 @@ def comparison_text(found: Comparison) -> str:
     batch = f"batch {batches[0]}" if len(batches) == 1 else f"each in the best batch of {batches[0]} to {batches[-1]}"
     lead = f"{found.network.name}, {found.generated} tokens generated, {batch}"
     if found.at is not None:
-        shown = [f"{lead}, after {found.at.contexts[0]:,.0f} tokens of prompt", "", _closely(found.at)]
+        # Everything of one context, the fastest first.
+        lead = f"{lead}, after {found.at.contexts[0]:,.0f} tokens of prompt"
+        head = ["system", "token/s", "batch", "first token", "token", "J a token", "USD a million", "binding"]
+        rows = [_figures(line) for line in found.at.fastest_first]
     else:
-        shown = [f"{lead}; what binds behind each figure", "", _over_contexts(found)]
-    return "\n".join([*shown, "", *(crossed or ["Nothing changes places."])])
+        lead, places = f"{lead}; what binds behind each figure", found.spread(_SHOWN_CONTEXTS)
+        head = ["token/s", *(tokens_text(found.contexts[place]) for place in places)]
+        rows = [[line.contender.name, *(_cell(line, place) for place in places)] for line in found.lines]
+    return "\n".join([lead, "", table(rows, head=head), "", *(crossed or ["Nothing changes places."])])
 
 
 def placement_text(found: BestPlacement) -> str:
@@ -70,30 +73,18 @@ def placement_text(found: BestPlacement) -> str:
     ]
     attends = "host" if found.system.has_host_attention else "GPU"
     batches = f"{found.system.batches} of {found.batch_size}, {attends} attends"
-    return "\n".join([fields([*shares, ("batches", batches)]), estimate_text(found.estimate)])
+    return "\n".join([table([*shares, ("batches", batches)]), estimate_text(found.estimate)])
 
 
 def listing_text(found: Listing) -> str:
     """Return the systems, the formats and the networks there are."""
     bits = [(name, f"{each.weight:g} bits a weight, {each.cache:g} a cached value") for name, each in found.formats.items()]
-    return "\n\n".join([fields(list(found.systems.items())), fields(bits), f"networks: {', '.join(found.networks)}"])
-
-
-def _over_contexts(found: Comparison) -> str:
-    places = found.spread(_SHOWN_CONTEXTS)
-    head = ["token/s", *(tokens_text(found.contexts[place]) for place in places)]
-    return table([[line.contender.name, *(_cell(line, place) for place in places)] for line in found.lines], head=head)
+    return "\n\n".join([table(list(found.systems.items())), table(bits), f"networks: {', '.join(found.networks)}"])
 
 
 def _cell(line: Line, place: int) -> str:
     binding = line.binding[place]
     return _MISFIT if binding is None else f"{figure_text(line.token_per_s[place])} {binding}"
-
-
-def _closely(found: Comparison) -> str:
-    """Return everything of one context, the fastest first."""
-    head = ("system", "token/s", "batch", "first token", "token", "J a token", "USD a million", "binding")
-    return table([_figures(line) for line in found.fastest_first], head=head)
 
 
 def _figures(line: Line) -> list[str]:

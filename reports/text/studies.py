@@ -1,15 +1,18 @@
-"""Studies of flash and of sparse attention as tables, those of `docs/flash.md` in Markdown."""
-
-from __future__ import annotations
+"""What `lamforge study` finds: how fast the parts are as lines, sparse attention and flash as tables."""
 
 from collections.abc import Iterator, Sequence
 
-from reports.studies.flash_choices import FlashChoices
+from reports.studies.bench import Figures
 from reports.studies.locality import LocalityStudy
-from reports.studies.validation.flash import SEED
+from reports.studies.validation.flash import SEED, FlashChoices
 from reports.text.table import table
 
-__all__ = ["flash_text", "locality_text"]
+__all__ = ["bench_text", "flash_text", "locality_text"]
+
+
+def bench_text(found: Figures) -> str:
+    """Return a line for each figure."""
+    return table(list(_rows(found)))
 
 
 def locality_text(found: LocalityStudy) -> str:
@@ -31,6 +34,33 @@ def locality_text(found: LocalityStudy) -> str:
 def flash_text(found: FlashChoices) -> str:
     """Return three tables: flash bytes of decode, rates of drives, and writes."""
     return "\n".join(_lines(found))
+
+
+def _rows(found: Figures) -> Iterator[tuple[str, str]]:
+    yield "decode step", f"{found.cycles:,} cycles on {found.engine}"
+    yield "simulator, time", f"{found.simulator_s * 1e3:.1f} ms, {found.simulator_cycles_per_s:,.0f} cycles/s"
+    yield "Verilator", f"{found.verilator_s:.1f} s, {found.verilator_cycles_per_s:,.0f} cycles/s"
+    yield "Verilator, build", f"{found.build_s:.0f} s"
+    yield "ratio", f"{found.ratio:,.0f} x"
+    yield "simulator, bits", f"{found.meaning_s:.2f} s"
+    yield "compile", f"{found.compile_s:.2f} s"
+    for each in found.workload:
+        times = f"time {each.run_time_s * 1e3:.1f} ms, with control {each.simulate_s * 1e3:.1f} ms"
+        yield f"llama-2-7b on u280, {each.memory}", f"{each.cycles:,} cycles, {times}, {each.cycles_per_s:,.0f} cycles/s"
+    for rate in found.packing:
+        speeds = f"{rate.pack_weights_per_s:,.0f} weights/s packed, {rate.deal_weights_per_s:,.0f} dealt over ports"
+        yield f"pack {rate.format}", speeds
+    if found.shaped is not None:
+        made = found.shaped
+        sizes = f"{made.model_bytes / 1e9:.2f} GB into {made.image_bytes / 1e9:.2f} GB for {made.engine}"
+        yield f"compile {made.shape}", f"{made.compile_s:.1f} s, {made.memory_mb:,.0f} MB ({sizes})"
+    for method in found.methods:
+        yield f"compress, {method.method}", f"{method.parameters_per_s:,.0f} parameters/s"
+    if found.parameters_per_s is not None:
+        yield "compress (to nearest)", f"{found.parameters_per_s:,.0f} parameters/s"
+    yield "generate", f"{found.token_per_s:.1f} token/s"
+    yield "offload", f"{found.offload_per_s:,.0f} evaluations/s"
+    yield "memory", f"{found.memory_mb:,.0f} MB"
 
 
 def _lines(found: FlashChoices) -> Iterator[str]:

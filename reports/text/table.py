@@ -1,6 +1,4 @@
-"""Aligned text: a table with a heading, and names with their values."""
-
-from __future__ import annotations
+"""Aligned text: a table with or without a heading, such as names with their values."""
 
 import io
 from collections.abc import Collection, Sequence
@@ -9,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["fields", "table"]
+__all__ = ["table"]
 
 _WIDTH = 100_000
 """Columns of the console that lines are laid out on: no line is broken, wherever the text goes."""
@@ -31,8 +29,3 @@ def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), right: Col
     with console.capture() as capture:
         console.print(drawn)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
-
-
-def fields(rows: Sequence[tuple[str, str]]) -> str:
-    """Return a line for each name and value, the values below each other."""
-    return table(rows)

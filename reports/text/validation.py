@@ -1,14 +1,14 @@
-"""Estimates beside published figures as tables for the terminal."""
+"""Estimates beside published figures, and rates that fit a GPU beside its measured steps, as tables for the terminal."""
 
-from __future__ import annotations
-
-from reports.studies.validation.energy import EnergyRow, EnergyValidation
+from reports.studies.gpu_baseline.baseline import Baseline
+from reports.studies.gpu_rates import Fit
+from reports.studies.validation.energy import EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
-from reports.studies.validation.row import Row, ValidationSet
+from reports.studies.validation.row import ValidationSet
 from reports.text.figures import watts_text
-from reports.text.table import fields, table
+from reports.text.table import table
 
-__all__ = ["energy_validation_text", "offload_validation_text"]
+__all__ = ["baseline_text", "energy_validation_text", "fit_text", "offload_validation_text"]
 
 _ENERGY_HEAD = ("system", "of the", "token/s", "ours W", "theirs W", "error", "ours token/J", "theirs token/J")
 _OFFLOAD_HEAD = ("case", "ours", "theirs", "unit", "error", "fitted")
@@ -16,11 +16,18 @@ _OFFLOAD_HEAD = ("case", "ours", "theirs", "unit", "error", "fitted")
 
 def energy_validation_text(found: EnergyValidation) -> str:
     """Return a table of published systems, the parts of each estimate, and the assumed numbers."""
-    details = [(row.system.name, _energy_details(row)) for row in found.rows]
+    cells, details = [], []
+    for row in found.rows:
+        system, energy = row.system, row.energy
+        watts = (f"{row.ours_w:.1f}", f"{row.theirs_w:.1f}", f"{row.error:+.0%}")
+        tokens = (f"{row.ours_token_per_joule:.2f}", f"{row.theirs_token_per_joule:.2f}")
+        cells.append((system.name, system.scope, f"{system.token_per_s.value:.0f}", *watts, *tokens))
+        power = f"chip {energy.chip_w:.1f} W, card {energy.card_w:.1f} W ({watts_text(energy.watts)})"
+        shares = f"{energy.assumed_share:.0%} on assumed numbers; assumed of the system: {', '.join(system.assumed)}"
+        details.append((system.name, f"{power}; {shares}"))
     assumed = ", ".join(f"{name} {value:g}" for name, value in found.assumed.items())
     details.append(("assumed", f"{assumed}; of {len(found.constants)} constants, none of them fitted"))
-    cells = [_energy_cells(row) for row in found.rows]
-    return f"{table(cells, head=_ENERGY_HEAD, right=range(2, len(_ENERGY_HEAD)))}\n\n{fields(details)}"
+    return f"{table(cells, head=_ENERGY_HEAD, right=range(2, len(_ENERGY_HEAD)))}\n\n{table(details)}"
 
 
 def offload_validation_text(found: OffloadValidation) -> str:
@@ -32,23 +39,20 @@ def offload_validation_text(found: OffloadValidation) -> str:
     return "\n\n".join(parts)
 
 
-def _energy_cells(row: EnergyRow) -> tuple[str, ...]:
-    return (
-        row.system.name,
-        row.system.scope,
-        f"{row.system.token_per_s.value:.0f}",
-        f"{row.ours_w:.1f}",
-        f"{row.theirs_w:.1f}",
-        f"{row.error:+.0%}",
-        f"{row.ours_token_per_joule:.2f}",
-        f"{row.theirs_token_per_joule:.2f}",
-    )
+def baseline_text(found: Baseline) -> str:
+    """Return what was measured, and how long that took."""
+    return f"measured in {found.seconds} s on {found.gpu.name}, PyTorch {found.host.torch}"
 
 
-def _energy_details(row: EnergyRow) -> str:
-    energy = row.energy
-    power = f"chip {energy.chip_w:.1f} W, card {energy.card_w:.1f} W ({watts_text(energy.watts)})"
-    return f"{power}; {energy.assumed_share:.0%} on assumed numbers; assumed of the system: {', '.join(row.system.assumed)}"
+def fit_text(found: Fit) -> str:
+    """Return the rates as fields of a GPU's file, and the error of every step."""
+    rates = [(f"{name}:", f"{share:.3f}") for name, share in found.shares.items()]
+    rates += [(f"{name}:", f"{value:.2f} us") for name, value in found.times_us.items()]
+    rows = [
+        (step.case, f"{step.measured.to('ms'):.3f} ms", f"{step.ours.to('ms'):.3f} ms", f"{step.error:+.1%}")
+        for step in found.steps
+    ]
+    return f"{table(rates)}\n\n{table(rows, head=('step', 'measured', 'ours', 'error'), right=range(1, 4))}"
 
 
 def _set(each: ValidationSet) -> str:
@@ -57,8 +61,8 @@ def _set(each: ValidationSet) -> str:
         f" error at most {abs(each.largest_error):.1%}, {each.median_error:.1%} in the median"
     )
     assumed = [f"assumed: {', '.join(each.assumed)}"] if each.assumed else []
-    return "\n".join([summary, *assumed, table([_cells(row) for row in each.rows], head=_OFFLOAD_HEAD, right=(1, 2, 4))])
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    return (row.case, f"{row.ours:.4g}", f"{row.published:.4g}", row.unit, f"{row.error:+.1%}", "yes" if row.fitted else "")
+    rows = [
+        (row.case, f"{row.ours:.4g}", f"{row.published:.4g}", row.unit, f"{row.error:+.1%}", "yes" if row.fitted else "")
+        for row in each.rows
+    ]
+    return "\n".join([summary, *assumed, table(rows, head=_OFFLOAD_HEAD, right=(1, 2, 4))])

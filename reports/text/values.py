@@ -1,18 +1,22 @@
-"""Results that need no words of their own, as lines of name and value."""
-
-from __future__ import annotations
+"""Results that need no words of their own as lines of name and value, and what ships of a kind."""
 
 from collections.abc import Iterator, Mapping
 
+from lamforge.flow.list import Catalogue
 from reports.documents.plain import plain
-from reports.text.table import fields
+from reports.text.table import table
 
-__all__ = ["values_text"]
+__all__ = ["catalogue_text", "values_text"]
 
 
 def values_text(found: object) -> str:
     """Return a line for each field of a result, and for each entry of its mappings."""
-    return fields(list(_rows("", plain(found))))
+    return table(list(_rows("", plain(found))))
+
+
+def catalogue_text(found: Catalogue) -> str:
+    """Return a line for each name."""
+    return table([(entry.name, entry.title) for entry in found.entries])
 
 
 def _rows(name: str, value: object) -> Iterator[tuple[str, str]]:

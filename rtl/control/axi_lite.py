@@ -10,11 +10,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.digest import Identity
-from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_STRIDE, offset_of, port_base_offset
-from rtl.axi import ADDRESS_BITS
+from hwsim.arch.registers import CONTROL_REGISTERS, Identity, offset_of, port_base_offset
+from rtl.interfaces import ADDRESS_BITS
 
-__all__ = ["CONTROL_ADDRESS_BITS", "ControlRegisters", "axi_lite_members", "register_table"]
+__all__ = ["CONTROL_ADDRESS_BITS", "ControlRegisters", "axi_lite_members"]
 
 CONTROL_ADDRESS_BITS = 12
 
@@ -73,11 +72,8 @@ class ControlRegisters(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         identity = Identity.of(self.config)
-        done = Signal()
-        ready = Signal()
-        interrupt_on = Signal()
-        enable = Signal(2)
-        status = Signal(2)
+        done, ready, interrupt_on = (Signal(name=name) for name in ("done", "ready", "interrupt_on"))
+        enable, status = (Signal(2, name=name) for name in ("enable", "status"))
         m.d.comb += self.interrupt.eq(interrupt_on & status.any())
 
         # The 32-bit words of the map: what each reads, and the storage of those that can be written.
@@ -171,17 +167,3 @@ def _place(words: dict, offset: int, value, width: int) -> None:
     """Add the 32-bit words of a register to a map from byte offsets."""
     for low in range(0, width, 32):
         words[offset + low // 8] = value[low : low + 32]
-
-
-def register_table(config: EngineConfig) -> str:
-    """Return the register map as a Markdown table."""
-    lines = ["| offset | register | bits | access | meaning |", "|---|---|---|---|---|"]
-    for register in CONTROL_REGISTERS:
-        access = "read, write" if register.writable else "read"
-        lines.append(f"| 0x{register.offset:03X} | {register.name} | {register.width} | {access} | {register.doc} |")
-    last = config.tile.ports - 1
-    lines.append(
-        f"| 0x{port_base_offset(0):03X} + {PORT_BASE_STRIDE} p | base of stream port p, 0 to {last} | {ADDRESS_BITS} |"
-        " read, write | Byte address of the port's memory, 4 KiB aligned. |"
-    )
-    return "\n".join(lines) + "\n"

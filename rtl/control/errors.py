@@ -1,13 +1,13 @@
-"""The error register: which error of a run it keeps."""
+"""The error register, which keeps the first error of a run, and the watchdog, which expires when nothing happens."""
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwsim.arch.error_codes import ErrorCode
-from rtl.control.loops import PC_BITS
+from hwsim.arch.registers import ErrorCode
+from rtl.control.sequencer import PC_BITS
 
-__all__ = ["ErrorRegister"]
+__all__ = ["ErrorRegister", "Watchdog"]
 
 
 class ErrorRegister(wiring.Component):
@@ -42,4 +42,22 @@ class ErrorRegister(wiring.Component):
             m.d.sync += self.value.eq(0)
         with m.Elif(self.raised & (self.value == 0)):
             m.d.sync += self.value.eq(found)
+        return m
+
+
+class Watchdog(wiring.Component):
+    """Counts from the latest cycle v with `event`, or the one before `active` rose; `expired` is one in v + cycles."""
+
+    def __init__(self, *, cycles: int):
+        self.cycles = cycles
+        super().__init__({"active": In(1), "event": In(1), "expired": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        quiet_cycles = Signal(range(self.cycles))
+        with m.If(~self.active | self.event):
+            m.d.sync += quiet_cycles.eq(0)
+        with m.Elif(~self.expired):
+            m.d.sync += quiet_cycles.eq(quiet_cycles + 1)
+        m.d.comb += self.expired.eq(self.active & ~self.event & (quiet_cycles == self.cycles - 1))
         return m

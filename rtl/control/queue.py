@@ -4,8 +4,7 @@ from amaranth import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.command import COMMAND
-from rtl.interfaces import address_bits
+from rtl.interfaces import COMMAND, address_bits, flags
 
 __all__ = ["CommandQueue"]
 
@@ -19,15 +18,7 @@ class CommandQueue(wiring.Component):
     def __init__(self, *, depth: int):
         self.depth = depth
         super().__init__(
-            {
-                "push": In(1),
-                "entry": In(COMMAND),
-                "full": Out(1),
-                "head": Out(COMMAND),
-                "head_valid": Out(1),
-                "pop": In(1),
-                "clear": In(1),
-            }
+            {**flags(In, "push", "pop", "clear"), "entry": In(COMMAND), "full": Out(1), "head": Out(COMMAND), "head_valid": Out(1)}
         )
 
     def elaborate(self, platform):

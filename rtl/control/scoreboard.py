@@ -29,8 +29,7 @@ class SignalMasks(wiring.Component):
         m = Module()
         m.submodules.masks = masks = memory.Memory(shape=len(self.mask), depth=self.depth, init=[])
         write, read = masks.write_port(), masks.read_port(domain="comb")
-        write_index = Signal(range(self.depth))
-        read_index = Signal(range(self.depth))
+        write_index, read_index = (Signal(range(self.depth), name=name) for name in ("write_index", "read_index"))
         m.d.comb += [
             write.en.eq(self.push),
             write.addr.eq(write_index),
@@ -56,21 +55,15 @@ class Scoreboard(wiring.Component):
     `issue` takes them. `idle` says that no unit has an instruction under way. Mask bits for the unit itself are ignored.
     """
 
-    def __init__(self):
-        units = len(Unit)
-        super().__init__(
-            {
-                "wait": In(data.ArrayLayout(units, units)),
-                "signal": In(data.ArrayLayout(units, units)),
-                "granted": Out(units),
-                "issue": In(units),
-                "retire": In(units),
-                "idle": Out(1),
-                "overflow": Out(1),
-                "overflow_pair": Out(4),
-                "clear": In(1),
-            }
-        )
+    wait: In(data.ArrayLayout(len(Unit), len(Unit)))
+    signal: In(data.ArrayLayout(len(Unit), len(Unit)))
+    granted: Out(len(Unit))
+    issue: In(len(Unit))
+    retire: In(len(Unit))
+    idle: Out(1)
+    overflow: Out(1)
+    overflow_pair: Out(4)
+    clear: In(1)
 
     def elaborate(self, platform):
         m = Module()

@@ -1,22 +1,144 @@
-"""The sequencer: a short pipeline that fetches, decodes and executes instructions out of the program memory."""
+"""The sequencer: a short pipeline that runs the program memory, with its stack of loops and its scalar registers."""
 
 import functools
 import operator
 
-from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import CHECK_VALUE, WORD_BITS, Unit
-from hwsim.arch.isa import INSTRUCTIONS, End, Loop, Scalar
-from rtl.command import COMMAND, field, is_kind
-from rtl.control.loops import PC_BITS, LoopStack
-from rtl.control.scalar import ScalarRegisters
-from rtl.interfaces import address_bits
+from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Function, Loop, Scalar
+from rtl.interfaces import COMMAND, address_bits, field, header, is_kind
 from rtl.ram import Ram
 
-__all__ = ["Sequencer"]
+__all__ = ["LOOP_DEPTH", "PC_BITS", "LoopStack", "ScalarRegisters", "Sequencer"]
+
+LOOP_DEPTH = 4
+"""Loops that can be open at once."""
+PC_BITS = 14
+"""Bits of a program counter: the largest program memory and the longest body beyond it fit."""
+
+_BODY = data.StructLayout({"start": PC_BITS, "end": PC_BITS, "remaining": Loop.field("count").width})
+
+
+class LoopStack(wiring.Component):
+    """Open loops.
+
+    `advance` says that the instruction at `pc` executes and `next_pc` where to go on; with `push` that instruction is
+    a Loop with `count` and `length`. `at_end`: the instruction at `pc`, unless it is a Loop, ends the innermost body.
+    `full` says that one more push would not fit.
+    """
+
+    pc: In(PC_BITS)
+    advance: In(1)
+    push: In(1)
+    count: In(Loop.field("count").width)
+    length: In(Loop.field("length").width)
+    next_pc: Out(PC_BITS)
+    at_end: Out(1)
+    full: Out(1)
+    clear: In(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        # The top is always element 0, so that the comparison with `end` needs no multiplexer.
+        stack = [Signal(_BODY, name=f"body_{level}") for level in range(LOOP_DEPTH)]
+        depth = Signal(range(LOOP_DEPTH + 1))
+        top = stack[0]
+        following = Signal(PC_BITS)
+        m.d.comb += [
+            following.eq(self.pc + 1),
+            self.next_pc.eq(following),
+            self.at_end.eq((depth != 0) & (self.pc == top.end)),
+            self.full.eq(depth == LOOP_DEPTH),
+        ]
+        with m.If(self.advance):
+            with m.If(self.push):
+                m.d.sync += [
+                    top.start.eq(following),
+                    top.end.eq(self.pc + self.length),
+                    top.remaining.eq(self.count),
+                    depth.eq(depth + 1),
+                ]
+                m.d.sync += [below.eq(above) for above, below in zip(stack, stack[1:], strict=False)]
+            with m.Elif(self.at_end):
+                with m.If(top.remaining > 1):
+                    m.d.sync += top.remaining.eq(top.remaining - 1)
+                    m.d.comb += self.next_pc.eq(top.start)
+                with m.Else():
+                    m.d.sync += depth.eq(depth - 1)
+                    m.d.sync += [above.eq(below) for above, below in zip(stack, stack[1:], strict=False)]
+        with m.If(self.clear):
+            m.d.sync += depth.eq(0)
+        return m
+
+
+class ScalarRegisters(wiring.Component):
+    """Registers; `operand` holds those that the operand slots of `word` name.
+
+    `execute` in cycle x runs the Scalar in `word`; its result is in the register from x + 2 on, before the
+    next instruction can execute (x + 3). `start` loads the arguments and zeroes the rest.
+    """
+
+    word: In(COMMAND["word"].shape)
+    operand: Out(data.ArrayLayout(32, 3))
+    execute: In(1)
+    start: In(1)
+    position: In(32)
+    slot: In(32)
+
+    def elaborate(self, platform):
+        m = Module()
+        registers = Array(Signal(32, name=f"register_{number}") for number in range(REGISTERS))
+        for slot in range(3):
+            m.d.comb += self.operand[slot].eq(registers[header(self.word, f"register{slot}")])
+
+        command = Signal(COMMAND)
+        m.d.comb += command.word.eq(self.word)
+        a, b, limit, result = (Signal(32, name=name) for name in ("a", "b", "limit", "result"))
+        function = Signal(Scalar.field("function").width)
+        target = Signal(Scalar.field("target").width)
+        executed = Signal()
+        # Two steps: sums first, then the function, so that the product does not wait for the sum in the same cycle.
+        m.d.sync += [
+            executed.eq(self.execute),
+            a.eq(self.operand[0]),
+            b.eq(self.operand[1] + field(command, Scalar, "immediate")),
+            limit.eq(field(command, Scalar, "limit")),
+            function.eq(field(command, Scalar, "function")),
+            target.eq(field(command, Scalar, "target")),
+        ]
+        a_is_less = a.as_signed() < b.as_signed()
+        with m.Switch(function):
+            with m.Case(Function.ADD):
+                m.d.comb += result.eq(a + b)
+            with m.Case(Function.SUB):
+                m.d.comb += result.eq(a - b)
+            with m.Case(Function.MIN, Function.MAX):
+                with m.If(a_is_less == (function == Function.MIN)):
+                    m.d.comb += result.eq(a)
+                with m.Else():
+                    m.d.comb += result.eq(b)
+            with m.Case(Function.MUL):
+                m.d.comb += result.eq(a * b)
+            with m.Case(Function.SHR):
+                m.d.comb += result.eq(a >> b[:5])
+            with m.Case(Function.WRAP):
+                with m.If(a == limit):
+                    m.d.comb += result.eq(b)
+                with m.Else():
+                    m.d.comb += result.eq(a)
+            with m.Default():
+                m.d.comb += result.eq(a)
+        with m.If(executed & (target != 0)):
+            m.d.sync += registers[target].eq(result)
+        with m.If(self.start):
+            m.d.sync += [register.eq(0) for register in registers]
+            m.d.sync += registers[REGISTER_POSITION].eq(self.position)
+            m.d.sync += registers[REGISTER_SLOT].eq(self.slot)
+        return m
 
 
 class Sequencer(wiring.Component):
@@ -71,14 +193,13 @@ class Sequencer(wiring.Component):
         # The program counters of the three stages: fetch (address), decode (word from the memory), execute (`command`).
         fetch_pc, decode_pc, execute_pc = (Signal(PC_BITS, name=f"{name}_pc") for name in ("fetch", "decode", "execute"))
         fetching = Signal()
-        decoding = Signal()
-        executing = Signal()
-        moves = Signal()
-        refills = Signal()
+        decoding, executing, moves, refills = (Signal(name=name) for name in ("decoding", "executing", "moves", "refills"))
 
         # Past its end the program reads as zeros, whose check byte is wrong: running off the end names itself.
         fetched = Signal(COMMAND)
-        m.d.comb += fetched.word.eq(Mux(decode_pc < _smaller(self.words, self.program_words), program.read_data, 0))
+        limit = self.program_words
+        words = Mux(self.words > limit, limit, self.words[: limit.bit_length()])
+        m.d.comb += fetched.word.eq(Mux(decode_pc < words, program.read_data, 0))
         known = Cat(is_kind(fetched, kind) for kind in INSTRUCTIONS).any()
         check = functools.reduce(operator.xor, (fetched.word[i : i + 8] for i in range(0, WORD_BITS, 8)))
 
@@ -130,8 +251,3 @@ class Sequencer(wiring.Component):
         with m.If(self.halt | self.finished | wrong):
             m.d.sync += [fetching.eq(0), decoding.eq(0), executing.eq(0)]
         return m
-
-
-def _smaller(value, limit: int):
-    """Return the smaller of an unsigned value and a constant, in as many bits as the constant needs."""
-    return Mux(value > limit, limit, value[: limit.bit_length()])

@@ -5,13 +5,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, Signature
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.fields import HEADER, WORD_BITS, Unit
-from rtl.control.errors import ErrorRegister
+from hwsim.arch.fields import WORD_BITS, Unit
+from rtl.control.errors import ErrorRegister, Watchdog
 from rtl.control.queue import CommandQueue
 from rtl.control.scoreboard import Scoreboard
 from rtl.control.sequencer import Sequencer
-from rtl.control.watchdog import Watchdog
-from rtl.interfaces import command_port
+from rtl.interfaces import assign, command_port, flags, header
 
 __all__ = ["CLEAR_CYCLES", "Control"]
 
@@ -31,30 +30,17 @@ class Control(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "start": In(1),
-                "done": Out(1),
-                "idle": Out(1),
+                **flags(In, "start", "load_valid", "load_last", "quiet", "read_error", "write_error", "drained"),
+                **flags(Out, "done", "idle", "load_start", "stop", "clear", "trace_cycle_start", "trace_running", "trace_dispatch"),
                 "program_words": In(32),
                 "position": In(32),
                 "slot": In(32),
                 "error": Out(32),
                 "cycles": Out(64),
-                "load_start": Out(1),
                 "load_beats": Out(config.control.program_words.bit_length()),
-                "load_valid": In(1),
                 "load_data": In(WORD_BITS),
-                "load_last": In(1),
                 "units": In(Signature(command_port())).array(len(Unit)),
-                "stop": Out(1),
-                "clear": Out(1),
-                "quiet": In(1),
-                "read_error": In(1),
                 "read_error_port": In(8),
-                "write_error": In(1),
-                "drained": In(1),
-                "trace_cycle_start": Out(1),
-                "trace_running": Out(1),
-                "trace_dispatch": Out(1),
                 "trace_issue": Out(len(Unit)),
                 "trace_retire": Out(len(Unit)),
             }
@@ -69,10 +55,7 @@ class Control(wiring.Component):
         m.submodules.watchdog = watchdog = Watchdog(cycles=limits.watchdog_cycles)
         m.submodules.stop_watchdog = stop_watchdog = Watchdog(cycles=limits.watchdog_cycles)
 
-        running = Signal()
-        stopping = Signal()
-        begin = Signal()
-        go = Signal()
+        running, stopping, begin, go = (Signal(name=name) for name in ("running", "stopping", "begin", "go"))
 
         # Queues and tokens.
         empty = []
@@ -88,8 +71,8 @@ class Control(wiring.Component):
                 sequencer.full[unit].eq(queue.full),
                 port.command.eq(queue.head),
                 port.command_valid.eq(queue.head_valid & scoreboard.granted[unit] & running),
-                scoreboard.wait[unit].eq(_header(head, "wait")),
-                scoreboard.signal[unit].eq(_header(head, "signal")),
+                scoreboard.wait[unit].eq(header(head, "wait")),
+                scoreboard.signal[unit].eq(header(head, "signal")),
                 scoreboard.issue[unit].eq(port.issue),
                 scoreboard.retire[unit].eq(port.retire),
             ]
@@ -104,11 +87,9 @@ class Control(wiring.Component):
             m.d.sync += load_address.eq(load_address + 1)
         m.d.comb += [
             self.load_beats.eq(Mux(self.program_words > limits.program_words, limits.program_words, self.program_words)),
-            sequencer.load_data.eq(self.load_data),
+            *assign(sequencer, self, "load_data", "position", "slot"),
             sequencer.load_address.eq(load_address),
             sequencer.words.eq(self.program_words),
-            sequencer.position.eq(self.position),
-            sequencer.slot.eq(self.slot),
             sequencer.start.eq(begin),
             sequencer.go.eq(go),
             sequencer.halt.eq(~running),
@@ -116,14 +97,11 @@ class Control(wiring.Component):
 
         # What is watched.
         m.d.comb += [
-            errors.bad_check.eq(sequencer.bad_check),
-            errors.bad_opcode.eq(sequencer.bad_opcode),
-            errors.deep_loop.eq(sequencer.deep_loop),
+            *assign(errors, sequencer, "bad_check", "bad_opcode", "deep_loop", "pc"),
             errors.read_response.eq(self.read_error),
             errors.write_response.eq(self.write_error),
             errors.watchdog.eq(watchdog.expired),
             errors.token_overflow.eq(running & scoreboard.overflow),
-            errors.pc.eq(sequencer.pc),
             errors.port.eq(self.read_error_port),
             errors.pair.eq(scoreboard.overflow_pair),
             errors.start.eq(begin),
@@ -189,9 +167,3 @@ class Control(wiring.Component):
                 with m.If(clear_left == 0):
                     m.d.comb += self.done.eq(~reported)
                     m.next = "IDLE"
-
-
-def _header(word, name: str):
-    """Return a field of the header of an instruction word."""
-    offset, width = HEADER[name]
-    return word[offset : offset + width]

@@ -9,6 +9,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Format
 from rtl.matrix.records import DIGIT_BITS, coefficient_bits, input_bits, pair_digit, pairs, spread, unpack
 from rtl.matrix.slice import SUM_BITS
+from rtl.pipeline import Pipeline
 
 __all__ = ["ARRANGE", "Broadcast"]
 
@@ -42,10 +43,7 @@ class Broadcast(wiring.Component):
         m = Module()
         tokens, nibble_rows = self.config.tile.tokens, self.config.tile.nibble_rows
         segment = Signal(512 * tokens, reset_less=True)
-        control = [self.arrange]
-        for stage in range(2, 5):
-            control.append(Signal(ARRANGE, name=f"arrange_{stage}", reset_less=True))
-            m.d.sync += control[-1].eq(control[-2])
+        arrange = Pipeline(m, self.arrange, 1, "arrange")
         m.d.sync += segment.eq(self.segment)
 
         def code(row: int, index: int) -> Value:
@@ -61,11 +59,11 @@ class Broadcast(wiring.Component):
             )
             for index in range(64)
         ]
-        turned = _turn(m, packed, control[1].start[4:6], 16, 64, "turned")
-        self._arrange(m, turned, control[2])
+        turned = _turn(m, packed, arrange.at(2).start[4:6], 16, 64, "turned")
+        self._arrange(m, turned, arrange.at(3))
         digits = [value[: coefficient_bits(self.config)] for value in turned]
-        near = _turn(m, digits, control[2].start[2:4], 4, 16, "near")
-        nearest = _turn(m, near, control[3].start[0:2], 1, 4, "nearest")
+        near = _turn(m, digits, arrange.at(3).start[2:4], 4, 16, "near")
+        nearest = _turn(m, near, arrange.at(4).start[0:2], 1, 4, "nearest")
         m.d.comb += [self.coefficients[index].eq(nearest[index]) for index in range(64)]
         self._sum(m, turned)
         return m

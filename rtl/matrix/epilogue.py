@@ -7,15 +7,25 @@ from amaranth.lib.wiring import In
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Destination
-from rtl.arithmetic import EXPONENT, MANTISSA, ApplyScale, combine, saturate
+from rtl.arithmetic import SCALE, ApplyScale, combine, saturate
 from rtl.interfaces import SCALE_ENTRY, UnitSizes, lane_write_port, read_port
 from rtl.matrix.records import drained_word
 from rtl.matrix.stages import APPLIED, LEAVE, RESULT_READ, SCALE_READ, WRITE
 from rtl.pipeline import Pipeline
 
-__all__ = ["Epilogue"]
+__all__ = ["Epilogue", "result_ports"]
 
-_SCALE = data.StructLayout({"mantissa": MANTISSA, "exponent": EXPONENT})
+
+def result_ports(config: EngineConfig) -> dict:
+    """Return the ports to memories: reads of residual `x` and bias `p`; writes of result `y`, residual and value parameters `h`."""
+    sizes = UnitSizes(config)
+    return (
+        read_port("x", sizes.residual, sizes.word_bits)
+        | read_port("p", sizes.parameter, sizes.word_bits)
+        | lane_write_port("y", sizes.result, sizes.lanes)
+        | lane_write_port("x_write", sizes.residual, sizes.lanes)
+        | lane_write_port("h", sizes.side, sizes.lanes)
+    )
 
 
 class Epilogue(wiring.Component):
@@ -32,7 +42,6 @@ class Epilogue(wiring.Component):
 
     def __init__(self, config: EngineConfig):
         self.config = config
-        sizes = UnitSizes(config)
         lanes = config.vector.lanes
         super().__init__(
             {
@@ -44,11 +53,7 @@ class Epilogue(wiring.Component):
                 "reads": In(1),
                 "written": In(1),
             }
-            | read_port("x", sizes.residual, sizes.word_bits)
-            | read_port("p", sizes.parameter, sizes.word_bits)
-            | lane_write_port("y", sizes.result, lanes)
-            | lane_write_port("x_write", sizes.residual, lanes)
-            | lane_write_port("h", sizes.side, lanes)
+            | result_ports(config)
         )
 
     def elaborate(self, platform):
@@ -85,7 +90,7 @@ class Epilogue(wiring.Component):
         row = self.row_scales[lane]
         entry = self.entry
         mantissa, exponent = combine(m, (row[:16], row[16:].as_signed()), (entry.mantissa, entry.exponent), name=f"combined_{lane}")
-        scale = Signal(_SCALE, name=f"scale_{lane}", reset_less=True)
+        scale = Signal(SCALE, name=f"scale_{lane}", reset_less=True)
         m.d.sync += [
             scale.mantissa.eq(Mux(self.word.axpy, entry.mantissa, mantissa)),
             scale.exponent.eq(Mux(self.word.axpy, entry.exponent.as_signed(), exponent)),

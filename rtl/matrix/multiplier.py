@@ -1,15 +1,69 @@
-"""The packed multiplier: two DSPs of a column, which add their pairs of products up, or accumulate one pair each."""
+"""The packed multiplier: two DSPs of UltraScale+ in a column, which add their pairs of products up, or accumulate one pair each."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, signed
 from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.dsp import ADD_CASCADE, ADD_NOTHING, ADD_SUM, P_BITS, dsp_instance
+from rtl.interfaces import flags
 from rtl.matrix.records import DEEP_FIELD_BITS, DIGIT_BITS, FIELD_BITS, spread
+from rtl.pipeline import Pipeline
 from rtl.ram import VerilogPlatform
 
-__all__ = ["FACTOR", "PackedMultipliers"]
+__all__ = ["ADD_CASCADE", "ADD_NOTHING", "ADD_SUM", "A_BITS", "B_BITS", "FACTOR", "P_BITS", "PackedMultipliers", "dsp_instance"]
+
+A_BITS = 27
+"""Signed bits of the wide multiplier operand (UG579, DSP48E2: 27 x 18 multiplier)."""
+B_BITS = 18
+"""Signed bits of the narrow one."""
+P_BITS = 48
+"""Bits of the sum."""
+
+ADD_NOTHING, ADD_CASCADE, ADD_SUM = 0b000, 0b001, 0b010
+"""What is added to a product: nothing, the sum of the DSP below in the column, the DSP's own sum (OPMODE bits 6-4)."""
+_X_Y_PRODUCT = 0b0101
+"""OPMODE bits 3-0: the product (UG579, OPMODE control bits)."""
+
+
+def dsp_instance(
+    *, a: Value, b: Value, p: Signal, pcout: Signal, pcin: Value | None, depth: int, addend: Value, enable: Value
+) -> Instance:
+    """Return a DSP48E2 with p = a * b plus an addend, `depth + 2` cycles after its operands.
+
+    There are `depth` operand registers, one for the product, one for the sum; p also leaves on `pcout`, for the `pcin` of
+    the next DSP of the column. `addend` is one of ADD_..., one cycle before `enable`, which lets the sum register change.
+    """
+    assert depth in (1, 2)
+    first = depth == 2
+    registers = {f"p_{name}REG": depth for name in ("A", "ACASC", "B", "BCASC")}
+    registers |= {f"p_{name}REG": 1 for name in ("M", "P", "OPMODE")}
+    registers |= {f"p_{name}REG": 0 for name in ("C", "D", "AD", "ALUMODE", "INMODE", "CARRYIN", "CARRYINSEL")}
+    enables = {f"i_CE{name}": 1 for name in ("A2", "B2", "M", "CTRL")} | {"i_CEP": enable} | {"i_CEA1": first, "i_CEB1": first}
+    enables |= {f"i_CE{name}": 0 for name in ("AD", "ALUMODE", "C", "CARRYIN", "D", "INMODE")}
+    resets = {f"i_RST{name}": 0 for name in ("A", "ALLCARRYIN", "ALUMODE", "B", "C", "CTRL", "D", "INMODE", "M", "P")}
+    widths = {"ALUMODE": 4, "CARRYIN": 1, "CARRYINSEL": 3, "INMODE": 5, "D": A_BITS, "ACIN": 30, "BCIN": B_BITS}
+    widths |= {"CARRYCASCIN": 1, "MULTSIGNIN": 1, "C": P_BITS}
+    unused = {f"i_{name}": Const(0, bits) for name, bits in widths.items()}
+    return Instance(
+        "DSP48E2",
+        p_USE_MULT="MULTIPLY",
+        **registers,
+        **enables,
+        **resets,
+        **unused,
+        i_CLK=ClockSignal(),
+        i_A=_extended(a, 30),
+        i_B=_extended(b, B_BITS),
+        i_OPMODE=Cat(Const(_X_Y_PRODUCT, 4), addend[:3], Const(0, 2)),
+        i_PCIN=Const(0, P_BITS) if pcin is None else pcin,
+        o_P=p,
+        o_PCOUT=pcout,
+    )
+
+
+def _extended(value: Value, bits: int) -> Value:
+    return Cat(value, value[-1].replicate(bits - len(value)))
+
 
 FACTOR = signed(8)
 """The other operand: a code of a weight, or a coefficient."""
@@ -44,9 +98,7 @@ class PackedMultipliers(wiring.Component):
                 "first_factor": In(FACTOR),
                 "second_digit": In(DIGIT_BITS),
                 "second_factor": In(FACTOR),
-                "compute": In(1),
-                "accumulate": In(1),
-                "start": In(1),
+                **flags(In, "compute", "accumulate", "start"),
                 "first": Out(signed(P_BITS)),
                 "second": Out(signed(P_BITS)),
                 "first_upper": Out(upper_bits),
@@ -74,20 +126,20 @@ class PackedMultipliers(wiring.Component):
             pcin=below,
             depth=depth,
             addend=self._addend(m, depth, below is not None),
-            enable=self._late(m, self.compute, depth + 1, f"enable_{depth}"),
+            enable=Pipeline(m, self.compute, 0, f"enable_{depth}").at(depth + 1),
         )
         return cascade
 
     def _plain(self, m: Module, digit: Value, factor: Value, total: Signal, depth: int, below: Value | None) -> Signal:
         """Add the same registers in plain form, as Amaranth's simulator and other families need them."""
         product = Signal(signed(P_BITS), name=f"product_{depth}", reset_less=True)
-        addend = self._late(m, self._addend(m, depth, below is not None), 1, f"mode_{depth}")
-        digit = self._late(m, digit, depth, f"digit_{depth}")
-        factor = self._late(m, factor, depth, f"factor_{depth}")
+        addend = Pipeline(m, self._addend(m, depth, below is not None), 0, f"mode_{depth}").at(1)
+        digit = Pipeline(m, digit, 0, f"digit_{depth}").at(depth)
+        factor = Pipeline(m, factor, 0, f"factor_{depth}").at(depth)
         m.d.sync += product.eq(spread(digit) * factor)
         kept = Signal(signed(P_BITS), name=f"kept_{depth}", reset_less=True)
         m.d.comb += total.eq(kept)
-        with m.If(self._late(m, self.compute, depth + 1, f"enable_{depth}")):
+        with m.If(Pipeline(m, self.compute, 0, f"enable_{depth}").at(depth + 1)):
             added = Mux(addend == ADD_SUM, kept, Mux(addend == ADD_CASCADE, below, 0) if below is not None else 0)
             m.d.sync += kept.eq(product + added)
         return total
@@ -97,23 +149,15 @@ class PackedMultipliers(wiring.Component):
         chosen = Signal(3, name=f"addend_{depth}")
         alone = ADD_CASCADE if has_below else ADD_NOTHING
         m.d.comb += chosen.eq(Mux(self.accumulate, Mux(self.start, ADD_NOTHING, ADD_SUM), alone))
-        return self._late(m, chosen, depth, f"addend_{depth}")
+        return Pipeline(m, chosen, 0, f"addend_{depth}").at(depth)
 
     def _upper(self, m: Module, digit: Value, factor: Value, total: Signal, latency: int) -> None:
         """Sum the lowest bits of the upper products apart, in step with a DSP's sum."""
         bits = self.upper_bits
         nibble = digit[_NIBBLE_PLACE : _NIBBLE_PLACE + min(bits, 4)]
-        product = self._late(m, (nibble * factor[:bits].as_unsigned())[:bits], latency - 1, f"upper_{latency}")
-        start = self._late(m, self.start, latency - 1, f"upper_start_{latency}")
+        product = Pipeline(m, (nibble * factor[:bits].as_unsigned())[:bits], 0, f"upper_{latency}").at(latency - 1)
+        start = Pipeline(m, self.start, 0, f"upper_start_{latency}").at(latency - 1)
         kept = Signal(bits, name=f"upper_sum_{latency}", reset_less=True)
         m.d.comb += total.eq(kept)
-        with m.If(self._late(m, self.compute, latency - 1, f"upper_enable_{latency}")):
+        with m.If(Pipeline(m, self.compute, 0, f"upper_enable_{latency}").at(latency - 1)):
             m.d.sync += kept.eq(Mux(start, 0, kept) + product)
-
-    def _late(self, m: Module, value: Value, cycles: int, name: str) -> Signal:
-        """Return a value some cycles later."""
-        for cycle in range(cycles):
-            register = Signal(value.shape(), name=f"{name}_late_{cycle}", reset_less=True)
-            m.d.sync += register.eq(value)
-            value = register
-        return value

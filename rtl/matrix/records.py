@@ -57,8 +57,9 @@ def is_any(format: Value, chosen: Callable[[StreamSizes], bool]) -> Value:
     return functools.reduce(operator.or_, (format == each for each, sizes in SIZES.items() if chosen(sizes)))
 
 
-def _width(name: str) -> int:
-    return Dot.field(name).width
+def _widths(*names: str) -> dict[str, int]:
+    """Return the widths of fields that say the same of a block as of its DOT."""
+    return {name: Dot.field(name).width for name in names}
 
 
 BLOCK = data.StructLayout(
@@ -67,14 +68,9 @@ BLOCK = data.StructLayout(
         "writes": 1,  # not for a DOT of zero blocks
         "keys": 1,  # cached keys: value parameters go to the side memory
         "final": 1,  # last block of its instruction
-        "rows": _width("rows"),
+        **_widths("rows", "scale", "destination", "address", "stride", "side"),
         "segments": 2,
         "wide": 1,  # an AXPY of 8-bit codes
-        "scale": _width("scale"),
-        "destination": _width("destination"),
-        "address": _width("address"),
-        "stride": _width("stride"),
-        "side": _width("side"),
         "position": 20,  # of the block's first value, in values
     }
 )
@@ -90,16 +86,14 @@ def drained_word(config: EngineConfig) -> data.StructLayout:
         {
             "axpy": 1,
             "keys": 1,
-            "row": _width("rows"),
+            "row": Dot.field("rows").width,
             "segments": 2,
             "wide": 1,
             "group": address_bits(config.drain_words),
             "lane": address_bits(config.vector.lanes),
             "source": address_bits(LANES_PER_SLICE),
             "scale": UnitSizes(config).scales,
-            "destination": _width("destination"),
-            "address": _width("address"),
-            "side": _width("side"),
+            **_widths("destination", "address", "side"),
         }
     )
 

@@ -9,8 +9,7 @@ from hwsim.arch import isa
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.stream_sizes import SIZES, StreamSizes
-from rtl.command import COMMAND, field, is_kind
-from rtl.interfaces import UnitSizes
+from rtl.interfaces import COMMAND, UnitSizes, field, flags, is_kind
 from rtl.matrix.broadcast import ARRANGE
 from rtl.matrix.records import BLOCK, STEP, is_any
 
@@ -41,19 +40,12 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "command": In(COMMAND),
-                "command_valid": In(1),
-                "issue": Out(1),
-                "head_valid": In(1),
-                "pop": Out(1),
-                "repeat": Out(1),
-                "free_now": In(1),
-                "free_soon": In(1),
+                **flags(In, "command_valid", "head_valid", "free_now", "free_soon", "clear"),
+                **flags(Out, "issue", "pop", "repeat", "capture"),
                 "step": Out(STEP),
                 "arrange": Out(ARRANGE),
                 "a_address": Out(UnitSizes(config).activation),
-                "capture": Out(1),
                 "block": Out(BLOCK),
-                "clear": In(1),
             }
         )
 
@@ -183,13 +175,9 @@ class Sequencer(wiring.Component):
                 self._phase.eq(_DATA),
                 self._final_group.eq(0),
                 fixed.keys.eq(0),
-                fixed.rows.eq(axpy("rows")),
-                fixed.segments.eq(axpy("segments")),
+                *(getattr(fixed, name).eq(axpy(name)) for name in ("rows", "segments", "scale", "address", "stride")),
                 fixed.wide.eq(axpy("cache") == CacheFormat.KV8),
-                fixed.scale.eq(axpy("scale")),
                 fixed.destination.eq(isa.Destination.RESULT),
-                fixed.address.eq(axpy("address")),
-                fixed.stride.eq(axpy("stride")),
             ]
         with m.Else():
             is_pair = is_any(dot("format"), lambda sizes: sizes.group == 2 * LANES_PER_SLICE)
@@ -203,12 +191,7 @@ class Sequencer(wiring.Component):
                 self._phase.eq(_HEADER),
                 self._final_group.eq(is_pair + 1 >= dot("inner")),
                 fixed.keys.eq(is_any(dot("format"), _holds_keys)),
-                fixed.rows.eq(dot("rows")),
-                fixed.scale.eq(dot("scale")),
-                fixed.destination.eq(dot("destination")),
-                fixed.address.eq(dot("address")),
-                fixed.stride.eq(dot("stride")),
-                fixed.side.eq(dot("side")),
+                *(getattr(fixed, name).eq(dot(name)) for name in ("rows", "scale", "destination", "address", "stride", "side")),
             ]
 
     def _advance(self, m: Module) -> None:

@@ -6,7 +6,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE
-from rtl.matrix.adder_tree import halve
+from rtl.arithmetic import halve
 from rtl.matrix.lane import CODE
 
 __all__ = ["SMALL_SUM_BITS", "SmallProducts"]

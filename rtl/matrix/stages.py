@@ -16,7 +16,6 @@ __all__ = [
     "APPLIED",
     "APPLY",
     "DECODE",
-    "DIGITS",
     "DRAIN",
     "FIRST_PRODUCT",
     "HOP",
@@ -33,15 +32,12 @@ __all__ = [
     "TREE",
     "WRITE",
     "check_stages",
-    "tree_levels",
 ]
 
 DRAIN = 1
 """The drain names its word."""
 ACTIVATION = 1
 """Activations leave their memory."""
-DIGITS = 3
-"""Activations are packed in pairs of token rows, and turned so that the step's inputs come first."""
 HOP = 5
 """Activations lie in the order of the lanes and leave for the tiles; the next stage is a register in each tile."""
 DECODE = 5
@@ -75,13 +71,9 @@ RESULT_READ = WRITE - 2
 """The residual or bias that is added to the word is addressed."""
 
 
-def tree_levels(config: EngineConfig) -> int:
-    """Return the levels of the adder tree over all slices."""
-    return (config.tile.slices - 1).bit_length()
-
-
 def check_stages(config: EngineConfig) -> None:
     """Fail when a constant of hwsim.arch.timing is too small for the circuit."""
-    assert max(ROW_DRAIN + 2, TREE + tree_levels(config)) < LEAVE, "MATRIX_LATENCY is below the depth of the array"
+    tree_levels = (config.tile.slices - 1).bit_length()
+    assert max(ROW_DRAIN + 2, TREE + tree_levels) < LEAVE, "MATRIX_LATENCY is below the depth of the array"
     assert SLICE + SmallProducts.LATENCY == SUMS, "SmallProducts must meet the sums of the columns"
     assert WRITE > APPLIED, "EPILOGUE_LATENCY is below the depth of the epilogue"

@@ -5,14 +5,13 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from rtl.instance import Shared, place
-from rtl.interfaces import SCALE_ENTRY, UnitSizes, command_port, lane_write_port, read_port
+from rtl.instance import place
+from rtl.interfaces import SCALE_ENTRY, UnitSizes, assign, command_port, read_port
 from rtl.matrix.broadcast import Broadcast
-from rtl.matrix.drain import Drain
-from rtl.matrix.epilogue import Epilogue
-from rtl.matrix.gather import LaneTree, choose_group
+from rtl.matrix.drain import Drain, LaneTree, choose_group
+from rtl.matrix.epilogue import Epilogue, result_ports
 from rtl.matrix.sequencer import Sequencer
-from rtl.matrix.slice import Slice
+from rtl.matrix.slice import Slice, Tile
 from rtl.matrix.stages import (
     ACTIVATION,
     DECODE,
@@ -29,7 +28,6 @@ from rtl.matrix.stages import (
     WRITE,
     check_stages,
 )
-from rtl.matrix.tile import Tile
 from rtl.pipeline import Pipeline
 
 __all__ = ["Matrix"]
@@ -50,6 +48,8 @@ class Matrix(wiring.Component):
     With `inline` the tiles are submodules, as Amaranth's simulator needs them; else instances of `shared_modules`.
     """
 
+    shared_modules = (Tile, Slice)
+
     def __init__(self, config: EngineConfig, *, inline: bool = False):
         check_stages(config)
         self.config, self.inline = config, inline
@@ -67,34 +67,18 @@ class Matrix(wiring.Component):
                 "clear": In(1),
             }
             | read_port("a", sizes.activation, 512 * tile.tokens)
-            | read_port("x", sizes.residual, sizes.word_bits)
-            | read_port("p", sizes.parameter, sizes.word_bits)
-            | lane_write_port("y", sizes.result, sizes.lanes)
-            | lane_write_port("x_write", sizes.residual, sizes.lanes)
-            | lane_write_port("h", sizes.side, sizes.lanes)
+            | result_ports(config)
         )
-
-    @property
-    def shared_modules(self) -> tuple[type[Shared], ...]:
-        """Components whose Verilog the instances refer to."""
-        return () if self.inline else (Tile, Slice)
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.sequencer = sequencer = Sequencer(self.config)
         m.submodules.drain = drain = Drain(self.config)
         m.d.comb += [
-            sequencer.command.eq(self.command),
-            sequencer.command_valid.eq(self.command_valid),
-            self.issue.eq(sequencer.issue),
-            sequencer.head_valid.eq(self.head_valid),
-            self.pop.eq(sequencer.pop),
-            self.a_address.eq(sequencer.a_address),
-            sequencer.clear.eq(self.clear),
-            sequencer.free_now.eq(drain.free_now),
-            sequencer.free_soon.eq(drain.free_soon),
-            drain.capture.eq(sequencer.capture),
-            drain.block.eq(sequencer.block),
+            *assign(sequencer, self, "command", "command_valid", "head_valid", "clear"),
+            *assign(self, sequencer, "issue", "pop", "a_address"),
+            *assign(sequencer, drain, "free_now", "free_soon"),
+            *assign(drain, sequencer, "capture", "block"),
             drain.clear.eq(self.clear),
         ]
         flags = Pipeline(m, drain.flags, DRAIN, "flags", clear=self.clear)
@@ -157,19 +141,13 @@ class Matrix(wiring.Component):
         m.submodules.lane_tree = tree = LaneTree(self.config)
         m.submodules.epilogue = epilogue = Epilogue(self.config)
         places = [(tile, index) for tile in tiles for index in range(self.config.tile.slices_per_port)]
-        headers = choose_group(
-            m,
-            [Cat(tile.row_scales[index], tile.parameters[index]) for tile, index in places],
-            word.at(PARAMETER).group,
-            lanes,
-            "header",
-        )
+        entries = [Cat(tile.row_scales[index], tile.parameters[index]) for tile, index in places]
+        headers = choose_group(m, entries, word.at(PARAMETER).group, lanes, "header")
         sums = choose_group(m, [tile.row_sums[index] for tile, index in places], word.at(ROW_DRAIN + 1).group, lanes, "sum")
         before = word.at(LEAVE - 1)
         m.d.comb += tree.lane_sums.eq(Cat(tile.lane_sums for tile in tiles))
         m.d.comb += [
-            tree.segments.eq(before.segments),
-            tree.wide.eq(before.wide),
+            *assign(tree, before, "segments", "wide"),
             self.scale_address.eq(word.at(SCALE_READ).scale),
             epilogue.word.eq(word.at(SCALE_READ + 1)),
             epilogue.entry.eq(self.scale_data),
@@ -187,8 +165,5 @@ class Matrix(wiring.Component):
             m.d.sync += raw.eq(tree.word[lane])
             with m.If(~before.axpy):
                 m.d.sync += raw.eq(late)
-        for name in ("y_enable", "y_address", "y_data", "x_address", "p_address", "h_enable", "h_address", "h_data"):
-            m.d.comb += getattr(self, name).eq(getattr(epilogue, name))
-        for name in ("x_write_enable", "x_write_address", "x_write_data"):
-            m.d.comb += getattr(self, name).eq(getattr(epilogue, name))
-        m.d.comb += [epilogue.x_data.eq(self.x_data), epilogue.p_data.eq(self.p_data)]
+        written = (f"{name}_{part}" for name in ("y", "x_write", "h") for part in ("enable", "address", "data"))
+        m.d.comb += [*assign(self, epilogue, "x_address", "p_address", *written), *assign(epilogue, self, "x_data", "p_data")]

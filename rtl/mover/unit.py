@@ -1,23 +1,76 @@
 """The mover: loads, stores and appends over the side port, and the path of the program to control."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Append, Load, Store
-from hwsim.arch.timing import WRITE_LEAD
+from hwsim.arch.timing import MOVER_WRITES, WRITE_LEAD
 from hwsim.errors import ConfigError
-from rtl.axi import ADDRESS_BITS, WRITE_BEAT_BITS, AxiReadSignature, AxiWriteSignature
-from rtl.command import COMMAND, field, is_kind
-from rtl.interfaces import PACK_ENTRY, UnitSizes, command_port, lane_write_port, read_port
-from rtl.mover.gather import PREPARE_CYCLES, STEP_CYCLES, Gather
-from rtl.mover.load import Scatter
-from rtl.mover.retirement import Retirement
-from rtl.mover.side_reader import BEATS_BITS, SideReader
-from rtl.mover.side_writer import WRITE_QUEUE_BEATS, SideWriter
+from rtl.interfaces import (
+    ADDRESS_BITS,
+    COMMAND,
+    PACK_ENTRY,
+    WRITE_BEAT_BITS,
+    UnitSizes,
+    assign,
+    axi_read,
+    axi_write,
+    command_port,
+    field,
+    flags,
+    is_kind,
+    lane_write_port,
+    read_port,
+)
+from rtl.mover.beats import PREPARE_CYCLES, STEP_CYCLES, Gather, Scatter
+from rtl.mover.side_port import BEATS_BITS, WRITE_QUEUE_BEATS, SideReader, SideWriter
 
-__all__ = ["Mover"]
+__all__ = ["Mover", "Retirement"]
+
+
+class Retirement(wiring.Component):
+    """Retires instructions in order, each in the cycle after its last beat or response.
+
+    Members:
+        issue, beats: an instruction begins; what it waits for. has_room: one more may.
+        ends: a beat of a LOAD or the response to a write; they come in the order of the instructions.
+        retire: the oldest retires. busy: some instruction has not retired. clear: forget all.
+    """
+
+    issue: In(1)
+    beats: In(Load.field("beats").width)
+    has_room: Out(1)
+    ends: In(1)
+    retire: Out(1)
+    busy: Out(1)
+    clear: In(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        counts = Array(Signal.like(self.beats, name=f"count_{place}", reset_less=True) for place in range(MOVER_WRITES))
+        newest, oldest = (Signal(range(MOVER_WRITES), name=name) for name in ("newest", "oldest"))
+        in_flight = Signal(range(MOVER_WRITES + 1))
+        left = Signal.like(self.beats)
+        m.d.comb += [
+            self.busy.eq(in_flight != 0),
+            self.has_room.eq(in_flight != MOVER_WRITES),
+            self.retire.eq(self.busy & (left == 0)),
+        ]
+        m.d.sync += in_flight.eq(in_flight + self.issue - self.retire)
+        with m.If(self.ends):
+            m.d.sync += left.eq(left - 1)
+        with m.If(self.retire):
+            m.d.sync += [oldest.eq(oldest + 1), left.eq(counts[(oldest + 1)[: len(oldest)]] - self.ends)]
+        with m.If(self.issue):
+            m.d.sync += [counts[newest].eq(self.beats), newest.eq(newest + 1)]
+            with m.If(in_flight == self.retire):
+                m.d.sync += left.eq(self.beats)
+        with m.If(self.clear):
+            m.d.sync += [in_flight.eq(0), newest.eq(0), oldest.eq(0)]
+        return m
+
 
 if WRITE_LEAD < PREPARE_CYCLES + STEP_CYCLES + 1:
     raise ConfigError(f"WRITE_LEAD must be at least {PREPARE_CYCLES + STEP_CYCLES + 1} cycles, not {WRITE_LEAD}")
@@ -39,24 +92,17 @@ class Mover(wiring.Component):
                 **command_port(),
                 "side": In(ADDRESS_BITS),
                 "bases": In(data.ArrayLayout(ADDRESS_BITS, config.tile.ports)),
-                "program_start": In(1),
+                **flags(In, "program_start", "stop", "clear"),
                 "program_address": In(ADDRESS_BITS),
                 "program_beats": In(BEATS_BITS),
-                "program_valid": Out(1),
+                **flags(Out, "program_valid", "program_last", "busy", "read_error", "write_error", "quiet"),
                 "program_data": Out(WRITE_BEAT_BITS),
-                "program_last": Out(1),
-                "read": Out(AxiReadSignature(WRITE_BEAT_BITS)),
-                "write": Out(AxiWriteSignature(WRITE_BEAT_BITS)),
+                "read": Out(axi_read(WRITE_BEAT_BITS)),
+                "write": Out(axi_write(WRITE_BEAT_BITS)),
                 **read_port("y", sizes.result, sizes.word_bits),
                 **read_port("pack", Append.field("entry").width, PACK_ENTRY.as_shape().width),
                 **lane_write_port("x", sizes.residual, config.vector.lanes),
                 **lane_write_port("p", sizes.parameter, config.vector.lanes),
-                "busy": Out(1),
-                "read_error": Out(1),
-                "write_error": Out(1),
-                "stop": In(1),
-                "clear": In(1),
-                "quiet": Out(1),
             }
         )
 
@@ -112,8 +158,7 @@ class Mover(wiring.Component):
 
         m.d.comb += [
             reader.start.eq(self.program_start | (self.issue & starts_load)),
-            reader.stop.eq(self.stop),
-            reader.clear.eq(self.clear),
+            *assign(reader, self, "stop", "clear"),
             self.program_valid.eq(reader.valid),
             self.program_data.eq(reader.data),
             self.program_last.eq(reader.last),
@@ -122,25 +167,16 @@ class Mover(wiring.Component):
             scatter.start.eq(self.issue),
             scatter.valid.eq(loading & reader.valid),
             scatter.data.eq(reader.data),
+            *assign(self, scatter, *(f"{name}_{part}" for name in ("x", "p") for part in ("enable", "address", "data"))),
             gather.command.eq(command),
-            gather.side.eq(self.side),
-            gather.bases.eq(self.bases),
             gather.index.eq(asked),
-            gather.clear.eq(self.clear),
-            gather.y_data.eq(self.y_data),
-            gather.pack_data.eq(self.pack_data),
-            self.y_address.eq(gather.y_address),
-            self.pack_address.eq(gather.pack_address),
-            writer.push.eq(gather.push),
-            writer.beat.eq(gather.beat),
-            writer.stop.eq(self.stop),
-            writer.clear.eq(self.clear),
+            *assign(gather, self, "side", "bases", "clear", "y_data", "pack_data"),
+            *assign(self, gather, "y_address", "pack_address"),
+            *assign(writer, gather, "push", "beat"),
+            *assign(writer, self, "stop", "clear"),
             self.write_error.eq(writer.error),
             self.quiet.eq(reader.quiet & writer.quiet),
         ]
-        for name in ("x", "p"):
-            for part in ("enable", "address", "data"):
-                m.d.comb += getattr(self, f"{name}_{part}").eq(getattr(scatter, f"{name}_{part}"))
         with m.If(self.program_start):
             m.d.comb += [reader.address.eq(self.program_address), reader.beats.eq(self.program_beats)]
         with m.Else():

@@ -1,23 +1,88 @@
-"""The files of a kernel package and their contents."""
+"""The files of a kernel package, their contents, and the facts of the board that they depend on."""
 
-from __future__ import annotations
-
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from importlib import resources
+from typing import Self
 
-import jinja2
-
+from hwsim.arch.board import Board
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL
-from rtl.package.crossings import CROSSINGS, bits_of
-from rtl.package.floorplan import Floorplan, floorplan
-from rtl.package.kernel import COMPUTE_UNIT, CONTROL_BUS, PROTOCOL_REGISTERS, SIDE_BUS, VLNV, arguments, buses, stream_bus
-from rtl.package.kernel_xml import CONTROL_PROTOCOL, kernel_xml
-from rtl.package.target import TOOLS, Target
-from rtl.package.wrapper import wrapper_verilog
+from hwsim.errors import ConfigError
+from rtl.package.floorplan import CROSSINGS, Floorplan, bits_of, floorplan
+from rtl.package.kernel import (
+    COMPUTE_UNIT,
+    CONTROL_BUS,
+    CONTROL_PROTOCOL,
+    PROTOCOL_REGISTERS,
+    SIDE_BUS,
+    VLNV,
+    arguments,
+    buses,
+    kernel_xml,
+    stream_bus,
+    wrapper_verilog,
+)
+from rtl.verilog import TEMPLATES
 
-__all__ = ["MANIFEST", "package_files"]
+__all__ = ["MANIFEST", "TOOLS", "Target", "package_files"]
+
+TOOLS = "2023.x"
+"""Versions of Vitis and Vivado the packages are written for: the last that know the U280."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """A board, as the linker and the placer see it.
+
+    Attributes:
+        name, title: name of the board in files, and in texts.
+        platform: Vitis platform to link against.
+        part: Vivado's name of the device.
+        slrs, memory_slr: SLRs in a row, and the one that the memory is at.
+        channels, channel_bytes: pseudo channels of the memory, and the size of each.
+    """
+
+    name: str
+    title: str
+    platform: str
+    part: str
+    slrs: int
+    memory_slr: int
+    channels: int
+    channel_bytes: int
+
+    @classmethod
+    def of(cls, board: Board) -> Self:
+        """Return the facts of a board that a package depends on."""
+        return cls(
+            name=board.name,
+            title=board.title,
+            platform=board.shells.value[0],
+            part=board.part.value,
+            slrs=len(board.slrs.value),
+            memory_slr=[slr.name for slr in board.slrs.value].index(board.hbm.value.slr),
+            channels=board.hbm.value.pseudo_channels,
+            channel_bytes=board.hbm.value.channel_bytes,
+        )
+
+    def check(self, engine: EngineConfig) -> None:
+        """Raise ConfigError unless every stream port has a pseudo channel of its own, large enough."""
+        if engine.tile.ports > self.channels:
+            raise ConfigError(
+                f"Engine {engine.name} must have at most {self.channels} ports for board {self.name}, not {engine.tile.ports}"
+            )
+        if engine.channel_bytes > self.channel_bytes:
+            raise ConfigError(
+                f"Engine {engine.name} must have at most {self.channel_bytes} bytes behind a port for board {self.name},"
+                f" not {engine.channel_bytes}"
+            )
+
+    def is_made_for(self, engine: EngineConfig) -> bool:
+        """Whether the engine has the board's memory exactly: a port for each pseudo channel, and its size."""
+        return (engine.tile.ports, engine.channel_bytes) == (self.channels, self.channel_bytes)
+
 
 MANIFEST = "MANIFEST.sha256"
 """Name of the file with the digests of all others, as `sha256sum` reads it."""
@@ -47,10 +112,7 @@ def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, st
     sources = sorted(name for name in verilog if name.endswith(".v"))
     values = _values(config, target, plan, sources)
     folder = resources.files("rtl.package") / "templates"
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    files = {name: environment.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()}
+    files = {name: TEMPLATES.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()}
     files |= {
         "kernel.xml": kernel_xml(config),
         "kernel.v": wrapper_verilog(config),
@@ -63,7 +125,7 @@ def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, st
 
 
 def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list[str]) -> dict[str, object]:
-    """Return the values that the templates name."""
+    """Return the values that the templates name: those of the target and of the floorplan by their own names, and more."""
     vendor, library, _, _ = VLNV.split(":")
     tile = config.tile
     protocol = [
@@ -72,11 +134,11 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         if register.name in PROTOCOL_REGISTERS
     ]
     return {
+        **vars(target),
+        **vars(plan),
         "engine": config.name,
         "engine_digest": config.digest,
         "board": target.title,
-        "platform": target.platform,
-        "part": target.part,
         "tools": TOOLS,
         "kernel": KERNEL,
         "unit": COMPUTE_UNIT,
@@ -97,13 +159,7 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         "ports": tile.ports,
         "port_bits": tile.port_bits,
         "last_channel": target.channels - 1,
-        "memory_slr": target.memory_slr,
-        "slrs": target.slrs,
-        "regions": plan.regions,
         "moved": plan.moved or ("engine",),
-        "waypoints": plan.waypoints,
-        "registers": plan.registers,
-        "wires": plan.wires,
         "tiles": [(slr, plan.tiles.count(slr)) for slr in range(target.slrs)],
         "crossings": [(crossing, bits_of(config, crossing)) for crossing in CROSSINGS],
     }

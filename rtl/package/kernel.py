@@ -1,19 +1,22 @@
-"""The engine as a Vitis kernel: its name, its bus interfaces, and the arguments at its control registers."""
-
-from __future__ import annotations
+"""The engine as a Vitis kernel: its buses and arguments, kernel.xml that describes them, and the top module in Verilog."""
 
 import dataclasses
+from xml.etree import ElementTree
+
+from amaranth.lib.wiring import In
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL, port_base_offset
 from hwsim.arch.timing import SIDE_BURST_BEATS
-from rtl.axi import ADDRESS_BITS, WRITE_BEAT_BITS
 from rtl.control.axi_lite import CONTROL_ADDRESS_BITS
-from rtl.engine import SIDE_PORT, stream_port
+from rtl.engine import SIDE_PORT, engine_members, stream_port, trace_ports
+from rtl.interfaces import ADDRESS_BITS, WRITE_BEAT_BITS
+from rtl.verilog import TOP
 
 __all__ = [
     "COMPUTE_UNIT",
     "CONTROL_BUS",
+    "CONTROL_PROTOCOL",
     "PROTOCOL_REGISTERS",
     "SIDE_BUS",
     "VLNV",
@@ -21,7 +24,9 @@ __all__ = [
     "Bus",
     "arguments",
     "buses",
+    "kernel_xml",
     "stream_bus",
+    "wrapper_verilog",
 ]
 
 COMPUTE_UNIT = f"{KERNEL}_1"
@@ -53,10 +58,10 @@ class Bus:
     """
 
     name: str
-    is_master: bool
-    is_writing: bool
+    is_master: bool = True
+    is_writing: bool = True
     data_bits: int
-    address_bytes: int
+    address_bytes: int = 1 << ADDRESS_BITS
     burst_beats: int
     reads: int
 
@@ -88,37 +93,19 @@ def stream_bus(port: int) -> str:
 
 def buses(config: EngineConfig) -> tuple[Bus, ...]:
     """Return the bus interfaces: control, the stream ports, the side port."""
-    control = Bus(
-        name=CONTROL_BUS,
-        is_master=False,
-        is_writing=True,
-        data_bits=32,
-        address_bytes=1 << CONTROL_ADDRESS_BITS,
-        burst_beats=1,
-        reads=1,
-    )
+    control = Bus(name=CONTROL_BUS, is_master=False, data_bits=32, address_bytes=1 << CONTROL_ADDRESS_BITS, burst_beats=1, reads=1)
     fetch = config.fetch
     streams = [
         Bus(
             name=stream_bus(port),
-            is_master=True,
             is_writing=False,
             data_bits=config.tile.port_bits,
-            address_bytes=1 << ADDRESS_BITS,
             burst_beats=fetch.burst_beats,
             reads=min(fetch.fifo_beats // fetch.burst_beats, _OUTSTANDING),
         )
         for port in range(config.tile.ports)
     ]
-    side = Bus(
-        name=SIDE_BUS,
-        is_master=True,
-        is_writing=True,
-        data_bits=WRITE_BEAT_BITS,
-        address_bytes=1 << ADDRESS_BITS,
-        burst_beats=SIDE_BURST_BEATS,
-        reads=2,
-    )
+    side = Bus(name=SIDE_BUS, data_bits=WRITE_BEAT_BITS, burst_beats=SIDE_BURST_BEATS, reads=2)
     return (control, *streams, side)
 
 
@@ -148,3 +135,90 @@ def arguments(config: EngineConfig) -> tuple[Argument, ...]:
         for port in range(config.tile.ports)
     ]
     return tuple(sorted(found, key=lambda argument: argument.offset))
+
+
+CONTROL_PROTOCOL = "user_managed"
+"""XRT leaves the control registers to our host code, which reads the error register and the digests too."""
+_SCALAR, _GLOBAL = "0", "1"
+"""Values of addressQualifier."""
+
+
+def kernel_xml(config: EngineConfig) -> str:
+    """Return the text of kernel.xml for an engine."""
+    root = ElementTree.Element("root", versionMajor="1", versionMinor="6")
+    kernel = ElementTree.SubElement(
+        root,
+        "kernel",
+        name=KERNEL,
+        language="ip",
+        vlnv=VLNV,
+        attributes="",
+        preferredWorkGroupSizeMultiple="0",
+        workGroupSize="1",
+        interrupt="true",
+        hwControlProtocol=CONTROL_PROTOCOL,
+    )
+    ports = ElementTree.SubElement(kernel, "ports")
+    for bus in buses(config):
+        ElementTree.SubElement(
+            ports,
+            "port",
+            name=bus.name,
+            mode="master" if bus.is_master else "slave",
+            range=f"0x{bus.address_bytes - 1:X}" if bus.is_master else f"0x{bus.address_bytes:X}",
+            dataWidth=str(bus.data_bits),
+            portType="addressable",
+            base="0x0",
+        )
+    args = ElementTree.SubElement(kernel, "args")
+    for number, argument in enumerate(each for each in arguments(config) if each.is_writable):
+        size = f"0x{argument.bits // 8:X}"
+        ElementTree.SubElement(
+            args,
+            "arg",
+            name=argument.name,
+            addressQualifier=_GLOBAL if argument.is_address else _SCALAR,
+            id=str(number),
+            port=argument.bus,
+            size=size,
+            offset=f"0x{argument.offset:03X}",
+            hostOffset="0x0",
+            hostSize=size,
+            type="void*" if argument.is_address else "uint",
+        )
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+_INTERRUPT = (
+    '    (* X_INTERFACE_INFO = "xilinx.com:signal:interrupt:1.0 interrupt INTERRUPT" *)\n'
+    '    (* X_INTERFACE_PARAMETER = "SENSITIVITY LEVEL_HIGH" *)\n'
+)
+"""Attributes that make a port an interrupt for the IP packager (UG994, X_INTERFACE_INFO)."""
+
+
+def wrapper_verilog(config: EngineConfig) -> str:
+    """Return the Verilog of the top module; the engine's trace outputs stay open and are left out by synthesis."""
+    traces = {port.name for port in trace_ports(config)}
+    declared, connected = [], []
+    for name, member in engine_members(config).items():
+        if name in traces:
+            connected.append(f"        .{name}()")
+            continue
+        width = member.shape if isinstance(member.shape, int) else member.shape.width
+        direction = "input " if member.flow is In else "output"
+        bits = "" if width == 1 else f"[{width - 1}:0] "
+        declared.append(f"{_INTERRUPT if name == 'interrupt' else ''}    {direction} wire {bits}{name}")
+        connected.append(f"        .{name}({name})")
+    ports, pins = ",\n".join(declared), ",\n".join(connected)
+    return f"""// Generated for engine {config.name}: the engine as a Vitis kernel.
+`default_nettype none
+module {KERNEL} (
+{ports}
+);
+    {TOP} {TOP} (
+{pins}
+    );
+endmodule
+`default_nettype wire
+"""

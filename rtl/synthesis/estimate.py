@@ -1,7 +1,5 @@
 """The resources of an engine: cells counted as a board counts them, by unit and part and in total."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -14,44 +12,26 @@ from hwsim.arch.board import RESOURCES
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
-from rtl.synthesis.netlist import Module, modules_of
-from rtl.synthesis.yosys import cells_of, tool_version
+from rtl.synthesis.yosys import Module, cells_of, modules_of, tool_version
 from rtl.verilog import TOP, generate
 
 __all__ = ["Estimate", "Part", "count_parts", "estimate", "resources_of"]
 
-_WEIGHTS: Mapping[str, tuple[str, float]] = {
-    **{f"LUT{inputs}": ("lut", 1) for inputs in range(1, 7)},
+_CELLS: Mapping[tuple[str, float], str] = {
     # Inverters usually vanish into the look-up table behind them; not always.
-    "INV": ("lut", 1),
-    "SRL16E": ("lut", 1),
-    "SRLC16E": ("lut", 1),
-    "SRLC32E": ("lut", 1),
+    ("lut", 1): "LUT1 LUT2 LUT3 LUT4 LUT5 LUT6 INV SRL16E SRLC16E SRLC32E RAM32X1S RAM64X1S",
     # Distributed memories, in look-up tables (UG574, table of distributed RAM configurations).
-    "RAM32X1S": ("lut", 1),
-    "RAM64X1S": ("lut", 1),
-    "RAM128X1S": ("lut", 2),
-    "RAM256X1S": ("lut", 4),
-    "RAM512X1S": ("lut", 8),
-    "RAM32X1D": ("lut", 2),
-    "RAM64X1D": ("lut", 2),
-    "RAM128X1D": ("lut", 4),
-    "RAM256X1D": ("lut", 8),
-    "RAM32M": ("lut", 4),
-    "RAM64M": ("lut", 4),
-    "RAM32M16": ("lut", 8),
-    "RAM64M8": ("lut", 8),
-    "RAM32X16DR8": ("lut", 8),
-    "RAM64X8SW": ("lut", 8),
-    "FDRE": ("ff", 1),
-    "FDSE": ("ff", 1),
-    "FDCE": ("ff", 1),
-    "FDPE": ("ff", 1),
-    "RAMB36E2": ("bram36", 1),
-    "RAMB18E2": ("bram36", 0.5),
-    "URAM288": ("uram", 1),
-    "DSP48E2": ("dsp", 1),
+    ("lut", 2): "RAM128X1S RAM32X1D RAM64X1D",
+    ("lut", 4): "RAM256X1S RAM128X1D RAM32M RAM64M",
+    ("lut", 8): "RAM512X1S RAM256X1D RAM32M16 RAM64M8 RAM32X16DR8 RAM64X8SW",
+    ("ff", 1): "FDRE FDSE FDCE FDPE",
+    ("bram36", 1): "RAMB36E2",
+    ("bram36", 0.5): "RAMB18E2",
+    ("uram", 1): "URAM288",
+    ("dsp", 1): "DSP48E2",
 }
+"""The cells that take one of RESOURCES, and how many of it each takes."""
+_WEIGHTS = {cell: weight for weight, cells in _CELLS.items() for cell in cells.split()}
 _FREE = {"CARRY4", "CARRY8", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC"}
 """Part of the logic cells that are counted."""
 _UNITS = ("control", "fetch", "matrix", "vector", "mover")
@@ -165,6 +145,6 @@ def estimate(
 def _engine_key(config: EngineConfig) -> str:
     """Return the digest of everything a result depends on."""
     root = Path(__file__).parents[2]
-    sources = sorted([*root.glob("rtl/**/*.py"), *root.glob("hwsim/arch/**/*.py")])
+    sources = sorted(path for glob in ("rtl/**/*.py", "rtl/**/*.v", "hwsim/arch/**/*.py") for path in root.glob(glob))
     parts = [config.digest, tool_version(), importlib.metadata.version("amaranth"), *(path.read_text() for path in sources)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

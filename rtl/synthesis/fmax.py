@@ -1,7 +1,5 @@
 """A ranking of engines by clock: ECP5 place and route of one slice, since no open tool routes UltraScale+."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.metadata
 import json

@@ -1,30 +1,83 @@
-"""Runs Yosys on modules one by one, caches the counts, and returns the count of every kind of cell."""
-
-from __future__ import annotations
+"""Runs Yosys on the modules of generated Verilog one by one, caches the counts, and returns the count of every kind of cell."""
 
 import concurrent.futures
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
-from rtl.ram import ZEROS
-from rtl.synthesis.netlist import Module
+from rtl.verilog import PRIMITIVES
 
-__all__ = ["TOOL", "cells_of", "run_yosys", "tool_version"]
+__all__ = ["TOOL", "Module", "cells_of", "modules_of", "run_yosys", "tool_version"]
+
+_MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?\(.*?^endmodule\n", re.M | re.S)
+_INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
+_PORT = re.compile(r"^  (?:input|output)\b[^;]*;\n", re.M)
+_IDENTIFIER = re.compile(r'"[^"]*"|\\\S+ |[A-Za-z_][\w$]*')
+_KEYWORDS = (
+    "module endmodule input output inout wire reg signed assign always initial begin end if else case casez endcase default"
+    " posedge negedge parameter localparam integer for generate endgenerate genvar"
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Module:
+    """One Verilog module."""
+
+    name: str
+    text: str
+    children: tuple[tuple[str, str], ...]
+    """(module, instance) of what it instantiates of the modules given; vendor cells are not among them."""
+
+    @property
+    def stub(self) -> str:
+        """The module as a black box: its ports alone."""
+        header = self.text[: self.text.index(");\n") + 3]
+        return f"(* blackbox *)\n{header}{''.join(_PORT.findall(self.text))}endmodule\n"
+
+    @property
+    def form(self) -> str:
+        """Digest of the text with names counted in the order in which they appear.
+
+        Modules that differ in names alone, as copies of one circuit do, have the same.
+        """
+        keywords = frozenset(_KEYWORDS.split())
+        numbers: dict[str, str] = {}
+
+        def number(match: re.Match[str]) -> str:
+            word = match.group().strip()
+            return word if word in keywords or word[0] == '"' else numbers.setdefault(word, f"n{len(numbers)}")
+
+        return hashlib.sha256(_IDENTIFIER.sub(number, self.text).encode()).hexdigest()
+
+
+def modules_of(texts: Iterable[str]) -> Mapping[str, Module]:
+    """Return the modules of Verilog texts by name."""
+    found = {match.group(1): match.group() for text in texts for match in _MODULE.finditer(text)}
+    modules = {}
+    for name, text in found.items():
+        instances = (match.groups() for match in _INSTANCE.finditer(text))
+        children = tuple((kind, instance or kind) for kind, instance in instances if kind in found)
+        modules[name] = Module(name=name, text=text, children=children)
+    return modules
+
 
 TOOL = "pyosys"
 """The package Yosys comes in."""
 _WHOLE = ("ram",)
 """Modules with parameters: synthesized with each of the modules that instantiate them."""
 _BATCH_BYTES = 120_000
+(_ZEROS,) = (line for line in PRIMITIVES["ram.v"].splitlines() if "words[i] = " in line)
+"""The line that clears a memory for simulation, as the device does when it is configured."""
 _SCRIPT = """\
 read_verilog -lib -specify +/xilinx/cells_sim.v
 read_verilog -lib +/xilinx/cells_xtra.v
@@ -111,7 +164,7 @@ def _synthesize(batch: Mapping[str, Module], modules: Mapping[str, Module], fold
         # Yosys has no distributed memory without a write port; a table in logic is the same.
         text = text.replace('rom_style = "distributed"', 'rom_style = "logic"')
         # Initial values of memories take no cells, but minutes of Yosys for each.
-        Path(place, "modules.v").write_text(text.replace(ZEROS, ""))
+        Path(place, "modules.v").write_text(text.replace(_ZEROS, ""))
         run_yosys(_SCRIPT, Path(place))
         counted = json.loads(Path(place, "counts.json").read_text())["modules"]
     counted = {_plain(name): entry.get("num_cells_by_type", {}) for name, entry in counted.items()}

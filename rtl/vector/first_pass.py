@@ -1,14 +1,14 @@
-"""The schedule of the first pass: the rows of an instruction and the passes over a row's words, one word a cycle."""
+"""The schedule of the first pass: an instruction's rows, the passes over a row's words, and which of its scores are valid."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.timing import PEAK_LATENCY
-from rtl.interfaces import command_port
+from rtl.interfaces import command_port, flags
 from rtl.vector.operation import LENGTH_BITS, OPERATION, decode
 
-__all__ = ["POINTER_BITS", "SELECTED", "FirstPass"]
+__all__ = ["POINTER_BITS", "SELECTED", "FirstPass", "ScoreMask"]
 
 POINTER_BITS = 14
 
@@ -36,12 +36,9 @@ class FirstPass(wiring.Component):
                 **{name: port[name] for name in ("command", "command_valid", "issue")},
                 "operation": Out(OPERATION),
                 "space": In(1),
-                "begin": Out(1),
+                **flags(Out, "begin", "is_last", "passes", "ends"),
                 "row": Out(OPERATION["rows"].shape),
-                "is_last": Out(1),
                 "word": Out(SELECTED),
-                "passes": Out(1),
-                "ends": Out(1),
             }
         )
 
@@ -104,4 +101,45 @@ class FirstPass(wiring.Component):
                 up.eq(decoded.up),
                 up_pointer.eq(decoded.up),
             ]
+        return m
+
+
+_COUNT_BITS = 32
+
+
+class ScoreMask(wiring.Component):
+    """`mask` is that of the word for which `valid` was high in the cycle before; `begin` starts a row in that same cycle.
+
+    So the first word's `valid` is high a cycle after `begin`, when the next row may begin. `sink_words`, `sinks` and
+    `ring` count with `begin`.
+    """
+
+    def __init__(self, lanes: int):
+        self.lanes = lanes
+        super().__init__(
+            {
+                "begin": In(1),
+                "valid": In(1),
+                "sink_words": In(8),
+                "sinks": In(_COUNT_BITS),
+                "ring": In(_COUNT_BITS),
+                "mask": Out(lanes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        words_left = Signal(8, reset_less=True)
+        sinks_left, ring_left = (Signal(_COUNT_BITS, reset_less=True, name=name) for name in ("sinks_left", "ring_left"))
+        in_ring = words_left == 0
+        left = Mux(in_ring, ring_left, sinks_left)
+        following = Mux(left > self.lanes, left - self.lanes, 0)
+        m.d.sync += [self.mask[lane].eq(left > lane) for lane in range(self.lanes)]
+        with m.If(self.begin):
+            m.d.sync += [words_left.eq(self.sink_words), sinks_left.eq(self.sinks), ring_left.eq(self.ring)]
+        with m.Elif(self.valid):
+            with m.If(in_ring):
+                m.d.sync += ring_left.eq(following)
+            with m.Else():
+                m.d.sync += [sinks_left.eq(following), words_left.eq(words_left - 1)]
         return m

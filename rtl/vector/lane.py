@@ -1,18 +1,28 @@
-"""The datapath of one lane in the first pass; every instruction takes its own path through multipliers and a rounding shift."""
+"""The datapaths of one lane: from its operands to a value in the first pass, from the value to a code in the second."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.numerics import EXP2_ONE_BITS, SILU_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS
-from rtl.arithmetic import SHIFT_LIMIT, magnitude, round_shift, saturate
+from hwsim.arch.numerics import ACT_LIMIT, EXP2_ONE_BITS, SILU_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS, kv_limit
+from rtl.arithmetic import SCALE, SHIFT_LIMIT, ApplyScale, clamp, magnitude, round_shift, saturate
 from rtl.instance import Shared
 from rtl.pipeline import Pipeline
-from rtl.vector.stages import Stage
+from rtl.vector.stages import CodeStage, Stage
 from rtl.vector.tables import Exp2Neg, Sigmoid
 
-__all__ = ["ADDEND_BITS", "KEY_BITS", "LANE_CONTROL", "SHIFT_BITS", "ZERO_POINT_BITS", "Lane"]
+__all__ = [
+    "ADDEND_BITS",
+    "CODER_CONTROL",
+    "CODE_SUM_BITS",
+    "KEY_BITS",
+    "LANE_CONTROL",
+    "SHIFT_BITS",
+    "ZERO_POINT_BITS",
+    "Coder",
+    "Lane",
+]
 
 SHIFT_BITS = SHIFT_LIMIT.bit_length()
 KEY_BITS = 33
@@ -41,7 +51,6 @@ class Lane(Shared):
 
     @staticmethod
     def ports(config: EngineConfig) -> dict:
-        """Return the members of the signature; every lane of every engine has the same."""
         return {
             "control": In(LANE_CONTROL),
             "mask": In(1),
@@ -123,7 +132,7 @@ class Lane(Shared):
         shift = Signal(SHIFT_BITS, name="shift_operand", reset_less=True)
         m.d.comb += needed.eq(-(self.h[16:24].as_signed() + weight_bits))
         with m.If(self.control.softmax):
-            m.d.sync += shift.eq(Mux(needed < 0, 0, Mux(needed > SHIFT_LIMIT, SHIFT_LIMIT, needed)))
+            m.d.sync += shift.eq(clamp(needed, 0, SHIFT_LIMIT))
         with m.Else():
             m.d.sync += shift.eq(self.control.shift)
         distance = Pipeline(m, shift, Stage.OPERAND, "shift").at(Stage.PRODUCT)
@@ -146,3 +155,50 @@ class Lane(Shared):
         m.d.comb += self.zero_point.eq(Pipeline(m, zero_point, Stage.LATE, "zero_point").at(Stage.VALUE))
         weights = Pipeline(m, weight[:16], Stage.OPERAND, "weight").at(Stage.PRODUCT)
         m.d.sync += self.addend.eq(Mux(at_product.norm, round_shift(side, SQUARE_SHIFT), weights))
+
+
+CODE_SUM_BITS = 7 + ZERO_POINT_BITS
+"""Bits of a coefficient times a zero point."""
+
+CODER_CONTROL = data.StructLayout({"softmax": 1, "cache": 1, "wide": 1, "zero": ZERO_POINT_BITS})
+"""The kind of the row, whether its cache codes have 8 bits, and their zero point."""
+
+
+class Coder(Shared):
+    """One lane; a word every cycle.
+
+    Members:
+        value, zero_point, inverse (READ): a word of the temporary memory, and what it is multiplied by.
+        control (VALUE): how the result is limited.
+        code (CODE): 8 bits; those of a cache code have no sign.
+        addend (CODE + 1): the code times the zero point.
+    """
+
+    module = "lamforge_vector_coder"
+
+    @staticmethod
+    def ports(config: EngineConfig) -> dict:
+        return {
+            "value": In(signed(32)),
+            "zero_point": In(unsigned(ZERO_POINT_BITS)),
+            "inverse": In(SCALE),
+            "control": In(CODER_CONTROL),
+            "code": Out(signed(8)),
+            "addend": Out(unsigned(CODE_SUM_BITS)),
+        }
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.apply = apply = ApplyScale(0)
+        control = self.control
+        m.d.comb += [apply.x.eq(self.value), apply.mantissa.eq(self.inverse.mantissa), apply.exponent.eq(self.inverse.exponent)]
+        low = Mux(control.softmax, 0, -ACT_LIMIT)
+        shifted, limit = Signal(signed(34)), Signal(8)
+        m.d.comb += [shifted.eq(apply.result + control.zero), limit.eq(Mux(control.wide, kv_limit(8), kv_limit(4)))]
+        with m.If(control.cache):
+            m.d.sync += self.code.eq(clamp(shifted, 0, limit))
+        with m.Else():
+            m.d.sync += self.code.eq(clamp(apply.result, low, ACT_LIMIT))
+        zero_point = Pipeline(m, self.zero_point, CodeStage.READ, "zero_point").at(CodeStage.CODE)
+        m.d.sync += self.addend.eq(self.code[:7] * zero_point)
+        return m

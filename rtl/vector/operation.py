@@ -6,7 +6,7 @@ from amaranth.lib import data
 
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import CacheFormat, CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
-from rtl.command import field, is_kind
+from rtl.interfaces import field, is_kind
 
 __all__ = ["LENGTH_BITS", "OPERATION", "ROW_BITS", "decode"]
 
@@ -15,18 +15,18 @@ LENGTH_BITS = 12
 """Bits of a row's words, at most 2048."""
 
 _KINDS: tuple[type[Instruction], ...] = (Norm, Quant, SwiGlu, Rope, Softmax, KvQuant)
+_OWN: dict[type[Instruction], tuple[str, ...]] = {
+    Norm: ("shift",),
+    SwiGlu: ("up",),
+    Rope: ("mantissa", "exponent"),
+    Softmax: ("sink_words", "sinks", "ring"),
+    KvQuant: ("entry",),
+}
+"""Fields that one kind alone has."""
 
 OPERATION = data.StructLayout(
     {
-        "norm": 1,
-        "swiglu": 1,
-        "softmax": 1,
-        "cache": 1,
-        "value": 1,
-        "wide": 1,
-        "rope": 1,
-        "rotated": 1,
-        "null": 1,
+        **dict.fromkeys(("norm", "swiglu", "softmax", "cache", "value", "wide", "rope", "rotated", "null"), 1),
         "rows": ROW_BITS,
         "source": 14,
         "up": 14,
@@ -76,6 +76,7 @@ def decode(m: Module, command: data.View) -> data.View:
     value = cache & (field(command, KvQuant, "kind") == CacheKind.VALUE)
     rows = _pick(command, "rows", 1)
     null = rows == 0
+    score_words = field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words")
     values = {
         "norm": is_kind(command, Norm) & ~null,
         "swiglu": is_kind(command, SwiGlu),
@@ -87,28 +88,10 @@ def decode(m: Module, command: data.View) -> data.View:
         "rotated": rope | (cache & ~value),
         "null": null,
         "rows": rows,
-        "source": _pick(command, "source"),
-        "up": field(command, SwiGlu, "up"),
-        "stride": _pick(command, "stride"),
-        "length": Mux(
-            null,
-            1,
-            Mux(
-                softmax,
-                (field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words"))[:LENGTH_BITS],
-                _pick(command, "length"),
-            ),
-        ),
-        "destination": _pick(command, "destination"),
-        "scale": _pick(command, "scale"),
+        **{name: _pick(command, name) for name in ("source", "stride", "destination", "scale")},
+        **{name: field(command, kind, name) for kind, names in _OWN.items() for name in names},
+        "length": Mux(null, 1, Mux(softmax, score_words[:LENGTH_BITS], _pick(command, "length"))),
         "parameter": Mux(softmax, field(command, Softmax, "side"), _pick(command, "parameter")),
-        "shift": field(command, Norm, "shift"),
-        "mantissa": field(command, Rope, "mantissa"),
-        "exponent": field(command, Rope, "exponent"),
-        "sink_words": field(command, Softmax, "sink_words"),
-        "sinks": field(command, Softmax, "sinks"),
-        "ring": field(command, Softmax, "ring"),
-        "entry": field(command, KvQuant, "entry"),
     }
     m.d.comb += [getattr(operation, name).eq(source) for name, source in values.items()]
     return operation

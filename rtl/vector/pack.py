@@ -1,10 +1,11 @@
 """The pack buffer: where the codes of a head lie in its cache words, and the entries that wait for the mover."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.interfaces import PACK_ENTRY, PACK_WORDS
+from rtl.interfaces import PACK_ENTRY, PACK_WORDS, flags
 from rtl.ram import Ram
 
 __all__ = ["PACK_ENTRIES", "PackBuffer"]
@@ -34,15 +35,11 @@ class PackBuffer(wiring.Component):
         self.index_bits = max(1, (_CODES // lanes - 1).bit_length())
         super().__init__(
             {
-                "valid": In(1),
-                "first": In(1),
+                **flags(In, "valid", "first", "store", "wide", "finish"),
                 "index": In(self.index_bits),
                 "codes": In(data.ArrayLayout(8, lanes)),
                 "spread": In(3),
-                "store": In(1),
-                "wide": In(1),
                 "entry": In(range(PACK_ENTRIES)),
-                "finish": In(1),
                 "finished_entry": In(range(PACK_ENTRIES)),
                 "parameter": In(32),
                 "pack_address": In(range(PACK_ENTRIES)),
@@ -78,9 +75,7 @@ class PackBuffer(wiring.Component):
                 ram.write_address.eq(entry),
                 ram.write_data.eq(source),
                 ram.read_address.eq(self.pack_address),
-                getattr(self.pack_data, name).as_value().eq(ram.read_data)
-                if name == "words"
-                else self.pack_data.parameter.eq(ram.read_data),
+                Value.cast(getattr(self.pack_data, name)).eq(ram.read_data),
             ]
         return m
 

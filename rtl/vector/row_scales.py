@@ -16,9 +16,9 @@ from hwsim.arch.numerics import (
     kv_limit,
 )
 from hwsim.arch.timing import VECTOR_ROWS
-from rtl.arithmetic import SCALE, ApplyScale, Combine
+from rtl.arithmetic import SCALE, ApplyScale, Combine, Normalizer, Reciprocal, SquareRoot
+from rtl.interfaces import assign
 from rtl.pipeline import Pipeline
-from rtl.scalar_math import Normalizer, Reciprocal, SquareRoot
 from rtl.vector.lane import KEY_BITS
 from rtl.vector.stages import RowStage
 
@@ -107,8 +107,7 @@ class RowScales(wiring.Component):
         m.submodules.invert_span = invert = Reciprocal()
         m.submodules.combine_inverse = combine = Combine()
         m.d.comb += [
-            invert.mantissa.eq(span.mantissa),
-            invert.exponent.eq(span.exponent),
+            *assign(invert, span, "mantissa", "exponent"),
             combine.a.mantissa.eq(invert.quotient),
             combine.a.exponent.eq(invert.quotient_exponent),
         ]
@@ -122,7 +121,7 @@ class RowScales(wiring.Component):
         """Keep the zero point of the cache codes."""
         stages = self.stages
         m.submodules.place_zero = place = ApplyScale(0, x_bits=KEY_BITS)
-        m.d.comb += [place.x.eq(down.at(stages.inverse)), place.mantissa.eq(inverse.mantissa), place.exponent.eq(inverse.exponent)]
+        m.d.comb += [place.x.eq(down.at(stages.inverse)), *assign(place, inverse, "mantissa", "exponent")]
         limit, limited = Signal(ZERO_BITS), Signal(ZERO_BITS)
         m.d.comb += [
             limit.eq(Mux(self._row.at(stages.zero - 1).wide, kv_limit(8), kv_limit(4))),
@@ -143,8 +142,7 @@ class RowScales(wiring.Component):
             combine.a.mantissa.eq(total.mantissa),
             combine.a.exponent.eq(total.exponent - _SQUARE_FRACTION_BITS),
             combine.b.eq(one_over_n),
-            root.mantissa.eq(mean.mantissa),
-            root.exponent.eq(mean.exponent),
+            *assign(root, mean, "mantissa", "exponent"),
             weights.mantissa.eq(total.mantissa),
             # The sum counts units of 2**-EXP2_ONE_BITS.
             weights.exponent.eq(total.exponent - EXP2_ONE_BITS),
@@ -154,7 +152,7 @@ class RowScales(wiring.Component):
         with m.If(self._row.at(stages.root).norm):
             m.d.comb += [invert.mantissa.eq(root.root), invert.exponent.eq(root.root_exponent)]
         with m.Else():
-            m.d.comb += [invert.mantissa.eq(late.mantissa), invert.exponent.eq(late.exponent)]
+            m.d.comb += assign(invert, late, "mantissa", "exponent")
         factor = Signal(SCALE, name="chosen_factor")
         asked = Pipeline(m, self.factor, stages.start, "factor").at(stages.factor)
         row = self._row.at(stages.factor)
@@ -169,7 +167,7 @@ class RowScales(wiring.Component):
         stages = self.stages
         m.submodules.combine_unit = combine_unit = Combine()
         m.submodules.combine_scale = combine = Combine()
-        m.d.comb += [combine_unit.a.mantissa.eq(span.mantissa), combine_unit.a.exponent.eq(span.exponent)]
+        m.d.comb += assign(combine_unit.a, span, "mantissa", "exponent")
         self._choose(m, combine_unit.b, stages.normalized, ONE_OVER_127, [kv_factors(bits)[1] for bits in (4, 8)])
         softmax = self._row.at(stages.normalized + 1).softmax
         unit = Signal(SCALE, name="unit")

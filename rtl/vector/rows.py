@@ -5,29 +5,16 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.timing import VECTOR_ROWS
-from rtl.vector.operation import LENGTH_BITS, ROW_BITS
+from rtl.vector.operation import LENGTH_BITS, OPERATION
 
-__all__ = ["CODED", "ROW", "ROW_NUMBER", "Rows"]
+__all__ = ["CODED", "KEPT", "ROW", "ROW_NUMBER", "Rows"]
 
 ROW_NUMBER = range(VECTOR_ROWS)
 
-ROW = data.StructLayout(
-    {
-        "length": LENGTH_BITS,
-        "null": 1,
-        "is_last": 1,
-        "softmax": 1,
-        "cache": 1,
-        "value": 1,
-        "wide": 1,
-        "row": ROW_BITS,
-        "destination": 11,
-        "scale": 6,
-        "entry": 3,
-        "mantissa": 16,
-        "exponent": 8,
-    }
-)
+KEPT = ("length", "null", "softmax", "cache", "value", "wide", "destination", "scale", "entry", "mantissa", "exponent")
+"""The fields of an operation that are kept of each of its rows; `scale` is the row's own."""
+
+ROW = data.StructLayout({name: OPERATION[name].shape for name in KEPT} | {"is_last": 1, "row": OPERATION["rows"].shape})
 """The facts that are kept of a row; `null`: it writes nothing, `is_last`: the last of its instruction."""
 
 CODED = data.StructLayout({"valid": 1, "first": 1, "last": 1, "index": LENGTH_BITS, "number": ROW_NUMBER})

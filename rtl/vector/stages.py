@@ -7,9 +7,8 @@ their own, counted from the selection of the word in the temporary memory.
 
 from hwsim.arch.timing import CODE_LATENCY, MEASURE_LATENCY, PEAK_LATENCY
 from hwsim.errors import ConfigError
-from rtl.arithmetic import ApplyScale, Combine
-from rtl.scalar_math import Normalizer, Reciprocal, SquareRoot
-from rtl.vector.reduce import tree_stages
+from rtl.arithmetic import ApplyScale, Combine, Normalizer, Reciprocal, SquareRoot
+from rtl.vector.statistics import tree_stages
 
 __all__ = ["CodeStage", "RowStage", "Stage", "check_timing"]
 

@@ -40,9 +40,7 @@ class Exp2Neg(wiring.Component):
         # Beyond 31 the result is zero, as it is for 31: five bits of shift hold every case.
         whole = [Signal(5, name=f"whole_{stage}", reset_less=True) for stage in range(3)]
         part = Signal(part_bits, reset_less=True)
-        point = Signal(_POINT_BITS, reset_less=True)
-        drop = Signal(_POINT_BITS, reset_less=True)
-        value = Signal(_POINT_BITS, reset_less=True)
+        point, drop, value = (Signal(_POINT_BITS, reset_less=True, name=name) for name in ("point", "drop", "value"))
         shifted = Signal(_POINT_BITS + 1, reset_less=True)
         m.d.comb += port.addr.eq(self.distance[part_bits:FRACTION_BITS])
         m.d.sync += [
@@ -80,8 +78,7 @@ class Sigmoid(wiring.Component):
         limited = Signal(FRACTION_BITS + 4, reset_less=True)
         x = [Signal(signed(32), name=f"x_{stage}", reset_less=True) for stage in range(2)]
         part = Signal(part_bits, reset_less=True)
-        base = Signal(_POINT_BITS, reset_less=True)
-        rise = Signal(_POINT_BITS, reset_less=True)
+        base, rise = (Signal(_POINT_BITS, reset_less=True, name=name) for name in ("base", "rise"))
         size = magnitude(self.x)
         m.d.comb += [
             port.addr.eq(limited[part_bits:]),

@@ -11,16 +11,14 @@ from hwsim.arch.numerics import FRACTION_BITS, ROPE_BITS
 from hwsim.arch.timing import MEASURE_LATENCY, VECTOR_ROWS
 from rtl.arithmetic import SCALE
 from rtl.instance import place
-from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, command_port, read_port
+from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, assign, command_port, flags, read_port
 from rtl.pipeline import Pipeline
 from rtl.ram import Ram
-from rtl.vector.coder import CODE_SUM_BITS, Coder
-from rtl.vector.first_pass import FirstPass
-from rtl.vector.lane import ADDEND_BITS, KEY_BITS, LANE_CONTROL, ZERO_POINT_BITS, Lane
-from rtl.vector.mask import ScoreMask
+from rtl.vector.first_pass import FirstPass, ScoreMask
+from rtl.vector.lane import ADDEND_BITS, CODE_SUM_BITS, KEY_BITS, LANE_CONTROL, ZERO_POINT_BITS, Coder, Lane
 from rtl.vector.pack import PackBuffer
 from rtl.vector.row_scales import MEASURED_ROW, SUM_BITS, RowScales
-from rtl.vector.rows import Rows
+from rtl.vector.rows import KEPT, Rows
 from rtl.vector.stages import CodeStage, RowStage, Stage, check_timing
 from rtl.vector.statistics import MARK, Largest, Total
 
@@ -39,9 +37,11 @@ class Vector(wiring.Component):
     value-parameter memory (`h`); writes `a_data`, the codes of one word, to row `a_row` at `a_address` (in words of V
     codes), and entries of the scale file; the mover reads the pack buffer. `clear` forgets the instructions under way.
 
-    With `inline` the lanes are part of the circuit; otherwise instances of the Verilog modules of `Lane` and `Coder`.
+    With `inline` the lanes are part of the circuit; otherwise instances of `shared_modules`.
     Raises ConfigError when the constants of the timing law are below what the circuit needs.
     """
+
+    shared_modules = (Lane, Coder)
 
     def __init__(self, config: EngineConfig, *, inline: bool = True):
         check_timing(config.vector.lanes)
@@ -56,27 +56,19 @@ class Vector(wiring.Component):
                 **read_port("y_a", sizes.result, sizes.word_bits),
                 **read_port("y_b", sizes.result, sizes.word_bits),
                 **read_port("x", sizes.residual, sizes.word_bits),
-                "x_reads": Out(1),
+                **flags(Out, "x_reads", "a_enable", "scale_enable", "busy"),
                 **read_port("p", sizes.parameter, sizes.word_bits),
                 **read_port("h", sizes.side, sizes.word_bits),
-                "a_enable": Out(1),
                 "a_row": Out(3),
                 "a_address": Out(address_bits(config.buffer.activation_segments * self.codes_per_segment)),
                 "a_data": Out(8 * self.lanes),
-                "scale_enable": Out(1),
                 "scale_address": Out(sizes.scales),
                 "scale_data": Out(SCALE_ENTRY),
                 "pack_address": In(KvQuant.field("entry").width),
                 "pack_data": Out(PACK_ENTRY),
-                "busy": Out(1),
                 "clear": In(1),
             }
         )
-
-    @property
-    def shared_modules(self) -> tuple[type[Lane], type[Coder]]:
-        """Components whose Verilog the instances refer to."""
-        return Lane, Coder
 
     def elaborate(self, platform):
         m = Module()
@@ -84,7 +76,7 @@ class Vector(wiring.Component):
         m.submodules.rows = rows = Rows(self.config.temporary_words)
         m.submodules.scales = scales = RowScales(self.lanes)
         m.submodules.temporary = temporary = Ram(depth=self.config.temporary_words, lanes=self.lanes, lane_bits=_HELD_BITS)
-        m.d.comb += [first.command.eq(self.command), first.command_valid.eq(self.command_valid), self.issue.eq(first.issue)]
+        m.d.comb += [*assign(first, self, "command", "command_valid"), self.issue.eq(first.issue)]
         self._begin_rows(m, first, rows)
         self._first_pass(m, first, scales, temporary)
         self._end_rows(m, first, rows, scales)
@@ -96,9 +88,8 @@ class Vector(wiring.Component):
 
     def _begin_rows(self, m: Module, first: FirstPass, rows: Rows) -> None:
         operation, row = first.operation, rows.row
-        kept = ("length", "null", "softmax", "cache", "value", "wide", "destination", "entry", "mantissa", "exponent")
-        m.d.comb += [getattr(row, name).eq(getattr(operation, name)) for name in kept]
         m.d.comb += [
+            *assign(row, operation, *(name for name in KEPT if name != "scale")),
             row.row.eq(first.row),
             row.scale.eq(operation.scale + first.row),
             row.is_last.eq(first.is_last),
@@ -169,15 +160,11 @@ class Vector(wiring.Component):
     def _control(m: Module, operation: Value) -> Signal:
         """Return the control of the lanes for a word of the operation."""
         control = Signal(LANE_CONTROL, name="lane_control")
+        rotation = Mux(operation.rotated, ROPE_BITS, 0)
         m.d.comb += [
-            control.norm.eq(operation.norm),
-            control.swiglu.eq(operation.swiglu),
+            *assign(control, operation, "norm", "swiglu", "softmax", "cache"),
             control.rotate.eq(operation.rotated),
-            control.softmax.eq(operation.softmax),
-            control.cache.eq(operation.cache),
-            control.shift.eq(
-                Mux(operation.norm, operation.shift, Mux(operation.swiglu, FRACTION_BITS, Mux(operation.rotated, ROPE_BITS, 0)))
-            ),
+            control.shift.eq(Mux(operation.norm, operation.shift, Mux(operation.swiglu, FRACTION_BITS, rotation))),
         ]
         return control
 
@@ -188,9 +175,7 @@ class Vector(wiring.Component):
         m.d.comb += [
             mask.begin.eq(first.passes),
             mask.valid.eq(word.at(Stage.MASK - 1).valid),
-            mask.sink_words.eq(operation.sink_words),
-            mask.sinks.eq(operation.sinks),
-            mask.ring.eq(operation.ring),
+            *assign(mask, operation, "sink_words", "sinks", "ring"),
         ]
         return Pipeline(m, mask.mask, Stage.MASK, "mask")
 
@@ -199,9 +184,8 @@ class Vector(wiring.Component):
         m.submodules.peak = peak = Largest(self.lanes, bits=32, floor=_LEAST)
         valid, scores = mask.at(Stage.MASK), Pipeline(m, self.y_a_data, Stage.EARLY, "score_word").at(Stage.MASK)
         masked = Signal(peak.values.shape(), name="masked_scores", reset_less=True)
-        m.d.sync += [
-            masked[lane].eq(Mux(valid[lane], scores.word_select(lane, 32).as_signed(), _LEAST)) for lane in range(self.lanes)
-        ]
+        for lane in range(self.lanes):
+            m.d.sync += masked[lane].eq(Mux(valid[lane], scores.word_select(lane, 32).as_signed(), _LEAST))
         at = word.at(Stage.SCORE)
         m.d.comb += [peak.values.eq(masked), peak.mark.valid.eq(at.valid & at.peak), peak.mark.first.eq(at.first)]
         top = Signal(signed(32), reset_less=True)
@@ -221,11 +205,7 @@ class Vector(wiring.Component):
         m.d.comb += [
             ending.valid.eq(first.ends),
             ending.number.eq(number),
-            ending.norm.eq(operation.norm),
-            ending.softmax.eq(operation.softmax),
-            ending.rope.eq(operation.rope),
-            ending.cache.eq(operation.cache),
-            ending.wide.eq(operation.wide),
+            *assign(ending, operation, "norm", "softmax", "rope", "cache", "wide"),
         ]
         row = Pipeline(m, ending, 0, "ending", is_cleared=True)
         epsilon, one_over_n = (self.p_data.word_select(lane, 32) for lane in range(2))
@@ -261,9 +241,7 @@ class Vector(wiring.Component):
                 coder.value.eq(held[:32]),
                 coder.zero_point.eq(held[32:]),
                 coder.inverse.eq(inverse),
-                coder.control.softmax.eq(at_value.softmax),
-                coder.control.cache.eq(at_value.cache),
-                coder.control.wide.eq(at_value.wide),
+                *assign(coder.control, at_value, "softmax", "cache", "wide"),
                 coder.control.zero.eq(scales.zero),
             ]
             coders.append(coder)
@@ -280,19 +258,14 @@ class Vector(wiring.Component):
         addend = word.at(CodeStage.CODE + 1)
         ready = CodeStage.CODE + 1 + zeros.latency
         zero_sum = Pipeline(m, zeros.total, ready, "zero_sum").at(CodeStage.LAST)
-        m.d.comb += [
-            zeros.mark.valid.eq(addend.valid),
-            zeros.mark.first.eq(addend.first),
-            zeros.values.eq(Cat(coder.addend for coder in coders)),
-        ]
+        m.d.comb += [*assign(zeros.mark, addend, "valid", "first"), zeros.values.eq(Cat(coder.addend for coder in coders))]
         landed, late = word.at(CodeStage.LAST), row.at(CodeStage.LAST)
         lands = landed.valid & landed.last
         m.d.comb += [
             scales.scale_number.eq(landed.number),
             self.scale_enable.eq(lands & ~late.cache & ~late.null),
             self.scale_address.eq(late.scale),
-            self.scale_data.mantissa.eq(scales.scale.mantissa),
-            self.scale_data.exponent.eq(scales.scale.exponent),
+            *assign(self.scale_data, scales.scale, "mantissa", "exponent"),
             self.scale_data.zero_sum.eq(zero_sum),
             self.retire.eq(lands & late.is_last),
         ]
@@ -308,12 +281,10 @@ class Vector(wiring.Component):
         zero = Pipeline(m, scales.zero, CodeStage.VALUE, "zero").at(CodeStage.LAST)
         m.d.comb += [
             pack.valid.eq(coded.valid & at_code.cache & ~at_code.null),
-            pack.first.eq(coded.first),
-            pack.index.eq(coded.index),
+            *assign(pack, coded, "first", "index"),
             pack.spread.eq(Mux(at_code.value, at_code.length >> (words_per_32.bit_length() - 1), 1)),
             pack.store.eq(collected.valid & collected.last & of_collected.cache & ~of_collected.null),
-            pack.wide.eq(of_collected.wide),
-            pack.entry.eq(of_collected.entry),
+            *assign(pack, of_collected, "wide", "entry"),
             pack.finish.eq(finish),
             pack.finished_entry.eq(entry),
             pack.parameter.eq(Cat(scales.scale.mantissa, scales.scale.exponent[:8], zero)),

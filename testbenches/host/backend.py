@@ -1,7 +1,5 @@
 """Backends whose runs go through the host runtime: the Verilog as a device, and a board."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

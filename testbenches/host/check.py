@@ -1,7 +1,5 @@
 """The check of a board: one decode step on it against the simulator and against PyTorch's integer reference."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
@@ -12,8 +10,7 @@ from hwsim.errors import SpecError
 from hwsim.memory.models import IDEAL
 from models.integer import IntegerModel, IntegerReference
 from testbenches.backend import Backend
-from testbenches.cosim import against_reference, differences
-from testbenches.prepared import prepare_step
+from testbenches.cosim import against_reference, differences, prepare_step
 from testbenches.simulated import Simulated
 
 __all__ = ["BoardCheck", "check_board"]

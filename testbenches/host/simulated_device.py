@@ -1,7 +1,5 @@
 """A device that is the engine's Verilog in Verilator, reached through its AXI-Lite port; its memories are files both sides map."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

@@ -19,6 +19,7 @@ from hwsim.arch.isa import Format
 from hwsim.errors import ProgramError
 from models.integer import IntegerModel
 from models.matrices import HEAD, PARTS, layer_part
+from tests.hwsim.slow_formats import pack_stream
 from tests.random_model import random_model
 
 ENGINES = ("tiny", "small")
@@ -40,7 +41,7 @@ def defined_ports(model: IntegerModel, compiled: Compiled, engine: EngineConfig)
     }
     for name, beat in (places | {HEAD: memory.streams[HEAD]}).items():
         matrix = unpacked_of(model.matrices[name])
-        streams = WEIGHT_FORMATS[matrix.format].pack_stream(matrix, tile.slices)
+        streams = pack_stream(matrix, tile.slices)
         words = streams.reshape(tile.ports, tile.slices_per_port, -1, 16).transpose(0, 2, 1, 3).reshape(tile.ports, -1)
         ports[:, beat * tile.port_bytes : beat * tile.port_bytes + words.shape[1]] = words
     return ports

@@ -8,14 +8,13 @@ from typing import ClassVar
 import pytest
 
 import compiler.lower
-from compiler.emit.program import emit_program
 from compiler.graph import LAYERS, Graph, Node
 from compiler.graph.ops import Form, Linear, Op, Quantize, RmsNorm
 from compiler.lower import LOWERINGS, Lowering
-from compiler.lower.rms_norm import RmsNormLowering
+from compiler.lower.codes import RmsNormLowering
 from compiler.pipeline import Request, quantized_graph
-from compiler.schedule.memory_map import plan_memory
-from compiler.schedule.placement import Placement, place_nodes
+from compiler.schedule.placement import Placement, place_nodes, plan_memory
+from compiler.schedule.program import emit_program
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.arch.program import Program

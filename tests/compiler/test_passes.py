@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from compiler.frontend import llama_graph
+from compiler.frontend.llama import llama_graph
 from compiler.graph import Form, Graph, Node, check
 from compiler.graph.ops import Add, Input, Linear, Op, Output
 from compiler.passes import FuseProjections, FuseResidual, QuantizeGraph

@@ -5,11 +5,10 @@ import hashlib
 
 import pytest
 
-from compiler.pipeline import Compiled, Request, compile_shape, quantized_graph
+from compiler.pipeline import Compiled, Request, compile_request, quantized_graph
 from compiler.schedule.dependencies import link
-from compiler.schedule.memory_map import plan_memory
-from compiler.schedule.order import epilogue, layer_body, prologue
-from compiler.schedule.placement import place_nodes
+from compiler.schedule.placement import place_nodes, plan_memory
+from compiler.schedule.program import epilogue, layer_body, prologue
 from compiler.target.step import Step
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
@@ -87,7 +86,7 @@ def digest(compiled: Compiled) -> str:
 @pytest.mark.parametrize("name", REQUESTS)
 def test_a_program_is_the_one_it_was(name: str) -> None:
     """Words, symbols and buffers are compared; a change of the schedule that is meant writes its digests down anew."""
-    assert digest(compile_shape(REQUESTS[name])) == DIGESTS[name]
+    assert digest(compile_request(REQUESTS[name])) == DIGESTS[name]
 
 
 def unordered(steps: list[Step]) -> list[tuple[int, int]]:

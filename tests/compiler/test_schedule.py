@@ -5,10 +5,9 @@ import dataclasses
 
 import pytest
 
-from compiler.pipeline import Compiled, Request, compile_shape, quantized_graph
-from compiler.schedule.memory_map import plan_memory
-from compiler.schedule.placement import place_nodes
-from compiler.target.on_chip import OnChip
+from compiler.pipeline import Compiled, Request, compile_request, quantized_graph
+from compiler.schedule.placement import place_nodes, plan_memory
+from compiler.target.memory import OnChip
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import CacheFormat, Format, Loop, decode
@@ -36,7 +35,7 @@ def request(model: str = "smollm2-135m", engine: str | EngineConfig = "small", *
 
 @pytest.fixture(scope="module")
 def compiled() -> Compiled:
-    return compile_shape(request())
+    return compile_request(request())
 
 
 def test_programs_are_short(compiled: Compiled) -> None:
@@ -48,7 +47,7 @@ def test_programs_are_short(compiled: Compiled) -> None:
     "model, engine, window", [("llama-2-7b", "u280", 2044), ("llama-3-8b", "u280", 2044), ("qwen2-0.5b", "small", 252)]
 )
 def test_large_models_compile_to_short_programs(model: str, engine: str, window: int) -> None:
-    compiled = compile_shape(request(model, engine, window=window, layers=Format.W2S, context=4096))
+    compiled = compile_request(request(model, engine, window=window, layers=Format.W2S, context=4096))
     assert compiled.decode.size_bytes <= 64 * 1024
     assert compiled.prefill.size_bytes <= 64 * 1024
 
@@ -90,7 +89,7 @@ def test_the_machine_takes_every_instruction(model: str, engine: str, window: in
     """Both programs keep every rule of the machine and end, at the first position and with a full window."""
     config = load_engine(engine)
     layers = Format.W2S if engine == "u280" else Format.W4
-    compiled = compile_shape(request(model, engine, window=window, layers=layers, context=4096, cache=cache))
+    compiled = compile_request(request(model, engine, window=window, layers=layers, context=4096, cache=cache))
     for program in (compiled.decode, compiled.prefill):
         last = program.buffers[-1]
         for position in (0, window + 100):
@@ -129,22 +128,22 @@ def test_no_two_regions_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_refusals_say_by_how_much() -> None:
     tiny = load_engine("tiny")
     with pytest.raises(ScheduleError) as refused:
-        compile_shape(request(engine=tiny, prefill_rows=2))
+        compile_request(request(engine=tiny, prefill_rows=2))
     assert str(refused.value) == "Head dimension of a kv4 cache must be 32, 64 or 128 and at most 32 x 1 slices, not 64"
     with pytest.raises(ScheduleError) as refused:
-        compile_shape(request(engine=tiny, prefill_rows=2, cache=CacheFormat.KV8))
+        compile_request(request(engine=tiny, prefill_rows=2, cache=CacheFormat.KV8))
     assert str(refused.value) == "Head dimension of a kv8 cache must be 32, 64 or 128 and at most 16 x 1 slices, not 64"
     odd = dataclasses.replace(shape("smollm2-135m"), hidden=600)
     with pytest.raises(ScheduleError) as refused:
-        compile_shape(request(config=odd))
+        compile_request(request(config=odd))
     assert str(refused.value) == "Inputs of layers.{}.qkv must be a multiple of 32, the W4 group (24 too many), not 600"
     with pytest.raises(ScheduleError, match=r"Rows of a prefill run must be 1 to 4, the engine's token rows for W4 weights, not 5"):
-        compile_shape(request(prefill_rows=5))
+        compile_request(request(prefill_rows=5))
     with pytest.raises(ScheduleError, match=r"Weights and cache must fit 268435456 bytes behind each port of small, not need"):
-        compile_shape(request("llama-2-7b", layers=Format.W2S))
+        compile_request(request("llama-2-7b", layers=Format.W2S))
     small = load_engine("small").with_values({"buffer.result_words": 1024})
     with pytest.raises(
         ScheduleError,
         match=r"Node layers\.\{\}\.gateup must fit the result memory of small: it needs 768 words, 640 of 1024 are left",
     ):
-        compile_shape(request(engine=small))
+        compile_request(request(engine=small))

@@ -35,9 +35,9 @@ def test_a_board(tree: Tree) -> None:
     tree.copy(f"{SPECS}/engines/u280.yaml", f"{SPECS}/engines/mine.yaml", ("name: u280", "name: mine"))
     board, engine = "hwsim.arch.board.load_board('{}')", "hwsim.arch.config.load_engine('{}')"
     limits = [f"{board.format(name)}.limit('lut')" for name in ("u280", "mine")]
-    part = f"rtl.package.target.Target.of({board.format('mine')}).part"
+    part = f"rtl.package.files.Target.of({board.format('mine')}).part"
     shells = [f"hwsim.machine.energy.energy_board({engine.format(name)}).energy.shell_w.value" for name in ("u280", "mine")]
-    modules = "hwsim.arch.board hwsim.machine.energy rtl.package.target"
+    modules = "hwsim.arch.board hwsim.machine.energy rtl.package.files"
     found = values(tree, listed("boards"), *limits, part, *shells, modules=modules)
     assert "mine" in found[0]
     assert found[1] == 2 * found[2]
@@ -115,7 +115,7 @@ def test_another_hbm2_part(tree: Tree, forks: Forks) -> None:
     head, _, rest = text.partition("t_rcd_ns:\n  value: ")
     tree.write(f"{SPECS}/memories/hbm2.yaml", f"{head}t_rcd_ns:\n  value: 99\n{rest.partition(chr(10))[2]}")
     engine, law = "hwsim.arch.config.load_engine('u280')", "hwsim.memory.parameters.hbm2_parameters()"
-    simulator = f"hwsim.memory.hbm2.law_of({law}, {engine}).tolist()"
+    simulator = f"list(hwsim.memory.hbm2.law_of({law}, {engine}))"
     bench = f"hex(testbenches.bench.hbm2_word({law}, {engine}.clock_hz))"
     found = values(tree, f"{law}.t_rcd", simulator, bench, modules="hwsim.memory.hbm2 testbenches.bench")
     assert found[0] == 90

@@ -9,7 +9,7 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.timing import FIFO_LATENCY
 from rtl.control.queue import CommandQueue
 from rtl.control.scoreboard import SignalMasks
-from rtl.fetch.stream_fifo import StreamFifo
+from rtl.fetch import StreamFifo
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant
 from tests.formal.passage import Passage

@@ -8,9 +8,8 @@ from amaranth import Cat, Const, Mux, Signal, Value
 
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.timing import SIDE_BURST_BEATS
-from rtl.fetch.port_reader import PortReader
-from rtl.mover.side_reader import BEATS_BITS, SideReader
-from rtl.mover.side_writer import WRITE_QUEUE_BEATS, SideWriter
+from rtl.fetch import PortReader
+from rtl.mover.side_port import BEATS_BITS, WRITE_QUEUE_BEATS, SideReader, SideWriter
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant
 from tests.formal.passage import Passage

@@ -8,10 +8,9 @@ from amaranth import Module, Mux, Signal
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Append, Load, Store
 from hwsim.arch.timing import MOVER_WRITES
-from rtl.command import field, is_kind
-from rtl.mover.retirement import Retirement
-from rtl.mover.side_writer import WRITE_QUEUE_BEATS
-from rtl.mover.unit import Mover
+from rtl.interfaces import field, is_kind
+from rtl.mover.side_port import WRITE_QUEUE_BEATS
+from rtl.mover.unit import Mover, Retirement
 from tests.formal.in_flight import InFlight
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant

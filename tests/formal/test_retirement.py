@@ -6,7 +6,7 @@ import pytest
 from amaranth import Mux, Signal
 
 from hwsim.arch.timing import MOVER_WRITES
-from rtl.mover.retirement import Retirement
+from rtl.mover.unit import Retirement
 from tests.formal.in_flight import InFlight
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SIZES, FORMATS = "hwsim/arch/stream_sizes.py", "hwsim/arch/formats/table.py"
+SIZES, FORMATS = "hwsim/arch/stream_sizes.py", "hwsim/arch/formats/weights.py"
 MEMBER = (SIZES, "    KV8 = 5\n", "    KV8 = 5\n    W3 = 6\n")
 LAST = "    Format.KV4: StreamSizes("
 ROW = (SIZES, LAST, f"    Format.W3: StreamSizes(code_bits=3, group=32, group_words=1, run_groups=8),\n{LAST}")
 SLOW = (ROW[0], LAST, ROW[2].replace("run_groups=8", "run_groups=8, word_cycles=3"))
-PACKER = (FORMATS, "    Format.W8: W8(),\n", "    Format.W8: W8(),\n    Format.W3: W8(),\n")
+PACKER = (FORMATS, "Format.W8: W8()", "Format.W8: W8(), Format.W3: W8()")
 CACHE = (SIZES, "    KV8 = 1\n", "    KV8 = 1\n    KV2 = 2\n")
 ISA = "hwsim/arch/isa.py"
 INSTRUCTION = (

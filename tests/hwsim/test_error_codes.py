@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hwsim.arch.error_codes import ErrorCode, error_code, error_sentence
+from hwsim.arch.registers import ErrorCode, error_code, error_sentence
 
 PAGE = Path(__file__).parents[2] / "docs" / "engine.md"
 

@@ -6,6 +6,7 @@ import pytest
 from hwsim.arch.formats import WEIGHT_FORMATS, CacheLayout, QuantizedMatrix
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import ScheduleError
+from tests.hwsim.slow_formats import pack_stream, unpack_stream
 
 
 def random_matrix(format: Format, rows: int, inputs: int, seed: int) -> QuantizedMatrix:
@@ -38,12 +39,12 @@ def random_matrix(format: Format, rows: int, inputs: int, seed: int) -> Quantize
 @pytest.mark.parametrize("slices", [1, 4, 8])
 @pytest.mark.parametrize("rows", [1, 9, 40])
 def test_stream_round_trip(format: Format, slices: int, rows: int) -> None:
-    packer, inputs = WEIGHT_FORMATS[format], 640
+    inputs = 640
     matrix = random_matrix(format, rows, inputs, seed=rows * 8 + slices)
-    streams = packer.pack_stream(matrix, slices)
+    streams = pack_stream(matrix, slices)
     blocks = -(-rows // slices)
-    assert streams.shape == (slices, packer.stream_words(blocks, inputs), 16)
-    back = packer.unpack_stream(streams, inputs, blocks)
+    assert streams.shape == (slices, format.sizes.stream_words(blocks, inputs), 16)
+    back = unpack_stream(format, streams, inputs, blocks)
     assert np.array_equal(back.integer()[:rows], matrix.integer())
     assert np.array_equal(back.mantissa[:rows], matrix.mantissa)
     assert np.array_equal(back.exponent[:rows], matrix.exponent)

@@ -44,6 +44,7 @@ from hwsim.machine.meaning import Memories, ResultLog, matrix, mover, run_meanin
 from hwsim.machine.trace import run_control
 from testbenches.random_program import random_program
 from testbenches.random_streams import cache_pair, port_bytes_of, row_stream
+from tests.hwsim.slow_formats import pack_stream, unpack_stream
 
 ENGINES = {
     "tiny": load_engine("tiny"),
@@ -200,8 +201,8 @@ def test_dot_reads_what_the_formats_pack(format_: Format, rng: np.random.Generat
     words = row_stream(rng, format_, inner, blocks, config.tile.slices)
     memories = memories_of(config, rng, words)
     matrix.dot(memories, config, Dot(format=format_, rows=1, source=0, inner=inner, blocks=blocks, scale=0, address=0), "")
-    weights = WEIGHT_FORMATS[format_].unpack_stream(words, 32 * inner, blocks)
-    assert WEIGHT_FORMATS[format_].pack_stream(weights, config.tile.slices).shape == words.shape
+    weights = unpack_stream(format_, words, 32 * inner, blocks)
+    assert pack_stream(weights, config.tile.slices).shape == words.shape
     acc = weights.integer().astype(np.int64) @ memories.activation[0, : 32 * inner].astype(np.int64)
     scale = combine((weights.mantissa, weights.exponent), tuple(memories.scale[0, :2]))
     np.testing.assert_array_equal(memories.result[: len(acc)], apply_scale(acc, scale))

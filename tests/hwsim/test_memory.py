@@ -5,8 +5,7 @@ import pytest
 
 from hwsim.arch.timing import STALL_RATE
 from hwsim.errors import ConfigError
-from hwsim.memory.models import IDEAL, first_open, memory_model, stalling
-from hwsim.memory.stalling import gap
+from hwsim.memory.models import IDEAL, first_open, gap, memory_model, stalling
 from tests.hwsim.slow_machine import slow_gap
 
 

@@ -17,8 +17,7 @@ from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryKind, MemoryModel, hbm2, stalling
 from hwsim.memory.parameters import hbm2_parameters
 from reports.documents.chrome_trace import chrome_trace
-from testbenches.random_program import RandomProgram, random_program
-from testbenches.random_scattered import scattered_program
+from testbenches.random_program import RandomProgram, random_program, scattered_program
 from tests.hwsim.slow_hbm2 import slow_hbm2_ports
 from tests.hwsim.slow_machine import SlowMachine
 

@@ -17,7 +17,6 @@ from hwsim.errors import CheckpointError
 from models.attention import parse
 from models.checkpoint import huggingface, load, shipped
 from models.compress import Recipe, compress
-from models.reference.decode import greedy
 from models.reference.llama import Llama
 
 Save = Callable[..., tuple[Path, torch.nn.Module]]
@@ -361,8 +360,10 @@ def test_the_shipped_model_speaks() -> None:
     assert checkpoint.blocks("model.embed_tokens.weight") is None
     tokenizer = checkpoint.tokenizer
     assert tokenizer is not None
-    written = list(greedy(Llama(checkpoint), tokenizer.encode("The capital of France is"), max_tokens=2))
-    assert tokenizer.decode(written) == " Paris."
+    model, written = Llama(checkpoint), tokenizer.encode("The capital of France is")
+    for _ in range(2):
+        written.append(int(model.logits(written)[-1].argmax()))
+    assert tokenizer.decode(written).endswith(" is Paris.")
     assert tokenizer.eos_ids == (2,)
     assert tokenizer.render_chat([{"role": "user", "content": "Hi"}]) == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"

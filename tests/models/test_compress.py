@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hwsim.arch.formats import WEIGHT_FORMATS, unpacked_of
+from hwsim.arch.formats import WEIGHT_FORMATS, pack, unpacked_of
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import CheckpointError, SpecError
 from hwsim.plain import from_yaml
@@ -18,21 +19,21 @@ from models import compressed
 from models.attention import parse
 from models.calibration import calibration_text
 from models.checkpoint import Checkpoint
-from models.checkpoint.base import MemoryStore, Weights
-from models.checkpoint.layout import BLOCK_LINEARS, EMBEDDING, HEAD, block
+from models.checkpoint.base import Weights, sha256
+from models.checkpoint.layout import EMBEDDING, HEAD, block
 from models.compress import CalibrationSettings, Recipe, Step, compress, gptq, rtn
 from models.compress.balance_keys import BalanceKeys
 from models.compress.calibrate import sequences
-from models.compress.grid import grid
+from models.compress.grid import grid, nearest_codes, objective
 from models.compress.pipeline import embedding
-from models.compress.rounding import nearest_codes, objective
 from models.compress.smooth import Smooth
 from models.evaluation import evaluation_text
 from models.integer import IntegerModel, IntegerReference
-from models.matrices import PARTS, layer_part
+from models.matrices import LINEARS, PARTS, layer_part
 from models.recipes import names, recipe, recipe_file
 from models.reference.llama import Llama
-from tests.models.tiny import SEED, tiny_checkpoint, tiny_tokens
+from tests.models.tiny import SEED, integer_logits, tiny_checkpoint, tiny_tokens
+from tests.random_model import MemoryStore
 
 RECIPE = Recipe.uniform(name="test", method="gptq", format=Format.W4, pattern=parse("lambda:4+28"))
 NEAREST = Recipe.uniform(name="test", method="rtn", format=Format.W4, pattern=parse("lambda:4+28"))
@@ -56,8 +57,7 @@ def test_matrices_fit_their_format(format: Format) -> None:
     weight[4, :64] = 0.25
     matrix = rtn.quantize(weight, format)
     matrix.check("matrix")
-    packer = WEIGHT_FORMATS[format]
-    again = packer.unpack_body(packer.pack_body(matrix), 192)
+    again = pack(matrix).unpacked()
     assert np.array_equal(again.integer(), matrix.integer())
     assert ((matrix.mantissa == 0) | (matrix.mantissa >> 15 == 1)).all()
     assert not matrix.dequantize()[3].any()
@@ -91,7 +91,7 @@ def test_q8_0_embedding_is_kept() -> None:
 def test_gptq_is_never_worse_than_nearest(format: Format) -> None:
     weight, inputs = random_weight(24, 128), correlated_inputs(300, 128)
     hessian = inputs.T @ inputs
-    passed_on, nearest = (method.quantize(weight, format, hessian) for method in (gptq, rtn))
+    passed_on, nearest = gptq.quantize(weight, format, hessian), rtn.quantize(weight, format)
     found, bar = objective(weight, passed_on, hessian), objective(weight, nearest, hessian)
     assert found <= bar
     if format != Format.W8:
@@ -141,15 +141,18 @@ def simulated(checkpoint: Checkpoint, model: IntegerModel) -> Llama:
         parts = {part: torch.from_numpy(unpacked_of(model.matrices[name]).dequantize()).float() for part, name in names.items()}
         sizes = [config.heads * config.head_dim, *[config.kv_heads * config.head_dim] * 2]
         split = [*parts["qkv"].split(sizes), parts["o"], *parts["gateup"].split(config.ffn), parts["down"]]
-        weights |= {block(layer, name): weight for name, weight in zip(BLOCK_LINEARS, split, strict=True)}
+        weights |= {block(layer, name): weight for name, weight in zip(itertools.chain(*LINEARS.values()), split, strict=True)}
     weights[HEAD] = torch.from_numpy(unpacked_of(model.matrices["head"]).dequantize()).float()
 
-    def linear(name: str, inputs: torch.Tensor) -> torch.Tensor:
-        bias = checkpoint.tensor(f"{name}.bias") if f"{name}.bias" in checkpoint.weights else None
-        return functional.linear(rounded_8_bit(inputs), weights[name], bias)
+    class Simulated(Llama):
+        def linear(self, name: str, inputs: torch.Tensor) -> torch.Tensor:
+            bias = checkpoint.tensor(f"{name}.bias") if f"{name}.bias" in checkpoint.weights else None
+            return functional.linear(rounded_8_bit(inputs), weights[name], bias)
 
+    made = Simulated(checkpoint, pattern=model.pattern)
     round_cache = functools.partial(rounded_cache, top=(1 << model.cache.bits) - 1)
-    return Llama(checkpoint, pattern=model.pattern, linear=linear, round_query=rounded_8_bit, round_cache=round_cache)
+    made.geometry = dataclasses.replace(made.geometry, round_query=rounded_8_bit, round_cache=round_cache)
+    return made
 
 
 def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -164,7 +167,7 @@ def test_integers_are_close_to_floats_that_round_alike(tmp_path: Path, format: F
     checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=not is_tied, is_tied=is_tied), tiny_tokens(100)
     chosen = Recipe.uniform(name="test", method="rtn", format=format, pattern=RECIPE.pattern)
     model = compress(checkpoint, dataclasses.replace(chosen, cache=cache))
-    found = IntegerReference(model).logits(tokens)
+    found = integer_logits(model, tokens)
     # A rounding that falls the other way moves everything after it a little.
     print(difference(found, simulated(checkpoint, model).logits(tokens)))
     assert difference(found, simulated(checkpoint, model).logits(tokens)) < 0.01
@@ -175,7 +178,7 @@ def test_balanced_and_calibrated_integers_are_close_to_floats(tmp_path: Path) ->
     checkpoint, tokens = tiny_checkpoint(tmp_path, has_bias=True), tiny_tokens(100)
     chosen = dataclasses.replace(RECIPE, steps=(Step(method=BalanceKeys(steps=4)), Step(method=Smooth()), *RECIPE.steps))
     model = compress(checkpoint, chosen, tokens=torch.tensor(tiny_tokens(400, seed=1)).view(4, 100))
-    found = IntegerReference(model).logits(tokens)
+    found = integer_logits(model, tokens)
     print(difference(found, Llama(checkpoint, pattern=model.pattern).logits(tokens)))
     assert difference(found, Llama(checkpoint, pattern=model.pattern).logits(tokens)) < 0.1
 
@@ -304,14 +307,14 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
     description = json.loads((folder / "model.json").read_text())
     for damaged in (whole[: len(whole) // 2], whole[:5], b"\xff" * 64):
         weights.write_bytes(damaged)
-        stated = description | {"weights_sha256": {weights.name: compressed.sha256(weights)}}
+        stated = description | {"weights_sha256": {weights.name: sha256(weights)}}
         (folder / "model.json").write_text(json.dumps(stated))
         with pytest.raises(CheckpointError, match=r"File weights.safetensors must be a complete safetensors file, but: "):
             compressed.load(folder)
     changed = bytearray(whole)
     changed[-1] ^= 1
     weights.write_bytes(changed)
-    (folder / "model.json").write_text(json.dumps(description | {"weights_sha256": {weights.name: compressed.sha256(weights)}}))
+    (folder / "model.json").write_text(json.dumps(description | {"weights_sha256": {weights.name: sha256(weights)}}))
     with pytest.raises(CheckpointError):
         compressed.load(folder)
     weights.unlink()

@@ -17,15 +17,14 @@ from models.attention import parse
 from models.checkpoint import AffineBlocks
 from models.compress import gptq, rtn
 from models.compress.balance_keys import BalanceKeys
-from models.compress.gptq import Gptq
-from models.compress.inverse import DAMPING
+from models.compress.calibrate import rounded_activations, rounded_cache
+from models.compress.gptq import DAMPING, Gptq
+from models.compress.grid import Columns
 from models.compress.keep import Keep
 from models.compress.layer import Layer, Linear
 from models.compress.magnitude import Magnitude
 from models.compress.method import Context, Pruning
 from models.compress.rotate_values import RotateValues, hadamard
-from models.compress.rounded import rounded_activations, rounded_cache
-from models.compress.rounding import Columns
 from models.compress.rtn import Rtn
 from models.compress.smooth import Smooth
 from models.compress.sparsegpt import SparseGpt
@@ -154,7 +153,7 @@ def check_format(matrix: QuantizedMatrix) -> None:
 @pytest.mark.parametrize("method", [gptq, rtn])
 def test_codes_decode_and_scales_are_in_range(format: Format, method: object) -> None:
     weight = random(20, 128) * torch.logspace(-6, 6, 20)[:, None]
-    check_format(method.quantize(weight, format, correlated(128)))
+    check_format(rtn.quantize(weight, format) if method is rtn else gptq.quantize(weight, format, correlated(128)))
 
 
 def test_gptq_lies_between_nearest_and_exhaustive_search() -> None:

@@ -12,10 +12,11 @@ from hwsim.plain import from_yaml
 from models import compressed
 from models.attention import parse
 from models.checkpoint import Checkpoint, load
-from models.checkpoint.base import MemoryStore, Weights
+from models.checkpoint.base import Weights
 from models.compress import Recipe, compress, pipeline
 from models.recipes import recipe
 from tests.models.tiny import tiny_checkpoint
+from tests.random_model import MemoryStore
 from tests.reports.tiny_folder import write_checkpoint
 
 TEXT = "Every port moves one beat in each cycle, and nobody waits for what he was not told to wait for. "
@@ -159,7 +160,8 @@ def test_recipes_that_do_not_suit_the_model(tmp_path: Path, text: str, message: 
 def test_the_last_step_that_names_a_matrix_counts(tmp_path: Path) -> None:
     steps = "[{method: rtn, format: w4, at: '*'}, {method: rtn, format: w8, at: 'layers.1.o, *.down'}]"
     config = tiny_checkpoint(tmp_path).config
-    formats = Recipe.from_document(from_yaml(f"attention: dense\nsteps: {steps}"), name="test").formats(config)
+    plans = Recipe.from_document(from_yaml(f"attention: dense\nsteps: {steps}"), name="test").plans(config)
+    formats = {name: plan.quantizer.format for name, plan in plans.items()}
     assert {name for name, format in formats.items() if format == Format.W8} == {"layers.1.o", "layers.0.down", "layers.1.down"}
     assert set(formats) >= {"head", "layers.0.qkv"}
 

@@ -17,9 +17,8 @@ from models.checkpoint import Checkpoint, load
 from models.compress import Recipe, Step
 from models.compress.balance_keys import BalanceKeys
 from models.config import ModelConfig, RopeScaling
-from models.integer import IntegerReference
 from models.reference.llama import Llama
-from tests.models.tiny import tiny_checkpoint, tiny_config, tiny_tokens
+from tests.models.tiny import integer_logits, tiny_checkpoint, tiny_config, tiny_tokens
 from tests.reports.tiny_folder import write_checkpoint
 
 NEAREST = Recipe.uniform(name="test", method="rtn", format=Format.W8, pattern=parse("dense"))
@@ -53,8 +52,8 @@ def test_transformers_computes_what_the_integers_stand_for(tmp_path: Path, recip
     again = load(tmp_path / "out")
     assert again.config.qkv_bias is is_qwen
     assert torch.allclose(Llama(again).logits(tokens), theirs, atol=2e-4, rtol=1e-3)
-    print(difference(IntegerReference(made.model).logits(tokens), theirs))
-    assert difference(IntegerReference(made.model).logits(tokens), theirs) < 0.05
+    print(difference(integer_logits(made.model, tokens), theirs))
+    assert difference(integer_logits(made.model, tokens), theirs) < 0.05
 
 
 def test_every_tensor_is_the_integers_value(checkpoint: Checkpoint, tmp_path: Path) -> None:

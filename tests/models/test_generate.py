@@ -32,6 +32,19 @@ def tiny_tokenizer(*, eos_ids: Sequence[int] = ()) -> Tokenizer:
     return Tokenizer(inner, chat_template=TEMPLATE, eos_ids=eos_ids)
 
 
+class Running:
+    """A continuation on the integer reference."""
+
+    def __init__(self, reference: IntegerReference) -> None:
+        self._reference, self._state = reference, reference.open()
+
+    def prefill(self, tokens: Sequence[int]) -> np.ndarray:
+        return self._reference.prefill(self._state, tokens)
+
+    def step(self, token: int) -> np.ndarray:
+        return self._reference.step(self._state, token)
+
+
 class Script:
     """A continuation whose likeliest tokens are written down."""
 
@@ -54,18 +67,7 @@ def test_greedy_takes_the_first_likeliest(reference: IntegerReference) -> None:
     script = [int(reference.window_logits(prompt)[-1].argmax())]
     for _ in range(7):
         script.append(int(reference.window_logits([*prompt, *script])[-1].argmax()))
-
-    class Running:
-        def __init__(self) -> None:
-            self.state = reference.open()
-
-        def prefill(self, tokens: Sequence[int]) -> np.ndarray:
-            return reference.prefill(self.state, tokens)
-
-        def step(self, token: int) -> np.ndarray:
-            return reference.step(self.state, token)
-
-    assert list(tokens_after(Running(), prompt, max_tokens=8)) == script
+    assert list(tokens_after(Running(reference), prompt, max_tokens=8)) == script
     assert Sampling() == Sampling(temperature=0.0)
 
 
@@ -85,7 +87,7 @@ def test_sampling_repeats_with_its_seed_and_follows_the_logits(reference: Intege
 
     def text(seed: int) -> str:
         sampling = Sampling(temperature=1.5, seed=seed)
-        return "".join(generate(reference, tokenizer, "hello", max_tokens=12, sampling=sampling))
+        return "".join(generate(Running(reference), tokenizer, "hello", max_tokens=12, sampling=sampling))
 
     assert text(3) == text(3)
     assert len({text(seed) for seed in range(4)}) > 1
@@ -113,7 +115,7 @@ def test_chat_renders_the_template(reference: IntegerReference) -> None:
 
 def test_refusals(reference: IntegerReference) -> None:
     with pytest.raises(SpecError, match="Prompt must be at least one token long, not ''"):
-        next(generate(reference, tiny_tokenizer(), "", max_tokens=3))
+        next(generate(Running(reference), tiny_tokenizer(), "", max_tokens=3))
     with pytest.raises(SpecError, match="Sampling temperature must be 0 to 100, not -1"):
         Sampling(temperature=-1)
     with pytest.raises(SpecError, match="Sampling top_k must be a non-negative integer, not 1.5"):

@@ -10,10 +10,11 @@ import torch
 
 from hwsim.arch import numerics
 from hwsim.arch.isa import CacheFormat, Format
+from hwsim.arch.numerics import score_scale
 from hwsim.errors import CheckpointError, SpecError
 from models.integer import IntegerReference, kernels, ops
-from models.integer.constants import epsilon, gain, inverse_hidden, rope_table, score_scale
-from models.integer.products import Factor, multiplies_bytes
+from models.integer.constants import epsilon, gain, inverse_hidden, rope_table
+from models.integer.weights import Factor, multiplies_bytes
 from tests.models.tiny import SEED, tiny_config, tiny_model, tiny_tokens
 
 BITS_32 = (1 << 31) - 1
@@ -113,7 +114,7 @@ def test_rope_and_key_quantization(bits: int, times: tuple[int, int], over: tupl
     x, positions = values(4, 32, SEED, 1 << 20), [0, 1, 77, 200]
     table = rope_table(config, positions)
     queries, keys = (
-        ops.rotate_query(x, table.astype(np.int64), score_scale(config)),
+        ops.rotate_query(x, table.astype(np.int64), score_scale(config.head_dim)),
         ops.kv_quantize(ops.rotate(x, table.astype(np.int64)), bits),
     )
     for row, position in enumerate(positions):
@@ -124,7 +125,7 @@ def test_rope_and_key_quantization(bits: int, times: tuple[int, int], over: tupl
             partner, sign = ((d + 16), -1) if d < 16 else (d - 16, 1)
             turned.append(clamp(half_up(int(x[row, d]) * cosine + int(x[row, partner]) * sign * sine, 14)))
         codes, scale = quantized(turned)
-        check(queries, row, codes, product(scale, score_scale(config)))
+        check(queries, row, codes, product(scale, score_scale(config.head_dim)))
         low, high = min(0, *turned), max(0, *turned)
         span = normalized(high - low)
         top, factor = (1 << bits) - 1, product(inverse(span), times)
@@ -169,11 +170,7 @@ def test_softmax_and_weighted_sum() -> None:
             assert int(sums[row, d]) == applied(total, scale)
 
 
-def rows_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return codes, np.empty(codes.shape[:-1], np.int64), np.empty(codes.shape[:-1], np.int64)
-
-
-def same(rows: tuple[np.ndarray, np.ndarray, np.ndarray], expected: ops.Quantized) -> None:
+def same(rows: kernels.Rows, expected: ops.Quantized) -> None:
     for found, wanted in zip(rows, (expected.codes, *expected.scale), strict=True):
         assert np.array_equal(found, wanted)
 
@@ -182,24 +179,23 @@ def same(rows: tuple[np.ndarray, np.ndarray, np.ndarray], expected: ops.Quantize
 def test_compiled_rows_equal_the_operations(limit: int) -> None:
     random = np.random.default_rng(SEED)
     x, gains = values(7, 64, SEED, limit), random.integers(-(1 << 15), 1 << 15, 64)
-    rows = rows_of(np.empty(x.shape, np.int8))
-    kernels.quantize_rows(x, *rows)
+    rows = kernels.Rows.empty(x.shape)
+    kernels.quantize_rows(x, rows)
     same(rows, ops.quantize(x))
-    kernels.norm_rows(x, gains, 15, 3, 58254, -25, *rows)
+    kernels.norm_rows(x, gains, 15, 3, 58254, -25, rows)
     same(rows, ops.norm(x, gains, 15, 3, (58254, -25)))
-    rows = rows_of(np.empty((7, 32), np.int8))
-    kernels.swiglu_rows(x, *rows)
+    rows = kernels.Rows.empty((7, 32))
+    kernels.swiglu_rows(x, rows)
     same(rows, ops.swiglu(x[:, :32], x[:, 32:]))
     heads, table = x.reshape(7, 2, 32), rope_table(tiny_config(), range(7)).astype(np.int64)
-    rows = rows_of(np.empty(heads.shape, np.int16))
-    kernels.query_rows(heads, table, 47274, -18, *rows)
+    rows = kernels.Rows.empty(heads.shape, np.int16)
+    kernels.query_rows(heads, table, 47274, -18, rows)
     same(rows, ops.rotate_query(heads, table[:, None], (47274, -18)))
     for is_key, bits in itertools.product((False, True), (4, 8)):
-        codes, found = np.empty((7, 2, 32), np.int16), [np.empty((7, 2), np.int64) for _ in range(3)]
-        kernels.kv_rows(heads, table, is_key, bits, codes, *found)
+        found = kernels.Cached.empty((7, 2, 32))
+        kernels.kv_rows(heads, table, is_key, bits, found)
         entry = ops.kv_quantize(ops.rotate(heads, table[:, None]) if is_key else heads, bits)
-        assert np.array_equal(codes, entry.codes)
-        for part, wanted in zip(found, (*entry.scale, entry.zero), strict=True):
+        for part, wanted in zip(found, (entry.codes, *entry.scale, entry.zero), strict=True):
             assert np.array_equal(part, wanted)
 
 

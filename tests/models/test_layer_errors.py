@@ -8,7 +8,7 @@ import torch
 
 from hwsim.errors import SpecError
 from models.attention import parse
-from models.checkpoint.base import MemoryStore, Weights
+from models.checkpoint.base import Weights
 from models.checkpoint.layout import tensor_shapes
 from models.compress import Recipe
 from models.compressed import create
@@ -16,6 +16,7 @@ from models.evaluation.layers import layer_errors
 from models.integer import IntegerReference
 from models.reference.llama import Llama
 from tests.models.tiny import tiny_checkpoint, tiny_tokens
+from tests.random_model import MemoryStore
 
 RECIPE = Recipe.from_document({"steps": [{"method": "rtn", "format": "w8", "at": "*"}], "attention": "lambda:4+12"}, name="test")
 TOKENS = tiny_tokens(70)

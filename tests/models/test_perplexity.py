@@ -9,12 +9,10 @@ import torch
 
 from hwsim.errors import CheckpointError, SpecError
 from models.attention import Dense, parse
-from models.evaluation.paired import difference
-from models.evaluation.perplexity import Perplexity, perplexity
+from models.evaluation import windows
+from models.evaluation.perplexity import Perplexity, difference, perplexity, ratio_error, width, within
 from models.evaluation.reading import Floats, Integers, negative_log_likelihoods
 from models.evaluation.stream import stream
-from models.evaluation.student import width, within
-from models.evaluation.windows import windows
 from models.integer import IntegerReference
 from models.reference.llama import Llama
 from tests.models.known_predictors import VOCAB, Known, counter, uniform
@@ -26,7 +24,7 @@ def test_uniform_predictor() -> None:
     result = perplexity(uniform(), [1] * 700, length=300, progress=lambda *report: reports.append(report))
     assert result.perplexity == pytest.approx(VOCAB)
     assert (result.tokens, result.windows) == (299 + 299 + 99, 3)
-    assert result.standard_error == pytest.approx(0, abs=1e-6)
+    assert ratio_error(result.sums, result.counts) == pytest.approx(0, abs=1e-6)
     assert [(done, total) for done, total, _ in reports] == [(1, 3), (2, 3), (3, 3)]
     assert reports[-1][2] == pytest.approx(VOCAB)
 
@@ -36,8 +34,9 @@ def test_targets_are_the_next_tokens_and_the_error_is_between_windows() -> None:
     result = perplexity(counter(), tokens, length=5)
     low, high = math.log(2), math.log(4)
     assert result.nll == pytest.approx((low + high) / 2)
-    assert result.standard_error == pytest.approx((high - low) / 2 / math.sqrt(3))
-    assert math.isnan(perplexity(counter(), tokens[:5], length=5).standard_error)
+    assert ratio_error(result.sums, result.counts) == pytest.approx((high - low) / 2 / math.sqrt(3))
+    result = perplexity(counter(), tokens[:5], length=5)
+    assert math.isnan(ratio_error(result.sums, result.counts))
 
 
 def test_chosen_windows_are_full_and_span_the_text() -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from hwsim.arch.workload import Ledger
 from hwsim.errors import CheckpointError, SpecError
 from models.attention import parse
-from models.checkpoint import MemoryStore, Weights, load
-from models.reference.decode import Decoder, greedy
+from models.checkpoint import Weights, load
 from models.reference.llama import Llama
 from models.reference.rope import Rotary
 from models.zoo import shape
+from tests.random_model import MemoryStore
 
 Save = Callable[..., tuple[Path, torch.nn.Module]]
 
@@ -73,14 +74,13 @@ def test_logits_equal_transformers(case: str, save: Save) -> None:
 def test_decoding_and_chunks_equal_prefill(pattern: str, save: Save) -> None:
     model = Llama(load(save("LlamaForCausalLM")[0]), pattern=parse(pattern))
     whole = model.logits(tokens())
-    decoder = Decoder(model)
-    stepped = torch.stack([decoder.step(token) for token in tokens()])
-    torch.testing.assert_close(stepped, whole, atol=1e-4, rtol=1e-4)
-    chunked = Decoder(model)
+    stepped, chunked = model.open(), model.open()
+    steps = torch.cat([model.head(model.hidden_states([token], stepped)) for token in tokens()])
+    torch.testing.assert_close(steps, whole, atol=1e-4, rtol=1e-4)
     for start, stop in ((0, 3), (3, 4), (4, 20), (20, 39), (39, 40)):
-        last = chunked.prefill(tokens()[start:stop])
+        last = model.head(model.hidden_states(tokens()[start:stop], chunked))[-1]
         torch.testing.assert_close(last, whole[stop - 1], atol=1e-4, rtol=1e-4)
-    assert decoder.length == chunked.length == TOKENS
+    assert {cache.length for cache in (*stepped, *chunked)} == {TOKENS}
 
 
 def test_layer_by_layer_equals_logits(save: Save) -> None:
@@ -100,16 +100,16 @@ def test_weights_in_memory_serve_as_well_as_files(save: Save) -> None:
         Weights(checkpoint.config, MemoryStore({"lm_head.weight": torch.zeros((3, 48))}))["lm_head.weight"]
 
 
-def test_linear_hook_sees_every_linear_layer(save: Save) -> None:
+def test_linear_is_every_linear_layer(save: Save) -> None:
     checkpoint = load(save("Qwen2ForCausalLM")[0])
-    plain = Llama(checkpoint)
     seen: dict[str, torch.Size] = {}
 
-    def collect(name: str, inputs: torch.Tensor) -> torch.Tensor:
-        seen[name] = inputs.shape
-        return plain.weighted(name, inputs)
+    class Collecting(Llama):
+        def linear(self, name: str, inputs: torch.Tensor) -> torch.Tensor:
+            seen[name] = inputs.shape
+            return super().linear(name, inputs)
 
-    torch.testing.assert_close(Llama(checkpoint, linear=collect).logits(tokens()), plain.logits(tokens()))
+    torch.testing.assert_close(Collecting(checkpoint).logits(tokens()), Llama(checkpoint).logits(tokens()))
     assert len(seen) == 7 * checkpoint.config.layers + 1
     assert seen["model.layers.1.mlp.down_proj"] == (TOKENS, 80)
     assert seen["lm_head"] == (TOKENS, 48)
@@ -123,7 +123,9 @@ def test_roundings_apply_to_queries_and_cache(save: Save) -> None:
         calls.append((name, values.shape))
         return values
 
-    model = Llama(checkpoint, round_query=lambda x: note("query", x), round_cache=lambda x: note("cache", x))
+    model = Llama(checkpoint)
+    rounding = {"round_query": lambda x: note("query", x), "round_cache": lambda x: note("cache", x)}
+    model.geometry = dataclasses.replace(model.geometry, **rounding)
     model.logits(tokens())
     assert calls == [("cache", (2, TOKENS, 8))] * 2 + [("query", (6, TOKENS, 8))] + calls[:3]
 
@@ -146,23 +148,18 @@ def test_tokens_outside_the_vocabulary_are_refused(save: Save) -> None:
         model.logits([])
 
 
-def test_greedy_stops_at_the_end_token(save: Save) -> None:
-    model = Llama(load(save("LlamaForCausalLM")[0]))
-    written = list(greedy(model, tokens(5), max_tokens=6))
-    assert len(written) == 6
-    stop = written[3]
-    assert list(greedy(model, tokens(5), max_tokens=6, eos=[stop])) == written[: written.index(stop)]
-
-
 def test_a_lambda_step_costs_sinks_and_window(save: Save) -> None:
     model = Llama(load(save("LlamaForCausalLM")[0]), pattern=parse("lambda:2+5"))
-    decoder = Decoder(model)
-    before = decoder.ledger()
-    decoder.prefill(tokens())
-    prefilled = decoder.ledger()
-    decoder.step(1)
+    caches = model.open()
+
+    def spent() -> Ledger:
+        return sum((cache.ledger() for cache in caches), Ledger())
+
+    assert spent().multiply_accumulates == 0
+    model.hidden_states(tokens(), caches)
+    prefilled = spent()
+    model.hidden_states([1], caches)
     entry_bytes = 2 * 2 * 8 * 4
-    assert before.multiply_accumulates == 0
-    assert decoder.ledger().read_bytes() - prefilled.read_bytes() == 2 * 7 * entry_bytes
-    assert decoder.ledger().write_bytes("device") - prefilled.write_bytes("device") == 2 * entry_bytes
-    assert decoder.ledger().gathers - prefilled.gathers == 2 * 2
+    assert spent().read_bytes() - prefilled.read_bytes() == 2 * 7 * entry_bytes
+    assert spent().write_bytes("device") - prefilled.write_bytes("device") == 2 * entry_bytes
+    assert spent().gathers - prefilled.gathers == 2 * 2

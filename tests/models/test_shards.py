@@ -13,6 +13,7 @@ from hwsim.arch.tensor_file import write_tensors
 from hwsim.errors import CheckpointError
 from models import compressed
 from models.attention import parse
+from models.checkpoint.base import sha256
 from models.compress import Recipe
 from models.shaped import shaped_model
 from models.shards import Shards, ShardWriter
@@ -106,7 +107,7 @@ def test_a_tensor_of_another_form_is_one_sentence(folder: Path, tensor: np.ndarr
     held = {key: shards_take(folder, key) for key in names_in(folder, file.name) if key != name}
     write_tensors(file, held if tensor is None else held | {name: tensor})
     description = json.loads((folder / "model.json").read_text())
-    description["weights_sha256"][file.name] = compressed.sha256(file)
+    description["weights_sha256"][file.name] = sha256(file)
     (folder / "model.json").write_text(json.dumps(description))
     with pytest.raises(CheckpointError, match=message):
         compressed.load(folder)

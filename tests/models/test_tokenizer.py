@@ -8,7 +8,7 @@ import tokenizers
 
 from hwsim.errors import CheckpointError, SpecError
 from models.checkpoint.huggingface import read_tokenizer
-from models.tokenizer import Tokenizer
+from models.tokenizer import Tokenizer, byte_pairs
 
 TEXT = tokenizers.Tokenizer(tokenizers.models.BPE({"a": 0, "b": 1, "ab": 2, "</s>": 3}, [("a", "b")])).to_str()
 TEMPLATE = "{% for m in messages %}\n  {% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}\n"
@@ -24,7 +24,7 @@ GGUF = {
 
 
 def test_template_is_rendered_as_the_model_was_tuned() -> None:
-    tokenizer = Tokenizer.from_json(TEXT, chat_template=TEMPLATE, bos_token="<s>", eos_token="</s>", eos_ids=(7, 3))
+    tokenizer = Tokenizer(byte_pairs(TEXT), chat_template=TEMPLATE, bos_token="<s>", eos_token="</s>", eos_ids=(7, 3))
     messages = [{"role": "user", "content": "x"}]
     assert tokenizer.render_chat(messages) == "<s>x</s>\n>"
     assert tokenizer.render_chat(messages, asks_for_answer=False) == "<s>x</s>\n"
@@ -42,7 +42,7 @@ def test_template_is_rendered_as_the_model_was_tuned() -> None:
     ],
 )
 def test_templates_that_refuse_or_attack(template: str | None, role: str, sentence: str) -> None:
-    tokenizer = Tokenizer.from_json(TEXT, chat_template=template)
+    tokenizer = Tokenizer(byte_pairs(TEXT), chat_template=template)
     with pytest.raises(SpecError) as refusal:
         tokenizer.render_chat([{"role": role, "content": "x"}])
     assert str(refusal.value).startswith(sentence)

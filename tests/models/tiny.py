@@ -4,15 +4,17 @@ import numpy as np
 import torch
 
 from hwsim.arch.isa import Format
+from hwsim.arch.numerics import to_fixed
 from models.attention import parse
 from models.checkpoint import Checkpoint
-from models.checkpoint.base import MemoryStore, Weights
+from models.checkpoint.base import Weights
 from models.checkpoint.layout import tensor_shapes
 from models.compress import rtn
 from models.config import ModelConfig
-from models.integer import Embedding, IntegerModel
-from models.integer.constants import fixed_bias, gain
+from models.integer import Embedding, IntegerModel, IntegerReference
+from models.integer.constants import gain
 from models.matrices import HEAD, matrix_shapes, norm_names
+from tests.random_model import MemoryStore
 
 SEED = 20260102
 
@@ -48,7 +50,7 @@ def tiny_model(pattern: str, *, format: Format = Format.W4, has_bias: bool = Fal
     }
     gains = {name: gain(1 + 0.3 * torch.randn(config.hidden, generator=random).numpy(), name) for name in norm_names(config)}
     biased = [name for name in shapes if name.endswith(".qkv")] if has_bias else []
-    biases = {name: fixed_bias(torch.randn(shapes[name][0], generator=random).numpy()) for name in biased}
+    biases = {name: to_fixed(torch.randn(shapes[name][0], generator=random).numpy()).astype(np.int32) for name in biased}
     codes = torch.randint(-127, 128, (config.vocab, config.hidden), generator=random).numpy().astype(np.int8)
     scales = (torch.rand((config.vocab, 2), generator=random) * 0.02).numpy().astype(np.float16)
     return IntegerModel(
@@ -79,3 +81,9 @@ def tiny_checkpoint(tmp_path, *, has_bias: bool = False, is_tied: bool = False, 
 
 def tiny_tokens(count: int, seed: int = SEED) -> list[int]:
     return np.random.default_rng(seed).integers(0, 96, count).tolist()
+
+
+def integer_logits(model: IntegerModel, tokens: list[int]) -> torch.Tensor:
+    """Return the integer reference's logits after each token, [tokens, vocab]."""
+    reference = IntegerReference(model)
+    return reference.continued(reference.open(), tokens)

@@ -13,7 +13,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
 from hwsim.memory.models import MemoryModel
 from lamforge.flow.cosim import DecodeCase, Verdict
-from lamforge.flow.listener import Listener
+from lamforge.flow.verb import Listener
 from models.compressed import CompressedModel
 from reports.documents.demo import demo_document
 from reports.documents.summary import load_summary

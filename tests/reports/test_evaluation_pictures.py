@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from hwsim.errors import SpecError
-from lamforge.flow.accuracy import Accuracy, Text
-from lamforge.flow.contestants import DENSE, FLOAT, INTEGERS
+from hwsim.whole_files import write_text
+from lamforge.flow.accuracy import DENSE, FLOAT, INTEGERS, Accuracy, Text
 from lamforge.flow.evaluate import Evaluation, Retrieval, Stream, Trial
 from lamforge.flow.provenance import provenance
 from models.evaluation.layers import LayerError
 from models.evaluation.perplexity import Perplexity
 from models.evaluation.retrieval import Answer, Task
 from models.evaluation.stream import Bucket
-from reports.pages.environment import write_page
 from reports.pages.evaluation import evaluation_page
 from reports.pictures.evaluation import layer_picture, retrieval_picture, stream_picture
 from reports.text.evaluation import evaluation_text
@@ -125,4 +124,4 @@ def test_the_text_holds_what_was_measured() -> None:
 def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "page.html").mkdir()
     with pytest.raises(SpecError, match="^Output must be a path that can be written, not "):
-        write_page(evaluation_page(evaluation()), tmp_path / "page.html")
+        write_text(tmp_path / "page.html", evaluation_page(evaluation()))

@@ -8,9 +8,9 @@ from amaranth.sim import Simulator
 
 from hwsim.arch import timing
 from hwsim.arch.config import load_engine
-from hwsim.arch.error_codes import ErrorCode
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import Dot, End, Fetch, Format, Function, Loop, Quant, Scalar, Store, decode
+from hwsim.arch.registers import ErrorCode
 from rtl.control import CLEAR_CYCLES, Control
 
 TINY = load_engine("tiny").with_values({"control.watchdog_cycles": 600})

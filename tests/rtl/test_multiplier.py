@@ -10,11 +10,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from rtl.dsp import DSP_VERILOG
 from rtl.matrix import records
 from rtl.matrix.lane import CODE
 from rtl.matrix.multiplier import FACTOR, PackedMultipliers
-from rtl.verilog import convert
+from rtl.verilog import PRIMITIVES, convert
 from testbenches.verilator import environment
 
 BENCH = Path(__file__).with_name("multiplier_bench.sv")
@@ -96,7 +95,7 @@ def test_every_operand(tmp_path, monkeypatch) -> None:
     A lost borrow is caught, and so is a high half from which is not taken what the low one ran over.
     """
     (tmp_path / "products.v").write_text(convert(Products(), "products"))
-    (tmp_path / "dsp48e2.v").write_text(DSP_VERILOG)
+    (tmp_path / "dsp48e2.v").write_text(PRIMITIVES["dsp48e2.v"])
     (tmp_path / "accumulators.v").write_text(convert(Accumulators(), "accumulators"))
     with monkeypatch.context() as patch:
         deep = records.DEEP_FIELD_BITS

@@ -14,11 +14,10 @@ from amaranth import Shape
 from hwsim.arch.config import load_engine
 from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_OFFSET, PORT_BASE_STRIDE
 from hwsim.errors import ConfigError
-from rtl.matrix.tile import Tile
+from rtl.matrix.slice import Tile
 from rtl.package import package_files
-from rtl.package.crossings import CROSSINGS
-from rtl.package.floorplan import floorplan
-from rtl.package.target import Target
+from rtl.package.files import Target
+from rtl.package.floorplan import CROSSINGS, floorplan
 from rtl.verilog import generate
 from testbenches.verilator import lint
 

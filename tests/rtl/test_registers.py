@@ -5,9 +5,9 @@ import random
 from amaranth.sim import Simulator
 
 from hwsim.arch.config import load_engine
-from hwsim.arch.digest import isa_digest
+from hwsim.arch.isa import isa_digest
 from hwsim.arch.registers import CONTROL_REGISTERS, offset_of, port_base_offset
-from rtl.control import ControlRegisters, register_table
+from rtl.control import ControlRegisters
 
 
 class Host:
@@ -134,10 +134,3 @@ def test_control_register_follows_the_kernel_protocol():
         assert await host.read(offset_of("interrupt_status")) == 3
 
     on_the_bus(load_engine("tiny"), scenario)
-
-
-def test_the_register_table_names_every_register():
-    table = register_table(load_engine("u280"))
-    for register in CONTROL_REGISTERS:
-        assert f"| 0x{register.offset:03X} | {register.name} |" in table
-    assert "0 to 31" in table

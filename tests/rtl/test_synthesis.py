@@ -5,8 +5,7 @@ import pytest
 from hwsim.errors import MachineError
 from rtl.synthesis import fmax, yosys
 from rtl.synthesis.estimate import count_parts, resources_of
-from rtl.synthesis.netlist import modules_of
-from rtl.synthesis.yosys import cells_of, run_yosys
+from rtl.synthesis.yosys import cells_of, modules_of, run_yosys
 
 CHILD = (
     "module \\{name} (clk, \\a$1 , b, p);\n  input clk;\n  input [15:0] \\a$1 ;\n  input [15:0] b;\n"

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from hwsim.arch.config import load_engine
-from hwsim.arch.digest import isa_digest
-from rtl.trace_ports import trace_ports
+from hwsim.arch.isa import isa_digest
+from rtl.engine import trace_ports
 from rtl.verilog import LINT_WAIVERS, generate, write
 from testbenches.verilator import lint
 

@@ -11,7 +11,7 @@ import rtl.matrix.epilogue
 import rtl.matrix.lane
 import rtl.matrix.unit
 from compiler.pipeline import Compiled
-from compiler.target.registers import WEIGHTS
+from compiler.target.step import WEIGHTS
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import CacheFormat, Fetch, Format, KvQuant, Scalar, decode

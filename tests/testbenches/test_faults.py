@@ -18,8 +18,7 @@ from hwsim.memory.models import IDEAL, stalling
 from rtl.control.errors import ErrorRegister
 from rtl.control.unit import Control
 from testbenches.fault_cases import CASE_KINDS, FaultCase, FaultKind, FaultProgram, fault_case
-from testbenches.fault_verdict import judge
-from testbenches.faults import FaultBench, FaultOutcome, RunRecord
+from testbenches.faults import FaultBench, FaultOutcome, RunRecord, judge
 from testbenches.random_program import random_program
 from testbenches.simulated import Simulated
 from tests.formal.mutants import mutant

@@ -7,10 +7,10 @@ import pytest
 
 from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.digest import Identity
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import End, Fetch, KvQuant, Loop, Scalar, decode
 from hwsim.arch.program import MemoryImage, Program
+from hwsim.arch.registers import Identity
 from hwsim.errors import MachineError, ProgramError
 from hwsim.host.inputs import Inputs
 from hwsim.host.runtime import Host, Waiting

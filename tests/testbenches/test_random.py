@@ -14,8 +14,7 @@ from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryModel, hbm2, stalling
 from testbenches.compare import Verdict, compare_logs
-from testbenches.random_program import RandomProgram, random_program
-from testbenches.random_scattered import scattered_program
+from testbenches.random_program import RandomProgram, random_program, scattered_program
 from testbenches.simulated import log_of
 from testbenches.verilated import Run, Verilated
 

@@ -7,13 +7,17 @@ import dataclasses
 
 import numpy as np
 
-from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS, Format, StreamSizes
+from hwsim.arch.stream_sizes import Format, StreamSizes
 from hwsim.errors import ScheduleError
 
-__all__ = ["OFFSET_STEP", "QuantizedMatrix", "WeightFormat", "check_reach", "scale_words"]
+__all__ = ["BLOCK_CODES", "OFFSET_STEP", "PATTERNS", "QuantizedMatrix", "WeightFormat", "check_reach"]
 
 OFFSET_STEP = 16
 """Weight of one unit of a W4 group offset, in the row's integer steps."""
+PATTERNS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+"""The kept positions of a block of four inputs, by pattern number; a block's code is pattern * 16 + second * 4 + first."""
+BLOCK_CODES = len(PATTERNS) * 16
+"""Codes of a block of four inputs; larger ones do not occur in valid words."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,7 +85,11 @@ def check_reach(name: str, largest: int) -> None:
 
 
 class WeightFormat(abc.ABC):
-    """One weight format: packing of a row's body, scale words included; its sizes are a row of hwsim.arch.stream_sizes."""
+    """One weight format: packing of a row's body, scale words included; its sizes are a row of hwsim.arch.stream_sizes.
+
+    A *body* is what a row has in the stream without its share of a header. tests/hwsim/slow_formats.py defines the bytes as array
+    code.
+    """
 
     format: Format
 
@@ -104,69 +112,22 @@ class WeightFormat(abc.ABC):
         return self.sizes.stream_words(blocks, inputs)
 
     @abc.abstractmethod
-    def pack_body(self, matrix: QuantizedMatrix) -> np.ndarray:
-        """Return the rows' bodies, uint8 [rows, body_words, 16]."""
+    def fill_body(self, matrix: QuantizedMatrix, body: np.ndarray) -> None:
+        """Put the rows' bodies into uint8 [rows, body_words, 16], zero before."""
 
     @abc.abstractmethod
-    def unpack_body(self, words: np.ndarray, inputs: int) -> QuantizedMatrix:
-        """Return the matrix in bodies uint8 [rows, body_words, 16], with unit row scales."""
-
-    def fill_body(self, matrix: QuantizedMatrix, body: np.ndarray) -> None:
-        """Put the bodies of `pack_body` into uint8 [rows, body_words, 16], zero before; formats may compile this."""
-        body[...] = self.pack_body(matrix)
-
     def read_body(self, words: np.ndarray, inputs: int) -> QuantizedMatrix:
-        """Return what `unpack_body` does; formats may compile this."""
-        return self.unpack_body(words, inputs)
+        """Return the matrix in bodies uint8 [rows, body_words, 16], with row scales of one."""
 
+    @abc.abstractmethod
     def reach(self, words: np.ndarray, inputs: int) -> int:
-        """Return the largest row sum of absolute integer weights in bodies, -1 for words that are invalid; may be compiled."""
-        return int(np.abs(self.unpack_body(words, inputs).integer().astype(np.int64)).sum(axis=1).max(initial=0))
+        """Return the largest row sum of absolute integer weights in bodies, -1 for words that are invalid."""
 
-    def pack_stream(self, matrix: QuantizedMatrix, slices: int) -> np.ndarray:
-        """Return the streams of all slices, uint8 [slices, words, 16]; row r goes to slice r % slices, padded with zero rows."""
-        rows, inputs = matrix.shape
-        blocks = -(-rows // slices)
-        bodies = np.zeros((blocks * slices, self.body_words(inputs), 16), np.uint8)
-        bodies[:rows] = self.pack_body(matrix)
-        dealt = bodies.reshape(blocks, slices, -1, 16).transpose(1, 0, 2, 3)
-        entries = np.zeros((-(-blocks // WEIGHT_HEADER_BLOCKS) * WEIGHT_HEADER_BLOCKS * slices, 4), np.uint8)
-        entries[:rows, 0] = matrix.mantissa & 0xFF
-        entries[:rows, 1] = matrix.mantissa >> 8
-        entries[:rows, 2] = matrix.exponent & 0xFF
-        headers = entries.reshape(-1, WEIGHT_HEADER_BLOCKS, slices, 4).transpose(2, 0, 1, 3).reshape(slices, -1, 16)
-        parts = []
-        for block in range(0, blocks, WEIGHT_HEADER_BLOCKS):
-            parts.append(headers[:, block // WEIGHT_HEADER_BLOCKS, None])
-            parts.append(dealt[:, block : block + WEIGHT_HEADER_BLOCKS].reshape(slices, -1, 16))
-        return np.concatenate(parts, axis=1)
-
-    def unpack_stream(self, streams: np.ndarray, inputs: int, blocks: int) -> QuantizedMatrix:
-        """Return the matrix [blocks * slices, inputs] in streams uint8 [slices, words, 16]; inverse of `pack_stream`."""
-        slices, body = streams.shape[0], self.body_words(inputs)
-        period = 1 + WEIGHT_HEADER_BLOCKS * body
-        starts = [block // WEIGHT_HEADER_BLOCKS * period + 1 + block % WEIGHT_HEADER_BLOCKS * body for block in range(blocks)]
-        index = (np.array(starts, dtype=np.int64)[:, None] + np.arange(body)).reshape(-1)
-        bodies = streams[:, index].reshape(slices, blocks, body, 16).transpose(1, 0, 2, 3).reshape(-1, body, 16)
-        matrix = self.unpack_body(np.ascontiguousarray(bodies), inputs)
-        header = streams[:, ::period][:, : -(-blocks // WEIGHT_HEADER_BLOCKS)].reshape(slices, -1, 4)[:, :blocks]
-        entries = header.transpose(1, 0, 2).reshape(-1, 4).astype(np.int64)
-        return dataclasses.replace(
-            matrix,
-            mantissa=entries[:, 0] | entries[:, 1] << 8,
-            exponent=np.ascontiguousarray(entries[:, 2].astype(np.uint8)).view(np.int8).astype(np.int64),
+    def unscaled(self, codes: np.ndarray, kept: np.ndarray | None, scale: np.ndarray, offset: np.ndarray) -> QuantizedMatrix:
+        """Return a matrix with row scales of one: mantissa 32768, exponent -15."""
+        mantissa, exponent = np.full(len(codes), 32768, np.int64), np.full(len(codes), -15, np.int64)
+        offset = np.ascontiguousarray(offset).view(np.int8)
+        scale = np.ascontiguousarray(scale)
+        return QuantizedMatrix(
+            format=self.format, codes=codes, kept=kept, scale=scale, offset=offset, mantissa=mantissa, exponent=exponent
         )
-
-    def unit_scales(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return row scales of one: mantissa 32768, exponent -15."""
-        return np.full(rows, 32768, np.int64), np.full(rows, -15, np.int64)
-
-
-def scale_words(scale: np.ndarray, offset: np.ndarray, run_groups: int) -> np.ndarray:
-    """Return scale words uint8 [rows, runs, 16] of groups [rows, groups]: `run_groups` (scale, offset) byte pairs a word."""
-    rows, groups = scale.shape
-    runs = -(-groups // run_groups)
-    pairs = np.zeros((rows, runs * run_groups, 2), np.uint8)
-    pairs[:, :groups, 0] = scale
-    pairs[:, :groups, 1] = offset.view(np.uint8)
-    return pairs.reshape(rows, runs, 16)

@@ -1,14 +1,12 @@
 """The stream formats as compiled loops: packing, unpacking, the accumulator's reach, and dealing over the ports.
 
-The array code of the formats beside this file is the definition; these loops give the same bytes, many times sooner.
-They hold no lock, so that rows and ports may be shared among threads.
+The array code of tests/hwsim/slow_formats.py is the definition; these loops give the same bytes, many times
+sooner. They hold no lock, so that rows and ports may be shared among threads.
 """
-
-from __future__ import annotations
 
 import numpy as np
 
-from hwsim.arch.formats.patterns import BLOCK_CODES, PATTERNS
+from hwsim.arch.formats.base import BLOCK_CODES, PATTERNS
 from hwsim.compiled import compiled
 
 __all__ = ["deal", "pack_grouped", "pack_w2s", "reach_grouped", "reach_w2s", "unpack_w2s"]

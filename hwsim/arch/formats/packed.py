@@ -10,7 +10,7 @@ import numpy as np
 from hwsim.arch.formats import kernels
 from hwsim.arch.formats.base import QuantizedMatrix, check_reach
 from hwsim.arch.formats.sharing import FEWEST_ROWS, in_parts
-from hwsim.arch.formats.table import WEIGHT_FORMATS
+from hwsim.arch.formats.weights import WEIGHT_FORMATS
 from hwsim.arch.stream_sizes import Format
 from hwsim.errors import ScheduleError
 

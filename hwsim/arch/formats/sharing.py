@@ -1,7 +1,5 @@
 """Sharing work that holds no lock among the processors that this process may use."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

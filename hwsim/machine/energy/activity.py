@@ -1,30 +1,14 @@
 """What a simulated run does, counted from its dynamic instructions: bits, accesses, operations, cycles."""
 
-from __future__ import annotations
-
 import numpy as np
 
+from hwsim.arch import isa
+from hwsim.arch.board import EnergyConstants
 from hwsim.arch.complete import require_rows
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.fields import Instruction, Unit
-from hwsim.arch.isa import (
-    UNIT_INSTRUCTIONS,
-    Append,
-    Axpy,
-    Destination,
-    Dot,
-    Fetch,
-    Format,
-    KvQuant,
-    Load,
-    Norm,
-    Quant,
-    Rope,
-    Softmax,
-    Store,
-    SwiGlu,
-)
-from hwsim.machine.energy.constants import EnergyConstants
+from hwsim.arch.isa import UNIT_INSTRUCTIONS, Destination
+from hwsim.arch.stream_sizes import Format
 from hwsim.machine.energy.estimate import Activity
 from hwsim.machine.time.result import Cause, Timeline
 from hwsim.machine.trace import Trace
@@ -38,16 +22,16 @@ _PER_OPERATION = 2
 _WORD_LANE_BITS = 32
 _SEGMENT_BITS = 64 * 8
 _PASSES: dict[type[Instruction], tuple[int, int]] = {
-    Norm: (2, 2),
-    Quant: (2, 1),
-    SwiGlu: (2, 2),
-    Rope: (2, 3),
-    Softmax: (3, 2),
-    KvQuant: (2, 3),
+    isa.Norm: (2, 2),
+    isa.Quant: (2, 1),
+    isa.SwiGlu: (2, 2),
+    isa.Rope: (2, 3),
+    isa.Softmax: (3, 2),
+    isa.KvQuant: (2, 3),
 }
 """Passes over a row, and words read for each word of the first pass (docs/engine.md section 5)."""
-_MATRIX = (Dot, Axpy)
-_MOVING = (Fetch, Load, Store, Append)
+_MATRIX = (isa.Dot, isa.Axpy)
+_MOVING = (isa.Fetch, isa.Load, isa.Store, isa.Append)
 """Instructions whose activity is the bytes that the timeline counts."""
 require_rows({*_PASSES, *_MATRIX, *_MOVING}, UNIT_INSTRUCTIONS, what="an activity for the energy", module=__name__)
 
@@ -64,67 +48,56 @@ def activity_of(trace: Trace, timeline: Timeline, config: EngineConfig, constant
     tile, lanes = config.tile, config.vector.lanes
     beats, drained, added = _matrix(trace, config)
     word_bits = lanes * _WORD_LANE_BITS
-    vector_words = _vector(trace)
+    read, passed, values = _vector(trace)
     stream_bits, side_bits = 8 * timeline.stream_bytes, 8 * (timeline.side_read_bytes + timeline.side_write_bytes)
     ram_bits = (
-        2 * stream_bits
-        + side_bits
-        + beats["segments"] * _SEGMENT_BITS
-        + (drained + added) * word_bits
-        + vector_words["read"] * word_bits
-        + vector_words["values"] * lanes * 8
+        2 * stream_bits + side_bits + beats * _SEGMENT_BITS + (drained + added) * word_bits + read * word_bits + values * lanes * 8
     )
-    products = beats["data"] * tile.slices * LANES_PER_SLICE
+    products = beats * tile.slices * LANES_PER_SLICE
     multipliers = tile.slices * LANES_PER_SLICE * tile.tokens
-    luts = constants.luts_fixed.value + multipliers * constants.luts_per_multiplier.value
-    registers = constants.registers_fixed.value + multipliers * constants.registers_per_multiplier.value
+    sizes = {
+        "logic_cycles": (constants.luts_fixed, constants.luts_per_multiplier),
+        "register_cycles": (constants.registers_fixed, constants.registers_per_multiplier),
+    }
+    luts, registers = (fixed.value + multipliers * growing.value for fixed, growing in sizes.values())
     busy = timeline.cause(Unit.MATRIX, Cause.COMPUTE)
     return Activity(
         seconds=timeline.cycles / config.clock_hz,
         memory_bits=stream_bits + side_bits,
         ram_accesses=ram_bits / _PORT_BITS,
-        multiplier_operations=products / _PER_OPERATION + vector_words["passed"] * lanes,
+        multiplier_operations=products / _PER_OPERATION + passed * lanes,
         logic_cycles=luts * busy,
         register_cycles=registers * timeline.cycles,
-        assumed=frozenset(_assumed(constants)),
+        assumed=frozenset(name for name, used in sizes.items() if any(each.is_assumed for each in used)),
     )
 
 
-def _assumed(constants: EnergyConstants) -> list[str]:
-    """Return the counts that follow from an assumed size of the engine."""
-    sizes = {
-        "logic_cycles": (constants.luts_fixed, constants.luts_per_multiplier),
-        "register_cycles": (constants.registers_fixed, constants.registers_per_multiplier),
-    }
-    return [name for name, used in sizes.items() if any(each.is_assumed for each in used)]
-
-
-def _matrix(trace: Trace, config: EngineConfig) -> tuple[dict[str, int], int, int]:
-    """Return beats with data and segments read, both times token rows; drained words; words added to what is there."""
-    dots, mixes = trace.rows_of(Dot), trace.rows_of(Axpy)
-    rows, inner, blocks, form = (trace.values(Dot, name, dots) for name in ("rows", "inner", "blocks", "format"))
+def _matrix(trace: Trace, config: EngineConfig) -> tuple[int, int, int]:
+    """Return beats with data, times token rows; drained words; words added to what is there."""
+    dots, mixes = trace.rows_of(isa.Dot), trace.rows_of(isa.Axpy)
+    rows, inner, blocks, form = (trace.values(isa.Dot, name, dots) for name in ("rows", "inner", "blocks", "format"))
     cycles = blocks * np.choose(form, [each.sizes.data_cycles(LANES_PER_SLICE * inner) for each in Format])
-    mixed = trace.values(Axpy, "beats", mixes) * trace.values(Axpy, "rows", mixes)
-    # A coefficient of a byte for each of S / G tokens, from one segment a beat.
-    segments = int((cycles * rows).sum() + mixed.sum())
-    drained = int((blocks * rows).sum()) * config.drain_words + 32 * int(trace.values(Axpy, "rows", mixes).sum())
-    is_added = trace.values(Dot, "destination", dots) != Destination.RESULT
+    mixed = trace.values(isa.Axpy, "beats", mixes) * trace.values(isa.Axpy, "rows", mixes)
+    # Each reads a segment of activations; in AXPY a coefficient of a byte for each of S / G tokens.
+    beats = int((cycles * rows).sum() + mixed.sum())
+    drained = int((blocks * rows).sum()) * config.drain_words + 32 * int(trace.values(isa.Axpy, "rows", mixes).sum())
+    is_added = trace.values(isa.Dot, "destination", dots) != Destination.RESULT
     added = int((blocks * rows)[is_added].sum()) * config.drain_words
-    return {"data": int((cycles * rows).sum() + mixed.sum()), "segments": segments}, drained, added
+    return beats, drained, added
 
 
-def _vector(trace: Trace) -> dict[str, int]:
+def _vector(trace: Trace) -> tuple[int, int, int]:
     """Return words read, words passed over, and words of values written by the vector unit."""
     read = passed = values = 0
     for kind, (passes, sources) in _PASSES.items():
         at = trace.rows_of(kind)
-        if kind is Softmax:
+        if kind is isa.Softmax:
             words = trace.values(kind, "sink_words", at) + trace.values(kind, "ring_words", at)
         else:
             words = trace.values(kind, "length", at)
-        total = int((words * (1 if kind is KvQuant else trace.values(kind, "rows", at))).sum())
+        total = int((words * (1 if kind is isa.KvQuant else trace.values(kind, "rows", at))).sum())
         # What the first pass computes is kept, written once and read in the passes after it.
         read += total * (sources + 1 + passes - 1)
         passed += total * passes
         values += total
-    return {"read": read, "passed": passed, "values": values}
+    return read, passed, values

@@ -1,14 +1,17 @@
-"""The energy of some work: joules by part of the card, and how much of them rests on assumed numbers."""
-
-from __future__ import annotations
+"""The energy of some work: joules by part of the card, by the constants of a board, and how much rests on assumed numbers."""
 
 import dataclasses
 import enum
 
-from hwsim.machine.energy.constants import EnergyConstants
+from hwsim.arch.board import Board, EnergyConstants, board_of, load_board
+from hwsim.arch.config import EngineConfig
+from hwsim.errors import SpecError
 from hwsim.sourced import Sourced
 
-__all__ = ["Activity", "Energy", "Part", "estimate"]
+__all__ = ["Activity", "Energy", "Part", "energy_board", "estimate", "load_constants"]
+
+_USUAL = "u280"
+"""Board of engines that are made for none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,20 @@ class Energy:
     def assumed_share(self) -> float:
         """Share of the card's energy that rests on assumed numbers."""
         return self.assumed_j / self.card_j
+
+
+def energy_board(engine: EngineConfig) -> Board:
+    """Return the board whose constants an engine's energy is estimated with: its own, or the U280 where it has none."""
+    board = board_of(engine)
+    return load_board(_USUAL) if board is None else board
+
+
+def load_constants(name: str = _USUAL) -> EnergyConstants:
+    """Return the constants of a board by name or file; raise SpecError for one there is not, or that has none."""
+    board = load_board(name)
+    if board.energy is None:
+        raise SpecError(f"Board {board.name} must have energy, the constants of the estimate, which its file leaves out")
+    return board.energy
 
 
 def estimate(activity: Activity, constants: EnergyConstants) -> Energy:

@@ -1,14 +1,12 @@
 """Published systems with their power, as activities: what an estimate is held against."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 
 from hwsim.errors import SpecError
 from hwsim.machine.energy.estimate import Activity
 from hwsim.reader import Limits, OneOf, SpecFiles, read
-from hwsim.sourced import Sourced
+from hwsim.sourced import Sourced, facts_of
 
 __all__ = ["SCOPES", "PublishedSystem", "load_system", "load_systems"]
 
@@ -74,8 +72,7 @@ class PublishedSystem:
     @property
     def assumed(self) -> tuple[str, ...]:
         """Names of the facts that are assumed."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return tuple(name for name, value in values.items() if isinstance(value, Sourced) and value.is_assumed)
+        return tuple(name for name, fact in facts_of(self).items() if fact.is_assumed)
 
 
 def load_systems() -> tuple[PublishedSystem, ...]:

@@ -1,7 +1,5 @@
 """Execution of a trace in program order."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +16,7 @@ from hwsim.machine.trace import Trace
 
 __all__ = ["run_meaning"]
 
+_MATRIX: dict[type[Instruction], Callable[..., np.ndarray]] = {Dot: matrix.dot, Axpy: matrix.axpy}
 _VECTOR: dict[type[Instruction], Callable[..., np.ndarray]] = {
     Norm: vector.norm,
     Quant: vector.quant,
@@ -27,7 +26,7 @@ _VECTOR: dict[type[Instruction], Callable[..., np.ndarray]] = {
     KvQuant: vector.kvquant,
 }
 _MOVER: dict[type[Instruction], Callable[..., None]] = {Load: mover.load, Store: mover.store, Append: mover.append}
-require_rows({Fetch, Dot, Axpy, *_VECTOR, *_MOVER}, UNIT_INSTRUCTIONS, what="a meaning", module=__name__)
+require_rows({Fetch, *_MATRIX, *_VECTOR, *_MOVER}, UNIT_INSTRUCTIONS, what="a meaning", module=__name__)
 
 
 def run_meaning(
@@ -62,11 +61,8 @@ def run_meaning(
         kind = type(instruction)
         if isinstance(instruction, Fetch):
             memories.streams.fetch(instruction.offset, instruction.beats)
-        elif isinstance(instruction, Dot | Axpy):
-            if isinstance(instruction, Dot):
-                words = matrix.dot(memories, config, instruction, trace.name(index))
-            else:
-                words = matrix.axpy(memories, config, instruction, trace.name(index))
+        elif kind in _MATRIX:
+            words = _MATRIX[kind](memories, config, instruction, trace.name(index))
             if has_log:
                 log.matrix[index] = words
         elif kind in _VECTOR:

@@ -1,7 +1,5 @@
 """The meaning of DOT and AXPY."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig

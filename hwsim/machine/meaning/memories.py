@@ -1,7 +1,5 @@
 """The memories of the engine as integer arrays, and the log of what the units wrote."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The meaning of LOAD, STORE and APPEND."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from hwsim.arch.config import EngineConfig

@@ -1,14 +1,13 @@
 """Sums of products of streamed rows with activations, straight from the packed words; compiled, exact."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 
 from hwsim.arch.complete import require_rows
-from hwsim.arch.formats.patterns import PATTERNS
+from hwsim.arch.formats.base import OFFSET_STEP, PATTERNS
 from hwsim.arch.isa import Format
 from hwsim.compiled import compiled
 
@@ -63,76 +62,39 @@ _SPARSE = _sparse_table()
 _fast = functools.partial(compiled, is_fast_math=True)
 
 
-@_fast
-def _sum_w4(
-    words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
-) -> None:
-    code = np.empty(32, np.float32)
-    groups = totals.shape[1]
-    run_groups, group_words = run
-    for block in range(len(starts)):
-        for own in range(len(words)):
-            for group in range(groups):
-                scale_beat = starts[block] + group // run_groups * (1 + run_groups * group_words)
-                scale = np.int64(words[own, scale_beat, group % run_groups * 2])
-                offset = np.int64(np.int8(words[own, scale_beat, group % run_groups * 2 + 1]))
-                data = words[own, scale_beat + 1 + group % run_groups]
-                for place in range(16):
-                    code[place] = data[place] & np.uint8(15)
-                    code[16 + place] = data[place] >> np.uint8(4)
-                for row in range(len(inputs)):
-                    total = np.float32(0)
-                    for place in range(32):
-                        total += code[place] * inputs[row, group * 32 + place]
-                    sums[block, own, row] += scale * np.int64(total) + 16 * offset * totals[row, group]
+def _sum_grouped(bits: int) -> Callable[..., None]:
+    """Return the loop of a format with scale words, compiled for codes of 2, 4 or 8 bits."""
+    share, mask = 8 // bits, (1 << bits) - 1
 
+    def add(
+        words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
+    ) -> None:
+        run_groups, group_words = run
+        size = 16 * share * group_words
+        code = np.empty(size, np.float32)
+        for block in range(len(starts)):
+            for own in range(len(words)):
+                for group in range(inputs.shape[1] // size):
+                    scale_beat = starts[block] + group // run_groups * (1 + run_groups * group_words)
+                    scale = np.int64(words[own, scale_beat, group % run_groups * 2])
+                    offset = np.int64(np.int8(words[own, scale_beat, group % run_groups * 2 + 1]))
+                    for word in range(group_words):
+                        data = words[own, scale_beat + 1 + group % run_groups * group_words + word]
+                        for part in range(share):
+                            for place in range(16):
+                                value = data[place] >> np.uint8(bits * part) & np.uint8(mask)
+                                code[16 * (word * share + part) + place] = np.int8(value) if bits == 8 else value
+                    for row in range(len(inputs)):
+                        total = np.float32(0)
+                        for place in range(size):
+                            total += code[place] * inputs[row, group * size + place]
+                        sums[block, own, row] += scale * np.int64(total)
+                        if bits == 4:
+                            sums[block, own, row] += OFFSET_STEP * offset * totals[row, group]
+                        elif bits == 2:
+                            sums[block, own, row] -= scale * (offset & 3) * (totals[row, 2 * group] + totals[row, 2 * group + 1])
 
-@_fast
-def _sum_w8(
-    words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
-) -> None:
-    code = np.empty(32, np.float32)
-    run_groups, group_words = run
-    for block in range(len(starts)):
-        for own in range(len(words)):
-            for group in range(inputs.shape[1] // 32):
-                scale_beat = starts[block] + group // run_groups * (1 + run_groups * group_words)
-                scale = np.int64(words[own, scale_beat, group % run_groups * 2])
-                for word in range(group_words):
-                    data = words[own, scale_beat + 1 + group % run_groups * group_words + word]
-                    for place in range(16):
-                        code[16 * word + place] = np.int8(data[place])
-                for row in range(len(inputs)):
-                    total = np.float32(0)
-                    for place in range(32):
-                        total += code[place] * inputs[row, group * 32 + place]
-                    sums[block, own, row] += scale * np.int64(total)
-
-
-@_fast
-def _sum_w2(
-    words: np.ndarray, starts: np.ndarray, inputs: np.ndarray, totals: np.ndarray, run: tuple[int, int], sums: np.ndarray
-) -> None:
-    code = np.empty(64, np.float32)
-    run_groups, group_words = run
-    for block in range(len(starts)):
-        for own in range(len(words)):
-            for group in range(inputs.shape[1] // 64):
-                scale_beat = starts[block] + group // run_groups * (1 + run_groups * group_words)
-                scale = np.int64(words[own, scale_beat, group % run_groups * 2])
-                zero = np.int64(words[own, scale_beat, group % run_groups * 2 + 1] & 3)
-                data = words[own, scale_beat + 1 + group % run_groups]
-                for place in range(16):
-                    code[place] = data[place] & np.uint8(3)
-                    code[16 + place] = data[place] >> np.uint8(2) & np.uint8(3)
-                    code[32 + place] = data[place] >> np.uint8(4) & np.uint8(3)
-                    code[48 + place] = data[place] >> np.uint8(6)
-                for row in range(len(inputs)):
-                    total = np.float32(0)
-                    for place in range(64):
-                        total += code[place] * inputs[row, group * 64 + place]
-                    both = totals[row, 2 * group] + totals[row, 2 * group + 1]
-                    sums[block, own, row] += scale * (np.int64(total) - zero * both)
+    return cast(Callable[..., None], _fast(add))
 
 
 @_fast
@@ -182,9 +144,9 @@ def _sum_keys(
 
 
 _SUMS: dict[Format, tuple[int, Callable[..., None]]] = {
-    Format.W4: (2, _sum_w4),
-    Format.W8: (1, _sum_w8),
-    Format.W2: (4, _sum_w2),
+    Format.W4: (2, _sum_grouped(4)),
+    Format.W8: (1, _sum_grouped(8)),
+    Format.W2: (4, _sum_grouped(2)),
     Format.W2S: (1, _sum_w2s),
     Format.KV4: (2, _sum_keys),
     Format.KV8: (2, _sum_keys),

@@ -1,20 +1,15 @@
 """The run of control and the four units together: each goes on as far as what it waits for is known."""
 
-from __future__ import annotations
-
 import numpy as np
 
-import hwsim.arch.timing as timing
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
+from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY, MOVER_WRITES, REFILL_CYCLES
 from hwsim.compiled import compiled, compiled_part
 from hwsim.machine.rules import check
-from hwsim.machine.time.matrix import BLOCK, BUSY_UNTIL, CAPTURE_FROM, MATRIX_STATE, POSITION, advance_matrix
-from hwsim.machine.time.result import Timeline, charge
-from hwsim.machine.time.side import side_read, side_write
-from hwsim.machine.time.stops import refuse_overflow, refuse_standstill
-from hwsim.machine.time.streams import FETCH_STATE, LAST, OFFSET, REMAINING, advance_fetch
-from hwsim.machine.time.vector import VECTOR_STATE, advance_vector
+from hwsim.machine.time import compute
+from hwsim.machine.time.ports import FETCH_STATE, LAST, OFFSET, REMAINING, advance_fetch, side_read, side_write
+from hwsim.machine.time.result import Timeline, charge, refuse_overflow, refuse_standstill
 from hwsim.machine.time.work import NEVER, WRITE, Work, work_of
 from hwsim.machine.trace import Trace
 from hwsim.memory.models import IDEAL, Channels, MemoryModel
@@ -23,7 +18,6 @@ __all__ = ["run_time"]
 
 _FETCH, _MATRIX, _VECTOR, _MOVER = (int(unit) for unit in Unit)
 _FAR_PAST = -(1 << 60)
-_NEVER, _WRITE, _MOVER_WRITES = NEVER, WRITE, timing.MOVER_WRITES
 
 
 def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) -> Timeline:
@@ -47,29 +41,8 @@ def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) ->
         len(trace.decoded.words),
         config.temporary_words,
     )
-    laws = (
-        timing.REFILL_CYCLES,
-        timing.READ_LATENCY,
-        timing.FIFO_LATENCY,
-        timing.MATRIX_LATENCY + timing.EPILOGUE_LATENCY,
-        timing.SIDE_BURST_BEATS,
-        timing.WRITE_LATENCY,
-        timing.WRITE_LEAD,
-    )
-    loaded, done, cycles = _run(
-        work.unit,
-        work.amount,
-        work.partner,
-        trace.slot,
-        trace.end_slot,
-        members,
-        rank,
-        memory.channels(config),
-        sizes,
-        laws,
-        times,
-        waits,
-    )
+    channels = memory.channels(config)
+    loaded, done, cycles = _run(work, trace.slot, trace.end_slot, members, rank, channels, sizes, times, waits)
     refuse_overflow(trace, work, times)
     if done < len(trace):
         refuse_standstill(trace, work, times)
@@ -99,7 +72,7 @@ def _issue_cycle(index: int, previous: int, partner: np.ndarray, times: np.ndarr
         cycle = max(cycle, times[2, previous] + 1)
     for unit in range(4):
         other = partner[index, unit]
-        if other == _NEVER:
+        if other == NEVER:
             return -1
         if other >= 0:
             if times[3, other] < 0:
@@ -111,39 +84,36 @@ def _issue_cycle(index: int, previous: int, partner: np.ndarray, times: np.ndarr
 @compiled_part
 def _mover_free(place: int, kind: int, members: np.ndarray, times: np.ndarray) -> int:
     """Return the first cycle in which responses to come allow the mover's instruction number `place` to issue."""
-    behind = 1 if kind != _WRITE else _MOVER_WRITES
+    behind = 1 if kind != WRITE else MOVER_WRITES
     return times[3, members[place - behind]] + 1 if place >= behind else 0
 
 
 @compiled
 def _run(
-    unit: np.ndarray,
-    amount: np.ndarray,
-    partner: np.ndarray,
+    work: Work,
     slot: np.ndarray,
     end_slot: int,
     members: np.ndarray,
     rank: np.ndarray,
     model: Channels,
     sizes: tuple[int, ...],
-    laws: tuple[int, ...],
     times: np.ndarray,
     waits: np.ndarray,
 ) -> tuple[int, int, int]:
     """Fill times (dispatch, issue, release, retire); return (program loaded, instructions retired, cycles)."""
+    unit, amount, partner = work
     queue_depth, burst_beats, fifo_beats, ports, side_port, words, temporary_words = sizes
-    refill, read_latency, fifo_latency, matrix_latency, side_burst, write_latency, write_lead = laws
     count = len(unit)
     next_of = np.zeros(4, np.int64)
     active = np.zeros(4, np.int64)
-    streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(MATRIX_STATE, np.int64)
-    matrix[CAPTURE_FROM] = _FAR_PAST
-    vector = np.zeros(VECTOR_STATE, np.int64)
+    streams, matrix = np.zeros(FETCH_STATE, np.int64), np.zeros(compute.MATRIX_STATE, np.int64)
+    matrix[compute.CAPTURE_FROM] = _FAR_PAST
+    vector = np.zeros(compute.VECTOR_STATE, np.int64)
     earliest, arrival = np.zeros(ports, np.int64), np.full(ports, -1, np.int64)
     ready, pops = np.zeros(fifo_beats, np.int64), np.zeros(fifo_beats, np.int64)
-    loaded = side_read(model, side_port, side_burst, read_latency, 0, words)
+    loaded = side_read(model, side_port, 0, words)
     answered = -1
-    executed, executed_slot, dispatched, done, last_retire = loaded, -refill, 0, 0, -1
+    executed, executed_slot, dispatched, done, last_retire = loaded, -REFILL_CYCLES, 0, 0, -1
     moved = True
     while moved and done < count:
         moved = False
@@ -173,39 +143,33 @@ def _run(
                     moved = True
                     active[own] = 1
                     if own == _FETCH:
-                        streams[OFFSET], streams[REMAINING], streams[LAST] = (amount[index, 0], amount[index, 1], issue)
-                        for port in range(ports):
-                            earliest[port] = issue + 1
+                        streams[OFFSET], streams[REMAINING], streams[LAST] = amount[index, 0], amount[index, 1], issue
+                        earliest[:] = issue + 1
                     elif own == _MATRIX:
-                        matrix[BLOCK], matrix[POSITION], matrix[BUSY_UNTIL] = 0, 0, issue
+                        matrix[compute.BLOCK], matrix[compute.POSITION], matrix[compute.BUSY_UNTIL] = 0, 0, issue
                 issue = times[1, index]
                 if own == _FETCH:
                     before = streams[REMAINING]
-                    ended = advance_fetch(streams, model, burst_beats, (read_latency, fifo_latency), earliest, arrival, ready, pops)
+                    ended = advance_fetch(streams, model, burst_beats, earliest, arrival, ready, pops)
                     moved = moved or streams[REMAINING] != before
                     if not ended:
                         break
-                    release = streams[LAST] + 1
-                    retire = release
+                    release = retire = streams[LAST] + 1
                 elif own == _MATRIX:
                     taken = waits[index, 0]
-                    ended = advance_matrix(matrix, streams, amount[index], ready, pops, waits[index])
+                    ended = compute.advance_matrix(matrix, streams, amount[index], ready, pops, waits[index])
                     moved = moved or waits[index, 0] != taken
                     if not ended:
                         break
-                    release = matrix[BUSY_UNTIL]
-                    retire = release + amount[index, 4] + matrix_latency
+                    release = matrix[compute.BUSY_UNTIL]
+                    retire = release + amount[index, 4] + MATRIX_LATENCY + EPILOGUE_LATENCY
                 elif own == _VECTOR:
-                    release, retire = advance_vector(vector, amount[index], issue, temporary_words)
-                elif amount[index, 0] == _WRITE:
-                    rise = issue + 1 + write_lead
-                    beats, word = amount[index, 1], amount[index, 2]
-                    release, answered = side_write(model, side_port, write_latency, rise, beats, word, answered)
+                    release, retire = compute.advance_vector(vector, amount[index], issue, temporary_words)
+                elif amount[index, 0] == WRITE:
+                    release, answered = side_write(model, side_port, issue + 1, amount[index, 1], amount[index, 2], answered)
                     retire = answered + 1
                 else:
-                    last = side_read(model, side_port, side_burst, read_latency, issue + 1, amount[index, 1])
-                    retire = last + 1
-                    release = retire
+                    release = retire = side_read(model, side_port, issue + 1, amount[index, 1]) + 1
                 times[2, index], times[3, index] = release, retire
                 last_retire = max(last_retire, retire)
                 active[own] = 0

@@ -1,31 +1,17 @@
 """What the time of an instruction depends on, as numbers: beats, blocks, drain lengths, durations, token partners."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
+from hwsim.arch import isa
 from hwsim.arch.complete import require_rows
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.fields import Instruction, Unit
-from hwsim.arch.isa import (
-    UNIT_INSTRUCTIONS,
-    Append,
-    Axpy,
-    Dot,
-    Fetch,
-    Format,
-    KvQuant,
-    Load,
-    Norm,
-    Quant,
-    Rope,
-    Softmax,
-    Store,
-    SwiGlu,
-)
+from hwsim.arch.isa import UNIT_INSTRUCTIONS
+from hwsim.arch.stream_sizes import Format
 from hwsim.arch.timing import PEAK_LATENCY
 from hwsim.machine.trace import Trace
 
@@ -43,8 +29,7 @@ READ, WRITE = range(2)
 """Kinds of mover work."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Work:
+class Work(NamedTuple):
     """Per dynamic instruction, int64.
 
     `amount` [instructions, 5]:
@@ -102,26 +87,26 @@ def _axpy(of: _Fields, config: EngineConfig) -> Columns:
 
 
 def _vector(of: _Fields, config: EngineConfig) -> Columns:
-    rows = 1 if of.kind is KvQuant else of["rows"]
-    if of.kind is Softmax:
+    rows = 1 if of.kind is isa.KvQuant else of["rows"]
+    if of.kind is isa.Softmax:
         words = of["sink_words"] + of["ring_words"]
         return rows, words, 2 * words + PEAK_LATENCY
     # The constants of NORM are selected after the words of the row.
-    return rows, of["length"], of["length"] + (1 if of.kind is Norm else 0)
+    return rows, of["length"], of["length"] + (1 if of.kind is isa.Norm else 0)
 
 
 def _copy(of: _Fields, config: EngineConfig) -> Columns:
-    if of.kind is Append:
+    if of.kind is isa.Append:
         return WRITE, (1 << of["segments"]) + 1, -1
-    return (READ, of["beats"]) if of.kind is Load else (WRITE, of["beats"], of["offset"])
+    return (READ, of["beats"]) if of.kind is isa.Load else (WRITE, of["beats"], of["offset"])
 
 
 _COLUMNS: dict[type[Instruction], Callable[[_Fields, EngineConfig], Columns]] = {
-    Fetch: _fetch,
-    Dot: _dot,
-    Axpy: _axpy,
-    **dict.fromkeys((Norm, Quant, SwiGlu, Rope, Softmax, KvQuant), _vector),
-    **dict.fromkeys((Load, Store, Append), _copy),
+    isa.Fetch: _fetch,
+    isa.Dot: _dot,
+    isa.Axpy: _axpy,
+    **dict.fromkeys((isa.Norm, isa.Quant, isa.SwiGlu, isa.Rope, isa.Softmax, isa.KvQuant), _vector),
+    **dict.fromkeys((isa.Load, isa.Store, isa.Append), _copy),
 }
 """What gives the columns of `Work.amount`, by instruction."""
 require_rows(_COLUMNS, UNIT_INSTRUCTIONS, what="work for the time model", module=__name__)

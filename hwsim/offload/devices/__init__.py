@@ -3,12 +3,10 @@
 from typing import Any
 
 from hwsim.offload.devices.card import CARDS, Card
-from hwsim.offload.devices.csd import CSDS, Csd
 from hwsim.offload.devices.device import Device, Family
-from hwsim.offload.devices.drive import DRIVES, Drive
-from hwsim.offload.devices.flash import FLASH, Flash
 from hwsim.offload.devices.gpu import GPUS, Gpu
 from hwsim.offload.devices.host import HOSTS, Host
+from hwsim.offload.devices.storage import CSDS, DRIVES, FLASH, Csd, Drive, Flash
 
 __all__ = [
     "CARDS",

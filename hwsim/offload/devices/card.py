@@ -1,7 +1,5 @@
 """Cards: FPGAs with an engine in them, which stream weights past multipliers."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated, Any, ClassVar
 

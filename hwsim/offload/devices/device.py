@@ -1,18 +1,17 @@
 """What every bought device has, and how the devices of a family are found and read."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from hwsim.errors import LamforgeError, SpecError, shown
+from hwsim.offload.pcie import PcieLink
 from hwsim.reader import Limits, SpecFiles, read
-from hwsim.sourced import Sourced
+from hwsim.sourced import Sourced, facts_of
 from hwsim.units import Dollars
 
-__all__ = ["SHARE", "Device", "Family", "assumed", "refuse_unless"]
+__all__ = ["SHARE", "Device", "Family", "assumed"]
 
 SHARE = Limits(above=0, most=1)
 """Mark of a part of one."""
@@ -58,9 +57,7 @@ class Device:
     @property
     def facts(self) -> dict[str, Sourced[Any]]:
         """Every number there is, by field, in the order of the fields; the price comes last."""
-        names = sorted((field.name for field in dataclasses.fields(self)), key=lambda name: name == "price")
-        values = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in values.items() if isinstance(value, Sourced)}
+        return dict(sorted(facts_of(self).items(), key=lambda fact: fact[0] == "price"))
 
     @property
     def assumed(self) -> tuple[str, ...]:
@@ -73,6 +70,19 @@ class Device:
         if fact is None:
             raise SpecError(f"Device {self.name} must have {field}, which nobody stated: give it in a file of your own")
         return fact.value
+
+    def require(self, is_right: bool, field: str, constraint: str, value: object) -> None:
+        """Raise SpecError unless something holds of a field."""
+        if not is_right:
+            raise SpecError(f"{self.subject} {self.name} {field} must be {constraint}, not {value}")
+
+    def require_rates_of(self, link: Sourced[PcieLink] | None, *fields: str) -> None:
+        """Raise SpecError for a rate above the raw rate of the link that it goes over."""
+        for field in fields:
+            fact = getattr(self, field)
+            if link is not None and fact is not None:
+                constraint, value = f"at most the raw rate of {link.value}", f"{fact.value.to('GB/s'):g} GB/s"
+                self.require(fact.value <= link.value.raw_rate, field, constraint, value)
 
 
 def assumed(value: Kept, reason: str) -> Any:
@@ -121,9 +131,3 @@ class Family(Generic[Kind]):
     def all(self) -> tuple[Kind, ...]:
         """Return every shipped device, by name."""
         return tuple(map(self.load, self.names()))
-
-
-def refuse_unless(is_right: bool, subject: str, constraint: str, value: object) -> None:
-    """Raise SpecError unless something holds."""
-    if not is_right:
-        raise SpecError(f"{subject} must be {constraint}, not {value}")

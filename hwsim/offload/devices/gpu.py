@@ -1,12 +1,10 @@
 """GPUs: memory, rates and what is reached of them, power and the link to the host."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from hwsim.offload.devices.device import SHARE, Device, Family, assumed, refuse_unless
-from hwsim.offload.operators import GpuRates
+from hwsim.offload.devices.device import SHARE, Device, Family, assumed
+from hwsim.offload.gpu_time import GpuRates
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Seconds, Watts
@@ -64,36 +62,18 @@ class Gpu(Device):
     def __post_init__(self) -> None:
         least, most = _OPERATIONS_PER_BYTE
         balance = float(self.fp16_rate.value.value / self.memory_rate.value.value)
-        refuse_unless(
-            least <= balance <= most,
-            f"GPU {self.name} fp16_rate",
-            f"{least} to {most} operations per byte of memory_rate",
-            f"{balance:g}",
-        )
+        constraint = f"{least} to {most} operations per byte of memory_rate"
+        self.require(least <= balance <= most, "fp16_rate", constraint, f"{balance:g}")
         if self.fp16_short_rate is not None:
-            refuse_unless(
-                self.fp16_short_rate.value >= self.fp16_rate.value,
-                f"GPU {self.name} fp16_short_rate",
-                "at least fp16_rate",
-                f"{self.fp16_short_rate.value.to('TFLOP/s'):g} TFLOP/s",
-            )
+            short = self.fp16_short_rate.value
+            is_right = short >= self.fp16_rate.value
+            self.require(is_right, "fp16_short_rate", "at least fp16_rate", f"{short.to('TFLOP/s'):g} TFLOP/s")
 
     def rates(self) -> GpuRates:
         """Return what it reaches."""
-        return GpuRates(
-            name=self.name,
-            peak=self.fp16_rate.value,
-            memory=self.memory_rate.value,
-            multiprocessors=self.multiprocessors.value,
-            product_share=self.product_share.value,
-            memory_share=self.memory_share.value,
-            attention_share=self.attention_share.value,
-            prompt_attention_share=self.prompt_attention_share.value,
-            tile_step=self.tile_step.value,
-            launch=self.launch.value,
-            product_launch=self.product_launch.value,
-            attention_launch=self.attention_launch.value,
-        )
+        own = [field.name for field in dataclasses.fields(GpuRates) if field.name not in ("name", "peak", "memory")]
+        reached: dict[str, Any] = {name: getattr(self, name).value for name in own}
+        return GpuRates(name=self.name, peak=self.fp16_rate.value, memory=self.memory_rate.value, **reached)
 
 
 GPUS = Family(Gpu)

@@ -1,11 +1,9 @@
 """Hosts: the machine that a GPU is in, as far as its publications say."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import ClassVar
 
-from hwsim.offload.devices.device import Device, Family, assumed, refuse_unless
+from hwsim.offload.devices.device import Device, Family, assumed
 from hwsim.offload.pcie import PcieLink
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Dollars, OperationsPerSecond, Watts
@@ -37,13 +35,7 @@ class Host(Device):
     """Most power that it draws, without GPUs and drives."""
 
     def __post_init__(self) -> None:
-        if self.gpu_link is not None and self.gpu_link_rate is not None:
-            refuse_unless(
-                self.gpu_link_rate.value <= self.gpu_link.value.raw_rate,
-                f"Host {self.name} gpu_link_rate",
-                f"at most the raw rate of {self.gpu_link.value}",
-                f"{self.gpu_link_rate.value.to('GB/s'):g} GB/s",
-            )
+        self.require_rates_of(self.gpu_link, "gpu_link_rate")
 
 
 HOSTS = Family(Host)

@@ -3,18 +3,14 @@
 `python -m hwsim.offload.devices.reference [FILE]` writes the page to FILE, or to standard output.
 """
 
-from __future__ import annotations
-
 import dataclasses
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from hwsim.arch.doc_pages import field_docs, table
+from hwsim.arch.doc_pages import field_docs, table, write_page
 from hwsim.offload.devices import FAMILIES, Device, Family
 from hwsim.offload.pcie import PcieConstants, pcie_constants
-from hwsim.sourced import KINDS, Sourced
+from hwsim.sourced import KINDS, Sourced, facts_of
 from hwsim.units import Bytes, Quantity
 
 __all__ = ["render"]
@@ -68,12 +64,8 @@ def _merged(facts: Sequence[tuple[str, str, Sourced[Any]]]) -> list[tuple[str, s
 
 def _constant_rows(constants: PcieConstants) -> list[tuple[str, str, str, str, str]]:
     docs = field_docs(PcieConstants)
-    rows = []
-    for field in dataclasses.fields(constants):
-        fact = getattr(constants, field.name)
-        if isinstance(fact, Sourced):
-            rows.append((f"`{field.name}`", _text(fact.value), fact.kind, docs.get(field.name, ""), fact.source))
-    return rows
+    facts = facts_of(constants).items()
+    return [(f"`{name}`", _text(fact.value), fact.kind, docs.get(name, ""), fact.source) for name, fact in facts]
 
 
 def _cell(fact: Sourced[object] | None) -> str:
@@ -83,7 +75,6 @@ def _cell(fact: Sourced[object] | None) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a value as a file would have it."""
     if isinstance(value, tuple):
         return ", ".join(map(_text, value))
     if isinstance(value, Quantity):
@@ -102,13 +93,5 @@ def _quantity(quantity: Quantity) -> str:
     return f"{quantity.to(name):.7g} {name}"
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Write the page to the file named, or to standard output."""
-    if arguments:
-        Path(arguments[0]).write_text(render())
-    else:
-        sys.stdout.write(render())
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    write_page(render())

@@ -1,16 +1,15 @@
-"""The flash of a drive: channels, dies behind each, planes in each, the page, and its times."""
-
-from __future__ import annotations
+"""The flash of a drive: channels, dies behind each, planes in each, the page, its times, and the rates that follow from them."""
 
 from dataclasses import dataclass, field, fields
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from hwsim.errors import SpecError
-from hwsim.units import Bytes, BytesPerSecond, Quantity, Seconds
+from hwsim.units import Bytes, BytesPerSecond, Quantity, Seconds, Value, maximum, minimum
 
-__all__ = ["Count", "Geometry"]
+__all__ = ["Count", "Geometry", "die_period", "die_rate", "drive_rate"]
 
 Count = int | npt.NDArray[np.int64]
 """A whole number, or one for every point of a grid."""
@@ -18,7 +17,7 @@ Count = int | npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """Flash of a drive. Fields may be arrays that broadcast: the object is then a grid of drives, which `rates` alone takes.
+    """Flash of a drive. Fields may be arrays that broadcast: the object is then a grid of drives, which the rates alone take.
 
     A die is what takes one command at a time (a LUN). Its array moves up to `planes` pages at once between cells and page
     register, and the bus of its channel moves one page at a time between die and controller.
@@ -56,11 +55,22 @@ class Geometry:
                 raise SpecError(f"Flash {name} must be a whole number, not {value!r}")
             if not np.all(np.asarray(value) >= 1):
                 raise SpecError(f"Flash {name} must be at least 1, not {value!r}")
-        _check("page", self.page, Bytes, above_zero=True)
-        _check("sense", self.sense, Seconds, above_zero=True)
-        _check("program", self.program, Seconds, above_zero=True)
-        _check("bus", self.bus, BytesPerSecond, above_zero=True)
-        _check("command", self.command, Seconds, above_zero=False)
+        for name, kind in (
+            ("page", Bytes),
+            ("sense", Seconds),
+            ("program", Seconds),
+            ("bus", BytesPerSecond),
+            ("command", Seconds),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise SpecError(f"Flash {name} must be {kind.__name__}, not {value!r}")
+            if not np.all(np.isfinite(value.value)):
+                raise SpecError(f"Flash {name} must be finite, not {value!r}")
+            if name != "command" and not np.all(np.asarray(value.value) > 0):
+                raise SpecError(f"Flash {name} must be above zero, not {value!r}")
+        if not np.all(np.asarray(self.command.value) >= 0):
+            raise SpecError(f"Flash command must be zero or more, not {self.command!r}")
 
     @property
     def dies_per_channel(self) -> Count:
@@ -84,13 +94,36 @@ class Geometry:
         return all(np.ndim(value.value if isinstance(value, Quantity) else value) == 0 for value in values)
 
 
-def _check(name: str, value: Quantity, kind: type[Quantity], *, above_zero: bool) -> None:
-    if not isinstance(value, kind):
-        raise SpecError(f"Flash {name} must be {kind.__name__}, not {value!r}")
-    number = np.asarray(value.value)
-    if not np.all(np.isfinite(number)):
-        raise SpecError(f"Flash {name} must be finite, not {value!r}")
-    if above_zero and not np.all(number > 0):
-        raise SpecError(f"Flash {name} must be above zero, not {value!r}")
-    if not np.all(number >= 0):
-        raise SpecError(f"Flash {name} must be zero or more, not {value!r}")
+def die_period(geometry: Geometry, *, is_program: bool = False) -> Seconds:
+    """Return the time from one whole plane group of a die to the next, its bus being free.
+
+    With a cache register the array and the bus overlap: P c + max(tR, P x) for reads, whose command the array waits for, and
+    max(tPROG, P (c + x)) for programs, with planes P and bus times x of a page's data and c of its command. Without one they add.
+    """
+    moving = geometry.transfer * cast(Value, geometry.planes)
+    commands = geometry.command * cast(Value, geometry.planes)
+    if is_program:
+        coming = commands + moving
+        return maximum(geometry.program, coming) if geometry.has_cache_register else geometry.program + coming
+    if geometry.has_cache_register:
+        return commands + maximum(geometry.sense, moving)
+    return commands + geometry.sense + moving
+
+
+def die_rate(geometry: Geometry, *, is_program: bool = False) -> BytesPerSecond:
+    """Return the long-run rate of one die with the bus to itself.
+
+    It is P page / tR (or tPROG) where the array is the slower part and commands take no time.
+    """
+    return geometry.page * cast(Value, geometry.planes) / die_period(geometry, is_program=is_program)
+
+
+def drive_rate(geometry: Geometry, *, is_program: bool = False) -> BytesPerSecond:
+    """Return the long-run rate of all channels: the lesser of the buses and of the dies behind them.
+
+    It is exact for sequential streams of one kind over all channels, dies and planes where commands take no bus time, and an upper
+    bound with them: a command may come to a busy bus.
+    """
+    bus = geometry.page / (geometry.transfer + geometry.command)
+    dies = die_rate(geometry, is_program=is_program) * cast(Value, geometry.dies_per_channel)
+    return minimum(bus, dies) * cast(Value, geometry.channels)

@@ -1,15 +1,15 @@
 """The compiled rules of `events`: what every event of a flash simulation does to queues, registers, arrays and buses."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from hwsim.compiled import compiled
-from hwsim.offload.flash.load import Integers
 
-__all__ = ["ARRAY_BUSY", "BUS_BUSY", "DONE", "State", "events_of", "new_state", "run"]
+__all__ = ["ARRAY_BUSY", "BUS_BUSY", "DONE", "Integers", "State", "events_of", "new_state", "run"]
+
+Integers = npt.NDArray[np.int64]
 
 _IDLE, _COMMAND, _SENSING, _SENSED, _PROGRAMMING = range(5)
 """What a die's array and page register do; sensed: full, waiting for the cache register."""
@@ -22,20 +22,8 @@ _NONE = -1
 # Columns of the state. Queues are linked lists: through pages, or through dies for commands.
 _DIE_OF, _PLANE_OF, _IS_PROGRAM, _TRANSFER, _SET_OF, _QUEUE_NEXT, _DATA_NEXT, _DONE = range(8)
 _SET_FIRST, _SET_LEFT, _SET_SIZE, _SET_EARLIEST, _SET_FOLLOWER, _SET_SIBLING = range(6)
-(
-    _CHANNEL_OF,
-    _QUEUE_HEAD,
-    _QUEUE_TAIL,
-    _ARRAY_STATE,
-    _ARRAY_FIRST,
-    _ARRAY_COUNT,
-    _ARRAY_BUSY,
-    _CACHE_STATE,
-    _CACHE_FIRST,
-    _CACHE_COUNT,
-    _CACHE_LEFT,
-    _COMMAND_NEXT,
-) = range(12)
+_CHANNEL_OF, _QUEUE_HEAD, _QUEUE_TAIL, _ARRAY_STATE, _ARRAY_FIRST, _ARRAY_COUNT, _ARRAY_BUSY = range(7)
+_CACHE_STATE, _CACHE_FIRST, _CACHE_COUNT, _CACHE_LEFT, _COMMAND_NEXT = range(7, 12)
 _COMMAND_HEAD, _COMMAND_TAIL, _DATA_HEAD, _DATA_TAIL, _BUS_PAGE, _BUS_DIE, _BUS_BUSY = range(7)
 _SENSE, _PROGRAM, _COMMAND_TIME, _PLANES, _HAS_CACHE = range(5)
 DONE, ARRAY_BUSY, BUS_BUSY = _DONE, _ARRAY_BUSY, _BUS_BUSY
@@ -97,7 +85,6 @@ def events_of(state: State) -> int:
 
 @compiled
 def _put(state: State, time: int, kind: int, what: int) -> None:
-    """Put an event on the heap."""
     heap = state.heap
     heap[0, 0] += 1
     heap[0, 1] += 1
@@ -160,17 +147,23 @@ def _follow(state: State, number: int, time: int) -> None:
 
 
 @compiled
+def _append(owner: Integers, head: int, tail: int, links: Integers, following: int, item: int) -> None:
+    """Put an item at the end of the queue whose first and last are columns of a row, and whose links are a column of all."""
+    links[item, following] = _NONE
+    if owner[head] == _NONE:
+        owner[head] = item
+    else:
+        links[owner[tail], following] = item
+    owner[tail] = item
+
+
+@compiled
 def _want_bus(state: State, first: int, count: int) -> None:
     """Queue the data of pages that follow one another in a die's queue."""
     page = first
     for _ in range(count):
         channel = state.dies[state.pages[page, _DIE_OF], _CHANNEL_OF]
-        state.pages[page, _DATA_NEXT] = _NONE
-        if state.buses[channel, _DATA_HEAD] == _NONE:
-            state.buses[channel, _DATA_HEAD] = page
-        else:
-            state.pages[state.buses[channel, _DATA_TAIL], _DATA_NEXT] = page
-        state.buses[channel, _DATA_TAIL] = page
+        _append(state.buses[channel], _DATA_HEAD, _DATA_TAIL, state.pages, _DATA_NEXT, page)
         page = state.pages[page, _QUEUE_NEXT]
 
 
@@ -239,13 +232,7 @@ def _start(state: State, die: int, time: int) -> None:
         _sense(state, die, time)
         return
     state.dies[die, _ARRAY_STATE] = _COMMAND
-    channel = state.dies[die, _CHANNEL_OF]
-    state.dies[die, _COMMAND_NEXT] = _NONE
-    if state.buses[channel, _COMMAND_HEAD] == _NONE:
-        state.buses[channel, _COMMAND_HEAD] = die
-    else:
-        state.dies[state.buses[channel, _COMMAND_TAIL], _COMMAND_NEXT] = die
-    state.buses[channel, _COMMAND_TAIL] = die
+    _append(state.buses[state.dies[die, _CHANNEL_OF]], _COMMAND_HEAD, _COMMAND_TAIL, state.dies, _COMMAND_NEXT, die)
 
 
 @compiled
@@ -255,12 +242,7 @@ def _begin(state: State, number: int, time: int) -> None:
     end = first + state.sets[number, _SET_SIZE]
     for page in range(first, end):
         die = state.pages[page, _DIE_OF]
-        state.pages[page, _QUEUE_NEXT] = _NONE
-        if state.dies[die, _QUEUE_HEAD] == _NONE:
-            state.dies[die, _QUEUE_HEAD] = page
-        else:
-            state.pages[state.dies[die, _QUEUE_TAIL], _QUEUE_NEXT] = page
-        state.dies[die, _QUEUE_TAIL] = page
+        _append(state.dies[die], _QUEUE_HEAD, _QUEUE_TAIL, state.pages, _QUEUE_NEXT, page)
     for page in range(first, end):
         _start(state, state.pages[page, _DIE_OF], time)
     if first == end:

@@ -8,8 +8,6 @@ Ref: InstAttention (HPCA 2025): 16 tokens of a head in 4 KB at FP16 and 128 chan
 256-1024 tokens; groups striped over the channels of the drive in token order.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

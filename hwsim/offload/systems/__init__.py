@@ -1,7 +1,5 @@
 """Systems as data: a file of `hwsim/specs/offload` says which composition, on which devices, with which numbers."""
 
-from __future__ import annotations
-
 import dataclasses
 import typing
 from collections.abc import Mapping

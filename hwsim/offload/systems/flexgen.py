@@ -7,8 +7,6 @@ first read of weights from a drive is slow.
 Ref: FlexGen (arXiv 2303.06865), section 4.3; FMInference/FlexGen @19753bc, experimental/cost_model.py.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 
@@ -18,23 +16,11 @@ from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.devices import Drive, Gpu, Host
-from hwsim.offload.operators import ARITHMETIC, MEMORY
+from hwsim.offload.gpu_time import ARITHMETIC, MEMORY
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import (
-    DRIVE,
-    HOST,
-    LINK,
-    UP_LINK,
-    Devices,
-    System,
-    carried,
-    drive_part,
-    gpu_part,
-    host_part,
-    link_rate,
-)
+from hwsim.offload.systems.system import DRIVE, HOST, LINK, UP_LINK, Devices, System, carried, link_rate, part_of
 from hwsim.reader import Limits
-from hwsim.sourced import Sourced
+from hwsim.sourced import Sourced, facts_of
 from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Value, maximum
 
 __all__ = ["FlexGen", "FlexGenRates", "Split"]
@@ -122,8 +108,7 @@ class FlexGen(System):
 
     @property
     def constants(self) -> dict[str, Sourced[object]]:
-        """Numbers of its own that have a source, by field."""
-        return {f"rates.{field.name}": getattr(self.rates, field.name) for field in dataclasses.fields(self.rates)}
+        return {f"rates.{name}": fact for name, fact in facts_of(self.rates).items()}
 
     def answer(self, work: Workload) -> Answer:
         """Return what it does with a workload.
@@ -135,11 +120,13 @@ class FlexGen(System):
         if wrong.size:
             raise SpecError(f"Batch of {self.name} must be a multiple of its {self.batches} GPU batches, not {wrong[0]:g}")
         layers = work.network.layers
-        parts = [gpu_part(self.gpu), host_part(self.host)]
+        parts = [part_of(self.gpu), part_of(self.host)]
         if self.weight_shares(work.network)[2] or self.cache.drive:
-            parts.append(drive_part(self.drive))
-        prefill, step = repeated(self.prompt_layer(work), layers), repeated(self.step_layer(work), layers)
-        return self.answered(work, prefill, step, self.tiers(work), tuple(parts))
+            parts.append(part_of(self.drive))
+        together = overlapped if self.has_overlap else serial
+        down, others = self.step_parts(work)
+        prefill, step = together(*self.prompt_parts(work)), serial(down, together(*others))
+        return self.answered(work, repeated(prefill, layers), repeated(step, layers), self.tiers(work), tuple(parts))
 
     def weight_shares(self, network: Network) -> tuple[float, float, float]:
         """Return the parts of a layer's weights that are on GPU, host and drive.
@@ -174,16 +161,6 @@ class FlexGen(System):
         reading = serial(self.weights_read(work), self.cache_read(work))
         storing = serial(self.step_cache_stored(work), self._activations_up(work, 1.0))
         return down, (reading, self.step_computing(work), self._cache_down(work), storing)
-
-    def prompt_layer(self, work: Workload) -> Span:
-        """Return the time of a layer for the prompts of all batches."""
-        parts = self.prompt_parts(work)
-        return overlapped(*parts) if self.has_overlap else serial(*parts)
-
-    def step_layer(self, work: Workload) -> Span:
-        """Return the time of a layer for one token of all batches."""
-        down, others = self.step_parts(work)
-        return serial(down, overlapped(*others) if self.has_overlap else serial(*others))
 
     def prompt_computing(self, work: Workload) -> Span:
         """Return the GPU's part of a layer's prompts."""

@@ -1,7 +1,5 @@
 """An FPGA card that holds everything in its memory: weights stream past multipliers once a pass, whatever the batch."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -10,7 +8,7 @@ from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer, Part, Tier
 from hwsim.offload.devices import Card, Host
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import Devices, System, host_part
+from hwsim.offload.systems.system import Devices, System, part_of
 from hwsim.units import Bytes, BytesPerSecond, Operations, Value
 
 __all__ = ["ENGINE", "HBM", "Fpga"]
@@ -28,7 +26,6 @@ class Fpga(System):
     host: Host
 
     def answer(self, work: Workload) -> Answer:
-        """Return the answer to a workload."""
         layers = work.network.layers
         prompt = np.multiply(work.batch, work.prompt)
         keys = np.minimum(np.divide(work.prompt, 2), work.window)
@@ -43,7 +40,7 @@ class Fpga(System):
         used = work.weight_bytes + work.cache_bytes(work.cached(work.tokens)) * layers
         tiers = (Tier(name="card memory", used=used, capacity=self.card.memory.value * float(self.cards)),)
         card = Part(device=self.card, count=self.cards, power=self.card.power, causes=(ENGINE, HBM))
-        return self.answered(work, prefill, step, tiers, (card, host_part(self.host)))
+        return self.answered(work, prefill, step, tiers, (card, part_of(self.host)))
 
     def _layer(self, work: Workload, rows: Value, weights: Bytes, attention: Operations, keys: Value) -> Span:
         """Return the time of a layer for so many tokens in all: passes over weights and cache, beside their arithmetic."""

@@ -1,15 +1,13 @@
 """GPUs that hold everything: weights and cache in their memory."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer, Tier
-from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
+from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.span import repeated, serial
-from hwsim.offload.systems.system import Devices, System, gpu_part, host_part, peer_rate
+from hwsim.offload.systems.system import Devices, System, part_of, peer_rate
 
 __all__ = ["GpuOnly"]
 
@@ -24,7 +22,6 @@ class GpuOnly(System):
     host: Host
 
     def answer(self, work: Workload) -> Answer:
-        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=self.gpus, peer_rate=peer_rate(self.host, self.gpu))
         prefill = serial(repeated(decoder.prompt(), layers), decoder.head())
@@ -32,4 +29,4 @@ class GpuOnly(System):
         cache = work.cache_bytes(work.cached(work.tokens)) * layers
         used = work.weight_bytes + cache + decoder.working()
         tiers = (Tier(name="GPU memory", used=used, capacity=self.gpu.memory.value * float(self.gpus)),)
-        return self.answered(work, prefill, step, tiers, (gpu_part(self.gpu, self.gpus), host_part(self.host)))
+        return self.answered(work, prefill, step, tiers, (part_of(self.gpu, self.gpus), part_of(self.host)))

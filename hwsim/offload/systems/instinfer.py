@@ -5,8 +5,6 @@ among drives.
 Ref: InstAttention (HPCA 2025, arXiv 2409.04992), sections IV and V.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 
@@ -14,17 +12,16 @@ import numpy as np
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
-from hwsim.offload.answer import Answer, Tier
-from hwsim.offload.decoder import GpuDecoder
+from hwsim.offload.answer import Answer, Part, Tier
 from hwsim.offload.devices import Csd, Drive, Gpu, Host
 from hwsim.offload.devices.device import SHARE
 from hwsim.offload.flash.layout import KvLayout, KvShape
-from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
-from hwsim.offload.flash.sparf import SparF, dense_bytes
+from hwsim.offload.flash.sparf import ChannelSelection, SparF, TokenSelection, dense_bytes
+from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import DRIVE, FRAMEWORK, Devices, System, carried, csd_part, drive_part, gpu_part, host_part
+from hwsim.offload.systems.system import DRIVE, FRAMEWORK, Devices, System, carried, part_of
 from hwsim.reader import Limits
-from hwsim.sourced import Sourced
+from hwsim.sourced import Sourced, facts_of
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
 
 __all__ = ["DRIVE_LINK", "ENGINE", "FLASH", "DriveCache", "InstInfer", "Sparsity"]
@@ -85,14 +82,13 @@ class DriveCache(System):
     """Time that the framework adds to a layer of a step."""
 
     def answer(self, work: Workload) -> Answer:
-        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         cache = work.cache_bytes(work.step_context)
         read = carried(DRIVE, cache * self.compression, self.file_rate.value * float(self.drives))
         layer = serial(decoder.linear(1), read, spend(FRAMEWORK, self.layer_cost.value))
         written = work.cache_bytes(work.cached(work.prompt))
-        write = carried(DRIVE, written, _write_rate(self.drive) * float(self.drives))
+        write = carried(DRIVE, written, (self.drive.write_rate or self.drive.read_rate).value * float(self.drives))
         prefill = serial(repeated(overlapped(decoder.prompt(), write), layers), decoder.head())
         step = serial(repeated(layer, layers), decoder.head())
         tiers = (
@@ -103,7 +99,7 @@ class DriveCache(System):
                 capacity=self.drive.known("capacity") * float(self.drives),
             ),
         )
-        parts = (gpu_part(self.gpu), host_part(self.host), drive_part(self.drive, self.drives))
+        parts = (part_of(self.gpu), part_of(self.host), part_of(self.drive, self.drives))
         return self.answered(work, prefill, step, tiers, parts)
 
     def _working(self, work: Workload) -> Bytes:
@@ -143,13 +139,10 @@ class InstInfer(System):
 
     @property
     def constants(self) -> dict[str, Sourced[object]]:
-        """Numbers of the system itself that have a source, by field."""
-        own = dict(super().constants)
-        picks = {} if self.sparsity is None else {field.name: field for field in dataclasses.fields(self.sparsity)}
-        return own | {f"sparsity.{name}": getattr(self.sparsity, name) for name in picks}
+        picks = {} if self.sparsity is None else facts_of(self.sparsity)
+        return super().constants | {f"sparsity.{name}": fact for name, fact in picks.items()}
 
     def answer(self, work: Workload) -> Answer:
-        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         layer = serial(decoder.linear(1), self._link(work), self.attention(work), spend(FRAMEWORK, self.layer_cost.value))
@@ -167,8 +160,8 @@ class InstInfer(System):
                 capacity=self.csd.known("capacity") * float(self.csds),
             ),
         )
-        drives = csd_part(self.csd, self.csds, (FLASH, ENGINE, DRIVE_LINK))
-        return self.answered(work, prefill, step, tiers, (gpu_part(self.gpu), host_part(self.host), drives))
+        drives = Part(device=self.csd, count=self.csds, power=self.csd.power, causes=(FLASH, ENGINE, DRIVE_LINK))
+        return self.answered(work, prefill, step, tiers, (part_of(self.gpu), part_of(self.host), drives))
 
     def attention(self, work: Workload) -> Span:
         """Return a layer's attention in the drives, for one token."""
@@ -214,7 +207,3 @@ class InstInfer(System):
 
 def _gpu_tier(gpu: Gpu, work: Workload, working: Bytes) -> Tier:
     return Tier(name="GPU memory", used=work.weight_bytes + working, capacity=gpu.memory.value)
-
-
-def _write_rate(drive: Drive) -> BytesPerSecond:
-    return (drive.write_rate or drive.read_rate).value

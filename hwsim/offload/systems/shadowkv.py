@@ -5,8 +5,6 @@ low ranks.
 Ref: ShadowKV (arXiv 2410.21465), algorithms 1 and 2; bytedance/ShadowKV @a21f5a9.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 
@@ -14,12 +12,11 @@ import numpy as np
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer, Tier
-from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.devices.device import SHARE
-from hwsim.offload.operators import MEMORY, stream
+from hwsim.offload.gpu_time import MEMORY, GpuDecoder, stream
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import LINK, UP_LINK, System, carried, gpu_part, host_part, link_rate
+from hwsim.offload.systems.system import LINK, UP_LINK, System, carried, link_rate, part_of
 from hwsim.reader import Limits
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Bytes, Hertz, Seconds, Value
@@ -53,7 +50,6 @@ class ShadowKv(System):
     """Part of the rate of the GPU's memory that attention over what was picked reaches."""
 
     def answer(self, work: Workload) -> Answer:
-        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         # Values leave while the prompt is computed; making the low ranks takes under a tenth of it and is left out.
@@ -69,7 +65,7 @@ class ShadowKv(System):
             ),
             Tier(name="host memory", used=_half(work, tokens) * layers, capacity=self.host.known("memory")),
         )
-        return self.answered(work, prefill, step, tiers, (gpu_part(self.gpu), host_part(self.host)))
+        return self.answered(work, prefill, step, tiers, (part_of(self.gpu), part_of(self.host)))
 
     def layer(self, work: Workload) -> Span:
         """Return the time of a layer for one token."""

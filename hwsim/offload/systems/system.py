@@ -1,7 +1,5 @@
 """What every system has: a name, a title, devices, and an answer to a workload."""
 
-from __future__ import annotations
-
 import abc
 import dataclasses
 import math
@@ -10,37 +8,27 @@ from typing import Annotated, Any, ClassVar
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Part, Tier
-from hwsim.offload.decoder import PEERS
-from hwsim.offload.devices import Csd, Drive, Gpu, Host
-from hwsim.offload.operators import ARITHMETIC, LAUNCHES, MEMORY
+from hwsim.offload.devices import Device, Drive, Gpu, Host
+from hwsim.offload.gpu_time import ARITHMETIC, LAUNCHES, MEMORY, PEERS
 from hwsim.offload.pcie import pcie_constants
 from hwsim.offload.span import Span, move
 from hwsim.reader import Limits
-from hwsim.sourced import Sourced
+from hwsim.sourced import Sourced, facts_of
 from hwsim.units import Bytes, BytesPerSecond
 
-__all__ = [
-    "DRIVE",
-    "FRAMEWORK",
-    "HOST",
-    "LINK",
-    "UP_LINK",
-    "Devices",
-    "System",
-    "carried",
-    "csd_part",
-    "drive_part",
-    "gpu_part",
-    "host_part",
-    "link_rate",
-    "peer_rate",
-]
+__all__ = ["DRIVE", "FRAMEWORK", "HOST", "LINK", "UP_LINK", "Devices", "System", "carried", "link_rate", "part_of", "peer_rate"]
 
 Devices = Annotated[int, Limits(1)]
 """How many there are of something."""
 LINK, UP_LINK = "host to GPU", "GPU to host"
 DRIVE, HOST, FRAMEWORK = "drive", "host processor", "framework"
 """Causes of time other than those of the GPU."""
+_CAUSES: dict[type[Device], tuple[str, ...]] = {
+    Gpu: (ARITHMETIC, MEMORY, LAUNCHES, PEERS),
+    Host: (HOST, FRAMEWORK, LINK, UP_LINK, DRIVE),
+    Drive: (DRIVE,),
+}
+"""Causes during which devices of a kind work."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,8 +54,7 @@ class System(abc.ABC):
     @property
     def constants(self) -> dict[str, Sourced[Any]]:
         """Numbers of the system itself that have a source, by field."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, Sourced)}
+        return facts_of(self)
 
     @property
     def assumed(self) -> tuple[str, ...]:
@@ -79,24 +66,9 @@ class System(abc.ABC):
         return Answer(system=self.name, work=work, prefill=prefill, step=step, tiers=tiers, parts=parts, assumed=self.assumed)
 
 
-def gpu_part(gpu: Gpu, count: int = 1) -> Part:
-    """Return GPUs as a part of a system's answer."""
-    return Part(device=gpu, count=count, power=gpu.power, causes=(ARITHMETIC, MEMORY, LAUNCHES, PEERS))
-
-
-def host_part(host: Host) -> Part:
-    """Return a host as a part of a system's answer."""
-    return Part(device=host, count=1, power=host.power, causes=(HOST, FRAMEWORK, LINK, UP_LINK, DRIVE))
-
-
-def drive_part(drive: Drive, count: int = 1) -> Part:
-    """Return drives as a part of a system's answer."""
-    return Part(device=drive, count=count, power=drive.power, causes=(DRIVE,))
-
-
-def csd_part(csd: Csd, count: int, causes: tuple[str, ...]) -> Part:
-    """Return drives that compute as a part of a system's answer."""
-    return Part(device=csd, count=count, power=csd.power, causes=causes)
+def part_of(device: Gpu | Host | Drive, count: int = 1) -> Part:
+    """Return equal devices as a part of a system's answer."""
+    return Part(device=device, count=count, power=device.power, causes=_CAUSES[type(device)])
 
 
 def link_rate(host: Host, gpu: Gpu) -> BytesPerSecond:

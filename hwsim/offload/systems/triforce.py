@@ -5,8 +5,6 @@ from where every pass that checks streams it.
 Ref: TriForce (arXiv 2404.11912), sections 4 and 5; Infini-AI-Lab/TriForce @164c8c0.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated, ClassVar
 
@@ -14,10 +12,10 @@ import numpy as np
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.answer import Answer, Tier
-from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Gpu, Host
+from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.span import NOTHING, Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import FRAMEWORK, LINK, Devices, System, carried, gpu_part, host_part, link_rate, peer_rate
+from hwsim.offload.systems.system import FRAMEWORK, LINK, Devices, System, carried, link_rate, part_of, peer_rate
 from hwsim.reader import Limits, OneOf
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Seconds, Value
@@ -68,7 +66,6 @@ class TriForce(System):
     """Time of a pass that proposes besides reading: sampling, and what the framework does."""
 
     def answer(self, work: Workload) -> Answer:
-        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=self.gpus, peer_rate=peer_rate(self.host, self.gpu))
         prefill = serial(repeated(decoder.prompt(), layers), decoder.head())
@@ -97,9 +94,9 @@ class TriForce(System):
             ),
             Tier(name="host memory", used=cache * away, capacity=self.host.known("memory")),
         )
-        gpus = gpu_part(self.gpu, self.gpus)
+        gpus = part_of(self.gpu, self.gpus)
         gpus = dataclasses.replace(gpus, causes=(*gpus.causes, DRAFT))
-        return self.answered(work, prefill, step, tiers, (gpus, host_part(self.host)))
+        return self.answered(work, prefill, step, tiers, (gpus, part_of(self.host)))
 
     def _checking(self, decoder: GpuDecoder, work: Workload) -> Span:
         """Return a pass of the target: layers whose cache is away stream it, each GPU its heads."""

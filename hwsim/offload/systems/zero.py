@@ -5,31 +5,16 @@ the same on machines whose links and drives differ tenfold.
 Ref: DeepSpeed's posts on ZeRO-Inference (2022) and DeepNVMe (2024, 2025).
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
-from hwsim.offload.decoder import GpuDecoder
 from hwsim.offload.devices import Drive, Gpu, Host
+from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.span import NOTHING, Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import (
-    DRIVE,
-    FRAMEWORK,
-    HOST,
-    LINK,
-    UP_LINK,
-    Devices,
-    System,
-    carried,
-    drive_part,
-    gpu_part,
-    host_part,
-    link_rate,
-)
+from hwsim.offload.systems.system import DRIVE, FRAMEWORK, HOST, LINK, UP_LINK, Devices, System, carried, link_rate, part_of
 from hwsim.reader import OneOf
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, Seconds
@@ -72,7 +57,6 @@ class ZeroInference(System):
             raise SpecError(f"Host {self.host.name} must have memory_rate, at which its processor attends")
 
     def answer(self, work: Workload) -> Answer:
-        """Return the answer to a workload."""
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         coming = self._weights(work.layer_bytes)
@@ -80,13 +64,15 @@ class ZeroInference(System):
         layer = overlapped(coming, decoder.layer(1, work.step_context))
         cache = work.cache_bytes(work.cached(work.tokens)) * layers
         if self.has_host_attention:
-            prompt = overlapped(prompt, self._stored(work))
+            prompt = overlapped(
+                prompt, carried(UP_LINK, work.cache_bytes(work.cached(work.prompt)), link_rate(self.host, self.gpu))
+            )
             layer = serial(overlapped(coming, decoder.linear(1)), self._attended(work))
         prefill = serial(repeated(prompt, layers), decoder.head())
         step = serial(repeated(layer, layers), decoder.head())
-        parts = [gpu_part(self.gpu), host_part(self.host)]
+        parts = [part_of(self.gpu), part_of(self.host)]
         if self.drive is not None and self.weights == "drive":
-            parts.append(drive_part(self.drive, self.drives))
+            parts.append(part_of(self.drive, self.drives))
         return self.answered(work, prefill, step, self._tiers(work, cache, decoder.working()), tuple(parts))
 
     def _weights(self, amount: Bytes) -> Span:
@@ -101,9 +87,6 @@ class ZeroInference(System):
     def _attended(self, work: Workload) -> Span:
         assert self.host.memory_rate is not None
         return spend(HOST, work.cache_bytes(work.step_context) / self.host.memory_rate.value)
-
-    def _stored(self, work: Workload) -> Span:
-        return carried(UP_LINK, work.cache_bytes(work.cached(work.prompt)), link_rate(self.host, self.gpu))
 
     def _tiers(self, work: Workload, cache: Bytes, working: Bytes) -> tuple[Tier, ...]:
         resident = work.weight_bytes if self.weights == "gpu" else work.layer_bytes * 2.0

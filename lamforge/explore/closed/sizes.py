@@ -9,10 +9,10 @@ import numpy as np
 
 from compiler.lower.base import SEGMENT
 from compiler.lower.heads import MOST_PIECES
+from compiler.lower.host import CHUNKS, MOST_ROWS
 from compiler.lower.linear import MOST_INNER
-from compiler.lower.output import CHUNKS, MOST_ROWS
 from compiler.schedule.placement import OVERLAPS
-from compiler.target.memory_map import SIDE_UNIT
+from compiler.target.memory import SIDE_UNIT
 from compiler.target.step import LOAD_LIMIT
 from hwsim.arch.config import SLICE_BITS
 from hwsim.arch.formats import CacheSizes

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 
 if TYPE_CHECKING:
     from models.compressed import CompressedModel
-    from models.distill.report import Scores
+    from models.distill.result import Scores
 
 __all__ = ["DistilledModel", "ExportRequest", "export", "run"]
 
@@ -34,13 +33,7 @@ class ExportRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class DistilledModel:
-    """A trained model in the engine's integers.
-
-    Attributes:
-        model: the compressed model.
-        folder: where it was written.
-        perplexities: how well the student predicted, by evaluation text; empty where that was not measured.
-    """
+    """A trained model in the engine's integers, its folder, and how well it predicted each evaluation text that was measured."""
 
     model: CompressedModel
     folder: Path

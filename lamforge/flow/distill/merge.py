@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from lamforge.flow.distill.folder import write_report
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.distill.train import write_report
+from lamforge.flow.verb import SILENT, Listener, verb
 
 __all__ = ["MergeRequest", "MergedResult", "merge", "run"]
 
@@ -45,7 +44,7 @@ def run(request: MergeRequest, listener: Listener = SILENT) -> MergedResult:
         SpecError: the second did not begin as the first, or one of them is left without layers.
     """
     from models.distill import shipped
-    from models.distill.merging import merge as merge_results
+    from models.distill.result import merge as merge_results
     from models.distill.result import read_result
 
     first, from_layer, output = shipped.locate(request.first), request.from_layer, request.output

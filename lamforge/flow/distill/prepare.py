@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hwsim.errors import SpecError
-from lamforge.flow.distill.folder import PREPARED, WORK
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.verb import SILENT, Listener, verb
 
-__all__ = ["Preparation", "PrepareRequest", "prepare", "run"]
+__all__ = ["PREPARED", "WORK", "Preparation", "PrepareRequest", "prepare", "run"]
+
+WORK = Path("build/distill")
+"""Folder in which the stages find each other's files, when none is named."""
+PREPARED = "prepared"
+"""Below it: parts that `prepare` wrote."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,13 +37,7 @@ class PrepareRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """What a training machine is given.
-
-    Attributes:
-        model: name of the teacher.
-        parts: files and their sizes in bytes.
-        bytes: size of all parts together.
-    """
+    """What a training machine is given: name of the teacher, files with their sizes in bytes, and the bytes of them all."""
 
     model: str
     parts: Mapping[Path, int]

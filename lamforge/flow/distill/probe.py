@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.plain import Settings
-from lamforge.flow.distill.folder import WORK
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.distill.prepare import WORK
+from lamforge.flow.verb import SILENT, Listener, verb
 
 if TYPE_CHECKING:
     from models.distill.probe import Trial

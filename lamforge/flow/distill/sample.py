@@ -8,11 +8,13 @@ from pathlib import Path
 
 from hwsim.errors import SpecError
 from hwsim.plain import Settings
-from lamforge.flow.distill.folder import PREPARED, SAMPLED, WORK
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from lamforge.flow.distill.prepare import PREPARED, WORK
+from lamforge.flow.verb import SILENT, Listener, verb
 
-__all__ = ["SampleRequest", "SampledText", "run", "sample"]
+__all__ = ["SAMPLED", "SampleRequest", "SampledText", "run", "sample"]
+
+SAMPLED = "sampled"
+"""Below the folder of the stages: text that `sample` let the teacher write."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hwsim.plain import Settings
-from lamforge.flow.distill.folder import PREPARED, SAMPLED, WORK, write_report
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.verb import verb
+from hwsim.whole_files import whole_file
+from lamforge.flow.distill.prepare import PREPARED, WORK
+from lamforge.flow.distill.sample import SAMPLED
+from lamforge.flow.verb import SILENT, Listener, verb
+from models.distill.result import Report, Scores
 
-if TYPE_CHECKING:
-    from models.distill.report import Report, Scores
-
-__all__ = ["Lesson", "TrainRequest", "run", "train"]
+__all__ = ["Lesson", "TrainRequest", "run", "train", "write_report"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,13 +78,12 @@ def run(request: TrainRequest, listener: Listener = SILENT) -> Lesson:
         SpecError: what is read does not belong together, a setting is wrong, or there is no such device.
     """
     from models.distill import shipped
-    from models.distill.machine import machine_of
+    from models.distill.machine import join_team, machine_of
     from models.distill.prepared import read_prepared
     from models.distill.result import read_result
     from models.distill.sampling import read_samples
     from models.distill.settings import Settings
     from models.distill.state import stated_settings
-    from models.distill.team import join_team
     from models.distill.training import STATE, Training
 
     deadline = time.monotonic() + 60 * request.minutes
@@ -115,3 +113,9 @@ def run(request: TrainRequest, listener: Listener = SILENT) -> Lesson:
 
 
 train = verb("distill.train", TrainRequest, run)
+
+
+def write_report(report: Mapping[str, object], folder: Path) -> None:
+    """Write what a training says of itself beside the parts of its result, as `report.json`."""
+    with whole_file(folder / "report.json") as part:
+        part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

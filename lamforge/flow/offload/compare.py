@@ -13,29 +13,16 @@ import numpy.typing as npt
 from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
 from hwsim.plain import Settings
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.offload.contender import Contender, contender, question
-from lamforge.flow.offload.run import PROMPT
+from lamforge.flow.offload.contender import PROMPT, Contender, contender, question
+from lamforge.flow.verb import SILENT, Listener
 
 __all__ = ["BATCHES", "CONTENDERS", "CONTEXTS", "CompareRequest", "Comparison", "Crossover", "Line", "compared", "run"]
 
 CONTENDERS = (
-    "gpu-a100",
-    "gpu-a100:w4a8kv4",
-    "gpu-a100:w2a8kv4:2048",
-    "gpu-h100",
-    "gpu-h200",
-    "gpu-rtx-4090",
-    "flexgen-a100",
-    "flexgen-a100-drive",
-    "zero-a100-host",
-    "triforce-a100",
-    "shadowkv-a100",
-    "instinfer-flexgen",
-    "instinfer-dense",
-    "instinfer-sparf",
-    "fpga-flightllm:flightllm",
-    "fpga-u280:w2a8kv4:2048",
+    *("gpu-a100", "gpu-a100:w4a8kv4", "gpu-a100:w2a8kv4:2048", "gpu-h100", "gpu-h200", "gpu-rtx-4090"),
+    *("flexgen-a100", "flexgen-a100-drive", "zero-a100-host", "triforce-a100", "shadowkv-a100"),
+    *("instinfer-flexgen", "instinfer-dense", "instinfer-sparf"),
+    *("fpga-flightllm:flightllm", "fpga-u280:w2a8kv4:2048"),
 )
 """What is compared when nothing is named."""
 
@@ -102,12 +89,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Crossover:
-    """Two contenders that change places.
-
-    Attributes:
-        context: tokens of the prompt, between two that were computed.
-        before, after: names of the faster one on either side.
-    """
+    """Two that change places: tokens of the prompt, between two that were computed, and names of the faster one on either side."""
 
     context: float
     before: str
@@ -185,11 +167,7 @@ def run(request: CompareRequest, listener: Listener = SILENT) -> Comparison:
 def compared(
     network: Network, contenders: Sequence[Contender], contexts: Sequence[float], generated: int, batches: Sequence[int]
 ) -> Comparison:
-    """Return contenders over contexts, each in its best of the batches.
-
-    Raises:
-        SpecError: two contenders have one name, or a constant is missing.
-    """
+    """Return contenders over contexts, each in its best of the batches; raise SpecError where two have one name."""
     names = [each.name for each in contenders]
     if len(set(names)) < len(names):
         raise SpecError(f"Compared systems must differ, not {', '.join(names)}")

@@ -5,25 +5,78 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+from collections.abc import Mapping
 
 import numpy as np
 import yaml
 
+from hwsim.arch.stream_sizes import CacheFormat, Format
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.offload.answer import Answer
 from hwsim.offload.systems import System, system
 from hwsim.plain import Settings
-from lamforge.flow.offload.formats import FORMATS
 from models.zoo import network
 
-__all__ = ["DENSE", "Contender", "contender", "question", "setting_texts"]
+__all__ = ["DENSE", "FORMATS", "PROMPT", "Contender", "SystemRequest", "WorkFormat", "contender", "question", "setting_texts"]
 
+_HEAD_DIM = 128
+"""Elements of a head, over which the header of a key is spread."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkFormat:
+    """Bits of a number, scales included."""
+
+    weight: float
+    cache: float
+
+
+def _engine(weights: Format, cache: CacheFormat) -> WorkFormat:
+    return WorkFormat(weight=weights.sizes.bits_per_weight, cache=cache.bits_per_value(_HEAD_DIM))
+
+
+FORMATS: Mapping[str, WorkFormat] = {
+    "fp16": WorkFormat(weight=16, cache=16),
+    # Groups of 64 with minimum and maximum in FP16, as FlexGen compresses (arXiv 2303.06865).
+    "flexgen-int4": WorkFormat(weight=4.5, cache=4.5),
+    # Its released parameters, 3.43 GB of Llama-2-7B; the cache in FP16 fits its two measured contexts.
+    "flightllm": WorkFormat(weight=4.07, cache=16),
+    # As the engine's memory has them (docs/decisions/0004).
+    "w8a8kv4": _engine(Format.W8, CacheFormat.KV4),
+    "w4a8kv4": _engine(Format.W4, CacheFormat.KV4),
+    "w2a8kv4": _engine(Format.W2S, CacheFormat.KV4),
+}
+"""By the name that commands take."""
+
+
+PROMPT = 4096
+"""Tokens of a sequence before the first generated one, where nothing is said."""
 DENSE = "dense"
 """In place of a window: attention to everything."""
 _MOST = 1 << 24
 """Tokens and sequences that a question may name: more is a slip of the pen."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SystemRequest:
+    """A system and what it is asked to run.
+
+    Attributes:
+        system: name of a shipped system or path of a YAML file, with a format and a window where they are not FP16 and
+            dense: `gpu-a100`, `gpu-a100:w4a8kv4`, `fpga-u280:w2a8kv4:2048`.
+        model: name of a network or path of its `config.json`.
+        prompt: tokens of a sequence before the first generated one.
+        generate: tokens generated for each sequence.
+        settings: values of the system to change, by path: `{"csds": 2}`; a number with a unit is a text, such as `2 GB/s`.
+    """
+
+    system: str = dataclasses.field(kw_only=False)
+    model: str = "llama-2-7b"
+    prompt: int = PROMPT
+    generate: int = 256
+    settings: Settings = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,11 +109,7 @@ class Contender:
         return dataclasses.replace(asked, weight_bits=bits.weight, cache_bits=bits.cache, window=self.window)
 
     def answer(self, asked: Workload) -> Answer:
-        """Return what the system does.
-
-        Raises:
-            SpecError: more sequences than the system is made for.
-        """
+        """Return what the system does; raise SpecError for more sequences than it is made for."""
         most = self.system.most_sequences
         if np.max(asked.batch) > most:
             raise SpecError(f"Batch of {self.name} must be at most {most:g}, not {np.max(asked.batch):g}")
@@ -79,10 +128,7 @@ class Contender:
 def contender(text: str, settings: Settings | None = None) -> Contender:
     """Return the contender in a text such as `gpu-a100`, `gpu-a100:w4a8kv4` or `fpga-u280:w2a8kv4:2048`.
 
-    settings: values of the system to change, by path.
-
-    Raises:
-        SpecError: system, format, window or a setting is not one.
+    settings: values of the system to change, by path. SpecError is raised where any of it is not one.
     """
     name, _, rest = text.partition(":")
     format_name, _, window = rest.partition(":")

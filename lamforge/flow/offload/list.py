@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from hwsim.offload.systems import names, system
-from lamforge.flow.offload.formats import FORMATS, WorkFormat
+from lamforge.flow.offload.contender import FORMATS, WorkFormat
 from models.zoo import names as network_names
 
 __all__ = ["Listing", "list"]

@@ -6,47 +6,27 @@ import dataclasses
 from collections.abc import Mapping
 
 from hwsim.offload.answer import Answer
-from hwsim.plain import Settings
 from hwsim.units import Quantity
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.offload.contender import Contender, contender, question
+from lamforge.flow.offload.contender import Contender, SystemRequest, contender, question
+from lamforge.flow.verb import SILENT, Listener
 
-__all__ = ["PROMPT", "Estimate", "RunRequest", "largest_first", "run"]
-
-PROMPT = 4096
-"""Tokens of a sequence before the first generated one, where nothing is said."""
+__all__ = ["Estimate", "RunRequest", "largest_first", "run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """A system and what it is asked to run.
+class RunRequest(SystemRequest):
+    """A workload on a system.
 
     Attributes:
-        system: name of a shipped system or path of a YAML file, with a format and a window where they are not FP16 and
-            dense: `gpu-a100`, `gpu-a100:w4a8kv4`, `fpga-u280:w2a8kv4:2048`.
-        model: name of a network or path of its `config.json`.
-        prompt: tokens of a sequence before the first generated one.
-        generate: tokens generated for each sequence.
         batch: sequences at once.
-        settings: values of the system to change, by path: `{"csds": 2}`; a number with a unit is a text, such as `2 GB/s`.
     """
 
-    system: str = dataclasses.field(kw_only=False)
-    model: str = "llama-2-7b"
-    prompt: int = PROMPT
-    generate: int = 256
     batch: int = 1
-    settings: Settings = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a system does with one workload.
-
-    Attributes:
-        contender: the system in its format and window.
-        answer: times by cause, bytes by link, memories and devices, as quantities with units.
-    """
+    """What a system does with one workload; its `answer` has times by cause, bytes by link, memories and devices, with units."""
 
     contender: Contender
     answer: Answer

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from hwsim.errors import SpecError
 from hwsim.offload.placement import search
 from hwsim.offload.systems.flexgen import FlexGen, Split
-from hwsim.plain import Settings
-from lamforge.flow.listener import SILENT, Listener
-from lamforge.flow.offload.contender import contender, question
-from lamforge.flow.offload.run import PROMPT, Estimate
+from lamforge.flow.offload.contender import SystemRequest, contender, question
+from lamforge.flow.offload.run import Estimate
+from lamforge.flow.verb import SILENT, Listener
 
 __all__ = ["BestPlacement", "SearchRequest", "run"]
 
@@ -20,32 +19,13 @@ _COUNTS = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SearchRequest:
-    """A system that splits tensors, and what it is asked to run; the search chooses the batch.
-
-    Attributes:
-        system: name of a shipped system or path of a YAML file, with a format where it is not FP16: `flexgen-t4`.
-        model: name of a network or path of its `config.json`.
-        prompt: tokens of a sequence before the first generated one.
-        generate: tokens generated for each sequence.
-        settings: values of the system to change, by path: `{"has_overlap": True}`.
-    """
-
-    system: str = dataclasses.field(kw_only=False)
-    model: str = "llama-2-7b"
-    prompt: int = PROMPT
-    generate: int = 256
-    settings: Settings = dataclasses.field(default_factory=dict)
+class SearchRequest(SystemRequest):
+    """A workload on a system that splits tensors, such as `flexgen-t4`; the search chooses the batch."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BestPlacement:
-    """The fastest placement that was found.
-
-    Attributes:
-        system: the system with its tensors placed.
-        estimate: what it does with the workload.
-    """
+    """The fastest placement that was found: the system with its tensors placed, and what it does with the workload."""
 
     system: FlexGen
     estimate: Estimate

@@ -1,7 +1,5 @@
 """The trainings that ship, one folder each, with the parts of the result and the training's own report."""
 
-from __future__ import annotations
-
 from importlib import resources
 from pathlib import Path
 
@@ -18,8 +16,7 @@ NAMES = tuple(sorted(path.parent.name for path in _FOLDER.glob("*/report.json"))
 def locate(name: str) -> Path:
     """Return the folder of a training that ships, or the one that `name` is the path of.
 
-    Raises:
-        SpecError: it is neither.
+    SpecError when it is neither.
     """
     if name in NAMES:
         return _FOLDER / name

@@ -3,14 +3,11 @@
 Measuring needs PyTorch alone: `lamforge gpu measure`, or `python -m lamforge.bare gpu.measure` where nothing else is there.
 """
 
-from __future__ import annotations
-
 from importlib import resources
 
 from hwsim.errors import SpecError
 from hwsim.nearest import nearest
-from reports.studies.gpu_baseline.baseline import Baseline
-from reports.studies.gpu_baseline.reader import read_baseline
+from reports.studies.gpu_baseline.baseline import Baseline, read_baseline
 
 __all__ = ["RESULTS", "result"]
 

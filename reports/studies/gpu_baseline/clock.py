@@ -1,7 +1,5 @@
 """Timing of work on a device: many runs as one captured graph where there is a GPU, the median of them."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import statistics
@@ -12,7 +10,7 @@ import torch
 
 from reports.studies.gpu_baseline.baseline import Took
 
-__all__ = ["Clock", "Work"]
+__all__ = ["Clock", "Work", "took"]
 
 Work = Callable[[], object]
 
@@ -54,7 +52,7 @@ class Clock:
         works: the same work on operands of its own each; they run in turn.
         """
         if self.device.type != "cuda":
-            return self._sampled(lambda: _all(works), len(works))
+            return self.launched(lambda: _all(works), len(works))
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -66,21 +64,15 @@ class Clock:
         with torch.cuda.graph(graph):
             for _ in range(rounds):
                 _all(works)
-        return self._sampled(graph.replay, rounds * len(works))
-
-    def launched(self, work: Work, runs: int = 1) -> Took:
-        """Return the time of one run, launches by the host included.
-
-        runs: that one call of work makes.
-        """
-        return self._sampled(work, runs)
+        return self.launched(graph.replay, rounds * len(works))
 
     def empty(self) -> None:
         """Give back what the allocator holds: what comes next has other sizes."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _sampled(self, work: Work, runs: int) -> Took:
+    def launched(self, work: Work, runs: int = 1) -> Took:
+        """Return the time of one of the runs that a call of work makes, launches by the host included."""
         samples: list[float] = []
         began = time.perf_counter()
         while len(samples) < self.warm + self.repeats and (time.perf_counter() - began < self.limit_s or not samples):
@@ -101,6 +93,15 @@ class Clock:
         last.record()
         torch.cuda.synchronize()
         return first.elapsed_time(last) / 1e3
+
+
+def took(timed: Callable[[], Took]) -> Took:
+    """Return what was timed, or without seconds why it could not be."""
+    try:
+        return timed()
+    # A way that cannot do it says so in a RuntimeError, of which too little memory is a kind.
+    except RuntimeError as error:
+        return Took(seconds=None, samples=0, refused=str(error).partition(".")[0])
 
 
 def _all(works: Sequence[Work]) -> None:

@@ -1,7 +1,5 @@
 """Whole steps of a decoder of a published shape with random weights: what a GPU model must predict, and is never fitted to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 
@@ -9,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from reports.studies.gpu_baseline.baseline import BaselineSettings, NetworkSizes, NetworkStep, NetworkWays, Took
-from reports.studies.gpu_baseline.clock import Clock
-from reports.studies.gpu_baseline.operators import attend, gated, took
+from reports.studies.gpu_baseline.clock import Clock, took
+from reports.studies.gpu_baseline.operators import attend, gated
 
 __all__ = ["Decoder", "steps"]
 
@@ -77,7 +75,6 @@ class Decoder:
         return functional.rms_norm(x, x.shape[-1:], self.gain)
 
 
-@torch.no_grad()
 def steps(clock: Clock, settings: BaselineSettings) -> Iterator[NetworkStep]:
     """Yield the time of a decode step at every context and of every prompt, for every network; None where memory is too small."""
     ways = settings.network_ways

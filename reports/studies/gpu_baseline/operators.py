@@ -1,9 +1,7 @@
 """The operators that are measured one by one: launches, copies, products, attention, and moves between host and device."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -20,22 +18,20 @@ from reports.studies.gpu_baseline.baseline import (
     Pointwise,
     PrefillAttention,
     Product,
-    Took,
 )
-from reports.studies.gpu_baseline.clock import Clock, Work
+from reports.studies.gpu_baseline.clock import Clock, Work, took
 
 __all__ = [
     "attend",
-    "copies",
+    "copy",
     "decode_attention",
     "gated",
-    "gathers",
-    "host_copies",
-    "launches",
+    "gather",
+    "host_copy",
+    "launch",
     "pointwise",
     "prefill_attention",
-    "products",
-    "took",
+    "product",
 ]
 
 _LAUNCHES = 200
@@ -59,23 +55,14 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, way: 
         return functional.scaled_dot_product_attention(query, key, value, is_causal=is_causal, enable_gqa=is_shared)
 
 
-def took(timed: Callable[[], Took]) -> Took:
-    """Return what was timed, or without seconds why it could not be."""
-    try:
-        return timed()
-    # A way that cannot do it says so in a RuntimeError, of which too little memory is a kind.
-    except RuntimeError as error:
-        return Took(seconds=None, samples=0, refused=str(error).partition(".")[0])
-
-
-def launches(clock: Clock, settings: BaselineSettings) -> Iterator[Launch]:
+def launch(clock: Clock, settings: BaselineSettings) -> Iterator[Launch]:
     """Yield what an operator costs that does nothing: one of a captured graph, one of a row that the host launches."""
     x = torch.zeros(1, device=clock.device)
     yield Launch(way="graph", took=clock.graphed([lambda: x.add_(1)]))
     yield Launch(way="host", took=clock.launched(lambda: [x.add_(1) for _ in range(_LAUNCHES)], _LAUNCHES))
 
 
-def copies(clock: Clock, settings: BaselineSettings) -> Iterator[Copy]:
+def copy(clock: Clock, settings: BaselineSettings) -> Iterator[Copy]:
     """Yield copies within the device; bytes are both read and written."""
     for size in settings.copy_bytes:
         works: list[Work] = []
@@ -106,7 +93,7 @@ def gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     return functional.silu(gate) * up
 
 
-def products(clock: Clock, settings: BaselineSettings) -> Iterator[Product]:
+def product(clock: Clock, settings: BaselineSettings) -> Iterator[Product]:
     """Yield [rows, inner] x [inner, columns] in half precision."""
     for columns, inner in settings.product_shapes:
         for rows in settings.product_rows:
@@ -142,7 +129,7 @@ def prefill_attention(clock: Clock, settings: BaselineSettings) -> Iterator[Pref
                 yield PrefillAttention(heads=heads, kv_heads=kv_heads, tokens=tokens, way=way, took=timed)
 
 
-def host_copies(clock: Clock, settings: BaselineSettings) -> Iterator[HostCopy]:
+def host_copy(clock: Clock, settings: BaselineSettings) -> Iterator[HostCopy]:
     """Yield copies between host and device, from memory that is pinned and that is not, both ways."""
     for size in settings.host_bytes:
         there = torch.ones(size, dtype=torch.uint8, device=clock.device)
@@ -155,7 +142,7 @@ def host_copies(clock: Clock, settings: BaselineSettings) -> Iterator[HostCopy]:
                 yield HostCopy(bytes=size, is_pinned=is_pinned, way=way, took=timed)
 
 
-def gathers(clock: Clock, settings: BaselineSettings) -> Iterator[Gather]:
+def gather(clock: Clock, settings: BaselineSettings) -> Iterator[Gather]:
     """Yield scattered pieces of host memory, brought together by the processor and then copied to the device."""
     total = settings.gather_total_bytes
     for size in settings.gather_bytes:

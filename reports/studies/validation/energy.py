@@ -1,7 +1,5 @@
 """The energy estimate beside the power that published systems state."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from hwsim.machine.energy import Energy, PublishedSystem, estimate, load_constants, load_systems

@@ -4,15 +4,14 @@ Constants: those of FlexGen's own cost model, and what `hwsim/specs/offload/flex
 are marked as fitted here.
 """
 
-from __future__ import annotations
-
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen
-from lamforge.flow.offload.formats import FORMATS
+from lamforge.flow.offload.contender import FORMATS
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
@@ -22,7 +21,7 @@ _PAPER = "FlexGen (arXiv 2303.06865)"
 _WHOLE, _COMPRESSED = FORMATS["fp16"], FORMATS["flexgen-int4"]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """A run: model, tokens, batches and policy in percent (weights, cache, activations; GPU and host)."""
 
@@ -45,9 +44,7 @@ class Case:
         placed = {f"{name}.{place}": value for (name, place), value in zip(_PLACES, self.policy, strict=True)}
         flexgen = system("flexgen-t4", placed)
         assert isinstance(flexgen, FlexGen)
-        return dataclasses.replace(
-            flexgen, batches=self.batches, has_host_attention=self.has_host_attention, has_overlap=self.has_overlap
-        )
+        return replace(flexgen, batches=self.batches, has_host_attention=self.has_host_attention, has_overlap=self.has_overlap)
 
     def work(self) -> Workload:
         """Return what runs."""
@@ -79,124 +76,67 @@ _PLACES = [(name, place) for name in ("weights", "cache", "activations") for pla
 _ALL_GPU = (100, 0, 100, 0, 100, 0)
 _HOST = (0, 100, 0, 100, 0, 100)
 _DRIVE = (0, 50, 0, 0, 0, 100)
+_CACHE_ON_GPU = (0, 100, 100, 0, 100, 0)
 
-
-def _small(prompt: int, batch: int, published: float, *, generated: int = 32, packed: bool = False, fitted: bool = False) -> Case:
-    return Case(
-        model="6.7B",
-        prompt=prompt,
-        batch=batch,
-        batches=1,
-        policy=_ALL_GPU,
-        published=published,
-        generated=generated,
-        has_packed_weights=packed,
-        has_packed_cache=packed,
-        has_overlap=False,
-        fitted=fitted,
-        note="compressed" if packed else "",
-    )
-
-
+_SMALL = Case(model="6.7B", prompt=512, batch=2, batches=1, policy=_ALL_GPU, published=25.26, has_overlap=False)
+_SMALL_PACKED = replace(_SMALL, batch=72, published=29.12, has_packed_weights=True, has_packed_cache=True, note="compressed")
 _MIDDLE = Case(
-    model="30B",
-    prompt=512,
-    batch=48,
-    batches=3,
-    policy=(20, 80, 0, 100, 0, 100),
-    published=7.32,
-    has_host_attention=True,
-    fitted=True,
+    model="30B", prompt=512, batch=48, batches=3, policy=(20, 80, 0, 100, 0, 100), published=7.32, has_host_attention=True
 )
 _MIDDLE_PACKED = Case(
-    model="30B",
-    prompt=512,
-    batch=64,
-    batches=8,
-    policy=_HOST,
-    published=8.70,
-    has_packed_cache=True,
-    fitted=True,
-    note="compressed cache",
+    model="30B", prompt=512, batch=64, batches=8, policy=_HOST, published=8.70, has_packed_cache=True, note="compressed cache"
 )
 LARGE = Case(model="175B", prompt=512, batch=32, batches=8, policy=_DRIVE, published=0.69, has_host_attention=True)
-_LARGE_PACKED = Case(
-    model="175B",
-    prompt=512,
-    batch=48,
-    batches=3,
-    policy=_HOST,
-    published=1.12,
-    has_packed_weights=True,
-    has_packed_cache=True,
-    fitted=True,
-    note="compressed",
+_LARGE_GPU = replace(LARGE, has_host_attention=False)
+_LARGE_PACKED = replace(
+    _LARGE_GPU, batch=48, batches=3, policy=_HOST, published=1.12, has_packed_weights=True, has_packed_cache=True, note="compressed"
 )
 
 THROUGHPUT = (
-    _small(256, 4, 53.29),
-    _small(512, 2, 25.26, fitted=True),
-    _small(1024, 1, 13.72),
-    _small(256, 128, 56.72, packed=True),
-    _small(512, 72, 29.12, packed=True, fitted=True),
-    _small(1024, 28, 13.18, packed=True),
-    dataclasses.replace(_MIDDLE, prompt=256, batch=160, batches=2, policy=(10, 90, 0, 100, 0, 100), published=16.01, fitted=False),
-    _MIDDLE,
-    dataclasses.replace(_MIDDLE, prompt=1024, batch=20, batches=4, policy=(4, 96, 0, 100, 0, 100), published=3.50, fitted=False),
-    dataclasses.replace(_MIDDLE_PACKED, prompt=256, batch=128, published=16.86, fitted=False),
-    _MIDDLE_PACKED,
-    dataclasses.replace(_MIDDLE_PACKED, prompt=1024, batch=20, batches=12, published=3.98, fitted=False),
-    dataclasses.replace(LARGE, prompt=256, batch=64, published=1.36),
+    replace(_SMALL, prompt=256, batch=4, published=53.29),
+    replace(_SMALL, fitted=True),
+    replace(_SMALL, prompt=1024, batch=1, published=13.72),
+    replace(_SMALL_PACKED, prompt=256, batch=128, published=56.72),
+    replace(_SMALL_PACKED, fitted=True),
+    replace(_SMALL_PACKED, prompt=1024, batch=28, published=13.18),
+    replace(_MIDDLE, prompt=256, batch=160, batches=2, policy=(10, 90, 0, 100, 0, 100), published=16.01),
+    replace(_MIDDLE, fitted=True),
+    replace(_MIDDLE, prompt=1024, batch=20, batches=4, policy=(4, 96, 0, 100, 0, 100), published=3.50),
+    replace(_MIDDLE_PACKED, prompt=256, batch=128, published=16.86),
+    replace(_MIDDLE_PACKED, fitted=True),
+    replace(_MIDDLE_PACKED, prompt=1024, batch=20, batches=12, published=3.98),
+    replace(LARGE, prompt=256, batch=64, published=1.36),
     LARGE,
-    dataclasses.replace(LARGE, prompt=1024, batch=12, batches=12, published=0.35),
-    dataclasses.replace(_LARGE_PACKED, prompt=256, batch=96, published=2.26, fitted=False),
-    _LARGE_PACKED,
-    dataclasses.replace(_LARGE_PACKED, prompt=1024, batch=12, batches=4, published=0.42, fitted=False),
-    _small(128, 7, 106.404, generated=128),
-    _small(128, 196, 92.568, generated=128, packed=True),
-    _small(512, 2, 16.425, generated=8),
-    _small(512, 76, 14.244, generated=8, packed=True),
+    replace(LARGE, prompt=1024, batch=12, batches=12, published=0.35),
+    replace(_LARGE_PACKED, prompt=256, batch=96, published=2.26),
+    replace(_LARGE_PACKED, fitted=True),
+    replace(_LARGE_PACKED, prompt=1024, batch=12, batches=4, published=0.42),
+    replace(_SMALL, prompt=128, batch=7, published=106.404, generated=128),
+    replace(_SMALL_PACKED, prompt=128, batch=196, published=92.568, generated=128),
+    replace(_SMALL, published=16.425, generated=8),
+    replace(_SMALL_PACKED, batch=76, published=14.244, generated=8),
 )
 # The rows of 0.01 token/s are printed with one digit.
 ABLATION = (
-    dataclasses.replace(_MIDDLE, policy=_HOST, published=7.26, fitted=False, note="no policy search"),
-    dataclasses.replace(_MIDDLE, has_overlap=False, published=5.86, fitted=False, note="no overlap"),
-    dataclasses.replace(_MIDDLE, has_host_attention=False, published=4.03, note="no CPU attention"),
-    dataclasses.replace(
-        _MIDDLE,
-        batch=8,
-        batches=1,
-        policy=(0, 100, 100, 0, 100, 0),
-        has_host_attention=False,
-        published=1.57,
-        fitted=False,
-        note="DeepSpeed's policy",
-    ),
-    dataclasses.replace(LARGE, batches=1, published=0.27, note="no policy search"),
-    dataclasses.replace(LARGE, has_overlap=False, published=0.59, note="no overlap"),
-    dataclasses.replace(LARGE, has_host_attention=False, published=0.62, note="no CPU attention"),
-    dataclasses.replace(
-        LARGE,
-        batch=2,
-        batches=1,
-        policy=(0, 0, 100, 0, 100, 0),
-        has_host_attention=False,
-        published=0.01,
-        note="DeepSpeed's policy, one digit printed",
+    replace(_MIDDLE, policy=_HOST, published=7.26, note="no policy search"),
+    replace(_MIDDLE, has_overlap=False, published=5.86, note="no overlap"),
+    replace(_MIDDLE, has_host_attention=False, published=4.03, fitted=True, note="no CPU attention"),
+    replace(_MIDDLE, batch=8, batches=1, policy=_CACHE_ON_GPU, has_host_attention=False, published=1.57, note="DeepSpeed's policy"),
+    replace(LARGE, batches=1, published=0.27, note="no policy search"),
+    replace(LARGE, has_overlap=False, published=0.59, note="no overlap"),
+    replace(_LARGE_GPU, published=0.62, note="no CPU attention"),
+    replace(
+        _LARGE_GPU, batch=2, batches=1, policy=(0, 0, 100, 0, 100, 0), published=0.01, note="DeepSpeed's policy, one digit printed"
     ),
 )
 
 
-def _throughput() -> Iterator[Row]:
-    return (case.row(f"{_PAPER}, throughput with 32, 128 and 8 generated tokens") for case in THROUGHPUT)
-
-
-def _ablation() -> Iterator[Row]:
-    return (case.row(f"{_PAPER}, ablation") for case in ABLATION)
+def _rows(cases: Sequence[Case], table: str) -> Iterator[Row]:
+    return (case.row(f"{_PAPER}, {table}") for case in cases)
 
 
 def _breakdown() -> Iterator[Row]:
-    case = dataclasses.replace(LARGE, has_overlap=False)
+    case = replace(LARGE, has_overlap=False)
     flexgen, work = case.system(), case.work()
     layers, steps = work.network.layers, case.generated - 1
     answer = flexgen.answer(work)
@@ -224,6 +164,12 @@ def _breakdown() -> Iterator[Row]:
         )
 
 
-FLEXGEN_THROUGHPUT = ValidationSet(name="flexgen-throughput", title="FlexGen on one T4, three models", compute=_throughput)
-FLEXGEN_ABLATION = ValidationSet(name="flexgen-ablation", title="FlexGen with parts left out", compute=_ablation)
+FLEXGEN_THROUGHPUT = ValidationSet(
+    name="flexgen-throughput",
+    title="FlexGen on one T4, three models",
+    compute=partial(_rows, THROUGHPUT, "throughput with 32, 128 and 8 generated tokens"),
+)
+FLEXGEN_ABLATION = ValidationSet(
+    name="flexgen-ablation", title="FlexGen with parts left out", compute=partial(_rows, ABLATION, "ablation")
+)
 FLEXGEN_BREAKDOWN = ValidationSet(name="flexgen-breakdown", title="FlexGen's time by part", compute=_breakdown)

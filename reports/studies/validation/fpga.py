@@ -1,7 +1,5 @@
 """Set `fpga-decode`: what FPGA cards were published to decode, Llama-2-7B at batch 1."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from hwsim.arch.workload import Workload

@@ -5,8 +5,6 @@ FlexGen reads its files, and the arithmetic of an engine that reading does not h
 baselines' shares.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from hwsim.arch.workload import Workload

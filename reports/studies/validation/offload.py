@@ -1,20 +1,61 @@
-"""The estimates of offloading beside every published figure there is."""
-
-from __future__ import annotations
+"""The estimates of offloading beside every published figure: the table of the sets of rows, and the constants behind them."""
 
 import dataclasses
+from typing import Any
 
-from lamforge.flow.listener import SILENT, Listener
-from reports.studies.validation.constants import Constant, derived_constants
+from hwsim.offload.devices import Device
+from hwsim.offload.systems import names, system
+from hwsim.sourced import Sourced
+from hwsim.units import Quantity
+from lamforge.flow.verb import SILENT, Listener
+from reports.studies.validation.flash import FLASH
+from reports.studies.validation.flexgen import FLEXGEN_ABLATION, FLEXGEN_BREAKDOWN, FLEXGEN_THROUGHPUT
+from reports.studies.validation.fpga import FPGA_DECODE
+from reports.studies.validation.gpu import GPU_MEASURED_OPERATORS, GPU_MEASURED_STEPS, GPU_OPERATORS
+from reports.studies.validation.instinfer import INSTINFER_GAIN, INSTINFER_SHARE
+from reports.studies.validation.pcie import PCIE_MEASURED, PCIE_PACKETS
 from reports.studies.validation.row import ValidationSet
-from reports.studies.validation.sets import SETS
+from reports.studies.validation.shadowkv import SHADOWKV_BLOCKS, SHADOWKV_THROUGHPUT
+from reports.studies.validation.triforce import TRIFORCE_GAIN, TRIFORCE_LATENCY
+from reports.studies.validation.zero_weights import ZERO_T4, ZERO_WEIGHTS
 
-__all__ = ["OffloadValidation", "offload"]
+__all__ = ["SETS", "Constant", "OffloadValidation", "offload"]
+
+SETS: tuple[ValidationSet, ...] = (
+    FLEXGEN_THROUGHPUT,
+    FLEXGEN_ABLATION,
+    FLEXGEN_BREAKDOWN,
+    ZERO_WEIGHTS,
+    ZERO_T4,
+    TRIFORCE_LATENCY,
+    TRIFORCE_GAIN,
+    SHADOWKV_THROUGHPUT,
+    SHADOWKV_BLOCKS,
+    INSTINFER_GAIN,
+    INSTINFER_SHARE,
+    FPGA_DECODE,
+    FLASH,
+    GPU_OPERATORS,
+    GPU_MEASURED_OPERATORS,
+    GPU_MEASURED_STEPS,
+    PCIE_MEASURED,
+    PCIE_PACKETS,
+)
+"""Every set, in the order in which they are printed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Constant:
+    """A number that was not read anywhere: `system.field` or `device.field`, its value with its unit, what it is derived from."""
+
+    name: str
+    value: str
+    source: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OffloadValidation:
-    """Every set with its rows, and the derived constants of systems and devices."""
+    """Every set with its rows, and the derived constants of systems and devices; the calibrated ones say from which rows."""
 
     sets: tuple[ValidationSet, ...]
     constants: tuple[Constant, ...] = ()
@@ -31,4 +72,29 @@ def offload(listener: Listener = SILENT) -> OffloadValidation:
         # They are computed when they are first asked for, which is here.
         assert each.rows
     listener.progress("compute rows", 1.0)
-    return OffloadValidation(sets=SETS, constants=derived_constants())
+    return OffloadValidation(sets=SETS, constants=_derived_constants())
+
+
+def _derived_constants() -> tuple[Constant, ...]:
+    """Return those of every shipped system and its devices, each once, in the order of the systems."""
+    found: dict[str, Constant] = {}
+    for name in names():
+        owner = system(name)
+        parts = (getattr(owner, field.name) for field in dataclasses.fields(owner))
+        devices = [(part.name, part.facts) for part in parts if isinstance(part, Device)]
+        for place, facts in (*devices, (name, owner.constants)):
+            for field, fact in facts.items():
+                # Systems that extend one another share constants.
+                is_known = any(old.source == fact.source and old.name.endswith(field) for old in found.values())
+                if fact.kind == "derived" and not is_known:
+                    found[f"{place}.{field}"] = Constant(name=f"{place}.{field}", value=_text(fact), source=fact.source)
+    return tuple(found.values())
+
+
+def _text(fact: Sourced[Any]) -> str:
+    value = fact.value
+    if isinstance(value, Quantity):
+        return f"{float(value.value):.6g} {value.unit}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,5 @@
 """A published figure beside ours, and a set of such rows from one publication or table."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import statistics

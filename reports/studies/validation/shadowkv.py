@@ -1,11 +1,9 @@
 """Sets `shadowkv-throughput` and `shadowkv-blocks`: ShadowKV and full attention on one A100, whole models and parts of a block."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from hwsim.arch.workload import Workload
-from hwsim.offload.decoder import GpuDecoder
+from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.systems import system
 from hwsim.offload.systems.shadowkv import ShadowKv
 from hwsim.units import Value

@@ -1,7 +1,5 @@
 """Sets `triforce-latency` and `triforce-gain`: TriForce's tables, offloading and on one A100."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from hwsim.arch.workload import Workload
@@ -50,27 +48,21 @@ def _latency() -> Iterator[Row]:
 
 
 def _gain() -> Iterator[Row]:
+    work = _work(_CHIP_PROMPT)
+    target = system("triforce-a100", {"level": "target"}).answer(work)
+    cases: list[tuple[str, float, Settings, bool]] = []
     for temperature, gain, acceptance, small_gain, small in _GAINS:
         hierarchy = {"acceptance": acceptance, "draft_acceptance": small}
-        yield _gain_row(f"temperature {temperature:g}", gain, hierarchy, fitted=False)
         alone = {"level": "draft", "draft_acceptance": small}
-        yield _gain_row(f"temperature {temperature:g}, small draft alone", small_gain, alone, fitted=True)
-    yield _gain_row("retrieval without hierarchy", 1.80, {"level": "retrieval", "acceptance": 0.9126}, fitted=True)
-    yield _gain_row("last tokens in place of retrieved ones", 1.90, {"acceptance": 0.8745}, fitted=False)
-
-
-def _gain_row(case: str, published: float, settings: Settings, *, fitted: bool) -> Row:
-    work = _work(_CHIP_PROMPT)
-    alone, answer = (system("triforce-a100", each).answer(work) for each in ({"level": "target"}, settings))
-    return Row(
-        case=f"A100, {case}",
-        unit="ratio",
-        published=published,
-        ours=float(alone.step.time / answer.step.time),
-        fitted=fitted,
-        source=f"{_PAPER}, on-chip results and ablations; {', '.join(setting_texts(settings))}",
-        assumed=answer.assumptions,
-    )
+        cases.append((f"temperature {temperature:g}", gain, hierarchy, False))
+        cases.append((f"temperature {temperature:g}, small draft alone", small_gain, alone, True))
+    cases.append(("retrieval without hierarchy", 1.80, {"level": "retrieval", "acceptance": 0.9126}, True))
+    cases.append(("last tokens in place of retrieved ones", 1.90, {"acceptance": 0.8745}, False))
+    for what, published, settings, fitted in cases:
+        answer = system("triforce-a100", settings).answer(work)
+        case, ours = f"A100, {what}", float(target.step.time / answer.step.time)
+        source = f"{_PAPER}, on-chip results and ablations; {', '.join(setting_texts(settings))}"
+        yield Row(case=case, unit="ratio", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
 
 
 TRIFORCE_LATENCY = ValidationSet(name="triforce-latency", title="TriForce and what it is compared with, a token", compute=_latency)

@@ -5,8 +5,6 @@ out right; OPT-30B is a third too fast: its weights come at 9 GB/s there, where 
 published says why.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from hwsim.arch.workload import Network, Workload

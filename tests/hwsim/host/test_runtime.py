@@ -5,9 +5,8 @@ import pytest
 
 from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.digest import Identity
 from hwsim.arch.program import MemoryImage
-from hwsim.arch.registers import CONTROL_REGISTERS, offset_of
+from hwsim.arch.registers import CONTROL_REGISTERS, Identity, offset_of
 from hwsim.errors import MachineError
 from hwsim.host.device import SIDE, Place
 from hwsim.host.inputs import Inputs

@@ -12,9 +12,8 @@ import pytest
 
 from compiler.model import compile_model
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.digest import Identity
 from hwsim.arch.program import Program
-from hwsim.arch.registers import offset_of, port_base_offset
+from hwsim.arch.registers import Identity, offset_of, port_base_offset
 from hwsim.errors import MachineError, SpecError
 from hwsim.host.device import SIDE, Place
 from hwsim.host.inputs import Inputs

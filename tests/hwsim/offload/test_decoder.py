@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.arch.workload import Network, Workload
-from hwsim.offload.decoder import PEERS, GpuDecoder
 from hwsim.offload.devices import GPUS
-from hwsim.offload.operators import MEMORY, GpuRates
+from hwsim.offload.gpu_time import MEMORY, PEERS, GpuDecoder, GpuRates
 from hwsim.units import BytesPerSecond
 from models.zoo import network
 

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from hwsim.errors import SpecError
 from hwsim.offload.flash.events import PICOSECONDS, simulate
-from hwsim.offload.flash.geometry import Geometry
-from hwsim.offload.flash.load import Load
-from hwsim.offload.flash.rates import die_rate, drive_rate, mixed_rate, placed_time, queued_rate, read_latency, stream_time
+from hwsim.offload.flash.geometry import Geometry, die_rate, drive_rate
 from hwsim.units import Bytes, BytesPerSecond, Seconds
+from tests.hwsim.offload.flash_bounds import mixed_rate, placed_time, queued, queued_rate, read_latency, stream_time, together
 
 
 @st.composite
@@ -59,7 +58,7 @@ def test_one_die_is_exact(data: st.DataObject, groups: int, is_program: bool, ha
     geometry = data.draw(drives(has_command=has_command, has_cache=has_cache, channels=1, dies=1))
     pages = groups * geometry.planes
     die, plane = striped(geometry, pages)
-    outcome = simulate(geometry, Load.together(die, plane, np.full(pages, is_program)))
+    outcome = simulate(geometry, together(die, plane, np.full(pages, is_program)))
     assert outcome.done.max() == picoseconds(stream_time(geometry, groups, is_program=is_program))
 
 
@@ -72,7 +71,7 @@ def test_sequential_streams_are_exact_in_the_long_run(data: st.DataObject, is_pr
     per_round = geometry.total_dies * geometry.planes
     rounds = 60
     die, plane = striped(geometry, rounds * per_round)
-    outcome = simulate(geometry, Load.together(die, plane, np.full(len(die), is_program)))
+    outcome = simulate(geometry, together(die, plane, np.full(len(die), is_program)))
     ends = outcome.done.reshape(rounds, per_round).max(axis=1)
     expected = float((geometry.page * per_round / drive_rate(geometry, is_program=is_program)).value)
     # From the middle on, short of the last rounds, in which the queues run dry.
@@ -92,13 +91,13 @@ def test_no_load_beats_the_formulas(
     slack = 1 + 1e-9
     counts = np.zeros((geometry.channels, geometry.dies_per_channel, geometry.planes), np.int64)
     np.add.at(counts, (die // geometry.dies_per_channel, die % geometry.dies_per_channel, plane), 1)
-    at_once = simulate(geometry, Load.together(die, plane, reads))
+    at_once = simulate(geometry, together(die, plane, reads))
     assert float(placed_time(geometry, counts).value) <= float(at_once.time.value) * slack
-    queued = simulate(geometry, Load.queued(die, plane, reads, depth))
-    assert float(queued.rate.value) <= float(queued_rate(geometry, depth).value) * slack
+    in_queue = simulate(geometry, queued(die, plane, reads, depth))
+    assert float(in_queue.rate.value) <= float(queued_rate(geometry, depth).value) * slack
     assert at_once.done.min() >= picoseconds(read_latency(geometry))
     programs = rng.random(pages) >= read_share
-    mixed = simulate(geometry, Load.together(die, plane, programs))
+    mixed = simulate(geometry, together(die, plane, programs))
     assert float(mixed.rate.value) <= float(mixed_rate(geometry, 1 - programs.mean()).value) * slack
 
 
@@ -112,7 +111,7 @@ def test_a_shallow_queue_is_exact(data: st.DataObject, depth: int, has_command: 
     pages = 20 * depth
     number = np.arange(pages)
     die = number % depth * geometry.dies_per_channel + number // depth % geometry.dies_per_channel
-    outcome = simulate(geometry, Load.queued(die, number * 0, np.zeros(pages, bool), depth))
+    outcome = simulate(geometry, queued(die, number * 0, np.zeros(pages, bool), depth))
     assert outcome.done.max() == 20 * picoseconds(read_latency(geometry))
 
 
@@ -123,7 +122,7 @@ def test_a_bound_bus_is_exact(data: st.DataObject, draw: int, pages: int, has_ca
     geometry = replace(data.draw(drives(has_command=False, has_cache=has_cache)), channels=1, ways=pages)
     rng = np.random.default_rng(draw)
     plane = rng.integers(0, geometry.planes, pages)
-    outcome = simulate(geometry, Load.together(rng.permutation(pages), plane, np.zeros(pages, bool)))
+    outcome = simulate(geometry, together(rng.permutation(pages), plane, np.zeros(pages, bool)))
     assert outcome.done.max() == picoseconds(geometry.sense + geometry.transfer * float(pages))
     assert outcome.bus_busy[0] == picoseconds(geometry.transfer * float(pages))
 
@@ -151,11 +150,11 @@ def test_how_far_random_loads_stay_below(rng: np.random.Generator) -> None:
         np.add.at(counts, (die // geometry.dies_per_channel, die % geometry.dies_per_channel, plane), 1)
         reads, programs = np.zeros(2000, bool), rng.random(2000) < 0.5
         depth = int(2 ** rng.uniform(0, 9))
-        at_once = simulate(geometry, Load.together(die, plane, reads))
-        queued = simulate(geometry, Load.queued(die, plane, reads, depth))
-        mixed = simulate(geometry, Load.together(die, plane, programs))
+        at_once = simulate(geometry, together(die, plane, reads))
+        in_queue = simulate(geometry, queued(die, plane, reads, depth))
+        mixed = simulate(geometry, together(die, plane, programs))
         found["at once"].append(float(placed_time(geometry, counts) / at_once.time))
-        found["queued"].append(float(queued.rate / queued_rate(geometry, depth)))
+        found["queued"].append(float(in_queue.rate / queued_rate(geometry, depth)))
         found["mixed"].append(float(mixed.rate / mixed_rate(geometry, 1 - programs.mean())))
     for what, ratios in found.items():
         print(f"{what}: {min(ratios):.3f} ... {max(ratios):.3f} of the formula, mean {np.mean(ratios):.3f}")
@@ -177,7 +176,7 @@ def test_grids_are_points() -> None:
             one = Geometry(ways=int(count), sense=Seconds(float(time)), **common)
             assert rates[row, column] == drive_rate(one).value
     with pytest.raises(SpecError, match="must be one drive for a simulation, not a grid"):
-        simulate(grid, Load.together(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, bool)))
+        simulate(grid, together(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, bool)))
 
 
 def test_the_rule_of_thumb() -> None:
@@ -193,11 +192,3 @@ def test_the_rule_of_thumb() -> None:
     )
     assert die_rate(geometry).value == pytest.approx(655.36e6)
     assert drive_rate(geometry).value == pytest.approx([655.36e6, 1310.72e6, 1.4e9])
-
-
-def test_refusals() -> None:
-    one = Geometry(channels=1, ways=1, planes=1, page=Bytes(1.0), sense=Seconds(1.0), program=Seconds(1.0), bus=BytesPerSecond(1.0))
-    with pytest.raises(SpecError, match="Flash queue depth must be at least 1, not 0"):
-        queued_rate(one, 0)
-    with pytest.raises(SpecError, match=r"Flash read share must lie within 0 ... 1, not 1.5"):
-        mixed_rate(one, 1.5)

@@ -12,8 +12,7 @@ from hwsim.errors import SpecError
 from hwsim.offload.flash.events import simulate
 from hwsim.offload.flash.geometry import Geometry
 from hwsim.offload.flash.layout import KvLayout, KvShape
-from hwsim.offload.flash.selection import ChannelSelection, TokenSelection
-from hwsim.offload.flash.sparf import SparF, Striping, dense_bytes, total_compression
+from hwsim.offload.flash.sparf import ChannelSelection, SparF, Striping, TokenSelection, dense_bytes
 from hwsim.units import Bytes, BytesPerSecond, Seconds
 
 OPT_13B = KvShape(sequences=64, heads=40, head_channels=128)
@@ -109,7 +108,7 @@ def test_reading_everything_is_dense() -> None:
         layout=LAYOUT, tokens=TokenSelection(share=0.999, run_tokens=1e4), channels=ChannelSelection(picked=128, channels=128)
     )
     assert float(everything.read_bytes(1024) / dense_bytes(LAYOUT, 1024)) == pytest.approx(1.5, rel=1e-3)
-    assert SPARF.compression == 1 / 8 == total_compression(8, 128, 3 / 32)
+    assert SPARF.compression == 1 / 8 == 8 / (2 * 128) + 3 / 32
 
 
 def test_a_load_is_what_its_bytes_say(rng: np.random.Generator) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.errors import SpecError
-from hwsim.offload.operators import ARITHMETIC, LAUNCHES, MEMORY, GpuRates, Shape, attention, product, stream
+from hwsim.offload.gpu_time import ARITHMETIC, LAUNCHES, MEMORY, GpuRates, Shape, attention, product, stream
 from hwsim.units import Bytes, BytesPerSecond, Operations, OperationsPerSecond, Seconds
 
 RATES = {

@@ -59,28 +59,12 @@ def test_a_packet_by_hand() -> None:
     usable = 8e9 * 128 / 130 * (1 - 16 / 203 - 4 / 1538)
     assert link.packet_rate(payload).value == pytest.approx(usable, rel=1e-12)
     assert link.write_rate(payload).value == pytest.approx(usable * 256 / 280, rel=1e-12)
-    assert link.write_rate(payload, address_bits=32).value == pytest.approx(usable * 256 / 276, rel=1e-12)
-    assert link.write_rate(payload, has_digest=True).value == pytest.approx(usable * 256 / 284, rel=1e-12)
     assert link.read_rate(payload).value == pytest.approx(usable * 256 / 276, rel=1e-12)
-    assert link.read_rate(payload, has_digest=True).value == pytest.approx(usable * 256 / 280, rel=1e-12)
 
 
-def test_the_last_packet_has_a_header_too() -> None:
-    link, payload = PcieLink.of("Gen4 x4"), Bytes(256.0)
-    usable = link.packet_rate(payload)
-    assert link.read_time(Bytes(4096.0), payload).value == pytest.approx((Bytes(4096.0 + 16 * 20) / usable).value, rel=1e-12)
-    assert link.read_time(Bytes(4097.0), payload).value == pytest.approx((Bytes(4097.0 + 17 * 20) / usable).value, rel=1e-12)
-    requests = link.request_time(Bytes(4096.0), Bytes(512.0), payload)
-    assert requests.value == pytest.approx((Bytes(8 * 24.0) / usable).value, rel=1e-12)
-
-
-@given(LINKS, SIZES, st.integers(1, 1 << 30))
-def test_laws(link: PcieLink, payload: Bytes, amount: int) -> None:
-    size = Bytes(float(amount))
+@given(LINKS, SIZES)
+def test_laws(link: PcieLink, payload: Bytes) -> None:
     assert link.write_rate(payload) < link.read_rate(payload) < link.packet_rate(payload) < link.raw_rate
-    assert link.read_time(size, payload) >= size / link.read_rate(payload) * (1 - 1e-12)
-    assert link.read_time(size, payload) <= (size + payload) / link.read_rate(payload)
-    assert link.read_time(size, payload) < link.write_time(size, payload)
 
 
 def test_arrays_are_their_elements() -> None:
@@ -103,11 +87,6 @@ def test_arrays_are_their_elements() -> None:
             lambda: PcieLink(4, 16).write_rate(Bytes(200.0)),
             "Largest payload must be one of 128, 256, 512, 1024, 2048, 4096 bytes, not 200",
         ),
-        (
-            lambda: PcieLink(4, 16).request_time(Bytes(1.0), Bytes(64.0), Bytes(256.0)),
-            "Largest read request must be one of 128, 256, 512, 1024, 2048, 4096 bytes, not 64",
-        ),
-        (lambda: PcieLink(4, 16).write_rate(Bytes(256.0), address_bits=48), "Address bits must be 32 or 64, not 48"),
     ],
 )
 def test_refusals(make: object, sentence: str) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from hwsim.arch.workload import Workload
-from hwsim.offload.decoder import GpuDecoder
+from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.systems import system
 from hwsim.offload.systems.shadowkv import ShadowKv
 from hwsim.offload.systems.system import LINK, UP_LINK

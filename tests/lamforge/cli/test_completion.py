@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lamforge.cli.completion import names_of
+from lamforge.cli.options import names_of
 from lamforge.flow.list import KINDS
 
 

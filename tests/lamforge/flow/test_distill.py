@@ -12,9 +12,9 @@ from models.config import ModelConfig
 from models.distill.machine import machine_of
 from models.distill.probe import probe as try_machine
 from models.distill.settings import Settings
-from reports.documents.distill import distilled_document, lesson_document
-from reports.documents.plain import plain
-from reports.text.distill import distilled_text, lesson_text
+from reports.documents.model import distilled_document
+from reports.documents.plain import lesson_document, plain
+from reports.text.model import distilled_text, lesson_text
 from reports.text.values import values_text
 from tests.reports.tiny_folder import TEXT, write_checkpoint
 

@@ -11,8 +11,8 @@ from hwsim.errors import ProgramError
 from hwsim.host.inputs import Inputs
 from hwsim.memory.models import IDEAL
 from lamforge.flow.compile import compiled_model
-from lamforge.flow.listener import Listener
 from lamforge.flow.programs import IMAGE, Programs
+from lamforge.flow.verb import Listener
 from models.attention import parse
 from models.compressed import CompressedModel
 from models.shaped import shaped_model

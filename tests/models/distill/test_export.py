@@ -123,7 +123,7 @@ def test_another_student_is_not_the_integer_model(tmp_path: Path) -> None:
 def test_the_report_compares_with_the_teacher(tmp_path: Path) -> None:
     _, prepared, settings, training = trained(tmp_path, "w2")
     told: list[str] = []
-    found = evaluate(training.student, prepared, settings, CPU, told.append)["held"]
+    found = evaluate(training.student, prepared, told.append)["held"]
     assert found.teacher.tokens == found.student.tokens == 57
     assert found.ratio == pytest.approx(found.student.perplexity / found.teacher.perplexity)
     assert found.teacher.perplexity != found.teacher_lambda.perplexity

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from hwsim.errors import SpecError
-from models.distill.merging import merge
-from models.distill.result import Result, read_result
+from models.distill.result import Result, merge, read_result
 from models.matrices import FINAL_NORM, layer_of
 from tests.models.distill.small import SETTINGS, integer_model, small_checkpoint, small_prepared, small_training
 

@@ -63,7 +63,7 @@ def test_four_bit_blocks_stay_integers(tmp_path: Path, monkeypatch: pytest.Monke
         type(checkpoint.weights), "__getitem__", lambda self, name: kinds[name].dequantized() if name in kinds else read(self, name)
     )
     prepare(checkpoint, TEXTS, {}, tmp_path / "parts", head=head(checkpoint))
-    held = arrays.joined(tmp_path / "parts", STEM)
+    held = arrays.read(arrays.content(tmp_path / "parts", STEM), STEM)
     assert held["layers.0.qkv.nibbles"].dtype == np.uint8
     assert held["layers.0.qkv.scales"].dtype == np.float16
     check(read_prepared(tmp_path / "parts"), checkpoint, head(checkpoint))

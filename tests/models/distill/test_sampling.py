@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.distill.prompts import FREE, prompts
-from models.distill.sampling import Writer, read_samples, sample
+from models.distill.sampling import FREE, Writer, prompts, read_samples, sample
 from models.distill.teacher import Teacher
 from tests.models.distill.small import SETTINGS, small_checkpoint, small_prepared
 

@@ -11,8 +11,7 @@ import torch
 from torch import multiprocessing
 
 from hwsim.errors import SpecError
-from models.distill.machine import machine_of
-from models.distill.team import Team, join_team
+from models.distill.machine import Team, join_team, machine_of
 from models.distill.training import Training
 from tests.models.distill.small import SETTINGS, small_checkpoint, small_prepared
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hwsim.arch.formats import WEIGHT_FORMATS, pack
+from hwsim.arch.formats import pack
 from models.compress.distill import quantized
 from models.distill import result
 from models.distill.weight import Stored, TrainedWeight, fit, row_scales, two_of_four
@@ -95,7 +95,7 @@ def test_packed_results_read_back(format: str) -> None:
     assert (kept is None) == (stored.kept is None)
     if kept is not None:
         np.testing.assert_array_equal(kept, stored.kept)
-        words = WEIGHT_FORMATS[quantized(stored).format].pack_body(quantized(stored))
+        words = pack(quantized(stored)).words
         stream = np.unpackbits(words[..., :14], axis=-1, bitorder="little").reshape(24, -1, 7)
         np.testing.assert_array_equal((stream << np.arange(7)).sum(-1), packed)
 

@@ -6,7 +6,8 @@ import jinja2
 import pytest
 
 from hwsim.errors import SpecError
-from reports.pages.environment import ENVIRONMENT, page, style, write_page
+from hwsim.whole_files import write_text
+from reports.pages.environment import ENVIRONMENT, page, style
 
 
 @pytest.mark.parametrize("text", ["{{ found.gone }}", "{% if found.gone %}{% endif %}", "{% for each in found.gone %}{% endfor %}"])
@@ -28,7 +29,7 @@ def test_a_page_has_the_style_of_all_and_its_own() -> None:
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    write_page("<p>ä</p>", tmp_path / "new" / "page.html")
+    write_text(tmp_path / "new" / "page.html", "<p>ä</p>")
     assert (tmp_path / "new" / "page.html").read_text(encoding="utf-8") == "<p>ä</p>"
     with pytest.raises(SpecError, match="^Output must be a path that can be written, not "):
-        write_page("", tmp_path / "new")
+        write_text(tmp_path / "new", "")

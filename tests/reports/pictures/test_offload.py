@@ -4,8 +4,7 @@ from hwsim.arch.workload import Workload
 from lamforge.flow.offload.compare import CONTENDERS, CONTEXTS, Comparison, compared
 from lamforge.flow.offload.contender import contender
 from models.zoo import network
-from reports.pictures.causes import COLOURS, KINDS, kind_of
-from reports.pictures.offload import FIGURES, contexts_picture
+from reports.pictures.offload import COLOURS, FIGURES, KINDS, contexts_picture, kind_of
 
 NAMES = ("gpu-a100", "gpu-rtx-4090", "shadowkv-a100", "fpga-u280:w2a8kv4:2048")
 

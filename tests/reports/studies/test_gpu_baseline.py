@@ -11,11 +11,10 @@ import torch
 from hwsim.errors import SpecError
 from reports.documents.plain import plain
 from reports.studies.gpu_baseline import RESULTS, result
-from reports.studies.gpu_baseline.baseline import NetworkSizes, NetworkWays
+from reports.studies.gpu_baseline.baseline import NetworkSizes, NetworkWays, read_baseline, read_settings
 from reports.studies.gpu_baseline.clock import Clock
 from reports.studies.gpu_baseline.measure import measure
 from reports.studies.gpu_baseline.network import Decoder
-from reports.studies.gpu_baseline.reader import read_baseline, read_settings
 
 KINDS = ("launch", "copy", "pointwise", "product", "decode_attention", "prefill_attention", "host_copy", "gather", "network")
 SIZES = {"layers": 2, "hidden": 32, "heads": 4, "kv_heads": 2, "head_dim": 8, "ffn": 48, "vocab": 50}

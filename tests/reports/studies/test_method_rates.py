@@ -2,7 +2,7 @@
 
 from models.checkpoint import load
 from models.compress import METHODS
-from reports.studies.method_rates import method_rates
+from reports.studies.bench import method_rates
 
 
 def test_every_method_has_a_rate() -> None:

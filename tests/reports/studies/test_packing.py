@@ -10,11 +10,10 @@ import pytest
 from hwsim.arch.config import load_engine
 from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.errors import SpecError
-from reports.documents.bench import bench_document
-from reports.studies import packing
-from reports.studies.bench import Figures
-from reports.studies.packing import PackingRate, ShapedCompilation, compile_shaped, packing_rates
-from reports.text.bench import bench_text
+from reports.documents.studies import bench_document
+from reports.studies import bench
+from reports.studies.bench import Figures, PackingRate, ShapedCompilation, compile_shaped, packing_rates
+from reports.text.studies import bench_text
 
 
 def test_every_format_has_a_rate() -> None:
@@ -33,7 +32,7 @@ def test_a_shape_compiles_in_bounded_memory(tmp_path: Path) -> None:
 
 
 def test_a_compilation_that_is_refused_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "write_dummy", lambda request: request.output.mkdir())
+    monkeypatch.setattr(bench, "write_dummy", lambda request: request.output.mkdir())
     with pytest.raises(SpecError, match="Compilation of smollm2-135m must succeed, not end with: Model must be a folder"):
         compile_shaped("smollm2-135m", "small", tmp_path)
     assert list(tmp_path.iterdir()) == []

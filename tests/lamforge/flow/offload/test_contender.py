@@ -6,8 +6,7 @@ import pytest
 
 from hwsim.errors import CheckpointError, SpecError
 from hwsim.offload.systems import system
-from lamforge.flow.offload.contender import contender, question, setting_texts
-from lamforge.flow.offload.formats import FORMATS
+from lamforge.flow.offload.contender import FORMATS, contender, question, setting_texts
 
 
 def test_what_is_left_out_is_fp16_and_dense() -> None:

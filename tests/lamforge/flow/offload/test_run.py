@@ -5,7 +5,7 @@ import pytest
 import lamforge
 from hwsim.errors import SpecError
 from hwsim.offload.systems import names
-from lamforge.flow.offload.formats import FORMATS
+from lamforge.flow.offload.contender import FORMATS
 from lamforge.flow.offload.run import Estimate
 
 

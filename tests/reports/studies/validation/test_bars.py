@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from reports.studies.validation.offload import SETS
 from reports.studies.validation.row import Row
-from reports.studies.validation.sets import SETS
 
 ROWS = {kind.name: kind.rows for kind in SETS}
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from reports.studies.flash_choices import fractions
-from reports.studies.validation.flash import DRIVE, FIRST, FLASH, LAST, SEED, SPARF, decode_rate
+from reports.studies.validation.flash import DRIVE, FIRST, FLASH, LAST, SEED, SPARF, decode_rate, fractions
 
 
 def test_rows() -> None:

@@ -2,7 +2,7 @@
 
 import statistics
 
-from reports.studies.validation.gpu_operators import GPU_OPERATORS
+from reports.studies.validation.gpu import GPU_OPERATORS
 
 
 def test_rows() -> None:

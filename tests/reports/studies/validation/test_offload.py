@@ -6,9 +6,8 @@ import pytest
 
 from lamforge.cli.main import main
 from reports.documents.validation import offload_validation_document
-from reports.studies.validation.offload import OffloadValidation, offload
+from reports.studies.validation.offload import SETS, OffloadValidation, offload
 from reports.studies.validation.row import Row, ValidationSet
-from reports.studies.validation.sets import SETS
 from reports.text.validation import offload_validation_text
 
 

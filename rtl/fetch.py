@@ -1,0 +1,218 @@
+"""The FETCH unit: a reader and a FIFO behind each stream port; one command starts all, and their streams are popped together."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hwsim.arch import isa
+from hwsim.arch.config import EngineConfig
+from hwsim.arch.timing import FIFO_LATENCY
+from rtl.instance import Shared, place
+from rtl.interfaces import ADDRESS_BITS, assign, axi_read, command_port, field, flags
+from rtl.ram import URAM_WORDS, Ram
+
+__all__ = ["Fetch", "PortReader", "StreamFifo", "StreamPort"]
+
+
+class PortReader(wiring.Component):
+    """Requests `beats` beats from beat `offset` on after `start`; docs/engine.md section 3 has its timing.
+
+    `active` is up while bursts remain to be accepted; `quiet` when no address is up and no beat outstanding. While
+    `stop` is up no new address rises; one that is up stays until accepted. `clear` forgets everything.
+    """
+
+    def __init__(self, config: EngineConfig):
+        self.config = config
+        super().__init__(
+            {
+                "base": In(ADDRESS_BITS),
+                **flags(In, "start", "pop", "beat", "stop", "clear", "arready"),
+                "offset": In(32),
+                "beats": In(32),
+                **flags(Out, "active", "quiet", "arvalid"),
+                "araddr": Out(ADDRESS_BITS),
+                "arlen": Out(8),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        burst, depth = self.config.fetch.burst_beats, self.config.fetch.fifo_beats
+        beat_shift = self.config.tile.port_bytes.bit_length() - 1
+        offset, remaining = (Signal(32, name=name) for name in ("offset", "remaining"))
+        credit = Signal(range(depth + 1), init=depth)
+        outstanding = Signal(range(depth + 1))
+        room, length, taken = (Signal(range(burst + 1), name=name) for name in ("room", "length", "taken"))
+        is_last, waiting, accepted = (Signal(name=name) for name in ("is_last", "waiting", "accepted"))
+        m.d.comb += [
+            room.eq(burst - offset % burst),
+            is_last.eq(remaining <= room),
+            length.eq(Mux(is_last, remaining, room)),
+            # Credit cannot fall while an address waits, so a raised valid stays up, also when `stop` rises.
+            self.arvalid.eq(self.active & (credit >= length) & (~self.stop | waiting)),
+            self.araddr.eq(self.base + (offset << beat_shift)),
+            self.arlen.eq(length - 1),
+            accepted.eq(self.arvalid & self.arready),
+            taken.eq(Mux(accepted, length, 0)),
+            self.quiet.eq(~self.arvalid & (outstanding == 0)),
+        ]
+        m.d.sync += [
+            waiting.eq(self.arvalid & ~self.arready),
+            credit.eq(credit - taken + self.pop),
+            outstanding.eq(outstanding + taken - self.beat),
+        ]
+        with m.If(self.start):
+            m.d.sync += [offset.eq(self.offset), remaining.eq(self.beats), self.active.eq(self.beats != 0)]
+        with m.Elif(accepted):
+            m.d.sync += [offset.eq(offset + length), remaining.eq(remaining - length)]
+            with m.If(is_last):
+                m.d.sync += self.active.eq(0)
+        with m.If(self.clear):
+            m.d.sync += [self.active.eq(0), waiting.eq(0), credit.eq(depth), outstanding.eq(0)]
+        return m
+
+
+class StreamFifo(wiring.Component):
+    """`depth` beats of `width` bits; a beat pushed in cycle c is poppable from c + FIFO_LATENCY on.
+
+    `head` is the oldest beat while `ready` is up; `pop` takes it. The pusher keeps count: there is no full flag.
+    """
+
+    def __init__(self, *, depth: int, width: int):
+        # A write, then a read of the memory: two cycles at least.
+        assert FIFO_LATENCY >= 2
+        self.depth, self.width = depth, width
+        super().__init__({"push": In(1), "push_data": In(width), "head": Out(width), "ready": Out(1), "pop": In(1), "clear": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        style = "ultra" if self.depth >= URAM_WORDS else "block"
+        m.submodules.memory = memory = Ram(depth=self.depth, lanes=1, lane_bits=self.width, style=style)
+        write_index, read_index = (Signal(range(self.depth), name=name) for name in ("write_index", "read_index"))
+        m.d.comb += [
+            memory.write_enable.eq(self.push),
+            memory.write_address.eq(write_index),
+            memory.write_data.eq(self.push_data),
+            memory.read_address.eq(read_index + self.pop),
+            self.head.eq(memory.read_data),
+        ]
+        m.d.sync += read_index.eq(read_index + self.pop)
+        with m.If(self.push):
+            m.d.sync += write_index.eq(write_index + 1)
+
+        arrived = self.push
+        for stage in range(FIFO_LATENCY - 1):
+            later = Signal(name=f"arrived_{stage}")
+            m.d.sync += later.eq(arrived & ~self.clear)
+            arrived = later
+        level = Signal(range(self.depth + 1))
+        m.d.sync += [
+            level.eq(level + arrived - self.pop),
+            # Equals `level != 0`, but comes from a register, because one gate combines it with those of all ports.
+            self.ready.eq(arrived | Mux(self.pop, level > 1, level > 0)),
+        ]
+        with m.If(self.clear):
+            m.d.sync += [level.eq(0), self.ready.eq(0), read_index.eq(0), write_index.eq(0)]
+        return m
+
+
+class StreamPort(Shared):
+    """A port reader and a stream FIFO behind one AXI read master; `fault` pulses the cycle after a failed beat."""
+
+    module = "stream_port"
+
+    @staticmethod
+    def ports(config: EngineConfig) -> dict:
+        bits = config.tile.port_bits
+        return {
+            "axi": Out(axi_read(bits)),
+            "base": In(ADDRESS_BITS),
+            **flags(In, "start", "stop", "clear", "pop"),
+            "offset": In(32),
+            "beats": In(32),
+            **flags(Out, "active", "quiet", "fault", "ready"),
+            "head": Out(bits),
+        }
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.reader = reader = PortReader(self.config)
+        m.submodules.fifo = fifo = StreamFifo(depth=self.config.fetch.fifo_beats, width=self.config.tile.port_bits)
+        axi = self.axi
+        m.d.comb += [
+            *assign(reader, self, "base", "start", "offset", "beats", "pop", "stop", "clear"),
+            *assign(self, reader, "active", "quiet"),
+            *assign(axi, reader, "araddr", "arlen", "arvalid"),
+            reader.arready.eq(axi.arready),
+            reader.beat.eq(axi.rvalid),
+            # The reader's credit guarantees that every beat fits the FIFO.
+            axi.rready.eq(1),
+            fifo.push.eq(axi.rvalid),
+            fifo.push_data.eq(axi.rdata),
+            *assign(fifo, self, "pop", "clear"),
+            *assign(self, fifo, "head", "ready"),
+        ]
+        m.d.sync += self.fault.eq(axi.rvalid & axi.rresp.any())
+        return m
+
+
+class Fetch(wiring.Component):
+    """Streams of P ports behind P AXI read masters; docs/engine.md section 3 is its contract.
+
+    Members beyond the command port:
+        bases: byte address of each port's memory.
+        head, head_valid, pop: the oldest beat of every port; valid when every port has one; pop takes them all.
+        stop: no new address rises while up. quiet: no address up, no beat outstanding.
+        bus_error, bus_error_port: a pulse in the cycle after a beat with an error response, and the lowest such port.
+        clear: while quiet, empties FIFOs, credits and state.
+
+    With `inline` the ports are submodules, as Amaranth's simulator needs them; otherwise instances of `shared_modules`.
+    """
+
+    shared_modules = (StreamPort,)
+
+    def __init__(self, config: EngineConfig, *, inline: bool = False):
+        self.config, self.inline = config, inline
+        ports, bits = config.tile.ports, config.tile.port_bits
+        super().__init__(
+            command_port()
+            | {
+                "bases": In(data.ArrayLayout(ADDRESS_BITS, ports)),
+                "axi": Out(axi_read(bits)).array(ports),
+                "head": Out(data.ArrayLayout(bits, ports)),
+                **flags(Out, "head_valid", "quiet", "bus_error"),
+                **flags(In, "pop", "stop", "clear"),
+                "bus_error_port": Out(8),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        ports = [place(m, f"port_{index}", StreamPort, self.config, inline=self.inline) for index in range(self.config.tile.ports)]
+        busy = Signal()
+        fault = Cat(port.fault for port in ports)
+        for index, port in enumerate(ports):
+            connect(m, flipped(self.axi[index]), port.axi)
+            m.d.comb += [
+                port.base.eq(self.bases[index]),
+                port.start.eq(self.issue),
+                port.offset.eq(field(self.command, isa.Fetch, "offset")),
+                port.beats.eq(field(self.command, isa.Fetch, "beats")),
+                *assign(port, self, "stop", "clear", "pop"),
+                self.head[index].eq(port.head),
+            ]
+        m.d.comb += [
+            self.issue.eq(self.command_valid & ~busy),
+            self.retire.eq(busy & ~Cat(port.active for port in ports).any()),
+            self.head_valid.eq(Cat(port.ready for port in ports).all()),
+            self.quiet.eq(Cat(port.quiet for port in ports).all()),
+            self.bus_error.eq(fault.any()),
+        ]
+        for index in reversed(range(len(ports))):
+            with m.If(ports[index].fault):
+                m.d.comb += self.bus_error_port.eq(index)
+        with m.If(self.issue):
+            m.d.sync += busy.eq(1)
+        with m.Elif(self.retire | self.clear):
+            m.d.sync += busy.eq(0)
+        return m

@@ -1,5 +1,0 @@
-"""FETCH: port readers and stream FIFOs."""
-
-from rtl.fetch.unit import Fetch
-
-__all__ = ["Fetch"]
