@@ -143,8 +143,9 @@ class Space:
         Raises:
             LamforgeError: the engine cannot be built, or the batch or the pattern does not suit it.
         """
-        found = {path: values.item() for path, values in self.columns(np.array(point)).items()}
-        engine = _engine_of(found)
+        columns = self.columns(np.array(point))
+        found = {path: values.item() for path, values in columns.items()}
+        engine = _engine_of(columns)
         layers = Format[found["layers.format"].upper()]
         request = Request(
             config=_network(found["network"]),
@@ -204,19 +205,17 @@ class Space:
         return self._are_built[key]
 
 
-def _engine_of(values: Mapping[str, Any]) -> EngineConfig:
-    """Return the engine with values by path, each of which was checked when the study was read."""
-    units = {
-        unit: kind(**{field.name: values[f"{_ENGINE}{unit}.{field.name}"] for field in dataclasses.fields(kind)})
-        for unit, kind in _UNITS.items()
-    }
-    name = _engine(values["engine"]).name
-    rest = {
-        field.name: values[f"{_ENGINE}{field.name}"]
-        for field in dataclasses.fields(EngineConfig)
-        if field.name not in (*units, "name")
-    }
-    return EngineConfig(name=name, **rest, **units)
+def _engine_of(columns: Columns) -> EngineConfig:
+    """Return the engine of one point, of which each value was checked when the study was read."""
+
+    def fields(kind: type, path: str) -> Iterator[tuple[str, Any]]:
+        for field in dataclasses.fields(kind):
+            if f"{path}{field.name}" in columns:
+                yield field.name, columns[f"{path}{field.name}"].item()
+
+    units = {unit: kind(**dict(fields(kind, f"{_ENGINE}{unit}."))) for unit, kind in _UNITS.items()}
+    name = _engine(str(columns["engine"])).name
+    return EngineConfig(name=name, **dict(fields(EngineConfig, _ENGINE)), **units)
 
 
 @functools.cache
