@@ -249,8 +249,9 @@ class Token:
         last = issue + (2 * pairs - 2) * self._append_period
         last_start = second + (2 * pairs - 2) * self._quantize_period
         coded = last_start + 2 * words + MEASURE_LATENCY
-        after = np.stack([last_start + np.maximum(words - 2, 0), last_start + words, coded])
-        np.copyto(v.state, after, where=is_any)
+        state = v.state.copy()
+        v.keep_row(last_start + np.maximum(words - 2, 0), last_start + words, coded, 2 * pairs, self._quantize_period)
+        v.keep(is_any, state)
         is_idle = key >= self.mover
         self._backlog = np.where(is_any, np.where(is_idle, 0, self._backlog) + 2 * pairs, self._backlog)
         release = last + self._append_cycles - _NEXT
@@ -383,7 +384,8 @@ class Token:
         before = np.maximum(len(ends) - 1 - few, 0)
         share = self._left_out / few
         free, busy = ((np.stack(log)[-1] - np.stack(log)[before, np.arange(self.count)]) * share for log in zip(*ends, strict=True))
-        for state in (self.matrix.state[:3], self.vector.state, self._asked, self._scored, self._weighed, self._mixed):
+        self.vector.pass_time(free)
+        for state in (self.matrix.state[:3], self._asked, self._scored, self._weighed, self._mixed):
             state += free
         self.matrix.busy += busy
 
