@@ -77,7 +77,7 @@ class Token:
         self.has_sinks = bool(sizes.attention.has_sinks[0])
         self.drain = drain_words(sizes.slices, c.lanes)
         self.temporary = temporary_words(c.result_words)
-        self.matrix = MatrixUnit.at_rest(rates.period, c.fifo_beats * rates.period - rates.loop)
+        self.matrix = MatrixUnit.at_rest(rates.period, self._ahead(c.fifo_beats))
         self.slowing = dict(zip(PACED, slowing, strict=True))
         self.vector = VectorUnit.at_rest(self.count)
         # Cycles in which control executed its last instruction, the mover was released, and its last write was answered.
@@ -105,6 +105,17 @@ class Token:
         """Cycle of the first pop of what is fetched next, without a token to wait for."""
         return self.control + _NEXT + self.rates.first
 
+    def _ahead(self, beats: np.ndarray) -> np.ndarray:
+        """Return the cycles that a memory is ahead which has brought `beats`, or a full FIFO, before they are popped."""
+        return np.minimum(beats, self.candidates.fifo_beats) * self.rates.period - self.rates.loop
+
+    def _queued(self, beats: np.ndarray) -> np.ndarray:
+        """Return the cycles that the memory is ahead where an instruction of the matrix unit pops `beats`.
+
+        A fetch is dispatched behind the instruction before its own, when the queue of the matrix unit has room for that one.
+        """
+        return self._ahead(beats * (self.candidates.queue_depth + 1))
+
     # The program: prologue, layer, head.
 
     def prologue(self) -> Spent:
@@ -125,6 +136,7 @@ class Token:
         self._project(codes)
         loaded = np.maximum(np.maximum(self.answered, self.control), self.mover) + self._load(z.load_beats)
         mixed = self._attend()
+        self.matrix.ahead = self._ahead(c.fifo_beats)
         codes = self.vector.run(self._coding(c.batch, c.heads * c.head_dim // c.lanes), mixed + _NEXT)
         added = self.matrix.run(self._product(z.o, z.o.blocks, c.batch, "o"), codes + _NEXT, self._fetched)
         codes = self.vector.run(norm, np.maximum(added, loaded) + _NEXT)
@@ -161,6 +173,7 @@ class Token:
         short = self._product(z.qkv, z.qkv.blocks - (pieces - 1) * z.piece_blocks, c.batch, "qkv")
         # Where the last piece of the matrix, which may be a short one, comes in the order of the schedule.
         last = z.value_pieces - 1 + np.minimum(z.value_pieces, z.key_pieces)
+        matrix.ahead = self._queued(whole.beats)
         self._begin_appends()
         before = retired = np.full(self.count, LONG_AGO)
         done = np.zeros(self.count)
@@ -249,8 +262,9 @@ class Token:
         last = issue + (2 * pairs - 2) * self._append_period
         last_start = second + (2 * pairs - 2) * self._quantize_period
         coded = last_start + 2 * words + MEASURE_LATENCY
-        after = np.stack([last_start + np.maximum(words - 2, 0), last_start + words, coded])
-        np.copyto(v.state, after, where=is_any)
+        state = v.state.copy()
+        v.keep_row(last_start + np.maximum(words - 2, 0), last_start + words, coded, 2 * pairs, self._quantize_period)
+        v.keep(is_any, state)
         is_idle = key >= self.mover
         self._backlog = np.where(is_any, np.where(is_idle, 0, self._backlog) + 2 * pairs, self._backlog)
         release = last + self._append_cycles - _NEXT
@@ -285,12 +299,13 @@ class Token:
     def _attend(self) -> np.ndarray:
         """Return when the last sum of the layer's groups retires."""
         most, self._steps = int(self.followed.max()), self._group_work()
+        self.matrix.ahead = self._queued(sum(work.beats for work in self._steps[0][:3]) / (3 if self.has_sinks else 2))
         left_out, n = self.sizes.attention.groups - self.followed, self.count
         self._left_out = left_out
         # When the queries, scores, coefficients and sums of the groups that are followed retire.
         self._asked, self._scored, self._weighed, self._mixed = (np.full((most, n), LONG_AGO) for _ in range(4))
         active = [int(np.searchsorted(-self.followed, -group)) for group in range(most + 1)]
-        ends: list[tuple[np.ndarray, np.ndarray]] = []
+        ends: list[np.ndarray] = []
         jump_at = FOLLOWED - self.overlap
         for group in range(1 - self.overlap, most):
             ahead = group + self.overlap - 1
@@ -304,7 +319,7 @@ class Token:
                 self._weigh(group - 1, count)
             if group >= self.overlap - 1:
                 self._mix(group - self.overlap + 1, count)
-            ends.append((self.matrix.free.copy(), self.matrix.busy.copy()))
+            ends.append(self.matrix.state.copy())
             if group == jump_at and active[min(FOLLOWED - 1, most)]:
                 self._jump(ends)
         return self._finish()
@@ -376,16 +391,20 @@ class Token:
         ready = self._weighed[group, :count] + _NEXT
         self._mixed[group, :count] = self.matrix.head(count).run(work, ready, self._fetched[:count], is_sum=True)
 
-    def _jump(self, ends: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Let the groups that are not followed pass, each as long as the last few were on average."""
-        parts = self.sizes.attention.parts
+    def _jump(self, ends: list[np.ndarray]) -> None:
+        """Let the groups that are not followed pass, each as long as the last few were on average, or as their beats come."""
+        matrix, parts = self.matrix, self.sizes.attention.parts
         few = parts * ceil_div(np.full(self.count, _STEADY), parts)
         before = np.maximum(len(ends) - 1 - few, 0)
-        share = self._left_out / few
-        free, busy = ((np.stack(log)[-1] - np.stack(log)[before, np.arange(self.count)]) * share for log in zip(*ends, strict=True))
-        for state in (self.matrix.state[:3], self.vector.state, self._asked, self._scored, self._weighed, self._mixed):
-            state += free
-        self.matrix.busy += busy
+        last, every = np.stack(ends), np.arange(self.count)
+        free, _, clock, busy = (last[-1] - last[before, :, every].T) * (self._left_out / few)
+        # A memory that is slower than the groups were may have been ahead of them so far.
+        late = np.maximum(matrix.clock + clock - (matrix.free + free), 0)
+        self.vector.pass_time(free + late)
+        for state in (matrix.state[:2], self._asked, self._scored, self._weighed, self._mixed):
+            state += free + late
+        matrix.clock += clock
+        matrix.busy += busy + late
 
     def _finish(self) -> np.ndarray:
         """Mix what is in flight when the last group has been scored, which is weighed last; return when the last sum retires."""

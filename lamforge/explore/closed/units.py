@@ -68,6 +68,7 @@ class Passes(_Arrays):
     Attributes:
         first: cycles of the first pass over a row.
         words: words of a row.
+        rows: rows.
         to_last: cycles from the start of the first row to that of the last.
         coded: cycles of the codes of all rows but the last.
         is_alone: whether the temporary memory holds a single row of these.
@@ -75,6 +76,7 @@ class Passes(_Arrays):
 
     first: np.ndarray
     words: np.ndarray
+    rows: np.ndarray
     to_last: np.ndarray
     coded: np.ndarray
     is_alone: np.ndarray
@@ -88,7 +90,7 @@ def passes(rows: np.ndarray, words: np.ndarray, first: np.ndarray, temporary: np
     held = np.clip(temporary // words, 1, VECTOR_ROWS)
     turns, left = np.divmod(rows - 1, held)
     to_last = turns * np.maximum(held * first, first + MEASURE_LATENCY + words) + left * first
-    return Passes(first=first, words=words, to_last=to_last, coded=(rows - 1) * words, is_alone=held == 1)
+    return Passes(first=first, words=words, rows=rows, to_last=to_last, coded=(rows - 1) * words, is_alone=held == 1)
 
 
 def chosen(where: np.ndarray, these: _Arrays, others: _Arrays) -> dict[str, np.ndarray]:
@@ -161,30 +163,56 @@ class MatrixUnit(_Unit):
 class VectorUnit(_Unit):
     """The vector unit.
 
-    state: last cycle that the instruction before holds; first cycle in which the first pass is free; end of the last codes.
+    state: last cycle that the instruction before holds; first cycle in which the first pass is free; end of the last codes, and of
+    those of the instruction before it; then the rows and the cycles from one row to the next of the last instruction, and
+    those of the one before it.
     """
 
     def __init__(self, state: np.ndarray):
         super().__init__(state)
-        self.free, self.first_free, self.codes_end = state
+        self.free, self.first_free, self.codes_end, self._end_before = state[:4]
+        self._rows, self._pitch, self._rows_before, self._pitch_before = state[4:]
 
     @classmethod
     def at_rest(cls, count: int) -> VectorUnit:
         """Return a unit of `count` candidates that has done nothing."""
-        return cls(np.full((3, count), LONG_AGO))
+        state = np.zeros((8, count))
+        state[:4] = LONG_AGO
+        return cls(state)
 
     def head(self, count: int) -> VectorUnit:
         """Return the unit of the first `count` candidates, which shares the state of this one."""
         return VectorUnit(self.state[:, :count])
 
+    def pass_time(self, cycles: np.ndarray) -> None:
+        """Let time pass without a change."""
+        self.state[:4] += cycles
+
     def run(self, work: Passes, ready: np.ndarray) -> np.ndarray:
         """Return when an instruction retires that may issue from `ready` on."""
         start = np.maximum(np.maximum(ready, self.free + 1) + 1, self.first_free)
         np.copyto(start, np.maximum(start, self.codes_end), where=work.is_alone)
-        last = start + work.to_last
+        last = np.maximum(start + work.to_last, self._ended(VECTOR_ROWS - work.rows))
         passed = last + work.first
-        codes = np.maximum(passed + MEASURE_LATENCY, self.codes_end + work.coded)
-        np.maximum(last, passed - 2, out=self.free)
-        self.first_free[...] = passed
-        np.add(codes, work.words, out=self.codes_end)
-        return self.codes_end + CODE_LATENCY
+        codes = np.maximum(passed + MEASURE_LATENCY, self.codes_end + work.coded) + work.words
+        free = np.maximum(last, passed - 2)
+        self.keep_row(free, passed, codes, work.rows, work.first)
+        return codes + CODE_LATENCY
+
+    def keep_row(self, free: np.ndarray, passed: np.ndarray, codes: np.ndarray, rows: np.ndarray, pitch: np.ndarray) -> None:
+        """Take the end of an instruction as the state: when it is released, its first pass is over, and its codes end."""
+        self.state[6:] = self.state[4:6]
+        self._end_before[...] = self.codes_end
+        self.free[...], self.first_free[...], self.codes_end[...], self._rows[...], self._pitch[...] = (
+            free,
+            passed,
+            codes,
+            rows,
+            pitch,
+        )
+
+    def _ended(self, others: np.ndarray) -> np.ndarray:
+        """Return when the codes of the row end after which so many `others` began: not more than a few rows are in flight."""
+        more = others - self._rows
+        before = np.where(more < self._rows_before, self._end_before - more * self._pitch_before, LONG_AGO)
+        return np.where(more < 0, self.codes_end - others * self._pitch, before)
