@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hwsim.errors import LamforgeError
+    from lamforge.explore.exploration import explore
     from lamforge.flow import distill, offload
     from lamforge.flow.board import board
     from lamforge.flow.compile import compile
@@ -41,6 +42,7 @@ __all__ = [
     "distill",
     "dummy",
     "evaluate",
+    "explore",
     "export",
     "generate",
     "gpu",
@@ -56,6 +58,7 @@ __all__ = [
 _PLACES = {name: f"lamforge.flow.{name}" for name in __all__} | {
     "LamforgeError": "hwsim.errors",
     "demo": "reports.studies.demo",
+    "explore": "lamforge.explore",
     "gpu": "reports.studies.gpu",
     "report": "reports.pages.report",
     "validate": "reports.studies.validation",

@@ -35,7 +35,7 @@ def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
         (tmp_path / room / "__init__.py").touch()
     hwsim = [f"hwsim/{name}" for name in ("machine", "host", "memory", "arch")]
     renderers = [f"reports/{name}" for name in ("text", "pictures", "pages", "documents")]
-    for inner in (*hwsim, *renderers, "lamforge/cli", "lamforge/flow"):
+    for inner in (*hwsim, *renderers, "lamforge/cli", "lamforge/explore", "lamforge/flow"):
         (tmp_path / inner).mkdir()
         (tmp_path / inner / "__init__.py").touch()
     for module in ("compiled.py", "errors.py", "nearest.py", "plain.py", "reader.py", "sourced.py", "units.py", "whole_files.py"):
@@ -52,7 +52,7 @@ def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
     assert "reports.text.sums -> numpy" in lint(tmp_path).stdout
 
 
-LIBRARY = ("hwsim", "models", "compiler", "rtl", "lamforge/flow")
+LIBRARY = ("hwsim", "models", "compiler", "rtl", "lamforge/flow", "lamforge/explore")
 
 
 def sentences(module: ast.Module) -> Iterator[tuple[int, str]]:
@@ -94,6 +94,7 @@ def test_a_flag_is_found() -> None:
 
 EDGES = {
     "lamforge/bare.py": "reads settings where there is no reader of files",
+    "lamforge/explore/study.py": "reads files of studies, and says to editors what they may hold",
     "lamforge/flow/distill/train.py": "writes report.json where there is only PyTorch",
     "reports/pages/environment.py": "gives a template its names, each of which it must know",
     "reports/studies/data_files.py": "writes JSON Schemas",

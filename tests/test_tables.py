@@ -163,7 +163,7 @@ def test_options_of_the_command() -> None:
     """Every field of a request that the command makes is given by it, except where a result is kept."""
     declared: dict[str, set[str]] = {}
     given: dict[str, set[str]] = {}
-    for path in (ROOT / "lamforge/flow").rglob("*.py"):
+    for path in [*(ROOT / "lamforge/flow").rglob("*.py"), *(ROOT / "lamforge/explore").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and node.name.endswith("Request"):
                 fields = [each for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)]
@@ -178,9 +178,9 @@ def test_options_of_the_command() -> None:
 
 
 def verbs() -> dict[str, Path]:
-    """Return the verbs of the flow by name, dotted in a group, with their files."""
+    """Return the verbs by name, dotted in a group, with their files."""
     found: dict[str, Path] = {}
-    for path in sorted([*(ROOT / "lamforge/flow").rglob("*.py"), *(ROOT / "reports").rglob("*.py")]):
+    for path in sorted(path for room in ("lamforge/flow", "lamforge/explore", "reports") for path in (ROOT / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "verb" and isinstance(node.args[0], ast.Constant):
                 found[str(node.args[0].value)] = path

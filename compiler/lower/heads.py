@@ -11,10 +11,12 @@ from hwsim.arch.isa import REGISTER_POSITION, REGISTER_SLOT, Append, Axpy, Cache
 from hwsim.arch.numerics import score_scale
 from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS
 
-__all__ = ["HeadGroup", "Heads"]
+__all__ = ["MOST_PIECES", "PACK_ENTRIES", "HeadGroup", "Heads"]
 
-_MOST_PIECES = 24
+MOST_PIECES = 24
 """Pieces of one projection, at most: enough to overlap, few enough to dispatch."""
+PACK_ENTRIES = 8
+"""Entries of the pack buffer, taken in turn."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ class Heads:
         key_rows = attention.kv_heads * attention.head_dim
         blocks = -(-(query_rows + 2 * key_rows) // slices)
         step = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
-        step *= -(-blocks // (step * _MOST_PIECES))
+        step *= -(-blocks // (step * MOST_PIECES))
         pieces = [
             Piece(first=first, blocks=min(step, blocks - first), place=self.source.at(first * slices // lanes))
             for first in range(0, blocks, step)
@@ -195,7 +197,7 @@ class Heads:
         steps: list[Step] = []
         parts = ((CacheKind.KEY, keys, attention.heads), (CacheKind.VALUE, values, attention.heads + attention.kv_heads))
         for kind, offset, first in parts:
-            entry = (2 * turn + kind) % 8
+            entry = (2 * turn + kind) % PACK_ENTRIES
             pack = f"pack.{entry}"
             quantize = KvQuant(
                 kind=kind,

@@ -6,11 +6,11 @@ from compiler.target.step import Step, loads
 from hwsim.arch.isa import Space, Store
 from hwsim.errors import ScheduleError
 
-__all__ = ["InputLowering", "OutputLowering"]
+__all__ = ["CHUNKS", "MOST_ROWS", "InputLowering", "OutputLowering"]
 
-_CHUNKS = 2
+CHUNKS = 2
 """Chunks on chip: one is computed while the one before is stored."""
-_MOST_ROWS = 4095 * 4
+MOST_ROWS = 4095 * 4
 """Matrix rows of a chunk, at most: the stride of a product ends at 4095 words, of four lanes or more."""
 
 
@@ -50,15 +50,15 @@ class OutputLowering(Lowering):
     def claim(self, run: Run, chip: OnChip) -> None:
         """Share what is left of the result memory among the chunks."""
         head, unit = self.sources[0].name, 4 * max(run.slices, run.lanes)
-        left = chip.left("result") // (_CHUNKS * run.final_rows)
-        self._chunk_rows = min(left * run.lanes, _MOST_ROWS) // unit * unit
+        left = chip.left("result") // (CHUNKS * run.final_rows)
+        self._chunk_rows = min(left * run.lanes, MOST_ROWS) // unit * unit
         if self._chunk_rows == 0:
             raise ScheduleError(
                 f"Node {head} must fit the result memory of {run.engine.name}:"
                 f" a chunk needs {unit // run.lanes} words, {left} are left"
             )
         stride = self._chunk_rows // run.lanes
-        starts = [chip.take("result", run.final_rows * stride, f"Node {head}") for _ in range(_CHUNKS)]
+        starts = [chip.take("result", run.final_rows * stride, f"Node {head}") for _ in range(CHUNKS)]
         self._chunks = [Place(memory="result", start=start, stride=stride) for start in starts]
 
     def receive(self, run: Run, rows: range) -> list[Step | Piece]:
@@ -68,7 +68,7 @@ class OutputLowering(Lowering):
         output = memory.units("output") + run.sequence_of(rows.start) * memory.row_units["output"]
         parts: list[Step | Piece] = []
         for index, first in enumerate(range(0, blocks, most)):
-            place, count = self._chunks[index % _CHUNKS], min(most, blocks - first)
+            place, count = self._chunks[index % CHUNKS], min(most, blocks - first)
             parts.append(Piece(first=first, blocks=count, place=place))
             for row in range(len(rows)):
                 store = Store(

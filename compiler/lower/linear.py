@@ -19,9 +19,9 @@ from hwsim.errors import ScheduleError
 if TYPE_CHECKING:
     from models.integer import IntegerModel
 
-__all__ = ["LinearLowering"]
+__all__ = ["MOST_INNER", "LinearLowering"]
 
-_MOST_INNER = 1023
+MOST_INNER = 1023
 """Groups of 32 inputs of a DOT, at most: its field ends there."""
 
 
@@ -47,8 +47,8 @@ class LinearLowering(Lowering):
             raise ScheduleError(
                 f"Inputs of {self.name} must be a multiple of {group}, the {name} group ({inputs % group} too many), not {inputs}"
             )
-        if inputs // 32 > _MOST_INNER:
-            raise ScheduleError(f"Inputs of {self.name} must be at most {32 * _MOST_INNER}, not {inputs}")
+        if inputs // 32 > MOST_INNER:
+            raise ScheduleError(f"Inputs of {self.name} must be at most {32 * MOST_INNER}, not {inputs}")
         if self.op.bias and self.op.residual:
             raise ScheduleError(f"Node {self.name} must add a bias or a residual, not both at once")
         takers = [reader.name for reader in self.readers if reader.arrival is not Arrival.WHOLE]

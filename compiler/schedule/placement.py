@@ -11,7 +11,7 @@ from hwsim.arch.isa import CacheFormat
 from hwsim.arch.program import INSTRUCTION_BYTES, Buffer
 from hwsim.errors import ScheduleError
 
-__all__ = ["Placement", "place_nodes", "plan_memory"]
+__all__ = ["OVERLAPS", "Placement", "place_nodes", "plan_memory"]
 
 _PAGE = 4096
 
@@ -94,7 +94,7 @@ def _parameter_block(layer: list[Lowering], final: list[Lowering], load_before: 
     return ParameterBlock(load_before=load_before.name, offsets=offsets, words=words, ahead=ahead, units=units)
 
 
-_OVERLAPS = (4, 3, 2)
+OVERLAPS = (4, 3, 2)
 """Attention heads in flight, the most that fit."""
 
 
@@ -113,10 +113,10 @@ class Placement:
 
 def place_nodes(graph: Graph, engine: EngineConfig, memory: MemoryMap, *, tokens: int, sequences: int = 1) -> Placement:
     """Return the nodes placed for runs of `tokens` rows, of one sequence or of as many; raise ScheduleError."""
-    for overlap in _OVERLAPS[:-1]:
+    for overlap in OVERLAPS[:-1]:
         with contextlib.suppress(ScheduleError):
             return _placed(graph, engine, memory, tokens, sequences, overlap)
-    return _placed(graph, engine, memory, tokens, sequences, _OVERLAPS[-1])
+    return _placed(graph, engine, memory, tokens, sequences, OVERLAPS[-1])
 
 
 def _placed(graph: Graph, engine: EngineConfig, memory: MemoryMap, tokens: int, sequences: int, overlap: int) -> Placement:

@@ -9,6 +9,7 @@ __all__ = [
     "BLOCKS",
     "CACHE",
     "KEY_BEATS",
+    "LOAD_LIMIT",
     "PARAMETERS",
     "SCORE_WORDS",
     "SCRATCH",
@@ -21,7 +22,7 @@ __all__ = [
     "token_registers",
 ]
 
-_LOAD_LIMIT = 63 * 64
+LOAD_LIMIT = 63 * 64
 """Side beats of one load, at most: its field ends there."""
 
 
@@ -51,11 +52,11 @@ def loads(
 ) -> list[Step]:
     """Return loads of `beats` side beats to words of `lanes` values, as many as it takes."""
     steps: list[Step] = []
-    for first in range(0, beats, _LOAD_LIMIT):
+    for first in range(0, beats, LOAD_LIMIT):
         load = Load(
             space=space,
             address=address + first * 4 // lanes,
-            beats=min(_LOAD_LIMIT, beats - first),
+            beats=min(LOAD_LIMIT, beats - first),
             offset=offset + first,
             registers=(register, 0, 0),
         )

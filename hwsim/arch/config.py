@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from hwsim.arch.counts import Count, larger, smaller
 from hwsim.arch.isa import Format
 from hwsim.errors import ConfigError, shown
 from hwsim.reader import NAME, Limits, OneOf, SpecFiles, fields_of, read
@@ -22,8 +23,11 @@ __all__ = [
     "FetchConfig",
     "TileConfig",
     "VectorConfig",
+    "drain_words",
     "engine_names",
     "load_engine",
+    "mixed_words",
+    "temporary_words",
 ]
 
 SLICE_BITS = 128
@@ -159,22 +163,22 @@ class EngineConfig:
     @property
     def temporary_words(self) -> int:
         """Words of the vector unit's temporary memory, and of the longest row: what a length field can name."""
-        return min(_LONGEST_ROW, self.buffer.result_words)
+        return temporary_words(self.buffer.result_words)
 
     @property
     def drain_words(self) -> int:
         """Words one row block of one activation row drains to: slices / lanes, at least 1."""
-        return max(1, self.tile.slices // self.vector.lanes)
+        return drain_words(self.tile.slices, self.vector.lanes)
 
     @property
     def mixed_lanes(self) -> int:
         """Lanes of every slice whose sums an AXPY drains in one word; those of the eight slices of a token fit it."""
-        return max(1, self.vector.lanes // _MOST_SEGMENTS)
+        return _mixed_lanes(self.vector.lanes)
 
     @property
     def mixed_words(self) -> int:
         """Words one row of an AXPY drains to."""
-        return LANES_PER_SLICE // self.mixed_lanes
+        return mixed_words(self.vector.lanes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as nested plain values, the form of the YAML files."""
@@ -203,6 +207,25 @@ class EngineConfig:
             unit, _, leaf = path.rpartition(".")
             (data[unit] if unit else data)[leaf] = value
         return EngineConfig.from_dict(data)
+
+
+def temporary_words(result_words: Count) -> Count:
+    """Return the words of the temporary memory beside a result memory, or beside each of several."""
+    return smaller(result_words, _LONGEST_ROW)
+
+
+def drain_words(slices: Count, lanes: Count) -> Count:
+    """Return the words that one row block of one activation row drains to, of one engine or of each of several."""
+    return larger(slices // lanes, 1)
+
+
+def mixed_words(lanes: Count) -> Count:
+    """Return the words that one row of an AXPY drains to, of one engine or of each of several."""
+    return LANES_PER_SLICE // _mixed_lanes(lanes)
+
+
+def _mixed_lanes(lanes: Count) -> Count:
+    return larger(lanes // _MOST_SEGMENTS, 1)
 
 
 def engine_names() -> list[str]:

@@ -19,7 +19,7 @@ def field_docs(cls: type) -> dict[str, str]:
     """Return what stands below each assignment in a class and in those it inherits from, the oldest first."""
     docs: dict[str, str] = {}
     for ancestor in reversed(cls.__mro__):
-        if ancestor.__module__.split(".")[0] in ("hwsim", "models"):
+        if ancestor.__module__.split(".")[0] in ("hwsim", "models", "lamforge"):
             body = ast.parse(inspect.getsource(sys.modules[ancestor.__module__])).body
             own = (node.body for node in body if isinstance(node, ast.ClassDef) and node.name == ancestor.__name__)
             docs |= docs_of(next(own, []))

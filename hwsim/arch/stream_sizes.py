@@ -8,11 +8,9 @@ format takes these numbers from here; how a code lies inside its word is written
 
 import dataclasses
 import enum
-from typing import TypeVar
-
-import numpy as np
 
 from hwsim.arch.complete import require_rows
+from hwsim.arch.counts import Count
 
 __all__ = ["KEY_HEADER_BLOCKS", "SIZES", "WEIGHT_HEADER_BLOCKS", "WORD_BITS", "CacheFormat", "Format", "StreamSizes"]
 
@@ -24,8 +22,6 @@ KEY_HEADER_BLOCKS = 2
 """Row blocks of keys that one header word serves: entries of 32 bits for each key and for the value of the same token."""
 _ENTRY_BITS = 32
 _SCALE_BITS = 16
-
-Count = TypeVar("Count", int, np.ndarray)
 
 
 class Format(enum.IntEnum):
@@ -75,7 +71,7 @@ class CacheFormat(enum.IntEnum):
         """Nibbles of a code, lowest first: as many words hold 32 codes."""
         return self.keys.sizes.group_words
 
-    def words(self, head_dim: int) -> int:
+    def words(self, head_dim: Count) -> Count:
         """Return the words of a head."""
         return self.keys.sizes.body_words(head_dim)
 

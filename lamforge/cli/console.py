@@ -139,15 +139,15 @@ class Terminal(Listener):
         sys.stderr.flush()
         self._is_mid_line = True
 
-    def progress(self, name: str, fraction: float) -> None:
+    def progress(self, name: str, fraction: float, note: str = "") -> None:
         if self._bars is None:
             self._close()
-            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-            self._bars = Progress(*columns, console=Console(stderr=True))
+            begin, end = TextColumn("{task.description}"), TextColumn("{task.fields[note]}")
+            self._bars = Progress(begin, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), end, console=Console(stderr=True))
             self._bars.start()
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(f"{self._indent}{name}", total=1.0)
-        self._bars.update(self._tasks[name], completed=fraction)
+            self._tasks[name] = self._bars.add_task(f"{self._indent}{name}", total=1.0, note="")
+        self._bars.update(self._tasks[name], completed=fraction, note=note)
 
     def _close(self) -> None:
         if self._bars is not None:

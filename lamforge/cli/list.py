@@ -8,7 +8,7 @@ from lamforge.cli.console import Answer, answer
 
 __all__ = ["list"]
 
-_KINDS = ["engines", "boards", "models", "recipes", "networks", "systems", "devices", "patterns", "methods", "formats"]
+_KINDS = ["engines", "boards", "models", "recipes", "networks", "systems", "devices", "patterns", "methods", "formats", "studies"]
 
 
 def list(

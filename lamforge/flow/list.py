@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
@@ -69,7 +70,11 @@ def _models() -> Titles:
 
 def _recipes() -> Titles:
     """Take the first sentence of each file, which is a comment: recipes themselves would load PyTorch."""
-    files = (entry for entry in (resources.files("models") / "recipes").iterdir() if entry.name.endswith(".yaml"))
+    return _commented(resources.files("models") / "recipes")
+
+
+def _commented(folder: Traversable) -> Titles:
+    files = (entry for entry in folder.iterdir() if entry.name.endswith(".yaml"))
     for file in sorted(files, key=lambda entry: entry.name):
         lines = file.read_text(encoding="utf-8").splitlines()
         comment = " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
@@ -108,6 +113,11 @@ def _methods() -> Titles:
     return ((name, _first_line(kind).rstrip(".")) for name, kind in METHODS.items())
 
 
+def _studies() -> Titles:
+    """Take the first sentence of each file, which is a comment."""
+    return _commented(resources.files("lamforge.explore") / "studies")
+
+
 def _formats() -> Titles:
     from hwsim.arch.formats import WEIGHT_FORMATS
 
@@ -129,5 +139,6 @@ KINDS: Mapping[str, Callable[[], Titles]] = {
     "patterns": _patterns,
     "methods": _methods,
     "formats": _formats,
+    "studies": _studies,
 }
 """What gives the names and lines of each kind."""

@@ -22,8 +22,8 @@ class Listener:
     def say(self, sentence: str) -> None:
         """Take a sentence about what happens now."""
 
-    def progress(self, name: str, fraction: float) -> None:
-        """Take how far the work called `name` has come, from 0 to 1."""
+    def progress(self, name: str, fraction: float, note: str = "") -> None:
+        """Take how far the work called `name` has come, from 0 to 1, and perhaps more to say of it, such as its rate."""
 
     def part(self, name: str) -> Callable[[float], None]:
         """Return what takes fractions of the work called `name`."""

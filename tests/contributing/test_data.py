@@ -130,6 +130,15 @@ def test_a_recipe(tree: Tree) -> None:
     assert found[1] == 508
 
 
+def test_a_study(tree: Tree) -> None:
+    tree.copy("lamforge/explore/studies/u280.yaml", "lamforge/explore/studies/mine.yaml", ("context: 2048", "context: 1024"))
+    found = values(
+        tree, listed("studies"), "lamforge.explore.study.load_study('mine').base['context']", modules="lamforge.explore.study"
+    )
+    assert "mine" in found[0]
+    assert found[1] == 1024
+
+
 def test_a_checkpoint_that_ships_as_a_package(tree: Tree) -> None:
     line = '    "mine": _Package(distribution="mine-weights", version="1.0", path="mine/mine.gguf"),'
     tree.after("models/checkpoint/shipped.py", "_PACKAGES = {", line)

@@ -16,6 +16,7 @@ FOLDERS = {
     "engine": SPECS / "engines",
     "board": SPECS / "boards",
     "recipe": ROOT / "models" / "recipes",
+    "study": ROOT / "lamforge" / "explore" / "studies",
     "memory": SPECS / "memories",
     "published": SPECS / "systems",
 } | {name: SPECS / "devices" / name for name in ("gpus", "hosts", "drives", "flash", "csds", "cards")}

@@ -1,0 +1,256 @@
+"""Rows of results: the figures of points by either fidelity, by how much they miss constraints, and both as columns of a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from hwsim.machine.time import Cause
+from lamforge.explore.axes import PLACES
+from lamforge.explore.closed import closed
+from lamforge.explore.conditions import Columns
+from lamforge.explore.exact import ExactPoint
+from lamforge.explore.executors import Outcome
+from lamforge.explore.metrics import METRICS
+from lamforge.explore.space import Space
+from lamforge.explore.study import BOARD, Bound
+
+__all__ = ["Block", "Rows"]
+
+_ENGINE, _PROGRAM = "engine", "program"
+"""Constraints of every study: the parts of the engine can be built together, and there is a program for it."""
+_CAPACITIES = {
+    "channel": "engine.channel_bytes",
+    "activation": "engine.buffer.activation_segments",
+    "result": "engine.buffer.result_words",
+    "residual": "engine.buffer.residual_words",
+    "parameter": "engine.buffer.parameter_words",
+    "side": "engine.buffer.side_words",
+    "scale": "engine.buffer.scales",
+    "instructions": "engine.control.program_words",
+    "batch": "batch",
+}
+"""More constraints of every study, that each memory suffices: paths of what the closed form says is lacking, by its name there."""
+_OTHER_NAMES = {"instructions": "program"}
+"""Names of the closed form that stand for something else here."""
+_CAUSES = tuple(cause.name.lower() for cause in Cause)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """Points with what is known of them.
+
+    Attributes:
+        points: their numbers in the grid.
+        metrics: arrays [points] by name; NaN where not known.
+        excess: [points, constraints], by how much of its bound a point misses it: above 0 where it does, NaN where not known.
+        refusals: sentences with which the exact simulation refused points; empty where it did not.
+        causes: cycles of the matrix unit by cause, arrays [points]; NaN where not known.
+        wall_s: seconds that each point took.
+    """
+
+    points: np.ndarray
+    metrics: Mapping[str, np.ndarray]
+    excess: np.ndarray
+    refusals: np.ndarray
+    causes: Mapping[str, np.ndarray]
+    wall_s: np.ndarray
+
+    def taken(self, places: np.ndarray) -> Block:
+        """Return some of the points, by their places or by a mask."""
+        return Block(
+            points=self.points[places],
+            metrics={name: values[places] for name, values in self.metrics.items()},
+            excess=self.excess[places],
+            refusals=self.refusals[places],
+            causes={name: values[places] for name, values in self.causes.items()},
+            wall_s=self.wall_s[places],
+        )
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Block]) -> Block:
+        """Return the points of at least one block one after the other."""
+        return cls(
+            points=np.concatenate([block.points for block in blocks]),
+            metrics={name: np.concatenate([block.metrics[name] for block in blocks]) for name in METRICS},
+            excess=np.concatenate([block.excess for block in blocks]),
+            refusals=np.concatenate([block.refusals for block in blocks]),
+            causes={name: np.concatenate([block.causes[name] for block in blocks]) for name in _CAUSES},
+            wall_s=np.concatenate([block.wall_s for block in blocks]),
+        )
+
+
+class Rows:
+    """Makes and reads the rows of one study.
+
+    Attributes:
+        constraints: what must hold, in words, in the order of the columns of `Block.excess`.
+    """
+
+    def __init__(self, space: Space, code: str):
+        self._space, self._study, self._code = space, space.study, code
+        self._bounds = self._study.constraints
+        names = [bound.name for bound in self._bounds]
+        always = (_ENGINE, _PROGRAM, *_CAPACITIES)
+        self._names = (*always, *names)
+        self.constraints = (*always, *(bound.name if bound.name == BOARD else str(bound) for bound in self._bounds))
+
+    def closed(self, points: np.ndarray) -> Block:
+        """Return points by the closed form."""
+        began, count = time.perf_counter(), len(points)
+        columns = self._space.columns(points)
+        are_built = np.broadcast_to(self._space.are_built(columns), points.shape)
+        metrics = {name: np.full(count, np.nan) for name in METRICS}
+        shares = {name: np.zeros(count) for name in (_PROGRAM, *_CAPACITIES)}
+        if are_built.any():
+            made = points[are_built]
+            some = self._space.columns(made)
+            found = closed(self._space.candidates(made, some))
+            # Where there is no program, the rest means nothing.
+            cycles = np.broadcast_to(np.where(found.fits, found.cycles, np.nan), made.shape)
+            moved = found.stream_bytes + found.side_read_bytes + found.side_write_bytes
+            beat_bytes = some["engine.tile.ports"] * some["engine.tile.port_bits"] / 8
+            values = {
+                "token_per_s": some["batch"] * some["engine.clock_hz"] / cycles,
+                "cycles": cycles,
+                "bytes_per_token": np.where(found.fits, moved / some["batch"], np.nan),
+                "fraction_of_peak": found.stream_bytes / (cycles * beat_bytes),
+            }
+            for name, each in values.items():
+                metrics[name][are_built] = each
+            lacks = np.zeros(made.shape, dtype=bool)
+            for name, path in _CAPACITIES.items():
+                lacking = np.broadcast_to(found.lacking[_OTHER_NAMES.get(name, name)], made.shape)
+                shares[name][are_built] = lacking / some[path]
+                lacks |= lacking > 0
+            shares[_PROGRAM][are_built] = np.where(found.fits | lacks, 0.0, np.inf)
+        shares = {_ENGINE: np.where(are_built, 0.0, np.inf)} | shares
+        excess = np.stack([*shares.values(), *self._excess(points, columns, metrics)], axis=1)
+        nothing = np.full(count, np.nan)
+        return Block(
+            points=points,
+            metrics=metrics,
+            excess=excess,
+            refusals=np.full(count, "", dtype=object),
+            causes=dict.fromkeys(_CAUSES, nothing),
+            wall_s=np.full(count, (time.perf_counter() - began) / max(1, count)),
+        )
+
+    def exact(self, outcomes: Sequence[Outcome]) -> Block:
+        """Return points that were simulated to the cycle, or refused."""
+        points = np.array([each.point for each in outcomes], dtype=np.int64)
+        found = [each.found if isinstance(each.found, ExactPoint) else None for each in outcomes]
+        metrics = {
+            "token_per_s": [np.nan if each is None else each.token_per_s for each in found],
+            "cycles": [np.nan if each is None else each.cycles for each in found],
+            "bytes_per_token": [np.nan if each is None else (each.stream_bytes + each.side_bytes) / each.tokens for each in found],
+            "fraction_of_peak": [np.nan if each is None else each.fraction_of_peak for each in found],
+            "token_per_joule": [np.nan if each is None else each.token_per_joule for each in found],
+        }
+        values = {name: np.array(metrics[name], dtype=np.float64) for name in METRICS}
+        shares = {name: np.zeros(len(points)) for name in (_ENGINE, _PROGRAM, *_CAPACITIES)}
+        shares[_PROGRAM][[each is None for each in found]] = np.inf
+        return Block(
+            points=points,
+            metrics=values,
+            excess=np.stack([*shares.values(), *self._excess(points, self._space.columns(points), values)], axis=1),
+            refusals=np.array([each.found if isinstance(each.found, str) else "" for each in outcomes], dtype=object),
+            causes={
+                name: np.array([np.nan if each is None else each.causes[name] for each in found], dtype=np.float64)
+                for name in _CAUSES
+            },
+            wall_s=np.array([0.0 if each is None else each.wall_s for each in found]),
+        )
+
+    def objectives(self, block: Block) -> np.ndarray:
+        """Return the objectives of points as an array [points, objectives] in which larger is better; NaN where not known."""
+        columns = self._space.columns(block.points)
+        signed = [
+            (1 if each.is_maximized else -1) * self._figure(each.name, block.metrics, columns, block.points)
+            for each in self._study.objectives
+        ]
+        return np.stack(signed, axis=1)
+
+    def table(self, block: Block, fidelity: str) -> pa.Table:
+        """Return points as rows of a table."""
+        columns, count = self._space.columns(block.points), len(block.points)
+        is_broken = block.excess > 0
+        worst = np.where(is_broken, block.excess, -np.inf).max(axis=1, initial=-np.inf)
+        parts: dict[str, pa.Array] = {
+            "configuration": pa.array(self._space.digests(block.points, columns), pa.string()),
+            "code": pa.array([self._code] * count, pa.string()),
+            "fidelity": pa.array([fidelity] * count, pa.string()),
+            "point": pa.array(block.points, pa.int64()),
+        }
+        for path in self._space.axes:
+            values = np.broadcast_to(columns[path], block.points.shape)
+            kind = pa.string() if PLACES[path].is_text else pa.int64() if PLACES[path].is_whole else pa.float64()
+            parts[path] = pa.array(values.tolist() if PLACES[path].is_text else values, kind)
+        for name, values in block.metrics.items():
+            parts[name] = pa.array(values, pa.float64(), from_pandas=True)
+        for index, name in enumerate(self._names):
+            parts[f"excess.{name}"] = pa.array(block.excess[:, index], pa.float64(), from_pandas=True)
+        parts["rejected_by"] = pa.array(self._texts(is_broken), pa.string())
+        parts["rejected_excess"] = pa.array(worst, pa.float64(), mask=~np.isfinite(worst))
+        parts["refusal"] = pa.array(block.refusals.tolist(), pa.string())
+        for name, values in block.causes.items():
+            parts[f"matrix.{name}"] = pa.array(values, pa.float64(), from_pandas=True)
+        parts["wall_s"] = pa.array(block.wall_s, pa.float64())
+        return pa.table(parts)
+
+    def block(self, rows: pa.Table) -> Block:
+        """Return the points that a table of `table` holds."""
+
+        def column(name: str) -> np.ndarray:
+            found: np.ndarray = rows[name].to_numpy()
+            return found
+
+        return Block(
+            points=column("point"),
+            metrics={name: column(name) for name in METRICS},
+            excess=np.stack([column(f"excess.{name}") for name in self._names], axis=1),
+            refusals=np.array(rows["refusal"].to_pylist(), dtype=object),
+            causes={name: column(f"matrix.{name}") for name in _CAUSES},
+            wall_s=column("wall_s"),
+        )
+
+    def _texts(self, is_broken: np.ndarray) -> list[str]:
+        """Return the names of the constraints that each point breaks, with commas between."""
+        codes = is_broken @ (1 << np.arange(len(self._names), dtype=np.int64))
+        known, inverse = np.unique(codes, return_inverse=True)
+        texts = [", ".join(name for index, name in enumerate(self.constraints) if code >> index & 1) for code in known.tolist()]
+        return [texts[index] for index in inverse.tolist()]
+
+    def _figure(self, name: str, metrics: Mapping[str, np.ndarray], columns: Columns, points: np.ndarray) -> np.ndarray:
+        values = metrics[name] if name in METRICS else columns[name]
+        return np.broadcast_to(values, points.shape).astype(np.float64)
+
+    def _excess(self, points: np.ndarray, columns: Columns, metrics: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Return by how much points miss each constraint of the study."""
+        shares = []
+        for bound in self._bounds:
+            if bound.name == BOARD:
+                shares.append(np.broadcast_to(self._over_board(points, columns), points.shape))
+            else:
+                shares.append(_missed(self._figure(bound.name, metrics, columns, points), bound))
+        return shares
+
+    def _over_board(self, points: np.ndarray, columns: Columns) -> np.ndarray:
+        """Return by how much of what the board has the engine's memory is over it; a negative number where it fits."""
+        board = self._space.boards(points)
+        ports = columns["engine.tile.ports"] / board["pseudo_channels"] - 1
+        return np.maximum(ports, columns["engine.channel_bytes"] / board["channel_bytes"] - 1)
+
+
+def _missed(values: np.ndarray, bound: Bound) -> np.ndarray:
+    """Return by how much of a bound values miss it; 0 or less where they meet it."""
+    sides = [
+        sign * (values - limit) / (abs(limit) or 1.0)
+        for sign, limit in ((-1, bound.at_least), (1, bound.at_most))
+        if limit is not None
+    ]
+    return np.maximum.reduce(sides)

@@ -1,0 +1,273 @@
+"""The points of a study as arrays: numbers of the grid, columns of values, candidates of the closed form, digests, and requests."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from compiler.pipeline import Request
+from hwsim.arch.board import Board, load_board
+from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.isa import CacheFormat, Format
+from hwsim.errors import LamforgeError, SpecError
+from hwsim.memory.models import MemoryModel, memory_model
+from lamforge.explore.axes import PLACES, Value
+from lamforge.explore.candidates import Candidates
+from lamforge.explore.conditions import Columns
+from lamforge.explore.study import Study
+from models.config import ModelConfig
+from models.zoo import shape
+
+__all__ = ["BLOCK", "MOST_POINTS", "Space"]
+
+BLOCK = 1 << 16
+"""Points that are taken at once."""
+MOST_POINTS = 10_000_000
+"""Points of a grid."""
+_ENGINE = "engine."
+_UNITS = {
+    field.name: typing.cast(type, hint)
+    for field in dataclasses.fields(EngineConfig)
+    if dataclasses.is_dataclass(hint := typing.get_type_hints(EngineConfig)[field.name])
+}
+_SIZES = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")
+_DERIVED = ("context",)
+"""Paths that a digest leaves out, since they follow from others."""
+
+
+class Space:
+    """The grid of a study; a point is its number in it, axes varying from the last one on.
+
+    Attributes:
+        study: whose grid it is.
+        axes: values by path.
+        size: points of the grid, those included that meet no condition.
+    """
+
+    def __init__(self, study: Study):
+        """Raise SpecError for a grid of too many points."""
+        self.study, self.axes = study, study.axes
+        self.size = math.prod(map(len, self.axes.values()))
+        if self.size > MOST_POINTS:
+            sizes = " x ".join(f"{len(values):,}" for values in self.axes.values())
+            raise SpecError(f"Study axes must span at most {MOST_POINTS:,} points, not {self.size:,} ({sizes})")
+        self._shape = tuple(map(len, self.axes.values()))
+        self._are_built: dict[tuple[object, ...], bool] = {}
+
+    def values(self, point: int) -> dict[str, Value]:
+        """Return the values of a point by path, of the axes alone."""
+        places = np.unravel_index(point, self._shape)
+        return {path: values[int(place)] for (path, values), place in zip(self.axes.items(), places, strict=True)}
+
+    def columns(self, points: np.ndarray) -> Columns:
+        """Return every path's values as arrays [points], or [] where they do not vary."""
+        found = {path: self._column(points, path) for path in PLACES if path not in ("attention.window", "context")}
+        sinks = found["attention.sinks"]
+        if self._is_given("attention.window"):
+            found["attention.window"] = self._column(points, "attention.window")
+            found["context"] = sinks + found["attention.window"]
+        else:
+            found["context"] = self._column(points, "context")
+            found["attention.window"] = found["context"] - sinks
+        return found
+
+    def are_built(self, columns: Columns) -> np.ndarray:
+        """Return, as an array that broadcasts to [points], where the parts of the engine can be built and a window is left."""
+        fine = columns["attention.window"] >= 1
+        for unit, kind in _UNITS.items():
+            if not hasattr(kind, "__post_init__"):
+                continue
+            names = [field.name for field in dataclasses.fields(kind)]
+            parts = np.broadcast_arrays(*(columns[f"{_ENGINE}{unit}.{name}"] for name in names))
+            rows, inverse = np.unique(np.stack([np.atleast_1d(part) for part in parts]), axis=1, return_inverse=True)
+            are_fine = np.array([self._is_built(kind, names, row) for row in rows.T.tolist()])
+            fine = fine & are_fine[inverse].reshape(parts[0].shape)
+        return fine
+
+    def candidates(self, points: np.ndarray, columns: Columns) -> Candidates:
+        """Return points as the closed form takes them, with the columns that they have."""
+        engine = {path.rpartition(".")[2]: values for path, values in columns.items() if path.startswith(_ENGINE)}
+        sizes = {name: self._made(points, "network", functools.partial(_size, name)) for name in _SIZES}
+        taken = {field.name for field in dataclasses.fields(Candidates)}
+        rest = {
+            "layer_format": self._made(points, "layers.format", _weight_format),
+            "head_format": self._made(points, "head.format", _weight_format),
+            "cache_format": self._made(points, "cache.format", _cache_format),
+            "sinks": columns["attention.sinks"],
+            "window": columns["attention.window"],
+            "batch": columns["batch"],
+            "positions": columns["context"] + engine["tokens"],
+            "memory": self._made(points, "memory", _memory_kind),
+        }
+        return Candidates(**{name: values for name, values in engine.items() if name in taken}, **sizes, **rest)
+
+    def boards(self, points: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Return what the boards of points have: `pseudo_channels` and `channel_bytes`, as arrays that broadcast to [points]."""
+        return {
+            name: self._made(points, "board", functools.partial(_board_size, name)) for name in ("pseudo_channels", "channel_bytes")
+        }
+
+    def digests(self, points: np.ndarray, columns: Columns) -> list[str]:
+        """Return the hexadecimal SHA-256 of each point's `configuration`."""
+        texts: list[list[str]] = []
+        fixed, before = "", "{"
+        for path in sorted(set(PLACES) - set(_DERIVED)):
+            fixed, before = f"{fixed}{before}{_json(path)}:", ","
+            values = np.asarray(columns[path])
+            if values.ndim == 0:
+                fixed += _json(_configured(path, values.item()))
+                continue
+            known, inverse = np.unique(values, return_inverse=True)
+            fragments = [fixed + _json(_configured(path, value)) for value in known.tolist()]
+            texts.append([fragments[index] for index in inverse.tolist()])
+            fixed = ""
+        ends = [fixed + "}"] * len(points)
+        return [hashlib.sha256("".join(parts).encode()).hexdigest() for parts in zip(*texts, ends, strict=True)]
+
+    def configuration(self, point: int) -> str:
+        """Return everything that a point is as canonical JSON: values by path in order, engine and network by what they are."""
+        found = {path: values.item() for path, values in self.columns(np.array(point)).items() if path not in _DERIVED}
+        return _json({path: _configured(path, value) for path, value in found.items()})
+
+    def request(self, point: int) -> tuple[Request, MemoryModel]:
+        """Return what the compiler is asked for a point, and the memory that it runs with.
+
+        Raises:
+            LamforgeError: the engine cannot be built, or the batch or the pattern does not suit it.
+        """
+        columns = self.columns(np.array(point))
+        found = {path: values.item() for path, values in columns.items()}
+        engine = _engine_of(columns)
+        layers = Format[found["layers.format"].upper()]
+        request = Request(
+            config=_network(found["network"]),
+            layers=layers,
+            head=Format[found["head.format"].upper()],
+            cache=CacheFormat[found["cache.format"].upper()],
+            sinks=found["attention.sinks"],
+            window=found["attention.window"],
+            engine=engine,
+            # Positions beyond the window, so that a run with a full window before it is possible.
+            context=found["context"] + engine.tile.tokens,
+            prefill_rows=engine.tile.rows_of(layers),
+            batch=found["batch"],
+        )
+        return request, memory_model(found["memory"])
+
+    def meeting(self, points: np.ndarray) -> np.ndarray:
+        """Return those points that meet the conditions of the study, in their order."""
+        if not self.study.conditions:
+            return points
+        columns = self.columns(points)
+        met = [np.broadcast_to(condition.holds(columns), points.shape) for condition in self.study.conditions]
+        return points[np.logical_and.reduce(met)]
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the points of the grid that meet the conditions, in blocks; a block may be empty."""
+        for first in range(0, self.size, BLOCK):
+            yield self.meeting(np.arange(first, min(self.size, first + BLOCK)))
+
+    def _is_given(self, path: str) -> bool:
+        return path in self.axes or path in self.study.base
+
+    def _column(self, points: np.ndarray, path: str) -> np.ndarray:
+        """Return the values of a path as a study gives them, or the engine that it names."""
+        if path.startswith(_ENGINE) and not self._is_given(path):
+            return self._made(points, "engine", functools.partial(_field, path.removeprefix(_ENGINE)))
+        return self._made(points, path, lambda value: value)
+
+    def _made(self, points: np.ndarray, path: str, made: Callable[[Value], Value]) -> np.ndarray:
+        """Return what is made of each value of a path."""
+        if path not in self.axes:
+            value = self.study.base.get(path, PLACES[path].default)
+            assert value is not None
+            return np.array(made(value))
+        axis = list(self.axes).index(path)
+        table = np.array([made(value) for value in self.axes[path]])
+        return table[np.unravel_index(points, self._shape)[axis]]
+
+    def _is_built(self, kind: type, names: list[str], row: list[int]) -> bool:
+        key = (kind, *row)
+        if key not in self._are_built:
+            try:
+                kind(**dict(zip(names, row, strict=True)))
+                self._are_built[key] = True
+            except LamforgeError:
+                self._are_built[key] = False
+        return self._are_built[key]
+
+
+def _engine_of(columns: Columns) -> EngineConfig:
+    """Return the engine of one point, of which each value was checked when the study was read."""
+
+    def fields(kind: type, path: str) -> Iterator[tuple[str, Any]]:
+        for field in dataclasses.fields(kind):
+            if f"{path}{field.name}" in columns:
+                yield field.name, columns[f"{path}{field.name}"].item()
+
+    units = {unit: kind(**dict(fields(kind, f"{_ENGINE}{unit}."))) for unit, kind in _UNITS.items()}
+    name = _engine(str(columns["engine"])).name
+    return EngineConfig(name=name, **dict(fields(EngineConfig, _ENGINE)), **units)
+
+
+@functools.cache
+def _network(name: str) -> ModelConfig:
+    return shape(name)
+
+
+@functools.cache
+def _engine(name: str) -> EngineConfig:
+    return load_engine(name)
+
+
+@functools.cache
+def _board(name: str) -> Board:
+    return load_board(name)
+
+
+def _size(name: str, network: Value) -> int:
+    return typing.cast(int, getattr(_network(str(network)), name))
+
+
+def _board_size(name: str, board: Value) -> int:
+    return typing.cast(int, getattr(_board(str(board)).hbm.value, name))
+
+
+def _field(path: str, engine: Value) -> Value:
+    found: object = _engine(str(engine))
+    for name in path.split("."):
+        found = getattr(found, name)
+    return typing.cast(Value, found)
+
+
+def _weight_format(name: Value) -> int:
+    return int(Format[str(name).upper()])
+
+
+def _cache_format(name: Value) -> int:
+    return int(CacheFormat[str(name).upper()])
+
+
+def _memory_kind(name: Value) -> int:
+    return int(memory_model(str(name)).kind)
+
+
+def _configured(path: str, value: Value) -> object:
+    """Return a value as a configuration has it: of an engine its name, of a network its configuration, of a board its name."""
+    if path == "network":
+        return dataclasses.asdict(_network(str(value)))
+    if path == "engine":
+        return _engine(str(value)).name
+    return _board(str(value)).name if path == "board" else value
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

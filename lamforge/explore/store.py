@@ -1,0 +1,164 @@
+"""The folder of a study's results: Parquet parts that are written whole, one row a point and fidelity, and what they belong to."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from hwsim.errors import SpecError, shown
+from hwsim.whole_files import whole_file, write_text
+from lamforge.explore.study import Study
+
+__all__ = ["CLOSED", "EXACT", "Store", "code_digest"]
+
+CLOSED, EXACT = "closed", "exact"
+"""Fidelities."""
+_ORIGIN, _PARTS, _LOCK = "study.json", "parts", "lock"
+_ROOT = Path(__file__).parents[2]
+_SOURCES = (
+    "hwsim/arch",
+    "hwsim/machine",
+    "hwsim/memory",
+    "hwsim/specs/boards",
+    "hwsim/specs/memories",
+    "compiler",
+    "models/config.py",
+    "models/families.py",
+    "models/zoo",
+    "lamforge/flow/programs.py",
+    "lamforge/flow/simulate.py",
+    "lamforge/explore",
+)
+"""What decides the rows of a study."""
+
+
+def code_digest() -> str:
+    """Return the hexadecimal SHA-256 of the sources and data that decide results."""
+    found = hashlib.sha256()
+    for source in _SOURCES:
+        path = _ROOT / source
+        files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.suffix in (".py", ".yaml", ".json"))
+        for file in files:
+            if "studies" not in file.parts:
+                found.update(f"{file.relative_to(_ROOT)}\0".encode() + file.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process alone, made where it is missing; raise SpecError where it is not one to explore into."""
+    where = shown(str(folder))
+    try:
+        others = [each for each in folder.iterdir() if each.name != _LOCK] if folder.exists() else []
+        if any(not each.name.startswith(f".{_ORIGIN}.") for each in others) and not (folder / _ORIGIN).is_file():
+            raise SpecError(f"Output must be a new or empty folder, or one with results of the study, not {where}")
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _LOCK).open("w")
+    except OSError as error:
+        raise SpecError(f"Output must be a folder that can be written, not {where} ({error.strerror or error})") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SpecError(f"Output must be a folder that no other process explores into, not {where}") from None
+        yield
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Store:
+    """A folder that holds the rows of one study by one version of the code; made by `opened`.
+
+    Attributes:
+        folder: where it lies.
+        code: digest of the code.
+    """
+
+    folder: Path
+    code: str
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, folder: Path, study: Study) -> Iterator[Store]:
+        """Yield the store in a folder, made anew or gone on with; nobody else has it meanwhile.
+
+        Raises:
+            SpecError: it belongs to another study or another version, another process has it, or it cannot be written.
+        """
+        code, origin = code_digest(), folder / _ORIGIN
+        with _locked(folder):
+            for left in (*folder.glob(f".{_ORIGIN}.*"), *folder.glob(".*.csv.*"), *folder.glob(f"{_PARTS}/.*.parquet.*")):
+                # What was being written when a process was killed.
+                shutil.rmtree(left, ignore_errors=True)
+            if origin.is_file():
+                cls._check(origin, study, code)
+            else:
+                write_text(origin, json.dumps({"name": study.name, "study": study.digest, "code": code}, indent=1) + "\n")
+            yield cls(folder=folder, code=code)
+
+    @staticmethod
+    def _check(origin: Path, study: Study, code: str) -> None:
+        try:
+            found = json.loads(origin.read_text())
+            name, digest, version = (str(found[key]) for key in ("name", "study", "code"))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise SpecError(f"Output must hold {_ORIGIN} as explore writes it, not what is in {shown(str(origin))}") from None
+        kept = "what was computed is kept: choose another folder"
+        if digest != study.digest:
+            raise SpecError(
+                f"Output must be of the study as its file is now, not of {name} as it was when begun in"
+                f" {shown(str(origin.parent))} ({kept})"
+            )
+        if version != code:
+            raise SpecError(
+                f"Output must be of this version of Lamforge, not of another that began it in {shown(str(origin.parent))} ({kept})"
+            )
+
+    def write(self, fidelity: str, number: int, rows: pa.Table) -> None:
+        """Write rows as one part, whole or not at all; raise SpecError where that is refused, such as by a full disk."""
+        text = io.BytesIO()
+        pa.parquet.write_table(rows, text, compression="zstd")
+        with whole_file(self._part(fidelity, number)) as part:
+            part.write_bytes(text.getvalue())
+
+    def read(self, fidelity: str, number: int) -> pa.Table | None:
+        """Return a part, or None where it is not there; raise SpecError where it is damaged."""
+        path = self._part(fidelity, number)
+        if not path.is_file():
+            return None
+        try:
+            return pa.parquet.read_table(path)
+        except (OSError, pa.ArrowException):
+            raise SpecError(f"Part of a study must be Parquet as explore writes it, not {shown(str(path))}: remove it") from None
+
+    def numbers(self, fidelity: str) -> list[int]:
+        """Return the numbers of the parts there are, in order."""
+        names = (path.name for path in (self.folder / _PARTS).glob(f"{fidelity}-*.parquet"))
+        return sorted(int(name.removeprefix(f"{fidelity}-").removesuffix(".parquet")) for name in names)
+
+    def table(self) -> pa.Table:
+        """Return all rows, those of the closed form first, in the order of the points."""
+        parts = [part for fidelity in (CLOSED, EXACT) for number in self.numbers(fidelity) if (part := self.read(fidelity, number))]
+        return pa.concat_tables(parts).sort_by([("fidelity", "ascending"), ("point", "ascending")])
+
+    def write_csv(self, name: str, tables: Iterable[pa.Table]) -> None:
+        """Write tables one after the other as CSV beside the parts, whole or not at all."""
+        with whole_file(self.folder / name) as part, contextlib.ExitStack() as stack:
+            writer: pa.csv.CSVWriter | None = None
+            for rows in tables:
+                if writer is None:
+                    writer = stack.enter_context(pa.csv.CSVWriter(part, rows.schema))
+                writer.write_table(rows)
+
+    def _part(self, fidelity: str, number: int) -> Path:
+        return self.folder / _PARTS / f"{fidelity}-{number:06}.parquet"

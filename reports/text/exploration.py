@@ -1,0 +1,62 @@
+"""What a study found: the answer, the front, how right the closed form was, and what rejected the rest."""
+
+from __future__ import annotations
+
+from lamforge.explore.exploration import Design, Exploration
+from reports.text.figures import figure_text, plural
+from reports.text.table import table
+
+__all__ = ["exploration_text"]
+
+_MOST_ROWS = 30
+
+
+def exploration_text(found: Exploration) -> str:
+    """Return the best design in the first line, then the front, the error of the closed form, and what rejects how many points."""
+    first = found.study.objectives[0]
+    best = found.front[0]
+    shown = best.metrics.get(first.name, best.values.get(first.name))
+    lines = [
+        f"{found.study.name}: the best {first.name} is {_cell(shown)}, with {_values(best)}",
+        f"{plural(found.points, 'point')} by the closed form ({figure_text(found.closed_points_per_s)} a second),"
+        f" {found.exact_points:,} to the cycle ({figure_text(found.exact_points_per_s)} a second);"
+        f" {plural(found.kept_points, 'row')} kept from before",
+        "",
+        _front(found),
+    ]
+    hidden = len(found.front) - _MOST_ROWS
+    if hidden > 0:
+        lines.append(f"and {hidden:,} more, in {found.folder / 'front.csv'}")
+    error = found.closed_form_error
+    if error is not None:
+        lines += ["", f"closed form: {error.median:.2%} from the exact cycles in the median, {error.worst:.2%} at worst"]
+    if found.rejected:
+        rows = [(each.constraint, f"{each.points:,}", f"{each.alone:,}", _least(each.least)) for each in found.rejected]
+        lines += ["", table(rows, head=("rejected by", "points", "by it alone", "nearest misses by"), right=(1, 2, 3))]
+    lines += [f"No point meets both {each.first!r} and {each.second!r}." for each in found.contradictions]
+    return "\n".join(lines)
+
+
+def _front(found: Exploration) -> str:
+    """Return the front as a table: what varies, then the objectives, then the other metrics."""
+    shown = found.front[:_MOST_ROWS]
+    paths = [path for path in found.study.axes if len({each.values[path] for each in found.front}) > 1]
+    objectives = [each.name for each in found.study.objectives if each.name not in paths]
+    metrics = [name for name in shown[0].metrics if name not in objectives]
+    names = [*paths, *objectives, *metrics]
+    rows = [[_cell(each.metrics.get(name, each.values.get(name))) for name in names] for each in shown]
+    return table(rows, head=names, right=range(len(names)))
+
+
+def _values(design: Design) -> str:
+    return ", ".join(f"{path} {_cell(value)}" for path, value in design.values.items())
+
+
+def _cell(value: float | str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _least(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
