@@ -83,6 +83,11 @@ class Program:
         return self.rows // self.sequences
 
     @property
+    def steady_position(self) -> int:
+        """Position of the first run that has a full window before it, or of the last run that fits."""
+        return max(0, min(self.sinks + self.window, self.max_position - self.positions))
+
+    @property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of the text form."""
         return hashlib.sha256(self.to_text().encode()).hexdigest()

@@ -76,6 +76,20 @@ class Trace:
             table[kind.opcode] = -1 if kind.unit is None else int(kind.unit)
         return table[self.opcode]
 
+    @functools.cached_property
+    def longest_loop(self) -> tuple[int, int] | None:
+        """First instruction of the second iteration of the loop that executes most instructions, and the instructions of one.
+
+        Of loops in loops the outermost counts; None where no loop runs three times.
+        """
+        best = None
+        for begin in np.unique(self.pc[1:][np.diff(self.pc) <= 0]):
+            starts = np.flatnonzero(self.pc == begin)
+            lengths = np.diff(starts)
+            if len(starts) > 2 and (lengths == lengths[0]).all() and (best is None or len(starts) * lengths[0] > best[0]):
+                best = len(starts) * int(lengths[0]), int(starts[1]), int(lengths[0])
+        return None if best is None else best[1:]
+
     def rows_of(self, kind: type[Instruction]) -> np.ndarray:
         """Return the indices of the instructions of class `kind`."""
         return np.flatnonzero(self.opcode == kind.opcode)

@@ -1,17 +1,26 @@
-"""Exact points: a design compiled and its decode step simulated to the cycle."""
+"""Exact points: a design's decode step simulated to the cycle, without doing again what designs have in common."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Mapping
 
-from compiler.pipeline import Request, compile_request
+from compiler.pipeline import Request, compile_decode
+from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.fields import Unit
+from hwsim.machine.energy import Operations, activity_of, constants_of, energy_board, estimate, operations_of
+from hwsim.machine.rules import check
+from hwsim.machine.time import Cause, run_work
+from hwsim.machine.time.work import Work, work_of
+from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import MemoryModel
-from lamforge.flow.programs import Programs
-from lamforge.flow.simulate import simulate_run
 
-__all__ = ["ExactPoint", "exact"]
+__all__ = ["ExactPoint", "exact", "shape_of"]
+
+_KEPT = 32
+"""Shapes whose programs are kept: some megabytes each."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +49,7 @@ class ExactPoint:
 
 
 def exact(request: Request, memory: MemoryModel) -> ExactPoint:
-    """Return what a decode step of a design costs.
+    """Return what a decode step of a design costs, equal to `lamforge.simulate` of it.
 
     Raises:
         ScheduleError: something does not fit the engine.
@@ -48,17 +57,45 @@ def exact(request: Request, memory: MemoryModel) -> ExactPoint:
         MachineError: the engine would stop or stand still.
     """
     began = time.perf_counter()
-    timing = simulate_run(Programs.of(compile_request(request), request.config.name), memory=memory)
-    timeline = timing.timeline
-    token_per_joule = timing.energy.token_per_joule
+    engine = request.engine
+    rows, trace, work, did = _prepared(shape_of(request))
+    timeline = run_work(trace, work, engine, memory)
+    constants = constants_of(energy_board(engine))
+    energy = estimate(activity_of(did, timeline, engine, constants), constants)
     return ExactPoint(
-        cycles=timing.cycles,
-        tokens=timing.tokens,
-        token_per_s=timing.token_per_s,
+        cycles=timeline.cycles,
+        tokens=rows,
+        token_per_s=rows * engine.clock_hz / timeline.cycles,
         stream_bytes=timeline.stream_bytes,
         side_bytes=timeline.side_read_bytes + timeline.side_write_bytes,
-        fraction_of_peak=timing.fraction_of_peak,
-        causes=dict(timing.causes["matrix"]),
-        token_per_joule=token_per_joule,
+        fraction_of_peak=timeline.stream_bytes / (timeline.cycles * engine.tile.beat_bytes),
+        causes={cause.name.lower(): timeline.cause(Unit.MATRIX, cause) for cause in Cause},
+        token_per_joule=rows / energy.card_j,
         wall_s=time.perf_counter() - began,
     )
+
+
+def shape_of(request: Request) -> Request:
+    """Return the request of the same program and work: its engine has another clock, FIFOs, bursts, queues and watchdog.
+
+    They decide when an instruction runs, and not what it does: neither the compiler nor the amount of work reads them.
+    """
+    engine, usual = request.engine, _usual_engine()
+    control = dataclasses.replace(usual.control, program_words=engine.control.program_words)
+    alike = dataclasses.replace(engine, clock_hz=usual.clock_hz, fetch=usual.fetch, control=control)
+    return dataclasses.replace(request, engine=alike)
+
+
+@functools.cache
+def _usual_engine() -> EngineConfig:
+    return load_engine("small")
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _prepared(shape: Request) -> tuple[int, Trace, Work, Operations]:
+    """Return the rows of a shape's decode step, what it executes with a full window, and the work and operations of that."""
+    program = compile_decode(shape)
+    position = program.steady_position
+    trace = run_control(program.words, position=position, slot=program.slot_of(position))
+    check(trace, shape.engine)
+    return program.rows, trace, work_of(trace, shape.engine), operations_of(trace, shape.engine)

@@ -13,7 +13,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import Program
 from hwsim.errors import SpecError
-from hwsim.machine.energy import Energy, activity_of, energy_board, estimate, load_constants
+from hwsim.machine.energy import Energy, activity_of, constants_of, energy_board, estimate, operations_of
 from hwsim.machine.time import Cause, Timeline, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import IDEAL, MemoryModel, memory_model
@@ -126,10 +126,10 @@ class Timing:
     @functools.cached_property
     def energy(self) -> RunEnergy:
         """Energy of the run on the board that the engine is made for."""
-        board = energy_board(self.engine).name
-        constants = load_constants(board)
-        found = estimate(activity_of(self.trace, self.timeline, self.engine, constants), constants)
-        return RunEnergy(**vars(found), board=board, tokens=self.tokens)
+        board = energy_board(self.engine)
+        constants = constants_of(board)
+        found = estimate(activity_of(operations_of(self.trace, self.engine), self.timeline, self.engine, constants), constants)
+        return RunEnergy(**vars(found), board=board.name, tokens=self.tokens)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -205,7 +205,7 @@ def simulate_run(programs: Programs, name: str = "decode", *, position: int | No
     """
     program = programs.program(name)
     if position is None:
-        position = max(0, min(program.sinks + program.window, program.max_position - program.positions))
+        position = program.steady_position
     program.check(programs.engine)
     return _checked_run(programs, program, position=position, memory=memory)
 

@@ -1,5 +1,7 @@
 """What a simulated run does, counted from its dynamic instructions: bits, accesses, operations, cycles."""
 
+import dataclasses
+
 import numpy as np
 
 from hwsim.arch import isa
@@ -13,7 +15,7 @@ from hwsim.machine.energy.estimate import Activity
 from hwsim.machine.time.result import Cause, Timeline
 from hwsim.machine.trace import Trace
 
-__all__ = ["activity_of"]
+__all__ = ["Operations", "activity_of", "operations_of"]
 
 _PORT_BITS = 72
 """Widest access of an on-chip memory block (Ref: UG573, block RAM and UltraRAM)."""
@@ -36,8 +38,33 @@ _MOVING = (isa.Fetch, isa.Load, isa.Store, isa.Append)
 require_rows({*_PASSES, *_MATRIX, *_MOVING}, UNIT_INSTRUCTIONS, what="an activity for the energy", module=__name__)
 
 
-def activity_of(trace: Trace, timeline: Timeline, config: EngineConfig, constants: EnergyConstants) -> Activity:
-    """Return what a run does.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Operations:
+    """What the instructions of a trace do, whenever they do it.
+
+    Attributes:
+        beats: beats with data, times token rows.
+        drained, added: words drained, and words added to what is there.
+        read, passed, values: words that the vector unit reads, passes over, and writes.
+    """
+
+    beats: int
+    drained: int
+    added: int
+    read: int
+    passed: int
+    values: int
+
+
+def operations_of(trace: Trace, config: EngineConfig) -> Operations:
+    """Return what the instructions of a trace do."""
+    beats, drained, added = _matrix(trace, config)
+    read, passed, values = _vector(trace)
+    return Operations(beats=beats, drained=drained, added=added, read=read, passed=passed, values=values)
+
+
+def activity_of(did: Operations, timeline: Timeline, config: EngineConfig, constants: EnergyConstants) -> Activity:
+    """Return the activity of a run whose instructions did this.
 
     Counted are: every byte through the ports; FIFO writes and reads; activation segments and coefficients read; drained
     words written, and read where they are added to; words the vector unit reads, twice where it passes twice; codes
@@ -46,14 +73,16 @@ def activity_of(trace: Trace, timeline: Timeline, config: EngineConfig, constant
     computes, registers are clocked in every cycle; how many there are follows from the multipliers.
     """
     tile, lanes = config.tile, config.vector.lanes
-    beats, drained, added = _matrix(trace, config)
     word_bits = lanes * _WORD_LANE_BITS
-    read, passed, values = _vector(trace)
     stream_bits, side_bits = 8 * timeline.stream_bytes, 8 * (timeline.side_read_bytes + timeline.side_write_bytes)
     ram_bits = (
-        2 * stream_bits + side_bits + beats * _SEGMENT_BITS + (drained + added) * word_bits + read * word_bits + values * lanes * 8
+        2 * stream_bits
+        + side_bits
+        + did.beats * _SEGMENT_BITS
+        + (did.drained + did.added + did.read) * word_bits
+        + did.values * lanes * 8
     )
-    products = beats * tile.slices * LANES_PER_SLICE
+    products = did.beats * tile.slices * LANES_PER_SLICE
     multipliers = tile.slices * LANES_PER_SLICE * tile.tokens
     sizes = {
         "logic_cycles": (constants.luts_fixed, constants.luts_per_multiplier),
@@ -65,7 +94,7 @@ def activity_of(trace: Trace, timeline: Timeline, config: EngineConfig, constant
         seconds=timeline.cycles / config.clock_hz,
         memory_bits=stream_bits + side_bits,
         ram_accesses=ram_bits / _PORT_BITS,
-        multiplier_operations=products / _PER_OPERATION + passed * lanes,
+        multiplier_operations=products / _PER_OPERATION + did.passed * lanes,
         logic_cycles=luts * busy,
         register_cycles=registers * timeline.cycles,
         assumed=frozenset(name for name, used in sizes.items() if any(each.is_assumed for each in used)),

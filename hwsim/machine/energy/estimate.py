@@ -8,7 +8,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
 from hwsim.sourced import Sourced
 
-__all__ = ["Activity", "Energy", "Part", "energy_board", "estimate", "load_constants"]
+__all__ = ["Activity", "Energy", "Part", "constants_of", "energy_board", "estimate", "load_constants"]
 
 _USUAL = "u280"
 """Board of engines that are made for none."""
@@ -116,12 +116,16 @@ def energy_board(engine: EngineConfig) -> Board:
     return load_board(_USUAL) if board is None else board
 
 
-def load_constants(name: str = _USUAL) -> EnergyConstants:
-    """Return the constants of a board by name or file; raise SpecError for one there is not, or that has none."""
-    board = load_board(name)
+def constants_of(board: Board) -> EnergyConstants:
+    """Return the constants of a board; raise SpecError where it has none."""
     if board.energy is None:
         raise SpecError(f"Board {board.name} must have energy, the constants of the estimate, which its file leaves out")
     return board.energy
+
+
+def load_constants(name: str = _USUAL) -> EnergyConstants:
+    """Return the constants of a board by name or file; raise SpecError for one there is not, or that has none."""
+    return constants_of(load_board(name))
 
 
 def estimate(activity: Activity, constants: EnergyConstants) -> Energy:

@@ -34,7 +34,6 @@ def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) ->
 
 def run_work(trace: Trace, work: Work, config: EngineConfig, memory: MemoryModel) -> Timeline:
     """Return what `run_time` returns of a trace that was checked and whose work is known."""
-    members, rank = _queues(work)
     times = np.full((4, len(trace)), -1, dtype=np.int64)
     waits = np.zeros((len(trace), 3), dtype=np.int64)
     channels = memory.channels(config)
@@ -46,7 +45,7 @@ def run_work(trace: Trace, work: Work, config: EngineConfig, memory: MemoryModel
     control[EXECUTED_SLOT] = -REFILL_CYCLES
 
     def advance(limit: int) -> None:
-        _advance(work, trace.slot, members, rank, channels, sizes, state, times, waits, limit)
+        _advance(work, trace.slot, channels, sizes, state, times, waits, limit)
 
     if memory.kind is MemoryKind.IDEAL:
         run_repeats(trace, work, state, times, waits, queue_depth=queue_depth, burst_beats=burst_beats, advance=advance)
@@ -56,17 +55,6 @@ def run_work(trace: Trace, work: Work, config: EngineConfig, memory: MemoryModel
         refuse_standstill(trace, work, times)
     end = max(control[EXECUTED] + trace.end_slot - control[EXECUTED_SLOT], control[LAST_RETIRE] + 1)
     return charge(trace, work, config, times, waits, int(control[LOADED]), int(end) + 1)
-
-
-def _queues(work: Work) -> tuple[np.ndarray, np.ndarray]:
-    """Return each unit's instructions in order [4, most] (padded with -1) and each instruction's place among them."""
-    lists = [np.flatnonzero(work.unit == unit) for unit in Unit]
-    members = np.full((len(Unit), max(max(len(entry) for entry in lists), 1)), -1, dtype=np.int64)
-    rank = np.zeros(len(work.unit), dtype=np.int64)
-    for unit, entry in enumerate(lists):
-        members[unit, : len(entry)] = entry
-        rank[entry] = np.arange(len(entry))
-    return members, rank
 
 
 @compiled_part
@@ -107,8 +95,6 @@ def _loaded(model: Channels, side_port: int, words: int) -> int:
 def _advance(
     work: Work,
     slot: np.ndarray,
-    members: np.ndarray,
-    rank: np.ndarray,
     model: Channels,
     sizes: tuple[int, ...],
     state: State,
@@ -117,7 +103,7 @@ def _advance(
     limit: int,
 ) -> None:
     """Take the run as far as it comes with the instructions before number `limit`: fill `times` and `waits`, change `state`."""
-    unit, amount, partner = work
+    unit, amount, partner, members, rank = work
     queue_depth, burst_beats, side_port, temporary_words = sizes
     control, next_of, active, streams, matrix, vector, earliest, arrival, ready, pops = state
     executed, executed_slot, last_retire = control[EXECUTED], control[EXECUTED_SLOT], control[LAST_RETIRE]

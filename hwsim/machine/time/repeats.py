@@ -56,7 +56,7 @@ def run_repeats(
 
     times, waits: as the run fills them. advance: takes the run as far as it comes with the instructions before a number.
     """
-    loop = _longest_loop(trace, work, queue_depth, burst_beats)
+    loop = _loop_of(trace, work, queue_depth, burst_beats)
     if loop is None:
         return
     before, known, alike = state, np.zeros(0), 0
@@ -73,27 +73,23 @@ def run_repeats(
         before, known = State(*(values.copy() for values in state)), now
 
 
-def _longest_loop(trace: Trace, work: Work, queue_depth: int, burst_beats: int) -> _Loop | None:
-    """Return the loop without others around it that executes most instructions, after its first iteration, or None."""
-    best = None
-    for begin in np.unique(trace.pc[1:][np.diff(trace.pc) <= 0]):
-        starts = np.flatnonzero(trace.pc == begin)
-        lengths = np.diff(starts)
-        if len(starts) > 2 and (lengths == lengths[0]).all() and (best is None or len(starts) * lengths[0] > best[1]):
-            best = int(starts[1]), len(starts) * int(lengths[0]), int(lengths[0])
-    if best is None:
+def _loop_of(trace: Trace, work: Work, queue_depth: int, burst_beats: int) -> _Loop | None:
+    """Return the iterations of the longest loop that are the same work, after its first, or None."""
+    if trace.longest_loop is None:
         return None
-    first, _, length = best
+    first, length = trace.longest_loop
+    fetches = np.flatnonzero(work.unit[first : first + length] == Unit.FETCH) + first
     for _ in range(_PERIODS):
-        iterations = (len(trace) - first) // length
-        # Two of them show most that differ.
-        if _same_work(trace, work, first, length, min(iterations, 2), burst_beats) == 2:
+        later = fetches[fetches + length < len(trace)] + length
+        if not ((work.amount[later, 0] - work.amount[later - length, 0]) % burst_beats).any():
             break
         length *= 2
     else:
         return None
-    count = _same_work(trace, work, first, length, iterations, burst_beats)
-    members = [np.flatnonzero(work.unit == unit) for unit in Unit]
+    count = _same_work(trace, work, first, length, burst_beats)
+    if count < 2:
+        return None
+    members = [each[each >= 0] for each in work.members]
     behind = [queue_depth] * len(Unit)
     behind[Unit.MOVER] = max(queue_depth, MOVER_WRITES)
     reaches = [each[depth:] - each[:-depth] for each, depth in zip(members, behind, strict=True)]
@@ -102,8 +98,11 @@ def _longest_loop(trace: Trace, work: Work, queue_depth: int, burst_beats: int) 
     return _Loop(first=first, length=length, count=count, reach=-(-reach // length))
 
 
-def _same_work(trace: Trace, work: Work, first: int, length: int, count: int, burst_beats: int) -> int:
-    """Return how many of `count` times from instruction `first` on the next `length` instructions are the same work in a row."""
+def _same_work(trace: Trace, work: Work, first: int, length: int, burst_beats: int) -> int:
+    """Return how many times from instruction `first` on the next `length` instructions are the same work, one after the other."""
+    count = (len(trace) - first) // length
+    if count < 2:
+        return count
     rows = slice(first, first + count * length)
     unit, amount, partner = work.unit[rows], work.amount[rows].copy(), work.partner[rows]
     # Of a stream's place it matters where its bursts are cut; of a store's, nothing does.

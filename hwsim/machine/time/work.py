@@ -38,11 +38,14 @@ class Work(NamedTuple):
       VECTOR  rows, words of a row, cycles of a row's first passes, 0, 0
       MOVER   kind, beats, first word of the side memory a store writes (-1: an append), 0, 0
     `partner` [instructions, 4]: for each unit waited for, the instruction whose token is taken; -1 without a wait.
+    `members` [4, most]: by unit its instructions in order, padded with -1. `rank`: an instruction's place among them.
     """
 
     unit: np.ndarray
     amount: np.ndarray
     partner: np.ndarray
+    members: np.ndarray
+    rank: np.ndarray
 
 
 def work_of(trace: Trace, config: EngineConfig) -> Work:
@@ -52,7 +55,8 @@ def work_of(trace: Trace, config: EngineConfig) -> Work:
         rows = trace.rows_of(kind)
         for place, values in enumerate(columns(_Fields(trace=trace, kind=kind, rows=rows), config)):
             amount[rows, place] = values
-    return Work(unit=trace.unit, amount=amount, partner=_partners(trace))
+    members, rank = _queues(trace.unit)
+    return Work(unit=trace.unit, amount=amount, partner=_partners(trace), members=members, rank=rank)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,17 @@ _COLUMNS: dict[type[Instruction], Callable[[_Fields, EngineConfig], Columns]] = 
 }
 """What gives the columns of `Work.amount`, by instruction."""
 require_rows(_COLUMNS, UNIT_INSTRUCTIONS, what="work for the time model", module=__name__)
+
+
+def _queues(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each unit's instructions in order [4, most] (padded with -1) and each instruction's place among them."""
+    lists = [np.flatnonzero(units == unit) for unit in Unit]
+    members = np.full((len(Unit), max(max(len(entry) for entry in lists), 1)), -1, dtype=np.int64)
+    rank = np.zeros(len(units), dtype=np.int64)
+    for unit, entry in enumerate(lists):
+        members[unit, : len(entry)] = entry
+        rank[entry] = np.arange(len(entry))
+    return members, rank
 
 
 def _partners(trace: Trace) -> np.ndarray:

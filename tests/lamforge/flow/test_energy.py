@@ -3,7 +3,7 @@
 import pytest
 
 import lamforge
-from hwsim.machine.energy import Activity, activity_of, load_constants
+from hwsim.machine.energy import Activity, activity_of, load_constants, operations_of
 from lamforge.flow.simulate import Timing
 
 
@@ -17,7 +17,7 @@ def decode() -> Timing:
 
 
 def counted(timing: Timing) -> Activity:
-    return activity_of(timing.trace, timing.timeline, timing.engine, load_constants())
+    return activity_of(operations_of(timing.trace, timing.engine), timing.timeline, timing.engine, load_constants())
 
 
 def test_a_run_is_counted(decode: Timing) -> None:
