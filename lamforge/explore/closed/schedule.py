@@ -260,16 +260,19 @@ class Token:
         value = np.maximum(second + words + MEASURE_LATENCY, v.codes_end + words) + words + CODE_LATENCY
         issue = np.maximum(np.maximum(key, self.mover) + self._append_cycles, value + _NEXT)
         last = issue + (2 * pairs - 2) * self._append_period
+        is_idle = key >= self.mover
+        backlog = np.where(is_idle, 0, self._backlog) + 2 * pairs
+        answer = self._append_cycles + self.rates.side_answer
+        # The last of them takes the entry of the pack buffer that an append so many before has read.
+        entry = last - PACK_ENTRIES * self._append_period + answer + _NEXT + 1
         last_start = second + (2 * pairs - 2) * self._quantize_period
+        last_start = np.maximum(last_start, np.where(backlog > PACK_ENTRIES, entry, LONG_AGO))
         coded = last_start + 2 * words + MEASURE_LATENCY
         state = v.state.copy()
         v.keep_row(last_start + np.maximum(words - 2, 0), last_start + words, coded, 2 * pairs, self._quantize_period)
         v.keep(is_any, state)
-        is_idle = key >= self.mover
-        self._backlog = np.where(is_any, np.where(is_idle, 0, self._backlog) + 2 * pairs, self._backlog)
-        release = last + self._append_cycles - _NEXT
-        answer = self._append_cycles + self.rates.side_answer
-        self.mover = np.where(is_any, release, self.mover)
+        self._backlog = np.where(is_any, backlog, self._backlog)
+        self.mover = np.where(is_any, last + self._append_cycles - _NEXT, self.mover)
         self.answered = np.where(is_any, last + answer, self.answered)
         self._appended.append(np.where(is_any, issue + answer, self._appended[-1]))
         self._appended_from.append(np.where(is_any, head, self._appended_from[-1]))
