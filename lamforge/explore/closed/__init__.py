@@ -15,7 +15,7 @@ from lamforge.explore.closed.sizes import Sizes, sizes_of
 
 __all__ = ["ClosedForm", "closed"]
 
-_AT_ONCE = 2048
+_AT_ONCE = 4096
 """Candidates whose schedules are computed together: their arrays stay in a processor's cache."""
 _IN_MEMORY = 1 << 16
 """Candidates that are taken together: what is computed of all of them fits the memory of a small machine."""
