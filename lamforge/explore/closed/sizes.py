@@ -276,10 +276,16 @@ def sizes_of(c: Candidates) -> Sizes:
         attention = 4 * c.kv_heads * rows + rows * c.kv_heads * parts * group_steps + later
         return loads + registers + 2 + 1 + 2 * pieces + _loads(load_beats) + attention + 1 + 2 + 1 + 2 + 1 + 2 + 3
 
+    def prefill(rows: np.ndarray) -> np.ndarray:
+        """Return the instructions of a prefill run of so many rows, one of several sequences or the only one."""
+        return steps(rows, rows) + 1 + np.where((batch > 1) & (rows == 1), 3, 0)
+
     program = steps(batch, 1) + passes * (1 + 2 * chunks) + batch * chunks + 1
-    prefilled = chip.most_rows(layer_rows)
-    prefill = steps(prefilled, prefilled) + 1 + np.where((batch > 1) & (prefilled == 1), 3, 0)
-    lacking["program"] = np.maximum(program, prefill) - c.program_words
+    longest = prefill(layer_rows)
+    if (longest > c.program_words).any():
+        # Fewer rows may be all that the memories on chip take.
+        longest = prefill(chip.most_rows(layer_rows))
+    lacking["program"] = np.maximum(program, longest) - c.program_words
     lacking["batch"] = batch - layer_rows
 
     group_beats = cache.sink_key_beats + cache.ring_key_beats + cache.sink_value_beats + cache.ring_value_beats
