@@ -18,7 +18,7 @@ import pyarrow.parquet
 
 from hwsim.errors import SpecError, shown
 from hwsim.whole_files import whole_file, write_text
-from lamforge.explore.study import Study
+from lamforge.explore.space import Space
 
 __all__ = ["CLOSED", "EXACT", "Store", "code_digest"]
 
@@ -89,7 +89,7 @@ class Store:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, folder: Path, study: Study) -> Iterator[Store]:
+    def opened(cls, folder: Path, space: Space) -> Iterator[Store]:
         """Yield the store in a folder, made anew or gone on with; nobody else has it meanwhile.
 
         Raises:
@@ -101,20 +101,20 @@ class Store:
                 # What was being written when a process was killed.
                 shutil.rmtree(left, ignore_errors=True)
             if origin.is_file():
-                cls._check(origin, study, code)
+                cls._check(origin, space, code)
             else:
-                write_text(origin, json.dumps({"name": study.name, "study": study.digest, "code": code}, indent=1) + "\n")
+                write_text(origin, json.dumps({"name": space.study.name, "study": space.digest, "code": code}, indent=1) + "\n")
             yield cls(folder=folder, code=code)
 
     @staticmethod
-    def _check(origin: Path, study: Study, code: str) -> None:
+    def _check(origin: Path, space: Space, code: str) -> None:
         try:
             found = json.loads(origin.read_text())
             name, digest, version = (str(found[key]) for key in ("name", "study", "code"))
         except (OSError, ValueError, KeyError, TypeError):
             raise SpecError(f"Output must hold {_ORIGIN} as explore writes it, not what is in {shown(str(origin))}") from None
         kept = "what was computed is kept: choose another folder"
-        if digest != study.digest:
+        if digest != space.digest:
             raise SpecError(
                 f"Output must be of the study as its file is now, not of {name} as it was when begun in"
                 f" {shown(str(origin.parent))} ({kept})"
