@@ -1,6 +1,5 @@
 """Iterations that are jumped over: every time equals that of a run which plays them all."""
 
-import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,13 +7,13 @@ import pytest
 
 from compiler.pipeline import Request, compile_request
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.isa import CacheFormat, End, Format, Loop, Scalar, decode
+from hwsim.arch.isa import End, Loop, Scalar, decode
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.time import Timeline, repeats, run_time
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
-from models.zoo import shape
 from testbenches.random_program import random_program
+from tests.random_design import random_request
 
 ARRAYS = ("dispatch", "issue", "release", "retire", "memory", "drain", "causes")
 
@@ -31,31 +30,6 @@ def jumps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     monkeypatch.setattr(repeats, "_jump", counted)
     return counts
-
-
-def random_request(rng: np.random.Generator) -> Request:
-    """Return a network of several layers on an engine whose queues, bursts and FIFOs are of random sizes."""
-    model = dataclasses.replace(
-        shape("smollm2-135m"), layers=int(rng.integers(8, 20)), ffn=int(rng.choice([512, 576, 1536])), vocab=512
-    )
-    settings = {
-        "control.queue_depth": int(rng.choice([4, 8, 64])),
-        "fetch.burst_beats": int(rng.choice([2, 4, 8])),
-        "fetch.fifo_beats": int(rng.choice([16, 64, 512])),
-        "tile.ports": int(rng.choice([4, 8, 16])),
-        "vector.lanes": int(rng.choice([8, 16])),
-    }
-    return Request(
-        config=model,
-        layers=Format[str(rng.choice(["W2", "W2S", "W4", "W8"]))],
-        head=Format.W4,
-        cache=CacheFormat[str(rng.choice(["KV4", "KV8"]))],
-        sinks=4,
-        window=int(rng.integers(60, 250)),
-        engine=load_engine("u280").with_values(settings),
-        context=512,
-        prefill_rows=2,
-    )
 
 
 def trace_of(request: Request, position: int) -> Trace:

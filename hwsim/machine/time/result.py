@@ -146,9 +146,8 @@ def _causes(unit: np.ndarray, partner: np.ndarray, times: np.ndarray, waits: np.
 
 def refuse_overflow(trace: Trace, work: Work, times: np.ndarray) -> None:
     """Raise MachineError for the first retirement that would bring a token counter above its limit."""
-    found = _first_overflow(work.unit, trace.header("wait"), trace.header("signal"), times[1], times[3], TOKEN_LIMIT)
-    if found[0] >= 0:
-        index, producer, consumer = found
+    index, producer, consumer = _first_overflow(work.members, trace.header("wait"), trace.header("signal"), times[1], times[3])
+    if index >= 0:
         raise MachineError(
             f"{trace.name(index)} must leave at most {TOKEN_LIMIT} tokens from {Unit(producer).name} to {Unit(consumer).name},"
             f" not {TOKEN_LIMIT + 1}, when it retires in cycle {int(times[3, index])}"
@@ -157,34 +156,34 @@ def refuse_overflow(trace: Trace, work: Work, times: np.ndarray) -> None:
 
 @compiled
 def _first_overflow(
-    unit: np.ndarray, wait: np.ndarray, signal: np.ndarray, issue: np.ndarray, retire: np.ndarray, limit: int
+    members: np.ndarray, wait: np.ndarray, signal: np.ndarray, issue: np.ndarray, retire: np.ndarray
 ) -> tuple[int, int, int]:
-    """Return (instruction, producer, consumer) of the earliest token above `limit`, and -1 first where there is none."""
+    """Return (instruction, producer, consumer) of the earliest token above the limit, and -1 first where there is none."""
     first = (-1, -1, -1)
-    takes = np.empty(len(unit), np.int64)
-    for producer in range(4):
-        for consumer in range(4):
+    takes = np.empty(members.shape[1], np.int64)
+    for producer in range(_UNITS):
+        for consumer in range(_UNITS):
             if producer == consumer:
                 continue
-            taken = 0
-            for index in range(len(unit)):
-                if unit[index] == consumer and wait[index] >> producer & 1 and issue[index] >= 0:
+            taken, added, gone = 0, 0, 0
+            for index in members[consumer]:
+                if index >= 0 and wait[index] >> producer & 1 and issue[index] >= 0:
                     takes[taken] = issue[index]
                     taken += 1
-            added, gone = 0, 0
-            for index in range(len(unit)):
-                if unit[index] == producer and signal[index] >> consumer & 1 and retire[index] >= 0:
-                    added += 1
-                    # Retirements of a unit need not be in order.
-                    while gone < taken and takes[gone] <= retire[index]:
-                        gone += 1
-                    while gone > 0 and takes[gone - 1] > retire[index]:
-                        gone -= 1
-                    if added - gone > limit:
-                        earliest = retire[first[0]] if first[0] >= 0 else retire[index] + 1
-                        if retire[index] < earliest or (retire[index] == earliest and index < first[0]):
-                            first = (index, producer, consumer)
-                        break
+            for index in members[producer]:
+                if index < 0 or not signal[index] >> consumer & 1 or retire[index] < 0:
+                    continue
+                added += 1
+                # Retirements of a unit need not be in order.
+                while gone < taken and takes[gone] <= retire[index]:
+                    gone += 1
+                while gone > 0 and takes[gone - 1] > retire[index]:
+                    gone -= 1
+                if added - gone > TOKEN_LIMIT:
+                    cycle = retire[first[0]] if first[0] >= 0 else retire[index] + 1
+                    if retire[index] < cycle or (retire[index] == cycle and index < first[0]):
+                        first = (index, producer, consumer)
+                    break
     return first
 
 
