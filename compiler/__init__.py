@@ -1,1 +1,1 @@
-"""From a graph to a Program: front end, passes, schedule, emission."""
+"""From a graph to a Program: front end, passes, lowerings, schedule; and the memory image."""

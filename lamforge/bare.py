@@ -46,7 +46,10 @@ class Stamped(Listener):
 
 
 def settings_of(assignments: Sequence[str], file: Path | None = None) -> dict[str, object]:
-    """Return the settings in a JSON file, some changed by texts such as `steps=2000`, of JSON or plain text; raise SpecError."""
+    """Return the settings in a JSON file, some changed by texts such as `steps=2000`, whose values are JSON or plain text.
+
+    SpecError when the file cannot be read, or a text assigns nothing.
+    """
     settings: dict[str, object] = {}
     if file is not None:
         given = read_json("Settings", file, file.name, SpecError)

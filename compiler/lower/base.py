@@ -79,7 +79,7 @@ class Arrival(enum.Enum):
 
 
 class Lowering:
-    """One node of a graph on an engine; a class for each operator, in a file of its own, adds what differs.
+    """One node of a graph on an engine; a class for each operator adds what differs.
 
     First the places are given out: `settle` for the value of every node in graph order, then `claim` for what each
     needs besides. Then the steps are asked for. Neighbours are found through `sources` and `readers`.

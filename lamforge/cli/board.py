@@ -34,8 +34,8 @@ def board(
         lamforge board build/model lamforge.hw.xclbin --waiting interrupt --json
     """
     from lamforge.flow.board import BoardRequest, run
-    from reports.documents.circuit import board_document
-    from reports.text.circuit import board_text
+    from reports.documents.verdict import board_document
+    from reports.text.verdict import board_text
 
     request = BoardRequest(
         model,

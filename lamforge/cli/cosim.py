@@ -42,8 +42,8 @@ def cosim(
         lamforge cosim build/model --memory stalling:3 --memory hbm2 --question "Why is the sky blue?"
     """
     from lamforge.flow.cosim import CosimRequest, run
-    from reports.documents.circuit import verdict_document
-    from reports.text.circuit import verdict_text
+    from reports.documents.verdict import verdict_document
+    from reports.text.verdict import verdict_text
 
     request = CosimRequest(
         model,

@@ -200,7 +200,10 @@ class Accuracy:
 
 
 def accuracy(models: Contestants, text: Text, listener: Listener = SILENT) -> Accuracy:
-    """Return how well each of the models predicts a text; raise SpecError where it, or its window, is too short."""
+    """Return how well each of the models predicts a text.
+
+    SpecError when the text is shorter than one window, or the window than two tokens.
+    """
     tokens = models.tokenizer.encode(text.content)
     # Refuses a text or a window that is too short before anything is shown.
     windows(tokens, length=text.window, max_windows=text.windows)

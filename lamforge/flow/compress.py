@@ -83,7 +83,10 @@ compress = verb("compress", CompressRequest, run)
 
 
 def chosen_recipe(recipe: str | Path | Recipe, calibration: str | Path | None = None) -> Recipe:
-    """Return a recipe by name or YAML file, calibrated on the text in a file when one is given; raise SpecError."""
+    """Return a recipe by name or YAML file, calibrated on the text in a file when one is given.
+
+    SpecError when there is no such recipe or text, or the file is wrong.
+    """
     text = None if calibration is None else Path(calibration)
     if isinstance(recipe, Recipe):
         return recipe if text is None else dataclasses.replace(recipe, calibration=calibrated_on(recipe.calibration, text))

@@ -7,6 +7,9 @@ __all__ = ["chosen_engine"]
 
 
 def chosen_engine(engine: str | EngineConfig, settings: Settings | None = None) -> EngineConfig:
-    """Return an engine by name, YAML file or as it is, with values such as `{"tile.tokens": 2}` changed; raise ConfigError."""
+    """Return an engine by name, YAML file or as it is, with values such as `{"tile.tokens": 2}` changed.
+
+    ConfigError when there is no such engine or field, or the engine cannot be built.
+    """
     found = load_engine(engine) if isinstance(engine, str) else engine
     return found.with_values(dict(settings)) if settings else found

@@ -52,7 +52,7 @@ def open_compressed(source: ModelSource) -> CompressedModel:
 
 
 def source_checkpoint(compressed: CompressedModel, source: str | Path | None = None) -> Checkpoint:
-    """Return the float checkpoint a model was compressed from; raise CheckpointError where it is not there.
+    """Return the float checkpoint a model was compressed from; raise CheckpointError where there is none, or another one.
 
     source: where it lies; None looks among the shipped ones.
     """

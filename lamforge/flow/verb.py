@@ -53,7 +53,7 @@ def verb(name: str, request: Callable[Fields, Request], run: Callable[[Request],
     def call(*fields: Fields.args, **named: Fields.kwargs) -> Result:
         return run(_plain(request(*fields, **named)))
 
-    kinds = inspect.getmro(request) if isinstance(request, type) else ()
+    kinds = reversed(inspect.getmro(request)) if isinstance(request, type) else ()
     documented = [inspect.cleandoc(vars(kind)["__doc__"] or "") for kind in kinds if kind is not object]
     arguments = "".join(text.partition("Attributes:")[2].rstrip() for text in documented)
     call.__name__, call.__qualname__ = name.rpartition(".")[2], name

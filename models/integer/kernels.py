@@ -222,7 +222,7 @@ def attend_rows(
     first_position: position of the first token.
     held: positions of the keys: sinks, then consecutive recent ones up to the last token's own.
     sink_query, query: codes, int16 [tokens, heads, elements], with scales [tokens, heads].
-    key, value: [kv_heads, held, elements].
+    key, value: codes [kv_heads, held, elements], with scales and zero points [kv_heads, held].
     """
     tokens, heads, width = query.codes.shape
     group = heads // key.codes.shape[0]

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from lamforge.flow.compress import parameters
-from reports.documents.circuit import verdict_document, verilog_document
+from reports.documents.circuit import verilog_document
 from reports.documents.evaluation import accuracy_document
 from reports.documents.model import compression_document, reply_document
 from reports.documents.programs import programs_document, timing_document
+from reports.documents.verdict import verdict_document
 from reports.studies.demo_summary import DemoSummary, RecipeResult
 
 __all__ = ["demo_document"]

@@ -32,10 +32,11 @@ from reports.documents.demo import demo_document
 from reports.pages.run import write_report
 from reports.studies.beside import Beside
 from reports.studies.demo_summary import DemoSummary, RecipeResult, StepTime
-from reports.text.circuit import verdict_text, verilog_text
+from reports.text.circuit import verilog_text
 from reports.text.evaluation import accuracy_line
 from reports.text.model import speed_text
 from reports.text.programs import programs_text, timing_line, timing_text
+from reports.text.verdict import verdict_text
 from testbenches.verilated import Verilated
 
 __all__ = ["DemoRequest", "demo", "run"]

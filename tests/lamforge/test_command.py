@@ -211,3 +211,10 @@ def test_json_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {"cycles": 3}
     assert "count" in captured.err and "A sentence.\n" in captured.err
+
+
+def test_circuits_are_written_and_estimated_without_pytorch() -> None:
+    """Which would be most of the time that a refusal takes."""
+    rooms = "lamforge.flow.rtl, lamforge.flow.synth, reports.documents.circuit, reports.text.circuit"
+    code = f"import sys, {rooms}; print([name for name in ('torch', 'numba') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -80,10 +80,11 @@ def _sum_grouped(bits: int) -> Callable[..., None]:
                     offset = np.int64(np.int8(words[own, scale_beat, group % run_groups * 2 + 1]))
                     for word in range(group_words):
                         data = words[own, scale_beat + 1 + group % run_groups * group_words + word]
-                        for part in range(share):
-                            for place in range(16):
-                                value = data[place] >> np.uint8(bits * part) & np.uint8(mask)
-                                code[16 * (word * share + part) + place] = np.int8(value) if bits == 8 else value
+                        # A slice, and places outside: numbers known to the compiler, which then uses vector instructions.
+                        unpacked = code[16 * share * word :]
+                        for place in range(16):
+                            for part in range(share):
+                                unpacked[16 * part + place] = np.int8(data[place] >> np.uint8(bits * part) & np.uint8(mask))
                     for row in range(len(inputs)):
                         total = np.float32(0)
                         for place in range(size):

@@ -167,7 +167,10 @@ def run(request: CompareRequest, listener: Listener = SILENT) -> Comparison:
 def compared(
     network: Network, contenders: Sequence[Contender], contexts: Sequence[float], generated: int, batches: Sequence[int]
 ) -> Comparison:
-    """Return contenders over contexts, each in its best of the batches; raise SpecError where two have one name."""
+    """Return contenders over contexts, each in its best of the batches.
+
+    SpecError when two contenders have one name, or a constant is missing.
+    """
     names = [each.name for each in contenders]
     if len(set(names)) < len(names):
         raise SpecError(f"Compared systems must differ, not {', '.join(names)}")

@@ -65,11 +65,13 @@ class SystemRequest:
 
     Attributes:
         system: name of a shipped system or path of a YAML file, with a format and a window where they are not FP16 and
-            dense: `gpu-a100`, `gpu-a100:w4a8kv4`, `fpga-u280:w2a8kv4:2048`.
+            dense: `gpu-a100`, `gpu-a100:w4a8kv4`, `fpga-u280:w2a8kv4:2048`; a search takes those that split tensors, such as
+            `flexgen-t4`.
         model: name of a network or path of its `config.json`.
         prompt: tokens of a sequence before the first generated one.
         generate: tokens generated for each sequence.
-        settings: values of the system to change, by path: `{"csds": 2}`; a number with a unit is a text, such as `2 GB/s`.
+        settings: values of the system to change, by path: `{"csds": 2}`, `{"has_overlap": True}`; a number with a unit is a
+            text, such as `2 GB/s`.
     """
 
     system: str = dataclasses.field(kw_only=False)
