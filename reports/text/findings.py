@@ -1,0 +1,88 @@
+"""Sentences on the results in a folder: the answer, what stops the next design, and what a step brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lamforge.explore.axes import Value
+from lamforge.explore.findings import Findings, Miss, Step
+from reports.text.figures import plural
+
+__all__ = ["answer_text", "cell_text", "miss_text", "name_text", "step_text", "stop_text", "values_text"]
+
+
+def answer_text(found: Findings) -> str:
+    """Return the best design with its figures, or that there is none and why."""
+    if not found.front:
+        if found.met_points:
+            return f"No design has been simulated yet, of {plural(found.met_points, 'point')} that meet the constraints."
+        nearest = f" The nearest misses by {found.nearest.excess:.1%}." if found.nearest else ""
+        return f"No design meets the constraints, of {plural(found.points, 'point')}.{nearest}"
+    first, best = found.study.objectives[0], found.front[0]
+    shown = {each.name: best.design.metrics.get(each.name, best.design.values.get(each.name)) for each in found.study.objectives}
+    rest = ", ".join(f"{name_text(name)} {cell_text(name, value)}" for name, value in shown.items() if name != first.name)
+    goal = "highest" if first.is_maximized else "lowest"
+    with_rest = f" ({rest})" if rest else ""
+    return (
+        f"The {goal} {name_text(first.name)} is {cell_text(first.name, shown[first.name])}{with_rest},"
+        f" with {values_text(best.design.values, found)}."
+    )
+
+
+def stop_text(found: Findings) -> str:
+    """Return what stops a better design than the best."""
+    if not found.front:
+        return ""
+    first = found.study.objectives[0]
+    if found.stop is not None and found.stop.gain is not None:
+        return (
+            f"{plural(found.better, 'rejected point')} would be better by the closed form; the nearest by"
+            f" {found.stop.gain:.1%} in {name_text(first.name)}, {miss_text(found.stop)}: it is {values_text(found.stop.values, found)}."
+        )
+    reached = [f"{name_text(path)} {cell_text(path, found.front[0].design.values[path])}" for path in found.ends]
+    ends = f" It stands at the end of {_listed(reached)}, beyond which the study does not look." if reached else ""
+    return f"No point that constraints reject would be better by the closed form.{ends}"
+
+
+def miss_text(miss: Miss) -> str:
+    """Return which constraints reject a design, and by how much."""
+    return f"rejected by {_listed(miss.rejected_by) or 'a constraint'}, which it misses by {miss.excess:.1%}"
+
+
+def step_text(step: Step) -> str:
+    """Return what a step brings, in a few words."""
+    change = "not known" if step.change is None else "no change" if round(step.change, 4) == 0 else f"{step.change:+.2%}"
+    source = "" if step.change is None else ", exact" if step.is_exact else ", closed form"
+    if not step.rejected_by:
+        return f"{change}{source}"
+    excess = "" if step.excess is None else f", missed by {step.excess:.1%}"
+    before = "" if step.change is None else f"{change}{source}, but "
+    return f"{before}rejected: {_listed(step.rejected_by)}{excess}"
+
+
+def values_text(values: Mapping[str, Value], found: Findings) -> str:
+    """Return the values of the axes that vary."""
+    varied = {path: value for path, value in values.items() if len(found.study.axes[path]) > 1} or values
+    return _listed([f"{name_text(path)} {cell_text(path, value)}" for path, value in varied.items()])
+
+
+def name_text(name: str) -> str:
+    """Return a path or the name of a metric as people say it."""
+    return {"token_per_s": "token/s", "token_per_joule": "token/J"}.get(name, name.removeprefix("engine.").replace("_", " "))
+
+
+def cell_text(name: str, value: float | str | None) -> str:
+    """Return a value of a path or a metric; empty where there is none."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if name.endswith("clock_hz"):
+        return f"{value / 1e6:,g} MHz"
+    if name == "fraction_of_peak":
+        return f"{value:.1%}"
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _listed(texts: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(texts[:-1]) + " and " + texts[-1] if len(texts) > 1 else "".join(texts)
