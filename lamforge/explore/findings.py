@@ -17,11 +17,11 @@ from lamforge.explore.front import Contradiction, Rejection, Tally, front
 from lamforge.explore.metrics import METRICS
 from lamforge.explore.rows import Block, Rows
 from lamforge.explore.space import Space
-from lamforge.explore.store import CLOSED, EXACT, ORIGIN, STUDY, Store
+from lamforge.explore.store import CLOSED, EXACT, ORIGIN, STUDY, Store, is_study_folder
 from lamforge.explore.study import Study, load_study
 from lamforge.explore.study_text import study_text
 
-__all__ = ["DRAWN", "Drawn", "Findings", "Miss", "Sensitivity", "Standing", "Step", "findings", "is_study_folder"]
+__all__ = ["DRAWN", "Drawn", "Findings", "Miss", "Sensitivity", "Standing", "Step", "findings"]
 
 DRAWN = 1000
 """Points that charts draw, more only where the front has more."""
@@ -178,11 +178,6 @@ class Findings:
     drawn: tuple[Drawn, ...]
 
 
-def is_study_folder(folder: Path) -> bool:
-    """Return whether a folder holds results of an exploration."""
-    return (folder / ORIGIN).is_file()
-
-
 def findings(folder: Path) -> Findings:
     """Return what a folder says that an exploration wrote, also one that was stopped; nothing in it is changed.
 
@@ -243,9 +238,7 @@ class _Finder:
         stepper = _Stepper(self, closed.known)
         sensitivity = [
             Sensitivity(
-                path=path,
-                value=self._space.values(best)[path],
-                steps=tuple(stepper.step(best, point, path) for point in points),
+                path=path, value=self._space.values(best)[path], steps=tuple(stepper.step(best, point, path) for point in points)
             )
             for path, points in around.items()
             if best is not None
@@ -312,9 +305,7 @@ class _Finder:
                 found += [(other, path) for other in self._others(point, path)]
                 continue
             order, here = self._orders[path], self._place(point, path)
-            found += [
-                (self._at(point, path, order[place]), path) for place in (here - 1, here + 1) if 0 <= place < len(order)
-            ]
+            found += [(self._at(point, path, order[place]), path) for place in (here - 1, here + 1) if 0 <= place < len(order)]
         return found
 
     def _ends(self, best: int, sensitivity: Sequence[Sensitivity]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from hwsim.whole_files import whole_file, write_text
 from lamforge.explore.study import Study
 from lamforge.explore.study_text import study_text
 
-__all__ = ["CLOSED", "EXACT", "ORIGIN", "STUDY", "Store", "code_digest"]
+__all__ = ["CLOSED", "EXACT", "ORIGIN", "STUDY", "Store", "code_digest", "is_study_folder"]
 
 CLOSED, EXACT = "closed", "exact"
 """Fidelities."""
@@ -44,6 +44,11 @@ _SOURCES = (
     "lamforge/explore",
 )
 """What decides the rows of a study."""
+
+
+def is_study_folder(folder: Path) -> bool:
+    """Return whether a folder holds results of an exploration."""
+    return (folder / ORIGIN).is_file()
 
 
 def code_digest() -> str:

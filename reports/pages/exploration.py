@@ -7,11 +7,21 @@ from pathlib import Path
 from markupsafe import Markup
 
 from hwsim.whole_files import write_text
-from lamforge.explore.binding import Resource
 from lamforge.explore.findings import DRAWN, Findings, findings
 from lamforge.explore.metrics import METRICS
 from reports.pages.environment import page
-from reports.pictures.exploration import BARS, bundle, columns_of, pictures, points_json, style_json
+from reports.pictures.exploration import (
+    BARS,
+    RESOURCES,
+    SOURCES,
+    STATES,
+    bundle,
+    columns_of,
+    pictures,
+    points_json,
+    resource_name,
+    style_json,
+)
 from reports.text.findings import answer_text, cell_text, miss_text, name_text, step_text, stop_text, values_text
 
 __all__ = ["exploration_page", "write_exploration"]
@@ -43,7 +53,10 @@ def exploration_page(found: Findings) -> str:
         "vega": Markup(bundle()),
         "markup": Markup,
         "metrics": METRICS,
-        "resources": list(Resource),
+        "states": STATES,
+        "sources": SOURCES,
+        "resources": RESOURCES,
+        "resource": resource_name,
         "drawn_at_most": DRAWN,
         "bars": BARS,
         "answer": answer_text(found),

@@ -12,7 +12,21 @@ import vl_convert
 from lamforge.explore.binding import Resource
 from lamforge.explore.findings import Findings, Standing
 
-__all__ = ["BARS", "Cell", "Column", "Picture", "bundle", "columns_of", "pictures", "points_json", "style_json"]
+__all__ = [
+    "BARS",
+    "RESOURCES",
+    "SOURCES",
+    "STATES",
+    "Cell",
+    "Column",
+    "Picture",
+    "bundle",
+    "columns_of",
+    "pictures",
+    "points_json",
+    "resource_name",
+    "style_json",
+]
 
 Cell = str | float | None
 Row = Mapping[str, Cell]
@@ -31,6 +45,12 @@ _RESOURCES = {
     Resource.MOVER: ("waits for mover", "var(--teal)"),
     Resource.CONTROL: ("control", "var(--soft)"),
 }
+STATES = dict(zip(_STATES, _COLOURS, strict=True))
+"""What a drawn point is, and its colour."""
+RESOURCES = dict(_RESOURCES.values())
+"""What cycles are spent on, in a word or two, and its colour."""
+SOURCES = {"exact": "var(--coral)", "closed form": "var(--blue)"}
+"""Where a change comes from, and its colour."""
 _MOST_ROOFS = 8
 _LOGARITHMIC = 30.0
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
@@ -78,17 +98,22 @@ class Picture:
     is_linked: bool
 
 
+def resource_name(resource: Resource) -> str:
+    """Return what cycles are spent on in a word or two, as charts call it."""
+    return _RESOURCES[resource][0]
+
+
 def style_json() -> str:
     """Return how all charts look, as JSON: their colours are those of the page, light or dark."""
     text = {"labelColor": "var(--soft)", "titleColor": "var(--soft)", "labelFontSize": 12, "titleFontSize": 13}
     lines = {"gridColor": "var(--rule)", "domainColor": "var(--rule)", "tickColor": "var(--rule)"}
     config = alt.Config(
         background="transparent",
-        font="inherit",
+        font="system-ui, sans-serif",
         aria=False,
         view=alt.ViewConfig(stroke=None),
         axis=alt.AxisConfig(**text, **lines, titleFontWeight="normal", labelLimit=170, labelOverlap=True),
-        legend=alt.LegendConfig(labelColor="var(--ink)", labelFontSize=12, orient="top", title=None, columns=4, symbolOpacity=1),
+        legend=alt.LegendConfig(disable=True),
         text=alt.MarkConfig(fill="var(--soft)", fontSize=12),
         rule=alt.MarkConfig(stroke="var(--soft)"),
     )
@@ -279,14 +304,12 @@ def _sensitivity(found: Findings) -> Picture:
     dots = alt.Chart(alt.NamedData(name="own")).mark_point(filled=True, size=70, opacity=1)
     zero = alt.Chart(alt.Data(values=[{"change": 0}])).mark_rule()
     chart = alt.layer(
-        bars.encode(x=alt.X("low:Q", title=title, axis=alt.Axis(format="+~%")), x2="high:Q", y=y),
+        bars.encode(x=alt.X("low:Q", title=title, axis=alt.Axis(format="+~%", tickCount=6)), x2="high:Q", y=y),
         zero.encode(x="change:Q"),
         dots.encode(
             x="change:Q",
             y=y,
-            color=alt.Color(
-                "source:N", scale=alt.Scale(domain=["exact", "closed form"], range=["var(--coral)", "var(--blue)"])
-            ),
+            color=alt.Color("source:N", scale=alt.Scale(domain=list(SOURCES), range=list(SOURCES.values()))),
             shape=alt.Shape("meets:N", scale=alt.Scale(domain=["meets all", "rejected"], range=["circle", "cross"])),
             tooltip=[
                 alt.Tooltip("axis:N"),
@@ -296,7 +319,7 @@ def _sensitivity(found: Findings) -> Picture:
                 alt.Tooltip("why:N", title="rejected by"),
             ],
         ),
-    ).properties(height=alt.Step(30))
+    ).properties(height=30 * len(spans))
     told = f"For each axis, the {title} when this axis alone has another value. The table below has the figures."
     return _picture("sensitivity", "Sensitivity of each axis", told, chart, rows)
 
@@ -347,8 +370,7 @@ def _roofline(front: Sequence[Standing]) -> Picture:
 
 
 def _resource(field: str) -> alt.Color:
-    names, colours = zip(*_RESOURCES.values(), strict=True)
-    return alt.Color(field, scale=alt.Scale(domain=list(names), range=list(colours)))
+    return alt.Color(field, scale=alt.Scale(domain=list(RESOURCES), range=list(RESOURCES.values())))
 
 
 def _causes(front: Sequence[Standing]) -> Picture:
@@ -380,7 +402,7 @@ def _causes(front: Sequence[Standing]) -> Picture:
                 alt.Tooltip("share:Q", format=".1%"),
             ],
         )
-        .properties(height=alt.Step(20))
+        .properties(height=20 * len(shown))
     )
     told = f"Stacked bars: what the cycles of {len(shown):,} designs of the front are spent on, also in the table of the front."
     return _picture("causes", "What the cycles are spent on", told, chart, rows)
