@@ -1,4 +1,4 @@
-"""What binds a design: the resource that most cycles of its decode step are spent on, and its place under the roofs of its engine."""
+"""What binds a design: the resource that most cycles of its decode step go to, and its place under the roofs of its engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results in a folder, as reports show them: the answer, what binds designs, what the next steps bring, and a sample to draw."""
+"""The results in a folder as reports show them: the answer, what binds designs, what next steps bring, and a sample to draw."""
 
 from __future__ import annotations
 
@@ -206,39 +206,39 @@ class _Finder:
     """Reads a folder once: first what was simulated, then the parts of the closed form one after the other."""
 
     def __init__(self, store: Store, study: Study):
-        self._store, self._study = store, study
-        self._space = Space(study)
-        self._rows = Rows(self._space, store.code)
-        self._shape = tuple(map(len, self._space.axes.values()))
+        self._store, self.study = store, study
+        self.space = Space(study)
+        self.rows = Rows(self.space, store.code)
+        self._shape = tuple(map(len, self.space.axes.values()))
         # Where each axis has its values in order: numbers by size, texts as the study lists them.
         self._orders = {
             path: list(range(len(values))) if PLACES[path].is_text else np.argsort(np.array(values)).tolist()
-            for path, values in self._space.axes.items()
+            for path, values in self.space.axes.items()
         }
         first = next((each.name for each in study.objectives if each.name in METRICS), "token_per_s")
-        self._measure = first
-        self._exact = self._simulated()
-        self._exact_places = {int(point): place for place, point in enumerate(self._exact.points)}
+        self.measure = first
+        self.exact = self._simulated()
+        self.exact_places = {int(point): place for place, point in enumerate(self.exact.points)}
 
     def found(self) -> Findings:
-        objectives = self._rows.objectives(self._exact)
-        are_met = ~(self._exact.excess > 0).any(axis=1)
+        objectives = self.rows.objectives(self.exact)
+        are_met = np.array(~(self.exact.excess > 0).any(axis=1))
         is_front = are_met.copy()
         is_front[are_met] = front(objectives[are_met])
         places = np.flatnonzero(is_front)
         places = places[np.lexsort(-objectives[places].T[::-1])]
-        best = int(self._exact.points[places[0]]) if places.size else None
+        best = int(self.exact.points[places[0]]) if places.size else None
         around = {} if best is None else {path: self._others(best, path) for path in self._varied}
-        beside = {int(point): self._beside(int(point)) for point in self._exact.points[places[:_STEPPED]]}
+        beside = {int(point): self._beside(int(point)) for point in self.exact.points[places[:_STEPPED]]}
         asked = {point for points in around.values() for point in points}
-        asked |= {point for points in beside.values() for point, _ in points} | set(self._exact_places)
+        asked |= {point for points in beside.values() for point, _ in points} | set(self.exact_places)
         closed = self._read(asked, best)
         tally = closed.tally
-        tally.add(self._exact.points, self._exact.excess)
+        tally.add(self.exact.points, self.exact.excess)
         stepper = _Stepper(self, closed.known)
         sensitivity = [
             Sensitivity(
-                path=path, value=self._space.values(best)[path], steps=tuple(stepper.step(best, point, path) for point in points)
+                path=path, value=self.space.values(best)[path], steps=tuple(stepper.step(best, point, path) for point in points)
             )
             for path, points in around.items()
             if best is not None
@@ -247,14 +247,16 @@ class _Finder:
         worst = max(off, key=lambda each: each[0], default=None)
         excess, nearest = tally.nearest
         return Findings(
-            study=self._study,
-            text=study_text(self._study),
+            study=self.study,
+            text=study_text(self.study),
             code=self._store.code,
             points=closed.points,
             met_points=closed.met,
-            exact_points=len(self._exact.points),
-            is_finished=(self._store.folder / "front.csv").is_file() or not closed.met,
-            measure=self._measure,
+            exact_points=len(self.exact.points),
+            is_finished=(self._store.folder / "front.csv").is_file()
+            or not closed.met
+            or bool(len(self.exact.points) and not places.size),
+            measure=self.measure,
             front=tuple(self._standing(int(place), beside, stepper) for place in places),
             rejected=tally.rejections,
             contradictions=tally.contradictions,
@@ -263,7 +265,7 @@ class _Finder:
             stop=None if closed.stop is None else self._miss(closed.stop[1], closed.stop[0], closed.stop[2], closed, stepper),
             ends=() if best is None else tuple(self._ends(best, sensitivity)),
             error=FormError(median=float(np.median([each[0] for each in off])), worst=worst[0]) if worst else None,
-            worst=self._space.values(worst[1]) if worst else None,
+            worst=self.space.values(worst[1]) if worst else None,
             worst_cycles=worst[2:] if worst else None,
             sensitivity=tuple(sorted(sensitivity, key=lambda each: each.low - each.high)),
             drawn=tuple(self._drawn(closed.sample, places)),
@@ -271,24 +273,24 @@ class _Finder:
 
     @property
     def _varied(self) -> list[str]:
-        return [path for path, values in self._space.axes.items() if len(values) > 1]
+        return [path for path, values in self.space.axes.items() if len(values) > 1]
 
     def _simulated(self) -> Block:
         parts = [part for number in self._store.numbers(EXACT) if (part := self._store.read(EXACT, number)) is not None]
         if not parts:
-            return self._rows.exact([])
-        every = Block.joined([self._rows.block(part) for part in parts])
+            return self.rows.exact([])
+        every = Block.joined([self.rows.block(part) for part in parts])
         _, first = np.unique(every.points, return_index=True)
         return every.taken(first)
 
     def _at(self, point: int, path: str, place: int) -> int:
         places = [int(each) for each in np.unravel_index(point, self._shape)]
-        places[list(self._space.axes).index(path)] = place
+        places[list(self.space.axes).index(path)] = place
         return int(np.ravel_multi_index(places, self._shape))
 
     def _place(self, point: int, path: str) -> int:
         """Return where in the order of an axis a point stands."""
-        place = int(np.unravel_index(point, self._shape)[list(self._space.axes).index(path)])
+        place = int(np.unravel_index(point, self._shape)[list(self.space.axes).index(path)])
         return self._orders[path].index(place)
 
     def _others(self, point: int, path: str) -> list[int]:
@@ -309,7 +311,7 @@ class _Finder:
         return found
 
     def _ends(self, best: int, sensitivity: Sequence[Sensitivity]) -> Iterator[str]:
-        sign = -1 if any(each.name == self._measure and not each.is_maximized for each in self._study.objectives) else 1
+        sign = -1 if any(each.name == self.measure and not each.is_maximized for each in self.study.objectives) else 1
         for each in sensitivity:
             here, last = self._place(best, each.path), len(self._orders[each.path]) - 1
             changes = [sign * step.change for step in each.steps if step.change is not None]
@@ -318,27 +320,27 @@ class _Finder:
 
     def _read(self, asked: set[int], best: int | None) -> _Closed:
         """Return what the parts of the closed form say, each read once; what they lack of what is asked is computed."""
-        found = _Closed(Tally(self._rows.constraints))
+        found = _Closed(Tally(self.rows.constraints))
         wanted = np.array(sorted(asked), dtype=np.int64)
         known: list[Block] = []
-        level = None if best is None else float(self._rows.objectives(self._rows.closed(np.array([best])))[0, 0])
+        level = None if best is None else float(self.rows.objectives(self.rows.closed(np.array([best])))[0, 0])
         samples: list[Block] = []
         for number in self._store.numbers(CLOSED):
             part = self._store.read(CLOSED, number)
             assert part is not None
-            block = self._rows.block(part)
+            block = self.rows.block(part)
             is_met = found.tally.add(block.points, block.excess)
             found.points += len(block.points)
             found.met += int(is_met.sum())
             known.append(block.taken(np.isin(block.points, wanted)))
             if level is not None:
-                found.look(block, self._rows.objectives(block)[:, 0], level, is_met)
+                found.look(block, self.rows.objectives(block)[:, 0], level, is_met)
             samples.append(_sampled(block))
             samples = [_sampled(Block.joined(samples))]
         have = np.concatenate([block.points for block in known])
-        missing = self._space.meeting(np.setdiff1d(wanted, have))
+        missing = self.space.meeting(np.setdiff1d(wanted, have))
         if missing.size:
-            known.append(self._rows.closed(missing))
+            known.append(self.rows.closed(missing))
         found.known, found.sample = Block.joined(known), samples[0]
         return found
 
@@ -346,53 +348,53 @@ class _Finder:
         """Return by how much the cycles of the closed form are off, with the point and the cycles of both."""
         places = {int(point): place for place, point in enumerate(known.points)}
         found = []
-        for point, place in self._exact_places.items():
+        for point, place in self.exact_places.items():
             if point not in places:
                 continue
-            exact, closed = float(self._exact.metrics["cycles"][place]), float(known.metrics["cycles"][places[point]])
+            exact, closed = float(self.exact.metrics["cycles"][place]), float(known.metrics["cycles"][places[point]])
             if np.isfinite(exact) and np.isfinite(closed):
                 found.append((abs(closed / exact - 1), point, closed, exact))
         return found
 
     def _standing(self, place: int, beside: Mapping[int, list[tuple[int, str]]], stepper: _Stepper) -> Standing:
-        block = self._exact.taken(np.array([place]))
+        block = self.exact.taken(np.array([place]))
         point = int(block.points[0])
         metrics = {name: float(values[0]) for name, values in block.metrics.items() if not np.isnan(values[0])}
         causes = {name: float(values[0]) for name, values in block.causes.items()}
         return Standing(
             design=Design(
-                configuration=self._space.digests(block.points, self._space.columns(block.points))[0],
-                values=self._space.values(point),
+                configuration=self.space.digests(block.points, self.space.columns(block.points))[0],
+                values=self.space.values(point),
                 metrics=metrics,
             ),
             causes=causes,
             binding=binding(causes, metrics["fraction_of_peak"]),
-            roofs=roofs(self._space, point, metrics["token_per_s"], metrics["fraction_of_peak"]),
+            roofs=roofs(self.space, point, metrics["token_per_s"], metrics["fraction_of_peak"]),
             steps=tuple(stepper.step(point, other, path) for other, path in beside[point]) if point in beside else None,
         )
 
     def _miss(self, point: int, excess: float, gain: float | None, closed: _Closed, stepper: _Stepper) -> Miss:
         names = stepper.broken(closed.excesses.get(point))
         if not names:
-            row = self._exact if point in self._exact_places else self._rows.closed(np.array([point]))
-            names = stepper.broken(row.excess[self._exact_places.get(point, 0)])
-        return Miss(values=self._space.values(point), rejected_by=names, excess=excess, gain=gain)
+            row = self.exact if point in self.exact_places else self.rows.closed(np.array([point]))
+            names = stepper.broken(row.excess[self.exact_places.get(point, 0)])
+        return Miss(values=self.space.values(point), rejected_by=names, excess=excess, gain=gain)
 
     def _drawn(self, sample: Block, front_places: np.ndarray) -> Iterator[Drawn]:
         """Yield the points that charts draw, the front last, so that it lies above the others."""
-        simulated = np.setdiff1d(np.arange(len(self._exact.points)), front_places)
-        simulated = simulated[np.argsort(_hash(self._exact.points[simulated]), kind="stable")]
+        simulated = np.setdiff1d(np.arange(len(self.exact.points)), front_places)
+        simulated = simulated[np.argsort(_hash(self.exact.points[simulated]), kind="stable")]
         simulated = simulated[: max(0, DRAWN - len(front_places))]
         left = max(0, DRAWN - len(front_places) - len(simulated))
-        others = sample.taken(~np.isin(sample.points, self._exact.points))
+        others = sample.taken(~np.isin(sample.points, self.exact.points))
         others = others.taken(np.argsort(_hash(others.points), kind="stable")[:left])
-        parts = [(others, "closed form"), (self._exact.taken(simulated), "simulated"), (self._exact.taken(front_places), "front")]
+        parts = [(others, "closed form"), (self.exact.taken(simulated), "simulated"), (self.exact.taken(front_places), "front")]
         for block, state in parts:
             for place, point in enumerate(block.points.tolist()):
-                broken = [name for name, each in zip(self._rows.constraints, block.excess[place] > 0, strict=True) if each]
+                broken = [name for name, each in zip(self.rows.constraints, block.excess[place] > 0, strict=True) if each]
                 metrics = {name: float(each[place]) for name, each in block.metrics.items() if np.isfinite(each[place])}
                 yield Drawn(
-                    values=self._space.values(point),
+                    values=self.space.values(point),
                     metrics=metrics,
                     state="rejected" if broken else state,
                     rejected_by=", ".join(broken),
@@ -436,21 +438,21 @@ class _Stepper:
         if excess is None:
             return ()
         order = [int(place) for place in np.argsort(-np.nan_to_num(excess, nan=-np.inf)) if excess[place] > 0]
-        return tuple(self._finder._rows.constraints[place] for place in order)
+        return tuple(self._finder.rows.constraints[place] for place in order)
 
     def step(self, here: int, there: int, path: str) -> Step:
         """Return what a step brings."""
         finder = self._finder
-        value = finder._space.values(there)[path]
+        value = finder.space.values(there)[path]
         if there not in self._places:
-            columns = finder._space.columns(np.array([there]))
-            missed = tuple(each.text for each in finder._study.conditions if not np.all(each.holds(columns)))
+            columns = finder.space.columns(np.array([there]))
+            missed = tuple(each.text for each in finder.study.conditions if not np.all(each.holds(columns)))
             return Step(path=path, value=value, change=None, is_exact=False, rejected_by=missed, excess=None)
-        exact = finder._exact_places
-        is_exact = here in exact and there in exact and self._value(finder._exact, exact[there]) is not None
-        block, places = (finder._exact, exact) if is_exact else (self._known, self._places)
+        exact = finder.exact_places
+        is_exact = here in exact and there in exact and self._value(finder.exact, exact[there]) is not None
+        block, places = (finder.exact, exact) if is_exact else (self._known, self._places)
         before, after = self._value(block, places[here]), self._value(block, places[there])
-        row = finder._exact.excess[exact[there]] if there in exact else self._known.excess[self._places[there]]
+        row = finder.exact.excess[exact[there]] if there in exact else self._known.excess[self._places[there]]
         names = self.broken(row)
         return Step(
             path=path,
@@ -462,7 +464,7 @@ class _Stepper:
         )
 
     def _value(self, block: Block, place: int) -> float | None:
-        found = float(block.metrics[self._finder._measure][place])
+        found = float(block.metrics[self._finder.measure][place])
         return found if np.isfinite(found) and found else None
 
 

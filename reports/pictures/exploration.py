@@ -33,17 +33,17 @@ Row = Mapping[str, Cell]
 BARS = 30
 """Designs of the front whose cycles are drawn."""
 _STATES = ("front", "simulated", "closed form", "rejected")
-_COLOURS = ("var(--coral)", "var(--blue)", "var(--grey)", "var(--rule)")
+_COLOURS = ("var(--coral)", "var(--blue)", "var(--grey)", "var(--amber)")
 _SHAPES = ("diamond", "circle", "circle", "cross")
 _RESOURCES = {
     Resource.STREAM: ("stream", "var(--green)"),
     Resource.MATRIX: ("matrix unit", "var(--amber)"),
     Resource.MEMORY: ("memory", "var(--coral)"),
-    Resource.FETCH: ("waits for fetch", "var(--grey)"),
+    Resource.FETCH: ("waits for fetch", "var(--ink)"),
     Resource.OWN: ("waits for matrix", "var(--blue)"),
     Resource.VECTOR: ("waits for vector", "var(--violet)"),
     Resource.MOVER: ("waits for mover", "var(--teal)"),
-    Resource.CONTROL: ("control", "var(--soft)"),
+    Resource.CONTROL: ("control", "var(--grey)"),
 }
 STATES = dict(zip(_STATES, _COLOURS, strict=True))
 """What a drawn point is, and its colour."""
@@ -105,14 +105,23 @@ def resource_name(resource: Resource) -> str:
 
 def style_json() -> str:
     """Return how all charts look, as JSON: their colours are those of the page, light or dark."""
-    text = {"labelColor": "var(--soft)", "titleColor": "var(--soft)", "labelFontSize": 12, "titleFontSize": 13}
-    lines = {"gridColor": "var(--rule)", "domainColor": "var(--rule)", "tickColor": "var(--rule)"}
     config = alt.Config(
         background="transparent",
         font="system-ui, sans-serif",
         aria=False,
         view=alt.ViewConfig(stroke=None),
-        axis=alt.AxisConfig(**text, **lines, titleFontWeight="normal", labelLimit=170, labelOverlap=True),
+        axis=alt.AxisConfig(
+            labelColor="var(--soft)",
+            titleColor="var(--soft)",
+            gridColor="var(--rule)",
+            domainColor="var(--rule)",
+            tickColor="var(--rule)",
+            labelFontSize=12,
+            titleFontSize=13,
+            titleFontWeight="normal",
+            labelLimit=170,
+            labelOverlap=True,
+        ),
         legend=alt.LegendConfig(disable=True),
         text=alt.MarkConfig(fill="var(--soft)", fontSize=12),
         rule=alt.MarkConfig(stroke="var(--soft)"),
@@ -122,7 +131,7 @@ def style_json() -> str:
 
 def bundle() -> str:
     """Return the JavaScript of Vega, Vega-Lite and Vega-Embed, to stand in a page."""
-    found: str = vl_convert.javascript_bundle()
+    found: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed")
     # In a script element only these would be read as HTML.
     return found.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
@@ -131,7 +140,7 @@ def columns_of(found: Findings) -> tuple[Column, ...]:
     """Return axes that vary, then metrics that some drawn point has."""
     axes = {path: values for path, values in found.study.axes.items() if len(values) > 1}
     metrics = {name: None for each in found.drawn for name in each.metrics}
-    columns = []
+    columns: list[Column] = []
     for name in [*axes, *metrics]:
         values = tuple(map(str, axes[name])) if name in axes and isinstance(axes[name][0], str) else ()
         columns.append(
@@ -154,7 +163,7 @@ def points_json(found: Findings, columns: Sequence[Column]) -> str:
 
 
 def _rows_of(found: Findings, columns: Sequence[Column]) -> list[Row]:
-    rows = []
+    rows: list[Row] = []
     for number, each in enumerate(found.drawn):
         cells: dict[str, Cell] = {"id": number, "state": each.state, "why": each.rejected_by}
         for column in columns:
@@ -173,7 +182,9 @@ def pictures(found: Findings, columns: Sequence[Column]) -> tuple[Picture, ...]:
     return tuple(pictures)
 
 
-def _picture(name: str, title: str, told: str, chart: alt.Chart | alt.LayerChart, rows: Sequence[Row] | None = None) -> Picture:
+def _picture(
+    name: str, title: str, told: str, chart: alt.Chart | alt.LayerChart | alt.FacetChart, rows: Sequence[Row] | None = None
+) -> Picture:
     spec = chart.properties(width="container", autosize=alt.AutoSizeParams(type="fit-x", contains="padding")).to_dict()
     # What names the schema names a server; the page asks none.
     del spec["$schema"]
@@ -300,9 +311,9 @@ def _sensitivity(found: Findings) -> Picture:
     order = [str(span["axis"]) for span in spans]
     y = alt.Y("axis:N", sort=order, title=None)
     title = f"change of {found.measure.replace('_', ' ')} from the best design"
-    bars = alt.Chart(alt.Data(values=spans)).mark_bar(height=6, color="var(--rule)", cornerRadius=3)
+    bars = alt.Chart(alt.InlineData(values=spans)).mark_bar(height=6, color="var(--rule)", cornerRadius=3)
     dots = alt.Chart(alt.NamedData(name="own")).mark_point(filled=True, size=70, opacity=1)
-    zero = alt.Chart(alt.Data(values=[{"change": 0}])).mark_rule()
+    zero = alt.Chart(alt.InlineData(values=[{"change": 0}])).mark_rule()
     chart = alt.layer(
         bars.encode(x=alt.X("low:Q", title=title, axis=alt.Axis(format="+~%", tickCount=6)), x2="high:Q", y=y),
         zero.encode(x="change:Q"),
@@ -345,7 +356,7 @@ def _roofline(front: Sequence[Standing]) -> Picture:
         lines += [{"roof": number, "intensity": place, "reached": min(width * place, peak), "name": name} for place in places]
     x = alt.X("intensity:Q", title="products per byte of the stream", scale=alt.Scale(type="log", nice=False))
     y = alt.Y("reached:Q", title="products per second", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s", tickCount=5))
-    roof = alt.Chart(alt.Data(values=lines)).mark_line(color="var(--soft)", strokeWidth=1.5)
+    roof = alt.Chart(alt.InlineData(values=lines)).mark_line(color="var(--soft)", strokeWidth=1.5)
     dots = alt.Chart(alt.NamedData(name="own")).mark_point(filled=True, size=80, opacity=0.9)
     chart = alt.layer(
         roof.encode(x=x, y=y, detail="roof:N", tooltip=alt.Tooltip("name:N", title="roof")),

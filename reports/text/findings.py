@@ -14,6 +14,8 @@ __all__ = ["answer_text", "cell_text", "miss_text", "name_text", "step_text", "s
 def answer_text(found: Findings) -> str:
     """Return the best design with its figures, or that there is none and why."""
     if not found.front:
+        if found.exact_points:
+            return f"None of {plural(found.exact_points, 'simulated design')} meets the constraints."
         if found.met_points:
             return f"No design has been simulated yet, of {plural(found.met_points, 'point')} that meet the constraints."
         nearest = f" The nearest misses by {found.nearest.excess:.1%}." if found.nearest else ""
@@ -36,8 +38,9 @@ def stop_text(found: Findings) -> str:
     first = found.study.objectives[0]
     if found.stop is not None and found.stop.gain is not None:
         return (
-            f"{plural(found.better, 'rejected point')} would be better by the closed form; the nearest by"
-            f" {found.stop.gain:.1%} in {name_text(first.name)}, {miss_text(found.stop)}: it is {values_text(found.stop.values, found)}."
+            f"{plural(found.better, 'rejected point')} would be better by the closed form; the nearest, by"
+            f" {found.stop.gain:.1%} in {name_text(first.name)}, is {miss_text(found.stop)}:"
+            f" {values_text(found.stop.values, found)}."
         )
     reached = [f"{name_text(path)} {cell_text(path, found.front[0].design.values[path])}" for path in found.ends]
     ends = f" It stands at the end of {_listed(reached)}, beyond which the study does not look." if reached else ""
