@@ -2,7 +2,7 @@
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const { columns, rows } = read("points");
-  const style = read("chart-style");
+  const style = read("look");
   const views = new Map();
   const front = rows.filter((row) => row.state === "front").map((row) => row.id);
 
@@ -71,7 +71,8 @@
 
   for (const place of document.querySelectorAll(".chart")) {
     const name = place.id.replace("chart-", "");
-    const spec = { ...read("spec-" + name), datasets: datasets(name) };
+    const bare = read("spec-" + name);
+    const spec = { ...bare, datasets: { ...bare.datasets, ...datasets(name) } };
     window.vegaEmbed(place, spec, { mode: "vega-lite", actions: false, renderer: "svg", config: style }).then(({ view }) => {
       views.set(name, view);
       if (!name.startsWith("front") && name !== "parallel") return;

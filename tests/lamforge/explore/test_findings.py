@@ -51,7 +51,7 @@ def test_steps_are_those_of_the_rows(explored: Exploration, found: Findings) -> 
             assert step.is_exact == (there in rates)
             if step.is_exact:
                 assert step.change == rates[there] / rates[tuple(here.values())] - 1
-    assert [each.path for each in found.sensitivity][0] == "engine.fetch.fifo_beats"
+    assert found.sensitivity[0].path == "engine.fetch.fifo_beats"
     assert all(each.low <= 0 <= each.high for each in found.sensitivity)
     assert {len(each.steps) for each in found.sensitivity} == {1, 2}
 

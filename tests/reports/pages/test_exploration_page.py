@@ -125,7 +125,7 @@ def test_it_reads_well_everywhere(page: str) -> None:
 
 
 def test_charts_take_the_colours_of_the_page(page: str) -> None:
-    assert "var(--ink)" in page[page.index('id="chart-style"') :]
+    assert "var(--ink)" in page[page.index('id="look"') :]
     for name in charts(page):
         assert not re.search(r'"#[0-9a-f]{3,6}"', json.dumps(document(page, f"spec-{name}")))
 
