@@ -22,7 +22,7 @@ from reports.pictures.exploration import (
     resource_name,
     style_json,
 )
-from reports.text.findings import answer_text, cell_text, miss_text, name_text, step_text, stop_text, values_text
+from reports.text.findings import answer_text, cell_text, distinct_text, miss_text, name_text, step_text, stop_text, values_text
 
 __all__ = ["exploration_page", "write_exploration"]
 
@@ -66,5 +66,6 @@ def exploration_page(found: Findings) -> str:
         "step": step_text,
         "miss": miss_text,
         "listed": values_text,
+        "distinct": distinct_text,
     }
     return page("exploration", values)

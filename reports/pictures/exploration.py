@@ -11,6 +11,7 @@ import vl_convert
 
 from lamforge.explore.binding import Resource
 from lamforge.explore.findings import Findings, Standing
+from reports.text.findings import name_text
 
 __all__ = [
     "BARS",
@@ -147,7 +148,7 @@ def columns_of(found: Findings) -> tuple[Column, ...]:
             Column(
                 key=f"c{len(columns)}",
                 name=name,
-                label=name.removeprefix("engine.").replace("_", " "),
+                label=f"{name_text(name)}, Hz" if name.endswith("_hz") else name_text(name),
                 is_text=bool(values),
                 is_axis=name in axes,
                 values=values,
@@ -293,7 +294,7 @@ def _parallel(columns: Sequence[Column]) -> Picture:
 def _sensitivity(found: Findings) -> Picture:
     rows: list[Row] = [
         {
-            "axis": each.path.removeprefix("engine.").replace("_", " "),
+            "axis": name_text(each.path),
             "value": str(step.value),
             "change": step.change,
             "source": "exact" if step.is_exact else "closed form",
@@ -304,13 +305,10 @@ def _sensitivity(found: Findings) -> Picture:
         for step in each.steps
         if step.change is not None
     ]
-    spans: list[Row] = [
-        {"axis": each.path.removeprefix("engine.").replace("_", " "), "low": each.low, "high": each.high}
-        for each in found.sensitivity
-    ]
+    spans: list[Row] = [{"axis": name_text(each.path), "low": each.low, "high": each.high} for each in found.sensitivity]
     order = [str(span["axis"]) for span in spans]
     y = alt.Y("axis:N", sort=order, title=None)
-    title = f"change of {found.measure.replace('_', ' ')} from the best design"
+    title = f"change of {name_text(found.measure)} from the best design"
     bars = alt.Chart(alt.InlineData(values=spans)).mark_bar(height=6, color="var(--rule)", cornerRadius=3)
     dots = alt.Chart(alt.NamedData(name="own")).mark_point(filled=True, size=70, opacity=1)
     zero = alt.Chart(alt.InlineData(values=[{"change": 0}])).mark_rule()

@@ -8,7 +8,9 @@ from lamforge.explore.axes import Value
 from lamforge.explore.findings import Findings, Miss, Step
 from reports.text.figures import plural
 
-__all__ = ["answer_text", "cell_text", "miss_text", "name_text", "step_text", "stop_text", "values_text"]
+__all__ = ["answer_text", "cell_text", "distinct_text", "miss_text", "name_text", "step_text", "stop_text", "values_text"]
+
+_NAMES = {"token_per_s": "token/s", "token_per_joule": "token/J", "engine.clock_hz": "clock"}
 
 
 def answer_text(found: Findings) -> str:
@@ -22,7 +24,8 @@ def answer_text(found: Findings) -> str:
         return f"No design meets the constraints, of {plural(found.points, 'point')}.{nearest}"
     first, best = found.study.objectives[0], found.front[0]
     shown = {each.name: best.design.metrics.get(each.name, best.design.values.get(each.name)) for each in found.study.objectives}
-    rest = ", ".join(f"{name_text(name)} {cell_text(name, value)}" for name, value in shown.items() if name != first.name)
+    hidden = {first.name, *found.study.axes}
+    rest = ", ".join(f"{name_text(name)} {cell_text(name, value)}" for name, value in shown.items() if name not in hidden)
     goal = "highest" if first.is_maximized else "lowest"
     with_rest = f" ({rest})" if rest else ""
     return (
@@ -63,6 +66,12 @@ def step_text(step: Step) -> str:
     return f"{before}rejected: {_listed(step.rejected_by)}{excess}"
 
 
+def distinct_text(values: Mapping[str, Value], found: Findings) -> str:
+    """Return the values of those axes in which designs of the front differ."""
+    varied = {path: value for path, value in values.items() if any(each.design.values[path] != value for each in found.front)}
+    return values_text(varied or values, found)
+
+
 def values_text(values: Mapping[str, Value], found: Findings) -> str:
     """Return the values of the axes that vary."""
     varied = {path: value for path, value in values.items() if len(found.study.axes[path]) > 1} or values
@@ -71,7 +80,7 @@ def values_text(values: Mapping[str, Value], found: Findings) -> str:
 
 def name_text(name: str) -> str:
     """Return a path or the name of a metric as people say it."""
-    return {"token_per_s": "token/s", "token_per_joule": "token/J"}.get(name, name.removeprefix("engine.").replace("_", " "))
+    return _NAMES.get(name, name.removeprefix("engine.").replace("_", " "))
 
 
 def cell_text(name: str, value: float | str | None) -> str:

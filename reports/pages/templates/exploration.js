@@ -47,7 +47,13 @@
   }
 
   const marked = document.getElementById("marked");
+  let last = null;
+  // A chart that says what was marked has not ended its own run yet: all are told after it.
   function mark(ids) {
+    if (last === null) requestAnimationFrame(() => { show(last.ids); last = null; });
+    last = { ids };
+  }
+  function show(ids) {
     for (const name of views.keys()) {
       if (name.startsWith("front") || name === "parallel") views.get(name).signal("chosen", ids).runAsync();
     }

@@ -121,11 +121,13 @@ def test_it_reads_well_everywhere(page: str) -> None:
     style = page[: page.index("</style>")]
     for rule in ("prefers-color-scheme: dark", "@media print", ":focus-visible", "overflow-x: auto"):
         assert rule in style
-    assert page.count("<table") == page.count('tabindex="0" role="group"') - 1
+    boxes = [attributes for _, attributes in tags.found if attributes.get("role") == "group"]
+    assert len(boxes) == len([tag for tag, _ in tags.found if tag == "table"]) + 1
+    assert all(each["tabindex"] == "0" and each["class"] == "wide" for each in boxes)
 
 
 def test_charts_take_the_colours_of_the_page(page: str) -> None:
-    assert "var(--ink)" in page[page.index('id="look"') :]
+    assert "var(--soft)" in page[page.index('id="look"') :]
     for name in charts(page):
         assert not re.search(r'"#[0-9a-f]{3,6}"', json.dumps(document(page, f"spec-{name}")))
 
