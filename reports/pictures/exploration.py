@@ -267,7 +267,14 @@ def _fronts(found: Findings, columns: Sequence[Column], rows: Sequence[Row]) -> 
 def _parallel(columns: Sequence[Column]) -> Picture:
     x = alt.X("key:N", sort=None, title=None, axis=alt.Axis(labelAngle=-30, labelLimit=150, grid=True, labelOverlap=False))
     y = alt.Y("share:Q", axis=None, scale=alt.Scale(domain=[-0.08, 1.08], nice=False))
-    marked = alt.condition("chosen === null || indexof(chosen, datum.id) >= 0", alt.value(0.75), alt.value(0.03))
+    is_marked = "(chosen === null || indexof(chosen, datum.id) >= 0)"
+    marked = (
+        alt.when(f"{is_marked} && (chosen !== null || datum.state === 'front')")
+        .then(alt.value(0.8))
+        .when(is_marked)
+        .then(alt.value(0.25))
+        .otherwise(alt.value(0.03))
+    )
     lines = (
         alt.Chart(alt.NamedData(name="lines"))
         .mark_line()
@@ -353,7 +360,12 @@ def _roofline(front: Sequence[Standing]) -> Picture:
         places = [left, min(max(peak / width, left), right), right]
         lines += [{"roof": number, "intensity": place, "reached": min(width * place, peak), "name": name} for place in places]
     x = alt.X("intensity:Q", title="products per byte of the stream", scale=alt.Scale(type="log", nice=False))
-    y = alt.Y("reached:Q", title="products per second", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s", tickCount=5))
+    y = alt.Y(
+        "reached:Q",
+        title="products per second",
+        scale=alt.Scale(type="log", nice=False, padding=12),
+        axis=alt.Axis(format="~s", tickCount=5),
+    )
     roof = alt.Chart(alt.InlineData(values=lines)).mark_line(color="var(--soft)", strokeWidth=1.5)
     dots = alt.Chart(alt.NamedData(name="own")).mark_point(filled=True, size=80, opacity=0.9)
     chart = alt.layer(

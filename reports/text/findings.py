@@ -25,7 +25,10 @@ def answer_text(found: Findings) -> str:
     first, best = found.study.objectives[0], found.front[0]
     shown = {each.name: best.design.metrics.get(each.name, best.design.values.get(each.name)) for each in found.study.objectives}
     hidden = {first.name, *found.study.axes}
-    rest = ", ".join(f"{name_text(name)} {cell_text(name, value)}" for name, value in shown.items() if name not in hidden)
+    shown |= {name: best.design.metrics.get(name) for name in ("cycles", "fraction_of_peak", "token_per_joule")}
+    rest = ", ".join(
+        f"{name_text(name)} {cell_text(name, value)}" for name, value in shown.items() if name not in hidden and value is not None
+    )
     goal = "highest" if first.is_maximized else "lowest"
     with_rest = f" ({rest})" if rest else ""
     return (
