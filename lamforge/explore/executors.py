@@ -34,7 +34,7 @@ _CONNECT_S = 10
 _LOOK_S = 2
 """Seconds after which a scheduler is asked for its workers again."""
 _SPACES: dict[str, Space] = {}
-"""The last space that this process was asked for, by the digest of its study."""
+"""The last space that this process was asked for, by its digest."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +45,15 @@ class Outcome:
     found: ExactPoint | str
 
 
-def computed(study: Study, points: Sequence[int]) -> list[Outcome]:
-    """Return the outcomes of points of a study."""
-    if study.digest not in _SPACES:
+def computed(study: Study, digest: str, points: Sequence[int]) -> list[Outcome]:
+    """Return the outcomes of points of a study; raise SpecError where the files that it names are not those of the digest."""
+    if digest not in _SPACES:
         _SPACES.clear()
-        _SPACES[study.digest] = Space(study)
-    space, found = _SPACES[study.digest], []
+        made = Space(study)
+        if made.digest != digest:
+            raise SpecError("Files that a study names must be the same wherever it is computed, and are not on a worker")
+        _SPACES[digest] = made
+    space, found = _SPACES[digest], []
     for point in points:
         try:
             found.append(Outcome(point, exact(*space.request(point))))
@@ -64,18 +67,18 @@ def warmed() -> None:
     from lamforge.explore.study import study_of
 
     document = {"name": "warm", "base": {"network": "smollm2-135m", "memory": "hbm2"}, "axes": {"context": [64]}}
-    computed(study_of(document), [0])
+    exact(*Space(study_of(document)).request(0))
 
 
 class Workers:
     """Computes exact points; made by `workers`."""
 
-    def outcomes(self, study: Study, points: Sequence[int]) -> Iterator[list[Outcome]]:
+    def outcomes(self, space: Space, points: Sequence[int]) -> Iterator[list[Outcome]]:
         """Yield the outcomes of points, some at a time, in the order in which they are done."""
         size, place = 1, 0
         while place < len(points):
             began = time.perf_counter()
-            yield computed(study, points[place : place + size])
+            yield computed(space.study, space.digest, points[place : place + size])
             place += size
             size = _next_size(size, time.perf_counter() - began)
 
@@ -89,13 +92,13 @@ class _Pooled(Workers):
     def __init__(self, count: int):
         self._count = count
 
-    def outcomes(self, study: Study, points: Sequence[int]) -> Iterator[list[Outcome]]:
+    def outcomes(self, space: Space, points: Sequence[int]) -> Iterator[list[Outcome]]:
         waiting, size = list(reversed(points)), 1
         running: dict[concurrent.futures.Future[list[Outcome]], list[int]] = {}
         while waiting or running:
             while waiting and len(running) < 2 * self._count:
                 chunk = [waiting.pop() for _ in range(min(size, len(waiting)))]
-                running[self._submit(study, chunk)] = chunk
+                running[self._submit(space, chunk)] = chunk
             done, _ = concurrent.futures.wait(running, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
             self._check()
             for future in done:
@@ -111,7 +114,7 @@ class _Pooled(Workers):
                 size = _next_size(size, spent)
                 yield found
 
-    def _submit(self, study: Study, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
+    def _submit(self, space: Space, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
         raise NotImplementedError
 
     def _check(self) -> None:
@@ -134,20 +137,20 @@ class _Local(_Pooled):
         self._breaks = 0
         self._pool = self._made()
 
-    def outcomes(self, study: Study, points: Sequence[int]) -> Iterator[list[Outcome]]:
+    def outcomes(self, space: Space, points: Sequence[int]) -> Iterator[list[Outcome]]:
         if points:
             # Compiled code that is kept on disk is made once, here, rather than by every process.
             warmed()
-        return super().outcomes(study, points)
+        return super().outcomes(space, points)
 
     def _made(self) -> concurrent.futures.ProcessPoolExecutor:
         # Processes that begin anew: a copy of this one would have its locks and no threads.
         context = multiprocessing.get_context("spawn")
         return concurrent.futures.ProcessPoolExecutor(self._count, mp_context=context, initializer=warmed)
 
-    def _submit(self, study: Study, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
+    def _submit(self, space: Space, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
         try:
-            return self._pool.submit(computed, study, chunk)
+            return self._pool.submit(computed, space.study, space.digest, chunk)
         except BrokenProcessPool as error:
             failed: concurrent.futures.Future[list[Outcome]] = concurrent.futures.Future()
             failed.set_exception(error)
@@ -187,9 +190,9 @@ class _Cluster(_Pooled):
         self._looked = -math.inf
         super().__init__(1)
 
-    def _submit(self, study: Study, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
+    def _submit(self, space: Space, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
         try:
-            return self._executor.submit(computed, study, chunk)
+            return self._executor.submit(computed, space.study, space.digest, chunk)
         except (OSError, RuntimeError) as error:
             raise _gone(self._scheduler) from error
 

@@ -110,7 +110,7 @@ def run(request: ExploreRequest, listener: Listener = SILENT) -> Exploration:
     study = load_study(request.study) if isinstance(request.study, str) else request.study
     check_search(study)
     space = Space(study)
-    with workers(request.workers, request.scheduler) as crew, Store.opened(request.output, study) as store:
+    with workers(request.workers, request.scheduler) as crew, Store.opened(request.output, space) as store:
         return _Explorer(space, store, crew, listener).explored()
 
 
@@ -245,7 +245,7 @@ class _Explorer:
         done, began = 0, time.perf_counter()
         flushed = began
         try:
-            for outcomes in self._crew.outcomes(self._study, missing):
+            for outcomes in self._crew.outcomes(self._space, missing):
                 waiting += outcomes
                 done += len(outcomes)
                 now = time.perf_counter()

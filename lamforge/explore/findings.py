@@ -188,14 +188,20 @@ def findings(folder: Path) -> Findings:
     if not is_study_folder(folder) or not (folder / STUDY).is_file():
         raise SpecError(f"Report folder must hold {ORIGIN} and {STUDY} as explore writes them, not what is in {where}")
     try:
-        code = str(json.loads((folder / ORIGIN).read_text())["code"])
+        origin = json.loads((folder / ORIGIN).read_text())
+        code, digest = str(origin["code"]), str(origin["study"])
     except (OSError, ValueError, KeyError, TypeError):
         raise SpecError(f"Report folder must hold {ORIGIN} as explore writes it, not what is in {where}") from None
     store = Store(folder=folder, code=code)
     if not store.numbers(CLOSED):
         raise SpecError(f"Report folder must hold at least one part of results, not none in {where}")
     try:
-        return _Finder(store, load_study(str(folder / STUDY))).found()
+        finder = _Finder(store, load_study(str(folder / STUDY)))
+        if finder.space.digest != digest:
+            raise SpecError(
+                f"Report folder must be of the study in its {STUDY} and of the files that it names, as they were, not as in {where}"
+            )
+        return finder.found()
     except KeyError as error:
         raise SpecError(
             f"Report folder must be of this version of Lamforge, not of another that wrote {where} (column {error} is missing)"

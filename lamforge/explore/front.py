@@ -19,27 +19,26 @@ def front(values: np.ndarray) -> np.ndarray:
     A row dominates another when it is nowhere smaller and somewhere larger; equal rows stay together. Rows with NaN are left out.
     """
     points = np.flatnonzero(~np.isnan(values).any(axis=1))
-    # In this order only an earlier row can dominate a later one.
-    order = points[np.lexsort(-values[points].T[::-1])]
+    # Equal rows once; of different ones, in this order, only an earlier row can dominate a later one. Zeros have one sign.
+    rows, inverse = np.unique(-values[points] + 0.0, axis=0, return_inverse=True)
     kept = np.zeros((0, values.shape[1]))
+    is_kept = np.zeros(len(rows), dtype=bool)
+    for first in range(0, len(rows), _BLOCK):
+        block = np.arange(first, min(len(rows), first + _BLOCK))
+        block = block[~_covered(rows[block], kept).any(axis=1)]
+        block = block[_covered(rows[block], rows[block]).sum(axis=1) == 1]
+        kept = np.concatenate([kept, rows[block]])
+        is_kept[block] = True
     found = np.zeros(len(values), dtype=bool)
-    for first in range(0, len(order), _BLOCK):
-        block = order[first : first + _BLOCK]
-        block = block[~_dominated(values[block], kept)]
-        block = block[~_dominated(values[block], values[block])]
-        kept = np.concatenate([kept, values[block]])
-        found[block] = True
+    found[points] = is_kept[inverse.reshape(-1)]
     return found
 
 
-def _dominated(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return which rows of `values` a row of `others` dominates."""
-    found = np.zeros(len(values), dtype=bool)
-    for first in range(0, len(others), _BLOCK):
-        part = others[None, first : first + _BLOCK]
-        is_nowhere_smaller = np.logical_and.reduce(part >= values[:, None], axis=2)
-        is_somewhere_larger = np.logical_or.reduce(part > values[:, None], axis=2)
-        found |= np.logical_or.reduce(is_nowhere_smaller & is_somewhere_larger, axis=1)
+def _covered(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return [rows, others]: which of the others is nowhere larger than a row."""
+    found = np.ones((len(rows), len(others)), dtype=bool)
+    for column in range(rows.shape[1]):
+        found &= others[None, :, column] <= rows[:, column, None]
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from compiler.pipeline import Request
-from hwsim.arch.board import Board, load_board
+from hwsim.arch.board import load_board
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import LamforgeError, SpecError
@@ -23,7 +23,6 @@ from lamforge.explore.axes import PLACES, Value
 from lamforge.explore.candidates import Candidates
 from lamforge.explore.conditions import Columns
 from lamforge.explore.study import Study
-from models.config import ModelConfig
 from models.zoo import shape
 
 __all__ = ["BLOCK", "MOST_POINTS", "Space"]
@@ -60,7 +59,21 @@ class Space:
             sizes = " x ".join(f"{len(values):,}" for values in self.axes.values())
             raise SpecError(f"Study axes must span at most {MOST_POINTS:,} points, not {self.size:,} ({sizes})")
         self._shape = tuple(map(len, self.axes.values()))
+        # Each space reads its files itself: they may have changed since another was made.
+        self._network, self._engine, self._board = functools.cache(shape), functools.cache(load_engine), functools.cache(load_board)
         self._are_built: dict[tuple[object, ...], bool] = {}
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the study and of what the files are that it names."""
+
+        def given(path: str) -> list[str]:
+            return [str(value) for value in self.axes.get(path, (self.study.base.get(path, PLACES[path].default),))]
+
+        networks = [dataclasses.asdict(self._network(name)) for name in given("network")]
+        engines = [self._engine(name).to_dict() for name in given("engine")]
+        boards = [(board.name, vars(board.hbm.value)) for board in map(self._board, given("board"))]
+        return hashlib.sha256(_json([self.study.digest, networks, engines, boards]).encode()).hexdigest()
 
     def values(self, point: int) -> dict[str, Value]:
         """Return the values of a point by path, of the axes alone."""
@@ -95,7 +108,7 @@ class Space:
     def candidates(self, points: np.ndarray, columns: Columns) -> Candidates:
         """Return points as the closed form takes them, with the columns that they have."""
         engine = {path.rpartition(".")[2]: values for path, values in columns.items() if path.startswith(_ENGINE)}
-        sizes = {name: self._made(points, "network", functools.partial(_size, name)) for name in _SIZES}
+        sizes = {name: self._made(points, "network", functools.partial(self._size, name)) for name in _SIZES}
         taken = {field.name for field in dataclasses.fields(Candidates)}
         rest = {
             "layer_format": self._made(points, "layers.format", _weight_format),
@@ -112,7 +125,8 @@ class Space:
     def boards(self, points: np.ndarray) -> Mapping[str, np.ndarray]:
         """Return what the boards of points have: `pseudo_channels` and `channel_bytes`, as arrays that broadcast to [points]."""
         return {
-            name: self._made(points, "board", functools.partial(_board_size, name)) for name in ("pseudo_channels", "channel_bytes")
+            name: self._made(points, "board", functools.partial(self._board_size, name))
+            for name in ("pseudo_channels", "channel_bytes")
         }
 
     def digests(self, points: np.ndarray, columns: Columns) -> list[str]:
@@ -123,10 +137,10 @@ class Space:
             fixed, before = f"{fixed}{before}{_json(path)}:", ","
             values = np.asarray(columns[path])
             if values.ndim == 0:
-                fixed += _json(_configured(path, values.item()))
+                fixed += _json(self._configured(path, values.item()))
                 continue
             known, inverse = np.unique(values, return_inverse=True)
-            fragments = [fixed + _json(_configured(path, value)) for value in known.tolist()]
+            fragments = [fixed + _json(self._configured(path, value)) for value in known.tolist()]
             texts.append([fragments[index] for index in inverse.tolist()])
             fixed = ""
         ends = [fixed + "}"] * len(points)
@@ -135,7 +149,7 @@ class Space:
     def configuration(self, point: int) -> str:
         """Return everything that a point is as canonical JSON: values by path in order, engine and network by what they are."""
         found = {path: values.item() for path, values in self.columns(np.array(point)).items() if path not in _DERIVED}
-        return _json({path: _configured(path, value) for path, value in found.items()})
+        return _json({path: self._configured(path, value) for path, value in found.items()})
 
     def request(self, point: int) -> tuple[Request, MemoryModel]:
         """Return what the compiler is asked for a point, and the memory that it runs with.
@@ -145,10 +159,10 @@ class Space:
         """
         columns = self.columns(np.array(point))
         found = {path: values.item() for path, values in columns.items()}
-        engine = _engine_of(columns)
+        engine = self._engine_of(columns)
         layers = Format[found["layers.format"].upper()]
         request = Request(
-            config=_network(found["network"]),
+            config=self._network(found["network"]),
             layers=layers,
             head=Format[found["head.format"].upper()],
             cache=CacheFormat[found["cache.format"].upper()],
@@ -181,7 +195,7 @@ class Space:
     def _column(self, points: np.ndarray, path: str) -> np.ndarray:
         """Return the values of a path as a study gives them, or the engine that it names."""
         if path.startswith(_ENGINE) and not self._is_given(path):
-            return self._made(points, "engine", functools.partial(_field, path.removeprefix(_ENGINE)))
+            return self._made(points, "engine", functools.partial(self._field, path.removeprefix(_ENGINE)))
         return self._made(points, path, lambda value: value)
 
     def _made(self, points: np.ndarray, path: str, made: Callable[[Value], Value]) -> np.ndarray:
@@ -194,6 +208,38 @@ class Space:
         table = np.array([made(value) for value in self.axes[path]])
         return table[np.unravel_index(points, self._shape)[axis]]
 
+    def _engine_of(self, columns: Columns) -> EngineConfig:
+        """Return the engine of one point, of which each value was checked when the study was read."""
+
+        def fields(kind: type, path: str) -> Iterator[tuple[str, Any]]:
+            for field in dataclasses.fields(kind):
+                if f"{path}{field.name}" in columns:
+                    yield field.name, columns[f"{path}{field.name}"].item()
+
+        units = {unit: kind(**dict(fields(kind, f"{_ENGINE}{unit}."))) for unit, kind in _UNITS.items()}
+        name = self._engine(str(columns["engine"])).name
+        return EngineConfig(name=name, **dict(fields(EngineConfig, _ENGINE)), **units)
+
+    def _size(self, name: str, network: Value) -> int:
+        return typing.cast(int, getattr(self._network(str(network)), name))
+
+    def _board_size(self, name: str, board: Value) -> int:
+        return typing.cast(int, getattr(self._board(str(board)).hbm.value, name))
+
+    def _field(self, path: str, engine: Value) -> Value:
+        found: object = self._engine(str(engine))
+        for name in path.split("."):
+            found = getattr(found, name)
+        return typing.cast(Value, found)
+
+    def _configured(self, path: str, value: Value) -> object:
+        """Return a value as a configuration has it: of an engine its name, of a network its configuration, of a board its name."""
+        if path == "network":
+            return dataclasses.asdict(self._network(str(value)))
+        if path == "engine":
+            return self._engine(str(value)).name
+        return self._board(str(value)).name if path == "board" else value
+
     def _is_built(self, kind: type, names: list[str], row: list[int]) -> bool:
         key = (kind, *row)
         if key not in self._are_built:
@@ -203,49 +249,6 @@ class Space:
             except LamforgeError:
                 self._are_built[key] = False
         return self._are_built[key]
-
-
-def _engine_of(columns: Columns) -> EngineConfig:
-    """Return the engine of one point, of which each value was checked when the study was read."""
-
-    def fields(kind: type, path: str) -> Iterator[tuple[str, Any]]:
-        for field in dataclasses.fields(kind):
-            if f"{path}{field.name}" in columns:
-                yield field.name, columns[f"{path}{field.name}"].item()
-
-    units = {unit: kind(**dict(fields(kind, f"{_ENGINE}{unit}."))) for unit, kind in _UNITS.items()}
-    name = _engine(str(columns["engine"])).name
-    return EngineConfig(name=name, **dict(fields(EngineConfig, _ENGINE)), **units)
-
-
-@functools.cache
-def _network(name: str) -> ModelConfig:
-    return shape(name)
-
-
-@functools.cache
-def _engine(name: str) -> EngineConfig:
-    return load_engine(name)
-
-
-@functools.cache
-def _board(name: str) -> Board:
-    return load_board(name)
-
-
-def _size(name: str, network: Value) -> int:
-    return typing.cast(int, getattr(_network(str(network)), name))
-
-
-def _board_size(name: str, board: Value) -> int:
-    return typing.cast(int, getattr(_board(str(board)).hbm.value, name))
-
-
-def _field(path: str, engine: Value) -> Value:
-    found: object = _engine(str(engine))
-    for name in path.split("."):
-        found = getattr(found, name)
-    return typing.cast(Value, found)
 
 
 def _weight_format(name: Value) -> int:
@@ -258,15 +261,6 @@ def _cache_format(name: Value) -> int:
 
 def _memory_kind(name: Value) -> int:
     return int(memory_model(str(name)).kind)
-
-
-def _configured(path: str, value: Value) -> object:
-    """Return a value as a configuration has it: of an engine its name, of a network its configuration, of a board its name."""
-    if path == "network":
-        return dataclasses.asdict(_network(str(value)))
-    if path == "engine":
-        return _engine(str(value)).name
-    return _board(str(value)).name if path == "board" else value
 
 
 def _json(value: object) -> str:

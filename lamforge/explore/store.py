@@ -18,7 +18,7 @@ import pyarrow.parquet
 
 from hwsim.errors import SpecError, shown
 from hwsim.whole_files import whole_file, write_text
-from lamforge.explore.study import Study
+from lamforge.explore.space import Space
 from lamforge.explore.study_text import study_text
 
 __all__ = ["CLOSED", "EXACT", "ORIGIN", "STUDY", "Store", "code_digest", "is_study_folder"]
@@ -97,7 +97,7 @@ class Store:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, folder: Path, study: Study) -> Iterator[Store]:
+    def opened(cls, folder: Path, space: Space) -> Iterator[Store]:
         """Yield the store in a folder, made anew or gone on with; nobody else has it meanwhile.
 
         Raises:
@@ -110,24 +110,22 @@ class Store:
                 # What was being written when a process was killed.
                 shutil.rmtree(left, ignore_errors=True)
             if origin.is_file():
-                cls._check(origin, study, code)
+                cls._check(origin, space, code)
             else:
-                write_text(origin, json.dumps({"name": study.name, "study": study.digest, "code": code}, indent=1) + "\n")
+                write_text(origin, json.dumps({"name": space.study.name, "study": space.digest, "code": code}, indent=1) + "\n")
             # The name, and what is simulated, may be others than those of the run before.
-            text, path = study_text(study), folder / STUDY
-            if not path.is_file() or path.read_text() != text:
-                write_text(path, text)
+            write_text(folder / STUDY, study_text(space.study))
             yield cls(folder=folder, code=code)
 
     @staticmethod
-    def _check(origin: Path, study: Study, code: str) -> None:
+    def _check(origin: Path, space: Space, code: str) -> None:
         try:
             found = json.loads(origin.read_text())
             name, digest, version = (str(found[key]) for key in ("name", "study", "code"))
         except (OSError, ValueError, KeyError, TypeError):
             raise SpecError(f"Output must hold {ORIGIN} as explore writes it, not what is in {shown(str(origin))}") from None
         kept = "what was computed is kept: choose another folder"
-        if digest != study.digest:
+        if digest != space.digest:
             raise SpecError(
                 f"Output must be of the study as its file is now, not of {name} as it was when begun in"
                 f" {shown(str(origin.parent))} ({kept})"

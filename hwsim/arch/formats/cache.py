@@ -10,9 +10,11 @@ from hwsim.arch.counts import Count, larger
 from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS, WORD_BITS, CacheFormat
 from hwsim.errors import ScheduleError
 
-__all__ = ["CacheLayout", "CacheSizes"]
+__all__ = ["BEAT_TOKENS", "HEAD_DIMS", "CacheLayout", "CacheSizes"]
 
-_BEAT_TOKENS = 64
+HEAD_DIMS = (32, 64, 128)
+"""Elements of a head that a cache may have."""
+BEAT_TOKENS = 64
 """Tokens whose values a beat may hold: the matrix unit takes one segment of their coefficients (docs/engine.md)."""
 
 
@@ -102,7 +104,7 @@ class CacheLayout(CacheSizes[int]):
 
     def __post_init__(self) -> None:
         elements, name = WORD_BITS // self.format.bits, self.format.name.lower()
-        if self.head_dim not in (32, 64, 128) or self.words > self.slices:
+        if self.head_dim not in HEAD_DIMS or self.words > self.slices:
             raise ScheduleError(
                 f"Head dimension of a {name} cache must be 32, 64 or 128 and at most {elements} x {self.slices} slices,"
                 f" not {self.head_dim}"
@@ -112,9 +114,9 @@ class CacheLayout(CacheSizes[int]):
                 f"Head dimension of a {name} cache must be at most {elements} x {self.lanes} vector lanes, not {self.head_dim}"
             )
         beat = self.slices // self.words
-        if beat > _BEAT_TOKENS:
+        if beat > BEAT_TOKENS:
             raise ScheduleError(
-                f"Head dimension of a {name} cache must leave at most {_BEAT_TOKENS} tokens in a beat of {self.slices} slices,"
+                f"Head dimension of a {name} cache must leave at most {BEAT_TOKENS} tokens in a beat of {self.slices} slices,"
                 f" not {beat} as {self.head_dim} does"
             )
 

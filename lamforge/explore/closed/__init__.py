@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +15,10 @@ from lamforge.explore.closed.sizes import Sizes, sizes_of
 
 __all__ = ["ClosedForm", "closed"]
 
-_AT_ONCE = 2048
+_AT_ONCE = 4096
 """Candidates whose schedules are computed together: their arrays stay in a processor's cache."""
 _IN_MEMORY = 1 << 16
 """Candidates that are taken together: what is computed of all of them fits the memory of a small machine."""
-Arrays = TypeVar("Arrays")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,11 +120,10 @@ def _alike(sizes: Sizes) -> Iterator[np.ndarray]:
             yield part[first : first + _AT_ONCE]
 
 
-def _taken(arrays: Arrays, where: np.ndarray | slice) -> Arrays:
+def _taken(arrays: Any, where: np.ndarray | slice) -> Any:
     """Return the entries `where` of all arrays of a dataclass, those of dataclasses in it too; other values as they are."""
     values = {}
-    for field in dataclasses.fields(arrays):  # type: ignore[arg-type]
-        value = getattr(arrays, field.name)
+    for name, value in vars(arrays).items():
         is_array = isinstance(value, np.ndarray)
-        values[field.name] = value[where] if is_array else _taken(value, where) if dataclasses.is_dataclass(value) else value
+        values[name] = value[where] if is_array else _taken(value, where) if dataclasses.is_dataclass(value) else value
     return type(arrays)(**values)

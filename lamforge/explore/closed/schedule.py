@@ -85,13 +85,13 @@ class Token:
 
     # What instructions take.
 
-    def _product(self, matrix: Matrix, blocks: np.ndarray, rows: np.ndarray, pace: str) -> Work:
+    def _product(self, matrix: Matrix, blocks: np.ndarray, rows: np.ndarray, name: str) -> Work:
         drain = self.drain * rows
-        return dot_work(blocks, matrix.body, matrix.block_cycles, WEIGHT_HEADER_BLOCKS, drain, self.slowing[pace])
+        return dot_work(blocks, matrix.body, matrix.block_cycles, WEIGHT_HEADER_BLOCKS, drain, self.slowing[name])
 
-    def _scores(self, blocks: np.ndarray, rows: np.ndarray, pace: str) -> Work:
+    def _scores(self, blocks: np.ndarray, rows: np.ndarray, name: str) -> Work:
         body = self.sizes.attention.key_body
-        return dot_work(blocks, body, body, KEY_HEADER_BLOCKS, self.drain * rows, self.slowing[pace])
+        return dot_work(blocks, body, body, KEY_HEADER_BLOCKS, self.drain * rows, self.slowing[name])
 
     def _coding(self, rows: np.ndarray, words: np.ndarray, more: int = 0) -> Passes:
         return passes(rows, words, words + more, self.temporary)
@@ -189,6 +189,8 @@ class Token:
                 self._append(done, (heads - done) * c.batch, before, retired)
                 done = heads
             before, retired = retired, np.where(is_run, now, retired)
+        # When the first value of each run of appends was answered, and its head, [runs, candidates].
+        self._answers, self._answered_heads = np.stack(self._appended), np.stack(self._appended_from)
         self._query_pieces(whole, codes)
 
     def _query_pieces(self, whole: Work, codes: np.ndarray) -> None:
@@ -260,16 +262,19 @@ class Token:
         value = np.maximum(second + words + MEASURE_LATENCY, v.codes_end + words) + words + CODE_LATENCY
         issue = np.maximum(np.maximum(key, self.mover) + self._append_cycles, value + _NEXT)
         last = issue + (2 * pairs - 2) * self._append_period
+        is_idle = key >= self.mover
+        backlog = np.where(is_idle, 0, self._backlog) + 2 * pairs
+        answer = self._append_cycles + self.rates.side_answer
+        # The last of them takes the entry of the pack buffer that an append so many before has read.
+        entry = last - PACK_ENTRIES * self._append_period + answer + _NEXT + 1
         last_start = second + (2 * pairs - 2) * self._quantize_period
+        last_start = np.maximum(last_start, np.where(backlog > PACK_ENTRIES, entry, LONG_AGO))
         coded = last_start + 2 * words + MEASURE_LATENCY
         state = v.state.copy()
         v.keep_row(last_start + np.maximum(words - 2, 0), last_start + words, coded, 2 * pairs, self._quantize_period)
         v.keep(is_any, state)
-        is_idle = key >= self.mover
-        self._backlog = np.where(is_any, np.where(is_idle, 0, self._backlog) + 2 * pairs, self._backlog)
-        release = last + self._append_cycles - _NEXT
-        answer = self._append_cycles + self.rates.side_answer
-        self.mover = np.where(is_any, release, self.mover)
+        self._backlog = np.where(is_any, backlog, self._backlog)
+        self.mover = np.where(is_any, last + self._append_cycles - _NEXT, self.mover)
         self.answered = np.where(is_any, last + answer, self.answered)
         self._appended.append(np.where(is_any, issue + answer, self._appended[-1]))
         self._appended_from.append(np.where(is_any, head, self._appended_from[-1]))
@@ -290,8 +295,8 @@ class Token:
         key, value = end // rows - first, (end + (c.kv_heads * c.head_dim)[:count]) // rows - first - key_pieces
         key_at = np.where(key < key_pieces, key + np.minimum(key, value_pieces), np.minimum(1, key_pieces))
         at = np.maximum(key_at, value + np.minimum(value + 1, key_pieces)) + 1
-        places = np.clip(at, 0, len(self._appended) - 1), np.arange(count)
-        answered, head_before = (np.stack(rows)[places] for rows in (self._appended, self._appended_from))
+        places = np.clip(at, 0, len(self._answers) - 1), np.arange(count)
+        answered, head_before = self._answers[places], self._answered_heads[places]
         return answered + ((head - head_before) * c.batch[:count] + token) * 2 * self._append_period[:count]
 
     # Attention, several groups in flight.
@@ -299,7 +304,9 @@ class Token:
     def _attend(self) -> np.ndarray:
         """Return when the last sum of the layer's groups retires."""
         most, self._steps = int(self.followed.max()), self._group_work()
-        self.matrix.ahead = self._queued(sum(work.beats for work in self._steps[0][:3]) / (3 if self.has_sinks else 2))
+        sinks, ring, mix = self._steps[0][:3]
+        beats = ring.beats + mix.beats
+        self.matrix.ahead = self._queued((beats + sinks.beats) / 3 if self.has_sinks else beats / 2)
         left_out, n = self.sizes.attention.groups - self.followed, self.count
         self._left_out = left_out
         # When the queries, scores, coefficients and sums of the groups that are followed retire.
@@ -329,8 +336,8 @@ class Token:
         c, a = self.candidates, self.sizes.attention
         sums = a.sink_value_beats + a.ring_value_beats
         work = []
-        for rows, pace in ((a.queries, "full"), (a.group_size - (a.parts - 1) * a.queries, "last")):
-            sinks, ring = self._scores(np.maximum(a.sink_blocks, 1), rows, pace), self._scores(a.ring_blocks, rows, pace)
+        for rows, name in ((a.queries, "full"), (a.group_size - (a.parts - 1) * a.queries, "last")):
+            sinks, ring = self._scores(np.maximum(a.sink_blocks, 1), rows, name), self._scores(a.ring_blocks, rows, name)
             drain = mixed_words(c.lanes) * rows
             mix = Work(beats=sums, first=sums * self.slowing["sum"], rest=np.zeros(self.count), drain=drain)
             weigh = passes(rows, a.score_words, 2 * a.score_words + PEAK_LATENCY, self.temporary)
@@ -430,7 +437,8 @@ class Token:
         codes = self.vector.run(self._coding(rows, c.hidden // c.lanes, 1), ready + _NEXT)
         last_blocks = z.head.blocks - (z.chunks - 1) * z.chunk_blocks
         whole, short = self._product(z.head, z.chunk_blocks, rows, "head"), self._product(z.head, last_blocks, rows, "head")
-        stored = [np.full(self.count, LONG_AGO)] * 2
+        # When the chunk before the last one, and the last one, are stored: those of other rows, to begin with.
+        stored = [self.answered] * 2
         ends: list[np.ndarray] = []
         arrival = np.full(self.count, LONG_AGO)
         for chunk in range(min(_STEADY_CHUNKS, int(z.chunks.max()) - 1)):

@@ -16,6 +16,7 @@ from compiler.target.memory import SIDE_UNIT
 from compiler.target.step import LOAD_LIMIT
 from hwsim.arch.config import SLICE_BITS
 from hwsim.arch.formats import CacheSizes
+from hwsim.arch.formats.cache import BEAT_TOKENS, HEAD_DIMS
 from hwsim.arch.isa import Dot, Norm
 from hwsim.arch.program import INSTRUCTION_BYTES
 from hwsim.arch.stream_sizes import SIZES, WEIGHT_HEADER_BLOCKS, CacheFormat, Format, StreamSizes
@@ -25,9 +26,6 @@ __all__ = ["Attention", "Matrix", "Sizes", "ceil_div", "sizes_of"]
 
 _ENTRY_BYTES = 4
 """Bytes of the header entry that an append writes besides its words."""
-_HEAD_DIMS = (32, 64, 128)
-_MOST_TOKENS = 64
-"""Limits of `CacheLayout`: head dimensions, and tokens whose values a beat may hold."""
 _FIELD_WORDS = 1 << Norm.field("length").width
 _FIELD_STRIDE = 1 << Dot.field("stride").width
 """Where the fields of instructions for the words of a row and from one row to the next end."""
@@ -276,10 +274,16 @@ def sizes_of(c: Candidates) -> Sizes:
         attention = 4 * c.kv_heads * rows + rows * c.kv_heads * parts * group_steps + later
         return loads + registers + 2 + 1 + 2 * pieces + _loads(load_beats) + attention + 1 + 2 + 1 + 2 + 1 + 2 + 3
 
+    def prefill(rows: np.ndarray) -> np.ndarray:
+        """Return the instructions of a prefill run of so many rows, one of several sequences or the only one."""
+        return steps(rows, rows) + 1 + np.where((batch > 1) & (rows == 1), 3, 0)
+
     program = steps(batch, 1) + passes * (1 + 2 * chunks) + batch * chunks + 1
-    prefilled = chip.most_rows(layer_rows)
-    prefill = steps(prefilled, prefilled) + 1 + np.where((batch > 1) & (prefilled == 1), 3, 0)
-    lacking["program"] = np.maximum(program, prefill) - c.program_words
+    longest = prefill(layer_rows)
+    if (longest > c.program_words).any():
+        # Fewer rows may be all that the memories on chip take.
+        longest = prefill(chip.most_rows(layer_rows))
+    lacking["program"] = np.maximum(program, longest) - c.program_words
     lacking["batch"] = batch - layer_rows
 
     group_beats = cache.sink_key_beats + cache.ring_key_beats + cache.sink_value_beats + cache.ring_value_beats
@@ -408,8 +412,8 @@ class _Chip:
 
 def _is_possible(c: Candidates, slices: np.ndarray, words: np.ndarray) -> np.ndarray:
     """Return whether the engine can run the shapes at all: the refusals of lowering and of the layout of the cache."""
-    fits = (c.head_dim % (2 * c.lanes) == 0) & np.isin(c.head_dim, _HEAD_DIMS) & (words <= slices) & (words <= c.lanes)
-    fits &= (slices // np.maximum(words, 1) <= _MOST_TOKENS) & (c.ffn % c.lanes == 0) & (c.batch >= 1)
+    fits = (c.head_dim % (2 * c.lanes) == 0) & np.isin(c.head_dim, HEAD_DIMS) & (words <= slices) & (words <= c.lanes)
+    fits &= (slices // np.maximum(words, 1) <= BEAT_TOKENS) & (c.ffn % c.lanes == 0) & (c.batch >= 1)
     fits &= np.maximum(np.maximum(c.hidden, c.ffn), c.heads * c.head_dim) // c.lanes < _FIELD_WORDS
     fits &= _row_words(2 * c.ffn, slices, c.lanes) < _FIELD_STRIDE
     fits &= _row_words((c.heads + 2 * c.kv_heads) * c.head_dim, slices, c.lanes) < _FIELD_STRIDE

@@ -220,9 +220,22 @@ def test_folders_of_others_are_refused(place: Path, tmp_path: Path, monkeypatch:
         explored(place, tmp_path / "file")
 
 
+def test_a_file_that_a_study_names_is_part_of_it(tmp_path: Path) -> None:
+    made = study(tmp_path, exact=1)
+    lamforge.explore(made, output=tmp_path / "out")
+    network = tmp_path / "network.json"
+    network.write_text(network.read_text().replace('"num_hidden_layers": 2', '"num_hidden_layers": 3'))
+    with pytest.raises(SpecError, match="Output must be of the study as its file is now"):
+        lamforge.explore(made, output=tmp_path / "out")
+    with pytest.raises(
+        SpecError, match="Files that a study names must be the same wherever it is computed, and are not on a worker"
+    ):
+        executors.computed(made, "0" * 64, [0])
+
+
 def test_a_folder_that_is_in_use_is_refused(place: Path, tmp_path: Path) -> None:
     made = study(place, exact=1)
-    with Store.opened(tmp_path / "out", made), pytest.raises(SpecError, match="no other process explores into"):
+    with Store.opened(tmp_path / "out", Space(made)), pytest.raises(SpecError, match="no other process explores into"):
         lamforge.explore(made, output=tmp_path / "out")
 
 
@@ -307,7 +320,7 @@ def test_a_worker_that_is_killed_costs_nothing(place: Path, found: Exploration, 
     points = [row["point"] for row in rows_of(place / "whole") if row["fidelity"] == "exact"]
     with workers(2) as crew:
         seen = []
-        for outcomes in crew.outcomes(found.study, points):
+        for outcomes in crew.outcomes(Space(found.study), points):
             if not seen:
                 for process in list(crew._pool._processes.values())[:1]:
                     process.kill()
@@ -324,7 +337,7 @@ def test_a_cluster_gives_the_rows_of_one_process_and_may_go_away(place: Path, fo
         assert rows_of(tmp_path / "out") == rows_of(place / "whole")
         points = [row["point"] for row in rows_of(place / "whole") if row["fidelity"] == "exact"]
         with pytest.raises(MachineError) as error, workers(1, cluster.scheduler_address) as crew:
-            for number, _ in enumerate(crew.outcomes(found.study, points * 20)):
+            for number, _ in enumerate(crew.outcomes(Space(found.study), points * 20)):
                 if number == 2:
                     cluster.close()
         assert str(error.value).startswith(f"Scheduler {crew._scheduler} must stay until the study is done, and went away (what")

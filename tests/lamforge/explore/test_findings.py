@@ -120,7 +120,11 @@ def test_what_is_no_study_is_refused(tmp_path: Path, explored: Exploration) -> N
     (tmp_path / "copy" / STUDY).write_text("axes: 3\n")
     with pytest.raises(SpecError, match="Study"):
         findings(tmp_path / "copy")
-    shutil.copy(explored.folder / STUDY, tmp_path / "copy" / STUDY)
+    text = (explored.folder / STUDY).read_text()
+    (tmp_path / "copy" / STUDY).write_text(text.replace("[16, 32, 64]", "[16, 32]"))
+    with pytest.raises(SpecError, match="must be of the study in its study.yaml"):
+        findings(tmp_path / "copy")
+    (tmp_path / "copy" / STUDY).write_text(text)
     for path in (tmp_path / "copy" / "parts").iterdir():
         path.unlink()
     with pytest.raises(SpecError, match="must hold at least one part of results, not none"):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lamforge.explore.space import Space
 from lamforge.explore.store import STUDY, Store
 from lamforge.explore.study import FILES, Study, load_study
 from lamforge.explore.study_text import study_text
@@ -32,9 +33,10 @@ def test_everything_that_a_file_may_say_is_read_back(tmp_path: Path) -> None:
         exact=3,
     )
     assert read_back(found, tmp_path) == found
+    assert Space(read_back(found, tmp_path)).digest == Space(found).digest
 
 
 def test_the_store_keeps_the_study_as_it_was_run_last(tmp_path: Path) -> None:
     for name in ("first", "second"):
-        with Store.opened(tmp_path / "out", study(tmp_path, name=name)):
+        with Store.opened(tmp_path / "out", Space(study(tmp_path, name=name))):
             assert load_study(str(tmp_path / "out" / STUDY)) == study(tmp_path, name=name)
