@@ -148,7 +148,8 @@ class Findings:
         rejected, contradictions: what constraints reject.
         nearest: of the points that something rejects, the one that misses by the least.
         better: rejected points that are better than the best design in the first objective, by the closed form.
-        stop: of these the one that misses by the least.
+        unknown: rejected points for which the closed form does not give the first objective, such as those that fit no memory.
+        stop: of those that are better the one that misses by the least.
         ends: numeric axes of which the best design has the first or last value, and of which the value beside it is worse.
         error: of the closed form; None where no point was simulated.
         worst: the point where it is worst; worst_cycles: of it, by the closed form and exact.
@@ -169,6 +170,7 @@ class Findings:
     contradictions: tuple[Contradiction, ...]
     nearest: Miss | None
     better: int
+    unknown: int
     stop: Miss | None
     ends: tuple[str, ...]
     error: FormError | None
@@ -268,6 +270,7 @@ class _Finder:
             contradictions=tally.contradictions,
             nearest=self._miss(nearest, excess, None, closed, stepper) if nearest >= 0 and np.isfinite(excess) else None,
             better=closed.better,
+            unknown=closed.unknown,
             stop=None if closed.stop is None else self._miss(closed.stop[1], closed.stop[0], closed.stop[2], closed, stepper),
             ends=() if best is None else tuple(self._ends(best, sensitivity)),
             error=FormError(median=float(np.median([each[0] for each in off])), worst=worst[0]) if worst else None,
@@ -411,7 +414,7 @@ class _Closed:
     """What the parts of the closed form say; filled part by part."""
 
     def __init__(self, tally: Tally):
-        self.tally, self.points, self.met, self.better = tally, 0, 0, 0
+        self.tally, self.points, self.met, self.better, self.unknown = tally, 0, 0, 0, 0
         self.stop: tuple[float, int, float] | None = None
         self.excesses: dict[int, np.ndarray] = {}
         self.known: Block
@@ -422,6 +425,7 @@ class _Closed:
         worst = np.where(block.excess > 0, block.excess, -np.inf).max(axis=1)
         places = np.flatnonzero(~is_met & (objective > level) & np.isfinite(worst))
         self.better += len(places)
+        self.unknown += int((~is_met & np.isnan(objective)).sum())
         if places.size:
             # Of equal ones the better.
             place = places[np.lexsort((-objective[places], worst[places]))[0]]

@@ -7,6 +7,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from hwsim.whole_files import write_text
+from lamforge.explore.axes import Value
 from lamforge.explore.findings import DRAWN, Findings, findings
 from lamforge.explore.metrics import METRICS
 from reports.pages.environment import page
@@ -46,6 +47,8 @@ def exploration_page(found: Findings) -> str:
         "found": found,
         "study": found.study,
         "columns": columns,
+        # What differs first, so that it is seen without scrolling.
+        "table_columns": sorted(columns, key=lambda each: each.is_axis and len(_held(found, each.name)) == 1),
         "charts": {each.name: each for each in charts},
         "linked": [each for each in charts if each.name.startswith("front")],
         "points": Markup(points_json(found, columns)),
@@ -69,3 +72,8 @@ def exploration_page(found: Findings) -> str:
         "distinct": distinct_text,
     }
     return page("exploration", values)
+
+
+def _held(found: Findings, path: str) -> set[Value]:
+    """Return the values of an axis that designs of the front have."""
+    return {each.design.values[path] for each in found.front}

@@ -53,6 +53,7 @@ RESOURCES = dict(_RESOURCES.values())
 SOURCES = {"exact": "var(--coral)", "closed form": "var(--blue)"}
 """Where a change comes from, and its colour."""
 _MOST_ROOFS = 8
+_MOST_TICKS = 10
 _LOGARITHMIC = 30.0
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
 
@@ -68,6 +69,7 @@ class Column:
         is_text: whether its values are texts.
         is_axis: whether it is an axis of the study.
         values: texts that it may have, in order; empty for numbers.
+        ticks: numbers that it may have, if they are few; otherwise empty.
     """
 
     key: str
@@ -76,6 +78,7 @@ class Column:
     is_text: bool
     is_axis: bool
     values: tuple[str, ...] = ()
+    ticks: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,6 +147,7 @@ def columns_of(found: Findings) -> tuple[Column, ...]:
     columns: list[Column] = []
     for name in [*axes, *metrics]:
         values = tuple(map(str, axes[name])) if name in axes and isinstance(axes[name][0], str) else ()
+        numbers = tuple(value for value in axes.get(name, ()) if not isinstance(value, str))
         columns.append(
             Column(
                 key=f"c{len(columns)}",
@@ -152,6 +156,7 @@ def columns_of(found: Findings) -> tuple[Column, ...]:
                 is_text=bool(values),
                 is_axis=name in axes,
                 values=values,
+                ticks=() if len(numbers) > _MOST_TICKS else numbers,
             )
         )
     return tuple(columns)
@@ -210,8 +215,9 @@ def _number(column: Column, rows: Sequence[Row], axis: type[alt.X] | type[alt.Y]
         return axis(f"{column.key}:N", title=column.label, sort=list(column.values))
     values = [value for row in rows if isinstance(value := row[column.key], float | int)]
     is_wide = bool(values) and min(values) > 0 and max(values) / min(values) >= _LOGARITHMIC
-    scale = alt.Scale(type="log", nice=False, padding=16) if is_wide else alt.Scale(zero=False, nice=True, padding=12)
-    return axis(f"{column.key}:Q", title=column.label, scale=scale, axis=alt.Axis(format="~s", tickCount=6))
+    ticks = alt.Axis(format="~s", values=list(column.ticks)) if column.ticks else alt.Axis(format="~s", tickCount=6)
+    scale = alt.Scale(type="log", nice=False, padding=16) if is_wide else alt.Scale(zero=False, nice=not column.ticks, padding=12)
+    return axis(f"{column.key}:Q", title=column.label, scale=scale, axis=ticks)
 
 
 def _tips(columns: Sequence[Column]) -> list[alt.Tooltip]:

@@ -50,7 +50,8 @@ def stop_text(found: Findings) -> str:
         )
     reached = [f"{name_text(path)} {cell_text(path, found.front[0].design.values[path])}" for path in found.ends]
     ends = f" It stands at the end of {_listed(reached)}, beyond which the study does not look." if reached else ""
-    return f"No point that constraints reject would be better by the closed form.{ends}"
+    unknown = f"; of {plural(found.unknown, 'rejected point')} it gives no figures" if found.unknown else ""
+    return f"No rejected point would be better by the closed form{unknown}.{ends}"
 
 
 def miss_text(miss: Miss) -> str:
