@@ -174,7 +174,7 @@ def _rows_of(found: Findings, columns: Sequence[Column]) -> list[Row]:
         cells: dict[str, Cell] = {"id": number, "state": each.state, "why": each.rejected_by}
         for column in columns:
             value = each.metrics.get(column.name, each.values.get(column.name))
-            cells[column.key] = float(f"{value:.6g}") if isinstance(value, float) else value
+            cells[column.key] = float(f"{value:.9g}") if isinstance(value, float) else value
         rows.append(cells)
     return rows
 
@@ -215,7 +215,11 @@ def _number(column: Column, rows: Sequence[Row], axis: type[alt.X] | type[alt.Y]
         return axis(f"{column.key}:N", title=column.label, sort=list(column.values))
     values = [value for row in rows if isinstance(value := row[column.key], float | int)]
     is_wide = bool(values) and min(values) > 0 and max(values) / min(values) >= _LOGARITHMIC
-    ticks = alt.Axis(format="~s", values=list(column.ticks)) if column.ticks else alt.Axis(format="~s", tickCount=6)
+    ticks = (
+        alt.Axis(format="~s" if column.name.endswith("_hz") else ",~g", values=list(column.ticks))
+        if column.ticks
+        else alt.Axis(format="~s", tickCount=6)
+    )
     scale = alt.Scale(type="log", nice=False, padding=16) if is_wide else alt.Scale(zero=False, nice=not column.ticks, padding=12)
     return axis(f"{column.key}:Q", title=column.label, scale=scale, axis=ticks)
 
@@ -224,7 +228,7 @@ def _tips(columns: Sequence[Column]) -> list[alt.Tooltip]:
     tips = [
         alt.Tooltip(f"{each.key}:N", title=each.label)
         if each.is_text
-        else alt.Tooltip(f"{each.key}:Q", title=each.label, format=",.5~g")
+        else alt.Tooltip(f"{each.key}:Q", title=each.label, format=",.7~r")
         for each in columns
     ]
     return [*tips, alt.Tooltip("state:N", title="what it is"), alt.Tooltip("why:N", title="rejected by")]
