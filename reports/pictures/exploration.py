@@ -184,7 +184,8 @@ def pictures(found: Findings, columns: Sequence[Column]) -> tuple[Picture, ...]:
     rows = _rows_of(found, columns)
     pictures = [*_fronts(found, columns, rows), _parallel(columns)]
     if found.front:
-        pictures += [_sensitivity(found), _roofline(found.front), _causes(found.front)]
+        pictures += [_sensitivity(found)] if found.sensitivity else []
+        pictures += [_roofline(found.front), _causes(found.front)]
     return tuple(pictures)
 
 
@@ -216,7 +217,7 @@ def _number(column: Column, rows: Sequence[Row], axis: type[alt.X] | type[alt.Y]
     values = [value for row in rows if isinstance(value := row[column.key], float | int)]
     is_wide = bool(values) and min(values) > 0 and max(values) / min(values) >= _LOGARITHMIC
     ticks = (
-        alt.Axis(format="~s" if column.name.endswith("_hz") else ",~g", values=list(column.ticks))
+        alt.Axis(format="~s" if column.name.endswith("_hz") else ",.7~r", values=list(column.ticks))
         if column.ticks
         else alt.Axis(format="~s", tickCount=6)
     )

@@ -20,7 +20,7 @@ def answer_text(found: Findings) -> str:
             return f"None of {plural(found.exact_points, 'simulated design')} meets the constraints."
         if found.met_points:
             return f"No design has been simulated yet, of {plural(found.met_points, 'point')} that meet the constraints."
-        nearest = f" The nearest misses by {found.nearest.excess:.1%}." if found.nearest else ""
+        nearest = f" The nearest misses by {_percent(found.nearest.excess)}." if found.nearest else ""
         return f"No design meets the constraints, of {plural(found.points, 'point')}.{nearest}"
     first, best = found.study.objectives[0], found.front[0]
     shown = {each.name: best.design.metrics.get(each.name, best.design.values.get(each.name)) for each in found.study.objectives}
@@ -45,27 +45,33 @@ def stop_text(found: Findings) -> str:
     if found.stop is not None and found.stop.gain is not None:
         return (
             f"{plural(found.better, 'rejected point')} would be better by the closed form; the nearest, by"
-            f" {found.stop.gain:.1%} in {name_text(first.name)}, is {miss_text(found.stop)}:"
+            f" {_percent(found.stop.gain)} in {name_text(first.name)}, is {miss_text(found.stop)}:"
             f" {values_text(found.stop.values, found)}."
         )
-    reached = [f"{name_text(path)} {cell_text(path, found.front[0].design.values[path])}" for path in found.ends]
-    ends = f" It stands at the end of {_listed(reached)}, beyond which the study does not look." if reached else ""
+    if not found.rejected:
+        return f"No point was rejected.{_ends_text(found)}"
     unknown = f"; of {plural(found.unknown, 'rejected point')} it gives no figures" if found.unknown else ""
-    return f"No rejected point would be better by the closed form{unknown}.{ends}"
+    return f"No rejected point would be better by the closed form{unknown}.{_ends_text(found)}"
+
+
+def _ends_text(found: Findings) -> str:
+    """Return at the ends of which axes the best design stands, as a sentence with a space before it."""
+    reached = [f"{name_text(path)} {cell_text(path, found.front[0].design.values[path])}" for path in found.ends]
+    return f" It stands at the end of {_listed(reached)}, beyond which the study does not look." if reached else ""
 
 
 def miss_text(miss: Miss) -> str:
     """Return which constraints reject a design, and by how much."""
-    return f"rejected by {_listed(miss.rejected_by) or 'a constraint'}, which it misses by {miss.excess:.1%}"
+    return f"rejected by {_listed(miss.rejected_by) or 'a constraint'}, which it misses by {_percent(miss.excess)}"
 
 
 def step_text(step: Step) -> str:
     """Return what a step brings, in a few words."""
-    change = "not known" if step.change is None else "no change" if round(step.change, 4) == 0 else f"{step.change:+.2%}"
+    change = "not known" if step.change is None else "no change" if round(step.change, 4) == 0 else f"{100 * step.change:+.2f} %"
     source = "" if step.change is None else ", exact" if step.is_exact else ", closed form"
     if not step.rejected_by:
         return f"{change}{source}"
-    excess = "" if step.excess is None else f", missed by {step.excess:.1%}"
+    excess = "" if step.excess is None else f", missed by {_percent(step.excess)}"
     before = "" if step.change is None else f"{change}{source}, but "
     return f"{before}rejected: {_listed(step.rejected_by)}{excess}"
 
@@ -94,10 +100,14 @@ def cell_text(name: str, value: float | str | None) -> str:
     if name.endswith("clock_hz"):
         return f"{value / 1e6:,g} MHz"
     if name == "fraction_of_peak":
-        return f"{value:.1%}"
+        return _percent(value)
     if float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _listed(texts: tuple[str, ...] | list[str]) -> str:

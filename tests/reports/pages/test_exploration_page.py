@@ -88,7 +88,7 @@ def test_it_has_every_row_of_the_front(page: str, explored: Exploration) -> None
 def test_it_tells_what_was_asked_rejected_and_missed(page: str, found: Findings) -> None:
     assert "token_per_s at least 14000" in page
     assert found.error is not None and f"{100 * found.error.worst:.2f} % at worst" in page
-    assert found.nearest is not None and f"which it misses by {found.nearest.excess:.1%}" in page
+    assert found.nearest is not None and f"which it misses by {100 * found.nearest.excess:.1f} %" in page
     assert found.text in page.replace("&#34;", '"')
 
 
@@ -168,6 +168,8 @@ def test_a_study_of_one_point_has_a_page(place: Path) -> None:
     )
     page = report.folder(place / "one").read_text()
     assert "The highest token/s is" in page and page.count("<tr data-design=") == 1
+    assert charts(page) == ["front0", "parallel", "roofline", "causes"]
+    assert "No point was rejected." in page and page.count("No axis has another value.") == 2
 
 
 def test_the_command_takes_the_folder_alone(explored: Exploration, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
