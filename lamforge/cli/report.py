@@ -1,29 +1,46 @@
 """`lamforge report`: writes one HTML file of a folder of results, or of offloading."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option, Typer
+from typer.core import TyperGroup
 
 from lamforge.cli.console import Answer, Terminal, answer, subcommand
 
 __all__ = ["app", "folder", "offload"]
 
+
+class _Group(TyperGroup):
+    """Takes what is none of its subcommands as the folder of `folder`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        is_folder = not args[0].startswith("-") and args[0] not in self.commands
+        return super().resolve_command(ctx, ["folder", *args] if is_folder else args)
+
+
 app = Typer(
-    name="report", no_args_is_help=True, help="Write one self-contained HTML file: it opens from disk and needs no network."
+    name="report",
+    cls=_Group,
+    no_args_is_help=True,
+    help="Write one self-contained HTML file: it opens from disk and needs no network. `lamforge report OUT` is `lamforge report"
+    " folder OUT`.",
 )
 
 
 @subcommand(app)
 def folder(
-    folder: Annotated[Path, Argument(metavar="DIR", help="Folder that demo or compile wrote.", show_default=False)],
+    folder: Annotated[Path, Argument(metavar="DIR", help="Folder that explore, demo or compile wrote.", show_default=False)],
     output: Annotated[Path | None, Option("--output", "-o", help="File to write.", show_default="report.html in DIR")] = None,
 ) -> Answer:
     """Report on a folder of results.
 
-    Pictures are drawn anew from the programs in the folder; what the folder does not hold is left out.
+    Of a study: the answer, the front, what binds its designs and what the next steps bring. Of programs, pictures are drawn anew.
+    What the folder does not hold is left out.
 
     Examples:
+
+        lamforge report build/u280
 
         lamforge report folder build/demo
     """

@@ -19,12 +19,15 @@ import pyarrow.parquet
 from hwsim.errors import SpecError, shown
 from hwsim.whole_files import whole_file, write_text
 from lamforge.explore.space import Space
+from lamforge.explore.study_text import study_text
 
-__all__ = ["CLOSED", "EXACT", "Store", "code_digest"]
+__all__ = ["CLOSED", "EXACT", "ORIGIN", "STUDY", "Store", "code_digest", "is_study_folder"]
 
 CLOSED, EXACT = "closed", "exact"
 """Fidelities."""
-_ORIGIN, _PARTS, _LOCK = "study.json", "parts", "lock"
+ORIGIN, STUDY = "study.json", "study.yaml"
+"""Files that say what results belong to, and what the study is."""
+_PARTS, _LOCK = "parts", "lock"
 _ROOT = Path(__file__).parents[2]
 _SOURCES = (
     "hwsim/arch",
@@ -41,6 +44,11 @@ _SOURCES = (
     "lamforge/explore",
 )
 """What decides the rows of a study."""
+
+
+def is_study_folder(folder: Path) -> bool:
+    """Return whether a folder holds results of an exploration."""
+    return (folder / ORIGIN).is_file()
 
 
 def code_digest() -> str:
@@ -61,7 +69,7 @@ def _locked(folder: Path) -> Iterator[None]:
     where = shown(str(folder))
     try:
         others = [each for each in folder.iterdir() if each.name != _LOCK] if folder.exists() else []
-        if any(not each.name.startswith(f".{_ORIGIN}.") for each in others) and not (folder / _ORIGIN).is_file():
+        if any(not each.name.startswith(f".{ORIGIN}.") for each in others) and not (folder / ORIGIN).is_file():
             raise SpecError(f"Output must be a new or empty folder, or one with results of the study, not {where}")
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / _LOCK).open("w")
@@ -95,15 +103,18 @@ class Store:
         Raises:
             SpecError: it belongs to another study or another version, another process has it, or it cannot be written.
         """
-        code, origin = code_digest(), folder / _ORIGIN
+        code, origin = code_digest(), folder / ORIGIN
         with _locked(folder):
-            for left in (*folder.glob(f".{_ORIGIN}.*"), *folder.glob(".*.csv.*"), *folder.glob(f"{_PARTS}/.*.parquet.*")):
+            left_over = (f".{ORIGIN}.*", f".{STUDY}.*", ".*.csv.*", f"{_PARTS}/.*.parquet.*")
+            for left in (path for pattern in left_over for path in folder.glob(pattern)):
                 # What was being written when a process was killed.
                 shutil.rmtree(left, ignore_errors=True)
             if origin.is_file():
                 cls._check(origin, space, code)
             else:
                 write_text(origin, json.dumps({"name": space.study.name, "study": space.digest, "code": code}, indent=1) + "\n")
+            # The name, and what is simulated, may be others than those of the run before.
+            write_text(folder / STUDY, study_text(space.study))
             yield cls(folder=folder, code=code)
 
     @staticmethod
@@ -112,7 +123,7 @@ class Store:
             found = json.loads(origin.read_text())
             name, digest, version = (str(found[key]) for key in ("name", "study", "code"))
         except (OSError, ValueError, KeyError, TypeError):
-            raise SpecError(f"Output must hold {_ORIGIN} as explore writes it, not what is in {shown(str(origin))}") from None
+            raise SpecError(f"Output must hold {ORIGIN} as explore writes it, not what is in {shown(str(origin))}") from None
         kept = "what was computed is kept: choose another folder"
         if digest != space.digest:
             raise SpecError(

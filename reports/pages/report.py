@@ -3,12 +3,30 @@
 from pathlib import Path
 
 from hwsim.whole_files import write_text
+from lamforge.explore.store import is_study_folder
 from lamforge.flow.verb import SILENT, Listener
 from reports.pages.offload import offload_page
-from reports.pages.run import write_report as folder
+from reports.pages.run import write_report
 from reports.studies.offload import offload_study
 
 __all__ = ["folder", "offload"]
+
+
+def folder(folder: str | Path, output: str | Path | None = None) -> Path:
+    """Write the report of a folder that explore, the demo or a compilation left, and return its path.
+
+    output: where; None takes `report.html` in the folder.
+
+    Raises:
+        SpecError: the folder holds no results, or damaged ones, or the file cannot be written.
+        ProgramError: its programs are not what was compiled.
+    """
+    if not is_study_folder(Path(folder)):
+        return write_report(folder, output)
+    # Charts take a second to load.
+    from reports.pages.exploration import write_exploration
+
+    return write_exploration(Path(folder), None if output is None else Path(output))
 
 
 def offload(output: Path = Path("offload.html"), listener: Listener = SILENT) -> Path:

@@ -57,7 +57,7 @@ def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
     place = next((entry for entry in (folder / "program", folder) if is_program_folder(entry)), None)
     summary = load_summary(path) if path.is_file() else None
     if summary is None and place is None:
-        raise SpecError(f"Report folder must hold summary.json or compiled programs, not {shown(str(folder))}")
+        raise SpecError(f"Report folder must hold results of explore or demo, or compiled programs, not {shown(str(folder))}")
     figures = None
     if place is not None:
         programs = Programs.load(place)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from lamforge.explore.exploration import Design, Exploration
 from reports.text.figures import figure_text, plural
 from reports.text.table import table
@@ -34,7 +36,7 @@ def exploration_text(found: Exploration) -> str:
         rows = [(each.constraint, f"{each.points:,}", f"{each.alone:,}", _least(each.least)) for each in found.rejected]
         lines += ["", table(rows, head=("rejected by", "points", "by it alone", "nearest misses by"), right=(1, 2, 3))]
     lines += [f"No point meets both {each.first!r} and {each.second!r}." for each in found.contradictions]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"lamforge report {shlex.quote(str(found.folder))} shows it as a page"])
 
 
 def _front(found: Exploration) -> str:

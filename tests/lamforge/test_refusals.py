@@ -142,7 +142,7 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
         ),
         (["cosim", "HF"], "Model must be a folder that `compress` wrote, not 'HF'"),
         (["board", "MODEL", "HERE", "--waiting", "sleep"], "Way of waiting must be one of polling, interrupt, not 'sleep'"),
-        (["report", "folder", "HERE"], "Report folder must hold summary.json or compiled programs, not 'HERE'"),
+        (["report", "folder", "HERE"], "Report folder must hold results of explore or demo, or compiled programs, not 'HERE'"),
     ],
     ids=lambda value: " ".join(value[:4]) if isinstance(value, list) else "",
 )

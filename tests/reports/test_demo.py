@@ -250,7 +250,7 @@ def test_what_is_no_summary_is_refused(tmp_path: Path, text: str, where: str) ->
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as refusal:
         write_report(tmp_path)
-    assert str(refusal.value) == f"Report folder must hold summary.json or compiled programs, not {str(tmp_path)!r}"
+    assert str(refusal.value) == f"Report folder must hold results of explore or demo, or compiled programs, not {str(tmp_path)!r}"
 
 
 def test_a_renamed_field_fails(ran: tuple[DemoSummary, Heard], tmp_path: Path) -> None:

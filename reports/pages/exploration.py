@@ -1,0 +1,79 @@
+"""The results of an exploration as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from markupsafe import Markup
+
+from hwsim.whole_files import write_text
+from lamforge.explore.axes import Value
+from lamforge.explore.findings import DRAWN, Findings, findings
+from lamforge.explore.metrics import METRICS
+from reports.pages.environment import page
+from reports.pictures.exploration import (
+    BARS,
+    RESOURCES,
+    SOURCES,
+    STATES,
+    bundle,
+    columns_of,
+    pictures,
+    points_json,
+    resource_name,
+    style_json,
+)
+from reports.text.findings import answer_text, cell_text, distinct_text, miss_text, name_text, step_text, stop_text, values_text
+
+__all__ = ["exploration_page", "write_exploration"]
+
+
+def write_exploration(folder: Path, output: Path | None = None) -> Path:
+    """Write the page of a folder that an exploration wrote, and return its path.
+
+    output: where; None takes `report.html` in the folder.
+
+    Raises:
+        SpecError: the folder holds no results, or damaged ones, or the file cannot be written.
+    """
+    return write_text(folder / "report.html" if output is None else output, exploration_page(findings(folder)))
+
+
+def exploration_page(found: Findings) -> str:
+    """Return the page."""
+    columns = columns_of(found)
+    charts = pictures(found, columns)
+    values = {
+        "found": found,
+        "study": found.study,
+        "columns": columns,
+        # What differs first, so that it is seen without scrolling.
+        "table_columns": sorted(columns, key=lambda each: each.is_axis and len(_held(found, each.name)) == 1),
+        "charts": {each.name: each for each in charts},
+        "linked": [each for each in charts if each.name.startswith("front")],
+        "points": Markup(points_json(found, columns)),
+        "chart_style": Markup(style_json()),
+        "vega": Markup(bundle()),
+        "markup": Markup,
+        "metrics": METRICS,
+        "states": STATES,
+        "sources": SOURCES,
+        "resources": RESOURCES,
+        "resource": resource_name,
+        "drawn_at_most": DRAWN,
+        "bars": BARS,
+        "answer": answer_text(found),
+        "stop": stop_text(found),
+        "cell": cell_text,
+        "named": name_text,
+        "step": step_text,
+        "miss": miss_text,
+        "listed": values_text,
+        "distinct": distinct_text,
+    }
+    return page("exploration", values)
+
+
+def _held(found: Findings, path: str) -> set[Value]:
+    """Return the values of an axis that designs of the front have."""
+    return {each.design.values[path] for each in found.front}
