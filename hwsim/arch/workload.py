@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import typing
 
 import numpy as np
 
@@ -36,10 +37,10 @@ class Network:
     is_tied: bool
 
     def __post_init__(self) -> None:
-        for entry in dataclasses.fields(self):
-            value = getattr(self, entry.name)
-            if entry.type == "int" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise SpecError(f"Network {self.name} {entry.name} must be a positive integer, not {value!r}")
+        for name, kind in typing.get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if kind is int and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise SpecError(f"Network {self.name} {name} must be a positive integer, not {value!r}")
         if self.heads % self.kv_heads:
             raise SpecError(f"Network {self.name} heads must be a multiple of its {self.kv_heads} kv_heads, not {self.heads}")
 

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import math
+import typing
 from typing import Annotated, Any, ClassVar
 
 from hwsim.arch.workload import Workload
@@ -43,9 +44,9 @@ class System(abc.ABC):
     """Largest batch that the system is made for."""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if field.type == "Devices" and getattr(self, field.name) < 1:
-                raise SpecError(f"System {self.name} {field.name} must be 1 or more, not {getattr(self, field.name)!r}")
+        for name, kind in typing.get_type_hints(type(self), include_extras=True).items():
+            if kind == Devices and getattr(self, name) < 1:
+                raise SpecError(f"System {self.name} {name} must be 1 or more, not {getattr(self, name)!r}")
 
     @abc.abstractmethod
     def answer(self, work: Workload) -> Answer:

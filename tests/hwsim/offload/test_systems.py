@@ -1,6 +1,7 @@
 """Systems as data: all of them load and answer, settings change what they name, nonsense is refused in a sentence."""
 
 import dataclasses
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hwsim.offload.systems import METHODS, names, system
 from hwsim.offload.systems.flexgen import FlexGen
 from hwsim.offload.systems.gpu_only import GpuOnly
 from hwsim.offload.systems.instinfer import DriveCache, InstInfer
-from hwsim.offload.systems.system import DRIVE, LINK
+from hwsim.offload.systems.system import DRIVE, LINK, Devices
 from hwsim.offload.systems.zero import ZeroInference
 from hwsim.plain import set_values
 from models.zoo import network
@@ -294,7 +295,12 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(name: str, settings: tuple
     assert says(str(refusal.value), sentence), str(refusal.value)
 
 
-COUNTS = [(name, field.name) for name in names() for field in dataclasses.fields(system(name)) if field.type == "Devices"]
+COUNTS = [
+    (name, field)
+    for name in names()
+    for field, kind in typing.get_type_hints(type(system(name)), include_extras=True).items()
+    if kind == Devices
+]
 
 
 @pytest.mark.parametrize(("name", "field"), COUNTS)
