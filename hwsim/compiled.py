@@ -37,9 +37,12 @@ def compiled(function: Callable[..., Any], *, is_fast_math: bool = False) -> Any
 def compiled_part(function: Callable[..., Any], *, is_inlined: bool = False) -> Any:
     """Return a function that only compiled functions call: its machine code is kept with theirs.
 
+    It may allocate no array: so it counts no references to those it is given, which takes longer than what most do with them.
+
     is_inlined: callers take in the function before they are compiled.
     """
-    return numba.njit(inline="always" if is_inlined else "never")(function)
+    options: dict[str, Any] = {"inline": "always" if is_inlined else "never", "_nrt": False}
+    return numba.njit(**options)(function)
 
 
 class _Cache(FunctionCache):

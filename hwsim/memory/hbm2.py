@@ -61,6 +61,8 @@ class Law(NamedTuple):
     t_rfc: int
 
 
+_AT = Law(*range(len(Law._fields)))
+"""Places of the numbers in a law, which is an array where it is used: a tuple of so many is copied for every call."""
 _MOST_PORTS = 64
 """Places of a row of the states: a number known to the compiler, which so finds that the loops over ports are vector code."""
 _STARTED, _LAST_COLUMN, _LAST_ACTIVATE, _ACTIVATE_GROUP, _REFRESH, _FLOOR, _FIRST, _SECOND, _THIRD, _FOURTH = (
@@ -98,13 +100,16 @@ _WORD_BITS = 4
 """Of the side port."""
 
 
-def law_of(parameters: Hbm2Parameters, config: EngineConfig) -> Law:
-    """Return the law of the channels behind an engine's ports; raise ConfigError for a clock that is no whole number."""
+def law_of(parameters: Hbm2Parameters, config: EngineConfig) -> np.ndarray:
+    """Return the law of the channels behind an engine's ports, int64 in the order of `Law`.
+
+    Raises ConfigError for a clock that is no whole number.
+    """
     if config.clock_hz != round(config.clock_hz):
         raise ConfigError(f"Engine clock_hz must be a whole number under hbm2, not {config.clock_hz!r}")
     clock = round(config.clock_hz)
     common = math.gcd(clock, parameters.clock_hz)
-    return Law(
+    law = Law(
         cycles=clock // common,
         ticks=parameters.clock_hz // common,
         beat_bytes=config.tile.port_bytes,
@@ -114,6 +119,7 @@ def law_of(parameters: Hbm2Parameters, config: EngineConfig) -> Law:
         group_bits=parameters.bank_groups.bit_length() - 1,
         **{name: getattr(parameters, name) for name in TIMES},
     )
+    return np.array(law, dtype=np.int64)
 
 
 def first_refresh(t_refi: int, ports: int, port: int, seed: int) -> int:
@@ -136,37 +142,44 @@ _inlined = functools.partial(compiled_part, is_inlined=True)
 
 
 @_inlined
-def tick_of(law: Law, cycle: int) -> int:
+def tick_of(law: np.ndarray, cycle: int) -> int:
     """Return the first memory clock that does not lie before an engine cycle."""
-    return -(-cycle * law.ticks // law.cycles)
+    return -(-cycle * law[_AT.ticks] // law[_AT.cycles])
 
 
 @_inlined
-def cycle_of(law: Law, tick: int) -> int:
+def cycle_of(law: np.ndarray, tick: int) -> int:
     """Return the first engine cycle that does not lie before a memory clock."""
-    return -(-tick * law.cycles // law.ticks)
+    return -(-tick * law[_AT.cycles] // law[_AT.ticks])
 
 
 @compiled_part
-def _refresh(law: Law, states: np.ndarray, port: int) -> None:
+def _refresh(law: np.ndarray, states: np.ndarray, port: int) -> None:
     """Close all rows and refresh until no refresh is due before the access may start."""
     while states[_REFRESH + port] <= states[_START + port]:
         closing, floor = states[_REFRESH + port], states[_FLOOR + port]
         if states[_LAST_COLUMN + port] >= floor:
             # Rows are open: activated at the latest, and used at the latest, by the access before.
-            opened, used = states[_LAST_ACTIVATE + port] + law.t_ras, states[_LAST_COLUMN + port] + law.t_rtp
-            closing = max(closing, opened, used) + law.t_rp
-        floor = max(closing, floor) + law.t_rfc
+            opened, used = states[_LAST_ACTIVATE + port] + law[_AT.t_ras], states[_LAST_COLUMN + port] + law[_AT.t_rtp]
+            closing = max(closing, opened, used) + law[_AT.t_rp]
+        floor = max(closing, floor) + law[_AT.t_rfc]
         states[_FLOOR + port] = floor
-        states[_REFRESH + port] += law.t_refi
+        states[_REFRESH + port] += law[_AT.t_refi]
         states[_PREPARE + port] = max(states[_PREPARE + port], floor)
         states[_START + port] = max(states[_START + port], floor)
 
 
 @compiled_part
-def _activate(law: Law, states: np.ndarray, group: int, has_other: bool) -> None:
+def _activate(law: np.ndarray, states: np.ndarray, group: int, has_other: bool) -> None:
     """Activate a bank's row on every channel that has it closed; `has_other` says that open rows are others and close first."""
-    rp, ras, rtp, faw, rrd_l, rrd_s = law.t_rp, law.t_ras, law.t_rtp, law.t_faw, law.t_rrd_l, law.t_rrd_s
+    rp, ras, rtp, faw, rrd_l, rrd_s = (
+        law[_AT.t_rp],
+        law[_AT.t_ras],
+        law[_AT.t_rtp],
+        law[_AT.t_faw],
+        law[_AT.t_rrd_l],
+        law[_AT.t_rrd_s],
+    )
     for port in range(states[_PORTS]):
         opened, used, prepare = states[_BANK_OPENED + port], states[_BANK_USED + port], states[_PREPARE + port]
         is_open = opened >= states[_FLOOR + port]
@@ -194,15 +207,15 @@ def _copy(states: np.ndarray, source: int, target: int) -> None:
 
 
 @compiled_part
-def latest_start(law: Law, states: np.ndarray, visible: int, atom: int, atoms: int) -> int:
+def latest_start(law: np.ndarray, states: np.ndarray, visible: int, atom: int, atoms: int) -> int:
     """Return the clock of the first column command of an access on the channel that comes to it last; all remember it.
 
     The access reads `atoms` atoms from number `atom` of each channel on, within one page; the controllers know of it from
     `visible` on. Channels differ in their refreshes alone, so that what the access asks of a bank is asked of all.
     """
-    ports, rcd, ccd_s, ccd_l = states[_PORTS], law.t_rcd, law.t_ccd_s, law.t_ccd_l
-    bank_bits, high_bits = law.bank_bits, law.group_bits - 1
-    page = atom >> (law.row_bits - law.atom_bits + 1)
+    ports, rcd, ccd_s, ccd_l = states[_PORTS], law[_AT.t_rcd], law[_AT.t_ccd_s], law[_AT.t_ccd_l]
+    bank_bits, high_bits = law[_AT.bank_bits], law[_AT.group_bits] - 1
+    page = atom >> (law[_AT.row_bits] - law[_AT.atom_bits] + 1)
     in_group = page & ((1 << bank_bits) - 1)
     high_group = ((page >> bank_bits) & ((1 << high_bits) - 1)) << 1
     row = page >> (bank_bits + high_bits)
@@ -257,15 +270,25 @@ def fill_ring(ring: np.ndarray, first: int, count: int, cycle: int) -> None:
     """Write that beats `first` and following of a ring come in cycles `cycle` and following."""
     at = first & (len(ring) - 1)
     room = min(count, len(ring) - at)
+    # Unsigned, so that no index needs a look at its sign, and the loop is vector code.
+    place = np.uintp(at)
     for k in range(room):
-        ring[at + k] = cycle + k
+        ring[place + np.uintp(k)] = cycle + k
     for k in range(room, count):
         ring[k - room] = cycle + k
 
 
 @compiled_part
 def burst_arrivals(
-    law: Law, states: np.ndarray, accept: int, offset: int, arrival: int, first: int, beats: int, delay: int, ready: np.ndarray
+    law: np.ndarray,
+    states: np.ndarray,
+    accept: int,
+    offset: int,
+    arrival: int,
+    first: int,
+    beats: int,
+    delay: int,
+    ready: np.ndarray,
 ) -> int:
     """Fill `ready` with the cycles in which a burst's beats have come from every channel, plus `delay`; return the last.
 
@@ -274,26 +297,26 @@ def burst_arrivals(
     and a beat's arrival rises with the start of its access, so the latest start stands for all ports.
     """
     mask = len(ready) - 1
-    beat_bytes, atom_bits = law.beat_bytes, law.atom_bits
-    page_beats = (2 << law.row_bits) // beat_bytes
-    visible = tick_of(law, accept) + law.request
+    beat_bytes, atom_bits = law[_AT.beat_bytes], law[_AT.atom_bits]
+    page_beats = (2 << law[_AT.row_bits]) // beat_bytes
+    visible = tick_of(law, accept) + law[_AT.request]
     # Where no beat's atoms take longer than an engine cycle, beats follow the first one cycle by cycle.
-    is_steady = law.t_ccd_s * max(1, beat_bytes >> atom_bits) * law.cycles <= law.ticks
+    is_steady = law[_AT.t_ccd_s] * max(1, beat_bytes >> atom_bits) * law[_AT.cycles] <= law[_AT.ticks]
     while beats > 0:
         count = min(beats, page_beats - offset % page_beats)
         atom = offset * beat_bytes >> atom_bits
         atoms = ((offset + count) * beat_bytes - 1 >> atom_bits) - atom + 1
         start = latest_start(law, states, visible, atom, atoms)
-        data = start + law.t_cl + law.reply
+        data = start + law[_AT.t_cl] + law[_AT.reply]
         if is_steady:
             through = ((offset + 1) * beat_bytes - 1 >> atom_bits) - atom + 1
-            arrival = max(arrival + 1, cycle_of(law, data + through * law.t_ccd_s))
+            arrival = max(arrival + 1, cycle_of(law, data + through * law[_AT.t_ccd_s]))
             fill_ring(ready, first, count, arrival + delay)
             arrival += count - 1
         else:
             for k in range(count):
                 through = ((offset + k + 1) * beat_bytes - 1 >> atom_bits) - atom + 1
-                arrival = max(arrival + 1, cycle_of(law, data + through * law.t_ccd_s))
+                arrival = max(arrival + 1, cycle_of(law, data + through * law[_AT.t_ccd_s]))
                 ready[(first + k) & mask] = arrival + delay
         offset += count
         first += count
@@ -301,66 +324,66 @@ def burst_arrivals(
     return arrival
 
 
-def side_state(law: Law, ports: int, seed: int) -> np.ndarray:
+def side_state(law: np.ndarray, ports: int, seed: int) -> np.ndarray:
     """Return the state of the side port's channel at the start of a run, int64 [state]; `ports` counts the streams."""
     state = np.zeros(_SIDE_STATE, dtype=np.int64)
     state[_SIDE_LAST_COLUMN] = state[_SIDE_LAST_ACTIVATE] = state[_SIDE_CLOSED] = _FAR_PAST
     state[_SIDE_WINDOW:] = _FAR_PAST
     state[_SIDE_OPEN_WORD] = -1
-    state[_SIDE_REFRESH] = first_refresh(law.t_refi, ports, ports, seed)
+    state[_SIDE_REFRESH] = first_refresh(law[_AT.t_refi], ports, ports, seed)
     return state
 
 
 @compiled_part
-def start_side(law: Law, state: np.ndarray, visible: int, atoms: int, is_write: int, word: int) -> int:
+def start_side(law: np.ndarray, state: np.ndarray, visible: int, atoms: int, is_write: int, word: int) -> int:
     """Return the clock of the first column command of an access known from `visible` on.
 
     `word` is the 16-byte word of the side memory that is written; -1 for reads and for words elsewhere.
     """
     floor = state[_SIDE_FLOOR]
-    gap = law.t_ccd_s
-    page_words = 2 << law.row_bits >> _WORD_BITS
+    gap = law[_AT.t_ccd_s]
+    page_words = 2 << law[_AT.row_bits] >> _WORD_BITS
     is_open = word > 0 and word == state[_SIDE_OPEN_WORD] + 1 and word % page_words != 0
     if is_open:
-        gap = law.t_ccd_l
+        gap = law[_AT.t_ccd_l]
     elif is_write and not state[_SIDE_WAS_WRITE]:
-        gap += law.t_cl + law.t_turn - law.t_cwl
+        gap += law[_AT.t_cl] + law[_AT.t_turn] - law[_AT.t_cwl]
     elif state[_SIDE_WAS_WRITE] and not is_write:
-        gap += law.t_cwl + law.t_wtr
+        gap += law[_AT.t_cwl] + law[_AT.t_wtr]
     prepare = max(visible, state[_SIDE_STARTED], floor)
     start = max(visible, state[_SIDE_LAST_COLUMN] + gap, floor)
     while state[_SIDE_REFRESH] <= start:
-        state[_SIDE_FLOOR] = max(state[_SIDE_REFRESH], state[_SIDE_CLOSED], state[_SIDE_FLOOR]) + law.t_rfc
-        state[_SIDE_REFRESH] += law.t_refi
+        state[_SIDE_FLOOR] = max(state[_SIDE_REFRESH], state[_SIDE_CLOSED], state[_SIDE_FLOOR]) + law[_AT.t_rfc]
+        state[_SIDE_REFRESH] += law[_AT.t_refi]
         is_open = False
         prepare, start = max(prepare, state[_SIDE_FLOOR]), max(start, state[_SIDE_FLOOR])
     activate = state[_SIDE_LAST_ACTIVATE]
     for turn in range(0 if is_open else min(atoms, 2)):
         oldest = _SIDE_WINDOW + (state[_SIDE_ACTIVATES] & 3)
-        activate = max(prepare, state[_SIDE_LAST_ACTIVATE] + law.t_rrd_s, state[oldest] + law.t_faw)
+        activate = max(prepare, state[_SIDE_LAST_ACTIVATE] + law[_AT.t_rrd_s], state[oldest] + law[_AT.t_faw])
         state[_SIDE_LAST_ACTIVATE] = state[oldest] = activate
         state[_SIDE_ACTIVATES] += 1
-        start = max(start, activate + law.t_rcd - turn * law.t_ccd_s)
-    ending = start + (atoms - 1) * law.t_ccd_s
-    closing = ending + law.t_cwl + law.t_ccd_s + law.t_wr if is_write else ending + law.t_rtp
-    state[_SIDE_CLOSED] = max(state[_SIDE_CLOSED], max(closing, activate + law.t_ras) + law.t_rp)
+        start = max(start, activate + law[_AT.t_rcd] - turn * law[_AT.t_ccd_s])
+    ending = start + (atoms - 1) * law[_AT.t_ccd_s]
+    closing = ending + law[_AT.t_cwl] + law[_AT.t_ccd_s] + law[_AT.t_wr] if is_write else ending + law[_AT.t_rtp]
+    state[_SIDE_CLOSED] = max(state[_SIDE_CLOSED], max(closing, activate + law[_AT.t_ras]) + law[_AT.t_rp])
     state[_SIDE_STARTED], state[_SIDE_LAST_COLUMN], state[_SIDE_WAS_WRITE] = start, ending, is_write
     state[_SIDE_OPEN_WORD] = word
     return start
 
 
 @compiled_part
-def side_beats(law: Law, state: np.ndarray, accept: int, beat: int, beats: int) -> int:
+def side_beats(law: np.ndarray, state: np.ndarray, accept: int, beat: int, beats: int) -> int:
     """Return the cycle of the last beat of a read burst; `beat` is that of the beat before it."""
-    start = start_side(law, state, tick_of(law, accept) + law.request, -(-beats // _BEATS_PER_ATOM), 0, -1)
-    data = start + law.t_cl + law.reply
+    start = start_side(law, state, tick_of(law, accept) + law[_AT.request], -(-beats // _BEATS_PER_ATOM), 0, -1)
+    data = start + law[_AT.t_cl] + law[_AT.reply]
     for k in range(beats):
-        beat = max(beat + 1, cycle_of(law, data + (k // _BEATS_PER_ATOM + 1) * law.t_ccd_s))
+        beat = max(beat + 1, cycle_of(law, data + (k // _BEATS_PER_ATOM + 1) * law[_AT.t_ccd_s]))
     return beat
 
 
 @compiled_part
-def side_response(law: Law, state: np.ndarray, written: int, response: int, word: int) -> int:
+def side_response(law: np.ndarray, state: np.ndarray, written: int, response: int, word: int) -> int:
     """Return the cycle of the response to a write of one beat; `response` is that of the one before, `word` as above."""
-    start = start_side(law, state, tick_of(law, written) + law.request, 1, 1, word)
-    return max(response + 1, cycle_of(law, start + law.t_cwl + law.t_ccd_s + law.reply))
+    start = start_side(law, state, tick_of(law, written) + law[_AT.request], 1, 1, word)
+    return max(response + 1, cycle_of(law, start + law[_AT.t_cwl] + law[_AT.t_ccd_s] + law[_AT.reply]))

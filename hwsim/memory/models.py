@@ -9,12 +9,12 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import STALL_RATE
 from hwsim.compiled import compiled_part
 from hwsim.errors import ConfigError, shown
-from hwsim.memory.hbm2 import Law, channel_states, first_refresh, law_of, side_state
+from hwsim.memory.hbm2 import channel_states, first_refresh, law_of, side_state
 from hwsim.memory.parameters import hbm2_parameters
 
 __all__ = ["HBM2", "IDEAL", "Channels", "MemoryKind", "MemoryModel", "first_open", "gap", "hbm2", "memory_model", "stalling"]
 
-Channels = tuple[int, int, Law, np.ndarray, np.ndarray]
+Channels = tuple[int, int, np.ndarray, np.ndarray, np.ndarray]
 """What the compiled time model carries through a run: kind, seed; of `hbm2`, law, states of the streams and of the side port."""
 
 
@@ -31,7 +31,7 @@ class MemoryKind(enum.IntEnum):
 
 _LAWS = (MemoryKind.IDEAL, MemoryKind.STALLING, MemoryKind.HBM2)
 """Kinds that `channels` and `first_open` know: for the compiled code any other would be as ideal memory."""
-_NO_LAW = Law(*[0] * len(Law._fields))
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,9 +58,9 @@ class MemoryModel:
         if self.kind not in _LAWS:
             raise ConfigError(f"Memory model {self.kind.name.lower()} must have a law in hwsim/memory/models.py")
         if self.kind is not MemoryKind.HBM2:
-            return int(self.kind), self.seed, _NO_LAW, np.zeros(0, np.int64), np.zeros(0, np.int64)
+            return int(self.kind), self.seed, _NOTHING, _NOTHING, _NOTHING
         law, ports = law_of(hbm2_parameters(), config), config.tile.ports
-        states = channel_states([first_refresh(law.t_refi, ports, port, self.seed) for port in range(ports)])
+        states = channel_states([first_refresh(hbm2_parameters().t_refi, ports, port, self.seed) for port in range(ports)])
         return int(self.kind), self.seed, law, states, side_state(law, ports, self.seed)
 
     def __str__(self) -> str:

@@ -53,8 +53,9 @@ def _pop_run(ready: np.ndarray, pops: np.ndarray, first: int, count: int, now: i
         start = max(now + 1, ready[at])
         missing += start - now - 1
         if ready[at + run - 1] <= start + run - 1:
+            first_place = np.uintp(at)
             for k in range(run):
-                pops[at + k] = start + k
+                pops[first_place + np.uintp(k)] = start + k
             now = start + run - 1
         else:
             run = min(run, _STEP)
@@ -70,21 +71,22 @@ def _pop_run(ready: np.ndarray, pops: np.ndarray, first: int, count: int, now: i
 
 @compiled_part
 def advance_matrix(
-    state: np.ndarray, streams: np.ndarray, amount: np.ndarray, ready: np.ndarray, pops: np.ndarray, waits: np.ndarray
+    state: np.ndarray, streams: np.ndarray, amount: np.ndarray, index: int, ready: np.ndarray, pops: np.ndarray, waits: np.ndarray
 ) -> bool:
     """Consume beats while their arrivals are known; return whether the instruction has captured its last.
 
-    `amount` is the instruction's row of `Work`; `waits` [3] counts cycles of beats, of missing beats and of the
-    capture rule. When true is returned, the capture cycle is `state[BUSY_UNTIL]`.
+    `amount` is that of `Work`; `waits` [instructions, 3] counts cycles of beats, of missing beats and of the capture rule. Rows are
+    named by `index`: a view of one costs more than what is read there. When true is returned, the capture cycle is
+    `state[BUSY_UNTIL]`.
     """
-    kind, blocks, body, period, drain = amount[0], amount[1], amount[2], amount[3], amount[4]
+    kind, blocks, body, period, drain = amount[index, 0], amount[index, 1], amount[index, 2], amount[index, 3], amount[index, 4]
     mask = len(ready) - 1
     now, capture_from, popped, accepted = state[BUSY_UNTIL], state[CAPTURE_FROM], streams[POPPED], streams[ACCEPTED]
     block, position = state[BLOCK], state[POSITION]
     memory, held = 0, 0
     if blocks == 0:
         capture = max(now + 1, capture_from)
-        waits[2] += capture - now
+        waits[index, 2] += capture - now
         state[BUSY_UNTIL], state[CAPTURE_FROM] = capture, capture + drain
         return True
     while popped < accepted and block < blocks:
@@ -100,17 +102,17 @@ def advance_matrix(
                 now = cycle
                 if position >= header and (position - header) % _RUN:
                     now += 1
-                    waits[0] += 1
+                    waits[index, 0] += 1
                 popped += 1
                 position += 1
-                waits[0] += 1
+                waits[index, 0] += 1
         else:
             count = min(before - position, accepted - popped)
             now, missing = _pop_run(ready, pops, popped, count, now)
             memory += missing
             popped += count
             position += count
-            waits[0] += count
+            waits[index, 0] += count
         if position < before or popped == accepted:
             break
         second = 1 if kind == BLOCKS_TWO_CYCLES else 0
@@ -120,7 +122,7 @@ def advance_matrix(
         held += cycle - arrived
         pops[popped & mask] = cycle
         popped += 1
-        waits[0] += 1 + second
+        waits[index, 0] += 1 + second
         now = cycle + second
         position = 0
         block += 1
@@ -130,20 +132,20 @@ def advance_matrix(
             memory += missing
             popped += count
             block += count
-            waits[0] += count
+            waits[index, 0] += count
         if kind != AXPY or block == blocks:
             capture_from = now + drain
-    waits[1] += memory
-    waits[2] += held
+    waits[index, 1] += memory
+    waits[index, 2] += held
     streams[POPPED] = popped
     state[BLOCK], state[POSITION], state[BUSY_UNTIL], state[CAPTURE_FROM] = block, position, now, capture_from
     return block == blocks
 
 
 @compiled_part
-def advance_vector(state: np.ndarray, amount: np.ndarray, issue: int, capacity: int) -> tuple[int, int]:
+def advance_vector(state: np.ndarray, amount: np.ndarray, index: int, issue: int, capacity: int) -> tuple[int, int]:
     """Return (release, retire) of an instruction issued at `issue`; `capacity` is the temporary memory, in words."""
-    rows, words, first = amount[0], amount[1], amount[2]
+    rows, words, first = amount[index, 0], amount[index, 1], amount[index, 2]
     start = issue + 1
     for _ in range(rows):
         start = max(start, state[FREE_FROM])

@@ -79,10 +79,10 @@ def _issue_cycle(index: int, previous: int, partner: np.ndarray, times: np.ndarr
 
 
 @compiled_part
-def _mover_free(place: int, kind: int, members: np.ndarray, times: np.ndarray) -> int:
+def _mover_free(place: int, kind: int, own: int, members: np.ndarray, times: np.ndarray) -> int:
     """Return the first cycle in which responses to come allow the mover's instruction number `place` to issue."""
     behind = 1 if kind != WRITE else MOVER_WRITES
-    return times[3, members[place - behind]] + 1 if place >= behind else 0
+    return times[3, members[own, place - behind]] + 1 if place >= behind else 0
 
 
 @compiled
@@ -103,7 +103,7 @@ def _advance(
     limit: int,
 ) -> None:
     """Take the run as far as it comes with the instructions before number `limit`: fill `times` and `waits`, change `state`."""
-    unit, amount, partner, members, rank = work
+    unit, amount, partner, members, rank, _ = work
     queue_depth, burst_beats, side_port, temporary_words = sizes
     control, next_of, active, streams, matrix, vector, earliest, arrival, ready, pops = state
     executed, executed_slot, last_retire = control[EXECUTED], control[EXECUTED_SLOT], control[LAST_RETIRE]
@@ -132,13 +132,14 @@ def _advance(
                     if issue < 0:
                         break
                     if own == _MOVER:
-                        issue = max(issue, _mover_free(place, amount[index, 0], members[own], times))
+                        issue = max(issue, _mover_free(place, amount[index, 0], own, members, times))
                     times[1, index] = issue
                     moved = True
                     active[own] = 1
                     if own == _FETCH:
                         streams[OFFSET], streams[REMAINING], streams[LAST] = amount[index, 0], amount[index, 1], issue
-                        earliest[:] = issue + 1
+                        for port in range(len(earliest)):
+                            earliest[port] = issue + 1
                     elif own == _MATRIX:
                         matrix[compute.BLOCK], matrix[compute.POSITION], matrix[compute.BUSY_UNTIL] = 0, 0, issue
                 issue = times[1, index]
@@ -151,14 +152,14 @@ def _advance(
                     release = retire = streams[LAST] + 1
                 elif own == _MATRIX:
                     taken = waits[index, 0]
-                    ended = compute.advance_matrix(matrix, streams, amount[index], ready, pops, waits[index])
+                    ended = compute.advance_matrix(matrix, streams, amount, index, ready, pops, waits)
                     moved = moved or waits[index, 0] != taken
                     if not ended:
                         break
                     release = matrix[compute.BUSY_UNTIL]
                     retire = release + amount[index, 4] + MATRIX_LATENCY + EPILOGUE_LATENCY
                 elif own == _VECTOR:
-                    release, retire = compute.advance_vector(vector, amount[index], issue, temporary_words)
+                    release, retire = compute.advance_vector(vector, amount, index, issue, temporary_words)
                 elif amount[index, 0] == WRITE:
                     release, answered = side_write(model, side_port, issue + 1, amount[index, 1], amount[index, 2], answered)
                     retire = answered + 1

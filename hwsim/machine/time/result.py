@@ -7,17 +7,14 @@ import numpy as np
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
-from hwsim.arch.isa import Append
 from hwsim.compiled import compiled
 from hwsim.errors import MachineError
-from hwsim.machine.time.work import NEVER, WRITE, Work
+from hwsim.machine.time.work import NEVER, SIDE_BYTES, Work
 from hwsim.machine.trace import Trace
 
 __all__ = ["TOKEN_LIMIT", "Cause", "Timeline", "charge", "refuse_overflow", "refuse_standstill"]
 
 _UNITS, _MATRIX = len(Unit), int(Unit.MATRIX)
-_SIDE_BYTES = 16
-_PARAMETER_BYTES = 4
 TOKEN_LIMIT = 63
 """Tokens a counter holds."""
 
@@ -95,10 +92,7 @@ def charge(
     """Return the timeline of times [dispatch, issue, release, retire] and matrix waits [beats, memory, drain]."""
     dispatch, issue, release, retire = times
     causes = _causes(work.unit, work.partner, times, waits, cycles)
-    mover = work.unit == Unit.MOVER
-    written = work.amount[mover & (work.amount[:, 0] == WRITE), 1].sum() * _SIDE_BYTES
-    written -= len(trace.rows_of(Append)) * (_SIDE_BYTES - _PARAMETER_BYTES)
-    loads = work.amount[mover & (work.amount[:, 0] != WRITE), 1].sum()
+    beats, loads, written = (int(count) for count in work.moved)
     return Timeline(
         pc=trace.pc,
         unit=work.unit,
@@ -111,9 +105,9 @@ def charge(
         loaded=loaded,
         cycles=cycles,
         causes=causes,
-        stream_bytes=int(work.amount[work.unit == Unit.FETCH, 1].sum()) * config.tile.beat_bytes,
-        side_read_bytes=(len(trace.decoded.words) + int(loads)) * _SIDE_BYTES,
-        side_write_bytes=int(written),
+        stream_bytes=beats * config.tile.beat_bytes,
+        side_read_bytes=(len(trace.decoded.words) + loads) * SIDE_BYTES,
+        side_write_bytes=written,
     )
 
 

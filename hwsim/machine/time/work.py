@@ -15,7 +15,7 @@ from hwsim.arch.stream_sizes import Format
 from hwsim.arch.timing import PEAK_LATENCY
 from hwsim.machine.trace import Trace
 
-__all__ = ["AXPY", "BLOCKS", "BLOCKS_TWO_CYCLES", "NEVER", "READ", "WRITE", "Work", "work_of"]
+__all__ = ["AXPY", "BLOCKS", "BLOCKS_TWO_CYCLES", "NEVER", "READ", "SIDE_BYTES", "WRITE", "Work", "work_of"]
 
 NEVER = -2
 """Token partner of a wait that no signal will ever answer."""
@@ -25,6 +25,9 @@ BLOCKS, BLOCKS_TWO_CYCLES, AXPY = range(3)
 _BLOCK_KINDS = {1: BLOCKS, 2: BLOCKS_TWO_CYCLES}
 _KNOWN = [each for each in Format if each.sizes.word_cycles in _BLOCK_KINDS]
 require_rows(_KNOWN, Format, what="data words that take one or two cycles", module=__name__)
+SIDE_BYTES = 16
+"""Bytes of a beat of the side port."""
+_PARAMETER_BYTES = 4
 READ, WRITE = range(2)
 """Kinds of mover work."""
 
@@ -39,6 +42,7 @@ class Work(NamedTuple):
       MOVER   kind, beats, first word of the side memory a store writes (-1: an append), 0, 0
     `partner` [instructions, 4]: for each unit waited for, the instruction whose token is taken; -1 without a wait.
     `members` [4, most]: by unit its instructions in order, padded with -1. `rank`: an instruction's place among them.
+    `moved` [3]: beats of the streams, beats that the mover loads, bytes that it writes.
     """
 
     unit: np.ndarray
@@ -46,6 +50,7 @@ class Work(NamedTuple):
     partner: np.ndarray
     members: np.ndarray
     rank: np.ndarray
+    moved: np.ndarray
 
 
 def work_of(trace: Trace, config: EngineConfig) -> Work:
@@ -56,7 +61,8 @@ def work_of(trace: Trace, config: EngineConfig) -> Work:
         for place, values in enumerate(columns(_Fields(trace=trace, kind=kind, rows=rows), config)):
             amount[rows, place] = values
     members, rank = _queues(trace.unit)
-    return Work(unit=trace.unit, amount=amount, partner=_partners(trace), members=members, rank=rank)
+    moved = _moved(trace, amount)
+    return Work(unit=trace.unit, amount=amount, partner=_partners(trace), members=members, rank=rank, moved=moved)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,6 +120,14 @@ _COLUMNS: dict[type[Instruction], Callable[[_Fields, EngineConfig], Columns]] = 
 }
 """What gives the columns of `Work.amount`, by instruction."""
 require_rows(_COLUMNS, UNIT_INSTRUCTIONS, what="work for the time model", module=__name__)
+
+
+def _moved(trace: Trace, amount: np.ndarray) -> np.ndarray:
+    """Return beats of the streams, beats that the mover loads, and bytes that it writes: of an append's last beat one parameter."""
+    mover, is_write = trace.unit == Unit.MOVER, amount[:, 0] == WRITE
+    beats, loads, writes = (amount[rows, 1].sum() for rows in (trace.unit == Unit.FETCH, mover & ~is_write, mover & is_write))
+    written = writes * SIDE_BYTES - len(trace.rows_of(isa.Append)) * (SIDE_BYTES - _PARAMETER_BYTES)
+    return np.array([beats, loads, written])
 
 
 def _queues(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
