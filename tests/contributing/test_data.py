@@ -115,7 +115,7 @@ def test_another_hbm2_part(tree: Tree, forks: Forks) -> None:
     head, _, rest = text.partition("t_rcd_ns:\n  value: ")
     tree.write(f"{SPECS}/memories/hbm2.yaml", f"{head}t_rcd_ns:\n  value: 99\n{rest.partition(chr(10))[2]}")
     engine, law = "hwsim.arch.config.load_engine('u280')", "hwsim.memory.parameters.hbm2_parameters()"
-    simulator = f"list(hwsim.memory.hbm2.law_of({law}, {engine}))"
+    simulator = f"hwsim.memory.hbm2.law_of({law}, {engine}).tolist()"
     bench = f"hex(testbenches.bench.hbm2_word({law}, {engine}.clock_hz))"
     found = values(tree, f"{law}.t_rcd", simulator, bench, modules="hwsim.memory.hbm2 testbenches.bench")
     assert found[0] == 90

@@ -52,7 +52,7 @@ def assert_equal(one: Timeline, other: Timeline) -> None:
 
 def test_a_run_that_jumps_equals_one_that_plays_every_iteration(rng: np.random.Generator, jumps: list[int]) -> None:
     for _ in range(12):
-        request = random_request(rng)
+        request = random_request(rng, layers=(20, 30))
         trace = trace_of(request, int(rng.integers(256)))
         assert_equal(run_time(trace, request.engine), played(trace, request, IDEAL))
     assert len(jumps) >= 6, f"of 12 loops {len(jumps)} were jumped over"
