@@ -27,7 +27,7 @@ class _Section:
 
 
 def link(sections: list[list[Step]]) -> list[list[Step]]:
-    """Return the sections' instructions with wait and signal masks set; all but the last section end in a matrix step as barrier.
+    """Return the sections with wait and signal masks set; all but the last section end in a matrix step as barrier.
 
     A section may be the body of a loop: it then follows itself as well as the section before it. Every section but the
     first starts with the same tokens from the matrix unit, so that any order of sections balances.
@@ -43,10 +43,7 @@ def link(sections: list[list[Step]]) -> list[list[Step]]:
         if index < len(linked) - 1:
             section.signals[-1] |= mask
     return [
-        [
-            Step(step.instruction.with_tokens(wait, signal), step.node)
-            for step, wait, signal in zip(section.steps, section.waits, section.signals, strict=True)
-        ]
+        [step.with_tokens(wait, signal) for step, wait, signal in zip(section.steps, section.waits, section.signals, strict=True)]
         for section in linked
     ]
 

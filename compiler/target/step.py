@@ -1,6 +1,7 @@
 """The steps of a schedule: instructions without their dependencies, and what they touch, and the scalar registers."""
 
 import dataclasses
+from typing import Self
 
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import Function, Load, Scalar, Space
@@ -45,6 +46,12 @@ class Step:
     awaits: tuple[str, ...] = ()
     frees: tuple[str, ...] = ()
     consumes: int = 0
+
+    def with_tokens(self, wait: int, signal: int) -> Self:
+        """Return the step with other masks of its instruction, many times faster than `dataclasses.replace`."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, instruction=self.instruction.with_tokens(wait, signal))
+        return made
 
 
 def loads(
