@@ -4,10 +4,11 @@ Channels of streams keep pages open. On that of the side port accesses open rows
 reads and writes turn the bus.
 """
 
+import collections
 import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from hwsim.errors import ConfigError
 from hwsim.memory.parameters import TIMES, Hbm2Parameters
 
 __all__ = [
-    "Law",
+    "LAW",
     "burst_arrivals",
     "channel_states",
     "fill_ring",
@@ -31,38 +32,10 @@ __all__ = [
 ]
 
 
-class Law(NamedTuple):
-    """The numbers of a channel: `cycles` engine cycles last as long as `ticks` memory clocks; sizes; `Hbm2Parameters` by name."""
-
-    cycles: int
-    ticks: int
-    beat_bytes: int
-    atom_bits: int
-    row_bits: int
-    bank_bits: int
-    group_bits: int
-    request: int
-    reply: int
-    t_rcd: int
-    t_rp: int
-    t_ras: int
-    t_rrd_s: int
-    t_rrd_l: int
-    t_faw: int
-    t_rtp: int
-    t_wr: int
-    t_ccd_s: int
-    t_ccd_l: int
-    t_cl: int
-    t_cwl: int
-    t_wtr: int
-    t_turn: int
-    t_refi: int
-    t_rfc: int
-
-
-_AT = Law(*range(len(Law._fields)))
-"""Places of the numbers in a law, which is an array where it is used: a tuple of so many is copied for every call."""
+LAW = ("cycles", "ticks", "beat_bytes", "atom_bits", "row_bits", "bank_bits", "group_bits", *TIMES)
+"""Numbers of a law: `cycles` engine cycles last as long as `ticks` memory clocks; sizes; `Hbm2Parameters` by name."""
+_AT: Any = collections.namedtuple("Law", LAW)(*range(len(LAW)))
+"""Places of the numbers in a law, which is an array: a tuple of so many would be copied for every call."""
 _MOST_PORTS = 64
 """Places of a row of the states: a number known to the compiler, which so finds that the loops over ports are vector code."""
 _STARTED, _LAST_COLUMN, _LAST_ACTIVATE, _ACTIVATE_GROUP, _REFRESH, _FLOOR, _FIRST, _SECOND, _THIRD, _FOURTH = (
@@ -101,7 +74,7 @@ _WORD_BITS = 4
 
 
 def law_of(parameters: Hbm2Parameters, config: EngineConfig) -> np.ndarray:
-    """Return the law of the channels behind an engine's ports, int64 in the order of `Law`.
+    """Return the law of the channels behind an engine's ports, int64 in the order of `LAW`.
 
     Raises ConfigError for a clock that is no whole number.
     """
@@ -109,17 +82,16 @@ def law_of(parameters: Hbm2Parameters, config: EngineConfig) -> np.ndarray:
         raise ConfigError(f"Engine clock_hz must be a whole number under hbm2, not {config.clock_hz!r}")
     clock = round(config.clock_hz)
     common = math.gcd(clock, parameters.clock_hz)
-    law = Law(
-        cycles=clock // common,
-        ticks=parameters.clock_hz // common,
-        beat_bytes=config.tile.port_bytes,
-        atom_bits=parameters.atom_bytes.bit_length() - 1,
-        row_bits=parameters.row_bytes.bit_length() - 1,
-        bank_bits=parameters.banks_per_group.bit_length() - 1,
-        group_bits=parameters.bank_groups.bit_length() - 1,
-        **{name: getattr(parameters, name) for name in TIMES},
-    )
-    return np.array(law, dtype=np.int64)
+    sizes = {
+        "cycles": clock // common,
+        "ticks": parameters.clock_hz // common,
+        "beat_bytes": config.tile.port_bytes,
+        "atom_bits": parameters.atom_bytes.bit_length() - 1,
+        "row_bits": parameters.row_bytes.bit_length() - 1,
+        "bank_bits": parameters.banks_per_group.bit_length() - 1,
+        "group_bits": parameters.bank_groups.bit_length() - 1,
+    }
+    return np.array([sizes[name] if name in sizes else getattr(parameters, name) for name in LAW], dtype=np.int64)
 
 
 def first_refresh(t_refi: int, ports: int, port: int, seed: int) -> int:

@@ -9,7 +9,7 @@ import yaml
 
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.errors import ConfigError, SpecError
-from hwsim.memory.hbm2 import Law, burst_arrivals, channel_states, first_refresh, latest_start, law_of, side_state, start_side
+from hwsim.memory.hbm2 import LAW, burst_arrivals, channel_states, first_refresh, latest_start, law_of, side_state, start_side
 from hwsim.memory.models import HBM2, hbm2
 from hwsim.memory.parameters import Hbm2Parameters, hbm2_parameters, load_hbm2
 from tests.hwsim.slow_hbm2 import SlowChannel, SlowSideChannel
@@ -17,7 +17,7 @@ from tests.hwsim.slow_hbm2 import SlowChannel, SlowSideChannel
 SHIPPED = hbm2_parameters()
 HARSH = dataclasses.replace(SHIPPED, t_faw=90, t_rrd_l=31, t_ccd_l=13, t_rtp=40, t_wr=60, t_wtr=60, t_turn=60, t_refi=1500)
 """Times that make every constraint bind now and then."""
-TIMES = [name for name in Law._fields if name.startswith("t_")]
+TIMES = [name for name in LAW if name.startswith("t_")]
 U280 = load_engine("u280")
 ATOMS_A_PAGE = 2 * SHIPPED.row_bytes // SHIPPED.atom_bytes
 PORTS = 4

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.memory.hbm2 import Law
+from hwsim.memory.hbm2 import LAW
 from hwsim.memory.models import hbm2
 from hwsim.memory.parameters import Hbm2Parameters, hbm2_parameters
 from testbenches.compare import Verdict
@@ -18,7 +18,7 @@ HARSH = dataclasses.replace(
     SHIPPED, t_faw=90, t_rrd_l=31, t_ccd_l=13, t_rtp=40, t_wr=60, t_wtr=60, t_turn=60, t_refi=1500, request=5, reply=4
 )
 """Times that make every constraint bind now and then."""
-TIMES = [name for name in Law._fields if name.startswith("t_") or name in ("request", "reply")]
+TIMES = [name for name in LAW if name.startswith("t_") or name in ("request", "reply")]
 FEW = ("t_rcd", "t_ccd_l", "t_rfc")
 
 
