@@ -18,23 +18,23 @@ _IDEAL, _HBM2 = int(MemoryKind.IDEAL), int(MemoryKind.HBM2)
 
 @compiled_part
 def _more_bursts(
-    most: int, beats: int, burst_beats: int, accept: int, slack: int, needed: int, pops: np.ndarray
+    most: int, beats: int, burst_beats: int, accept: int, credit: int, slack: int, needed: int, pops: np.ndarray
 ) -> tuple[int, int]:
     """Return how many beats of whole bursts come right behind a burst's `beats`, and when the last of them is accepted.
 
-    The burst is accepted in cycle `accept`, and its first beat comes `slack` cycles later than that allows; no more than
-    `most` beats may be in flight with it. Each of the others is accepted a cycle after the one before where no credit holds
-    them, or when the pop before its last beat gives it credit, where there is one in every cycle.
+    The burst has credit from cycle `credit` on (0: it needs none) and is accepted in cycle `accept`; its first beat comes `slack`
+    cycles later than that allows, and no more than `most` beats may be in flight with it. Each of the others is accepted a cycle
+    after the one before where no credit holds them, or when the pop before its last beat gives it credit, where there is one in
+    every cycle.
     """
     mask = len(pops) - 1
-    credit = pops[(needed - 1) & mask] + 1 if needed > 0 else 0
     bursts = (most - beats) // burst_beats
     while bursts > 0:
         more = bursts * burst_beats
         last = pops[(needed + more - 1) & mask] + 1 if needed + more > 0 else 0
         if last <= accept + 1:
             return more, accept + bursts
-        if needed > 0 and credit == accept and last == credit + more and slack + beats >= burst_beats:
+        if credit == accept and last == credit + more and slack + beats >= burst_beats:
             return more, last
         bursts >>= 1
     return 0, accept
@@ -77,7 +77,7 @@ def advance_fetch(
                 # All ports are alike, so that this is the only one.
                 slack = beat + 1 - accept - READ_LATENCY
                 more, accept = _more_bursts(
-                    min(remaining, popped - needed + beats), beats, burst_beats, accept, slack, needed, pops
+                    min(remaining, popped - needed + beats), beats, burst_beats, accept, credit, slack, needed, pops
                 )
                 fill_ring(ready, accepted, beats + more, beat + 1 + FIFO_LATENCY)
                 earliest[port], arrival[port], last = accept + 1, beat + beats + more, accept

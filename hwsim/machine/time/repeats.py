@@ -65,7 +65,7 @@ def run_repeats(
         advance(end)
         if state.control[DONE] < end:
             return
-        now = _later(state, times[:, end - loop.length : end])
+        now = _later(state, times[:, max(0, end - loop.length) : end])
         alike = alike + 1 if np.array_equal(known, now) else 0
         if alike == loop.reach:
             _jump(loop, end, loop.count - number, before, state, times, waits)
