@@ -6,10 +6,9 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-import numpy as np
-
-from hwsim.arch.config import LANES_PER_SLICE
 from lamforge.explore.space import Space
+from lamforge.flow.roofline import roof
+from models.zoo import network_of
 
 __all__ = ["Binding", "Resource", "Roofs", "binding", "roofs"]
 
@@ -88,18 +87,13 @@ class Roofs:
 def roofs(space: Space, point: int, token_per_s: float, fraction_of_peak: float) -> Roofs:
     """Return the roofs of a point and its place under them, given what it reaches."""
     request, _ = space.request(point)
-    columns = space.columns(np.array(point))
-    engine, network = request.engine, request.config
-    attention = network.heads * network.head_dim
-    weights = network.hidden * (2 * attention + 2 * network.kv_heads * network.head_dim + 3 * network.ffn)
-    cache = 2 * attention * int(columns["context"])
-    products = network.layers * (weights + cache) + network.vocab * network.hidden
-    per_slice = max(LANES_PER_SLICE, *(each.sizes.inputs_per_cycle for each in (request.layers, request.head)))
-    bytes_per_s = engine.tile.beat_bytes * engine.clock_hz
-    reached = products * token_per_s
+    engine, network = request.engine, network_of(request.config)
+    cache = 2 * network.heads * network.head_dim * (request.sinks + request.window)
+    reached = (network.layers * (network.layer_weights + cache) + network.head_weights) * token_per_s
+    most = roof(engine, (request.layers, request.head), min(request.batch, engine.tile.tokens))
     return Roofs(
-        bytes_per_s=bytes_per_s,
-        products_per_s=engine.tile.slices * per_slice * min(request.batch, engine.tile.tokens) * engine.clock_hz,
+        bytes_per_s=engine.peak_bytes_per_s,
+        products_per_s=most.products_per_cycle * engine.clock_hz,
         reached_per_s=reached,
-        intensity=reached / (bytes_per_s * fraction_of_peak),
+        intensity=reached / (engine.peak_bytes_per_s * fraction_of_peak),
     )

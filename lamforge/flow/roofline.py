@@ -1,7 +1,7 @@
 """How close each kind of matrix work comes to what memory and multipliers allow."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from hwsim.machine.time.work import AXPY, work_of
 from lamforge.flow.executed import Executed
 from lamforge.flow.simulate import Timing
 
-__all__ = ["Point", "Roof", "Roofline", "points", "roofline"]
+__all__ = ["Point", "Roof", "Roofline", "points", "roof", "roofline"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,10 +71,16 @@ class Roofline:
 def roofline(timings: Sequence[Timing]) -> Roofline:
     """Return the roofline of runs on one engine."""
     engine = timings[0].engine
-    # Where weights are pruned 2:4, their zeros count as products, so that a lane makes two.
-    per_slice = max([LANES_PER_SLICE, *(format.sizes.inputs_per_cycle for timing in timings for format in _formats(timing))])
-    roofs = (Roof(rows=rows, products_per_cycle=engine.tile.slices * per_slice * rows) for rows in sorted({1, engine.tile.tokens}))
+    formats = [format for timing in timings for format in _formats(timing)]
+    roofs = (roof(engine, formats, rows) for rows in sorted({1, engine.tile.tokens}))
     return Roofline(engine=engine, roofs=tuple(roofs), points=tuple(point for timing in timings for point in points(timing)))
+
+
+def roof(engine: EngineConfig, formats: Iterable[Format], rows: int) -> Roof:
+    """Return the roof of `rows` tokens at once over streams of some formats."""
+    # Where weights are pruned 2:4, their zeros count as products, so that a lane makes two.
+    per_slice = max([LANES_PER_SLICE, *(format.sizes.inputs_per_cycle for format in formats)])
+    return Roof(rows=rows, products_per_cycle=engine.tile.slices * per_slice * rows)
 
 
 def points(timing: Timing) -> list[Point]:

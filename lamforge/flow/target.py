@@ -15,13 +15,14 @@ from hwsim.nearest import nearest
 from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.programs import Programs
+from models.config import ModelConfig
 from models.zoo import shape
 
 if TYPE_CHECKING:
     # A workload does without PyTorch, which models need.
     from lamforge.flow.sources import ModelSource
 
-__all__ = ["SINKS", "Target", "format_named"]
+__all__ = ["SINKS", "Target", "cache_named", "format_named", "request_of_network"]
 
 SINKS = 4
 """Sink tokens of a network's Λ attention; the rest of what its cache keeps is the window."""
@@ -89,20 +90,17 @@ class Target:
         Raises ScheduleError for a context that is too short, CheckpointError, SpecError or ConfigError for what is not there.
         """
         assert self.workload is not None and self.context is not None
-        engine, layers = self.chosen_engine, format_named(self.layers)
+        engine = self.chosen_engine
         if self.context <= SINKS:
             raise ScheduleError(f"Context must be more than the {SINKS} sink tokens, not {self.context}")
-        return Request(
-            config=shape(self.workload),
-            layers=layers,
+        return request_of_network(
+            shape(self.workload),
+            engine,
+            layers=format_named(self.layers),
             head=format_named(self.head),
-            cache=_named("Cache", self.cache, _CACHES),
+            cache=cache_named(self.cache),
             sinks=SINKS,
             window=self.context - SINKS,
-            engine=engine,
-            # Positions beyond the window, so that a run with a full window before it is possible.
-            context=self.context + engine.tile.tokens,
-            prefill_rows=engine.tile.rows_of(layers),
             batch=self.batch,
         )
 
@@ -117,9 +115,41 @@ class Target:
         return Path(self.model) if isinstance(self.model, str | Path) else None
 
 
+def request_of_network(
+    config: ModelConfig,
+    engine: EngineConfig,
+    *,
+    layers: Format,
+    head: Format,
+    cache: CacheFormat,
+    sinks: int,
+    window: int,
+    batch: int,
+) -> Request:
+    """Return what the compiler is asked for a network without weights; raise ScheduleError for what no engine can run."""
+    return Request(
+        config=config,
+        layers=layers,
+        head=head,
+        cache=cache,
+        sinks=sinks,
+        window=window,
+        engine=engine,
+        # Positions beyond the window, so that a run with a full window before it is possible.
+        context=sinks + window + engine.tile.tokens,
+        prefill_rows=engine.tile.rows_of(layers),
+        batch=batch,
+    )
+
+
 def format_named(name: str) -> Format:
     """Return a weight format by its lower-case name; raise SpecError."""
     return _named("Format", name, _WEIGHTS)
+
+
+def cache_named(name: str) -> CacheFormat:
+    """Return a format of keys and values by its lower-case name; raise SpecError."""
+    return _named("Cache", name, _CACHES)
 
 
 def _named(subject: str, name: str, known: Mapping[str, Kind]) -> Kind:

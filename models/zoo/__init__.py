@@ -12,7 +12,7 @@ from hwsim.nearest import nearest
 from models.config import DESCRIPTION, ModelConfig
 from models.families import ARCHITECTURES, FAMILIES, SIZES, family_of, read_object
 
-__all__ = ["names", "network", "shape"]
+__all__ = ["names", "network", "network_of", "shape"]
 
 
 def names() -> tuple[str, ...]:
@@ -31,10 +31,14 @@ def network(source: str) -> Network:
     """
     name, found = _found(source)
     if isinstance(found, ModelConfig):
-        sizes = {size: getattr(found, size) for size in SIZES}
-        return Network(name=name, is_gated=True, is_tied=found.tied_head, **sizes)
+        return dataclasses.replace(network_of(found), name=name)
     family = family_of(found)
     return Network(name=name, is_gated=family.is_gated, is_tied=family.has_tied_head(found), **family.sizes(found))
+
+
+def network_of(config: ModelConfig) -> Network:
+    """Return the sizes of a network that the engine runs, for estimates."""
+    return Network(name=config.name, is_gated=True, is_tied=config.tied_head, **{size: getattr(config, size) for size in SIZES})
 
 
 def shape(source: str) -> ModelConfig:
