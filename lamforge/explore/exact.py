@@ -17,8 +17,10 @@ from hwsim.machine.time.work import Work, work_of
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import MemoryModel
 
-__all__ = ["ExactPoint", "exact", "shape_of"]
+__all__ = ["TIMING_PATHS", "ExactPoint", "exact", "shape_of"]
 
+TIMING_PATHS = ("engine.clock_hz", "engine.fetch", "engine.control.queue_depth", "engine.control.watchdog_cycles", "memory")
+"""Paths, or what they begin with, of what decides when an instruction runs and not what it does (see `shape_of`)."""
 _KEPT = 32
 """Shapes whose programs are kept: some megabytes each."""
 

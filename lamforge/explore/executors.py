@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -83,7 +84,7 @@ class Workers:
             size = _next_size(size, time.perf_counter() - began)
 
 
-class _Pooled(Workers):
+class _Pooled(Workers, abc.ABC):
     """Computes in other processes, each busy with a few points and with the next ones at hand."""
 
     _losses: tuple[type[BaseException], ...] = ()
@@ -114,8 +115,9 @@ class _Pooled(Workers):
                 size = _next_size(size, spent)
                 yield found
 
+    @abc.abstractmethod
     def _submit(self, space: Space, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
-        raise NotImplementedError
+        """Have points computed."""
 
     def _check(self) -> None:
         """Raise MachineError where those who compute are gone for good."""

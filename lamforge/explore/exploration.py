@@ -11,8 +11,9 @@ import numpy as np
 
 from hwsim.errors import SpecError
 from lamforge.explore.axes import Value
+from lamforge.explore.exact import TIMING_PATHS
 from lamforge.explore.executors import Outcome, Workers, workers
-from lamforge.explore.front import Contradiction, Rejection, Tally, best, front
+from lamforge.explore.front import Contradiction, Rejection, Tally, best, front, ranked_front
 from lamforge.explore.rows import Block, Rows
 from lamforge.explore.search import Judged, check_search, points_of, sampled
 from lamforge.explore.space import BLOCK, Space
@@ -139,10 +140,8 @@ class _Explorer:
         self._tally = Tally(self._rows.constraints)
         self._points = self._blocks = self._kept = self._computed = 0
         self._closed_s = self._spent_s = 0.0
-        numbers = store.numbers(EXACT)
-        self._next_part = max(numbers, default=-1) + 1
-        parts = [part for number in numbers if (part := store.read(EXACT, number)) is not None]
-        self._simulated = [self._rows.block(part) for part in parts]
+        self._next_part = max(store.numbers(EXACT), default=-1) + 1
+        self._simulated = [self._rows.block(part) for part in store.parts(EXACT)]
         self._before = {int(point) for block in self._simulated for point in block.points}
         self._known = set(self._before)
 
@@ -240,7 +239,9 @@ class _Explorer:
 
     def _simulate(self, points: np.ndarray) -> None:
         """Simulate those points that nothing is known of yet, and keep what is found as it comes."""
-        missing = [point for point in points.tolist() if point not in self._known]
+        unknown = np.array([point for point in points.tolist() if point not in self._known], dtype=np.int64)
+        # Points of one program together, which is then compiled once.
+        missing = self._space.grouped(unknown, TIMING_PATHS).tolist()
         waiting: list[Outcome] = []
         done, began = 0, time.perf_counter()
         flushed = began
@@ -287,20 +288,14 @@ class _Explorer:
         raise SpecError(f"Study constraints must leave at least one of {self._points:,} points, not none: {'; '.join(said)}")
 
     def _write_csv(self, best_points: Block) -> None:
-        numbers = self._store.numbers(CLOSED)
-        closed_rows = (part for number in numbers if (part := self._store.read(CLOSED, number)) is not None)
         every = Block.joined(self._simulated)
         exact_rows = self._rows.table(every.taken(np.argsort(every.points)), EXACT)
-        self._store.write_csv("points.csv", [*closed_rows, exact_rows])
+        self._store.write_csv("points.csv", [*self._store.parts(CLOSED), exact_rows])
         is_front = front(self._rows.objectives(best_points))
         self._store.write_csv("front.csv", [self._rows.table(best_points.taken(is_front), EXACT)])
 
     def _exploration(self, chosen: _Chosen, found: Block, are_met: np.ndarray) -> Exploration:
-        objectives = self._rows.objectives(found)
-        is_front = are_met.copy()
-        is_front[are_met] = front(objectives[are_met])
-        places = np.flatnonzero(is_front)
-        places = places[np.lexsort(-objectives[places].T[::-1])]
+        places = ranked_front(self._rows.objectives(found), are_met)
         off = np.abs(chosen.cycles / found.metrics["cycles"] - 1)
         off = off[~np.isnan(off)]
         # Of a run that computed nothing, what the points took when they were.

@@ -13,7 +13,7 @@ from hwsim.errors import SpecError, shown
 from lamforge.explore.axes import PLACES, Value
 from lamforge.explore.binding import Binding, Roofs, binding, roofs
 from lamforge.explore.exploration import Design, FormError
-from lamforge.explore.front import Contradiction, Rejection, Tally, front
+from lamforge.explore.front import Contradiction, Rejection, Tally, ranked_front
 from lamforge.explore.metrics import METRICS
 from lamforge.explore.rows import Block, Rows
 from lamforge.explore.space import Space
@@ -229,12 +229,7 @@ class _Finder:
         self.exact_places = {int(point): place for place, point in enumerate(self.exact.points)}
 
     def found(self) -> Findings:
-        objectives = self.rows.objectives(self.exact)
-        are_met = np.array(~(self.exact.excess > 0).any(axis=1))
-        is_front = are_met.copy()
-        is_front[are_met] = front(objectives[are_met])
-        places = np.flatnonzero(is_front)
-        places = places[np.lexsort(-objectives[places].T[::-1])]
+        places = ranked_front(self.rows.objectives(self.exact), np.array(~(self.exact.excess > 0).any(axis=1)))
         best = int(self.exact.points[places[0]]) if places.size else None
         around = {} if best is None else {path: self._others(best, path) for path in self._varied}
         beside = {int(point): self._beside(int(point)) for point in self.exact.points[places[:_STEPPED]]}
@@ -285,10 +280,10 @@ class _Finder:
         return [path for path, values in self.space.axes.items() if len(values) > 1]
 
     def _simulated(self) -> Block:
-        parts = [part for number in self._store.numbers(EXACT) if (part := self._store.read(EXACT, number)) is not None]
+        parts = [self.rows.block(part) for part in self._store.parts(EXACT)]
         if not parts:
             return self.rows.exact([])
-        every = Block.joined([self.rows.block(part) for part in parts])
+        every = Block.joined(parts)
         _, first = np.unique(every.points, return_index=True)
         return every.taken(first)
 
@@ -334,9 +329,7 @@ class _Finder:
         known: list[Block] = []
         level = None if best is None else float(self.rows.objectives(self.rows.closed(np.array([best])))[0, 0])
         samples: list[Block] = []
-        for number in self._store.numbers(CLOSED):
-            part = self._store.read(CLOSED, number)
-            assert part is not None
+        for part in self._store.parts(CLOSED):
             block = self.rows.block(part)
             is_met = found.tally.add(block.points, block.excess)
             found.points += len(block.points)
@@ -344,8 +337,7 @@ class _Finder:
             known.append(block.taken(np.isin(block.points, wanted)))
             if level is not None:
                 found.look(block, self.rows.objectives(block)[:, 0], level, is_met)
-            samples.append(_sampled(block))
-            samples = [_sampled(Block.joined(samples))]
+            samples = [_sampled(Block.joined([*samples, _sampled(block)]))]
         have = np.concatenate([block.points for block in known])
         missing = self.space.meeting(np.setdiff1d(wanted, have))
         if missing.size:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-__all__ = ["Contradiction", "Rejection", "Tally", "best", "front"]
+__all__ = ["Contradiction", "Rejection", "Tally", "best", "front", "ranked_front"]
 
 _BLOCK = 512
 
@@ -42,6 +42,18 @@ def _covered(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     return found
 
 
+def ranked_front(values: np.ndarray, are_met: np.ndarray) -> np.ndarray:
+    """Return which rows of `values` are the front of those that are met: places, the best in the first objective first."""
+    places = np.flatnonzero(are_met)
+    return _ranked(values, places[front(values[places])])
+
+
+def _ranked(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return places in the order of the rows there: by the first objective, of equal ones by the next."""
+    ranked: np.ndarray = places[np.lexsort(-values[places].T[::-1])]
+    return ranked
+
+
 def best(values: np.ndarray, count: int) -> np.ndarray:
     """Return the rows of `values` [points, objectives] that stand first, `count` or all there are, in ascending order.
 
@@ -52,8 +64,7 @@ def best(values: np.ndarray, count: int) -> np.ndarray:
     missing = count
     while missing > 0 and left.size:
         is_front = front(values[left])
-        found = left[is_front]
-        found = found[np.lexsort(-values[found].T[::-1])][:missing]
+        found = _ranked(values, left[is_front])[:missing]
         taken.append(found)
         missing -= len(found)
         left = left[~is_front]

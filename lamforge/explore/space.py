@@ -16,13 +16,13 @@ import numpy as np
 from compiler.pipeline import Request
 from hwsim.arch.board import load_board
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import LamforgeError, SpecError
 from hwsim.memory.models import MemoryModel, memory_model
 from lamforge.explore.axes import PLACES, Value
 from lamforge.explore.candidates import Candidates
 from lamforge.explore.conditions import Columns
 from lamforge.explore.study import Study
+from lamforge.flow.target import cache_named, format_named, request_of_network
 from models.zoo import shape
 
 __all__ = ["BLOCK", "MOST_POINTS", "Space"]
@@ -159,19 +159,14 @@ class Space:
         """
         columns = self.columns(np.array(point))
         found = {path: values.item() for path, values in columns.items()}
-        engine = self._engine_of(columns)
-        layers = Format[found["layers.format"].upper()]
-        request = Request(
-            config=self._network(found["network"]),
-            layers=layers,
-            head=Format[found["head.format"].upper()],
-            cache=CacheFormat[found["cache.format"].upper()],
+        request = request_of_network(
+            self._network(found["network"]),
+            self._engine_of(columns),
+            layers=format_named(found["layers.format"]),
+            head=format_named(found["head.format"]),
+            cache=cache_named(found["cache.format"]),
             sinks=found["attention.sinks"],
             window=found["attention.window"],
-            engine=engine,
-            # Positions beyond the window, so that a run with a full window before it is possible.
-            context=found["context"] + engine.tile.tokens,
-            prefill_rows=engine.tile.rows_of(layers),
             batch=found["batch"],
         )
         return request, memory_model(found["memory"])
@@ -183,6 +178,13 @@ class Space:
         columns = self.columns(points)
         met = [np.broadcast_to(condition.holds(columns), points.shape) for condition in self.study.conditions]
         return points[np.logical_and.reduce(met)]
+
+    def grouped(self, points: np.ndarray, but: tuple[str, ...]) -> np.ndarray:
+        """Return points in an order in which those that differ in nothing but some paths, or below them, follow one another."""
+        places = np.unravel_index(points, self._shape)
+        keys = [points, *(place for place, path in zip(places, self.axes, strict=True) if not path.startswith(but))]
+        ordered: np.ndarray = points[np.lexsort(keys)]
+        return ordered
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the points of the grid that meet the conditions, in blocks; a block may be empty."""
@@ -252,11 +254,11 @@ class Space:
 
 
 def _weight_format(name: Value) -> int:
-    return int(Format[str(name).upper()])
+    return int(format_named(str(name)))
 
 
 def _cache_format(name: Value) -> int:
-    return int(CacheFormat[str(name).upper()])
+    return int(cache_named(str(name)))
 
 
 def _memory_kind(name: Value) -> int:

@@ -157,9 +157,16 @@ class Store:
         names = (path.name for path in (self.folder / _PARTS).glob(f"{fidelity}-*.parquet"))
         return sorted(int(name.removeprefix(f"{fidelity}-").removesuffix(".parquet")) for name in names)
 
+    def parts(self, fidelity: str) -> Iterator[pa.Table]:
+        """Yield the parts there are, in the order of their numbers; raise SpecError where one is damaged."""
+        for number in self.numbers(fidelity):
+            part = self.read(fidelity, number)
+            if part is not None:
+                yield part
+
     def table(self) -> pa.Table:
         """Return all rows, those of the closed form first, in the order of the points."""
-        parts = [part for fidelity in (CLOSED, EXACT) for number in self.numbers(fidelity) if (part := self.read(fidelity, number))]
+        parts = [*self.parts(CLOSED), *self.parts(EXACT)]
         return pa.concat_tables(parts).sort_by([("fidelity", "ascending"), ("point", "ascending")])
 
     def write_csv(self, name: str, tables: Iterable[pa.Table]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import lamforge
+from lamforge.explore.exploration import Exploration
 from lamforge.explore.study import Study, study_of
 
-__all__ = ["AXES", "document", "rows_of", "study", "write_network"]
+__all__ = ["AXES", "FEW_AXES", "document", "explored_study", "rows_of", "study", "write_network"]
 
 AXES: dict[str, object] = {
     "engine.fetch.fifo_beats": [16, 32, 64],
@@ -15,6 +17,7 @@ AXES: dict[str, object] = {
     "head.format": ["w4", "w8"],
     "memory": ["ideal", "hbm2"],
 }
+FEW_AXES: dict[str, object] = {name: values for name, values in AXES.items() if name != "engine.fetch.burst_beats"}
 _NETWORK = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -50,6 +53,11 @@ def document(folder: Path, **changes: object) -> dict[str, object]:
 def study(folder: Path, **changes: object) -> Study:
     """Return the study."""
     return study_of(document(folder, **changes))
+
+
+def explored_study(folder: Path) -> Exploration:
+    """Explore the study over few axes, of which some designs miss its constraint, into a folder within `folder`."""
+    return lamforge.explore(study(folder, axes=FEW_AXES, constraints={"token_per_s": {"at_least": 14000}}), output=folder / "out")
 
 
 def rows_of(folder: Path) -> list[dict[str, object]]:

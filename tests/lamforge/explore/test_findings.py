@@ -12,9 +12,7 @@ from lamforge.explore.binding import Resource, binding
 from lamforge.explore.exploration import Exploration
 from lamforge.explore.findings import Findings, findings
 from lamforge.explore.store import STUDY
-from tests.lamforge.explore.small import rows_of, study
-
-AXES: dict[str, object] = {"engine.fetch.fifo_beats": [16, 32, 64], "head.format": ["w4", "w8"], "memory": ["ideal", "hbm2"]}
+from tests.lamforge.explore.small import FEW_AXES, explored_study, rows_of, study
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +22,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def explored(place: Path) -> Exploration:
-    return lamforge.explore(study(place, axes=AXES, constraints={"token_per_s": {"at_least": 14000}}), output=place / "out")
+    return explored_study(place)
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +40,12 @@ def test_it_is_what_the_exploration_found(explored: Exploration, found: Findings
 
 def test_steps_are_those_of_the_rows(explored: Exploration, found: Findings) -> None:
     rows = [row for row in rows_of(explored.folder) if row["fidelity"] == "exact"]
-    rates = {tuple(row[path] for path in AXES): row["token_per_s"] for row in rows}
+    rates = {tuple(row[path] for path in FEW_AXES): row["token_per_s"] for row in rows}
     for each in found.front:
         assert each.steps is not None
         here = each.design.values
         for step in each.steps:
-            there = tuple((here | {step.path: step.value})[path] for path in AXES)
+            there = tuple((here | {step.path: step.value})[path] for path in FEW_AXES)
             assert step.is_exact == (there in rates)
             if step.is_exact:
                 assert step.change == rates[there] / rates[tuple(here.values())] - 1
@@ -66,7 +64,7 @@ def test_what_a_constraint_rejects_says_so(found: Findings) -> None:
 def test_a_bound_that_rejects_the_better_is_what_stops_the_next(place: Path) -> None:
     bounds = {"engine.fetch.fifo_beats": {"at_most": 32}}
     output = place / "bounded"
-    lamforge.explore(study(place, axes=AXES, constraints=bounds), output=output)
+    lamforge.explore(study(place, axes=FEW_AXES, constraints=bounds), output=output)
     found = findings(output)
     assert found.stop is not None and found.stop.rejected_by == ("engine.fetch.fifo_beats at most 32",)
     assert (found.stop.excess, found.stop.values["engine.fetch.fifo_beats"]) == (1.0, 64)
@@ -99,7 +97,7 @@ def test_cycles_of_what_binds_sum_to_the_cycles(found: Findings) -> None:
 
 def test_a_study_that_nothing_meets_is_read_too(place: Path) -> None:
     with pytest.raises(SpecError, match="must leave at least one of"):
-        lamforge.explore(study(place, axes=AXES, constraints={"token_per_s": {"at_least": 1e9}}), output=place / "none")
+        lamforge.explore(study(place, axes=FEW_AXES, constraints={"token_per_s": {"at_least": 1e9}}), output=place / "none")
     found = findings(place / "none")
     assert (found.front, found.sensitivity, found.error, found.met_points) == ((), (), None, 0)
     assert found.is_finished and found.nearest is not None and found.nearest.excess > 0.9

@@ -15,10 +15,12 @@ from hwsim.arch.config import load_engine
 from hwsim.errors import LamforgeError
 from lamforge.explore.axes import PLACES
 from lamforge.explore.candidates import Candidates
+from lamforge.explore.exact import TIMING_PATHS, shape_of
 from lamforge.explore.search import points_of
 from lamforge.explore.space import Space
 from lamforge.explore.study import study_of
 from lamforge.flow.target import Target
+from tests.lamforge.explore.small import FEW_AXES, study
 
 CHOICES: dict[str, list[object]] = {
     "engine": ["small", "u280", "tiny"],
@@ -129,3 +131,13 @@ def test_drawn_points_are_of_the_grid_each_once_and_the_same_for_the_same_seed(c
     assert len(set(found)) == len(found) == min(count, 65 + 37)
     assert found == drawn(1)
     assert count == 1000 or found != drawn(2)
+
+
+def test_points_of_one_program_follow_one_another(tmp_path: Path) -> None:
+    space = Space(study(tmp_path, axes=FEW_AXES))
+    points = np.random.default_rng(0).permutation(space.size)
+    grouped = space.grouped(points, TIMING_PATHS)
+    assert sorted(grouped.tolist()) == list(range(space.size))
+    shapes = [shape_of(space.request(int(point))[0]) for point in grouped]
+    changes = sum(one != other for one, other in itertools.pairwise(shapes))
+    assert changes == len(set(shapes)) - 1 > 0

@@ -16,9 +16,8 @@ from lamforge.explore.findings import Findings, findings
 from reports.pages import report
 from reports.pages.exploration import exploration_page
 from tests.lamforge.conftest import run_main
-from tests.lamforge.explore.small import study
+from tests.lamforge.explore.small import FEW_AXES, explored_study, study
 
-AXES: dict[str, object] = {"engine.fetch.fifo_beats": [16, 32, 64], "head.format": ["w4", "w8"], "memory": ["ideal", "hbm2"]}
 MOST_BYTES = 5_000_000
 
 
@@ -29,7 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def explored(place: Path) -> Exploration:
-    return lamforge.explore(study(place, axes=AXES, constraints={"token_per_s": {"at_least": 14000}}), output=place / "out")
+    return explored_study(place)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +155,7 @@ def test_what_is_not_there_fails_and_does_not_vanish(found: Findings, monkeypatc
 
 def test_a_study_that_nothing_meets_has_a_page(place: Path) -> None:
     with pytest.raises(SpecError, match="must leave at least one of"):
-        lamforge.explore(study(place, axes=AXES, constraints={"token_per_s": {"at_least": 1e9}}), output=place / "none")
+        lamforge.explore(study(place, axes=FEW_AXES, constraints={"token_per_s": {"at_least": 1e9}}), output=place / "none")
     page = report.folder(place / "none").read_text()
     assert '<div class="verdict bad"><p>No design meets the constraints, of 12 points. The nearest misses by ' in page
     assert charts(page) == ["front0", "parallel"]
