@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from hwsim.arch.counts import Count, larger, smaller
+from hwsim.arch.counts import Count, bit_length, larger, smaller
 from hwsim.arch.isa import Format
 from hwsim.errors import ConfigError, shown
 from hwsim.reader import NAME, Limits, OneOf, SpecFiles, fields_of, read
@@ -25,7 +25,9 @@ __all__ = [
     "VectorConfig",
     "drain_words",
     "engine_names",
+    "lane_bits",
     "load_engine",
+    "mixed_lanes",
     "mixed_words",
     "temporary_words",
 ]
@@ -37,6 +39,10 @@ LANES_PER_SLICE = 32
 _PORT_BITS = (128, 256, 512)
 _LONGEST_ROW = 2048
 _MOST_SEGMENTS = 8
+_SEGMENT_CODES = 64
+_LARGEST_PRODUCT = 128 * 15
+"""Of a coefficient of 8 bits, signed, and a nibble."""
+_SUM_BITS = 32
 _FILES = SpecFiles("Engine", "engines", ConfigError)
 
 
@@ -173,7 +179,12 @@ class EngineConfig:
     @property
     def mixed_lanes(self) -> int:
         """Lanes of every slice whose sums an AXPY drains in one word; those of the eight slices of a token fit it."""
-        return _mixed_lanes(self.vector.lanes)
+        return mixed_lanes(self.vector.lanes)
+
+    @property
+    def lane_bits(self) -> int:
+        """Bits of a signed accumulator of a lane: of no more beats than the activation memory has coefficients."""
+        return lane_bits(self.tile.slices, self.vector.lanes, self.buffer.activation_segments)
 
     @property
     def mixed_words(self) -> int:
@@ -221,11 +232,19 @@ def drain_words(slices: Count, lanes: Count) -> Count:
 
 def mixed_words(lanes: Count) -> Count:
     """Return the words that one row of an AXPY drains to, of one engine or of each of several."""
-    return LANES_PER_SLICE // _mixed_lanes(lanes)
+    return LANES_PER_SLICE // mixed_lanes(lanes)
 
 
-def _mixed_lanes(lanes: Count) -> Count:
+def mixed_lanes(lanes: Count) -> Count:
+    """Return the lanes of every slice whose sums an AXPY drains in one word, of one engine or of each of several."""
     return larger(lanes // _MOST_SEGMENTS, 1)
+
+
+def lane_bits(slices: Count, lanes: Count, activation_segments: Count) -> Count:
+    """Return the bits of a signed accumulator of a lane, of one engine or of each of several."""
+    tokens = smaller(smaller(slices, lanes), _MOST_SEGMENTS)
+    beats = _SEGMENT_CODES * activation_segments * tokens // slices
+    return smaller(1 + bit_length(beats * _LARGEST_PRODUCT), _SUM_BITS)
 
 
 def engine_names() -> list[str]:

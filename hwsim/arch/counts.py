@@ -1,4 +1,4 @@
-"""Counts that are numbers, or arrays with one entry for each of many designs: the larger and the smaller of two."""
+"""Counts that are numbers, or arrays with one entry for each of many designs: the larger and the smaller of two, and bits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["Count", "larger", "smaller"]
+__all__ = ["Count", "bit_length", "larger", "smaller"]
 
 Count = TypeVar("Count", int, np.ndarray)
 
@@ -19,3 +19,8 @@ def larger(a: Count, b: Count | int) -> Count:
 def smaller(a: Count, b: Count | int) -> Count:
     """Return the smaller of two counts, entry by entry for arrays."""
     return np.minimum(a, b) if isinstance(a, np.ndarray) else min(a, b)
+
+
+def bit_length(count: Count) -> Count:
+    """Return the bits that a count from 0 to 2^53 takes, entry by entry for arrays."""
+    return np.frexp(count)[1].astype(np.int64) if isinstance(count, np.ndarray) else int(count).bit_length()

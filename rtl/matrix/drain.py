@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from rtl.interfaces import assign
-from rtl.matrix.records import BLOCK, WORD_FLAGS, drained_word, lane_bits
+from rtl.matrix.records import BLOCK, WORD_FLAGS, drained_word
 from rtl.matrix.stages import LEAVE, TREE
 from rtl.pipeline import Pipeline
 
@@ -117,7 +117,7 @@ class LaneTree(wiring.Component):
 
     def __init__(self, config: EngineConfig):
         self.config = config
-        lane_sums = data.ArrayLayout(signed(lane_bits(config)), config.mixed_lanes)
+        lane_sums = data.ArrayLayout(signed(config.lane_bits), config.mixed_lanes)
         super().__init__(
             {
                 "lane_sums": In(data.ArrayLayout(lane_sums, config.tile.slices)),

@@ -25,7 +25,6 @@ __all__ = [
     "drained_word",
     "input_bits",
     "is_any",
-    "lane_bits",
     "nibble_digit",
     "pair_digit",
     "pairs",
@@ -153,11 +152,4 @@ def deep_halves(total: Value, upper: Value, bits: int) -> tuple[Value, Value]:
 
 def upper_bits(config: EngineConfig) -> int:
     """Return how many bits of the high half must be summed apart: as many as the low one can run over."""
-    return max(1, lane_bits(config) - DEEP_FIELD_BITS)
-
-
-def lane_bits(config: EngineConfig) -> int:
-    """Return the bits of a signed lane accumulator: no more beats than the activation memory has coefficients."""
-    groups = min(8, config.tile.slices, config.vector.lanes)
-    beats = 64 * config.buffer.activation_segments * groups // config.tile.slices
-    return min(32, 1 + (beats * 128 * 15).bit_length())
+    return max(1, config.lane_bits - DEEP_FIELD_BITS)

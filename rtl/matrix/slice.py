@@ -19,7 +19,6 @@ from rtl.matrix.records import (
     coefficient_bits,
     deep_halves,
     input_bits,
-    lane_bits,
     nibble_digit,
     pairs,
     spread,
@@ -69,7 +68,7 @@ class Slice(Shared):
             "row_scale": Out(24),
             "parameter": Out(32),
             "row_sum": Out(32),
-            "lane_sums": Out(data.ArrayLayout(signed(lane_bits(config)), config.mixed_lanes)),
+            "lane_sums": Out(data.ArrayLayout(signed(config.lane_bits), config.mixed_lanes)),
         }
 
     def elaborate(self, platform):
@@ -153,7 +152,7 @@ class Slice(Shared):
 
     def _hold_lanes(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> None:
         """AXPY: hold the sums of each block and row after the last step while the DSPs go on; the drain selects among them."""
-        tokens, bits, mixed = self.config.tile.nibble_rows, lane_bits(self.config), self.config.mixed_lanes
+        tokens, bits, mixed = self.config.tile.nibble_rows, self.config.lane_bits, self.config.mixed_lanes
         blocks = LANES_PER_SLICE // 2
         held: list[list[Signal]] = [[] for _ in range(tokens)]
         for token in range(tokens):
@@ -278,7 +277,7 @@ class Tile(Shared):
             "row_scales": Out(data.ArrayLayout(24, slices)),
             "parameters": Out(data.ArrayLayout(32, slices)),
             "row_sums": Out(data.ArrayLayout(32, slices)),
-            "lane_sums": Out(data.ArrayLayout(data.ArrayLayout(signed(lane_bits(config)), config.mixed_lanes), slices)),
+            "lane_sums": Out(data.ArrayLayout(data.ArrayLayout(signed(config.lane_bits), config.mixed_lanes), slices)),
         }
 
     def elaborate(self, platform):

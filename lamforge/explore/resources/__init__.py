@@ -1,0 +1,17 @@
+"""What engines take of a board without waiting for synthesis, fitted to runs of Yosys that are kept beside it."""
+
+from lamforge.explore.resources.model import ENGINES, PARTS, PartRun, ResourceModel, resource_model
+from lamforge.explore.resources.terms import COPIES, FIELDS, TERMS, Fields, fields_of_engine
+
+__all__ = [
+    "COPIES",
+    "ENGINES",
+    "FIELDS",
+    "PARTS",
+    "TERMS",
+    "Fields",
+    "PartRun",
+    "ResourceModel",
+    "fields_of_engine",
+    "resource_model",
+]
