@@ -58,22 +58,23 @@
       if (name.startsWith("front") || name === "parallel") views.get(name).signal("chosen", ids).runAsync();
     }
     for (const row of document.querySelectorAll("#designs tbody tr")) {
-      row.classList.toggle("marked", ids !== null && ids.includes(front[Number(row.dataset.design)]));
+      const isMarked = ids !== null && ids.includes(front[Number(row.dataset.design)]);
+      row.classList.toggle("marked", isMarked);
+      row.querySelector("button").setAttribute("aria-pressed", isMarked);
     }
     const count = ids === null ? 0 : front.filter((id) => ids.includes(id)).length;
     marked.textContent = ids === null ? "No points are marked." : `${ids.length} points are marked, ${count} of them on the front.`;
   }
+  // Charts in which a box is drawn: taking one away is told by its chart only where the reader did it there.
+  const boxed = new Set();
+  function clearBoxes() {
+    for (const name of boxed) for (const side of ["brush_x", "brush_y"]) views.get(name).signal(side, []).runAsync();
+    boxed.clear();
+  }
   document.getElementById("clear").addEventListener("click", () => {
-    for (const name of views.keys()) clearBox(name);
+    clearBoxes();
     mark(null);
   });
-  function clearBox(name) {
-    const view = views.get(name);
-    for (const side of ["brush_x", "brush_y"]) {
-      if (name.startsWith("front") || name === "parallel") view.signal(side, []);
-    }
-    view.runAsync();
-  }
 
   for (const place of document.querySelectorAll(".chart")) {
     const name = place.id.replace("chart-", "");
@@ -81,13 +82,29 @@
     const spec = { ...bare, datasets: { ...bare.datasets, ...datasets(name) } };
     window.vegaEmbed(place, spec, { mode: "vega-lite", actions: false, renderer: "svg", config: style }).then(({ view }) => {
       views.set(name, view);
+      // The element around it says what it shows; its marks have no names of their own.
+      place.querySelector("svg").setAttribute("aria-hidden", "true");
       if (!name.startsWith("front") && name !== "parallel") return;
-      view.addSignalListener("brush", (_, box) => mark(inside(name, box)));
+      view.addSignalListener("brush", (_, box) => {
+        const ids = inside(name, box);
+        if (ids === null && !boxed.delete(name)) return;
+        if (ids !== null) boxed.add(name);
+        mark(ids);
+      });
     });
   }
 
   const table = document.getElementById("designs");
   if (!table) return;
+  for (const row of table.tBodies[0].rows) {
+    const button = row.querySelector("button");
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true");
+      const pressed = [...table.tBodies[0].rows].filter((each) => each.querySelector("button").getAttribute("aria-pressed") === "true");
+      clearBoxes();
+      mark(pressed.length ? pressed.map((each) => front[Number(each.dataset.design)]) : null);
+    });
+  }
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, index) => head.querySelector("button").addEventListener("click", () => {
     const isAscending = head.getAttribute("aria-sort") !== "ascending";
