@@ -275,7 +275,7 @@ class _Finder:
             worst=self.space.values(worst[1]) if worst else None,
             worst_cycles=worst[2:] if worst else None,
             sensitivity=tuple(sorted(sensitivity, key=lambda each: each.low - each.high)),
-            sources=self._sources([int(point) for point in self.exact.points[places]]),
+            sources=self._sources(places),
             drawn=tuple(self._drawn(closed.sample, places)),
         )
 
@@ -378,11 +378,13 @@ class _Finder:
             steps=tuple(stepper.step(point, other, path) for other, path in beside[point]) if point in beside else None,
         )
 
-    def _sources(self, front: Sequence[int]) -> tuple[Sources, ...]:
+    def _sources(self, places: np.ndarray) -> tuple[Sources, ...]:
+        front = [int(point) for point in self.exact.points[places]]
         requests = [self.space.request(point) for point in front]
+        told = [name for name in METRICS if np.isfinite(self.exact.metrics[name][places]).any()]
         is_bounded = any(each.name == BOARD for each in self.study.constraints)
         boards = [self.space.board(point) for point in front] if is_bounded else []
-        return sources([(request.engine, memory) for request, memory in requests], METRICS if front else (), boards)
+        return sources([(request.engine, memory) for request, memory in requests], told, boards)
 
     def _miss(self, point: int, excess: float, gain: float | None, closed: _Closed, stepper: _Stepper) -> Miss:
         names = stepper.broken(closed.excesses.get(point))

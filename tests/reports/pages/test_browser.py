@@ -73,6 +73,15 @@ def page_of(explored: Exploration, place: Path, request: pytest.FixtureRequest) 
     return written
 
 
+@pytest.mark.parametrize(("is_ci", "outcome"), [(True, pytest.fail.Exception), (False, pytest.skip.Exception)])
+def test_a_missing_browser_is_told(is_ci: bool, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.reports.browser.shutil.which", lambda name: None)
+    monkeypatch.setenv("CI", "true" if is_ci else "")
+    told = "Chromium must be installed, so that the written pages are looked at: apt install chromium"
+    with pytest.raises(outcome, match=told), started():
+        raise AssertionError("no browser must be started")
+
+
 @pytest.mark.parametrize("name", ["study", "demo", "programs", "evaluation", "offload"])
 def test_a_page_is_for_everyone_and_everywhere(name: str, page_of: Callable[[str], Path], browser: Browser) -> None:
     for width in WIDTHS:
