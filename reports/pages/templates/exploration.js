@@ -63,7 +63,8 @@
       row.querySelector("button").setAttribute("aria-pressed", isMarked);
     }
     const count = ids === null ? 0 : front.filter((id) => ids.includes(id)).length;
-    marked.textContent = ids === null ? "No points are marked." : `${ids.length} points are marked, ${count} of them on the front.`;
+    const said = ids && (ids.length === 1 ? "1 point is marked" : `${ids.length} points are marked`);
+    marked.textContent = ids === null ? "No points are marked." : `${said}, ${count} of them on the front.`;
   }
   // Charts in which a box is drawn: taking one away is told by its chart only where the reader did it there.
   const boxed = new Set();
