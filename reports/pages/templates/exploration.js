@@ -46,6 +46,7 @@
       && within(share(row[column.key]), box.share))).map((row) => row.id);
   }
 
+  const isLinked = (name) => name.startsWith("front") || name === "parallel";
   const marked = document.getElementById("marked");
   let last = null;
   // A chart that says what was marked has not ended its own run yet: all are told after it.
@@ -54,9 +55,7 @@
     last = { ids };
   }
   function show(ids) {
-    for (const name of views.keys()) {
-      if (name.startsWith("front") || name === "parallel") views.get(name).signal("chosen", ids).runAsync();
-    }
+    for (const [name, view] of views) if (isLinked(name)) view.signal("chosen", ids).runAsync();
     for (const row of document.querySelectorAll("#designs tbody tr")) {
       const isMarked = ids !== null && ids.includes(front[Number(row.dataset.design)]);
       row.classList.toggle("marked", isMarked);
@@ -66,11 +65,9 @@
     const said = ids && (ids.length === 1 ? "1 point is marked" : `${ids.length} points are marked`);
     marked.textContent = ids === null ? "No points are marked." : `${said}, ${count} of them on the front.`;
   }
-  // Charts in which a box is drawn: taking one away is told by its chart only where the reader did it there.
-  const boxed = new Set();
+  // Their charts say at once that nothing is marked any more: what is marked instead must be told after it.
   function clearBoxes() {
-    for (const name of boxed) for (const side of ["brush_x", "brush_y"]) views.get(name).signal(side, []).runAsync();
-    boxed.clear();
+    for (const [name, view] of views) if (isLinked(name)) view.signal("brush_x", []).signal("brush_y", []).runAsync();
   }
   document.getElementById("clear").addEventListener("click", () => {
     clearBoxes();
@@ -85,13 +82,7 @@
       views.set(name, view);
       // The element around it says what it shows; its marks have no names of their own.
       place.querySelector("svg").setAttribute("aria-hidden", "true");
-      if (!name.startsWith("front") && name !== "parallel") return;
-      view.addSignalListener("brush", (_, box) => {
-        const ids = inside(name, box);
-        if (ids === null && !boxed.delete(name)) return;
-        if (ids !== null) boxed.add(name);
-        mark(ids);
-      });
+      if (isLinked(name)) view.addSignalListener("brush", (_, box) => mark(inside(name, box)));
     });
   }
 
