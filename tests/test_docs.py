@@ -1,6 +1,10 @@
 """The written pages: links lead somewhere, examples work, records have their sections, the version is listed."""
 
+import os
 import re
+import resource
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -40,6 +44,27 @@ def test_the_readme_engine_can_be_built() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     engines = [yaml.safe_load(block) for block in blocks if "tile:" in block]
     assert [EngineConfig.from_dict(data).name for data in engines] == ["mine"]
+
+
+def test_the_first_study_of_the_readme_has_its_front_within_a_minute(tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text().partition("\n## A first study\n")[2].partition("\n## ")[0]
+    (study,) = re.findall(r"```yaml\n(.*?)```", section, re.S)
+    (shown,) = re.findall(r"```\n(mine: .*?)```", section, re.S)
+    assert len(study.splitlines()) == 6
+    (tmp_path / "mine.yaml").write_text(study)
+    command = [sys.executable, "-m", "lamforge", "explore", str(tmp_path / "mine.yaml"), "-o", str(tmp_path / "out")]
+    # As on a new machine: nothing is compiled yet. Processor time, since others may be at work beside it.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "numba")}, capture_output=True, text=True, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"{seconds:.1f} s of one processor")
+    assert seconds < 60
+    # Rates and times differ from run to run; the rest of what is shown does not.
+    lines = [line for line in shown.splitlines() if "a second" not in line]
+    assert [line for line in ran.stdout.splitlines() if "a second" not in line][: len(lines)] == lines
 
 
 def test_the_assembly_line_of_the_flow_parses() -> None:

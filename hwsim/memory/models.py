@@ -2,6 +2,8 @@
 
 import dataclasses
 import enum
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,8 @@ from hwsim.arch.timing import STALL_RATE
 from hwsim.compiled import compiled_part
 from hwsim.errors import ConfigError, shown
 from hwsim.memory.hbm2 import channel_states, first_refresh, law_of, side_state
-from hwsim.memory.parameters import hbm2_parameters
+from hwsim.memory.parameters import hbm2_facts, hbm2_parameters
+from hwsim.sourced import Sourced
 
 __all__ = ["HBM2", "IDEAL", "Channels", "MemoryKind", "MemoryModel", "first_open", "gap", "hbm2", "memory_model", "stalling"]
 
@@ -52,6 +55,11 @@ class MemoryModel:
     def are_ports_alike(self) -> bool:
         """Whether every stream port takes each address in the same cycle, so that one port's requests stand for all."""
         return self.kind is not MemoryKind.STALLING
+
+    @property
+    def facts(self) -> Mapping[str, Sourced[Any]]:
+        """Numbers with a source that its law is made of; none where the law is of no real memory."""
+        return hbm2_facts() if self.kind is MemoryKind.HBM2 else {}
 
     def channels(self, config: EngineConfig) -> Channels:
         """Return the memories of an engine at the start of a run; raise ConfigError for a clock `hbm2` cannot have."""

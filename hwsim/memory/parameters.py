@@ -2,14 +2,15 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any
 
 from hwsim.errors import SpecError
 from hwsim.reader import Limits, SpecFiles, read
-from hwsim.sourced import Sourced
+from hwsim.sourced import Sourced, facts_of
 
-__all__ = ["TIMES", "Hbm2Parameters", "MemoryFile", "hbm2_parameters", "load_hbm2"]
+__all__ = ["TIMES", "Hbm2Parameters", "MemoryFile", "hbm2_facts", "hbm2_parameters", "load_hbm2"]
 
 _GEOMETRY = ("atom_bytes", "row_bytes", "bank_groups", "banks_per_group")
 _NS = ("t_rcd", "t_rp", "t_ras", "t_rrd_s", "t_rrd_l", "t_faw", "t_rtp", "t_wr", "t_cl", "t_wtr", "t_refi", "t_rfc", "idle_hit")
@@ -120,3 +121,9 @@ def load_hbm2(name: str = "hbm2") -> Hbm2Parameters:
 def hbm2_parameters() -> Hbm2Parameters:
     """Return the shipped parameters."""
     return load_hbm2()
+
+
+@functools.cache
+def hbm2_facts() -> Mapping[str, Sourced[Any]]:
+    """Return the numbers that the shipped parameters follow from, with their sources, by field of the file."""
+    return facts_of(read(MemoryFile, _FILES.read("hbm2"), "Memory", SpecError))

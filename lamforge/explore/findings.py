@@ -16,9 +16,10 @@ from lamforge.explore.exploration import Design, FormError
 from lamforge.explore.front import Contradiction, Rejection, Tally, ranked_front
 from lamforge.explore.metrics import METRICS
 from lamforge.explore.rows import Block, Rows
+from lamforge.explore.sources import Sources, sources
 from lamforge.explore.space import Space
 from lamforge.explore.store import CLOSED, EXACT, ORIGIN, STUDY, Store, is_study_folder
-from lamforge.explore.study import Study, load_study
+from lamforge.explore.study import BOARD, Study, load_study
 from lamforge.explore.study_text import study_text
 
 __all__ = ["DRAWN", "Drawn", "Findings", "Miss", "Sensitivity", "Standing", "Step", "findings"]
@@ -154,6 +155,7 @@ class Findings:
         error: of the closed form; None where no point was simulated.
         worst: the point where it is worst; worst_cycles: of it, by the closed form and exact.
         sensitivity: of every axis with several values, the most sensitive first; empty without a front.
+        sources: what stands behind each metric of the front, and behind its constraint to fit the board; empty without a front.
         drawn: points to draw: the front whole, then simulated ones, then others that a fixed hash of their numbers draws evenly.
     """
 
@@ -177,6 +179,7 @@ class Findings:
     worst: Mapping[str, Value] | None
     worst_cycles: tuple[float, float] | None
     sensitivity: tuple[Sensitivity, ...]
+    sources: tuple[Sources, ...]
     drawn: tuple[Drawn, ...]
 
 
@@ -272,6 +275,7 @@ class _Finder:
             worst=self.space.values(worst[1]) if worst else None,
             worst_cycles=worst[2:] if worst else None,
             sensitivity=tuple(sorted(sensitivity, key=lambda each: each.low - each.high)),
+            sources=self._sources(places),
             drawn=tuple(self._drawn(closed.sample, places)),
         )
 
@@ -373,6 +377,14 @@ class _Finder:
             roofs=roofs(self.space, point, metrics["token_per_s"], metrics["fraction_of_peak"]),
             steps=tuple(stepper.step(point, other, path) for other, path in beside[point]) if point in beside else None,
         )
+
+    def _sources(self, places: np.ndarray) -> tuple[Sources, ...]:
+        front = [int(point) for point in self.exact.points[places]]
+        requests = [self.space.request(point) for point in front]
+        told = [name for name in METRICS if np.isfinite(self.exact.metrics[name][places]).any()]
+        is_bounded = any(each.name == BOARD for each in self.study.constraints)
+        boards = [self.space.board(point) for point in front] if is_bounded else []
+        return sources([(request.engine, memory) for request, memory in requests], told, boards)
 
     def _miss(self, point: int, excess: float, gain: float | None, closed: _Closed, stepper: _Stepper) -> Miss:
         names = stepper.broken(closed.excesses.get(point))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from compiler.pipeline import Request
-from hwsim.arch.board import load_board
+from hwsim.arch.board import Board, load_board
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.errors import LamforgeError, SpecError
 from hwsim.memory.models import MemoryModel, memory_model
@@ -170,6 +170,10 @@ class Space:
             batch=found["batch"],
         )
         return request, memory_model(found["memory"])
+
+    def board(self, point: int) -> Board:
+        """Return the board that `fits: board` means of a point."""
+        return self._board(str(self.columns(np.array(point))["board"].item()))
 
     def meeting(self, points: np.ndarray) -> np.ndarray:
         """Return those points that meet the conditions of the study, in their order."""

@@ -14,6 +14,7 @@ from reports.pages.environment import page
 from reports.pictures.exploration import (
     BARS,
     RESOURCES,
+    SHAPES,
     SOURCES,
     STATES,
     bundle,
@@ -43,12 +44,15 @@ def exploration_page(found: Findings) -> str:
     """Return the page."""
     columns = columns_of(found)
     charts = pictures(found, columns)
+    held = _held(found)
     values = {
         "found": found,
         "study": found.study,
         "columns": columns,
         # What differs first, so that it is seen without scrolling.
-        "table_columns": sorted(columns, key=lambda each: each.is_axis and len(_held(found, each.name)) == 1),
+        "table_columns": sorted(columns, key=lambda each: each.name in held),
+        "held": held,
+        "assumed": {name: number for each in found.sources for name, number in each.assumed.items()},
         "charts": {each.name: each for each in charts},
         "linked": [each for each in charts if each.name.startswith("front")],
         "points": Markup(points_json(found, columns)),
@@ -57,6 +61,7 @@ def exploration_page(found: Findings) -> str:
         "markup": Markup,
         "metrics": METRICS,
         "states": STATES,
+        "shapes": SHAPES,
         "sources": SOURCES,
         "resources": RESOURCES,
         "resource": resource_name,
@@ -74,6 +79,13 @@ def exploration_page(found: Findings) -> str:
     return page("exploration", values)
 
 
-def _held(found: Findings, path: str) -> set[Value]:
-    """Return the values of an axis that designs of the front have."""
-    return {each.design.values[path] for each in found.front}
+def _held(found: Findings) -> dict[str, Value]:
+    """Return those axes that vary but have one value in all designs of the front, with it, where there are several designs."""
+    designs = [each.design.values for each in found.front]
+    if len(designs) < 2:
+        return {}
+    return {
+        path: value
+        for path, value in designs[0].items()
+        if len(found.study.axes[path]) > 1 and {each[path] for each in designs} == {value}
+    }

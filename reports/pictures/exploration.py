@@ -16,6 +16,7 @@ from reports.text.findings import name_text
 __all__ = [
     "BARS",
     "RESOURCES",
+    "SHAPES",
     "SOURCES",
     "STATES",
     "Cell",
@@ -48,6 +49,8 @@ _RESOURCES = {
 }
 STATES = dict(zip(_STATES, _COLOURS, strict=True))
 """What a drawn point is, and its colour."""
+SHAPES = dict(zip(_STATES, _SHAPES, strict=True))
+"""What a drawn point is, and the shape of its mark."""
 RESOURCES = dict(_RESOURCES.values())
 """What cycles are spent on, in a word or two, and its colour."""
 SOURCES = {"exact": "var(--coral)", "closed form": "var(--blue)"}
@@ -326,12 +329,12 @@ def _sensitivity(found: Findings) -> Picture:
     spans: list[Row] = [{"axis": name_text(each.path), "low": each.low, "high": each.high} for each in found.sensitivity]
     order = [str(span["axis"]) for span in spans]
     y = alt.Y("axis:N", sort=order, title=None)
-    title = f"change of {name_text(found.measure)} from the best design"
+    measure = name_text(found.measure)
     bars = alt.Chart(alt.InlineData(values=spans)).mark_bar(height=6, color="var(--rule)", cornerRadius=3)
     dots = alt.Chart(alt.NamedData(name="own")).mark_point(filled=True, size=70, opacity=1)
     zero = alt.Chart(alt.InlineData(values=[{"change": 0}])).mark_rule()
     chart = alt.layer(
-        bars.encode(x=alt.X("low:Q", title=title, axis=alt.Axis(format="+~%", tickCount=6)), x2="high:Q", y=y),
+        bars.encode(x=alt.X("low:Q", title=f"change of {measure}", axis=alt.Axis(format="+~%", tickCount=6)), x2="high:Q", y=y),
         zero.encode(x="change:Q"),
         dots.encode(
             x="change:Q",
@@ -347,7 +350,10 @@ def _sensitivity(found: Findings) -> Picture:
             ],
         ),
     ).properties(height=30 * len(spans))
-    told = f"For each axis, the {title} when this axis alone has another value. The table below has the figures."
+    told = (
+        f"For each axis, the change of {measure} from the best design when this axis alone has another value."
+        " The table below has the figures."
+    )
     return _picture("sensitivity", "Sensitivity of each axis", told, chart, rows)
 
 

@@ -8,103 +8,13 @@ from pathlib import Path
 import jinja2
 import pytest
 
-import reports.studies.demo
-from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
-from hwsim.memory.models import MemoryModel
-from lamforge.flow.cosim import DecodeCase, Verdict
-from lamforge.flow.verb import Listener
-from models.compressed import CompressedModel
 from reports.documents.demo import demo_document
 from reports.documents.summary import load_summary
 from reports.pages.run import folder_page, write_report
-from reports.studies.demo import DemoRequest, run
 from reports.studies.demo_summary import DemoSummary
-from testbenches.cosim import Case, CosimResult
 from tests.reports.test_pictures import check_markup
-from tests.reports.tiny_folder import RECIPE, write_checkpoint, write_recipe
-
-
-class Heard(Listener):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.titles: list[str] = []
-        self.lines: list[str] = []
-        self.streamed = ""
-        self.bars: set[str] = set()
-
-    def step(self, number: int, total: int, title: str) -> None:
-        assert (number, total) == (len(self.titles) + 1, 9)
-        self.titles.append(title)
-
-    def say(self, sentence: str) -> None:
-        self.lines.append(sentence)
-
-    def stream(self, piece: str) -> None:
-        self.streamed += piece
-
-    def progress(self, name: str, fraction: float) -> None:
-        assert 0 <= fraction <= 1
-        self.bars.add(name)
-
-
-def verdict(
-    made: CompressedModel,
-    engine: EngineConfig,
-    *,
-    cases: list[DecodeCase],
-    memories: list[MemoryModel],
-    listener: Listener,
-    mismatches: int = 0,
-) -> Verdict:
-    """Return a verdict as a co-simulation of `cases` gives it."""
-    found = tuple(
-        Case(
-            memory=str(memory),
-            position=case.position,
-            compared=1000,
-            mismatches=mismatches,
-            instructions_compared=90,
-            cycle_difference=0,
-            cycles=11000,
-            verilator_s=0.5,
-            simulator_s=0.01,
-            first="Dot of node layers.0.qkv differs" if mismatches else None,
-        )
-        for case in cases
-        for memory in memories
-    )
-    result = CosimResult(engine=engine.name, build_s=20.0, cases=found)
-    return Verdict(model=made.model.config.name, cases=tuple(cases), sinks=4, window=12, result=result)
-
-
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoSummary, Heard]:
-    """The demo's summary and listener; the co-simulation itself is tested in tests/testbenches."""
-    source, heard = tmp_path_factory.mktemp("source"), Heard()
-    second = source / "second.yaml"
-    second.write_text(RECIPE.replace("w4", "w8"))
-    request = DemoRequest(
-        tmp_path_factory.mktemp("demo") / "demo",
-        model=str(write_checkpoint(source / "hf")),
-        recipe=str(write_recipe(source / "recipe.yaml")),
-        second=str(second),
-        engine="tiny",
-        verilog=("tiny",),
-        prompt="Beat?",
-        max_tokens=5,
-        windows=1,
-        window=48,
-        wrapped=3,
-        is_built_early=False,
-        workload="smollm2-135m",
-        workload_engine="small",
-        context=64,
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports.studies.demo, "cosimulate", verdict)
-        return run(request, heard), heard
+from tests.reports.tiny_demo import Heard
 
 
 def test_the_demo_leaves_what_it_promises(ran: tuple[DemoSummary, Heard]) -> None:

@@ -46,6 +46,7 @@
       && within(share(row[column.key]), box.share))).map((row) => row.id);
   }
 
+  const isLinked = (name) => name.startsWith("front") || name === "parallel";
   const marked = document.getElementById("marked");
   let last = null;
   // A chart that says what was marked has not ended its own run yet: all are told after it.
@@ -54,26 +55,24 @@
     last = { ids };
   }
   function show(ids) {
-    for (const name of views.keys()) {
-      if (name.startsWith("front") || name === "parallel") views.get(name).signal("chosen", ids).runAsync();
-    }
+    for (const [name, view] of views) if (isLinked(name)) view.signal("chosen", ids).runAsync();
     for (const row of document.querySelectorAll("#designs tbody tr")) {
-      row.classList.toggle("marked", ids !== null && ids.includes(front[Number(row.dataset.design)]));
+      const isMarked = ids !== null && ids.includes(front[Number(row.dataset.design)]);
+      row.classList.toggle("marked", isMarked);
+      row.querySelector("button").setAttribute("aria-pressed", isMarked);
     }
     const count = ids === null ? 0 : front.filter((id) => ids.includes(id)).length;
-    marked.textContent = ids === null ? "No points are marked." : `${ids.length} points are marked, ${count} of them on the front.`;
+    const said = ids && (ids.length === 1 ? "1 point is marked" : `${ids.length} points are marked`);
+    marked.textContent = ids === null ? "No points are marked." : `${said}, ${count} of them on the front.`;
+  }
+  // Their charts say at once that nothing is marked any more: what is marked instead must be told after it.
+  function clearBoxes() {
+    for (const [name, view] of views) if (isLinked(name)) view.signal("brush_x", []).signal("brush_y", []).runAsync();
   }
   document.getElementById("clear").addEventListener("click", () => {
-    for (const name of views.keys()) clearBox(name);
+    clearBoxes();
     mark(null);
   });
-  function clearBox(name) {
-    const view = views.get(name);
-    for (const side of ["brush_x", "brush_y"]) {
-      if (name.startsWith("front") || name === "parallel") view.signal(side, []);
-    }
-    view.runAsync();
-  }
 
   for (const place of document.querySelectorAll(".chart")) {
     const name = place.id.replace("chart-", "");
@@ -81,13 +80,23 @@
     const spec = { ...bare, datasets: { ...bare.datasets, ...datasets(name) } };
     window.vegaEmbed(place, spec, { mode: "vega-lite", actions: false, renderer: "svg", config: style }).then(({ view }) => {
       views.set(name, view);
-      if (!name.startsWith("front") && name !== "parallel") return;
-      view.addSignalListener("brush", (_, box) => mark(inside(name, box)));
+      // The element around it says what it shows; its marks have no names of their own.
+      place.querySelector("svg").setAttribute("aria-hidden", "true");
+      if (isLinked(name)) view.addSignalListener("brush", (_, box) => mark(inside(name, box)));
     });
   }
 
   const table = document.getElementById("designs");
   if (!table) return;
+  for (const row of table.tBodies[0].rows) {
+    const button = row.querySelector("button");
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true");
+      const pressed = [...table.tBodies[0].rows].filter((each) => each.querySelector("button").getAttribute("aria-pressed") === "true");
+      clearBoxes();
+      mark(pressed.length ? pressed.map((each) => front[Number(each.dataset.design)]) : null);
+    });
+  }
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, index) => head.querySelector("button").addEventListener("click", () => {
     const isAscending = head.getAttribute("aria-sort") !== "ascending";

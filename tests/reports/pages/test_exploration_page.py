@@ -91,6 +91,18 @@ def test_it_tells_what_was_asked_rejected_and_missed(page: str, found: Findings)
     assert found.text in page.replace("&#34;", '"')
 
 
+def test_it_tells_what_the_figures_rest_on(page: str, found: Findings) -> None:
+    section = page[page.index('<section id="sources">') :]
+    section = section[: section.index("</section>")]
+    joule = next(each for each in found.sources if each.name == "token_per_joule")
+    assert 0 < len(joule.assumed) < len(joule.numbers)
+    share = f'<td class="n">{len(joule.assumed)} ({100 * len(joule.assumed) / len(joule.numbers):.1f} %)</td>'
+    assert f'<th scope="row">token/J</th><td class="n">{len(joule.numbers)}</td>{share}' in section
+    assert '<th scope="row">bytes per token</th><td class="n">none</td>' in section
+    for name, number in joule.assumed.items():
+        assert f'<th scope="row">{name}</th><td>{number.value}</td>' in section and number.source[:20] in section
+
+
 def test_it_needs_nothing_else(page: str) -> None:
     tags = Tags(page)
     for _, attributes in tags.found:
