@@ -44,18 +44,21 @@ class Ran:
 
 
 @contextlib.contextmanager
-def ran(revisions: Sequence[str], command: Sequence[str], *, root: Path = ROOT, listener: Listener = SILENT) -> Iterator[list[Ran]]:
+def ran(
+    revisions: Sequence[str], command: Sequence[str], *, root: Path | None = None, listener: Listener = SILENT
+) -> Iterator[list[Ran]]:
     """Yield what a command does from each of several commits; all of it is removed when the block ends, also by a signal.
 
     It runs in the current folder, with this Python and its packages. What it is told to write, it writes into a temporary folder.
 
     revisions: commits as Git names them, or `.` for the sources as they are.
     command: a verb with its arguments.
-    root: sources, the top of a Git repository.
+    root: top of a Git repository of sources; those that are installed where it is left out.
 
     Raises:
         SpecError: the sources are no Git repository, it has no such commit, or the command does not succeed.
     """
+    root = root or ROOT
     commits = [_resolved(revision, root) for revision in revisions]
     with _until_stopped(), tempfile.TemporaryDirectory(prefix="lamforge-compare-") as folder:
         found: list[Ran] = []

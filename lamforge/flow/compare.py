@@ -249,7 +249,9 @@ class _Walk:
             self._lines(path, list(map(str, a)), list(map(str, b)), is_machine)
             return
         if keys is None:
-            found: list[dict[tuple[Leaf, ...], Json]] = [{(place,): value for place, value in enumerate(side)} for side in (a, b)]
+            found: list[dict[tuple[str, ...], Json]] = [
+                {(str(place),): value for place, value in enumerate(side)} for side in (a, b)
+            ]
         else:
             found = [{_key(record, keys): record for record in side} for side in records]
         for key in dict.fromkeys((*found[0], *found[1])):
@@ -261,7 +263,10 @@ class _Walk:
                 self._one_has(place, side, found[side][key], is_machine)
 
     def _lines(self, path: str, a: list[str], b: list[str], is_machine: bool) -> None:
-        """Compare two lists of texts as lines: what both have in the same order is the same, wherever it stands."""
+        """Compare two lists of texts as lines: what both have in the same order is the same, wherever it stands.
+
+        Texts of lists of the same length are those of the same things, such as what binds at each context.
+        """
         # Which of several longest common parts is taken depends on the order of both.
         sides = (0, 1) if a <= b else (1, 0)
         lines = (a, b)
@@ -316,12 +321,14 @@ def _whole(a: Mapping[str, Json], b: Mapping[str, Json], outer: Sequence[float])
     return max(sums) or None
 
 
-def _key(record: Mapping[str, Json], names: Sequence[str]) -> tuple[Leaf, ...]:
-    return tuple(value for name in names if not isinstance(value := record[name], dict | list))
+def _key(record: Mapping[str, Json], names: Sequence[str]) -> tuple[str, ...]:
+    """Return what says which record of a list one is; a whole number is the same with a point or without."""
+    values = (record[name] for name in names)
+    return tuple(str(int(each) if isinstance(each, float) and each.is_integer() else each) for each in values)
 
 
-def _label(value: Leaf) -> str:
-    return str(value)[:_DIGEST_LETTERS] if _is_digest(value) else str(value)
+def _label(key: str) -> str:
+    return key[:_DIGEST_LETTERS] if _is_digest(key) else key
 
 
 def _keys(a: Sequence[Mapping[str, Json]], b: Sequence[Mapping[str, Json]]) -> tuple[str, ...] | None:

@@ -399,4 +399,4 @@ def test_a_verb(tree: Tree) -> None:
     tree.write("lamforge/cli/echo.py", COMMAND.replace("GIVEN", "count=count"))
     tree.edit("lamforge/cli/main.py", '"disasm")', '"disasm", "echo")')
     assert unlisted(tree, "test_verbs_of_the_command") == ""
-    assert tree.lamforge("echo", "--count", "3", "--json").split() == ["{", '"count":', "3", "}"]
+    assert tree.lamforge("echo", "--count", "3", "--json").split() == ["{", '"verb":', '"echo",', '"count":', "3", "}"]
