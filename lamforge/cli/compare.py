@@ -39,10 +39,10 @@ def compare(
     """
     from lamforge.cli.main import COMMANDS, GROUPS
     from reports.documents.comparison import comparison_document
-    from reports.studies.compare import CompareRequest, run
+    from reports.studies.compare import ComparisonRequest, run
     from reports.text.comparison import comparison_text
 
     if command and command[0] not in (*COMMANDS, *GROUPS):
         raise SpecError(f"Command must begin with {nearest(command[0], (*COMMANDS, *GROUPS))}, not {shown(command[0])}")
-    found = heard(run, CompareRequest(a, b, command=command or (), tolerance=tolerance))
+    found = heard(run, ComparisonRequest(a, b, command=command or (), tolerance=tolerance))
     return answer(found, comparison_text, comparison_document, is_right=not (exit_code and found.is_changed))

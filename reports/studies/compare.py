@@ -14,11 +14,11 @@ from lamforge.flow.compare import MARK, DocumentComparison, compare_documents, r
 from lamforge.flow.verb import SILENT, Listener, verb
 from reports.documents.of_result import document_of
 
-__all__ = ["CompareRequest", "compare", "run"]
+__all__ = ["ComparisonRequest", "compare", "run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CompareRequest:
+class ComparisonRequest:
     """What to compare.
 
     Attributes:
@@ -35,7 +35,7 @@ class CompareRequest:
     tolerance: float = 0.0
 
 
-def run(request: CompareRequest, listener: Listener = SILENT) -> DocumentComparison | StudyComparison:
+def run(request: ComparisonRequest, listener: Listener = SILENT) -> DocumentComparison | StudyComparison:
     """Compare two results of a verb, two studies, or what a command finds from two commits: what changed, sorted by effect.
 
     Raises:
@@ -61,10 +61,10 @@ def run(request: CompareRequest, listener: Listener = SILENT) -> DocumentCompari
     return compare_documents(documents[0], documents[1], names=(names[0], names[1]), tolerance=request.tolerance)
 
 
-compare = verb("compare", CompareRequest, run)
+compare = verb("compare", ComparisonRequest, run)
 
 
-def _of_commits(sides: Sequence[Ran], request: CompareRequest) -> DocumentComparison | StudyComparison:
+def _of_commits(sides: Sequence[Ran], request: ComparisonRequest) -> DocumentComparison | StudyComparison:
     a, b = sides
     names = (a.name, b.name)
     if a.output is not None and b.output is not None and is_study_folder(a.output) and is_study_folder(b.output):

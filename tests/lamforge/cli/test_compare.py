@@ -1,20 +1,16 @@
 """`lamforge compare`: real runs of small verbs, the answer in the first line, JSON, exit codes and refusals."""
 
 import copy
-import importlib
-import inspect
 import json
-import pkgutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lamforge
-import reports.documents
 from hwsim.errors import SpecError
 from lamforge.flow.compare import DocumentComparison, compare_documents
-from reports.documents.of_result import VERBS, document_of
+from reports.documents.of_result import document_of
 from reports.text.comparison import answer_text, comparison_text
 from tests.lamforge.conftest import Command
 from tests.lamforge.explore.small import FEW_AXES, explored_study, study, write_network
@@ -100,30 +96,6 @@ def test_two_comparisons_are_compared(two: tuple[Path, Path]) -> None:
     assert not lamforge.compare(found, copy.deepcopy(found)).is_changed
     mirror = lamforge.compare(found, lamforge.compare(*reversed(two)))
     assert mirror.is_changed
-
-
-def test_every_document_has_its_verb() -> None:
-    """Each function that makes a document of a result stands in the table of results, with the type that it takes."""
-    parts = {"accuracy_document", "graph_document", "report_document", "trace_document", "comparison_document"}
-    for each in pkgutil.iter_modules(reports.documents.__path__):
-        module = importlib.import_module(f"reports.documents.{each.name}")
-        for name, function in inspect.getmembers(module, inspect.isfunction):
-            if function.__module__ != module.__name__ or not name.endswith("_document") or name in parts:
-                continue
-            (parameter,) = inspect.signature(function).parameters.values()
-            annotation = parameter.annotation
-            if isinstance(annotation, str):
-                # Of modules that are imported for types alone.
-                places = [place for place in VERBS if place.rpartition(".")[2] == annotation]
-                assert f"{each.name}.{name}" in [VERBS[place][1] for place in places], name
-            else:
-                place = f"{annotation.__module__}.{annotation.__qualname__}"
-                assert VERBS.get(place, ("", ""))[1] == f"{each.name}.{name}", name
-    for place, (_, function_place) in VERBS.items():
-        module_name, _, name = place.rpartition(".")
-        assert inspect.isclass(getattr(importlib.import_module(module_name), name))
-        file, _, name = function_place.partition(".")
-        assert callable(getattr(importlib.import_module(f"reports.documents.{file}"), name))
 
 
 def test_marks_are_those_of_the_command(two: tuple[Path, Path], command: Command) -> None:
