@@ -9,6 +9,7 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hwsim.errors import SpecError, shown
 from hwsim.plain import read_json, read_yaml
@@ -196,13 +197,13 @@ class _Side:
     def key_of(self, design: Design, matched_by: str | None) -> str:
         return _joined(design.values[path] for path in sorted(self.axes)) if matched_by == "axes" else design.configuration
 
-    def keys(self, fidelity: str, matched_by: str) -> np.ndarray:
+    def keys(self, fidelity: str, matched_by: str) -> pa.Array:
         """Return what says which design each row is of."""
         rows = self.rows[fidelity]
         if matched_by == "configuration":
-            return np.array(rows["configuration"].to_pylist(), dtype="S64")
-        columns = [rows[path].to_pylist() for path in sorted(self.axes)]
-        return np.array([_joined(values) for values in zip(*columns, strict=True)], dtype=np.str_)
+            return rows["configuration"].combine_chunks()
+        columns = [pc.cast(rows[path].combine_chunks(), pa.string()) for path in sorted(self.axes)]
+        return pc.binary_join_element_wise(*columns, "\0")
 
     @property
     def metrics(self) -> list[str]:
@@ -214,8 +215,9 @@ class _Side:
         return found
 
     def texts(self, fidelity: str) -> np.ndarray:
-        """Return what rejects each row."""
-        return np.array(self.rows[fidelity][_REJECTED].to_pylist(), dtype=np.str_)
+        """Return what rejects each row, empty where nothing does."""
+        found: np.ndarray = self.rows[fidelity][_REJECTED].to_numpy()
+        return found
 
     def values(self, fidelity: str, place: int) -> dict[str, Value]:
         """Return the values of the axes in a row."""
@@ -229,8 +231,8 @@ class _Side:
             kinds = {name: pa.string() for name in names} | {name: pa.float64() for name in METRICS}
             return pa.table({name: pa.array([], kind) for name, kind in kinds.items()})
         rows = pa.concat_tables(parts)
-        _, first = np.unique(np.array(rows["configuration"].to_pylist(), dtype="S64"), return_index=True)
-        return rows.take(pa.array(np.sort(first)))
+        here, there = _matched(rows["configuration"].combine_chunks(), rows["configuration"].combine_chunks())
+        return rows.filter(pa.array(here == there))
 
     def _front(self, study: Mapping[str, Json]) -> Iterator[Design]:
         objectives = study.get("objectives") or _SECTIONS["objectives"]
@@ -272,9 +274,17 @@ def _joined(values: Iterable[object], between: str = "\0") -> str:
 
 
 def _matched_by(a: _Side, b: _Side) -> str | None:
-    if np.intersect1d(a.keys(CLOSED, "configuration"), b.keys(CLOSED, "configuration")).size:
+    here, _ = _matched(a.keys(CLOSED, "configuration"), b.keys(CLOSED, "configuration"))
+    if here.size:
         return "configuration"
     return "axes" if set(a.axes) == set(b.axes) else None
+
+
+def _matched(a: pa.Array, b: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places in two lists of keys of those that are in both: of each key of `b` the first place in `a`."""
+    found = pc.index_in(b, value_set=a)
+    there = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+    return found.take(pa.array(there)).to_numpy(zero_copy_only=False), there
 
 
 def _figures(fidelity: str, a: _Side, b: _Side, matched_by: str | None, tolerance: float) -> Figures:
@@ -282,35 +292,37 @@ def _figures(fidelity: str, a: _Side, b: _Side, matched_by: str | None, toleranc
     sizes = [side.rows[fidelity].num_rows for side in (a, b)]
     if matched_by is None:
         return Figures(fidelity=fidelity, same=0, changed=0, only_a=sizes[0], only_b=sizes[1], changes=())
-    both, here, there = np.intersect1d(a.keys(fidelity, matched_by), b.keys(fidelity, matched_by), return_indices=True)
+    here, there = _matched(a.keys(fidelity, matched_by), b.keys(fidelity, matched_by))
     found: list[DesignChange] = []
     changed = figures = 0
     for name in [_REJECTED, *(each for each in a.metrics if each in b.metrics)]:
         is_text = name == _REJECTED
         mine = (a.texts(fidelity) if is_text else a.figure(fidelity, name))[here]
         others = (b.texts(fidelity) if is_text else b.figure(fidelity, name))[there]
-        differ, effects = (mine != others, np.ones(len(both))) if is_text else _effects(mine, others, tolerance)
-        figures += len(both) if is_text else int((~np.isnan(mine) | ~np.isnan(others)).sum())
+        differ, effects = (mine != others, np.ones(len(here))) if is_text else _effects(mine, others, tolerance)
+        figures += len(here) if is_text else int((~np.isnan(mine) | ~np.isnan(others)).sum())
         places = np.flatnonzero(differ)
         changed += len(places)
         # Of equal effect those first that stand first in the grid.
         for place in places[np.lexsort((here[places], -effects[places]))][:MOST_CHANGES].tolist():
-            pair = [_known(each[place].item()) for each in (mine, others)]
+            pair = [_known(each[place]) for each in (mine, others)]
             found.append(DesignChange(values=a.values(fidelity, int(here[place])), change=Change(path=name, a=pair[0], b=pair[1])))
     found.sort(key=lambda each: -round(each.change.effect, 3))
     return Figures(
         fidelity=fidelity,
         same=figures - changed,
         changed=changed,
-        only_a=sizes[0] - len(both),
-        only_b=sizes[1] - len(both),
+        only_a=sizes[0] - len(here),
+        only_b=sizes[1] - len(here),
         changes=tuple(found[:MOST_CHANGES]),
     )
 
 
-def _known(value: float | str) -> float | str | None:
+def _known(value: np.floating | str) -> float | str | None:
     """Return a figure or what rejects a design; None for one that is not known, or nothing."""
-    return None if value == "" or value != value else value
+    if isinstance(value, str):
+        return value or None
+    return None if np.isnan(value) else float(value)
 
 
 def _effects(a: np.ndarray, b: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:

@@ -413,7 +413,7 @@ def test_a_verb(tree: Tree) -> None:
     tree.write("reports/documents/echo.py", DOCUMENT)
     assert unlisted(tree, "test_documents_of_results") == "echo.echo_document must be in VERBS of reports/documents/of_result.py"
     line = '"lamforge.flow.echo.Echo": ("echo", "echo.echo_document"),'
-    tree.after("reports/documents/of_result.py", '("synth", "circuit.synthesis_document"),', line)
+    tree.after("reports/documents/of_result.py", '"lamforge.flow.synth.Synthesis": ("synth", "circuit.synthesis_document"),', line)
     assert unlisted(tree, "test_documents_of_results") == ""
-    assert tree.python("import lamforge; print(lamforge.compare(lamforge.echo(), lamforge.echo(2)).headline.path)") == "count"
+    assert tree.python("import lamforge; print(lamforge.compare(lamforge.echo(), lamforge.echo(count=2)).headline.path)") == "count"
     assert tree.lamforge("echo", "--count", "3", "--json").split() == ["{", '"verb":', '"echo",', '"count":', "3", "}"]
