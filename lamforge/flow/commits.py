@@ -86,7 +86,7 @@ def _resolved(revision: str, root: Path) -> str | None:
     top = _git(root, "rev-parse", "--show-toplevel")
     if top.returncode or Path(os.fsdecode(top.stdout.strip())).resolve() != root.resolve():
         raise SpecError(f"Sources must be a Git repository to compare commits, not {shown(str(root))}")
-    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    found = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if found.returncode:
         raise SpecError(f"Commit must be one of the repository in {shown(str(root))}, not {shown(revision)}")
     return found.stdout.decode().strip()

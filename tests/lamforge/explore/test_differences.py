@@ -94,6 +94,12 @@ def test_those_of_the_largest_effect_come_first(explored: Exploration, other: Pa
     assert [round(each.change.share, 6) for each in found.changes] == sorted(
         (round(f - 1, 6) for f in factors.values()), reverse=True
     )[:-1]
+    # A smaller change of a figure that stands before it.
+    rewrite(other, lambda rows: [row | {"token_per_s": row["token_per_s"] * 1.001} for row in rows])
+    assert [each.change.path for each in exact(compare_studies(explored.folder, other)).changes] == [
+        *(["cycles"] * (len(factors) - 1)),
+        *(["token_per_s"] * len(factors)),
+    ]
     hidden = exact(compare_studies(explored.folder, other, tolerance=0.15))
     assert hidden.changed == found.changed - 1
 

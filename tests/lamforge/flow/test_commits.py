@@ -14,9 +14,10 @@ import pytest
 from hwsim.errors import SpecError
 from lamforge.flow.commits import ROOT, ran
 from tests.lamforge.conftest import Command
+from tests.lamforge.explore.small import explored_study
 
 MAIN = """
-import json, os, sys, time
+import json, os, shutil, sys, time
 words = sys.argv[1:]
 if "fail" in words:
     sys.exit("Engine must be small, not large")
@@ -26,7 +27,9 @@ if "sleep" in words:
 if "wrong" in words:
     print(json.dumps({"is_equal": False}))
     sys.exit(1)
-if "-o" in words:
+if "explore" in words:
+    shutil.copytree(words[1], words[words.index("-o") + 1])
+elif "-o" in words:
     open(words[words.index("-o") + 1], "w").write("written")
 print(json.dumps({"cycles": CYCLES, "words": words, "here": os.getcwd()}))
 """
@@ -150,6 +153,18 @@ def test_nothing_is_left_when_it_is_stopped(number: signal.Signals, root: Path, 
         process.communicate()
     assert process.returncode != 0
     assert [*place.iterdir()] == []
+
+
+def test_of_explore_the_folders_are_compared(
+    root: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.setattr("lamforge.flow.commits.ROOT", root)
+    folder = explored_study(tmp_path).folder
+    code, out, err = command("compare", "HEAD", ".", "--", "explore", folder, "-o", tmp_path / "kept")
+    assert code == 0, err
+    assert out.startswith("Nothing changed of ") and ": the best token_per_s is " in out
+    assert "A: HEAD (" in out and "B: the sources as they are, study small, 12 points" in out
+    assert [*place.iterdir()] == [] and not (tmp_path / "kept").exists()
 
 
 def test_two_commits_of_lamforge(tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:

@@ -66,6 +66,14 @@ def test_the_other_way_round_is_the_mirror(a: dict[str, Json], b: dict[str, Json
             assert sorted((each.path, each.values) for each in mine) == sorted((each.path, each.values) for each in others)
 
 
+@given(*[st.lists(st.sampled_from("abc"), min_size=3, max_size=9)] * 2)
+def test_of_lines_too(a: list[str], b: list[str]) -> None:
+    here, there = (compared({"graph": [*one]}, {"graph": [*other]}).results for one, other in ((a, b), (b, a)))
+    assert (here.same, [*here.only_a], [*here.only_b]) == (there.same, [*there.only_b], [*there.only_a])
+    if len(a) != len(b):
+        assert here.same + len(here.only_a) == len(a) and here.same + len(here.only_b) == len(b)
+
+
 @given(DOCUMENTS, DOCUMENTS)
 def test_every_value_is_counted_once(a: dict[str, Json], b: dict[str, Json]) -> None:
     found = parts(compared(a, b))
@@ -132,10 +140,11 @@ def test_records_are_matched_by_what_they_are_called(key: str, rng: np.random.Ge
 
 
 def test_records_are_matched_by_as_many_names_as_it_takes() -> None:
-    a = {"tasks": [{"length": 3, "depth": depth, "right": depth == 1} for depth in (0, 1)]}
-    b = {"tasks": [{"length": 3, "depth": depth, "right": True} for depth in (1, 0.0)]}
+    grid = [(length, depth) for length in (3, 4) for depth in (0, 1)]
+    a = {"tasks": [{"length": length, "depth": depth, "right": depth == 1} for length, depth in grid]}
+    b = {"tasks": [{"length": length, "depth": float(depth), "right": (length, depth) != (4, 0)} for length, depth in grid[::-1]]}
     found = compared(a, b).results
-    assert [(each.path, each.a, each.b) for each in found.changes] == [("tasks[0].right", False, True)]
+    assert [(each.path, each.a, each.b) for each in found.changes] == [("tasks[3, 0].right", False, True)]
     twice = {"tasks": [{"length": 3, "depth": 0, "right": False}] * 2}
     assert compared(twice, twice).results.same == 6
 
