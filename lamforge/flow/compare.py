@@ -30,12 +30,12 @@ HEADLINES = (
 """Names of the figures that are asked for first, in this order; of those that are mappings, every entry."""
 _MACHINE = {
     *("provenance", "versions", "created", "folder", "report", "tool", "wall_s", "memory_mb"),
-    *("generate_s", "synthesis_s", "compile_s", "compress_s", "build_s", "simulator_s", "verilator_s"),
+    *("generate_s", "synthesis_s", "compile_s", "compress_s", "build_s", "simulator_s", "verilator_s", "trained_s"),
     *("simulator_cycles_per_s", "verilator_cycles_per_s", "closed_points_per_s", "exact_points_per_s", "kept_points"),
 }
-"""Names of what a run took, where it ran and what it wrote: no results, whatever lies below them."""
+"""Names of what a run took, where it ran and what it wrote, which is no result; `around.name` is one in `around` alone."""
 _MACHINE_OF: Mapping[str, set[str]] = {
-    "demo": _MACHINE | {"seconds", "prefill_s", "step_s"},
+    "demo": _MACHINE | {"seconds", "generation.prefill_s", "generation.step_s", "generation.token_per_s"},
     "generate": _MACHINE | {"prefill_s", "step_s", "token_per_s"},
     "gpu measure": {"provenance", "versions", "created"},
     "study bench": {"provenance", "versions", "created"},
@@ -223,7 +223,8 @@ class _Walk:
         for name in dict.fromkeys((*a, *b)):
             if not path and name == MARK:
                 continue
-            place, kind = f"{path}.{name}" if path else name, is_machine or name in self._machine
+            place = f"{path}.{name}" if path else name
+            kind = is_machine or name in self._machine or f"{path.rpartition('.')[2]}.{name}" in self._machine
             if name in a and name in b:
                 self._values(place, a[name], b[name], inner, whole, is_machine=kind)
             else:

@@ -202,6 +202,9 @@ def test_times_of_the_machine_are_no_results() -> None:
     assert [each.path for each in found.machine.only_b] == ["folder"]
     reply: dict[str, Json] = {"verb": "generate", "text": "x", "token_per_s": 3.0}
     assert not compare_documents(reply, reply | {"token_per_s": 4.0}).is_changed
+    demo: dict[str, Json] = {"verb": "demo", "generation": {"token_per_s": 1.0}, "decode": {"token_per_s": 1.0}}
+    faster = {each: {"token_per_s": 2.0} for each in ("generation", "decode")}
+    assert [each.path for each in compare_documents(demo, demo | faster).results.changes] == ["decode.token_per_s"]
     bench: dict[str, Json] = {"verb": "study bench", "simulator_s": 3.0}
     assert compare_documents(bench, bench | {"simulator_s": 4.0}).is_changed
 
