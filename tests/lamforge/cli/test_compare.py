@@ -1,6 +1,7 @@
 """`lamforge compare`: real runs of small verbs, the answer in the first line, JSON, exit codes and refusals."""
 
 import copy
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 import lamforge
 from hwsim.errors import SpecError
+from lamforge.cli.main import GROUPS
 from lamforge.flow.compare import DocumentComparison, compare_documents
 from reports.documents.of_result import document_of
 from reports.text.comparison import answer_text, comparison_text
@@ -107,6 +109,7 @@ def test_marks_are_those_of_the_command(two: tuple[Path, Path], command: Command
         code, out, _ = command(*words, "--json")
         assert code == 0 and next(iter(json.loads(out).items())) == ("verb", verb)
     assert document_of(lamforge.list("boards"))["verb"] == "list"
+    assert [importlib.import_module(f"lamforge.cli.{group}").app.info.name for group in GROUPS] == [*GROUPS]
 
 
 @pytest.mark.parametrize(
