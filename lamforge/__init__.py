@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from reports.pages import report
     from reports.studies import gpu
     from reports.studies import validation as validate
+    from reports.studies.compare import compare
     from reports.studies.demo import demo
 
 __all__ = [
     "LamforgeError",
     "board",
+    "compare",
     "compile",
     "compress",
     "cosim",
@@ -57,6 +59,7 @@ __all__ = [
 
 _PLACES = {name: f"lamforge.flow.{name}" for name in __all__} | {
     "LamforgeError": "hwsim.errors",
+    "compare": "reports.studies.compare",
     "demo": "reports.studies.demo",
     "explore": "lamforge.explore",
     "gpu": "reports.studies.gpu",

@@ -209,6 +209,34 @@ def test_verbs_of_the_command() -> None:
     check(verbs(), commands, "the subcommands of lamforge/cli: COMMANDS or GROUPS of main.py, or the file of its group")
 
 
+PARTS_OF_DOCUMENTS = {
+    *("chrome_trace.trace_document", "comparison.comparison_document", "evaluation.accuracy_document"),
+    *("plain.report_document", "programs.graph_document"),
+}
+"""Functions of reports/documents that make no document of a verb's result, but of a part of one, of a text or of a path."""
+
+
+def test_documents_of_results() -> None:
+    """Every function that makes a document of a result stands in the table, beside the type that it takes."""
+    from reports.documents.of_result import VERBS
+
+    place = "VERBS of reports/documents/of_result.py"
+    found = {
+        f"{module.__name__.rpartition('.')[2]}.{name}": each
+        for module in modules("reports.documents")
+        for name, each in inspect.getmembers(module, inspect.isfunction)
+        if each.__module__ == module.__name__ and name.endswith("_document")
+    }
+    functions = {name: each for name, each in found.items() if name not in PARTS_OF_DOCUMENTS}
+    assert {*found} >= PARTS_OF_DOCUMENTS
+    check(functions, [function for _, function in VERBS.values()], place)
+    for result, (_, function) in VERBS.items():
+        (parameter,) = inspect.signature(functions[function]).parameters.values()
+        module, _, name = result.rpartition(".")
+        kind = getattr(importlib.import_module(module), name)
+        assert parameter.annotation in (kind, name), f"{function} must take {result}, as {place} says"
+
+
 def test_parts_of_an_evaluation() -> None:
     """What an evaluation may leave out is shown by every renderer where it is there."""
     from lamforge.flow.evaluate import Evaluation

@@ -29,6 +29,7 @@ JsonOption = Annotated[bool, Option("--json", help="Print the result as one JSON
 OutputOption = Annotated[Path | None, Option("--output", "-o", help="Write the result to this file.")]
 Request = TypeVar("Request")
 Result = TypeVar("Result")
+_COMMAND = "lamforge"
 Command = TypeVar("Command", bound=Callable[..., "Answer | None"])
 
 
@@ -40,10 +41,15 @@ class Answer:
     document: Callable[[], object]
     is_right: bool
 
-    def show(self, *, as_json: bool, output: Path | None = None) -> None:
-        """Write it to a file, or to standard output; exit with the code of a failure where not all is as it should be."""
+    def show(self, *, as_json: bool, output: Path | None = None, verb: str | None = None) -> None:
+        """Write it to a file, or to standard output; exit with the code of a failure where not all is as it should be.
+
+        verb: that answers, such as `offload run`; JSON says it where it is known.
+        """
+        from reports.documents.of_result import marked
+
         try:
-            content = json.dumps(self.document(), indent=2, allow_nan=False) if as_json else self.text()
+            content = json.dumps(marked(self.document(), verb), indent=2, allow_nan=False) if as_json else self.text()
         except ValueError:
             raise SpecError(
                 "Result must be of finite numbers to be JSON: a value that was given is too large or too small"
@@ -65,6 +71,8 @@ def subcommand(app: typer.Typer, name: str | None = None) -> Callable[[Command],
     """
 
     def add(command: Command) -> Command:
+        group = app.info.name if isinstance(app.info.name, str) else ""
+        verb = f"{group} {name or command.__name__}".removeprefix(f"{_COMMAND} ").strip()
         own = inspect.signature(command, eval_str=True)
         added = [
             inspect.Parameter(place, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=option)
@@ -77,7 +85,7 @@ def subcommand(app: typer.Typer, name: str | None = None) -> Callable[[Command],
             how = {parameter.name: given.pop(parameter.name) for parameter in added}
             found = command(**given)
             if found is not None:
-                found.show(**how)
+                found.show(**how, verb=verb)
 
         shown.__dict__["__signature__"] = own.replace(parameters=[*own.parameters.values(), *added])
         app.command(name)(shown)

@@ -15,6 +15,7 @@ from reports.text.values import values_text
 __all__ = ["app"]
 
 app = Typer(
+    name="distill",
     short_help="Train a model in the engine's own form, stage by stage.",
     help="Train a model in the engine's own form: 2-bit weights, 2:4, 8-bit activations, 4-bit cache, Λ attention."
     " The stages follow one another: prepare, sample, train (and merge), export. `python -m lamforge.bare` runs probe, sample"

@@ -55,5 +55,5 @@ def generate(
         if is_streaming:
             sys.stdout.write("\n")
         else:
-            answer(reply, lambda reply: reply.text, reply_document).show(as_json=as_json, output=output)
+            answer(reply, lambda reply: reply.text, reply_document).show(as_json=as_json, output=output, verb="generate")
         listener.say(speed_text(reply))

@@ -12,7 +12,7 @@ from reports.documents.plain import plain
 
 __all__ = ["app"]
 
-app = Typer(help="Measure a GPU, and fit the rates of `lamforge offload` to what was measured.")
+app = Typer(name="gpu", help="Measure a GPU, and fit the rates of `lamforge offload` to what was measured.")
 
 
 @subcommand(app)

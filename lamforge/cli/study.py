@@ -10,7 +10,7 @@ from reports.documents.plain import plain
 
 __all__ = ["app"]
 
-app = Typer(help="Measure the parts of Lamforge, and make the tables of its documentation again.")
+app = Typer(name="study", help="Measure the parts of Lamforge, and make the tables of its documentation again.")
 
 
 @subcommand(app)

@@ -28,7 +28,7 @@ from models.checkpoint import Checkpoint
 from models.compressed import CompressedModel
 from models.evaluation import evaluation_text
 from reports.documents.chrome_trace import write_chrome_trace
-from reports.documents.demo import demo_document
+from reports.documents.of_result import document_of
 from reports.pages.run import write_report
 from reports.studies.beside import Beside
 from reports.studies.demo_summary import DemoSummary, RecipeResult, StepTime
@@ -158,7 +158,7 @@ def _built(name: str) -> float:
 
 
 def _save(summary: DemoSummary) -> None:
-    write_text(summary.folder / "summary.json", json.dumps(demo_document(summary), indent=2) + "\n")
+    write_text(summary.folder / "summary.json", json.dumps(document_of(summary), indent=2) + "\n")
 
 
 class _Steps:

@@ -388,6 +388,17 @@ def echo(count: int = 1) -> Answer:
 '''
 
 
+DOCUMENT = '''"""What was said, as plain values."""
+
+from lamforge.flow.echo import Echo
+
+
+def echo_document(found: Echo) -> object:
+    """Return what was said."""
+    return {"count": found.count}
+'''
+
+
 def test_a_verb(tree: Tree) -> None:
     tree.write("lamforge/flow/echo.py", VERB)
     assert unlisted(tree, "test_verbs_of_the_library") == "echo must be in __all__ of lamforge/__init__.py"
@@ -399,4 +410,10 @@ def test_a_verb(tree: Tree) -> None:
     tree.write("lamforge/cli/echo.py", COMMAND.replace("GIVEN", "count=count"))
     tree.edit("lamforge/cli/main.py", '"disasm")', '"disasm", "echo")')
     assert unlisted(tree, "test_verbs_of_the_command") == ""
-    assert tree.lamforge("echo", "--count", "3", "--json").split() == ["{", '"count":', "3", "}"]
+    tree.write("reports/documents/echo.py", DOCUMENT)
+    assert unlisted(tree, "test_documents_of_results") == "echo.echo_document must be in VERBS of reports/documents/of_result.py"
+    line = '"lamforge.flow.echo.Echo": ("echo", "echo.echo_document"),'
+    tree.after("reports/documents/of_result.py", '"lamforge.flow.synth.Synthesis": ("synth", "circuit.synthesis_document"),', line)
+    assert unlisted(tree, "test_documents_of_results") == ""
+    assert tree.python("import lamforge; print(lamforge.compare(lamforge.echo(), lamforge.echo(count=2)).headline.path)") == "count"
+    assert tree.lamforge("echo", "--count", "3", "--json").split() == ["{", '"verb":', '"echo",', '"count":', "3", "}"]

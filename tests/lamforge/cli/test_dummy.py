@@ -12,6 +12,7 @@ def test_a_model_is_written(command: Command, tmp_path: Path) -> None:
     code, out, err = command(*given)
     assert code == 0, err
     assert json.loads(out) == {
+        "verb": "dummy",
         "network": "smollm2-135m",
         "folder": str(tmp_path / "model"),
         "bytes": sum(path.stat().st_size for path in (tmp_path / "model").iterdir()),

@@ -17,4 +17,5 @@ def test_the_tables_of_the_page(command: Command) -> None:
     assert sum(row in written for row in rows) >= 9
     code, out, _ = command("study", "flash", "--json")
     document = json.loads(out)
+    assert document.pop("verb") == "study flash"
     assert {name: len(part) for name, part in document.items()} == {"fractions": 9, "rates": 12, "written": 3}
