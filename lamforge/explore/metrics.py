@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-__all__ = ["METRICS", "Metric"]
+__all__ = ["METRICS", "PLACEMENT_METRICS", "Metric"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,3 +36,18 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 """Metrics by name; a constraint or objective may also be a path of a design whose values are numbers."""
+
+PLACEMENT_METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(name="token_per_s", told="generated tokens of all sequences over the whole time, prompts included"),
+        Metric(name="decode_token_per_s", told="generated tokens of all sequences over the time between tokens"),
+        Metric(name="first_token_s", told="seconds until every sequence has its first token"),
+        Metric(name="step_s", told="seconds from one token of every sequence to the next, in the mean"),
+        Metric(name="token_per_joule", told="generated tokens for each joule of all devices, prompts included"),
+        Metric(name="price_usd", told="price of all devices in US dollars"),
+        Metric(name="usd_per_million_tokens", told="that price spread over three years of running nothing else"),
+        Metric(name="assumed_share", told="of the numbers behind an estimate, the part that is assumed"),
+    )
+}
+"""Metrics of placements by name, all of them estimates."""
