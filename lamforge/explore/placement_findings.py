@@ -96,7 +96,7 @@ def placement_findings(folder: Path) -> PlacementFindings:
 
 
 def compared_leads(cases: Sequence[Case], objective: str, study: Study) -> Comparison:
-    """Return the placements of cases over prompts, each in the batch that is best by an objective, as pictures of offloading take them."""
+    """Return the placements of cases over prompts, each in the batch that is best by an objective, as pictures take them."""
     names = dict.fromkeys(each.name for case in cases for each in case.entries[objective])
     model = str(cases[0].values.get("network", study.base.get("network", study.axes.get("network", ("",))[0])))
     return Comparison(

@@ -31,6 +31,8 @@ _RANGE = ("from", "to", "step", "times", "count")
 _GOALS = ("maximize", "minimize")
 _SAMPLERS = ("tpe", "nsga2")
 _SLACK = 1e-9
+_QUESTIONS = ("network", "prompt", "generate")
+"""Axes that say what is asked of placements, and not which they are."""
 _METRICS = {**PLACEMENT_METRICS, **METRICS}
 """Metrics of both kinds of studies; of one name they mean alike."""
 Part = TypeVar("Part")
@@ -371,7 +373,8 @@ class Study:
     ] = (Objective(name="token_per_s", is_maximized=True),)
     """What is best, by metric or path: `maximize` or `minimize`."""
     for_each: Annotated[tuple[str, ...], _Read(_each, _conditions_shape, "a list of paths of axes", "for_each", list)] = ()
-    """Axes for each value of which the best are asked for, such as `[network, prompt]`: every combination has its own front."""
+    """Axes for each value of which the best are asked for, such as `[network, prompt]`: every combination has its own front.
+    In a study of placements those of network, prompt and generate that vary, unless it says otherwise."""
     search: Annotated[Search, _Search] = Search()
     """Which points are looked at: `grid`, `random`, `optuna`, or a mapping of `method` and its options."""
     exact: Annotated[int | Literal["front", "all"], _Exact] = "front"
@@ -463,5 +466,12 @@ def load_study(source: str) -> Study:
 
 
 def study_of(document: object) -> Study:
-    """Return the study in plain values; raise SpecError that names every mistake."""
+    """Return the study in plain values; raise SpecError that names every mistake.
+
+    Placements are compared for each of the questions that the study varies, unless it says otherwise.
+    """
+    if isinstance(document, dict) and "for_each" not in document:
+        axes, base, search = (part if isinstance(part := document.get(name), dict) else {} for name in ("axes", "base", "search"))
+        if SYSTEM in {**axes, **base} and "optuna" not in (document.get("search"), search.get("method")):
+            document = document | {"for_each": [path for path in _QUESTIONS if path in axes]}
     return read(Study, document, "Study", SpecError)

@@ -18,7 +18,7 @@ from reports.pages.environment import page
 from reports.pictures.offload import COLOURS, FIGURES, contexts_picture
 from reports.pictures.offload import KINDS as CAUSES
 from reports.text.figures import figure_text, tokens_text
-from reports.text.placements import Question, answers_text, goal_text, question_text, questions_of
+from reports.text.placements import Question, answers_text, goal_text, measure_text, question_text, questions_of
 
 __all__ = ["placement_page", "write_placements"]
 
@@ -81,6 +81,7 @@ def placement_page(found: PlacementFindings) -> str:
         "causes": CAUSES,
         "cause_colours": COLOURS,
         "goal": goal_text,
+        "measure": measure_text,
         "figure": figure_text,
     }
     return page("placements", values)

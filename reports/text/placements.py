@@ -13,7 +13,7 @@ from reports.text.figures import figure_text, tokens_text
 from reports.text.findings import listed
 from reports.text.table import table
 
-__all__ = ["Question", "answers_text", "goal_text", "leaders_table", "question_text", "questions_of"]
+__all__ = ["Question", "answers_text", "goal_text", "leaders_table", "measure_text", "question_text", "questions_of"]
 
 _PROMPT = "prompt"
 _GOALS = {
@@ -25,6 +25,7 @@ _GOALS = {
     ("price_usd", False): "least price of devices",
     ("usd_per_million_tokens", False): "least price of a token",
 }
+_UNITS = {"first_token_s": "s", "step_s": "s", "price_usd": "USD", "usd_per_million_tokens": "USD a million"}
 _NAMES = {"GPU": "the GPU alone", "GPU and host": "GPU and host memory", "GPU and SSD": "GPU and SSD", "GPU and CSD": "GPU and CSD"}
 _MOST_NAMES = 3
 _SHOWN_PROMPTS = 6
@@ -39,6 +40,12 @@ def goal_text(objective: Objective) -> str:
     """Return what leads by an objective has, such as `most token/s`."""
     known = _GOALS.get((objective.name, objective.is_maximized))
     return known or f"{'highest' if objective.is_maximized else 'lowest'} {objective.name.replace('_', ' ')}"
+
+
+def measure_text(objective: Objective) -> str:
+    """Return what leads by an objective has, with the unit of its figures."""
+    unit = _UNITS.get(objective.name)
+    return goal_text(objective) if unit is None else f"{goal_text(objective)}, {unit}"
 
 
 def answers_text(views: Sequence[View], study: Study) -> list[str]:
