@@ -18,7 +18,7 @@ from hwsim.memory.models import memory_model
 from hwsim.reader import Limits, OneOf, fields_of, read, spelled
 from lamforge.explore.placement_axes import SYSTEM, Placed
 from lamforge.flow.target import SINKS, Target
-from models.zoo import shape
+from models.zoo import network
 
 __all__ = ["ALIASES", "ENGINE_PATHS", "MOST_ROWS", "PLACEMENT_PATHS", "PLACES", "Design", "Place", "Value", "place_of"]
 
@@ -88,7 +88,7 @@ class AttentionDesign:
 class Design:
     """What one point of a study is; the fields of its engine are paths below `engine`."""
 
-    network: Annotated[str, _Named(shape, "the name of a network or its config.json")]
+    network: Annotated[str, _Named(network, "the name of a network or its config.json")]
     """Network that is decoded, without weights."""
     engine: Annotated[str, _Named(load_engine, "the name of an engine or a YAML file")] = "small"
     """Engine from which everything that is not set below `engine` is taken."""

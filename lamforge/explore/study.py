@@ -19,6 +19,7 @@ from lamforge.explore.axes import ALIASES, ENGINE_PATHS, MOST_ROWS, PLACEMENT_PA
 from lamforge.explore.conditions import Condition
 from lamforge.explore.metrics import METRICS, PLACEMENT_METRICS, Metric
 from lamforge.explore.placement_axes import FORMAT, SYSTEM, WINDOW
+from models.zoo import shape
 
 __all__ = ["BOARD", "FILES", "Bound", "Objective", "Search", "Study", "is_exact_only", "load_study", "study_of"]
 
@@ -430,9 +431,23 @@ class Study:
                 if each.name not in self.metrics and each.name not in self.paths and not is_board:
                     near = nearest(each.name, self.metrics)
                     raise SpecError(f"Study {subject} must be {near}, or a path, {here}, not {each.name!r}")
+        if self.is_placement:
+            return
+        for subject, values in (("base.network", (self.base.get("network"),)), ("axes.network", self.axes.get("network", ()))):
+            for value in values:
+                self._check_network(subject, value)
         most = max((int(value) for value in (*self.axes.get("batch", ()), self.base.get("batch", 1))), default=1)
-        if not self.is_placement and most > MOST_ROWS:
+        if most > MOST_ROWS:
             raise SpecError(f"Study batch must be a whole number from 1 to {MOST_ROWS} where there is no {SYSTEM}, not {most}")
+
+    @staticmethod
+    def _check_network(subject: str, value: Value | None) -> None:
+        """Refuse a network that no engine runs, of which there are only estimates."""
+        try:
+            if value is not None:
+                shape(str(value))
+        except LamforgeError as refusal:
+            raise SpecError(f"Study {subject}: {refusal}") from None
 
     def _check_placement(self) -> None:
         """Refuse what would be said twice of a placement, and exact points, of which there are none."""

@@ -39,9 +39,9 @@ def kept_page(found: Exploration) -> str:
         f"Made by `make docs` from [the study](../../lamforge/explore/studies/{study.name}.yaml), of {found.points:,} points, of"
         f" which {rejected}. `lamforge explore {study.name} -o OUT` makes it again, `lamforge report OUT` draws it, and"
         f" [{study.name}.csv]({study.name}.csv) has the leaders at every prompt.",
-        f"All figures are estimates ([offload.md](../offload.md) says how right they are); up to {assumed:.0%} of the numbers behind"
-        " one are assumed. What formats and windows cost in accuracy is not looked at, and ShadowKV and SparF read only a part of the"
-        " cache. The best batch is the one that is best for the figure asked.",
+        f"All figures are estimates ([offload.md](../offload.md) says how right); up to {assumed:.0%} of the numbers behind one"
+        " are assumed. What formats and windows cost in accuracy is not looked at; ShadowKV and SparF read a part of the cache."
+        " The best batch is the one that is best for the figure asked.",
     ]
     for question in questions_of(found.views[0]):
         parts.append(f"## {question_text(question)}")
