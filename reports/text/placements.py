@@ -117,7 +117,8 @@ def _often(views: Sequence[View], objective: Objective, goal: str | None = "") -
     said = "" if goal is None else f" the {goal or goal_text(objective)}"
     if not counts[kind]:
         return f"No placement meets the constraints, so that none has{said}"
-    often = f"in all {len(leaders)} cases" if counts[kind] == len(leaders) else f"in {counts[kind]} of {len(leaders)} cases"
+    every = "in the one case" if len(leaders) == 1 else f"in all {len(leaders)} cases"
+    often = every if counts[kind] == len(leaders) else f"in {counts[kind]} of {len(leaders)} cases"
     named = _named(kind)
     return f"{named[0].upper()}{named[1:]} has{said} {often}: "
 
