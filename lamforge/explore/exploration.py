@@ -117,9 +117,7 @@ def run(request: ExploreRequest, listener: Listener = SILENT) -> Exploration:
     study = load_study(request.study) if isinstance(request.study, str) else request.study
     check_search(study)
     space = space_of(study)
-    is_alone = study.is_placement
-    crew_of = workers(1 if is_alone else request.workers, None if is_alone else request.scheduler)
-    with crew_of as crew, Store.opened(request.output, space) as store:
+    with workers(request.workers, request.scheduler) as crew, Store.opened(request.output, space) as store:
         return _Explorer(space, store, crew, listener).explored()
 
 
