@@ -350,7 +350,10 @@ class _Finder:
             found.met += int(is_met.sum())
             known.append(block.taken(np.isin(block.points, wanted)))
             if level is not None:
-                found.look(block, self.rows.objectives(block)[:, 0], level, is_met)
+                # Better than the best design is asked among those that it is the best of.
+                rivals = self.space.groups(block.points) == self.space.groups(np.array([best]))
+                some = block.taken(rivals)
+                found.look(some, self.rows.objectives(some)[:, 0], level, is_met[rivals])
             samples = [_sampled(Block.joined([*samples, _sampled(block)]))]
         have = np.concatenate([block.points for block in known])
         missing = self.space.meeting(np.setdiff1d(wanted, have))
