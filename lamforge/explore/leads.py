@@ -9,11 +9,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from lamforge.explore.axes import Value
-from lamforge.explore.placement_axes import SYSTEM
+from lamforge.explore.placement_axes import FORMAT, SETTINGS, SYSTEM, WINDOW
 from lamforge.explore.rows import Block, Rows
 from lamforge.explore.space import Space
 
 __all__ = ["Case", "Entry", "Leads", "View"]
+
+_PLACEMENT = (SYSTEM, FORMAT, WINDOW, SETTINGS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,7 @@ class Entry:
     """The best point of a placement by one objective.
 
     Attributes:
-        name: the system, with its format, window and settings where the study varies them within a case.
+        name: the system, with its format, window and settings where the study varies them within a case: `gpu-a100:w4a8kv4`.
         system: the system as the study has it.
         kind: what holds and computes the model, such as `GPU and host`.
         binding: what most of a step is spent on.
@@ -88,8 +90,7 @@ class Leads:
     def __init__(self, space: Space, rows: Rows):
         self._space, self._rows = space, rows
         self._objectives = [each.name for each in space.study.objectives]
-        inner = [path for path in space.axes if path.startswith("placement.") and path not in space.study.for_each]
-        self._inner = tuple(sorted(inner, key=lambda path: path != SYSTEM))
+        self._inner = tuple(path for path in space.axes if path in _PLACEMENT and path not in space.study.for_each)
         batches = {int(batch) for batch in space.axes.get("batch", (space.study.base.get("batch", 1),))}
         self._ways: tuple[int | None, ...] = (min(batches), None) if len(batches) > 1 else (min(batches),)
         if "batch" in space.study.for_each:
@@ -143,9 +144,10 @@ class Leads:
     def _entry(self, block: Block, row: int) -> Entry:
         values, base = self._space.values(int(block.points[row])), self._space.study.base
         system = str(values.get(SYSTEM, base.get(SYSTEM)))
-        names = [str(values[path]) for path in self._inner if path != SYSTEM and values[path]]
+        style, window, settings = (values[path] if path in self._inner else "" for path in (FORMAT, WINDOW, SETTINGS))
+        name = f"{system}:{style}:{window}".rstrip(":") if style or window else system
         return Entry(
-            name=", ".join([system, *names]),
+            name=f"{name} {settings}".rstrip(),
             system=system,
             kind=str(block.notes["kind"][row]),
             binding=str(block.notes["binding"][row]),

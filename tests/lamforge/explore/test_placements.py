@@ -117,7 +117,7 @@ def test_leaders_are_the_best_of_every_placement_and_case(found: Exploration, ro
         by_placement: dict[object, dict[str, object]] = {}
         for row in sorted(taken, key=lambda row: -sign * row[goal]):
             by_placement.setdefault((row["placement.system"], row["placement.window"]), row)
-        wanted = [(f"{system}, {window}", row["batch"], row[goal]) for (system, window), row in by_placement.items()]
+        wanted = [(f"{system}::{window}", row["batch"], row[goal]) for (system, window), row in by_placement.items()]
         assert sorted((each.name, each.batch, each.metrics[goal]) for each in case.entries[goal]) == sorted(wanted)
         figures = [sign * each.metrics[goal] for each in case.entries[goal]]
         assert figures == sorted(figures, reverse=True)
