@@ -205,7 +205,7 @@ def _label(asked: Sequence[Question], every: Sequence[Question]) -> str:
 def _value(path: str, value: Value) -> str:
     if path == "placement.window":
         return "dense attention" if value == "dense" else f"a window of {value}"
-    return f"{value:,}" if isinstance(value, int | float) else value.upper() if path == "placement.format" else value
+    return f"{path} {value:,}" if isinstance(value, int | float) else value.upper() if path == "placement.format" else value
 
 
 def _named(kind: str) -> str:
