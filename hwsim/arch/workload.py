@@ -77,7 +77,7 @@ class Network:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A network and how much of it at once; counts are numbers or arrays that broadcast.
+    """A network and how much of it at once; counts and bits are numbers or arrays that broadcast.
 
     Attributes:
         network: what runs.
@@ -93,8 +93,8 @@ class Workload:
     prompt: Value
     generated: Value
     batch: Value
-    weight_bits: float = 16.0
-    cache_bits: float = 16.0
+    weight_bits: Value = 16.0
+    cache_bits: Value = 16.0
     activation_bytes: float = 2.0
     window: Value = math.inf
 

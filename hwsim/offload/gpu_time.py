@@ -107,7 +107,7 @@ class Shape:
     rows: Value
     columns: Value
     inner: Value
-    weight_bits: float = 16.0
+    weight_bits: Value = 16.0
     activation_bytes: float = 2.0
 
     @property

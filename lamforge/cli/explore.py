@@ -29,12 +29,14 @@ def explore(
 ) -> Answer:
     """Look at every design of a study by a closed form, simulate those that are left to the cycle, and find the best.
 
-    The folder gets parts/ (Parquet, one row a point and fidelity), points.csv and front.csv. A study that was stopped, in
-    whatever way, goes on where it was when it is called again.
+    Studies of placements are estimated, and say which leads where. The folder gets parts/ (Parquet, one row a point and
+    fidelity), points.csv and front.csv. A study that was stopped, in whatever way, goes on where it was when it is called again.
 
     Examples:
 
         lamforge explore u280 -o build/u280
+
+        lamforge explore placement -o build/placement
 
         lamforge explore mine.yaml -o build/mine --workers 2
 

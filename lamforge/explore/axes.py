@@ -16,14 +16,17 @@ from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import LamforgeError, SpecError, shown
 from hwsim.memory.models import memory_model
 from hwsim.reader import Limits, OneOf, fields_of, read, spelled
+from lamforge.explore.placement_axes import SYSTEM, Placed
 from lamforge.flow.target import SINKS, Target
-from models.zoo import shape
+from models.zoo import network
 
-__all__ = ["ALIASES", "PLACES", "Design", "Place", "Value", "place_of"]
+__all__ = ["ALIASES", "ENGINE_PATHS", "MOST_ROWS", "PLACEMENT_PATHS", "PLACES", "Design", "Place", "Value", "place_of"]
 
 Value = str | int | float
 """A value of an axis."""
 
+MOST_ROWS = 64
+"""Largest batch that an engine is asked for."""
 _WEIGHTS = tuple(format.name.lower() for format in Format if format.cache is None)
 _CACHES = tuple(format.name.lower() for format in CacheFormat)
 
@@ -85,7 +88,7 @@ class AttentionDesign:
 class Design:
     """What one point of a study is; the fields of its engine are paths below `engine`."""
 
-    network: Annotated[str, _Named(shape, "the name of a network or its config.json")]
+    network: Annotated[str, _Named(network, "the name of a network or its config.json")]
     """Network that is decoded, without weights."""
     engine: Annotated[str, _Named(load_engine, "the name of an engine or a YAML file")] = "small"
     """Engine from which everything that is not set below `engine` is taken."""
@@ -95,8 +98,8 @@ class Design:
     attention: AttentionDesign = AttentionDesign()
     context: Annotated[int, Limits(2, 1 << 24)] = 2048
     """Tokens that the cache keeps, sinks and window; left out where `attention.window` is given."""
-    batch: Annotated[int, Limits(1, 64)] = Target.batch
-    """Sequences that are decoded together."""
+    batch: Annotated[int, Limits(1, 1 << 24)] = Target.batch
+    """Sequences that are decoded together; on an engine at most 64."""
     memory: Annotated[str, _Named(memory_model, "the name of a memory model")] = "ideal"
     """Memory model: ideal, stalling or hbm2, the last two also with `:SEED`."""
     board: Annotated[str, _Named(load_board, "the name of a board or a YAML file")] = "u280"
@@ -164,8 +167,13 @@ def _places(kind: type, prefix: str = "") -> Iterator[Place]:
             yield from (place for place in _places(EngineConfig, "engine.") if place.path != "engine.name")
 
 
-PLACES = {place.path: place for place in _places(Design)}
+PLACES = {place.path: place for kind in (Design, Placed) for place in _places(kind)}
 """Every path, in the order of the declarations."""
+ENGINE_PATHS = tuple(place.path for place in _places(Design))
+"""Paths of a study of engines."""
+PLACEMENT_PATHS = ("network", *(place.path for place in _places(Placed)), "batch")
+"""Paths of a study of placements, which is one that has the first of those with `placement`."""
+assert SYSTEM in PLACEMENT_PATHS
 
 
 def place_of(path: str, subject: str) -> Place:

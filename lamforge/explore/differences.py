@@ -246,7 +246,10 @@ class _Side:
         signed = [(1 if goals[name] else -1) * self.figure(EXACT, name) for name in known]
         if not known or not rows.num_rows:
             return
-        for place in ranked_front(np.stack(signed, axis=1), self.texts(EXACT) == "").tolist():
+        each = [self.rows[EXACT][path].to_pylist() for path in study.get("for_each") or () if path in rows.column_names]
+        groups = np.unique(["\0".join(map(str, values)) for values in zip(*each, strict=True)] or [""], return_inverse=True)[1]
+        groups = np.broadcast_to(groups, rows.num_rows)
+        for place in ranked_front(np.stack(signed, axis=1), self.texts(EXACT) == "", groups).tolist():
             metrics = {name: float(self.figure(EXACT, name)[place]) for name in self.metrics}
             yield Design(
                 configuration=rows["configuration"][place].as_py(),

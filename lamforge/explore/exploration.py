@@ -13,11 +13,13 @@ from hwsim.errors import SpecError
 from lamforge.explore.axes import Value
 from lamforge.explore.exact import TIMING_PATHS
 from lamforge.explore.executors import Outcome, Workers, workers
-from lamforge.explore.front import Contradiction, Rejection, Tally, best, front, ranked_front
-from lamforge.explore.rows import Block, Rows
+from lamforge.explore.front import Contradiction, Rejection, Tally, best_of_each, front_of_each, ranked_front
+from lamforge.explore.leads import Leads, View
+from lamforge.explore.placements import rows_of, space_of
+from lamforge.explore.rows import Block
 from lamforge.explore.search import Judged, check_search, points_of, sampled
 from lamforge.explore.space import BLOCK, Space
-from lamforge.explore.store import CLOSED, EXACT, Store
+from lamforge.explore.store import EXACT, Store
 from lamforge.explore.study import Study, is_exact_only, load_study
 from lamforge.flow.verb import SILENT, Listener, verb
 
@@ -60,7 +62,7 @@ class Design:
     Attributes:
         configuration: digest of everything that it is.
         values: of the axes, by path.
-        metrics: by name, simulated to the cycle.
+        metrics: by name, simulated to the cycle; of a placement, estimated.
     """
 
     configuration: str
@@ -75,12 +77,14 @@ class Exploration:
     Attributes:
         study: the study.
         folder: where its rows are.
-        points: points that meet the conditions and were looked at by the closed form.
-        exact_points: points that were simulated to the cycle.
+        points: points that meet the conditions and were looked at by the closed form, or estimated.
+        exact_points: points that were simulated to the cycle; none of placements.
         kept_points: of both, those that an earlier run had left.
-        closed_points_per_s, exact_points_per_s: points computed per second, the latter by all workers together.
+        closed_points_per_s, exact_points_per_s: points computed per second, the latter by all workers together; None of placements.
         closed_form_error: of the closed form; None where no point was simulated.
-        front: the points that no other is better than in every objective, the best by the first objective first.
+        front: the points that no other of the same values of `for_each` is better than in every objective: one front after the
+            other, of each the best by the first objective first.
+        views: of placements, which is best where; empty of engines.
         rejected: what constraints reject.
         contradictions: constraints that no point meets together.
     """
@@ -91,9 +95,10 @@ class Exploration:
     exact_points: int
     kept_points: int
     closed_points_per_s: float
-    exact_points_per_s: float
+    exact_points_per_s: float | None
     closed_form_error: FormError | None
     front: tuple[Design, ...]
+    views: tuple[View, ...]
     rejected: tuple[Rejection, ...]
     contradictions: tuple[Contradiction, ...]
 
@@ -101,7 +106,8 @@ class Exploration:
 def run(request: ExploreRequest, listener: Listener = SILENT) -> Exploration:
     """Explore a study: every point by the closed form, those that are left to the cycle, and the best of them as a front.
 
-    Results are Parquet in the folder, written as they come: a study that was stopped goes on where it was.
+    Placements are estimated, by this process alone, and nothing of them is simulated. Results are Parquet in the folder, written as
+    they come: a study that was stopped goes on where it was.
 
     Raises:
         SpecError: the study is wrong or too large, no point meets its constraints, the folder belongs to another study or version
@@ -110,7 +116,7 @@ def run(request: ExploreRequest, listener: Listener = SILENT) -> Exploration:
     """
     study = load_study(request.study) if isinstance(request.study, str) else request.study
     check_search(study)
-    space = Space(study)
+    space = space_of(study)
     with workers(request.workers, request.scheduler) as crew, Store.opened(request.output, space) as store:
         return _Explorer(space, store, crew, listener).explored()
 
@@ -136,7 +142,7 @@ class _Explorer:
 
     def __init__(self, space: Space, store: Store, crew: Workers, listener: Listener):
         self._space, self._study, self._store, self._crew, self._listener = space, space.study, store, crew, listener
-        self._rows = Rows(space, store.code)
+        self._rows = rows_of(space, store.code)
         self._tally = Tally(self._rows.constraints)
         self._points = self._blocks = self._kept = self._computed = 0
         self._closed_s = self._spent_s = 0.0
@@ -151,6 +157,8 @@ class _Explorer:
         if not self._points:
             raise SpecError(f"Study conditions must leave at least one of {self._space.size:,} points, not none")
         self._check_any(met.points)
+        if self._study.is_placement:
+            return self._estimated(met)
         chosen = met.taken(self._left(met))
         self._simulate(chosen.points)
         found = self._exact_of(chosen.points)
@@ -158,6 +166,35 @@ class _Explorer:
         self._check_any(found.points[are_met], [refusal for refusal in found.refusals if refusal])
         self._write_csv(found.taken(are_met))
         return self._exploration(chosen, found, are_met)
+
+    def _estimated(self, met: _Chosen) -> Exploration:
+        """Return what is best of the placements that meet everything."""
+        groups = self._space.groups(met.points)
+        places = ranked_front(met.objectives, np.ones(len(groups), dtype=bool), groups)
+        wanted, leads = met.points[places], Leads(self._space, self._rows)
+        kept: list[Block] = []
+        for part in self._store.parts(self._rows.first):
+            block = self._rows.block(part)
+            leads.add(block)
+            kept.append(block.taken(np.isin(block.points, wanted)))
+        some = Block.joined(kept)
+        best_points = some.taken(np.argsort(some.points)[np.searchsorted(np.sort(some.points), wanted)])
+        self._store.write_csv("points.csv", self._store.parts(self._rows.first))
+        self._store.write_csv("front.csv", [self._rows.table(best_points, self._rows.first)])
+        return Exploration(
+            study=self._study,
+            folder=self._store.folder,
+            points=self._points,
+            exact_points=0,
+            kept_points=self._kept,
+            closed_points_per_s=self._points / self._closed_s,
+            exact_points_per_s=None,
+            closed_form_error=None,
+            front=tuple(self._design(best_points.taken(np.array([place]))) for place in range(len(places))),
+            views=leads.views,
+            rejected=self._tally.rejections,
+            contradictions=self._tally.contradictions,
+        )
 
     def _searched(self) -> _Chosen:
         """Return what meets everything of the points that do not depend on one another."""
@@ -168,7 +205,9 @@ class _Explorer:
                 found.append(self._met(block))
             done = min(self._space.size, (number + 1) * BLOCK)
             self._listener.progress(
-                "closed form", done / self._space.size, _pace(done, self._space.size, time.perf_counter() - began)
+                "estimates" if self._study.is_placement else "closed form",
+                done / self._space.size,
+                _pace(done, self._space.size, time.perf_counter() - began),
             )
         return self._joined(found)
 
@@ -199,13 +238,13 @@ class _Explorer:
 
     def _closed(self, points: np.ndarray) -> Block:
         """Return the next block by the closed form: kept by an earlier run, or computed and kept now."""
-        kept = self._store.read(CLOSED, self._blocks)
+        kept = self._store.read(self._rows.first, self._blocks)
         if kept is not None and np.array_equal(kept["point"].to_numpy(), points):
             block = self._rows.block(kept)
             self._kept += len(points)
         else:
             block = self._rows.closed(points)
-            self._store.write(CLOSED, self._blocks, self._rows.table(block, CLOSED))
+            self._store.write(self._rows.first, self._blocks, self._rows.table(block, self._rows.first))
         self._blocks += 1
         self._points += len(points)
         self._closed_s += float(block.wall_s.sum())
@@ -214,7 +253,8 @@ class _Explorer:
     def _met(self, block: Block) -> _Chosen:
         """Count a block, and return its points that meet everything."""
         found = block.taken(self._tally.add(block.points, block.excess))
-        return _Chosen(points=found.points, objectives=self._rows.objectives(found), cycles=found.metrics["cycles"])
+        cycles = found.metrics.get("cycles", np.full(len(found.points), np.nan))
+        return _Chosen(points=found.points, objectives=self._rows.objectives(found), cycles=cycles)
 
     def _joined(self, parts: Sequence[_Chosen]) -> _Chosen:
         empty = _Chosen(
@@ -234,8 +274,8 @@ class _Explorer:
         if self._study.exact == "all":
             return np.arange(len(met.points))
         if self._study.exact == "front":
-            return np.flatnonzero(front(met.objectives[:, known]))
-        return best(met.objectives[:, known], self._study.exact)
+            return np.flatnonzero(front_of_each(met.objectives[:, known], self._space.groups(met.points)))
+        return best_of_each(met.objectives[:, known], self._space.groups(met.points), self._study.exact)
 
     def _simulate(self, points: np.ndarray) -> None:
         """Simulate those points that nothing is known of yet, and keep what is found as it comes."""
@@ -290,12 +330,12 @@ class _Explorer:
     def _write_csv(self, best_points: Block) -> None:
         every = Block.joined(self._simulated)
         exact_rows = self._rows.table(every.taken(np.argsort(every.points)), EXACT)
-        self._store.write_csv("points.csv", [*self._store.parts(CLOSED), exact_rows])
-        is_front = front(self._rows.objectives(best_points))
+        self._store.write_csv("points.csv", [*self._store.parts(self._rows.first), exact_rows])
+        is_front = front_of_each(self._rows.objectives(best_points), self._space.groups(best_points.points))
         self._store.write_csv("front.csv", [self._rows.table(best_points.taken(is_front), EXACT)])
 
     def _exploration(self, chosen: _Chosen, found: Block, are_met: np.ndarray) -> Exploration:
-        places = ranked_front(self._rows.objectives(found), are_met)
+        places = ranked_front(self._rows.objectives(found), are_met, self._space.groups(found.points))
         off = np.abs(chosen.cycles / found.metrics["cycles"] - 1)
         off = off[~np.isnan(off)]
         # Of a run that computed nothing, what the points took when they were.
@@ -310,6 +350,7 @@ class _Explorer:
             exact_points_per_s=count / spent,
             closed_form_error=FormError(median=float(np.median(off)), worst=float(off.max())) if off.size else None,
             front=tuple(self._design(found.taken(np.array([place]))) for place in places),
+            views=(),
             rejected=self._tally.rejections,
             contradictions=self._tally.contradictions,
         )

@@ -15,14 +15,15 @@ from lamforge.explore.binding import Binding, Roofs, binding, roofs
 from lamforge.explore.exploration import Design, FormError
 from lamforge.explore.front import Contradiction, Rejection, Tally, ranked_front
 from lamforge.explore.metrics import METRICS
+from lamforge.explore.placements import space_of
 from lamforge.explore.rows import Block, Rows
 from lamforge.explore.sources import Sources, sources
 from lamforge.explore.space import Space
-from lamforge.explore.store import CLOSED, EXACT, ORIGIN, STUDY, Store, is_study_folder
+from lamforge.explore.store import CLOSED, ESTIMATE, EXACT, ORIGIN, STUDY, Store, is_study_folder
 from lamforge.explore.study import BOARD, Study, load_study
 from lamforge.explore.study_text import study_text
 
-__all__ = ["DRAWN", "Drawn", "Findings", "Miss", "Sensitivity", "Standing", "Step", "findings"]
+__all__ = ["DRAWN", "Drawn", "Findings", "Miss", "Sensitivity", "Standing", "Step", "findings", "opened", "other_version"]
 
 DRAWN = 1000
 """Points that charts draw, more only where the front has more."""
@@ -189,6 +190,23 @@ def findings(folder: Path) -> Findings:
     Raises:
         SpecError: it holds no results, or damaged ones, or those of another version.
     """
+    store, space = opened(folder)
+    try:
+        return _Finder(store, space).found()
+    except KeyError as error:
+        raise other_version(folder, error) from None
+
+
+def other_version(folder: Path, error: KeyError) -> SpecError:
+    """Return the refusal of a folder in which a column is missing."""
+    where = shown(str(folder))
+    return SpecError(
+        f"Report folder must be of this version of Lamforge, not of another that wrote {where} (column {error} is missing)"
+    )
+
+
+def opened(folder: Path) -> tuple[Store, Space]:
+    """Return the results in a folder and the grid of their study, of either kind, for reading; raise SpecError as `findings`."""
     where = shown(str(folder))
     if not is_study_folder(folder) or not (folder / STUDY).is_file():
         raise SpecError(f"Report folder must hold {ORIGIN} and {STUDY} as explore writes them, not what is in {where}")
@@ -198,27 +216,22 @@ def findings(folder: Path) -> Findings:
     except (OSError, ValueError, KeyError, TypeError):
         raise SpecError(f"Report folder must hold {ORIGIN} as explore writes it, not what is in {where}") from None
     store = Store(folder=folder, code=code)
-    if not store.numbers(CLOSED):
+    if not store.numbers(CLOSED) and not store.numbers(ESTIMATE):
         raise SpecError(f"Report folder must hold at least one part of results, not none in {where}")
-    try:
-        finder = _Finder(store, load_study(str(folder / STUDY)))
-        if finder.space.digest != digest:
-            raise SpecError(
-                f"Report folder must be of the study in its {STUDY} and of the files that it names, as they were, not as in {where}"
-            )
-        return finder.found()
-    except KeyError as error:
+    space = space_of(load_study(str(folder / STUDY)))
+    if space.digest != digest:
         raise SpecError(
-            f"Report folder must be of this version of Lamforge, not of another that wrote {where} (column {error} is missing)"
-        ) from None
+            f"Report folder must be of the study in its {STUDY} and of the files that it names, as they were, not as in {where}"
+        )
+    return store, space
 
 
 class _Finder:
     """Reads a folder once: first what was simulated, then the parts of the closed form one after the other."""
 
-    def __init__(self, store: Store, study: Study):
-        self._store, self.study = store, study
-        self.space = Space(study)
+    def __init__(self, store: Store, space: Space):
+        self._store, self.study, self.space = store, space.study, space
+        study = space.study
         self.rows = Rows(self.space, store.code)
         self._shape = tuple(map(len, self.space.axes.values()))
         # Where each axis has its values in order: numbers by size, texts as the study lists them.
@@ -232,7 +245,8 @@ class _Finder:
         self.exact_places = {int(point): place for place, point in enumerate(self.exact.points)}
 
     def found(self) -> Findings:
-        places = ranked_front(self.rows.objectives(self.exact), np.array(~(self.exact.excess > 0).any(axis=1)))
+        are_met = np.array(~(self.exact.excess > 0).any(axis=1))
+        places = ranked_front(self.rows.objectives(self.exact), are_met, self.space.groups(self.exact.points))
         best = int(self.exact.points[places[0]]) if places.size else None
         around = {} if best is None else {path: self._others(best, path) for path in self._varied}
         beside = {int(point): self._beside(int(point)) for point in self.exact.points[places[:_STEPPED]]}
@@ -340,7 +354,10 @@ class _Finder:
             found.met += int(is_met.sum())
             known.append(block.taken(np.isin(block.points, wanted)))
             if level is not None:
-                found.look(block, self.rows.objectives(block)[:, 0], level, is_met)
+                # Better than the best design is asked among those that it is the best of.
+                rivals = self.space.groups(block.points) == self.space.groups(np.array([best]))
+                some = block.taken(rivals)
+                found.look(some, self.rows.objectives(some)[:, 0], level, is_met[rivals])
             samples = [_sampled(Block.joined([*samples, _sampled(block)]))]
         have = np.concatenate([block.points for block in known])
         missing = self.space.meeting(np.setdiff1d(wanted, have))

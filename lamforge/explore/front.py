@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-__all__ = ["Contradiction", "Rejection", "Tally", "best", "front", "ranked_front"]
+__all__ = ["Contradiction", "Rejection", "Tally", "best", "best_of_each", "front", "front_of_each", "ranked_front"]
 
 _BLOCK = 512
 
@@ -42,10 +42,36 @@ def _covered(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     return found
 
 
-def ranked_front(values: np.ndarray, are_met: np.ndarray) -> np.ndarray:
-    """Return which rows of `values` are the front of those that are met: places, the best in the first objective first."""
+def front_of_each(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return which rows of `values` [points, objectives] no other row of the same group [points] dominates."""
+    found = np.zeros(len(values), dtype=bool)
+    for places in _members(groups):
+        found[places] = front(values[places])
+    return found
+
+
+def best_of_each(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Return the rows that stand first in their group, `count` of each, in ascending order."""
+    found = [places[best(values[places], count)] for places in _members(groups)]
+    return np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *found]))
+
+
+def _members(groups: np.ndarray) -> list[np.ndarray]:
+    """Return the places of each group in ascending order, the groups in theirs."""
+    order = np.argsort(groups, kind="stable")
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    return np.split(order, ends) if order.size else []
+
+
+def ranked_front(values: np.ndarray, are_met: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return which rows of `values` are on the front of their group, of those that are met.
+
+    They are places: those of the first group first, and of one group the best in the first objective first.
+    """
     places = np.flatnonzero(are_met)
-    return _ranked(values, places[front(values[places])])
+    ranked = _ranked(values, places[front_of_each(values[places], groups[places])])
+    found: np.ndarray = ranked[np.argsort(groups[ranked], kind="stable")]
+    return found
 
 
 def _ranked(values: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-__all__ = ["METRICS", "Ground", "Metric"]
+__all__ = ["METRICS", "PLACEMENT_METRICS", "Ground", "Metric"]
 
 
 class Ground(enum.Enum):
@@ -14,6 +14,7 @@ class Ground(enum.Enum):
 
     MEMORY = "parameters of the memory model"
     ENERGY = "energy constants of the board"
+    DEVICES = "data of the devices of a placement"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,3 +58,25 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 """Metrics by name; a constraint or objective may also be a path of a design whose values are numbers."""
+
+_ESTIMATED = (Ground.DEVICES,)
+PLACEMENT_METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            name="token_per_s", told="generated tokens of all sequences over the whole time, prompts included", grounds=_ESTIMATED
+        ),
+        Metric(
+            name="decode_token_per_s", told="generated tokens of all sequences over the time between tokens", grounds=_ESTIMATED
+        ),
+        Metric(name="first_token_s", told="seconds until every sequence has its first token", grounds=_ESTIMATED),
+        Metric(name="step_s", told="seconds from one token of every sequence to the next, in the mean", grounds=_ESTIMATED),
+        Metric(name="token_per_joule", told="generated tokens for each joule of all devices, prompts included", grounds=_ESTIMATED),
+        Metric(name="price_usd", told="price of all devices in US dollars", grounds=_ESTIMATED),
+        Metric(
+            name="usd_per_million_tokens", told="that price spread over three years of running nothing else", grounds=_ESTIMATED
+        ),
+        Metric(name="assumed_share", told="of the numbers behind an estimate, the part that is assumed", grounds=_ESTIMATED),
+    )
+}
+"""Metrics of placements by name, all of them estimates."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from lamforge.explore.exact import ExactPoint
 from lamforge.explore.executors import Outcome
 from lamforge.explore.metrics import METRICS
 from lamforge.explore.space import Space
+from lamforge.explore.store import CLOSED
 from lamforge.explore.study import BOARD, Bound
 
 __all__ = ["Block", "Rows"]
@@ -51,6 +53,7 @@ class Block:
         refusals: sentences with which the exact simulation refused points; empty where it did not.
         causes: cycles of the matrix unit by cause, arrays [points]; NaN where not known.
         wall_s: seconds that each point took.
+        notes: texts [points] by name, of what is said of a point beside its figures.
     """
 
     points: np.ndarray
@@ -59,6 +62,7 @@ class Block:
     refusals: np.ndarray
     causes: Mapping[str, np.ndarray]
     wall_s: np.ndarray
+    notes: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def taken(self, places: np.ndarray) -> Block:
         """Return some of the points, by their places or by a mask."""
@@ -69,6 +73,7 @@ class Block:
             refusals=self.refusals[places],
             causes={name: values[places] for name, values in self.causes.items()},
             wall_s=self.wall_s[places],
+            notes={name: texts[places] for name, texts in self.notes.items()},
         )
 
     @classmethod
@@ -76,11 +81,12 @@ class Block:
         """Return the points of at least one block one after the other."""
         return cls(
             points=np.concatenate([block.points for block in blocks]),
-            metrics={name: np.concatenate([block.metrics[name] for block in blocks]) for name in METRICS},
+            metrics={name: np.concatenate([block.metrics[name] for block in blocks]) for name in blocks[0].metrics},
             excess=np.concatenate([block.excess for block in blocks]),
             refusals=np.concatenate([block.refusals for block in blocks]),
-            causes={name: np.concatenate([block.causes[name] for block in blocks]) for name in _CAUSES},
+            causes={name: np.concatenate([block.causes[name] for block in blocks]) for name in blocks[0].causes},
             wall_s=np.concatenate([block.wall_s for block in blocks]),
+            notes={name: np.concatenate([block.notes[name] for block in blocks]) for name in blocks[0].notes},
         )
 
 
@@ -88,16 +94,23 @@ class Rows:
     """Makes and reads the rows of one study.
 
     Attributes:
+        first: fidelity of `closed`, which every point gets.
+        always: constraints of every study.
+        causes, notes: names of these columns of a block.
         constraints: what must hold, in words, in the order of the columns of `Block.excess`.
     """
+
+    first: ClassVar[str] = CLOSED
+    always: ClassVar[tuple[str, ...]] = (_ENGINE, _PROGRAM, *_CAPACITIES)
+    causes: ClassVar[tuple[str, ...]] = _CAUSES
+    notes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, space: Space, code: str):
         self._space, self._study, self._code = space, space.study, code
         self._bounds = self._study.constraints
         names = [bound.name for bound in self._bounds]
-        always = (_ENGINE, _PROGRAM, *_CAPACITIES)
-        self._names = (*always, *names)
-        self.constraints = (*always, *(bound.name if bound.name == BOARD else str(bound) for bound in self._bounds))
+        self._names = (*self.always, *names)
+        self.constraints = (*self.always, *(bound.name if bound.name == BOARD else str(bound) for bound in self._bounds))
 
     def closed(self, points: np.ndarray) -> Block:
         """Return points by the closed form."""
@@ -199,6 +212,8 @@ class Rows:
         parts["refusal"] = pa.array(block.refusals.tolist(), pa.string())
         for name, values in block.causes.items():
             parts[f"matrix.{name}"] = pa.array(values, pa.float64(), from_pandas=True)
+        for name, texts in block.notes.items():
+            parts[name] = pa.array(texts.tolist(), pa.string())
         parts["wall_s"] = pa.array(block.wall_s, pa.float64())
         return pa.table(parts)
 
@@ -211,11 +226,12 @@ class Rows:
 
         return Block(
             points=column("point"),
-            metrics={name: column(name) for name in METRICS},
+            metrics={name: column(name) for name in self._study.metrics},
             excess=np.stack([column(f"excess.{name}") for name in self._names], axis=1),
             refusals=np.array(rows["refusal"].to_pylist(), dtype=object),
-            causes={name: column(f"matrix.{name}") for name in _CAUSES},
+            causes={name: column(f"matrix.{name}") for name in self.causes},
             wall_s=column("wall_s"),
+            notes={name: np.array(rows[name].to_pylist(), dtype=object) for name in self.notes},
         )
 
     def _texts(self, is_broken: np.ndarray) -> list[str]:
@@ -226,7 +242,7 @@ class Rows:
         return [texts[index] for index in inverse.tolist()]
 
     def _figure(self, name: str, metrics: Mapping[str, np.ndarray], columns: Columns, points: np.ndarray) -> np.ndarray:
-        values = metrics[name] if name in METRICS else columns[name]
+        values = metrics[name] if name in metrics else columns[name]
         return np.broadcast_to(values, points.shape).astype(np.float64)
 
     def _excess(self, points: np.ndarray, columns: Columns, metrics: Mapping[str, np.ndarray]) -> list[np.ndarray]:

@@ -25,7 +25,7 @@ from lamforge.explore.study import Study
 from lamforge.flow.target import cache_named, format_named, request_of_network
 from models.zoo import shape
 
-__all__ = ["BLOCK", "MOST_POINTS", "Space"]
+__all__ = ["BLOCK", "MOST_POINTS", "Space", "json_text"]
 
 BLOCK = 1 << 16
 """Points that are taken at once."""
@@ -73,7 +73,7 @@ class Space:
         networks = [dataclasses.asdict(self._network(name)) for name in given("network")]
         engines = [self._engine(name).to_dict() for name in given("engine")]
         boards = [(board.name, vars(board.hbm.value)) for board in map(self._board, given("board"))]
-        return hashlib.sha256(_json([self.study.digest, networks, engines, boards]).encode()).hexdigest()
+        return hashlib.sha256(json_text([self.study.digest, networks, engines, boards]).encode()).hexdigest()
 
     def values(self, point: int) -> dict[str, Value]:
         """Return the values of a point by path, of the axes alone."""
@@ -82,7 +82,7 @@ class Space:
 
     def columns(self, points: np.ndarray) -> Columns:
         """Return every path's values as arrays [points], or [] where they do not vary."""
-        found = {path: self._column(points, path) for path in PLACES if path not in ("attention.window", "context")}
+        found = {path: self._column(points, path) for path in self.study.paths if path not in ("attention.window", "context")}
         sinks = found["attention.sinks"]
         if self._is_given("attention.window"):
             found["attention.window"] = self._column(points, "attention.window")
@@ -133,14 +133,14 @@ class Space:
         """Return the hexadecimal SHA-256 of each point's `configuration`."""
         texts: list[list[str]] = []
         fixed, before = "", "{"
-        for path in sorted(set(PLACES) - set(_DERIVED)):
-            fixed, before = f"{fixed}{before}{_json(path)}:", ","
+        for path in sorted(set(self.study.paths) - set(_DERIVED)):
+            fixed, before = f"{fixed}{before}{json_text(path)}:", ","
             values = np.asarray(columns[path])
             if values.ndim == 0:
-                fixed += _json(self._configured(path, values.item()))
+                fixed += json_text(self._configured(path, values.item()))
                 continue
             known, inverse = np.unique(values, return_inverse=True)
-            fragments = [fixed + _json(self._configured(path, value)) for value in known.tolist()]
+            fragments = [fixed + json_text(self._configured(path, value)) for value in known.tolist()]
             texts.append([fragments[index] for index in inverse.tolist()])
             fixed = ""
         ends = [fixed + "}"] * len(points)
@@ -149,7 +149,7 @@ class Space:
     def configuration(self, point: int) -> str:
         """Return everything that a point is as canonical JSON: values by path in order, engine and network by what they are."""
         found = {path: values.item() for path, values in self.columns(np.array(point)).items() if path not in _DERIVED}
-        return _json({path: self._configured(path, value) for path, value in found.items()})
+        return json_text({path: self._configured(path, value) for path, value in found.items()})
 
     def request(self, point: int) -> tuple[Request, MemoryModel]:
         """Return what the compiler is asked for a point, and the memory that it runs with.
@@ -182,6 +182,20 @@ class Space:
         columns = self.columns(points)
         met = [np.broadcast_to(condition.holds(columns), points.shape) for condition in self.study.conditions]
         return points[np.logical_and.reduce(met)]
+
+    def groups(self, points: np.ndarray) -> np.ndarray:
+        """Return for each point a number of its values of `for_each`; numbers ascend as the values do in the study."""
+        places = np.unravel_index(points, self._shape)
+        number = np.zeros(np.shape(points), dtype=np.int64)
+        for path in self.study.for_each:
+            number = number * len(self.axes[path]) + places[list(self.axes).index(path)]
+        return number
+
+    def group_values(self, group: int) -> dict[str, Value]:
+        """Return the values of `for_each` that a number of `groups` stands for, by path."""
+        each = [self.axes[path] for path in self.study.for_each]
+        places = np.unravel_index(group, tuple(map(len, each))) if each else ()
+        return {path: values[int(place)] for path, values, place in zip(self.study.for_each, each, places, strict=True)}
 
     def grouped(self, points: np.ndarray, but: tuple[str, ...]) -> np.ndarray:
         """Return points in an order in which those that differ in nothing but some paths, or below them, follow one another."""
@@ -269,5 +283,6 @@ def _memory_kind(name: Value) -> int:
     return int(memory_model(str(name)).kind)
 
 
-def _json(value: object) -> str:
+def json_text(value: object) -> str:
+    """Return plain values as canonical JSON."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

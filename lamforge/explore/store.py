@@ -21,10 +21,10 @@ from hwsim.whole_files import whole_file, write_text
 from lamforge.explore.space import Space
 from lamforge.explore.study_text import study_text
 
-__all__ = ["CLOSED", "EXACT", "ORIGIN", "STUDY", "Store", "code_digest", "is_study_folder"]
+__all__ = ["CLOSED", "ESTIMATE", "EXACT", "ORIGIN", "STUDY", "Store", "code_digest", "is_study_folder"]
 
-CLOSED, EXACT = "closed", "exact"
-"""Fidelities."""
+CLOSED, EXACT, ESTIMATE = "closed", "exact", "estimate"
+"""Fidelities: of engines the first two, of placements the last."""
 ORIGIN, STUDY = "study.json", "study.yaml"
 """Files that say what results belong to, and what the study is."""
 _PARTS, _LOCK = "parts", "lock"
@@ -33,12 +33,16 @@ _SOURCES = (
     "hwsim/arch",
     "hwsim/machine",
     "hwsim/memory",
+    "hwsim/offload",
     "hwsim/specs/boards",
+    "hwsim/specs/devices",
     "hwsim/specs/memories",
+    "hwsim/specs/offload",
     "compiler",
     "models/config.py",
     "models/families.py",
     "models/zoo",
+    "lamforge/flow/offload",
     "lamforge/flow/programs.py",
     "lamforge/flow/simulate.py",
     "lamforge/explore",

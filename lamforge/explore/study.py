@@ -15,9 +15,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from hwsim.errors import LamforgeError, SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.reader import NAME, Limits, OneOf, SpecFiles, read, spelled
-from lamforge.explore.axes import ALIASES, PLACES, Place, Value, place_of
+from lamforge.explore.axes import ALIASES, ENGINE_PATHS, MOST_ROWS, PLACEMENT_PATHS, PLACES, Place, Value, place_of
 from lamforge.explore.conditions import Condition
-from lamforge.explore.metrics import METRICS
+from lamforge.explore.metrics import METRICS, PLACEMENT_METRICS, Metric
+from lamforge.explore.placement_axes import FORMAT, SYSTEM, WINDOW
+from models.zoo import shape
 
 __all__ = ["BOARD", "FILES", "Bound", "Objective", "Search", "Study", "is_exact_only", "load_study", "study_of"]
 
@@ -30,6 +32,10 @@ _RANGE = ("from", "to", "step", "times", "count")
 _GOALS = ("maximize", "minimize")
 _SAMPLERS = ("tpe", "nsga2")
 _SLACK = 1e-9
+_QUESTIONS = ("network", "prompt", "generate")
+"""Axes that say what is asked of placements, and not which they are."""
+_METRICS = {**PLACEMENT_METRICS, **METRICS}
+"""Metrics of both kinds of studies; of one name they mean alike."""
 Part = TypeVar("Part")
 
 
@@ -125,7 +131,7 @@ class _Read:
         return spelled(check, self.shape(handler), self.says)
 
 
-_MAY_BE_EMPTY = ("base", "conditions", "constraints")
+_MAY_BE_EMPTY = ("base", "conditions", "constraints", "for_each")
 
 
 def _base(path: str, value: object) -> tuple[str, Value]:
@@ -207,13 +213,13 @@ def _condition(number: str, text: object) -> tuple[str, Condition]:
 
 
 def _figure(name: str, subject: str) -> str:
-    """Return the name of a metric, or the path of a design whose values are numbers."""
-    if name in METRICS:
+    """Return the name of a metric, or the path of a design whose values are numbers; of which kind of study is not known yet."""
+    if name in _METRICS:
         return name
     path = ALIASES.get(name, name)
     if path in PLACES and not PLACES[path].is_text:
         return path
-    near = nearest(name, METRICS)
+    near = nearest(name, _METRICS)
     raise SpecError(f"{subject} must be {near}, or a path of a design whose values are numbers, not {shown(name)}")
 
 
@@ -253,10 +259,14 @@ def _mapping(values: Mapping[str, Any], told: Mapping[str, str]) -> Any:
     return core_schema.typed_dict_schema(fields, extra_behavior="forbid")
 
 
+def _told_of(name: str) -> str:
+    """Return what a metric is, in studies of either kind."""
+    told = [metrics[name].told for metrics in (METRICS, PLACEMENT_METRICS) if name in metrics]
+    return told[0] if len(told) == 1 else f"{told[0]}; of placements, {told[1]}"
+
+
 _TOLD = {path: place.told for path, place in PLACES.items()} | {name: PLACES[path].told for name, path in ALIASES.items()}
-_FIGURES = {name: metric.told for name, metric in METRICS.items()} | {
-    path: place.told for path, place in PLACES.items() if not place.is_text
-}
+_FIGURES = {name: _told_of(name) for name in _METRICS} | {path: place.told for path, place in PLACES.items() if not place.is_text}
 
 
 def _kinds(handler: Callable[[Any], Any]) -> Mapping[str, Any]:
@@ -300,6 +310,13 @@ def _objectives_shape(handler: Callable[[Any], Any]) -> Any:
     from pydantic_core import core_schema
 
     return _mapping(dict.fromkeys(_FIGURES, core_schema.literal_schema(list(_GOALS))), _FIGURES)
+
+
+def _each(number: str, document: object) -> tuple[str, str]:
+    if not isinstance(document, str):
+        raise SpecError(f"Study for_each[{number}] must be the path of an axis such as 'network', not {shown(document)}")
+    path = place_of(document, f"Study for_each[{number}]").path
+    return path, path
 
 
 class _Exact:
@@ -356,12 +373,16 @@ class Study:
         tuple[Objective, ...], _Read(_objective, _objectives_shape, "a mapping of maximize or minimize by metric", "objectives")
     ] = (Objective(name="token_per_s", is_maximized=True),)
     """What is best, by metric or path: `maximize` or `minimize`."""
+    for_each: Annotated[tuple[str, ...], _Read(_each, _conditions_shape, "a list of paths of axes", "for_each", list)] = ()
+    """Axes for each value of which the best are asked for, such as `[network, prompt]`: every combination has its own front.
+    In a study of placements those of network, prompt and generate that vary, unless it says otherwise."""
     search: Annotated[Search, _Search] = Search()
     """Which points are looked at: `grid`, `random`, `optuna`, or a mapping of `method` and its options."""
     exact: Annotated[int | Literal["front", "all"], _Exact] = "front"
     """Points simulated exactly, of those that meet everything: the `front` by the closed form, a count of the best, or `all`."""
 
     def __post_init__(self) -> None:
+        self._check_kind()
         both = [path for path in self.axes if path in self.base]
         if both:
             raise SpecError(f"Study base and axes must not both have {' and '.join(map(repr, both))}")
@@ -369,14 +390,78 @@ class Study:
             raise SpecError("Study must have either context or attention.window, which follow from one another, not both")
         if "network" not in {*self.base, *self.axes}:
             raise SpecError("Study base must have network, the name of the network that is decoded")
+        unvaried = next((path for path in self.for_each if path not in self.axes), None)
+        if unvaried is not None:
+            raise SpecError(f"Study for_each must name axes of the study, such as {nearest(unvaried, self.axes)}, not {unvaried!r}")
+        if self.for_each and self.search.method == "optuna":
+            raise SpecError("Study for_each must be left out where Optuna searches, which looks for one front")
+        if self.is_placement:
+            self._check_placement()
+            return
         known = [each for each in self.objectives if not is_exact_only(each.name)]
         if not known and self.exact != "all":
             names = " and ".join(each.name for each in self.objectives)
             raise SpecError(f"Study exact must be all where only the exact simulation gives the objectives ({names})")
 
+    @property
+    def is_placement(self) -> bool:
+        """Whether its points are placements, which are estimated, and not designs of an engine."""
+        return SYSTEM in self.axes or SYSTEM in self.base
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that its points have."""
+        return PLACEMENT_PATHS if self.is_placement else ENGINE_PATHS
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The figures that its points have, by name."""
+        return PLACEMENT_METRICS if self.is_placement else METRICS
+
+    def _check_kind(self) -> None:
+        """Refuse paths and metrics of the other kind of study."""
+        here = f"of a placement where there is {SYSTEM}" if self.is_placement else f"of an engine where there is no {SYSTEM}"
+        conditions = (place.path for condition in self.conditions for place in condition.places)
+        wrong = next((path for path in (*self.base, *self.axes, *conditions) if path not in self.paths), None)
+        if wrong is not None:
+            raise SpecError(f"Study paths must be {here}, not {wrong!r}")
+        for subject, names in (("constraint", self.constraints), ("objective", self.objectives)):
+            for each in names:
+                is_board = each.name == BOARD and not self.is_placement
+                if each.name not in self.metrics and each.name not in self.paths and not is_board:
+                    near = nearest(each.name, self.metrics)
+                    raise SpecError(f"Study {subject} must be {near}, or a path, {here}, not {each.name!r}")
+        if self.is_placement:
+            return
+        for subject, values in (("base.network", (self.base.get("network"),)), ("axes.network", self.axes.get("network", ()))):
+            for value in values:
+                self._check_network(subject, value)
+        most = max((int(value) for value in (*self.axes.get("batch", ()), self.base.get("batch", 1))), default=1)
+        if most > MOST_ROWS:
+            raise SpecError(f"Study batch must be a whole number from 1 to {MOST_ROWS} where there is no {SYSTEM}, not {most}")
+
+    @staticmethod
+    def _check_network(subject: str, value: Value | None) -> None:
+        """Refuse a network that no engine runs, of which there are only estimates."""
+        try:
+            if value is not None:
+                shape(str(value))
+        except LamforgeError as refusal:
+            raise SpecError(f"Study {subject}: {refusal}") from None
+
+    def _check_placement(self) -> None:
+        """Refuse what would be said twice of a placement, and exact points, of which there are none."""
+        if self.exact != "front":
+            raise SpecError(f"Study exact must be left out where there is {SYSTEM}, whose points are estimates, not {self.exact!r}")
+        systems = [str(value) for value in (*self.axes.get(SYSTEM, ()), *([self.base[SYSTEM]] if SYSTEM in self.base else []))]
+        for place, path in enumerate((FORMAT, WINDOW), start=1):
+            said = next((text for text in systems if len(parts := text.split(":")) > place and parts[place]), None)
+            if said is not None and (path in self.axes or path in self.base):
+                raise SpecError(f"Study {SYSTEM} must leave its {path.rpartition('.')[2]} to {path}, not be {said!r}")
+
     @functools.cached_property
     def digest(self) -> str:
-        """Hexadecimal SHA-256 of everything that decides which rows there are: all but the name and what is simulated exactly."""
+        """Hexadecimal SHA-256 of all that decides which rows there are: not the name, nor what is simulated or has a front."""
         decisive = ("base", "axes", "conditions", "constraints", "search", *(["objectives"] * (self.search.method == "optuna")))
         values = {name: value for name, value in dataclasses.asdict(self).items() if name in decisive}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
@@ -396,5 +481,12 @@ def load_study(source: str) -> Study:
 
 
 def study_of(document: object) -> Study:
-    """Return the study in plain values; raise SpecError that names every mistake."""
+    """Return the study in plain values; raise SpecError that names every mistake.
+
+    Placements are compared for each of the questions that the study varies, unless it says otherwise.
+    """
+    if isinstance(document, dict) and "for_each" not in document:
+        axes, base, search = (part if isinstance(part := document.get(name), dict) else {} for name in ("axes", "base", "search"))
+        if SYSTEM in {**axes, **base} and "optuna" not in (document.get("search"), search.get("method")):
+            document = document | {"for_each": [path for path in _QUESTIONS if path in axes]}
     return read(Study, document, "Study", SpecError)

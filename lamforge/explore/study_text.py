@@ -24,9 +24,12 @@ def study_text(study: Study) -> str:
     lines += _section("constraints", bounds)
     goals = [(each.name, "maximize" if each.is_maximized else "minimize") for each in study.objectives]
     lines += _section("objectives", goals)
+    if study.for_each:
+        lines.append(f"for_each: {json.dumps(list(study.for_each))}")
     options = [(name, value) for name, value in vars(study.search).items() if value is not None]
     lines += _section("search", [(name, json.dumps(value)) for name, value in options])
-    return "\n".join([*lines, f"exact: {json.dumps(study.exact)}"]) + "\n"
+    exact = [] if study.is_placement else [f"exact: {json.dumps(study.exact)}"]
+    return "\n".join([*lines, *exact]) + "\n"
 
 
 def _section(name: str, entries: list[tuple[str, str]]) -> list[str]:

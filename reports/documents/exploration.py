@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lamforge.explore.exploration import Exploration
+from lamforge.explore.leads import Entry
 
 __all__ = ["exploration_document"]
 
@@ -22,9 +24,28 @@ def exploration_document(found: Exploration) -> dict[str, Any]:
         "exact_points_per_s": found.exact_points_per_s,
         "closed_form_error": None if error is None else {"median": error.median, "worst": error.worst},
         "objectives": {each.name: "maximize" if each.is_maximized else "minimize" for each in found.study.objectives},
+        "for_each": list(found.study.for_each),
         "front": [{"configuration": each.configuration, **each.values, **each.metrics} for each in found.front],
+        "leads": [
+            {
+                "batch": view.batch,
+                **case.values,
+                "leaders": {name: _leader(entries, name) for name, entries in case.entries.items()},
+            }
+            for view in found.views
+            for case in view.cases
+        ],
         "rejected": {
             each.constraint: {"points": each.points, "alone": each.alone, "nearest": each.least} for each in found.rejected
         },
         "contradictions": [[each.first, each.second] for each in found.contradictions],
     }
+
+
+def _leader(entries: Sequence[Entry], objective: str) -> dict[str, Any] | None:
+    """Return the placement that leads by an objective; None where none meets the constraints."""
+    if not entries:
+        return None
+    first = entries[0]
+    figure = {objective: first.figure(objective)}
+    return {"placement": first.name, "kind": first.kind, "batch": first.batch, "binding": first.binding, **figure}

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from hwsim.whole_files import write_text
+from lamforge.explore.placement_findings import is_placement_folder
 from lamforge.explore.store import is_study_folder
 from lamforge.flow.verb import SILENT, Listener
 from reports.pages.offload import offload_page
+from reports.pages.placements import write_placements
 from reports.pages.run import write_report
 from reports.studies.offload import offload_study
 
@@ -23,10 +25,13 @@ def folder(folder: str | Path, output: str | Path | None = None) -> Path:
     """
     if not is_study_folder(Path(folder)):
         return write_report(folder, output)
+    target = None if output is None else Path(output)
+    if is_placement_folder(Path(folder)):
+        return write_placements(Path(folder), target)
     # Charts take a second to load.
     from reports.pages.exploration import write_exploration
 
-    return write_exploration(Path(folder), None if output is None else Path(output))
+    return write_exploration(Path(folder), target)
 
 
 def offload(output: Path = Path("offload.html"), listener: Listener = SILENT) -> Path:

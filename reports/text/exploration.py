@@ -6,6 +6,7 @@ import shlex
 
 from lamforge.explore.exploration import Design, Exploration
 from reports.text.figures import figure_text, plural
+from reports.text.placements import answers_text, leaders_table
 from reports.text.table import table
 
 __all__ = ["exploration_text"]
@@ -14,21 +15,8 @@ _MOST_ROWS = 30
 
 
 def exploration_text(found: Exploration) -> str:
-    """Return the best design in the first line, then the front, the error of the closed form, and what rejects how many points."""
-    first = found.study.objectives[0]
-    best = found.front[0]
-    shown = best.metrics.get(first.name, best.values.get(first.name))
-    lines = [
-        f"{found.study.name}: the best {first.name} is {_cell(shown)}, with {_values(best)}",
-        f"{plural(found.points, 'point')} by the closed form ({figure_text(found.closed_points_per_s)} a second),"
-        f" {found.exact_points:,} to the cycle ({figure_text(found.exact_points_per_s)} a second);"
-        f" {plural(found.kept_points, 'row')} kept from before",
-        "",
-        _front(found),
-    ]
-    hidden = len(found.front) - _MOST_ROWS
-    if hidden > 0:
-        lines.append(f"and {hidden:,} more, in {found.folder / 'front.csv'}")
+    """Return the answer in the first line, then the front, the error of the closed form, and what rejects how many points."""
+    lines = _placements(found) if found.study.is_placement else _designs(found)
     error = found.closed_form_error
     if error is not None:
         lines += ["", f"closed form: {error.median:.2%} from the exact cycles in the median, {error.worst:.2%} at worst"]
@@ -37,6 +25,45 @@ def exploration_text(found: Exploration) -> str:
         lines += ["", table(rows, head=("rejected by", "points", "by it alone", "nearest misses by"), right=(1, 2, 3))]
     lines += [f"No point meets both {each.first!r} and {each.second!r}." for each in found.contradictions]
     return "\n".join([*lines, "", f"lamforge report {shlex.quote(str(found.folder))} shows it as a page"])
+
+
+def _designs(found: Exploration) -> list[str]:
+    """Return the best design, of each of the values that have a front of their own, the counts, and the front."""
+    lines = [f"{found.study.name}: {each}" for each in _best(found)]
+    exact_pace = "" if found.exact_points_per_s is None else f" ({figure_text(found.exact_points_per_s)} a second)"
+    lines += [
+        f"{plural(found.points, 'point')} by the closed form ({figure_text(found.closed_points_per_s)} a second),"
+        f" {found.exact_points:,} to the cycle{exact_pace};"
+        f" {plural(found.kept_points, 'row')} kept from before",
+        "",
+        _front(found),
+    ]
+    hidden = len(found.front) - _MOST_ROWS
+    return [*lines, f"and {hidden:,} more, in {found.folder / 'front.csv'}"] if hidden > 0 else lines
+
+
+def _best(found: Exploration) -> list[str]:
+    first = found.study.objectives[0].name
+    leaders = {tuple(each.values[path] for path in found.study.for_each): each for each in reversed(found.front)}
+    return [
+        f"{''.join(f'for {path} {_cell(value)}, ' for path, value in zip(found.study.for_each, group, strict=True))}"
+        f"the best {first} is {_cell(each.metrics.get(first, each.values.get(first)))}, with {_values(each)}"
+        for group, each in reversed(leaders.items())
+    ]
+
+
+def _placements(found: Exploration) -> list[str]:
+    """Return who leads where, the counts, and the leaders over prompts."""
+    answer, *rest = answers_text(found.views, found.study)
+    return [
+        f"{found.study.name}: {answer}",
+        *rest,
+        f"{plural(found.points, 'point')} estimated ({figure_text(found.closed_points_per_s)} a second);"
+        f" {plural(found.kept_points, 'row')} kept from before; {plural(len(found.front), 'point')} on the fronts, in"
+        f" {found.folder / 'front.csv'}",
+        "",
+        leaders_table(found.views, found.study),
+    ]
 
 
 def _front(found: Exploration) -> str:

@@ -8,7 +8,7 @@ from lamforge.explore.axes import Value
 from lamforge.explore.findings import Findings, Miss, Step
 from reports.text.figures import plural
 
-__all__ = ["answer_text", "cell_text", "distinct_text", "miss_text", "name_text", "step_text", "stop_text", "values_text"]
+__all__ = ["answer_text", "cell_text", "distinct_text", "listed", "miss_text", "name_text", "step_text", "stop_text", "values_text"]
 
 _NAMES = {"token_per_s": "token/s", "token_per_joule": "token/J", "engine.clock_hz": "clock"}
 
@@ -33,8 +33,19 @@ def answer_text(found: Findings) -> str:
     with_rest = f" ({rest})" if rest else ""
     return (
         f"The {goal} {name_text(first.name)} is {cell_text(first.name, shown[first.name])}{with_rest},"
-        f" with {values_text(best.design.values, found)}."
+        f" with {values_text(best.design.values, found)}{_others_text(found)}."
     )
+
+
+def _others_text(found: Findings) -> str:
+    """Return the best designs of the other values of `for_each`, after a semicolon; empty without any."""
+    first, each = found.study.objectives[0].name, found.study.for_each
+    leaders = {tuple(one.design.values[path] for path in each): one.design for one in reversed(found.front)}
+    others = [
+        f"it is {cell_text(first, design.metrics.get(first, design.values.get(first)))} with {values_text(design.values, found)}"
+        for design in list(reversed(leaders.values()))[1:]
+    ]
+    return "".join(f"; {other}" for other in others)
 
 
 def stop_text(found: Findings) -> str:
@@ -57,12 +68,12 @@ def stop_text(found: Findings) -> str:
 def _ends_text(found: Findings) -> str:
     """Return at the ends of which axes the best design stands, as a sentence with a space before it."""
     reached = [f"{name_text(path)} {cell_text(path, found.front[0].design.values[path])}" for path in found.ends]
-    return f" It stands at the end of {_listed(reached)}, beyond which the study does not look." if reached else ""
+    return f" It stands at the end of {listed(reached)}, beyond which the study does not look." if reached else ""
 
 
 def miss_text(miss: Miss) -> str:
     """Return which constraints reject a design, and by how much."""
-    return f"rejected by {_listed(miss.rejected_by) or 'a constraint'}, which it misses by {_percent(miss.excess)}"
+    return f"rejected by {listed(miss.rejected_by) or 'a constraint'}, which it misses by {_percent(miss.excess)}"
 
 
 def step_text(step: Step) -> str:
@@ -73,7 +84,7 @@ def step_text(step: Step) -> str:
         return f"{change}{source}"
     excess = "" if step.excess is None else f", missed by {_percent(step.excess)}"
     before = "" if step.change is None else f"{change}{source}, but "
-    return f"{before}rejected: {_listed(step.rejected_by)}{excess}"
+    return f"{before}rejected: {listed(step.rejected_by)}{excess}"
 
 
 def distinct_text(values: Mapping[str, Value], found: Findings) -> str:
@@ -85,7 +96,7 @@ def distinct_text(values: Mapping[str, Value], found: Findings) -> str:
 def values_text(values: Mapping[str, Value], found: Findings) -> str:
     """Return the values of the axes that vary."""
     varied = {path: value for path, value in values.items() if len(found.study.axes[path]) > 1} or values
-    return _listed([f"{name_text(path)} {cell_text(path, value)}" for path, value in varied.items()])
+    return listed([f"{name_text(path)} {cell_text(path, value)}" for path, value in varied.items()])
 
 
 def name_text(name: str) -> str:
@@ -110,5 +121,6 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _listed(texts: tuple[str, ...] | list[str]) -> str:
+def listed(texts: tuple[str, ...] | list[str]) -> str:
+    """Return texts with commas between, and `and` before the last."""
     return ", ".join(texts[:-1]) + " and " + texts[-1] if len(texts) > 1 else "".join(texts)

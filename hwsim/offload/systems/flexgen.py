@@ -232,11 +232,8 @@ class FlexGen(System):
 
     def _unpacked(self, work: Workload, tokens: Value, cache_share: float) -> Span:
         """Return the unpacking of a layer: its weights for every batch, and this share of its cache."""
-        amount = Bytes(0.0)
-        if work.weight_bits < _WHOLE:
-            amount = amount + Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches)
-        if work.cache_bits < _WHOLE:
-            amount = amount + self._unpacked_cache(work, tokens) * cache_share
+        weights = Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches) * np.less(work.weight_bits, _WHOLE)
+        amount = weights + self._unpacked_cache(work, tokens) * (cache_share * np.less(work.cache_bits, _WHOLE))
         return spend(MEMORY, amount * self.rates.unpacking.value / self.gpu.rates().long_read_rate)
 
     def tiers(self, work: Workload) -> tuple[Tier, ...]:

@@ -12,6 +12,7 @@ from lamforge.explore.binding import Resource, binding
 from lamforge.explore.exploration import Exploration
 from lamforge.explore.findings import Findings, findings
 from lamforge.explore.store import STUDY
+from reports.text.findings import answer_text
 from tests.lamforge.explore.small import FEW_AXES, explored_study, rows_of, study
 
 
@@ -69,6 +70,26 @@ def test_a_bound_that_rejects_the_better_is_what_stops_the_next(place: Path) -> 
     assert found.stop is not None and found.stop.rejected_by == ("engine.fetch.fifo_beats at most 32",)
     assert (found.stop.excess, found.stop.values["engine.fetch.fifo_beats"]) == (1.0, 64)
     assert found.better > 0 and found.stop.gain is not None and found.stop.gain > 0
+
+
+def test_rivals_are_those_of_the_same_values_of_for_each(place: Path) -> None:
+    bounds = {"engine.fetch.fifo_beats": {"at_most": 32}}
+    output, goal = place / "grouped", {"token_per_s": "maximize"}
+    explored = lamforge.explore(
+        study(place, axes=FEW_AXES, constraints=bounds, for_each=["memory"], objectives=goal), output=output
+    )
+    found = findings(output)
+    assert tuple(each.design for each in found.front) == explored.front
+    leaders = {each.values["memory"]: each.metrics["token_per_s"] for each in reversed(explored.front)}
+    assert [each.values["memory"] for each in explored.front] == sorted(leaders, key=["ideal", "hbm2"].index)
+    closed = {
+        (row["memory"], row["head.format"], row["engine.fetch.fifo_beats"]): row["token_per_s"] for row in rows_of(output)[:12]
+    }
+    best = explored.front[0].values
+    level = closed["ideal", best["head.format"], best["engine.fetch.fifo_beats"]]
+    assert found.better == sum(rate > level for key, rate in closed.items() if key[0] == "ideal" and key[2] == 64) > 0
+    assert found.stop is not None and found.stop.values["memory"] == "ideal"
+    assert answer_text(found).count("with fetch.fifo beats") == 2 and " and memory hbm2." in answer_text(found)
 
 
 def test_the_front_is_drawn_whole_and_last(found: Findings, explored: Exploration, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lamforge.explore.front import Tally, best, front
+from lamforge.explore.front import Tally, best, best_of_each, front, front_of_each, ranked_front
 
 VALUES = arrays(
     np.float64,
@@ -39,6 +39,25 @@ def test_a_front_over_many_blocks(rng: np.random.Generator) -> None:
     # All on the front.
     line = np.stack([np.arange(2000.0), -np.arange(2000.0)], axis=1)
     assert front(line).all()
+
+
+@given(VALUES, st.integers(0, 40), st.integers(0, 1 << 30))
+def test_each_group_has_what_it_has_alone(values: np.ndarray, count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups, are_met = rng.integers(0, 4, len(values)), rng.integers(0, 4, len(values)) > 0
+    fronts, firsts = front_of_each(values, groups), best_of_each(values, groups, count).tolist()
+    ranked = ranked_front(values, are_met, groups).tolist()
+    alone: list[int] = []
+    for group in range(4):
+        places = np.flatnonzero(groups == group)
+        assert fronts[places].tolist() == front(values[places]).tolist()
+        assert [place for place in firsts if groups[place] == group] == places[best(values[places], count)].tolist()
+        met = places[are_met[places]]
+        own = met[front(values[met])].tolist()
+        alone += sorted(own, key=lambda place: tuple(-values[place]))
+    assert firsts == sorted(firsts)
+    assert [values[place].tolist() for place in ranked] == [values[place].tolist() for place in alone]
+    assert sorted(ranked) == sorted(alone)
 
 
 @given(VALUES, st.integers(0, 40))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hwsim.arch.config import load_engine
 from hwsim.errors import LamforgeError
-from lamforge.explore.axes import PLACES
+from lamforge.explore.axes import ENGINE_PATHS
 from lamforge.explore.candidates import Candidates
 from lamforge.explore.exact import TIMING_PATHS, shape_of
 from lamforge.explore.search import points_of
@@ -105,7 +105,7 @@ def test_a_configuration_says_what_an_engine_is_not_where_its_file_lies(tmp_path
     by_name = Space(study_of({"name": "one", "base": base, "axes": {"batch": [1]}}))
     by_file = Space(study_of({"name": "one", "base": base | {"engine": str(path)}, "axes": {"batch": [1]}}))
     assert by_name.configuration(0) == by_file.configuration(0)
-    assert set(json.loads(by_name.configuration(0))) == set(PLACES) - {"context"}
+    assert set(json.loads(by_name.configuration(0))) == set(ENGINE_PATHS) - {"context"}
 
 
 def test_a_window_may_be_given_in_the_place_of_the_context() -> None:

@@ -10,7 +10,8 @@ from hwsim.errors import SpecError
 from hwsim.plain import from_yaml
 from hwsim.reader import fields_of, json_schema
 from lamforge.explore.axes import ALIASES, PLACES
-from lamforge.explore.space import Space
+from lamforge.explore.metrics import METRICS, PLACEMENT_METRICS
+from lamforge.explore.placements import space_of
 from lamforge.explore.study import FILES, Bound, Objective, Study, load_study, study_of
 
 ROOT = Path(__file__).parents[3]
@@ -38,14 +39,14 @@ def test_the_study_of_the_readme_has_six_lines() -> None:
     blocks = [text.partition("```")[0] for text in (ROOT / "README.md").read_text().split("```yaml\n")[1:]]
     studies = [block for block in blocks if "axes:" in block]
     assert [len(block.strip().splitlines()) for block in studies] == [6]
-    assert Space(study_of({"name": "mine"} | from_yaml(studies[0]))).size == 84
+    assert space_of(study_of({"name": "mine"} | from_yaml(studies[0]))).size == 84
 
 
 def test_shipped_studies_are_read() -> None:
     for name in FILES.names():
         found = load_study(name)
         assert found.name == name
-        assert Space(found).size > 100
+        assert space_of(found).size > 100
 
 
 def test_every_field_of_an_engine_is_a_path() -> None:
@@ -143,7 +144,7 @@ def test_aliases_and_bounds() -> None:
         ({"constraints": {"fits": "u280"}}, "Study constraints.fits must be board, not 'u280'"),
         (
             {"constraints": {"cycle": {"at_most": 1}}},
-            "Study constraint must be one of bytes_per_token, cycles, fraction_of_peak, token_per_joule, token_per_s"
+            f"Study constraint must be one of {', '.join(sorted({*METRICS, *PLACEMENT_METRICS}))}"
             " (nearest: cycles), or a path of a design whose values are numbers, not 'cycle'",
         ),
         (
@@ -181,7 +182,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_a_grid_that_is_too_large_is_refused_with_its_size() -> None:
     axes = {"context": {"from": 8, "to": 80_007, "step": 1}, "engine.clock_hz": {"from": 1e8, "to": 2e8, "count": 1000}}
     with pytest.raises(SpecError) as error:
-        Space(made(axes=axes))
+        space_of(made(axes=axes))
     assert str(error.value) == "Study axes must span at most 10,000,000 points, not 80,000,000 (80,000 x 1,000)"
 
 
