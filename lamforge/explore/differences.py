@@ -246,7 +246,8 @@ class _Side:
         signed = [(1 if goals[name] else -1) * self.figure(EXACT, name) for name in known]
         if not known or not rows.num_rows:
             return
-        each = [self.rows[EXACT][path].to_pylist() for path in study.get("for_each") or () if path in rows.column_names]
+        asked = study.get("for_each")
+        each = [rows[path].to_pylist() for path in (asked if isinstance(asked, list) else ()) if path in rows.column_names]
         groups = np.unique(["\0".join(map(str, values)) for values in zip(*each, strict=True)] or [""], return_inverse=True)[1]
         groups = np.broadcast_to(groups, rows.num_rows)
         for place in ranked_front(np.stack(signed, axis=1), self.texts(EXACT) == "", groups).tolist():
