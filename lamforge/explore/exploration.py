@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hwsim.errors import SpecError
+from lamforge.explore.accuracy import Key, missing_text
 from lamforge.explore.axes import Value
 from lamforge.explore.exact import TIMING_PATHS
 from lamforge.explore.executors import Outcome, Workers, workers
@@ -83,6 +85,7 @@ class Exploration:
         front: the points that no other is better than in every objective, the best by the first objective first.
         rejected: what constraints reject.
         contradictions: constraints that no point meets together.
+        unmeasured: what the study asks for and its table has not measured, by the values that choose a row: how many points.
     """
 
     study: Study
@@ -96,6 +99,7 @@ class Exploration:
     front: tuple[Design, ...]
     rejected: tuple[Rejection, ...]
     contradictions: tuple[Contradiction, ...]
+    unmeasured: Mapping[Key, int]
 
 
 def run(request: ExploreRequest, listener: Listener = SILENT) -> Exploration:
@@ -140,6 +144,7 @@ class _Explorer:
         self._tally = Tally(self._rows.constraints)
         self._points = self._blocks = self._kept = self._computed = 0
         self._closed_s = self._spent_s = 0.0
+        self._unmeasured: collections.Counter[Key] = collections.Counter()
         self._next_part = max(store.numbers(EXACT), default=-1) + 1
         self._simulated = [self._rows.block(part) for part in store.parts(EXACT)]
         self._before = {int(point) for block in self._simulated for point in block.points}
@@ -209,6 +214,7 @@ class _Explorer:
         self._blocks += 1
         self._points += len(points)
         self._closed_s += float(block.wall_s.sum())
+        self._unmeasured.update(self._rows.unmeasured(block))
         return block
 
     def _met(self, block: Block) -> _Chosen:
@@ -280,6 +286,7 @@ class _Explorer:
             return
         said = [f"{each.constraint!r} rejects {each.points:,}" for each in self._tally.rejections]
         said += [f"no point meets both {each.first!r} and {each.second!r}" for each in self._tally.contradictions]
+        said += [missing_text(self._unmeasured, self._study.name)] if self._unmeasured else []
         said += [f"the first that was simulated was refused ({refusals[0]})"] if refusals else []
         excess, point = self._tally.nearest
         if np.isfinite(excess):
@@ -312,6 +319,7 @@ class _Explorer:
             front=tuple(self._design(found.taken(np.array([place]))) for place in places),
             rejected=self._tally.rejections,
             contradictions=self._tally.contradictions,
+            unmeasured=dict(self._unmeasured),
         )
 
     def _design(self, block: Block) -> Design:

@@ -33,6 +33,8 @@ METRICS: Mapping[str, Metric] = {
         Metric(name="bytes_per_token", told="bytes through every port, in both directions, for each token"),
         Metric(name="fraction_of_peak", told="bytes through the stream ports, of what they carry with a beat in every cycle"),
         Metric(name="token_per_joule", told="tokens for each joule of the card, estimated", is_exact_only=True),
+        Metric(name="perplexity", told="perplexity of the network's model on the text of its table of accuracies, measured"),
+        Metric(name="pass_keys", told="share of the table's pass keys that the model finds, measured"),
     )
 }
 """Metrics by name; a constraint or objective may also be a path of a design whose values are numbers."""

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from hwsim.errors import LamforgeError, SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.reader import NAME, Limits, OneOf, SpecFiles, read, spelled
+from lamforge.explore.accuracy import MEASURED, load_accuracies
 from lamforge.explore.axes import ALIASES, PLACES, Place, Value, place_of
 from lamforge.explore.conditions import Condition
 from lamforge.explore.metrics import METRICS
@@ -332,6 +333,24 @@ class _Search:
         return core_schema.no_info_before_validator_function(Search.of, schema, json_schema_input_schema=either)
 
 
+class _Table:
+    """Mark of a table of accuracies: its name, or a file."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: object, handler: object) -> Any:
+        from pydantic_core import core_schema
+
+        says = "the name of a table of accuracies or a YAML file"
+
+        def check(value: Any, subject: str) -> str:
+            if not isinstance(value, str) or not value:
+                raise SpecError(f" must be {says}, not {shown(value)}")
+            load_accuracies(value)
+            return value
+
+        return spelled(check, core_schema.str_schema(), says)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
     """A study as its file has it."""
@@ -356,6 +375,8 @@ class Study:
         tuple[Objective, ...], _Read(_objective, _objectives_shape, "a mapping of maximize or minimize by metric", "objectives")
     ] = (Objective(name="token_per_s", is_maximized=True),)
     """What is best, by metric or path: `maximize` or `minimize`."""
+    accuracy: Annotated[str, _Table] | None = None
+    """Table that `perplexity` and `pass_keys` are taken from: one that ships, or a YAML file."""
     search: Annotated[Search, _Search] = Search()
     """Which points are looked at: `grid`, `random`, `optuna`, or a mapping of `method` and its options."""
     exact: Annotated[int | Literal["front", "all"], _Exact] = "front"
@@ -369,15 +390,33 @@ class Study:
             raise SpecError("Study must have either context or attention.window, which follow from one another, not both")
         if "network" not in {*self.base, *self.axes}:
             raise SpecError("Study base must have network, the name of the network that is decoded")
+        if self.asks_accuracy and self.accuracy is None:
+            raise SpecError(
+                f"Study accuracy must be given, a table that {' and '.join(sorted(MEASURED))} are taken from, not left out"
+            )
         known = [each for each in self.objectives if not is_exact_only(each.name)]
         if not known and self.exact != "all":
             names = " and ".join(each.name for each in self.objectives)
             raise SpecError(f"Study exact must be all where only the exact simulation gives the objectives ({names})")
 
+    @property
+    def asks_accuracy(self) -> bool:
+        """Whether a constraint or an objective is one that was measured."""
+        names = (*(each.name for each in self.constraints), *(each.name for each in self.objectives))
+        return any(name in MEASURED for name in names)
+
     @functools.cached_property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of everything that decides which rows there are: all but the name and what is simulated exactly."""
-        decisive = ("base", "axes", "conditions", "constraints", "search", *(["objectives"] * (self.search.method == "optuna")))
+        decisive = (
+            "base",
+            "axes",
+            "conditions",
+            "constraints",
+            "search",
+            "accuracy",
+            *(["objectives"] * (self.search.method == "optuna")),
+        )
         values = {name: value for name, value in dataclasses.asdict(self).items() if name in decisive}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 

@@ -24,6 +24,8 @@ def study_text(study: Study) -> str:
     lines += _section("constraints", bounds)
     goals = [(each.name, "maximize" if each.is_maximized else "minimize") for each in study.objectives]
     lines += _section("objectives", goals)
+    if study.accuracy is not None:
+        lines.append(f"accuracy: {json.dumps(study.accuracy)}")
     options = [(name, value) for name, value in vars(study.search).items() if value is not None]
     lines += _section("search", [(name, json.dumps(value)) for name, value in options])
     return "\n".join([*lines, f"exact: {json.dumps(study.exact)}"]) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lamforge.explore.accuracy import PATHS
 from lamforge.explore.exploration import Exploration
 
 __all__ = ["exploration_document"]
@@ -27,4 +28,5 @@ def exploration_document(found: Exploration) -> dict[str, Any]:
             each.constraint: {"points": each.points, "alone": each.alone, "nearest": each.least} for each in found.rejected
         },
         "contradictions": [[each.first, each.second] for each in found.contradictions],
+        "unmeasured": [dict(zip(PATHS, key, strict=True)) | {"points": count} for key, count in found.unmeasured.items()],
     }

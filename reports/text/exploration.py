@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from lamforge.explore.accuracy import missing_text
 from lamforge.explore.exploration import Design, Exploration
 from reports.text.figures import figure_text, plural
 from reports.text.table import table
@@ -36,6 +37,8 @@ def exploration_text(found: Exploration) -> str:
         rows = [(each.constraint, f"{each.points:,}", f"{each.alone:,}", _least(each.least)) for each in found.rejected]
         lines += ["", table(rows, head=("rejected by", "points", "by it alone", "nearest misses by"), right=(1, 2, 3))]
     lines += [f"No point meets both {each.first!r} and {each.second!r}." for each in found.contradictions]
+    if found.unmeasured:
+        lines += ["", missing_text(found.unmeasured, found.study.name)]
     return "\n".join([*lines, "", f"lamforge report {shlex.quote(str(found.folder))} shows it as a page"])
 
 
