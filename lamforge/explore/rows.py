@@ -155,8 +155,8 @@ class Rows:
             "fraction_of_peak": [np.nan if each is None else each.fraction_of_peak for each in found],
             "token_per_joule": [np.nan if each is None else each.token_per_joule for each in found],
         }
-        values = {name: np.array(each, dtype=np.float64) for name, each in metrics.items()}
-        values |= self._space.measured(points, columns)[0]
+        every = metrics | self._space.measured(points, columns)[0]
+        values = {name: np.array(every[name], dtype=np.float64) for name in METRICS}
         shares = {name: np.zeros(len(points)) for name in (_ENGINE, _PROGRAM, *_CAPACITIES)}
         shares[_PROGRAM][[each is None for each in found]] = np.inf
         return Block(

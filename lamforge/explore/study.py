@@ -392,7 +392,7 @@ class Study:
             raise SpecError("Study base must have network, the name of the network that is decoded")
         if self.asks_accuracy and self.accuracy is None:
             raise SpecError(
-                f"Study accuracy must be given, a table that {' and '.join(sorted(MEASURED))} are taken from, not left out"
+                f"Study accuracy must be given, the table that {' and '.join(sorted(MEASURED))} are taken from, not left out"
             )
         known = [each for each in self.objectives if not is_exact_only(each.name)]
         if not known and self.exact != "all":
