@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -243,10 +244,12 @@ def missing_text(missing: Mapping[Key, int], study: str) -> str:
     """Return how many points were not measured, the first of what is missing, and the command that measures it.
 
     missing: points by the values of PATHS that have no row.
+    study: name or file of the study.
     """
     first = [
         f"{layers} layers, {head} head, {cache}, {sinks} sinks, window {window}" for layers, head, cache, sinks, window in missing
     ]
     shown = "; ".join(first[:_MOST_MISSING])
     more = f"; and {len(first) - _MOST_MISSING} more" if len(first) > _MOST_MISSING else ""
-    return f"{sum(missing.values()):,} points were not measured ({shown}{more}): `lamforge study accuracy {study}` measures"
+    command = f"lamforge study accuracy {shlex.quote(study)}"
+    return f"{sum(missing.values()):,} points were not measured ({shown}{more}): `{command}` measures"

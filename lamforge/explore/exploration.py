@@ -19,8 +19,8 @@ from lamforge.explore.front import Contradiction, Rejection, Tally, best, front,
 from lamforge.explore.rows import Block, Rows
 from lamforge.explore.search import Judged, check_search, points_of, sampled
 from lamforge.explore.space import BLOCK, Space
-from lamforge.explore.store import CLOSED, EXACT, Store
-from lamforge.explore.study import Study, is_exact_only, load_study
+from lamforge.explore.store import CLOSED, EXACT, STUDY, Store
+from lamforge.explore.study import FILES, Study, is_exact_only, load_study
 from lamforge.flow.verb import SILENT, Listener, verb
 
 __all__ = ["Design", "Exploration", "ExploreRequest", "FormError", "explore", "run"]
@@ -100,6 +100,11 @@ class Exploration:
     rejected: tuple[Rejection, ...]
     contradictions: tuple[Contradiction, ...]
     unmeasured: Mapping[Key, int]
+
+    @property
+    def missing(self) -> str:
+        """How many points were not measured, the first of what is missing, and the command that measures it."""
+        return _missing(self.unmeasured, self.study, self.folder)
 
 
 def run(request: ExploreRequest, listener: Listener = SILENT) -> Exploration:
@@ -286,7 +291,7 @@ class _Explorer:
             return
         said = [f"{each.constraint!r} rejects {each.points:,}" for each in self._tally.rejections]
         said += [f"no point meets both {each.first!r} and {each.second!r}" for each in self._tally.contradictions]
-        said += [missing_text(self._unmeasured, self._study.name)] if self._unmeasured else []
+        said += [_missing(self._unmeasured, self._study, self._store.folder)] if self._unmeasured else []
         said += [f"the first that was simulated was refused ({refusals[0]})"] if refusals else []
         excess, point = self._tally.nearest
         if np.isfinite(excess):
@@ -326,6 +331,11 @@ class _Explorer:
         metrics = {name: float(values[0]) for name, values in block.metrics.items() if not np.isnan(values[0])}
         digest = self._space.digests(block.points, self._space.columns(block.points))[0]
         return Design(configuration=digest, values=self._space.values(int(block.points[0])), metrics=metrics)
+
+
+def _missing(unmeasured: Mapping[Key, int], study: Study, folder: Path) -> str:
+    is_shipped = study.name in FILES.names() and load_study(study.name) == study
+    return missing_text(unmeasured, study.name if is_shipped else str(folder / STUDY))
 
 
 def _pace(done: int, total: int, seconds: float) -> str:

@@ -9,9 +9,8 @@ import csv
 import dataclasses
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +31,6 @@ __all__ = ["NAME", "WindowRow", "WindowStudy", "cells", "csv_text", "page", "rea
 NAME = "window"
 """The study."""
 _FOUND = "found."
-_KINDS: Mapping[str, Callable[[str], str | int | float]] = {"str": str, "int": int, "float": float}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -242,13 +240,24 @@ def csv_text(found: WindowStudy) -> str:
 
 def read_csv(text: str) -> tuple[WindowRow, ...]:
     """Return the rows that `csv_text` wrote."""
-
-    def row(line: Mapping[str, str]) -> WindowRow:
-        values: dict[str, Any] = {name: _KINDS[str(kind)](line[name]) for name, kind in kinds.items()}
-        return WindowRow(**values, found=tuple(int(value) for name, value in line.items() if name.startswith(_FOUND)))
-
-    kinds = {field.name: field.type for field in dataclasses.fields(WindowRow) if field.name != "found"}
-    return tuple(map(row, csv.DictReader(io.StringIO(text))))
+    return tuple(
+        WindowRow(
+            model=line["model"],
+            sinks=int(line["sinks"]),
+            context=int(line["context"]),
+            perplexity=float(line["perplexity"]),
+            low=float(line["low"]),
+            high=float(line["high"]),
+            ratio=float(line["ratio"]),
+            ratio_low=float(line["ratio_low"]),
+            ratio_high=float(line["ratio_high"]),
+            found=tuple(int(value) for name, value in line.items() if name.startswith(_FOUND)),
+            token_per_s=float(line["token_per_s"]),
+            token_per_joule=float(line["token_per_joule"]),
+            bytes_per_token=float(line["bytes_per_token"]),
+        )
+        for line in csv.DictReader(io.StringIO(text))
+    )
 
 
 def page(found: WindowStudy) -> str:

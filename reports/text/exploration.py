@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-from lamforge.explore.accuracy import missing_text
 from lamforge.explore.exploration import Design, Exploration
 from reports.text.figures import figure_text, plural
 from reports.text.table import table
@@ -38,7 +37,7 @@ def exploration_text(found: Exploration) -> str:
         lines += ["", table(rows, head=("rejected by", "points", "by it alone", "nearest misses by"), right=(1, 2, 3))]
     lines += [f"No point meets both {each.first!r} and {each.second!r}." for each in found.contradictions]
     if found.unmeasured:
-        lines += ["", missing_text(found.unmeasured, found.study.name)]
+        lines += ["", found.missing]
     return "\n".join([*lines, "", f"lamforge report {shlex.quote(str(found.folder))} shows it as a page"])
 
 

@@ -10,7 +10,11 @@ import pytest
 import yaml
 
 import lamforge
+from compiler.model import compile_model
+from hwsim.arch.config import load_engine
 from hwsim.errors import SpecError
+from hwsim.host.inputs import Inputs
+from hwsim.memory.models import IDEAL
 from lamforge.explore import measuring
 from lamforge.explore.accuracy import (
     Accuracies,
@@ -25,7 +29,7 @@ from lamforge.explore.accuracy import (
 )
 from lamforge.explore.measuring import MeasureRequest, interval, measure, scored
 from lamforge.explore.space import Space
-from lamforge.explore.study import Study, study_of
+from lamforge.explore.study import Study, load_study, study_of
 from models.attention import LambdaShape, parse
 from models.compressed import load
 from models.evaluation.perplexity import perplexity
@@ -33,6 +37,7 @@ from models.evaluation.reading import Integers, negative_log_likelihoods
 from models.integer import IntegerReference
 from reports.documents.exploration import exploration_document
 from reports.text.exploration import exploration_text
+from testbenches.simulated import Simulated
 from tests.lamforge.conftest import Command
 from tests.lamforge.explore.small import document, rows_of, write_network
 from tests.random_model import random_model
@@ -112,8 +117,9 @@ def test_what_was_not_measured_is_rejected_for_that(tmp_path: Path, rows: tuple[
     assert [(each.constraint, each.points, each.alone) for each in found.rejected] == [("measured", 2, 2)]
     assert found.unmeasured == {("w8", "w4", "kv4", 4, 8): 2}
     assert found.exact_points == 6
-    said = "2 points were not measured (w8 layers, w4 head, kv4, 4 sinks, window 8): `lamforge study accuracy small` measures"
-    assert said in exploration_text(found)
+    said = "2 points were not measured (w8 layers, w4 head, kv4, 4 sinks, window 8): "
+    assert f"{said}`lamforge study accuracy {tmp_path / 'out' / 'study.yaml'}` measures" in exploration_text(found)
+    assert load_study(str(tmp_path / "out" / "study.yaml")) == study
     assert exploration_document(found)["unmeasured"] == [
         {
             "layers.format": "w8",
@@ -237,6 +243,31 @@ def test_caches_that_keep_a_whole_text_give_the_same_bits(seed: int, rng: np.ran
     assert all((each == found[0]).all() for each in found)
     dense = IntegerReference(random_model(seed, attention="dense"))
     assert (negative_log_likelihoods(Integers(dense), tokens) == found[0]).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"tile.tokens": 1},
+        {"tile.tokens": 3},
+        {"tile.ports": 2, "tile.port_bits": 256},
+        {"vector.lanes": 8, "clock_hz": 3e8, "fetch.fifo_beats": 64, "fetch.burst_beats": 4},
+    ],
+)
+def test_engines_change_no_bit(settings: dict[str, int | float], seed: int, rng: np.random.Generator) -> None:
+    """The ring wraps twice; every step gives the logits of the reference, under the model's own formats and attention."""
+    model = random_model(seed)
+    engine = load_engine("tiny").with_values(settings)
+    compiled = compile_model(model, engine, context=48)
+    image, machine = compiled.image, Simulated(engine)
+    assert image is not None
+    tokens = rng.integers(0, 96, 36).tolist()
+    expected = IntegerReference(model).window_logits(tokens).numpy()
+    for position, token in enumerate(tokens):
+        outputs, _ = machine.run(compiled.decode, image, Inputs(position=position, rows=model.embedding.rows([token])), IDEAL)
+        image = outputs.image
+        np.testing.assert_array_equal(outputs.logits[:96], expected[position])
 
 
 @pytest.fixture

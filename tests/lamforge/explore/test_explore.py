@@ -24,6 +24,7 @@ from lamforge.explore.exploration import Exploration
 from lamforge.explore.front import front
 from lamforge.explore.space import Space
 from lamforge.explore.store import Store, code_digest
+from lamforge.explore.study import FILES
 from reports.documents.exploration import exploration_document
 from reports.text.exploration import exploration_text
 from tests.lamforge.conftest import Command
@@ -346,7 +347,7 @@ def test_a_cluster_gives_the_rows_of_one_process_and_may_go_away(place: Path, fo
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["u28", "-o", "OUT"], "Study must be one of u280 or a YAML file, not 'u28' (nearest: u280)"),
+        (["u28", "-o", "OUT"], f"Study must be one of {', '.join(FILES.names())} or a YAML file, not 'u28' (nearest: u280)"),
         (["FILE"], "Missing option '--output' / '-o' (see `lamforge explore --help`)"),
         (["FILE", "-o", "OUT", "--workers", "0"], "Workers must be 1 to 1024, not 0"),
         (["FILE", "-o", "OUT", "--scheduler", "here"], "Scheduler must be an address such as tcp://host:8786, not 'here'"),

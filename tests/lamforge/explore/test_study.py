@@ -143,8 +143,8 @@ def test_aliases_and_bounds() -> None:
         ({"constraints": {"fits": "u280"}}, "Study constraints.fits must be board, not 'u280'"),
         (
             {"constraints": {"cycle": {"at_most": 1}}},
-            "Study constraint must be one of bytes_per_token, cycles, fraction_of_peak, token_per_joule, token_per_s"
-            " (nearest: cycles), or a path of a design whose values are numbers, not 'cycle'",
+            "Study constraint must be one of bytes_per_token, cycles, fraction_of_peak, pass_keys, perplexity, token_per_joule,"
+            " token_per_s (nearest: cycles), or a path of a design whose values are numbers, not 'cycle'",
         ),
         (
             {"constraints": {"cycles": {"below": 1}}},
