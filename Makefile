@@ -65,6 +65,7 @@ docs: $(INSTALLED)
 	$(RUN) python -m reports.pictures.engine_diagram u280 docs/engine-u280.svg
 	$(RUN) python -m reports.pictures.engine_diagram small docs/engine-small.svg
 	$(RUN) python -m reports.studies.data_files docs
+	$(RUN) lamforge study window --pages docs/studies
 
 setup: $(INSTALLED)
 

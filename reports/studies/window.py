@@ -9,7 +9,7 @@ import csv
 import dataclasses
 import io
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,10 +111,8 @@ class WindowStudy:
         return next(row for row in self.of(model) if row.is_lossless)
 
     def retrieving(self, model: str) -> WindowRow:
-        """Return the smallest such cache that also finds as many pass keys as any cache of the model that loses nothing."""
-        fine = [row for row in self.of(model) if row.is_lossless]
-        most = max(sum(row.found) for row in fine)
-        return next(row for row in fine if sum(row.found) == most)
+        """Return the smallest cache of a model that finds the most pass keys, with the fewest sinks."""
+        return max(self.of(model), key=lambda row: sum(row.found))
 
     @property
     def answer(self) -> str:
@@ -122,27 +120,30 @@ class WindowStudy:
         return " ".join(self._told(model) for model in self.models)
 
     def _told(self, model: str) -> str:
-        rows, fine, full = self.of(model), self.lossless(model), self.retrieving(model)
-        keys = len(self.lengths) * self.tried
+        rows, fine, keys = self.of(model), self.lossless(model), self.retrieving(model)
+        found, most = sum(fine.found), sum(keys.found)
+        how = "the lowest of all" if fine == self.best(model) else f"{_times(fine)} the lowest"
         told = (
             f"The smallest cache of {model} that loses nothing measurable in perplexity keeps {_cache(fine)}"
-            f" (perplexity {fine.perplexity:.2f}, {_times(fine)} the best there is, {sum(fine.found)} of {keys} pass keys"
+            f" (perplexity {fine.perplexity:.2f}, {how}; {found} of {len(self.lengths) * self.tried} pass keys"
         )
-        if full == fine:
-            told += ", the most of all)"
-        else:
-            told += f"; {sum(full.found)}, the most, take {_cache(full)})"
-        # The cheapest of the smaller caches: the least loss at half the size.
-        smaller = [row for row in rows if row.context < fine.context]
-        if not smaller:
-            return f"{told}; no smaller one was looked at."
-        size = max(row.context for row in smaller)
-        half = min((row for row in smaller if row.context == size), key=lambda row: row.perplexity)
-        gain = half.token_per_s / fine.token_per_s - 1
-        saved = half.token_per_joule / fine.token_per_joule - 1
+        told += ", as many as any)" if found == most else f", where {most} are found with {_cache(keys)})"
+        told += "".join(self._beside(fine, row) for row in self._neighbours(rows, fine))
+        return f"{told}."
+
+    def _neighbours(self, rows: Sequence[WindowRow], fine: WindowRow) -> Iterator[WindowRow]:
+        """Yield the best of the next smaller caches, and of the largest ones."""
+        smaller = max((row.context for row in rows if row.context < fine.context), default=None)
+        largest = max(row.context for row in rows)
+        for context in (smaller, largest):
+            if context not in (None, fine.context):
+                yield min((row for row in rows if row.context == context), key=lambda row: row.perplexity)
+
+    def _beside(self, fine: WindowRow, row: WindowRow) -> str:
+        speed, energy = row.token_per_s / fine.token_per_s - 1, row.token_per_joule / fine.token_per_joule - 1
         return (
-            f"{told}; one of {_cache(half)} costs {_times(half)} in perplexity and finds {sum(half.found)} pass keys,"
-            f" for {gain:+.1%} token/s and {saved:+.1%} token/J."
+            f"; {_cache(row)}, give {_times(row)} the lowest perplexity, {sum(row.found)} pass keys, {speed:+.1%} token/s and"
+            f" {energy:+.1%} token/J"
         )
 
 
@@ -263,7 +264,7 @@ def read_csv(text: str) -> tuple[WindowRow, ...]:
 def page(found: WindowStudy) -> str:
     """Return the page as Markdown: the answer, the rows, and how they are made again."""
     parts = [
-        "# Study: how small may the cache be?",
+        "# Study window",
         found.answer,
         f"`{found.network}` on `{found.engine}`. Perplexity and pass keys are measured in the engine's integers, on"
         f" {found.windows} windows of {found.window:,} tokens of the shipped text and {found.tried} prompts of each length"
