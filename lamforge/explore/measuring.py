@@ -104,10 +104,15 @@ def run(request: MeasureRequest, listener: Listener = SILENT) -> Measured:
     if table.text.sha256 not in (None, digest):
         raise SpecError(f"Text of accuracies must have the SHA-256 {table.text.sha256}, not {digest}")
     table = dataclasses.replace(table, text=dataclasses.replace(table.text, sha256=digest))
-    comment = _comment(file)
+    comment = _comment(file if file.is_file() else _file_of(study.accuracy))
+    # Refuses a place that cannot be written before anything is measured.
+    write_text(file, accuracies_text(table, comment))
     before = len(table.rows)
     models = {model.name: _opened(model, request.folder, table.network, listener) for model in table.models}
     formats = {name: _formats(name, model) for name, model in models.items()}
+    alike = [name for name in formats if [*formats.values()].count(formats[name]) > 1]
+    if alike:
+        raise SpecError(f"Models of accuracies must have different formats, not the same as {' and '.join(map(shown, alike))} have")
     unmeasured = [key for key in missing if key[:3] not in formats.values()]
     wanted = [(name, key) for key in missing for name in models if formats[name] == key[:3]]
     scorers = {name: _Scorer(models[name], text, table) for name in models}

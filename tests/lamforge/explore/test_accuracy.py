@@ -318,7 +318,8 @@ def test_measuring_goes_on_where_it_was_stopped(own: Path, monkeypatch: pytest.M
 
     def stopped(file: Path, text: str) -> None:
         write(file, text)
-        if next(steps) == 1:
+        # The head comes first, then row by row.
+        if next(steps) == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(measuring, "write_text", stopped)
@@ -359,6 +360,26 @@ def test_models_of_another_network_are_refused(own: Path) -> None:
         measure(str(own))
 
 
+def test_what_can_be_refused_is_before_anything_is_measured(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(*given: object, **named: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(measuring, "perplexity", measured)
+    table = own.parent / "table.yaml"
+    content = table.read_text()
+    with pytest.raises(SpecError, match="cannot be written|must be"):
+        measure(str(own), table=own.parent)
+    table.write_text(content.replace("windows: 3", "windows: 90"))
+    with pytest.raises(SpecError, match="^Text of accuracies must have 90 windows of 48 tokens, not 18$"):
+        measure(str(own))
+    folder = content.partition("folder: ")[2].partition("}")[0]
+    table.write_text(content.replace("models: [", f"models: [{{name: other, folder: {folder}}}, "))
+    with pytest.raises(
+        SpecError, match="^Models of accuracies must have different formats, not the same as 'other' and 'tiny' have$"
+    ):
+        measure(str(own))
+
+
 def test_the_command(command: Command, own: Path) -> None:
     code, out, _ = command("study", "accuracy", own)
     assert code == 0
@@ -371,5 +392,9 @@ def test_the_command(command: Command, own: Path) -> None:
     assert "Study accuracy must be given to be measured, not left out" in error
 
 
-def test_the_request_is_as_its_fields_are_given(own: Path) -> None:
-    assert measuring.run(MeasureRequest(str(own), table=own.parent / "new.yaml")).file == own.parent / "new.yaml"
+def test_another_table_is_gone_on_with(own: Path) -> None:
+    before = (own.parent / "table.yaml").read_text()
+    request = MeasureRequest(str(own), table=own.parent / "new.yaml")
+    first, again = measuring.run(request), measuring.run(request)
+    assert (first.file, first.new_rows, again.new_rows, again.table) == (own.parent / "new.yaml", 6, 0, first.table)
+    assert (own.parent / "table.yaml").read_text() == before
