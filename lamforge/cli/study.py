@@ -119,7 +119,7 @@ def window(
 
         lamforge study window --pages docs/studies
     """
-    from reports.documents.plain import plain
+    from reports.documents.studies import window_document
     from reports.studies.window import study, write_pages
     from reports.text.studies import window_text
 
@@ -127,4 +127,4 @@ def window(
         found = study(listener)
         if pages is not None:
             write_pages(found, pages)
-    return answer(found, window_text, plain)
+    return answer(found, window_text, window_document)

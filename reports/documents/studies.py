@@ -1,4 +1,4 @@
-"""What `lamforge study bench` and `accuracy` find as plain values; the other studies are plain themselves."""
+"""What `lamforge study bench`, `accuracy` and `window` find as plain values; the other studies are plain themselves."""
 
 import dataclasses
 from typing import Any
@@ -7,8 +7,9 @@ from lamforge.explore.accuracy import PATHS
 from lamforge.explore.measuring import Measured
 from lamforge.flow.provenance import provenance
 from reports.studies.bench import Figures
+from reports.studies.window import WindowStudy
 
-__all__ = ["bench_document", "measured_document"]
+__all__ = ["bench_document", "measured_document", "window_document"]
 
 
 def bench_document(found: Figures) -> dict[str, Any]:
@@ -37,3 +38,8 @@ def measured_document(found: Measured) -> dict[str, Any]:
         **table,
         "rows": rows,
     }
+
+
+def window_document(found: WindowStudy) -> dict[str, Any]:
+    """Return what `lamforge study window --json` prints."""
+    return {"answer": found.answer, "details": list(found.details), **dataclasses.asdict(found)}

@@ -9,7 +9,7 @@ import csv
 import dataclasses
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -116,35 +116,43 @@ class WindowStudy:
 
     @property
     def answer(self) -> str:
-        """The answer: for each model the smallest cache that loses nothing measurable, and what a smaller one costs and brings."""
-        return " ".join(self._told(model) for model in self.models)
+        """The answer: for each model the smallest cache that loses nothing measurable, and what the next smaller one costs."""
+        told = " and ".join(f"{model} keeps {self._answered(model)}" for model in self.models)
+        return f"With the smallest cache that loses nothing measurable in perplexity, {told}."
 
-    def _told(self, model: str) -> str:
-        rows, fine, keys = self.of(model), self.lossless(model), self.retrieving(model)
+    @property
+    def details(self) -> tuple[str, ...]:
+        """More on each model, a sentence each: how good that cache is, and what the largest one brings."""
+        return tuple(map(self._detailed, self.models))
+
+    def _answered(self, model: str) -> str:
+        fine = self.lossless(model)
+        smaller = max((row.context for row in self.of(model) if row.context < fine.context), default=None)
+        if smaller is None:
+            return f"{_cache(fine)} (no smaller one was looked at)"
+        row = self._best_of(model, smaller)
+        return f"{_cache(fine)} ({_cache(row)}, cost {_times(row)} for {_gains(row, fine)})"
+
+    def _detailed(self, model: str) -> str:
+        fine, keys = self.lossless(model), self.retrieving(model)
         found, most = sum(fine.found), sum(keys.found)
-        how = "the lowest of all" if fine == self.best(model) else f"{_times(fine)} the lowest"
-        told = (
-            f"The smallest cache of {model} that loses nothing measurable in perplexity keeps {_cache(fine)}"
-            f" (perplexity {fine.perplexity:.2f}, {how}; {found} of {len(self.lengths) * self.tried} pass keys"
-        )
-        told += ", as many as any)" if found == most else f", where {most} are found with {_cache(keys)})"
-        told += "".join(self._beside(fine, row) for row in self._neighbours(rows, fine))
-        return f"{told}."
+        how = "the lowest" if fine == self.best(model) else f"{_times(fine)} the lowest, with {_cache(self.best(model))}"
+        told = f"{model} has perplexity {fine.perplexity:.2f} then, {how};"
+        told += f" it finds {found} of {len(self.lengths) * self.tried} pass keys"
+        told += ", as many as with any cache" if found == most else f", and {most} with {_cache(keys)}"
+        row = self._best_of(model, max(each.context for each in self.of(model)))
+        if row.context == fine.context:
+            return f"{told}."
+        return f"{told}. {_cache(row)}, give {_times(row)} the lowest perplexity, {sum(row.found)} pass keys, {_gains(row, fine)}."
 
-    def _neighbours(self, rows: Sequence[WindowRow], fine: WindowRow) -> Iterator[WindowRow]:
-        """Yield the best of the next smaller caches, and of the largest ones."""
-        smaller = max((row.context for row in rows if row.context < fine.context), default=None)
-        largest = max(row.context for row in rows)
-        for context in (smaller, largest):
-            if context not in (None, fine.context):
-                yield min((row for row in rows if row.context == context), key=lambda row: row.perplexity)
+    def _best_of(self, model: str, context: int) -> WindowRow:
+        """Return the row of a model with the lowest perplexity among the caches of a size."""
+        return min((row for row in self.of(model) if row.context == context), key=lambda row: row.perplexity)
 
-    def _beside(self, fine: WindowRow, row: WindowRow) -> str:
-        speed, energy = row.token_per_s / fine.token_per_s - 1, row.token_per_joule / fine.token_per_joule - 1
-        return (
-            f"; {_cache(row)}, give {_times(row)} the lowest perplexity, {sum(row.found)} pass keys, {speed:+.1%} token/s and"
-            f" {energy:+.1%} token/J"
-        )
+
+def _gains(row: WindowRow, other: WindowRow) -> str:
+    speed, energy = row.token_per_s / other.token_per_s - 1, row.token_per_joule / other.token_per_joule - 1
+    return f"{speed:+.1%} token/s and {energy:+.1%} token/J"
 
 
 def study(listener: Listener = SILENT) -> WindowStudy:
@@ -266,6 +274,7 @@ def page(found: WindowStudy) -> str:
     parts = [
         "# Study window",
         found.answer,
+        *found.details,
         f"`{found.network}` on `{found.engine}`. Perplexity and pass keys are measured in the engine's integers, on"
         f" {found.windows} windows of {found.window:,} tokens of the shipped text and {found.tried} prompts of each length"
         f" ({' and '.join(map(str, found.lengths))} tokens); token/s, token/J and bytes are simulated to the cycle with a full"
@@ -273,7 +282,8 @@ def page(found: WindowStudy) -> str:
         " a model: that with 2 bits was trained with 4 sinks and 252 recent tokens.",
         "Brackets are 95 % intervals, Student's t over the windows; those of ratios are of the differences within each window. A"
         " cache *loses nothing measurable* where the interval of its perplexity, divided by the lowest of the model, reaches down"
-        " to 1. It says nothing of other texts or longer ones: a cache that keeps a whole window is dense attention here.",
+        " to 1. It says nothing of other texts or longer ones: a cache that keeps a whole window is dense attention here. Prompts"
+        f" are few: where none of {found.tried} keys is found, the share may still be up to {1 - 0.025 ** (1 / found.tried):.2f}.",
         table(found.head, [cells(row) for model in found.models for row in found.of(model)]),
         *([f"{found.unmeasured} points of the study were not measured."] if found.unmeasured else []),
         "Made again by `lamforge study accuracy window`, which measures what [the table](../../lamforge/explore/accuracies) does"

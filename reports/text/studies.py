@@ -52,7 +52,7 @@ def measured_text(found: Measured) -> str:
 def window_text(found: WindowStudy) -> str:
     """Return the answer, then a line for each cache."""
     rows = [cells(row) for row in found.rows]
-    return "\n".join([found.answer, "", table(rows, head=found.head, right=range(1, len(found.head)))])
+    return "\n".join([found.answer, *found.details, "", table(rows, head=found.head, right=range(1, len(found.head)))])
 
 
 def flash_text(found: FlashChoices) -> str:

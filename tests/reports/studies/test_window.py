@@ -1,11 +1,13 @@
 """The study of sinks and window: its answer follows from its rows, and what stands in the documentation is what rows say."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lamforge.cli.main import main
 from lamforge.explore.accuracy import load_accuracies
 from lamforge.explore.exact import exact
 from lamforge.explore.measuring import interval, scored
@@ -99,18 +101,35 @@ def test_the_answer_is_the_smallest_cache_within_the_interval() -> None:
     found = of_rows(*rows)
     assert (found.best("one"), found.lossless("one"), found.retrieving("one")) == (rows[0], rows[1], rows[0])
     assert found.answer == (
-        "The smallest cache of one that loses nothing measurable in perplexity keeps 512 tokens, 4 of them sinks (perplexity 10.20,"
-        " x 1.020 [0.990, 2.000] the lowest; 9 of 10 pass keys, where 10 are found with 1,024 tokens, 4 of them sinks);"
-        " 256 tokens, 4 of them sinks, give x 1.050 [1.010, 2.000] the lowest perplexity, 6 pass keys, +100.0% token/s and +100.0%"
-        " token/J; 1,024 tokens, 4 of them sinks, give x 1.000 [1.000, 2.000] the lowest perplexity, 10 pass keys, -50.0% token/s"
-        " and -50.0% token/J."
+        "With the smallest cache that loses nothing measurable in perplexity, one keeps 512 tokens, 4 of them sinks (256 tokens, 4"
+        " of them sinks, cost x 1.050 [1.010, 2.000] for +100.0% token/s and +100.0% token/J)."
+    )
+    assert found.details == (
+        "one has perplexity 10.20 then, x 1.020 [0.990, 2.000] the lowest, with 1,024 tokens, 4 of them sinks; it finds 9 of 10"
+        " pass keys, and 10 with 1,024 tokens, 4 of them sinks. 1,024 tokens, 4 of them sinks, give x 1.000 [1.000, 2.000] the lowest"
+        " perplexity, 10 pass keys, -50.0% token/s and -50.0% token/J.",
     )
     fewer_sinks = of_rows(*rows, made(512, 10.2, 0.99, (5, 5), sinks=1))
     assert (fewer_sinks.lossless("one").sinks, fewer_sinks.retrieving("one").context) == (1, 512)
     worse = of_rows(*(dataclasses.replace(row, ratio_low=1.01) if row.context == 512 else row for row in rows))
     assert worse.lossless("one") == rows[0]
-    assert "(perplexity 10.00, the lowest of all; 10 of 10 pass keys, as many as any)." in of_rows(rows[0]).answer
+    assert "(no smaller one was looked at)." in of_rows(rows[0]).answer
+    assert of_rows(rows[0]).details == (
+        "one has perplexity 10.00 then, the lowest; it finds 10 of 10 pass keys, as many as with any cache.",
+    )
 
 
 def test_rows_are_read_back(shipped: WindowStudy) -> None:
     assert read_csv(csv_text(shipped)) == shipped.rows
+
+
+def test_the_command(
+    shipped: WindowStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("reports.studies.window.study", lambda listener: shipped)
+    with pytest.raises(SystemExit) as stop:
+        main(["study", "window", "--pages", str(tmp_path / "new"), "--json"])
+    assert stop.value.code == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["answer"], len(document["rows"])) == (shipped.answer, len(shipped.rows))
+    assert (tmp_path / "new" / "window.md").read_text() == page(shipped)
