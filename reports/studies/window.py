@@ -131,7 +131,7 @@ class WindowStudy:
         if smaller is None:
             return f"{_cache(fine)} (no smaller one was looked at)"
         row = self._best_of(model, smaller)
-        return f"{_cache(fine)} ({_cache(row)}, cost {_times(row)} for {_gains(row, fine)})"
+        return f"{_cache(fine)} ({_times(fine)} the lowest perplexity; {_cache(row)}, cost {_times(row)} for {_gains(row, fine)})"
 
     def _detailed(self, model: str) -> str:
         fine, keys = self.lossless(model), self.retrieving(model)
@@ -229,7 +229,7 @@ def cells(row: WindowRow) -> tuple[str, ...]:
 
 
 def _cache(row: WindowRow) -> str:
-    sinks = "none of them sinks" if not row.sinks else f"{row.sinks} of them {'sink' if row.sinks == 1 else 'sinks'}"
+    sinks = "none of them sinks" if not row.sinks else f"{row.sinks} of them {'a sink' if row.sinks == 1 else 'sinks'}"
     return f"{row.context:,} tokens, {sinks}"
 
 
