@@ -1,11 +1,13 @@
 """`lamforge study`: asks questions of the whole whose answers stand in the documentation."""
 
+from pathlib import Path
 from typing import Annotated
 
-from typer import Option, Typer
+from typer import Argument, Option, Typer
 
 from lamforge.cli import options
-from lamforge.cli.console import Answer, Terminal, answer, subcommand
+from lamforge.cli.console import Answer, Terminal, answer, heard, subcommand
+from lamforge.cli.options import names_of
 from reports.documents.plain import plain
 
 __all__ = ["app"]
@@ -67,3 +69,62 @@ def flash() -> Answer:
     from reports.text.studies import flash_text
 
     return answer(study(), flash_text, plain)
+
+
+@subcommand(app)
+def accuracy(
+    study: Annotated[
+        str,
+        Argument(
+            metavar="STUDY",
+            help="A study that names a table of accuracies.",
+            show_default=False,
+            autocompletion=names_of("studies"),
+        ),
+    ],
+    models: Annotated[
+        Path, Option(metavar="FOLDER", help="Where compressed models of the table lie; those that are missing are made there.")
+    ] = Path("build/models"),
+    table: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Table to write; one that is there is gone on with.", show_default="that of the study"),
+    ] = None,
+) -> Answer:
+    """Measure the perplexities and pass keys that a study asks for and its table does not have.
+
+    The table is written anew after each row, so that a measurement that was stopped goes on where it was.
+
+    Examples:
+
+        lamforge study accuracy window --table build/accuracies.yaml
+
+        lamforge study accuracy mine.yaml
+    """
+    from lamforge.explore.measuring import MeasureRequest, run
+    from reports.documents.studies import measured_document
+    from reports.text.studies import measured_text
+
+    return answer(heard(run, MeasureRequest(study, folder=models, table=table)), measured_text, measured_document)
+
+
+@subcommand(app)
+def window(
+    pages: Annotated[
+        Path | None, Option(metavar="FOLDER", help="Also write window.md and window.csv into a folder: docs/studies.")
+    ] = None,
+) -> Answer:
+    """Ask how small a cache of sinks and recent tokens may be: the study `window`, every point simulated.
+
+    Example:
+
+        lamforge study window --pages docs/studies
+    """
+    from reports.documents.studies import window_document
+    from reports.studies.window import study, write_pages
+    from reports.text.studies import window_text
+
+    with Terminal() as listener:
+        found = study(listener)
+        if pages is not None:
+            write_pages(found, pages)
+    return answer(found, window_text, window_document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hwsim.errors import SpecError
+from lamforge.explore.accuracy import Key, missing_text
 from lamforge.explore.axes import Value
 from lamforge.explore.exact import TIMING_PATHS
 from lamforge.explore.executors import Outcome, Workers, workers
@@ -19,8 +21,8 @@ from lamforge.explore.placements import rows_of, space_of
 from lamforge.explore.rows import Block
 from lamforge.explore.search import Judged, check_search, points_of, sampled
 from lamforge.explore.space import BLOCK, Space
-from lamforge.explore.store import EXACT, Store
-from lamforge.explore.study import Study, is_exact_only, load_study
+from lamforge.explore.store import EXACT, STUDY, Store
+from lamforge.explore.study import FILES, Study, is_exact_only, load_study
 from lamforge.flow.verb import SILENT, Listener, verb
 
 __all__ = ["Design", "Exploration", "ExploreRequest", "FormError", "explore", "run"]
@@ -87,6 +89,7 @@ class Exploration:
         views: of placements, which is best where; empty of engines.
         rejected: what constraints reject.
         contradictions: constraints that no point meets together.
+        unmeasured: what the study asks for and its table has not measured, by the values that choose a row: how many points.
     """
 
     study: Study
@@ -101,6 +104,12 @@ class Exploration:
     views: tuple[View, ...]
     rejected: tuple[Rejection, ...]
     contradictions: tuple[Contradiction, ...]
+    unmeasured: Mapping[Key, int]
+
+    @property
+    def missing(self) -> str:
+        """How many points were not measured, the first of what is missing, and the command that measures it."""
+        return _missing(self.unmeasured, self.study, self.folder)
 
 
 def run(request: ExploreRequest, listener: Listener = SILENT) -> Exploration:
@@ -146,6 +155,7 @@ class _Explorer:
         self._tally = Tally(self._rows.constraints)
         self._points = self._blocks = self._kept = self._computed = 0
         self._closed_s = self._spent_s = 0.0
+        self._unmeasured: collections.Counter[Key] = collections.Counter()
         self._next_part = max(store.numbers(EXACT), default=-1) + 1
         self._simulated = [self._rows.block(part) for part in store.parts(EXACT)]
         self._before = {int(point) for block in self._simulated for point in block.points}
@@ -191,6 +201,7 @@ class _Explorer:
             exact_points_per_s=None,
             closed_form_error=None,
             front=tuple(self._design(best_points.taken(np.array([place]))) for place in range(len(places))),
+            unmeasured={},
             views=leads.views,
             rejected=self._tally.rejections,
             contradictions=self._tally.contradictions,
@@ -248,6 +259,7 @@ class _Explorer:
         self._blocks += 1
         self._points += len(points)
         self._closed_s += float(block.wall_s.sum())
+        self._unmeasured.update(self._rows.unmeasured(block))
         return block
 
     def _met(self, block: Block) -> _Chosen:
@@ -320,6 +332,7 @@ class _Explorer:
             return
         said = [f"{each.constraint!r} rejects {each.points:,}" for each in self._tally.rejections]
         said += [f"no point meets both {each.first!r} and {each.second!r}" for each in self._tally.contradictions]
+        said += [_missing(self._unmeasured, self._study, self._store.folder)] if self._unmeasured else []
         said += [f"the first that was simulated was refused ({refusals[0]})"] if refusals else []
         excess, point = self._tally.nearest
         if np.isfinite(excess):
@@ -353,12 +366,18 @@ class _Explorer:
             views=(),
             rejected=self._tally.rejections,
             contradictions=self._tally.contradictions,
+            unmeasured=dict(self._unmeasured),
         )
 
     def _design(self, block: Block) -> Design:
         metrics = {name: float(values[0]) for name, values in block.metrics.items() if not np.isnan(values[0])}
         digest = self._space.digests(block.points, self._space.columns(block.points))[0]
         return Design(configuration=digest, values=self._space.values(int(block.points[0])), metrics=metrics)
+
+
+def _missing(unmeasured: Mapping[Key, int], study: Study, folder: Path) -> str:
+    is_shipped = study.name in FILES.names() and load_study(study.name) == study
+    return missing_text(unmeasured, study.name if is_shipped else str(folder / STUDY))
 
 
 def _pace(done: int, total: int, seconds: float) -> str:

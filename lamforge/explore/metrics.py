@@ -55,6 +55,10 @@ METRICS: Mapping[str, Metric] = {
             grounds=(*_TIMED, Ground.ENERGY),
             is_exact_only=True,
         ),
+        Metric(
+            name="perplexity", told="perplexity of the network's model on the text of its table of accuracies, measured", grounds=()
+        ),
+        Metric(name="pass_keys", told="share of the table's pass keys that the model finds, measured", grounds=()),
     )
 }
 """Metrics by name; a constraint or objective may also be a path of a design whose values are numbers."""

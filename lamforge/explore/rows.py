@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from hwsim.machine.time import Cause
+from lamforge.explore.accuracy import MEASURED, Key
 from lamforge.explore.axes import PLACES
 from lamforge.explore.closed import closed
 from lamforge.explore.conditions import Columns
@@ -39,6 +40,8 @@ _CAPACITIES = {
 """More constraints of every study, that each memory suffices: paths of what the closed form says is lacking, by its name there."""
 _OTHER_NAMES = {"instructions": "program"}
 """Names of the closed form that stand for something else here."""
+_MEASURED = "measured"
+"""Constraint of every study that asks for accuracies: that of the point was measured."""
 _CAUSES = tuple(cause.name.lower() for cause in Cause)
 
 
@@ -109,15 +112,16 @@ class Rows:
         self._space, self._study, self._code = space, space.study, code
         self._bounds = self._study.constraints
         names = [bound.name for bound in self._bounds]
-        self._names = (*self.always, *names)
-        self.constraints = (*self.always, *(bound.name if bound.name == BOARD else str(bound) for bound in self._bounds))
+        always = (*self.always, *([_MEASURED] * self._study.asks_accuracy))
+        self._names = (*always, *names)
+        self.constraints = (*always, *(bound.name if bound.name == BOARD else str(bound) for bound in self._bounds))
 
     def closed(self, points: np.ndarray) -> Block:
         """Return points by the closed form."""
         began, count = time.perf_counter(), len(points)
         columns = self._space.columns(points)
         are_built = np.broadcast_to(self._space.are_built(columns), points.shape)
-        metrics = {name: np.full(count, np.nan) for name in METRICS}
+        metrics = {name: np.full(count, np.nan) for name in METRICS} | self._space.measured(points, columns)[0]
         shares = {name: np.zeros(count) for name in (_PROGRAM, *_CAPACITIES)}
         if are_built.any():
             made = points[are_built]
@@ -156,6 +160,7 @@ class Rows:
     def exact(self, outcomes: Sequence[Outcome]) -> Block:
         """Return points that were simulated to the cycle, or refused."""
         points = np.array([each.point for each in outcomes], dtype=np.int64)
+        columns = self._space.columns(points)
         found = [each.found if isinstance(each.found, ExactPoint) else None for each in outcomes]
         metrics = {
             "token_per_s": [np.nan if each is None else each.token_per_s for each in found],
@@ -164,13 +169,14 @@ class Rows:
             "fraction_of_peak": [np.nan if each is None else each.fraction_of_peak for each in found],
             "token_per_joule": [np.nan if each is None else each.token_per_joule for each in found],
         }
-        values = {name: np.array(metrics[name], dtype=np.float64) for name in METRICS}
+        every = metrics | self._space.measured(points, columns)[0]
+        values = {name: np.array(every[name], dtype=np.float64) for name in METRICS}
         shares = {name: np.zeros(len(points)) for name in (_ENGINE, _PROGRAM, *_CAPACITIES)}
         shares[_PROGRAM][[each is None for each in found]] = np.inf
         return Block(
             points=points,
             metrics=values,
-            excess=np.stack([*shares.values(), *self._excess(points, self._space.columns(points), values)], axis=1),
+            excess=np.stack([*shares.values(), *self._excess(points, columns, values)], axis=1),
             refusals=np.array([each.found if isinstance(each.found, str) else "" for each in outcomes], dtype=object),
             causes={
                 name: np.array([np.nan if each is None else each.causes[name] for each in found], dtype=np.float64)
@@ -178,6 +184,15 @@ class Rows:
             },
             wall_s=np.array([0.0 if each is None else each.wall_s for each in found]),
         )
+
+    def unmeasured(self, block: Block) -> dict[Key, int]:
+        """Return which measurements a block lacks that the study asks for, each with how many of its points."""
+        if not self._study.asks_accuracy:
+            return {}
+        places = np.isnan(block.metrics[MEASURED[0]])
+        points = block.points[places]
+        missing = self._space.measured(points, self._space.columns(points))[1] if points.size else {}
+        return {key: len(lacks) for key, lacks in missing.items()}
 
     def objectives(self, block: Block) -> np.ndarray:
         """Return the objectives of points as an array [points, objectives] in which larger is better; NaN where not known."""
@@ -246,8 +261,9 @@ class Rows:
         return np.broadcast_to(values, points.shape).astype(np.float64)
 
     def _excess(self, points: np.ndarray, columns: Columns, metrics: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Return by how much points miss each constraint of the study."""
-        shares = []
+        """Return by how much points miss each constraint of the study, that of what was measured first where it asks for it."""
+        is_unknown = np.logical_or.reduce([np.isnan(metrics[name]) for name in MEASURED])
+        shares = [np.where(is_unknown, np.inf, 0.0)] * self._study.asks_accuracy
         for bound in self._bounds:
             if bound.name == BOARD:
                 shares.append(np.broadcast_to(self._over_board(points, columns), points.shape))

@@ -18,6 +18,7 @@ from hwsim.arch.board import Board, load_board
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.errors import LamforgeError, SpecError
 from hwsim.memory.models import MemoryModel, memory_model
+from lamforge.explore.accuracy import MEASURED, Accuracies, Key, load_accuracies
 from lamforge.explore.axes import PLACES, Value
 from lamforge.explore.candidates import Candidates
 from lamforge.explore.conditions import Columns
@@ -72,8 +73,9 @@ class Space:
 
         networks = [dataclasses.asdict(self._network(name)) for name in given("network")]
         engines = [self._engine(name).to_dict() for name in given("engine")]
+        table = None if self.accuracies is None else self.accuracies.digest
         boards = [(board.name, vars(board.hbm.value)) for board in map(self._board, given("board"))]
-        return hashlib.sha256(json_text([self.study.digest, networks, engines, boards]).encode()).hexdigest()
+        return hashlib.sha256(json_text([self.study.digest, networks, engines, boards, table]).encode()).hexdigest()
 
     def values(self, point: int) -> dict[str, Value]:
         """Return the values of a point by path, of the axes alone."""
@@ -128,6 +130,27 @@ class Space:
             name: self._made(points, "board", functools.partial(self._board_size, name))
             for name in ("pseudo_channels", "channel_bytes")
         }
+
+    @functools.cached_property
+    def accuracies(self) -> Accuracies | None:
+        """The table of accuracies that the study names, if it does."""
+        return None if self.study.accuracy is None else load_accuracies(self.study.accuracy)
+
+    def measured(
+        self, points: np.ndarray, columns: Columns, table: Accuracies | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[Key, np.ndarray]]:
+        """Return the measured metrics of points, NaN where there are none, and which of a table's network lack what row.
+
+        table: of accuracies; None takes that of the study.
+        """
+        table = self.accuracies if table is None else table
+        if table is None:
+            return {name: np.full(len(points), np.nan) for name in MEASURED}, {}
+        of_table = np.broadcast_to(self._made(points, "network", functools.partial(self._is_alike, table.network)), points.shape)
+        found, missing = table.figures(columns, len(points))
+        metrics = {name: np.where(of_table, values, np.nan) for name, values in found.items()}
+        lacking = {key: points[places[of_table[places]]] for key, places in missing.items()}
+        return metrics, {key: lacks for key, lacks in lacking.items() if lacks.size}
 
     def digests(self, points: np.ndarray, columns: Columns) -> list[str]:
         """Return the hexadecimal SHA-256 of each point's `configuration`."""
@@ -242,6 +265,11 @@ class Space:
 
     def _size(self, name: str, network: Value) -> int:
         return typing.cast(int, getattr(self._network(str(network)), name))
+
+    def _is_alike(self, network: str, other: Value) -> bool:
+        """Return whether two networks are the same but for their names."""
+        first, second = (dataclasses.replace(self._network(str(each)), name="network") for each in (network, other))
+        return first == second
 
     def _board_size(self, name: str, board: Value) -> int:
         return typing.cast(int, getattr(self._board(str(board)).hbm.value, name))

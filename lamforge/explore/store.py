@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from hwsim.whole_files import whole_file, write_text
 from lamforge.explore.space import Space
 from lamforge.explore.study_text import study_text
 
-__all__ = ["CLOSED", "ESTIMATE", "EXACT", "ORIGIN", "STUDY", "Store", "code_digest", "is_study_folder"]
+__all__ = ["CLOSED", "ESTIMATE", "EXACT", "ORIGIN", "STUDY", "Store", "code_digest", "digest_of", "is_study_folder"]
 
 CLOSED, EXACT, ESTIMATE = "closed", "exact", "estimate"
 """Fidelities: of engines the first two, of placements the last."""
@@ -57,12 +57,17 @@ def is_study_folder(folder: Path) -> bool:
 
 def code_digest() -> str:
     """Return the hexadecimal SHA-256 of the sources and data that decide results."""
+    return digest_of(_SOURCES)
+
+
+def digest_of(sources: Sequence[str]) -> str:
+    """Return the hexadecimal SHA-256 of files, and of the sources and data in folders; studies and accuracies are left out."""
     found = hashlib.sha256()
-    for source in _SOURCES:
+    for source in sources:
         path = _ROOT / source
         files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.suffix in (".py", ".yaml", ".json"))
         for file in files:
-            if "studies" not in file.parts:
+            if not {"studies", "accuracies"} & {*file.parts}:
                 found.update(f"{file.relative_to(_ROOT)}\0".encode() + file.read_bytes() + b"\0")
     return found.hexdigest()
 

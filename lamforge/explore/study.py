@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from hwsim.errors import LamforgeError, SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.reader import NAME, Limits, OneOf, SpecFiles, read, spelled
+from lamforge.explore.accuracy import MEASURED, load_accuracies
 from lamforge.explore.axes import ALIASES, ENGINE_PATHS, MOST_ROWS, PLACEMENT_PATHS, PLACES, Place, Value, place_of
 from lamforge.explore.conditions import Condition
 from lamforge.explore.metrics import METRICS, PLACEMENT_METRICS, Metric
@@ -349,6 +350,24 @@ class _Search:
         return core_schema.no_info_before_validator_function(Search.of, schema, json_schema_input_schema=either)
 
 
+class _Table:
+    """Mark of a table of accuracies: its name, or a file."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: object, handler: object) -> Any:
+        from pydantic_core import core_schema
+
+        says = "the name of a table of accuracies or a YAML file"
+
+        def check(value: Any, subject: str) -> str:
+            if not isinstance(value, str) or not value:
+                raise SpecError(f" must be {says}, not {shown(value)}")
+            load_accuracies(value)
+            return value
+
+        return spelled(check, core_schema.str_schema(), says)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
     """A study as its file has it."""
@@ -376,6 +395,8 @@ class Study:
     for_each: Annotated[tuple[str, ...], _Read(_each, _conditions_shape, "a list of paths of axes", "for_each", list)] = ()
     """Axes for each value of which the best are asked for, such as `[network, prompt]`: every combination has its own front.
     In a study of placements those of network, prompt and generate that vary, unless it says otherwise."""
+    accuracy: Annotated[str, _Table] | None = None
+    """Table that `perplexity` and `pass_keys` are taken from: one that ships, or a YAML file."""
     search: Annotated[Search, _Search] = Search()
     """Which points are looked at: `grid`, `random`, `optuna`, or a mapping of `method` and its options."""
     exact: Annotated[int | Literal["front", "all"], _Exact] = "front"
@@ -390,6 +411,10 @@ class Study:
             raise SpecError("Study must have either context or attention.window, which follow from one another, not both")
         if "network" not in {*self.base, *self.axes}:
             raise SpecError("Study base must have network, the name of the network that is decoded")
+        if self.asks_accuracy and self.accuracy is None:
+            raise SpecError(
+                f"Study accuracy must be given, the table that {' and '.join(sorted(MEASURED))} are taken from, not left out"
+            )
         unvaried = next((path for path in self.for_each if path not in self.axes), None)
         if unvaried is not None:
             raise SpecError(f"Study for_each must name axes of the study, such as {nearest(unvaried, self.axes)}, not {unvaried!r}")
@@ -459,10 +484,17 @@ class Study:
             if said is not None and (path in self.axes or path in self.base):
                 raise SpecError(f"Study {SYSTEM} must leave its {path.rpartition('.')[2]} to {path}, not be {said!r}")
 
+    @property
+    def asks_accuracy(self) -> bool:
+        """Whether a constraint or an objective is one that was measured."""
+        names = (*(each.name for each in self.constraints), *(each.name for each in self.objectives))
+        return any(name in MEASURED for name in names)
+
     @functools.cached_property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of all that decides which rows there are: not the name, nor what is simulated or has a front."""
-        decisive = ("base", "axes", "conditions", "constraints", "search", *(["objectives"] * (self.search.method == "optuna")))
+        names = ("base", "axes", "conditions", "constraints", "search", "accuracy")
+        decisive = (*names, *(["objectives"] * (self.search.method == "optuna")))
         values = {name: value for name, value in dataclasses.asdict(self).items() if name in decisive}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 

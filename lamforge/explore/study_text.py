@@ -26,6 +26,8 @@ def study_text(study: Study) -> str:
     lines += _section("objectives", goals)
     if study.for_each:
         lines.append(f"for_each: {json.dumps(list(study.for_each))}")
+    if study.accuracy is not None:
+        lines.append(f"accuracy: {json.dumps(study.accuracy)}")
     options = [(name, value) for name, value in vars(study.search).items() if value is not None]
     lines += _section("search", [(name, json.dumps(value)) for name, value in options])
     exact = [] if study.is_placement else [f"exact: {json.dumps(study.exact)}"]

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 
 from hwsim.errors import CheckpointError
-from models.attention import LayerAttention, Pattern
+from models.attention import LambdaShape, LayerAttention, Pattern
 from models.integer import IntegerReference, State
 from models.reference.llama import Llama
 
@@ -58,13 +58,14 @@ class _FloatReading:
 
 @dataclass(frozen=True, eq=False)
 class Integers:
-    """The engine's integers as a predictor."""
+    """The engine's integers as a predictor, under the model's own attention or another one."""
 
     model: IntegerReference
+    pattern: LambdaShape | None = None
 
     def open(self) -> Reading:
         """Return an empty text."""
-        return _IntegerReading(self.model, self.model.open())
+        return _IntegerReading(self.model, self.model.open(self.pattern))
 
 
 @dataclass(frozen=True, eq=False)

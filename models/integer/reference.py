@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from hwsim.arch.numerics import NORM_SHIFT, saturate, score_scale
+from models.attention import LambdaShape
 from models.integer import ops
 from models.integer.cache import State
 from models.integer.constants import Gain, epsilon, inverse_hidden, rope_table
@@ -46,9 +47,13 @@ class IntegerReference:
         self._score_scale = score_scale(model.config.head_dim)
         self._gains = {name: gain.values.astype(np.int64) for name, gain in model.gains.items()}
 
-    def open(self) -> State:
-        """Return an empty text."""
-        return State(self.config, sinks=self.model.sinks, window=self.model.window)
+    def open(self, pattern: LambdaShape | None = None) -> State:
+        """Return an empty text.
+
+        pattern: attention in place of the model's own.
+        """
+        own = self.model if pattern is None else pattern
+        return State(self.config, sinks=own.sinks, window=own.window)
 
     def window_logits(self, tokens: Sequence[int]) -> torch.Tensor:
         """Return the fixed logits after each of `tokens`, int32 [tokens, vocab], from an empty text."""

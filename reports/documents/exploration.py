@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lamforge.explore.accuracy import PATHS
 from lamforge.explore.exploration import Exploration
 from lamforge.explore.leads import Entry
 
@@ -39,6 +40,7 @@ def exploration_document(found: Exploration) -> dict[str, Any]:
             each.constraint: {"points": each.points, "alone": each.alone, "nearest": each.least} for each in found.rejected
         },
         "contradictions": [[each.first, each.second] for each in found.contradictions],
+        "unmeasured": [dict(zip(PATHS, key, strict=True)) | {"points": count} for key, count in found.unmeasured.items()],
     }
 
 

@@ -1,12 +1,15 @@
-"""What `lamforge study bench` finds as plain values; the other studies are plain themselves."""
+"""What `lamforge study bench`, `accuracy` and `window` find as plain values; the other studies are plain themselves."""
 
 import dataclasses
 from typing import Any
 
+from lamforge.explore.accuracy import PATHS
+from lamforge.explore.measuring import Measured
 from lamforge.flow.provenance import provenance
 from reports.studies.bench import Figures
+from reports.studies.window import WindowStudy
 
-__all__ = ["bench_document"]
+__all__ = ["bench_document", "measured_document", "window_document"]
 
 
 def bench_document(found: Figures) -> dict[str, Any]:
@@ -18,3 +21,25 @@ def bench_document(found: Figures) -> dict[str, Any]:
         "workload": [dataclasses.asdict(each) | {"cycles_per_s": each.cycles_per_s} for each in found.workload],
         "provenance": dataclasses.asdict(provenance()),
     }
+
+
+def measured_document(found: Measured) -> dict[str, Any]:
+    """Return what `lamforge study accuracy --json` prints: the table as its file has it, with what follows from each row."""
+    table = dataclasses.asdict(found.table)
+    rows = [
+        dataclasses.asdict(row)
+        | {"perplexity": row.perplexity, "interval": list(found.intervals[row.key]), "pass_keys": found.table.share(row)}
+        for row in found.table.rows
+    ]
+    return {
+        "file": str(found.file),
+        "new_rows": found.new_rows,
+        "unmeasured": [dict(zip(PATHS, key, strict=True)) for key in found.unmeasured],
+        **table,
+        "rows": rows,
+    }
+
+
+def window_document(found: WindowStudy) -> dict[str, Any]:
+    """Return what `lamforge study window --json` prints."""
+    return {"answer": found.answer, "details": list(found.details), **dataclasses.asdict(found)}

@@ -21,6 +21,7 @@ from hwsim.plain import MOST_BYTES, MOST_DEPTH
 from hwsim.reader import Field, fields_of, json_schema
 from hwsim.sourced import Sourced
 from hwsim.units import Quantity
+from lamforge.explore.accuracy import Accuracies
 from lamforge.explore.study import Study
 from models.distill.settings import Settings
 from models.recipes.file import RecipeFile, Where
@@ -33,6 +34,7 @@ KINDS: Mapping[str, tuple[str, type]] = {
     "recipe": ("Compression recipes: `models/recipes`, `--recipe FILE`", RecipeFile),
     "distill": ("Settings of a training, in JSON: `--settings FILE`", Settings),
     "study": ("Studies of designs: `lamforge/explore/studies`, `lamforge explore FILE`", Study),
+    "accuracy": ("Measured accuracies: `lamforge/explore/accuracies`, `accuracy: FILE` in a study", Accuracies),
     "memory": ("Memory: `hwsim/specs/memories`", MemoryFile),
     "published": ("Published systems with their power: `hwsim/specs/systems`", PublishedSystem),
 } | {family.folder: (f"Devices, {family.subject}: `hwsim/specs/devices/{family.folder}`", family.kind) for family in FAMILIES}

@@ -24,6 +24,8 @@ def exploration_text(found: Exploration) -> str:
         rows = [(each.constraint, f"{each.points:,}", f"{each.alone:,}", _least(each.least)) for each in found.rejected]
         lines += ["", table(rows, head=("rejected by", "points", "by it alone", "nearest misses by"), right=(1, 2, 3))]
     lines += [f"No point meets both {each.first!r} and {each.second!r}." for each in found.contradictions]
+    if found.unmeasured:
+        lines += ["", found.missing]
     return "\n".join([*lines, "", f"lamforge report {shlex.quote(str(found.folder))} shows it as a page"])
 
 

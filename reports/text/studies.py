@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+from lamforge.explore.measuring import Measured
 from reports.studies.bench import Figures
 from reports.studies.locality import LocalityStudy
 from reports.studies.validation.flash import SEED, FlashChoices
+from reports.studies.window import WindowStudy, cells
 from reports.text.table import table
 
-__all__ = ["bench_text", "flash_text", "locality_text"]
+__all__ = ["bench_text", "flash_text", "locality_text", "measured_text", "window_text"]
 
 
 def bench_text(found: Figures) -> str:
@@ -29,6 +31,28 @@ def locality_text(found: LocalityStudy) -> str:
     groups = [f"groups of {size}" for size in found.means[0].group_share]
     pages = [f"pages of {size}" for size in found.means[0].page_share]
     return table(rows, head=("channels", "tokens", "tokens a run", *groups, *pages), right=range(3 + len(groups) + len(pages)))
+
+
+def measured_text(found: Measured) -> str:
+    """Return what was measured now, then every row of the table."""
+    table_of, lengths = found.table, found.table.pass_keys.lengths
+    rows = []
+    for row in table_of.rows:
+        low, high = found.intervals[row.key]
+        keys = (f"{right} of {table_of.pass_keys.tried}" for right in row.found)
+        rows.append((row.model, str(row.sinks), str(row.window), f"{row.perplexity:.2f}", f"[{low:.2f}, {high:.2f}]", *keys))
+    head = ("model", "sinks", "window", "perplexity", "95 % interval", *(f"keys, {length} tokens" for length in lengths))
+    lines = [f"{found.new_rows} of {len(table_of.rows)} rows measured now, in {found.file}", ""]
+    lines += [table(rows, head=head, right=range(1, len(head)))]
+    if found.unmeasured:
+        lines.append(f"No model of the table has the formats of {len(found.unmeasured)} more, such as {found.unmeasured[0]}.")
+    return "\n".join(lines)
+
+
+def window_text(found: WindowStudy) -> str:
+    """Return the answer, then a line for each cache."""
+    rows = [cells(row) for row in found.rows]
+    return "\n".join([found.answer, *found.details, "", table(rows, head=found.head, right=range(1, len(found.head)))])
 
 
 def flash_text(found: FlashChoices) -> str:

@@ -139,6 +139,14 @@ def test_a_study(tree: Tree) -> None:
     assert found[1] == 1024
 
 
+def test_a_table_of_accuracies(tree: Tree) -> None:
+    folder = "lamforge/explore/accuracies"
+    tree.copy(f"{folder}/smollm2-135m.yaml", f"{folder}/mine.yaml", ('\nnetwork: "smollm2-135m"', "\nnetwork: llama-2-7b"))
+    ask = "lamforge.explore.study.study_of({'base': {'network': 'llama-2-7b'}, 'axes': {'batch': [1]}, 'accuracy': 'mine'})"
+    network = f"lamforge.explore.space.Space({ask}).accuracies.network"
+    assert values(tree, network, modules="lamforge.explore.study lamforge.explore.space") == ["llama-2-7b"]
+
+
 def test_a_checkpoint_that_ships_as_a_package(tree: Tree) -> None:
     line = '    "mine": _Package(distribution="mine-weights", version="1.0", path="mine/mine.gguf"),'
     tree.after("models/checkpoint/shipped.py", "_PACKAGES = {", line)
