@@ -400,8 +400,8 @@ class _Finder:
         requests = [self.space.request(point) for point in front]
         told = [name for name in METRICS if np.isfinite(self.exact.metrics[name][places]).any()]
         is_bounded = any(each.name == BOARD for each in self.study.constraints)
-        boards = [self.space.board(point) for point in front] if is_bounded else []
-        return sources([(request.engine, memory) for request, memory in requests], told, boards)
+        boards = [self.space.board(point) for point in front]
+        return sources([(request.engine, memory) for request, memory in requests], told, boards, is_bounded)
 
     def _miss(self, point: int, excess: float, gain: float | None, closed: _Closed, stepper: _Stepper) -> Miss:
         names = stepper.broken(closed.excesses.get(point))

@@ -14,6 +14,7 @@ class Ground(enum.Enum):
 
     MEMORY = "parameters of the memory model"
     ENERGY = "energy constants of the board"
+    BOARD = "price of the board"
     DEVICES = "data of the devices of a placement"
 
 
@@ -55,6 +56,22 @@ METRICS: Mapping[str, Metric] = {
             grounds=(*_TIMED, Ground.ENERGY),
             is_exact_only=True,
         ),
+        Metric(
+            name="power_w",
+            told="watts that the card draws while it decodes, estimated",
+            grounds=(*_TIMED, Ground.ENERGY),
+            is_exact_only=True,
+        ),
+        Metric(
+            name="price_usd",
+            told="price of the point's board in US dollars; unknown where the board says none",
+            grounds=(Ground.BOARD,),
+        ),
+        Metric(name="lut", told="look-up tables of the engine, by the model fitted to runs of Yosys", grounds=(), is_whole=True),
+        Metric(name="ff", told="flip-flops of the engine, the same", grounds=(), is_whole=True),
+        Metric(name="bram36", told="block RAMs of 36 kbit of the engine, the same", grounds=()),
+        Metric(name="uram", told="UltraRAMs of the engine, the same", grounds=(), is_whole=True),
+        Metric(name="dsp", told="DSP slices of the engine, the same", grounds=(), is_whole=True),
         Metric(
             name="perplexity", told="perplexity of the network's model on the text of its table of accuracies, measured", grounds=()
         ),

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
+from hwsim.arch.board import RESOURCES
 from hwsim.machine.time import Cause
 from lamforge.explore.accuracy import MEASURED, Key
 from lamforge.explore.axes import PLACES
@@ -17,6 +18,7 @@ from lamforge.explore.closed import closed
 from lamforge.explore.conditions import Columns
 from lamforge.explore.exact import ExactPoint
 from lamforge.explore.executors import Outcome
+from lamforge.explore.footprint import footprint, fullness
 from lamforge.explore.metrics import METRICS
 from lamforge.explore.space import Space
 from lamforge.explore.store import CLOSED
@@ -42,6 +44,11 @@ _OTHER_NAMES = {"instructions": "program"}
 """Names of the closed form that stand for something else here."""
 _MEASURED = "measured"
 """Constraint of every study that asks for accuracies: that of the point was measured."""
+_ON_BOARD = (BOARD, *(f"{BOARD} {name}" for name in RESOURCES))
+"""What `fits: board` bounds: ports and the memory behind them, and of each resource the fullest SLR."""
+_PRICE = "price_usd"
+_FULLEST = "fullest"
+"""Column of the resource, and the SLR of the board, that is fullest."""
 _CAUSES = tuple(cause.name.lower() for cause in Cause)
 
 
@@ -93,6 +100,15 @@ class Block:
         )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Built:
+    """What engines take of their boards, arrays [points]: metrics, how full the fullest SLR is by resource, and which it is."""
+
+    metrics: dict[str, np.ndarray]
+    full: Mapping[str, np.ndarray]
+    fullest: np.ndarray
+
+
 class Rows:
     """Makes and reads the rows of one study.
 
@@ -106,22 +122,24 @@ class Rows:
     first: ClassVar[str] = CLOSED
     always: ClassVar[tuple[str, ...]] = (_ENGINE, _PROGRAM, *_CAPACITIES)
     causes: ClassVar[tuple[str, ...]] = _CAUSES
-    notes: ClassVar[tuple[str, ...]] = ()
+    notes: ClassVar[tuple[str, ...]] = (_FULLEST,)
 
     def __init__(self, space: Space, code: str):
         self._space, self._study, self._code = space, space.study, code
         self._bounds = self._study.constraints
-        names = [bound.name for bound in self._bounds]
+        names = [name for bound in self._bounds for name in (_ON_BOARD if bound.name == BOARD else (bound.name,))]
         always = (*self.always, *([_MEASURED] * self._study.asks_accuracy))
         self._names = (*always, *names)
-        self.constraints = (*always, *(bound.name if bound.name == BOARD else str(bound) for bound in self._bounds))
+        self.constraints = (*always, *(name for bound in self._bounds for name in _words(bound)))
 
     def closed(self, points: np.ndarray) -> Block:
         """Return points by the closed form."""
         began, count = time.perf_counter(), len(points)
         columns = self._space.columns(points)
         are_built = np.broadcast_to(self._space.are_built(columns), points.shape)
-        metrics = {name: np.full(count, np.nan) for name in METRICS} | self._space.measured(points, columns)[0]
+        built = self._built(points, columns, are_built)
+        metrics = {name: np.full(count, np.nan) for name in METRICS} | built.metrics
+        metrics |= self._space.measured(points, columns)[0]
         shares = {name: np.zeros(count) for name in (_PROGRAM, *_CAPACITIES)}
         if are_built.any():
             made = points[are_built]
@@ -146,7 +164,7 @@ class Rows:
                 lacks |= lacking > 0
             shares[_PROGRAM][are_built] = np.where(found.fits | lacks, 0.0, np.inf)
         shares = {_ENGINE: np.where(are_built, 0.0, np.inf)} | shares
-        excess = np.stack([*shares.values(), *self._excess(points, columns, metrics)], axis=1)
+        excess = np.stack([*shares.values(), *self._excess(points, columns, metrics, built)], axis=1)
         nothing = np.full(count, np.nan)
         return Block(
             points=points,
@@ -154,6 +172,7 @@ class Rows:
             excess=excess,
             refusals=np.full(count, "", dtype=object),
             causes=dict.fromkeys(_CAUSES, nothing),
+            notes={_FULLEST: built.fullest},
             wall_s=np.full(count, (time.perf_counter() - began) / max(1, count)),
         )
 
@@ -168,15 +187,18 @@ class Rows:
             "bytes_per_token": [np.nan if each is None else (each.stream_bytes + each.side_bytes) / each.tokens for each in found],
             "fraction_of_peak": [np.nan if each is None else each.fraction_of_peak for each in found],
             "token_per_joule": [np.nan if each is None else each.token_per_joule for each in found],
+            "power_w": [np.nan if each is None else each.token_per_s / each.token_per_joule for each in found],
         }
-        every = metrics | self._space.measured(points, columns)[0]
+        built = self._built(points, columns, np.ones(len(points), dtype=bool))
+        every = {**metrics, **self._space.measured(points, columns)[0], **built.metrics}
         values = {name: np.array(every[name], dtype=np.float64) for name in METRICS}
         shares = {name: np.zeros(len(points)) for name in (_ENGINE, _PROGRAM, *_CAPACITIES)}
         shares[_PROGRAM][[each is None for each in found]] = np.inf
         return Block(
             points=points,
             metrics=values,
-            excess=np.stack([*shares.values(), *self._excess(points, columns, values)], axis=1),
+            excess=np.stack([*shares.values(), *self._excess(points, columns, values, built)], axis=1),
+            notes={_FULLEST: built.fullest},
             refusals=np.array([each.found if isinstance(each.found, str) else "" for each in outcomes], dtype=object),
             causes={
                 name: np.array([np.nan if each is None else each.causes[name] for each in found], dtype=np.float64)
@@ -260,13 +282,41 @@ class Rows:
         values = metrics[name] if name in metrics else columns[name]
         return np.broadcast_to(values, points.shape).astype(np.float64)
 
-    def _excess(self, points: np.ndarray, columns: Columns, metrics: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    def _built(self, points: np.ndarray, columns: Columns, are_built: np.ndarray) -> _Built:
+        """Return what the engines of points take of their boards; nothing is known of those that cannot be built."""
+        circuits = footprint(points[are_built], self._columns_of(points, columns, are_built))
+        metrics = {name: np.full(len(points), np.nan) for name in (*RESOURCES, _PRICE)}
+        full = {name: np.full(len(points), np.nan) for name in RESOURCES}
+        fullest = np.full(len(points), "", dtype=object)
+        for name in RESOURCES:
+            metrics[name][are_built] = circuits.of_points(circuits.resources[name])
+        names = np.broadcast_to(columns["board"], points.shape)
+        for board in np.unique(names).tolist():
+            here = names == board
+            data = self._space.board_named(board)
+            metrics[_PRICE][here] = np.nan if data.price is None else float(data.price.value.value)
+            some = here & are_built
+            shares, places = fullness(circuits, data)
+            circuit = circuits.circuit[some[are_built]]
+            for name, values in shares.items():
+                full[name][some] = values[circuit]
+            texts = np.array([[f"{name} in {slr.name}" for slr in data.slrs.value] for name in RESOURCES], dtype=object)
+            fullest[some] = texts[tuple(places[:, circuit])]
+        return _Built(metrics=metrics, full=full, fullest=fullest)
+
+    def _columns_of(self, points: np.ndarray, columns: Columns, some: np.ndarray) -> Columns:
+        return columns if some.all() else self._space.columns(points[some])
+
+    def _excess(
+        self, points: np.ndarray, columns: Columns, metrics: Mapping[str, np.ndarray], built: _Built | None = None
+    ) -> list[np.ndarray]:
         """Return by how much points miss each constraint of the study, that of what was measured first where it asks for it."""
         is_unknown = np.logical_or.reduce([np.isnan(metrics[name]) for name in MEASURED])
         shares = [np.where(is_unknown, np.inf, 0.0)] * self._study.asks_accuracy
         for bound in self._bounds:
-            if bound.name == BOARD:
+            if bound.name == BOARD and built is not None:
                 shares.append(np.broadcast_to(self._over_board(points, columns), points.shape))
+                shares += [np.nan_to_num(built.full[name] - 1, nan=0.0) for name in RESOURCES]
             else:
                 shares.append(_missed(self._figure(bound.name, metrics, columns, points), bound))
         return shares
@@ -276,6 +326,10 @@ class Rows:
         board = self._space.boards(points)
         ports = columns["engine.tile.ports"] / board["pseudo_channels"] - 1
         return np.maximum(ports, columns["engine.channel_bytes"] / board["channel_bytes"] - 1)
+
+
+def _words(bound: Bound) -> tuple[str, ...]:
+    return _ON_BOARD if bound.name == BOARD else (str(bound),)
 
 
 def _missed(values: np.ndarray, bound: Bound) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hwsim.arch.board import Board
@@ -41,12 +41,16 @@ class Sources:
 
 
 def sources(
-    designs: Iterable[tuple[EngineConfig, MemoryModel]], metrics: Iterable[str], boards: Iterable[Board] = ()
+    designs: Iterable[tuple[EngineConfig, MemoryModel]],
+    metrics: Iterable[str],
+    boards: Sequence[Board] = (),
+    is_bounded: bool = False,
 ) -> tuple[Sources, ...]:
-    """Return what stands behind metrics of designs, and behind the constraint that they fit boards where some are given.
+    """Return what stands behind metrics of designs, and behind the constraint that they fit their boards.
 
     designs: engines with their memories, all of which count.
     metrics: names of METRICS, in the order of the result.
+    boards: of the designs. is_bounded: whether they must fit them.
     """
     memories: dict[str, Sourced[Any]] = {}
     energies: dict[str, Sourced[Any]] = {}
@@ -54,10 +58,13 @@ def sources(
         board = energy_board(engine)
         memories |= {f"{memory.kind.name.lower()}.{name}": number for name, number in memory.facts.items()}
         energies |= {f"{board.name}.{name}": number for name, number in facts_of(constants_of(board)).items()}
-    known = {Ground.MEMORY: memories, Ground.ENERGY: energies}
+    prices = {f"{board.name}.price": board.price for board in boards if board.price is not None}
+    known = {Ground.MEMORY: memories, Ground.ENERGY: energies, Ground.BOARD: prices}
     found = [
         Sources(name=name, numbers={key: number for ground in METRICS[name].grounds for key, number in known[ground].items()})
         for name in metrics
     ]
-    channels = {f"{board.name}.hbm": board.hbm for board in boards}
-    return (*found, *([Sources(name=BOARD, numbers=channels)] if channels else []))
+    if not is_bounded:
+        return tuple(found)
+    bounds = {f"{board.name}.{name}": getattr(board, name) for board in boards for name in ("hbm", "slrs", "fill")}
+    return (*found, Sources(name=BOARD, numbers=bounds))

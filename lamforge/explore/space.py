@@ -198,6 +198,10 @@ class Space:
         """Return the board that `fits: board` means of a point."""
         return self._board(str(self.columns(np.array(point))["board"].item()))
 
+    def board_named(self, name: str) -> Board:
+        """Return the board of a name or a file."""
+        return self._board(name)
+
     def meeting(self, points: np.ndarray) -> np.ndarray:
         """Return those points that meet the conditions of the study, in their order."""
         if not self.study.conditions:

@@ -39,6 +39,7 @@ _SOURCES = (
     "hwsim/specs/memories",
     "hwsim/specs/offload",
     "compiler",
+    "rtl/package/floorplan.py",
     "models/config.py",
     "models/families.py",
     "models/zoo",
@@ -65,7 +66,11 @@ def digest_of(sources: Sequence[str]) -> str:
     found = hashlib.sha256()
     for source in sources:
         path = _ROOT / source
-        files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.suffix in (".py", ".yaml", ".json"))
+        files = (
+            [path]
+            if path.is_file()
+            else sorted(each for each in path.rglob("*") if each.suffix in (".py", ".yaml", ".json", ".csv"))
+        )
         for file in files:
             if not {"studies", "accuracies"} & {*file.parts}:
                 found.update(f"{file.relative_to(_ROOT)}\0".encode() + file.read_bytes() + b"\0")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from hwsim.arch.board import RESOURCES, Board, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.verb import SILENT, Listener, verb
-from rtl.package.floorplan import floorplan
+from rtl.package.floorplan import Floorplan, floorplan
 from rtl.synthesis import RANKING_DEVICE, Estimate, Part, estimate, rank
 
-__all__ = ["Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "spread_over_slrs", "synth"]
+__all__ = ["Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "slr_shares", "spread_over_slrs", "synth"]
 
 _IN_TILES = ("tile", "slice")
 
@@ -139,25 +141,44 @@ def spread_over_slrs(found: Estimate, engine: EngineConfig, board: Board) -> tup
     Tiles with their slices lie where it deals them, what serves all tiles in the SLR it names, everything else with the
     memory. Logic that crosses between SLRs is not counted.
     """
-    names = [slr.name for slr in board.slrs.value]
-    memory = names.index(board.hbm.value.slr)
-    plan = floorplan(engine, slrs=len(names), memory_slr=memory)
-    tiles = [plan.tiles.count(index) for index in range(len(names))]
-    places = {cell: slr for slr, cells in plan.regions for cell in cells}
-
-    def share(part: Part, index: int) -> float:
-        if part.name in _IN_TILES:
-            return tiles[index] / engine.tile.ports
-        unit = [part.name] if part.unit == "memories" else [f"{part.unit}/{part.name}", part.unit]
-        slr = next((places[f"engine/{cell}"] for cell in unit if f"engine/{cell}" in places), memory)
-        return float(index == slr)
-
+    shares = slr_shares([(part.unit, part.name) for part in found.parts], engine, board)
+    plan = _plan(engine, board)
     return tuple(
         SlrShare(
             name=slr.name,
-            tiles=tiles[index],
-            used={name: sum(share(part, index) * part.resources[name] for part in found.parts) for name in RESOURCES},
+            tiles=plan.tiles.count(index),
+            used={
+                name: float(sum(share * part.resources[name] for share, part in zip(row, found.parts, strict=True)))
+                for name in RESOURCES
+            },
             free={name: slr.count(name) for name in RESOURCES},
         )
-        for index, slr in enumerate(board.slrs.value)
+        for index, (slr, row) in enumerate(zip(board.slrs.value, shares.tolist(), strict=True))
     )
+
+
+def slr_shares(parts: Sequence[tuple[str, str]], engine: EngineConfig, board: Board) -> np.ndarray:
+    """Return which share of each part lies in each SLR, an array [SLRs, parts]; parts are units and names.
+
+    Raises:
+        ConfigError: the board's memory lies between its SLRs.
+    """
+    plan = _plan(engine, board)
+    memory = _memory_slr(board)
+    places = {cell: slr for slr, cells in plan.regions for cell in cells}
+    found = np.zeros((len(board.slrs.value), len(parts)))
+    for index, (unit, name) in enumerate(parts):
+        if name in _IN_TILES:
+            found[:, index] = [plan.tiles.count(slr) / engine.tile.ports for slr in range(len(found))]
+            continue
+        cells = [name] if unit == "memories" else [f"{unit}/{name}", unit]
+        found[next((places[f"engine/{cell}"] for cell in cells if f"engine/{cell}" in places), memory), index] = 1.0
+    return found
+
+
+def _plan(engine: EngineConfig, board: Board) -> Floorplan:
+    return floorplan(engine, slrs=len(board.slrs.value), memory_slr=_memory_slr(board))
+
+
+def _memory_slr(board: Board) -> int:
+    return [slr.name for slr in board.slrs.value].index(board.hbm.value.slr)

@@ -1,6 +1,6 @@
 """What engines take of a board without waiting for synthesis, fitted to runs of Yosys that are kept beside it."""
 
-from lamforge.explore.resources.model import ENGINES, PARTS, PartRun, ResourceModel, resource_model
+from lamforge.explore.resources.model import ENGINES, PARTS, PartRun, ResourceModel, distinct, resource_model
 from lamforge.explore.resources.terms import COPIES, FIELDS, TERMS, Fields, fields_of_engine
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Fields",
     "PartRun",
     "ResourceModel",
+    "distinct",
     "fields_of_engine",
     "resource_model",
 ]

@@ -16,7 +16,7 @@ from hwsim.arch.board import RESOURCES
 from hwsim.errors import SpecError
 from lamforge.explore.resources.terms import COPIES, FIELDS, TERMS, Fields
 
-__all__ = ["ENGINES", "PARTS", "Part", "PartRun", "Parts", "ResourceModel", "resource_model"]
+__all__ = ["ENGINES", "PARTS", "Part", "PartRun", "Parts", "ResourceModel", "distinct", "resource_model"]
 
 PARTS, ENGINES = "parts.csv", "engines.csv"
 """Files beside this one: runs of parts that the model is fitted to, and whole engines that it has not seen."""
@@ -80,21 +80,16 @@ class Law:
         columns = [np.asarray(_value(key, fields)) for key in self.keys]
         shape = np.broadcast_shapes(*(column.shape for column in columns))
         keys = np.stack([np.broadcast_to(column, shape).ravel() for column in columns]).astype(np.int64)
-        first, inverse = _distinct(keys)
+        first, inverse = distinct(keys)
         values = np.array([self._known(tuple(row)) for row in keys[:, first].T.tolist()])
-        unseen = np.isnan(values)
-        if unseen.any():
-            every = np.broadcast_shapes(shape, *(np.shape(fields[path]) for path in _paths(self.fitted)))
-            places = first[unseen] if every == shape else None
-            some = {path: np.broadcast_to(fields[path], every).ravel() for path in _paths(self.fitted)}
-            if places is None:
-                # The terms vary with more than the keys: nothing is shared between engines.
-                whole = np.broadcast_to(values[inverse].reshape(shape), every).ravel().copy()
-                lost = np.isnan(whole)
-                whole[lost] = self._fitted({path: column[lost] for path, column in some.items()}, int(lost.sum()))
-                return whole.reshape(every)
-            values[unseen] = self._fitted({path: column[places] for path, column in some.items()}, len(places))
         found: np.ndarray = values[inverse].reshape(shape)
+        if not np.isnan(found).any():
+            return found
+        paths = {path for names in self.fitted for name in names for path in TERMS[name].fields}
+        whole = np.broadcast_shapes(shape, *(np.shape(fields[path]) for path in paths))
+        found = np.broadcast_to(found, whole).copy()
+        unseen = np.isnan(found)
+        found[unseen] = self._fitted({path: np.broadcast_to(fields[path], whole)[unseen] for path in paths}, int(unseen.sum()))
         return found
 
     def _known(self, key: tuple[int, ...]) -> float:
@@ -150,21 +145,7 @@ def resource_model() -> ResourceModel:
     return ResourceModel(list(_part_runs(text)))
 
 
-def _part_runs(text: str) -> Iterator[PartRun]:
-    for row in csv.DictReader(text.splitlines()):
-        fields = {path: int(row[path]) for path in FIELDS if row[path]}
-        yield PartRun(row["part"], row["copies"], fields, tuple(float(row[name]) for name in RESOURCES))
-
-
-def _value(key: str, fields: Fields) -> np.ndarray:
-    return TERMS[key].value(fields) if key in TERMS else fields[key]
-
-
-def _paths(fitted: Mapping[tuple[str, ...], float]) -> set[str]:
-    return {path for names in fitted for name in names for path in TERMS[name].fields}
-
-
-def _distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where each distinct column of keys [keys, engines] stands first, and the number of the one of each engine."""
     codes = np.zeros(keys.shape[1], dtype=np.int64)
     for values in keys:
@@ -173,6 +154,16 @@ def _distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             codes = np.unique(codes, return_inverse=True)[1]
     _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     return first, inverse
+
+
+def _part_runs(text: str) -> Iterator[PartRun]:
+    for row in csv.DictReader(text.splitlines()):
+        fields = {path: int(row[path]) for path in FIELDS if row[path]}
+        yield PartRun(row["part"], row["copies"], fields, tuple(float(row[name]) for name in RESOURCES))
+
+
+def _value(key: str, fields: Fields) -> np.ndarray:
+    return TERMS[key].value(fields) if key in TERMS else fields[key]
 
 
 def _part(name: str, runs: Sequence[PartRun]) -> Part:

@@ -15,8 +15,8 @@ __all__ = ["COPIES", "FIELDS", "TERMS", "Fields", "Term", "fields_of_engine"]
 Fields = Mapping[str, np.ndarray]
 """Values of FIELDS as arrays that broadcast, one entry an engine."""
 
-FIELDS = tuple(field.path for field in fields_of(EngineConfig) if field.path.count(".") == 1 or field.path == "channel_bytes")
-"""Fields of an engine that its circuit may depend on, by path: all but its name and its clock."""
+FIELDS = tuple(field.path for field in fields_of(EngineConfig) if field.path.count(".") == 1)
+"""Fields of an engine that its circuit may depend on, by path: those of its units."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,5 +90,5 @@ def fields_of_engine(engine: EngineConfig) -> Fields:
     found = {}
     for path in FIELDS:
         unit, _, leaf = path.rpartition(".")
-        found[path] = np.array(getattr(getattr(engine, unit) if unit else engine, leaf))
+        found[path] = np.array(getattr(getattr(engine, unit), leaf))
     return found

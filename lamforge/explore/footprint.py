@@ -1,0 +1,86 @@
+"""What the engines of points take of their boards: resources by the fitted model, and how full the fullest SLR gets."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from hwsim.arch.board import RESOURCES, Board
+from hwsim.arch.config import EngineConfig, load_engine
+from lamforge.explore.conditions import Columns
+from lamforge.explore.resources import FIELDS, Fields, distinct, resource_model
+from lamforge.flow.synth import slr_shares
+
+__all__ = ["Footprint", "footprint", "fullness"]
+
+_ENGINE = "engine."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Footprint:
+    """The distinct circuits among points.
+
+    Attributes:
+        fields: values of FIELDS, arrays [circuits].
+        resources: what each takes, by name of RESOURCES, arrays [circuits].
+        circuit: the number of each point's circuit.
+    """
+
+    fields: Fields
+    resources: Mapping[str, np.ndarray]
+    circuit: np.ndarray
+
+    def of_points(self, values: np.ndarray) -> np.ndarray:
+        """Return values of circuits as those of points."""
+        found: np.ndarray = values[self.circuit]
+        return found
+
+
+def footprint(points: np.ndarray, columns: Columns) -> Footprint:
+    """Return what the engines of points take; each circuit is looked at once, whatever clock, network or formats it has."""
+    values = {path: np.asarray(columns[f"{_ENGINE}{path}"]) for path in FIELDS}
+    varied = [path for path, each in values.items() if each.ndim]
+    if varied:
+        first, circuit = distinct(np.stack([values[path] for path in varied]).astype(np.int64))
+    else:
+        first, circuit = np.zeros(1, dtype=np.int64), np.zeros(len(points), dtype=np.int64)
+    fields = {path: each[first] if each.ndim else np.broadcast_to(each, first.shape) for path, each in values.items()}
+    total = resource_model().total(fields)
+    return Footprint(
+        fields=fields, resources={name: np.broadcast_to(each, first.shape) for name, each in total.items()}, circuit=circuit
+    )
+
+
+def fullness(found: Footprint, board: Board) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+    """Return how full the fullest SLR of a board gets with each circuit, and which one that is.
+
+    The first is by name of RESOURCES the part of what may be used there, arrays [circuits]: the board's fill of what the SLR leaves
+    free. The second is, for the resource that is fullest, its number in RESOURCES and that of the SLR, int64 [2, circuits].
+    """
+    ports = found.fields["tile.ports"]
+    parts = resource_model().parts(found.fields)
+    fill = board.fill.value
+    limits = np.array([[slr.count(name) * fill.share(name) for name in RESOURCES] for slr in board.slrs.value])
+    used = np.array([[np.broadcast_to(part[name], ports.shape) for name in RESOURCES] for part in parts.values()])
+    full = np.zeros((len(limits), len(RESOURCES), len(ports)))
+    for count in np.unique(ports).tolist():
+        some = ports == count
+        shares = _shares(tuple(parts), count, board)
+        full[:, :, some] = np.einsum("sp,prc->src", shares, used[:, :, some]) / limits[:, :, None]
+    worst = full.max(axis=0)
+    fullest = worst.argmax(axis=0)
+    return dict(zip(RESOURCES, worst, strict=True)), np.stack([fullest, full[:, fullest, np.arange(len(ports))].argmax(axis=0)])
+
+
+def _shares(parts: tuple[str, ...], ports: int, board: Board) -> np.ndarray:
+    names = [(part.partition("/")[0], part.partition("/")[2]) for part in parts]
+    return slr_shares(names, _engine_of(ports), board)
+
+
+@functools.cache
+def _engine_of(ports: int) -> EngineConfig:
+    """Return an engine with so many ports; the floorplan of parts reads nothing else."""
+    return load_engine("small").with_values({"tile.ports": ports})
