@@ -101,8 +101,9 @@ def test_the_answer_is_the_smallest_cache_within_the_interval() -> None:
     found = of_rows(*rows, made(256, 11.0, 1.05, (1, 1), sinks=0))
     assert (found.best("one"), found.lossless("one"), found.retrieving("one")) == (rows[0], rows[1], rows[0])
     assert found.answer == (
-        "With the smallest cache that loses nothing measurable in perplexity, one keeps 512 tokens, 4 of them sinks (x 1.020 [0.990,"
-        " 2.000] the lowest perplexity; 256 tokens, 4 of them sinks, cost x 1.050 [1.010, 2.000] for +100.0% token/s and +100.0% token/J)."
+        "With the smallest cache that loses nothing measurable in perplexity, one keeps 512 tokens, 4 of them sinks"
+        " (x 1.020 [0.990, 2.000] the lowest perplexity; 256 tokens, 4 of them sinks, cost x 1.050 [1.010, 2.000]"
+        " for +100.0% token/s and +100.0% token/J)."
     )
     assert found.details == (
         "one has perplexity 10.20 then, x 1.020 [0.990, 2.000] the lowest, with 1,024 tokens, 4 of them sinks; it finds 9 of 10"
