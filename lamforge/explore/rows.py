@@ -288,8 +288,8 @@ class Rows:
         metrics = {name: np.full(len(points), np.nan) for name in (*RESOURCES, _PRICE)}
         full = {name: np.full(len(points), np.nan) for name in RESOURCES}
         fullest = np.full(len(points), "", dtype=object)
-        for name in RESOURCES:
-            metrics[name][are_built] = circuits.of_points(circuits.resources[name])
+        for name, values in circuits.resources.items():
+            metrics[name][are_built] = values[circuits.circuit]
         names = np.broadcast_to(columns["board"], points.shape)
         for board in np.unique(names).tolist():
             here = names == board
