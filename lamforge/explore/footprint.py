@@ -11,10 +11,10 @@ import numpy as np
 from hwsim.arch.board import RESOURCES, Board
 from hwsim.arch.config import EngineConfig, load_engine
 from lamforge.explore.conditions import Columns
-from lamforge.explore.resources import FIELDS, Fields, Parts, distinct, resource_model
+from lamforge.explore.resources import FIELDS, Fields, Parts, distinct, fields_of_engine, resource_model
 from lamforge.flow.synth import slr_shares
 
-__all__ = ["Footprint", "footprint", "fullness"]
+__all__ = ["Footprint", "footprint", "footprint_of", "fullness"]
 
 _ENGINE = "engine."
 
@@ -55,6 +55,12 @@ def footprint(points: np.ndarray, columns: Columns) -> Footprint:
         first, circuit = np.zeros(1, dtype=np.int64), np.zeros(len(points), dtype=np.int64)
     fields = {path: each[first] if each.ndim else np.broadcast_to(each, first.shape) for path, each in values.items()}
     return Footprint(fields=fields, parts=resource_model().parts(fields), circuit=circuit)
+
+
+def footprint_of(engine: EngineConfig) -> Footprint:
+    """Return what one engine takes."""
+    fields = {path: np.atleast_1d(values) for path, values in fields_of_engine(engine).items()}
+    return Footprint(fields=fields, parts=resource_model().parts(fields), circuit=np.zeros(1, dtype=np.int64))
 
 
 def fullness(found: Footprint, board: Board) -> tuple[Mapping[str, np.ndarray], np.ndarray]:

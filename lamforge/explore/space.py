@@ -82,6 +82,10 @@ class Space:
         places = np.unravel_index(point, self._shape)
         return {path: values[int(place)] for (path, values), place in zip(self.axes.items(), places, strict=True)}
 
+    def point_of(self, values: Mapping[str, Value]) -> int:
+        """Return the number of the point with these values of the axes."""
+        return int(np.ravel_multi_index([each.index(values[path]) for path, each in self.axes.items()], self._shape))
+
     def columns(self, points: np.ndarray) -> Columns:
         """Return every path's values as arrays [points], or [] where they do not vary."""
         found = {path: self._column(points, path) for path in self.study.paths if path not in ("attention.window", "context")}
