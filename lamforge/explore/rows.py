@@ -286,21 +286,22 @@ class Rows:
 
     def _built(self, points: np.ndarray, columns: Columns, are_built: np.ndarray) -> _Built:
         """Return what the engines of points take of their boards; nothing is known of those that cannot be built."""
-        circuits = footprint(points[are_built], self._columns_of(points, columns, are_built))
         metrics = {name: np.full(len(points), np.nan) for name in (*RESOURCES, _PRICE, _FULL)}
         full = {name: np.full(len(points), np.nan) for name in RESOURCES}
         fullest = np.full(len(points), "", dtype=object)
-        for name in RESOURCES:
-            metrics[name][are_built] = circuits.of_points(circuits.resources[name])
         names = np.broadcast_to(columns["board"], points.shape)
+        circuits = footprint(points[are_built], self._columns_of(points, columns, are_built)) if are_built.any() else None
         for board in np.unique(names).tolist():
             here = names == board
             data = self._space.board_named(board)
             metrics[_PRICE][here] = np.nan if data.price is None else float(data.price.value.value)
+            if circuits is None:
+                continue
             some = here & are_built
             shares, places = fullness(circuits, data)
             circuit = circuits.circuit[some[are_built]]
             for name, values in shares.items():
+                metrics[name][some] = circuits.resources[name][circuit]
                 full[name][some] = values[circuit]
             metrics[_FULL][some] = np.max([full[name][some] for name in RESOURCES], axis=0)
             texts = np.array([[f"{name} in {slr.name}" for slr in data.slrs.value] for name in RESOURCES], dtype=object)
