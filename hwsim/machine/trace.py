@@ -105,7 +105,8 @@ class Trace:
         for producer, consumer in itertools.permutations(Unit, 2):
             given = members[producer][signals[members[producer]] >> consumer & 1 > 0][TOKEN_LIMIT:]
             takes = members[consumer][waits[members[consumer]] >> producer & 1 > 0][: len(given)]
-            pairs.append(np.stack([given, np.pad(takes, (0, len(given) - len(takes)), constant_values=-1)]))
+            pairs.append(np.stack([given, np.full(len(given), -1)]))
+            pairs[-1][1, : len(takes)] = takes
         return np.concatenate(pairs, axis=1)
 
     def rows_of(self, kind: type[Instruction]) -> np.ndarray:
