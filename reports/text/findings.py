@@ -114,7 +114,8 @@ def fullest_text(design: Design) -> str:
     share, fullest = design.metrics.get("fullest_share"), design.notes.get(FULLEST)
     if share is None or not fullest:
         return ""
-    return f"Of its board it is nearest to {_place_text(fullest)}: {_percent(share)} of those that may be used there."
+    over = "It does not fit its board: it takes" if share > 1 else "Of its board it takes at most"
+    return f"{over} {_percent(share)} of {_place_text(fullest)} that may be used."
 
 
 def _place_text(fullest: str) -> str:
