@@ -33,11 +33,6 @@ class Footprint:
     resources: Mapping[str, np.ndarray]
     circuit: np.ndarray
 
-    def of_points(self, values: np.ndarray) -> np.ndarray:
-        """Return values of circuits as those of points."""
-        found: np.ndarray = values[self.circuit]
-        return found
-
 
 def footprint(points: np.ndarray, columns: Columns) -> Footprint:
     """Return what the engines of points take; each circuit is looked at once, whatever clock, network or formats it has."""
