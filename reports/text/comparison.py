@@ -154,7 +154,8 @@ def _bests(found: StudyComparison) -> str:
         most = ", the most" if len(changes) > 1 else ""
         told = f"{_values(values)}: {' → '.join(_pair(change.a, change.b))}"
         growth = f" ({_growth(change)})" if change.share else ""
-        return f"the best {a.objective} changes in {len(changes):,} of {cases:,} cases of {', '.join(a.for_each)}{most} with {told}{growth}"
+        where = f"in {len(changes):,} of {cases:,} cases of {', '.join(a.for_each)}"
+        return f"the best {a.objective} changes {where}{most} with {told}{growth}"
     goals = [None if side.best is None else side.goal(side.best) for side in (a, b)]
     if a.objective == b.objective and goals[0] is not None and goals[1] is not None:
         if goals[0] == goals[1]:
@@ -167,7 +168,7 @@ def _bests(found: StudyComparison) -> str:
 
 
 def _best_changes(found: StudyComparison) -> list[tuple[Mapping[str, Value], Change]]:
-    """Return the values of `for_each` of which the best is another one by the first objective, those of the largest effect first."""
+    """Return the values of `for_each` of which the best by the first objective is another one, by effect."""
     a, b = found.a, found.b
     changes = []
     for group in {**a.bests, **b.bests}:

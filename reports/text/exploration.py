@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Sequence
 
 from lamforge.explore.exploration import Design, Exploration
@@ -101,7 +102,8 @@ def _front(found: Exploration) -> str:
             names.append(name)
     lines = [table(list(zip(*(columns[name] for name in names), strict=True)), right=range(len(names)))]
     if alike:
-        lines.append(f"all of them: {', '.join(f'{name_text(name)} {figure_of_design(name, shown[0])}' for name in alike)}")
+        told = ", ".join(f"{name_text(name)} {figure_of_design(name, shown[0])}" for name in alike)
+        lines += textwrap.wrap(f"all of them: {told}", _LINE, break_on_hyphens=False)
     if hidden := [name for name in columns if name not in names]:
         lines.append(f"not shown: {', '.join(map(name_text, hidden))}, in {found.folder / 'front.csv'}")
     return "\n".join(lines)

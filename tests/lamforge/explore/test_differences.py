@@ -234,7 +234,9 @@ def test_placements_that_nothing_changed_of(estimated: Exploration) -> None:
 
 
 def test_what_leads_is_what_the_explorations_say(estimated: Exploration, tmp_path: Path) -> None:
-    axes = {**estimated.study.axes, "placement.system": [each for each in SYSTEMS if each != "gpu-a100"]}
+    axes = {path: list(values) for path, values in estimated.study.axes.items()} | {
+        "placement.system": [each for each in SYSTEMS if each != "gpu-a100"]
+    }
     fewer = lamforge.explore(placed(axes=axes), output=tmp_path / "fewer")
     found = compare_studies(estimated.folder, fewer.folder)
 
@@ -249,9 +251,7 @@ def test_what_leads_is_what_the_explorations_say(estimated: Exploration, tmp_pat
     a, b = leaders(estimated), leaders(fewer)
     changed = {key: (a[key], b[key]) for key in a if a[key] != b[key]}
     assert {(each.batch, each.objective, *each.values.values()): (each.a, each.b) for each in found.leads} == changed != {}
-    assert {each.a for each in found.leads if each.a} >= {"gpu-a100:dense"} or any(
-        "gpu-a100" in str(each.a) for each in found.leads
-    )
+    assert any(str(each.a).startswith("gpu-a100") for each in found.leads)
     text = comparison_text(found)
     assert f"another placement leads in {len(changed)} of {found.cases} cases" in text.splitlines()[0]
     assert text.startswith("The best token_per_s changes in ")
