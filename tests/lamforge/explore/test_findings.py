@@ -151,3 +151,12 @@ def test_what_is_no_study_is_refused(tmp_path: Path, explored: Exploration) -> N
     (tmp_path / "copy" / "study.json").write_text("{}")
     with pytest.raises(SpecError, match="must hold study.json as explore writes it"):
         findings(tmp_path / "copy")
+
+
+def test_how_full_the_fullest_is_is_what_fits_board_bounds(place: Path) -> None:
+    lamforge.explore(study(place, axes=FEW_AXES, constraints={"fits": "board"}), output=place / "fits")
+    for row in rows_of(place / "fits"):
+        excess = {name.rpartition(" ")[2]: value for name, value in row.items() if name.startswith("excess.board ")}
+        fullest = max(excess, key=lambda name: float(str(excess[name])))
+        assert str(row["fullest"]).startswith(f"{fullest} in SLR")
+        assert row["fullest_share"] == pytest.approx(1 + float(str(excess[fullest])))
