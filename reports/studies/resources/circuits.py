@@ -1,0 +1,74 @@
+"""Circuits of many engines, several at a time; each is kept when it is there, so that a run that was stopped goes on."""
+
+import concurrent.futures
+import dataclasses
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from hwsim.arch.config import EngineConfig
+from hwsim.whole_files import write_text
+from lamforge.flow.verb import Listener
+from rtl.synthesis.circuit import Circuit, CircuitPart, Wanted
+from rtl.synthesis.estimate import engine_key
+
+__all__ = ["Make", "circuits"]
+
+Make = Callable[[EngineConfig, Wanted, Path], Circuit]
+"""Makes the circuit of an engine; what it keeps lies in the folder."""
+
+
+def circuits(
+    engines: Sequence[EngineConfig], wanted: Wanted, *, folder: Path, workers: int, listener: Listener, make: Make
+) -> list[Circuit]:
+    """Return the circuits of engines, in their order; those that lie in `folder` are not made again.
+
+    Raises:
+        MachineError: Yosys is missing or refuses.
+    """
+    paths = [folder / f"circuit-{engine_key(engine)}-{wanted.value}.json" for engine in engines]
+    missing = {path: engine for path, engine in zip(paths, engines, strict=True) if not path.exists()}
+    total, began = len(set(paths)), time.perf_counter()
+    title = f"{wanted.value} of {total} engines"
+    for number, (path, found) in enumerate(_made(missing, wanted, folder, workers, make), 1):
+        write_text(path, json.dumps({part: dataclasses.asdict(each) for part, each in found.items()}))
+        done = total - len(missing) + number
+        listener.progress(title, done / total, pace(number, len(missing), time.perf_counter() - began))
+    return [_read(path) for path in paths]
+
+
+def pace(done: int, total: int, seconds: float) -> str:
+    """Return a rate and the time that is left."""
+    rate = done * 3600 / max(seconds, 1e-9)
+    left = (total - done) / rate * 60
+    return f"{rate:,.0f} engines an hour, {left / 60:,.1f} h left" if left >= 60 else f"{rate:,.0f} an hour, {left:,.0f} min left"
+
+
+def _made(
+    missing: dict[Path, EngineConfig], wanted: Wanted, folder: Path, workers: int, make: Make
+) -> Iterator[tuple[Path, Circuit]]:
+    """Yield circuits as they are done."""
+    if workers == 1:
+        for path, engine in missing.items():
+            yield path, make(engine, wanted, folder)
+        return
+    # Processes that begin anew: a copy of this one would have its locks and no threads.
+    pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        futures = {pool.submit(make, engine, wanted, folder): path for path, engine in missing.items()}
+        for future in concurrent.futures.as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read(path: Path) -> Circuit:
+    parts = json.loads(path.read_text())
+    return {
+        part: CircuitPart(
+            form=each["form"], copies=each["copies"], resources=None if each["resources"] is None else tuple(each["resources"])
+        )
+        for part, each in parts.items()
+    }
