@@ -66,6 +66,7 @@ docs: $(INSTALLED)
 	$(RUN) python -m reports.pictures.engine_diagram small docs/engine-small.svg
 	$(RUN) python -m reports.studies.data_files docs
 	$(RUN) python -m reports.studies.placement docs/studies
+	$(RUN) python -m reports.studies.u280 docs/studies
 	$(RUN) lamforge study window --pages docs/studies
 
 setup: $(INSTALLED)

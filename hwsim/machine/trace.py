@@ -2,20 +2,23 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch.fields import CHECK_VALUE, HEADER, Field, Instruction
+from hwsim.arch.fields import CHECK_VALUE, HEADER, Field, Instruction, Unit
 from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Loop, Scalar, decode
 from hwsim.arch.timing import REFILL_CYCLES
 from hwsim.compiled import compiled
 from hwsim.errors import IsaError, MachineError, ProgramError
 
-__all__ = ["KIND_OF_OPCODE", "DecodedWords", "Trace", "run_control"]
+__all__ = ["KIND_OF_OPCODE", "TOKEN_LIMIT", "DecodedWords", "Trace", "run_control"]
 
 KIND_OF_OPCODE: dict[int, type[Instruction]] = {kind.opcode: kind for kind in INSTRUCTIONS}
 
+TOKEN_LIMIT = 63
+"""Tokens a counter of the scoreboard holds."""
 _LOOP_DEPTH = 4
 _FIRST_CAPACITY = 1 << 14
 _LIMIT = 1 << 22
@@ -89,6 +92,20 @@ class Trace:
             if len(starts) > 2 and (lengths == lengths[0]).all() and (best is None or len(starts) * lengths[0] > best[0]):
                 best = len(starts) * int(lengths[0]), int(starts[1]), int(lengths[0])
         return None if best is None else best[1:]
+
+    @functools.cached_property
+    def distant_tokens(self) -> np.ndarray:
+        """Signals, and for each the wait that must take a token before it, lest more than TOKEN_LIMIT be left, int64 [2, signals].
+
+        In the place of a wait that does not exist stands -1. Signals whose units have not given TOKEN_LIMIT before are left out.
+        """
+        wait, signal = self.header("wait"), self.header("signal")
+        pairs = []
+        for producer, consumer in itertools.permutations(Unit, 2):
+            given = np.flatnonzero((self.unit == producer) & (signal >> consumer & 1 > 0))[TOKEN_LIMIT:]
+            takes = np.flatnonzero((self.unit == consumer) & (wait >> producer & 1 > 0))[: len(given)]
+            pairs.append(np.stack([given, np.pad(takes, (0, len(given) - len(takes)), constant_values=-1)]))
+        return np.concatenate(pairs, axis=1)
 
     def rows_of(self, kind: type[Instruction]) -> np.ndarray:
         """Return the indices of the instructions of class `kind`."""

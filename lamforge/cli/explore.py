@@ -1,6 +1,6 @@
 """`lamforge explore`: looks at the designs of a study, and finds the best."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Argument, Option
 
@@ -26,6 +26,9 @@ def explore(
     scheduler: Annotated[
         str | None, Option(metavar="ADDRESS", help="Dask scheduler whose workers simulate instead.", show_default="this machine")
     ] = None,
+    synth: Annotated[
+        Literal["model", "exact"], Option(help="Resources by the fitted model, or with the front's circuits also synthesized.")
+    ] = "model",
 ) -> Answer:
     """Look at every design of a study by a closed form, simulate those that are left to the cycle, and find the best.
 
@@ -40,11 +43,13 @@ def explore(
 
         lamforge explore mine.yaml -o build/mine --workers 2
 
+        lamforge explore mine.yaml -o build/mine --synth exact
+
         lamforge explore mine.yaml -o build/mine --scheduler tcp://10.0.0.1:8786 --json
     """
     from lamforge.explore.exploration import ExploreRequest, run
     from reports.documents.exploration import exploration_document
     from reports.text.exploration import exploration_text
 
-    request = ExploreRequest(study, output=output, workers=workers, scheduler=scheduler)
+    request = ExploreRequest(study, output=output, workers=workers, scheduler=scheduler, synth=synth)
     return answer(heard(run, request), exploration_text, exploration_document)

@@ -7,7 +7,7 @@ import functools
 import time
 from collections.abc import Mapping
 
-from compiler.pipeline import Request, compile_decode
+from compiler.pipeline import Request, compile_decode, compile_request
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
 from hwsim.machine.energy import Operations, activity_of, constants_of, energy_board, estimate, operations_of
@@ -36,6 +36,7 @@ class ExactPoint:
         fraction_of_peak: bytes through the stream ports, of what they carry with a beat in every cycle.
         causes: cycles of the matrix unit by cause, which sum to the cycles.
         token_per_joule: tokens for each joule of the card, estimated.
+        prefill_token_per_s: tokens of a prompt per second, of a prefill run with a full window; None where it was not asked for.
         wall_s: seconds that the point took.
     """
 
@@ -47,11 +48,12 @@ class ExactPoint:
     fraction_of_peak: float
     causes: Mapping[str, int]
     token_per_joule: float
+    prefill_token_per_s: float | None
     wall_s: float
 
 
-def exact(request: Request, memory: MemoryModel) -> ExactPoint:
-    """Return what a decode step of a design costs, equal to `lamforge.simulate` of it.
+def exact(request: Request, memory: MemoryModel, *, has_prefill: bool = False) -> ExactPoint:
+    """Return what a decode step of a design costs, and a prefill run where it is asked for, equal to `lamforge.simulate` of them.
 
     Raises:
         ScheduleError: something does not fit the engine.
@@ -60,7 +62,8 @@ def exact(request: Request, memory: MemoryModel) -> ExactPoint:
     """
     began = time.perf_counter()
     engine = request.engine
-    rows, trace, work, did = _prepared(shape_of(request))
+    shape = shape_of(request)
+    rows, trace, work, did = _prepared(shape)
     timeline = run_work(trace, work, engine, memory)
     constants = constants_of(energy_board(engine))
     energy = estimate(activity_of(did, timeline, engine, constants), constants)
@@ -73,6 +76,7 @@ def exact(request: Request, memory: MemoryModel) -> ExactPoint:
         fraction_of_peak=timeline.stream_bytes / (timeline.cycles * engine.tile.beat_bytes),
         causes={cause.name.lower(): timeline.cause(Unit.MATRIX, cause) for cause in Cause},
         token_per_joule=rows / energy.card_j,
+        prefill_token_per_s=_prefilled(shape, engine, memory) if has_prefill else None,
         wall_s=time.perf_counter() - began,
     )
 
@@ -93,10 +97,16 @@ def _usual_engine() -> EngineConfig:
     return load_engine("small")
 
 
+def _prefilled(shape: Request, engine: EngineConfig, memory: MemoryModel) -> float:
+    """Return the tokens of a prompt that a run with a full window takes in per second."""
+    rows, trace, work, _ = _prepared(shape, is_prefill=True)
+    return rows * engine.clock_hz / run_work(trace, work, engine, memory).cycles
+
+
 @functools.lru_cache(maxsize=_KEPT)
-def _prepared(shape: Request) -> tuple[int, Trace, Work, Operations]:
-    """Return the rows of a shape's decode step, what it executes with a full window, and the work and operations of that."""
-    program = compile_decode(shape)
+def _prepared(shape: Request, is_prefill: bool = False) -> tuple[int, Trace, Work, Operations]:
+    """Return the rows of a shape's decode step or prefill run, what it executes with a full window, its work and operations."""
+    program = compile_request(shape).prefill if is_prefill else compile_decode(shape)
     position = program.steady_position
     trace = run_control(program.words, position=position, slot=program.slot_of(position))
     check(trace, shape.engine)

@@ -7,10 +7,11 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from lamforge.explore.accuracy import Key, missing_text
 from lamforge.explore.axes import Value
 from lamforge.explore.exact import TIMING_PATHS
@@ -23,9 +24,10 @@ from lamforge.explore.search import Judged, check_search, points_of, sampled
 from lamforge.explore.space import BLOCK, Space
 from lamforge.explore.store import EXACT, STUDY, Store
 from lamforge.explore.study import FILES, Study, is_exact_only, load_study
+from lamforge.explore.synthesis import Synthesized, synthesized, synthesized_table
 from lamforge.flow.verb import SILENT, Listener, verb
 
-__all__ = ["Design", "Exploration", "ExploreRequest", "FormError", "explore", "run"]
+__all__ = ["Design", "Exploration", "ExploreRequest", "FormError", "Synthesized", "explore", "run"]
 
 _FLUSH_S = 2.0
 """Seconds of exact points that a process which is killed may lose, about."""
@@ -41,12 +43,15 @@ class ExploreRequest:
         output: folder of the results; one that holds some of this study is gone on with.
         workers: processes of this machine that simulate.
         scheduler: address of a Dask scheduler, whose workers simulate instead, such as `tcp://host:8786`.
+        synth: whether resources are those of the fitted `model`, or the circuits of the front are also synthesized (`exact`), which
+            takes Yosys minutes for each.
     """
 
     study: str | Study = dataclasses.field(kw_only=False)
     output: Path
     workers: int = 1
     scheduler: str | None = None
+    synth: Literal["model", "exact"] = "model"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,6 +94,7 @@ class Exploration:
         views: of placements, which is best where; empty of engines.
         rejected: what constraints reject.
         contradictions: constraints that no point meets together.
+        synthesized: the circuits of the front, where they were asked for.
         unmeasured: what the study asks for and its table has not measured, by the values that choose a row: how many points.
     """
 
@@ -105,6 +111,7 @@ class Exploration:
     rejected: tuple[Rejection, ...]
     contradictions: tuple[Contradiction, ...]
     unmeasured: Mapping[Key, int]
+    synthesized: tuple[Synthesized, ...] = ()
 
     @property
     def missing(self) -> str:
@@ -125,12 +132,34 @@ def run(request: ExploreRequest, listener: Listener = SILENT) -> Exploration:
     """
     study = load_study(request.study) if isinstance(request.study, str) else request.study
     check_search(study)
+    if request.synth not in ("model", "exact"):
+        raise SpecError(f"Synth must be model or exact, not {shown(request.synth)}")
+    if request.synth == "exact":
+        if study.is_placement:
+            raise SpecError("Synth must be model where there are placements, which have no circuit, not exact")
+        # Loaded here: what is explored without synthesis does without it. It is asked first, before anything is computed.
+        from rtl.synthesis.yosys import tool_version
+
+        tool_version()
     space = space_of(study)
     with workers(request.workers, request.scheduler) as crew, Store.opened(request.output, space) as store:
-        return _Explorer(space, store, crew, listener).explored()
+        found = _Explorer(space, store, crew, listener).explored()
+        return (
+            found if request.synth == "model" else dataclasses.replace(found, synthesized=_circuits(found, space, store, listener))
+        )
 
 
 explore = verb("explore", ExploreRequest, run)
+
+
+def _circuits(found: Exploration, space: Space, store: Store, listener: Listener) -> tuple[Synthesized, ...]:
+    """Return the circuits of the front, each written as soon as it is synthesized."""
+    points = [space.point_of(design.values) for design in found.front]
+    circuits: list[Synthesized] = []
+    for circuit in synthesized([(space.request(point)[0].engine, space.board(point)) for point in points], listener):
+        circuits.append(circuit)
+        store.write_csv("synthesis.csv", [synthesized_table(circuits)])
+    return tuple(circuits)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

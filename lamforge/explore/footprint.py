@@ -11,10 +11,10 @@ import numpy as np
 from hwsim.arch.board import RESOURCES, Board
 from hwsim.arch.config import EngineConfig, load_engine
 from lamforge.explore.conditions import Columns
-from lamforge.flow.resources import FIELDS, Fields, distinct, resource_model
+from lamforge.flow.resources import FIELDS, Fields, Parts, distinct, fields_of_engine, resource_model
 from lamforge.flow.synth import slr_shares
 
-__all__ = ["Footprint", "footprint", "fullness"]
+__all__ = ["Footprint", "footprint", "footprint_of", "fullness"]
 
 _ENGINE = "engine."
 
@@ -25,18 +25,24 @@ class Footprint:
 
     Attributes:
         fields: values of FIELDS, arrays [circuits].
-        resources: what each takes, by name of RESOURCES, arrays [circuits].
+        parts: what each part of them takes.
         circuit: the number of each point's circuit.
     """
 
     fields: Fields
-    resources: Mapping[str, np.ndarray]
+    parts: Parts
     circuit: np.ndarray
 
-    def of_points(self, values: np.ndarray) -> np.ndarray:
-        """Return values of circuits as those of points."""
-        found: np.ndarray = values[self.circuit]
-        return found
+    @functools.cached_property
+    def used(self) -> np.ndarray:
+        """What parts take of RESOURCES, [parts, RESOURCES, circuits]."""
+        shape = self.fields["tile.ports"].shape
+        return np.array([[np.broadcast_to(part[name], shape) for name in RESOURCES] for part in self.parts.values()])
+
+    @property
+    def resources(self) -> Mapping[str, np.ndarray]:
+        """What circuits take, by name of RESOURCES, arrays [circuits]."""
+        return dict(zip(RESOURCES, self.used.sum(axis=0), strict=True))
 
 
 def footprint(points: np.ndarray, columns: Columns) -> Footprint:
@@ -48,10 +54,13 @@ def footprint(points: np.ndarray, columns: Columns) -> Footprint:
     else:
         first, circuit = np.zeros(1, dtype=np.int64), np.zeros(len(points), dtype=np.int64)
     fields = {path: each[first] if each.ndim else np.broadcast_to(each, first.shape) for path, each in values.items()}
-    total = resource_model().total(fields)
-    return Footprint(
-        fields=fields, resources={name: np.broadcast_to(each, first.shape) for name, each in total.items()}, circuit=circuit
-    )
+    return Footprint(fields=fields, parts=resource_model().parts(fields), circuit=circuit)
+
+
+def footprint_of(engine: EngineConfig) -> Footprint:
+    """Return what one engine takes."""
+    fields = {path: np.atleast_1d(values) for path, values in fields_of_engine(engine).items()}
+    return Footprint(fields=fields, parts=resource_model().parts(fields), circuit=np.zeros(1, dtype=np.int64))
 
 
 def fullness(found: Footprint, board: Board) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
@@ -61,15 +70,13 @@ def fullness(found: Footprint, board: Board) -> tuple[Mapping[str, np.ndarray], 
     free. The second is, for the resource that is fullest, its number in RESOURCES and that of the SLR, int64 [2, circuits].
     """
     ports = found.fields["tile.ports"]
-    parts = resource_model().parts(found.fields)
     fill = board.fill.value
     limits = np.array([[slr.count(name) * fill.share(name) for name in RESOURCES] for slr in board.slrs.value])
-    used = np.array([[np.broadcast_to(part[name], ports.shape) for name in RESOURCES] for part in parts.values()])
     full = np.zeros((len(limits), len(RESOURCES), len(ports)))
     for count in np.unique(ports).tolist():
         some = ports == count
-        shares = _shares(tuple(parts), count, board)
-        full[:, :, some] = np.einsum("sp,prc->src", shares, used[:, :, some]) / limits[:, :, None]
+        shares = _shares(tuple(found.parts), count, board)
+        full[:, :, some] = np.einsum("sp,prc->src", shares, found.used[:, :, some]) / limits[:, :, None]
     worst = full.max(axis=0)
     fullest = worst.argmax(axis=0)
     return dict(zip(RESOURCES, worst, strict=True)), np.stack([fullest, full[:, fullest, np.arange(len(ports))].argmax(axis=0)])

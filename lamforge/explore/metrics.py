@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-__all__ = ["METRICS", "PLACEMENT_METRICS", "Ground", "Metric"]
+__all__ = ["METRICS", "PLACEMENT_METRICS", "PREFILL", "Ground", "Metric"]
 
 
 class Ground(enum.Enum):
@@ -38,6 +38,8 @@ class Metric:
 
 
 _TIMED = (Ground.MEMORY,)
+PREFILL = "prefill_token_per_s"
+"""Metric of a program of its own."""
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
@@ -54,6 +56,12 @@ METRICS: Mapping[str, Metric] = {
             name="token_per_joule",
             told="tokens for each joule of the card, estimated",
             grounds=(*_TIMED, Ground.ENERGY),
+            is_exact_only=True,
+        ),
+        Metric(
+            name=PREFILL,
+            told="tokens of a prompt per second, of a prefill run with a full window; simulated only where a study asks for it",
+            grounds=_TIMED,
             is_exact_only=True,
         ),
         Metric(

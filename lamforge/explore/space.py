@@ -62,6 +62,7 @@ class Space:
         self._shape = tuple(map(len, self.axes.values()))
         # Each space reads its files itself: they may have changed since another was made.
         self._network, self._engine, self._board = functools.cache(shape), functools.cache(load_engine), functools.cache(load_board)
+        self._fields = functools.cache(self._fields_of)
         self._are_built: dict[tuple[object, ...], bool] = {}
 
     @functools.cached_property
@@ -81,6 +82,10 @@ class Space:
         """Return the values of a point by path, of the axes alone."""
         places = np.unravel_index(point, self._shape)
         return {path: values[int(place)] for (path, values), place in zip(self.axes.items(), places, strict=True)}
+
+    def point_of(self, values: Mapping[str, Value]) -> int:
+        """Return the number of the point with these values of the axes."""
+        return int(np.ravel_multi_index([each.index(values[path]) for path, each in self.axes.items()], self._shape))
 
     def columns(self, points: np.ndarray) -> Columns:
         """Return every path's values as arrays [points], or [] where they do not vary."""
@@ -171,7 +176,7 @@ class Space:
 
     def configuration(self, point: int) -> str:
         """Return everything that a point is as canonical JSON: values by path in order, engine and network by what they are."""
-        found = {path: values.item() for path, values in self.columns(np.array(point)).items() if path not in _DERIVED}
+        found = {path: value for path, value in self._plain(point).items() if path not in _DERIVED}
         return json_text({path: self._configured(path, value) for path, value in found.items()})
 
     def request(self, point: int) -> tuple[Request, MemoryModel]:
@@ -180,11 +185,10 @@ class Space:
         Raises:
             LamforgeError: the engine cannot be built, or the batch or the pattern does not suit it.
         """
-        columns = self.columns(np.array(point))
-        found = {path: values.item() for path, values in columns.items()}
+        found = self._plain(point)
         request = request_of_network(
             self._network(found["network"]),
-            self._engine_of(columns),
+            self._engine_of(found),
             layers=format_named(found["layers.format"]),
             head=format_named(found["head.format"]),
             cache=cache_named(found["cache.format"]),
@@ -196,7 +200,7 @@ class Space:
 
     def board(self, point: int) -> Board:
         """Return the board that `fits: board` means of a point."""
-        return self._board(str(self.columns(np.array(point))["board"].item()))
+        return self._board(str(self._plain(point)["board"]))
 
     def board_named(self, name: str) -> Board:
         """Return the board of a name or a file."""
@@ -255,16 +259,31 @@ class Space:
         table = np.array([made(value) for value in self.axes[path]])
         return table[np.unravel_index(points, self._shape)[axis]]
 
-    def _engine_of(self, columns: Columns) -> EngineConfig:
+    def _plain(self, point: int) -> dict[str, Any]:
+        """Return every path's value of one point, as `columns` does of many."""
+        given: dict[str, Any] = {**self.study.base, **self.values(point)}
+        engine = self._fields(str(given.get("engine", PLACES["engine"].default)))
+        found: dict[str, Any] = {path: given.get(path, engine.get(path, PLACES[path].default)) for path in self.study.paths}
+        if self._is_given("attention.window"):
+            found["context"] = found["attention.sinks"] + found["attention.window"]
+        else:
+            found["attention.window"] = found["context"] - found["attention.sinks"]
+        return found
+
+    def _fields_of(self, name: str) -> Mapping[str, Value]:
+        """Return the fields of an engine by path."""
+        return {path: self._field(path.removeprefix(_ENGINE), name) for path in self.study.paths if path.startswith(_ENGINE)}
+
+    def _engine_of(self, values: Mapping[str, Any]) -> EngineConfig:
         """Return the engine of one point, of which each value was checked when the study was read."""
 
         def fields(kind: type, path: str) -> Iterator[tuple[str, Any]]:
             for field in dataclasses.fields(kind):
-                if f"{path}{field.name}" in columns:
-                    yield field.name, columns[f"{path}{field.name}"].item()
+                if f"{path}{field.name}" in values:
+                    yield field.name, values[f"{path}{field.name}"]
 
         units = {unit: kind(**dict(fields(kind, f"{_ENGINE}{unit}."))) for unit, kind in _UNITS.items()}
-        name = self._engine(str(columns["engine"])).name
+        name = self._engine(str(values["engine"])).name
         return EngineConfig(name=name, **dict(fields(EngineConfig, _ENGINE)), **units)
 
     def _size(self, name: str, network: Value) -> int:

@@ -40,6 +40,11 @@ def exploration_document(found: Exploration) -> dict[str, Any]:
             each.constraint: {"points": each.points, "alone": each.alone, "nearest": each.least} for each in found.rejected
         },
         "contradictions": [[each.first, each.second] for each in found.contradictions],
+        "synthesized": [
+            {"engine": each.engine.to_dict(), "designs": each.designs, "fits": each.fits}
+            | {name: {"yosys": each.yosys[name], "model": each.model[name], "full": each.full[name]} for name in each.yosys}
+            for each in found.synthesized
+        ],
         "unmeasured": [dict(zip(PATHS, key, strict=True)) | {"points": count} for key, count in found.unmeasured.items()],
     }
 

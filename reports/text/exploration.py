@@ -20,6 +20,8 @@ def exploration_text(found: Exploration) -> str:
     error = found.closed_form_error
     if error is not None:
         lines += ["", f"closed form: {error.median:.2%} from the exact cycles in the median, {error.worst:.2%} at worst"]
+    if found.synthesized:
+        lines += ["", _circuits(found)]
     if found.rejected:
         rows = [(each.constraint, f"{each.points:,}", f"{each.alone:,}", _least(each.least)) for each in found.rejected]
         lines += ["", table(rows, head=("rejected by", "points", "by it alone", "nearest misses by"), right=(1, 2, 3))]
@@ -91,3 +93,15 @@ def _cell(value: float | str | None) -> str:
 
 def _least(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
+
+
+def _circuits(found: Exploration) -> str:
+    """Return the circuits of the front as synthesized, how far the model is off, and how full the fullest SLR is."""
+    head = ["circuit", *(f"{name} (model)" for name in found.synthesized[0].yosys), "fullest SLR", "fits"]
+    rows = []
+    for number, each in enumerate(found.synthesized, start=1):
+        counts = [f"{count:,.6g} ({each.off[name]:+.1%})" for name, count in each.yosys.items()]
+        fullest = max(each.full, key=lambda name: each.full[name])
+        rows.append([str(number), *counts, f"{each.full[fullest]:.0%} of {fullest}", "yes" if each.fits else "no"])
+    told = f"of {plural(len(found.front), 'design')} on the front, in {found.folder / 'synthesis.csv'}"
+    return f"{table(rows, head=head, right=range(1, len(head) - 1))}\n{told}"

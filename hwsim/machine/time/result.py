@@ -10,13 +10,11 @@ from hwsim.arch.fields import Unit
 from hwsim.compiled import compiled
 from hwsim.errors import MachineError
 from hwsim.machine.time.work import NEVER, SIDE_BYTES, Work
-from hwsim.machine.trace import Trace
+from hwsim.machine.trace import TOKEN_LIMIT, Trace
 
-__all__ = ["TOKEN_LIMIT", "Cause", "Timeline", "charge", "refuse_overflow", "refuse_standstill"]
+__all__ = ["Cause", "Timeline", "charge", "refuse_overflow", "refuse_standstill"]
 
 _UNITS, _MATRIX = len(Unit), int(Unit.MATRIX)
-TOKEN_LIMIT = 63
-"""Tokens a counter holds."""
 
 
 class Cause(enum.IntEnum):
@@ -140,6 +138,10 @@ def _causes(unit: np.ndarray, partner: np.ndarray, times: np.ndarray, waits: np.
 
 def refuse_overflow(trace: Trace, work: Work, times: np.ndarray) -> None:
     """Raise MachineError for the first retirement that would bring a token counter above its limit."""
+    given, takes = trace.distant_tokens
+    issued = times[1, takes]
+    if not ((issued > times[3, given]) | (issued < 0) | (takes < 0)).any():
+        return
     index, producer, consumer = _first_overflow(work.members, trace.header("wait"), trace.header("signal"), times[1], times[3])
     if index >= 0:
         raise MachineError(

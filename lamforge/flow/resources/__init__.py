@@ -1,6 +1,6 @@
 """What engines take of a board without waiting for synthesis, fitted to runs of Yosys that are kept beside it."""
 
-from lamforge.flow.resources.model import ResourceModel, distinct, resource_model, with_keys
+from lamforge.flow.resources.model import Parts, ResourceModel, distinct, resource_model, with_keys
 from lamforge.flow.resources.runs import (
     ENGINES,
     ORIGIN,
@@ -26,6 +26,7 @@ __all__ = [
     "Fields",
     "Origin",
     "PartRun",
+    "Parts",
     "ResourceModel",
     "copies_of",
     "distinct",

@@ -32,6 +32,7 @@ def circuits(
     missing = {path: engine for path, engine in zip(paths, engines, strict=True) if not path.exists()}
     total, began = len(set(paths)), time.perf_counter()
     title = f"{wanted.value} of {total} engines"
+    listener.progress(title, (total - len(missing)) / max(total, 1))
     for number, (path, found) in enumerate(_made(missing, wanted, folder, workers, make), 1):
         write_text(path, json.dumps({part: dataclasses.asdict(each) for part, each in found.items()}))
         done = total - len(missing) + number

@@ -14,11 +14,13 @@ from lamforge.flow.simulate import simulate_run
 from tests.random_design import random_request
 
 
-def whole_run(request: Request, memory: MemoryModel) -> ExactPoint:
+def whole_run(request: Request, memory: MemoryModel, *, has_prefill: bool) -> ExactPoint:
     """Return a point by compiling everything for the engine as it is and playing every iteration."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repeats, "_MOST_DIFFERENT", 0)
-        timing = simulate_run(Programs.of(compile_request(request), request.config.name), memory=memory)
+        programs = Programs.of(compile_request(request), request.config.name)
+        timing = simulate_run(programs, memory=memory)
+        prefill = simulate_run(programs, "prefill", memory=memory) if has_prefill else None
     return ExactPoint(
         cycles=timing.cycles,
         tokens=timing.tokens,
@@ -28,6 +30,7 @@ def whole_run(request: Request, memory: MemoryModel) -> ExactPoint:
         fraction_of_peak=timing.fraction_of_peak,
         causes=dict(timing.causes["matrix"]),
         token_per_joule=timing.energy.token_per_joule,
+        prefill_token_per_s=None if prefill is None else prefill.token_per_s,
         wall_s=0,
     )
 
@@ -43,8 +46,10 @@ def assert_points_equal_whole_runs(rng: np.random.Generator, count: int) -> None
             engine = dataclasses.replace(request.engine, fetch=fetch, control=control, clock_hz=clock)
             request = dataclasses.replace(request, engine=engine)
             for memory in (IDEAL, hbm2(int(rng.integers(3000)))):
-                found = exact(request, memory)
-                assert dataclasses.replace(found, wall_s=0) == whole_run(request, memory), f"{request}, {memory}"
+                has_prefill = bool(rng.random() < 0.2)
+                found = exact(request, memory, has_prefill=has_prefill)
+                expected = whole_run(request, memory, has_prefill=has_prefill)
+                assert dataclasses.replace(found, wall_s=0) == expected, f"{request}, {memory}"
 
 
 def test_exact_points_equal_whole_runs(rng: np.random.Generator) -> None:
