@@ -144,7 +144,7 @@ def resources(
 ) -> Answer:
     """Make the runs of Yosys again that the model of resources is made of, after the circuit has changed.
 
-    An engine takes 130 to 450 seconds of one core, a slice 30, so that all takes about 8 hours of two cores. A run that was stopped
+    An engine takes 130 to 450 seconds of one core, a slice 30, so that all takes about 9 hours of two cores. A run that was stopped
     goes on where it was. `--output lamforge/flow/resources` puts it in the place of the runs that ship.
 
     Examples:

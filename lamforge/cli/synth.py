@@ -17,9 +17,7 @@ def synth(
     board: Annotated[
         str, Option(metavar="NAME|FILE", help="Shipped board (u280, u55c) or a YAML file.", autocompletion=names_of("boards"))
     ] = "u280",
-    is_quick: Annotated[
-        bool, Option("--quick", help="Ask the model of kept runs of Yosys: milliseconds in place of minutes.")
-    ] = False,
+    is_quick: Annotated[bool, Option("--quick", help="Ask the model of kept runs of Yosys: seconds in place of minutes.")] = False,
     is_ranked: Annotated[
         bool, Option("--fmax", help="Also route one slice on an ECP5: ranks engines, says nothing of the board.")
     ] = False,

@@ -31,7 +31,7 @@ class SynthRequest:
         engine: name of a shipped engine, path of a YAML file, or an engine.
         settings: values of the engine to change, by path: `{"tile.tokens": 2}`.
         board: name of a shipped board or path of a YAML file.
-        is_quick: whether the model of `lamforge.flow.resources` tells it in milliseconds, in place of minutes of Yosys.
+        is_quick: whether the model of `lamforge.flow.resources` tells it in a second, in place of minutes of Yosys.
         is_ranked: whether one slice is also placed and routed on an ECP5, which ranks engines by clock and takes minutes.
         cache: folder that keeps what Yosys counted, so that a second estimate does not need it.
     """
