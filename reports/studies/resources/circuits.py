@@ -18,6 +18,7 @@ __all__ = ["Make", "circuits"]
 
 Make = Callable[[EngineConfig, Wanted, Path], Circuit]
 """Makes the circuit of an engine; what it keeps lies in the folder."""
+_SAID_EVERY_S = 600
 
 
 def circuits(
@@ -31,20 +32,26 @@ def circuits(
     paths = [folder / f"circuit-{engine_key(engine)}-{wanted.value}.json" for engine in engines]
     missing = {path: engine for path, engine in zip(paths, engines, strict=True) if not path.exists()}
     total, began = len(set(paths)), time.perf_counter()
-    title = f"{wanted.value} of {total} engines"
-    listener.progress(title, (total - len(missing)) / max(total, 1))
+    title, told = f"{wanted.value} of {total} engines", began
+    if missing:
+        listener.say(f"{title}, {total - len(missing)} of which are kept")
     for number, (path, found) in enumerate(_made(missing, wanted, folder, workers, make), 1):
         write_text(path, json.dumps({part: dataclasses.asdict(each) for part, each in found.items()}))
-        done = total - len(missing) + number
-        listener.progress(title, done / total, pace(number, len(missing), time.perf_counter() - began))
+        done, now = total - len(missing) + number, time.perf_counter()
+        note = _pace(number, len(missing), now - began)
+        if now - told > _SAID_EVERY_S:
+            # Bars are not seen where standard error is a file, as it is over a night.
+            listener.say(f"{title}: {done} done, {note}")
+            told = now
+        listener.progress(title, done / total, note)
     return [_read(path) for path in paths]
 
 
-def pace(done: int, total: int, seconds: float) -> str:
+def _pace(done: int, total: int, seconds: float) -> str:
     """Return a rate and the time that is left."""
     rate = done * 3600 / max(seconds, 1e-9)
-    left = (total - done) / rate * 60
-    return f"{rate:,.0f} engines an hour, {left / 60:,.1f} h left" if left >= 60 else f"{rate:,.0f} an hour, {left:,.0f} min left"
+    minutes = (total - done) / rate * 60
+    return f"{rate:,.0f} an hour, {f'{minutes / 60:,.1f} h' if minutes >= 60 else f'{minutes:,.0f} min'} left"
 
 
 def _made(

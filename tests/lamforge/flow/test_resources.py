@@ -15,6 +15,7 @@ from hwsim.errors import ConfigError, SpecError
 from lamforge.flow.resources import (
     ENGINES,
     PARTS,
+    TERMS,
     Fields,
     PartRun,
     ResourceModel,
@@ -27,6 +28,7 @@ from lamforge.flow.resources import (
     part_runs,
     parts_text,
     resource_model,
+    with_keys,
 )
 from lamforge.flow.synth import synth
 from reports.documents.circuit import synthesis_document
@@ -111,6 +113,15 @@ def test_a_quick_estimate_is_what_the_model_says() -> None:
         "Nothing was synthesized: this is what a model says; docs/synthesis.md says how far it is off."
     )
     assert synthesis_document(found)["tool"] == found.tool and synthesis_document(found)["is_quick"]
+
+
+def test_parts_with_keys_depend_on_what_these_are_computed_of() -> None:
+    """A field that a term reads must be among those of the term, and of the part that has the term as a key."""
+    for name, term in TERMS.items():
+        assert np.isfinite(term.value({path: np.array(128) for path in term.fields})), name
+    drain = ("tile.ports", "tile.port_bits", "vector.lanes", "buffer.scales")
+    assert with_keys("matrix/drain", ["buffer.scales"]) == drain
+    assert with_keys("matrix/tile", ["tile.ports"]) == ("tile.ports",)
 
 
 def test_the_model_needs_no_circuit() -> None:

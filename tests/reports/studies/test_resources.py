@@ -1,6 +1,7 @@
 """The study of resources: it finds the laws of a made-up circuit, goes on where it was stopped, and refuses what cannot be."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.errors import SpecError
 from lamforge.cli.main import main
 from lamforge.flow.resources import ENGINES, ORIGIN, PARTS, ResourceModel, engine_runs, fields_of_engine, part_runs
+from lamforge.flow.verb import SILENT, Listener
 from reports.documents.studies import resources_document
 from reports.studies.resources import ResourcesRequest, ResourceStudy, run
-from reports.studies.resources.circuits import circuits
+from reports.studies.resources.circuits import _pace, circuits
 from reports.studies.resources.engines import VALUES, differing_in_one_field, drawn, memory_shapes, row_pairs, settings_of, slices
 from reports.studies.resources.study import changed_parts
 from reports.text.studies import resources_text
@@ -89,6 +91,20 @@ class Counted:
         return made_up(engine, wanted, folder)
 
 
+class Heard(Listener):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.notes: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    def progress(self, name: str, fraction: float, note: str = "") -> None:
+        self.notes.append(f"{name} {fraction} {note}")
+
+
 def request(folder: Path, **changes: object) -> ResourcesRequest:
     usual = ResourcesRequest(output=folder / "out", cache=folder / "kept", engines=64, seed=3, workers=1, shipped=("tiny",))
     return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
@@ -150,7 +166,21 @@ def test_a_run_that_was_stopped_goes_on(whole: ResourceStudy, tmp_path: Path) ->
     for name in (PARTS, ENGINES, ORIGIN):
         assert (tmp_path / "out" / name).read_text() == (whole.output / name).read_text()
     # What is there is not made again.
-    run(request(tmp_path), make=Counted(0))
+    heard = Heard()
+    run(request(tmp_path), heard, make=Counted(0))
+    assert heard.said == heard.notes == []
+
+
+def test_a_run_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard()
+    run(request(tmp_path, is_whole=False), heard, make=made_up)
+    assert heard.said[-1] == "whole of 64 engines, 0 of which are kept"
+    assert re.fullmatch(r"whole of 64 engines 1\.0 [\d,]+ an hour, 0 min left", heard.notes[-1])
+    assert _pace(10, 40, 1800) == "20 an hour, 1.5 h left"
+    assert _pace(10, 15, 1800) == "20 an hour, 15 min left"
+    monkeypatch.setattr("reports.studies.resources.circuits._SAID_EVERY_S", 0)
+    run(request(tmp_path, is_whole=False, seed=4), heard, make=made_up)
+    assert re.fullmatch(r"whole of 64 engines: 64 done, [\d,]+ an hour, 0 min left", heard.said[-1])
 
 
 def test_a_part_that_nothing_counts_is_refused(tmp_path: Path) -> None:
@@ -169,10 +199,12 @@ def test_a_part_whose_fields_do_not_decide_it_is_told(tmp_path: Path) -> None:
     def hidden(engine: EngineConfig, wanted: Wanted, folder: Path) -> Circuit:
         # Two fields that must change together: no change of one shows it.
         form = engine.fetch.burst_beats == 2 and engine.buffer.scales == 8 and engine.vector.lanes == 16
-        return {**made_up(engine, wanted, folder), "mover/odd": CircuitPart(form=str(form), copies=1, resources=(1.0,) * 5)}
+        odd = CircuitPart(form=str(form), copies=1, resources=(7.0 if form else 1.0,) * 5)
+        return {**made_up(engine, wanted, folder), "mover/odd": odd}
 
     found = run(request(tmp_path), make=hidden)
     assert found.contradicted == ("mover/odd",)
+    assert [run.resources[0] for run in part_runs((found.output / PARTS).read_text()) if run.part == "mover/odd"] == [7.0]
     assert "Engines with the same fields have different circuits of mover/odd: the largest was taken." in resources_text(found)
 
 
@@ -253,8 +285,6 @@ def test_two_tiny_engines_with_yosys(tmp_path_factory: pytest.TempPathFactory) -
     engines = [tiny, tiny.with_values({"control.queue_depth": 2})]
 
     def found(wanted: Wanted) -> list[Circuit]:
-        from lamforge.flow.verb import SILENT
-
         return circuits(engines, wanted, folder=folder, workers=2, listener=SILENT, make=circuit)
 
     whole, memories, alone = (found(wanted) for wanted in (Wanted.WHOLE, Wanted.MEMORIES, Wanted.SLICE))
