@@ -99,12 +99,14 @@ class Trace:
 
         In the place of a wait that does not exist stands -1. Signals whose units have not given TOKEN_LIMIT before are left out.
         """
-        wait, signal = self.header("wait"), self.header("signal")
+        members = [np.flatnonzero(self.unit == unit) for unit in Unit]
+        waits, signals = (self.header(name) for name in ("wait", "signal"))
         pairs = []
         for producer, consumer in itertools.permutations(Unit, 2):
-            given = np.flatnonzero((self.unit == producer) & (signal >> consumer & 1 > 0))[TOKEN_LIMIT:]
-            takes = np.flatnonzero((self.unit == consumer) & (wait >> producer & 1 > 0))[: len(given)]
-            pairs.append(np.stack([given, np.pad(takes, (0, len(given) - len(takes)), constant_values=-1)]))
+            given = members[producer][signals[members[producer]] >> consumer & 1 > 0][TOKEN_LIMIT:]
+            takes = members[consumer][waits[members[consumer]] >> producer & 1 > 0][: len(given)]
+            pairs.append(np.stack([given, np.full(len(given), -1)]))
+            pairs[-1][1, : len(takes)] = takes
         return np.concatenate(pairs, axis=1)
 
     def rows_of(self, kind: type[Instruction]) -> np.ndarray:

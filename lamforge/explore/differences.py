@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +16,15 @@ from hwsim.plain import read_json, read_yaml
 from lamforge.explore.axes import Value
 from lamforge.explore.exploration import Design
 from lamforge.explore.front import ranked_front
-from lamforge.explore.metrics import METRICS
-from lamforge.explore.store import CLOSED, EXACT, ORIGIN, STUDY, Store, is_study_folder
+from lamforge.explore.leads import PLACEMENT, placement_name
+from lamforge.explore.metrics import METRICS, PLACEMENT_METRICS
+from lamforge.explore.placement_axes import SYSTEM
+from lamforge.explore.placements import PlacementRows
+from lamforge.explore.rows import Rows
+from lamforge.explore.store import CLOSED, ESTIMATE, EXACT, ORIGIN, STUDY, Store, is_study_folder
 from lamforge.flow.compare import Change, Json, Part, compare_documents
 
-__all__ = ["MOST_CHANGES", "DesignChange", "Figures", "StudyComparison", "StudySide", "compare_studies"]
+__all__ = ["MOST_CHANGES", "DesignChange", "Figures", "LeadChange", "StudyComparison", "StudySide", "compare_studies"]
 
 MOST_CHANGES = 1000
 """Changes of figures that are kept for each fidelity, those of the largest effect."""
@@ -33,6 +37,8 @@ _SECTIONS: Mapping[str, Json] = {
     "objectives": {"token_per_s": "maximize"},
     "search": {},
     "exact": "front",
+    "for_each": [],
+    "accuracy": "none",
 }
 """Sections of a study that decide its results, with what stands for one that is left out."""
 
@@ -44,10 +50,12 @@ class StudySide:
     Attributes:
         folder, name: where it is, and of the study.
         code: digest of the code that computed.
-        points, exact_points: looked at by the closed form, and simulated.
+        points, exact_points: looked at by the closed form, or estimated, and simulated.
+        is_placement: whether its points are placements.
         objective: the first.
         is_maximized: whether more of it is better.
-        front: the best designs, the best by the first objective first.
+        for_each: axes of which each combination of values has a front of its own.
+        front: the best designs, front after front, and of each the best by the first objective first.
     """
 
     folder: str
@@ -55,14 +63,21 @@ class StudySide:
     code: str
     points: int
     exact_points: int
+    is_placement: bool
     objective: str
     is_maximized: bool
+    for_each: tuple[str, ...]
     front: tuple[Design, ...]
 
     @property
     def best(self) -> Design | None:
-        """The best design by the first objective; None where none meets the constraints."""
+        """The best design by the first objective, of the first front; None where none meets the constraints."""
         return self.front[0] if self.front else None
+
+    @property
+    def bests(self) -> Mapping[tuple[Value, ...], Design]:
+        """The best design of each front by its values of `for_each`."""
+        return {tuple(each.values[path] for path in self.for_each): each for each in reversed(self.front)}
 
     def goal(self, design: Design) -> Value | None:
         """Return the first objective of a design; None where it does not vary and is no figure."""
@@ -78,11 +93,29 @@ class DesignChange:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LeadChange:
+    """A question of which another placement leads in B than in A.
+
+    Attributes:
+        values: of `for_each`, by path.
+        objective: by which it leads.
+        batch: the batch that all have; None where each has its best.
+        a, b: what leads; None where nothing meets the constraints, or the question is not asked.
+    """
+
+    values: Mapping[str, Value]
+    objective: str
+    batch: int | None
+    a: str | None
+    b: str | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Figures:
     """Figures of one fidelity.
 
     Attributes:
-        fidelity: exact or closed.
+        fidelity: exact or closed; of placements, estimate.
         same, changed: figures of designs that are in both.
         only_a, only_b: designs that only one has.
         changes: of those that changed, the ones of the largest effect first, at most MOST_CHANGES.
@@ -106,6 +139,8 @@ class StudyComparison:
             configuration is in both, `axes`: the values that vary; None where the axes are different ones.
         came, left: designs that are on the front of B alone, and of A alone.
         stayed: designs that are on both fronts.
+        leads: of placements, the questions of which another one leads, where both studies ask each by the same axes.
+        cases: questions of both studies together, times objectives and ways to choose a batch; 0 without placements.
         figures: what changed of designs that are in both, the exact figures first.
         study: what differs between the studies themselves.
     """
@@ -116,6 +151,8 @@ class StudyComparison:
     came: tuple[Design, ...]
     left: tuple[Design, ...]
     stayed: int
+    leads: tuple[LeadChange, ...]
+    cases: int
     figures: tuple[Figures, ...]
     study: Part
 
@@ -123,7 +160,7 @@ class StudyComparison:
     def is_changed(self) -> bool:
         """Whether studies, fronts or figures differ."""
         figures = any(each.changed or each.only_a or each.only_b for each in self.figures)
-        return bool(self.came or self.left or figures or self.study.is_changed)
+        return bool(self.came or self.left or self.leads or figures or self.study.is_changed)
 
 
 def compare_studies(a: Path, b: Path, *, names: tuple[str, str] | None = None, tolerance: float = 0.0) -> StudyComparison:
@@ -133,9 +170,13 @@ def compare_studies(a: Path, b: Path, *, names: tuple[str, str] | None = None, t
     tolerance: relative difference up to which two figures are the same.
 
     Raises:
-        SpecError: a folder holds no results, damaged ones, or those of a run that was stopped.
+        SpecError: a folder holds no results, damaged ones, or those of a run that was stopped, or one is of engines and the other
+            of placements.
     """
     sides = [_Side(folder, name) for folder, name in zip((a, b), names or (str(a), str(b)), strict=True)]
+    if sides[0].is_placement != sides[1].is_placement:
+        kinds = " and ".join(f"{'placements' if side.is_placement else 'engines'} in {shown(side.name)}" for side in sides)
+        raise SpecError(f"Studies must be of one kind to be compared, not of {kinds}")
     study = compare_documents(sides[0].document, sides[1].document, tolerance=tolerance).results
     matched_by = _matched_by(sides[0], sides[1])
     keys = [[side.key_of(design, matched_by) for design in side.front] for side in sides]
@@ -143,6 +184,8 @@ def compare_studies(a: Path, b: Path, *, names: tuple[str, str] | None = None, t
         tuple(design for design, key in zip(sides[side].front, keys[side], strict=True) if key not in keys[1 - side])
         for side in (1, 0)
     )
+    leads = [side.leads() for side in sides] if sides[0].for_each == sides[1].for_each else [{}, {}]
+    cases = list(dict.fromkeys([*leads[0], *leads[1]]))
     return StudyComparison(
         a=sides[0].told(),
         b=sides[1].told(),
@@ -150,9 +193,29 @@ def compare_studies(a: Path, b: Path, *, names: tuple[str, str] | None = None, t
         came=came,
         left=left,
         stayed=len(sides[0].front) - len(left),
-        figures=tuple(_figures(fidelity, sides[0], sides[1], matched_by, tolerance) for fidelity in (EXACT, CLOSED)),
+        leads=tuple(
+            LeadChange(
+                values=dict(zip(sides[0].for_each, case.group, strict=True)),
+                objective=case.objective,
+                batch=case.batch,
+                a=leads[0].get(case),
+                b=leads[1].get(case),
+            )
+            for case in cases
+            if leads[0].get(case) != leads[1].get(case)
+        ),
+        cases=len(cases),
+        figures=tuple(_figures(fidelity, sides[0], sides[1], matched_by, tolerance) for fidelity in sides[0].fidelities),
         study=study,
     )
+
+
+class _Case(NamedTuple):
+    """A question, by its values of `for_each`, an objective, and the batch that all have; None where each has its best."""
+
+    objective: str
+    batch: int | None
+    group: tuple[Value, ...]
 
 
 class _Side:
@@ -169,13 +232,20 @@ class _Side:
         self.name, self.study, self.code = name, str(study.get("name")), str(origin.get("code"))
         self.document: dict[str, Json] = {section: _section(study.get(section, none)) for section, none in _SECTIONS.items()}
         self.axes = tuple(map(str, study["axes"]))
+        self._given: Mapping[str, list[Value]] = {str(path): cast(list[Value], values) for path, values in study["axes"].items()}
+        self.base: Mapping[str, Value] = cast(Mapping[str, Value], study.get("base") or {})
+        self.is_placement = SYSTEM in self._given or SYSTEM in self.base
+        self.fidelities = (ESTIMATE,) if self.is_placement else (EXACT, CLOSED)
+        self.metrics_of_kind = PLACEMENT_METRICS if self.is_placement else METRICS
+        asked = study.get("for_each")
+        self.for_each = tuple(str(path) for path in (asked if isinstance(asked, list) else ()) if path in self._given)
         store = Store(folder=folder, code=self.code)
         try:
-            self.rows = {fidelity: self._rows(store, fidelity) for fidelity in (CLOSED, EXACT)}
+            self.rows = {fidelity: self._rows(store, fidelity) for fidelity in self.fidelities}
             self.front = tuple(self._front(study))
         except (KeyError, pa.ArrowInvalid) as error:
             raise SpecError(f"Study folder must hold rows as explore writes them, not those in {where} ({error})") from None
-        if not self.rows[CLOSED].num_rows:
+        if not self.rows[self.first].num_rows:
             raise SpecError(f"Study folder must hold at least one part of results, not none in {where}")
         if not self._is_finished(folder):
             raise SpecError(
@@ -187,10 +257,12 @@ class _Side:
             folder=self.name,
             name=self.study,
             code=self.code,
-            points=self.rows[CLOSED].num_rows,
-            exact_points=self.rows[EXACT].num_rows,
+            points=self.rows[self.first].num_rows,
+            exact_points=0 if self.is_placement else self.rows[EXACT].num_rows,
+            is_placement=self.is_placement,
             objective=self.objective,
             is_maximized=self.is_maximized,
+            for_each=self.for_each,
             front=self.front,
         )
 
@@ -206,17 +278,68 @@ class _Side:
         return pc.binary_join_element_wise(*columns, "\0")
 
     @property
+    def first(self) -> str:
+        """Fidelity that every point has."""
+        return self.fidelities[-1]
+
+    @property
+    def best(self) -> str:
+        """Fidelity of the front."""
+        return self.fidelities[0]
+
+    @property
     def metrics(self) -> list[str]:
-        return [name for name in METRICS if name in self.rows[CLOSED].column_names]
+        return [name for name in self.metrics_of_kind if name in self.rows[self.first].column_names]
+
+    @property
+    def notes(self) -> list[str]:
+        """Columns of texts that both fidelities have: what rejects a row, and what is said beside figures."""
+        return [name for name in (_REJECTED, *self._notes) if name in self.rows[self.first].column_names]
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        return PlacementRows.notes if self.is_placement else Rows.notes
+
+    def leads(self) -> dict[_Case, str]:
+        """Return the names of the placements that lead, by objective and by the smallest batch and any; empty of engines."""
+        found: dict[_Case, str] = {}
+        if not self.is_placement:
+            return found
+        rows, inner = self.rows[ESTIMATE], [path for path in PLACEMENT if path in self.axes and path not in self.for_each]
+        are_met, groups = self.texts(ESTIMATE, _REJECTED) == "", self.groups(ESTIMATE)
+        batches = sorted({int(batch) for batch in self._given.get("batch", [])})
+        ways = (batches[0], None) if len(batches) > 1 and "batch" not in self.for_each else (None,)
+        for way in ways:
+            is_asked = are_met if way is None else are_met & (rows["batch"].to_numpy() == way)
+            for name, is_maximized in self.goals.items():
+                if name not in rows.column_names:
+                    continue
+                values = (1 if is_maximized else -1) * self.figure(ESTIMATE, name)
+                places = np.flatnonzero(is_asked & ~np.isnan(values))
+                places = places[np.lexsort((places, -values[places], groups[places]))]
+                for place in places[np.unique(groups[places], return_index=True)[1]].tolist():
+                    at = self.values(ESTIMATE, place)
+                    case = _Case(objective=name, batch=way, group=tuple(at[path] for path in self.for_each))
+                    found[case] = placement_name(at, self.base, inner)
+        return found
+
+    def groups(self, fidelity: str) -> np.ndarray:
+        """Return a number of the values of `for_each` of every row, in the order of the study."""
+        rows = self.rows[fidelity]
+        found = np.zeros(rows.num_rows, dtype=np.int64)
+        for path in self.for_each:
+            places = {value: place for place, value in enumerate(self._given[path])}
+            found = found * (len(places) + 1) + np.array([places.get(value, len(places)) for value in rows[path].to_pylist()], int)
+        return found
 
     def figure(self, fidelity: str, name: str) -> np.ndarray:
         """Return a figure of every row, NaN where it is not known."""
         found: np.ndarray = self.rows[fidelity][name].to_numpy().astype(np.float64)
         return found
 
-    def texts(self, fidelity: str) -> np.ndarray:
-        """Return what rejects each row, empty where nothing does."""
-        found: np.ndarray = self.rows[fidelity][_REJECTED].to_numpy()
+    def texts(self, fidelity: str, name: str) -> np.ndarray:
+        """Return a text of each row, such as what rejects it; empty where there is none."""
+        found: np.ndarray = self.rows[fidelity][name].to_numpy()
         return found
 
     def values(self, fidelity: str, place: int) -> dict[str, Value]:
@@ -226,9 +349,10 @@ class _Side:
     def _rows(self, store: Store, fidelity: str) -> pa.Table:
         """Return the rows of a fidelity, of each design one."""
         names = ["configuration", *self.axes, _REJECTED]
-        parts = [part.select([*names, *(name for name in METRICS if name in part.column_names)]) for part in store.parts(fidelity)]
+        more = (*self.metrics_of_kind, *self._notes)
+        parts = [part.select([*names, *(name for name in more if name in part.column_names)]) for part in store.parts(fidelity)]
         if not parts:
-            kinds = {name: pa.string() for name in names} | {name: pa.float64() for name in METRICS}
+            kinds = {name: pa.string() for name in (*names, *self._notes)} | {name: pa.float64() for name in self.metrics_of_kind}
             return pa.table({name: pa.array([], kind) for name, kind in kinds.items()})
         rows = pa.concat_tables(parts)
         here, there = _matched(rows["configuration"].combine_chunks(), rows["configuration"].combine_chunks())
@@ -239,29 +363,31 @@ class _Side:
         if not isinstance(objectives, dict):
             raise KeyError("objectives")
         goals = {name: goal == "maximize" for name, goal in objectives.items()}
+        self.goals = goals
         self.objective, self.is_maximized = next(iter(goals.items()))
-        rows = self.rows[EXACT]
+        rows = self.rows[self.best]
         # What does not vary decides nothing.
         known = [name for name in goals if name in rows.column_names]
-        signed = [(1 if goals[name] else -1) * self.figure(EXACT, name) for name in known]
+        signed = [(1 if goals[name] else -1) * self.figure(self.best, name) for name in known]
         if not known or not rows.num_rows:
             return
-        asked = study.get("for_each")
-        each = [rows[path].to_pylist() for path in (asked if isinstance(asked, list) else ()) if path in rows.column_names]
-        groups = np.unique(["\0".join(map(str, values)) for values in zip(*each, strict=True)] or [""], return_inverse=True)[1]
-        groups = np.broadcast_to(groups, rows.num_rows)
-        for place in ranked_front(np.stack(signed, axis=1), self.texts(EXACT) == "", groups).tolist():
-            metrics = {name: float(self.figure(EXACT, name)[place]) for name in self.metrics}
+        are_met, groups = self.texts(self.best, _REJECTED) == "", self.groups(self.best)
+        figures = {name: self.figure(self.best, name) for name in self.metrics}
+        notes = {name: self.texts(self.best, name) for name in self.notes if name != _REJECTED}
+        for place in ranked_front(np.stack(signed, axis=1), are_met, groups).tolist():
+            metrics = {name: float(values[place]) for name, values in figures.items()}
             yield Design(
                 configuration=rows["configuration"][place].as_py(),
-                values=self.values(EXACT, place),
+                values=self.values(self.best, place),
                 metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
+                notes={name: str(texts[place]) for name, texts in notes.items()},
             )
 
     def _is_finished(self, folder: Path) -> bool:
         """Return whether the run came to its end: it wrote the front, or was refused since nothing meets the constraints."""
-        has_met = bool((self.texts(CLOSED) == "").any())
-        return (folder / "front.csv").is_file() or (not self.front and (not has_met or self.rows[EXACT].num_rows > 0))
+        has_met = bool((self.texts(self.first, _REJECTED) == "").any())
+        is_simulated = not self.is_placement and self.rows[EXACT].num_rows > 0
+        return (folder / "front.csv").is_file() or (not self.front and (not has_met or is_simulated))
 
 
 def _section(value: Json) -> Json:
@@ -278,7 +404,7 @@ def _joined(values: Iterable[object], between: str = "\0") -> str:
 
 
 def _matched_by(a: _Side, b: _Side) -> str | None:
-    here, _ = _matched(a.keys(CLOSED, "configuration"), b.keys(CLOSED, "configuration"))
+    here, _ = _matched(a.keys(a.first, "configuration"), b.keys(b.first, "configuration"))
     if here.size:
         return "configuration"
     return "axes" if set(a.axes) == set(b.axes) else None
@@ -299,10 +425,10 @@ def _figures(fidelity: str, a: _Side, b: _Side, matched_by: str | None, toleranc
     here, there = _matched(a.keys(fidelity, matched_by), b.keys(fidelity, matched_by))
     found: list[DesignChange] = []
     changed = figures = 0
-    for name in [_REJECTED, *(each for each in a.metrics if each in b.metrics)]:
-        is_text = name == _REJECTED
-        mine = (a.texts(fidelity) if is_text else a.figure(fidelity, name))[here]
-        others = (b.texts(fidelity) if is_text else b.figure(fidelity, name))[there]
+    for name in (each for each in (*a.notes, *a.metrics) if each in (*b.notes, *b.metrics)):
+        is_text = name in a.notes
+        mine = (a.texts(fidelity, name) if is_text else a.figure(fidelity, name))[here]
+        others = (b.texts(fidelity, name) if is_text else b.figure(fidelity, name))[there]
         differ, effects = (mine != others, np.ones(len(here))) if is_text else _effects(mine, others, tolerance)
         figures += len(here) if is_text else int((~np.isnan(mine) | ~np.isnan(others)).sum())
         places = np.flatnonzero(differ)

@@ -70,11 +70,13 @@ class Design:
         configuration: digest of everything that it is.
         values: of the axes, by path.
         metrics: by name, simulated to the cycle; of a placement, estimated.
+        notes: what is said of it beside its figures, by name, such as which SLR is fullest of what.
     """
 
     configuration: str
     values: Mapping[str, Value]
     metrics: Mapping[str, float]
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -401,7 +403,8 @@ class _Explorer:
     def _design(self, block: Block) -> Design:
         metrics = {name: float(values[0]) for name, values in block.metrics.items() if not np.isnan(values[0])}
         digest = self._space.digests(block.points, self._space.columns(block.points))[0]
-        return Design(configuration=digest, values=self._space.values(int(block.points[0])), metrics=metrics)
+        notes = {name: str(texts[0]) for name, texts in block.notes.items()}
+        return Design(configuration=digest, values=self._space.values(int(block.points[0])), metrics=metrics, notes=notes)
 
 
 def _missing(unmeasured: Mapping[Key, int], study: Study, folder: Path) -> str:

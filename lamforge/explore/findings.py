@@ -16,7 +16,8 @@ from lamforge.explore.exploration import Design, FormError
 from lamforge.explore.front import Contradiction, Rejection, Tally, ranked_front
 from lamforge.explore.metrics import METRICS
 from lamforge.explore.placements import space_of
-from lamforge.explore.rows import Block, Rows
+from lamforge.explore.resource_errors import ResourceError, resource_errors
+from lamforge.explore.rows import BOARD_RESOURCES, FULLEST, Block, Rows
 from lamforge.explore.sources import Sources, sources
 from lamforge.explore.space import Space
 from lamforge.explore.store import CLOSED, ESTIMATE, EXACT, ORIGIN, STUDY, Store, is_study_folder
@@ -112,12 +113,19 @@ class Miss:
         rejected_by: the constraints that it breaks.
         excess: by how much of its bound it misses the one that it misses most.
         gain: by what share it would be better than the best design in the first objective; None where there is none.
+        fullest: the resource, and the SLR of the board, that it fills most, such as `uram in SLR0`; empty where that is not known.
     """
 
     values: Mapping[str, Value]
     rejected_by: tuple[str, ...]
     excess: float
     gain: float | None
+    fullest: str = ""
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it takes more of a resource than the board has."""
+        return any(name in BOARD_RESOURCES for name in self.rejected_by)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,6 +162,7 @@ class Findings:
         stop: of those that are better the one that misses by the least.
         ends: numeric axes of which the best design has the first or last value, and of which the value beside it is worse.
         error: of the closed form; None where no point was simulated.
+        resource_errors: of the model of resources, over engines that it was not fitted to.
         worst: the point where it is worst; worst_cycles: of it, by the closed form and exact.
         sensitivity: of every axis with several values, the most sensitive first; empty without a front.
         sources: what stands behind each metric of the front, and behind its constraint to fit the board; empty without a front.
@@ -177,6 +186,7 @@ class Findings:
     stop: Miss | None
     ends: tuple[str, ...]
     error: FormError | None
+    resource_errors: tuple[ResourceError, ...]
     worst: Mapping[str, Value] | None
     worst_cycles: tuple[float, float] | None
     sensitivity: tuple[Sensitivity, ...]
@@ -286,6 +296,7 @@ class _Finder:
             stop=None if closed.stop is None else self._miss(closed.stop[1], closed.stop[0], closed.stop[2], closed, stepper),
             ends=() if best is None else tuple(self._ends(best, sensitivity)),
             error=FormError(median=float(np.median([each[0] for each in off])), worst=worst[0]) if worst else None,
+            resource_errors=resource_errors(),
             worst=self.space.values(worst[1]) if worst else None,
             worst_cycles=worst[2:] if worst else None,
             sensitivity=tuple(sorted(sensitivity, key=lambda each: each.low - each.high)),
@@ -388,6 +399,7 @@ class _Finder:
                 configuration=self.space.digests(block.points, self.space.columns(block.points))[0],
                 values=self.space.values(point),
                 metrics=metrics,
+                notes={name: str(texts[0]) for name, texts in block.notes.items()},
             ),
             causes=causes,
             binding=binding(causes, metrics["fraction_of_peak"]),
@@ -404,11 +416,11 @@ class _Finder:
         return sources([(request.engine, memory) for request, memory in requests], told, boards, is_bounded)
 
     def _miss(self, point: int, excess: float, gain: float | None, closed: _Closed, stepper: _Stepper) -> Miss:
-        names = stepper.broken(closed.excesses.get(point))
-        if not names:
-            row = self.exact if point in self.exact_places else self.rows.closed(np.array([point]))
-            names = stepper.broken(row.excess[self.exact_places.get(point, 0)])
-        return Miss(values=self.space.values(point), rejected_by=names, excess=excess, gain=gain)
+        row = self.exact if point in self.exact_places else self.rows.closed(np.array([point]))
+        place = self.exact_places.get(point, 0)
+        names = stepper.broken(closed.excesses.get(point)) or stepper.broken(row.excess[place])
+        fullest = str(row.notes[FULLEST][place])
+        return Miss(values=self.space.values(point), rejected_by=names, excess=excess, gain=gain, fullest=fullest)
 
     def _drawn(self, sample: Block, front_places: np.ndarray) -> Iterator[Drawn]:
         """Yield the points that charts draw, the front last, so that it lies above the others."""

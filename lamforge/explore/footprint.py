@@ -39,7 +39,7 @@ class Footprint:
         shape = self.fields["tile.ports"].shape
         return np.array([[np.broadcast_to(part[name], shape) for name in RESOURCES] for part in self.parts.values()])
 
-    @property
+    @functools.cached_property
     def resources(self) -> Mapping[str, np.ndarray]:
         """What circuits take, by name of RESOURCES, arrays [circuits]."""
         return dict(zip(RESOURCES, self.used.sum(axis=0), strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from lamforge.explore.placement_axes import FORMAT, SETTINGS, SYSTEM, WINDOW
 from lamforge.explore.rows import Block, Rows
 from lamforge.explore.space import Space
 
-__all__ = ["Case", "Entry", "Leads", "View"]
+__all__ = ["PLACEMENT", "Case", "Entry", "Leads", "View", "placement_name"]
 
-_PLACEMENT = (SYSTEM, FORMAT, WINDOW, SETTINGS)
+PLACEMENT = (SYSTEM, FORMAT, WINDOW, SETTINGS)
+"""Paths that say which placement a point has."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,13 +85,21 @@ class View:
         return "the best batch" if self.batch is None else f"batch {self.batch}"
 
 
+def placement_name(values: Mapping[str, Value], base: Mapping[str, Value], inner: Collection[str]) -> str:
+    """Return the system of a point, with the format, window and settings of `inner`, the paths that vary within a case."""
+    system = str(values.get(SYSTEM, base.get(SYSTEM)))
+    style, window, settings = (values[path] if path in inner else "" for path in (FORMAT, WINDOW, SETTINGS))
+    name = f"{system}:{style}:{window}".rstrip(":") if style or window else system
+    return f"{name} {settings}".rstrip()
+
+
 class Leads:
     """Keeps, of blocks of points one after the other, the best of each placement and case by each objective."""
 
     def __init__(self, space: Space, rows: Rows):
         self._space, self._rows = space, rows
         self._objectives = [each.name for each in space.study.objectives]
-        self._inner = tuple(path for path in space.axes if path in _PLACEMENT and path not in space.study.for_each)
+        self._inner = tuple(path for path in space.axes if path in PLACEMENT and path not in space.study.for_each)
         batches = {int(batch) for batch in space.axes.get("batch", (space.study.base.get("batch", 1),))}
         self._ways: tuple[int | None, ...] = (min(batches), None) if len(batches) > 1 else (min(batches),)
         if "batch" in space.study.for_each:
@@ -143,12 +152,9 @@ class Leads:
 
     def _entry(self, block: Block, row: int) -> Entry:
         values, base = self._space.values(int(block.points[row])), self._space.study.base
-        system = str(values.get(SYSTEM, base.get(SYSTEM)))
-        style, window, settings = (values[path] if path in self._inner else "" for path in (FORMAT, WINDOW, SETTINGS))
-        name = f"{system}:{style}:{window}".rstrip(":") if style or window else system
         return Entry(
-            name=f"{name} {settings}".rstrip(),
-            system=system,
+            name=placement_name(values, base, self._inner),
+            system=str(values.get(SYSTEM, base.get(SYSTEM))),
             kind=str(block.notes["kind"][row]),
             binding=str(block.notes["binding"][row]),
             batch=int(values.get("batch", base.get("batch", 1))),

@@ -20,7 +20,7 @@ from lamforge.explore.study import Study, load_study
 from lamforge.flow.accuracy import CONFIDENCE, Text
 from lamforge.flow.compress import chosen_recipe
 from lamforge.flow.sources import open_checkpoint, open_compressed
-from lamforge.flow.verb import SILENT, Listener, verb
+from lamforge.flow.verb import SILENT, Listener
 from models.attention import LambdaShape
 from models.compressed import CompressedModel, make
 from models.evaluation import evaluation_text, windows
@@ -33,7 +33,7 @@ from models.integer.threads import each
 from models.matrices import HEAD
 from models.zoo import shape
 
-__all__ = ["MeasureRequest", "Measured", "interval", "measure", "run", "scored"]
+__all__ = ["MeasureRequest", "Measured", "interval", "run", "scored"]
 
 _SOURCES = ("hwsim/arch", "models/attention", "models/integer", "models/evaluation", "models/tokenizer.py")
 """What decides the figures of a model that is there."""
@@ -122,9 +122,6 @@ def run(request: MeasureRequest, listener: Listener = SILENT) -> Measured:
         table = dataclasses.replace(table, rows=tuple(sorted(rows, key=lambda row: ([*models].index(row.model), row.key[3:]))))
         write_text(file, accuracies_text(table, comment))
     return Measured(table=table, file=file, new_rows=len(table.rows) - before, unmeasured=tuple(unmeasured))
-
-
-measure = verb("measure", MeasureRequest, run)
 
 
 class _Scorer:

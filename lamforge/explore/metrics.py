@@ -15,6 +15,7 @@ class Ground(enum.Enum):
     MEMORY = "parameters of the memory model"
     ENERGY = "energy constants of the board"
     BOARD = "price of the board"
+    SLRS = "resources of the board's SLRs, and the part of them that may be used"
     DEVICES = "data of the devices of a placement"
 
 
@@ -25,6 +26,9 @@ class Metric:
     Attributes:
         name: by which a study calls it.
         told: what it is.
+        label: the name as people say it; the same where it is left out, with spaces.
+        unit: of its numbers; empty where the label says it or there is none.
+        is_share: whether it is a part of a whole, 0 to 1, and shown as such.
         grounds: what decides it beside the study, the program and the engine.
         is_exact_only: whether only the exact simulation gives it.
         is_whole: whether it is a whole number.
@@ -33,8 +37,14 @@ class Metric:
     name: str
     told: str
     grounds: tuple[Ground, ...]
+    label: str = ""
+    unit: str = ""
+    is_share: bool = False
     is_exact_only: bool = False
     is_whole: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or self.name.replace("_", " "))
 
 
 _TIMED = (Ground.MEMORY,)
@@ -44,16 +54,20 @@ PREFILL = "prefill_token_per_s"
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(name="token_per_s", told="tokens of all sequences per second at the engine's clock", grounds=_TIMED),
+        Metric(
+            name="token_per_s", label="token/s", told="tokens of all sequences per second at the engine's clock", grounds=_TIMED
+        ),
         Metric(name="cycles", told="cycles of a decode step with a full window", grounds=_TIMED, is_whole=True),
         Metric(name="bytes_per_token", told="bytes through every port, in both directions, for each token", grounds=()),
         Metric(
             name="fraction_of_peak",
             told="bytes through the stream ports, of what they carry with a beat in every cycle",
             grounds=_TIMED,
+            is_share=True,
         ),
         Metric(
             name="token_per_joule",
+            label="token/J",
             told="tokens for each joule of the card, estimated",
             grounds=(*_TIMED, Ground.ENERGY),
             is_exact_only=True,
@@ -66,24 +80,42 @@ METRICS: Mapping[str, Metric] = {
         ),
         Metric(
             name="power_w",
+            label="power",
+            unit="W",
             told="watts that the card draws while it decodes, estimated",
             grounds=(*_TIMED, Ground.ENERGY),
             is_exact_only=True,
         ),
         Metric(
             name="price_usd",
+            label="price of the board",
+            unit="USD",
             told="price of the point's board in US dollars; unknown where the board says none",
             grounds=(Ground.BOARD,),
         ),
-        Metric(name="lut", told="look-up tables of the engine, by the model fitted to runs of Yosys", grounds=(), is_whole=True),
-        Metric(name="ff", told="flip-flops of the engine, the same", grounds=(), is_whole=True),
-        Metric(name="bram36", told="block RAMs of 36 kbit of the engine, the same", grounds=()),
-        Metric(name="uram", told="UltraRAMs of the engine, the same", grounds=(), is_whole=True),
-        Metric(name="dsp", told="DSP slices of the engine, the same", grounds=(), is_whole=True),
+        Metric(
+            name="lut",
+            label="LUTs",
+            told="look-up tables of the engine, by the model fitted to runs of Yosys",
+            grounds=(),
+            is_whole=True,
+        ),
+        Metric(name="ff", label="flip-flops", told="flip-flops of the engine, the same", grounds=(), is_whole=True),
+        Metric(name="bram36", label="block RAMs", told="block RAMs of 36 kbit of the engine, the same", grounds=()),
+        Metric(name="uram", label="UltraRAMs", told="UltraRAMs of the engine, the same", grounds=(), is_whole=True),
+        Metric(name="dsp", label="DSPs", told="DSP slices of the engine, the same", grounds=(), is_whole=True),
+        Metric(
+            name="fullest_share",
+            label="fullest SLR",
+            told="what the engine takes of the scarcest resource of the board's fullest SLR, of what may be used there;"
+            " above 1 where it does not fit",
+            grounds=(Ground.SLRS,),
+            is_share=True,
+        ),
         Metric(
             name="perplexity", told="perplexity of the network's model on the text of its table of accuracies, measured", grounds=()
         ),
-        Metric(name="pass_keys", told="share of the table's pass keys that the model finds, measured", grounds=()),
+        Metric(name="pass_keys", told="share of the table's pass keys that the model finds, measured", grounds=(), is_share=True),
     )
 }
 """Metrics by name; a constraint or objective may also be a path of a design whose values are numbers."""
@@ -93,19 +125,53 @@ PLACEMENT_METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric(
-            name="token_per_s", told="generated tokens of all sequences over the whole time, prompts included", grounds=_ESTIMATED
+            name="token_per_s",
+            label="token/s",
+            told="generated tokens of all sequences over the whole time, prompts included",
+            grounds=_ESTIMATED,
         ),
         Metric(
-            name="decode_token_per_s", told="generated tokens of all sequences over the time between tokens", grounds=_ESTIMATED
+            name="decode_token_per_s",
+            label="token/s between tokens",
+            told="generated tokens of all sequences over the time between tokens",
+            grounds=_ESTIMATED,
         ),
-        Metric(name="first_token_s", told="seconds until every sequence has its first token", grounds=_ESTIMATED),
-        Metric(name="step_s", told="seconds from one token of every sequence to the next, in the mean", grounds=_ESTIMATED),
-        Metric(name="token_per_joule", told="generated tokens for each joule of all devices, prompts included", grounds=_ESTIMATED),
-        Metric(name="price_usd", told="price of all devices in US dollars", grounds=_ESTIMATED),
         Metric(
-            name="usd_per_million_tokens", told="that price spread over three years of running nothing else", grounds=_ESTIMATED
+            name="first_token_s",
+            label="time to the first token",
+            unit="s",
+            told="seconds until every sequence has its first token",
+            grounds=_ESTIMATED,
         ),
-        Metric(name="assumed_share", told="of the numbers behind an estimate, the part that is assumed", grounds=_ESTIMATED),
+        Metric(
+            name="step_s",
+            label="time between tokens",
+            unit="s",
+            told="seconds from one token of every sequence to the next, in the mean",
+            grounds=_ESTIMATED,
+        ),
+        Metric(
+            name="token_per_joule",
+            label="token/J",
+            told="generated tokens for each joule of all devices, prompts included",
+            grounds=_ESTIMATED,
+        ),
+        Metric(
+            name="price_usd", label="price of devices", unit="USD", told="price of all devices in US dollars", grounds=_ESTIMATED
+        ),
+        Metric(
+            name="usd_per_million_tokens",
+            label="price of a token",
+            unit="USD a million",
+            told="that price spread over three years of running nothing else",
+            grounds=_ESTIMATED,
+        ),
+        Metric(
+            name="assumed_share",
+            told="of the numbers behind an estimate, the part that is assumed",
+            grounds=_ESTIMATED,
+            is_share=True,
+        ),
     )
 }
 """Metrics of placements by name, all of them estimates."""

@@ -24,7 +24,7 @@ from lamforge.explore.space import Space
 from lamforge.explore.store import CLOSED
 from lamforge.explore.study import BOARD, Bound
 
-__all__ = ["Block", "Rows"]
+__all__ = ["BOARD_RESOURCES", "FULLEST", "Block", "Rows"]
 
 _ENGINE, _PROGRAM = "engine", "program"
 """Constraints of every study: the parts of the engine can be built together, and there is a program for it."""
@@ -44,11 +44,13 @@ _OTHER_NAMES = {"instructions": "program"}
 """Names of the closed form that stand for something else here."""
 _MEASURED = "measured"
 """Constraint of every study that asks for accuracies: that of the point was measured."""
-_ON_BOARD = (BOARD, *(f"{BOARD} {name}" for name in RESOURCES))
+BOARD_RESOURCES = {f"{BOARD} {name}": name for name in RESOURCES}
+"""Constraints of `fits: board` that bound a resource in its fullest SLR, and this resource."""
+_ON_BOARD = (BOARD, *BOARD_RESOURCES)
 """What `fits: board` bounds: ports and the memory behind them, and of each resource the fullest SLR."""
 _PRICE = "price_usd"
-_FULLEST = "fullest"
-"""Column of the resource, and the SLR of the board, that is fullest."""
+FULLEST, _FULL = "fullest", "fullest_share"
+"""Columns of the resource, and the SLR of the board, that is fullest, and how full it is."""
 _CAUSES = tuple(cause.name.lower() for cause in Cause)
 
 
@@ -122,7 +124,7 @@ class Rows:
     first: ClassVar[str] = CLOSED
     always: ClassVar[tuple[str, ...]] = (_ENGINE, _PROGRAM, *_CAPACITIES)
     causes: ClassVar[tuple[str, ...]] = _CAUSES
-    notes: ClassVar[tuple[str, ...]] = (_FULLEST,)
+    notes: ClassVar[tuple[str, ...]] = (FULLEST,)
 
     def __init__(self, space: Space, code: str):
         self._space, self._study, self._code = space, space.study, code
@@ -172,7 +174,7 @@ class Rows:
             excess=excess,
             refusals=np.full(count, "", dtype=object),
             causes=dict.fromkeys(_CAUSES, nothing),
-            notes={_FULLEST: built.fullest},
+            notes={FULLEST: built.fullest},
             wall_s=np.full(count, (time.perf_counter() - began) / max(1, count)),
         )
 
@@ -199,7 +201,7 @@ class Rows:
             points=points,
             metrics=values,
             excess=np.stack([*shares.values(), *self._excess(points, columns, values, built)], axis=1),
-            notes={_FULLEST: built.fullest},
+            notes={FULLEST: built.fullest},
             refusals=np.array([each.found if isinstance(each.found, str) else "" for each in outcomes], dtype=object),
             causes={
                 name: np.array([np.nan if each is None else each.causes[name] for each in found], dtype=np.float64)
@@ -285,22 +287,24 @@ class Rows:
 
     def _built(self, points: np.ndarray, columns: Columns, are_built: np.ndarray) -> _Built:
         """Return what the engines of points take of their boards; nothing is known of those that cannot be built."""
-        circuits = footprint(points[are_built], self._columns_of(points, columns, are_built))
-        metrics = {name: np.full(len(points), np.nan) for name in (*RESOURCES, _PRICE)}
+        metrics = {name: np.full(len(points), np.nan) for name in (*RESOURCES, _PRICE, _FULL)}
         full = {name: np.full(len(points), np.nan) for name in RESOURCES}
         fullest = np.full(len(points), "", dtype=object)
-        for name, values in circuits.resources.items():
-            metrics[name][are_built] = values[circuits.circuit]
         names = np.broadcast_to(columns["board"], points.shape)
+        circuits = footprint(points[are_built], self._columns_of(points, columns, are_built)) if are_built.any() else None
         for board in np.unique(names).tolist():
             here = names == board
             data = self._space.board_named(board)
             metrics[_PRICE][here] = np.nan if data.price is None else float(data.price.value.value)
+            if circuits is None:
+                continue
             some = here & are_built
             shares, places = fullness(circuits, data)
             circuit = circuits.circuit[some[are_built]]
             for name, values in shares.items():
+                metrics[name][some] = circuits.resources[name][circuit]
                 full[name][some] = values[circuit]
+            metrics[_FULL][some] = np.max([full[name][some] for name in RESOURCES], axis=0)
             texts = np.array([[f"{name} in {slr.name}" for slr in data.slrs.value] for name in RESOURCES], dtype=object)
             fullest[some] = texts[tuple(places[:, circuit])]
         return _Built(metrics=metrics, full=full, fullest=fullest)
@@ -312,8 +316,10 @@ class Rows:
         self, points: np.ndarray, columns: Columns, metrics: Mapping[str, np.ndarray], built: _Built | None = None
     ) -> list[np.ndarray]:
         """Return by how much points miss each constraint of the study, that of what was measured first where it asks for it."""
-        is_unknown = np.logical_or.reduce([np.isnan(metrics[name]) for name in MEASURED])
-        shares = [np.where(is_unknown, np.inf, 0.0)] * self._study.asks_accuracy
+        shares = []
+        if self._study.asks_accuracy:
+            is_unknown = np.logical_or.reduce([np.isnan(metrics[name]) for name in MEASURED])
+            shares.append(np.where(is_unknown, np.inf, 0.0))
         for bound in self._bounds:
             if bound.name == BOARD and built is not None:
                 shares.append(np.broadcast_to(self._over_board(points, columns), points.shape))

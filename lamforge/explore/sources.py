@@ -59,12 +59,13 @@ def sources(
         memories |= {f"{memory.kind.name.lower()}.{name}": number for name, number in memory.facts.items()}
         energies |= {f"{board.name}.{name}": number for name, number in facts_of(constants_of(board)).items()}
     prices = {f"{board.name}.price": board.price for board in boards if board.price is not None}
-    known = {Ground.MEMORY: memories, Ground.ENERGY: energies, Ground.BOARD: prices}
+    room = {f"{board.name}.{name}": getattr(board, name) for board in boards for name in ("slrs", "fill")}
+    known = {Ground.MEMORY: memories, Ground.ENERGY: energies, Ground.BOARD: prices, Ground.SLRS: room}
     found = [
         Sources(name=name, numbers={key: number for ground in METRICS[name].grounds for key, number in known[ground].items()})
         for name in metrics
     ]
     if not is_bounded:
         return tuple(found)
-    bounds = {f"{board.name}.{name}": getattr(board, name) for board in boards for name in ("hbm", "slrs", "fill")}
-    return (*found, Sources(name=BOARD, numbers=bounds))
+    channels = {f"{board.name}.hbm": board.hbm for board in boards}
+    return (*found, Sources(name=BOARD, numbers=channels | room))

@@ -39,6 +39,10 @@ def studies_document(found: StudyComparison) -> dict[str, Any]:
         "is_changed": found.is_changed,
         "matched_by": found.matched_by,
         "front": {"came": _designs(found.came), "left": _designs(found.left), "stayed": found.stayed},
+        "leads": [
+            {"objective": each.objective, "batch": each.batch, **each.values, "a": each.a, "b": each.b} for each in found.leads
+        ],
+        "cases": found.cases,
         "figures": [_figures(each) for each in found.figures],
         "study": _part(found.study),
     }
@@ -72,7 +76,9 @@ def _side(side: StudySide) -> dict[str, Any]:
         "points": side.points,
         "exact_points": side.exact_points,
         "objective": side.objective,
+        "for_each": list(side.for_each),
         "best": None if side.best is None else _designs([side.best])[0],
+        "bests": _designs(list(side.bests.values())[::-1]),
     }
 
 

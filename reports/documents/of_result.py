@@ -14,6 +14,7 @@ __all__ = ["VERBS", "document_of", "marked"]
 VERBS = {
     "lamforge.explore.differences.StudyComparison": ("compare", "comparison.studies_document"),
     "lamforge.explore.exploration.Exploration": ("explore", "exploration.exploration_document"),
+    "lamforge.explore.measuring.Measured": ("study accuracy", "studies.measured_document"),
     "lamforge.flow.board.BoardVerdict": ("board", "verdict.board_document"),
     "lamforge.flow.compare.DocumentComparison": ("compare", "comparison.results_document"),
     "lamforge.flow.compress.Compression": ("compress", "model.compression_document"),
@@ -39,6 +40,7 @@ VERBS = {
     "reports.studies.gpu_rates.Fit": ("gpu fit", "validation.fit_document"),
     "reports.studies.validation.energy.EnergyValidation": ("validate energy", "validation.energy_validation_document"),
     "reports.studies.validation.offload.OffloadValidation": ("validate offload", "validation.offload_validation_document"),
+    "reports.studies.window.WindowStudy": ("study window", "studies.window_document"),
 }
 """By the type of a result, its verb, and the function of this package that makes its document."""
 

@@ -24,7 +24,22 @@ from reports.pictures.exploration import (
     resource_name,
     style_json,
 )
-from reports.text.findings import answer_text, cell_text, distinct_text, miss_text, name_text, step_text, stop_text, values_text
+from reports.text.findings import (
+    answer_text,
+    cell_text,
+    constraint_text,
+    distinct_text,
+    figure_columns,
+    figure_of_design,
+    fullest_text,
+    heading_text,
+    measured_text,
+    miss_text,
+    name_text,
+    step_text,
+    stop_text,
+    values_text,
+)
 
 __all__ = ["exploration_page", "write_exploration"]
 
@@ -75,17 +90,23 @@ def exploration_page(found: Findings) -> str:
         "miss": miss_text,
         "listed": values_text,
         "distinct": distinct_text,
+        "heading": heading_text,
+        "measured": measured_text,
+        "figure": figure_of_design,
+        "constraint": constraint_text,
+        "fullest": fullest_text,
     }
     return page("exploration", values)
 
 
 def _held(found: Findings) -> dict[str, Value]:
-    """Return those axes that vary but have one value in all designs of the front, with it, where there are several designs."""
-    designs = [each.design.values for each in found.front]
+    """Return those axes and metrics that have one value in all designs of the front, with it, where there are several designs."""
+    designs = [each.design for each in found.front]
     if len(designs) < 2:
         return {}
-    return {
-        path: value
-        for path, value in designs[0].items()
-        if len(found.study.axes[path]) > 1 and {each[path] for each in designs} == {value}
+    values, metrics = designs[0].values, designs[0].metrics
+    axes = {path: value for path, value in values.items() if {each.values[path] for each in designs} == {value}}
+    _, alike = figure_columns(designs, found.study)
+    return {path: value for path, value in axes.items() if len(found.study.axes[path]) > 1} | {
+        name: metrics[name] for name in alike
     }

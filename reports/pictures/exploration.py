@@ -11,7 +11,7 @@ import vl_convert
 
 from lamforge.explore.binding import Resource
 from lamforge.explore.findings import Findings, Standing
-from reports.text.findings import name_text
+from reports.text.findings import constraint_text, figure_columns, heading_text, name_text
 
 __all__ = [
     "BARS",
@@ -144,9 +144,11 @@ def bundle() -> str:
 
 
 def columns_of(found: Findings) -> tuple[Column, ...]:
-    """Return axes that vary, then metrics that some drawn point has."""
+    """Return axes that vary, then metrics that some drawn point has, in the order of the table of the front."""
     axes = {path: values for path, values in found.study.axes.items() if len(values) > 1}
-    metrics = {name: None for each in found.drawn for name in each.metrics}
+    drawn = {name: None for each in found.drawn for name in each.metrics}
+    ordered, alike = figure_columns([each.design for each in found.front], found.study)
+    metrics = [name for name in dict.fromkeys([*ordered, *drawn, *alike]) if name in drawn and name not in axes]
     columns: list[Column] = []
     for name in [*axes, *metrics]:
         values = tuple(map(str, axes[name])) if name in axes and isinstance(axes[name][0], str) else ()
@@ -155,7 +157,7 @@ def columns_of(found: Findings) -> tuple[Column, ...]:
             Column(
                 key=f"c{len(columns)}",
                 name=name,
-                label=f"{name_text(name)}, Hz" if name.endswith("_hz") else name_text(name),
+                label=f"{name_text(name)}, Hz" if name.endswith("_hz") else heading_text(name),
                 is_text=bool(values),
                 is_axis=name in axes,
                 values=values,
@@ -174,12 +176,17 @@ def points_json(found: Findings, columns: Sequence[Column]) -> str:
 def _rows_of(found: Findings, columns: Sequence[Column]) -> list[Row]:
     rows: list[Row] = []
     for number, each in enumerate(found.drawn):
-        cells: dict[str, Cell] = {"id": number, "state": each.state, "why": each.rejected_by}
+        cells: dict[str, Cell] = {"id": number, "state": each.state, "why": _why(each.rejected_by.split(", "))}
         for column in columns:
             value = each.metrics.get(column.name, each.values.get(column.name))
             cells[column.key] = float(f"{value:.9g}") if isinstance(value, float) else value
         rows.append(cells)
     return rows
+
+
+def _why(constraints: Sequence[str]) -> str:
+    """Return what rejects a point, as marks say it when pointed at."""
+    return ", ".join(map(constraint_text, constraints))
 
 
 def pictures(found: Findings, columns: Sequence[Column]) -> tuple[Picture, ...]:
@@ -320,7 +327,7 @@ def _sensitivity(found: Findings) -> Picture:
             "change": step.change,
             "source": "exact" if step.is_exact else "closed form",
             "meets": "rejected" if step.rejected_by else "meets all",
-            "why": ", ".join(step.rejected_by),
+            "why": _why(step.rejected_by),
         }
         for each in found.sensitivity
         for step in each.steps

@@ -17,7 +17,7 @@ __all__ = ["answer_text", "comparison_text"]
 _MOST_ROWS = 30
 _MOST_LETTERS = 40
 _SPEEDS = ("token_per_s", "tokens_per_s", "decode_tokens_per_s")
-_FIDELITIES = {"exact": "exact figures", "closed": "figures of the closed form"}
+_FIDELITIES = {"exact": "exact figures", "closed": "figures of the closed form", "estimate": "estimated figures"}
 
 
 def comparison_text(found: DocumentComparison | StudyComparison) -> str:
@@ -139,11 +139,23 @@ def _study_answer(found: StudyComparison) -> str:
         return f"Nothing changed of {plural(same, 'figure')}: {_bests(found)}"
     figures = f"{plural(changed, 'figure')} of designs in both {'changes' if changed == 1 else 'change'}"
     best = _bests(found)
-    return "; ".join([f"{best[0].upper()}{best[1:]}", fronts, figures])
+    led = f"another placement leads in {len(found.leads):,} of {plural(found.cases, 'case')}"
+    return "; ".join([f"{best[0].upper()}{best[1:]}", *([led] if found.leads else []), fronts, figures])
 
 
 def _bests(found: StudyComparison) -> str:
     a, b = found.a, found.b
+    if a.objective == b.objective and a.for_each == b.for_each and len({**a.bests, **b.bests}) > 1:
+        cases = len({**a.bests, **b.bests})
+        changes = _best_changes(found)
+        if not changes:
+            return f"the best {a.objective} is the same in each of {cases:,} cases of {', '.join(a.for_each)}"
+        values, change = changes[0]
+        most = ", the most" if len(changes) > 1 else ""
+        told = f"{_values(values)}: {' → '.join(_pair(change.a, change.b))}"
+        growth = f" ({_growth(change)})" if change.share else ""
+        where = f"in {len(changes):,} of {cases:,} cases of {', '.join(a.for_each)}"
+        return f"the best {a.objective} changes {where}{most} with {told}{growth}"
     goals = [None if side.best is None else side.goal(side.best) for side in (a, b)]
     if a.objective == b.objective and goals[0] is not None and goals[1] is not None:
         if goals[0] == goals[1]:
@@ -155,6 +167,17 @@ def _bests(found: StudyComparison) -> str:
     return ", ".join(f"{name}'s {_best(side)}" for name, side in (("A", a), ("B", b)))
 
 
+def _best_changes(found: StudyComparison) -> list[tuple[Mapping[str, Value], Change]]:
+    """Return the values of `for_each` of which the best by the first objective is another one, by effect."""
+    a, b = found.a, found.b
+    changes = []
+    for group in {**a.bests, **b.bests}:
+        goals = [side.goal(side.bests[group]) if group in side.bests else None for side in (a, b)]
+        if goals[0] != goals[1]:
+            changes.append((dict(zip(a.for_each, group, strict=True)), Change(path=a.objective, a=goals[0], b=goals[1])))
+    return sorted(changes, key=lambda each: -round(each[1].effect, 3))
+
+
 def _best(side: StudySide) -> str:
     if side.best is None:
         return "constraints are met by no design"
@@ -164,7 +187,9 @@ def _best(side: StudySide) -> str:
 def _studies(found: StudyComparison) -> Iterator[str]:
     for name, side in (("A", found.a), ("B", found.b)):
         design = "" if side.best is None else f", the best with {_values(side.best.values)}"
-        counts = f"{plural(side.points, 'point')}, {side.exact_points:,} of them to the cycle"
+        simulated = "estimated" if side.is_placement else f"{side.exact_points:,} of them to the cycle"
+        counts = f"{plural(side.points, 'point')}, {simulated}"
+        design = "" if len(side.bests) > 1 else design
         yield f"{name}: {side.folder}, study {side.name}, {counts}{design}"
     if found.a.code != found.b.code:
         yield "Two versions of the code computed them."
@@ -173,9 +198,28 @@ def _studies(found: StudyComparison) -> Iterator[str]:
     elif found.matched_by is None:
         yield "No design is in both: the axes are different ones."
     yield from _part(found.study, "study")
+    if len({**found.a.bests, **found.b.bests}) > 1 and found.a.for_each == found.b.for_each:
+        yield from _best_table(found)
+    yield from _leads(found)
     yield from _fronts(found)
     for figures in found.figures:
         yield from _figures(figures)
+
+
+def _best_table(found: StudyComparison) -> Iterator[str]:
+    changes = _best_changes(found)
+    if changes:
+        rows = [(_values(values), *_pair(each.a, each.b), _growth(each)) for values, each in changes[:_MOST_ROWS]]
+        yield from ("", table(rows, head=(f"best {found.a.objective}", "A", "B", "change"), right=(1, 2, 3)), *_rest(len(changes)))
+
+
+def _leads(found: StudyComparison) -> Iterator[str]:
+    if found.leads:
+        rows = [
+            (each.objective, "best" if each.batch is None else f"{each.batch}", _values(each.values), each.a or "", each.b or "")
+            for each in found.leads[:_MOST_ROWS]
+        ]
+        yield from ("", table(rows, head=("leads by", "batch", "where", "A", "B")), *_rest(len(found.leads)))
 
 
 def _fronts(found: StudyComparison) -> Iterator[str]:
@@ -183,6 +227,8 @@ def _fronts(found: StudyComparison) -> Iterator[str]:
     if designs:
         paths = list(dict.fromkeys(path for _, each in designs for path in each.values))
         metrics = [name for name in dict.fromkeys(name for _, each in designs for name in each.metrics) if name not in paths]
+        # What all have one value of says nothing of what came and what left.
+        metrics = [name for name in metrics if len(designs) == 1 or len({each.metrics.get(name) for _, each in designs}) > 1]
         rows = [(state, *(_of_design(each, name) for name in (*paths, *metrics))) for state, each in designs[:_MOST_ROWS]]
         yield from ("", table(rows, head=("front", *paths, *metrics), right=range(1, 1 + len(paths) + len(metrics))))
         yield from _rest(len(designs))

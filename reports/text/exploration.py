@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
+from collections.abc import Sequence
 
 from lamforge.explore.exploration import Design, Exploration
 from reports.text.figures import figure_text, plural
+from reports.text.findings import (
+    asked_figures,
+    constraint_text,
+    figure_columns,
+    figure_of_design,
+    fullest_text,
+    heading_text,
+    name_text,
+)
 from reports.text.placements import answers_text, leaders_table
 from reports.text.table import table
 
 __all__ = ["exploration_text"]
 
 _MOST_ROWS = 30
+_LINE = 100
+"""Columns of a terminal that the table of the front has, where what is asked for leaves room."""
+_HEAD_LINES, _HEAD_LETTERS = 3, 9
+"""Lines of a heading, and letters from which one is broken."""
 
 
 def exploration_text(found: Exploration) -> str:
@@ -23,7 +38,9 @@ def exploration_text(found: Exploration) -> str:
     if found.synthesized:
         lines += ["", _circuits(found)]
     if found.rejected:
-        rows = [(each.constraint, f"{each.points:,}", f"{each.alone:,}", _least(each.least)) for each in found.rejected]
+        rows = [
+            (constraint_text(each.constraint), f"{each.points:,}", f"{each.alone:,}", _least(each.least)) for each in found.rejected
+        ]
         lines += ["", table(rows, head=("rejected by", "points", "by it alone", "nearest misses by"), right=(1, 2, 3))]
     lines += [f"No point meets both {each.first!r} and {each.second!r}." for each in found.contradictions]
     if found.unmeasured:
@@ -39,6 +56,7 @@ def _designs(found: Exploration) -> list[str]:
         f"{plural(found.points, 'point')} by the closed form ({figure_text(found.closed_points_per_s)} a second),"
         f" {found.exact_points:,} to the cycle{exact_pace};"
         f" {plural(found.kept_points, 'row')} kept from before",
+        *([fullest] if (fullest := fullest_text(found.front[0])) else []),
         "",
         _front(found),
     ]
@@ -71,14 +89,40 @@ def _placements(found: Exploration) -> list[str]:
 
 
 def _front(found: Exploration) -> str:
-    """Return the front as a table: what varies, then the objectives, then the other metrics."""
+    """Return the front as a table: what varies, then the objectives, then the other metrics as far as a line reaches."""
     shown = found.front[:_MOST_ROWS]
     paths = [path for path in found.study.axes if len({each.values[path] for each in found.front}) > 1]
-    objectives = [each.name for each in found.study.objectives if each.name not in paths]
-    metrics = [name for name in shown[0].metrics if name not in objectives]
-    names = [*paths, *objectives, *metrics]
-    rows = [[_cell(each.metrics.get(name, each.values.get(name))) for name in names] for each in shown]
-    return table(rows, head=names, right=range(len(names)))
+    metrics, alike = figure_columns(found.front, found.study)
+    metrics = [name for name in metrics if name not in paths]
+    asked = asked_figures(found.study)
+    columns = {name: _column(name, shown) for name in (*paths, *metrics)}
+    names = [name for name in columns if name in paths or name in asked]
+    for name in columns:
+        if name not in names and sum(_width(columns[each]) for each in (*names, name)) <= _LINE:
+            names.append(name)
+    lines = [table(list(zip(*(columns[name] for name in names), strict=True)), right=range(len(names)))]
+    if alike:
+        told = ", ".join(f"{name_text(name)} {figure_of_design(name, shown[0])}" for name in alike)
+        lines += textwrap.wrap(f"all of them: {told}", _LINE, break_on_hyphens=False)
+    if hidden := [name for name in columns if name not in names]:
+        lines.append(f"not shown: {', '.join(map(name_text, hidden))}, in {found.folder / 'front.csv'}")
+    return "\n".join(lines)
+
+
+def _column(name: str, designs: Sequence[Design]) -> list[str]:
+    """Return the lines of a heading, as many of every column, and the cells below it."""
+    words = heading_text(name).replace(".", ". ").split()
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + 1 + len(word) <= _HEAD_LETTERS or len(lines) == _HEAD_LINES:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return [*[""] * (_HEAD_LINES - len(lines)), *lines, *(figure_of_design(name, each, has_unit=False) for each in designs)]
+
+
+def _width(column: Sequence[str]) -> int:
+    return max(map(len, column)) + 2
 
 
 def _values(design: Design) -> str:

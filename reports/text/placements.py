@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lamforge.explore.axes import Value
 from lamforge.explore.leads import Case, Entry, View
+from lamforge.explore.metrics import PLACEMENT_METRICS
 from lamforge.explore.placements import KINDS
 from lamforge.explore.study import Objective, Study
 from reports.text.figures import figure_text, tokens_text
@@ -25,7 +26,6 @@ _GOALS = {
     ("price_usd", False): "least price of devices",
     ("usd_per_million_tokens", False): "least price of a token",
 }
-_UNITS = {"first_token_s": "s", "step_s": "s", "price_usd": "USD", "usd_per_million_tokens": "USD a million"}
 _NAMES = {"GPU": "the GPU alone", "GPU and host": "GPU and host memory", "GPU and SSD": "GPU and SSD", "GPU and CSD": "GPU and CSD"}
 _MOST_NAMES = 3
 _SHOWN_PROMPTS = 6
@@ -44,8 +44,8 @@ def goal_text(objective: Objective) -> str:
 
 def measure_text(objective: Objective) -> str:
     """Return what leads by an objective has, with the unit of its figures."""
-    unit = _UNITS.get(objective.name)
-    return goal_text(objective) if unit is None else f"{goal_text(objective)}, {unit}"
+    unit = PLACEMENT_METRICS[objective.name].unit if objective.name in PLACEMENT_METRICS else ""
+    return goal_text(objective) if not unit else f"{goal_text(objective)}, {unit}"
 
 
 def answers_text(views: Sequence[View], study: Study) -> list[str]:

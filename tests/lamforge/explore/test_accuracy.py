@@ -27,7 +27,7 @@ from lamforge.explore.accuracy import (
     load_accuracies,
     missing_text,
 )
-from lamforge.explore.measuring import MeasureRequest, interval, measure, scored
+from lamforge.explore.measuring import MeasureRequest, interval, run, scored
 from lamforge.explore.space import Space
 from lamforge.explore.study import Study, load_study, study_of
 from models.attention import LambdaShape, parse
@@ -287,7 +287,7 @@ def own(made: Path, tmp_path: Path) -> Path:
 
 
 def test_what_is_measured_is_what_the_model_scores(made: Path, own: Path) -> None:
-    found = measure(str(own))
+    found = run(MeasureRequest(str(own)))
     assert (found.new_rows, found.unmeasured) == (6, ())
     assert [each.key[3:] for each in found.table.rows] == [(0, 12), (0, 16), (0, 48), (4, 8), (4, 12), (4, 44)]
     assert found.file.read_text().startswith("# Mine.\n")
@@ -306,13 +306,13 @@ def test_what_is_measured_is_what_the_model_scores(made: Path, own: Path) -> Non
     assert whole[0] == whole[4]
     assert len({each.nll for each in found.table.rows}) == 5
     # Nothing is missing any more, and the study has it.
-    assert measure(str(own)).new_rows == 0
+    assert run(MeasureRequest(str(own))).new_rows == 0
     explored = lamforge.explore(str(own), output=own.parent / "out")
     assert (explored.exact_points, explored.unmeasured) == (6, {})
 
 
 def test_measuring_goes_on_where_it_was_stopped(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = measure(str(own), table=own.parent / "whole.yaml").table
+    whole = run(MeasureRequest(str(own), table=own.parent / "whole.yaml")).table
     steps = itertools.count()
     write = measuring.write_text
 
@@ -324,27 +324,27 @@ def test_measuring_goes_on_where_it_was_stopped(own: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(measuring, "write_text", stopped)
     with pytest.raises(KeyboardInterrupt):
-        measure(str(own))
+        run(MeasureRequest(str(own)))
     monkeypatch.undo()
-    found = measure(str(own))
+    found = run(MeasureRequest(str(own)))
     assert found.new_rows == 4
     timeless = [[dataclasses.replace(each, created="") for each in table.rows] for table in (found.table, whole)]
     assert timeless[0] == timeless[1]
 
 
 def test_a_text_that_changed_is_refused(own: Path) -> None:
-    found = measure(str(own))
+    found = run(MeasureRequest(str(own)))
     table = dataclasses.replace(found.table, rows=found.table.rows[:2], text=dataclasses.replace(found.table.text, sha256=DIGEST))
     found.file.write_text(accuracies_text(table))
     with pytest.raises(SpecError, match=f"Text of accuracies must have the SHA-256 {DIGEST}, not "):
-        measure(str(own))
+        run(MeasureRequest(str(own)))
 
 
 def test_formats_of_no_model_stay_unmeasured(own: Path) -> None:
     content = yaml.safe_load(own.read_text())
     content["base"]["layers.format"] = "w8"
     own.write_text(yaml.safe_dump(content))
-    found = measure(str(own))
+    found = run(MeasureRequest(str(own)))
     assert found.new_rows == 0
     assert len(found.unmeasured) == 6
 
@@ -357,7 +357,7 @@ def test_models_of_another_network_are_refused(own: Path) -> None:
     )
     own.write_text(yaml.safe_dump(yaml.safe_load(own.read_text()) | {"base": {"network": network, "engine": "tiny"}}))
     with pytest.raises(SpecError, match="Model 'tiny' must be of the network .*, from which it differs in vocab"):
-        measure(str(own))
+        run(MeasureRequest(str(own)))
 
 
 def test_what_can_be_refused_is_before_anything_is_measured(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,16 +368,16 @@ def test_what_can_be_refused_is_before_anything_is_measured(own: Path, monkeypat
     table = own.parent / "table.yaml"
     content = table.read_text()
     with pytest.raises(SpecError, match="cannot be written|must be"):
-        measure(str(own), table=own.parent)
+        run(MeasureRequest(str(own), table=own.parent))
     table.write_text(content.replace("windows: 3", "windows: 90"))
     with pytest.raises(SpecError, match="^Text of accuracies must have 90 windows of 48 tokens, not 18$"):
-        measure(str(own))
+        run(MeasureRequest(str(own)))
     folder = content.partition("folder: ")[2].partition("}")[0]
     table.write_text(content.replace("models: [", f"models: [{{name: other, folder: {folder}}}, "))
     with pytest.raises(
         SpecError, match="^Models of accuracies must have different formats, not the same as 'other' and 'tiny' have$"
     ):
-        measure(str(own))
+        run(MeasureRequest(str(own)))
 
 
 def test_the_command(command: Command, own: Path) -> None:

@@ -14,6 +14,10 @@ import lamforge
 from hwsim.errors import SpecError
 from lamforge.explore.differences import StudyComparison, compare_studies
 from lamforge.explore.exploration import Exploration
+from lamforge.explore.metrics import METRICS
+from reports.documents.comparison import studies_document
+from reports.text.comparison import comparison_text
+from tests.lamforge.explore.placed import SYSTEMS, placed
 from tests.lamforge.explore.small import FEW_AXES, explored_study, rows_of, study
 
 Rows = list[dict[str, Any]]
@@ -48,8 +52,8 @@ def test_of_the_same_nothing_changed(explored: Exploration, other: Path) -> None
     assert found.a.best == explored.front[0] and found.a.front == found.b.front == explored.front
     assert found.stayed == len(explored.front) > 1
     assert (found.a.points, found.a.exact_points) == (explored.points, explored.exact_points)
-    # What rejects it, and four or five metrics of every row.
-    known = sum(5 if row["fidelity"] == "closed" else 6 for row in rows_of(explored.folder))
+    # What rejects it, the resource and the SLR that is fullest, and the metrics of every row that are known.
+    known = sum(2 + sum(row[name] is not None for name in METRICS) for row in rows_of(explored.folder))
     assert sum(each.same for each in found.figures) == known
 
 
@@ -211,3 +215,84 @@ def test_a_study_without_a_design_that_meets_all_has_ended(explored: Exploration
         lamforge.explore(study(explored.folder.parent, axes=FEW_AXES, constraints=bound), output=tmp_path / "none")
     found = compare_studies(explored.folder, tmp_path / "none")
     assert found.b.best is None and found.came == () and len(found.left) == len(explored.front)
+
+
+@pytest.fixture(scope="module")
+def estimated(tmp_path_factory: pytest.TempPathFactory) -> Exploration:
+    return lamforge.explore(placed(), output=tmp_path_factory.mktemp("placements") / "out")
+
+
+def test_placements_that_nothing_changed_of(estimated: Exploration) -> None:
+    found = compare_studies(estimated.folder, estimated.folder)
+    assert not found.is_changed and found.a.front == estimated.front and found.leads == ()
+    assert [each.fidelity for each in found.figures] == ["estimate"] and found.figures[0].same > estimated.points
+    assert found.cases == sum(
+        len(entries) > 0 for view in estimated.views for case in view.cases for entries in case.entries.values()
+    )
+    assert comparison_text(found).startswith("Nothing changed of ")
+    assert f"the best token_per_s is the same in each of {len(found.a.bests)} cases of " in comparison_text(found)
+
+
+def test_what_leads_is_what_the_explorations_say(estimated: Exploration, tmp_path: Path) -> None:
+    axes = {path: list(values) for path, values in estimated.study.axes.items()} | {
+        "placement.system": [each for each in SYSTEMS if each != "gpu-a100"]
+    }
+    fewer = lamforge.explore(placed(axes=axes), output=tmp_path / "fewer")
+    found = compare_studies(estimated.folder, fewer.folder)
+
+    def leaders(explored: Exploration) -> dict[tuple[object, ...], str | None]:
+        return {
+            (view.batch, name, *case.values.values()): entries[0].name if entries else None
+            for view in explored.views
+            for case in view.cases
+            for name, entries in case.entries.items()
+        }
+
+    a, b = leaders(estimated), leaders(fewer)
+    changed = {key: (a[key], b[key]) for key in a if a[key] != b[key]}
+    assert {(each.batch, each.objective, *each.values.values()): (each.a, each.b) for each in found.leads} == changed != {}
+    assert any(str(each.a).startswith("gpu-a100") for each in found.leads)
+    text = comparison_text(found)
+    assert f"another placement leads in {len(changed)} of {found.cases} cases" in text.splitlines()[0]
+    assert text.startswith("The best token_per_s changes in ")
+    document = studies_document(found)
+    assert len(document["leads"]) == len(changed) and len(document["a"]["bests"]) == len(found.a.bests)
+    for group, best in found.a.bests.items():
+        rates = [
+            each.metrics["token_per_s"]
+            for each in estimated.front
+            if tuple(each.values[path] for path in estimated.study.for_each) == group
+        ]
+        assert best.metrics["token_per_s"] == max(rates)
+
+
+def test_what_is_said_of_a_placement_beside_its_figures_is_compared(estimated: Exploration, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(estimated.folder, tmp_path / "copy"))
+    rewrite(copy, lambda rows: [row | {"binding": "another"} for row in rows])
+    found = compare_studies(estimated.folder, copy)
+    assert {each.change.path for each in found.figures[0].changes} == {"binding"}
+
+
+def test_which_slr_is_fullest_is_compared(explored: Exploration, other: Path) -> None:
+    rewrite(other, lambda rows: [row | {"fullest": "dsp in SLR9"} for row in rows])
+    found = compare_studies(explored.folder, other)
+    assert {(each.change.path, each.change.b) for each in exact(found).changes} == {("fullest", "dsp in SLR9")}
+
+
+def test_the_best_of_each_front_are_set_beside_each_other(explored: Exploration, tmp_path: Path) -> None:
+    made = study(explored.folder.parent, axes=FEW_AXES, for_each=["memory"])
+    grouped = lamforge.explore(made, output=tmp_path / "grouped")
+    found = compare_studies(grouped.folder, grouped.folder)
+    assert found.a.front == grouped.front
+    assert set(found.a.bests) == {("ideal",), ("hbm2",)}
+    other = Path(shutil.copytree(grouped.folder, tmp_path / "slower"))
+    rewrite(other, lambda rows: [row | {"token_per_s": row["token_per_s"] / (1 + (row["memory"] == "hbm2"))} for row in rows])
+    text = comparison_text(compare_studies(grouped.folder, other))
+    assert text.startswith("The best token_per_s changes in 1 of 2 cases of memory with memory hbm2: ") and "(-50%)" in text
+
+
+def test_studies_of_two_kinds_are_refused(explored: Exploration, estimated: Exploration) -> None:
+    with pytest.raises(SpecError) as refusal:
+        compare_studies(explored.folder, estimated.folder, names=("designs", "places"))
+    expected = "Studies must be of one kind to be compared, not of engines in 'designs' and placements in 'places'"
+    assert str(refusal.value) == expected

@@ -377,7 +377,7 @@ def test_the_command_shows_text_and_json(place: Path, tmp_path: Path, command: C
 def test_the_code_digest_sees_what_decides_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = Path(lamforge.__file__).parents[1]
     before = code_digest()
-    for part in ("hwsim", "compiler", "models", "lamforge"):
+    for part in ("hwsim", "compiler", "models", "rtl", "lamforge"):
         ignored = shutil.ignore_patterns("*.xz", "*.part", "__pycache__", "shipped", "calibration", "evaluation")
         shutil.copytree(root / part, tmp_path / part, ignore=ignored)
     monkeypatch.setattr("lamforge.explore.store._ROOT", tmp_path)
@@ -387,6 +387,8 @@ def test_the_code_digest_sees_what_decides_results(tmp_path: Path, monkeypatch: 
         "compiler/lower/heads.py",
         "models/zoo/llama-2-7b.json",
         "lamforge/explore/exact.py",
+        "lamforge/explore/resources/parts.csv",
+        "rtl/package/floorplan.py",
     ):
         (tmp_path / file).write_text((tmp_path / file).read_text() + "\n")
         assert code_digest() != before

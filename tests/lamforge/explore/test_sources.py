@@ -39,13 +39,18 @@ def test_every_number_of_the_files_is_counted() -> None:
     memory = {f"hbm2.{name}": is_assumed for name, is_assumed in stated("memories/hbm2.yaml").items()}
     energy = {f"u55c.{name}": is_assumed for name, is_assumed in stated("boards/u55c.yaml", "energy").items()}
     assert any(memory.values()) and any(energy.values()) and not all(energy.values())
-    found = sources([(load_engine("u55c"), HBM2)], METRICS)
-    assert told(found) == {
+    price = {f"u55c.{name}": is_assumed for name, is_assumed in stated("boards/u55c.yaml").items() if name == "price"}
+    room = {f"u55c.{name}": is_assumed for name, is_assumed in stated("boards/u55c.yaml").items() if name in ("slrs", "fill")}
+    assert len(price) == 1 and len(room) == 2
+    found = sources([(load_engine("u55c"), HBM2)], METRICS, [load_board("u55c")])
+    assert told(found) == dict.fromkeys(METRICS, {}) | {
         "token_per_s": memory,
         "cycles": memory,
-        "bytes_per_token": {},
         "fraction_of_peak": memory,
         "token_per_joule": memory | energy,
+        "power_w": memory | energy,
+        "price_usd": price,
+        "fullest_share": room,
     }
     by_name = {each.name: each for each in found}
     counted = [*memory.values(), *energy.values()]
@@ -62,8 +67,9 @@ def test_ideal_memory_is_of_no_file_and_several_designs_add_up() -> None:
 
 
 def test_the_board_counts_where_it_is_asked_for() -> None:
-    found = sources([(load_engine("u280"), IDEAL)], ["cycles"], [load_board("u280"), load_board("u280")])
-    assert told(found)["board"] == {"u280.hbm": False}
+    found = sources([(load_engine("u280"), IDEAL)], ["cycles"], [load_board("u280"), load_board("u280")], is_bounded=True)
+    assert told(found)["board"] == {"u280.hbm": False, "u280.slrs": False, "u280.fill": False}
+    assert "board" not in told(sources([(load_engine("u280"), IDEAL)], ["cycles"], [load_board("u280")]))
 
 
 @pytest.fixture
@@ -78,12 +84,15 @@ def metrics_of(point: ExactPoint) -> dict[str, float]:
         "bytes_per_token": (point.stream_bytes + point.side_bytes) / point.tokens,
         "fraction_of_peak": point.fraction_of_peak,
         "token_per_joule": point.token_per_joule,
+        "power_w": point.token_per_s / point.token_per_joule,
     }
 
 
 def moved(before: ExactPoint, after: ExactPoint) -> set[str]:
     was, now = metrics_of(before), metrics_of(after)
-    assert set(was) == set(METRICS)
+    # The others are none of the simulation: accuracies, resources, and the price of the board.
+    simulated = {name for name, metric in METRICS.items() if {Ground.MEMORY, Ground.ENERGY} & {*metric.grounds}}
+    assert simulated <= set(was) <= set(METRICS)
     return {name for name in was if was[name] != now[name]}
 
 
@@ -106,12 +115,12 @@ def test_each_energy_constant_moves_the_metrics_that_rest_on_it(
 
     monkeypatch.setattr(lamforge.explore.exact, "constants_of", changed)
     resting = {name for name, metric in METRICS.items() if Ground.ENERGY in metric.grounds}
-    assert moved(before, exact(*point)) == resting == {"token_per_joule"}
+    assert moved(before, exact(*point)) == resting == {"token_per_joule", "power_w"}
 
 
 def test_findings_tell_them_of_the_front(tmp_path: Path) -> None:
     found = findings(explored_study(tmp_path).folder)
     memories = {each.design.values["memory"] for each in found.front}
-    assert [each.name for each in found.sources] == list(METRICS)
+    assert [each.name for each in found.sources] == [name for name in METRICS if name not in ("perplexity", "pass_keys")]
     assert bool(found.sources[0].numbers) == ("hbm2" in memories)
     assert {name.partition(".")[0] for name in found.sources[-1].numbers} >= {"u280"}

@@ -17,6 +17,7 @@ FOLDERS = {
     "board": SPECS / "boards",
     "recipe": ROOT / "models" / "recipes",
     "study": ROOT / "lamforge" / "explore" / "studies",
+    "accuracy": ROOT / "lamforge" / "explore" / "accuracies",
     "memory": SPECS / "memories",
     "published": SPECS / "systems",
 } | {name: SPECS / "devices" / name for name in ("gpus", "hosts", "drives", "flash", "csds", "cards")}
