@@ -4,6 +4,8 @@ import concurrent.futures
 import dataclasses
 import json
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -63,13 +65,26 @@ def _made(
             yield path, make(engine, wanted, folder)
         return
     # Processes that begin anew: a copy of this one would have its locks and no threads.
-    pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
     try:
         futures = {pool.submit(make, engine, wanted, folder): path for path, engine in missing.items()}
         for future in concurrent.futures.as_completed(futures):
             yield futures[future], future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when the one that began it is killed; it would wait for work for ever."""
+    threading.Thread(target=_end_after_parent, daemon=True).start()
+
+
+def _end_after_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _read(path: Path) -> Circuit:
