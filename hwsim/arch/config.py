@@ -37,6 +37,8 @@ SLICE_BITS = 128
 LANES_PER_SLICE = 32
 """Nibble lanes of a slice."""
 _PORT_BITS = (128, 256, 512)
+_MOST_SLICES = 128
+"""What the tree that adds up the slices can reduce within hwsim.arch.timing.MATRIX_LATENCY: it has a level for each doubling."""
 _LONGEST_ROW = 2048
 _MOST_SEGMENTS = 8
 _SEGMENT_CODES = 64
@@ -60,6 +62,9 @@ class TileConfig:
     """The most of them that it multiplies with 4-bit codes: weights of 4 and 8 bits, keys and values."""
 
     def __post_init__(self) -> None:
+        if self.slices > _MOST_SLICES:
+            most = _MOST_SLICES // self.slices_per_port
+            raise ConfigError(f"Engine tile.ports must be at most {most} with ports of {self.port_bits} bits, not {self.ports}")
         if self.nibble_tokens < self.tokens and self.nibble_tokens % 2:
             raise ConfigError(f"Engine tile.nibble_tokens must be even where it is below tile.tokens, not {self.nibble_tokens}")
 

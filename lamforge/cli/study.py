@@ -1,5 +1,6 @@
 """`lamforge study`: asks questions of the whole whose answers stand in the documentation."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -128,3 +129,35 @@ def window(
         if pages is not None:
             write_pages(found, pages)
     return answer(found, window_text, window_document)
+
+
+@subcommand(app)
+def resources(
+    output: Annotated[Path, Option("--output", "-o", metavar="FOLDER", help="Gets parts.csv, engines.csv and origin.json.")] = Path(
+        "build/resources"
+    ),
+    engines: Annotated[
+        int, Option(metavar="COUNT", help="Engines that are drawn; a quarter is kept apart to say how far off the model is.")
+    ] = 168,
+    seed: Annotated[int, Option(help="Of the draw.")] = 0,
+    workers: Annotated[int | None, Option(metavar="COUNT", help="Processes of this machine.", show_default="one a core")] = None,
+) -> Answer:
+    """Make the runs of Yosys again that the model of resources is made of, after the circuit has changed.
+
+    An engine takes 130 to 450 seconds of one core, a slice 30, so that all takes about 9 hours of two cores. A run that was stopped
+    goes on where it was. `--output lamforge/flow/resources` puts it in the place of the runs that ship.
+
+    Examples:
+
+        lamforge study resources --workers 2
+
+        lamforge study resources --output lamforge/flow/resources
+    """
+    from reports.documents.studies import resources_document
+    from reports.studies.resources import ResourcesRequest, run
+    from reports.text.studies import resources_text
+
+    request = ResourcesRequest(output=output, engines=engines, seed=seed)
+    if workers is not None:
+        request = dataclasses.replace(request, workers=workers)
+    return answer(heard(run, request), resources_text, resources_document)

@@ -17,6 +17,7 @@ def synth(
     board: Annotated[
         str, Option(metavar="NAME|FILE", help="Shipped board (u280, u55c) or a YAML file.", autocompletion=names_of("boards"))
     ] = "u280",
+    is_quick: Annotated[bool, Option("--quick", help="Ask the model of kept runs of Yosys: seconds in place of minutes.")] = False,
     is_ranked: Annotated[
         bool, Option("--fmax", help="Also route one slice on an ECP5: ranks engines, says nothing of the board.")
     ] = False,
@@ -25,11 +26,14 @@ def synth(
     """Estimate the look-up tables, flip-flops, memories and DSPs of an engine, against a board and its SLRs.
 
     Yosys synthesizes each module once and keeps its counts under build/synthesis, so that a second run does not need it.
+    With --quick a model that is fitted to kept runs says it at once; docs/synthesis.md says how far it is off.
     With --fmax a slice is placed and routed too, which takes minutes the first time.
 
     Examples:
 
         lamforge synth --engine u280
+
+        lamforge synth --engine u280 --set tile.tokens=6 --quick
 
         lamforge synth --engine small --set tile.tokens=2 --fmax --json -o build/small.json
     """
@@ -37,5 +41,5 @@ def synth(
     from reports.documents.circuit import synthesis_document
     from reports.text.circuit import synthesis_text
 
-    request = SynthRequest(engine=engine, settings=set_values(settings or ()), board=board, is_ranked=is_ranked)
+    request = SynthRequest(engine=engine, settings=set_values(settings or ()), board=board, is_quick=is_quick, is_ranked=is_ranked)
     return answer(heard(run, request), synthesis_text, synthesis_document)

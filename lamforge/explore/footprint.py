@@ -11,7 +11,7 @@ import numpy as np
 from hwsim.arch.board import RESOURCES, Board
 from hwsim.arch.config import EngineConfig, load_engine
 from lamforge.explore.conditions import Columns
-from lamforge.explore.resources import FIELDS, Fields, Parts, distinct, fields_of_engine, resource_model
+from lamforge.flow.resources import FIELDS, Fields, Parts, distinct, fields_of_engine, resource_model
 from lamforge.flow.synth import slr_shares
 
 __all__ = ["Footprint", "footprint", "footprint_of", "fullness"]

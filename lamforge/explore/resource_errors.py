@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
-import importlib.resources
+from collections.abc import Mapping
 
 import numpy as np
 
 from hwsim.arch.board import RESOURCES
-from lamforge.explore.resources import ENGINES, FIELDS, Fields, resource_model
+from lamforge.flow.resources import ENGINES, Fields, engine_runs, kept, resource_model
 
 __all__ = ["ResourceError", "resource_errors", "synthesized_engines"]
 
@@ -31,12 +30,9 @@ class ResourceError:
     worst: float
 
 
-def synthesized_engines() -> tuple[Fields, dict[str, np.ndarray]]:
+def synthesized_engines() -> tuple[Fields, Mapping[str, np.ndarray]]:
     """Return fields and resources, arrays [engines], of engines that Yosys synthesized whole and the model was not fitted to."""
-    text = importlib.resources.files("lamforge.explore.resources").joinpath(ENGINES).read_text()
-    rows = list(csv.DictReader(text.splitlines()))
-    fields = {path: np.array([int(row[path]) for row in rows]) for path in FIELDS}
-    return fields, {name: np.array([float(row[name]) for row in rows]) for name in RESOURCES}
+    return engine_runs(kept(ENGINES))
 
 
 @functools.cache

@@ -44,6 +44,7 @@ _SOURCES = (
     "models/families.py",
     "models/zoo",
     "lamforge/flow/offload",
+    "lamforge/flow/resources",
     "lamforge/flow/programs.py",
     "lamforge/flow/simulate.py",
     "lamforge/explore",

@@ -13,6 +13,7 @@ from hwsim.arch.board import RESOURCES, Board, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
+from lamforge.flow.resources import copies_of, fields_of_engine, origin, resource_model
 from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.package.floorplan import Floorplan, floorplan
 from rtl.synthesis import RANKING_DEVICE, Estimate, Part, estimate, rank
@@ -30,6 +31,7 @@ class SynthRequest:
         engine: name of a shipped engine, path of a YAML file, or an engine.
         settings: values of the engine to change, by path: `{"tile.tokens": 2}`.
         board: name of a shipped board or path of a YAML file.
+        is_quick: whether the model of `lamforge.flow.resources` tells it in a second, in place of minutes of Yosys.
         is_ranked: whether one slice is also placed and routed on an ECP5, which ranks engines by clock and takes minutes.
         cache: folder that keeps what Yosys counted, so that a second estimate does not need it.
     """
@@ -37,6 +39,7 @@ class SynthRequest:
     engine: str | EngineConfig = "small"
     settings: Settings = dataclasses.field(default_factory=dict)
     board: str = "u280"
+    is_quick: bool = False
     is_ranked: bool = False
     cache: Path = Path("build/synthesis")
 
@@ -66,11 +69,12 @@ class Synthesis:
 
     Attributes:
         engine, board: what was estimated against what.
-        tool: name and version of the synthesis tool.
+        tool: name and version of the synthesis tool, or the model of its runs.
         parts: what each part of the engine takes.
         slrs: what each SLR of the board would hold.
         ranking: what a routed slice reaches; None where that was not asked for.
         synthesis_s: seconds that the estimate took.
+        is_quick: whether it is of the model, and nothing was synthesized.
     """
 
     engine: EngineConfig
@@ -80,6 +84,7 @@ class Synthesis:
     slrs: tuple[SlrShare, ...]
     ranking: Ranking | None
     synthesis_s: float
+    is_quick: bool = False
 
     @property
     def total(self) -> dict[str, float]:
@@ -105,7 +110,7 @@ class Synthesis:
 def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
     """Estimate the look-up tables, flip-flops, memories and DSPs of an engine against a board and its SLRs.
 
-    Yosys synthesizes each module once and keeps its counts.
+    Yosys synthesizes each module once and keeps its counts; a quick estimate is of a model that is fitted to kept runs of it.
 
     Raises:
         ConfigError: the engine cannot be built.
@@ -114,7 +119,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
     """
     engine, board = chosen_engine(request.engine, request.settings), load_board(request.board)
     began = time.perf_counter()
-    found = estimate(engine, request.cache, listener.part("synthesize"))
+    found = _quick(engine) if request.is_quick else estimate(engine, request.cache, listener.part("synthesize"))
     ranking = _ranking(engine, request.cache) if request.is_ranked else None
     return Synthesis(
         engine=engine,
@@ -124,10 +129,22 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
         slrs=spread_over_slrs(found, engine, board),
         ranking=ranking,
         synthesis_s=time.perf_counter() - began,
+        is_quick=request.is_quick,
     )
 
 
 synth = verb("synth", SynthRequest, run)
+
+
+def _quick(engine: EngineConfig) -> Estimate:
+    """Return what the model says of an engine."""
+    fields, made = fields_of_engine(engine), origin()
+    parts = []
+    for part in resource_model().every:
+        unit, _, name = part.name.partition("/")
+        resources = {resource: float(value) for resource, value in part.of(fields).items()}
+        parts.append(Part(unit=unit, name=name, count=int(copies_of(part.copies, fields)), resources=resources))
+    return Estimate(engine=engine.name, parts=tuple(parts), tool=f"a model of runs of {made.tool} made on {made.date}")
 
 
 def _ranking(engine: EngineConfig, cache: Path) -> Ranking:

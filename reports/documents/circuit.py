@@ -17,6 +17,7 @@ def synthesis_document(found: Synthesis) -> dict[str, Any]:
         "board": found.board.name,
         "part": found.board.part.value,
         "tool": found.tool,
+        "is_quick": found.is_quick,
         "parts": [{"unit": part.unit, "name": part.name, "count": part.count, **part.resources} for part in found.parts],
         "total": found.total,
         "device": found.device,

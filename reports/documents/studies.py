@@ -1,4 +1,4 @@
-"""What `lamforge study bench`, `accuracy` and `window` find as plain values; the other studies are plain themselves."""
+"""What `lamforge study bench`, `accuracy`, `window` and `resources` find as plain values; other studies are plain themselves."""
 
 import dataclasses
 from typing import Any
@@ -7,9 +7,10 @@ from lamforge.explore.accuracy import PATHS
 from lamforge.explore.measuring import Measured
 from lamforge.flow.provenance import provenance
 from reports.studies.bench import Figures
+from reports.studies.resources import ResourceStudy
 from reports.studies.window import WindowStudy
 
-__all__ = ["bench_document", "measured_document", "window_document"]
+__all__ = ["bench_document", "measured_document", "resources_document", "window_document"]
 
 
 def bench_document(found: Figures) -> dict[str, Any]:
@@ -43,3 +44,22 @@ def measured_document(found: Measured) -> dict[str, Any]:
 def window_document(found: WindowStudy) -> dict[str, Any]:
     """Return what `lamforge study window --json` prints."""
     return {"answer": found.answer, "details": list(found.details), **dataclasses.asdict(found)}
+
+
+def resources_document(found: ResourceStudy) -> dict[str, Any]:
+    """Return what `lamforge study resources --json` prints."""
+    parts = [
+        {"part": part, "runs": count, "fields": list(found.dependent[part]), "is_contradicted": part in found.contradicted}
+        for part, count in found.runs.items()
+    ]
+    return {
+        "folder": str(found.output),
+        "tool": found.origin.tool,
+        "amaranth": found.origin.amaranth,
+        "date": found.origin.date,
+        "seed": found.origin.seed,
+        "engines": found.engines,
+        "apart": found.apart,
+        "off": {name: dataclasses.asdict(each) for name, each in found.off.items()},
+        "parts": parts,
+    }

@@ -39,7 +39,10 @@ def synthesis_text(found: Synthesis) -> str:
     if found.ranking is not None:
         reached = f"A slice of it, routed on {found.ranking.device}: {found.ranking.mhz:.0f} MHz."
         lines.append(f"{reached} This ranks engines and says nothing of the board's clock.")
-    lines.append("An estimate by open synthesis; docs/synthesis.md says what it can and cannot tell.")
+    if found.is_quick:
+        lines.append("Nothing was synthesized: this is what a model says; docs/synthesis.md says how far it is off.")
+    else:
+        lines.append("An estimate by open synthesis; docs/synthesis.md says what it can and cannot tell.")
     return "\n".join(lines)
 
 

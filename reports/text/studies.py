@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from lamforge.explore.measuring import Measured
 from reports.studies.bench import Figures
 from reports.studies.locality import LocalityStudy
+from reports.studies.resources import ResourceStudy
 from reports.studies.validation.flash import SEED, FlashChoices
 from reports.studies.window import WindowStudy, cells
 from reports.text.table import table
 
-__all__ = ["bench_text", "flash_text", "locality_text", "measured_text", "window_text"]
+__all__ = ["bench_text", "flash_text", "locality_text", "measured_text", "resources_text", "window_text"]
+
+_RESOURCES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp": "DSP"}
 
 
 def bench_text(found: Figures) -> str:
@@ -53,6 +56,26 @@ def window_text(found: WindowStudy) -> str:
     """Return the answer, then a line for each cache."""
     rows = [cells(row) for row in found.rows]
     return "\n".join([found.answer, *found.details, "", table(rows, head=found.head, right=range(1, len(found.head)))])
+
+
+def resources_text(found: ResourceStudy) -> str:
+    """Return how far the model is off engines that it has not seen, then a line for each part."""
+    off = found.off
+    rows = [
+        (_RESOURCES[name], f"{each.median:.2%}", f"{each.worst:.2%}", f"{each.exact} of {found.apart}")
+        for name, each in off.items()
+    ]
+    parts = [(part, f"{count}", ", ".join(found.dependent[part])) for part, count in found.runs.items()]
+    worst = f"off by {off['lut'].median:.2%} of the look-up tables in the median and {off['lut'].worst:.2%} in the worst case"
+    lines = [
+        f"Over {found.apart} engines that it has not seen, the model of {found.engines} is {worst}.",
+        f"Runs of {found.origin.tool} in {found.output}.",
+        *(f"Engines with the same fields have different circuits of {part}: the largest was taken." for part in found.contradicted),
+        "",
+        table(rows, head=("resource", "median", "worst", "exact"), right=range(1, 4)),
+        table(parts, head=("part", "runs", "depends on"), right=(1,)),
+    ]
+    return "\n".join(lines)
 
 
 def flash_text(found: FlashChoices) -> str:

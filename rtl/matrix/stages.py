@@ -72,7 +72,7 @@ RESULT_READ = WRITE - 2
 
 
 def check_stages(config: EngineConfig) -> None:
-    """Fail when a constant of hwsim.arch.timing is too small for the circuit."""
+    """Fail when a constant of hwsim.arch.timing is too small for the circuit of an engine that EngineConfig accepts."""
     tree_levels = (config.tile.slices - 1).bit_length()
     assert max(ROW_DRAIN + 2, TREE + tree_levels) < LEAVE, "MATRIX_LATENCY is below the depth of the array"
     assert SLICE + SmallProducts.LATENCY == SUMS, "SmallProducts must meet the sums of the columns"

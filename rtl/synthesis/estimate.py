@@ -1,11 +1,12 @@
 """The resources of an engine: cells counted as a board counts them, by unit and part and in total."""
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hwsim.arch.board import RESOURCES
@@ -15,7 +16,19 @@ from hwsim.whole_files import write_text
 from rtl.synthesis.yosys import Module, cells_of, modules_of, tool_version
 from rtl.verilog import TOP, generate
 
-__all__ = ["Estimate", "Part", "count_parts", "estimate", "resources_of"]
+__all__ = [
+    "Estimate",
+    "MadeOf",
+    "Part",
+    "circuit_of",
+    "count_parts",
+    "engine_key",
+    "estimate",
+    "made_of",
+    "part_form",
+    "places_of",
+    "resources_of",
+]
 
 _CELLS: Mapping[tuple[str, float], str] = {
     # Inverters usually vanish into the look-up table behind them; not always.
@@ -34,9 +47,14 @@ _CELLS: Mapping[tuple[str, float], str] = {
 _WEIGHTS = {cell: weight for weight, cells in _CELLS.items() for cell in cells.split()}
 _FREE = {"CARRY4", "CARRY8", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC"}
 """Part of the logic cells that are counted."""
+_TOP_PART = ("top", "own")
 _UNITS = ("control", "fetch", "matrix", "vector", "mover")
 _SHARED = re.compile(r"^\w+$")
 """Modules converted once have plain names; all others are named by their place."""
+_NUMBERED = re.compile(r"\$\d+$")
+_RAM = "ram"
+"""The module of every memory; what it takes depends on its parameters, so that it counts to the module that holds it."""
+_LANES = re.compile(r"\.LANES\(32'd(\d+)\)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +66,7 @@ class Part:
     name: str
     """Its own name; `own` for what lies directly in the unit."""
     count: int
-    """Copies."""
+    """Copies; a part that is a memory counts once a lane, since what it takes grows with these."""
     resources: Mapping[str, float]
     """Resources of all copies, by the names of hwsim.arch.board.RESOURCES."""
 
@@ -67,6 +85,37 @@ class Estimate:
         return sum(part.resources[resource] for part in self.parts)
 
 
+Key = tuple[str, str]
+"""Unit and name of a part."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MadeOf:
+    """What one part of an engine is made of.
+
+    Attributes:
+        form: digest of its modules but for their names; parts of equal form take equal resources a copy.
+        copies: how many there are, as Part counts them.
+        modules: names of its modules.
+        holds_memory: whether a memory is among them, whose shape decides what it takes.
+    """
+
+    form: str
+    copies: int
+    modules: frozenset[str]
+    holds_memory: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """A module in a part: `times` it occurs there, and whether each is a copy of the part rather than inside one."""
+
+    part: Key
+    module: str
+    times: int
+    is_copy: bool
+
+
 def resources_of(cells: Mapping[str, int]) -> dict[str, float]:
     """Return cells as counts of RESOURCES; raise MachineError for a cell whose resources are unknown."""
     total = dict.fromkeys(RESOURCES, 0.0)
@@ -82,43 +131,84 @@ def resources_of(cells: Mapping[str, int]) -> dict[str, float]:
 
 def count_parts(modules: Mapping[str, Module], cells: Mapping[str, Mapping[str, int]], top: str = TOP) -> tuple[Part, ...]:
     """Return the parts below module `top`, each with the cells of all its copies."""
-    copies: dict[tuple[str, str], int] = {}
-    held: dict[tuple[str, str], dict[str, float]] = {}
-
-    def walk(name: str, key: tuple[str, str], times: int) -> None:
-        resources = held.setdefault(key, dict.fromkeys(RESOURCES, 0.0))
-        for resource, count in resources_of(cells[name]).items():
-            resources[resource] += times * count
-        children: dict[tuple[str, tuple[str, str], bool], int] = {}
-        for child, instance in modules[name].children:
-            if child not in cells:
-                continue
-            inner, is_new = _key_of(child, instance.strip("\\ "), key)
-            children[child, inner, is_new] = children.get((child, inner, is_new), 0) + 1
-        for (child, inner, is_new), count in children.items():
-            if is_new:
-                copies[inner] = copies.get(inner, 0) + times * count
-            walk(child, inner, times * count)
-
-    copies[("top", "own")] = 1
-    walk(top, ("top", "own"), 1)
+    copies: dict[Key, int] = {}
+    held: dict[Key, dict[str, float]] = {}
+    for place in places_of(modules, top):
+        if place.module not in cells:
+            continue
+        resources = held.setdefault(place.part, dict.fromkeys(RESOURCES, 0.0))
+        for resource, count in resources_of(cells[place.module]).items():
+            resources[resource] += place.times * count
+        if place.is_copy:
+            copies[place.part] = copies.get(place.part, 0) + place.times * _memory_lanes(modules[place.module])
     return tuple(
-        Part(unit=key[0], name=key[1], count=copies.get(key, 1), resources=resources)
+        Part(unit=key[0], name=key[1], count=copies[key], resources=resources)
         for key, resources in held.items()
         if any(resources.values())
     )
 
 
-def _key_of(child: str, instance: str, key: tuple[str, str]) -> tuple[tuple[str, str], bool]:
+def made_of(modules: Mapping[str, Module], top: str = TOP) -> Mapping[str, MadeOf]:
+    """Return what the parts below module `top` are made of, by unit and name such as `matrix/slice`; nothing is synthesized."""
+    places: dict[str, list[Place]] = {}
+    for place in places_of(modules, top):
+        places.setdefault("/".join(place.part), []).append(place)
+    return {part: _made_of(modules, some) for part, some in places.items()}
+
+
+def _made_of(modules: Mapping[str, Module], places: Sequence[Place]) -> MadeOf:
+    names = frozenset(place.module for place in places)
+    return MadeOf(
+        form=part_form(modules, names),
+        copies=sum(place.times * _memory_lanes(modules[place.module]) for place in places if place.is_copy),
+        modules=names - {_RAM},
+        holds_memory=_RAM in names,
+    )
+
+
+def part_form(modules: Mapping[str, Module], names: Collection[str]) -> str:
+    """Return the digest of the modules of a part but for their names, and but for how often each occurs."""
+    forms = sorted({modules[name].form for name in names if name != _RAM})
+    return hashlib.sha256("".join(forms).encode()).hexdigest()[:16]
+
+
+def _memory_lanes(module: Module) -> int:
+    """Return the lanes of a memory; 1 where a module is more than one memory, or none."""
+    if [child for child, _ in module.children] != [_RAM]:
+        return 1
+    (lanes,) = _LANES.findall(module.text)
+    return int(lanes)
+
+
+def places_of(modules: Mapping[str, Module], top: str = TOP) -> Iterator[Place]:
+    """Yield every module below `top` in every part that it occurs in, those that hold others first."""
+
+    def walk(name: str, part: Key, times: int, is_copy: bool) -> Iterator[Place]:
+        yield Place(part=part, module=name, times=times, is_copy=is_copy)
+        children: dict[tuple[str, Key, bool], int] = {}
+        for child, instance in modules[name].children:
+            inner, is_new = _key_of(child, instance.strip("\\ "), part)
+            children[child, inner, is_new] = children.get((child, inner, is_new), 0) + 1
+        for (child, inner, is_new), count in children.items():
+            yield from walk(child, inner, times * count, is_new)
+
+    yield from walk(top, _TOP_PART, 1, True)
+
+
+def _key_of(child: str, instance: str, part: Key) -> tuple[Key, bool]:
     """Return the part that an instance belongs to, and whether it is a copy of it rather than inside one."""
-    unit, part = key
-    if key == ("top", "own"):
+    unit, name = part
+    # Verilog numbers equal names.
+    instance = _NUMBERED.sub("", instance)
+    if child == _RAM:
+        return part, False
+    if part == _TOP_PART:
         if instance == "registers":
             return ("control", instance), True
         return ((instance, "own"), True) if instance in _UNITS else (("memories", instance), True)
     if _SHARED.match(child):
         return (unit, child), True
-    return ((unit, re.sub(r"_\d+$", "", instance)), True) if part == "own" else (key, False)
+    return ((unit, re.sub(r"_\d+$", "", instance)), True) if name == "own" else (part, False)
 
 
 def estimate(
@@ -128,23 +218,33 @@ def estimate(
 
     Whole results are kept in `cache` under digests of the engine, of the sources that make its Verilog and of the tools.
     """
-    path = cache / f"engine-{_engine_key(config)}.json"
+    path = cache / f"engine-{engine_key(config)}.json"
     if path.exists():
         document = json.loads(path.read_text())
         return Estimate(engine=config.name, tool=document["tool"], parts=tuple(Part(**part) for part in document["parts"]))
     tool = f"Yosys {tool_version()}"
     progress(0.0)
-    texts = [text for name, text in generate(config).items() if name.endswith(".v") and name != "dsp48e2.v"]
-    modules = modules_of(texts)
+    modules = circuit_of(config)
     result = Estimate(engine=config.name, tool=tool, parts=count_parts(modules, cells_of(modules, cache, progress)))
     parts = [dataclasses.asdict(part) for part in result.parts]
     write_text(path, json.dumps({"tool": tool, "parts": parts}, indent=1))
     return result
 
 
-def _engine_key(config: EngineConfig) -> str:
-    """Return the digest of everything a result depends on."""
+def circuit_of(config: EngineConfig) -> Mapping[str, Module]:
+    """Return the modules of an engine by name, as they are synthesized."""
+    return modules_of(text for name, text in generate(config).items() if name.endswith(".v") and name != "dsp48e2.v")
+
+
+def engine_key(config: EngineConfig) -> str:
+    """Return the digest of everything that the resources of an engine depend on."""
+    return hashlib.sha256("\0".join([config.digest, tool_version(), _sources()]).encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _sources() -> str:
+    """Return the digest of the sources that make an engine's Verilog and of the version of Amaranth."""
     root = Path(__file__).parents[2]
     sources = sorted(path for glob in ("rtl/**/*.py", "rtl/**/*.v", "hwsim/arch/**/*.py") for path in root.glob(glob))
-    parts = [config.digest, tool_version(), importlib.metadata.version("amaranth"), *(path.read_text() for path in sources)]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    parts = [importlib.metadata.version("amaranth"), *(path.read_text() for path in sources)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

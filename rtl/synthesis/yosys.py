@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from hwsim.errors import MachineError
@@ -116,20 +116,26 @@ def run_yosys(script: str, folder: Path) -> str:
 
 
 def cells_of(
-    modules: Mapping[str, Module], folder: Path, progress: Callable[[float], None] = lambda fraction: None
+    modules: Mapping[str, Module],
+    folder: Path,
+    progress: Callable[[float], None] = lambda fraction: None,
+    *,
+    names: Collection[str] | None = None,
+    processes: int | None = None,
 ) -> Mapping[str, Mapping[str, int]]:
     """Return the cells of each module, by name of their kind, what its children hold not counted.
 
     Modules of equal form are synthesized once; counts are kept in `folder` under digests of the form, the script and
-    the version of Yosys. `progress` gets the share of the text that is done.
+    the version of Yosys. `progress` gets the share of the text that is done; `names` are the modules that are wanted, all
+    where it is left out; `processes` is how many runs of Yosys there are at a time, one a core where it is left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {name: module for name, module in modules.items() if name not in _WHOLE}
+    wanted = {name: module for name, module in modules.items() if name not in _WHOLE and (names is None or name in names)}
     keys = {name: _key(module, modules) for name, module in wanted.items()}
     representatives = {key: wanted[name] for name, key in reversed(keys.items())}
     missing = {key: module for key, module in representatives.items() if not (folder / f"{key}.json").exists()}
     done, total = 0, sum(len(module.text) for module in missing.values())
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(processes or os.cpu_count()) as pool:
         runs = {pool.submit(_synthesize, batch, modules, folder): batch for batch in _batches(missing)}
         for run in concurrent.futures.as_completed(runs):
             run.result()

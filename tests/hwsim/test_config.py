@@ -118,6 +118,15 @@ def test_settings_are_refused(path: str, value: object, text: str) -> None:
     assert with_setting(path, value) == text
 
 
+@pytest.mark.parametrize(("port_bits", "most"), [(512, 32), (256, 64), (128, 64)])
+def test_the_most_ports_of_a_width(port_bits: int, most: int) -> None:
+    engine = load_engine("small").with_values({"tile.port_bits": port_bits, "tile.ports": most})
+    assert engine.tile.slices <= 128
+    if most < 64:
+        with pytest.raises(ConfigError, match="Engine tile.ports must be at most 32 with ports of 512 bits, not 64$"):
+            engine.with_values({"tile.ports": 64})
+
+
 def test_the_longest_burst_of_the_widest_port_is_4096_bytes() -> None:
     longest = {"tile.port_bits": 512, "fetch.burst_beats": 64, "fetch.fifo_beats": 128}
     engine = load_engine("small").with_values(longest)

@@ -387,7 +387,7 @@ def test_the_code_digest_sees_what_decides_results(tmp_path: Path, monkeypatch: 
         "compiler/lower/heads.py",
         "models/zoo/llama-2-7b.json",
         "lamforge/explore/exact.py",
-        "lamforge/explore/resources/parts.csv",
+        "lamforge/flow/resources/parts.csv",
         "rtl/package/floorplan.py",
     ):
         (tmp_path / file).write_text((tmp_path / file).read_text() + "\n")

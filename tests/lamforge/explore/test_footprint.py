@@ -11,10 +11,10 @@ from hwsim.errors import SpecError
 from lamforge.explore import synthesis
 from lamforge.explore.exploration import ExploreRequest, run
 from lamforge.explore.footprint import footprint, footprint_of, fullness
-from lamforge.explore.resources import fields_of_engine, resource_model
 from lamforge.explore.rows import Rows
 from lamforge.explore.space import Space
 from lamforge.explore.study import Study, study_of
+from lamforge.flow.resources import fields_of_engine, resource_model
 from lamforge.flow.synth import spread_over_slrs
 from rtl.synthesis import Estimate, Part
 

@@ -8,7 +8,7 @@ import pytest
 from hwsim.arch.board import RESOURCES
 from lamforge.explore import resource_errors as module
 from lamforge.explore.resource_errors import resource_errors, synthesized_engines
-from lamforge.explore.resources import Fields, resource_model
+from lamforge.flow.resources import Fields, resource_model
 
 
 def test_errors_are_those_of_the_engines() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from hwsim.arch.board import RESOURCES
 from lamforge.explore.exact import exact
-from lamforge.explore.resources import fields_of_engine, resource_model
 from lamforge.explore.space import Space
 from lamforge.explore.study import load_study
+from lamforge.flow.resources import fields_of_engine, resource_model
 from reports.studies.u280 import NAME, kept_page, kept_table, study
 
 DOCS = Path(__file__).parents[3] / "docs" / "studies"

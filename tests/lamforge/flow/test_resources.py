@@ -1,8 +1,10 @@
 """The model of resources: equal to the runs it is made of, near to those it has not seen, and of the circuit as it is."""
 
-import csv
-import importlib.resources
-import re
+import importlib.metadata
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,21 +12,37 @@ import pytest
 from hwsim.arch.board import RESOURCES
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.errors import ConfigError, SpecError
-from lamforge.explore.resources import ENGINES, FIELDS, TERMS, PartRun, ResourceModel, fields_of_engine, resource_model
+from lamforge.flow.resources import (
+    ENGINES,
+    PARTS,
+    TERMS,
+    Fields,
+    PartRun,
+    ResourceModel,
+    copies_of,
+    engine_runs,
+    engines_text,
+    fields_of_engine,
+    kept,
+    origin,
+    part_runs,
+    parts_text,
+    resource_model,
+    with_keys,
+)
+from lamforge.flow.synth import synth
+from reports.documents.circuit import synthesis_document
+from reports.studies.resources.study import changed_parts
+from reports.text.circuit import synthesis_text
 from rtl.synthesis import estimate
-from rtl.synthesis.estimate import count_parts
-from rtl.synthesis.yosys import modules_of
-from rtl.verilog import generate
+from rtl.synthesis.circuit import Wanted, circuit
 
 EXACT = ("bram36", "uram", "dsp")
 
 
-def kept_engines() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def kept_engines() -> tuple[Fields, Mapping[str, np.ndarray]]:
     """Return fields and resources of engines that Yosys synthesized and the model has not seen."""
-    text = importlib.resources.files("lamforge.explore.resources").joinpath(ENGINES).read_text()
-    rows = list(csv.DictReader(text.splitlines()))
-    fields = {path: np.array([int(row[path]) for row in rows]) for path in FIELDS}
-    return fields, {name: np.array([float(row[name]) for row in rows]) for name in RESOURCES}
+    return engine_runs(kept(ENGINES))
 
 
 def test_engines_that_it_has_not_seen() -> None:
@@ -60,27 +78,57 @@ def test_axes_that_broadcast_are_the_grid_they_span() -> None:
         np.testing.assert_array_equal(np.broadcast_to(values, (3, 2)).ravel(), expected, err_msg=name)
 
 
-def copies_in_the_circuit(engine: EngineConfig) -> dict[str, int]:
-    """Return the copies of each part, without a synthesis: every module counts as one look-up table."""
-    modules = modules_of(text for name, text in generate(engine).items() if name.endswith(".v") and name != "dsp48e2.v")
-    found: dict[str, int] = {}
-    for part in count_parts(modules, {name: {"LUT1": 1} for name in modules if name != "ram"}):
-        # Verilog numbers equal names.
-        name = re.sub(r"\$\d+$", "", f"{part.unit}/{part.name}")
-        found[name] = found.get(name, 0) + part.count
-    return found
+AGAIN = "`lamforge study resources --output lamforge/flow/resources` makes the runs again"
 
 
 @pytest.mark.parametrize("name", ["tiny", "small"])
-def test_its_parts_are_those_of_the_circuit(name: str) -> None:
-    """Where this fails, the circuit is another than the runs are of: `lamforge study resources` makes them again."""
+def test_its_parts_are_those_of_the_circuit(name: str, tmp_path: Path) -> None:
+    """Where this fails, the circuit has other parts than the runs are of."""
     engine = load_engine(name)
-    fields, circuit = fields_of_engine(engine), copies_in_the_circuit(engine)
-    model = {part.name: 1 if part.copies == "one" else int(TERMS[part.copies].value(fields)) for part in resource_model().every}
-    # Memories are counted in their lanes.
-    memories = {part for part in model if part.startswith("memories/") or part == "vector/temporary"}
-    assert set(model) == set(circuit)
-    assert {part: model[part] for part in set(model) - memories} == {part: circuit[part] for part in set(circuit) - memories}
+    now = {part: found.copies for part, found in circuit(engine, Wanted.FORMS, tmp_path).items()}
+    model = {part.name: int(copies_of(part.copies, fields_of_engine(engine))) for part in resource_model().every}
+    assert model == now, AGAIN
+
+
+@pytest.mark.long
+def test_its_parts_have_not_changed_since(tmp_path: Path) -> None:
+    """Where this fails, the named parts have other Verilog than when they were synthesized; Amaranth's version decides it too."""
+    assert importlib.metadata.version("amaranth") == origin().amaranth, AGAIN
+    assert {name: parts for name, parts in changed_parts(origin(), tmp_path).items() if parts} == {}, AGAIN
+
+
+def test_files_are_read_as_they_were_written() -> None:
+    assert parts_text(part_runs(kept(PARTS))) == kept(PARTS)
+    assert engines_text(*kept_engines()) == kept(ENGINES)
+
+
+def test_a_quick_estimate_is_what_the_model_says() -> None:
+    engine = load_engine("tiny")
+    found = synth(engine=engine, is_quick=True)
+    total = resource_model().total(fields_of_engine(engine))
+    assert found.total == {name: float(value) for name, value in total.items()}
+    assert {(part.unit, part.name): part.count for part in found.parts}["memories", "activation"] == 2 * 64 // 4
+    assert found.is_quick and found.tool == f"a model of runs of {origin().tool} made on {origin().date}"
+    assert synthesis_text(found).endswith(
+        "Nothing was synthesized: this is what a model says; docs/synthesis.md says how far it is off."
+    )
+    assert synthesis_document(found)["tool"] == found.tool and synthesis_document(found)["is_quick"]
+
+
+def test_parts_with_keys_depend_on_what_these_are_computed_of() -> None:
+    """A field that a term reads must be among those of the term, and of the part that has the term as a key."""
+    for name, term in TERMS.items():
+        assert np.isfinite(term.value({path: np.array(128) for path in term.fields})), name
+    drain = ("tile.ports", "tile.port_bits", "vector.lanes", "buffer.scales")
+    assert with_keys("matrix/drain", ["buffer.scales"]) == drain
+    assert with_keys("matrix/tile", ["tile.ports"]) == ("tile.ports",)
+
+
+def test_the_model_needs_no_circuit() -> None:
+    """Whoever looks at resources alone does not wait for Amaranth."""
+    code = "import sys, lamforge.flow.resources as r; r.resource_model(); print('amaranth' in sys.modules, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
 
 
 def test_a_law_is_fitted_where_nothing_was_run() -> None:

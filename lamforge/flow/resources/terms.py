@@ -10,7 +10,7 @@ import numpy as np
 from hwsim.arch.config import EngineConfig, drain_words, lane_bits, mixed_lanes
 from hwsim.reader import fields_of
 
-__all__ = ["COPIES", "FIELDS", "TERMS", "Fields", "Term", "fields_of_engine"]
+__all__ = ["COPIES", "FIELDS", "TERMS", "Fields", "Term", "copies_of", "fields_of_engine"]
 
 Fields = Mapping[str, np.ndarray]
 """Values of FIELDS as arrays that broadcast, one entry an engine."""
@@ -68,21 +68,29 @@ TERMS: Mapping[str, Term] = {
     "small_rows": Term(fields=(_TOKENS, _NIBBLE_TOKENS), value=lambda fields: fields[_TOKENS] - _nibble_rows(fields)),
     "row_pairs": Term(fields=(_TOKENS, _NIBBLE_TOKENS), value=lambda fields: (_nibble_rows(fields) + 1) // 2),
     "mixed_lanes": Term(fields=(_LANES,), value=lambda fields: mixed_lanes(fields[_LANES])),
-    "drain_words": Term(fields=(_PORTS, _LANES), value=lambda fields: drain_words(_slices(fields), fields[_LANES])),
-    "summed_slices": Term(fields=(_PORTS, _LANES), value=lambda fields: _slices(fields) - _gathered(fields)),
+    "drain_words": Term(fields=(_PORTS, _PORT_BITS, _LANES), value=lambda fields: drain_words(_slices(fields), fields[_LANES])),
+    "summed_slices": Term(fields=(_PORTS, _PORT_BITS, _LANES), value=lambda fields: _slices(fields) - _gathered(fields)),
     "lane_bits": Term(
-        fields=(_PORTS, _LANES, _SEGMENTS), value=lambda fields: lane_bits(_slices(fields), fields[_LANES], fields[_SEGMENTS])
+        fields=(_PORTS, _PORT_BITS, _LANES, _SEGMENTS),
+        value=lambda fields: lane_bits(_slices(fields), fields[_LANES], fields[_SEGMENTS]),
     ),
     "activation_pieces": Term(fields=(_TOKENS, _LANES), value=lambda fields: fields[_TOKENS] * 64 // fields[_LANES]),
     "log ports": Term(fields=(_PORTS,), value=lambda fields: np.log2(fields[_PORTS])),
     "log lanes": Term(fields=(_LANES,), value=lambda fields: np.log2(fields[_LANES])),
     "log slices": Term(fields=(_PORTS, _PORT_BITS), value=lambda fields: np.log2(_slices(fields))),
-    "log drain_words": Term(fields=(_PORTS, _LANES), value=lambda fields: np.log2(drain_words(_slices(fields), fields[_LANES]))),
+    "log drain_words": Term(
+        fields=(_PORTS, _PORT_BITS, _LANES), value=lambda fields: np.log2(drain_words(_slices(fields), fields[_LANES]))
+    ),
 } | {f"log {path}": _log(path) for path in _WORDS}
 """By name. Bits of addresses and counters are logarithms to the base of 2."""
 
 COPIES = ("one", "ports", "slices", "lanes", "activation_pieces")
 """What numbers of copies of a part there are: `one`, or those of TERMS."""
+
+
+def copies_of(name: str, fields: Fields) -> np.ndarray:
+    """Return how many copies of COPIES engines have."""
+    return np.array(1) if name == COPIES[0] else TERMS[name].value(fields)
 
 
 def fields_of_engine(engine: EngineConfig) -> Fields:

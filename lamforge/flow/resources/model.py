@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
-import importlib.resources
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from hwsim.arch.board import RESOURCES
 from hwsim.errors import SpecError
-from lamforge.explore.resources.terms import COPIES, FIELDS, TERMS, Fields
+from lamforge.flow.resources.runs import PARTS, PartRun, kept, part_runs
+from lamforge.flow.resources.terms import COPIES, FIELDS, TERMS, Fields, copies_of
 
-__all__ = ["ENGINES", "PARTS", "Part", "PartRun", "Parts", "ResourceModel", "distinct", "resource_model"]
+__all__ = ["Part", "Parts", "ResourceModel", "distinct", "resource_model", "with_keys"]
 
-PARTS, ENGINES = "parts.csv", "engines.csv"
-"""Files beside this one: runs of parts that the model is fitted to, and whole engines that it has not seen."""
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "matrix/slice": ("nibble_rows", "lane_bits", "mixed_lanes", "small_rows"),
     "matrix/drain": ("drain_words", "lanes"),
@@ -37,22 +33,6 @@ _MOST_STEPS = 20_000
 
 Parts = Mapping[str, Mapping[str, np.ndarray]]
 """Resources by part and by name of the resource, all copies of a part together; arrays that broadcast to [engines]."""
-
-
-class PartRun(NamedTuple):
-    """One part as Yosys synthesized it.
-
-    Attributes:
-        part: unit and name.
-        copies: how many an engine has, of COPIES.
-        fields: values of the fields that it depends on.
-        resources: of one copy, in the order of RESOURCES.
-    """
-
-    part: str
-    copies: str
-    fields: Mapping[str, int]
-    resources: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,7 +94,7 @@ class Part:
 
     def of(self, fields: Fields) -> Mapping[str, np.ndarray]:
         """Return the resources of all copies."""
-        copies = np.array(1) if self.copies == COPIES[0] else TERMS[self.copies].value(fields)
+        copies = copies_of(self.copies, fields)
         return {name: copies * law.of(fields) for name, law in zip(RESOURCES, self.laws, strict=True)}
 
 
@@ -141,8 +121,13 @@ class ResourceModel:
 @functools.cache
 def resource_model() -> ResourceModel:
     """Return the model of the circuit's parts, fitted to the runs beside this file."""
-    text = importlib.resources.files(__package__ or "").joinpath(PARTS).read_text()
-    return ResourceModel(list(_part_runs(text)))
+    return ResourceModel(part_runs(kept(PARTS)))
+
+
+def with_keys(part: str, fields: Iterable[str]) -> tuple[str, ...]:
+    """Return fields that a part depends on, and those that its keys are computed of, in the order of FIELDS."""
+    keys = {path for key in _KEYS.get(part, ()) for path in TERMS[key].fields}
+    return tuple(path for path in FIELDS if path in keys.union(fields))
 
 
 def distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,12 +139,6 @@ def distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             codes = np.unique(codes, return_inverse=True)[1]
     _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     return first, inverse
-
-
-def _part_runs(text: str) -> Iterator[PartRun]:
-    for row in csv.DictReader(text.splitlines()):
-        fields = {path: int(row[path]) for path in FIELDS if row[path]}
-        yield PartRun(row["part"], row["copies"], fields, tuple(float(row[name]) for name in RESOURCES))
 
 
 def _value(key: str, fields: Fields) -> np.ndarray:
