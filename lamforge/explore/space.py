@@ -186,17 +186,18 @@ class Space:
             LamforgeError: the engine cannot be built, or the batch or the pattern does not suit it.
         """
         found = self._plain(point)
+        formats = {name: str(found[f"{name}.format"]) for name in ("layers", "head", "cache")}
         request = request_of_network(
-            self._network(found["network"]),
+            self._network(str(found["network"])),
             self._engine_of(found),
-            layers=format_named(found["layers.format"]),
-            head=format_named(found["head.format"]),
-            cache=cache_named(found["cache.format"]),
-            sinks=found["attention.sinks"],
-            window=found["attention.window"],
-            batch=found["batch"],
+            layers=format_named(formats["layers"]),
+            head=format_named(formats["head"]),
+            cache=cache_named(formats["cache"]),
+            sinks=int(found["attention.sinks"]),
+            window=int(found["attention.window"]),
+            batch=int(found["batch"]),
         )
-        return request, memory_model(found["memory"])
+        return request, memory_model(str(found["memory"]))
 
     def board(self, point: int) -> Board:
         """Return the board that `fits: board` means of a point."""
@@ -259,22 +260,26 @@ class Space:
         table = np.array([made(value) for value in self.axes[path]])
         return table[np.unravel_index(points, self._shape)[axis]]
 
-    def _plain(self, point: int) -> dict[str, Any]:
+    def _plain(self, point: int) -> dict[str, Value]:
         """Return every path's value of one point, as `columns` does of many."""
-        given: dict[str, Any] = {**self.study.base, **self.values(point)}
+        given = {**self.study.base, **self.values(point)}
         engine = self._fields(str(given.get("engine", PLACES["engine"].default)))
-        found: dict[str, Any] = {path: given.get(path, engine.get(path, PLACES[path].default)) for path in self.study.paths}
+        found: dict[str, Value] = {}
+        for path in self.study.paths:
+            value = given.get(path, engine.get(path, PLACES[path].default))
+            if value is not None:
+                found[path] = value
         if self._is_given("attention.window"):
-            found["context"] = found["attention.sinks"] + found["attention.window"]
+            found["context"] = int(found["attention.sinks"]) + int(found["attention.window"])
         else:
-            found["attention.window"] = found["context"] - found["attention.sinks"]
+            found["attention.window"] = int(found["context"]) - int(found["attention.sinks"])
         return found
 
     def _fields_of(self, name: str) -> Mapping[str, Value]:
         """Return the fields of an engine by path."""
         return {path: self._field(path.removeprefix(_ENGINE), name) for path in self.study.paths if path.startswith(_ENGINE)}
 
-    def _engine_of(self, values: Mapping[str, Any]) -> EngineConfig:
+    def _engine_of(self, values: Mapping[str, Value]) -> EngineConfig:
         """Return the engine of one point, of which each value was checked when the study was read."""
 
         def fields(kind: type, path: str) -> Iterator[tuple[str, Any]]:

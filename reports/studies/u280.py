@@ -18,6 +18,7 @@ from hwsim.arch.board import RESOURCES, Board, load_board
 from hwsim.arch.config import load_engine
 from hwsim.arch.doc_pages import table
 from hwsim.whole_files import write_text
+from lamforge.explore.axes import Value
 from lamforge.explore.exploration import Design, Exploration, ExploreRequest, run
 from lamforge.explore.footprint import Footprint, footprint_of, fullness
 from lamforge.explore.store import CLOSED, Store
@@ -42,7 +43,7 @@ _BOUND = "excess.board"
 class Better:
     """A design that would be better than the best that fits: its values, and by what share it is over each bound of the board."""
 
-    values: Mapping[str, object]
+    values: Mapping[str, Value]
     over: Mapping[str, float]
     fullest: str
 
@@ -189,7 +190,7 @@ def _preset_text(preset: Preset) -> str:
     return f"The shipped preset `{NAME}` decodes {rates} and fits not every SLR: it has {misses} in the fullest ({preset.fullest})."
 
 
-def _formats(values: Mapping[str, object]) -> str:
+def _formats(values: Mapping[str, Value]) -> str:
     return " ".join(str(values[path]) for path in _FORMATS)
 
 

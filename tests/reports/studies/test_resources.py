@@ -105,9 +105,9 @@ class Heard(Listener):
         self.notes.append(f"{name} {fraction} {note}")
 
 
-def request(folder: Path, **changes: object) -> ResourcesRequest:
-    usual = ResourcesRequest(output=folder / "out", cache=folder / "kept", engines=64, seed=3, workers=1, shipped=("tiny",))
-    return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
+def request(folder: Path, *, is_whole: bool = True, seed: int = 3) -> ResourcesRequest:
+    place = ResourcesRequest(output=folder / "out", cache=folder / "kept", engines=64, seed=seed, workers=1, shipped=("tiny",))
+    return dataclasses.replace(place, is_whole=is_whole)
 
 
 @pytest.fixture(scope="module")
