@@ -79,10 +79,11 @@ class Condition:
     def holds(self, columns: Columns) -> np.ndarray:
         """Return where the condition holds, as an array that broadcasts to [points]; raise SpecError where it divides by zero."""
         try:
-            found = _evaluated(self._tree, columns)
-        except OverflowError:
+            with np.errstate(over="raise", invalid="raise"):
+                found = _evaluated(self._tree, columns)
+        except (OverflowError, FloatingPointError):
             raise SpecError(
-                f"Study condition must be of numbers that can be divided, not as large as in {shown(self.text)}"
+                f"Study condition must be of numbers that can be calculated with, not as large as in {shown(self.text)}"
             ) from None
         if np.any(found.undefined):
             raise SpecError(f"Study condition must not divide by zero, as {shown(self.text)} does for a point of the study")

@@ -198,6 +198,7 @@ class _Explorer:
         if not self._points:
             raise SpecError(f"Study conditions must leave at least one of {self._space.size:,} points, not none")
         self._check_any(met.points)
+        self._check_known(met.objectives)
         if self._study.is_placement:
             return self._estimated(met)
         chosen = met.taken(self._left(met))
@@ -370,6 +371,15 @@ class _Explorer:
             values = ", ".join(f"{path} {value}" for path, value in self._space.values(point).items())
             said.append(f"the nearest, {values}, misses by {excess:.1%}")
         raise SpecError(f"Study constraints must leave at least one of {self._points:,} points, not none: {'; '.join(said)}")
+
+    def _check_known(self, objectives: np.ndarray) -> None:
+        """Raise SpecError where no point that meets the constraints has all objectives, such as a price where no board says one."""
+        names = [each.name for each in self._study.objectives]
+        known = [index for index, name in enumerate(names) if self._study.is_placement or not is_exact_only(name)]
+        is_unknown = np.isnan(objectives[:, known])
+        if known and is_unknown.any(axis=1).all():
+            lacking = " and ".join(names[index] for index, lacks in zip(known, is_unknown.any(axis=0), strict=True) if lacks)
+            raise SpecError(f"Study objectives must all be known of at least one point, not {lacking} of none")
 
     def _write_csv(self, best_points: Block) -> None:
         every = Block.joined(self._simulated)

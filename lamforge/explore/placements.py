@@ -8,7 +8,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -118,6 +118,10 @@ class PlacementSpace(Space):
                 window=some(window),
             )
             yield self._contender(text, said), asked, places
+
+    def _plain(self, point: int) -> dict[str, Any]:
+        """Return every path's value of one point, as `columns` does of many."""
+        return {path: np.atleast_1d(values)[0].item() for path, values in self.columns(np.array([point])).items()}
 
     def _given(self, path: str) -> list[str]:
         return [str(value) for value in self.axes.get(path, (self.study.base.get(path, PLACES[path].default),))]

@@ -49,6 +49,8 @@ BOARD_RESOURCES = {f"{BOARD} {name}": name for name in RESOURCES}
 _ON_BOARD = (BOARD, *BOARD_RESOURCES)
 """What `fits: board` bounds: ports and the memory behind them, and of each resource the fullest SLR."""
 _PRICE = "price_usd"
+_PRICES = (_PRICE, "usd_per_million_tokens")
+"""Metrics that are unknown where a board or a device has no price."""
 FULLEST, _FULL = "fullest", "fullest_share"
 """Columns of the resource, and the SLR of the board, that is fullest, and how full it is."""
 _CAUSES = tuple(cause.name.lower() for cause in Cause)
@@ -325,7 +327,11 @@ class Rows:
                 shares.append(np.broadcast_to(self._over_board(points, columns), points.shape))
                 shares += [np.nan_to_num(built.full[name] - 1, nan=0.0) for name in RESOURCES]
             else:
-                shares.append(_missed(self._figure(bound.name, metrics, columns, points), bound))
+                missed = _missed(self._figure(bound.name, metrics, columns, points), bound)
+                if bound.name in _PRICES:
+                    # What nobody has priced meets no bound on its price, nor does what cannot run need another reason.
+                    missed = np.where(np.isnan(missed) & ~np.isnan(metrics["token_per_s"]), np.inf, missed)
+                shares.append(missed)
         return shares
 
     def _over_board(self, points: np.ndarray, columns: Columns) -> np.ndarray:

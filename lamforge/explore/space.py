@@ -75,7 +75,7 @@ class Space:
         networks = [dataclasses.asdict(self._network(name)) for name in given("network")]
         engines = [self._engine(name).to_dict() for name in given("engine")]
         table = None if self.accuracies is None else self.accuracies.digest
-        boards = [(board.name, vars(board.hbm.value)) for board in map(self._board, given("board"))]
+        boards = [repr(self._board(name)) for name in given("board")]
         return hashlib.sha256(json_text([self.study.digest, networks, engines, boards, table]).encode()).hexdigest()
 
     def values(self, point: int) -> dict[str, Value]:

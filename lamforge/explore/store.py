@@ -47,6 +47,8 @@ _SOURCES = (
     "lamforge/flow/resources",
     "lamforge/flow/programs.py",
     "lamforge/flow/simulate.py",
+    "lamforge/flow/synth.py",
+    "lamforge/flow/target.py",
     "lamforge/explore",
 )
 """What decides the rows of a study."""

@@ -33,6 +33,8 @@ _RANGE = ("from", "to", "step", "times", "count")
 _GOALS = ("maximize", "minimize")
 _SAMPLERS = ("tpe", "nsga2")
 _SLACK = 1e-9
+_MOST_GROWTH = math.log(1e300)
+"""Logarithm of the last value of a range by its first one: powers of its factor must be numbers."""
 _QUESTIONS = ("network", "prompt", "generate")
 """Axes that say what is asked of placements, and not which they are."""
 _METRICS = {**PLACEMENT_METRICS, **METRICS}
@@ -186,16 +188,20 @@ def _range(place: Place, document: dict[object, object], subject: str) -> Iterat
     if by == ["count"]:
         if not isinstance(by_value, int) or by_value < 1 or (by_value == 1 and first != last):
             raise SpecError(f"{subject}.count must be a whole number of at least 2, not {shown(by_value)}")
-        count = by_value
+        steps: float = by_value - 1
     elif (by == ["step"] and by_value <= 0) or (by == ["times"] and (by_value <= 1 or first <= 0)):
         least = "step above 0" if by == ["step"] else "factor `times` above 1, from a value above 0"
         raise SpecError(f"{subject} must have a {least}, not {by_value:g} from {first:g}: it would not end")
+    elif by == ["times"] and math.log(last) - math.log(first) > _MOST_GROWTH:
+        raise SpecError(f"{subject} must go to at most 1e300 times its first value, not from {first:g} to {last:g}")
     elif by == ["step"]:
-        count = math.floor((last - first) / by_value * (1 + _SLACK)) + 1
+        steps = (last - first) / by_value * (1 + _SLACK)
     else:
-        count = math.floor(math.log(last / first) / math.log(by_value) * (1 + _SLACK)) + 1
-    if count > _MOST_VALUES:
-        raise SpecError(f"{subject} must have at most {_MOST_VALUES:,} values, not {count:,}")
+        steps = (math.log(last) - math.log(first)) / math.log(by_value) * (1 + _SLACK)
+    if not steps < _MOST_VALUES:
+        values = f"{math.floor(steps) + 1:,}" if math.isfinite(steps) else "more than can be counted"
+        raise SpecError(f"{subject} must have at most {_MOST_VALUES:,} values, not {values}")
+    count = math.floor(steps) + 1
     for index in range(count):
         if by == ["count"]:
             value = first + (last - first) * index / max(1, count - 1)
@@ -427,6 +433,11 @@ class Study:
         if not known and self.exact != "all":
             names = " and ".join(each.name for each in self.objectives)
             raise SpecError(f"Study exact must be all where only the exact simulation gives the objectives ({names})")
+        unknown = [each.name for each in self.constraints if is_exact_only(each.name)]
+        if unknown and self.exact != "all":
+            # What is best by the closed form may break them all where others do not.
+            names = " and ".join(unknown)
+            raise SpecError(f"Study exact must be all where only the exact simulation tells what meets a constraint ({names})")
 
     @property
     def is_placement(self) -> bool:

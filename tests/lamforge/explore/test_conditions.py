@@ -120,3 +120,13 @@ def test_refusals(text: str, sentence: str) -> None:
 def test_what_cannot_be_parsed_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="Study condition must"):
         Condition(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["1e400 - 1e400 < batch", "1e400 * 0 < batch", "engine.clock_hz * 1e308 > 1", "batch / 2 < 1" + "0" * 400]
+)
+def test_numbers_beyond_floating_point_are_refused_or_exact_and_never_a_warning(text: str) -> None:
+    try:
+        assert Condition(text).holds(COLUMNS).all()
+    except SpecError as error:
+        assert "must be of numbers that can be calculated with" in str(error)

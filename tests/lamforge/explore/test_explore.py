@@ -30,6 +30,8 @@ from reports.text.exploration import exploration_text
 from tests.lamforge.conftest import Command
 from tests.lamforge.explore.small import document, rows_of, study
 
+_BOARD = Path(lamforge.__file__).parents[1] / "hwsim/specs/boards/u280.yaml"
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -234,6 +236,43 @@ def test_a_file_that_a_study_names_is_part_of_it(tmp_path: Path) -> None:
         executors.computed(made, "0" * 64, [0])
 
 
+def write_board(path: Path, **changes: tuple[str, str]) -> Path:
+    """Write the board `u280` under the same name with parts of its text replaced; return the path."""
+    text = _BOARD.read_text()
+    for before, after in changes.values():
+        assert before in text
+        text = text.replace(before, after)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "change", [("name: SLR1, lut: 333000", "name: SLR1, lut: 3000"), ("fill:\n  value: {lut: 0.70", "fill:\n  value: {lut: 0.60")]
+)
+def test_all_of_a_board_is_part_of_a_study(tmp_path: Path, change: tuple[str, str]) -> None:
+    board = write_board(tmp_path / "board.yaml")
+    made = study(
+        tmp_path, axes={"engine.fetch.fifo_beats": [16, 32], "board": [str(board)]}, constraints={"fits": "board"}, exact=1
+    )
+    lamforge.explore(made, output=tmp_path / "out")
+    write_board(board, change=change)
+    with pytest.raises(SpecError, match="Output must be of the study as its file is now"):
+        lamforge.explore(made, output=tmp_path / "out")
+
+
+def test_a_board_without_a_price_meets_no_bound_on_it_and_has_none_to_compare(tmp_path: Path) -> None:
+    price = next(line for line in _BOARD.read_text().splitlines(keepends=True) if line.startswith("price:"))
+    board = str(write_board(tmp_path / "board.yaml", price=(price, "")))
+    axes = {"engine.fetch.fifo_beats": [16, 32], "board": [board, "u280"]}
+    bounded = study(tmp_path, axes=axes, constraints={"price_usd": {"at_most": 1e6}})
+    found = lamforge.explore(bounded, output=tmp_path / "bounded")
+    assert {each.values["board"] for each in found.front} == {"u280"}
+    assert [(each.constraint, each.points, each.alone) for each in found.rejected] == [("price_usd at most 1e+06", 2, 2)]
+    weighed = study(tmp_path, axes=axes | {"board": [board]}, objectives={"token_per_s": "maximize", "price_usd": "minimize"})
+    with pytest.raises(SpecError, match=r"^Study objectives must all be known of at least one point, not price_usd of none$"):
+        lamforge.explore(weighed, output=tmp_path / "weighed")
+
+
 def test_a_folder_that_is_in_use_is_refused(place: Path, tmp_path: Path) -> None:
     made = study(place, exact=1)
     with Store.opened(tmp_path / "out", Space(made)), pytest.raises(SpecError, match="no other process explores into"):
@@ -386,6 +425,9 @@ def test_the_code_digest_sees_what_decides_results(tmp_path: Path, monkeypatch: 
         "hwsim/machine/time/network.py",
         "compiler/lower/heads.py",
         "models/zoo/llama-2-7b.json",
+        "rtl/package/floorplan.py",
+        "lamforge/flow/synth.py",
+        "lamforge/flow/target.py",
         "lamforge/explore/exact.py",
         "lamforge/flow/resources/parts.csv",
         "rtl/package/floorplan.py",

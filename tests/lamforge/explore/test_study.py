@@ -123,6 +123,18 @@ def test_aliases_and_bounds() -> None:
             "Study axes.context must have at most 100,000 values, not 9,999,993",
         ),
         (
+            {"axes": {"engine.clock_hz": {"from": 1, "to": 1e300, "times": 1.001}}},
+            "Study axes.engine.clock_hz must have at most 100,000 values, not 691,121",
+        ),
+        (
+            {"axes": {"engine.clock_hz": {"from": 1e-300, "to": 1e300, "times": 2}}},
+            "Study axes.engine.clock_hz must go to at most 1e300 times its first value, not from 1e-300 to 1e+300",
+        ),
+        (
+            {"axes": {"engine.clock_hz": {"from": 0, "to": 1e300, "step": 1e-300}}},
+            "Study axes.engine.clock_hz must have at most 100,000 values, not more than can be counted",
+        ),
+        (
             {"axes": {"memory": {"from": 8, "to": 9, "step": 1}}},
             "Study axes.memory must be a list of values, not {'from': 8, 'to': 9, 'step': 1}",
         ),
@@ -159,6 +171,10 @@ def test_aliases_and_bounds() -> None:
         (
             {"objectives": {"token_per_joule": "maximize"}},
             "Study exact must be all where only the exact simulation gives the objectives (token_per_joule)",
+        ),
+        (
+            {"constraints": {"power_w": {"at_most": 50}, "cycles": {"at_most": 1}}},
+            "Study exact must be all where only the exact simulation tells what meets a constraint (power_w)",
         ),
         ({"search": "rand"}, "Study search.method must be one of grid, optuna, random (nearest: random), not 'rand'"),
         ({"search": {"method": "grid", "trials": 3}}, "Study search must leave out trials where its method is grid"),
