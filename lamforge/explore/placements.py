@@ -8,7 +8,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -119,7 +119,7 @@ class PlacementSpace(Space):
             )
             yield self._contender(text, said), asked, places
 
-    def _plain(self, point: int) -> dict[str, Any]:
+    def _plain(self, point: int) -> dict[str, Value]:
         """Return every path's value of one point, as `columns` does of many."""
         return {path: np.atleast_1d(values)[0].item() for path, values in self.columns(np.array([point])).items()}
 

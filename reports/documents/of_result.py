@@ -38,6 +38,7 @@ VERBS = {
     "reports.studies.bench.Figures": ("study bench", "studies.bench_document"),
     "reports.studies.demo_summary.DemoSummary": ("demo", "demo.demo_document"),
     "reports.studies.gpu_rates.Fit": ("gpu fit", "validation.fit_document"),
+    "reports.studies.resources.study.ResourceStudy": ("study resources", "studies.resources_document"),
     "reports.studies.validation.energy.EnergyValidation": ("validate energy", "validation.energy_validation_document"),
     "reports.studies.validation.offload.OffloadValidation": ("validate offload", "validation.offload_validation_document"),
     "reports.studies.window.WindowStudy": ("study window", "studies.window_document"),

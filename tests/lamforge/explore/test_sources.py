@@ -46,6 +46,7 @@ def test_every_number_of_the_files_is_counted() -> None:
     assert told(found) == dict.fromkeys(METRICS, {}) | {
         "token_per_s": memory,
         "cycles": memory,
+        "prefill_token_per_s": memory,
         "fraction_of_peak": memory,
         "token_per_joule": memory | energy,
         "power_w": memory | energy,
@@ -78,6 +79,7 @@ def point(tmp_path: Path) -> tuple[Request, MemoryModel]:
 
 
 def metrics_of(point: ExactPoint) -> dict[str, float]:
+    assert point.prefill_token_per_s is not None
     return {
         "token_per_s": point.token_per_s,
         "cycles": point.cycles,
@@ -85,6 +87,7 @@ def metrics_of(point: ExactPoint) -> dict[str, float]:
         "fraction_of_peak": point.fraction_of_peak,
         "token_per_joule": point.token_per_joule,
         "power_w": point.token_per_s / point.token_per_joule,
+        "prefill_token_per_s": point.prefill_token_per_s,
     }
 
 
@@ -99,14 +102,14 @@ def moved(before: ExactPoint, after: ExactPoint) -> set[str]:
 def test_other_memory_moves_the_metrics_that_rest_on_it(point: tuple[Request, MemoryModel]) -> None:
     request, _ = point
     resting = {name for name, metric in METRICS.items() if Ground.MEMORY in metric.grounds}
-    assert moved(exact(request, IDEAL), exact(request, HBM2)) == resting
+    assert moved(exact(request, IDEAL, has_prefill=True), exact(request, HBM2, has_prefill=True)) == resting
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(EnergyConstants)])
 def test_each_energy_constant_moves_the_metrics_that_rest_on_it(
     name: str, point: tuple[Request, MemoryModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, usual = exact(*point), lamforge.explore.exact.constants_of
+    before, usual = exact(*point, has_prefill=True), lamforge.explore.exact.constants_of
 
     def changed(board: object) -> EnergyConstants:
         constants = usual(board)
@@ -115,12 +118,13 @@ def test_each_energy_constant_moves_the_metrics_that_rest_on_it(
 
     monkeypatch.setattr(lamforge.explore.exact, "constants_of", changed)
     resting = {name for name, metric in METRICS.items() if Ground.ENERGY in metric.grounds}
-    assert moved(before, exact(*point)) == resting == {"token_per_joule", "power_w"}
+    assert moved(before, exact(*point, has_prefill=True)) == resting == {"token_per_joule", "power_w"}
 
 
 def test_findings_tell_them_of_the_front(tmp_path: Path) -> None:
     found = findings(explored_study(tmp_path).folder)
     memories = {each.design.values["memory"] for each in found.front}
-    assert [each.name for each in found.sources] == [name for name in METRICS if name not in ("perplexity", "pass_keys")]
+    unasked = ("perplexity", "pass_keys", "prefill_token_per_s")
+    assert [each.name for each in found.sources] == [name for name in METRICS if name not in unasked]
     assert bool(found.sources[0].numbers) == ("hbm2" in memories)
     assert {name.partition(".")[0] for name in found.sources[-1].numbers} >= {"u280"}
