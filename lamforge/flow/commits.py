@@ -98,7 +98,9 @@ def _extracted(commit: str, root: Path, folder: Path, name: str) -> Path:
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as archive:
         assert archive.stdout is not None
         with contextlib.suppress(tarfile.ReadError), tarfile.open(fileobj=archive.stdout, mode="r|") as files:
-            files.extractall(folder, filter="data")
+            # Python 3.11.4 and later have filters; before that, members are taken as they are.
+            files.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+            files.extractall(folder)
         archive.stdout.read()
     if archive.returncode or not (folder / "lamforge" / "__main__.py").is_file():
         raise SpecError(f"Commit must hold the command lamforge, not be {name}")
