@@ -161,6 +161,15 @@ class Board:
         """Return how many of one of RESOURCES may be used: the fill share of the device."""
         return int(self.device.value.count(resource) * self.fill.value.share(resource))
 
+    def slr_limit(self, slr: Slr, resource: str) -> float:
+        """Return how many of one of RESOURCES may be used in an SLR: the fill share of what it leaves free."""
+        return slr.count(resource) * self.fill.value.share(resource)
+
+    @property
+    def memory_slr(self) -> int:
+        """Number of the SLR that the memory is reached through."""
+        return [slr.name for slr in self.slrs.value].index(self.hbm.value.slr)
+
 
 def board_names() -> list[str]:
     """Return the names of the shipped boards."""

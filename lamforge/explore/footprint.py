@@ -9,10 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from hwsim.arch.board import RESOURCES, Board
-from hwsim.arch.config import EngineConfig, load_engine
+from hwsim.arch.config import EngineConfig
 from lamforge.explore.conditions import Columns
-from lamforge.flow.resources import FIELDS, Fields, Parts, distinct, fields_of_engine, resource_model
-from lamforge.flow.synth import slr_shares
+from lamforge.flow.resources import FIELDS, Fields, Parts, distinct, fields_of_engine, resource_model, slr_shares
 
 __all__ = ["Footprint", "footprint", "footprint_of", "fullness"]
 
@@ -70,24 +69,13 @@ def fullness(found: Footprint, board: Board) -> tuple[Mapping[str, np.ndarray], 
     free. The second is, for the resource that is fullest, its number in RESOURCES and that of the SLR, int64 [2, circuits].
     """
     ports = found.fields["tile.ports"]
-    fill = board.fill.value
-    limits = np.array([[slr.count(name) * fill.share(name) for name in RESOURCES] for slr in board.slrs.value])
+    names = [(unit, name) for unit, _, name in (part.partition("/") for part in found.parts)]
+    limits = np.array([[board.slr_limit(slr, name) for name in RESOURCES] for slr in board.slrs.value])
     full = np.zeros((len(limits), len(RESOURCES), len(ports)))
     for count in np.unique(ports).tolist():
         some = ports == count
-        shares = _shares(tuple(found.parts), count, board)
+        shares = slr_shares(names, count, board)
         full[:, :, some] = np.einsum("sp,prc->src", shares, found.used[:, :, some]) / limits[:, :, None]
     worst = full.max(axis=0)
     fullest = worst.argmax(axis=0)
     return dict(zip(RESOURCES, worst, strict=True)), np.stack([fullest, full[:, fullest, np.arange(len(ports))].argmax(axis=0)])
-
-
-def _shares(parts: tuple[str, ...], ports: int, board: Board) -> np.ndarray:
-    names = [(part.partition("/")[0], part.partition("/")[2]) for part in parts]
-    return slr_shares(names, _engine_of(ports), board)
-
-
-@functools.cache
-def _engine_of(ports: int) -> EngineConfig:
-    """Return an engine with so many ports; the floorplan of parts reads nothing else."""
-    return load_engine("small").with_values({"tile.ports": ports})

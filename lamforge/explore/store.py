@@ -39,7 +39,7 @@ _SOURCES = (
     "hwsim/specs/memories",
     "hwsim/specs/offload",
     "compiler",
-    "rtl/package/floorplan.py",
+    "rtl/regions.py",
     "models/config.py",
     "models/families.py",
     "models/zoo",
@@ -47,7 +47,6 @@ _SOURCES = (
     "lamforge/flow/resources",
     "lamforge/flow/programs.py",
     "lamforge/flow/simulate.py",
-    "lamforge/flow/synth.py",
     "lamforge/flow/target.py",
     "lamforge/explore",
 )

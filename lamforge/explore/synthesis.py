@@ -10,7 +10,6 @@ import pyarrow as pa
 from hwsim.arch.board import RESOURCES, Board
 from hwsim.arch.config import EngineConfig
 from lamforge.explore.footprint import footprint_of
-from lamforge.flow.synth import SynthRequest, run
 from lamforge.flow.verb import Listener
 
 __all__ = ["Synthesized", "synthesized", "synthesized_table"]
@@ -52,6 +51,9 @@ def synthesized(designs: Sequence[tuple[EngineConfig, Board]], listener: Listene
     Raises:
         MachineError: Yosys is missing, or refuses.
     """
+    # Loaded here: what is explored without synthesis does without the circuit.
+    from lamforge.flow import synth
+
     circuits: dict[tuple[object, ...], list[tuple[EngineConfig, Board]]] = {}
     for engine, board in designs:
         key = (engine.tile, engine.fetch, engine.vector, engine.buffer, engine.control, board.name)
@@ -59,14 +61,13 @@ def synthesized(designs: Sequence[tuple[EngineConfig, Board]], listener: Listene
     for number, alike in enumerate(circuits.values()):
         engine, board = alike[0]
         listener.progress("synthesis", number / len(circuits), f"circuit {number + 1} of {len(circuits)}, minutes each")
-        found = run(SynthRequest(engine=engine, board=board.name))
-        fill = board.fill.value
+        found = synth.run(synth.SynthRequest(engine=engine, board=board))
         yield Synthesized(
             engine=engine,
             designs=len(alike),
             model={name: float(values[0]) for name, values in footprint_of(engine).resources.items()},
             yosys=found.total,
-            full={name: max(slr.used[name] / (slr.free[name] * fill.share(name)) for slr in found.slrs) for name in RESOURCES},
+            full=found.full,
         )
     listener.progress("synthesis", 1.0)
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
 
 from hwsim.arch.board import RESOURCES, Board, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
-from lamforge.flow.resources import copies_of, fields_of_engine, origin, resource_model
+from lamforge.flow.resources import copies_of, fields_of_engine, origin, resource_model, slr_shares
 from lamforge.flow.verb import SILENT, Listener, verb
-from rtl.package.floorplan import Floorplan, floorplan
+from rtl.regions import regions
 from rtl.synthesis import RANKING_DEVICE, Estimate, Part, estimate, rank
 
-__all__ = ["Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "slr_shares", "spread_over_slrs", "synth"]
-
-_IN_TILES = ("tile", "slice")
+__all__ = ["Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "spread_over_slrs", "synth"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +26,7 @@ class SynthRequest:
     Attributes:
         engine: name of a shipped engine, path of a YAML file, or an engine.
         settings: values of the engine to change, by path: `{"tile.tokens": 2}`.
-        board: name of a shipped board or path of a YAML file.
+        board: name of a shipped board, path of a YAML file, or a board.
         is_quick: whether the model of `lamforge.flow.resources` tells it in a second, in place of minutes of Yosys.
         is_ranked: whether one slice is also placed and routed on an ECP5, which ranks engines by clock and takes minutes.
         cache: folder that keeps what Yosys counted, so that a second estimate does not need it.
@@ -38,7 +34,7 @@ class SynthRequest:
 
     engine: str | EngineConfig = "small"
     settings: Settings = dataclasses.field(default_factory=dict)
-    board: str = "u280"
+    board: str | Board = "u280"
     is_quick: bool = False
     is_ranked: bool = False
     cache: Path = Path("build/synthesis")
@@ -102,6 +98,12 @@ class Synthesis:
         return {name: self.board.limit(name) for name in RESOURCES}
 
     @property
+    def full(self) -> dict[str, float]:
+        """How full the fullest SLR gets of each resource: the part of what may be used there."""
+        slrs = list(zip(self.slrs, self.board.slrs.value, strict=True))
+        return {name: max(share.used[name] / self.board.slr_limit(slr, name) for share, slr in slrs) for name in RESOURCES}
+
+    @property
     def over(self) -> list[str]:
         """Resources of which the engine takes more than the budget."""
         return [name for name, total in self.total.items() if total > self.board.limit(name)]
@@ -117,7 +119,8 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
         SpecError: there is no such board.
         MachineError: a tool refuses.
     """
-    engine, board = chosen_engine(request.engine, request.settings), load_board(request.board)
+    engine = chosen_engine(request.engine, request.settings)
+    board = load_board(request.board) if isinstance(request.board, str) else request.board
     began = time.perf_counter()
     found = _quick(engine) if request.is_quick else estimate(engine, request.cache, listener.part("synthesize"))
     ranking = _ranking(engine, request.cache) if request.is_ranked else None
@@ -153,17 +156,14 @@ def _ranking(engine: EngineConfig, cache: Path) -> Ranking:
 
 
 def spread_over_slrs(found: Estimate, engine: EngineConfig, board: Board) -> tuple[SlrShare, ...]:
-    """Return what the SLRs would hold by the floorplan of the engine's package.
-
-    Tiles with their slices lie where it deals them, what serves all tiles in the SLR it names, everything else with the
-    memory. Logic that crosses between SLRs is not counted.
-    """
-    shares = slr_shares([(part.unit, part.name) for part in found.parts], engine, board)
-    plan = _plan(engine, board)
+    """Return what the SLRs would hold by the floorplan of the engine's package; logic that crosses between them is not counted."""
+    ports = engine.tile.ports
+    shares = slr_shares([(part.unit, part.name) for part in found.parts], ports, board)
+    tiles = regions(ports, slrs=len(shares), memory_slr=board.memory_slr).tiles
     return tuple(
         SlrShare(
             name=slr.name,
-            tiles=plan.tiles.count(index),
+            tiles=tiles.count(index),
             used={
                 name: float(sum(share * part.resources[name] for share, part in zip(row, found.parts, strict=True)))
                 for name in RESOURCES
@@ -172,30 +172,3 @@ def spread_over_slrs(found: Estimate, engine: EngineConfig, board: Board) -> tup
         )
         for index, (slr, row) in enumerate(zip(board.slrs.value, shares.tolist(), strict=True))
     )
-
-
-def slr_shares(parts: Sequence[tuple[str, str]], engine: EngineConfig, board: Board) -> np.ndarray:
-    """Return which share of each part lies in each SLR, an array [SLRs, parts]; parts are units and names.
-
-    Raises:
-        ConfigError: the board's memory lies between its SLRs.
-    """
-    plan = _plan(engine, board)
-    memory = _memory_slr(board)
-    places = {cell: slr for slr, cells in plan.regions for cell in cells}
-    found = np.zeros((len(board.slrs.value), len(parts)))
-    for index, (unit, name) in enumerate(parts):
-        if name in _IN_TILES:
-            found[:, index] = [plan.tiles.count(slr) / engine.tile.ports for slr in range(len(found))]
-            continue
-        cells = [name] if unit == "memories" else [f"{unit}/{name}", unit]
-        found[next((places[f"engine/{cell}"] for cell in cells if f"engine/{cell}" in places), memory), index] = 1.0
-    return found
-
-
-def _plan(engine: EngineConfig, board: Board) -> Floorplan:
-    return floorplan(engine, slrs=len(board.slrs.value), memory_slr=_memory_slr(board))
-
-
-def _memory_slr(board: Board) -> int:
-    return [slr.name for slr in board.slrs.value].index(board.hbm.value.slr)

@@ -1,13 +1,14 @@
 """The floorplan: the SLR of each cell of the engine, the wires of tiles between SLRs, and the registers at their ends."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from amaranth import Shape
 
 from hwsim.arch.config import EngineConfig
-from hwsim.errors import ConfigError
 from rtl.matrix.slice import Tile
 from rtl.matrix.stages import DECODE
+from rtl.regions import regions
 
 __all__ = ["CROSSINGS", "Crossing", "Floorplan", "bits_of", "floorplan", "word_registers"]
 
@@ -69,28 +70,6 @@ def word_registers() -> tuple[str, ...]:
     return ("beat", *(f"beat_{stage}" for stage in range(2, DECODE + 1)))
 
 
-_TILES_PER_SLR = 2
-"""Least number of tiles per SLR that is worth a crossing; an engine with fewer stays in one SLR."""
-_SHARED = (
-    "engine/matrix",
-    "engine/vector",
-    "engine/activation",
-    "engine/result_vector_a",
-    "engine/result_vector_b",
-    "engine/result_mover",
-    "engine/residual",
-    "engine/parameter_vector",
-    "engine/parameter_matrix",
-    "engine/value_parameters",
-    "engine/scales",
-)
-"""Cells that serve all tiles: they lie in the SLR beside the memory's, so that no wire to a tile crosses two boundaries."""
-_SHARED_LOGIC = 5 / 32
-"""Look-up tables of these cells as a share of those of all tiles (by the estimate of `u280`: 113 and 712 thousand)."""
-_NEAR_STREAMS = ("engine/matrix/sequencer", "engine/matrix/drain")
-"""Parts of the above that answer the stream FIFOs within a cycle; they lie beside the FIFOs."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Floorplan:
     """Cells by SLR, each a path below the kernel's instance; a cell comes after the one it is part of.
@@ -118,26 +97,13 @@ class Floorplan:
 def floorplan(config: EngineConfig, *, slrs: int, memory_slr: int) -> Floorplan:
     """Return the placement of an engine on a device of `slrs` SLRs in a row, its memory at `memory_slr`, an end of it.
 
-    Tiles are dealt in the order of their ports, those nearest the memory first, so that SLRs are about equally full: the
-    shared one gets fewer, the memory's, which has the stream ports too, no more than the farthest. Raises ConfigError where
-    the memory lies between SLRs.
+    Cells lie as `rtl.regions` deals them. Raises ConfigError where the memory lies between SLRs.
     """
-    if memory_slr not in (0, slrs - 1):
-        raise ConfigError(f"Memory must be at the first or the last of {slrs} SLRs, not at SLR{memory_slr}")
-    ports = config.tile.ports
-    if slrs == 1 or ports < _TILES_PER_SLR * slrs:
-        return Floorplan(regions=(), waypoints=(), registers=(), wires=(), tiles=(memory_slr,) * ports)
-    order = list(range(slrs)) if memory_slr == 0 else list(reversed(range(slrs)))
-    shared, counts = order[1], [0] * slrs
-    for _ in range(ports):
-        place = min(reversed(range(slrs)), key=lambda place: counts[place] + _SHARED_LOGIC * ports * (place == 1))
-        counts[place] += 1
-    tiles = tuple(slr for slr, count in zip(order, counts, strict=True) for _ in range(count))
-    regions = [(shared, _SHARED), (memory_slr, _NEAR_STREAMS)]
-    regions += [(slr, tuple(f"engine/matrix/tile_{port}" for port in range(ports) if tiles[port] == slr)) for slr in order]
+    found = regions(config.tile.ports, slrs=slrs, memory_slr=memory_slr)
+    order = found.order
     waypoints: dict[int, list[str]] = {}
     registers = []
-    for port, slr in enumerate(tiles):
+    for port, slr in enumerate(found.tiles):
         way = order[1 : order.index(slr)]
         words = word_registers()
         assert len(way) < len(words), "a tile must have a word register for each SLR on the way"
@@ -146,15 +112,15 @@ def floorplan(config: EngineConfig, *, slrs: int, memory_slr: int) -> Floorplan:
         if way:
             registers += [f"engine/matrix/tile_{port}/{name}_reg*" for name in words[: len(way) + 1]]
     return Floorplan(
-        regions=tuple(regions),
+        regions=found.cells,
         waypoints=tuple((slr, tuple(names)) for slr, names in waypoints.items()),
         registers=tuple(registers),
-        wires=_wires(config, [order.index(slr) for slr in tiles], order),
-        tiles=tiles,
+        wires=_wires(config, [order.index(slr) for slr in found.tiles], order),
+        tiles=found.tiles,
     )
 
 
-def _wires(config: EngineConfig, tiles: list[int], order: list[int]) -> tuple[tuple[int, int], ...]:
+def _wires(config: EngineConfig, tiles: Sequence[int], order: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """Return the wires of tiles over each boundary; places count from the memory on, what serves all tiles is at 1."""
     found = []
     for boundary in range(len(order) - 1):

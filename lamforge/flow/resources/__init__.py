@@ -14,6 +14,7 @@ from lamforge.flow.resources.runs import (
     part_runs,
     parts_text,
 )
+from lamforge.flow.resources.slrs import slr_shares
 from lamforge.flow.resources.terms import COPIES, FIELDS, TERMS, Fields, copies_of, fields_of_engine
 
 __all__ = [
@@ -38,5 +39,6 @@ __all__ = [
     "part_runs",
     "parts_text",
     "resource_model",
+    "slr_shares",
     "with_keys",
 ]

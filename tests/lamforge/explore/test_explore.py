@@ -425,12 +425,11 @@ def test_the_code_digest_sees_what_decides_results(tmp_path: Path, monkeypatch: 
         "hwsim/machine/time/network.py",
         "compiler/lower/heads.py",
         "models/zoo/llama-2-7b.json",
-        "rtl/package/floorplan.py",
-        "lamforge/flow/synth.py",
+        "rtl/regions.py",
+        "lamforge/flow/resources/slrs.py",
         "lamforge/flow/target.py",
         "lamforge/explore/exact.py",
         "lamforge/flow/resources/parts.csv",
-        "rtl/package/floorplan.py",
     ):
         (tmp_path / file).write_text((tmp_path / file).read_text() + "\n")
         assert code_digest() != before

@@ -6,18 +6,20 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from hwsim.arch.board import RESOURCES, load_board
+from hwsim.arch.board import RESOURCES, Board, load_board
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import SpecError
-from lamforge.explore import synthesis
 from lamforge.explore.exploration import ExploreRequest, run
 from lamforge.explore.footprint import footprint, footprint_of, fullness
 from lamforge.explore.rows import Rows
 from lamforge.explore.space import Space
 from lamforge.explore.study import Study, study_of
+from lamforge.flow import synth
 from lamforge.flow.resources import fields_of_engine, resource_model
 from lamforge.flow.synth import spread_over_slrs
 from rtl.synthesis import Estimate, Part
+
+SPECS = Path(__file__).parents[3] / "hwsim" / "specs"
 
 
 def study(**changes: object) -> Study:
@@ -109,17 +111,22 @@ def test_engines_that_cannot_be_built_take_nothing() -> None:
 def test_circuits_of_the_front_are_synthesized_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[EngineConfig] = []
 
-    def counted(request: synthesis.SynthRequest) -> object:
-        assert isinstance(request.engine, EngineConfig)
-        asked.append(request.engine)
-        board = load_board(request.board)
-        parts = (Part(unit="matrix", name="slice", count=1, resources=dict.fromkeys(RESOURCES, 100.0)),)
-        slrs = spread_over_slrs(Estimate(engine="x", parts=parts, tool="none"), request.engine, board)
-        return type("Found", (), {"total": dict.fromkeys(RESOURCES, 100.0), "slrs": slrs})
+    # A board of one's own, which no name stands for.
+    board_file = tmp_path / "mine.yaml"
+    board_file.write_text((SPECS / "boards" / "u280.yaml").read_text().replace("name: u280\n", "name: mine\n", 1))
 
-    monkeypatch.setattr(synthesis, "run", counted)
+    def counted(request: synth.SynthRequest) -> synth.Synthesis:
+        assert isinstance(request.engine, EngineConfig) and isinstance(request.board, Board)
+        asked.append(request.engine)
+        parts = (Part(unit="matrix", name="slice", count=1, resources=dict.fromkeys(RESOURCES, 100.0)),)
+        slrs = spread_over_slrs(Estimate(engine="x", parts=parts, tool="none"), request.engine, request.board)
+        return synth.Synthesis(
+            engine=request.engine, board=request.board, tool="none", parts=parts, slrs=slrs, ranking=None, synthesis_s=0.0
+        )
+
+    monkeypatch.setattr(synth, "run", counted)
     axes = {"engine.tile.tokens": [2, 4], "engine.clock_hz": [2e8, 3e8]}
-    base = {"network": "smollm2-135m", "engine": "small", "context": 256}
+    base = {"network": "smollm2-135m", "engine": "small", "context": 256, "board": str(board_file)}
     goals = {"token_per_s": "maximize", "engine.tile.tokens": "maximize", "engine.clock_hz": "minimize"}
     document = study_of({"base": base, "axes": axes, "objectives": goals})
     found = run(ExploreRequest(document, output=tmp_path / "out", synth="exact"))
@@ -130,6 +137,7 @@ def test_circuits_of_the_front_are_synthesized_once(tmp_path: Path, monkeypatch:
     for each in found.synthesized:
         assert each.off["lut"] == each.model["lut"] / 100 - 1
         assert each.fits
+        assert each.full["uram"] == 100 / (320 * 0.8)
     assert (tmp_path / "out" / "synthesis.csv").read_text().count("\n") == len(asked) + 1
 
 
