@@ -4,16 +4,29 @@ YAML is read as people write it: `3e8`, `300e6` and `1_000_000` are numbers, onl
 `12:30` are texts. Refused are tags, anchors on more than a text or a number, names given twice, deep nesting and large files.
 """
 
+import csv
+import io
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from typing import Any
 
 from hwsim.errors import LamforgeError, SpecError, shown
 
-__all__ = ["MOST_BYTES", "MOST_DEPTH", "Refused", "Settings", "from_json", "from_yaml", "read_json", "read_yaml", "set_values"]
+__all__ = [
+    "MOST_BYTES",
+    "MOST_DEPTH",
+    "Refused",
+    "Settings",
+    "csv_text",
+    "from_json",
+    "from_yaml",
+    "read_json",
+    "read_yaml",
+    "set_values",
+]
 
 Settings = Mapping[str, object]
 """Values to change, by path such as `tile.tokens`; whoever takes them checks each as the reader of its file does."""
@@ -53,6 +66,13 @@ def read_json(subject: str, file: Traversable, name: str, error: type[LamforgeEr
         return from_json(_text(subject, file, name, error, most_bytes))
     except Refused as refusal:
         raise error(f"{subject} file must be JSON, not the text of {shown(name)} ({refusal})") from None
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as CSV, the head first, with line feeds alone."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
 
 
 def set_values(texts: Sequence[str], example: str = "tile.tokens=2") -> dict[str, object]:

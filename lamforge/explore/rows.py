@@ -141,13 +141,13 @@ class Rows:
         began, count = time.perf_counter(), len(points)
         columns = self._space.columns(points)
         are_built = np.broadcast_to(self._space.are_built(columns), points.shape)
-        built = self._built(points, columns, are_built)
+        some = columns if are_built.all() else self._space.columns(points[are_built])
+        built = self._built(points, columns, are_built, some)
         metrics = {name: np.full(count, np.nan) for name in METRICS} | built.metrics
         metrics |= self._space.measured(points, columns)[0]
         shares = {name: np.zeros(count) for name in (_PROGRAM, *_CAPACITIES)}
         if are_built.any():
             made = points[are_built]
-            some = self._space.columns(made)
             found = closed(self._space.candidates(made, some))
             # Where there is no program, the rest means nothing.
             cycles = np.broadcast_to(np.where(found.fits, found.cycles, np.nan), made.shape)
@@ -194,7 +194,7 @@ class Rows:
             PREFILL: [np.nan if each is None or each.prefill_token_per_s is None else each.prefill_token_per_s for each in found],
             "power_w": [np.nan if each is None else each.token_per_s / each.token_per_joule for each in found],
         }
-        built = self._built(points, columns, np.ones(len(points), dtype=bool))
+        built = self._built(points, columns, np.ones(len(points), dtype=bool), columns)
         every = {**metrics, **self._space.measured(points, columns)[0], **built.metrics}
         values = {name: np.array(every[name], dtype=np.float64) for name in METRICS}
         shares = {name: np.zeros(len(points)) for name in (_ENGINE, _PROGRAM, *_CAPACITIES)}
@@ -287,13 +287,16 @@ class Rows:
         values = metrics[name] if name in metrics else columns[name]
         return np.broadcast_to(values, points.shape).astype(np.float64)
 
-    def _built(self, points: np.ndarray, columns: Columns, are_built: np.ndarray) -> _Built:
-        """Return what the engines of points take of their boards; nothing is known of those that cannot be built."""
+    def _built(self, points: np.ndarray, columns: Columns, are_built: np.ndarray, made: Columns) -> _Built:
+        """Return what the engines of points take of their boards; nothing is known of those that cannot be built.
+
+        made: columns of those that can.
+        """
         metrics = {name: np.full(len(points), np.nan) for name in (*RESOURCES, _PRICE, _FULL)}
         full = {name: np.full(len(points), np.nan) for name in RESOURCES}
         fullest = np.full(len(points), "", dtype=object)
         names = np.broadcast_to(columns["board"], points.shape)
-        circuits = footprint(points[are_built], self._columns_of(points, columns, are_built)) if are_built.any() else None
+        circuits = footprint(points[are_built], made) if are_built.any() else None
         for board in np.unique(names).tolist():
             here = names == board
             data = self._space.board_named(board)
@@ -310,9 +313,6 @@ class Rows:
             texts = np.array([[f"{name} in {slr.name}" for slr in data.slrs.value] for name in RESOURCES], dtype=object)
             fullest[some] = texts[tuple(places[:, circuit])]
         return _Built(metrics=metrics, full=full, fullest=fullest)
-
-    def _columns_of(self, points: np.ndarray, columns: Columns, some: np.ndarray) -> Columns:
-        return columns if some.all() else self._space.columns(points[some])
 
     def _excess(
         self, points: np.ndarray, columns: Columns, metrics: Mapping[str, np.ndarray], built: _Built | None = None

@@ -90,13 +90,9 @@ class Space:
     def columns(self, points: np.ndarray) -> Columns:
         """Return every path's values as arrays [points], or [] where they do not vary."""
         found = {path: self._column(points, path) for path in self.study.paths if path not in ("attention.window", "context")}
-        sinks = found["attention.sinks"]
-        if self._is_given("attention.window"):
-            found["attention.window"] = self._column(points, "attention.window")
-            found["context"] = sinks + found["attention.window"]
-        else:
-            found["context"] = self._column(points, "context")
-            found["attention.window"] = found["context"] - sinks
+        given, derived, sign = self._extent
+        found[given] = self._column(points, given)
+        found[derived] = found[given] + sign * found["attention.sinks"]
         return found
 
     def are_built(self, columns: Columns) -> np.ndarray:
@@ -262,18 +258,21 @@ class Space:
 
     def _plain(self, point: int) -> dict[str, Value]:
         """Return every path's value of one point, as `columns` does of many."""
-        given = {**self.study.base, **self.values(point)}
-        engine = self._fields(str(given.get("engine", PLACES["engine"].default)))
+        said = {**self.study.base, **self.values(point)}
+        engine = self._fields(str(said.get("engine", PLACES["engine"].default)))
         found: dict[str, Value] = {}
         for path in self.study.paths:
-            value = given.get(path, engine.get(path, PLACES[path].default))
+            value = said.get(path, engine.get(path, PLACES[path].default))
             if value is not None:
                 found[path] = value
-        if self._is_given("attention.window"):
-            found["context"] = int(found["attention.sinks"]) + int(found["attention.window"])
-        else:
-            found["attention.window"] = int(found["context"]) - int(found["attention.sinks"])
+        given, derived, sign = self._extent
+        found[derived] = int(found[given]) + sign * int(found["attention.sinks"])
         return found
+
+    @property
+    def _extent(self) -> tuple[str, str, int]:
+        """What says how far attention reaches, what follows from it, and whether the sinks are added (1) or left out (-1)."""
+        return ("attention.window", "context", 1) if self._is_given("attention.window") else ("context", "attention.window", -1)
 
     def _fields_of(self, name: str) -> Mapping[str, Value]:
         """Return the fields of an engine by path."""

@@ -13,6 +13,7 @@ from lamforge.explore.leads import Case, View
 from lamforge.explore.placement_findings import PlacementFindings, compared_leads, placement_findings
 from lamforge.explore.placements import KINDS
 from lamforge.explore.study import Study
+from lamforge.flow.offload.compare import spread
 from lamforge.flow.offload.contender import contender
 from reports.pages.environment import page
 from reports.pictures.offload import COLOURS, FIGURES, contexts_picture
@@ -88,8 +89,7 @@ def placement_page(found: PlacementFindings) -> str:
 
 
 def _shown(view: View, cases: Sequence[Case], study: Study) -> Shown:
-    last, count = len(cases) - 1, min(len(cases), _COLUMNS)
-    columns = [cases[place] for place in sorted({round(index * last / max(1, count - 1)) for index in range(count)})]
+    columns = [cases[place] for place in spread(len(cases), _COLUMNS)]
     prompts = [case.values.get("prompt", study.base.get("prompt")) for case in columns]
     names = dict.fromkeys(each.name for case in cases for many in case.entries.values() for each in many)
     drawn = []

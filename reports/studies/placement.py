@@ -3,16 +3,16 @@
 `python -m reports.studies.placement FOLDER` explores it again and writes both into FOLDER.
 """
 
-import csv
-import io
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from hwsim.plain import csv_text
 from hwsim.whole_files import write_text
 from lamforge.explore.exploration import Exploration, ExploreRequest, run
 from lamforge.explore.leads import Case, View
+from lamforge.flow.offload.compare import spread
 from reports.text.figures import figure_text, tokens_text
 from reports.text.findings import listed
 from reports.text.placements import answers_text, measure_text, question_text, questions_of
@@ -51,24 +51,21 @@ def kept_page(found: Exploration) -> str:
 
 def kept_table(found: Exploration) -> str:
     """Return the leader of every case by every objective as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     goals = [each.name for each in found.study.objectives]
     columns = [column for goal in goals for column in (goal, f"{goal}.placement", f"{goal}.batch")]
-    writer.writerow(["batch", *found.study.for_each, *columns])
+    rows: list[list[object]] = [["batch", *found.study.for_each, *columns]]
     for view in found.views:
         for case in view.cases:
             cells: list[object] = []
             for goal in goals:
                 leader = case.leader(goal)
                 cells += ["", "", ""] if leader is None else [f"{leader.figure(goal):.4g}", leader.name, leader.batch]
-            writer.writerow(["best" if view.batch is None else view.batch, *case.values.values(), *cells])
-    return text.getvalue()
+            rows.append(["best" if view.batch is None else view.batch, *case.values.values(), *cells])
+    return csv_text(rows)
 
 
 def _table(view: View, cases: Sequence[Case], found: Exploration) -> str:
-    last, count = len(cases) - 1, min(len(cases), _COLUMNS)
-    some = [cases[place] for place in sorted({round(index * last / max(1, count - 1)) for index in range(count)})]
+    some = [cases[place] for place in spread(len(cases), _COLUMNS)]
     lines = [
         f"| at {view.name} | " + " | ".join(tokens_text(float(case.values["prompt"])) for case in some) + " |",
         "|---" * (len(some) + 1) + "|",

@@ -3,9 +3,7 @@
 `python -m reports.studies.u280 FOLDER` explores it again and writes both into FOLDER.
 """
 
-import csv
 import dataclasses
-import io
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,6 +15,7 @@ import pyarrow.compute as pc
 from hwsim.arch.board import RESOURCES, Board, load_board
 from hwsim.arch.config import load_engine
 from hwsim.arch.doc_pages import table
+from hwsim.plain import csv_text
 from hwsim.whole_files import write_text
 from lamforge.explore.axes import Value
 from lamforge.explore.exploration import Design, Exploration, ExploreRequest, run
@@ -200,15 +199,11 @@ def _taken(design: Design, board: Board) -> list[str]:
 
 def kept_table(kept: U280Study) -> str:
     """Return the fronts at the shipped engine's clock as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     metrics = ("token_per_s", "cycles", "token_per_joule", "power_w", *RESOURCES)
     paths = [path for path in kept.found.study.axes if path != _CLOCK]
-    writer.writerow([*paths, *metrics])
-    for front in kept.fronts.values():
-        for each in front:
-            writer.writerow([*(each.values[path] for path in paths), *(f"{each.metrics[name]:.6g}" for name in metrics)])
-    return text.getvalue()
+    designs = (each for front in kept.fronts.values() for each in front)
+    rows = ([*(each.values[path] for path in paths), *(f"{each.metrics[name]:.6g}" for name in metrics)] for each in designs)
+    return csv_text([[*paths, *metrics], *rows])
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import io
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
+from hwsim import plain
 from hwsim.arch.doc_pages import table
 from hwsim.whole_files import write_text
 from lamforge.explore.accuracy import PATHS, Accuracies, Key, Row, load_accuracies
@@ -22,7 +23,7 @@ from lamforge.explore.exploration import ExploreRequest, run
 from lamforge.explore.measuring import interval, scored
 from lamforge.explore.space import Space
 from lamforge.explore.store import EXACT, Store
-from lamforge.explore.study import load_study
+from lamforge.explore.study import Study, load_study
 from lamforge.flow.verb import SILENT, Listener
 from models.evaluation.perplexity import difference
 
@@ -86,6 +87,20 @@ class WindowStudy:
     tried: int
     rows: tuple[WindowRow, ...]
     unmeasured: int
+
+    @classmethod
+    def of_rows(cls, asked: Study, accuracies: Accuracies, rows: tuple[WindowRow, ...], *, unmeasured: int) -> Self:
+        """Return rows of a study with what its table of accuracies measured."""
+        return cls(
+            network=str(asked.base["network"]),
+            engine=str(asked.base["engine"]),
+            windows=accuracies.text.windows,
+            window=accuracies.text.window,
+            lengths=accuracies.pass_keys.lengths,
+            tried=accuracies.pass_keys.tried,
+            rows=rows,
+            unmeasured=unmeasured,
+        )
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -166,16 +181,8 @@ def study(listener: Listener = SILENT) -> WindowStudy:
     space, rows = Space(asked), accuracies.by_key
     measured = [(rows[_key(space, point["point"])], point) for point in points if not point["rejected_by"]]
     best = {model: min((row for row, _ in measured if row.model == model), key=_perplexity) for model in _models(measured)}
-    return WindowStudy(
-        network=str(asked.base["network"]),
-        engine=str(asked.base["engine"]),
-        windows=accuracies.text.windows,
-        window=accuracies.text.window,
-        lengths=accuracies.pass_keys.lengths,
-        tried=accuracies.pass_keys.tried,
-        rows=tuple(_row(accuracies, row, best[row.model], point) for row, point in measured),
-        unmeasured=sum(found.unmeasured.values()),
-    )
+    shown = tuple(_row(accuracies, row, best[row.model], point) for row, point in measured)
+    return WindowStudy.of_rows(asked, accuracies, shown, unmeasured=sum(found.unmeasured.values()))
 
 
 def _models(measured: Iterable[tuple[Row, object]]) -> list[str]:
@@ -239,12 +246,9 @@ def _times(row: WindowRow) -> str:
 
 def csv_text(found: WindowStudy) -> str:
     """Return the rows as CSV, pass keys by length in columns of their own."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in dataclasses.fields(WindowRow) if field.name != "found"]
-    writer.writerow([*names, *(f"{_FOUND}{length}" for length in found.lengths)])
-    writer.writerows([*(getattr(row, name) for name in names), *row.found] for row in found.rows)
-    return text.getvalue()
+    head = [*names, *(f"{_FOUND}{length}" for length in found.lengths)]
+    return plain.csv_text([head, *([*(getattr(row, name) for name in names), *row.found] for row in found.rows)])
 
 
 def read_csv(text: str) -> tuple[WindowRow, ...]:
@@ -265,7 +269,7 @@ def read_csv(text: str) -> tuple[WindowRow, ...]:
             token_per_joule=float(line["token_per_joule"]),
             bytes_per_token=float(line["bytes_per_token"]),
         )
-        for line in csv.DictReader(io.StringIO(text))
+        for line in csv.DictReader(text.splitlines())
     )
 
 

@@ -10,6 +10,7 @@ from lamforge.explore.leads import Case, Entry, View
 from lamforge.explore.metrics import PLACEMENT_METRICS
 from lamforge.explore.placements import KINDS
 from lamforge.explore.study import Objective, Study
+from lamforge.flow.offload.compare import spread
 from reports.text.figures import figure_text, tokens_text
 from reports.text.findings import listed
 from reports.text.table import table
@@ -83,8 +84,7 @@ def leaders_table(views: Sequence[View], study: Study) -> str:
     prompts: list[Value] = []
     for view in views:
         for question, cases in questions_of(view).items():
-            last, shown = len(cases) - 1, min(len(cases), _SHOWN_PROMPTS)
-            some = [cases[place] for place in sorted({round(index * last / max(1, shown - 1)) for index in range(shown)})]
+            some = [cases[place] for place in spread(len(cases), _SHOWN_PROMPTS)]
             prompts = [case.values.get(_PROMPT, study.base.get(_PROMPT, "")) for case in some]
             rows.append([view.name, question_text(question), *(_leader(case.leader(goal.name), goal.name) for case in some)])
     head = [goal_text(goal), "question", *(tokens_text(prompt) if isinstance(prompt, int | float) else "" for prompt in prompts)]

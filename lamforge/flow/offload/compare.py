@@ -16,7 +16,7 @@ from hwsim.plain import Settings
 from lamforge.flow.offload.contender import PROMPT, Contender, contender, question
 from lamforge.flow.verb import SILENT, Listener
 
-__all__ = ["BATCHES", "CONTENDERS", "CONTEXTS", "CompareRequest", "Comparison", "Crossover", "Line", "compared", "run"]
+__all__ = ["BATCHES", "CONTENDERS", "CONTEXTS", "CompareRequest", "Comparison", "Crossover", "Line", "compared", "run", "spread"]
 
 CONTENDERS = (
     *("gpu-a100", "gpu-a100:w4a8kv4", "gpu-a100:w2a8kv4:2048", "gpu-h100", "gpu-h200", "gpu-rtx-4090"),
@@ -136,9 +136,14 @@ class Comparison:
         return tuple(sorted(self.lines, key=lambda line: -(line.values("token_per_s")[0] or 0.0)))
 
     def spread(self, count: int) -> list[int]:
-        """Return the places of at most so many contexts, the first and the last among them, evenly between."""
-        last, shown = len(self.contexts) - 1, min(len(self.contexts), count)
-        return sorted({round(index * last / max(1, shown - 1)) for index in range(shown)})
+        """Return the places of at most so many contexts, as `spread` does."""
+        return spread(len(self.contexts), count)
+
+
+def spread(length: int, most: int) -> list[int]:
+    """Return at most so many places in a list, the first and the last among them, evenly between."""
+    last, shown = length - 1, min(length, most)
+    return sorted({round(index * last / max(1, shown - 1)) for index in range(shown)})
 
 
 def run(request: CompareRequest, listener: Listener = SILENT) -> Comparison:

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import functools
 import importlib.resources
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.arch.board import RESOURCES
+from hwsim.plain import csv_text
 from lamforge.flow.resources.terms import FIELDS, Fields
 
 __all__ = [
@@ -92,7 +92,7 @@ def parts_text(runs: Sequence[PartRun]) -> str:
     """Return runs as a text of PARTS: part by part, in the order of their fields."""
     rows = sorted(runs, key=lambda run: (run.part, tuple(run.fields.values())))
     cells = ((run.part, run.copies, *(run.fields.get(path, "") for path in FIELDS), *map(_shown, run.resources)) for run in rows)
-    return _csv([("part", "copies", *FIELDS, *RESOURCES), *cells])
+    return csv_text([("part", "copies", *FIELDS, *RESOURCES), *cells])
 
 
 def engine_runs(text: str) -> tuple[Fields, Mapping[str, np.ndarray]]:
@@ -105,13 +105,7 @@ def engine_runs(text: str) -> tuple[Fields, Mapping[str, np.ndarray]]:
 def engines_text(fields: Fields, resources: Mapping[str, np.ndarray]) -> str:
     """Return fields and resources of engines, arrays [engines], as a text of ENGINES."""
     columns = [*(fields[path].tolist() for path in FIELDS), *(map(_shown, resources[name].tolist()) for name in RESOURCES)]
-    return _csv([(*FIELDS, *RESOURCES), *zip(*columns, strict=True)])
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
+    return csv_text([(*FIELDS, *RESOURCES), *zip(*columns, strict=True)])
 
 
 def _shown(value: float) -> str:

@@ -15,7 +15,7 @@ from hwsim.arch.config import load_engine
 from hwsim.errors import SpecError
 from hwsim.host.inputs import Inputs
 from hwsim.memory.models import IDEAL
-from lamforge.explore import measuring
+from lamforge.explore import accuracy, measuring
 from lamforge.explore.accuracy import (
     Accuracies,
     Key,
@@ -32,6 +32,7 @@ from lamforge.explore.space import Space
 from lamforge.explore.study import Study, load_study, study_of
 from models.attention import LambdaShape, parse
 from models.compressed import load
+from models.evaluation import passkey
 from models.evaluation.perplexity import perplexity
 from models.evaluation.reading import Integers, negative_log_likelihoods
 from models.integer import IntegerReference
@@ -85,6 +86,10 @@ def rows(rng: np.random.Generator) -> tuple[Row, ...]:
     """Rows of three of the four combinations of AXES, with random figures."""
     keys: list[Key] = [("w4", "w4", "kv4", 4, 8), ("w4", "w4", "kv4", 4, 12), ("w8", "w4", "kv4", 4, 12)]
     return tuple(row(key, tuple(rng.uniform(1, 3, 2).round(6).tolist()), (int(rng.integers(0, 6)),)) for key in keys)
+
+
+def test_prompts_hide_pass_keys_at_as_many_depths_as_tables_say() -> None:
+    assert len(passkey.DEPTHS) == accuracy.DEPTHS
 
 
 def test_a_table_is_read_back(tmp_path: Path, rows: tuple[Row, ...]) -> None:

@@ -25,16 +25,7 @@ def shipped() -> WindowStudy:
     """What the committed rows are of."""
     study = load_study(NAME)
     table = load_accuracies(str(study.accuracy))
-    return WindowStudy(
-        network=str(study.base["network"]),
-        engine=str(study.base["engine"]),
-        windows=table.text.windows,
-        window=table.text.window,
-        lengths=table.pass_keys.lengths,
-        tried=table.pass_keys.tried,
-        rows=read_csv((DOCS / "window.csv").read_text()),
-        unmeasured=0,
-    )
+    return WindowStudy.of_rows(study, table, read_csv((DOCS / "window.csv").read_text()), unmeasured=0)
 
 
 def test_the_page_is_what_its_rows_say(shipped: WindowStudy, tmp_path: Path) -> None:
