@@ -40,6 +40,7 @@ class Graph:
         self.repeats = dict(repeats)
         self.nodes = tuple(nodes)
         self._by_name: dict[str, Node] = {}
+        self._widths: dict[str, int] = {}
         for node in self.nodes:
             if node.name in self._by_name:
                 raise GraphError(f"Node names must be unique, not twice {node.name!r}")
@@ -58,8 +59,10 @@ class Graph:
 
     def width(self, name: str) -> int:
         """Return the features of a node's value."""
-        node = self.node(name)
-        return node.op.width(tuple(self.width(argument) for argument in node.inputs))
+        if name not in self._widths:
+            node = self.node(name)
+            self._widths[name] = node.op.width(tuple(self.width(argument) for argument in node.inputs))
+        return self._widths[name]
 
     def rebuilt(self, *, nodes: Iterable[Node], form: Form | None = None) -> Graph:
         """Return a graph of these nodes, sorted so that arguments come first, in `form` or in this one's."""

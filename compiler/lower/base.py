@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -43,7 +44,7 @@ class Place:
     stride: int = 0
     scale: int = 0
 
-    @property
+    @functools.cached_property
     def region(self) -> str:
         """Name of the place for the dependencies."""
         return f"{self.memory}.{self.start}"

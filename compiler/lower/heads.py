@@ -1,6 +1,7 @@
 """The instructions of attention: prepare, score, weigh and mix some query heads of a token, append a key and value."""
 
 import dataclasses
+import functools
 import itertools
 
 from compiler.graph.ops import Attention
@@ -44,6 +45,7 @@ class Heads:
         self.source = source
         self.result = result
         self.pieces = self._pieces()
+        self._head_regions = functools.cache(self._regions_of)
         cache, user, size = run.memory.cache, f"Node {node}", attention.head_dim
         self.words = size // run.lanes
         # Query heads that share one pass over a head's keys.
@@ -149,7 +151,7 @@ class Heads:
     def _head_source(self, token: int, head: int) -> int:
         return self.source.start + token * self.source.stride + head * self.words
 
-    def _head_regions(self, first: int, count: int) -> tuple[str, ...]:
+    def _regions_of(self, first: int, count: int) -> tuple[str, ...]:
         """Return the regions of the projection that hold heads first .. first + count - 1, keys and values counted on."""
         size, slices = self.attention.head_dim, self.run.slices
         return tuple(piece.place.region for piece in self.pieces if piece.holds(slices, first * size, count * size))

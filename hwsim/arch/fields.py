@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import operator
 from typing import Any, ClassVar, Self, dataclass_transform
 
 from hwsim.errors import IsaError
@@ -40,13 +41,11 @@ class Field:
     kind: type[enum.IntEnum] | None = None
     doc: str
 
-    def insert(self, value: int, owner: str) -> int:
-        """Return the value's bits in place; raise IsaError when it does not fit."""
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Smallest and largest value."""
         low = -(1 << (self.width - 1)) if self.signed else 0
-        high = low + (1 << self.width) - 1
-        if not low <= value <= high:
-            raise IsaError(f"Field {owner}.{self.name} must be {low} to {high} ({self.width} bits), not {value}")
-        return (value & ((1 << self.width) - 1)) << self.offset
+        return low, low + (1 << self.width) - 1
 
     def extract(self, word: int) -> int:
         """Return the field's value in the word."""
@@ -91,7 +90,10 @@ def _declare(metadata: dict[str, Any], default: int | None) -> Any:
     return dataclasses.field(default=dataclasses.MISSING if default is None else default, metadata=metadata)
 
 
-_MASKS_AND_REGISTERS = ("wait", "signal", "register0", "register1", "register2")
+_HEADER_FIELDS = tuple(
+    Field(name=name, offset=HEADER[name][0], width=HEADER[name][1], doc="Of every instruction.")
+    for name in ("wait", "signal", "register0", "register1", "register2")
+)
 
 
 def _check_byte(word: int) -> int:
@@ -117,6 +119,10 @@ class Instruction(_Declared):
     opcode: ClassVar[int]
     unit: ClassVar[Unit | None]
     layout: ClassVar[tuple[Field, ...]]
+    _by_name: ClassVar[dict[str, Field]]
+    _values_of: ClassVar[operator.attrgetter[tuple[int, ...]]]
+    _places: ClassVar[tuple[tuple[int, int, int, int, Field], ...]]
+    """Limits, mask, offset and declaration of the fields of `_values_of`, then of the registers."""
     wait: int = 0
     signal: int = 0
     registers: tuple[int, int, int] = (0, 0, 0)
@@ -133,12 +139,15 @@ class Instruction(_Declared):
         if offset > _BODY_END:
             size, limit = offset - _BODY_START, _BODY_END - _BODY_START
             raise IsaError(f"Instruction {cls.__name__} must fit {limit} body bits, not {size}")
-        cls.layout = tuple(layout)
+        cls.layout, cls._by_name = tuple(layout), {field.name: field for field in layout}
+        masks, registers = _HEADER_FIELDS[:2], _HEADER_FIELDS[2:]
+        cls._values_of = operator.attrgetter(*(field.name for field in (*masks, *layout)))
+        cls._places = tuple((*field.limits, (1 << field.width) - 1, field.offset, field) for field in (*masks, *layout, *registers))
 
     @classmethod
     def field(cls, name: str) -> Field:
         """Return the field called `name`."""
-        return next(f for f in cls.layout if f.name == name)
+        return cls._by_name[name]
 
     def with_tokens(self, wait: int, signal: int) -> Self:
         """Return the instruction with other masks, many times faster than `dataclasses.replace`."""
@@ -148,15 +157,14 @@ class Instruction(_Declared):
 
     def encode(self) -> int:
         """Return the 128-bit word; raise IsaError when a value does not fit."""
-        owner = type(self).__name__
         word = self.opcode
-        for name, value in zip(_MASKS_AND_REGISTERS, (self.wait, self.signal, *self.registers), strict=True):
-            offset, width = HEADER[name]
-            if not 0 <= value < 1 << width:
-                raise IsaError(f"Field {owner}.{name} must be 0 to {(1 << width) - 1}, not {value}")
-            word |= value << offset
-        for field in self.layout:
-            word |= field.insert(int(getattr(self, field.name)), owner)
+        for value, (low, high, mask, offset, field) in zip((*self._values_of(self), *self.registers), self._places, strict=True):
+            if value:
+                if not low <= value <= high:
+                    raise IsaError(
+                        f"Field {type(self).__name__}.{field.name} must be {low} to {high} ({field.width} bits), not {value}"
+                    )
+                word |= (int(value) & mask) << offset
         return word | ((_check_byte(word) ^ CHECK_VALUE) << HEADER["check"][0])
 
     @classmethod

@@ -7,6 +7,7 @@ every port) in streams; 16-byte units in the side memory. `docs/engine.md` says 
 
 # No postponed annotations here: Instruction reads the classes' annotations as they are declared.
 import enum
+import functools
 import hashlib
 import json
 
@@ -292,6 +293,7 @@ def decode(word: int) -> Instruction:
     return _BY_OPCODE[opcode].decode_body(word)
 
 
+@functools.cache
 def isa_digest() -> str:
     """Return the hexadecimal SHA-256 of every word layout: the header, and name, opcode and fields of each class."""
     layouts = [

@@ -45,10 +45,11 @@ class _Rules:
         words = len(self.trace.decoded.words)
         if words > self.config.control.program_words:
             raise ProgramError(f"Program must have at most {self.config.control.program_words} words, not {words}")
-        own = np.array([unit.name for unit in Unit])[self.trace.unit]
+        rows = self.trace.first_rows
+        own = self.trace.unit[rows]
         for name in ("wait", "signal"):
-            is_other = self.trace.header(name) & 1 << self.trace.unit == 0
-            self._require(np.arange(len(self.trace)), is_other, f"must not {name} for its own unit {{}}", own)
+            is_other = self.trace.header(name)[rows] & 1 << own == 0
+            self._require(rows, is_other, f"must not {name} for its own unit {{}}", np.array([unit.name for unit in Unit])[own])
         for kind, rule in _RULES.items():
             rule(self, kind)
         if self.first is not None:
@@ -90,13 +91,13 @@ class _Rules:
         self._within(rows, field, "activation memory", end, self.config.buffer.activation_segments, "segments")
 
     def _fetch(self, kind: type[Instruction]) -> None:
-        rows = self.trace.rows_of(kind)
+        rows = self.trace.first_rows_of(kind)
         offset, beats = self.trace.values(kind, "offset", rows), self.trace.values(kind, "beats", rows)
         self._within(rows, "offset and beats", "a port", np.where(beats > 0, offset + beats, 0), self.port_beats, "beats")
 
     def _dot(self, kind: type[Instruction]) -> None:
         trace, buffer, slices = self.trace, self.config.buffer, self.config.tile.slices
-        rows = trace.rows_of(kind)
+        rows = self.trace.first_rows_of(kind)
         self._between(kind, rows, "rows", 1, self.config.tile.tokens)
         rows = rows[trace.values(kind, "blocks", rows) > 0]
         formats, inner = trace.values(kind, "format", rows), self._between(kind, rows, "inner", 1, 1023)
@@ -121,7 +122,7 @@ class _Rules:
 
     def _axpy(self, kind: type[Instruction]) -> None:
         trace, slices = self.trace, self.config.tile.slices
-        rows = trace.rows_of(kind)
+        rows = self.trace.first_rows_of(kind)
         self._between(kind, rows, "rows", 1, self.config.tile.nibble_rows)
         held = 1 << trace.values(kind, "segments", rows)
         most = min(slices, self.lanes)
@@ -136,7 +137,7 @@ class _Rules:
 
     def _quantizer(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
-        rows = trace.rows_of(kind)
+        rows = self.trace.first_rows_of(kind)
         self._between(kind, rows, "rows", 1, self.config.tile.tokens)
         length = self._between(kind, rows, "length", 1, self.config.temporary_words)
         memory, limit = ("residual memory", buffer.residual_words) if kind is isa.Norm else ("result memory", buffer.result_words)
@@ -153,7 +154,7 @@ class _Rules:
 
     def _softmax(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
-        rows = trace.rows_of(kind)
+        rows = self.trace.first_rows_of(kind)
         self._between(kind, rows, "rows", 1, self.config.tile.tokens)
         words = trace.values(kind, "sink_words", rows) + trace.values(kind, "ring_words", rows)
         self._require(rows, words >= 1, "must have at least one word of scores")
@@ -167,7 +168,7 @@ class _Rules:
 
     def _kvquant(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
-        rows = trace.rows_of(kind)
+        rows = self.trace.first_rows_of(kind)
         length, source = trace.values(kind, "length", rows), trace.values(kind, "source", rows)
         elements = length * self.lanes
         self._require(rows, np.isin(elements, _HEADS), "must quantize a head of 32, 64 or 128 elements, not {}", elements)
@@ -180,7 +181,7 @@ class _Rules:
 
     def _append(self, kind: type[Instruction]) -> None:
         trace, slices = self.trace, self.config.tile.slices
-        rows = trace.rows_of(kind)
+        rows = self.trace.first_rows_of(kind)
         words = 1 << trace.values(kind, "segments", rows)
         most = min(slices, _PACK_WORDS)
         self._require(rows, words <= most, f"must hold a token in at most {most} slices, not {{}}", words)
@@ -197,7 +198,7 @@ class _Rules:
 
     def _copy(self, kind: type[Instruction]) -> None:
         trace, buffer = self.trace, self.config.buffer
-        rows = trace.rows_of(kind)
+        rows = self.trace.first_rows_of(kind)
         beats = self._between(kind, rows, "beats", 1, 4095)
         offset, address = trace.values(kind, "offset", rows), trace.values(kind, "address", rows)
         if kind is isa.Load:

@@ -2,12 +2,11 @@
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch.fields import CHECK_VALUE, HEADER, Field, Instruction, Unit
+from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Instruction, Unit
 from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Loop, Scalar, decode
 from hwsim.arch.timing import REFILL_CYCLES
 from hwsim.compiled import compiled
@@ -19,11 +18,12 @@ KIND_OF_OPCODE: dict[int, type[Instruction]] = {kind.opcode: kind for kind in IN
 
 TOKEN_LIMIT = 63
 """Tokens a counter of the scoreboard holds."""
+_UNITS = len(Unit)
 _LOOP_DEPTH = 4
 _FIRST_CAPACITY = 1 << 14
 _LIMIT = 1 << 22
 """Executed instructions after which a program is refused."""
-_BODY = 25
+_HALF = WORD_BITS // 2
 _decoded = functools.lru_cache(maxsize=1 << 14)(decode)
 
 
@@ -99,19 +99,30 @@ class Trace:
 
         In the place of a wait that does not exist stands -1. Signals whose units have not given TOKEN_LIMIT before are left out.
         """
-        members = [np.flatnonzero(self.unit == unit) for unit in Unit]
-        waits, signals = (self.header(name) for name in ("wait", "signal"))
-        pairs = []
-        for producer, consumer in itertools.permutations(Unit, 2):
-            given = members[producer][signals[members[producer]] >> consumer & 1 > 0][TOKEN_LIMIT:]
-            takes = members[consumer][waits[members[consumer]] >> producer & 1 > 0][: len(given)]
-            pairs.append(np.stack([given, np.full(len(given), -1)]))
-            pairs[-1][1, : len(takes)] = takes
-        return np.concatenate(pairs, axis=1)
+        return _distant_tokens(self.unit, self.header("wait"), self.header("signal"))
+
+    @functools.cached_property
+    def same_as(self) -> np.ndarray:
+        """For each instruction the first since which its word is executed with the same registers, int64 [instructions]."""
+        return _same_as(self.pc, self.operand, len(self.decoded.words))
 
     def rows_of(self, kind: type[Instruction]) -> np.ndarray:
         """Return the indices of the instructions of class `kind`."""
         return np.flatnonzero(self.opcode == kind.opcode)
+
+    def first_rows_of(self, kind: type[Instruction]) -> np.ndarray:
+        """Return those of `rows_of` that are in `first_rows`."""
+        return self._first_rows_by_opcode[kind.opcode]
+
+    @functools.cached_property
+    def _first_rows_by_opcode(self) -> dict[int, np.ndarray]:
+        opcodes = self.opcode[self.first_rows]
+        return {kind.opcode: self.first_rows[opcodes == kind.opcode] for kind in INSTRUCTIONS}
+
+    @functools.cached_property
+    def first_rows(self) -> np.ndarray:
+        """Indices of the instructions that `same_as` names: the others are one of these, executed again."""
+        return np.flatnonzero(self.same_as == np.arange(len(self)))
 
     def values(self, kind: type[Instruction], name: str, rows: np.ndarray) -> np.ndarray:
         """Return a field of the instructions at `rows`, all of class `kind`, registers added modulo 2**32."""
@@ -139,47 +150,99 @@ class Trace:
         return f"Instruction {index} ({kind.__name__}, pc {int(self.pc[index])})"
 
 
+@compiled
+def _distant_tokens(unit: np.ndarray, wait: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    """Return what `Trace.distant_tokens` says."""
+    takes = np.empty(len(unit), np.int64)
+    found = np.empty((2, (_UNITS - 1) * len(unit)), np.int64)
+    end = 0
+    for producer in range(_UNITS):
+        for consumer in range(_UNITS):
+            if consumer == producer:
+                continue
+            waits, given = 0, 0
+            for index in range(len(unit)):
+                if unit[index] == consumer and wait[index] >> producer & 1:
+                    takes[waits] = index
+                    waits += 1
+            for index in range(len(unit)):
+                if unit[index] == producer and signal[index] >> consumer & 1:
+                    given += 1
+                    if given > TOKEN_LIMIT:
+                        place = given - 1 - TOKEN_LIMIT
+                        found[0, end], found[1, end] = index, takes[place] if place < waits else -1
+                        end += 1
+    return found[:, :end].copy()
+
+
+@compiled
+def _same_as(pc: np.ndarray, operand: np.ndarray, words: int) -> np.ndarray:
+    """Return what `Trace.same_as` says."""
+    found, last = np.empty(len(pc), np.int64), np.full(words, -1, np.int64)
+    for index in range(len(pc)):
+        before = last[pc[index]]
+        is_same = before >= 0
+        for place in range(operand.shape[1]):
+            is_same = is_same and operand[index, place] == operand[before, place]
+        last[pc[index]] = found[index] = before if is_same else index
+    return found
+
+
+_FIELDS = [(kind, field) for kind in INSTRUCTIONS for field in kind.layout]
+"""The fields of all classes, one class after the other."""
+_HEADER_PLACES = np.array([(offset, width, False) for offset, width in HEADER.values()])
+_PLACES = np.array([(field.offset, field.width, field.signed) for _, field in _FIELDS])
+"""Offset and width in bits, and whether negative numbers are meant, of the fields of the header and of `_FIELDS`."""
+
+
+def _unused(kind: type[Instruction]) -> np.ndarray:
+    """Return the bits that a word of a class leaves zero, uint64 [2], the low half first."""
+    places = [*HEADER.values(), *((field.offset, field.width) for field in kind.layout)]
+    used = sum(((1 << width) - 1) << offset for offset, width in places)
+    return np.frombuffer((used ^ ((1 << WORD_BITS) - 1)).to_bytes(WORD_BITS // 8, "little"), dtype="<u8")
+
+
+_UNUSED = {kind: _unused(kind) for kind in INSTRUCTIONS}
+
+
 @functools.lru_cache(maxsize=8)
 def _decode_words(words: tuple[int, ...]) -> DecodedWords:
     for pc, word in enumerate(words):
-        if not 0 <= word < 1 << 128:
-            raise IsaError(f"Word at pc {pc} must have 128 bits, not the value {word}")
+        if not 0 <= word < 1 << WORD_BITS:
+            raise IsaError(f"Word at pc {pc} must have {WORD_BITS} bits, not the value {word}")
     raw = np.frombuffer(b"".join(word.to_bytes(16, "little") for word in words), dtype=np.uint8).reshape(-1, 16)
     halves = raw.view("<u8").reshape(-1, 2)
-    low, high = halves[:, 0], halves[:, 1]
-    header = {name: _bits(low, high, offset, width).astype(np.int64) for name, (offset, width) in HEADER.items()}
+    header = dict(zip(HEADER, _extracted(halves, _HEADER_PLACES), strict=True))
+    body: dict[type[Instruction], dict[str, np.ndarray]] = {kind: {} for kind in INSTRUCTIONS}
+    for (kind, field), values in zip(_FIELDS, _extracted(halves, _PLACES), strict=True):
+        body[kind][field.name] = values
     is_checked = np.bitwise_xor.reduce(raw, axis=1) == CHECK_VALUE
-    body: dict[type[Instruction], dict[str, np.ndarray]] = {}
     is_good = np.zeros(len(words), dtype=bool)
     for kind in INSTRUCTIONS:
-        body[kind] = {field.name: _value(low, high, field) for field in kind.layout}
-        mine = is_checked & (header["opcode"] == kind.opcode)
+        mine = np.flatnonzero(header["opcode"] == kind.opcode)
+        is_good[mine] = is_checked[mine] & ((halves[mine] & _UNUSED[kind]) == 0).all(axis=1)
         for field in kind.layout:
             if field.kind is not None:
-                mine &= np.isin(body[kind][field.name], [int(member) for member in field.kind])
-        end = max((field.offset + field.width for field in kind.layout), default=_BODY)
-        unused = HEADER["check"][0] - end
-        first = min(unused, 64)
-        mine &= (_bits(low, high, end, first) | _bits(low, high, end + first, unused - first)) == 0
-        is_good |= mine
+                is_good[mine] &= np.isin(body[kind][field.name][mine], [int(member) for member in field.kind])
     return DecodedWords(words=words, header=header, body=body, is_good=is_good)
 
 
-def _bits(low: np.ndarray, high: np.ndarray, offset: int, width: int) -> np.ndarray:
-    if width == 0:
-        return np.zeros_like(low)
-    if offset >= 64:
-        value = high >> np.uint64(offset - 64)
-    elif offset == 0:
-        value = low
-    else:
-        value = (low >> np.uint64(offset)) | (high << np.uint64(64 - offset))
-    return value if width == 64 else value & np.uint64((1 << width) - 1)
-
-
-def _value(low: np.ndarray, high: np.ndarray, field: Field) -> np.ndarray:
-    value = _bits(low, high, field.offset, field.width).astype(np.int64)
-    return value - ((value >> (field.width - 1)) << field.width) if field.signed else value
+@compiled
+def _extracted(halves: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the values of fields in words given as [words, 2] halves, int64 [fields, words]."""
+    found = np.empty((len(places), len(halves)), np.int64)
+    for field in range(len(places)):
+        offset, width, is_signed = places[field]
+        for word in range(len(halves)):
+            if offset >= _HALF:
+                value = halves[word, 1] >> np.uint64(offset - _HALF)
+            else:
+                value = halves[word, 0] >> np.uint64(offset)
+                if offset + width > _HALF:
+                    value |= halves[word, 1] << np.uint64(_HALF - offset)
+            number = np.int64(value & np.uint64((1 << width) - 1))
+            found[field, word] = number - ((number >> (width - 1)) << width) if is_signed else number
+    return found
 
 
 def run_control(words: Sequence[int], *, position: int = 0, slot: int = 0) -> Trace:

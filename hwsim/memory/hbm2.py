@@ -46,9 +46,10 @@ when the next refresh is due; end of the last one; the last four activates, the 
 _OPENED, _USED, _PREPARE, _START, _BANK_OPENED, _BANK_USED, _SHARED = (row * _MOST_PORTS for row in (10, 26, 42, 43, 44, 45, 46))
 """For each bank its last activate, after `_FLOOR` where its row is open, and its last column command. During an access: the
 clock from which rows may be activated, its start, and those two of one bank. Last what all channels have in common."""
-_ROW = _SHARED + 2
-"""Behind the bank group of the last column command and the number of channels: for each bank the row activated last."""
-_LAST_GROUP, _PORTS = _SHARED, _SHARED + 1
+_ROW = _SHARED + 4
+"""Behind the bank group of the last column command, the number of channels and the two banks of the last access (twice the same
+where it has one, -1 before there was any): for each bank the row activated last."""
+_LAST_GROUP, _PORTS, _LAST_BANKS = _SHARED, _SHARED + 1, _SHARED + 2
 _STATES = _SHARED + _MOST_PORTS
 (
     _SIDE_STARTED,
@@ -106,6 +107,7 @@ def channel_states(refreshes: Sequence[int]) -> np.ndarray:
         states[row : row + _MOST_PORTS] = 0
     states[_REFRESH : _REFRESH + len(refreshes)] = refreshes
     states[_LAST_GROUP], states[_PORTS] = -1, len(refreshes)
+    states[_LAST_BANKS : _LAST_BANKS + 2] = -1
     states[_ROW : _ROW + _BANKS] = -1
     return states
 
@@ -185,14 +187,99 @@ def latest_start(law: np.ndarray, states: np.ndarray, visible: int, atom: int, a
     The access reads `atoms` atoms from number `atom` of each channel on, within one page; the controllers know of it from
     `visible` on. Channels differ in their refreshes alone, so that what the access asks of a bank is asked of all.
     """
-    ports, rcd, ccd_s, ccd_l = states[_PORTS], law[_AT.t_rcd], law[_AT.t_ccd_s], law[_AT.t_ccd_l]
+    ports, ccd_s = states[_PORTS], law[_AT.t_ccd_s]
     bank_bits, high_bits = law[_AT.bank_bits], law[_AT.group_bits] - 1
     page = atom >> (law[_AT.row_bits] - law[_AT.atom_bits] + 1)
     in_group = page & ((1 << bank_bits) - 1)
     high_group = ((page >> bank_bits) & ((1 << high_bits) - 1)) << 1
     row = page >> (bank_bits + high_bits)
     first_group, last_group = high_group | (atom & 1), high_group | ((atom + atoms - 1) & 1)
+    first = first_group << bank_bits | in_group
+    # Atoms of a page lie in two groups by turns; a single one has only the first.
+    second = (first_group ^ 1) << bank_bits | in_group if atoms > 1 else first
+    gap = law[_AT.t_ccd_l] if states[_LAST_GROUP] == first_group else ccd_s
+    is_same = states[_ROW + first] == row and states[_ROW + second] == row
+    one, two = states[_LAST_BANKS], states[_LAST_BANKS + 1]
+    if not is_same or not ((one == first and two == second) or (one == second and two == first)):
+        _leave(states, first, second)
+    if is_same:
+        _start_same(law, states, visible, gap, first, second)
+    else:
+        _start_other(law, states, visible, gap, first, second, row)
     span = (atoms - 1) * ccd_s
+    latest = _FAR_PAST
+    for port in range(ports):
+        start = states[_START + port]
+        states[_STARTED + port] = start
+        states[_LAST_COLUMN + port] = start + span
+        latest = max(latest, start)
+    states[_LAST_GROUP] = last_group
+    return latest
+
+
+@compiled_part
+def _leave(states: np.ndarray, first: int, second: int) -> None:
+    """Remember the last column commands of the banks of the access before, in front of one to other rows or banks."""
+    one, two = states[_LAST_BANKS], states[_LAST_BANKS + 1]
+    if one >= 0:
+        _copy(states, _LAST_COLUMN, _USED + one * _MOST_PORTS)
+        if two != one:
+            _copy(states, _LAST_COLUMN, _USED + two * _MOST_PORTS)
+    states[_LAST_BANKS], states[_LAST_BANKS + 1] = first, second
+
+
+@compiled_part
+def _start_same(law: np.ndarray, states: np.ndarray, visible: int, gap: int, first: int, second: int) -> None:
+    """Set the starts of an access to the rows that two banks activated last; `gap` lies between the last column command and it.
+
+    Most channels have them open. Those that refresh now, or have refreshed since, are few, and are seen to one by one.
+    """
+    ccd_s, rcd = law[_AT.t_ccd_s], law[_AT.t_rcd]
+    next_rcd = rcd - ccd_s if second != first else rcd
+    opened, next_opened = np.uintp(_OPENED + first * _MOST_PORTS), np.uintp(_OPENED + second * _MOST_PORTS)
+    others = 0
+    for port in range(states[_PORTS]):
+        one, two, floor = states[opened + np.uintp(port)], states[next_opened + np.uintp(port)], states[_FLOOR + port]
+        last = states[_LAST_COLUMN + port]
+        allowed = max(max(visible, floor), last + ccd_s)
+        is_other = (states[_REFRESH + port] <= allowed) | (one < floor) | (two < floor)
+        states[_PREPARE + port] = -1 if is_other else 0
+        states[_START + port] = max(max(allowed, last + gap), max(one + rcd, two + next_rcd))
+        others += 1 if is_other else 0
+    if others:
+        for port in range(states[_PORTS]):
+            if states[_PREPARE + port]:
+                _start_alone(law, states, visible, gap, first, second, port)
+
+
+@compiled_part
+def _start_alone(law: np.ndarray, states: np.ndarray, visible: int, gap: int, first: int, second: int, port: int) -> None:
+    """Set the start on one channel of an access to the rows that two banks activated last."""
+    ccd_s = law[_AT.t_ccd_s]
+    floor = max(visible, states[_FLOOR + port])
+    states[_PREPARE + port] = max(floor, states[_STARTED + port])
+    states[_START + port] = max(floor, states[_LAST_COLUMN + port] + ccd_s)
+    _refresh(law, states, port)
+    start = max(states[_START + port], states[_LAST_COLUMN + port] + gap)
+    for turn in range(2 if second != first else 1):
+        bank = second if turn else first
+        opened, group = _OPENED + bank * _MOST_PORTS + port, bank >> law[_AT.bank_bits]
+        if states[opened] < states[_FLOOR + port]:
+            apart = law[_AT.t_rrd_l] if group == states[_ACTIVATE_GROUP + port] else law[_AT.t_rrd_s]
+            activate = max(states[_LAST_ACTIVATE + port] + apart, states[_FIRST + port] + law[_AT.t_faw])
+            activate = max(activate, states[_PREPARE + port])
+            states[opened] = states[_LAST_ACTIVATE + port] = activate
+            states[_ACTIVATE_GROUP + port] = group
+            states[_FIRST + port], states[_SECOND + port] = states[_SECOND + port], states[_THIRD + port]
+            states[_THIRD + port], states[_FOURTH + port] = states[_FOURTH + port], activate
+        start = max(start, states[opened] + law[_AT.t_rcd] - turn * ccd_s)
+    states[_START + port] = start
+
+
+@compiled_part
+def _start_other(law: np.ndarray, states: np.ndarray, visible: int, gap: int, first: int, second: int, row: int) -> None:
+    """Set the starts of an access to rows of which the banks have others; `gap` as above."""
+    ports, rcd, ccd_s = states[_PORTS], law[_AT.t_rcd], law[_AT.t_ccd_s]
     due = 0
     for port in range(ports):
         floor = max(visible, states[_FLOOR + port])
@@ -204,37 +291,18 @@ def latest_start(law: np.ndarray, states: np.ndarray, visible: int, atom: int, a
         for port in range(ports):
             if states[_REFRESH + port] <= states[_START + port]:
                 _refresh(law, states, port)
-    if states[_LAST_GROUP] == first_group:
-        for port in range(ports):
-            states[_START + port] = max(states[_START + port], states[_LAST_COLUMN + port] + ccd_l)
-    for turn in range(min(atoms, 2)):
-        group = first_group ^ turn
-        bank = group << bank_bits | in_group
+    for turn in range(2 if second != first else 1):
+        bank = second if turn else first
         opened, used = _OPENED + bank * _MOST_PORTS, _USED + bank * _MOST_PORTS
         _copy(states, opened, _BANK_OPENED)
-        has_other = states[_ROW + bank] != row
-        closed = 0
-        if not has_other:
-            for port in range(ports):
-                closed += 1 if states[_BANK_OPENED + port] < states[_FLOOR + port] else 0
-        if has_other or closed:
-            _copy(states, used, _BANK_USED)
-            _activate(law, states, group, has_other)
-            _copy(states, _BANK_OPENED, opened)
-            states[_ROW + bank] = row
+        _copy(states, used, _BANK_USED)
+        _activate(law, states, bank >> law[_AT.bank_bits], states[_ROW + bank] != row)
+        _copy(states, _BANK_OPENED, opened)
+        states[_ROW + bank] = row
         ready = rcd - turn * ccd_s
         for port in range(ports):
-            states[_START + port] = max(states[_START + port], states[_BANK_OPENED + port] + ready)
-    latest = _FAR_PAST
-    for port in range(ports):
-        start = states[_START + port]
-        states[_STARTED + port] = start
-        states[_LAST_COLUMN + port] = start + span
-        latest = max(latest, start)
-    for turn in range(min(atoms, 2)):
-        _copy(states, _LAST_COLUMN, _USED + ((first_group ^ turn) << bank_bits | in_group) * _MOST_PORTS)
-    states[_LAST_GROUP] = last_group
-    return latest
+            start = max(states[_START + port], states[_LAST_COLUMN + port] + gap)
+            states[_START + port] = max(start, states[_BANK_OPENED + port] + ready)
 
 
 @compiled_part

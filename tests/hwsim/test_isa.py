@@ -102,8 +102,8 @@ def test_line_in_full() -> None:
     [
         (dot(rows=8), "Field Dot.rows must be 0 to 7 (3 bits), not 8"),
         (dot(blocks=-1), "Field Dot.blocks must be 0 to 16383 (14 bits), not -1"),
-        (dot(registers=(16, 0, 0)), "Field Dot.register0 must be 0 to 15, not 16"),
-        (dot(wait=16), "Field Dot.wait must be 0 to 15, not 16"),
+        (dot(registers=(16, 0, 0)), "Field Dot.register0 must be 0 to 15 (4 bits), not 16"),
+        (dot(wait=16), "Field Dot.wait must be 0 to 15 (4 bits), not 16"),
         (
             Scalar(function=Function.ADD, target=1, immediate=1 << 31),
             "Field Scalar.immediate must be -2147483648 to 2147483647 (32 bits), not 2147483648",

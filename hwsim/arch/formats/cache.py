@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Generic
 
 from hwsim.arch.config import EngineConfig
@@ -38,49 +39,49 @@ class CacheSizes(Generic[Count]):
     window: Count
     format: CacheFormat = CacheFormat.KV4
 
-    @property
+    @functools.cached_property
     def words(self) -> Count:
         """128-bit words of a head."""
         return self.format.words(self.head_dim)
 
-    @property
+    @functools.cached_property
     def _align(self) -> Count:
         return larger(self.slices, self.lanes)
 
-    @property
+    @functools.cached_property
     def sink_slots(self) -> Count:
         """Slots a run over the sinks reads: whole row blocks and whole vector words."""
         return -(-self.sinks // self._align) * self._align
 
-    @property
+    @functools.cached_property
     def sink_tokens(self) -> Count:
         """Sinks rounded up to whole vector words and whole beats of values."""
         whole = larger(self.lanes, self.slices // self.words)
         return -(-self.sinks // whole) * whole
 
-    @property
+    @functools.cached_property
     def ring_start(self) -> Count:
         """First slot of the ring: the sink region rounded up to whole header pairs."""
         pair = KEY_HEADER_BLOCKS * self._align
         return -(-self.sinks // pair) * pair
 
-    @property
+    @functools.cached_property
     def ring_slots(self) -> Count:
         """Slots of a full ring, in whole row blocks and vector words."""
         return -(-self.window // self._align) * self._align
 
-    @property
+    @functools.cached_property
     def slots(self) -> Count:
         """Slots in all, rounded up to whole header pairs."""
         pair = KEY_HEADER_BLOCKS * self._align
         return self.ring_start + -(-self.window // pair) * pair
 
-    @property
+    @functools.cached_property
     def key_beats(self) -> Count:
         """Beats of the key region."""
         return self.key_run_beats(self.slots)
 
-    @property
+    @functools.cached_property
     def value_beats(self) -> Count:
         """Beats of the value region."""
         return self.slots * self.words // self.slices

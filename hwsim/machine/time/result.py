@@ -138,9 +138,7 @@ def _causes(unit: np.ndarray, partner: np.ndarray, times: np.ndarray, waits: np.
 
 def refuse_overflow(trace: Trace, work: Work, times: np.ndarray) -> None:
     """Raise MachineError for the first retirement that would bring a token counter above its limit."""
-    given, takes = trace.distant_tokens
-    issued = times[1, takes]
-    if not ((issued > times[3, given]) | (issued < 0) | (takes < 0)).any():
+    if not _is_late(trace.distant_tokens, times):
         return
     index, producer, consumer = _first_overflow(work.members, trace.header("wait"), trace.header("signal"), times[1], times[3])
     if index >= 0:
@@ -148,6 +146,16 @@ def refuse_overflow(trace: Trace, work: Work, times: np.ndarray) -> None:
             f"{trace.name(index)} must leave at most {TOKEN_LIMIT} tokens from {Unit(producer).name} to {Unit(consumer).name},"
             f" not {TOKEN_LIMIT + 1}, when it retires in cycle {int(times[3, index])}"
         )
+
+
+@compiled
+def _is_late(distant: np.ndarray, times: np.ndarray) -> bool:
+    """Return whether some token is taken after the one that is TOKEN_LIMIT behind it was given, or never."""
+    for place in range(distant.shape[1]):
+        given, taken = distant[0, place], distant[1, place]
+        if taken < 0 or times[1, taken] < 0 or times[1, taken] > times[3, given]:
+            return True
+    return False
 
 
 @compiled

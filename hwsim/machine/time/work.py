@@ -13,6 +13,7 @@ from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import UNIT_INSTRUCTIONS
 from hwsim.arch.stream_sizes import Format
 from hwsim.arch.timing import PEAK_LATENCY
+from hwsim.compiled import compiled
 from hwsim.machine.trace import Trace
 
 __all__ = ["AXPY", "BLOCKS", "BLOCKS_TWO_CYCLES", "NEVER", "READ", "SIDE_BYTES", "WRITE", "Work", "work_of"]
@@ -28,6 +29,7 @@ require_rows(_KNOWN, Format, what="data words that take one or two cycles", modu
 SIDE_BYTES = 16
 """Bytes of a beat of the side port."""
 _PARAMETER_BYTES = 4
+_UNITS = len(Unit)
 READ, WRITE = range(2)
 """Kinds of mover work."""
 
@@ -57,12 +59,14 @@ def work_of(trace: Trace, config: EngineConfig) -> Work:
     """Return the work of the instructions of a trace that `hwsim.machine.rules.check` accepted."""
     amount = np.zeros((len(trace), 5), dtype=np.int64)
     for kind, columns in _COLUMNS.items():
-        rows = trace.rows_of(kind)
+        rows = trace.first_rows_of(kind)
         for place, values in enumerate(columns(_Fields(trace=trace, kind=kind, rows=rows), config)):
             amount[rows, place] = values
+    amount = amount[trace.same_as]
     members, rank = _queues(trace.unit)
     moved = _moved(trace, amount)
-    return Work(unit=trace.unit, amount=amount, partner=_partners(trace), members=members, rank=rank, moved=moved)
+    partner = _partners(trace.unit, trace.header("wait"), trace.header("signal"))
+    return Work(unit=trace.unit, amount=amount, partner=partner, members=members, rank=rank, moved=moved)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,15 +145,20 @@ def _queues(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return members, rank
 
 
-def _partners(trace: Trace) -> np.ndarray:
+@compiled
+def _partners(unit: np.ndarray, wait: np.ndarray, signal: np.ndarray) -> np.ndarray:
     """Match the n-th wait of a unit for another with the n-th signal of that other: counters are in order."""
-    unit, wait, signal = trace.unit, trace.header("wait"), trace.header("signal")
-    partner = np.full((len(trace), len(Unit)), -1, dtype=np.int64)
-    for producer in Unit:
-        for consumer in Unit:
-            waits = np.flatnonzero((unit == consumer) & (wait >> producer & 1 == 1))
-            signals = np.flatnonzero((unit == producer) & (signal >> consumer & 1 == 1))
-            partner[waits, producer] = NEVER
-            matched = min(len(waits), len(signals)) if producer != consumer else 0
-            partner[waits[:matched], producer] = signals[:matched]
+    partner = np.full((len(unit), _UNITS), -1, np.int64)
+    signals = np.empty(len(unit), np.int64)
+    for producer in range(_UNITS):
+        for consumer in range(_UNITS):
+            count, taken = 0, 0
+            for index in range(len(unit)):
+                if unit[index] == producer and producer != consumer and signal[index] >> consumer & 1:
+                    signals[count] = index
+                    count += 1
+            for index in range(len(unit)):
+                if unit[index] == consumer and wait[index] >> producer & 1:
+                    partner[index, producer] = signals[taken] if taken < count else NEVER
+                    taken += 1
     return partner
