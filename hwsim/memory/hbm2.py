@@ -38,18 +38,19 @@ _AT: Any = collections.namedtuple("Law", LAW)(*range(len(LAW)))
 """Places of the numbers in a law, which is an array: a tuple of so many would be copied for every call."""
 _MOST_PORTS = 64
 """Places of a row of the states: a number known to the compiler, which so finds that the loops over ports are vector code."""
-_STARTED, _LAST_COLUMN, _LAST_ACTIVATE, _ACTIVATE_GROUP, _REFRESH, _FLOOR, _FIRST, _SECOND, _THIRD, _FOURTH = (
-    row * _MOST_PORTS for row in range(10)
+_LAST_COLUMN, _LAST_ACTIVATE, _ACTIVATE_GROUP, _REFRESH, _FLOOR, _FIRST, _SECOND, _THIRD, _FOURTH = (
+    row * _MOST_PORTS for row in range(9)
 )
-"""Rows of the states, one place a channel: start and last column command of the access before; last activate and its group;
-when the next refresh is due; end of the last one; the last four activates, the oldest first."""
-_OPENED, _USED, _PREPARE, _START, _BANK_OPENED, _BANK_USED, _SHARED = (row * _MOST_PORTS for row in (10, 26, 42, 43, 44, 45, 46))
+"""Rows of the states, one place a channel: last column command of the access before, but for the clocks of `_LATER`; last
+activate and its group; when the next refresh is due; end of the last one; the last four activates, the oldest first."""
+_OPENED, _USED, _PREPARE, _START, _BANK_OPENED, _BANK_USED, _SHARED = (row * _MOST_PORTS for row in (9, 25, 41, 42, 43, 44, 45))
 """For each bank its last activate, after `_FLOOR` where its row is open, and its last column command. During an access: the
 clock from which rows may be activated, its start, and those two of one bank. Last what all channels have in common."""
-_ROW = _SHARED + 4
-"""Behind the bank group of the last column command, the number of channels and the two banks of the last access (twice the same
-where it has one, -1 before there was any): for each bank the row activated last."""
-_LAST_GROUP, _PORTS, _LAST_BANKS = _SHARED, _SHARED + 1, _SHARED + 2
+_PORTS, _LAST_GROUP, _ONE_BANK, _OTHER_BANK, _SPAN, _LATER, _EARLIEST, _LATEST, _DUE, _ROW = range(_SHARED, _SHARED + 10)
+"""What channels have in common: their number; of the access before the bank group of the last column command, its two banks
+(twice the same where it has one, -1 before there was any) and the clocks from its first to its last column command; the clocks by
+which the last column commands are later than `_LAST_COLUMN` says; the earliest and the latest of them; the clock in which the first
+refresh is due; from there on, for each bank the row activated last."""
 _STATES = _SHARED + _MOST_PORTS
 (
     _SIDE_STARTED,
@@ -68,7 +69,7 @@ _SIDE_STATE = _SIDE_WINDOW + 4
 refresh is due; end of the last one; direction of the access before; when all rows are closed; the word that was written last, -1
 when its row is closed; the last four activates; its size."""
 _BANKS = 16
-_FAR_PAST = -(1 << 40)
+_FAR_PAST, _FAR_FUTURE = -(1 << 40), 1 << 62
 _BEATS_PER_ATOM = 2
 _WORD_BITS = 4
 """Of the side port."""
@@ -103,11 +104,10 @@ def first_refresh(t_refi: int, ports: int, port: int, seed: int) -> int:
 def channel_states(refreshes: Sequence[int]) -> np.ndarray:
     """Return the states of channels at the start of a run, int64, given the clock in which each one's first refresh is due."""
     states = np.full(_STATES, _FAR_PAST, dtype=np.int64)
-    for row in (_STARTED, _FLOOR):
-        states[row : row + _MOST_PORTS] = 0
+    states[_FLOOR : _FLOOR + _MOST_PORTS] = 0
     states[_REFRESH : _REFRESH + len(refreshes)] = refreshes
-    states[_LAST_GROUP], states[_PORTS] = -1, len(refreshes)
-    states[_LAST_BANKS : _LAST_BANKS + 2] = -1
+    states[_PORTS], states[_SPAN], states[_LATER] = len(refreshes), 0, 0
+    states[[_LAST_GROUP, _ONE_BANK, _OTHER_BANK]] = -1
     states[_ROW : _ROW + _BANKS] = -1
     return states
 
@@ -198,34 +198,54 @@ def latest_start(law: np.ndarray, states: np.ndarray, visible: int, atom: int, a
     # Atoms of a page lie in two groups by turns; a single one has only the first.
     second = (first_group ^ 1) << bank_bits | in_group if atoms > 1 else first
     gap = law[_AT.t_ccd_l] if states[_LAST_GROUP] == first_group else ccd_s
-    is_same = states[_ROW + first] == row and states[_ROW + second] == row
-    one, two = states[_LAST_BANKS], states[_LAST_BANKS + 1]
-    if not is_same or not ((one == first and two == second) or (one == second and two == first)):
-        _leave(states, first, second)
-    if is_same:
-        _start_same(law, states, visible, gap, first, second)
-    else:
-        _start_other(law, states, visible, gap, first, second, row)
     span = (atoms - 1) * ccd_s
-    latest = _FAR_PAST
-    for port in range(ports):
-        start = states[_START + port]
-        states[_STARTED + port] = start
-        states[_LAST_COLUMN + port] = start + span
-        latest = max(latest, start)
-    states[_LAST_GROUP] = last_group
+    one, other = states[_ONE_BANK], states[_OTHER_BANK]
+    is_same = states[_ROW + first] == row and states[_ROW + second] == row
+    is_again = is_same and ((one == first and other == second) or (one == second and other == first))
+    latest = states[_LATEST] + gap
+    if is_again and visible <= states[_EARLIEST] + gap and latest < states[_DUE]:
+        # Every channel still has the access before to finish, finds the rows open, and goes on right behind it.
+        states[_LATER] += gap + span
+        states[_EARLIEST] += gap + span
+    else:
+        if not is_again:
+            _leave(states)
+            states[_ONE_BANK], states[_OTHER_BANK] = first, second
+        _catch_up(states)
+        if is_same:
+            _start_same(law, states, visible, gap, first, second)
+        else:
+            _start_other(law, states, visible, gap, first, second, row)
+        latest, earliest, due = _FAR_PAST, _FAR_FUTURE, _FAR_FUTURE
+        for port in range(ports):
+            start = states[_START + port]
+            states[_LAST_COLUMN + port] = start + span
+            latest, earliest = max(latest, start), min(earliest, start)
+            due = min(due, states[_REFRESH + port])
+        states[_EARLIEST], states[_DUE] = earliest + span, due
+    states[_LATEST], states[_SPAN], states[_LAST_GROUP] = latest + span, span, last_group
     return latest
 
 
 @compiled_part
-def _leave(states: np.ndarray, first: int, second: int) -> None:
+def _catch_up(states: np.ndarray) -> None:
+    """Write down the last column commands of accesses that every channel took right behind the one before."""
+    later = states[_LATER]
+    if later:
+        for port in range(states[_PORTS]):
+            states[_LAST_COLUMN + port] += later
+        states[_LATER] = 0
+
+
+@compiled_part
+def _leave(states: np.ndarray) -> None:
     """Remember the last column commands of the banks of the access before, in front of one to other rows or banks."""
-    one, two = states[_LAST_BANKS], states[_LAST_BANKS + 1]
+    _catch_up(states)
+    one, other = states[_ONE_BANK], states[_OTHER_BANK]
     if one >= 0:
         _copy(states, _LAST_COLUMN, _USED + one * _MOST_PORTS)
-        if two != one:
-            _copy(states, _LAST_COLUMN, _USED + two * _MOST_PORTS)
-    states[_LAST_BANKS], states[_LAST_BANKS + 1] = first, second
+        if other != one:
+            _copy(states, _LAST_COLUMN, _USED + other * _MOST_PORTS)
 
 
 @compiled_part
@@ -257,7 +277,7 @@ def _start_alone(law: np.ndarray, states: np.ndarray, visible: int, gap: int, fi
     """Set the start on one channel of an access to the rows that two banks activated last."""
     ccd_s = law[_AT.t_ccd_s]
     floor = max(visible, states[_FLOOR + port])
-    states[_PREPARE + port] = max(floor, states[_STARTED + port])
+    states[_PREPARE + port] = max(floor, states[_LAST_COLUMN + port] - states[_SPAN])
     states[_START + port] = max(floor, states[_LAST_COLUMN + port] + ccd_s)
     _refresh(law, states, port)
     start = max(states[_START + port], states[_LAST_COLUMN + port] + gap)
@@ -284,7 +304,7 @@ def _start_other(law: np.ndarray, states: np.ndarray, visible: int, gap: int, fi
     for port in range(ports):
         floor = max(visible, states[_FLOOR + port])
         start = max(floor, states[_LAST_COLUMN + port] + ccd_s)
-        states[_PREPARE + port] = max(floor, states[_STARTED + port])
+        states[_PREPARE + port] = max(floor, states[_LAST_COLUMN + port] - states[_SPAN])
         states[_START + port] = start
         due += 1 if states[_REFRESH + port] <= start else 0
     if due:
