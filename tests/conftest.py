@@ -23,6 +23,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=0, help="seed of every random generator of the tests (default 0)")
 
 
+_FIRST = ("test_notebook.py", "test_python_page.py", "test_docs.py")
+"""Files with the longest tests that nothing is shared with: they begin first, so that no process works on alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests in front."""
+    items.sort(key=lambda item: item.path.name not in _FIRST)
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     return f"seed: {config.getoption('--seed')} (repeat or vary with --seed N)"
 
