@@ -76,6 +76,8 @@ def test_a_section_does_not_end_before_its_units_have() -> None:
     """Control goes on to the next section when the barrier has retired, which every unit's last step precedes."""
     (*steps, barrier), _ = link([[step(unit) for unit in (Unit.MATRIX, Unit.VECTOR, Unit.MOVER)], [step(unit) for unit in Unit]])
     assert barrier.node == "barrier"
+    assert isinstance(barrier.instruction, Dot)
+    assert barrier.instruction.blocks == 0, "It takes no beat of a stream and writes nothing."
     assert barrier.instruction.wait == VECTOR | MOVER
     assert [each.instruction.signal for each in steps] == [0, MATRIX, MATRIX]
 
