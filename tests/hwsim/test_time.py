@@ -243,6 +243,20 @@ def test_63_tokens_are_allowed() -> None:
     timeline_of(Loop(count=63, length=1), Quant(**QUANT, signal=2), End())
 
 
+def test_an_instruction_without_a_signal_leaves_the_count_as_it_is() -> None:
+    with pytest.raises(
+        MachineError, match=r"^Instruction 64 \(Quant, pc 2\) must leave at most 63 tokens from VECTOR to MATRIX, not 64"
+    ):
+        timeline_of(Quant(**QUANT), Loop(count=64, length=1), Quant(**QUANT, signal=2), End())
+
+
+def test_a_token_is_taken_when_its_instruction_issues() -> None:
+    """Of 64 tokens the first is gone long before the product that took it releases its unit."""
+    product = Dot(**{**DOT, "blocks": 100}, wait=4)
+    timeline = timeline_of(Fetch(offset=0, beats=325), product, Loop(count=64, length=1), Quant(**QUANT, signal=2), End())
+    assert timeline.issue[1] < timeline.retire[-1] < timeline.release[1]
+
+
 def test_too_long_a_program_is_refused() -> None:
     with pytest.raises(ProgramError, match="^Program must have at most 256 words, not 257$"):
         timeline_of(*[End()] * 257)

@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.mutation.fence import fence
 from tests.mutation.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         tree = copy_of_the_tree(Path(folder))
         for module in options.modules:
-            tests = options.tests or tests_beside(module)
+            tests = options.tests or files_beside(module)
             source = (tree / module).read_text()
             mutants = mutants_of(source)
             if options.lines:
@@ -85,7 +86,7 @@ def copy_of_the_tree(folder: Path) -> Path:
     return folder
 
 
-def tests_beside(module: str) -> list[str]:
+def files_beside(module: str) -> list[str]:
     """Return the test files that import a module by its name, or else its package; those that are named after it come first."""
     path = Path(module).with_suffix("")
     package = re.escape(".".join(path.parent.parts))
@@ -116,15 +117,19 @@ def ran(tree: Path, tests: list[str], select: str | None, limit_s: float) -> int
     if child == 0:
         os.setpgrp()
         os.chdir(tree)
-        os.environ |= {"PYTHONPATH": str(tree), "NUMBA_CACHE_DIR": str(tree / ".git" / "compiled")}
+        own = {name: str(tree / ".git" / name) for name in ("compiled", "temporary", "bytecode")}
+        (tree / ".git" / "temporary").mkdir(exist_ok=True)
+        os.environ |= {"PYTHONPATH": str(tree), "NUMBA_CACHE_DIR": own["compiled"], "TMPDIR": own["temporary"], "HOME": str(tree)}
+        tempfile.tempdir = own["temporary"]
         sys.path = [str(tree), *(path for path in sys.path if path not in ("", str(ROOT)))]
         sys.dont_write_bytecode = True
-        sys.pycache_prefix = str(tree / ".git" / "bytecode")
+        sys.pycache_prefix = own["bytecode"]
         for name in [name for name in sys.modules if name.split(".")[0] in ROOMS]:
             del sys.modules[name]
-        sink = os.open("/tmp/mut.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 1)
         os.dup2(sink, 2)
+        fence(tree)
         import pytest
 
         os._exit(
