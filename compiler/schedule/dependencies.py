@@ -154,7 +154,7 @@ def _tokens(steps: Sequence[_Touch], *, first: bool) -> _Section:
         for region in step.writes:
             writers[region] = {unit: index}
             readers.pop(region, None)
-        known |= {*step.reads, *step.frees, *step.writes}
+        known.update(step.writes)
     return section
 
 

@@ -11,10 +11,10 @@ from compiler.schedule.placement import place_nodes, plan_memory
 from compiler.schedule.program import epilogue, layer_body, prologue
 from compiler.target.step import Step
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.fields import Unit
 from hwsim.arch.isa import CacheFormat, Format
 from models.config import ModelConfig
 from models.zoo import shape
+from tests.compiler.ordering import unordered
 from tests.random_model import tiny_config
 
 NARROW = load_engine("small").with_values({"tile.ports": 1, "tile.port_bits": 128, "tile.tokens": 7, "vector.lanes": 8})
@@ -89,45 +89,6 @@ def test_a_program_is_the_one_it_was(name: str) -> None:
     assert digest(compile_request(REQUESTS[name])) == DIGESTS[name]
 
 
-def unordered(steps: list[Step]) -> list[tuple[int, int]]:
-    """Return pairs of steps on different units that touch the same region, one of them writing, and may overlap.
-
-    What is known at a step's issue and at its retirement, as bits of the steps that have retired: issue is in order in a
-    unit, as is retirement; a token comes from a step that has retired; a product has used up the streams before it.
-    """
-    at_issue, at_retirement = [0] * len(steps), [0] * len(steps)
-    previous: dict[Unit, int] = {}
-    tokens: dict[tuple[Unit, Unit], list[int]] = {}
-    fetched: list[int] = []
-    for index, step in enumerate(steps):
-        unit = type(step.instruction).unit
-        if unit is None:
-            continue
-        if unit in previous:
-            at_issue[index] |= at_issue[previous[unit]]
-            at_retirement[index] |= at_retirement[previous[unit]]
-        for other in Unit:
-            if step.instruction.wait >> other & 1 and tokens.get((other, unit)):
-                at_issue[index] |= at_retirement[tokens[other, unit].pop(0)]
-        for _ in range(step.consumes):
-            at_retirement[index] |= at_retirement[fetched.pop(0)]
-        at_retirement[index] |= at_issue[index] | 1 << index
-        for other in Unit:
-            if step.instruction.signal >> other & 1:
-                tokens.setdefault((unit, other), []).append(index)
-        if unit is Unit.FETCH:
-            fetched.append(index)
-        previous[unit] = index
-    found = []
-    for late, second in enumerate(steps):
-        for early, first in enumerate(steps[:late]):
-            reads = {*second.reads, *second.awaits, *second.writes}
-            is_conflict = reads & {*first.writes} or {*second.writes} & {*first.reads, *first.frees}
-            if is_conflict and type(first.instruction).unit != type(second.instruction).unit and not at_issue[late] >> early & 1:
-                found.append((early, late))
-    return found
-
-
 def sections(request: Request, tokens: int, sequences: int) -> list[list[Step]]:
     graph = quantized_graph(request)
     memory = plan_memory(graph, request.engine, max_position=64, tokens=tokens, sequences=sequences, cache=request.cache)
@@ -141,9 +102,9 @@ def sections(request: Request, tokens: int, sequences: int) -> list[list[Step]]:
 )
 def test_steps_that_conflict_are_ordered(name: str, tokens: int, sequences: int) -> None:
     """Among them: a token's key and value are appended only when the token before needs the slot they replace no more."""
-    body = sections(REQUESTS[name], tokens, sequences)[1]
+    before, body, after = sections(REQUESTS[name], tokens, sequences)
     assert any(step.frees for step in body)
-    assert unordered(body) == []
+    assert unordered([*before, *body, *body, *after]) == []
     # The law sees an order that is missing.
     waits = [step for step in body if step.instruction.wait]
     loose = [dataclasses.replace(s, instruction=dataclasses.replace(s.instruction, wait=0)) if s is waits[-1] else s for s in body]

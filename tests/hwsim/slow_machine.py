@@ -107,7 +107,8 @@ def block_beats(instruction, block):
 
 
 class SlowMachine:
-    """Runs a program to its end; `log` holds (pc, unit, dispatch, issue, retire) of every unit instruction in order.
+    """Runs a program to its end; `log` holds every unit instruction in order: word, pc, and cycles of dispatch, issue, release,
+    retire; of a matrix instruction also how many cycles a beat was missing (memory) or held by the words of a capture (drain).
 
     `ports` are the memories behind the ports, the side port's last; by default with the gaps of `seed`, if there is one.
     """
@@ -251,6 +252,11 @@ class SlowMachine:
         slot = type(entry["word"]).field(name).register
         return (getattr(entry["word"], name) + entry["operand"][slot]) & MASK
 
+    def free(self, unit, cycle):
+        """Release a unit in a cycle."""
+        self.running[unit]["release"] = cycle
+        self.running[unit], self.free_from[unit] = None, cycle + 1
+
     def fetch(self, cycle, issued, retired):
         """Port readers: deliver beats, accept bursts."""
         for p, port in enumerate(self.ports):
@@ -260,7 +266,7 @@ class SlowMachine:
         if entry is not None:
             if not any(self.remaining):
                 retired.append(entry)
-                self.running[0], self.free_from[0] = None, cycle + 1
+                self.free(0, cycle)
             for p, port in enumerate(self.ports):
                 burst_beats = self.config.fetch.burst_beats
                 length = min(self.remaining[p], burst_beats - self.offset[p] % burst_beats)
@@ -279,18 +285,24 @@ class SlowMachine:
         entry = self.running[1]
         if entry is not None:
             word = entry["word"]
+            drain, memory = entry.setdefault("drain", 0), entry.setdefault("memory", 0)
             clear = self.captured_at + self.drain_length
             if self.second_half:
                 self.second_half = False
                 if self.beats.popleft()[1]:
                     self.capture(cycle, entry)
             elif not self.beats:
+                entry["drain"] = drain + 1
                 if cycle >= clear:
                     self.capture(cycle, entry)
             else:
                 cost, is_last = self.beats[0]
                 held = cycle + cost - 1 < clear if isinstance(word, Dot) and is_last else isinstance(word, Axpy) and cycle < clear
-                if all(fifo and fifo[0] <= cycle for fifo in self.fifos) and not held:
+                if not all(fifo and fifo[0] <= cycle for fifo in self.fifos):
+                    entry["memory"] = memory + 1
+                elif held:
+                    entry["drain"] = drain + 1
+                else:
                     for p, fifo in enumerate(self.fifos):
                         fifo.popleft()
                         self.credit[p] += 1
@@ -321,7 +333,7 @@ class SlowMachine:
         if not self.beats:
             entry["retire"] = cycle + length + timing.MATRIX_LATENCY + timing.EPILOGUE_LATENCY
             self.retiring.append(entry)
-            self.running[1], self.free_from[1] = None, cycle + 1
+            self.free(1, cycle)
 
     def vector(self, cycle, issued, retired):
         """Play the two passes: a row in the first, rows that wait, a row in the second, rows that land."""
@@ -351,8 +363,8 @@ class SlowMachine:
                 self.row, self.first_left = self.pending.popleft(), row["first"]
                 self.held += row["words"]
         # Free in the row's last cycle, or, when it has but one, in the cycle after.
-        if self.row is not None and self.first_left <= 2 and not self.pending:
-            self.running[2], self.free_from[2] = None, cycle + 1
+        if self.running[2] is not None and self.row is not None and self.first_left <= 2 and not self.pending:
+            self.free(2, cycle)
         if issued is not None:
             word = issued["word"]
             if isinstance(word, Softmax):
@@ -383,9 +395,9 @@ class SlowMachine:
                     entry["last"] = cycle
             else:
                 retired.append(entry)
-                self.running[3], self.free_from[3] = None, cycle + 1
+                self.free(3, cycle)
         elif entry is not None and self.mover.step(cycle):
-            self.running[3], self.free_from[3] = None, cycle + 1
+            self.free(3, cycle)
         if issued is not None:
             word = issued["word"]
             issued["last"] = None

@@ -318,3 +318,13 @@ def test_constants_are_what_they_say() -> None:
     assert n.TIMES_127[0] * 2.0 ** n.TIMES_127[1] == 127
     assert n.TIMES_15[0] * 2.0 ** n.TIMES_15[1] == 15
     assert n.TIMES_255[0] * 2.0 ** n.TIMES_255[1] == 255
+    # A gain of 15 bits keeps them all: the largest residual value times the largest gain is just not saturated.
+    gain = (1 << 15) - 1
+    assert INT32_MAX >> 1 < n.round_shift(np.int64(INT32_MAX) * gain, n.NORM_SHIFT) < INT32_MAX
+    # 2**15 squares of the largest value are summed in 64 bits, and would not be one shift less.
+    assert 1 << 63 <= n.round_shift(1 << 62, n.SQUARE_SHIFT) << 15 < 1 << 64
+
+
+def test_tables_have_the_entries_that_the_words_of_the_circuit_have() -> None:
+    for tables, count in ((n.exp2_table(), 64), (n.sigmoid_table(), 256)):
+        assert [table.shape for table in tables] == [(count,), (count,)]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import Annotated
 
 import pytest
 
 from hwsim.errors import ConfigError, SpecError
-from hwsim.reader import NAME, Limits, Matching, OneOf, fields_of, json_schema, read, read_flat
+from hwsim.plain import read_yaml
+from hwsim.reader import NAME, Limits, Matching, OneOf, SpecFiles, fields_of, json_schema, read, read_flat
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,20 @@ def test_good_values() -> None:
     made = read(Bicycle, GOOD | {"colour": "green", "note": None}, "Bicycle", SpecError)
     assert made == Bicycle(name="mine", wheels=(Wheel(spokes=32), Wheel(spokes=8, size=20.0)), colour=2)
     assert isinstance(made.wheels[1].size, float)
+
+
+def test_one_wheel_and_one_letter_are_enough() -> None:
+    made = read(Bicycle, {"name": "a", "wheels": [{"spokes": 4}], "note": "x", "code": "z"}, "Bicycle", SpecError)
+    assert (made.name, made.note, len(made.wheels)) == ("a", "x", 1)
+
+
+def test_a_shipped_file_is_read_by_name_and_an_unknown_name_says_the_nearest() -> None:
+    engines = SpecFiles("Engine", "engines", ConfigError)
+    assert engines.read("tiny") == read_yaml("Engine", ROOT / "hwsim/specs/engines/tiny.yaml", "tiny", ConfigError)
+    with pytest.raises(ConfigError) as refusal:
+        engines.read("tinny")
+    names = ", ".join(engines.names())
+    assert str(refusal.value) == f"Engine must be one of {names} or a YAML file, not 'tinny' (nearest: tiny)"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +149,17 @@ class Flat:
 
 
 @pytest.mark.parametrize(
-    "values", [{"steps": 0}, {"steps": True}, {"steps": 1.0}, {"share": 2}, {"share": float("nan")}, {"format": "w3"}, {"stepz": 1}]
+    "values",
+    [
+        {"steps": 0},
+        {"steps": True},
+        {"steps": 1.0},
+        {"share": 2},
+        {"share": float("nan")},
+        {"format": "w3"},
+        {"stepz": 1},
+        {"stepz": 1, "shar": 2},
+    ],
 )
 def test_the_reader_without_pydantic_says_the_same(values: dict[str, object]) -> None:
     sentences = []

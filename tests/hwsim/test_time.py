@@ -3,16 +3,19 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
-from hwsim.arch.isa import Dot, End, Fetch, Format, Load, Loop, Quant
+from hwsim.arch.isa import Append, Dot, End, Fetch, Format, Load, Loop, Quant, Store
 from hwsim.arch.timing import CODE_LATENCY, EPILOGUE_LATENCY, MATRIX_LATENCY, MEASURE_LATENCY
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.time import Cause, Timeline, run_time
+from hwsim.machine.time.result import _causes
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryKind, MemoryModel, hbm2, stalling
 from hwsim.memory.parameters import hbm2_parameters
@@ -55,9 +58,79 @@ def assert_equal_times(
     ours = list(zip(*(column.tolist() for column in columns), strict=True))
     for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         assert one == other, f"seed {seed}, memory {memory}: {trace.name(index)}: ours {one}, slow {other}"
+    assert timeline.release.tolist() == [e["release"] for e in slow.log]
     assert timeline.cycles == cycles
-    assert (timeline.causes >= 0).all()
+    assert timeline.causes.tolist() == slow_causes(slow.log, cycles)
     assert timeline.causes.sum(axis=1).tolist() == [cycles] * 4
+    assert (timeline.stream_bytes, timeline.side_read_bytes, timeline.side_write_bytes) == slow_bytes(slow, config)
+
+
+def slow_causes(log: list[dict[str, Any]], cycles: int) -> list[list[int]]:
+    """Return the cycles of each unit by cause, as `Cause` says, from the cycles of its instructions."""
+    queues = [[entry for entry in log if entry["word"].unit == unit] for unit in Unit]
+    found = []
+    for unit, queue in zip(Unit, queues, strict=True):
+        causes, free, taken = dict.fromkeys(Cause, 0), -1, dict.fromkeys(Unit, 0)
+        for entry in queue:
+            came: dict[Cause, int] = {}
+            for other in Unit:
+                if entry["word"].wait >> other & 1:
+                    given = [each["retire"] for each in queues[other] if each["word"].signal >> unit & 1]
+                    came[Cause[f"ON_{other.name}"]] = given[taken[other]]
+                    taken[other] += 1
+            for cycle in range(free + 1, entry["release"] + 1):
+                if cycle <= entry["dispatch"] or cycle == entry["issue"]:
+                    causes[Cause.CONTROL] += 1
+                elif cycle > entry["issue"]:
+                    causes[Cause.COMPUTE] += 1
+                elif max(came.values(), default=-1) < entry["issue"] - 1:
+                    causes[Cause.MEMORY] += 1
+                else:
+                    causes[min(cause for cause in came if came[cause] == max(came.values()))] += 1
+            for cause in (Cause.MEMORY, Cause.DRAIN):
+                causes[cause] += entry.get(cause.name.lower(), 0)
+                causes[Cause.COMPUTE] -= entry.get(cause.name.lower(), 0)
+            free = entry["release"]
+        causes[Cause.CONTROL] += cycles - 1 - free
+        found.append([causes[cause] for cause in Cause])
+    return found
+
+
+def test_of_tokens_that_come_together_the_lowest_unit_is_charged(rng: np.random.Generator) -> None:
+    """Cycles out of so few that many are equal: every unit's second instruction waits for the first ones of the three others."""
+    for _ in range(50):
+        log: list[dict[str, Any]] = []
+        for number, unit in enumerate([*Unit, *Unit]):
+            is_late = number >= len(Unit)
+            words = {"wait": 15 & ~(1 << unit) if is_late else 0, "signal": 0 if is_late else 15 & ~(1 << unit), "unit": unit}
+            dispatch = (100 if is_late else 0) + int(rng.integers(3))
+            came = max(each["retire"] for each in log[:4] if each["word"].unit != unit) if is_late else 0
+            issue = max(dispatch + 1, came + 1 + int(rng.integers(2)))
+            cycles = {"dispatch": dispatch, "issue": issue, "release": issue + 3, "retire": int(rng.integers(100, 106))}
+            log.append({"word": SimpleNamespace(**words), **cycles})
+        times = np.array([[entry[name] for entry in log] for name in ("dispatch", "issue", "release", "retire")])
+        partner = np.full((8, 4), -1)
+        for number in range(4):
+            partner[4 + number] = [other if other != number else -1 for other in range(4)]
+        units, waits = np.array([*range(4), *range(4)]), np.zeros((8, 3), np.int64)
+        waits[[1, 5], 0] = 3
+        assert _causes(units, partner, times, waits, 200).tolist() == slow_causes(log, 200)
+
+
+def slow_bytes(slow: SlowMachine, config: EngineConfig) -> tuple[int, int, int]:
+    """Return bytes of the streams, read at the side port and written there: words of 16, and an append's parameters of 4."""
+    beats, read, written = 0, 16 * len(slow.words), 0
+    for entry in slow.log:
+        word = entry["word"]
+        if isinstance(word, Fetch):
+            beats += slow.value(entry, "beats")
+        elif isinstance(word, Load):
+            read += 16 * word.beats
+        elif isinstance(word, Store):
+            written += 16 * word.beats
+        elif isinstance(word, Append):
+            written += 16 * 2**word.segments + 4
+    return beats * config.tile.beat_bytes, read, written
 
 
 @pytest.mark.parametrize("memory", ["ideal", "stalling", "hbm2"])
@@ -168,6 +241,20 @@ def test_a_full_queue_holds_control() -> None:
 
 def test_63_tokens_are_allowed() -> None:
     timeline_of(Loop(count=63, length=1), Quant(**QUANT, signal=2), End())
+
+
+def test_an_instruction_without_a_signal_leaves_the_count_as_it_is() -> None:
+    with pytest.raises(
+        MachineError, match=r"^Instruction 64 \(Quant, pc 2\) must leave at most 63 tokens from VECTOR to MATRIX, not 64"
+    ):
+        timeline_of(Quant(**QUANT), Loop(count=64, length=1), Quant(**QUANT, signal=2), End())
+
+
+def test_a_token_is_taken_when_its_instruction_issues() -> None:
+    """Of 64 tokens the first is gone long before the product that took it releases its unit."""
+    product = Dot(**{**DOT, "blocks": 100}, wait=4)
+    timeline = timeline_of(Fetch(offset=0, beats=325), product, Loop(count=64, length=1), Quant(**QUANT, signal=2), End())
+    assert timeline.issue[1] < timeline.retire[-1] < timeline.release[1]
 
 
 def test_too_long_a_program_is_refused() -> None:

@@ -100,6 +100,13 @@ def test_a_folder_is_replaced_or_gets_new_files(tmp_path: Path, keeps_others: bo
     assert target.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_a_folder_is_replaced_where_nothing_else_is_said(tmp_path: Path) -> None:
+    for name in "ab":
+        with whole_folder(tmp_path / "out") as folder:
+            (folder / name).write_text(name)
+    assert content(tmp_path / "out") == {"b": "b"}
+
+
 @pytest.mark.parametrize("keeps_others", [False, True])
 def test_a_move_that_fails_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeps_others: bool) -> None:
     target = tmp_path / "out"
@@ -124,13 +131,32 @@ def test_a_move_that_fails_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_device_is_written_to_and_stays_one() -> None:
+def test_a_device_is_written_to_and_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def replace(*_: object) -> None:
+        # Broken code must fail here, and not take the machine's devices away from everybody.
+        raise AssertionError("A device must not be replaced by a file.")
+
+    monkeypatch.setattr(os, "replace", replace)
     null = Path("/dev/null")
     write_text(null, "gone")
     assert null.is_char_device()
     with pytest.raises(SpecError, match="Output must be a path that can be written, not '/dev/full' .No space left on device."):
         write_text(Path("/dev/full"), "too much")
     assert Path("/dev/full").is_char_device()
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text(pipe, "through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_folders_that_are_missing_are_made(tmp_path: Path) -> None:
+    assert write_text(tmp_path / "a" / "b" / "file", "text").read_text() == "text"
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:

@@ -108,8 +108,19 @@ def test_swiglu(limit: int) -> None:
         check(found, row, *quantized([clamp(half_up(silu(g) * u, 16)) for g, u in pairs]))
 
 
-@pytest.mark.parametrize(("bits", "times", "over"), [(4, (61440, -12), (34953, -19)), (8, (65280, -8), (32897, -23))])
-def test_rope_and_key_quantization(bits: int, times: tuple[int, int], over: tuple[int, int]) -> None:
+def kept(head: list[int], bits: int) -> tuple[list[int], tuple[int, int], int]:
+    """Return codes, scale and zero point of a head in the cache; the range of its values always has zero in it."""
+    times, over = {4: ((61440, -12), (34953, -19)), 8: ((65280, -8), (32897, -23))}[bits]
+    low, high = min(0, *head), max(0, *head)
+    span = normalized(high - low)
+    top, factor = (1 << bits) - 1, product(inverse(span), times)
+    zero = max(0, min(applied(-low, factor, 0), top))
+    mantissa, exponent = product(span, over)
+    return [max(0, min(applied(v, factor, 0) + zero, top)) for v in head], (mantissa, exponent - 16), zero
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_rope_and_key_quantization(bits: int) -> None:
     config = tiny_config()
     x, positions = values(4, 32, SEED, 1 << 20), [0, 1, 77, 200]
     table = rope_table(config, positions)
@@ -126,14 +137,26 @@ def test_rope_and_key_quantization(bits: int, times: tuple[int, int], over: tupl
             turned.append(clamp(half_up(int(x[row, d]) * cosine + int(x[row, partner]) * sign * sine, 14)))
         codes, scale = quantized(turned)
         check(queries, row, codes, product(scale, score_scale(config.head_dim)))
-        low, high = min(0, *turned), max(0, *turned)
-        span = normalized(high - low)
-        top, factor = (1 << bits) - 1, product(inverse(span), times)
-        zero = max(0, min(applied(-low, factor, 0), top))
-        assert int(keys.zero[row]) == zero
-        assert keys.codes[row].tolist() == [max(0, min(applied(v, factor, 0) + zero, top)) for v in turned]
-        mantissa, exponent = product(span, over)
-        assert (int(keys.scale[0][row]), int(keys.scale[1][row])) == (mantissa, exponent - 16)
+        found = keys.codes[row].tolist(), (int(keys.scale[0][row]), int(keys.scale[1][row])), int(keys.zero[row])
+        assert found == kept(turned, bits)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize(
+    ("least", "most"), [(0, 0), (1, 1), (70000, 90000), (-90000, -70000), (-5, 1 << 30), (-(1 << 31), -(1 << 30))]
+)
+def test_heads_on_one_side_of_zero_keep_their_distance_from_it(least: int, most: int, bits: int) -> None:
+    """Of positive values the zero point is code 0, of negative ones the largest."""
+    x = np.random.default_rng(SEED).integers(least, most, (3, 2, 32), endpoint=True)
+    found, entry = kernels.Cached.empty(x.shape), ops.kv_quantize(x, bits)
+    kernels.kv_rows(x, np.zeros((3, 32, 2), np.int64), False, bits, found)
+    for part, wanted in zip(found, (entry.codes, *entry.scale, entry.zero), strict=True):
+        assert np.array_equal(part, wanted)
+    for place in np.ndindex(3, 2):
+        mantissa, exponent = int(entry.scale[0][place]), int(entry.scale[1][place])
+        assert (entry.codes[place].tolist(), (mantissa, exponent), int(entry.zero[place])) == kept(x[place].tolist(), bits)
+    if least >= 0 or most < 0:
+        assert (entry.zero == (0 if least >= 0 else (1 << bits) - 1)).all()
 
 
 def test_softmax_and_weighted_sum() -> None:

@@ -109,7 +109,9 @@ def _matrix(trace: Trace, config: EngineConfig) -> tuple[int, int, int]:
     mixed = trace.values(isa.Axpy, "beats", mixes) * trace.values(isa.Axpy, "rows", mixes)
     # Each reads a segment of activations; in AXPY a coefficient of a byte for each of S / G tokens.
     beats = int((cycles * rows).sum() + mixed.sum())
-    drained = int((blocks * rows).sum()) * config.drain_words + 32 * int(trace.values(isa.Axpy, "rows", mixes).sum())
+    drained = int((blocks * rows).sum()) * config.drain_words + config.mixed_words * int(
+        trace.values(isa.Axpy, "rows", mixes).sum()
+    )
     is_added = trace.values(isa.Dot, "destination", dots) != Destination.RESULT
     added = int((blocks * rows)[is_added].sum()) * config.drain_words
     return beats, drained, added

@@ -22,14 +22,15 @@ class Cause(enum.IntEnum):
 
     Let an instruction of the unit be dispatched at x, issue at t and release the unit at u, and let v be the release
     cycle of the unit's instruction before it (-1 for the first). Cycles v+1 .. u are charged to it: first CONTROL up to
-    x; then, up to t-1, the dependency on the unit whose token came last (of equals the lowest unit); the issue cycle t
-    is CONTROL; cycles t+1 .. u are COMPUTE, MEMORY or DRAIN. Cycles after the unit's last release are CONTROL.
+    x; then, up to t-1, what came last: the dependency on the unit whose token that was (of equals the lowest unit), or
+    MEMORY where MOVER waits for responses longer than for tokens; the issue cycle t is CONTROL; cycles t+1 .. u are
+    COMPUTE, MEMORY or DRAIN. Cycles after the unit's last release are CONTROL.
     """
 
     COMPUTE = 0
     """MATRIX: a beat, or the second half of one, is consumed; other units: an instruction is at work."""
     MEMORY = 1
-    """MATRIX: the next beat cannot be popped yet."""
+    """MATRIX: the next beat cannot be popped yet; MOVER: a response to a write before is missing."""
     DRAIN = 2
     """MATRIX: the beat is there, but the words of the capture before still leave the array; also all cycles of an
     instruction that consumes nothing."""
@@ -46,7 +47,8 @@ class Cause(enum.IntEnum):
     the instruction issues."""
 
 
-_CAUSES, _COMPUTE, _ON_FETCH, _CONTROL = len(Cause), int(Cause.COMPUTE), int(Cause.ON_FETCH), int(Cause.CONTROL)
+_CAUSES = len(Cause)
+_COMPUTE, _MEMORY, _ON_FETCH, _CONTROL = (int(cause) for cause in (Cause.COMPUTE, Cause.MEMORY, Cause.ON_FETCH, Cause.CONTROL))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,12 +120,14 @@ def _causes(unit: np.ndarray, partner: np.ndarray, times: np.ndarray, waits: np.
         own = unit[index]
         dispatch, issue, release = times[0, index], times[1, index], times[2, index]
         control = max(0, dispatch - free[own])
-        blamed, came = 0, -1
+        blamed, came = _MEMORY, max(free[own], dispatch)
         for other in range(_UNITS):
             producer = partner[index, other]
             if producer >= 0 and times[3, producer] > came:
-                blamed, came = other, times[3, producer]
-        causes[own, _ON_FETCH + blamed] += issue - 1 - free[own] - control
+                blamed, came = _ON_FETCH + other, times[3, producer]
+        if came < issue - 1:
+            blamed = _MEMORY
+        causes[own, blamed] += issue - 1 - free[own] - control
         causes[own, _CONTROL] += control + 1
         if own == _MATRIX:
             for cause in range(_ON_FETCH):

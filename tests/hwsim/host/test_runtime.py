@@ -95,6 +95,16 @@ def test_every_port_is_told_its_buffer(engine, compiled) -> None:
     assert told == {0x10: 0x3000, 0x14: 7, 0x80: 0x3000, 0x84: 7, 0x8C: 0x3000, 0x90: 7}
 
 
+@pytest.mark.parametrize("cycles", [0, 5, (1 << 32) - 1, 1 << 32, 0x1234_89AB_CDEF, (1 << 64) - 1])
+def test_cycles_are_counted_in_both_words(cycles: int, engine, model, compiled) -> None:
+    """A run of more than 19 s at 225 MHz has more cycles than one register counts."""
+    device = Paper(engine)
+    device.registers[offset_of("cycles")], device.registers[offset_of("cycles") + 4] = cycles & 0xFFFFFFFF, cycles >> 32
+    host = Host(engine, device)
+    host.load(image_of(compiled))
+    assert host.run(compiled.decode, inputs_at(model)).cycles == cycles
+
+
 def test_a_buffer_between_pages_is_refused(engine, compiled) -> None:
     with pytest.raises(MachineError, match="A buffer in the memory of port 0 must be 86656 bytes at a multiple of 4096"):
         Host(engine, Paper(engine, address=0x1800)).load(image_of(compiled))
