@@ -33,9 +33,9 @@ class AttentionLowering(Lowering):
     def caches(self, format: CacheFormat) -> tuple[int, CacheLayout]:
         return self.op.kv_heads, CacheLayout.of(self.engine, format, self.op.head_dim, self.op.sinks, self.op.window)
 
-    def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable:
+    def side_tables(self, *, tokens: int, sequences: int, positions: int) -> tuple[SideTable, ...]:
         """Return the buffer of rotations, one row a position."""
-        return SideTable(name=_TABLE, row_units=self.op.head_dim * 4 // SIDE_UNIT, rows=positions)
+        return (SideTable(name=_TABLE, row_units=self.op.head_dim * 4 // SIDE_UNIT, rows=positions),)
 
     def claim(self, run: Run, chip: OnChip) -> None:
         """Take places for every group in flight, and for the rotations."""
