@@ -79,7 +79,9 @@ class Layer:
     def of(cls, checkpoint: Checkpoint, index: int) -> Self:
         """Return a layer of a checkpoint, all of it read."""
         linears = {part: _stacked(checkpoint, index, names) for part, names in LINEARS.items()}
-        gains = {name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in layer_norms(checkpoint.config).items()}
+        gains = {
+            name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in layer_norms(checkpoint.config).items()
+        }
         return cls(config=checkpoint.config, linears=linears, gains=gains)
 
     def with_linears(self, **linears: Linear) -> Self:
