@@ -10,7 +10,7 @@ from compiler.pipeline import Compiled, Request, compile_request
 from compiler.schedule.placement import Placement
 from compiler.target.memory import SIDE_UNIT
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.formats import PackedMatrix, packed_of
+from hwsim.arch.formats import PackedMatrix
 from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.image import ImageWriter, MemoryImage
 from hwsim.errors import ScheduleError
@@ -98,13 +98,13 @@ def _deal_all(write: _Write, model: IntegerModel, placement: Placement, progress
     """Write the streams of all matrices in order of address."""
     run, memory = placement.run, placement.run.memory
     jobs = [
-        (layer * memory.layer_beats + memory.streams[node.name], node.name.format(layer))
+        (layer * memory.layer_beats + memory.streams[node.name], layer, node)
         for node in placement.nodes
         if node.name in memory.streams
         for layer in range(placement.layers if node.section == LAYERS else 1)
     ]
-    for index, (start, name) in enumerate(sorted(jobs)):
-        _deal(write, packed_of(model.matrices[name]), start, run.engine, name)
+    for index, (start, layer, node) in enumerate(sorted(jobs, key=lambda job: job[0])):
+        _deal(write, node.matrix(model, layer), start, run.engine, node.name.format(layer))
         if progress is not None:
             progress((index + 1) / len(jobs))
 

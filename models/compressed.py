@@ -28,7 +28,7 @@ from models.config import ModelConfig
 from models.families import read_object
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
-from models.matrices import layer_part, matrix_shapes, norm_names
+from models.matrices import layer_part, matrix_shapes, norm_widths
 from models.shards import Shards, ShardWriter
 from models.tokenizer import Tokenizer, byte_pairs
 
@@ -260,7 +260,7 @@ def _provenance(document: object) -> Provenance:
 def _read_model(folder: Path, config: ModelConfig, recipe: Recipe, description: Mapping[str, Any]) -> IntegerModel:
     shapes = matrix_shapes(config)
     formats = _exactly("formats", description["formats"], shapes)
-    norms = list(norm_names(config))
+    norms = norm_widths(config)
     shifts = _exactly("shifts", description["shifts"], norms)
     shards = Shards(folder, _STEM)
     take = shards.take
@@ -271,7 +271,8 @@ def _read_model(folder: Path, config: ModelConfig, recipe: Recipe, description: 
                 raise CheckpointError(f"File {name} must have the SHA-256 {stated}, not {found[name]}")
         matrices = {name: _stored(shards, name, formats[name], shapes[name]) for name in shapes}
         gains = {
-            name: Gain(values=take(f"{name}.gain", np.int16, (config.hidden,)), shift=_shift(name, shifts[name])) for name in norms
+            name: Gain(values=take(f"{name}.gain", np.int16, (width,)), shift=_shift(name, shifts[name]))
+            for name, width in norms.items()
         }
         biased = [layer_part(layer, "qkv") for layer in range(config.layers)] if config.qkv_bias else []
         biases = {name: take(f"{name}.bias", np.int32, shapes[name][:1]) for name in biased}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 from models.families import ARCHITECTURES, boolean, family_of, integer
 
@@ -22,6 +22,8 @@ ROPE_SCALINGS = ("none", "linear", "llama3", "yarn")
 _DEFAULT_NORM_EPS = 1e-6
 _DEFAULT_ROPE_BASE = 10000.0
 _DEFAULT_MAX_POSITIONS = 2048
+_FULL_ATTENTION = {"Qwen2ForCausalLM": "Qwen2", "Qwen3ForCausalLM": "Qwen3"}
+"""Architectures whose layers may each have a window of their own, which none may have here, and what models of them are called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,13 @@ class ModelConfig:
             raise CheckpointError(f"Model heads must be a multiple of its {self.kv_heads} kv_heads, not {self.heads}")
         if self.head_dim % 2:
             raise CheckpointError(f"Model head_dim must be even, not {self.head_dim}")
+        if self.has_head_norms and self.qkv_bias:
+            raise CheckpointError(f"Model qkv_bias must be false in a {self.architecture}, whose heads are normalized, not True")
+
+    @property
+    def has_head_norms(self) -> bool:
+        """Whether every query head and key head is divided by its root mean square and scaled before it is rotated."""
+        return ARCHITECTURES[self.architecture].has_head_norms
 
     @property
     def group(self) -> int:
@@ -229,9 +238,13 @@ def _refuse_unsupported(document: Mapping[str, object]) -> None:
 
 
 def _sliding_window(document: Mapping[str, object], architecture: str) -> int | None:
-    if architecture == "Qwen2ForCausalLM":
+    if architecture in _FULL_ATTENTION:
+        name = _FULL_ATTENTION[architecture]
         if boolean(document, "use_sliding_window", False):
-            raise CheckpointError("config.json use_sliding_window must be false in a Qwen2 model, not true")
+            raise CheckpointError(f"config.json use_sliding_window must be false in a {name} model, not true")
+        kinds = document.get("layer_types") or []
+        if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
+            raise CheckpointError(f"config.json layer_types must be full_attention alone in a {name} model, not {shown(kinds)}")
         return None
     if architecture == "LlamaForCausalLM" or document.get("sliding_window") is None:
         return None

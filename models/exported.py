@@ -19,7 +19,7 @@ from models.families import ARCHITECTURES
 from models.integer import IntegerModel
 from models.matrices import FINAL_NORM as INTEGER_FINAL_NORM
 from models.matrices import HEAD as INTEGER_HEAD
-from models.matrices import LINEARS, NORMS, layer_part
+from models.matrices import LINEARS, layer_norms, layer_part
 from models.shards import ShardWriter
 from models.tokenizer import Tokenizer
 
@@ -109,7 +109,7 @@ def _tensors(model: IntegerModel) -> Iterator[tuple[str, np.ndarray, int]]:
     rows = np.cumsum([config.heads, config.kv_heads]) * config.head_dim
     borders = {"qkv": rows.tolist(), "gateup": [config.ffn]}
     for layer in range(config.layers):
-        for norm, name in NORMS.items():
+        for norm, name in layer_norms(config).items():
             yield f"{block(layer, name)}.weight", _gains(model, layer_part(layer, norm)), layer
         for part, names in LINEARS.items():
             whole, at = layer_part(layer, part), borders.get(part, [])

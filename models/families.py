@@ -26,6 +26,8 @@ class Family:
     layers, hidden, heads, kv_heads, head_dim, ffn, vocab: the entry of each size.
     is_gated: whether the feed-forward layer has a gate beside its up projection.
     is_tied: whether the head is the embedding where config.json does not say.
+    default_head_dim: width of a head where config.json does not say; None for hidden / heads.
+    has_head_norms: whether every query head and key head is normalized before it is rotated.
     """
 
     model_type: str
@@ -40,14 +42,16 @@ class Family:
     vocab: str = "vocab_size"
     is_gated: bool = True
     is_tied: bool = False
+    default_head_dim: int | None = None
+    has_head_norms: bool = False
 
     def sizes(self, document: Mapping[str, object]) -> dict[str, int]:
         """Return SIZES as a parsed config.json gives them; CheckpointError names the entry that is wrong."""
         read = {size: integer(document, getattr(self, size)) for size in SIZES if size not in ("kv_heads", "head_dim")}
         heads, hidden = read["heads"], read["hidden"]
-        if document.get(self.head_dim) is None and hidden % heads:
+        if document.get(self.head_dim) is None and self.default_head_dim is None and hidden % heads:
             raise CheckpointError(f"config.json {self.hidden} must be a multiple of {heads} heads, not {hidden}")
-        read["head_dim"] = integer(document, self.head_dim, hidden // heads)
+        read["head_dim"] = integer(document, self.head_dim, self.default_head_dim or hidden // heads)
         read["kv_heads"] = integer(document, self.kv_heads, heads)
         return read
 
@@ -62,6 +66,8 @@ FAMILIES: Mapping[str, Family] = {
         Family(model_type="llama", architecture="LlamaForCausalLM"),
         Family(model_type="mistral", architecture="MistralForCausalLM"),
         Family(model_type="qwen2", architecture="Qwen2ForCausalLM"),
+        # Ref: Qwen3Config of transformers, whose head_dim is 128 unless stated.
+        Family(model_type="qwen3", architecture="Qwen3ForCausalLM", default_head_dim=128, has_head_norms=True),
         Family(model_type="opt", architecture="OPTForCausalLM", is_run=False, ffn="ffn_dim", is_gated=False, is_tied=True),
         Family(
             model_type="chatglm",

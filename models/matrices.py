@@ -9,13 +9,18 @@ __all__ = [
     "FFN_NORM",
     "FINAL_NORM",
     "HEAD",
+    "HEAD_NORMS",
+    "KEY_NORM",
     "LINEARS",
     "NORMS",
     "PARTS",
+    "QUERY_NORM",
+    "layer_norms",
     "layer_of",
     "layer_part",
     "matrix_shapes",
     "norm_names",
+    "norm_widths",
     "part_shapes",
 ]
 
@@ -23,6 +28,8 @@ PARTS = ("qkv", "o", "gateup", "down")
 """Matrices of a layer in the order of the forward pass; qkv stacks query, key and value heads, gateup gate, then up."""
 HEAD = "head"
 ATTENTION_NORM = "attention_norm"
+QUERY_NORM = "query_norm"
+KEY_NORM = "key_norm"
 FFN_NORM = "ffn_norm"
 FINAL_NORM = "final_norm"
 
@@ -35,6 +42,8 @@ LINEARS = {
 """A checkpoint's names of what is stacked in a layer's matrix."""
 NORMS = {ATTENTION_NORM: "input_layernorm", FFN_NORM: "post_attention_layernorm"}
 """A checkpoint's names of a layer's gains."""
+HEAD_NORMS = {QUERY_NORM: "self_attn.q_norm", KEY_NORM: "self_attn.k_norm"}
+"""A checkpoint's names of the gains of each query head and each key head of a layer, where heads are normalized."""
 
 
 def layer_part(layer: int, part: str) -> str:
@@ -65,9 +74,21 @@ def matrix_shapes(config: ModelConfig) -> dict[str, tuple[int, int]]:
     return named | {HEAD: (config.vocab, config.hidden)}
 
 
+def layer_norms(config: ModelConfig) -> dict[str, str]:
+    """Return a checkpoint's names of all gains of a layer, those of heads included where these are normalized."""
+    return NORMS | HEAD_NORMS if config.has_head_norms else NORMS
+
+
+def norm_widths(config: ModelConfig) -> dict[str, int]:
+    """Return the inputs of every normalization by name, in the order of the forward pass."""
+    parts = {ATTENTION_NORM: config.hidden}
+    if config.has_head_norms:
+        parts |= dict.fromkeys(HEAD_NORMS, config.head_dim)
+    parts[FFN_NORM] = config.hidden
+    widths = {layer_part(layer, part): width for layer in range(config.layers) for part, width in parts.items()}
+    return widths | {FINAL_NORM: config.hidden}
+
+
 def norm_names(config: ModelConfig) -> Iterator[str]:
     """Yield the names of the normalizations in the order of the forward pass."""
-    for layer in range(config.layers):
-        yield layer_part(layer, ATTENTION_NORM)
-        yield layer_part(layer, FFN_NORM)
-    yield FINAL_NORM
+    yield from norm_widths(config)

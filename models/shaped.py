@@ -18,7 +18,7 @@ from models.compressed import CompressedModel, Provenance
 from models.config import ModelConfig
 from models.integer import Embedding, IntegerModel
 from models.integer.constants import gain
-from models.matrices import HEAD, layer_part, matrix_shapes, norm_names
+from models.matrices import HEAD, layer_part, matrix_shapes, norm_widths
 
 __all__ = ["random_matrix", "shaped_model"]
 
@@ -52,7 +52,7 @@ def shaped_model(config: ModelConfig, *, format: Format, head: Format, pattern: 
         config=config,
         pattern=pattern,
         matrices={name: _Random(name, head if name == HEAD else format, shapes[name], seed) for name in shapes},
-        gains={name: gain(0.5 + random.random(config.hidden), name) for name in norm_names(config)},
+        gains={name: gain(0.5 + random.random(width), name) for name, width in norm_widths(config).items()},
         biases={
             layer_part(layer, "qkv"): random.integers(-1000, 1000, shapes[layer_part(layer, "qkv")][0]).astype(np.int32)
             for layer in range(config.layers if config.qkv_bias else 0)

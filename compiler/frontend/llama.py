@@ -1,7 +1,7 @@
 """The Llama family as a graph: one layer, repeated, then the head."""
 
 from compiler.graph import FINAL, LAYERS, Form, Graph, Node
-from compiler.graph.ops import Add, Attention, Input, Linear, Op, Output, RmsNorm, SwiGlu
+from compiler.graph.ops import Add, Attention, Input, Linear, NormedAttention, Op, Output, RmsNorm, SwiGlu
 from models.config import ModelConfig
 
 __all__ = ["llama_graph"]
@@ -26,10 +26,11 @@ def llama_graph(config: ModelConfig, *, sinks: int, window: int) -> Graph:
     q = linear("q", "self_attn.q_proj", query, hidden, norm, config.qkv_bias)
     k = linear("k", "self_attn.k_proj", cached, hidden, norm, config.qkv_bias)
     v = linear("v", "self_attn.v_proj", cached, hidden, norm, config.qkv_bias)
+    kind = NormedAttention if config.has_head_norms else Attention
     attention = add(
         LAYERS,
         "layers.{}.attention",
-        Attention(heads=config.heads, kv_heads=config.kv_heads, head_dim=head_dim, sinks=sinks, window=window),
+        kind(heads=config.heads, kv_heads=config.kv_heads, head_dim=head_dim, sinks=sinks, window=window),
         q,
         k,
         v,

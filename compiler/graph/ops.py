@@ -7,7 +7,7 @@ from typing import ClassVar
 from hwsim.arch.isa import Format
 from hwsim.errors import GraphError
 
-__all__ = ["Add", "Attention", "Form", "Input", "Linear", "Op", "Output", "Quantize", "RmsNorm", "SwiGlu"]
+__all__ = ["Add", "Attention", "Form", "Input", "Linear", "NormedAttention", "Op", "Output", "Quantize", "RmsNorm", "SwiGlu"]
 
 
 class Form(enum.Enum):
@@ -96,6 +96,11 @@ class Attention(Op):
         query, cached = self.heads * self.head_dim, self.kv_heads * self.head_dim
         self.expect(arguments, (query + 2 * cached,) if self.fused else (query, cached, cached))
         return query
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NormedAttention(Attention):
+    """Attention whose query heads and key heads are first divided by their root mean square and scaled, before they are rotated."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,11 @@
 """From nodes to steps: one lowering for each operator of the quantized form."""
 
 from compiler.graph import Form, Graph
-from compiler.graph.ops import Attention, Input, Linear, Op, Output, Quantize, RmsNorm, SwiGlu
+from compiler.graph.ops import Attention, Input, Linear, NormedAttention, Op, Output, Quantize, RmsNorm, SwiGlu
 from compiler.lower.attention import AttentionLowering
 from compiler.lower.base import Lowering
 from compiler.lower.codes import QuantizeLowering, RmsNormLowering, SwiGluLowering
+from compiler.lower.head_norms import NormedAttentionLowering
 from compiler.lower.host import InputLowering, OutputLowering
 from compiler.lower.linear import LinearLowering
 from hwsim.arch.config import EngineConfig
@@ -16,6 +17,7 @@ LOWERINGS: dict[type[Op], type[Lowering]] = {
     Attention: AttentionLowering,
     Input: InputLowering,
     Linear: LinearLowering,
+    NormedAttention: NormedAttentionLowering,
     Output: OutputLowering,
     Quantize: QuantizeLowering,
     RmsNorm: RmsNormLowering,

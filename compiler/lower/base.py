@@ -15,7 +15,7 @@ from compiler.graph.ops import Op
 from compiler.target.memory import OnChip, Run, SideTable
 from compiler.target.step import Step
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.formats import CacheLayout
+from hwsim.arch.formats import CacheLayout, PackedMatrix, packed_of
 from hwsim.arch.isa import CacheFormat
 from hwsim.errors import ScheduleError
 
@@ -60,11 +60,15 @@ OFF_CHIP = Place(memory="off-chip", start=0)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Row blocks `first` to `first + blocks` of a matrix, and where their results go."""
+    """Row blocks `first` to `first + blocks` of a matrix, and where their results go.
+
+    alone: regions that nothing else may touch meanwhile, besides the place; results in residual memory are added to what is there.
+    """
 
     first: int
     blocks: int
     place: Place
+    alone: tuple[str, ...] = ()
 
     def holds(self, slices: int, start: int, count: int) -> bool:
         """Return whether any of the matrix rows start .. start + count - 1 is in the piece."""
@@ -93,6 +97,8 @@ class Lowering:
     """Where the node's value lies."""
     parameter_start = 0
     """First parameter word of the node, where it has parameters."""
+    uses_parameters_early: ClassVar[bool] = False
+    """Whether the node's parameters are used while it receives pieces, before its own steps."""
 
     def __init__(self, node: Node, sources: tuple[Lowering, ...], engine: EngineConfig):
         self.op: Op = node.op
@@ -122,6 +128,10 @@ class Lowering:
         """Return how many heads a layer keeps keys and values of and how one's lie, or None for a node that keeps none."""
         return None
 
+    def matrix(self, model: IntegerModel, layer: int) -> PackedMatrix:
+        """Return the weights whose streams the node has behind the ports."""
+        return packed_of(model.matrices[self.name.format(layer)])
+
     def parameter_words(self) -> int:
         """Return the words of the node's parameters, which every layer loads."""
         return 0
@@ -130,9 +140,9 @@ class Lowering:
         """Return the values of the node's parameters, int32, as many as its words hold or fewer."""
         raise ScheduleError(f"Node {self.name} must have a lowering that says what its parameters are")
 
-    def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable | None:
-        """Return the node's buffer in the side memory for such runs at so many positions, or None."""
-        return None
+    def side_tables(self, *, tokens: int, sequences: int, positions: int) -> tuple[SideTable, ...]:
+        """Return the node's buffers in the side memory for such runs at so many positions."""
+        return ()
 
     # Where it lies on chip.
 

@@ -18,7 +18,7 @@ from hwsim.errors import ScheduleError
 if TYPE_CHECKING:
     from models.integer import IntegerModel
 
-__all__ = ["CodesLowering", "QuantizeLowering", "RmsNormLowering", "SwiGluLowering"]
+__all__ = ["CodesLowering", "QuantizeLowering", "RmsNormLowering", "SwiGluLowering", "norm_parameters"]
 
 
 class CodesLowering(Lowering):
@@ -52,6 +52,21 @@ class QuantizeLowering(CodesLowering):
         return [Step(quant, self.name, reads=(source.region,), writes=(self.place.region,))]
 
 
+def norm_parameters(model: IntegerModel, name: str, lanes: int) -> np.ndarray:
+    """Return what NORM reads for the normalization `name`, int32: words of gains, then epsilon and the scale 1 / inputs."""
+    # The constants of a model come with PyTorch, without which shapes are compiled.
+    from models.integer.constants import epsilon, inverse_hidden
+
+    gain = model.gains[name]
+    inputs = len(gain.values)
+    mantissa, exponent = inverse_hidden(model.config, gain, inputs)
+    words = np.zeros(inputs + lanes, np.int32)
+    words[:inputs] = gain.values
+    words[inputs] = epsilon(model.config, inputs)
+    words[inputs + 1] = mantissa | (exponent & 0xFF) << 16
+    return words
+
+
 class RmsNormLowering(CodesLowering):
     """The codes of normalized rows; they share the place of earlier ones that are used up."""
 
@@ -63,16 +78,7 @@ class RmsNormLowering(CodesLowering):
 
     def parameters(self, model: IntegerModel, layer: int) -> np.ndarray:
         """Return the gains, then epsilon and the scale 1 / hidden."""
-        # The constants of a model come with PyTorch, without which shapes are compiled.
-        from models.integer.constants import epsilon, inverse_hidden
-
-        lanes, gain = self.engine.vector.lanes, model.gains[self.name.format(layer)]
-        mantissa, exponent = inverse_hidden(model.config, gain)
-        words = np.zeros(self.parameter_words() * lanes, np.int32)
-        words[: self.op.features] = gain.values
-        words[-lanes] = epsilon(model.config)
-        words[-lanes + 1] = mantissa | (exponent & 0xFF) << 16
-        return words
+        return norm_parameters(model, self.name.format(layer), self.engine.vector.lanes)
 
     def steps(self, run: Run, rows: range) -> list[Step]:
         """Return the NORM, whose first row of codes is that of `rows`."""

@@ -47,7 +47,7 @@ class Heads:
         self.pieces = self._pieces()
         self._head_regions = functools.cache(self._regions_of)
         cache, user, size = run.memory.cache, f"Node {node}", attention.head_dim
-        self.words = size // run.lanes
+        self.words = self.apart = size // run.lanes
         # Query heads that share one pass over a head's keys.
         self.queries = queries = min(attention.heads // attention.kv_heads, run.engine.tile.rows_of(cache.format.keys))
         score_words = (cache.sink_slots + cache.ring_slots) // run.lanes
@@ -177,7 +177,7 @@ class Heads:
             rope = Rope(
                 rows=group.count,
                 source=self._head_source(group.token, group.first),
-                stride=words,
+                stride=self.apart,
                 length=words,
                 destination=place.start,
                 scale=place.scale,

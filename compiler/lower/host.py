@@ -19,9 +19,9 @@ class InputLowering(Lowering):
 
     memory = "residual"
 
-    def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable:
+    def side_tables(self, *, tokens: int, sequences: int, positions: int) -> tuple[SideTable, ...]:
         """Return the buffer that the host writes the rows into."""
-        return SideTable(name="input", row_units=whole_bursts(self.width * 4 // SIDE_UNIT), rows=tokens)
+        return (SideTable(name="input", row_units=whole_bursts(self.width * 4 // SIDE_UNIT), rows=tokens),)
 
     def loads(self, run: Run) -> list[Step]:
         place, memory = self.place, run.memory
@@ -43,9 +43,9 @@ class OutputLowering(Lowering):
         slices = self.engine.tile.slices
         return -(-self.width // slices) * slices
 
-    def side_table(self, *, tokens: int, sequences: int, positions: int) -> SideTable:
+    def side_tables(self, *, tokens: int, sequences: int, positions: int) -> tuple[SideTable, ...]:
         """Return the buffer that the host reads the logits from."""
-        return SideTable(name="output", row_units=self._padded * 4 // SIDE_UNIT, rows=sequences)
+        return (SideTable(name="output", row_units=self._padded * 4 // SIDE_UNIT, rows=sequences),)
 
     def claim(self, run: Run, chip: OnChip) -> None:
         """Share what is left of the result memory among the chunks."""

@@ -92,7 +92,8 @@ class LinearLowering(Lowering):
         beats = packer.stream_words(piece.first + piece.blocks, op.inputs) - start
         layer = WEIGHTS if self.section == LAYERS else 0
         fetch = Fetch(offset=run.memory.streams[self.name] + start, beats=beats, registers=(layer, 0, 0))
-        destination = Destination.RESIDUAL if op.residual else Destination.BIASED if op.bias else Destination.RESULT
+        is_added = op.residual or piece.place.memory == "residual"
+        destination = Destination.RESIDUAL if is_added else Destination.BIASED if op.bias else Destination.RESULT
         side = self.parameter_start + piece.first * run.slices // run.lanes if op.bias else 0
         dot = Dot(
             format=self._format,
@@ -108,4 +109,4 @@ class LinearLowering(Lowering):
             side=side,
         )
         reads = (codes.region, self.parameter_region) if op.bias else (codes.region,)
-        return [Step(fetch, self.name), Step(dot, self.name, reads=reads, writes=(piece.place.region,), consumes=1)]
+        return [Step(fetch, self.name), Step(dot, self.name, reads=reads, writes=(piece.place.region, *piece.alone), consumes=1)]

@@ -40,9 +40,9 @@ def plan_memory(
     parameters = _parameter_block(layer, final, keeper, engine.vector.lanes)
     tables: dict[str, SideTable] = {}
     for node in nodes:
-        table = node.side_table(tokens=tokens, sequences=sequences, positions=max_position)
-        if table is not None and tables.setdefault(table.name, table) is not table:
-            raise ScheduleError(f"Node {node.name} must be the only one with a buffer {table.name!r} in the side memory")
+        for table in node.side_tables(tokens=tokens, sequences=sequences, positions=max_position):
+            if tables.setdefault(table.name, table) is not table:
+                raise ScheduleError(f"Node {node.name} must be the only one with a buffer {table.name!r} in the side memory")
     sizes = {name: table.rows * table.row_units * SIDE_UNIT for name, table in tables.items()}
     sizes["parameters"] = (repeats + 1) * parameters.units * SIDE_UNIT
     programs = dict.fromkeys(("program.decode", "program.prefill"), engine.control.program_words * INSTRUCTION_BYTES)
@@ -77,8 +77,8 @@ def _streams(nodes: list[Lowering], beat: int) -> tuple[dict[str, int], int]:
 
 
 def _parameter_block(layer: list[Lowering], final: list[Lowering], load_before: Lowering, lanes: int) -> ParameterBlock:
-    """Return the block of a layer: the parameters of the node it is loaded in front of and of those behind it come first."""
-    cut = layer.index(load_before)
+    """Return the block of a layer: parameters that are used behind the place where it is loaded come first."""
+    cut = layer.index(load_before) + load_before.uses_parameters_early
     offsets: dict[str, int] = {}
 
     def place(nodes: list[Lowering], word: int) -> int:

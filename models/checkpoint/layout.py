@@ -1,7 +1,7 @@
 """The tensors that a Llama-family checkpoint must hold, by their Hugging Face names."""
 
 from models.config import ModelConfig
-from models.matrices import LINEARS
+from models.matrices import HEAD_NORMS, LINEARS
 
 __all__ = ["EMBEDDING", "FINAL_NORM", "HEAD", "block", "tensor_shapes"]
 
@@ -36,6 +36,8 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
             shapes[f"{block(layer, part)}.weight"] = shape
             if config.qkv_bias and part in LINEARS["qkv"]:
                 shapes[f"{block(layer, part)}.bias"] = shape[:1]
+        for part in HEAD_NORMS.values() if config.has_head_norms else ():
+            shapes[f"{block(layer, part)}.weight"] = (config.head_dim,)
     shapes[f"{FINAL_NORM}.weight"] = (hidden,)
     if not config.tied_head:
         shapes[f"{HEAD}.weight"] = (config.vocab, hidden)

@@ -6,6 +6,9 @@ A key's 64 or so channels share one step, set by the widest of them. Two rewriti
 - Taking a constant from every key, which moves all scores of a query alike, so softmax does not see it. That is exact
   for channels that do not turn and nearly so for those that turn little within the window; the shift is a bias.
 
+Where heads are normalized, the gains of queries and keys take the factors, which all heads of a layer then share, and
+nothing is taken from keys: a bias would come before the normalization.
+
 What to divide and shift by is fitted for each key head to the attention outputs on the calibration text: the best of a
 few shares and numbers of shifted pairs first, then by gradient descent through the rounding.
 """
@@ -21,6 +24,7 @@ from models.attention.base import block_segments
 from models.compress.calibrate import rounded_cache
 from models.compress.layer import Layer
 from models.compress.method import Context, Transform
+from models.matrices import KEY_NORM, QUERY_NORM
 from models.recipes.options import BalanceKeysOptions
 
 __all__ = ["BalanceKeys"]
@@ -51,14 +55,16 @@ class BalanceKeys(BalanceKeysOptions, Transform):
         assert inputs is not None
         config, qkv = layer.config, layer.linears[part]
         flat = qkv.outputs(inputs[: _SEQUENCES * context.sequence])
-        sizes = [config.heads, config.kv_heads, config.kv_heads]
-        heads = flat.view(-1, context.sequence, sum(sizes), config.head_dim).transpose(1, 2)
-        fit = _Fit([_Sequence(each.split(sizes), context) for each in heads])
-        factor, shift = fit.searched(_SHIFTED if self.shift else _SHIFTED[:1])
-        factor, shift = fit.descended(factor, shift, self.steps, is_shifted=self.shift)
+        sequences = [_Sequence(layer.heads(each), context) for each in flat.split(context.sequence)]
+        fit, is_shifted = _Fit(sequences, is_shared=config.has_head_norms), self.shift and not config.has_head_norms
+        factor, shift = fit.searched(_SHIFTED if is_shifted else _SHIFTED[:1])
+        factor, shift = fit.descended(factor, shift, self.steps, is_shifted=is_shifted)
+        if config.has_head_norms:
+            layer = layer.with_gain(QUERY_NORM, layer.gains[QUERY_NORM] * factor[0])
+            return layer.with_gain(KEY_NORM, layer.gains[KEY_NORM] / factor[0])
         queries, values = factor.repeat_interleave(config.group, dim=0).flatten(), torch.ones(config.kv_heads * config.head_dim)
         scale = torch.cat([queries, 1 / factor.flatten(), values])
-        if self.shift:
+        if is_shifted:
             none = torch.zeros(config.heads * config.head_dim)
             qkv = qkv.with_bias_less(torch.cat([none, shift.flatten(), torch.zeros_like(values)]))
         return layer.with_linears(qkv=qkv.with_rows_times(scale))
@@ -98,17 +104,18 @@ class _Sequence:
 
 
 class _Fit:
-    """Factors and shifts for some sequences."""
+    """Factors and shifts for some sequences, for each key head, or the same for all where `is_shared`."""
 
-    def __init__(self, sequences: list[_Sequence]) -> None:
+    def __init__(self, sequences: list[_Sequence], *, is_shared: bool = False) -> None:
         self._sequences = sequences
+        self._is_shared = is_shared
         self._keys = torch.cat([each.keys for each in sequences], dim=1)
 
     def searched(self, shifted: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the best of a few factors and shifts for each key head, [kv_heads, head_dim] each."""
         best: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
         for factor, shift in self._tried(shifted):
-            error = sum(each.error(factor, shift) for each in self._sequences[::2])
+            error = sum(self._error(each, factor, shift) for each in self._sequences[::2])
             assert isinstance(error, torch.Tensor)
             if best is None:
                 best = error, factor, shift
@@ -132,7 +139,7 @@ class _Fit:
             for step in range(steps):
                 shown = self._sequences[step % len(self._sequences)]
                 optimizer.zero_grad()
-                shown.error(torch.cat([half, half], dim=1).exp(), moved).sum().backward()
+                self._error(shown, torch.cat([half, half], dim=1).exp(), moved).sum().backward()
                 optimizer.step()
                 for group in optimizer.param_groups:
                     group["lr"] *= _DECAY
@@ -143,9 +150,14 @@ class _Fit:
         self, old: tuple[torch.Tensor, torch.Tensor], new: tuple[torch.Tensor, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return of two factors and shifts those with less error over all sequences, for each key head."""
-        before, after = (torch.stack([sequence.error(*each) for sequence in self._sequences]).sum(0) for each in (old, new))
+        before, after = (torch.stack([self._error(one, *each) for one in self._sequences]).sum(0) for each in (old, new))
         is_better = (after < before)[:, None]
         return torch.where(is_better, new[0], old[0]), torch.where(is_better, new[1], old[1])
+
+    def _error(self, sequence: _Sequence, factor: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+        """Return the error of each key head, or of all together where they share."""
+        error = sequence.error(factor, shift)
+        return error.sum(0, keepdim=True) if self._is_shared else error
 
     def _tried(self, shifted: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         pairs = self._keys.shape[2] // 2
@@ -153,8 +165,9 @@ class _Fit:
         for count in shifted:
             slowest = torch.arange(pairs) >= pairs - count
             shift = torch.where(torch.cat([slowest, slowest]), mean, 0.0)
+            keys = self._keys - shift[:, None]
             for share in _SHARES:
-                yield _spread(self._keys - shift[:, None], share), shift
+                yield _spread(keys.flatten(0, 1)[None] if self._is_shared else keys, share), shift
 
 
 def _spread(keys: torch.Tensor, share: float) -> torch.Tensor:

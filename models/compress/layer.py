@@ -12,7 +12,8 @@ from models.checkpoint import AffineBlocks, Checkpoint
 from models.checkpoint.base import BLOCK
 from models.checkpoint.layout import block
 from models.config import ModelConfig
-from models.matrices import LINEARS, NORMS
+from models.matrices import HEAD_NORMS, LINEARS, layer_norms
+from models.reference.llama import rms_norm
 
 __all__ = ["Layer", "Linear"]
 
@@ -63,11 +64,11 @@ class Linear:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """The matrices of one layer, stacked as the engine has them, and the gains of its two normalizations.
+    """The matrices of one layer, stacked as the engine has them, and the gains of its normalizations.
 
     config: the model's geometry.
     linears: by PARTS.
-    gains: by NORMS, float32 [hidden].
+    gains: by the names of `layer_norms`, float32 [inputs of the normalization].
     """
 
     config: ModelConfig
@@ -78,7 +79,9 @@ class Layer:
     def of(cls, checkpoint: Checkpoint, index: int) -> Self:
         """Return a layer of a checkpoint, all of it read."""
         linears = {part: _stacked(checkpoint, index, names) for part, names in LINEARS.items()}
-        gains = {name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in NORMS.items()}
+        gains = {
+            name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in layer_norms(checkpoint.config).items()
+        }
         return cls(config=checkpoint.config, linears=linears, gains=gains)
 
     def with_linears(self, **linears: Linear) -> Self:
@@ -88,6 +91,15 @@ class Layer:
     def with_gain(self, name: str, values: torch.Tensor) -> Self:
         """Return the layer with the gains of one normalization replaced."""
         return dataclasses.replace(self, gains={**self.gains, name: values})
+
+    def heads(self, flat: torch.Tensor) -> list[torch.Tensor]:
+        """Return queries, keys and values, [heads, tokens, head_dim], of results of `qkv`, normalized where they are."""
+        config = self.config
+        split = flat.view(len(flat), -1, config.head_dim).transpose(0, 1).split([config.heads, config.kv_heads, config.kv_heads])
+        if not config.has_head_norms:
+            return list(split)
+        normed = [rms_norm(own, self.gains[name], config.norm_eps) for name, own in zip(HEAD_NORMS, split, strict=False)]
+        return [*normed, split[2]]
 
 
 def _stacked(checkpoint: Checkpoint, index: int, names: tuple[str, ...]) -> Linear:

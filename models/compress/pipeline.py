@@ -24,7 +24,7 @@ from models.distill.result import Result
 from models.distill.rounding import table_codes
 from models.integer.constants import gain
 from models.integer.model import Embedding, IntegerModel
-from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, PARTS, layer_part
+from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, HEAD_NORMS, PARTS, layer_part
 from models.reference.llama import Llama, rms_norm
 
 __all__ = ["Progress", "compress", "embedding"]
@@ -73,7 +73,8 @@ class _Compression:
         self._recipe, self._tokens, self._training = recipe, tokens, training
         self._plans = recipe.plans(self._config)
         adds_bias = any(transform.adds_bias for plan in self._plans.values() for transform in plan.transforms)
-        self._has_bias = self._config.qkv_bias or adds_bias
+        # A bias in front of a normalization would not be the constant on every key that softmax does not see.
+        self._has_bias = self._config.qkv_bias or (adds_bias and not self._config.has_head_norms)
         geometry = Llama(checkpoint, pattern=recipe.pattern, is_resident=False).geometry
         self._geometry = geometry
         if recipe.calibration.rounded:
@@ -121,10 +122,11 @@ class _Compression:
         if self._has_bias:
             bias = torch.zeros(len(qkv.weight)) if qkv.bias is None else qkv.bias
             done.biases[names["qkv"]] = to_fixed(bias.numpy()).astype(np.int32)
-        norm = layer_part(index, ATTENTION_NORM)
-        done.gains[norm] = gain(layer.gains[ATTENTION_NORM].numpy(), norm)
+        for part in (ATTENTION_NORM, *(HEAD_NORMS if self._config.has_head_norms else ())):
+            norm = layer_part(index, part)
+            done.gains[norm] = gain(layer.gains[part].numpy(), norm)
         flat = self._linear(names["qkv"], qkv, self._normed(layer, ATTENTION_NORM, stream), done)
-        attended = None if flat is None else self._attend(flat)
+        attended = None if flat is None else self._attend(layer, flat)
         update = self._linear(names["o"], layer.linears["o"], attended, done)
         stream = None if stream is None or update is None else stream + update
         layer = self._transformed(layer, names, ("gateup", "down"), FFN_NORM, stream)
@@ -172,15 +174,12 @@ class _Compression:
         stored = self._matrix(name, linear, inputs.T @ inputs if inputs is not None and needs_hessian else None, done)
         return None if inputs is None else functional.linear(inputs, stored, linear.bias)
 
-    def _attend(self, flat: torch.Tensor) -> torch.Tensor:
+    def _attend(self, layer: Layer, flat: torch.Tensor) -> torch.Tensor:
         """Return what the queries of every sequence read, [sequences * length, heads * head_dim]."""
         assert self._tokens is not None
-        config = self._config
-        sizes = [config.heads, config.kv_heads, config.kv_heads]
         outputs = []
         for rows in flat.view(*self._tokens.shape, -1):
-            heads = rows.view(len(rows), -1, config.head_dim).transpose(0, 1)
-            q, k, v = heads.split(sizes)
+            q, k, v = layer.heads(rows)
             outputs.append(self._recipe.pattern.layer(self._geometry).prefill(q, k, v).transpose(0, 1).flatten(1))
         return torch.cat(outputs)
 

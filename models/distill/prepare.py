@@ -42,11 +42,13 @@ def prepare(
     texts: what to train on, by the names in TEXTS.
     evaluations: texts to predict after training, by name; they must not be in `texts`.
 
-    SpecError when the model has biases, an untied head, no tokenizer, or more tokens than 16 bits count.
+    SpecError when the model has biases or normalized heads, an untied head, no tokenizer, or more tokens than 16 bits count.
     """
     config, tokenizer = checkpoint.config, checkpoint.tokenizer
     if config.qkv_bias:
         raise SpecError(f"The teacher of a distillation must have no biases, but {config.name} has some")
+    if config.has_head_norms:
+        raise SpecError(f"The teacher of a distillation must have no normalized heads, but those of {config.name} are normalized")
     if tokenizer is None:
         raise SpecError(f"Distillation must have a tokenizer, but the checkpoint {config.name} carries none")
     if config.vocab > _TOKEN_LIMIT:

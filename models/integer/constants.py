@@ -1,4 +1,4 @@
-"""The constants that the engine is given for a model: gains, epsilon, rotations, the score factor and biases."""
+"""The constants that the engine is given for a model: gains, epsilon, rotations, and the matrix that heads come back through."""
 
 import dataclasses
 import math
@@ -6,12 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hwsim.arch.formats import QuantizedMatrix
+from hwsim.arch.isa import Format
 from hwsim.arch.numerics import FRACTION_BITS, NORM_SHIFT, ROPE_BITS, SQUARE_SHIFT, scale_from_float
 from hwsim.errors import CheckpointError
 from models.config import ModelConfig
 from models.reference.rope import inverse_frequencies, magnitude
 
-__all__ = ["Gain", "epsilon", "gain", "inverse_hidden", "rope_table"]
+__all__ = ["HEAD_SCALE", "HEAD_UNIT", "Gain", "epsilon", "gain", "head_identity", "inverse_hidden", "rope_table"]
+
+HEAD_UNIT = 1 << 10
+"""What the matrix that normalized heads come back through has on its diagonal, in integers."""
+HEAD_SCALE = (1 << 15, -25)
+"""Scale of its rows, 1 / HEAD_UNIT: with it, elements of heads reach as far as all fixed values do, and not 127 alone."""
 
 _GAIN_LIMIT = (1 << 15) - 1
 _SHIFT_LIMIT = 31
@@ -22,7 +29,7 @@ _EPSILON_LIMIT = (1 << 31) - 1
 class Gain:
     """The gains of one normalization: input k is multiplied by values[k] / 2**shift.
 
-    values: int16 [hidden].
+    values: int16 [inputs], as many as the normalization has.
     shift: fraction bits, 0 .. 31.
     """
 
@@ -43,19 +50,42 @@ def gain(weight: np.ndarray, name: str) -> Gain:
     raise CheckpointError(f"Gains of {name} must be at most {_GAIN_LIMIT}, not {largest:g}")
 
 
-def epsilon(config: ModelConfig) -> int:
-    """Return the integer that NORM adds to its sum of squares: norm_eps * hidden, in units of the shifted squares."""
-    return min(round(config.norm_eps * config.hidden * 2.0 ** (2 * FRACTION_BITS - SQUARE_SHIFT)), _EPSILON_LIMIT)
+def epsilon(config: ModelConfig, inputs: int | None = None) -> int:
+    """Return the integer that NORM adds to its sum of squares: norm_eps * inputs, in units of the shifted squares.
+
+    inputs: what is normalized together; None for a residual row, config.hidden.
+    """
+    count = config.hidden if inputs is None else inputs
+    return min(round(config.norm_eps * count * 2.0 ** (2 * FRACTION_BITS - SQUARE_SHIFT)), _EPSILON_LIMIT)
 
 
-def inverse_hidden(config: ModelConfig, gain: Gain) -> tuple[int, int]:
-    """Return 1 / hidden as the scale (mantissa, exponent) that NORM takes with these gains.
+def inverse_hidden(config: ModelConfig, gain: Gain, inputs: int | None = None) -> tuple[int, int]:
+    """Return 1 / inputs as the scale (mantissa, exponent) that NORM takes with these gains.
 
     The instruction shifts by NORM_SHIFT, not by the gains' own fraction bits; the difference, squared, joins this
     scale, because NORM multiplies by its reciprocal square root.
+
+    inputs: as for `epsilon`.
     """
-    mantissa, exponent = scale_from_float(1.0 / config.hidden)
+    mantissa, exponent = scale_from_float(1.0 / (config.hidden if inputs is None else inputs))
     return mantissa, exponent + 2 * (gain.shift - NORM_SHIFT)
+
+
+def head_identity(head_dim: int) -> QuantizedMatrix:
+    """Return the matrix [head_dim, head_dim] that makes fixed values of the codes of a normalized head, as they are.
+
+    Its integers are HEAD_UNIT on the diagonal, under row scales of HEAD_SCALE.
+    """
+    group, code = 32, 8
+    return QuantizedMatrix(
+        format=Format.W4,
+        codes=code * np.eye(head_dim, dtype=np.uint8),
+        kept=None,
+        scale=np.full((head_dim, head_dim // group), HEAD_UNIT // code, np.uint8),
+        offset=np.zeros((head_dim, head_dim // group), np.int8),
+        mantissa=np.full(head_dim, HEAD_SCALE[0]),
+        exponent=np.full(head_dim, HEAD_SCALE[1]),
+    )
 
 
 def rope_table(config: ModelConfig, positions: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from hwsim.errors import CheckpointError, SpecError
 from models.attention import Dense, LambdaShape, Pattern
 from models.config import ModelConfig
 from models.integer.constants import Gain
-from models.matrices import layer_part, matrix_shapes, norm_names
+from models.matrices import layer_part, matrix_shapes, norm_names, norm_widths
 
 __all__ = ["Embedding", "IntegerModel"]
 
@@ -53,7 +53,7 @@ class IntegerModel:
     pattern: dense or Λ-shaped attention.
     cache: format of keys and values.
     matrices: by the names of `matrix_shapes`; in memory, or read when they are asked for.
-    gains: by the names of `norm_names`.
+    gains: by the names of `norm_widths`.
     biases: int32 fixed values added to the results of `layers.<n>.qkv`; empty when config.qkv_bias is false.
     embedding: what the host looks tokens up in.
     """
@@ -75,11 +75,11 @@ class IntegerModel:
         for name, shape in expected.items():
             if self.matrices[name].shape != shape:
                 raise CheckpointError(f"Matrix {name} must have shape {shape}, not {self.matrices[name].shape}")
-        norms = list(norm_names(config))
+        norms = norm_widths(config)
         _check_names("gains", self.gains, norms)
-        for name in norms:
-            if self.gains[name].values.shape != (config.hidden,):
-                raise CheckpointError(f"Gains of {name} must have {config.hidden} values, not {self.gains[name].values.shape}")
+        for name, width in norms.items():
+            if self.gains[name].values.shape != (width,):
+                raise CheckpointError(f"Gains of {name} must have {width} values, not {self.gains[name].values.shape}")
         biased = [layer_part(layer, "qkv") for layer in range(config.layers)] if config.qkv_bias else []
         _check_names("biases", self.biases, biased)
         for name in biased:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwsim.arch import numerics
 from hwsim.arch.numerics import EXP2_ONE_BITS, FRACTION_BITS, ROPE_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS, Array
+from models.integer.constants import HEAD_SCALE, HEAD_UNIT
 
 __all__ = [
     "CODE_FRACTION_BITS",
@@ -20,6 +21,7 @@ __all__ = [
     "dot",
     "kv_quantize",
     "norm",
+    "norm_heads",
     "quantize",
     "rotate",
     "rotate_query",
@@ -87,6 +89,15 @@ def norm(values: Array, gains: Array, shift: int, epsilon: int, inverse_length: 
     mean = numerics.combine(_shifted(numerics.normalize(squares + epsilon), SQUARE_SHIFT - 2 * FRACTION_BITS), inverse_length)
     quantized = quantize(scaled)
     return Quantized(quantized.codes, numerics.combine(quantized.scale, numerics.rsqrt(mean)))
+
+
+def norm_heads(values: Array, gains: Array, shift: int, epsilon: int, inverse_length: tuple[int, int]) -> tuple[Quantized, Array]:
+    """NORM, then DOT with the identity: return the codes of normalized heads, and the fixed values that they become again.
+
+    The arguments are those of `norm`, of fixed heads [..., head_dim].
+    """
+    normed = norm(values, gains, shift, epsilon, inverse_length)
+    return normed, dot(normed.codes * HEAD_UNIT, HEAD_SCALE, _spread(normed.scale))
 
 
 def swiglu(gate: Array, up: Array) -> Quantized:

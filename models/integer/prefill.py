@@ -10,12 +10,12 @@ from hwsim.arch.numerics import NORM_SHIFT, saturate, score_scale
 from hwsim.errors import SpecError
 from models.integer import kernels
 from models.integer.cache import LayerCache, State
-from models.integer.constants import epsilon, inverse_hidden, rope_table
+from models.integer.constants import HEAD_SCALE, HEAD_UNIT, epsilon, inverse_hidden, rope_table
 from models.integer.kernels import Cached, Rows
 from models.integer.model import IntegerModel
 from models.integer.ops import KvEntry
 from models.integer.weights import Weights
-from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, layer_part
+from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, HEAD_NORMS, layer_part
 
 __all__ = ["Prefill"]
 
@@ -42,7 +42,6 @@ class Prefill:
         self._model = model
         self._config = model.config
         self._weights = weights
-        self._epsilon = epsilon(model.config)
         self._score_scale = score_scale(model.config.head_dim)
 
     def hidden_states(self, state: State, tokens: Sequence[int]) -> np.ndarray:
@@ -133,7 +132,21 @@ class Prefill:
         flat = self._linear(name, self._norm(layer_part(layer, ATTENTION_NORM), x))
         if name in self._model.biases:
             flat = saturate(flat + self._model.biases[name], 32)
-        return flat.reshape(len(x), -1, self._config.head_dim)
+        heads = flat.reshape(len(x), -1, self._config.head_dim)
+        return self._with_normed_heads(layer, heads) if self._config.has_head_norms else heads
+
+    def _with_normed_heads(self, layer: int, heads: np.ndarray) -> np.ndarray:
+        """Return the heads of queries, keys and values, fixed [tokens, heads, head_dim], the first two normalized."""
+        config = self._config
+        parts = np.split(heads, [config.heads, config.heads + config.kv_heads], axis=1)
+        mantissa, exponent = (np.full(config.head_dim, part, np.int64) for part in HEAD_SCALE)
+        for index, part in enumerate(HEAD_NORMS):
+            normed = self._norm(layer_part(layer, part), np.ascontiguousarray(parts[index]).reshape(-1, config.head_dim))
+            values = np.empty(normed.codes.shape, np.int64)
+            accumulated = normed.codes.astype(np.int32) * HEAD_UNIT
+            kernels.scale_rows(accumulated, mantissa, exponent, normed.mantissa, normed.exponent, 0, values)
+            parts[index] = values.reshape(parts[index].shape)
+        return np.concatenate(parts, axis=1)
 
     def _prepare(self, *names: str) -> None:
         """Unpack matrices before threads ask for them together."""
@@ -146,8 +159,8 @@ class Prefill:
     def _norm(self, name: str, x: np.ndarray) -> Rows:
         gain = self._model.gains[name]
         normed = Rows.empty(x.shape)
-        length = inverse_hidden(self._config, gain)
-        kernels.norm_rows(x, gain.values.astype(np.int64), NORM_SHIFT, self._epsilon, *length, normed)
+        small, length = epsilon(self._config, x.shape[1]), inverse_hidden(self._config, gain, x.shape[1])
+        kernels.norm_rows(x, gain.values.astype(np.int64), NORM_SHIFT, small, *length, normed)
         return normed
 
     def _linear(self, name: str, quantized: Rows) -> np.ndarray:

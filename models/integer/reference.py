@@ -16,7 +16,7 @@ from models.integer.ops import Quantized
 from models.integer.prefill import Prefill
 from models.integer.threads import one_each
 from models.integer.weights import Weights
-from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, layer_part
+from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, HEAD_NORMS, layer_part
 
 __all__ = ["IntegerReference", "Recorder"]
 
@@ -43,7 +43,6 @@ class IntegerReference:
         self.config = model.config
         self._weights = Weights(model)
         self.rows = Prefill(model, self._weights)
-        self._epsilon = epsilon(model.config)
         self._score_scale = score_scale(model.config.head_dim)
         self._gains = {name: gain.values.astype(np.int64) for name, gain in model.gains.items()}
 
@@ -103,6 +102,8 @@ class IntegerReference:
             flat = saturate(flat + bias, 32)
         record(name, flat)
         heads = flat.reshape(-1, config.head_dim)
+        if config.has_head_norms:
+            heads = self._norm_heads(layer, heads, record)
         queries, rest = heads[: config.heads], heads[config.heads :]
         slot = state.slots_of(np.array([state.length]))
         for kind, cache, values in (
@@ -171,10 +172,27 @@ class IntegerReference:
         return updated
 
     def _norm(self, name: str, x: np.ndarray, record: Recorder) -> Quantized:
-        gain: Gain = self.model.gains[name]
-        normed = ops.norm(x[None], self._gains[name], NORM_SHIFT, self._epsilon, inverse_hidden(self.config, gain))
+        normed = ops.norm(x[None], *self._norm_constants(name))
         _record_quantized(record, name, normed)
         return normed
+
+    def _norm_heads(self, layer: int, heads: np.ndarray, record: Recorder) -> np.ndarray:
+        """Return the fixed heads of queries, keys and values of a layer, the first two normalized, [heads, head_dim]."""
+        config, done = self.config, []
+        for part, own in zip(HEAD_NORMS, np.split(heads, [config.heads, config.heads + config.kv_heads])[:2], strict=True):
+            name = layer_part(layer, part)
+            normed, values = ops.norm_heads(own, *self._norm_constants(name))
+            for head in range(len(own)):
+                record(f"{name}.head{head}.codes", normed.codes[head])
+                record(f"{name}.head{head}.scale", _row(head, *normed.scale))
+            done.append(values)
+        return np.concatenate([*done, heads[config.heads + config.kv_heads :]])
+
+    def _norm_constants(self, name: str) -> tuple[np.ndarray, int, int, tuple[int, int]]:
+        """Return gains, shift, epsilon and inverse length of a normalization."""
+        gain: Gain = self.model.gains[name]
+        inputs = len(gain.values)
+        return self._gains[name], NORM_SHIFT, epsilon(self.config, inputs), inverse_hidden(self.config, gain, inputs)
 
     def _dot(self, name: str, quantized: Quantized, record: Recorder) -> np.ndarray:
         """Return the fixed results of a matrix for one vector of activations."""

@@ -10,13 +10,14 @@ from models.attention import Dense, Geometry, LambdaShape, LayerAttention, Patte
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig
+from models.matrices import HEAD_NORMS, KEY_NORM, QUERY_NORM
 from models.reference.rope import Rotary
 
 __all__ = ["Llama", "rms_norm", "trained_pattern"]
 
 
 def rms_norm(hidden: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-    """Return `hidden`, [tokens, hidden], divided by its root mean square per token and scaled by `weight`."""
+    """Return `hidden`, [..., hidden], each vector divided by its root mean square and scaled by `weight`."""
     return hidden * torch.rsqrt(hidden.square().mean(dim=-1, keepdim=True) + eps) * weight
 
 
@@ -90,7 +91,7 @@ class Llama:
         return hidden + self.feed_forward(index, self.norm(block(index, "post_attention_layernorm"), hidden))
 
     def norm(self, name: str, hidden: torch.Tensor) -> torch.Tensor:
-        """Return `hidden` under the RMSNorm called `name`."""
+        """Return `hidden`, [..., hidden], under the RMSNorm called `name`."""
         return rms_norm(hidden, self.weight(f"{name}.weight"), self.config.norm_eps)
 
     def attention(self, index: int, normed: torch.Tensor, cache: LayerAttention) -> torch.Tensor:
@@ -98,6 +99,8 @@ class Llama:
         q = self._heads(self.linear(block(index, "self_attn.q_proj"), normed))
         k = self._heads(self.linear(block(index, "self_attn.k_proj"), normed))
         v = self._heads(self.linear(block(index, "self_attn.v_proj"), normed))
+        if self.config.has_head_norms:
+            q, k = self.norm(block(index, HEAD_NORMS[QUERY_NORM]), q), self.norm(block(index, HEAD_NORMS[KEY_NORM]), k)
         if len(normed) == 1:
             cache.append(k, v)
             mixed = cache.attend(q, cache.select(q))

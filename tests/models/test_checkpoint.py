@@ -23,6 +23,7 @@ Save = Callable[..., tuple[Path, torch.nn.Module]]
 Change = Callable[[Path], object]
 
 HIDDEN, HEADS, KV_HEADS, FFN, VOCAB = 64, 4, 2, 96, 32
+QWEN3_HEAD_DIM = 24
 
 
 def edit_json(folder: Path, name: str, **changes: object) -> None:
@@ -225,6 +226,8 @@ def write_gguf(path: Path, folder: Path, kind: str) -> None:
         "self_attn.q_proj": "attn_q",
         "self_attn.k_proj": "attn_k",
         "self_attn.v_proj": "attn_v",
+        "self_attn.q_norm": "attn_q_norm",
+        "self_attn.k_norm": "attn_k_norm",
         "self_attn.o_proj": "attn_output",
         "mlp.gate_proj": "ffn_gate",
         "mlp.up_proj": "ffn_up",
@@ -241,6 +244,8 @@ def write_gguf(path: Path, folder: Path, kind: str) -> None:
     writer.add_context_length(128)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10000.0)
+    if kind == "qwen3":
+        writer.add_key_length(QWEN3_HEAD_DIM)
     for name, tensor in safetensors.torch.load_file(folder / "model.safetensors").items():
         weight = tensor.numpy()
         if name in tops:
@@ -267,9 +272,10 @@ def small(save: Save) -> Callable[[str], Path]:
     """Return a function that writes a random GGUF file of a kind and returns its path."""
 
     def write(kind: str) -> Path:
-        architecture = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}[kind]
+        architecture = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}[kind]
         folder, _ = save(
             architecture,
+            head_dim=QWEN3_HEAD_DIM if kind == "qwen3" else HIDDEN // HEADS,
             hidden_size=HIDDEN,
             intermediate_size=FFN,
             num_attention_heads=HEADS,
@@ -282,7 +288,7 @@ def small(save: Save) -> Callable[[str], Path]:
     return write
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
 def test_gguf_equals_the_folder_it_was_made_from(kind: str, small: Callable[[str], Path]) -> None:
     path = small(kind)
     ours, theirs = load(path), load(path.parent)
@@ -345,7 +351,7 @@ def test_gguf_of_another_architecture_is_refused(tmp_path: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with pytest.raises(CheckpointError, match=r"^GGUF architecture must be one of llama, qwen2, not 'gemma3'$"):
+    with pytest.raises(CheckpointError, match=r"^GGUF architecture must be one of llama, qwen2, qwen3, not 'gemma3'$"):
         load(tmp_path / "other.gguf")
 
 

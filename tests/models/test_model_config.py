@@ -78,6 +78,8 @@ def test_family_defaults() -> None:
     assert (config.name, config.head_dim, config.tied_head, config.qkv_bias) == ("tiny", 16, False, False)
     qwen = ModelConfig.from_huggingface(DOCUMENT | {"architectures": ["Qwen2ForCausalLM"], "sliding_window": 9})
     assert (qwen.qkv_bias, qwen.sliding_window) == (True, None)
+    normed = ModelConfig.from_huggingface(DOCUMENT | {"architectures": ["Qwen3ForCausalLM"], "layer_types": ["full_attention"] * 2})
+    assert (normed.qkv_bias, normed.has_head_norms, normed.head_dim, qwen.has_head_norms) == (False, True, 128, False)
     mistral = ModelConfig.from_huggingface(DOCUMENT | {"architectures": ["MistralForCausalLM"], "sliding_window": 9})
     assert mistral.sliding_window == 9
 
@@ -86,9 +88,9 @@ def test_family_defaults() -> None:
     ("changes", "sentence"),
     [
         (
-            {"architectures": ["Qwen3ForCausalLM"]},
-            "Model architecture must be one of LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM "
-            "(nearest: Qwen2ForCausalLM), not 'Qwen3ForCausalLM'",
+            {"architectures": ["Qwen4ForCausalLM"]},
+            "Model architecture must be one of LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM "
+            "(nearest: Qwen3ForCausalLM), not 'Qwen4ForCausalLM'",
         ),
         ({"architectures": None}, "config.json architectures must be a list of one name, not None"),
         ({"hidden_size": None}, "config.json hidden_size must be a positive integer, not None"),
@@ -108,6 +110,15 @@ def test_family_defaults() -> None:
             {"architectures": ["Qwen2ForCausalLM"], "use_sliding_window": True},
             "config.json use_sliding_window must be false in a Qwen2 model, not true",
         ),
+        (
+            {"architectures": ["Qwen3ForCausalLM"], "use_sliding_window": True},
+            "config.json use_sliding_window must be false in a Qwen3 model, not true",
+        ),
+        (
+            {"architectures": ["Qwen3ForCausalLM"], "layer_types": ["full_attention", "sliding_attention"]},
+            "config.json layer_types must be full_attention alone in a Qwen3 model, not ['full_attention', 'sliding_attention']",
+        ),
+        ({"architectures": ["Qwen3ForCausalLM"], "attention_bias": True}, "config.json attention_bias must be false, not true"),
         ({"rope_scaling": 3}, "config.json rope_scaling must be an object, not 3"),
         ({"rope_scaling": {"rope_type": "dynamic"}}, "RoPE scaling must be one of linear, llama3, none, yarn, not 'dynamic'"),
         ({"rope_scaling": {"type": "yarn", "factor": 2, "mscale": 1.0}}, "config.json RoPE entry mscale must be absent, not 1.0"),
@@ -126,6 +137,10 @@ def test_refusals_of_published_configurations(changes: dict[str, object], senten
         ({"hidden": 0}, "Model hidden must be a positive integer, not 0"),
         ({"tied_head": 1}, "Model tied_head must be true or false, not 1"),
         ({"name": ""}, "Model name must be a text, not ''"),
+        (
+            {"architecture": "Qwen3ForCausalLM", "qkv_bias": True},
+            "Model qkv_bias must be false in a Qwen3ForCausalLM, whose heads are normalized, not True",
+        ),
         ({"sliding_window": 0}, "Model sliding_window must be a positive integer, not 0"),
         (
             {"rope_scaling": {"kind": "yarns"}},

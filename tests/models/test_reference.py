@@ -49,6 +49,15 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "mistral sliding": ("MistralForCausalLM", {"sliding_window": 7}),
     "qwen2": ("Qwen2ForCausalLM", {}),
     "qwen2 tied": ("Qwen2ForCausalLM", {"tie_word_embeddings": True}),
+    "qwen3": ("Qwen3ForCausalLM", {"head_dim": 16}),
+    "qwen3 tied, heads of 128": ("Qwen3ForCausalLM", {"tie_word_embeddings": True}),
+    "qwen3 yarn": (
+        "Qwen3ForCausalLM",
+        {
+            "head_dim": 8,
+            "rope_parameters": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "rope_theta": 1e3},
+        },
+    ),
 }
 
 
@@ -70,9 +79,18 @@ def test_logits_equal_transformers(case: str, save: Save) -> None:
     torch.testing.assert_close(Llama(checkpoint).logits(tokens()), expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("pattern", ["dense", "lambda:2+5", "lambda:0+6", "lambda:4+1"])
-def test_decoding_and_chunks_equal_prefill(pattern: str, save: Save) -> None:
-    model = Llama(load(save("LlamaForCausalLM")[0]), pattern=parse(pattern))
+@pytest.mark.parametrize(
+    ("architecture", "pattern"),
+    [
+        ("LlamaForCausalLM", "dense"),
+        ("LlamaForCausalLM", "lambda:2+5"),
+        ("LlamaForCausalLM", "lambda:0+6"),
+        ("LlamaForCausalLM", "lambda:4+1"),
+        ("Qwen3ForCausalLM", "lambda:2+5"),
+    ],
+)
+def test_decoding_and_chunks_equal_prefill(architecture: str, pattern: str, save: Save) -> None:
+    model = Llama(load(save(architecture, head_dim=8)[0]), pattern=parse(pattern))
     whole = model.logits(tokens())
     stepped, chunked = model.open(), model.open()
     steps = torch.cat([model.head(model.hidden_states([token], stepped)) for token in tokens()])

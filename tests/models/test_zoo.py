@@ -49,6 +49,8 @@ def written(folder: Path, **changes: object) -> str:
         ("llama-3-8b", 8.03, 131072),
         ("mistral-7b", 7.24, 131072),
         ("qwen2-7b", 7.62, 57344),
+        ("qwen3-0.6b", 0.596, 114688),
+        ("qwen3-8b", 8.19, 147456),
         ("yi-9b", 8.83, 98304),
         ("glm-4-9b", 9.48, 81920),
     ],
@@ -94,11 +96,14 @@ def test_constants_that_publishers_state() -> None:
         "mistral-7b": (1e-5, 1e4, 32768),
         "qwen2-0.5b": (1e-6, 1e6, 131072),
         "qwen2-7b": (1e-6, 1e6, 131072),
+        "qwen3-0.6b": (1e-6, 1e6, 40960),
+        "qwen3-8b": (1e-6, 1e6, 40960),
         "smollm2-135m": (1e-5, 1e5, 8192),
         "yi-9b": (1e-6, 1e4, 4096),
     }
     assert [name for name in RUN if shape(name).qkv_bias] == ["qwen2-0.5b", "qwen2-7b"]
-    assert [name for name in RUN if shape(name).tied_head] == ["qwen2-0.5b", "smollm2-135m"]
+    assert [name for name in RUN if shape(name).has_head_norms] == ["qwen3-0.6b", "qwen3-8b"]
+    assert [name for name in RUN if shape(name).tied_head] == ["qwen2-0.5b", "qwen3-0.6b", "smollm2-135m"]
     assert {name: shape(name).sliding_window for name in RUN if shape(name).sliding_window} == {"mistral-7b": 4096}
 
 
@@ -155,7 +160,7 @@ def test_an_estimate_takes_what_the_engine_refuses(tmp_path: Path) -> None:
         ({"tie_word_embeddings": 1}, "config.json tie_word_embeddings must be true or false, not 1"),
         (
             {"model_type": "lama", "architectures": None},
-            "config.json model_type must be one of chatglm, llama, mistral, opt, qwen2 (nearest: llama), not 'lama'",
+            "config.json model_type must be one of chatglm, llama, mistral, opt, qwen2, qwen3 (nearest: llama), not 'lama'",
         ),
     ],
 )
@@ -202,13 +207,13 @@ def test_families_that_the_engine_does_not_run(name: str) -> None:
         shape(name)
     assert str(refusal.value) == (
         f"Model {name} must be of an architecture that the engine runs (LlamaForCausalLM, MistralForCausalLM, "
-        f"Qwen2ForCausalLM), not {family_of(DOCUMENTS[name]).architecture}, of which there are only estimates"
+        f"Qwen2ForCausalLM, Qwen3ForCausalLM), not {family_of(DOCUMENTS[name]).architecture}, of which there are only estimates"
     )
 
 
 def test_architectures_are_the_families_that_run() -> None:
     assert {kind: family.model_type for kind, family in FAMILIES.items()} == {kind: kind for kind in FAMILIES}
-    assert list(ARCHITECTURES) == ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"]
+    assert list(ARCHITECTURES) == ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"]
 
 
 def test_reading_the_zoo_loads_no_large_package() -> None:

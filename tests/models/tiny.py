@@ -1,5 +1,7 @@
 """The tiny random models in integers and floats on which compression and integer arithmetic are tested."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -13,16 +15,17 @@ from models.compress import rtn
 from models.config import ModelConfig
 from models.integer import Embedding, IntegerModel, IntegerReference
 from models.integer.constants import gain
-from models.matrices import HEAD, matrix_shapes, norm_names
+from models.matrices import HEAD, matrix_shapes, norm_widths
 from tests.random_model import MemoryStore
 
 SEED = 20260102
 
 
-def tiny_config(*, has_bias: bool = False, is_tied: bool = False) -> ModelConfig:
+def tiny_config(*, has_bias: bool = False, has_head_norms: bool = False, is_tied: bool = False) -> ModelConfig:
+    architecture = "Qwen2ForCausalLM" if has_bias else "LlamaForCausalLM"
     return ModelConfig(
         name="tiny",
-        architecture="Qwen2ForCausalLM" if has_bias else "LlamaForCausalLM",
+        architecture="Qwen3ForCausalLM" if has_head_norms else architecture,
         hidden=64,
         layers=2,
         heads=4,
@@ -38,17 +41,21 @@ def tiny_config(*, has_bias: bool = False, is_tied: bool = False) -> ModelConfig
     )
 
 
-def tiny_model(pattern: str, *, format: Format = Format.W4, has_bias: bool = False, seed: int = SEED) -> IntegerModel:
+def tiny_model(
+    pattern: str, *, format: Format = Format.W4, has_bias: bool = False, has_head_norms: bool = False, seed: int = SEED
+) -> IntegerModel:
     """Return a random integer model with an 8-bit head."""
     print(f"seed {seed}")
-    config = tiny_config(has_bias=has_bias)
+    config = tiny_config(has_bias=has_bias, has_head_norms=has_head_norms)
     random = torch.Generator().manual_seed(seed)
     shapes = matrix_shapes(config)
     matrices = {
         name: rtn.quantize(torch.randn(shape, generator=random) * 0.15, Format.W8 if name == HEAD else format)
         for name, shape in shapes.items()
     }
-    gains = {name: gain(1 + 0.3 * torch.randn(config.hidden, generator=random).numpy(), name) for name in norm_names(config)}
+    gains = {
+        name: gain(1 + 0.3 * torch.randn(width, generator=random).numpy(), name) for name, width in norm_widths(config).items()
+    }
     biased = [name for name in shapes if name.endswith(".qkv")] if has_bias else []
     biases = {name: to_fixed(torch.randn(shapes[name][0], generator=random).numpy()).astype(np.int32) for name in biased}
     codes = torch.randint(-127, 128, (config.vocab, config.hidden), generator=random).numpy().astype(np.int8)
@@ -63,10 +70,12 @@ def tiny_model(pattern: str, *, format: Format = Format.W4, has_bias: bool = Fal
     )
 
 
-def tiny_checkpoint(tmp_path, *, has_bias: bool = False, is_tied: bool = False, tokenizer=None) -> Checkpoint:
+def tiny_checkpoint(
+    tmp_path, *, has_bias: bool = False, has_head_norms: bool = False, is_tied: bool = False, vocab: int = 96, tokenizer=None
+) -> Checkpoint:
     """Return a random float model held in memory."""
     print(f"seed {SEED}")
-    config = tiny_config(has_bias=has_bias, is_tied=is_tied)
+    config = dataclasses.replace(tiny_config(has_bias=has_bias, has_head_norms=has_head_norms, is_tied=is_tied), vocab=vocab)
     random = torch.Generator().manual_seed(SEED)
     tensors = {}
     for name, shape in tensor_shapes(config).items():
