@@ -14,7 +14,7 @@ __all__ = ["CONFIG", "GENERATION", "Entries", "Fixed"]
 class Fixed:
     """An entry that is known and must hold one of a few values.
 
-    values: what it may hold; null is as good as absent.
+    values: what it may hold; None is null, which is as good as absent.
     why: what another value would mean.
     """
 
@@ -25,7 +25,7 @@ class Fixed:
         """Refuse a value of `subject` that is none of these; 1 is as good as 1.0, but no truth value is as good as a number."""
         if any(value == known and isinstance(value, bool) == isinstance(known, bool) for known in self.values):
             return
-        allowed = " or ".join(json.dumps(known) for known in self.values)
+        allowed = " or ".join(json.dumps(known) for known in self.values if known is not None) or "absent"
         raise CheckpointError(f"{subject} must be {allowed}, not {_as_json(value)}: {self.why}")
 
 
@@ -66,10 +66,13 @@ def _as_json(value: object) -> str:
     return text if len(text) <= 100 else shown(value)
 
 
-def _by_name(reasons: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """Return the reason of every name; a name stands under one reason."""
-    names = {name: reason for reason, listed in reasons.items() for name in listed}
-    if len(names) != sum(map(len, reasons.values())):
+def _by_name(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return the reason of every name.
+
+    reasons: names with spaces between them, by their reason; a name stands under one.
+    """
+    names = {name: reason for reason, listed in reasons.items() for name in listed.split()}
+    if len(names) != sum(len(listed.split()) for listed in reasons.values()):
         raise ValueError("A neutral entry must stand under one reason, not under several")
     return names
 
@@ -92,26 +95,25 @@ GENERATION = Entries(
     neutral=_by_name(
         {
             "how the next token is chosen is the caller's, who has options for it": (
-                *("do_sample", "temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"),
-                *("repetition_penalty", "renormalize_logits", "remove_invalid_values", "num_beams", "num_beam_groups"),
-                *("diversity_penalty", "length_penalty", "early_stopping", "penalty_alpha", "dola_layers"),
+                "do_sample temperature top_k top_p min_p top_h typical_p epsilon_cutoff eta_cutoff repetition_penalty "
+                "renormalize_logits remove_invalid_values num_beams num_beam_groups diversity_penalty length_penalty "
+                "early_stopping penalty_alpha dola_layers"
             ),
-            "how long a text may become is the caller's": ("max_length", "max_new_tokens", "max_time"),
+            "how long a text may become is the caller's": "max_length max_new_tokens max_time",
             "guessing ahead gives the same text": (
-                *("is_assistant", "num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold"),
-                *("prompt_lookup_num_tokens", "max_matching_ngram_size", "assistant_early_exit", "assistant_lookbehind"),
-                *("target_lookbehind", "assistant_ensemble_weight", "speculation_type", "use_mtp"),
+                "is_assistant num_assistant_tokens num_assistant_tokens_schedule assistant_confidence_threshold "
+                "prompt_lookup_num_tokens max_matching_ngram_size assistant_early_exit assistant_lookbehind "
+                "target_lookbehind assistant_ensemble_weight speculation_type use_mtp"
             ),
             "what a call of transformers returns": (
-                *("num_return_sequences", "output_attentions", "output_hidden_states", "output_scores", "output_logits"),
-                "return_dict_in_generate",
+                "num_return_sequences output_attentions output_hidden_states output_scores output_logits return_dict_in_generate"
             ),
             "how transformers keeps its cache and compiles": (
-                *("use_cache", "cache_implementation", "cache_config", "max_cache_len", "compile_config", "disable_compile"),
-                *("prefill_chunk_size", "continuous_batching_config", "low_memory"),
+                "use_cache cache_implementation cache_config max_cache_len compile_config disable_compile "
+                "prefill_chunk_size continuous_batching_config low_memory"
             ),
-            "a token that neither ends a text nor begins one by itself": ("pad_token_id", "bos_token_id", "decoder_start_token_id"),
-            "where the file comes from": ("transformers_version", "_from_model_config", "_commit_hash"),
+            "a token that neither ends a text nor begins one by itself": "pad_token_id bos_token_id decoder_start_token_id",
+            "where the file comes from": "transformers_version _from_model_config _commit_hash",
         }
     ),
     fixed={
@@ -140,34 +142,37 @@ GENERATION = Entries(
 # Ref: transformers 5.24, PreTrainedConfig and the configurations of Llama, Mistral and Qwen2, with what the versions before wrote.
 CONFIG = Entries(
     file="config.json",
-    neutral=_by_name(
-        {
-            "what the network is called, and by which program": (
-                *("_name_or_path", "name_or_path", "source", "transformers_version", "_commit_hash", "transformers.js_config"),
-                *("unsloth_version", "unsloth_fixed"),
-            ),
-            "type that the weights are kept in; they are read as float32": ("torch_dtype", "dtype"),
-            "how transformers goes about the same computation": (
-                *("attn_implementation", "_attn_implementation", "_attn_implementation_internal", "_attn_implementation_autoset"),
-                *("_experts_implementation_internal", "_flash_attn_2_enabled", "use_flash_attn", "gradient_checkpointing"),
-                *("chunk_size_feed_forward", "pretraining_tp", "torchscript", "use_bfloat16", "tf_legacy_loss"),
-            ),
-            "what a call of transformers returns": ("return_dict", "tie_last_hidden_states", "keys_to_ignore_at_inference"),
-            "training alone": (
-                *("initializer_range", "attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop"),
-                *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
-            ),
-            "tokens and lengths of the tokenizer's": (
-                *("unk_token_id", "sep_token_id", "mask_token_id", "cls_token_id", "tokenizer_class", "prefix"),
-                *("model_max_length", "tokenizer_model_max_length", "max_sequence_length"),
-            ),
-            "tasks other than text": (
-                *("id2label", "label2id", "num_labels", "problem_type", "finetuning_task", "task_specific_params", "is_decoder"),
-            ),
-        }
-    )
-    | GENERATION.neutral,
+    neutral={
+        **GENERATION.neutral,
+        **_by_name(
+            {
+                "what the network is called, and by which program": (
+                    "_name_or_path name_or_path source transformers_version _commit_hash transformers.js_config "
+                    "unsloth_version unsloth_fixed"
+                ),
+                "type that the weights are kept in; they are read as float32": "torch_dtype dtype",
+                "how transformers goes about the same computation": (
+                    "attn_implementation _attn_implementation _attn_implementation_internal _attn_implementation_autoset "
+                    "_experts_implementation_internal _flash_attn_2_enabled use_flash_attn gradient_checkpointing "
+                    "chunk_size_feed_forward pretraining_tp torchscript use_bfloat16 tf_legacy_loss"
+                ),
+                "what a call of transformers returns": "return_dict tie_last_hidden_states keys_to_ignore_at_inference",
+                "training alone": (
+                    "initializer_range attention_dropout hidden_dropout resid_pdrop embd_pdrop attn_pdrop "
+                    "hidden_dropout_prob attention_probs_dropout_prob classifier_dropout"
+                ),
+                "tokens and lengths of the tokenizer's": (
+                    "unk_token_id sep_token_id mask_token_id cls_token_id tokenizer_class prefix model_max_length "
+                    "tokenizer_model_max_length max_sequence_length"
+                ),
+                "tasks other than text": (
+                    "id2label label2id num_labels problem_type finetuning_task task_specific_params is_decoder"
+                ),
+            }
+        ),
+    },
     fixed={
+        **GENERATION.fixed,
         "hidden_act": Fixed(values=("silu", "swish"), why="the gated feed-forward layer takes SiLU alone"),
         "attention_bias": _false(_BIAS),
         "mlp_bias": _false(_BIAS),
@@ -184,7 +189,6 @@ CONFIG = Entries(
         "tie_encoder_decoder": _false("there is no encoder"),
         "add_cross_attention": _false("there is no encoder"),
         "cross_attention_hidden_size": _absent("there is no encoder"),
-    }
-    | GENERATION.fixed,
+    },
 )
 """What is known of config.json in the families that the engine runs, beside sizes, constants, windows and rotary entries."""

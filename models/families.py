@@ -2,7 +2,6 @@
 
 import json
 import math
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ __all__ = [
     "Family",
     "boolean",
     "family_of",
+    "has_file",
     "integer",
     "number",
     "positive_integer",
@@ -31,7 +31,7 @@ _MOST_BYTES = 1 << 24
 """Bytes of a JSON file of a checkpoint; the largest published index of tensors takes 9 MB."""
 
 
-# Ref: transformers 5.24, the configuration of each family. Sizes that are left out are refused: there they are those of one network.
+# Ref: transformers 5.24, the configuration of each family. Sizes that are left out are refused.
 _NORM = {"rms_norm_eps": 1e-6}
 
 
@@ -133,18 +133,22 @@ def family_of(document: Mapping[str, object]) -> Family:
     raise CheckpointError(f"config.json model_type must be {nearest(str(kind), FAMILIES)}, not {kind!r}")
 
 
+def has_file(path: Path) -> bool:
+    """Return whether there is a file of that name; CheckpointError where it is no plain file, for a pipe waits for its writer."""
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"File {path.name} must be a plain file, not a folder, a pipe or a device")
+    return path.is_file()
+
+
 def read_object(path: Path) -> Mapping[str, object]:
     """Return the object in a JSON file, such as a config.json; CheckpointError says what is wrong with it."""
     try:
-        status = path.stat()
-        # Opening a pipe would wait for its writer.
-        if not stat.S_ISREG(status.st_mode):
-            raise CheckpointError(f"File {path.name} must be a plain file, not a folder, a pipe or a device")
-        if status.st_size > _MOST_BYTES:
-            raise CheckpointError(f"File {path.name} must be JSON of at most {_MOST_BYTES} bytes, not of {status.st_size}")
+        if not has_file(path):
+            raise CheckpointError(f"Folder {path.parent.name} must hold {path.name}, which is missing")
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise CheckpointError(f"File {path.name} must be JSON of at most {_MOST_BYTES} bytes, not of {size}")
         document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"Folder {path.parent.name} must hold {path.name}, which is missing") from None
     except (ValueError, OSError, RecursionError) as error:
         raise CheckpointError(f"File {path.name} must be JSON, but reading it failed: {error}") from None
     if not isinstance(document, Mapping):

@@ -19,9 +19,9 @@ def sliding_window(document: Mapping[str, object], family: Family, layers: int) 
     document: a parsed config.json with the defaults of its family.
     layers: number of decoder blocks.
 
-    A family whose defaults have `use_sliding_window` (Qwen2) slides in the layers that `layer_types` names, or from `max_window_layers`
-    on, where that entry is true; one whose defaults have `sliding_window` alone (Mistral) in all, where it is not null; the others in none.
-    CheckpointError where layers would differ, or where entries contradict each other.
+    A family whose defaults have `use_sliding_window` (Qwen2) slides, where that entry is true, in the layers that `layer_types`
+    names or from `max_window_layers` on; one whose defaults have `sliding_window` alone (Mistral) slides in all layers, where it
+    is not null; the others slide in none. CheckpointError where layers would differ, or where entries contradict each other.
     """
     defaults = family.defaults
     if "use_sliding_window" in defaults:
@@ -39,7 +39,7 @@ def sliding_window(document: Mapping[str, object], family: Family, layers: int) 
     kinds = _layer_kinds(document, family, layers, window)
     if len(kinds) > 1:
         raise CheckpointError(
-            f"config.json layer_types and max_window_layers must make all {layers} layers slide or none, not some: all layers are alike"
+            f"config.json layer_types and max_window_layers must make all {layers} layers slide or none, not some: layers are alike"
         )
     if kinds == {_SLIDING} and window is None:
         raise CheckpointError(f"config.json layer_types must all be {_FULL!r} where no sliding_window is used, not {_SLIDING!r}")

@@ -40,6 +40,12 @@ def cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
 
+def shard(folder: Path, index: str) -> None:
+    """Make the weights a file that an index names."""
+    (folder / "model.safetensors").rename(folder / "part.safetensors")
+    (folder / "model.safetensors.index.json").write_text(index)
+
+
 NORM = "model.norm.weight"
 DAMAGES: dict[str, tuple[Change, str]] = {
     "no config": (lambda folder: (folder / "config.json").unlink(), "Folder {folder} must hold config.json, which is missing"),
@@ -85,28 +91,20 @@ DAMAGES: dict[str, tuple[Change, str]] = {
         "Checkpoint must hold the tensor model.layers.2.input_layernorm.weight, which is missing",
     ),
     "index leaves the folder": (
-        lambda folder: (
-            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {NORM: "../other.safetensors"}}))
-            and None
-        ),
+        lambda folder: shard(folder, json.dumps({"weight_map": {NORM: "../other.safetensors"}})),
         "File of tensor model.norm.weight must be a .safetensors file of the folder, not '../other.safetensors'",
     ),
     "index without a map": (
-        lambda folder: (folder / "model.safetensors.index.json").write_text("{}"),
+        lambda folder: shard(folder, "{}"),
         "File model.safetensors.index.json must hold an object weight_map, not None",
     ),
     "index names a missing file": (
-        lambda folder: (
-            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {NORM: "other.safetensors"}})) and None
-        ),
+        lambda folder: shard(folder, json.dumps({"weight_map": {NORM: "other.safetensors"}})),
         "Folder {folder} must hold other.safetensors, which model.safetensors.index.json names",
     ),
     "index promises a missing tensor": (
-        lambda folder: (
-            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"model.other": "model.safetensors"}}))
-            and None
-        ),
-        "File model.safetensors must hold the tensor model.other, which its index promises",
+        lambda folder: shard(folder, json.dumps({"weight_map": {"model.other": "part.safetensors"}})),
+        "File part.safetensors must hold the tensor model.other, which its index promises",
     ),
     "tokenizer is not one": (
         lambda folder: (folder / "tokenizer.json").write_text("{}"),
