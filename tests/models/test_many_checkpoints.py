@@ -92,8 +92,11 @@ def test_folders(family: str, type: str, random_models: Mapping[str, torch.nn.Mo
     check(tmp_path, logits_with(model, lambda matrix: matrix.to(TYPES[type]).float()))
 
 
-@pytest.mark.parametrize("type", WRITABLE, ids=lambda type: type.name)
-@pytest.mark.parametrize("family", ["llama", "llama tied", "qwen2"])
+@pytest.mark.parametrize(
+    ("family", "type"),
+    [*((family, type) for family in ("llama", "qwen2") for type in WRITABLE), ("llama tied", GGMLQuantizationType.Q4_1)],
+    ids=str,
+)
 def test_files(family: str, type: GGMLQuantizationType, random_models: Mapping[str, torch.nn.Module], tmp_path: Path) -> None:
     model = random_models[family]
     model.save_pretrained(tmp_path)
