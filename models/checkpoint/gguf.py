@@ -90,7 +90,7 @@ def _parts(path: Path) -> list["_File"]:
     """Return the headers of the files that a checkpoint is split into, `path` the first of them."""
     first = _read_header(path)
     count = first.count("split.count", 1)
-    if count == 1:
+    if count <= 1:
         return [first]
     match = _PART.search(path.stem)
     if match is None or int(match[1]) != 1 or int(match[2]) != count or first.count("split.no", 0) != 0:

@@ -99,6 +99,8 @@ def _header(path: Path, names: set[str]) -> dict[str, tuple[int, ...]]:
             held = set(opened.keys())
             for name in sorted(names - held):
                 raise CheckpointError(f"File {path.name} must hold the tensor {name}, which its index promises")
+            for name in sorted(held - names):
+                raise CheckpointError(f"File {path.name} must hold only tensors that its index gives to it, not {shown(name)}")
             shapes = {}
             for name in sorted(names):
                 view = opened.get_slice(name)

@@ -107,6 +107,10 @@ DAMAGES: dict[str, tuple[Change, str]] = {
         lambda folder: shard(folder, json.dumps({"weight_map": {"model.other": "part.safetensors"}})),
         "File part.safetensors must hold the tensor model.other, which its index promises",
     ),
+    "a file holds more than its index says": (
+        lambda folder: shard(folder, json.dumps({"weight_map": {NORM: "part.safetensors"}})),
+        "File part.safetensors must hold only tensors that its index gives to it, not 'lm_head.weight'",
+    ),
     "tokenizer is not one": (
         lambda folder: (folder / "tokenizer.json").write_text("{}"),
         "File tokenizer.json must describe a tokenizer, but: ",
