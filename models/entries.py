@@ -158,7 +158,7 @@ CONFIG = Entries(
                 ),
                 "what a call of transformers returns": "return_dict tie_last_hidden_states keys_to_ignore_at_inference",
                 "training alone": (
-                    "initializer_range attention_dropout hidden_dropout resid_pdrop embd_pdrop attn_pdrop "
+                    "initializer_range neftune_noise_alpha attention_dropout hidden_dropout resid_pdrop embd_pdrop attn_pdrop "
                     "hidden_dropout_prob attention_probs_dropout_prob classifier_dropout"
                 ),
                 "tokens and lengths of the tokenizer's": (

@@ -95,7 +95,7 @@ def test_folders(family: str, type: str, random_models: Mapping[str, torch.nn.Mo
 @pytest.mark.parametrize(
     ("family", "type"),
     [*((family, type) for family in ("llama", "qwen2") for type in WRITABLE), ("llama tied", GGMLQuantizationType.Q4_1)],
-    ids=str,
+    ids=lambda value: getattr(value, "name", value),
 )
 def test_files(family: str, type: GGMLQuantizationType, random_models: Mapping[str, torch.nn.Module], tmp_path: Path) -> None:
     model = random_models[family]
