@@ -2,65 +2,24 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
-from models.families import ARCHITECTURES, boolean, family_of, integer
+from models.entries import CONFIG
+from models.families import ARCHITECTURES, SIZES, Family, family_of, integer, positive_integer, positive_number
+from models.rope_scaling import ROPE_ENTRIES, ROPE_SCALINGS, RopeScaling, base_and_scaling
+from models.windows import WINDOW_ENTRIES, sliding_window
 
-__all__ = ["DESCRIPTION", "ROPE_SCALINGS", "ModelConfig", "RopeScaling"]
+__all__ = ["DESCRIPTION", "NORM_EPS_RANGE", "ROPE_SCALINGS", "ModelConfig", "RopeScaling", "check_norm_eps"]
 
 DESCRIPTION = "model.json"
 """File in the folder of a compressed model whose entry `config` is the configuration."""
 
-ROPE_SCALINGS = ("none", "linear", "llama3", "yarn")
-
-# Values that the published defaults of the family leave out of config.json.
-_DEFAULT_NORM_EPS = 1e-6
-_DEFAULT_ROPE_BASE = 10000.0
-_DEFAULT_MAX_POSITIONS = 2048
-_FULL_ATTENTION = {"Qwen2ForCausalLM": "Qwen2", "Qwen3ForCausalLM": "Qwen3"}
-"""Architectures whose layers may each have a window of their own, which none may have here, and what models of them are called."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RopeScaling:
-    """How rotary frequencies are stretched beyond the length a model was first trained on.
-
-    kind: one of ROPE_SCALINGS.
-    factor: stretch of the positions; 1 for "none".
-    original_positions: training length before stretching ("llama3" and "yarn").
-    low_frequency_factor, high_frequency_factor: band edges in turns over the training length ("llama3").
-    fast_turns, slow_turns: band edges in turns over the training length ("yarn").
-    attention_factor: multiplier of cosine and sine ("yarn"); None takes 0.1 ln(factor) + 1.
-    """
-
-    kind: str = "none"
-    factor: float = 1.0
-    original_positions: int = 0
-    low_frequency_factor: float = 1.0
-    high_frequency_factor: float = 4.0
-    fast_turns: float = 32.0
-    slow_turns: float = 1.0
-    attention_factor: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind not in ROPE_SCALINGS:
-            raise CheckpointError(f"RoPE scaling must be {nearest(self.kind, ROPE_SCALINGS)}, not {self.kind!r}")
-        for name in ("factor", "low_frequency_factor", "high_frequency_factor", "fast_turns", "slow_turns"):
-            _positive_number(f"RoPE scaling {name}", getattr(self, name))
-        if self.kind in ("llama3", "yarn"):
-            _check_positive_integer("RoPE scaling original_positions", self.original_positions)
-        if self.high_frequency_factor <= self.low_frequency_factor:
-            raise CheckpointError(
-                f"RoPE scaling high_frequency_factor must be above low_frequency_factor "
-                f"{self.low_frequency_factor!r}, not {self.high_frequency_factor!r}"
-            )
-        if self.attention_factor is not None:
-            _positive_number("RoPE scaling attention_factor", self.attention_factor)
+NORM_EPS_RANGE = (1e-12, 0.1)
+"""Least and largest number that RMSNorm may add: below, float32 loses it; above, it is no guard against zero but a gain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,14 +68,15 @@ class ModelConfig:
                 f"Model architecture must be {nearest(self.architecture, ARCHITECTURES)}, not {self.architecture!r}"
             )
         for name in ("hidden", "layers", "heads", "kv_heads", "head_dim", "ffn", "vocab", "max_positions"):
-            _check_positive_integer(f"Model {name}", getattr(self, name))
-        for name in ("norm_eps", "rope_base"):
-            _positive_number(f"Model {name}", getattr(self, name))
+            positive_integer(f"Model {name}", getattr(self, name))
+        check_norm_eps("Model norm_eps", self.norm_eps)
+        if positive_number("Model rope_base", self.rope_base) <= 1:
+            raise CheckpointError(f"Model rope_base (rope_theta of config.json) must be above 1, not {self.rope_base!r}")
         for name in ("tied_head", "qkv_bias"):
             if not isinstance(getattr(self, name), bool):
                 raise CheckpointError(f"Model {name} must be true or false, not {getattr(self, name)!r}")
         if self.sliding_window is not None:
-            _check_positive_integer("Model sliding_window", self.sliding_window)
+            positive_integer("Model sliding_window", self.sliding_window)
         if self.heads % self.kv_heads:
             raise CheckpointError(f"Model heads must be a multiple of its {self.kv_heads} kv_heads, not {self.heads}")
         if self.head_dim % 2:
@@ -166,41 +126,61 @@ class ModelConfig:
         """
         if not isinstance(document, Mapping):
             raise CheckpointError(f"config.json must hold one object, not {type(document).__name__}")
-        architectures = document.get("architectures")
-        if architectures is None and "model_type" in document:
-            architectures = [family_of(document).architecture]
-        if not isinstance(architectures, list) or len(architectures) != 1 or not isinstance(architectures[0], str):
-            raise CheckpointError(f"config.json architectures must be a list of one name, not {architectures!r}")
-        architecture = architectures[0]
-        if architecture not in ARCHITECTURES:
-            raise CheckpointError(f"Model architecture must be {nearest(architecture, ARCHITECTURES)}, not {architecture!r}")
-        _refuse_unsupported(document)
-        family, stated = ARCHITECTURES[architecture], document.get("_name_or_path")
-        rope = _rope_entries(document)
-        max_positions = integer(document, "max_position_embeddings", _DEFAULT_MAX_POSITIONS)
+        family = _family(document)
+        document = family.completed(document)
+        sizes, max_positions = family.sizes(document), integer(document, "max_position_embeddings")
+        rope_base, rope_scaling = base_and_scaling(document, max_positions)
+        window = sliding_window(document, family, sizes["layers"])
+        CONFIG.check(document, _taken(family))
+        stated = document.get("_name_or_path")
         return cls(
             name=stated if isinstance(stated, str) and stated else name,
-            architecture=architecture,
-            **family.sizes(document),
-            norm_eps=_number(document, "rms_norm_eps", _DEFAULT_NORM_EPS),
-            rope_base=_number(rope, "rope_theta", _DEFAULT_ROPE_BASE),
-            rope_scaling=_scaling(rope, max_positions),
+            architecture=family.architecture,
+            **sizes,
+            norm_eps=check_norm_eps("config.json rms_norm_eps", document["rms_norm_eps"]),
+            rope_base=rope_base,
+            rope_scaling=rope_scaling,
             tied_head=family.has_tied_head(document),
-            qkv_bias=architecture == "Qwen2ForCausalLM",
+            qkv_bias=family.has_qkv_bias,
             max_positions=max_positions,
-            sliding_window=_sliding_window(document, architecture),
+            sliding_window=window,
         )
 
 
-def _check_positive_integer(subject: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CheckpointError(f"{subject} must be a positive integer, not {value!r}")
+def check_norm_eps(subject: str, value: object) -> float:
+    """Return the number that RMSNorm adds to its mean square if it lies in NORM_EPS_RANGE; CheckpointError otherwise."""
+    least, most = NORM_EPS_RANGE
+    number = positive_number(subject, value)
+    if not least <= number <= most:
+        raise CheckpointError(f"{subject} must be a number of {least:g} to {most:g}, not {shown(value)}")
+    return float(number)
 
 
-def _positive_number(subject: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise CheckpointError(f"{subject} must be a positive number, not {value!r}")
-    return value
+def _family(document: Mapping[str, object]) -> Family:
+    """Return the family of a network that the engine runs; the architecture and the model type must agree where both are there."""
+    architectures = document.get("architectures")
+    if architectures is None and "model_type" in document:
+        architectures = [family_of(document).architecture]
+    if not isinstance(architectures, list) or len(architectures) != 1 or not isinstance(architectures[0], str):
+        raise CheckpointError(f"config.json architectures must be a list of one name, not {shown(architectures)}")
+    architecture = architectures[0]
+    if architecture not in ARCHITECTURES:
+        raise CheckpointError(f"Model architecture must be {nearest(architecture, ARCHITECTURES)}, not {shown(architecture)}")
+    family = ARCHITECTURES[architecture]
+    if document.get("model_type", family.model_type) != family.model_type:
+        stated = shown(document["model_type"])
+        raise CheckpointError(f"config.json model_type must be {family.model_type!r}, the family of {architecture}, not {stated}")
+    return family
+
+
+def _taken(family: Family) -> set[str]:
+    """Return the entries of config.json that are read as something that the computation takes."""
+    return {
+        *(getattr(family, size) for size in SIZES),
+        *("architectures", "model_type", "rms_norm_eps", "tie_word_embeddings", "max_position_embeddings", "eos_token_id"),
+        *ROPE_ENTRIES,
+        *WINDOW_ENTRIES,
+    }
 
 
 def _check_fields(subject: str, document: object, declared: type) -> dict[str, Any]:
@@ -215,77 +195,3 @@ def _check_fields(subject: str, document: object, declared: type) -> dict[str, A
         if required and key not in document:
             raise CheckpointError(f"{subject} must have the field {key}, which is missing")
     return dict(document)
-
-
-def _number(document: Mapping[str, object], key: str, default: float | None = None) -> float:
-    value = document.get(key)
-    value = default if value is None else value
-    return float(_positive_number(f"config.json {key}", value))
-
-
-def _refuse_unsupported(document: Mapping[str, object]) -> None:
-    if document.get("quantization_config") is not None:
-        raise CheckpointError("config.json quantization_config must be absent: give the unquantized checkpoint")
-    activation = document.get("hidden_act", "silu")
-    if activation not in ("silu", "swish"):
-        raise CheckpointError(f"config.json hidden_act must be silu, not {activation!r}")
-    for key in ("attention_bias", "mlp_bias"):
-        if boolean(document, key, False):
-            raise CheckpointError(f"config.json {key} must be false, not true")
-    partial = document.get("partial_rotary_factor", 1.0)
-    if partial != 1.0:
-        raise CheckpointError(f"config.json partial_rotary_factor must be 1, not {partial!r}")
-
-
-def _sliding_window(document: Mapping[str, object], architecture: str) -> int | None:
-    if architecture in _FULL_ATTENTION:
-        name = _FULL_ATTENTION[architecture]
-        if boolean(document, "use_sliding_window", False):
-            raise CheckpointError(f"config.json use_sliding_window must be false in a {name} model, not true")
-        kinds = document.get("layer_types") or []
-        if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
-            raise CheckpointError(f"config.json layer_types must be full_attention alone in a {name} model, not {shown(kinds)}")
-        return None
-    if architecture == "LlamaForCausalLM" or document.get("sliding_window") is None:
-        return None
-    return integer(document, "sliding_window")
-
-
-def _rope_entries(document: Mapping[str, object]) -> dict[str, object]:
-    """Merge the two spellings of the rotary entries: at top level with rope_scaling, or all in rope_parameters."""
-    merged: dict[str, object] = {"rope_theta": document.get("rope_theta")}
-    for key in ("rope_scaling", "rope_parameters"):
-        entries = document.get(key)
-        if entries is None:
-            continue
-        if not isinstance(entries, Mapping):
-            raise CheckpointError(f"config.json {key} must be an object, not {entries!r}")
-        merged.update(entries)
-    return merged
-
-
-def _scaling(rope: Mapping[str, object], max_positions: int) -> RopeScaling:
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind in ("default", "none"):
-        return RopeScaling()
-    if not isinstance(kind, str) or kind not in ROPE_SCALINGS:
-        raise CheckpointError(f"RoPE scaling must be {nearest(str(kind), ROPE_SCALINGS)}, not {kind!r}")
-    linear = RopeScaling(kind="linear", factor=_number(rope, "factor"))
-    if kind == "linear":
-        return linear
-    stretched = dataclasses.replace(
-        linear, kind=kind, original_positions=integer(rope, "original_max_position_embeddings", max_positions)
-    )
-    if kind == "llama3":
-        low, high = _number(rope, "low_freq_factor"), _number(rope, "high_freq_factor")
-        return dataclasses.replace(stretched, low_frequency_factor=low, high_frequency_factor=high)
-    for key in ("mscale", "mscale_all_dim"):
-        if rope.get(key) is not None:
-            raise CheckpointError(f"config.json RoPE entry {key} must be absent, not {rope[key]!r}")
-    attention_factor = rope.get("attention_factor")
-    return dataclasses.replace(
-        stretched,
-        fast_turns=_number(rope, "beta_fast", 32.0),
-        slow_turns=_number(rope, "beta_slow", 1.0),
-        attention_factor=None if attention_factor is None else _number(rope, "attention_factor"),
-    )

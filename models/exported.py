@@ -59,9 +59,10 @@ def export(made: CompressedModel, folder: Path, *, type: str = "float32", progre
 def huggingface_config(config: ModelConfig, tokenizer: Tokenizer | None = None) -> dict[str, Any]:
     """Return the content of the config.json that `ModelConfig.from_huggingface` reads as this geometry, the head untied.
 
-    A Llama with biases of queries, keys and values is what Qwen2 is.
+    A Llama with biases of queries, keys and values is what Qwen2 is, one with a sliding window what Mistral is, and one with both a
+    Qwen2 all of whose layers slide.
     """
-    architecture = "Qwen2ForCausalLM" if config.qkv_bias else config.architecture
+    architecture = _architecture(config)
     document: dict[str, Any] = {
         "architectures": [architecture],
         "model_type": ARCHITECTURES[architecture].model_type,
@@ -81,11 +82,25 @@ def huggingface_config(config: ModelConfig, tokenizer: Tokenizer | None = None) 
     }
     if config.rope_scaling.kind != "none":
         document["rope_scaling"] = _rope_scaling(config.rope_scaling)
-    if architecture == "MistralForCausalLM":
+    if architecture != "LlamaForCausalLM":
         document["sliding_window"] = config.sliding_window
+    if "use_sliding_window" in ARCHITECTURES[architecture].defaults:
+        document |= {"use_sliding_window": config.sliding_window is not None, "max_window_layers": 0}
     if tokenizer is not None and tokenizer.eos_ids:
         document["eos_token_id"] = list(tokenizer.eos_ids)
     return document
+
+
+def _architecture(config: ModelConfig) -> str:
+    """Return the architecture of transformers that computes what a model of this geometry does."""
+    if config.has_head_norms:
+        return config.architecture
+    if config.qkv_bias:
+        return "Qwen2ForCausalLM"
+    # Llama takes no heads whose number does not divide the width, which Mistral does.
+    if config.sliding_window is not None or config.hidden % config.heads:
+        return "MistralForCausalLM"
+    return "LlamaForCausalLM" if config.architecture == "Qwen2ForCausalLM" else config.architecture
 
 
 def _rope_scaling(scaling: RopeScaling) -> dict[str, Any]:
@@ -95,7 +110,7 @@ def _rope_scaling(scaling: RopeScaling) -> dict[str, Any]:
     if scaling.kind == "llama3":
         document |= {"low_freq_factor": scaling.low_frequency_factor, "high_freq_factor": scaling.high_frequency_factor}
     if scaling.kind == "yarn":
-        document |= {"beta_fast": scaling.fast_turns, "beta_slow": scaling.slow_turns}
+        document |= {"beta_fast": scaling.fast_turns, "beta_slow": scaling.slow_turns, "truncate": scaling.is_truncated}
         if scaling.attention_factor is not None:
             document["attention_factor"] = scaling.attention_factor
     return document

@@ -1,20 +1,46 @@
 """Families of networks: what the config.json of each calls the sizes of a network, and what it takes for granted."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 
-__all__ = ["ARCHITECTURES", "FAMILIES", "SIZES", "Family", "boolean", "family_of", "integer", "read_object"]
+__all__ = [
+    "ARCHITECTURES",
+    "FAMILIES",
+    "SIZES",
+    "Family",
+    "boolean",
+    "family_of",
+    "has_file",
+    "integer",
+    "number",
+    "positive_integer",
+    "positive_number",
+    "read_object",
+]
 
 SIZES = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")
 """Sizes of a network that the config.json of every family gives."""
 
 _MOST_BYTES = 1 << 24
 """Bytes of a JSON file of a checkpoint; the largest published index of tensors takes 9 MB."""
+
+
+# Ref: transformers 5.24, the configuration of each family. Sizes that are left out are refused.
+_NORM = {"rms_norm_eps": 1e-6}
+_QWEN = {
+    **_NORM,
+    "max_position_embeddings": 32768,
+    "num_key_value_heads": 32,
+    "use_sliding_window": False,
+    "sliding_window": 4096,
+    "max_window_layers": 28,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +52,9 @@ class Family:
     layers, hidden, heads, kv_heads, head_dim, ffn, vocab: the entry of each size.
     is_gated: whether the feed-forward layer has a gate beside its up projection.
     is_tied: whether the head is the embedding where config.json does not say.
-    default_head_dim: width of a head where config.json does not say; None for hidden / heads.
+    has_qkv_bias: whether the query, key and value projections add a bias.
     has_head_norms: whether every query head and key head is normalized before it is rotated.
+    defaults: what stands for entries that a config.json leaves out; an entry that is null is not left out.
     """
 
     model_type: str
@@ -42,16 +69,22 @@ class Family:
     vocab: str = "vocab_size"
     is_gated: bool = True
     is_tied: bool = False
-    default_head_dim: int | None = None
+    has_qkv_bias: bool = False
     has_head_norms: bool = False
+    defaults: Mapping[str, object] = field(default_factory=dict)
+
+    def completed(self, document: Mapping[str, object]) -> Mapping[str, object]:
+        """Return a parsed config.json with the family's defaults for what it leaves out."""
+        return {**self.defaults, **document}
 
     def sizes(self, document: Mapping[str, object]) -> dict[str, int]:
         """Return SIZES as a parsed config.json gives them; CheckpointError names the entry that is wrong."""
+        document = self.completed(document)
         read = {size: integer(document, getattr(self, size)) for size in SIZES if size not in ("kv_heads", "head_dim")}
         heads, hidden = read["heads"], read["hidden"]
-        if document.get(self.head_dim) is None and self.default_head_dim is None and hidden % heads:
+        if document.get(self.head_dim) is None and hidden % heads:
             raise CheckpointError(f"config.json {self.hidden} must be a multiple of {heads} heads, not {hidden}")
-        read["head_dim"] = integer(document, self.head_dim, self.default_head_dim or hidden // heads)
+        read["head_dim"] = integer(document, self.head_dim, hidden // heads)
         read["kv_heads"] = integer(document, self.kv_heads, heads)
         return read
 
@@ -63,11 +96,14 @@ class Family:
 FAMILIES: Mapping[str, Family] = {
     family.model_type: family
     for family in (
-        Family(model_type="llama", architecture="LlamaForCausalLM"),
-        Family(model_type="mistral", architecture="MistralForCausalLM"),
-        Family(model_type="qwen2", architecture="Qwen2ForCausalLM"),
-        # Ref: Qwen3Config of transformers, whose head_dim is 128 unless stated.
-        Family(model_type="qwen3", architecture="Qwen3ForCausalLM", default_head_dim=128, has_head_norms=True),
+        Family(model_type="llama", architecture="LlamaForCausalLM", defaults={**_NORM, "max_position_embeddings": 2048}),
+        Family(
+            model_type="mistral",
+            architecture="MistralForCausalLM",
+            defaults={**_NORM, "max_position_embeddings": 131072, "num_key_value_heads": 8, "sliding_window": 4096},
+        ),
+        Family(model_type="qwen2", architecture="Qwen2ForCausalLM", has_qkv_bias=True, defaults=_QWEN),
+        Family(model_type="qwen3", architecture="Qwen3ForCausalLM", has_head_norms=True, defaults={**_QWEN, "head_dim": 128}),
         Family(model_type="opt", architecture="OPTForCausalLM", is_run=False, ffn="ffn_dim", is_gated=False, is_tied=True),
         Family(
             model_type="chatglm",
@@ -96,15 +132,22 @@ def family_of(document: Mapping[str, object]) -> Family:
     raise CheckpointError(f"config.json model_type must be {nearest(str(kind), FAMILIES)}, not {kind!r}")
 
 
+def has_file(path: Path) -> bool:
+    """Return whether there is a file of that name; CheckpointError where it is no plain file, for a pipe waits for its writer."""
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"File {path.name} must be a plain file, not a folder, a pipe or a device")
+    return path.is_file()
+
+
 def read_object(path: Path) -> Mapping[str, object]:
     """Return the object in a JSON file, such as a config.json; CheckpointError says what is wrong with it."""
     try:
+        if not has_file(path):
+            raise CheckpointError(f"Folder {path.parent.name} must hold {path.name}, which is missing")
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise CheckpointError(f"File {path.name} must be JSON of at most {_MOST_BYTES} bytes, not of {size}")
         document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"Folder {path.parent.name} must hold {path.name}, which is missing") from None
     except (ValueError, OSError, RecursionError) as error:
         raise CheckpointError(f"File {path.name} must be JSON, but reading it failed: {error}") from None
     if not isinstance(document, Mapping):
@@ -115,10 +158,13 @@ def read_object(path: Path) -> Mapping[str, object]:
 def integer(document: Mapping[str, object], key: str, default: int | None = None) -> int:
     """Return the positive integer at `key` of a parsed config.json; CheckpointError where it is none."""
     value = document.get(key)
-    value = default if value is None else value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CheckpointError(f"config.json {key} must be a positive integer, not {value!r}")
-    return value
+    return positive_integer(f"config.json {key}", default if value is None else value)
+
+
+def number(document: Mapping[str, object], key: str, default: float | None = None) -> float:
+    """Return the positive number at `key` of a parsed config.json; CheckpointError where it is none."""
+    value = document.get(key)
+    return float(positive_number(f"config.json {key}", default if value is None else value))
 
 
 def boolean(document: Mapping[str, object], key: str, default: bool) -> bool:
@@ -126,4 +172,18 @@ def boolean(document: Mapping[str, object], key: str, default: bool) -> bool:
     value = document.get(key, default)
     if not isinstance(value, bool):
         raise CheckpointError(f"config.json {key} must be true or false, not {value!r}")
+    return value
+
+
+def positive_integer(subject: str, value: object) -> int:
+    """Return `value` if it is a positive integer; CheckpointError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"{subject} must be a positive integer, not {shown(value)}")
+    return value
+
+
+def positive_number(subject: str, value: object) -> float:
+    """Return `value` if it is a positive and finite number; CheckpointError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise CheckpointError(f"{subject} must be a positive number, not {shown(value)}")
     return value

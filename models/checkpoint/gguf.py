@@ -1,9 +1,12 @@
 """GGUF checkpoints: a header read without trusting its bytes, tensor names, quantized blocks and the order of rotary pairs."""
 
+import dataclasses
+import functools
 import math
 import mmap
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +16,14 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize
 
 from hwsim.errors import CheckpointError, shown
-from hwsim.nearest import nearest
 from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
+from models.checkpoint.gguf_metadata import configuration, end_tokens, is_interleaved
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
-from models.config import ModelConfig, RopeScaling
+from models.config import ModelConfig
+from models.families import has_file
 from models.tokenizer import Tokenizer
 
 __all__ = ["load"]
-
-# GGUF architecture, the architecture it is read as, and whether its query and key rows are interleaved.
-_ARCHITECTURES = {"llama": ("LlamaForCausalLM", True), "qwen2": ("Qwen2ForCausalLM", False), "qwen3": ("Qwen3ForCausalLM", False)}
 
 _PARTS = {
     "attn_norm": "input_layernorm",
@@ -39,6 +40,9 @@ _PARTS = {
 }
 
 _TOPS = {"token_embd": EMBEDDING, "output_norm": FINAL_NORM, "output": HEAD}
+
+_PART = re.compile(r"-([0-9]{5})-of-([0-9]{5})$")
+"""How the name of a part ends: which it is, from 1, and of how many."""
 
 _Q4_1_BYTES = 20
 
@@ -59,13 +63,69 @@ def load(path: Path, name: str | None = None) -> Checkpoint:
 
     name: the model's name; None takes the file's.
     """
-    file = _read_header(path)
-    config, is_interleaved = _config(file, name or path.stem)
-    store = _GgufStore(file, config, is_interleaved)
-    check_names(config, store.shapes())
-    return Checkpoint(
-        config=config, weights=Weights(config, store), tokenizer=Tokenizer.from_gguf(file.metadata), source=str(path), files=(path,)
+    parts = _parts(path)
+    metadata, tensors = parts[0].metadata, _merged(parts)
+    has_pairs = is_interleaved(metadata)
+    if "rope_freqs.weight" in tensors:
+        raise CheckpointError(
+            "GGUF file must not carry rope_freqs.weight, a table of stretched frequencies: "
+            "load the model's Hugging Face folder instead"
+        )
+    if "token_embd.weight" not in tensors:
+        raise CheckpointError(f"Checkpoint must hold the tensor {EMBEDDING}.weight, which is missing")
+    config = configuration(
+        metadata, name or _PART.sub("", path.stem), vocab=tensors["token_embd.weight"].shape[0], has_head="output.weight" in tensors
     )
+    store = _GgufStore(tensors, config, has_pairs)
+    check_names(config, store.shapes())
+    tokenizer, ends = Tokenizer.from_gguf(metadata), end_tokens(metadata)
+    return Checkpoint(
+        config=config,
+        weights=Weights(config, store),
+        tokenizer=None if tokenizer is None else dataclasses.replace(tokenizer, eos_ids=(*tokenizer.eos_ids, *ends)),
+        source=str(path),
+        files=tuple(part.path for part in parts),
+    )
+
+
+def _parts(path: Path) -> list["_File"]:
+    """Return the headers of the files that a checkpoint is split into, `path` the first of them."""
+    first = _read_header(path)
+    count = first.count("split.count", 1)
+    if count <= 1:
+        return [first]
+    match = _PART.search(path.stem)
+    if match is None or int(match[1]) != 1 or int(match[2]) != count or first.count("split.no", 0) != 0:
+        raise CheckpointError(
+            f"File {path.name} must be the first of the {count} files of its checkpoint, NAME-00001-of-{count:05d}.gguf, "
+            f"not number {first.count('split.no', 0) + 1}"
+        )
+    parts = [first]
+    for number in range(1, count):
+        other = path.with_name(f"{_PART.sub('', path.stem)}-{number + 1:05d}-of-{count:05d}{path.suffix}")
+        if not has_file(other):
+            raise CheckpointError(f"Folder {path.resolve().parent.name} must hold {other.name}, a part of {path.name}")
+        parts.append(_read_header(other))
+        place = (parts[-1].count("split.no", 0), parts[-1].count("split.count", 1))
+        if place != (number, count):
+            raise CheckpointError(f"File {other.name} must be part {number + 1} of {count}, not {place[0] + 1} of {place[1]}")
+    return parts
+
+
+def _merged(parts: Sequence["_File"]) -> dict[str, "_Tensor"]:
+    """Return the tensors of all parts; a part may hold none, but two hold none alike."""
+    tensors: dict[str, _Tensor] = {}
+    for part in parts:
+        for name in part.tensors:
+            if name in tensors:
+                raise CheckpointError(
+                    f"File {part.path.name} must hold tensors of its own, not {shown(name)}, which is in another part"
+                )
+        tensors.update(part.tensors)
+    promised = parts[0].count("split.tensors.count", len(tensors))
+    if promised != len(tensors):
+        raise CheckpointError(f"File {parts[0].path.name} must have {promised} tensors with its other parts, not {len(tensors)}")
+    return tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +134,20 @@ class _Tensor:
 
     shape: outputs first, as PyTorch orders a weight.
     kind: storage format.
+    path: the file.
     start, stop: bytes in the file.
     """
 
     shape: tuple[int, ...]
     kind: GGMLQuantizationType
+    path: Path
     start: int
     stop: int
+
+    def blocks(self) -> numpy.ndarray:
+        """Return the stored bytes, uint8 [rows, bytes per row], mapped from the file."""
+        mapped = numpy.memmap(self.path, mode="r", offset=self.start, shape=(self.stop - self.start,))
+        return numpy.asarray(mapped).reshape(*self.shape[:-1], -1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,42 +163,35 @@ class _File:
     tensors: Mapping[str, _Tensor]
     path: Path
 
-    def blocks(self, name: str) -> numpy.ndarray:
-        """Return the stored bytes of a tensor, uint8 [rows, bytes per row], mapped from the file."""
-        tensor = self.tensors[name]
-        mapped = numpy.memmap(self.path, mode="r", offset=tensor.start, shape=(tensor.stop - tensor.start,))
-        return numpy.asarray(mapped).reshape(*tensor.shape[:-1], -1)
+    def count(self, key: str, default: int) -> int:
+        """Return the whole number at `key`, or `default` where there is none; CheckpointError where it is another value."""
+        value = self.metadata.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST_ENTRIES:
+            raise CheckpointError(f"GGUF {key} must be a whole number, not {shown(value)}")
+        return value
 
 
 class _GgufStore:
-    """Tensors of one GGUF file under Hugging Face names, mapped into memory and dequantized when read."""
+    """Tensors of a GGUF checkpoint under Hugging Face names, mapped into memory and dequantized when read."""
 
-    def __init__(self, file: _File, config: ModelConfig, is_interleaved: bool) -> None:
-        self._file = file
+    def __init__(self, tensors: Mapping[str, _Tensor], config: ModelConfig, is_interleaved: bool) -> None:
+        self._tensors = {_huggingface_name(name): tensor for name, tensor in tensors.items()}
         self._config = config
         self._is_interleaved = is_interleaved
-        self._names = {_huggingface_name(name): name for name in file.tensors}
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        return {name: self._file.tensors[stored].shape for name, stored in self._names.items()}
+        return {name: tensor.shape for name, tensor in self._tensors.items()}
 
     def read(self, name: str) -> torch.Tensor:
-        stored = self._names[name]
-        kind = self._file.tensors[stored].kind
-        try:
-            values = dequantize(self._file.blocks(stored), kind)
-        # The gguf package says so of formats it knows by name alone.
-        except NotImplementedError:
-            raise CheckpointError(f"Tensor {name} must be in a format that can be dequantized, not {kind.name}") from None
+        values = dequantize(self._tensors[name].blocks(), self._tensors[name].kind)
         weight = torch.from_numpy(numpy.array(values, dtype=numpy.float32))
         order = self._row_order(name, len(weight))
         return weight if order is None else weight[order]
 
     def read_blocks(self, name: str) -> AffineBlocks | None:
-        stored = self._names[name]
-        if self._file.tensors[stored].kind != GGMLQuantizationType.Q4_1:
+        if self._tensors[name].kind != GGMLQuantizationType.Q4_1:
             return None
-        blocks = _from_q4_1(self._file.blocks(stored))
+        blocks = _from_q4_1(self._tensors[name].blocks())
         order = self._row_order(name, len(blocks.codes))
         return blocks if order is None else blocks.rows(order)
 
@@ -170,69 +230,6 @@ def _huggingface_name(name: str) -> str:
     return name
 
 
-def _config(file: _File, name: str) -> tuple[ModelConfig, bool]:
-    metadata, held = file.metadata, file.tensors
-    kind = metadata.get("general.architecture")
-    if not isinstance(kind, str) or kind not in _ARCHITECTURES:
-        raise CheckpointError(f"GGUF architecture must be {nearest(str(kind), _ARCHITECTURES)}, not {shown(kind)}")
-    architecture, is_interleaved = _ARCHITECTURES[kind]
-    if "rope_freqs.weight" in held:
-        raise CheckpointError(
-            "GGUF file must not carry rope_freqs.weight, a table of stretched frequencies: "
-            "load the model's Hugging Face folder instead"
-        )
-    hidden = _integer(metadata, f"{kind}.embedding_length")
-    heads = _integer(metadata, f"{kind}.attention.head_count")
-    head_dim = _integer(metadata, f"{kind}.attention.key_length", max(hidden // heads, 1))
-    rotated = _integer(metadata, f"{kind}.rope.dimension_count", head_dim)
-    if rotated != head_dim:
-        raise CheckpointError(f"GGUF {kind}.rope.dimension_count must be the head width {head_dim}, not {rotated}")
-    if "token_embd.weight" not in held:
-        raise CheckpointError(f"Checkpoint must hold the tensor {EMBEDDING}.weight, which is missing")
-    config = ModelConfig(
-        name=name,
-        architecture=architecture,
-        hidden=hidden,
-        layers=_integer(metadata, f"{kind}.block_count"),
-        heads=heads,
-        kv_heads=_integer(metadata, f"{kind}.attention.head_count_kv", heads),
-        head_dim=head_dim,
-        ffn=_integer(metadata, f"{kind}.feed_forward_length"),
-        vocab=held["token_embd.weight"].shape[0],
-        norm_eps=_number(metadata, f"{kind}.attention.layer_norm_rms_epsilon"),
-        rope_base=_number(metadata, f"{kind}.rope.freq_base", 10000.0),
-        rope_scaling=_scaling(metadata, kind),
-        tied_head="output.weight" not in held,
-        qkv_bias=kind == "qwen2",
-        max_positions=_integer(metadata, f"{kind}.context_length"),
-    )
-    return config, is_interleaved
-
-
-def _scaling(metadata: Mapping[str, object], kind: str) -> RopeScaling:
-    spelled = metadata.get(f"{kind}.rope.scaling.type", "none")
-    if spelled == "none":
-        return RopeScaling()
-    if spelled != "linear":
-        raise CheckpointError(f"GGUF {kind}.rope.scaling.type must be none or linear, not {shown(spelled)}")
-    return RopeScaling(kind="linear", factor=_number(metadata, f"{kind}.rope.scaling.factor"))
-
-
-def _integer(metadata: Mapping[str, object], key: str, default: int | None = None) -> int:
-    value = metadata.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CheckpointError(f"GGUF {key} must be a positive integer, not {shown(value)}")
-    return value
-
-
-def _number(metadata: Mapping[str, object], key: str, default: float | None = None) -> float:
-    value = metadata.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CheckpointError(f"GGUF {key} must be a number, not {shown(value)}")
-    # Stored as float32: take the shortest decimal that means the same, 1e-05 and not 9.99999974e-06.
-    return float(str(numpy.float32(value)))
-
-
 def _read_header(path: Path) -> _File:
     """Return the metadata and the tensors' places; CheckpointError when the file is not a complete GGUF file."""
     try:
@@ -240,6 +237,36 @@ def _read_header(path: Path) -> _File:
             return _Reader(path, content).read()
     except (OSError, ValueError) as error:
         raise CheckpointError(f"File {path.name} must be a complete GGUF file, but: {error}") from None
+
+
+def _check_kinds(path: Path, numbers: Mapping[str, int]) -> None:
+    """Refuse a file with tensors of types that cannot be read, all of them in one sentence; `numbers` has each tensor's type."""
+    by_kind: dict[int, list[str]] = {}
+    for name, number in numbers.items():
+        if not _is_readable(number):
+            by_kind.setdefault(number, []).append(name)
+    if not by_kind:
+        return
+    names = {kind.value: kind.name for kind in GGMLQuantizationType}
+    found = " and ".join(
+        f"{len(held)} of type {names.get(number, number)} ({shown(held[0])}{' and others' if len(held) > 1 else ''})"
+        for number, held in sorted(by_kind.items())
+    )
+    readable = ", ".join(sorted(kind.name for kind in GGML_QUANT_SIZES if _is_readable(kind.value)))
+    raise CheckpointError(f"File {path.name} must hold tensors of types that can be read ({readable}) alone, not {found}")
+
+
+@functools.cache
+def _is_readable(number: int) -> bool:
+    """Return whether blocks of a type can be dequantized, of which the gguf package knows some by name alone."""
+    kind = next((kind for kind in GGML_QUANT_SIZES if kind.value == number), None)
+    if kind is None:
+        return False
+    try:
+        dequantize(numpy.zeros((1, GGML_QUANT_SIZES[kind][1]), numpy.uint8), kind)
+    except NotImplementedError:
+        return False
+    return True
 
 
 class _Reader:
@@ -270,6 +297,7 @@ class _Reader:
         if isinstance(alignment, bool) or not isinstance(alignment, int) or alignment < 1:
             raise self._refusal(f"its alignment is {shown(alignment)}")
         start = -(-self._at // alignment) * alignment
+        _check_kinds(self._path, {name: number for name, _, number, _ in entries})
         tensors: dict[str, _Tensor] = {}
         for name, shape, kind, offset in entries:
             if name in tensors:
@@ -284,16 +312,14 @@ class _Reader:
         return name, tuple(reversed(sizes)), self._integer("<I"), self._integer("<Q")
 
     def _place(self, name: str, shape: tuple[int, ...], number: int, start: int) -> _Tensor:
-        known = {kind.value: kind for kind in GGML_QUANT_SIZES}
-        if number not in known:
-            raise self._refusal(f"the tensor {shown(name)} is of unknown type {number}")
-        block_values, block_bytes = GGML_QUANT_SIZES[known[number]]
+        kind = GGMLQuantizationType(number)
+        block_values, block_bytes = GGML_QUANT_SIZES[kind]
         if not shape or min(shape) < 1 or shape[-1] % block_values:
             raise self._refusal(f"the tensor {shown(name)} of shape {shape} does not fall into blocks of {block_values}")
         stop = start + math.prod(shape) // block_values * block_bytes
         if stop > self._size:
             raise self._refusal(f"the tensor {shown(name)} ends at byte {stop} of {self._size}")
-        return _Tensor(shape=shape, kind=known[number], start=start, stop=stop)
+        return _Tensor(shape=shape, kind=kind, path=self._path, start=start, stop=stop)
 
     def _value(self, kind: int) -> object:
         if kind in _SCALARS:

@@ -1,15 +1,19 @@
 """Hugging Face folders: config.json, safetensors in one file or several, and the tokenizer's files."""
 
+import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 from models.checkpoint.base import Checkpoint, TensorStore, Weights, check_names
+from models.checkpoint.layout import EMBEDDING, HEAD
 from models.config import ModelConfig
-from models.families import read_object
+from models.entries import CONFIG, GENERATION
+from models.families import has_file, read_object
 from models.tokenizer import Tokenizer, byte_pairs
 
 __all__ = ["load", "read_tokenizer"]
@@ -17,6 +21,8 @@ __all__ = ["load", "read_tokenizer"]
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _FLOATS = ("F64", "F32", "F16", "BF16")
+_TIED = (f"{EMBEDDING}.weight", f"{HEAD}.weight")
+_ROWS_COMPARED = 4096
 
 
 def load(folder: Path) -> Checkpoint:
@@ -25,7 +31,11 @@ def load(folder: Path) -> Checkpoint:
     document = read_object(config_file)
     config = ModelConfig.from_huggingface(document, name=folder.resolve().name)
     files = _weight_files(folder)
-    store = _SafetensorsStore(files)
+    # As transformers 5 does: a tied head that comes without the embedding is the embedding, and one that differs is not tied.
+    is_swapped = config.tied_head and _TIED[1] in files and _TIED[0] not in files
+    store = _SafetensorsStore(files, renamed={_TIED[0]: _TIED[1]} if is_swapped else {})
+    if config.tied_head and _TIED[1] in store.shapes() and store.are_different(*_TIED):
+        config = dataclasses.replace(config, tied_head=False)
     check_names(config, store.shapes())
     return Checkpoint(
         config=config,
@@ -37,25 +47,50 @@ def load(folder: Path) -> Checkpoint:
 
 
 class _SafetensorsStore(TensorStore):
-    """Tensors spread over safetensors files, opened when read."""
+    """Tensors spread over safetensors files, opened when read.
 
-    def __init__(self, files: Mapping[str, Path]) -> None:
+    files: the file of every stored tensor.
+    renamed: the stored name of a tensor, where that is another.
+    """
+
+    def __init__(self, files: Mapping[str, Path], renamed: Mapping[str, str]) -> None:
         self._files = files
-        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._renamed = renamed
+        stored: dict[str, tuple[int, ...]] = {}
         for path in dict.fromkeys(files.values()):
-            self._shapes.update(_header(path, {name for name, held_by in files.items() if held_by == path}))
+            stored.update(_header(path, {name for name, held_by in files.items() if held_by == path}))
+        names = {name: name for name in stored if name not in renamed.values()} | dict(renamed)
+        self._shapes = {name: stored[held] for name, held in names.items()}
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return self._shapes
 
     def read(self, name: str) -> torch.Tensor:
-        path = self._files[name]
+        stored = self._renamed.get(name, name)
+        path = self._files[stored]
         try:
             with safe_open(path, framework="pt") as opened:
-                tensor: torch.Tensor = opened.get_tensor(name)
+                tensor: torch.Tensor = opened.get_tensor(stored)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"Tensor {name} must be readable from {path.name}, but: {error}") from None
         return tensor.to(torch.float32)
+
+    def are_different(self, *names: str) -> bool:
+        """Return whether tensors that are there differ in shape or in any value; reads some rows at a time."""
+        if len({self._shapes.get(name) for name in names}) > 1:
+            return True
+        return len({self._digest(name) for name in names}) > 1
+
+    def _digest(self, name: str) -> bytes:
+        path, rows, digest = self._files[name], self._shapes[name][0], hashlib.sha256()
+        try:
+            with safe_open(path, framework="pt") as opened:
+                view = opened.get_slice(name)
+                for start in range(0, rows, _ROWS_COMPARED):
+                    digest.update(view[start : start + _ROWS_COMPARED].to(torch.float32).numpy().tobytes())
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"Tensor {name} must be readable from {path.name}, but: {error}") from None
+        return digest.digest()
 
 
 def _header(path: Path, names: set[str]) -> dict[str, tuple[int, ...]]:
@@ -64,6 +99,8 @@ def _header(path: Path, names: set[str]) -> dict[str, tuple[int, ...]]:
             held = set(opened.keys())
             for name in sorted(names - held):
                 raise CheckpointError(f"File {path.name} must hold the tensor {name}, which its index promises")
+            for name in sorted(held - names):
+                raise CheckpointError(f"File {path.name} must hold only tensors that its index gives to it, not {shown(name)}")
             shapes = {}
             for name in sorted(names):
                 view = opened.get_slice(name)
@@ -77,16 +114,16 @@ def _header(path: Path, names: set[str]) -> dict[str, tuple[int, ...]]:
 
 def _weight_files(folder: Path) -> dict[str, Path]:
     """Return the file of every tensor."""
-    index = folder / _INDEX
-    if not index.is_file():
-        single = folder / _SINGLE
-        if not single.is_file():
-            raise CheckpointError(f"Folder {folder.name} must hold {_SINGLE} or {_INDEX}, but has neither")
+    single, index = folder / _SINGLE, folder / _INDEX
+    # As transformers does: the single file is the checkpoint, whatever lies beside it.
+    if has_file(single):
         try:
             with safe_open(single, framework="pt") as opened:
                 return dict.fromkeys(sorted(opened.keys()), single)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"File {_SINGLE} must be a complete safetensors file, but: {error}") from None
+    if not has_file(index):
+        raise CheckpointError(f"Folder {folder.name} must hold {_SINGLE} or {_INDEX}, but has neither")
     weight_map = read_object(index).get("weight_map")
     if not isinstance(weight_map, Mapping):
         raise CheckpointError(f"File {_INDEX} must hold an object weight_map, not {weight_map!r}")
@@ -103,22 +140,41 @@ def _weight_files(folder: Path) -> dict[str, Path]:
 def read_tokenizer(folder: Path, config: Mapping[str, object]) -> Tokenizer | None:
     """Return the tokenizer of a folder, or None without tokenizer.json.
 
-    config: the folder's config.json; its end tokens, and those of generation_config.json, end a text too.
+    config: the folder's config.json.
+
+    The tokens that end a text are that of the tokenizer, and those of generation_config.json or, where it gives none, of
+    config.json. CheckpointError names an entry of generation_config.json that would change how a text is generated.
     """
+    ends = _end_tokens(folder, config)
     path = folder / "tokenizer.json"
-    if not path.is_file():
+    if not has_file(path):
         return None
-    settings = read_object(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-    generation = read_object(folder / "generation_config.json") if (folder / "generation_config.json").is_file() else {}
+    settings = _object_of(folder / "tokenizer_config.json")
     template_file = folder / "chat_template.jinja"
-    template = template_file.read_text(encoding="utf-8") if template_file.is_file() else settings.get("chat_template")
+    template = template_file.read_text(encoding="utf-8") if has_file(template_file) else settings.get("chat_template")
     return Tokenizer(
         byte_pairs(path.read_text(encoding="utf-8", errors="replace")),
         chat_template=_default_template(template),
         bos_token=_token_text(settings.get("bos_token")),
         eos_token=_token_text(settings.get("eos_token")),
-        eos_ids=_token_ids(config.get("eos_token_id")) + _token_ids(generation.get("eos_token_id")),
+        eos_ids=ends,
     )
+
+
+def _end_tokens(folder: Path, config: Mapping[str, object]) -> tuple[int, ...]:
+    """Return the tokens that end a text: those of generation_config.json or, where it gives none, of config.json."""
+    generation = _object_of(folder / GENERATION.file)
+    GENERATION.check(generation, {"eos_token_id"})
+    files = {GENERATION.file: generation, CONFIG.file: config}
+    stated = [
+        _token_ids(file, document["eos_token_id"]) for file, document in files.items() if document.get("eos_token_id") is not None
+    ]
+    return stated[0] if stated else ()
+
+
+def _object_of(path: Path) -> Mapping[str, object]:
+    """Return the object in a JSON file, or an empty one where there is no such file."""
+    return read_object(path) if has_file(path) else {}
 
 
 def _default_template(template: object) -> str | None:
@@ -135,6 +191,8 @@ def _token_text(token: object) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def _token_ids(value: object) -> tuple[int, ...]:
+def _token_ids(file: str, value: object) -> tuple[int, ...]:
     values = value if isinstance(value, list) else [value]
-    return tuple(entry for entry in values if isinstance(entry, int) and not isinstance(entry, bool))
+    if not all(isinstance(entry, int) and not isinstance(entry, bool) and entry >= 0 for entry in values):
+        raise CheckpointError(f"{file} eos_token_id must be a token or a list of tokens, not {shown(value)}")
+    return tuple(values)

@@ -45,14 +45,8 @@ def _llama3(plain: torch.Tensor, scaling: RopeScaling) -> torch.Tensor:
 
 def _yarn(plain: torch.Tensor, config: ModelConfig, scaling: RopeScaling) -> torch.Tensor:
     """Blend by dimension index between two turn counts: Ref: YaRN, arXiv 2309.00071, section 3.2."""
-
-    def dimension(turns: float) -> float:
-        ratio = scaling.original_positions / (turns * 2 * math.pi)
-        return config.head_dim * math.log(ratio) / (2 * math.log(config.rope_base))
-
-    first = max(math.floor(dimension(scaling.fast_turns)), 0)
-    last = min(math.ceil(dimension(scaling.slow_turns)), config.head_dim - 1)
-    width = max(last - first, 0.001)
+    first, last = scaling.band(config.head_dim, config.rope_base)
+    width = (last - first) or 0.001
     stretched = ((torch.arange(len(plain), dtype=torch.float64) - first) / width).clamp(0, 1)
     return (1 - stretched) * plain + stretched * plain / scaling.factor
 

@@ -18,6 +18,7 @@ from models.attention import parse
 from models.checkpoint import huggingface, load, shipped
 from models.compress import Recipe, compress
 from models.reference.llama import Llama
+from tests.models.gguf_file import write_gguf
 
 Save = Callable[..., tuple[Path, torch.nn.Module]]
 Change = Callable[[Path], object]
@@ -39,6 +40,12 @@ def edit_tensors(folder: Path, **changes: torch.Tensor | None) -> None:
 
 def cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
+
+
+def shard(folder: Path, index: str) -> None:
+    """Make the weights a file that an index names."""
+    (folder / "model.safetensors").rename(folder / "part.safetensors")
+    (folder / "model.safetensors.index.json").write_text(index)
 
 
 NORM = "model.norm.weight"
@@ -86,28 +93,24 @@ DAMAGES: dict[str, tuple[Change, str]] = {
         "Checkpoint must hold the tensor model.layers.2.input_layernorm.weight, which is missing",
     ),
     "index leaves the folder": (
-        lambda folder: (
-            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {NORM: "../other.safetensors"}}))
-            and None
-        ),
+        lambda folder: shard(folder, json.dumps({"weight_map": {NORM: "../other.safetensors"}})),
         "File of tensor model.norm.weight must be a .safetensors file of the folder, not '../other.safetensors'",
     ),
     "index without a map": (
-        lambda folder: (folder / "model.safetensors.index.json").write_text("{}"),
+        lambda folder: shard(folder, "{}"),
         "File model.safetensors.index.json must hold an object weight_map, not None",
     ),
     "index names a missing file": (
-        lambda folder: (
-            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {NORM: "other.safetensors"}})) and None
-        ),
+        lambda folder: shard(folder, json.dumps({"weight_map": {NORM: "other.safetensors"}})),
         "Folder {folder} must hold other.safetensors, which model.safetensors.index.json names",
     ),
     "index promises a missing tensor": (
-        lambda folder: (
-            (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"model.other": "model.safetensors"}}))
-            and None
-        ),
-        "File model.safetensors must hold the tensor model.other, which its index promises",
+        lambda folder: shard(folder, json.dumps({"weight_map": {"model.other": "part.safetensors"}})),
+        "File part.safetensors must hold the tensor model.other, which its index promises",
+    ),
+    "a file holds more than its index says": (
+        lambda folder: shard(folder, json.dumps({"weight_map": {NORM: "part.safetensors"}})),
+        "File part.safetensors must hold only tensors that its index gives to it, not 'lm_head.weight'",
     ),
     "tokenizer is not one": (
         lambda folder: (folder / "tokenizer.json").write_text("{}"),
@@ -213,60 +216,6 @@ def test_a_checkpoint_that_is_not_installed_says_what_to_install(monkeypatch: py
         shipped.locate("gpt")
 
 
-def interleaved(weight: numpy.ndarray, heads: int) -> numpy.ndarray:
-    """Return rows in the pair order that GGUF files of the llama kind keep."""
-    return weight.reshape(heads, 2, -1, weight.shape[1]).swapaxes(1, 2).reshape(weight.shape)
-
-
-def write_gguf(path: Path, folder: Path, kind: str) -> None:
-    """Write a folder's model as GGUF, one linear layer in blocks of 8 bits."""
-    names = {
-        "input_layernorm": "attn_norm",
-        "post_attention_layernorm": "ffn_norm",
-        "self_attn.q_proj": "attn_q",
-        "self_attn.k_proj": "attn_k",
-        "self_attn.v_proj": "attn_v",
-        "self_attn.q_norm": "attn_q_norm",
-        "self_attn.k_norm": "attn_k_norm",
-        "self_attn.o_proj": "attn_output",
-        "mlp.gate_proj": "ffn_gate",
-        "mlp.up_proj": "ffn_up",
-        "mlp.down_proj": "ffn_down",
-    }
-    tops = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight"}
-    tops["lm_head.weight"] = "output.weight"
-    writer = gguf.GGUFWriter(path, kind)
-    writer.add_embedding_length(HIDDEN)
-    writer.add_block_count(2)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
-    writer.add_feed_forward_length(FFN)
-    writer.add_context_length(128)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_freq_base(10000.0)
-    if kind == "qwen3":
-        writer.add_key_length(QWEN3_HEAD_DIM)
-    for name, tensor in safetensors.torch.load_file(folder / "model.safetensors").items():
-        weight = tensor.numpy()
-        if name in tops:
-            writer.add_tensor(tops[name], weight)
-            continue
-        _, _, layer, part = name.split(".", 3)
-        part, suffix = part.rsplit(".", 1)
-        heads = {"self_attn.q_proj": HEADS, "self_attn.k_proj": KV_HEADS}.get(part)
-        if heads is not None and kind == "llama":
-            weight = interleaved(weight, heads)
-        if part == "mlp.up_proj":
-            quantized = gguf.quants.quantize(weight, gguf.GGMLQuantizationType.Q8_0)
-            writer.add_tensor(f"blk.{layer}.{names[part]}.{suffix}", quantized, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
-            continue
-        writer.add_tensor(f"blk.{layer}.{names[part]}.{suffix}", weight)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
 @pytest.fixture
 def small(save: Save) -> Callable[[str], Path]:
     """Return a function that writes a random GGUF file of a kind and returns its path."""
@@ -282,7 +231,7 @@ def small(save: Save) -> Callable[[str], Path]:
             num_key_value_heads=KV_HEADS,
             vocab_size=VOCAB,
         )
-        write_gguf(folder / "small.gguf", folder, kind)
+        write_gguf(folder / "small.gguf", folder, kind, type=gguf.GGMLQuantizationType.Q8_0, only=".up_proj")
         return folder / "small.gguf"
 
     return write

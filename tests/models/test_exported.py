@@ -1,6 +1,7 @@
 """Exported models: our reader and transformers find in the folder what the integers stand for."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,26 @@ def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Checkpoint:
     return load(write_checkpoint(tmp_path / "hf"))
+
+
+def test_a_window_outlives_biases_that_a_recipe_adds(tmp_path: Path) -> None:
+    """The folder computes what the source computes with queries that read 12 keys, not what it would with all of them."""
+    source = write_checkpoint(tmp_path / "hf")
+    window = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 12}
+    (source / "config.json").write_text(json.dumps(json.loads((source / "config.json").read_text()) | window))
+    exported.export(compressed.create(load(source), SHIFTED), tmp_path / "out")
+    tokens, logits = tiny_tokens(40), {}
+    for folder in (source, tmp_path / "out"):
+        with torch.no_grad():
+            model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+            logits[folder.name] = model(torch.tensor([tokens])).logits[0]
+    assert type(model).__name__ == "Qwen2ForCausalLM"
+    again = load(tmp_path / "out")
+    assert again.config.sliding_window == 12
+    assert torch.allclose(Llama(again).logits(tokens), logits["out"], atol=2e-4, rtol=1e-3)
+    assert difference(logits["out"], logits["hf"]) < 0.02
+    wide = Llama(again, pattern=parse("dense")).logits(tokens)
+    assert difference(wide, logits["hf"]) > 0.1
 
 
 @pytest.mark.parametrize(
@@ -91,18 +112,22 @@ def test_every_tensor_is_the_integers_value(checkpoint: Checkpoint, tmp_path: Pa
         RopeScaling(kind="linear", factor=2.0),
         RopeScaling(kind="llama3", factor=8.0, original_positions=64, low_frequency_factor=1.5, high_frequency_factor=5.0),
         RopeScaling(kind="yarn", factor=4.0, original_positions=64, fast_turns=16.0, slow_turns=2.0, attention_factor=1.1),
+        RopeScaling(kind="yarn", factor=4.0, original_positions=64, is_truncated=False),
     ],
     ids=lambda scaling: scaling.kind,
 )
+@pytest.mark.parametrize("window", [None, 32])
 @pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"])
-def test_configurations_read_back(scaling: RopeScaling, architecture: str) -> None:
+def test_configurations_read_back(scaling: RopeScaling, architecture: str, window: int | None) -> None:
     config = dataclasses.replace(
         tiny_config(has_bias=architecture == "Qwen2ForCausalLM"),
         architecture=architecture,
         rope_scaling=scaling,
-        sliding_window=32 if architecture == "MistralForCausalLM" else None,
+        sliding_window=window,
     )
-    assert ModelConfig.from_huggingface(exported.huggingface_config(config)) == config
+    written = "MistralForCausalLM" if architecture == "LlamaForCausalLM" and window else architecture
+    again = ModelConfig.from_huggingface(exported.huggingface_config(config))
+    assert again == dataclasses.replace(config, architecture=written)
 
 
 def test_export_refusals(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from models.checkpoint.layout import tensor_shapes
 from models.config import ModelConfig, RopeScaling
 from models.zoo import shape
 
+BIASES = "biases are read of the query, key and value projections of Qwen2 alone"
+
 # Parameter counts that the models' cards state.
 PARAMETERS = {
     "llama-2-7b": 6_738_415_616,
@@ -101,14 +103,17 @@ def test_family_defaults() -> None:
         ({"rope_theta": float("inf")}, "config.json rope_theta must be a positive number, not inf"),
         ({"num_key_value_heads": 3}, "Model heads must be a multiple of its 3 kv_heads, not 4"),
         ({"head_dim": 15}, "Model head_dim must be even, not 15"),
-        ({"hidden_act": "gelu"}, "config.json hidden_act must be silu, not 'gelu'"),
-        ({"attention_bias": True}, "config.json attention_bias must be false, not true"),
-        ({"mlp_bias": 1}, "config.json mlp_bias must be true or false, not 1"),
-        ({"partial_rotary_factor": 0.5}, "config.json partial_rotary_factor must be 1, not 0.5"),
-        ({"quantization_config": {}}, "config.json quantization_config must be absent: give the unquantized checkpoint"),
         (
-            {"architectures": ["Qwen2ForCausalLM"], "use_sliding_window": True},
-            "config.json use_sliding_window must be false in a Qwen2 model, not true",
+            {"hidden_act": "gelu"},
+            'config.json hidden_act must be "silu" or "swish", not "gelu": the gated feed-forward layer takes SiLU alone',
+        ),
+        ({"attention_bias": True}, "config.json attention_bias must be false, not true: " + BIASES),
+        ({"mlp_bias": 1}, "config.json mlp_bias must be false, not 1: " + BIASES),
+        ({"partial_rotary_factor": 0.5}, "config.json partial_rotary_factor must be 1, not 0.5"),
+        ({"quantization_config": {}}, "config.json quantization_config must be absent, not {}: give the unquantized checkpoint"),
+        (
+            {"architectures": ["Qwen2ForCausalLM"], "use_sliding_window": True, "max_window_layers": 1},
+            "config.json layer_types and max_window_layers must make all 2 layers slide or none, not some: layers are alike",
         ),
         (
             {"architectures": ["Qwen3ForCausalLM"], "use_sliding_window": True},
@@ -120,8 +125,7 @@ def test_family_defaults() -> None:
         ),
         ({"architectures": ["Qwen3ForCausalLM"], "attention_bias": True}, "config.json attention_bias must be false, not true"),
         ({"rope_scaling": 3}, "config.json rope_scaling must be an object, not 3"),
-        ({"rope_scaling": {"rope_type": "dynamic"}}, "RoPE scaling must be one of linear, llama3, none, yarn, not 'dynamic'"),
-        ({"rope_scaling": {"type": "yarn", "factor": 2, "mscale": 1.0}}, "config.json RoPE entry mscale must be absent, not 1.0"),
+        ({"rope_scaling": {"rope_type": "dynamic"}}, "RoPE scaling must be one of default, linear, llama3, yarn, not 'dynamic'"),
         ({"rope_scaling": {"type": "linear"}}, "config.json factor must be a positive number, not None"),
     ],
 )
