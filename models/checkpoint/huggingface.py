@@ -34,9 +34,10 @@ def load(folder: Path) -> Checkpoint:
     # As transformers 5 does: a tied head that comes without the embedding is the embedding, and one that differs is not tied.
     is_swapped = config.tied_head and _TIED[1] in files and _TIED[0] not in files
     store = _SafetensorsStore(files, renamed={_TIED[0]: _TIED[1]} if is_swapped else {})
+    check_names(config, store.shapes())
     if config.tied_head and _TIED[1] in store.shapes() and store.are_different(*_TIED):
         config = dataclasses.replace(config, tied_head=False)
-    check_names(config, store.shapes())
+        check_names(config, store.shapes())
     return Checkpoint(
         config=config,
         weights=Weights(config, store),

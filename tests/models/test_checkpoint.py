@@ -80,6 +80,13 @@ DAMAGES: dict[str, tuple[Change, str]] = {
         lambda folder: edit_tensors(folder, **{NORM: torch.ones(47)}),
         "Tensor model.norm.weight must have shape (48,), not (47,)",
     ),
+    "a tied head and an embedding of no shape": (
+        lambda folder: (
+            edit_json(folder, "config.json", tie_word_embeddings=True),
+            edit_tensors(folder, **{name: torch.tensor(1.0) for name in ("model.embed_tokens.weight", "lm_head.weight")}),
+        ),
+        "Tensor model.embed_tokens.weight must have shape (96, 48), not ()",
+    ),
     "integers": (
         lambda folder: edit_tensors(folder, **{NORM: torch.ones(48, dtype=torch.int32)}),
         "Tensor model.norm.weight must be of type F64, F32, F16, BF16, not I32",
