@@ -15,9 +15,9 @@ from gguf.quants import dequantize
 from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
+from models.checkpoint.gguf_tokenizer import read_tokenizer, why_none
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig, RopeScaling
-from models.tokenizer import Tokenizer
 
 __all__ = ["load"]
 
@@ -62,7 +62,12 @@ def load(path: Path, name: str | None = None) -> Checkpoint:
     store = _GgufStore(file, config, is_interleaved)
     check_names(config, store.shapes())
     return Checkpoint(
-        config=config, weights=Weights(config, store), tokenizer=Tokenizer.from_gguf(file.metadata), source=str(path), files=(path,)
+        config=config,
+        weights=Weights(config, store),
+        tokenizer=read_tokenizer(file.metadata),
+        why_no_tokenizer=why_none(file.metadata),
+        source=str(path),
+        files=(path,),
     )
 
 

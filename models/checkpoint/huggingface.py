@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 from models.checkpoint.base import Checkpoint, TensorStore, Weights, check_names
 from models.config import ModelConfig
 from models.families import read_object
-from models.tokenizer import Tokenizer, byte_pairs
+from models.tokenizer import Tokenizer
+from models.tokenizer_files import FILE, ids, read_files, tokenizer_of
 
-__all__ = ["load", "read_tokenizer"]
+__all__ = ["load", "read_tokenizer", "tokenizer_in"]
 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -27,10 +28,12 @@ def load(folder: Path) -> Checkpoint:
     files = _weight_files(folder)
     store = _SafetensorsStore(files)
     check_names(config, store.shapes())
+    tokenizer = read_tokenizer(folder, document)
     return Checkpoint(
         config=config,
         weights=Weights(config, store),
-        tokenizer=read_tokenizer(folder, document),
+        tokenizer=tokenizer,
+        why_no_tokenizer=None if tokenizer is not None else f"the folder holds no {FILE}",
         source=str(folder),
         files=(config_file, *dict.fromkeys(files.values())),
     )
@@ -100,41 +103,20 @@ def _weight_files(folder: Path) -> dict[str, Path]:
     return files
 
 
+def tokenizer_in(folder: Path) -> Tokenizer:
+    """Return the tokenizer of a folder that need not hold a model; CheckpointError where it holds none."""
+    config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
+    tokenizer = read_tokenizer(folder, config)
+    if tokenizer is None:
+        raise CheckpointError(f"Tokenizer must be a folder with {FILE}, not {shown(str(folder))}")
+    return tokenizer
+
+
 def read_tokenizer(folder: Path, config: Mapping[str, object]) -> Tokenizer | None:
     """Return the tokenizer of a folder, or None without tokenizer.json.
 
     config: the folder's config.json; its end tokens, and those of generation_config.json, end a text too.
     """
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        return None
-    settings = read_object(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-    generation = read_object(folder / "generation_config.json") if (folder / "generation_config.json").is_file() else {}
-    template_file = folder / "chat_template.jinja"
-    template = template_file.read_text(encoding="utf-8") if template_file.is_file() else settings.get("chat_template")
-    return Tokenizer(
-        byte_pairs(path.read_text(encoding="utf-8", errors="replace")),
-        chat_template=_default_template(template),
-        bos_token=_token_text(settings.get("bos_token")),
-        eos_token=_token_text(settings.get("eos_token")),
-        eos_ids=_token_ids(config.get("eos_token_id")) + _token_ids(generation.get("eos_token_id")),
-    )
-
-
-def _default_template(template: object) -> str | None:
-    """Return the template, or the one named `default` where a file lists several."""
-    if isinstance(template, list):
-        named = [entry for entry in template if isinstance(entry, Mapping) and entry.get("name") == "default"]
-        template = named[0].get("template") if named else None
-    return template if isinstance(template, str) else None
-
-
-def _token_text(token: object) -> str | None:
-    if isinstance(token, Mapping):
-        token = token.get("content")
-    return token if isinstance(token, str) else None
-
-
-def _token_ids(value: object) -> tuple[int, ...]:
-    values = value if isinstance(value, list) else [value]
-    return tuple(entry for entry in values if isinstance(entry, int) and not isinstance(entry, bool))
+    named = config.get("model_type")
+    model_type = named if isinstance(named, str) else None
+    return tokenizer_of(read_files(folder), model_type=model_type, eos_ids=ids(config.get("eos_token_id")))
