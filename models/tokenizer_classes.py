@@ -49,9 +49,10 @@ def class_of(settings: Mapping[str, object], document: Mapping[str, object], mod
     model_type: the network's family as its config.json names it.
     """
     named = settings.get("tokenizer_class")
-    if not isinstance(named, str):
-        return _QWEN2 if model_type == "qwen2" else None
-    kind = _CLASSES.get(named.removesuffix("Fast"))
+    # Folders of this family are known to name other classes by mistake.
+    if model_type == "qwen2":
+        return _QWEN2
+    kind = _CLASSES.get(named.removesuffix("Fast")) if isinstance(named, str) else None
     has_bytes = _is_byte_level(document.get("pre_tokenizer")) or _is_byte_level(document.get("decoder"))
     # Files of this class are found with byte-level words, which it does not have.
     if model_type == "mistral" or (kind is _LLAMA and has_bytes):

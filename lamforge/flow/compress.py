@@ -77,7 +77,8 @@ def run(request: CompressRequest, listener: Listener = SILENT) -> Compression:
     recipe = chosen_recipe(request.recipe, request.calibration)
     folder = Path(request.output)
     checkpoint = open_checkpoint(request.checkpoint, tokenizer=request.tokenizer)
-    if checkpoint.tokenizer is None:
+    # Said before the work; what is calibrated refuses it.
+    if checkpoint.tokenizer is None and not recipe.is_calibrated:
         listener.say(f"The model gets no tokenizer, so that it cannot be given texts: {checkpoint.no_tokenizer}")
     made = compressed.make(checkpoint, recipe, folder, progress=lambda done, total: listener.progress("layers", done / total))
     return Compression(made=made, folder=folder)
