@@ -14,6 +14,7 @@ from models.tokenizer import Tokenizer, byte_pairs
 TEXT = tokenizers.Tokenizer(tokenizers.models.BPE({"a": 0, "b": 1, "ab": 2, "</s>": 3}, [("a", "b")])).to_str()
 TEMPLATE = "{% for m in messages %}\n  {% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}\n"
 TEMPLATE += "{{ bos_token }}{{ m.content }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}>{% endif %}"
+NAMED = {"bos_token": "<s>", "eos_token": "</s>"}
 GGUF = {
     "tokenizer.ggml.model": "gpt2",
     "tokenizer.ggml.pre": "qwen2",

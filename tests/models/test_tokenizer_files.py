@@ -15,9 +15,15 @@ from models.tokenizer_classes import QWEN2_WORDS
 from tests.models.tokenizer_folder import SPECIAL, TEXT, byte_level, opened, pieces, put_before, write_tokenizer
 
 GENERIC = {"tokenizer_class": "PreTrainedTokenizerFast"}
-LLAMA3_WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+LLAMA3_WORDS = QWEN2_WORDS.replace(r"\p{N}|", r"\p{N}{1,3}|", 1)
+NAMED = {"bos_token": "<s>", "eos_token": "<|im_end|>"}
+
+
+def token(text: str, **properties: bool) -> dict[str, object]:
+    """Return an added token as files spell it."""
+    return {"content": text, **dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word", "special"), False)} | properties
+
+
 TEXTS = [
     "",
     "a",
@@ -35,54 +41,59 @@ Maker = Callable[[], tokenizers.Tokenizer]
 
 def digits() -> tokenizers.Tokenizer:
     inner = byte_level()
-    inner.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
+    single = pre_tokenizers.Digits(individual_digits=True)
+    inner.pre_tokenizer = pre_tokenizers.Sequence([single, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     return inner
 
 
-def composed(inner: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
-    inner.normalizer = normalizers.NFC()
-    return inner
+def begun() -> tokenizers.Tokenizer:
+    return put_before(byte_level(), "<s>")
 
 
-def framed(inner: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+def old_pieces() -> tokenizers.Tokenizer:
+    return put_before(pieces(legacy=True), "<s>")
+
+
+def llama3() -> tokenizers.Tokenizer:
     """Return a tokenizer as Llama 3 has it: first the bytes' own processing, then the token that begins a text."""
+    inner = byte_level(LLAMA3_WORDS)
     before = put_before(inner, "<s>").post_processor
     inner.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), before])
     return inner
 
 
-def cut(inner: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+def qwen2() -> tokenizers.Tokenizer:
+    inner = byte_level(QWEN2_WORDS)
+    inner.normalizer = normalizers.NFC()
+    return inner
+
+
+def cut() -> tokenizers.Tokenizer:
+    inner = begun()
     inner.enable_truncation(max_length=5)
     inner.enable_padding(length=12, pad_id=9, pad_token="<pad>")
     return inner
 
 
+LLAMA = {"tokenizer_class": "LlamaTokenizer"}
+QWEN2 = {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>"}
+LATER = {"401": token("<later>"), "400": token("<new>", special=True, lstrip=True)}
 TOKENIZERS: dict[str, tuple[Maker, dict[str, object] | None, dict[str, object]]] = {
     "gpt 2": (byte_level, GENERIC, {}),
     "digits": (digits, GENERIC, {}),
-    "no tokenizer_config.json": (lambda: put_before(byte_level(), "<s>"), None, {}),
-    "llama 3": (lambda: framed(byte_level(LLAMA3_WORDS)), GENERIC | {"bos_token": "<s>", "eos_token": "<|eot_id|>"}, {}),
-    "llama 3, whose class is llama": (lambda: framed(byte_level(LLAMA3_WORDS)), {"tokenizer_class": "LlamaTokenizerFast"}, {}),
-    "qwen 2": (
-        lambda: composed(byte_level(QWEN2_WORDS)),
-        {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>"},
-        {"model_type": "qwen2"},
-    ),
+    "no tokenizer_config.json": (begun, None, {}),
+    "llama 3": (llama3, GENERIC | {"bos_token": "<s>", "eos_token": "<|eot_id|>"}, {}),
+    "llama 3, whose class is llama": (llama3, {"tokenizer_class": "LlamaTokenizerFast"}, {}),
+    "qwen 2": (qwen2, QWEN2, {"model_type": "qwen2"}),
     "qwen 2 by its network alone": (byte_level, {}, {"model_type": "qwen2"}),
     "qwen 2 by its class alone": (byte_level, {"tokenizer_class": "Qwen2TokenizerFast", "eos_token": None}, {}),
     "qwen 2 of a generic class": (byte_level, GENERIC, {"model_type": "qwen2"}),
     "gpt 2's class": (byte_level, {"tokenizer_class": "GPT2Tokenizer"}, {}),
-    "llama 2, generic": (
-        lambda: put_before(pieces(legacy=True), "<s>"),
-        GENERIC | {"bos_token": "<s>", "add_bos_token": False},
-        {},
-    ),
-    "llama 2": (lambda: put_before(pieces(legacy=True), "<s>"), {"tokenizer_class": "LlamaTokenizer", "legacy": False}, {}),
-    "llama 2, legacy": (lambda: put_before(pieces(legacy=True), "<s>"), {"tokenizer_class": "LlamaTokenizer", "legacy": True}, {}),
-    "llama 2 without a space": (lambda: pieces(legacy=False), {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False}, {}),
-    "mistral": (lambda: put_before(pieces(legacy=True), "<s>"), {"tokenizer_class": "LlamaTokenizer"}, {"model_type": "mistral"}),
+    "llama 2, generic": (old_pieces, GENERIC | {"bos_token": "<s>", "add_bos_token": False}, {}),
+    "llama 2": (old_pieces, LLAMA | {"legacy": False}, {}),
+    "llama 2, legacy": (old_pieces, LLAMA | {"legacy": True}, {}),
+    "llama 2 without a space": (lambda: pieces(legacy=False), LLAMA | {"add_prefix_space": False}, {}),
+    "mistral": (old_pieces, LLAMA, {"model_type": "mistral"}),
     "mistral of its own": (
         lambda: pieces(legacy=False),
         GENERIC | {"bos_token": "<s>", "add_bos_token": True},
@@ -90,66 +101,26 @@ TOKENIZERS: dict[str, tuple[Maker, dict[str, object] | None, dict[str, object]]]
     ),
     "a token at either end": (lambda: put_before(byte_level(), "<s>", "</s>"), GENERIC, {}),
     "add_bos_token without a processor": (byte_level, GENERIC | {"bos_token": "<s>", "add_bos_token": True}, {}),
-    "cut and filled up": (lambda: cut(put_before(byte_level(), "<s>")), GENERIC, {}),
+    "cut and filled up": (cut, GENERIC, {}),
     "special tokens spelled out": (byte_level, GENERIC | {"split_special_tokens": True}, {}),
     "a map beside the settings": (
         byte_level,
         GENERIC | {"bos_token": "</s>", "eos_token": "</s>", "pad_token": "<pad>"},
-        {
-            "special_tokens_map": {
-                "bos_token": "<s>",
-                "eos_token": {"content": "<|im_end|>", "lstrip": False, "normalized": False, "rstrip": False, "single_word": False},
-            }
-        },
+        {"special_tokens_map": {"bos_token": "<s>", "eos_token": token("<|im_end|>")}},
     ),
     "a map beside added tokens": (
         byte_level,
-        GENERIC
-        | {
-            "bos_token": "</s>",
-            "added_tokens_decoder": {
-                "2": {
-                    "content": "</s>",
-                    "lstrip": False,
-                    "normalized": False,
-                    "rstrip": True,
-                    "single_word": False,
-                    "special": True,
-                }
-            },
-        },
-        {"special_tokens_map": {"bos_token": "<s>", "eos_token": "<|im_end|>"}},
+        GENERIC | {"bos_token": "</s>", "added_tokens_decoder": {"2": token("</s>", rstrip=True, special=True)}},
+        {"special_tokens_map": NAMED},
     ),
-    "a map alone": (
-        byte_level,
-        GENERIC,
-        {"special_tokens_map": {"bos_token": "<s>", "eos_token": "<|im_end|>", "unk_token": "<unk>"}},
-    ),
-    "new added tokens": (
-        byte_level,
-        GENERIC
-        | {
-            "added_tokens_decoder": {
-                "401": {"content": "<later>", "special": False},
-                "400": {"content": "<new>", "special": True, "lstrip": True},
-            }
-        },
-        {},
-    ),
+    "a map alone": (byte_level, GENERIC, {"special_tokens_map": NAMED | {"unk_token": "<unk>"}}),
+    "new added tokens": (byte_level, GENERIC | {"added_tokens_decoder": LATER}, {}),
     "added_tokens.json": (byte_level, GENERIC | {"eos_token": "<later>"}, {"added_tokens": {"<later>": 401, "<new>": 400}}),
     "extra special tokens": (byte_level, GENERIC | {"additional_special_tokens": ["<extra>", "[INST]"], "pad_token": "<new>"}, {}),
-    "named special tokens": (
-        byte_level,
-        GENERIC | {"extra_special_tokens": {"image_token": "<image>", "later_token": "<later>"}},
-        {},
-    ),
-    "special tokens that are new": (
-        byte_level,
-        GENERIC | {"sep_token": "<later>", "eos_token": "<new>", "image_token": "<image>"},
-        {},
-    ),
+    "named special tokens": (byte_level, GENERIC | {"extra_special_tokens": {"image_token": "<image>", "a_token": "<later>"}}, {}),
+    "special tokens that are new": (byte_level, GENERIC | {"sep_token": "<later>", "eos_token": "<new>", "a_token": "<image>"}, {}),
     "null tokens": (byte_level, GENERIC | {"bos_token": None, "eos_token": "</s>"}, {"special_tokens_map": {"eos_token": None}}),
-    "only spelled special": (lambda: byte_level(special=()), GENERIC | {"eos_token": "</s>", "bos_token": "<s>"}, {}),
+    "special tokens of no file": (lambda: byte_level(special=()), GENERIC | NAMED, {}),
 }
 
 

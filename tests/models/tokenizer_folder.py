@@ -68,7 +68,7 @@ def write_tokenizer(
     model_type: str = "llama",
     **files: object,
 ) -> Path:
-    """Write tokenizer.json, tokenizer_config.json, config.json and other JSON files, named without their ending; return the folder."""
+    """Write tokenizer.json, tokenizer_config.json, config.json and others, named without their ending; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_text(inner.to_str(), encoding="utf-8")
     others = {"config": {"model_type": model_type}} | files
