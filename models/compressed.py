@@ -358,6 +358,9 @@ def _read_tokenizer(folder: Path, settings: object) -> Tokenizer | None:
     if model_type is not None and not isinstance(model_type, str):
         raise CheckpointError(f"File {_DESCRIPTION} tokenizer.model_type must be a text or null, not {model_type!r}")
     files = read_files(folder)
+    for name in fields["sha256"] if isinstance(fields["sha256"], Mapping) else ():
+        if name not in files:
+            raise CheckpointError(f"Folder {folder.name} must hold {shown(name)}, which is missing")
     for name, stated in _exactly("tokenizer.sha256", fields["sha256"], list(files)).items():
         found = hashlib.sha256(files[name]).hexdigest()
         if stated != found:
