@@ -1,7 +1,7 @@
 """Continues a text with a compressed model: chat template, choice of tokens, and text as it comes."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -83,12 +83,26 @@ def prompt_tokens(tokenizer: Tokenizer, text: str, *, is_raw: bool = False) -> l
 
 
 def generate(
-    model: Continuation, tokenizer: Tokenizer, prompt: Sequence[int], *, max_tokens: int, sampling: Sampling | None = None
+    model: Continuation,
+    tokenizer: Tokenizer,
+    prompt: Sequence[int],
+    *,
+    max_tokens: int,
+    sampling: Sampling | None = None,
+    told: Callable[[int], object] | None = None,
 ) -> Iterator[str]:
-    """Yield the text that follows the tokens `prompt`: for each token the characters that it completes, perhaps none."""
+    """Yield the text that follows the tokens `prompt`, piece by piece, each of whole characters.
+
+    told: is called with each token.
+    """
     stream = tokenizer.stream()
     for token in tokens_after(model, prompt, max_tokens=max_tokens, eos=tokenizer.eos_ids, sampling=sampling):
-        yield stream.push(token)
+        if told is not None:
+            told(token)
+        if piece := stream.push(token):
+            yield piece
+    if piece := stream.finish():
+        yield piece
 
 
 def _chosen(logits: np.ndarray, sampling: Sampling, draws: np.random.Generator) -> int:

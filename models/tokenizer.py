@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 import tokenizers
-from tokenizers import decoders
 
 from hwsim.errors import CheckpointError, NoChatTemplateError, SpecError, shown
 from models.chat_template import render
@@ -14,20 +13,44 @@ from models.tokenizer_classes import GENERIC
 
 __all__ = ["TextStream", "Tokenizer", "byte_pairs", "check_tokens"]
 
+# What bytes that are no character, or not yet, are decoded as.
+_INCOMPLETE = "\ufffd"
 # Names under which a message's reasoning is given. Ref: transformers, utils/chat_template_utils.py.
 _REASONING = ("reasoning_content", "thinking", "reasoning")
 
 
 class TextStream:
-    """Turns tokens into text as they come, holding back bytes that do not yet form a character."""
+    """Turns tokens into text as they come, holding back bytes that do not yet form a character.
+
+    The pieces together are the text of all tokens, where their bytes form characters.
+    """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
         self._inner = inner
-        self._stream = decoders.DecodeStream(skip_special_tokens=True)
+        # The last tokens that gave text, and those since then: spaces and bytes depend on what stands before them.
+        self._before: list[int] = []
+        self._since: list[int] = []
 
     def push(self, token: int) -> str:
         """Return the text that `token` completes, perhaps none."""
-        return self._stream.step(self._inner, token) or ""
+        self._since.append(token)
+        piece = self._held()
+        if not piece or piece.endswith(_INCOMPLETE):
+            return ""
+        self._before, self._since = self._since, []
+        return piece
+
+    def finish(self) -> str:
+        """Return the text of what was held back, with a sign for bytes that form no character."""
+        piece = self._held()
+        self._before, self._since = self._since, []
+        return piece
+
+    def _held(self) -> str:
+        before, all_ = (
+            self._inner.decode(tokens, skip_special_tokens=True) for tokens in (self._before, self._before + self._since)
+        )
+        return all_[len(before) :]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

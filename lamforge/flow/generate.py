@@ -89,11 +89,11 @@ def run(request: GenerateRequest, listener: Listener = SILENT) -> Reply:
     timed = _Timed(IntegerReference(compressed.model))
     most = min(request.max_tokens, positions - len(prompt))
     pieces: list[str] = []
-    for piece in continued(timed, tokenizer, prompt, max_tokens=most, sampling=sampling):
+    tokens: list[int] = []
+    for piece in continued(timed, tokenizer, prompt, max_tokens=most, sampling=sampling, told=tokens.append):
         pieces.append(piece)
-        if piece:
-            listener.stream(piece)
-    ended_by = END_TOKEN if len(pieces) < most else MAX_TOKENS if most == request.max_tokens else POSITIONS
+        listener.stream(piece)
+    ended_by = END_TOKEN if len(tokens) < most else MAX_TOKENS if most == request.max_tokens else POSITIONS
     if ended_by == POSITIONS:
         listener.say(f"The answer ends with the model's {positions:,} positions, after {most:,} of {request.max_tokens:,} tokens")
     return Reply(

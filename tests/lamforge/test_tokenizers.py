@@ -69,10 +69,9 @@ def test_an_export_has_what_came_in(made: Path, checkpoint: Path, tmp_path: Path
         told = model.generate(**tokenizer("Hello", return_tensors="pt"), max_new_tokens=2, do_sample=False)
         assert told.shape[0] == 1
         generation = model.generation_config
-        found.append(
-            (dict(batch), chat, tokenizer.special_tokens_map, tokenizer.padding_side, tokenizer.model_max_length)
-            + (tokenizer.model_input_names, generation.eos_token_id, generation.bos_token_id, generation.temperature)
-        )
+        ends = (generation.eos_token_id, generation.bos_token_id, generation.temperature)
+        settings = (tokenizer.padding_side, tokenizer.model_max_length, tokenizer.model_input_names)
+        found.append((dict(batch), chat, tokenizer.special_tokens_map, settings, ends))
     assert found[0] == found[1]
     assert found[0][0]["input_ids"][0][0] == SPECIAL.index("<pad>")
 

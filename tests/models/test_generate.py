@@ -103,7 +103,9 @@ def test_sampling_repeats_with_its_seed_and_follows_the_logits(reference: Intege
 def test_text_comes_in_whole_characters() -> None:
     tokenizer = tiny_tokenizer()
     pieces = list(generate(Script([ord("h") - 32, 94, 95, ord("!") - 32]), tokenizer, [1], max_tokens=4))
-    assert pieces == ["h", "", "\u00e9", "!"]
+    assert pieces == ["h", "\u00e9", "!"]
+    # What is no character at the end is said to be none.
+    assert list(generate(Script([ord("h") - 32, 94]), tokenizer, [1], max_tokens=2)) == ["h", "\ufffd"]
 
 
 def test_chat_renders_the_template(reference: IntegerReference) -> None:

@@ -1,6 +1,7 @@
 """Tokenizers of the published kinds, in all the files that can say something of them, against transformers token by token."""
 
 import json
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from hwsim.errors import CheckpointError, SpecError
 from models.tokenizer_classes import QWEN2_WORDS
 from tests.models.tokenizer_folder import SPECIAL, TEXT, byte_level, opened, pieces, put_before, write_tokenizer
 
+SEED = 20261130
 GENERIC = {"tokenizer_class": "PreTrainedTokenizerFast"}
 LLAMA3_WORDS = QWEN2_WORDS.replace(r"\p{N}|", r"\p{N}{1,3}|", 1)
 NAMED = {"bos_token": "<s>", "eos_token": "<|im_end|>"}
@@ -146,6 +148,19 @@ def test_tokens_are_those_of_transformers(tmp_path: Path, name: str) -> None:
 
 def test_there_are_many_kinds() -> None:
     assert len(TOKENIZERS) >= 30
+
+
+@pytest.mark.parametrize("make", [byte_level, old_pieces, lambda: pieces(legacy=False)])
+def test_pieces_of_a_stream_are_the_text(tmp_path: Path, make: Maker) -> None:
+    ours = opened(write_tokenizer(tmp_path / "tokenizer", make(), GENERIC))
+    for text in (*TEXTS, TEXT):
+        tokens, stream = ours.encode(text), ours.stream()
+        assert "".join([*map(stream.push, tokens), stream.finish()]) == ours.decode(tokens)
+    # Bytes that form no character, as a model may choose them, stop nothing.
+    draws = random.Random(SEED)
+    for _ in range(20):
+        tokens, stream = draws.choices(range(ours.size), k=40), ours.stream()
+        assert "".join([*map(stream.push, tokens), stream.finish()])
 
 
 def test_a_text_longer_than_what_a_trainer_cut_to_is_read_whole(tmp_path: Path) -> None:
