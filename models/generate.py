@@ -8,6 +8,7 @@ import numpy as np
 
 from hwsim.arch.numerics import FRACTION_BITS
 from hwsim.errors import SpecError, shown
+from models.chat_renderer import MOST_LETTERS
 from models.tokenizer import Tokenizer
 
 __all__ = ["Sampling", "generate", "prompt_tokens", "tokens_after"]
@@ -73,6 +74,8 @@ def prompt_tokens(tokenizer: Tokenizer, text: str, *, is_raw: bool = False) -> l
 
     NoChatTemplateError for a question where the tokenizer carries no chat template. SpecError when there is no token.
     """
+    if len(text) > MOST_LETTERS:
+        raise SpecError(f"Prompt must be at most {MOST_LETTERS:,} letters long, not {len(text):,}")
     if is_raw:
         tokens = tokenizer.encode_whole(text)
     else:

@@ -36,12 +36,8 @@ from models.zoo import shape
 __all__ = ["MeasureRequest", "Measured", "interval", "run", "scored"]
 
 _SOURCES = (
-    "hwsim/arch",
-    "models/attention",
-    "models/integer",
-    "models/evaluation",
-    "models/tokenizer.py",
-    "models/chat_renderer.py",
+    *("hwsim/arch", "models/attention", "models/integer", "models/evaluation"),
+    *("models/tokenizer.py", "models/tokenizer_files.py", "models/tokenizer_classes.py", "models/chat_renderer.py"),
 )
 """What decides the figures of a model that is there."""
 _SIZES = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")

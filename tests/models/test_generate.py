@@ -118,6 +118,9 @@ def test_chat_renders_the_template(reference: IntegerReference) -> None:
 def test_refusals(reference: IntegerReference) -> None:
     with pytest.raises(SpecError, match="Prompt must be at least one token long, not ''"):
         prompt_tokens(tiny_tokenizer(), "", is_raw=True)
+    for is_raw in (True, False):
+        with pytest.raises(SpecError, match="Prompt must be at most 4,194,304 letters long, not 5,000,000"):
+            prompt_tokens(tiny_tokenizer(), "a" * 5_000_000, is_raw=is_raw)
     with pytest.raises(SpecError, match="Sampling temperature must be 0 to 100, not -1"):
         Sampling(temperature=-1)
     with pytest.raises(SpecError, match="Sampling top_k must be a non-negative integer, not 1.5"):
