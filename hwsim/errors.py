@@ -10,6 +10,8 @@ __all__ = [
     "IsaError",
     "LamforgeError",
     "MachineError",
+    "NoChatTemplateError",
+    "NoTokenizerError",
     "ProgramError",
     "ScheduleError",
     "SpecError",
@@ -37,6 +39,14 @@ class IsaError(LamforgeError):
 
 class CheckpointError(LamforgeError):
     """A checkpoint cannot be read or describes a model the flow does not know."""
+
+
+class NoTokenizerError(SpecError):
+    """A text was to be read with a checkpoint that brings no tokenizer."""
+
+
+class NoChatTemplateError(SpecError):
+    """A question was asked of a model whose tokenizer carries no chat template."""
 
 
 class GraphError(LamforgeError):

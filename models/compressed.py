@@ -1,6 +1,7 @@
 """The folder of a compressed model (model.json, weights, tokenizer); what is loaded equals what was saved."""
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -30,19 +31,19 @@ from models.integer import Embedding, IntegerModel
 from models.integer.constants import Gain
 from models.matrices import layer_part, matrix_shapes, norm_widths
 from models.shards import Shards, ShardWriter
-from models.tokenizer import Tokenizer, byte_pairs
+from models.tokenizer import Tokenizer
+from models.tokenizer_files import NAMES, TEMPLATES, read_files, tokenizer_of, write_files
 
 __all__ = ["CompressedModel", "Provenance", "create", "load", "make", "save"]
 
-_VERSION = 4
+_VERSION = 5
 _STEM = "weights"
-_OWN = re.compile(r"model\.json|tokenizer\.json|weights[\w.-]*\.(safetensors|json)|\..*")
-"""Names of the files of a model's folder."""
+_OWN = re.compile(rf"model\.json|weights[\w.-]*\.(safetensors|json)|\..*|{TEMPLATES}|{NAMES.pattern}")
+"""Names of the files and folders in a model's folder."""
 _SHARD_BYTES = 1 << 29
 """Bytes after which the weights go on in another file."""
-_TOKENIZER = "tokenizer.json"
-_KEYS = ("version", "config", "recipe", "formats", "shifts", "provenance", "tokenizer", "weights_sha256", "fingerprint")
-_TOKENIZER_KEYS = ("chat_template", "bos_token", "eos_token", "eos_ids")
+_KEYS = ("version", "config", "recipe", "formats", "shifts", "provenance", "tokenizer", "weights_sha256", "fingerprint", "digest")
+_TOKENIZER_KEYS = ("sha256", "model_type", "eos_ids")
 _GAIN_SHIFT_LIMIT = 31
 
 
@@ -72,6 +73,13 @@ class CompressedModel:
     recipe: Recipe
     provenance: Provenance
     tokenizer: Tokenizer | None
+
+    @property
+    def present_tokenizer(self) -> Tokenizer:
+        """The tokenizer; SpecError where the model was compressed without one."""
+        if self.tokenizer is None:
+            raise SpecError("Model must carry a tokenizer to read a text, but was compressed without one")
+        return self.tokenizer
 
 
 def create(
@@ -156,12 +164,10 @@ def load(folder: Path) -> CompressedModel:
     if description["fingerprint"] != model.fingerprint:
         stated = description["fingerprint"]
         raise CheckpointError(f"Weights of the compressed model must have the fingerprint {stated}, not {model.fingerprint}")
-    return CompressedModel(
-        model=model,
-        recipe=recipe,
-        provenance=_provenance(description["provenance"]),
-        tokenizer=_read_tokenizer(folder, description["tokenizer"]),
-    )
+    provenance, tokenizer = _provenance(description["provenance"]), _read_tokenizer(folder, description["tokenizer"])
+    if description["digest"] != _digest(description):
+        raise CheckpointError(f"File {_DESCRIPTION} must have the digest {description['digest']}, not {_digest(description)}")
+    return CompressedModel(model=model, recipe=recipe, provenance=provenance, tokenizer=tokenizer)
 
 
 def _check_place(folder: Path) -> None:
@@ -181,15 +187,6 @@ def _write(compressed: CompressedModel, folder: Path, shard_bytes: int, progress
     shards = Shards(folder, _STEM)
     formats = {name: matrix.format for name, matrix in model.matrices.items()}
     written = {name: _Stored(shards, name, formats[name], model.matrices[name].shape) for name in formats}
-    settings = None
-    if tokenizer is not None:
-        (folder / _TOKENIZER).write_text(tokenizer.inner.to_str(), encoding="utf-8")
-        settings = {
-            "chat_template": tokenizer.chat_template,
-            "bos_token": tokenizer.bos_token,
-            "eos_token": tokenizer.eos_token,
-            "eos_ids": list(tokenizer.eos_ids),
-        }
     description = {
         "version": _VERSION,
         "config": dataclasses.asdict(model.config),
@@ -197,12 +194,12 @@ def _write(compressed: CompressedModel, folder: Path, shard_bytes: int, progress
         "formats": {name: format.name.lower() for name, format in formats.items()},
         "shifts": {name: gain.shift for name, gain in model.gains.items()},
         "provenance": dataclasses.asdict(compressed.provenance),
-        "tokenizer": settings,
+        "tokenizer": None if tokenizer is None else _write_tokenizer(tokenizer, folder),
         "weights_sha256": _sha256_by_name(files),
         # Digests of what was written, so that matrices that are made when asked for are not made twice.
         "fingerprint": dataclasses.replace(model, matrices=written).fingerprint,
     }
-    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(description | {"digest": _digest(description)}, indent=2, ensure_ascii=False) + "\n"
     with (folder / _DESCRIPTION).open("w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
@@ -341,21 +338,38 @@ def _shift(name: str, value: object) -> int:
     return value
 
 
+def _write_tokenizer(tokenizer: Tokenizer, folder: Path) -> dict[str, object]:
+    """Write the files of a tokenizer, and return what model.json says of them."""
+    files = tokenizer.folder_files()
+    write_files(files, folder)
+    return {
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "model_type": tokenizer.model_type,
+        "eos_ids": list(tokenizer.eos_ids),
+    }
+
+
 def _read_tokenizer(folder: Path, settings: object) -> Tokenizer | None:
     if settings is None:
         return None
     fields = _exactly("tokenizer", settings, _TOKENIZER_KEYS)
-    for key in ("chat_template", "bos_token", "eos_token"):
-        if fields[key] is not None and not isinstance(fields[key], str):
-            raise CheckpointError(f"File {_DESCRIPTION} tokenizer.{key} must be a text or null, not {fields[key]!r}")
-    eos_ids = fields.pop("eos_ids")
+    eos_ids, model_type = fields["eos_ids"], fields["model_type"]
     if not isinstance(eos_ids, list) or not all(isinstance(entry, int) for entry in eos_ids):
         raise CheckpointError(f"File {_DESCRIPTION} tokenizer.eos_ids must be a list of integers, not {eos_ids!r}")
-    try:
-        text = (folder / _TOKENIZER).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"Folder {folder.name} must hold {_TOKENIZER}, but: {error}") from None
-    return Tokenizer(byte_pairs(text), eos_ids=eos_ids, **fields)
+    if model_type is not None and not isinstance(model_type, str):
+        raise CheckpointError(f"File {_DESCRIPTION} tokenizer.model_type must be a text or null, not {model_type!r}")
+    files = read_files(folder)
+    for name in fields["sha256"] if isinstance(fields["sha256"], Mapping) else ():
+        if name not in files:
+            raise CheckpointError(f"Folder {folder.name} must hold {shown(name)}, which is missing")
+    for name, stated in _exactly("tokenizer.sha256", fields["sha256"], list(files)).items():
+        found = hashlib.sha256(files[name]).hexdigest()
+        if stated != found:
+            raise CheckpointError(f"File {name} must have the SHA-256 {stated}, not {found}")
+    tokenizer = tokenizer_of(files, model_type=model_type, eos_ids=eos_ids)
+    if tokenizer is None:
+        raise CheckpointError(f"Folder {folder.name} must hold a tokenizer.json, which is missing")
+    return tokenizer
 
 
 def _exactly(subject: str, document: object, names: Any) -> dict[str, Any]:
@@ -369,6 +383,12 @@ def _exactly(subject: str, document: object, names: Any) -> dict[str, Any]:
         if key not in names:
             raise CheckpointError(f"File {_DESCRIPTION} {subject} entry must be {nearest(key, names)}, not {key!r}")
     return dict(document)
+
+
+def _digest(description: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of all that model.json says beside it, the digests of the other files among it."""
+    held = {name: value for name, value in description.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256_by_name(files: Sequence[Path]) -> dict[str, str]:

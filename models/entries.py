@@ -139,7 +139,7 @@ GENERATION = Entries(
 )
 """What is known of generation_config.json, beside the tokens that end a text."""
 
-# Ref: transformers 5.24, PreTrainedConfig and the configurations of the families that the engine runs, with what earlier versions wrote.
+# Ref: transformers 5.24, PreTrainedConfig and the configurations of the families that are run, with what earlier versions wrote.
 CONFIG = Entries(
     file="config.json",
     neutral={

@@ -22,6 +22,8 @@ from models.matrices import HEAD as INTEGER_HEAD
 from models.matrices import LINEARS, layer_norms, layer_part
 from models.shards import ShardWriter
 from models.tokenizer import Tokenizer
+from models.tokenizer_classes import GENERIC, class_of
+from models.tokenizer_files import CONFIG, FILE, write_files
 
 __all__ = ["TYPES", "export", "huggingface_config"]
 
@@ -51,9 +53,10 @@ def export(made: CompressedModel, folder: Path, *, type: str = "float32", progre
             if progress is not None:
                 progress(done / layers)
         writer.close()
-        _write_json(new / "config.json", huggingface_config(made.model.config, made.tokenizer) | {"torch_dtype": type})
+        document = huggingface_config(made.model.config, made.tokenizer)
+        _write_json(new / "config.json", document | {"torch_dtype": type})
         if made.tokenizer is not None:
-            _write_tokenizer(new, made.tokenizer)
+            _write_tokenizer(new, made.tokenizer, str(document["model_type"]))
 
 
 def huggingface_config(config: ModelConfig, tokenizer: Tokenizer | None = None) -> dict[str, Any]:
@@ -88,6 +91,8 @@ def huggingface_config(config: ModelConfig, tokenizer: Tokenizer | None = None) 
         document |= {"use_sliding_window": config.sliding_window is not None, "max_window_layers": 0}
     if tokenizer is not None and tokenizer.eos_ids:
         document["eos_token_id"] = list(tokenizer.eos_ids)
+    if tokenizer is not None and tokenizer.bos_id is not None:
+        document["bos_token_id"] = tokenizer.bos_id
     return document
 
 
@@ -146,15 +151,15 @@ def _floats(model: IntegerModel, name: str) -> np.ndarray:
     return unpacked_of(model.matrices[name]).dequantize()
 
 
-def _write_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
-    (folder / "tokenizer.json").write_text(tokenizer.inner.to_str(), encoding="utf-8")
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "chat_template": tokenizer.chat_template,
-        "bos_token": tokenizer.bos_token,
-        "eos_token": tokenizer.eos_token,
-    }
-    _write_json(folder / "tokenizer_config.json", {key: value for key, value in settings.items() if value is not None})
+def _write_tokenizer(folder: Path, tokenizer: Tokenizer, model_type: str) -> None:
+    """Write the tokenizer's files as they came; the class is named where the network's new family would stand for another."""
+    files = dict(tokenizer.folder_files())
+    settings, document = (json.loads(files.get(name, b"{}")) for name in (CONFIG, FILE))
+    kind = class_of(settings, document, tokenizer.model_type)
+    if class_of(settings, document, model_type) != kind:
+        settings["tokenizer_class"] = GENERIC if kind is None else kind.name
+        files[CONFIG] = json.dumps(settings, indent=2, ensure_ascii=False).encode()
+    write_files(files, folder)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

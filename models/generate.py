@@ -1,16 +1,17 @@
 """Continues a text with a compressed model: chat template, choice of tokens, and text as it comes."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from hwsim.arch.numerics import FRACTION_BITS
 from hwsim.errors import SpecError, shown
+from models.chat_renderer import MOST_LETTERS
 from models.tokenizer import Tokenizer
 
-__all__ = ["Sampling", "chat", "generate", "tokens_after"]
+__all__ = ["Sampling", "generate", "prompt_tokens", "tokens_after"]
 
 
 class Continuation(Protocol):
@@ -66,32 +67,45 @@ def tokens_after(
             logits = continuation.step(token)
 
 
-def generate(
-    model: Continuation, tokenizer: Tokenizer, text: str, *, max_tokens: int, sampling: Sampling | None = None
-) -> Iterator[str]:
-    """Yield the text that follows `text`, piece by piece, each of whole characters.
+def prompt_tokens(tokenizer: Tokenizer, text: str, *, is_raw: bool = False) -> list[int]:
+    """Return the tokens of a question under the model's chat template, ready for the answer, or of a text to continue.
 
-    SpecError when the text gives no token.
+    is_raw: whether `text` is continued as it is; the tokens that the tokenizer puts before a text then come first.
+
+    NoChatTemplateError for a question where the tokenizer carries no chat template. SpecError when there is no token.
     """
-    prompt = tokenizer.encode(text)
-    if not prompt:
+    if len(text) > MOST_LETTERS:
+        raise SpecError(f"Prompt must be at most {MOST_LETTERS:,} letters long, not {len(text):,}")
+    if is_raw:
+        tokens = tokenizer.encode_whole(text)
+    else:
+        tokens = tokenizer.encode(tokenizer.render_chat([{"role": "user", "content": text}]))
+    if not tokens:
         raise SpecError(f"Prompt must be at least one token long, not {shown(text)}")
+    return tokens
+
+
+def generate(
+    model: Continuation,
+    tokenizer: Tokenizer,
+    prompt: Sequence[int],
+    *,
+    max_tokens: int,
+    sampling: Sampling | None = None,
+    told: Callable[[int], object] | None = None,
+) -> Iterator[str]:
+    """Yield the text that follows the tokens `prompt`, piece by piece, each of whole characters.
+
+    told: is called with each token.
+    """
     stream = tokenizer.stream()
     for token in tokens_after(model, prompt, max_tokens=max_tokens, eos=tokenizer.eos_ids, sampling=sampling):
-        piece = stream.push(token)
-        if piece:
+        if told is not None:
+            told(token)
+        if piece := stream.push(token):
             yield piece
-
-
-def chat(
-    model: Continuation, tokenizer: Tokenizer, question: str, *, max_tokens: int, sampling: Sampling | None = None
-) -> Iterator[str]:
-    """Yield the answer to a question under the model's chat template, piece by piece.
-
-    SpecError when the tokenizer carries no chat template.
-    """
-    text = tokenizer.render_chat([{"role": "user", "content": question}])
-    return generate(model, tokenizer, text, max_tokens=max_tokens, sampling=sampling)
+    if piece := stream.finish():
+        yield piece
 
 
 def _chosen(logits: np.ndarray, sampling: Sampling, draws: np.random.Generator) -> int:

@@ -26,6 +26,7 @@ def compress(
         str, Option(metavar="NAME|FILE", help="Shipped recipe or a YAML file.", autocompletion=names_of("recipes"))
     ] = "w4a8kv4",
     calibration: Annotated[Path | None, Option(metavar="FILE", help="Text to calibrate on instead of the shipped one.")] = None,
+    tokenizer: options.Tokenizer = None,
 ) -> Answer:
     """Compress a checkpoint: integer weights on groups with small scales, 8-bit activations, 4- or 8-bit keys and values.
 
@@ -50,7 +51,7 @@ def compress(
     from reports.text.model import compression_text
 
     return answer(
-        heard(run, CompressRequest(checkpoint, output=output, recipe=recipe, calibration=calibration)),
+        heard(run, CompressRequest(checkpoint, output=output, recipe=recipe, calibration=calibration, tokenizer=tokenizer)),
         compression_text,
         compression_document,
     )

@@ -8,6 +8,7 @@ from typer import Argument, Option, Typer
 
 from hwsim.errors import SpecError
 from lamforge.bare import Stamped, settings_of
+from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, subcommand
 from reports.documents.plain import plain
 from reports.text.values import values_text
@@ -45,6 +46,7 @@ def prepare(
         list[str] | None, Option("--evaluation", metavar="NAME=FILE", help="Text to predict after training.", show_default=False)
     ] = None,
     work: WorkOption = Path("build/distill"),
+    tokenizer: options.Tokenizer = None,
 ) -> Answer:
     """Pack the teacher and its texts into files small enough to carry to a machine with a GPU.
 
@@ -54,7 +56,7 @@ def prepare(
     """
     from lamforge.flow.distill.prepare import PrepareRequest, run
 
-    request = PrepareRequest(checkpoint, texts=_paths(texts), evaluations=_paths(evaluations or ()), work=work)
+    request = PrepareRequest(checkpoint, texts=_paths(texts), evaluations=_paths(evaluations or ()), work=work, tokenizer=tokenizer)
     return answer(run(request, Stamped()), values_text, plain)
 
 
@@ -180,6 +182,7 @@ def export(
     checkpoint: CheckpointArgument,
     result: Annotated[Path, Option(metavar="FOLDER", help="What train or merge wrote.", show_default=False)],
     output: FolderOption,
+    tokenizer: options.Tokenizer = None,
 ) -> Answer:
     """Make a compressed model of a result, with nothing rounded again on the way.
 
@@ -191,7 +194,7 @@ def export(
     from reports.documents.model import distilled_document
     from reports.text.model import distilled_text
 
-    request = ExportRequest(checkpoint, result=result, output=output)
+    request = ExportRequest(checkpoint, result=result, output=output, tokenizer=tokenizer)
     return answer(run(request, Stamped()), distilled_text, distilled_document)
 
 

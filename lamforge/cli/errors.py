@@ -3,11 +3,11 @@
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from typer.exceptions import Abort, Exit, TyperException
 
-from hwsim.errors import LamforgeError, shown
+from hwsim.errors import LamforgeError, NoChatTemplateError, NoTokenizerError, shown
 
 __all__ = ["BUG", "FULL_TRACEBACK", "INTERRUPTED", "REFUSED", "exit_code_of"]
 
@@ -19,6 +19,11 @@ INTERRUPTED = 130
 """Exit code after control-C."""
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENAMETOOLONG)
 _SENTENCE_LETTERS = 1000
+_HINTS: Mapping[type[LamforgeError], str] = {
+    NoTokenizerError: "--tokenizer FOLDER gives it one",
+    NoChatTemplateError: "--raw continues the text as it is",
+}
+"""The option that helps, by the kind of refusal: what refuses knows no options."""
 FULL_TRACEBACK = "LAMFORGE_FULL_TRACEBACK"
 """Environment variable; 1 lets every exception through with its traceback."""
 
@@ -47,7 +52,8 @@ def exit_code_of(run: Callable[[], object]) -> int:
     except LamforgeError as error:
         if is_open:
             raise
-        _say(_one_line(error))
+        hint = _HINTS.get(type(error))
+        _say(_one_line(error) + ("" if hint is None else f" ({hint})"))
         return REFUSED
     except Exception as error:
         if is_open:

@@ -6,6 +6,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from hwsim.errors import SpecError, shown
+from lamforge.cli import options
 from lamforge.cli.console import Answer, Terminal, answer
 from lamforge.cli.options import names_of
 
@@ -36,6 +37,7 @@ def evaluate(
     trials: Annotated[int, Option(help="Prompts of each length and depth.")] = 2,
     seed: Annotated[int, Option(help="Of the prompts.")] = 0,
     layers: Annotated[bool, Option("--layers", help="Also name the layers in which integers differ most from floats.")] = False,
+    tokenizer: options.Tokenizer = None,
     html: Annotated[Path | None, Option(metavar="FILE", help="Also write a page with pictures, which opens from disk.")] = None,
 ) -> Answer:
     """Measure perplexity on a text: of the float model dense, under the same attention, and in the engine's integers.
@@ -69,6 +71,7 @@ def evaluate(
         trials=trials,
         seed=seed,
         has_layers=layers,
+        tokenizer=tokenizer,
     )
     with Terminal() as listener:
         found = run(request, listener)

@@ -17,6 +17,7 @@ __all__ = [
     "Question",
     "Raw",
     "Settings",
+    "Tokenizer",
     "Workload",
     "names_of",
 ]
@@ -57,4 +58,12 @@ Layers = Annotated[str, Option("--format", help="Weight format of a workload's l
 Cache = Annotated[str, Option(help="Format of a workload's keys and values: kv4 or kv8.")]
 Folder = Annotated[Path, Option("--output", "-o", help="Folder to write into.", show_default=False)]
 Question = Annotated[str, Option(metavar="TEXT", help="Text before the decode step.")]
+Tokenizer = Annotated[
+    Path | None,
+    Option(
+        metavar="FOLDER",
+        help="Folder with the tokenizer of a checkpoint, such as of a GGUF file that brings none.",
+        show_default="its own",
+    ),
+]
 Raw = Annotated[bool, Option("--raw", help="Take the text as it is, without the chat template.")]

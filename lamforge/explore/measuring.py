@@ -35,7 +35,10 @@ from models.zoo import shape
 
 __all__ = ["MeasureRequest", "Measured", "interval", "run", "scored"]
 
-_SOURCES = ("hwsim/arch", "models/attention", "models/integer", "models/evaluation", "models/tokenizer.py")
+_SOURCES = (
+    *("hwsim/arch", "models/attention", "models/integer", "models/evaluation"),
+    *("models/tokenizer.py", "models/tokenizer_files.py", "models/tokenizer_classes.py", "models/chat_renderer.py"),
+)
 """What decides the figures of a model that is there."""
 _SIZES = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")
 """What a network's models agree in."""
@@ -128,11 +131,9 @@ class _Scorer:
     """Scores one model on the text and the prompts of a table; what reads the same keys is read once."""
 
     def __init__(self, compressed: CompressedModel, text: str, table: Accuracies):
-        tokenizer = compressed.tokenizer
-        if tokenizer is None:
-            raise SpecError("Model must carry a tokenizer to read a text, but has none")
+        tokenizer = compressed.present_tokenizer
         self._fingerprint, self._integers, self._table = compressed.model.fingerprint, IntegerReference(compressed.model), table
-        self._tokens = tokenizer.encode(text)
+        self._tokens = tokenizer.encode_whole(text)
         length, count = table.text.window, table.text.windows
         found = len(windows(self._tokens, length=length, max_windows=count))
         if found < count:

@@ -19,7 +19,7 @@ from models.evaluation.perplexity import Difference, Perplexity, difference, per
 from models.evaluation.reading import Floats, Integers, Predictor
 from models.integer import IntegerReference
 from models.reference.llama import Llama, trained_pattern
-from models.tokenizer import Tokenizer
+from models.tokenizer import Tokenizer, check_tokens
 
 __all__ = ["CONFIDENCE", "DENSE", "FLOAT", "INTEGERS", "METHOD", "Accuracy", "Contestants", "Text", "accuracy", "of_compressed"]
 
@@ -49,26 +49,36 @@ class Contestants:
     note: str | None = None
 
     @classmethod
-    def of(cls, source: ModelSource, *, attention: str | None = None, float_source: str | Path | None = None) -> Contestants:
+    def of(
+        cls,
+        source: ModelSource,
+        *,
+        attention: str | None = None,
+        float_source: str | Path | None = None,
+        tokenizer: str | Path | None = None,
+    ) -> Contestants:
         """Return the model at `source`, a shipped name, a checkpoint on disk or a compressed model, and those to compare it with.
 
         attention: pattern of a float model; None takes the one it was trained with. A compressed model has its own.
         float_source: where the float model of a compressed one lies; None looks among the shipped ones.
+        tokenizer: folder of the tokenizer that a float model gets; None takes its own. A compressed model has its own.
         """
         if not is_compressed(source):
             if float_source is not None:
                 raise SpecError("Source must be left out for a float model, which is its own, not given")
-            checkpoint = open_checkpoint(source)
+            checkpoint = open_checkpoint(source, tokenizer=tokenizer)
             pattern = trained_pattern(checkpoint.config) if attention is None else parse(attention)
             return cls(
                 name=checkpoint.config.name,
                 pattern=pattern,
-                tokenizer=_present(checkpoint.tokenizer),
+                tokenizer=checkpoint.tokenizer_for("Evaluation"),
                 reference=Llama(checkpoint, pattern=pattern),
                 integers=None,
             )
         if attention is not None:
             raise SpecError("Attention must be left to the compressed model, which has its own, not given")
+        if tokenizer is not None:
+            raise SpecError("Tokenizer must be left to the compressed model, which has its own, not given")
         compressed = open_compressed(source)
         try:
             return of_compressed(compressed, source_checkpoint(compressed, float_source))
@@ -76,6 +86,19 @@ class Contestants:
             if float_source is not None:
                 raise
             return of_compressed(compressed, None, note=str(error))
+
+    def tokens(self, text: str) -> list[int]:
+        """Return the tokens of a whole text; SpecError where the tokenizer makes tokens that the models do not have."""
+        tokens = self.tokenizer.encode_whole(text)
+        check_tokens(tokens, self.vocab)
+        return tokens
+
+    @property
+    def vocab(self) -> int:
+        """Number of tokens that the models have."""
+        held = self.integers or self.reference
+        assert held is not None
+        return held.config.vocab
 
     @functools.cached_property
     def predictors(self) -> Mapping[str, Predictor]:
@@ -97,17 +120,11 @@ def of_compressed(compressed: CompressedModel, checkpoint: Checkpoint | None, *,
     return Contestants(
         name=model.config.name,
         pattern=model.pattern,
-        tokenizer=_present(compressed.tokenizer),
+        tokenizer=compressed.present_tokenizer,
         reference=None if checkpoint is None else Llama(checkpoint, pattern=model.pattern),
         integers=IntegerReference(model),
         note=note,
     )
-
-
-def _present(tokenizer: Tokenizer | None) -> Tokenizer:
-    if tokenizer is None:
-        raise SpecError("Model must carry a tokenizer to read a text, but has none")
-    return tokenizer
 
 
 METHOD = "Student's t for the mean difference of negative log-likelihoods, paired by window"
@@ -204,7 +221,7 @@ def accuracy(models: Contestants, text: Text, listener: Listener = SILENT) -> Ac
 
     SpecError when the text is shorter than one window, or the window than two tokens.
     """
-    tokens = models.tokenizer.encode(text.content)
+    tokens = models.tokens(text.content)
     # Refuses a text or a window that is too short before anything is shown.
     windows(tokens, length=text.window, max_windows=text.windows)
     measured = {}

@@ -31,12 +31,14 @@ class CompressRequest:
             killed goes on there.
         recipe: name of a shipped recipe, path of a YAML file, or a recipe.
         calibration: text file to calibrate on; None takes the recipe's own, or the shipped one.
+        tokenizer: folder of the tokenizer that the model gets; None takes the checkpoint's own.
     """
 
     checkpoint: str | Path | Checkpoint = dataclasses.field(kw_only=False)
     output: str | Path
     recipe: str | Path | Recipe = "w4a8kv4"
     calibration: str | Path | None = None
+    tokenizer: str | Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,10 @@ def run(request: CompressRequest, listener: Listener = SILENT) -> Compression:
     """
     recipe = chosen_recipe(request.recipe, request.calibration)
     folder = Path(request.output)
-    checkpoint = open_checkpoint(request.checkpoint)
+    checkpoint = open_checkpoint(request.checkpoint, tokenizer=request.tokenizer)
+    # Said before the work; what is calibrated refuses it.
+    if checkpoint.tokenizer is None and not recipe.is_calibrated:
+        listener.say(f"The model gets no tokenizer, so that it cannot be given texts: {checkpoint.no_tokenizer}")
     made = compressed.make(checkpoint, recipe, folder, progress=lambda done, total: listener.progress("layers", done / total))
     return Compression(made=made, folder=folder)
 

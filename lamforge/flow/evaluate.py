@@ -40,6 +40,7 @@ class EvaluateRequest:
         trials: prompts of each length and depth.
         seed: of the prompts.
         has_layers: whether the halves of layers are compared, on the first window of the text.
+        tokenizer: folder of the tokenizer that a float model gets; None takes its own.
     """
 
     model: ModelSource = dataclasses.field(kw_only=False)
@@ -54,6 +55,7 @@ class EvaluateRequest:
     trials: int = 2
     seed: int = 0
     has_layers: bool = False
+    tokenizer: str | Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,9 +153,9 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
         text = Text(name="the shipped text", content=evaluation_text(), window=request.window, windows=request.windows)
     else:
         text = Text.read(Path(request.text), window=request.window, windows=request.windows)
-    models = Contestants.of(request.model, attention=request.attention, float_source=request.source)
+    models = Contestants.of(request.model, attention=request.attention, float_source=request.source, tokenizer=request.tokenizer)
     tokenizer = models.tokenizer
-    tokens = tokenizer.encode(text.content)
+    tokens = models.tokens(text.content)
     windows(tokens, length=text.window, max_windows=text.windows)
     # Everything that can be refused is, before the first of it is measured.
     if request.stream is not None:

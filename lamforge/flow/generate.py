@@ -8,16 +8,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.errors import SpecError, shown
+from hwsim.errors import SpecError
 from lamforge.flow.sources import ModelSource, open_compressed
 from lamforge.flow.verb import SILENT, Listener, verb
 from models.compressed import CompressedModel
-from models.generate import Sampling, chat
+from models.generate import Sampling
 from models.generate import generate as continued
+from models.generate import prompt_tokens as written
 from models.integer import IntegerReference
-from models.tokenizer import Tokenizer
+from models.tokenizer import check_tokens
 
-__all__ = ["GenerateRequest", "Reply", "generate", "prompt_tokens", "run"]
+__all__ = ["END_TOKEN", "MAX_TOKENS", "POSITIONS", "GenerateRequest", "Reply", "generate", "prompt_tokens", "run"]
+
+END_TOKEN, MAX_TOKENS, POSITIONS = "end token", "max tokens", "positions"
+"""What ends an answer: the model itself, the request, or the positions that the model has."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,7 @@ class Reply:
 
     Attributes:
         prompt, text: what was asked and answered.
+        ended_by: what ended the answer: END_TOKEN, MAX_TOKENS or POSITIONS.
         sampling: how tokens were chosen.
         prompt_tokens, prefill_s: tokens of the prompt, template included, and the seconds they took together.
         steps, step_s: tokens fed one by one, and the seconds they took.
@@ -54,6 +59,7 @@ class Reply:
 
     prompt: str
     text: str
+    ended_by: str
     sampling: Sampling
     prompt_tokens: int
     prefill_s: float
@@ -71,22 +77,29 @@ def run(request: GenerateRequest, listener: Listener = SILENT) -> Reply:
 
     Raises:
         CheckpointError: there is no compressed model.
-        SpecError: there is no tokenizer or template, the prompt is empty, or a number is out of range.
+        SpecError: there is no tokenizer or template, the prompt is empty or leaves no position for an answer, or a number is out
+            of range.
     """
     sampling = Sampling(temperature=request.temperature, seed=request.seed)
     compressed = open_compressed(request.model)
-    tokenizer = _tokenizer(compressed)
     if request.max_tokens < 1:
         raise SpecError(f"Number of tokens must be at least 1, not {request.max_tokens}")
+    tokenizer, positions = compressed.present_tokenizer, compressed.model.config.max_positions
+    prompt = _fitting(compressed, written(tokenizer, request.prompt, is_raw=request.is_raw), positions - 1)
     timed = _Timed(IntegerReference(compressed.model))
-    write = continued if request.is_raw else chat
+    most = min(request.max_tokens, positions - len(prompt))
     pieces: list[str] = []
-    for piece in write(timed, tokenizer, request.prompt, max_tokens=request.max_tokens, sampling=sampling):
+    tokens: list[int] = []
+    for piece in continued(timed, tokenizer, prompt, max_tokens=most, sampling=sampling, told=tokens.append):
         pieces.append(piece)
         listener.stream(piece)
+    ended_by = END_TOKEN if len(tokens) < most else MAX_TOKENS if most == request.max_tokens else POSITIONS
+    if ended_by == POSITIONS:
+        listener.say(f"The answer ends with the model's {positions:,} positions, after {most:,} of {request.max_tokens:,} tokens")
     return Reply(
         prompt=request.prompt,
         text="".join(pieces),
+        ended_by=ended_by,
         sampling=sampling,
         prompt_tokens=timed.prompt_tokens,
         prefill_s=timed.prefill_s,
@@ -99,19 +112,25 @@ generate = verb("generate", GenerateRequest, run)
 
 
 def prompt_tokens(compressed: CompressedModel, prompt: str, *, is_raw: bool = False) -> list[int]:
-    """Return the tokens of a prompt under the chat template, or of the prompt itself; raise SpecError for none."""
-    tokenizer = _tokenizer(compressed)
-    is_plain = is_raw or tokenizer.chat_template is None
-    tokens = tokenizer.encode(prompt if is_plain else tokenizer.render_chat([{"role": "user", "content": prompt}]))
-    if not tokens:
-        raise SpecError(f"Prompt must be at least one token long, not {shown(prompt)}")
+    """Return the tokens of a prompt under the chat template, or of the prompt itself where there is none.
+
+    SpecError when there is no token, or more than the model has positions.
+    """
+    tokenizer = compressed.present_tokenizer
+    tokens = written(tokenizer, prompt, is_raw=is_raw or tokenizer.chat_template is None)
+    return _fitting(compressed, tokens, compressed.model.config.max_positions)
+
+
+def _fitting(compressed: CompressedModel, tokens: list[int], most: int) -> list[int]:
+    """Return the tokens of a prompt; SpecError where there are more than `most`, or tokens that the model does not have."""
+    config = compressed.model.config
+    if len(tokens) > most:
+        room = "" if most == config.max_positions else " and one for the answer"
+        raise SpecError(
+            f"Prompt must fit into the model's {config.max_positions} positions{room}, not be {len(tokens)} tokens long"
+        )
+    check_tokens(tokens, config.vocab)
     return tokens
-
-
-def _tokenizer(compressed: CompressedModel) -> Tokenizer:
-    if compressed.tokenizer is None:
-        raise SpecError("Model must carry a tokenizer to read a prompt, but has none")
-    return compressed.tokenizer
 
 
 class _Timed:

@@ -217,6 +217,8 @@ def _prompt_timing(programs: Programs, tokens: int, *, memory: MemoryModel, list
     if tokens < 1 or tokens % rows:
         raise SpecError(f"Prompt must be a multiple of the {rows} tokens of a prefill run, not {tokens}")
     program.check(engine)
+    # A prompt that is too long is refused before its first run.
+    program.slot_of(tokens - 1)
     cycles, causes = 0, collections.Counter[str]()
     for position in range(0, tokens, rows):
         timing = _checked_run(programs, program, position=position, memory=memory)

@@ -1,10 +1,12 @@
 """What a verb's model may be: a shipped name, a checkpoint on disk, the folder of a compressed model, or one that is open."""
 
+import dataclasses
 from pathlib import Path
 from typing import Protocol
 
 from hwsim.errors import CheckpointError, LamforgeError, shown
 from models.checkpoint import Checkpoint, load, shipped
+from models.checkpoint.huggingface import tokenizer_in
 from models.compressed import CompressedModel
 from models.compressed import load as load_compressed
 
@@ -30,13 +32,18 @@ def is_compressed(source: ModelSource) -> bool:
     return not isinstance(source, str | Path) or (Path(source) / _DESCRIPTION).is_file()
 
 
-def open_checkpoint(source: ModelSource | Checkpoint) -> Checkpoint:
-    """Return the float checkpoint with a shipped name or at a path; raise CheckpointError."""
+def open_checkpoint(source: ModelSource | Checkpoint, *, tokenizer: str | Path | None = None) -> Checkpoint:
+    """Return the float checkpoint with a shipped name or at a path; raise CheckpointError.
+
+    tokenizer: folder of the tokenizer that it gets in place of its own.
+    """
     if isinstance(source, Checkpoint):
-        return source
-    if not isinstance(source, str | Path) or is_compressed(source):
+        checkpoint = source
+    elif not isinstance(source, str | Path) or is_compressed(source):
         raise CheckpointError(f"Checkpoint must be a model that was not compressed before, not {shown(str(source))}")
-    return load(source)
+    else:
+        checkpoint = load(source)
+    return checkpoint if tokenizer is None else dataclasses.replace(checkpoint, tokenizer=tokenizer_in(Path(tokenizer)))
 
 
 def open_compressed(source: ModelSource) -> CompressedModel:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 
-from hwsim.errors import CheckpointError, shown
+from hwsim.errors import CheckpointError, NoTokenizerError, shown
 from models.checkpoint.layout import HEAD, tensor_shapes
 from models.config import ModelConfig
 from models.tokenizer import Tokenizer
@@ -109,6 +109,7 @@ class Checkpoint:
     tokenizer: None when the files carry none that can be built.
     source: where it came from, for reports.
     files: the files whose bytes the digest covers, at least one.
+    why_no_tokenizer: why the files give no tokenizer, as the end of a sentence; None where they do or nothing is known.
     """
 
     config: ModelConfig
@@ -116,6 +117,7 @@ class Checkpoint:
     tokenizer: Tokenizer | None
     source: str
     files: tuple[Path, ...]
+    why_no_tokenizer: str | None = None
 
     def tensor(self, name: str) -> torch.Tensor:
         """Return the tensor called `name`, float32; CheckpointError if the model has none of that name."""
@@ -129,6 +131,24 @@ class Checkpoint:
         Dequantized they equal `tensor(name)`.
         """
         return self.weights.blocks(name)
+
+    @property
+    def no_tokenizer(self) -> str | None:
+        """Why there is no tokenizer, as the end of a sentence; None where there is one."""
+        if self.tokenizer is not None:
+            return None
+        return f"the checkpoint {self.config.name} carries none" if self.why_no_tokenizer is None else self.why_no_tokenizer
+
+    def tokenizer_for(self, purpose: str, *, otherwise: str = "") -> Tokenizer:
+        """Return the tokenizer, which something such as calibration needs.
+
+        otherwise: what can be done without one.
+
+        NoTokenizerError says why there is none.
+        """
+        if self.tokenizer is None:
+            raise NoTokenizerError(f"{purpose} must have a tokenizer, but {self.no_tokenizer}{otherwise and f': {otherwise}'}")
+        return self.tokenizer
 
     @functools.cached_property
     def digest(self) -> str:

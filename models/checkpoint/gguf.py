@@ -1,6 +1,5 @@
 """GGUF checkpoints: a header read without trusting its bytes, tensor names, quantized blocks and the order of rotary pairs."""
 
-import dataclasses
 import functools
 import math
 import mmap
@@ -17,11 +16,11 @@ from gguf.quants import dequantize
 
 from hwsim.errors import CheckpointError, shown
 from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
-from models.checkpoint.gguf_metadata import configuration, end_tokens, is_interleaved
+from models.checkpoint.gguf_metadata import configuration, is_interleaved
+from models.checkpoint.gguf_tokenizer import read_tokenizer, why_none
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig
 from models.families import has_file
-from models.tokenizer import Tokenizer
 
 __all__ = ["load"]
 
@@ -78,11 +77,11 @@ def load(path: Path, name: str | None = None) -> Checkpoint:
     )
     store = _GgufStore(tensors, config, has_pairs)
     check_names(config, store.shapes())
-    tokenizer, ends = Tokenizer.from_gguf(metadata), end_tokens(metadata)
     return Checkpoint(
         config=config,
         weights=Weights(config, store),
-        tokenizer=None if tokenizer is None else dataclasses.replace(tokenizer, eos_ids=(*tokenizer.eos_ids, *ends)),
+        tokenizer=read_tokenizer(metadata),
+        why_no_tokenizer=why_none(metadata),
         source=str(path),
         files=tuple(part.path for part in parts),
     )

@@ -14,9 +14,10 @@ from models.checkpoint.layout import EMBEDDING, HEAD
 from models.config import ModelConfig
 from models.entries import CONFIG, GENERATION
 from models.families import has_file, read_object
-from models.tokenizer import Tokenizer, byte_pairs
+from models.tokenizer import Tokenizer
+from models.tokenizer_files import FILE, read_files, tokenizer_of
 
-__all__ = ["load", "read_tokenizer"]
+__all__ = ["load", "read_tokenizer", "tokenizer_in"]
 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -38,10 +39,12 @@ def load(folder: Path) -> Checkpoint:
     if config.tied_head and _TIED[1] in store.shapes() and store.are_different(*_TIED):
         config = dataclasses.replace(config, tied_head=False)
         check_names(config, store.shapes())
+    tokenizer = read_tokenizer(folder, document)
     return Checkpoint(
         config=config,
         weights=Weights(config, store),
-        tokenizer=read_tokenizer(folder, document),
+        tokenizer=tokenizer,
+        why_no_tokenizer=None if tokenizer is not None else f"the folder holds no {FILE}",
         source=str(folder),
         files=(config_file, *dict.fromkeys(files.values())),
     )
@@ -138,6 +141,15 @@ def _weight_files(folder: Path) -> dict[str, Path]:
     return files
 
 
+def tokenizer_in(folder: Path) -> Tokenizer:
+    """Return the tokenizer of a folder that need not hold a model; CheckpointError where it holds none."""
+    config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
+    tokenizer = read_tokenizer(folder, config)
+    if tokenizer is None:
+        raise CheckpointError(f"Tokenizer must be a folder with {FILE}, not {shown(str(folder))}")
+    return tokenizer
+
+
 def read_tokenizer(folder: Path, config: Mapping[str, object]) -> Tokenizer | None:
     """Return the tokenizer of a folder, or None without tokenizer.json.
 
@@ -146,20 +158,9 @@ def read_tokenizer(folder: Path, config: Mapping[str, object]) -> Tokenizer | No
     The tokens that end a text are that of the tokenizer, and those of generation_config.json or, where it gives none, of
     config.json. CheckpointError names an entry of generation_config.json that would change how a text is generated.
     """
-    ends = _end_tokens(folder, config)
-    path = folder / "tokenizer.json"
-    if not has_file(path):
-        return None
-    settings = _object_of(folder / "tokenizer_config.json")
-    template_file = folder / "chat_template.jinja"
-    template = template_file.read_text(encoding="utf-8") if has_file(template_file) else settings.get("chat_template")
-    return Tokenizer(
-        byte_pairs(path.read_text(encoding="utf-8", errors="replace")),
-        chat_template=_default_template(template),
-        bos_token=_token_text(settings.get("bos_token")),
-        eos_token=_token_text(settings.get("eos_token")),
-        eos_ids=ends,
-    )
+    named = config.get("model_type")
+    model_type = named if isinstance(named, str) else None
+    return tokenizer_of(read_files(folder), model_type=model_type, eos_ids=_end_tokens(folder, config))
 
 
 def _end_tokens(folder: Path, config: Mapping[str, object]) -> tuple[int, ...]:
@@ -176,20 +177,6 @@ def _end_tokens(folder: Path, config: Mapping[str, object]) -> tuple[int, ...]:
 def _object_of(path: Path) -> Mapping[str, object]:
     """Return the object in a JSON file, or an empty one where there is no such file."""
     return read_object(path) if has_file(path) else {}
-
-
-def _default_template(template: object) -> str | None:
-    """Return the template, or the one named `default` where a file lists several."""
-    if isinstance(template, list):
-        named = [entry for entry in template if isinstance(entry, Mapping) and entry.get("name") == "default"]
-        template = named[0].get("template") if named else None
-    return template if isinstance(template, str) else None
-
-
-def _token_text(token: object) -> str | None:
-    if isinstance(token, Mapping):
-        token = token.get("content")
-    return token if isinstance(token, str) else None
 
 
 def _token_ids(file: str, value: object) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from hwsim.errors import SpecError
 from models.calibration import calibration_text
 from models.checkpoint import Checkpoint
 from models.recipes.file import CalibrationSettings
+from models.tokenizer import check_tokens
 
 __all__ = ["digest", "rounded_activations", "rounded_cache", "sequences"]
 
@@ -20,8 +21,7 @@ def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Te
 
     SpecError when the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer that suits it.
     """
-    if checkpoint.tokenizer is None:
-        raise SpecError(f"Calibration must have a tokenizer, but the checkpoint {checkpoint.config.name} carries none: use rtn")
+    tokenizer = checkpoint.tokenizer_for("Calibration", otherwise="use rtn")
     if settings.text is None:
         text = calibration_text()
     else:
@@ -29,11 +29,10 @@ def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Te
             text = settings.text.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SpecError(f"Calibration text {settings.text} must be a readable text file, but: {error}") from None
-    tokens = torch.tensor(checkpoint.tokenizer.encode(text), dtype=torch.int64)
+    tokens = torch.tensor(tokenizer.encode_whole(text), dtype=torch.int64)
     if len(tokens) < settings.length:
         raise SpecError(f"Calibration text must be at least {settings.length} tokens long, not {len(tokens)}")
-    if int(tokens.max()) >= checkpoint.config.vocab:
-        raise SpecError(f"Tokens of the calibration text must be below {checkpoint.config.vocab}, not {int(tokens.max())}")
+    check_tokens(tokens.tolist(), checkpoint.config.vocab)
     last = len(tokens) - settings.length
     count = max(settings.sequences - 1, 1)
     if settings.seed is None:

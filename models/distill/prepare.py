@@ -44,13 +44,12 @@ def prepare(
 
     SpecError when the model has biases or normalized heads, an untied head, no tokenizer, or more tokens than 16 bits count.
     """
-    config, tokenizer = checkpoint.config, checkpoint.tokenizer
+    config = checkpoint.config
     if config.qkv_bias:
         raise SpecError(f"The teacher of a distillation must have no biases, but {config.name} has some")
     if config.has_head_norms:
         raise SpecError(f"The teacher of a distillation must have no normalized heads, but those of {config.name} are normalized")
-    if tokenizer is None:
-        raise SpecError(f"Distillation must have a tokenizer, but the checkpoint {config.name} carries none")
+    tokenizer = checkpoint.tokenizer_for("Distillation")
     if config.vocab > _TOKEN_LIMIT:
         raise SpecError(f"Vocabulary of a teacher must have at most {_TOKEN_LIMIT} tokens, not the {config.vocab} of {config.name}")
     held: dict[str, np.ndarray] = {

@@ -61,6 +61,8 @@ def asked(tokenizer: Tokenizer, content: str, needle: str, reply: str) -> tuple[
     text = f"{content}\n" if plain else tokenizer.render_chat([{"role": "user", "content": content}])
     before, _, after = f"{text}{reply}".partition(needle)
     head, middle, tail = (tokenizer.encode(part) for part in (before, needle, after))
+    # A conversation brings the token that begins it, if any; a plain text does not.
+    head = [*tokenizer.opening, *head] if plain else head
     return (*head, *middle, *tail), (len(head), len(head) + len(middle))
 
 

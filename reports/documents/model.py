@@ -61,6 +61,7 @@ def reply_document(reply: Reply) -> dict[str, Any]:
     return {
         "prompt": reply.prompt,
         "text": reply.text,
+        "ended_by": reply.ended_by,
         "prompt_tokens": reply.prompt_tokens,
         "prefill_s": reply.prefill_s,
         "steps": reply.steps,

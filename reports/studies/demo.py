@@ -214,7 +214,7 @@ def _cosimulated(request: DemoRequest, made: CompressedModel, build_s: float, li
     build_s: seconds that the engine took in Verilator, where that was before.
     """
     assert made.tokenizer is not None
-    text = made.tokenizer.encode(evaluation_text())[: made.model.sinks + made.model.window + request.wrapped]
+    text = made.tokenizer.encode_whole(evaluation_text())[: made.model.sinks + made.model.window + request.wrapped]
     cases = [
         DecodeCase(name="prompt", tokens=tuple(prompt_tokens(made, request.prompt))),
         DecodeCase(name="text longer than the cache", tokens=tuple(text)),

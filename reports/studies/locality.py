@@ -138,7 +138,7 @@ def study() -> LocalityStudy:
     checkpoint = load(locate("smollm2-135m"))
     if checkpoint.tokenizer is None:
         raise CheckpointError("Checkpoint smollm2-135m must have a tokenizer, not none")
-    tokens, model = checkpoint.tokenizer.encode(evaluation_text()), Llama(checkpoint)
+    tokens, model = checkpoint.tokenizer.encode_whole(evaluation_text()), Llama(checkpoint)
     places = tuple(
         (begin, found)
         for begin in (0, 10_000, 20_000, 30_000)

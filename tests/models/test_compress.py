@@ -325,7 +325,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, "version must be 4, not 1"),
+        ({"version": 1}, "version must be 5, not 1"),
         ({"extra": 1}, "entry must be one of .*, not 'extra'"),
         ({"config": 3}, "Model configuration must be a mapping, not 3"),
         ({"recipe": {"name": "x", "attention": "dens", "steps": ["rtn"]}}, "hold a valid recipe, but: Recipe attention must be"),
@@ -333,7 +333,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
         ({"formats": {}}, r"formats must have the entry layers\.0\.qkv, which is missing"),
         ({"fingerprint": "0"}, "must have the fingerprint 0, not"),
         ({"provenance": {}}, "provenance must have the entry source, which is missing"),
-        ({"tokenizer": {}}, "tokenizer must have the entry chat_template, which is missing"),
+        ({"tokenizer": {}}, "tokenizer must have the entry sha256, which is missing"),
     ],
 )
 def test_hostile_descriptions_are_refused(folder: Path, change: dict[str, object], message: str) -> None:

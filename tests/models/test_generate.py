@@ -8,7 +8,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from hwsim.errors import SpecError
-from models.generate import Sampling, chat, generate, tokens_after
+from models.generate import Sampling, generate, prompt_tokens, tokens_after
 from models.integer import IntegerReference
 from models.tokenizer import Tokenizer
 from tests.models.tiny import tiny_model, tiny_tokens
@@ -87,7 +87,7 @@ def test_sampling_repeats_with_its_seed_and_follows_the_logits(reference: Intege
 
     def text(seed: int) -> str:
         sampling = Sampling(temperature=1.5, seed=seed)
-        return "".join(generate(Running(reference), tokenizer, "hello", max_tokens=12, sampling=sampling))
+        return "".join(generate(Running(reference), tokenizer, tokenizer.encode("hello"), max_tokens=12, sampling=sampling))
 
     assert text(3) == text(3)
     assert len({text(seed) for seed in range(4)}) > 1
@@ -102,20 +102,25 @@ def test_sampling_repeats_with_its_seed_and_follows_the_logits(reference: Intege
 
 def test_text_comes_in_whole_characters() -> None:
     tokenizer = tiny_tokenizer()
-    pieces = list(generate(Script([ord("h") - 32, 94, 95, ord("!") - 32]), tokenizer, "x", max_tokens=4))
+    pieces = list(generate(Script([ord("h") - 32, 94, 95, ord("!") - 32]), tokenizer, [1], max_tokens=4))
     assert pieces == ["h", "\u00e9", "!"]
+    # What is no character at the end is said to be none.
+    assert list(generate(Script([ord("h") - 32, 94]), tokenizer, [1], max_tokens=2)) == ["h", "\ufffd"]
 
 
 def test_chat_renders_the_template(reference: IntegerReference) -> None:
     tokenizer = tiny_tokenizer(eos_ids=(3,))
     script = Script([4, 5, 3])
-    assert "".join(chat(script, tokenizer, "hi", max_tokens=9)) == tokenizer.decode([4, 5])
+    assert "".join(generate(script, tokenizer, prompt_tokens(tokenizer, "hi"), max_tokens=9)) == tokenizer.decode([4, 5])
     assert tokenizer.decode(script.fed[:-2]) == "u:hi;a:"
 
 
 def test_refusals(reference: IntegerReference) -> None:
     with pytest.raises(SpecError, match="Prompt must be at least one token long, not ''"):
-        next(generate(Running(reference), tiny_tokenizer(), "", max_tokens=3))
+        prompt_tokens(tiny_tokenizer(), "", is_raw=True)
+    for is_raw in (True, False):
+        with pytest.raises(SpecError, match="Prompt must be at most 4,194,304 letters long, not 5,000,000"):
+            prompt_tokens(tiny_tokenizer(), "a" * 5_000_000, is_raw=is_raw)
     with pytest.raises(SpecError, match="Sampling temperature must be 0 to 100, not -1"):
         Sampling(temperature=-1)
     with pytest.raises(SpecError, match="Sampling top_k must be a non-negative integer, not 1.5"):

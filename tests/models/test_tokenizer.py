@@ -7,12 +7,14 @@ import pytest
 import tokenizers
 
 from hwsim.errors import CheckpointError, SpecError
+from models.checkpoint import gguf_tokenizer
 from models.checkpoint.huggingface import read_tokenizer
 from models.tokenizer import Tokenizer, byte_pairs
 
 TEXT = tokenizers.Tokenizer(tokenizers.models.BPE({"a": 0, "b": 1, "ab": 2, "</s>": 3}, [("a", "b")])).to_str()
 TEMPLATE = "{% for m in messages %}\n  {% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}\n"
 TEMPLATE += "{{ bos_token }}{{ m.content }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}>{% endif %}"
+NAMED = {"bos_token": "<s>", "eos_token": "</s>"}
 GGUF = {
     "tokenizer.ggml.model": "gpt2",
     "tokenizer.ggml.pre": "qwen2",
@@ -24,7 +26,9 @@ GGUF = {
 
 
 def test_template_is_rendered_as_the_model_was_tuned() -> None:
-    tokenizer = Tokenizer(byte_pairs(TEXT), chat_template=TEMPLATE, bos_token="<s>", eos_token="</s>", eos_ids=(7, 3))
+    tokenizer = Tokenizer(
+        byte_pairs(TEXT), chat_template=TEMPLATE, special_tokens={"bos_token": "<s>", "eos_token": "</s>"}, eos_ids=(7, 3)
+    )
     messages = [{"role": "user", "content": "x"}]
     assert tokenizer.render_chat(messages) == "<s>x</s>\n>"
     assert tokenizer.render_chat(messages, asks_for_answer=False) == "<s>x</s>\n"
@@ -68,13 +72,13 @@ def test_folder_settings(tmp_path: Path) -> None:
 
 
 def test_gguf_kinds() -> None:
-    tokenizer = Tokenizer.from_gguf(GGUF)
+    tokenizer = gguf_tokenizer.read_tokenizer(GGUF)
     assert tokenizer is not None
     assert tokenizer.encode("ab<end><user>") == [2, 3, 4]
     assert tokenizer.decode([2, 3, 4]) == "ab<user>"
-    assert Tokenizer.from_gguf(GGUF | {"tokenizer.ggml.pre": "gpt-2"}) is not None
-    assert Tokenizer.from_gguf(GGUF | {"tokenizer.ggml.pre": "unheard-of"}) is None
-    assert Tokenizer.from_gguf(GGUF | {"tokenizer.ggml.model": "llama"}) is None
+    assert gguf_tokenizer.read_tokenizer(GGUF | {"tokenizer.ggml.pre": "gpt-2"}) is not None
+    assert gguf_tokenizer.read_tokenizer(GGUF | {"tokenizer.ggml.pre": "unheard-of"}) is None
+    assert gguf_tokenizer.read_tokenizer(GGUF | {"tokenizer.ggml.model": "llama"}) is None
 
 
 @pytest.mark.parametrize(
@@ -87,5 +91,5 @@ def test_gguf_kinds() -> None:
 )
 def test_gguf_refusals(changes: dict[str, object], sentence: str) -> None:
     with pytest.raises(CheckpointError) as refusal:
-        Tokenizer.from_gguf(GGUF | changes)
+        gguf_tokenizer.read_tokenizer(GGUF | changes)
     assert str(refusal.value).startswith(sentence)

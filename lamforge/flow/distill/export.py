@@ -24,11 +24,13 @@ class ExportRequest:
         checkpoint: the teacher, a shipped name or a checkpoint on disk.
         result: folder of the result.
         output: folder to write the model into.
+        tokenizer: folder of the tokenizer that the model gets; None takes the checkpoint's own.
     """
 
     checkpoint: str = dataclasses.field(kw_only=False)
     result: Path
     output: Path
+    tokenizer: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +56,7 @@ def run(request: ExportRequest, listener: Listener = SILENT) -> DistilledModel:
     from models.distill.result import read_result
     from models.matrices import HEAD
 
-    checkpoint, result = open_checkpoint(request.checkpoint), read_result(request.result)
+    checkpoint, result = open_checkpoint(request.checkpoint, tokenizer=request.tokenizer), read_result(request.result)
     settings = result.settings
     steps = [
         {"method": "distill", "format": settings.format, "result": str(request.result)},

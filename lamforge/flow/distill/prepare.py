@@ -27,12 +27,14 @@ class PrepareRequest:
         texts: text files to train on, `public-domain` and `wikipedia`, by name.
         evaluations: text files to predict after the training, by names of your own.
         work: folder in which the stages find each other's files.
+        tokenizer: folder of the tokenizer that the teacher gets; None takes its own.
     """
 
     checkpoint: str = dataclasses.field(kw_only=False)
     texts: Mapping[str, Path]
     evaluations: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     work: Path = WORK
+    tokenizer: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ def run(request: PrepareRequest, listener: Listener = SILENT) -> Preparation:
     from models.distill.prepare import float_head
     from models.distill.prepare import prepare as write_parts
 
-    checkpoint = open_checkpoint(request.checkpoint)
+    checkpoint = open_checkpoint(request.checkpoint, tokenizer=request.tokenizer)
     listener.say(f"{checkpoint.config.name} opened; tokens and integers follow")
     paths = write_parts(
         checkpoint,
