@@ -5,7 +5,6 @@ import importlib.metadata
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, LamforgeError, SpecError, shown
 from hwsim.nearest import nearest
-from hwsim.whole_files import whole_folder
+from hwsim.whole_files import only_writer, whole_folder
 from models.checkpoint import Checkpoint
 from models.checkpoint.base import sha256
-from models.compress import FolderState, Progress, Recipe, State, compress, only_writer
+from models.compress import FolderState, Progress, Recipe, State, clear_work, compress
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
 from models.config import DESCRIPTION as _DESCRIPTION
@@ -116,9 +115,9 @@ def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Prog
     # Refuse before the work rather than after it; `save` checks again.
     _check_place(folder)
     work = folder.with_name(f"{folder.name}.partial")
-    with only_writer(work):
+    with only_writer(work, folder):
         save(create(checkpoint, recipe, progress=progress, work=work), folder)
-        shutil.rmtree(work, ignore_errors=True)
+        clear_work(work)
     return load(folder)
 
 

@@ -135,8 +135,8 @@ def _masters_note(masters: int, platform: str) -> str:
     if masters <= _MASTERS_SEEN_TO_LINK:
         return ""
     return (
-        f"link.cfg ties {masters} masters to the HBM; whether platform {platform} takes more than {_MASTERS_SEEN_TO_LINK} is not known:"
-        f" on a U50, v++ refused 33 (github.com/Xilinx/Vitis_Accel_Examples/issues/75)."
+        f"link.cfg ties {masters} masters to the HBM; whether platform {platform} takes more than {_MASTERS_SEEN_TO_LINK}"
+        " is not known: on a U50, v++ refused 33 (github.com/Xilinx/Vitis_Accel_Examples/issues/75)."
     )
 
 
