@@ -139,8 +139,11 @@ State = MemoryState | FolderState
 
 
 def clear_work(folder: Path) -> None:
-    """Remove the work in a folder, what says whose it is last: so that a removal that is killed hinders nobody."""
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == _IDENTITY):
+    """Remove the work in a folder; where that is killed, what is left is work that was not begun.
+
+    So the first layer goes first, without which the others do not count, and what says whose work it is goes last.
+    """
+    for path in sorted(folder.iterdir(), key=lambda path: (path.name == _IDENTITY, path.name)):
         if path.name != LOCK:
             path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
