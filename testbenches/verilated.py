@@ -18,7 +18,8 @@ from hwsim.memory.models import MemoryKind, MemoryModel
 from hwsim.memory.parameters import hbm2_parameters
 from testbenches.backend import Log, Outputs
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_files, hbm2_word
-from testbenches.verilator import OPTIMIZE, Build
+from testbenches.tools import OPTIMIZE
+from testbenches.verilator import Build
 
 __all__ = ["Fault", "Run", "Verilated", "bench_settings", "logs_of_trace"]
 

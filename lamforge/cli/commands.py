@@ -16,7 +16,7 @@ __all__ = ["COMMANDS", "GROUPS", "app", "run"]
 
 COMMANDS = (
     *("demo", "list", "compress", "dummy", "evaluate", "export", "compile", "generate"),
-    *("simulate", "rtl", "cosim", "synth", "explore", "compare", "board", "disasm"),
+    *("simulate", "rtl", "cosim", "synth", "explore", "compare", "board", "doctor", "disasm"),
 )
 """The subcommands in the order of the flow; each is the one function of the file with its name."""
 

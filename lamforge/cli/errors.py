@@ -20,7 +20,7 @@ INTERRUPTED = 130
 """Exit code after control-C; after another signal it is 128 and the number of that."""
 _MISUSE = (errno.EINVAL, errno.EEXIST, errno.ECHILD, errno.ESRCH, errno.EDOM, errno.ERANGE, errno.EFAULT, errno.ENOTEMPTY)
 """Errors of the system that a program causes; about others, of disks, rights and limits, a user can do something."""
-_SENTENCE_LETTERS = 1000
+_SENTENCE_LETTERS, _WORD_LETTERS = 1000, 210
 FULL_TRACEBACK = "LAMFORGE_FULL_TRACEBACK"
 """Environment variable; 1 lets every exception through with its traceback."""
 
@@ -95,7 +95,9 @@ def _give_up_output() -> None:
 
 
 def _one_line(text: object) -> str:
-    line = " ".join(str(text).split())
+    words = str(text).split()
+    # A word so long is a value that was given.
+    line = " ".join(word if len(word) <= _WORD_LETTERS else f"{word[: _WORD_LETTERS - 1]}…" for word in words)
     return line if len(line) <= _SENTENCE_LETTERS else f"{line[: _SENTENCE_LETTERS - 1]}…"
 
 

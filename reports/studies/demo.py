@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hwsim.memory.models import memory_model
-from hwsim.whole_files import write_text
+from hwsim.whole_files import only_writer, write_text
 from lamforge.flow.accuracy import Text, accuracy, of_compressed
 from lamforge.flow.compile import CompileRequest, compiled_model
 from lamforge.flow.compile import run as compile
@@ -37,6 +37,7 @@ from reports.text.evaluation import accuracy_line
 from reports.text.model import speed_text
 from reports.text.programs import programs_text, timing_line, timing_text
 from reports.text.verdict import verdict_text
+from testbenches.tools import check_buildable
 from testbenches.verilated import Verilated
 
 __all__ = ["DemoRequest", "demo", "run"]
@@ -87,7 +88,17 @@ def run(request: DemoRequest, listener: Listener = SILENT) -> DemoSummary:
     Raises:
         CheckpointError, SpecError, ScheduleError, ConfigError, MachineError: as the verbs of the steps.
     """
-    folder = Path(request.output)
+    # Refused before the work rather than in the middle of it.
+    check_buildable(Path("build"))
+    with only_writer(Path(request.output)):
+        return _run(request, Path(request.output), listener)
+
+
+demo = verb("demo", DemoRequest, run)
+
+
+def _run(request: DemoRequest, folder: Path, listener: Listener) -> DemoSummary:
+    """Take the steps, in a folder that is this command's alone."""
     steps = _Steps(listener, total=8 if request.second is None else 9)
     with steps.step(f"Load {request.model}"):
         checkpoint = open_checkpoint(request.model)
@@ -145,9 +156,6 @@ def run(request: DemoRequest, listener: Listener = SILENT) -> DemoSummary:
     summary = dataclasses.replace(summary, steps=tuple(steps.times))
     _save(summary)
     return summary
-
-
-demo = verb("demo", DemoRequest, run)
 
 
 def _built(name: str) -> float:
