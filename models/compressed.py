@@ -114,6 +114,8 @@ def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Prog
     """
     # Refuse before the work rather than after it; `save` checks again.
     _check_place(folder)
+    if folder.name in ("", ".."):
+        raise SpecError(f"Output folder must have a name of its own, not be {shown(str(folder))}")
     work = folder.with_name(f"{folder.name}.partial")
     with only_writer(work, folder):
         save(create(checkpoint, recipe, progress=progress, work=work), folder)

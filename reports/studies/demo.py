@@ -40,7 +40,7 @@ from reports.text.verdict import verdict_text
 from testbenches.tools import check_buildable
 from testbenches.verilated import Verilated
 
-__all__ = ["DemoRequest", "demo", "run"]
+__all__ = ["DemoRequest", "demo", "run", "verilog_orders"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,8 +103,8 @@ def _run(request: DemoRequest, folder: Path, listener: Listener) -> DemoSummary:
     with steps.step(f"Load {request.model}"):
         checkpoint = open_checkpoint(request.model)
         # Takes no part of the model: done in what the steps leave of the processor.
-        orders = {name: RtlRequest(name, output=folder / "verilog" / name, is_linted=True) for name in request.verilog}
-        writing = {name: Beside(write_verilog, order) for name, order in orders.items()}
+        orders = verilog_orders(request, folder)
+        writing = {Path(order.output).name: Beside(write_verilog, order) for order in orders}
         building = Beside(_built, request.engine) if request.is_built_early else None
         config, tokenizer = checkpoint.config, checkpoint.tokenizer
         vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
@@ -156,6 +156,12 @@ def _run(request: DemoRequest, folder: Path, listener: Listener) -> DemoSummary:
     summary = dataclasses.replace(summary, steps=tuple(steps.times))
     _save(summary)
     return summary
+
+
+def verilog_orders(request: DemoRequest, folder: Path) -> list[RtlRequest]:
+    """Return what is written as Verilog, each engine into a folder of its name."""
+    engines = map(chosen_engine, request.verilog)
+    return [RtlRequest(engine, output=folder / "verilog" / engine.name, is_linted=True) for engine in engines]
 
 
 def _built(name: str) -> float:
