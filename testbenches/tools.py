@@ -87,7 +87,7 @@ def check_lintable() -> None:
 def _check_path(path: str, what: str) -> None:
     found = unsafe_in(path)
     if found is not None:
-        raise MachineError(f"{what} must lie where make can build, at a path without {found!r}, not at {shown(path)}")
+        raise MachineError(f"{what} must lie where make can build, at a path without {shown(found)}, not at {shown(path)}")
 
 
 def _check_tools(tools: tuple[str, ...]) -> None:

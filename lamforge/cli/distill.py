@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from lamforge.bare import Stamped, settings_of
 from lamforge.cli.console import Answer, answer, subcommand
 from reports.documents.plain import plain
@@ -200,5 +200,5 @@ def _paths(texts: Sequence[str]) -> dict[str, Path]:
     pairs = [text.partition("=") for text in texts]
     for (name, _, path), text in zip(pairs, texts, strict=True):
         if not name or not path:
-            raise SpecError(f"Text must be NAME=FILE, not {text!r}")
+            raise SpecError(f"Text must be NAME=FILE, not {shown(text)}")
     return {name: Path(path) for name, _, path in pairs}
