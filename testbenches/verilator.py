@@ -15,7 +15,8 @@ from importlib import resources
 from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
-from hwsim.errors import MachineError
+from hwsim.errors import MachineError, SpecError
+from hwsim.whole_files import only_writer
 from rtl.verilog import TEMPLATES, generate
 from testbenches.tools import check_buildable, check_lintable, check_temporary, environment, unsafe_in
 
@@ -115,12 +116,13 @@ class Build:
         self._bench["apart.vlt"] = _apart_text(self._sources)
         text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
         self.folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
+        self._lock = self.folder.with_name(f"{self.folder.name}.lock")
         self.build_s = 0.0
 
     def make(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
         done = self.folder / "done"
-        with _locked(self.folder.with_suffix(".lock")):
+        with _locked(self._lock):
             if done.exists():
                 return self.folder
             began = time.perf_counter()
@@ -141,10 +143,20 @@ class Build:
 
     @contextlib.contextmanager
     def run_folder(self, prefix: str = "run-") -> Iterator[Path]:
-        """Build where needed and yield a new folder in the build; it is kept where the block fails. Raise MachineError."""
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.make()))
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
+        """Build where needed and yield a new folder in the build; it is kept where the block fails. Raise MachineError.
+
+        What was kept of runs before, or left by a command that was killed, goes first.
+        """
+        self.make()
+        with contextlib.ExitStack() as stack:
+            with _locked(self._lock):
+                for left in self.folder.glob(f"{prefix}*"):
+                    with contextlib.suppress(SpecError), only_writer(left):
+                        shutil.rmtree(left, ignore_errors=True)
+                folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.folder))
+                stack.enter_context(only_writer(folder))
+            yield folder
+            shutil.rmtree(folder, ignore_errors=True)
 
     def run(self, module: str, folder: Path, **variables: str) -> None:
         """Run the cocotb tests of a module on the built simulation, in `folder`, with more environment variables.
