@@ -21,7 +21,20 @@ from hwsim.errors import LamforgeError, shown
 from hwsim.nearest import nearest
 from hwsim.plain import read_yaml
 
-__all__ = ["NAME", "Field", "Limits", "Matching", "OneOf", "SpecFiles", "fields_of", "json_schema", "read", "read_flat", "spelled"]
+__all__ = [
+    "NAME",
+    "Field",
+    "Limits",
+    "Matching",
+    "OneOf",
+    "SpecFiles",
+    "check_name",
+    "fields_of",
+    "json_schema",
+    "read",
+    "read_flat",
+    "spelled",
+]
 
 Kind = TypeVar("Kind")
 
@@ -101,6 +114,12 @@ NAME = Matching(
     "1 to 64 letters, digits, '.', '_' and '-' that begin with a letter or a digit and have no '..'",
 )
 """Mark of a name that goes into file names, makefiles and scripts."""
+
+
+def check_name(name: object, subject: str, error: type[LamforgeError]) -> None:
+    """Raise `error` for a name that may not go into file names, makefiles and scripts."""
+    if not isinstance(name, str) or re.fullmatch(NAME.pattern, name) is None:
+        raise error(f"{subject} name must be {NAME.says}, not {shown(name)}")
 
 
 def spelled(parse: Callable[[Any, str], object], schema: Any, says: str) -> Any:

@@ -1,17 +1,27 @@
-"""Files and folders that are written whole or not at all: made beside their place, forced to disk, then moved there."""
+"""Files and folders that are written whole or not at all, by one command at a time: made beside their place, then moved there.
+
+What a command that was killed had begun is cleared away by the next one that writes there: nothing has to be removed by hand.
+"""
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
-import tempfile
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 
 from hwsim.errors import SpecError, shown
 
-__all__ = ["whole_file", "whole_folder", "write_text"]
+__all__ = ["LOCK", "only_writer", "whole_file", "whole_folder", "write_text"]
 
+LOCK = ".lock"
+"""Name of the file in a folder by which one command keeps it."""
+_PART = "new"
+_OLD = "old"
+_TRIES = 100
+"""Times that a lock is tried which was taken away between being opened and being held."""
 _NOT_A_FOLDER = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 
 
@@ -19,7 +29,7 @@ _NOT_A_FOLDER = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 def whole_file(target: Path) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well the file there becomes `target`, else nothing changes.
 
-    A link is followed: what it leads to is written.
+    A link is followed: what it leads to is written. Where another process is writing the same file, this one waits for it.
 
     Raises:
         SpecError: the place cannot be prepared, or written in the block, or the file cannot be moved there.
@@ -32,8 +42,9 @@ def whole_file(target: Path) -> Iterator[Path]:
             raise _refusal(target, error) from error
         return
     target = Path(os.path.realpath(target))
-    with _beside(target) as place:
-        part = place / target.name
+    with _beside(target, is_waiting=True) as place:
+        part = place / _PART / target.name
+        part.parent.mkdir()
         yield part
         with part.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -47,12 +58,13 @@ def whole_folder(target: Path, *, keeps_others: bool = False) -> Iterator[Path]:
     keeps_others: files of `target` that were not written anew stay; otherwise everything in it is replaced.
 
     Raises:
-        SpecError: the place cannot be prepared, or written in the block, or the folder cannot be moved there.
+        SpecError: another command is writing it, or the place cannot be prepared, or written in the block, or the folder
+            cannot be moved there.
     """
-    with _beside(target) as place:
+    with _beside(target, is_waiting=False) as place:
         if target.exists() and not target.is_dir():
             raise _NOT_A_FOLDER
-        new, old = place / "new", place / "old"
+        new, old = place / _PART, place / _OLD
         new.mkdir()
         yield new
         if keeps_others and target.exists():
@@ -80,13 +92,83 @@ def _is_device(target: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Yield a folder beside `target`, which is removed in the end; raise SpecError for any OSError until then."""
+def only_writer(folder: Path, output: Path | None = None) -> Iterator[None]:
+    """Keep a folder that is written piece by piece to this command, until the block or the process ends, however it ends.
+
+    The folder is made where it is missing, and goes in the end where nothing was written into it.
+
+    output: what the user asked to be written, where it is not this folder.
+
+    Raises:
+        SpecError: another command is writing there, or nothing can be written there.
+    """
+    output = output or folder
     made: list[Path] = []
-    place: Path | None = None
+    try:
+        made = _make_folder(folder)
+        lock = _lock(folder, output, is_waiting=False)
+    except OSError as error:
+        _remove_folders(made)
+        raise _refusal(output, error) from error
+    try:
+        yield
+    finally:
+        _unlock(folder, lock)
+        _remove_folders(made)
+
+
+def _lock(folder: Path, output: Path, *, is_waiting: bool) -> typing.IO[bytes]:
+    """Return the open file that holds a folder, made where it is missing; raise SpecError where another command has it.
+
+    It holds for as long as the file is open, so that a process that is killed holds nothing.
+    """
+    for _ in range(_TRIES):
+        folder.mkdir(exist_ok=True)
+        path = folder / LOCK
+        with contextlib.ExitStack() as stack:
+            try:
+                lock = stack.enter_context(path.open("wb"))
+                fcntl.flock(lock, fcntl.LOCK_EX if is_waiting else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Else the command before took the file away after it was opened here.
+                is_there = os.path.samestat(os.fstat(lock.fileno()), path.stat())
+            except BlockingIOError:
+                raise SpecError(
+                    f"Output {shown(str(output))} is being written by another command: wait until that one ends, or choose another"
+                    " output"
+                ) from None
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                # File systems without locks: what is written there is still whole.
+                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                    raise
+                is_there = True
+            if is_there:
+                stack.pop_all()
+                return lock
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def _unlock(folder: Path, lock: typing.IO[bytes]) -> None:
+    with lock, contextlib.suppress(OSError):
+        if os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK).stat()):
+            (folder / LOCK).unlink()
+        folder.rmdir()
+
+
+@contextlib.contextmanager
+def _beside(target: Path, *, is_waiting: bool) -> Iterator[Path]:
+    """Yield an empty folder beside `target`, which is removed in the end; raise SpecError for any OSError until then.
+
+    is_waiting: for another process that writes `target`, instead of refusing.
+    """
+    made: list[Path] = []
+    lock: typing.IO[bytes] | None = None
+    place = target.parent / f".{target.name}.unfinished"
     try:
         made = _make_folder(target.parent)
-        place = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        lock = _lock(place, target, is_waiting=is_waiting)
+        _clear(place)
         yield place
     except (OSError, SpecError) as error:
         # A refusal of a file inside a folder that is written whole names the folder.
@@ -95,10 +177,21 @@ def _beside(target: Path) -> Iterator[Path]:
             raise
         raise _refusal(target, cause) from cause
     finally:
-        if place is not None:
-            shutil.rmtree(place, ignore_errors=True)
+        if lock is not None:
+            _clear(place)
+            _unlock(place, lock)
         # They stay where the target is in them.
         _remove_folders(made)
+
+
+def _clear(place: Path) -> None:
+    """Remove everything in a folder but its lock."""
+    with contextlib.suppress(OSError):
+        for left in place.iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            elif left.name != LOCK:
+                left.unlink(missing_ok=True)
 
 
 def _refusal(target: Path, cause: OSError) -> SpecError:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lamforge.flow.compress import compress
     from lamforge.flow.cosim import cosim
     from lamforge.flow.disasm import disasm
+    from lamforge.flow.doctor import doctor
     from lamforge.flow.dummy import dummy
     from lamforge.flow.evaluate import evaluate
     from lamforge.flow.export import export
@@ -42,6 +43,7 @@ __all__ = [
     "demo",
     "disasm",
     "distill",
+    "doctor",
     "dummy",
     "evaluate",
     "explore",

@@ -18,7 +18,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hwsim.errors import LamforgeError, SpecError
+from hwsim.errors import LamforgeError, SpecError, shown
 from hwsim.plain import read_json
 from lamforge.flow.verb import Listener
 
@@ -54,12 +54,12 @@ def settings_of(assignments: Sequence[str], file: Path | None = None) -> dict[st
     if file is not None:
         given = read_json("Settings", file, file.name, SpecError)
         if not isinstance(given, dict):
-            raise SpecError(f"Settings {file.name} must be a JSON object of values by name, not {str(given)[:200]!r}")
+            raise SpecError(f"Settings {file.name} must be a JSON object of values by name, not {shown(given)}")
         settings |= given
     for text in assignments:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise SpecError(f"Setting must be NAME=VALUE such as steps=2000, not {text!r}")
+            raise SpecError(f"Setting must be NAME=VALUE such as steps=2000, not {shown(text)}")
         try:
             settings[name] = json.loads(value)
         except ValueError:

@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.isa import Format
 from hwsim.errors import CheckpointError, LamforgeError, SpecError, shown
 from hwsim.nearest import nearest
-from hwsim.whole_files import whole_folder
+from hwsim.whole_files import only_writer, whole_folder
 from models.checkpoint import Checkpoint
 from models.checkpoint.base import sha256
-from models.compress import FolderState, Progress, Recipe, State, compress, only_writer
+from models.compress import FolderState, Progress, Recipe, State, clear_work, compress
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
 from models.config import DESCRIPTION as _DESCRIPTION
@@ -123,10 +122,12 @@ def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Prog
     """
     # Refuse before the work rather than after it; `save` checks again.
     _check_place(folder)
+    if folder.name in ("", ".."):
+        raise SpecError(f"Output folder must have a name of its own, not be {shown(str(folder))}")
     work = folder.with_name(f"{folder.name}.partial")
-    with only_writer(work):
+    with only_writer(work, folder):
         save(create(checkpoint, recipe, progress=progress, work=work), folder)
-        shutil.rmtree(work, ignore_errors=True)
+        clear_work(work)
     return load(folder)
 
 
@@ -172,10 +173,12 @@ def load(folder: Path) -> CompressedModel:
 
 def _check_place(folder: Path) -> None:
     if folder.exists() and not (folder.is_dir() and ((folder / _DESCRIPTION).is_file() or not any(folder.iterdir()))):
-        raise SpecError(f"Output folder must be new, empty or a compressed model, not {str(folder)!r}")
+        raise SpecError(f"Output folder must be new, empty or a compressed model, not {shown(str(folder))}")
     strange = sorted(path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)) if folder.is_dir() else []
     if strange:
-        raise SpecError(f"Output folder {str(folder)!r} must hold a compressed model alone to be replaced, not {shown(strange[0])}")
+        raise SpecError(
+            f"Output folder {shown(str(folder))} must hold a compressed model alone to be replaced, not {shown(strange[0])}"
+        )
 
 
 def _write(compressed: CompressedModel, folder: Path, shard_bytes: int, progress: Callable[[float], None] | None) -> None:
@@ -226,17 +229,17 @@ def _tensors(model: IntegerModel, progress: Callable[[float], None] | None) -> I
 def _description(folder: Path) -> Mapping[str, Any]:
     path = folder / _DESCRIPTION
     if not path.is_file():
-        raise CheckpointError(f"Compressed model must be a folder with {_DESCRIPTION}, not {str(folder)!r}")
+        raise CheckpointError(f"Compressed model must be a folder with {_DESCRIPTION}, not {shown(str(folder))}")
     document = read_object(path)
     if document.get("version") != _VERSION:
-        raise CheckpointError(f"File {_DESCRIPTION} version must be {_VERSION}, not {document.get('version')!r}")
+        raise CheckpointError(f"File {_DESCRIPTION} version must be {_VERSION}, not {shown(document.get('version'))}")
     _exactly(_DESCRIPTION, document, _KEYS)
     return document
 
 
 def _recipe(document: object) -> Recipe:
     if not isinstance(document, dict) or not isinstance(document.get("name"), str):
-        raise CheckpointError(f"File {_DESCRIPTION} recipe must have a name, not {document!r}")
+        raise CheckpointError(f"File {_DESCRIPTION} recipe must have a name, not {shown(document)}")
     return Recipe.from_document({key: value for key, value in document.items() if key != "name"}, name=document["name"])
 
 
@@ -245,12 +248,12 @@ def _provenance(document: object) -> Provenance:
     fields = _exactly("provenance", document, names)
     versions = fields["versions"]
     if not isinstance(versions, dict) or not all(isinstance(value, str) for value in versions.values()):
-        raise CheckpointError(f"File {_DESCRIPTION} provenance.versions must map names to texts, not {versions!r}")
+        raise CheckpointError(f"File {_DESCRIPTION} provenance.versions must map names to texts, not {shown(versions)}")
     for name in names[:3]:
         if not isinstance(fields[name], str) and not (name == "calibration_digest" and fields[name] is None):
-            raise CheckpointError(f"File {_DESCRIPTION} provenance.{name} must be a text, not {fields[name]!r}")
+            raise CheckpointError(f"File {_DESCRIPTION} provenance.{name} must be a text, not {shown(fields[name])}")
     if fields["training"] is not None and not isinstance(fields["training"], dict):
-        raise CheckpointError(f"File {_DESCRIPTION} provenance.training must be an object, not {fields['training']!r}")
+        raise CheckpointError(f"File {_DESCRIPTION} provenance.training must be an object, not {shown(fields['training'])}")
     return Provenance(**fields)
 
 
@@ -321,7 +324,7 @@ def _words_shape(format: Format, shape: tuple[int, int]) -> tuple[int, int, int]
 def _stored(shards: Shards, name: str, format_name: object, shape: tuple[int, int]) -> _Stored:
     known = {format.name.lower(): format for format in WEIGHT_FORMATS}
     if format_name not in known:
-        raise CheckpointError(f"Format of {name} must be {nearest(str(format_name), known)}, not {format_name!r}")
+        raise CheckpointError(f"Format of {name} must be {nearest(str(format_name), known)}, not {shown(format_name)}")
     format: Format = known[str(format_name)]
     group = WEIGHT_FORMATS[format].group
     if shape[1] % group:
@@ -334,7 +337,7 @@ def _stored(shards: Shards, name: str, format_name: object, shape: tuple[int, in
 
 def _shift(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _GAIN_SHIFT_LIMIT:
-        raise CheckpointError(f"Shift of {name} must be an integer from 0 to {_GAIN_SHIFT_LIMIT}, not {value!r}")
+        raise CheckpointError(f"Shift of {name} must be an integer from 0 to {_GAIN_SHIFT_LIMIT}, not {shown(value)}")
     return value
 
 
@@ -375,13 +378,13 @@ def _read_tokenizer(folder: Path, settings: object) -> Tokenizer | None:
 def _exactly(subject: str, document: object, names: Any) -> dict[str, Any]:
     """Return a mapping that has these keys and no others."""
     if not isinstance(document, dict):
-        raise CheckpointError(f"File {_DESCRIPTION} {subject} must be a mapping, not {document!r}")
+        raise CheckpointError(f"File {_DESCRIPTION} {subject} must be a mapping, not {shown(document)}")
     for name in names:
         if name not in document:
             raise CheckpointError(f"File {_DESCRIPTION} {subject} must have the entry {name}, which is missing")
     for key in document:
         if key not in names:
-            raise CheckpointError(f"File {_DESCRIPTION} {subject} entry must be {nearest(key, names)}, not {key!r}")
+            raise CheckpointError(f"File {_DESCRIPTION} {subject} entry must be {nearest(key, names)}, not {shown(key)}")
     return dict(document)
 
 

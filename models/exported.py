@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.arch.formats import unpacked_of
 from hwsim.arch.numerics import FRACTION_BITS
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.whole_files import whole_folder
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
@@ -42,9 +42,9 @@ def export(made: CompressedModel, folder: Path, *, type: str = "float32", progre
     SpecError when `folder` is there already, or cannot be written, or the type is not one of TYPES.
     """
     if type not in TYPES:
-        raise SpecError(f"Type of exported weights must be {nearest(type, TYPES)}, not {type!r}")
+        raise SpecError(f"Type of exported weights must be {nearest(type, TYPES)}, not {shown(type)}")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise SpecError(f"Output folder must be new or empty, not {str(folder)!r}")
+        raise SpecError(f"Output folder must be new or empty, not {shown(str(folder))}")
     with whole_folder(folder) as new:
         writer = ShardWriter(new, "model", limit=_SHARD_BYTES)
         layers = made.model.config.layers

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 
 __all__ = ["ShardWriter", "Shards"]
 
@@ -118,7 +118,7 @@ def _promised(index: Path) -> Mapping[str | None, str]:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         for name, file in weight_map.items():
             if not isinstance(file, str) or Path(file).name != file or not file.endswith(_SUFFIX):
-                raise CheckpointError(f"File of tensor {name} must be a {_SUFFIX} file of the folder, not {file!r}")
+                raise CheckpointError(f"File of tensor {name} must be a {_SUFFIX} file of the folder, not {shown(file)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckpointError(f"File {index.name} must be JSON with an object weight_map, but holds something else") from None
     found: Mapping[str | None, str] = weight_map

@@ -13,7 +13,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import MemoryImage
 from hwsim.arch.registers import ErrorCode, error_code
 from hwsim.arch.timing import EPILOGUE_LATENCY
-from hwsim.errors import MachineError
+from hwsim.errors import MachineError, shown
 from hwsim.memory.models import IDEAL
 from rtl.engine import SIDE_PORT, engine_members, stream_port
 from testbenches.bench import REGION_BITS, SIDE_REGION, TOP, bench_files
@@ -130,7 +130,7 @@ class FaultBench:
                 text = (folder / "run.log").read_text().strip().splitlines()
                 where = cases[len(records)] if len(records) < len(cases) else "the end"
                 raise MachineError(
-                    f"The fault bench must run all cases, but ended at {where} with {text[-1] if text else 'nothing'!r}"
+                    f"The fault bench must run all cases, but ended at {where} with {shown(text[-1] if text else 'nothing')}"
                 )
             return [_outcome(case, record) for case, record in zip(cases, records, strict=True)]
 

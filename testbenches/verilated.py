@@ -12,13 +12,14 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Unit
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.arch.registers import error_sentence
-from hwsim.errors import MachineError
+from hwsim.errors import MachineError, shown
 from hwsim.host.inputs import Inputs, place
 from hwsim.memory.models import MemoryKind, MemoryModel
 from hwsim.memory.parameters import hbm2_parameters
 from testbenches.backend import Log, Outputs
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_files, hbm2_word
-from testbenches.verilator import OPTIMIZE, Build
+from testbenches.tools import OPTIMIZE
+from testbenches.verilator import Build
 
 __all__ = ["Fault", "Run", "Verilated", "bench_settings", "logs_of_trace"]
 
@@ -119,7 +120,7 @@ class Verilated:
             )
             if not (folder / "answer.json").exists():
                 text = (folder / "run.log").read_text().strip().splitlines()
-                raise MachineError(f"The bench must write its answer, but ended with {text[-1] if text else 'nothing'!r}")
+                raise MachineError(f"The bench must write its answer, but ended with {shown(text[-1] if text else 'nothing')}")
             answers = json.loads((folder / "answer.json").read_text())
             ports = np.stack([np.fromfile(regions[port], np.uint8) for port in range(self.engine.tile.ports)])
             after = MemoryImage(ports=ports, side=np.fromfile(regions[SIDE_REGION], np.uint8))

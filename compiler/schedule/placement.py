@@ -9,7 +9,7 @@ from compiler.target.memory import SIDE_UNIT, MemoryMap, OnChip, ParameterBlock,
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import CacheFormat
 from hwsim.arch.program import INSTRUCTION_BYTES, Buffer
-from hwsim.errors import ScheduleError
+from hwsim.errors import ScheduleError, shown
 
 __all__ = ["OVERLAPS", "Placement", "place_nodes", "plan_memory"]
 
@@ -42,7 +42,7 @@ def plan_memory(
     for node in nodes:
         for table in node.side_tables(tokens=tokens, sequences=sequences, positions=max_position):
             if tables.setdefault(table.name, table) is not table:
-                raise ScheduleError(f"Node {node.name} must be the only one with a buffer {table.name!r} in the side memory")
+                raise ScheduleError(f"Node {node.name} must be the only one with a buffer {shown(table.name)} in the side memory")
     sizes = {name: table.rows * table.row_units * SIDE_UNIT for name, table in tables.items()}
     sizes["parameters"] = (repeats + 1) * parameters.units * SIDE_UNIT
     programs = dict.fromkeys(("program.decode", "program.prefill"), engine.control.program_words * INSTRUCTION_BYTES)

@@ -6,7 +6,7 @@ import typing
 from typing import Annotated
 
 from hwsim.arch.config import EngineConfig
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.reader import NAME, Limits, Matching, SpecFiles, read
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Dollars, Watts
@@ -144,7 +144,7 @@ class Board:
             if self.free(resource) > self.device.value.count(resource):
                 raise SpecError(f"Board {self.name} slrs must have at most the {resource} of the device, not more")
         if self.hbm.value.slr not in [slr.name for slr in self.slrs.value]:
-            raise SpecError(f"Board {self.name} hbm.slr must be one of its SLRs, not {self.hbm.value.slr!r}")
+            raise SpecError(f"Board {self.name} hbm.slr must be one of its SLRs, not {shown(self.hbm.value.slr)}")
         hbm = self.hbm.value
         for fact, name, one in (
             (self.memory, "memory", hbm.channel_bytes),

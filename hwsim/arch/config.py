@@ -219,7 +219,7 @@ class EngineConfig:
         for path, value in settings.items():
             if path not in paths:
                 near = difflib.get_close_matches(path[:100], paths, 1, 0.0)[0]
-                raise ConfigError(f"Engine setting must be a field such as {near!r}, not {shown(path)}")
+                raise ConfigError(f"Engine setting must be a field such as {shown(near)}, not {shown(path)}")
             unit, _, leaf = path.rpartition(".")
             (data[unit] if unit else data)[leaf] = value
         return EngineConfig.from_dict(data)

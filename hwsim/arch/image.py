@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 
 from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.tensor_file import header_bytes, places
-from hwsim.errors import ProgramError
+from hwsim.errors import ProgramError, shown
 
 __all__ = ["ImageWriter", "MemoryImage"]
 
@@ -77,7 +77,7 @@ class MemoryImage:
             # Open as long as the image lives, so that copies map the same bytes whatever is put at `path` later.
             stream = path.open("rb")
         except (OSError, KeyError, ValueError, SafetensorError):
-            raise ProgramError(f"Memory image must be a safetensors file with ports and side, not {str(path)!r}") from None
+            raise ProgramError(f"Memory image must be a safetensors file with ports and side, not {shown(str(path))}") from None
         file = _ImageFile(stream, ports.start, (ports.shape[0], ports.shape[1]), side.start, side.shape[0])
         return cls(ports=file.ports("r"), side=file.side("r"), file=file)
 

@@ -13,7 +13,7 @@ import numpy as np
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.image import MemoryImage
 from hwsim.arch.isa import decode, isa_digest
-from hwsim.errors import IsaError, ProgramError
+from hwsim.errors import IsaError, ProgramError, shown
 from hwsim.whole_files import write_text
 
 __all__ = ["INSTRUCTION_BYTES", "SLOT_BITS", "Buffer", "MemoryImage", "Program"]
@@ -97,7 +97,7 @@ class Program:
         for buffer in self.buffers:
             if buffer.name == name:
                 return buffer
-        raise ProgramError(f"Buffer must be one of {', '.join(b.name for b in self.buffers)}, not {name!r}")
+        raise ProgramError(f"Buffer must be one of {', '.join(b.name for b in self.buffers)}, not {shown(name)}")
 
     def slot_of(self, position: int, sequence: int = 0) -> int:
         """Return the slot argument of a position and a sequence; raise ProgramError when the program's memory has no such one."""
@@ -153,7 +153,7 @@ class Program:
             return cls(words=tuple(int(word, 16) for word, _ in pairs), symbols=tuple(name for _, name in pairs), **fields)
         except (IndexError, KeyError, TypeError, ValueError):
             raise ProgramError(
-                f"Program file must start with {_MAGIC!r} and hold its fields and words, not what is in {source}"
+                f"Program file must start with {shown(_MAGIC)} and hold its fields and words, not what is in {source}"
             ) from None
 
     def save(self, path: Path) -> None:
@@ -166,4 +166,4 @@ class Program:
         try:
             return cls.from_text(path.read_text(), str(path))
         except (OSError, UnicodeDecodeError):
-            raise ProgramError(f"Program file must be readable text, not {str(path)!r}") from None
+            raise ProgramError(f"Program file must be readable text, not {shown(str(path))}") from None

@@ -8,7 +8,7 @@ import typing
 
 import numpy as np
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.units import Bytes, Operations, Value
 
 __all__ = ["Ledger", "Network", "Traffic", "Workload"]
@@ -40,7 +40,7 @@ class Network:
         for name, kind in typing.get_type_hints(type(self)).items():
             value = getattr(self, name)
             if kind is int and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise SpecError(f"Network {self.name} {name} must be a positive integer, not {value!r}")
+                raise SpecError(f"Network {self.name} {name} must be a positive integer, not {shown(value)}")
         if self.heads % self.kv_heads:
             raise SpecError(f"Network {self.name} heads must be a multiple of its {self.kv_heads} kv_heads, not {self.heads}")
 
@@ -102,10 +102,10 @@ class Workload:
         for name in ("prompt", "generated", "batch", "weight_bits", "cache_bits", "activation_bytes"):
             value = np.asarray(getattr(self, name))
             if not np.issubdtype(value.dtype, np.number) or not bool((np.isfinite(value) & (value > 0)).all()):
-                raise SpecError(f"Workload {name} must be above 0, not {getattr(self, name)!r}")
+                raise SpecError(f"Workload {name} must be above 0, not {shown(getattr(self, name))}")
         window = np.asarray(self.window)
         if not np.issubdtype(window.dtype, np.number) or not bool(np.all(window > 0)):
-            raise SpecError(f"Workload window must be above 0, not {self.window!r}")
+            raise SpecError(f"Workload window must be above 0, not {shown(self.window)}")
 
     @property
     def tokens(self) -> Value:
@@ -187,7 +187,7 @@ class Ledger:
         tiers = [entry.tier for entry in self.traffic]
         for tier in tiers:
             if tiers.count(tier) > 1:
-                raise SpecError(f"Ledger tier must appear once, not {tiers.count(tier)} times: {tier!r}")
+                raise SpecError(f"Ledger tier must appear once, not {tiers.count(tier)} times: {shown(tier)}")
 
     def __add__(self, other: Ledger) -> Ledger:
         both = self.traffic + other.traffic
@@ -217,4 +217,4 @@ class Ledger:
 
 def _check_count(subject: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise SpecError(f"{subject} must be a non-negative integer, not {value!r}")
+        raise SpecError(f"{subject} must be a non-negative integer, not {shown(value)}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import KERNEL
-from hwsim.errors import MachineError
+from hwsim.errors import MachineError, shown
 from hwsim.host.device import Place
 
 __all__ = ["LIBRARY", "XrtDevice", "bank_of"]
@@ -82,7 +82,7 @@ class _Registers:
             function.restype, function.argtypes = result, arguments
         self._handle = self._library.lamforge_ip_open(index, KERNEL.encode())
         if not self._handle:
-            raise MachineError(f"Kernel {KERNEL} must open on device {index}, not fail with {self._error()!r}")
+            raise MachineError(f"Kernel {KERNEL} must open on device {index}, not fail with {shown(self._error())}")
 
     def read_register(self, offset: int) -> int:
         value = ctypes.c_uint32()
@@ -108,7 +108,7 @@ class _Registers:
 
     def _check(self, status: int, what: str) -> None:
         if status != 0:
-            raise MachineError(f"{what}, not fail with {self._error()!r}")
+            raise MachineError(f"{what}, not fail with {shown(self._error())}")
 
     def _error(self) -> str:
         return self._library.lamforge_ip_error().decode(errors="replace")
@@ -131,7 +131,7 @@ class XrtDevice(_Registers):
                 f" {version} ({error})"
             ) from None
         if not xclbin.is_file():
-            raise MachineError(f"File of the linked kernel must exist, not {str(xclbin)!r}")
+            raise MachineError(f"File of the linked kernel must exist, not {shown(str(xclbin))}")
         self.name = f"board {index}"
         self._pyxrt, self._engine, self._banks = pyxrt, engine, dict(banks or {})
         try:
@@ -139,7 +139,7 @@ class XrtDevice(_Registers):
             self._device.load_xclbin(str(xclbin))
             self._tags = {bank.get_tag(): bank for bank in pyxrt.xclbin(str(xclbin)).get_mems() if bank.get_used()}
         except RuntimeError as error:
-            raise MachineError(f"Board {index} must load {str(xclbin)!r}, not fail with {str(error)!r}") from None
+            raise MachineError(f"Board {index} must load {shown(str(xclbin))}, not fail with {shown(str(error))}") from None
         super().__init__(xclbin.parent / LIBRARY, index)
 
     def allocate(self, place: Place, size: int) -> _XrtBuffer:
@@ -153,7 +153,7 @@ class XrtDevice(_Registers):
         try:
             buffer = self._pyxrt.bo(self._device, size, flags, bank.get_index())
         except RuntimeError as error:
-            raise MachineError(f"A buffer of {size} bytes must fit {tag}, not fail with {str(error)!r}") from None
+            raise MachineError(f"A buffer of {size} bytes must fit {tag}, not fail with {shown(str(error))}") from None
         return _XrtBuffer(self._pyxrt, buffer)
 
     def pause(self, seconds: float) -> None:

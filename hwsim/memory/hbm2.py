@@ -14,7 +14,7 @@ import numpy as np
 
 from hwsim.arch.config import EngineConfig
 from hwsim.compiled import compiled_part
-from hwsim.errors import ConfigError
+from hwsim.errors import ConfigError, shown
 from hwsim.memory.parameters import TIMES, Hbm2Parameters
 
 __all__ = [
@@ -82,7 +82,7 @@ def law_of(parameters: Hbm2Parameters, config: EngineConfig) -> np.ndarray:
     Raises ConfigError for a clock that is no whole number.
     """
     if config.clock_hz != round(config.clock_hz):
-        raise ConfigError(f"Engine clock_hz must be a whole number under hbm2, not {config.clock_hz!r}")
+        raise ConfigError(f"Engine clock_hz must be a whole number under hbm2, not {shown(config.clock_hz)}")
     clock = round(config.clock_hz)
     common = math.gcd(clock, parameters.clock_hz)
     sizes = {

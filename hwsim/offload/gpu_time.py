@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.arch.workload import Workload
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.offload.span import NOTHING, Span, move, overlapped, serial, spend
 from hwsim.units import Bytes, BytesPerSecond, Operations, OperationsPerSecond, Seconds, Value, minimum
 
@@ -71,17 +71,17 @@ class GpuRates:
         for name in ("product_share", "memory_share", "attention_share", "prompt_attention_share"):
             share = getattr(self, name)
             if not 0 < share <= 1:
-                raise SpecError(f"GPU {self.name} {name} must be above 0 and at most 1, not {share!r}")
+                raise SpecError(f"GPU {self.name} {name} must be above 0 and at most 1, not {shown(share)}")
         if self.multiprocessors < 1:
-            raise SpecError(f"GPU {self.name} multiprocessors must be 1 or more, not {self.multiprocessors!r}")
+            raise SpecError(f"GPU {self.name} multiprocessors must be 1 or more, not {shown(self.multiprocessors)}")
         if not 1 <= self.tile_step <= _TILE or _TILE % self.tile_step:
-            raise SpecError(f"GPU {self.name} tile_step must divide {_TILE}, not {self.tile_step!r}")
+            raise SpecError(f"GPU {self.name} tile_step must divide {_TILE}, not {shown(self.tile_step)}")
         for name in ("peak", "memory"):
             if not getattr(self, name).value > 0:
-                raise SpecError(f"GPU {self.name} {name} must be above 0, not {getattr(self, name).value!r}")
+                raise SpecError(f"GPU {self.name} {name} must be above 0, not {shown(getattr(self, name).value)}")
         for name in ("launch", "product_launch", "attention_launch"):
             if not getattr(self, name).value >= 0:
-                raise SpecError(f"GPU {self.name} {name} must be 0 s or more, not {getattr(self, name).value!r} s")
+                raise SpecError(f"GPU {self.name} {name} must be 0 s or more, not {shown(getattr(self, name).value)} s")
 
     @property
     def product_rate(self) -> OperationsPerSecond:

@@ -37,7 +37,7 @@ def compare(
 
         lamforge compare main HEAD --exit-code --tolerance 1e-9 -- validate offload
     """
-    from lamforge.cli.main import COMMANDS, GROUPS
+    from lamforge.cli.commands import COMMANDS, GROUPS
     from reports.documents.comparison import comparison_document
     from reports.studies.compare import ComparisonRequest, run
     from reports.text.comparison import comparison_text

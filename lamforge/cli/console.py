@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -132,22 +133,24 @@ class Terminal(Listener):
 
     def step(self, number: int, total: int, title: str) -> None:
         self._close()
-        sys.stderr.write(f"\n[{number}/{total}] {title}  ({time.perf_counter() - self._began:.0f} s)\n")
+        _tell(f"\n[{number}/{total}] {title}  ({time.perf_counter() - self._began:.0f} s)\n")
 
     def say(self, sentence: str) -> None:
         self._close()
-        sys.stderr.write("".join(f"{self._indent}{line}\n" for line in sentence.splitlines()))
-        sys.stderr.flush()
+        _tell("".join(f"{self._indent}{line}\n" for line in sentence.splitlines()))
 
     def stream(self, piece: str) -> None:
         if not self._is_mid_line:
             self._close()
-            sys.stderr.write(self._indent)
-        sys.stderr.write(piece.replace("\n", f"\n{self._indent}"))
-        sys.stderr.flush()
+            _tell(self._indent)
+        _tell(piece.replace("\n", f"\n{self._indent}"))
         self._is_mid_line = True
 
     def progress(self, name: str, fraction: float, note: str = "") -> None:
+        with contextlib.suppress(OSError):
+            self._show(name, fraction, note)
+
+    def _show(self, name: str, fraction: float, note: str) -> None:
         if self._bars is None:
             self._close()
             begin, end = TextColumn("{task.description}"), TextColumn("{task.fields[note]}")
@@ -159,8 +162,16 @@ class Terminal(Listener):
 
     def _close(self) -> None:
         if self._bars is not None:
-            self._bars.stop()
+            with contextlib.suppress(OSError):
+                self._bars.stop()
             self._bars, self._tasks = None, {}
         if self._is_mid_line:
-            sys.stderr.write("\n")
+            _tell("\n")
             self._is_mid_line = False
+
+
+def _tell(text: str) -> None:
+    """Write to standard error; where it cannot be written, the work goes on unseen."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()

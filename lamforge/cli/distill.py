@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from lamforge.bare import Stamped, settings_of
 from lamforge.cli import options
 from lamforge.cli.console import Answer, answer, subcommand
@@ -203,5 +203,5 @@ def _paths(texts: Sequence[str]) -> dict[str, Path]:
     pairs = [text.partition("=") for text in texts]
     for (name, _, path), text in zip(pairs, texts, strict=True):
         if not name or not path:
-            raise SpecError(f"Text must be NAME=FILE, not {text!r}")
+            raise SpecError(f"Text must be NAME=FILE, not {shown(text)}")
     return {name: Path(path) for name, _, path in pairs}

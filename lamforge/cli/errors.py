@@ -1,5 +1,6 @@
 """The border to the user: every exception becomes one sentence on standard error and an exit code."""
 
+import contextlib
 import errno
 import os
 import sys
@@ -16,9 +17,10 @@ REFUSED = 2
 BUG = 1
 """Exit code when something failed that should not have."""
 INTERRUPTED = 130
-"""Exit code after control-C."""
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENAMETOOLONG)
-_SENTENCE_LETTERS = 1000
+"""Exit code after control-C; after another signal it is 128 and the number of that."""
+_MISUSE = (errno.EINVAL, errno.EEXIST, errno.ECHILD, errno.ESRCH, errno.EDOM, errno.ERANGE, errno.EFAULT, errno.ENOTEMPTY)
+"""Errors of the system that a program causes; about others, of disks, rights and limits, a user can do something."""
+_SENTENCE_LETTERS, _WORD_LETTERS = 1000, 210
 _HINTS: Mapping[type[LamforgeError], str] = {
     NoTokenizerError: "--tokenizer FOLDER gives it one",
     NoChatTemplateError: "--raw continues the text as it is",
@@ -35,20 +37,21 @@ def exit_code_of(run: Callable[[], object]) -> int:
     """
     is_open = os.environ.get(FULL_TRACEBACK) == "1"
     try:
-        code = run()
+        try:
+            code = run()
+        except Exit as request:
+            code = request.exit_code
         sys.stdout.flush()
-    except Exit as request:
-        return request.exit_code
-    except (Abort, KeyboardInterrupt):
+    except KeyboardInterrupt as stop:
+        # `main` says which signal it was.
+        sentence, code = stop.args if len(stop.args) == 2 else ("Interrupted", INTERRUPTED)
+        _say(sentence)
+    except Abort:
         _say("Interrupted")
         return INTERRUPTED
     except TyperException as error:
         _say(_usage_sentence(error))
         return REFUSED
-    except BrokenPipeError:
-        # The reader left, as `| head` does.
-        _give_up_output()
-        return BUG
     except LamforgeError as error:
         if is_open:
             raise
@@ -58,34 +61,49 @@ def exit_code_of(run: Callable[[], object]) -> int:
     except Exception as error:
         if is_open:
             raise
-        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        sentence = _system_sentence(error) if isinstance(error, OSError) else None
+        if sentence is not None:
             _give_up_output()
-            what = "Output cannot be written" if error.filename is None else f"File {shown(error.filename)} cannot be used"
-            _say(f"{what}: {error.strerror}")
+            _say(sentence)
             return REFUSED
         _say(
             f"Lamforge failed with {type(error).__name__}: {_one_line(error) or 'no message'}"
             f" (this is a bug; {FULL_TRACEBACK}=1 shows where)"
         )
         return BUG
-    # Without its standalone mode typer returns the code of an Exit instead of raising it.
+    # Typer returns the code of some exits instead of raising them.
     return code if isinstance(code, int) else 0
 
 
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"{sentence}\n")
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+
+
+def _system_sentence(error: OSError) -> str | None:
+    """Return what the system refused, None where that is a mistake of the program."""
+    if error.errno is None or error.errno in _MISUSE or (error.errno == errno.ENOENT and error.filename is None):
+        return None
+    reason = error.strerror or os.strerror(error.errno)
+    if error.filename is None:
+        return f"Output cannot be written: {reason}"
+    return f"File {shown(error.filename)} cannot be used: {reason}"
 
 
 def _give_up_output() -> None:
-    """Let what standard output still holds go nowhere when it cannot be written, so that Python does not try at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Let what the standard streams still hold go nowhere when it cannot be written, so that Python does not try at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _one_line(text: object) -> str:
-    line = " ".join(str(text).split())
+    words = str(text).split()
+    # A word so long is a value that was given.
+    line = " ".join(word if len(word) <= _WORD_LETTERS else f"{word[: _WORD_LETTERS - 1]}…" for word in words)
     return line if len(line) <= _SENTENCE_LETTERS else f"{line[: _SENTENCE_LETTERS - 1]}…"
 
 

@@ -1,58 +1,110 @@
-"""The `lamforge` command: the table of its subcommands, and how one is called."""
+"""The process of the `lamforge` command, from its first moment to its exit code.
 
-import importlib
+Everything that takes time to load is loaded inside `main`, so that an interrupt is one sentence then too.
+"""
+
+import os
+import signal
 import sys
 from collections.abc import Sequence
-from importlib import metadata
-from typing import Annotated
+from types import FrameType
 
-import typer
-from typer import Option
+__all__ = ["main"]
 
-from lamforge.cli.console import subcommand
-from lamforge.cli.errors import exit_code_of
-
-__all__ = ["COMMANDS", "GROUPS", "app", "main"]
-
-COMMANDS = (
-    *("demo", "list", "compress", "dummy", "evaluate", "export", "compile", "generate"),
-    *("simulate", "rtl", "cosim", "synth", "explore", "compare", "board", "disasm"),
-)
-"""The subcommands in the order of the flow; each is the one function of the file with its name."""
-
-GROUPS = ("distill", "offload", "validate", "report", "gpu", "study")
-"""The subcommands that have subcommands of their own, each the application `app` of the file with its name."""
-
-app = typer.Typer(
-    name="lamforge",
-    help="Compress a language model, lower it to a reconfigurable engine, simulate it cycle by cycle, and prove that"
-    " the engine's Verilog computes the same bits in the same cycles.",
-    epilog="Every subcommand takes --json. LAMFORGE_FULL_TRACEBACK=1 shows where an error arose.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-)
-for name in COMMANDS:
-    subcommand(app)(getattr(importlib.import_module(f"lamforge.cli.{name}"), name))
-for name in GROUPS:
-    app.add_typer(importlib.import_module(f"lamforge.cli.{name}").app, name=name)
-
-
-def _show_version(is_asked: bool) -> None:
-    if is_asked:
-        sys.stdout.write(f"lamforge {metadata.version('lamforge')}\n")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
-    ] = False,
-) -> None:
-    """Take the options that stand before the subcommand."""
+_STOPPING = {signal.SIGINT: "Interrupted", signal.SIGTERM: "Terminated", signal.SIGHUP: "Hung up"}
+"""Signals by which a command is asked to end, and what it says then."""
+_AGAIN_S = 0.05
+"""Seconds after which a command is stopped again that did not notice."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with the process's arguments, or those given, and exit with its code."""
-    given = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
-    sys.exit(exit_code_of(lambda: app(given, prog_name="lamforge", standalone_mode=False)))
+    before = {}
+    try:
+        # `nohup`, and `&` in a script, have some signals ignored, which stay so.
+        for number in _STOPPING:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, _stop_at_once)
+    except ValueError:
+        # Not in the main thread, to which signals belong.
+        pass
+    try:
+        _open_streams()
+        _check_folder()
+        from lamforge.cli.commands import run
+        from lamforge.cli.errors import exit_code_of
+
+        given = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
+
+        def called() -> object:
+            for number in before:
+                signal.signal(number, _stop)
+            sys.unraisablehook = _stop_again
+            try:
+                return run(given)
+            finally:
+                sys.unraisablehook = sys.__unraisablehook__
+                for number in before:
+                    signal.signal(number, _stop_at_once)
+
+        sys.exit(exit_code_of(called))
+    finally:
+        if arguments is not None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _stop_at_once(number: int, frame: FrameType | None) -> None:
+    """End the process where there is nothing to clear away yet, or any more."""
+    try:
+        os.write(2, f"{_STOPPING[signal.Signals(number)]}\n".encode())
+    finally:
+        os._exit(128 + number)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the command by an exception, so that what it began is cleared away."""
+    raise KeyboardInterrupt(_STOPPING[signal.Signals(number)], 128 + number)
+
+
+def _stop_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Stop a little later where the exception was lost, as it is in what C code calls back."""
+    lost = unraisable.exc_value
+    if not isinstance(lost, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(*lost.args)
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+
+
+def _open_streams() -> None:
+    """Open the standard streams that the process was started without, as by `>&-`; letters they do not have are escaped.
+
+    Standard output that is missing refuses what is written to it, and the others take and give nothing.
+    """
+    from contextlib import suppress
+
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.close(number)
+            # The lowest number that is free, which is this one.
+            os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
+        if name != "stdin" and hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _check_folder() -> None:
+    """End the process where the folder that it was started in is gone: libraries fail there, each in its own way."""
+    from pathlib import Path
+
+    try:
+        Path.cwd()
+    except OSError as error:
+        sys.stderr.write(f"Current folder must be one that can be used, which it is not ({error.strerror}): change to another\n")
+        sys.exit(2)

@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 
 from hwsim.arch.isa import CacheFormat, Format
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.reader import Limits, Matching, OneOf, SpecFiles, read
 
 __all__ = [
@@ -165,7 +165,7 @@ class Accuracies:
         for row in self.rows:
             what = ", ".join(map(str, row.key))
             if row.model not in names:
-                raise SpecError(f"Rows of accuracies must be of a model of the table, not of {row.model!r}")
+                raise SpecError(f"Rows of accuracies must be of a model of the table, not of {shown(row.model)}")
             if len(row.nll) != self.text.windows or len(row.found) != len(self.pass_keys.lengths):
                 raise SpecError(f"Rows of accuracies must have a value for each window and each length, not as that of {what}")
             if max(row.found) > self.pass_keys.tried:

@@ -181,5 +181,5 @@ def place_of(path: str, subject: str) -> Place:
     known = ALIASES.get(path, path)
     if known not in PLACES:
         near = difflib.get_close_matches(path[:100], [*PLACES, *ALIASES], 1, 0.0)[0]
-        raise SpecError(f"{subject} must be a path of a design such as {near!r}, not {shown(path)}")
+        raise SpecError(f"{subject} must be a path of a design such as {shown(near)}, not {shown(path)}")
     return PLACES[known]

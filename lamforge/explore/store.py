@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import io
 import json
@@ -17,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from hwsim.errors import SpecError, shown
-from hwsim.whole_files import whole_file, write_text
+from hwsim.whole_files import LOCK, only_writer, whole_file, write_text
 from lamforge.explore.space import Space
 from lamforge.explore.study_text import study_text
 
@@ -27,7 +26,7 @@ CLOSED, EXACT, ESTIMATE = "closed", "exact", "estimate"
 """Fidelities: of engines the first two, of placements the last."""
 ORIGIN, STUDY = "study.json", "study.yaml"
 """Files that say what results belong to, and what the study is."""
-_PARTS, _LOCK = "parts", "lock"
+_PARTS = "parts"
 _ROOT = Path(__file__).parents[2]
 _SOURCES = (
     "hwsim/arch",
@@ -80,22 +79,18 @@ def digest_of(sources: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _held(folder: Path) -> Iterator[None]:
     """Hold a folder for this process alone, made where it is missing; raise SpecError where it is not one to explore into."""
-    where = shown(str(folder))
     try:
-        others = [each for each in folder.iterdir() if each.name != _LOCK] if folder.exists() else []
-        if any(not each.name.startswith(f".{ORIGIN}.") for each in others) and not (folder / ORIGIN).is_file():
-            raise SpecError(f"Output must be a new or empty folder, or one with results of the study, not {where}")
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / _LOCK).open("w")
+        found = [each.name for each in folder.iterdir()] if folder.exists() else []
     except OSError as error:
-        raise SpecError(f"Output must be a folder that can be written, not {where} ({error.strerror or error})") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SpecError(f"Output must be a folder that no other process explores into, not {where}") from None
+        raise SpecError(
+            f"Output must be a folder that can be written, not {shown(str(folder))} ({error.strerror or error})"
+        ) from None
+    others = [name for name in found if name != LOCK and not name.startswith(f".{ORIGIN}.")]
+    if others and not (folder / ORIGIN).is_file():
+        raise SpecError(f"Output must be a new or empty folder, or one with results of the study, not {shown(str(folder))}")
+    with only_writer(folder):
         yield
 
 
@@ -120,7 +115,7 @@ class Store:
             SpecError: it belongs to another study or another version, another process has it, or it cannot be written.
         """
         code, origin = code_digest(), folder / ORIGIN
-        with _locked(folder):
+        with _held(folder):
             left_over = (f".{ORIGIN}.*", f".{STUDY}.*", ".*.csv.*", f"{_PARTS}/.*.parquet.*")
             for left in (path for pattern in left_over for path in folder.glob(pattern)):
                 # What was being written when a process was killed.

@@ -123,7 +123,7 @@ class _Read:
                 try:
                     key, made = self.read(str(name), value)
                     if key in found:
-                        raise SpecError(f"Study {self.section} must name {key!r} once, not twice")
+                        raise SpecError(f"Study {self.section} must name {shown(key)} once, not twice")
                     found[key] = made
                 except LamforgeError as mistake:
                     mistakes.append(str(mistake))
@@ -423,7 +423,9 @@ class Study:
             )
         unvaried = next((path for path in self.for_each if path not in self.axes), None)
         if unvaried is not None:
-            raise SpecError(f"Study for_each must name axes of the study, such as {nearest(unvaried, self.axes)}, not {unvaried!r}")
+            raise SpecError(
+                f"Study for_each must name axes of the study, such as {nearest(unvaried, self.axes)}, not {shown(unvaried)}"
+            )
         if self.for_each and self.search.method == "optuna":
             raise SpecError("Study for_each must be left out where Optuna searches, which looks for one front")
         if self.is_placement:
@@ -460,13 +462,13 @@ class Study:
         conditions = (place.path for condition in self.conditions for place in condition.places)
         wrong = next((path for path in (*self.base, *self.axes, *conditions) if path not in self.paths), None)
         if wrong is not None:
-            raise SpecError(f"Study paths must be {here}, not {wrong!r}")
+            raise SpecError(f"Study paths must be {here}, not {shown(wrong)}")
         for subject, names in (("constraint", self.constraints), ("objective", self.objectives)):
             for each in names:
                 is_board = each.name == BOARD and not self.is_placement
                 if each.name not in self.metrics and each.name not in self.paths and not is_board:
                     near = nearest(each.name, self.metrics)
-                    raise SpecError(f"Study {subject} must be {near}, or a path, {here}, not {each.name!r}")
+                    raise SpecError(f"Study {subject} must be {near}, or a path, {here}, not {shown(each.name)}")
         if self.is_placement:
             return
         for subject, values in (("base.network", (self.base.get("network"),)), ("axes.network", self.axes.get("network", ()))):
@@ -488,12 +490,14 @@ class Study:
     def _check_placement(self) -> None:
         """Refuse what would be said twice of a placement, and exact points, of which there are none."""
         if self.exact != "front":
-            raise SpecError(f"Study exact must be left out where there is {SYSTEM}, whose points are estimates, not {self.exact!r}")
+            raise SpecError(
+                f"Study exact must be left out where there is {SYSTEM}, whose points are estimates, not {shown(self.exact)}"
+            )
         systems = [str(value) for value in (*self.axes.get(SYSTEM, ()), *([self.base[SYSTEM]] if SYSTEM in self.base else []))]
         for place, path in enumerate((FORMAT, WINDOW), start=1):
             said = next((text for text in systems if len(parts := text.split(":")) > place and parts[place]), None)
             if said is not None and (path in self.axes or path in self.base):
-                raise SpecError(f"Study {SYSTEM} must leave its {path.rpartition('.')[2]} to {path}, not be {said!r}")
+                raise SpecError(f"Study {SYSTEM} must leave its {path.rpartition('.')[2]} to {path}, not be {shown(said)}")
 
     @property
     def asks_accuracy(self) -> bool:

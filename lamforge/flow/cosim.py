@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
 from hwsim.memory.models import MemoryModel, memory_model
@@ -15,6 +16,7 @@ from lamforge.flow.verb import SILENT, Listener, verb
 from models.compressed import CompressedModel
 from testbenches import cosim as bench
 from testbenches.host.backend import HostedVerilog
+from testbenches.tools import check_buildable
 
 __all__ = ["MEMORIES", "QUESTION", "CosimRequest", "DecodeCase", "Verdict", "cosim", "cosimulate", "run"]
 
@@ -90,9 +92,10 @@ def run(request: CosimRequest, listener: Listener = SILENT) -> Verdict:
         ConfigError: the engine cannot be built.
         CheckpointError: there is no compressed model.
         ScheduleError: the engine cannot hold the model.
-        MachineError: the Verilog does not build or run.
+        MachineError: a tool is missing that it is built with, or the Verilog does not build or run.
     """
     memories = [memory_model(name) for name in request.memories or MEMORIES]
+    check_buildable(Path("build"))
     engine = chosen_engine(request.engine, request.settings)
     compressed = open_compressed(request.model)
     tokens = prompt_tokens(compressed, request.question, is_raw=request.is_raw)

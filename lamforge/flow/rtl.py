@@ -16,6 +16,7 @@ from lamforge.flow.engines import chosen_engine
 from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.package import Target, package_files
 from rtl.verilog import TOP, write
+from testbenches.tools import check_lintable
 from testbenches.verilator import lint
 
 __all__ = ["PACKAGE", "RtlRequest", "Verilog", "rtl", "run", "target_of"]
@@ -84,9 +85,11 @@ def run(request: RtlRequest, listener: Listener = SILENT) -> Verilog:
     Raises:
         SpecError: the board is not known.
         ConfigError: the engine cannot be built, or does not fit the board.
-        MachineError: the lint complains; nothing is written.
+        MachineError: the lint cannot run, or complains; nothing is written.
     """
     engine, folder = chosen_engine(request.engine, request.settings), Path(request.output)
+    if request.is_linted:
+        check_lintable()
     target = target_of(engine, request.board)
     if target is not None:
         target.check(engine)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.attention.base import Pattern, Segment
 
 __all__ = ["Dense"]
@@ -30,5 +30,5 @@ class Dense(Pattern):
     def from_options(cls, options: str) -> "Dense":
         """Return the pattern; dense attention takes no options."""
         if options:
-            raise SpecError(f"Dense attention must have no options, not {options!r}")
+            raise SpecError(f"Dense attention must have no options, not {shown(options)}")
         return cls()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.attention.base import Pattern, Segment
 
 __all__ = ["LambdaShape"]
@@ -27,9 +27,9 @@ class LambdaShape(Pattern):
 
     def __post_init__(self) -> None:
         if isinstance(self.sinks, bool) or not isinstance(self.sinks, int) or self.sinks < 0:
-            raise SpecError(f"Lambda sinks must be a non-negative integer, not {self.sinks!r}")
+            raise SpecError(f"Lambda sinks must be a non-negative integer, not {shown(self.sinks)}")
         if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < 1:
-            raise SpecError(f"Lambda window must be a positive integer, not {self.window!r}")
+            raise SpecError(f"Lambda window must be a positive integer, not {shown(self.window)}")
 
     def segments(self, position: int) -> tuple[Segment, ...]:
         end = position + 1

@@ -3,7 +3,7 @@
 from models.compress.methods import METHODS
 from models.compress.pipeline import Progress, compress
 from models.compress.recipe import Recipe, Step
-from models.compress.state import FolderState, State, only_writer
+from models.compress.state import FolderState, State, clear_work
 from models.recipes.file import CalibrationSettings
 
-__all__ = ["METHODS", "CalibrationSettings", "FolderState", "Progress", "Recipe", "State", "Step", "compress", "only_writer"]
+__all__ = ["METHODS", "CalibrationSettings", "FolderState", "Progress", "Recipe", "State", "Step", "clear_work", "compress"]

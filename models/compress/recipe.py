@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import SpecError
-from hwsim.reader import read
+from hwsim.reader import check_name, read
 from models.attention import Dense, LambdaShape, Pattern, parse
 from models.compress.grid import PRUNABLE, check_inputs
 from models.compress.layer import Linear
@@ -56,7 +56,7 @@ class Plan:
 class Recipe:
     """How a model is compressed; activations are always 8-bit.
 
-    name: what reports call it.
+    name: what reports call it; it goes into the names of folders.
     steps: methods and where they apply. A matrix gets every transform that names it, in order; of prunings and of
         formats, the last that names it.
     pattern: attention of all layers, dense or Λ-shaped.
@@ -71,6 +71,7 @@ class Recipe:
     calibration: CalibrationSettings = dataclasses.field(default_factory=CalibrationSettings)
 
     def __post_init__(self) -> None:
+        check_name(self.name, "Recipe", SpecError)
         if not isinstance(self.pattern, Dense | LambdaShape):
             raise SpecError(f"Recipe attention must be dense or lambda, not {self.pattern}")
 

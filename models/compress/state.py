@@ -1,11 +1,9 @@
 """Where finished layers wait until all are done: in memory, or in a folder from which a killed run can resume."""
 
-import contextlib
 import dataclasses
-import fcntl
 import json
-import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,48 +13,18 @@ from safetensors import SafetensorError
 from hwsim.arch.formats import MatrixSource, PackedMatrix
 from hwsim.arch.isa import Format
 from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
-from hwsim.errors import SpecError
-from hwsim.whole_files import whole_file
+from hwsim.errors import SpecError, shown
+from hwsim.whole_files import LOCK, whole_file
 from models.integer.constants import Gain
 
-__all__ = ["Done", "FolderState", "MemoryState", "State", "only_writer"]
+__all__ = ["Done", "FolderState", "MemoryState", "State", "clear_work"]
 
 _IDENTITY = "work.json"
-_LOCK = ".lock"
 _STREAM = "stream"
 
 
-@contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Keep a folder of unfinished work to this command; the system lets go of it when the command ends, however it ends.
-
-    SpecError when another command works there, or nothing can be written there.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context((folder / _LOCK).open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The other command ended, and took the file away, after it was opened here.
-            if os.fstat(lock.fileno()).st_nlink == 0:
-                raise BlockingIOError
-        except BlockingIOError:
-            raise SpecError(
-                f"Folder of unfinished work {str(folder)!r} is being written by another command:"
-                " wait until that one ends, or choose another output"
-            ) from None
-        except OSError as error:
-            raise _unusable(folder, error) from None
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                (folder / _LOCK).unlink()
-                folder.rmdir()
-
-
 def _unusable(folder: Path, error: Exception) -> SpecError:
-    return SpecError(f"Folder of unfinished work {str(folder)!r} must be usable, but: {error}")
+    return SpecError(f"Folder of unfinished work {shown(str(folder))} must be usable, but: {error}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,7 +74,7 @@ class FolderState:
                 different = sorted(key for key in {*identity, *stated} if identity.get(key) != stated.get(key))
                 if different:
                     raise SpecError(
-                        f"Unfinished work in {str(folder)!r} must have been begun with the same {', '.join(different)}:"
+                        f"Unfinished work in {shown(str(folder))} must have been begun with the same {', '.join(different)}:"
                         " remove that folder, or compress again as it was begun"
                     )
             else:
@@ -170,6 +138,16 @@ class FolderState:
 State = MemoryState | FolderState
 
 
+def clear_work(folder: Path) -> None:
+    """Remove the work in a folder; where that is killed, what is left is work that was not begun.
+
+    So the first layer goes first, without which the others do not count, and what says whose work it is goes last.
+    """
+    for path in sorted(folder.iterdir(), key=lambda path: (path.name == _IDENTITY, path.name)):
+        if path.name != LOCK:
+            path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class _Waiting:
     """A matrix in a layer's file, read when it is asked for."""
@@ -194,7 +172,7 @@ def _read(path: Path, done: Done) -> None:
     try:
         found = places(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise SpecError(f"Unfinished work in {str(path)!r} must be a complete safetensors file, but: {error}") from None
+        raise SpecError(f"Unfinished work in {shown(str(path))} must be a complete safetensors file, but: {error}") from None
     with path.open("rb") as stream:
         for key, place in found.items():
             name, _, what = key.rpartition(".")

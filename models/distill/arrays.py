@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.whole_files import whole_file
 
 __all__ = ["content", "from_text", "load", "read", "save", "split", "to_text"]
@@ -61,12 +61,12 @@ def content(folder: Path, stem: str) -> bytes:
     """Return the archive that `split` cut; SpecError names the parts that are missing."""
     found = sorted(folder.glob(f"{stem}-*-of-*{_SUFFIX}"))
     if not found:
-        raise SpecError(f"Folder {str(folder)!r} must hold {stem}-1-of-...{_SUFFIX}, which is missing")
+        raise SpecError(f"Folder {shown(str(folder))} must hold {stem}-1-of-...{_SUFFIX}, which is missing")
     count = int(found[0].stem.rpartition("-of-")[2])
     paths = [folder / f"{stem}-{index + 1}-of-{count}{_SUFFIX}" for index in range(count)]
     missing = [path.name for path in paths if not path.is_file()]
     if missing or len(found) != count:
-        raise SpecError(f"Folder {str(folder)!r} must hold {count} parts of {stem}, but lacks {', '.join(missing) or 'none'}")
+        raise SpecError(f"Folder {shown(str(folder))} must hold {count} parts of {stem}, but lacks {', '.join(missing) or 'none'}")
     return b"".join(path.read_bytes() for path in paths)
 
 

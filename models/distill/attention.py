@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from hwsim.arch.numerics import EXP2_ONE_BITS, ROPE_BITS
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.config import ModelConfig
 from models.distill.rounding import coefficient_codes, fake_act, fake_kv, half_up, kv_codes
 from models.distill.settings import Settings
@@ -57,7 +57,7 @@ def plan_of(
     """Return the plan of the settings' Λ attention over windows of `length` tokens from an empty cache."""
     sinks, window = settings.sinks, settings.window
     if kind not in KINDS:
-        raise SpecError(f"Attention kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        raise SpecError(f"Attention kind must be one of {', '.join(KINDS)}, not {shown(kind)}")
     positions = torch.arange(length)
     query, key = positions[:, None].to(device), positions[None, :].to(device)
     blocks = None

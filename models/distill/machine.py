@@ -150,7 +150,7 @@ def machine_of(device: str, *, is_eager: bool = False, kernel: str | None = None
     is_compiled = is_cuda and not is_eager
     chosen = ("flex" if is_compiled else "masked") if kernel is None else kernel
     if chosen not in KINDS[:2]:
-        raise SpecError(f"Kernel of attention in training must be {' or '.join(KINDS[:2])}, not {chosen!r}")
+        raise SpecError(f"Kernel of attention in training must be {' or '.join(KINDS[:2])}, not {shown(chosen)}")
     return Machine(
         device=place,
         dtype=torch.bfloat16 if is_cuda else torch.float32,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.distill import arrays
 from models.distill.settings import Settings
 from models.distill.student import Student
@@ -64,7 +64,7 @@ def load_state(path: Path, student: Student, optimizer: torch.optim.Optimizer, s
     stated = Settings.from_document(json.loads(arrays.to_text(held["settings"]))).to_document()
     for name, value in settings.to_document().items():
         if stated[name] != value:
-            raise SpecError(f"Distillation {name} must be {stated[name]!r}, as when {path} was begun, not {value!r}")
+            raise SpecError(f"Distillation {name} must be {shown(stated[name])}, as when {path} was begun, not {shown(value)}")
     student.load_state_dict({name.removeprefix("model."): _tensor(held[name]) for name in held if name.startswith("model.")})
     entries: dict[int, dict[str, torch.Tensor]] = {}
     for name in held:

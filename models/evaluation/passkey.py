@@ -5,7 +5,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.evaluation.retrieval import Task, asked
 from models.tokenizer import Tokenizer
 
@@ -40,7 +40,7 @@ def passkey_tasks(
         raise SpecError(f"Number of trials must be positive, not {trials}")
     for depth in depths:
         if not 0 <= depth <= 1:
-            raise SpecError(f"Depth must be 0 to 1, not {depth!r}")
+            raise SpecError(f"Depth must be 0 to 1, not {shown(depth)}")
     prose = [f" {sentence}" for sentence in sentences(filler)]
     sizes = [len(tokenizer.encode(sentence)) for sentence in prose]
     tasks = []

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.evaluation import windows
 from models.evaluation.reading import Predictor, negative_log_likelihoods
 from models.integer.threads import each
@@ -146,9 +146,9 @@ def within(t: float, degrees: int) -> float:
 def width(confidence: float, degrees: int) -> float:
     """Return the t for which a t variable lies between -t and t with probability `confidence`."""
     if not 0 < confidence < 1:
-        raise SpecError(f"Confidence must lie between 0 and 1, not {confidence!r}")
+        raise SpecError(f"Confidence must lie between 0 and 1, not {shown(confidence)}")
     if degrees < 1:
-        raise SpecError(f"Degrees of freedom must be at least 1, not {degrees!r}")
+        raise SpecError(f"Degrees of freedom must be at least 1, not {shown(degrees)}")
     low, high = 0.0, 1.0
     while within(high, degrees) < confidence:
         high *= 2

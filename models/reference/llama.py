@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from models.attention import Dense, Geometry, LambdaShape, LayerAttention, Pattern
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
@@ -76,7 +76,7 @@ class Llama:
             raise SpecError("A text must have at least one token, not none")
         for token in tokens:
             if not 0 <= token < self.config.vocab:
-                raise SpecError(f"Token must be between 0 and {self.config.vocab - 1}, not {token!r}")
+                raise SpecError(f"Token must be between 0 and {self.config.vocab - 1}, not {shown(token)}")
         return functional.embedding(torch.tensor(tokens), self.weight(f"{EMBEDDING}.weight"))
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from hwsim.arch.workload import Network
-from hwsim.errors import CheckpointError
+from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 from models.config import DESCRIPTION, ModelConfig
 from models.families import ARCHITECTURES, FAMILIES, SIZES, family_of, read_object
@@ -84,5 +84,5 @@ def _found(source: str) -> tuple[str, ModelConfig | Mapping[str, object]]:
         pass
     known = nearest(source, names())
     raise CheckpointError(
-        f"Model must be {known}, or a config.json, a folder with one, a compressed model or a .gguf file, not {source[:200]!r}"
+        f"Model must be {known}, or a config.json, a folder with one, a compressed model or a .gguf file, not {shown(source[:200])}"
     )

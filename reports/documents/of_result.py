@@ -22,6 +22,7 @@ VERBS = {
     "lamforge.flow.disasm.Listing": ("disasm", "programs.listing_document"),
     "lamforge.flow.distill.export.DistilledModel": ("distill export", "model.distilled_document"),
     "lamforge.flow.distill.train.Lesson": ("distill train", "plain.lesson_document"),
+    "lamforge.flow.doctor.Diagnosis": ("doctor", "diagnosis.diagnosis_document"),
     "lamforge.flow.evaluate.Evaluation": ("evaluate", "evaluation.evaluation_document"),
     "lamforge.flow.export.Export": ("export", "model.export_document"),
     "lamforge.flow.generate.Reply": ("generate", "model.reply_document"),

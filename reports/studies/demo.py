@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hwsim.memory.models import memory_model
-from hwsim.whole_files import write_text
+from hwsim.whole_files import only_writer, write_text
 from lamforge.flow.accuracy import Text, accuracy, of_compressed
 from lamforge.flow.compile import CompileRequest, compiled_model
 from lamforge.flow.compile import run as compile
@@ -37,9 +37,10 @@ from reports.text.evaluation import accuracy_line
 from reports.text.model import speed_text
 from reports.text.programs import programs_text, timing_line, timing_text
 from reports.text.verdict import verdict_text
+from testbenches.tools import check_buildable
 from testbenches.verilated import Verilated
 
-__all__ = ["DemoRequest", "demo", "run"]
+__all__ = ["DemoRequest", "demo", "run", "verilog_orders"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,13 +88,23 @@ def run(request: DemoRequest, listener: Listener = SILENT) -> DemoSummary:
     Raises:
         CheckpointError, SpecError, ScheduleError, ConfigError, MachineError: as the verbs of the steps.
     """
-    folder = Path(request.output)
+    # Refused before the work rather than in the middle of it.
+    check_buildable(Path("build"))
+    with only_writer(Path(request.output)):
+        return _run(request, Path(request.output), listener)
+
+
+demo = verb("demo", DemoRequest, run)
+
+
+def _run(request: DemoRequest, folder: Path, listener: Listener) -> DemoSummary:
+    """Take the steps, in a folder that is this command's alone."""
     steps = _Steps(listener, total=8 if request.second is None else 9)
     with steps.step(f"Load {request.model}"):
         checkpoint = open_checkpoint(request.model)
         # Takes no part of the model: done in what the steps leave of the processor.
-        orders = {name: RtlRequest(name, output=folder / "verilog" / name, is_linted=True) for name in request.verilog}
-        writing = {name: Beside(write_verilog, order) for name, order in orders.items()}
+        orders = verilog_orders(request, folder)
+        writing = {Path(order.output).name: Beside(write_verilog, order) for order in orders}
         building = Beside(_built, request.engine) if request.is_built_early else None
         config, tokenizer = checkpoint.config, checkpoint.tokenizer
         vocabulary = "no tokenizer" if tokenizer is None else f"tokenizer of {tokenizer.size:,} tokens"
@@ -147,7 +158,10 @@ def run(request: DemoRequest, listener: Listener = SILENT) -> DemoSummary:
     return summary
 
 
-demo = verb("demo", DemoRequest, run)
+def verilog_orders(request: DemoRequest, folder: Path) -> list[RtlRequest]:
+    """Return what is written as Verilog, each engine into a folder of its name."""
+    engines = map(chosen_engine, request.verilog)
+    return [RtlRequest(engine, output=folder / "verilog" / engine.name, is_linted=True) for engine in engines]
 
 
 def _built(name: str) -> float:

@@ -31,6 +31,12 @@ __all__ = ["MANIFEST", "TOOLS", "Target", "package_files"]
 TOOLS = "2023.x"
 """Versions of Vitis and Vivado the packages are written for: the last that know the U280."""
 
+_MASTERS_SEEN_TO_LINK = 30
+"""Masters at the memory that a platform is known to take: v++ refused 33 on a U50, "HBM[0] has 1 interface that can support 30
+possible masters" (Ref: github.com/Xilinx/Vitis_Accel_Examples, issue 75, where all 33 had HBM[0] among their channels).
+No document that was found has the number for the U280 or the U55C: UG1393 2023.1, HBM Configuration and Use, says that the
+device has 32 AXI interfaces, which kernels share with the host, and names no limit of masters."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Target:
@@ -124,6 +130,16 @@ def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, st
     return dict(sorted(files.items()))
 
 
+def _masters_note(masters: int, platform: str) -> str:
+    """Return a sentence on whether a platform takes so many masters at the memory, empty where there is no doubt."""
+    if masters <= _MASTERS_SEEN_TO_LINK:
+        return ""
+    return (
+        f"link.cfg ties {masters} masters to the HBM; whether platform {platform} takes more than {_MASTERS_SEEN_TO_LINK}"
+        " is not known: on a U50, v++ refused 33 (github.com/Xilinx/Vitis_Accel_Examples/issues/75)."
+    )
+
+
 def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list[str]) -> dict[str, object]:
     """Return the values that the templates name: those of the target and of the floorplan by their own names, and more."""
     vendor, library, _, _ = VLNV.split(":")
@@ -157,6 +173,7 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         "period_ns": 1e9 / config.clock_hz,
         "streams": [{"bus": stream_bus(port), "channel": port} for port in range(tile.ports)],
         "ports": tile.ports,
+        "masters_note": _masters_note(tile.ports + 1, target.platform),
         "port_bits": tile.port_bits,
         "last_channel": target.channels - 1,
         "moved": plan.moved or ("engine",),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hwsim.arch.board import RESOURCES
 from hwsim.arch.config import EngineConfig
-from hwsim.errors import MachineError
+from hwsim.errors import MachineError, shown
 from hwsim.whole_files import write_text
 from rtl.synthesis.yosys import Module, cells_of, modules_of, tool_version
 from rtl.verilog import TOP, generate
@@ -123,7 +123,7 @@ def resources_of(cells: Mapping[str, int]) -> dict[str, float]:
         if kind in _FREE:
             continue
         if kind not in _WEIGHTS:
-            raise MachineError(f"Synthesized cell must be one whose resources are known, not {kind!r}")
+            raise MachineError(f"Synthesized cell must be one whose resources are known, not {shown(kind)}")
         resource, weight = _WEIGHTS[kind]
         total[resource] += weight * count
     return total

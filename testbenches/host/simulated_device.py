@@ -57,7 +57,8 @@ class SimulatedDevice:
         """Raise MachineError when the Verilog does not build or the simulation does not come up."""
         self._engine = verilated.engine
         self._simulation = verilated.simulation
-        self._folder = Path(tempfile.mkdtemp(prefix="host-", dir=verilated.build()))
+        self._run = contextlib.ExitStack()
+        self._folder = self._run.enter_context(verilated.simulation.run_folder("host-"))
         self._cycle = 0
         self._failure: MachineError | None = None
         self._free: dict[Place, int] = {}
@@ -100,13 +101,13 @@ class SimulatedDevice:
 
     def close(self) -> None:
         self._end()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._run.close()
 
     def close_with_logs(self, answers: list[dict[str, Any]]) -> list[Log]:
         """Close, and return what the trace recorded of each run; `answers` have the cycles and the error of each."""
         self._end()
         logs = logs_of_trace(self._folder / "trace.bin", self._engine.vector.lanes, answers)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._run.close()
         return logs
 
     def _cycles(self, seconds: float) -> int:

@@ -408,7 +408,7 @@ def test_a_verb(tree: Tree) -> None:
     tree.write("lamforge/cli/echo.py", COMMAND.replace("GIVEN", ""))
     assert unlisted(tree, "test_options_of_the_command") == "count must be in the options of lamforge/cli for EchoRequest"
     tree.write("lamforge/cli/echo.py", COMMAND.replace("GIVEN", "count=count"))
-    tree.edit("lamforge/cli/main.py", '"disasm")', '"disasm", "echo")')
+    tree.edit("lamforge/cli/commands.py", '"disasm")', '"disasm", "echo")')
     assert unlisted(tree, "test_verbs_of_the_command") == ""
     tree.write("reports/documents/echo.py", DOCUMENT)
     assert unlisted(tree, "test_documents_of_results") == "echo.echo_document must be in VERBS of reports/documents/of_result.py"

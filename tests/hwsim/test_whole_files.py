@@ -2,12 +2,16 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from hwsim.errors import SpecError
-from hwsim.whole_files import whole_file, whole_folder, write_text
+from hwsim.whole_files import only_writer, whole_file, whole_folder, write_text
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -164,3 +168,73 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     write_text(tmp_path / "link", "after")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "after"
+
+
+BUSY = "Output {!r} is being written by another command: wait until that one ends, or choose another output"
+WRITING = """
+import sys
+from pathlib import Path
+from hwsim.whole_files import only_writer, whole_file, whole_folder
+with {"file": whole_file, "folder": whole_folder, "pieces": only_writer}[sys.argv[1]](Path(sys.argv[2])) as part:
+    (part or Path(sys.argv[2])).parent.joinpath("half").write_text("half")
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+def writing(kind: str, target: Path) -> subprocess.Popen[str]:
+    """Return a process that is writing a target, and goes on until its standard input is closed."""
+    command = [sys.executable, "-c", WRITING, kind, str(target)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "writing\n"
+    return process
+
+
+def test_a_second_command_is_refused_and_the_first_one_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for writer in (only_writer, whole_folder):
+        with writer(target):
+            for again in (only_writer, whole_folder):
+                if again is writer:
+                    with pytest.raises(SpecError) as found, again(target):
+                        pass
+                    assert str(found.value) == BUSY.format(str(target))
+        with writer(target):
+            pass
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "pieces"])
+def test_what_a_killed_command_leaves_goes_with_the_next_one(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "deep" / "out"
+    with writing(kind, target) as process:
+        if kind != "file":
+            with pytest.raises(SpecError) as found, only_writer(target) if kind == "pieces" else whole_folder(target):
+                pass
+            assert str(found.value) == BUSY.format(str(target))
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    if kind == "file":
+        write_text(target, "whole")
+    elif kind == "folder":
+        with whole_folder(target) as part:
+            assert list(part.iterdir()) == []
+            (part / "model").write_text("whole")
+    else:
+        with only_writer(target):
+            (target / "model").write_text("whole")
+    (target.parent / "half").unlink(missing_ok=True)
+    assert set(content(tmp_path).values()) == {"whole"}
+    assert [path.name for path in target.parent.iterdir()] == ["out"]
+
+
+def test_a_second_writer_of_a_file_waits_for_the_first_one(tmp_path: Path) -> None:
+    target = tmp_path / "cached"
+    with whole_file(target) as part:
+        part.write_text("first")
+        second = threading.Thread(target=write_text, args=(target, "second"))
+        second.start()
+        second.join(0.1)
+        assert second.is_alive() and not target.exists()
+    second.join()
+    assert target.read_text() == "second"
+    assert list(tmp_path.iterdir()) == [target]

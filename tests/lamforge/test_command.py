@@ -3,6 +3,7 @@
 import errno
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,9 +16,10 @@ from hwsim.arch.assembly import parse_program
 from hwsim.arch.isa import End, Loop, Scalar
 from hwsim.arch.program import Program
 from hwsim.errors import ConfigError, SpecError
+from lamforge.cli.commands import COMMANDS, app
 from lamforge.cli.console import Terminal, answer, emit
 from lamforge.cli.errors import BUG, FULL_TRACEBACK, INTERRUPTED, REFUSED, exit_code_of
-from lamforge.cli.main import COMMANDS, app, main
+from lamforge.cli.main import main
 
 INSTRUCTIONS = (Loop(count=3, length=1), Scalar(function=0, target=3, immediate=-1), End())
 SYMBOLS = ("layers", "layer {}", "")
@@ -140,10 +142,81 @@ def shell(arguments: str) -> tuple[int, str]:
     return result.returncode, result.stderr
 
 
-@pytest.mark.parametrize("arguments", [f"disasm {End().encode():032x}", "--help"])
-def test_standard_output_that_cannot_be_written_is_refused(arguments: str) -> None:
-    code, err = shell(f"lamforge {arguments} > /dev/full")
-    assert (code, err) == (REFUSED, "Output cannot be written: No space left on device\n")
+WORD = f"{End().encode():032x}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "err"),
+    [
+        (f"disasm {WORD} > /dev/full", "Output cannot be written: No space left on device\n"),
+        ("--help > /dev/full", "Output cannot be written: No space left on device\n"),
+        (f"disasm {WORD} >&-", "Output cannot be written: Bad file descriptor\n"),
+        (f"disasm {WORD} >&- 2>&- <&-", ""),
+        ("disasm xyz 2> /dev/full", ""),
+    ],
+)
+def test_streams_that_cannot_be_written_are_refused(arguments: str, err: str) -> None:
+    assert shell(f"lamforge {arguments}") == (REFUSED, err)
+
+
+def test_a_closed_pipe_is_one_sentence() -> None:
+    code, err = shell(f"set -o pipefail; lamforge disasm {' '.join([WORD] * 2000)} | true")
+    assert (code, err) == (REFUSED, "Output cannot be written: Broken pipe\n")
+
+
+def test_work_goes_on_where_nobody_hears_of_it(tmp_path: Path) -> None:
+    for closed in ("2> /dev/full", "2>&-"):
+        target = tmp_path / "text"
+        assert shell(f"lamforge disasm {WORD} -o {target} {closed}") == (0, "")
+        assert target.read_text() == "end\n"
+
+
+def test_a_folder_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    code, err = shell(f"cd {tmp_path}/gone; rmdir {tmp_path}/gone; lamforge disasm {WORD}")
+    sentence = "Current folder must be one that can be used, which it is not (No such file or directory): change to another\n"
+    assert (code, err) == (REFUSED, sentence)
+
+
+STOPPED = [(signal.SIGINT, 130, "Interrupted\n"), (signal.SIGTERM, 143, "Terminated\n"), (signal.SIGHUP, 129, "Hung up\n")]
+
+
+@pytest.mark.parametrize(("number", "code", "text"), STOPPED)
+def test_a_signal_in_the_first_moment_is_one_sentence(tmp_path: Path, number: int, code: int, text: str) -> None:
+    (tmp_path / "typer.py").write_text(f"import os, time\nos.kill(os.getpid(), {number})\ntime.sleep(20)\n")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from lamforge.cli.main import main; main()"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (code, "", text)
+
+
+LOST = """
+import ctypes, os, sys, time
+import lamforge.cli.commands
+from lamforge.cli.main import main
+
+def run(arguments):
+    try:
+        # What C code calls back loses exceptions.
+        ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), int(sys.argv[1])))()
+        time.sleep(20)
+    finally:
+        print("cleared away")
+
+lamforge.cli.commands.run = run
+main(["list"])
+"""
+
+
+@pytest.mark.parametrize(("number", "code", "text"), STOPPED)
+def test_a_signal_ends_the_command_and_lets_it_clear_away(number: int, code: int, text: str) -> None:
+    found = subprocess.run([sys.executable, "-c", LOST, str(int(number))], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (code, "cleared away\n", text)
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    program = "from lamforge.cli.main import main; import os, lamforge.cli.commands as c; c.run = lambda _: os.kill(os.getpid(), 1)"
+    found = subprocess.run(["nohup", sys.executable, "-c", f"{program}; main(['list'])"], capture_output=True, check=False)
+    assert found.returncode == 0
 
 
 def fill() -> None:
@@ -153,6 +226,24 @@ def fill() -> None:
 def test_a_full_disk_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(fill) == REFUSED
     assert capsys.readouterr().err == "File 'kept/model.bin' cannot be used: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "build"), REFUSED, "File 'build' cannot be used: Permission denied\n"),
+        (OSError(errno.EROFS, "Read-only file system", "x"), REFUSED, "File 'x' cannot be used: Read-only file system\n"),
+        (OSError(errno.EMFILE, "Too many open files", "x"), REFUSED, "File 'x' cannot be used: Too many open files\n"),
+        (OSError(errno.EINVAL, "Invalid argument", "x"), BUG, "Lamforge failed with OSError: "),
+        (EOFError("No data left in file"), BUG, "Lamforge failed with EOFError: No data left in file (this is a bug; "),
+    ],
+)
+def test_what_the_system_refuses_is_no_bug(error: Exception, code: int, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail_so() -> None:
+        raise error
+
+    assert exit_code_of(fail_so) == code
+    assert capsys.readouterr().err.startswith(text)
 
 
 @pytest.mark.parametrize("arguments", [["disasm", "x" * 100_000], ["x" * 100_000], ["disasm", "--" + "x" * 100_000]])

@@ -3,11 +3,13 @@
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from hwsim.arch.isa import End
+from hwsim.whole_files import only_writer, whole_folder
 from tests.lamforge.conftest import Command
 from tests.reports.tiny_folder import write_checkpoint
 
@@ -271,3 +273,46 @@ def test_a_cache_that_the_engine_has_no_slices_for(made: Path, tmp_path: Path, c
     for name in ("simulate", "cosim"):
         code, out, err = command(name, tmp_path / "model", "--engine", "tiny")
         assert (code, out, err.splitlines()[-1]) == (2, "", sentence)
+
+
+@pytest.mark.parametrize("arguments", [("cosim", "MODEL", "--engine", "tiny"), ("demo", "-o", "OUT")])
+def test_tools_that_are_missing_are_named_before_the_work(
+    arguments: tuple[str, ...], made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    sentence = refused(command(*({"MODEL": made / "model", "OUT": "out"}.get(word, word) for word in arguments)), tmp_path, set())
+    assert sentence == "Verilator needs g++, make, perl on PATH, of which g++, make, perl cannot be found"
+    sentence = refused(command("rtl", "--engine", "tiny", "--lint", "-o", "out"), tmp_path, set())
+    assert sentence == "Verilator needs perl on PATH, of which perl cannot be found"
+
+
+def test_a_folder_with_a_space_and_nowhere_else_to_build(
+    made: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "a b"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    sentence = refused(command("cosim", made / "model", "--engine", "tiny"), place, set())
+    assert sentence == f"Temporary files (TMPDIR) must lie where make can build, at a path without ' ', not at {str(place)!r}"
+
+
+def test_a_demo_that_another_demo_is_writing(tmp_path: Path, command: Command) -> None:
+    with only_writer(tmp_path / "out"):
+        sentence = refused(command("demo", "-o", tmp_path / "out"), tmp_path, {"out"})
+    assert sentence.startswith(f"Output {str(tmp_path / 'out')!r} is being written by another command: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("rtl", "--engine", "tiny"), ("compile", "MODEL", "--engine", "tiny"), ("export", "MODEL"), ("dummy", "smollm2-135m")],
+)
+def test_an_output_that_another_command_is_writing(
+    arguments: tuple[str, ...], made: Path, tmp_path: Path, command: Command
+) -> None:
+    with whole_folder(tmp_path / "out"):
+        given = [made / "model" if word == "MODEL" else word for word in arguments]
+        code, out, err = command(*given, "-o", tmp_path / "out")
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1].startswith(f"Output {str(tmp_path / 'out')!r} is being written by another command: ")

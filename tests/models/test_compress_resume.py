@@ -99,7 +99,7 @@ def test_a_second_command_is_refused_while_the_first_one_works(checkpoint: Check
         texts.append(str(refused.value))
 
     made = compressed.make(checkpoint, chosen, tmp_path / "model", progress=progress)
-    text = f"Folder of unfinished work '{tmp_path}/model.partial' is being written by another command"
+    text = f"Output '{tmp_path}/model' is being written by another command"
     assert len(texts) == 4
     assert set(texts) == {f"{text}: wait until that one ends, or choose another output"}
     assert not (tmp_path / "model.partial").exists()
@@ -115,9 +115,30 @@ def test_what_a_command_left_that_was_killed_at_once_is_no_hindrance(
     assert not (tmp_path / "model.partial").exists()
 
 
+@pytest.mark.parametrize("removed", [0, 1, 2])
+def test_a_command_killed_while_it_clears_its_work_is_no_hindrance(
+    checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path, removed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink, left = Path.unlink, [removed]
+
+    def killing(path: Path, missing_ok: bool = False) -> None:
+        if path.parent.name == "model.partial" and not path.name.startswith("stream"):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killing)
+        with pytest.raises(Killed):
+            compressed.make(checkpoint, chosen, tmp_path / "model")
+    compressed.make(checkpoint, chosen, tmp_path / "model")
+    assert not (tmp_path / "model.partial").exists()
+
+
 def test_a_folder_that_cannot_be_made_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
     (tmp_path / "model.partial").touch()
-    with pytest.raises(SpecError, match=r"Folder of unfinished work '.*model.partial' must be usable, but: .*File exists"):
+    with pytest.raises(SpecError, match=r"Output must be a path that can be written, not '.*model' \(Not a directory\)"):
         compressed.make(checkpoint, chosen, tmp_path / "model")
 
 

@@ -14,7 +14,7 @@ from rtl.matrix import records
 from rtl.matrix.lane import CODE
 from rtl.matrix.multiplier import FACTOR, PackedMultipliers
 from rtl.verilog import PRIMITIVES, convert
-from testbenches.verilator import environment
+from testbenches.tools import environment
 
 BENCH = Path(__file__).with_name("multiplier_bench.sv")
 OPERANDS = 1 << 21

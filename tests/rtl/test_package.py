@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -435,6 +436,30 @@ def test_the_manifest_and_the_make_targets(files, verilog, tmp_path):
     assert "TARGET must be hw or hw_emu, not sw_emu" in make("xclbin", "TARGET=sw_emu").stderr
     (tmp_path / "ram.v").write_text(verilog["ram.v"] + "\n")
     assert "ram.v: FAILED" in make("files").stdout
+
+
+@pytest.mark.parametrize(("ports", "is_known"), [(16, True), (32, False)])
+def test_more_masters_than_were_seen_to_link_are_told(ports, is_known, tmp_path):
+    files = package_files(load_engine("tiny").with_values({"tile.ports": ports}), TARGET, {"engine.v": ""})
+    put(files, tmp_path)
+    (tmp_path / "bin").mkdir()
+    for tool, says in (("v++", "v2023.1"), ("vivado", ""), ("emconfigutil", ""), ("platforminfo", "")):
+        (tmp_path / "bin" / tool).write_text(f"#!/bin/sh\necho {says}\n")
+        (tmp_path / "bin" / tool).chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    command = ["make", "--silent", "-C", str(tmp_path), "-o", "files", "check"]
+    checked = subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=True).stdout
+    note = (
+        ""
+        if is_known
+        else (
+            f"link.cfg ties 33 masters to the HBM; whether platform {TARGET.platform} takes more than 30 is not known:"
+            " on a U50, v++ refused 33 (github.com/Xilinx/Vitis_Accel_Examples/issues/75)."
+        )
+    )
+    assert checked == (f"Not known: {note}\n" if note else "")
+    assert ("**Not known**" in files["README.md"]) == bool(note)
+    assert note in files["README.md"]
 
 
 def test_equal_arguments_give_equal_bytes(files, verilog):

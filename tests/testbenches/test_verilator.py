@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from hwsim.arch.config import load_engine
 from hwsim.errors import MachineError
-from testbenches.verilator import buildable, lint
+from testbenches import verilator
+from testbenches.verilator import Build, buildable, lint
 
 ODD = "a b$HOME#'\""
 
@@ -60,3 +62,20 @@ def test_lint_works_in_a_folder_with_an_odd_path(tmp_path: Path) -> None:
     assert lint(folder) == ""
     (folder / "engine.v").write_text("module engine;\n  wire left;\nendmodule\n")
     assert f"{folder}/engine.v" in lint(folder)
+
+
+def test_what_a_run_left_goes_with_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it goes on: what failed is kept until then, and a run that was killed leaves nothing for good."""
+    monkeypatch.setattr(verilator, "generate", lambda _: {})
+    build = Build(load_engine("tiny"), top="bench", bench={}, folder=tmp_path, optimize="")
+    build.folder.mkdir()
+    (build.folder / "done").touch()
+    with pytest.raises(MachineError), build.run_folder() as failed:
+        (failed / "run.log").write_text("why")
+        raise MachineError("The bench must run")
+    assert (failed / "run.log").read_text() == "why"
+    (build.folder / "run-killed").mkdir()
+    (build.folder / "run-killed" / ".lock").touch()
+    with build.run_folder() as first, build.run_folder() as second, build.run_folder("host-"):
+        assert {path.name for path in build.folder.glob("run-*")} == {first.name, second.name}
+    assert {path.name for path in build.folder.iterdir()} == {"done"}

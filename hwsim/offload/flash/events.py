@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.offload.flash.geometry import Geometry
 from hwsim.offload.flash.kernel import ARRAY_BUSY, BUS_BUSY, DONE, Integers, events_of, new_state, run
 from hwsim.units import Bytes, BytesPerSecond, Seconds
@@ -73,9 +73,9 @@ class Load:
         if np.size(self.earliest.value) != sets:
             raise SpecError(f"Flash load earliest must have one entry for each of {sets} sets, not {np.size(self.earliest.value)}")
         if pages and (np.any(np.diff(self.page_set) < 0) or self.page_set[0] < 0 or self.page_set[-1] >= sets):
-            raise SpecError(f"Flash load page_set must ascend within 0 ... {sets - 1}, not {self.page_set!r}")
+            raise SpecError(f"Flash load page_set must ascend within 0 ... {sets - 1}, not {shown(self.page_set)}")
         if np.any(self.after >= np.arange(sets)) or np.any(self.after < NO_SET):
-            raise SpecError(f"Flash load after must name earlier sets or {NO_SET}, not {self.after!r}")
+            raise SpecError(f"Flash load after must name earlier sets or {NO_SET}, not {shown(self.after)}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,14 +116,16 @@ def simulate(geometry: Geometry, load: Load) -> Outcome:
         SpecError: a grid of drives, a die or plane that the drive does not have, or more moved of a page than it holds.
     """
     if not geometry.is_one:
-        raise SpecError(f"Flash geometry must be one drive for a simulation, not a grid: {geometry!r}")
+        raise SpecError(f"Flash geometry must be one drive for a simulation, not a grid: {shown(geometry)}")
     dies, planes = int(geometry.total_dies), int(geometry.planes)
     for name, values, limit in (("die", load.die, dies), ("plane", load.plane, planes)):
         if len(values) and (values.min() < 0 or values.max() >= limit):
             raise SpecError(f"Flash load {name} must lie within 0 ... {limit - 1}, not {values.min()} ... {values.max()}")
     moved = geometry.page * np.ones(len(load.die)) if load.moved is None else load.moved
     if np.any(np.asarray(moved.value) > geometry.page.value):
-        raise SpecError(f"Flash load moved must be at most the page of {geometry.page!r}, not {float(np.max(moved.value))!r}")
+        raise SpecError(
+            f"Flash load moved must be at most the page of {shown(geometry.page)}, not {shown(float(np.max(moved.value)))}"
+        )
     transfer = np.broadcast_to(ticks(moved / geometry.bus), (len(load.die),))
     times = [int(ticks(time)) for time in (geometry.sense, geometry.program, geometry.command)]
     state = new_state(

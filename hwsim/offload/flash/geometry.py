@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.units import Bytes, BytesPerSecond, Quantity, Seconds, Value, maximum, minimum
 
 __all__ = ["Count", "Geometry", "die_period", "die_rate", "drive_rate"]
@@ -52,9 +52,9 @@ class Geometry:
         for name in ("channels", "ways", "dies", "planes"):
             value = getattr(self, name)
             if isinstance(value, bool) or not np.issubdtype(np.asarray(value).dtype, np.integer):
-                raise SpecError(f"Flash {name} must be a whole number, not {value!r}")
+                raise SpecError(f"Flash {name} must be a whole number, not {shown(value)}")
             if not np.all(np.asarray(value) >= 1):
-                raise SpecError(f"Flash {name} must be at least 1, not {value!r}")
+                raise SpecError(f"Flash {name} must be at least 1, not {shown(value)}")
         for name, kind in (
             ("page", Bytes),
             ("sense", Seconds),
@@ -64,13 +64,13 @@ class Geometry:
         ):
             value = getattr(self, name)
             if not isinstance(value, kind):
-                raise SpecError(f"Flash {name} must be {kind.__name__}, not {value!r}")
+                raise SpecError(f"Flash {name} must be {kind.__name__}, not {shown(value)}")
             if not np.all(np.isfinite(value.value)):
-                raise SpecError(f"Flash {name} must be finite, not {value!r}")
+                raise SpecError(f"Flash {name} must be finite, not {shown(value)}")
             if name != "command" and not np.all(np.asarray(value.value) > 0):
-                raise SpecError(f"Flash {name} must be above zero, not {value!r}")
+                raise SpecError(f"Flash {name} must be above zero, not {shown(value)}")
         if not np.all(np.asarray(self.command.value) >= 0):
-            raise SpecError(f"Flash command must be zero or more, not {self.command!r}")
+            raise SpecError(f"Flash command must be zero or more, not {shown(self.command)}")
 
     @property
     def dies_per_channel(self) -> Count:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.offload.flash.geometry import Count
 from hwsim.units import Bytes
 
@@ -66,14 +66,14 @@ class KvLayout:
     def __post_init__(self) -> None:
         for name in ("group_tokens", "page_channels", "page_tokens"):
             if getattr(self, name) < 1:
-                raise SpecError(f"Layout {name} must be at least 1, not {getattr(self, name)!r}")
+                raise SpecError(f"Layout {name} must be at least 1, not {shown(getattr(self, name))}")
         if self.page_channels * self.page_tokens != self.group_tokens * self.shape.head_channels:
             fitting = self.group_tokens * self.shape.head_channels / self.page_channels
             raise SpecError(
-                f"Layout page_tokens must be {fitting:g}, for channel pages as large as token pages, not {self.page_tokens!r}"
+                f"Layout page_tokens must be {fitting:g}, for channel pages as large as token pages, not {shown(self.page_tokens)}"
             )
         if self.shape.head_channels % self.page_channels:
-            raise SpecError(f"Layout page_channels must divide {self.shape.head_channels}, not {self.page_channels!r}")
+            raise SpecError(f"Layout page_channels must divide {self.shape.head_channels}, not {shown(self.page_channels)}")
 
     @property
     def page(self) -> Bytes:

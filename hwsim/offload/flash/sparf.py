@@ -25,7 +25,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.offload.flash.events import NO_SET, Load
 from hwsim.offload.flash.geometry import Count, Geometry
 from hwsim.offload.flash.kernel import Integers
@@ -53,10 +53,12 @@ class TokenSelection:
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise SpecError(f"Token share must lie between 0 and 1, not {self.share!r}")
+            raise SpecError(f"Token share must lie between 0 and 1, not {shown(self.share)}")
         least = max(1.0, self.share / (1 - self.share))
         if not self.run_tokens >= least:
-            raise SpecError(f"Token runs must be at least {least:g} long at a share of {self.share:g}, not {self.run_tokens!r}")
+            raise SpecError(
+                f"Token runs must be at least {least:g} long at a share of {self.share:g}, not {shown(self.run_tokens)}"
+            )
 
     @classmethod
     def independent(cls, share: float) -> TokenSelection:
@@ -71,7 +73,7 @@ class TokenSelection:
             SpecError: no chain does: less than the share itself, or more than picks as far apart as can be.
         """
         if not share < touched < 1 or group_tokens < 2:
-            raise SpecError(f"Touched groups must be more than the share of {share:g} and less than 1, not {touched!r}")
+            raise SpecError(f"Touched groups must be more than the share of {share:g} and less than 1, not {shown(touched)}")
         begins = 1 - ((1 - touched) / (1 - share)) ** (1 / (group_tokens - 1))
         return cls(share=share, run_tokens=share / ((1 - share) * begins))
 
@@ -120,9 +122,9 @@ class ChannelSelection:
 
     def __post_init__(self) -> None:
         if not 1 <= self.picked <= self.channels:
-            raise SpecError(f"Picked channels must lie within 1 ... {self.channels}, not {self.picked!r}")
+            raise SpecError(f"Picked channels must lie within 1 ... {self.channels}, not {shown(self.picked)}")
         if not self.spread >= 0:
-            raise SpecError(f"Channel spread must be zero or more, not {self.spread!r}")
+            raise SpecError(f"Channel spread must be zero or more, not {shown(self.spread)}")
 
     def page_share(self, page_channels: int) -> float:
         """Return the expected share of pages of neighbouring channels in which at least one is picked.
@@ -179,7 +181,7 @@ class SparF:
     def __post_init__(self) -> None:
         if self.channels.channels != self.layout.shape.head_channels:
             channels = self.layout.shape.head_channels
-            raise SpecError(f"Selection channels must be those of a head, {channels}, not {self.channels.channels!r}")
+            raise SpecError(f"Selection channels must be those of a head, {channels}, not {shown(self.channels.channels)}")
 
     @property
     def compression(self) -> float:
@@ -210,9 +212,9 @@ class SparF:
             SpecError: pages of another size than the flash's, or no lane in flight.
         """
         if lanes_in_flight < 1:
-            raise SpecError(f"Lanes in flight must be at least 1, not {lanes_in_flight!r}")
+            raise SpecError(f"Lanes in flight must be at least 1, not {shown(lanes_in_flight)}")
         if geometry.page.value < self.layout.page.value:
-            raise SpecError(f"Layout page must fit the flash page of {geometry.page!r}, not {self.layout.page!r}")
+            raise SpecError(f"Layout page must fit the flash page of {shown(geometry.page)}, not {shown(self.layout.page)}")
         layout = self.layout
         groups, blocks = int(layout.token_pages(tokens)), int(layout.channel_blocks(tokens))
         stride = max(groups, blocks * layout.channel_groups)

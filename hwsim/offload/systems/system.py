@@ -7,7 +7,7 @@ import typing
 from typing import Annotated, Any, ClassVar
 
 from hwsim.arch.workload import Workload
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.offload.answer import Answer, Part, Tier
 from hwsim.offload.devices import Device, Drive, Gpu, Host
 from hwsim.offload.gpu_time import ARITHMETIC, LAUNCHES, MEMORY, PEERS
@@ -46,7 +46,7 @@ class System(abc.ABC):
     def __post_init__(self) -> None:
         for name, kind in typing.get_type_hints(type(self), include_extras=True).items():
             if kind == Devices and getattr(self, name) < 1:
-                raise SpecError(f"System {self.name} {name} must be 1 or more, not {getattr(self, name)!r}")
+                raise SpecError(f"System {self.name} {name} must be 1 or more, not {shown(getattr(self, name))}")
 
     @abc.abstractmethod
     def answer(self, work: Workload) -> Answer:

@@ -5,7 +5,7 @@ Measuring needs PyTorch alone: `lamforge gpu measure`, or `python -m lamforge.ba
 
 from importlib import resources
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from reports.studies.gpu_baseline.baseline import Baseline, read_baseline
 
@@ -20,5 +20,5 @@ RESULTS = tuple(sorted(file.name.removesuffix(".json") for file in _FOLDER.iterd
 def result(name: str) -> Baseline:
     """Return what was measured on a GPU; SpecError where none has the name."""
     if name not in RESULTS:
-        raise SpecError(f"Measured GPU must be {nearest(name, RESULTS)}, not {name!r}")
+        raise SpecError(f"Measured GPU must be {nearest(name, RESULTS)}, not {shown(name)}")
     return read_baseline(_FOLDER / f"{name}.json")

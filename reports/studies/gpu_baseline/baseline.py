@@ -8,7 +8,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from hwsim.errors import SpecError
+from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
 from hwsim.plain import Settings, read_json
 
@@ -263,7 +263,7 @@ def _read(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
     if type(value) is kind or (kind is float and type(value) is int):
         return value
     needed = kind.__name__ if not members else str(kind).replace("collections.abc.", "")
-    raise SpecError(f"Measurements must have {where} of type {needed}, not {str(value)[:200]!r}")
+    raise SpecError(f"Measurements must have {where} of type {needed}, not {shown(value)}")
 
 
 def _fields(kind: type, value: Mapping[str, object], where: str) -> object:
@@ -273,7 +273,7 @@ def _fields(kind: type, value: Mapping[str, object], where: str) -> object:
     names = [field.name for field in fields if field.name != "took"]
     for name in value:
         if name not in names + taken:
-            raise SpecError(f"Field of {where or 'measurements'} must be {nearest(name, names)}, not {name!r}")
+            raise SpecError(f"Field of {where or 'measurements'} must be {nearest(name, names)}, not {shown(name)}")
     given = {name: _read(types_[name], value[name], f"{where}.{name}".lstrip(".")) for name in names if name in value}
     for field in fields:
         if field.name in names and field.name not in value and field.default is dataclasses.MISSING:

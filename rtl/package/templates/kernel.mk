@@ -31,6 +31,9 @@ endif
 all: xclbin host
 
 check: files tools
+{% if masters_note %}
+	@echo "Not known: {{ masters_note }}"
+{% endif %}
 
 files:
 	cd $(HERE) && sha256sum --check --quiet MANIFEST.sha256

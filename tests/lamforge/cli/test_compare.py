@@ -10,7 +10,7 @@ import pytest
 
 import lamforge
 from hwsim.errors import SpecError
-from lamforge.cli.main import GROUPS
+from lamforge.cli.commands import GROUPS
 from lamforge.flow.compare import DocumentComparison, compare_documents
 from reports.documents.of_result import document_of
 from reports.text.comparison import answer_text, comparison_text
