@@ -1,5 +1,6 @@
 """Seeds of the tests: one number for a whole run, printed in its header; every test gets its own generator from it."""
 
+import gc
 import os
 import random
 import sys
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest tests in front."""
     place = {name: number for number, name in enumerate(_FIRST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look for garbage more rarely, and not among what is loaded: circuits are made of millions of objects, none of it garbage."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -43,14 +43,15 @@ _LAST_COLUMN, _LAST_ACTIVATE, _ACTIVATE_GROUP, _REFRESH, _FLOOR, _FIRST, _SECOND
 )
 """Rows of the states, one place a channel: last column command of the access before, but for the clocks of `_LATER`; last
 activate and its group; when the next refresh is due; end of the last one; the last four activates, the oldest first."""
-_OPENED, _USED, _PREPARE, _START, _BANK_OPENED, _BANK_USED, _SHARED = (row * _MOST_PORTS for row in (9, 25, 41, 42, 43, 44, 45))
-"""For each bank its last activate, after `_FLOOR` where its row is open, and its last column command. During an access: the
-clock from which rows may be activated, its start, and those two of one bank. Last what all channels have in common."""
-_PORTS, _LAST_GROUP, _ONE_BANK, _OTHER_BANK, _SPAN, _LATER, _EARLIEST, _LATEST, _DUE, _ROW = range(_SHARED, _SHARED + 10)
+_OPENED, _CLOSED, _PREPARE, _START, _ONE, _TWO, _SHARED = (row * _MOST_PORTS for row in (9, 25, 41, 42, 43, 44, 45))
+"""For each bank its last activate, not before `_FLOOR` where its row is open, and the clock from which the row can be closed and
+another be activated, once another access has followed. During an access: the clock from which rows may be activated, its start, and
+two rows to work in. Last what all channels have in common."""
+_PORTS, _LAST_GROUP, _ONE_BANK, _OTHER_BANK, _SPAN, _LATER, _EARLIEST, _LATEST, _SLACK, _ROW = range(_SHARED, _SHARED + 10)
 """What channels have in common: their number; of the access before the bank group of the last column command, its two banks
 (twice the same where it has one, -1 before there was any) and the clocks from its first to its last column command; the clocks by
-which the last column commands are later than `_LAST_COLUMN` says; the earliest and the latest of them; the clock in which the first
-refresh is due; from there on, for each bank the row activated last."""
+which the last column commands are later than `_LAST_COLUMN` says; the earliest and the latest of them; the least clocks from one to
+the refresh of its channel; from there on, for each bank the row activated last."""
 _STATES = _SHARED + _MOST_PORTS
 (
     _SIDE_STARTED,
@@ -143,35 +144,6 @@ def _refresh(law: np.ndarray, states: np.ndarray, port: int) -> None:
         states[_START + port] = max(states[_START + port], floor)
 
 
-@compiled_part
-def _activate(law: np.ndarray, states: np.ndarray, group: int, has_other: bool) -> None:
-    """Activate a bank's row on every channel that has it closed; `has_other` says that open rows are others and close first."""
-    rp, ras, rtp, faw, rrd_l, rrd_s = (
-        law[_AT.t_rp],
-        law[_AT.t_ras],
-        law[_AT.t_rtp],
-        law[_AT.t_faw],
-        law[_AT.t_rrd_l],
-        law[_AT.t_rrd_s],
-    )
-    for port in range(states[_PORTS]):
-        opened, used, prepare = states[_BANK_OPENED + port], states[_BANK_USED + port], states[_PREPARE + port]
-        is_open = opened >= states[_FLOOR + port]
-        is_kept = is_open and not has_other
-        last, first, second = states[_LAST_ACTIVATE + port], states[_FIRST + port], states[_SECOND + port]
-        third, fourth = states[_THIRD + port], states[_FOURTH + port]
-        apart = rrd_l if group == states[_ACTIVATE_GROUP + port] else rrd_s
-        activate = max(prepare, max(opened + ras, used + rtp)) + rp if is_open else prepare
-        activate = max(activate, max(last + apart, first + faw))
-        states[_BANK_OPENED + port] = opened if is_kept else activate
-        states[_LAST_ACTIVATE + port] = last if is_kept else activate
-        states[_ACTIVATE_GROUP + port] = states[_ACTIVATE_GROUP + port] if is_kept else group
-        states[_FIRST + port] = first if is_kept else second
-        states[_SECOND + port] = second if is_kept else third
-        states[_THIRD + port] = third if is_kept else fourth
-        states[_FOURTH + port] = fourth if is_kept else activate
-
-
 @_inlined
 def _copy(states: np.ndarray, source: int, target: int) -> None:
     """Copy a row of the states; its first places are unsigned, so that no index needs a look at its sign."""
@@ -203,26 +175,31 @@ def latest_start(law: np.ndarray, states: np.ndarray, visible: int, atom: int, a
     is_same = states[_ROW + first] == row and states[_ROW + second] == row
     is_again = is_same and ((one == first and other == second) or (one == second and other == first))
     latest = states[_LATEST] + gap
-    if is_again and visible <= states[_EARLIEST] + gap and latest < states[_DUE]:
+    if is_again and visible <= states[_EARLIEST] + gap and gap < states[_SLACK]:
         # Every channel still has the access before to finish, finds the rows open, and goes on right behind it.
         states[_LATER] += gap + span
         states[_EARLIEST] += gap + span
+        states[_SLACK] -= gap + span
     else:
-        if not is_again:
-            _leave(states)
-            states[_ONE_BANK], states[_OTHER_BANK] = first, second
         _catch_up(states)
+        if not is_again:
+            _leave(law, states)
+            states[_ONE_BANK], states[_OTHER_BANK] = first, second
         if is_same:
             _start_same(law, states, visible, gap, first, second)
+        elif second != first and states[_ROW + first] != row and states[_ROW + second] != row:
+            _start_other(law, states, visible, gap, first, second)
         else:
-            _start_other(law, states, visible, gap, first, second, row)
-        latest, earliest, due = _FAR_PAST, _FAR_FUTURE, _FAR_FUTURE
+            for port in range(ports):
+                _start_alone(law, states, visible, gap, first, second, row, port)
+        states[_ROW + first] = states[_ROW + second] = row
+        latest, earliest, slack = _FAR_PAST, _FAR_FUTURE, _FAR_FUTURE
         for port in range(ports):
             start = states[_START + port]
             states[_LAST_COLUMN + port] = start + span
             latest, earliest = max(latest, start), min(earliest, start)
-            due = min(due, states[_REFRESH + port])
-        states[_EARLIEST], states[_DUE] = earliest + span, due
+            slack = min(slack, states[_REFRESH + port] - start)
+        states[_EARLIEST], states[_SLACK] = earliest + span, slack - span
     states[_LATEST], states[_SPAN], states[_LAST_GROUP] = latest + span, span, last_group
     return latest
 
@@ -238,14 +215,22 @@ def _catch_up(states: np.ndarray) -> None:
 
 
 @compiled_part
-def _leave(states: np.ndarray) -> None:
-    """Remember the last column commands of the banks of the access before, in front of one to other rows or banks."""
-    _catch_up(states)
+def _leave(law: np.ndarray, states: np.ndarray) -> None:
+    """Remember from when on the rows of the access before can be closed, in front of one to other rows or banks."""
     one, other = states[_ONE_BANK], states[_OTHER_BANK]
     if one >= 0:
-        _copy(states, _LAST_COLUMN, _USED + one * _MOST_PORTS)
+        _closable(law, states, one)
         if other != one:
-            _copy(states, _LAST_COLUMN, _USED + other * _MOST_PORTS)
+            _closable(law, states, other)
+
+
+@_inlined
+def _closable(law: np.ndarray, states: np.ndarray, bank: int) -> None:
+    ras, rtp, rp = law[_AT.t_ras], law[_AT.t_rtp], law[_AT.t_rp]
+    opened, closed = np.uintp(_OPENED + bank * _MOST_PORTS), np.uintp(_CLOSED + bank * _MOST_PORTS)
+    for port in range(states[_PORTS]):
+        place = np.uintp(port)
+        states[closed + place] = max(states[opened + place] + ras, states[_LAST_COLUMN + port] + rtp) + rp
 
 
 @compiled_part
@@ -269,12 +254,12 @@ def _start_same(law: np.ndarray, states: np.ndarray, visible: int, gap: int, fir
     if others:
         for port in range(states[_PORTS]):
             if states[_PREPARE + port]:
-                _start_alone(law, states, visible, gap, first, second, port)
+                _start_alone(law, states, visible, gap, first, second, states[_ROW + first], port)
 
 
 @compiled_part
-def _start_alone(law: np.ndarray, states: np.ndarray, visible: int, gap: int, first: int, second: int, port: int) -> None:
-    """Set the start on one channel of an access to the rows that two banks activated last."""
+def _start_alone(law: np.ndarray, states: np.ndarray, visible: int, gap: int, first: int, second: int, row: int, port: int) -> None:
+    """Set the start on one channel of an access to a row of two banks, or of one that is given twice."""
     ccd_s = law[_AT.t_ccd_s]
     floor = max(visible, states[_FLOOR + port])
     states[_PREPARE + port] = max(floor, states[_LAST_COLUMN + port] - states[_SPAN])
@@ -284,10 +269,13 @@ def _start_alone(law: np.ndarray, states: np.ndarray, visible: int, gap: int, fi
     for turn in range(2 if second != first else 1):
         bank = second if turn else first
         opened, group = _OPENED + bank * _MOST_PORTS + port, bank >> law[_AT.bank_bits]
-        if states[opened] < states[_FLOOR + port]:
+        is_open, has_other = states[opened] >= states[_FLOOR + port], states[_ROW + bank] != row
+        if has_other or not is_open:
             apart = law[_AT.t_rrd_l] if group == states[_ACTIVATE_GROUP + port] else law[_AT.t_rrd_s]
             activate = max(states[_LAST_ACTIVATE + port] + apart, states[_FIRST + port] + law[_AT.t_faw])
             activate = max(activate, states[_PREPARE + port])
+            if is_open:
+                activate = max(activate, max(states[_PREPARE + port] + law[_AT.t_rp], states[_CLOSED + bank * _MOST_PORTS + port]))
             states[opened] = states[_LAST_ACTIVATE + port] = activate
             states[_ACTIVATE_GROUP + port] = group
             states[_FIRST + port], states[_SECOND + port] = states[_SECOND + port], states[_THIRD + port]
@@ -297,9 +285,13 @@ def _start_alone(law: np.ndarray, states: np.ndarray, visible: int, gap: int, fi
 
 
 @compiled_part
-def _start_other(law: np.ndarray, states: np.ndarray, visible: int, gap: int, first: int, second: int, row: int) -> None:
-    """Set the starts of an access to rows of which the banks have others; `gap` as above."""
-    ports, rcd, ccd_s = states[_PORTS], law[_AT.t_rcd], law[_AT.t_ccd_s]
+def _start_other(law: np.ndarray, states: np.ndarray, visible: int, gap: int, first: int, second: int) -> None:
+    """Set the starts of an access to rows of two banks that both have others; `gap` as above.
+
+    A bank's row is open where it can be closed after the last refresh has ended: a refresh closes all rows before it begins.
+    """
+    ports, rcd, rp, faw, ccd_s = states[_PORTS], law[_AT.t_rcd], law[_AT.t_rp], law[_AT.t_faw], law[_AT.t_ccd_s]
+    rrd_s, rrd_l = law[_AT.t_rrd_s], law[_AT.t_rrd_l]
     due = 0
     for port in range(ports):
         floor = max(visible, states[_FLOOR + port])
@@ -311,18 +303,25 @@ def _start_other(law: np.ndarray, states: np.ndarray, visible: int, gap: int, fi
         for port in range(ports):
             if states[_REFRESH + port] <= states[_START + port]:
                 _refresh(law, states, port)
-    for turn in range(2 if second != first else 1):
-        bank = second if turn else first
-        opened, used = _OPENED + bank * _MOST_PORTS, _USED + bank * _MOST_PORTS
-        _copy(states, opened, _BANK_OPENED)
-        _copy(states, used, _BANK_USED)
-        _activate(law, states, bank >> law[_AT.bank_bits], states[_ROW + bank] != row)
-        _copy(states, _BANK_OPENED, opened)
-        states[_ROW + bank] = row
-        ready = rcd - turn * ccd_s
-        for port in range(ports):
-            start = max(states[_START + port], states[_LAST_COLUMN + port] + gap)
-            states[_START + port] = max(start, states[_BANK_OPENED + port] + ready)
+    _copy(states, _CLOSED + first * _MOST_PORTS, _ONE)
+    _copy(states, _CLOSED + second * _MOST_PORTS, _TWO)
+    group, next_group = first >> law[_AT.bank_bits], second >> law[_AT.bank_bits]
+    for port in range(ports):
+        prepare, floor, one, two = states[_PREPARE + port], states[_FLOOR + port], states[_ONE + port], states[_TWO + port]
+        apart = rrd_l if group == states[_ACTIVATE_GROUP + port] else rrd_s
+        third, fourth = states[_THIRD + port], states[_FOURTH + port]
+        one = max(prepare + rp, one) if one > floor else prepare
+        one = max(one, max(states[_LAST_ACTIVATE + port] + apart, states[_FIRST + port] + faw))
+        two = max(prepare + rp, two) if two > floor else prepare
+        two = max(two, max(one + rrd_s, states[_SECOND + port] + faw))
+        start = max(states[_START + port], states[_LAST_COLUMN + port] + gap)
+        states[_START + port] = max(start, max(one + rcd, two + rcd - ccd_s))
+        states[_FIRST + port], states[_SECOND + port] = third, fourth
+        states[_THIRD + port] = states[_ONE + port] = one
+        states[_FOURTH + port] = states[_TWO + port] = states[_LAST_ACTIVATE + port] = two
+        states[_ACTIVATE_GROUP + port] = next_group
+    _copy(states, _ONE, _OPENED + first * _MOST_PORTS)
+    _copy(states, _TWO, _OPENED + second * _MOST_PORTS)
 
 
 @compiled_part

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from compiler.pipeline import Request, compile_decode, compile_request
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
+from hwsim.arch.program import Program
 from hwsim.machine.energy import Operations, activity_of, constants_of, energy_board, estimate, operations_of
 from hwsim.machine.rules import check
 from hwsim.machine.time import Cause, run_work
 from hwsim.machine.time.work import Work, work_of
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import MemoryModel
+from lamforge.explore.metrics import FIRST_TOKEN, PREFILL
 
 __all__ = ["TIMING_PATHS", "ExactPoint", "exact", "shape_of"]
 
@@ -37,6 +39,7 @@ class ExactPoint:
         causes: cycles of the matrix unit by cause, which sum to the cycles.
         token_per_joule: tokens for each joule of the card, estimated.
         prefill_token_per_s: tokens of a prompt per second, of a prefill run with a full window; None where it was not asked for.
+        first_token_s: seconds until every sequence has its first token after a prompt of `Request.context` tokens; the same.
         wall_s: seconds that the point took.
     """
 
@@ -49,11 +52,14 @@ class ExactPoint:
     causes: Mapping[str, int]
     token_per_joule: float
     prefill_token_per_s: float | None
+    first_token_s: float | None
     wall_s: float
 
 
-def exact(request: Request, memory: MemoryModel, *, has_prefill: bool = False) -> ExactPoint:
-    """Return what a decode step of a design costs, and a prefill run where it is asked for, equal to `lamforge.simulate` of them.
+def exact(request: Request, memory: MemoryModel, *, asked: Collection[str] = ()) -> ExactPoint:
+    """Return what a decode step of a design costs, equal to `lamforge.simulate` of it.
+
+    asked: those of `lamforge.explore.metrics.PROMPT` that are wanted, which take prefill runs.
 
     Raises:
         ScheduleError: something does not fit the engine.
@@ -76,7 +82,8 @@ def exact(request: Request, memory: MemoryModel, *, has_prefill: bool = False) -
         fraction_of_peak=timeline.stream_bytes / (timeline.cycles * engine.tile.beat_bytes),
         causes={cause.name.lower(): timeline.cause(Unit.MATRIX, cause) for cause in Cause},
         token_per_joule=rows / energy.card_j,
-        prefill_token_per_s=_prefilled(shape, engine, memory) if has_prefill else None,
+        prefill_token_per_s=_prefilled(shape, engine, memory) if PREFILL in asked else None,
+        first_token_s=_first_token(shape, engine, memory) if FIRST_TOKEN in asked else None,
         wall_s=time.perf_counter() - began,
     )
 
@@ -103,10 +110,45 @@ def _prefilled(shape: Request, engine: EngineConfig, memory: MemoryModel) -> flo
     return rows * engine.clock_hz / run_work(trace, work, engine, memory).cycles
 
 
+def _first_token(shape: Request, engine: EngineConfig, memory: MemoryModel) -> float:
+    """Return the seconds that a prompt takes whose last token is the last that can be run, every sequence's one after the other.
+
+    Prefill runs take all but the last token as far as they are whole, decode steps the rest, the last of which gives the token.
+    """
+    rows = _program(shape, True).positions
+    runs = (shape.context - 1) // rows
+    steps = range(runs * rows, shape.context)
+    prefilled = _cycles_of_runs(shape, engine, memory, range(0, runs * rows, rows), is_prefill=True)
+    return (shape.batch * prefilled + _cycles_of_runs(shape, engine, memory, steps, is_prefill=False)) / engine.clock_hz
+
+
+def _cycles_of_runs(shape: Request, engine: EngineConfig, memory: MemoryModel, positions: range, *, is_prefill: bool) -> int:
+    """Return the cycles of the runs from some positions on, one after the other.
+
+    A run's work depends on how many row blocks of the ring are valid at its end, and on nothing else of its position.
+    """
+    program, block = _program(shape, is_prefill), max(engine.tile.slices, engine.vector.lanes)
+    valid = [min(max(position + program.positions - shape.sinks, 0), shape.window) for position in positions]
+    runs: dict[int, list[int]] = {}
+    for position, tokens in zip(positions, valid, strict=True):
+        runs.setdefault(-(-tokens // block), []).append(position)
+    cycles = 0
+    for alike in runs.values():
+        trace = run_control(program.words, position=alike[0], slot=program.slot_of(alike[0]))
+        check(trace, shape.engine)
+        cycles += len(alike) * run_work(trace, work_of(trace, shape.engine), engine, memory).cycles
+    return cycles
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _program(shape: Request, is_prefill: bool) -> Program:
+    return compile_request(shape).prefill if is_prefill else compile_decode(shape)
+
+
 @functools.lru_cache(maxsize=_KEPT)
 def _prepared(shape: Request, is_prefill: bool = False) -> tuple[int, Trace, Work, Operations]:
     """Return the rows of a shape's decode step or prefill run, what it executes with a full window, its work and operations."""
-    program = compile_request(shape).prefill if is_prefill else compile_decode(shape)
+    program = _program(shape, is_prefill)
     position = program.steady_position
     trace = run_control(program.words, position=position, slot=program.slot_of(position))
     check(trace, shape.engine)

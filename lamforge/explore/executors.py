@@ -58,7 +58,7 @@ def computed(study: Study, digest: str, points: Sequence[int]) -> list[Outcome]:
     space, found = _SPACES[digest], []
     for point in points:
         try:
-            found.append(Outcome(point, exact(*space.request(point), has_prefill=space.study.asks_prefill)))
+            found.append(Outcome(point, exact(*space.request(point), asked=space.study.asked_of_prompts)))
         except LamforgeError as refusal:
             found.append(Outcome(point, str(refusal)))
     return found

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-__all__ = ["METRICS", "PLACEMENT_METRICS", "PREFILL", "Ground", "Metric"]
+__all__ = ["FIRST_TOKEN", "METRICS", "PLACEMENT_METRICS", "PREFILL", "PROMPT", "Ground", "Metric"]
 
 
 class Ground(enum.Enum):
@@ -48,8 +48,9 @@ class Metric:
 
 
 _TIMED = (Ground.MEMORY,)
-PREFILL = "prefill_token_per_s"
-"""Metric of a program of its own."""
+PREFILL, FIRST_TOKEN = "prefill_token_per_s", "first_token_s"
+PROMPT = (PREFILL, FIRST_TOKEN)
+"""Metrics of prefill runs, a program of their own, which are simulated only where a study asks for them."""
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
@@ -75,6 +76,15 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             name=PREFILL,
             told="tokens of a prompt per second, of a prefill run with a full window; simulated only where a study asks for it",
+            grounds=_TIMED,
+            is_exact_only=True,
+        ),
+        Metric(
+            name=FIRST_TOKEN,
+            label="time to the first token",
+            unit="s",
+            told="seconds until every sequence has its first token after a prompt of `context` tokens; simulated only where"
+            " a study asks for it",
             grounds=_TIMED,
             is_exact_only=True,
         ),
@@ -137,7 +147,7 @@ PLACEMENT_METRICS: Mapping[str, Metric] = {
             grounds=_ESTIMATED,
         ),
         Metric(
-            name="first_token_s",
+            name=FIRST_TOKEN,
             label="time to the first token",
             unit="s",
             told="seconds until every sequence has its first token",

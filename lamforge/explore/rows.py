@@ -19,7 +19,7 @@ from lamforge.explore.conditions import Columns
 from lamforge.explore.exact import ExactPoint
 from lamforge.explore.executors import Outcome
 from lamforge.explore.footprint import footprint, fullness
-from lamforge.explore.metrics import METRICS, PREFILL
+from lamforge.explore.metrics import METRICS, PROMPT
 from lamforge.explore.space import Space
 from lamforge.explore.store import CLOSED
 from lamforge.explore.study import BOARD, Bound
@@ -191,7 +191,7 @@ class Rows:
             "bytes_per_token": [np.nan if each is None else (each.stream_bytes + each.side_bytes) / each.tokens for each in found],
             "fraction_of_peak": [np.nan if each is None else each.fraction_of_peak for each in found],
             "token_per_joule": [np.nan if each is None else each.token_per_joule for each in found],
-            PREFILL: [np.nan if each is None or each.prefill_token_per_s is None else each.prefill_token_per_s for each in found],
+            **{name: [np.nan if (figure := getattr(each, name, None)) is None else figure for each in found] for name in PROMPT},
             "power_w": [np.nan if each is None else each.token_per_s / each.token_per_joule for each in found],
         }
         built = self._built(points, columns, np.ones(len(points), dtype=bool), columns)

@@ -18,7 +18,7 @@ from hwsim.reader import NAME, Limits, OneOf, SpecFiles, read, spelled
 from lamforge.explore.accuracy import MEASURED, load_accuracies
 from lamforge.explore.axes import ALIASES, ENGINE_PATHS, MOST_ROWS, PLACEMENT_PATHS, PLACES, Place, Value, place_of
 from lamforge.explore.conditions import Condition
-from lamforge.explore.metrics import METRICS, PLACEMENT_METRICS, PREFILL, Metric
+from lamforge.explore.metrics import METRICS, PLACEMENT_METRICS, PROMPT, Metric
 from lamforge.explore.placement_axes import FORMAT, SYSTEM, WINDOW
 from models.zoo import shape
 
@@ -501,9 +501,9 @@ class Study:
         return not self._asked.isdisjoint(MEASURED)
 
     @property
-    def asks_prefill(self) -> bool:
-        """Whether a constraint or an objective is that of a prefill run, which is simulated then."""
-        return PREFILL in self._asked
+    def asked_of_prompts(self) -> tuple[str, ...]:
+        """The constraints and objectives that are metrics of prefill runs, which are simulated then."""
+        return tuple(name for name in PROMPT if name in self._asked)
 
     @property
     def _asked(self) -> set[str]:
@@ -515,8 +515,7 @@ class Study:
         names = ("base", "axes", "conditions", "constraints", "search", "accuracy")
         decisive = (*names, *(["objectives"] * (self.search.method == "optuna")))
         values = {name: value for name, value in dataclasses.asdict(self).items() if name in decisive}
-        if self.asks_prefill:
-            values[PREFILL] = True
+        values |= dict.fromkeys(self.asked_of_prompts, True)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

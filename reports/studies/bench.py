@@ -15,14 +15,18 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from compiler.pipeline import Request, compile_request
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import WEIGHT_FORMATS, pack
 from hwsim.arch.isa import CacheFormat, Format
-from hwsim.errors import SpecError
+from hwsim.errors import MachineError, SpecError
 from hwsim.host.inputs import Inputs
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
+from lamforge.explore.exact import exact
+from lamforge.explore.space import Space
+from lamforge.explore.study import study_of
 from lamforge.flow.compile import CompileRequest, compiled_model
 from lamforge.flow.compile import run as compile
 from lamforge.flow.compress import chosen_recipe, parameters
@@ -56,11 +60,13 @@ __all__ = [
     "MethodRate",
     "PackingRate",
     "ShapedCompilation",
+    "SweepRate",
     "WorkloadSpeed",
     "compile_shaped",
     "measure",
     "method_rates",
     "packing_rates",
+    "sweep_rates",
 ]
 
 _REPEATS = 5
@@ -68,6 +74,17 @@ _TOKENS = 16
 _PROMPT = "Why is the sky blue?"
 _METHODS_PATTERN = "lambda:4+252"
 _SEQUENCES, _LENGTH = 4, 512
+_SWEEPS = {
+    "program": {"context": {"from": 128, "to": 1020, "step": 4}, "engine.tile.tokens": [1, 2], "layers.format": ["w2s", "w4"]},
+    "timing": {
+        "context": [2048],
+        "engine.clock_hz": {"from": 200e6, "to": 300e6, "step": 1e6},
+        "engine.fetch.fifo_beats": [256, 512, 1024, 2048, 4096],
+        "engine.control.queue_depth": [4, 8],
+    },
+}
+"""Axes of sweeps of Llama-2-7B on u280, by what changes from point to point."""
+_POINTS, _WHOLE_POINTS = 64, 3
 Value = TypeVar("Value")
 
 
@@ -90,6 +107,23 @@ class WorkloadSpeed:
     def cycles_per_s(self) -> float:
         """Engine cycles simulated per second, control included."""
         return self.cycles / self.simulate_s
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SweepRate:
+    """How fast exact points of a study are on one core, beside compiling and simulating each design anew.
+
+    Attributes:
+        memory: the memory model.
+        changes: what differs between the points: `program`, or `timing` alone.
+        points_per_s: points of a sweep.
+        whole_per_s: designs compiled and simulated by themselves.
+    """
+
+    memory: str
+    changes: str
+    points_per_s: float
+    whole_per_s: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,6 +173,7 @@ class Figures:
         meaning_s: the simulator's bits of that step.
         compile_s: the model's programs and image.
         workload: the speed of the time model on a Llama-2-7B decode step on u280, under each memory model.
+        sweeps: exact points of studies of it.
         parameters_per_s: compression to nearest.
         methods: every compression method on one layer of the shipped checkpoint.
         token_per_s: generation in integers.
@@ -156,6 +191,7 @@ class Figures:
     meaning_s: float
     compile_s: float
     workload: tuple[WorkloadSpeed, ...]
+    sweeps: tuple[SweepRate, ...]
     parameters_per_s: float | None
     methods: tuple[MethodRate, ...]
     token_per_s: float
@@ -210,6 +246,8 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
     speed = _workload_speed(programs, position, IDEAL)
     shape = compile(CompileRequest(workload="llama-2-7b", engine="u280", context=2048))
     workload = tuple(_workload_speed(shape, 2048, memory) for memory in (IDEAL, stalling(1), HBM2))
+    say("sweeping")
+    sweeps = sweep_rates()
     inputs = Inputs(position=position, rows=made.model.embedding.rows([1]))
     _, meaning_s = _timed(lambda: Simulated(engine).run(program, image, inputs, IDEAL))
     say("building and running the Verilog")
@@ -230,6 +268,7 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
         meaning_s=meaning_s,
         compile_s=compile_s,
         workload=workload,
+        sweeps=sweeps,
         parameters_per_s=rate,
         methods=methods,
         token_per_s=answer.token_per_s,
@@ -238,6 +277,31 @@ def measure(model: str | None, engine: EngineConfig, shaped: str | None, say: Ca
         shaped=compilation,
         offload_per_s=_offload_rate(),
     )
+
+
+def sweep_rates() -> tuple[SweepRate, ...]:
+    """Return the rates of exact points: designs drawn from a grid, no two alike."""
+    return tuple(_sweep_rate(memory, changes) for memory in ("ideal", "hbm2") for changes in _SWEEPS)
+
+
+def _sweep_rate(memory: str, changes: str) -> SweepRate:
+    base = {"network": "llama-2-7b", "engine": "u280", "memory": memory}
+    space = Space(study_of({"name": changes, "base": base, "axes": _SWEEPS[changes]}))
+    points = np.random.default_rng(0).choice(space.size, _POINTS, replace=False)
+    designs = [space.request(int(point)) for point in points]
+    exact(*designs[0])
+    found, swept_s = _timed(lambda: [exact(*design) for design in designs])
+    whole, whole_s = _timed(lambda: [_whole_cycles(*design) for design in designs[:_WHOLE_POINTS]])
+    if whole != [point.cycles for point in found[:_WHOLE_POINTS]]:
+        raise MachineError(f"Exact points must take the cycles of whole runs, {whole}, not others")
+    return SweepRate(memory=memory, changes=changes, points_per_s=_POINTS / swept_s, whole_per_s=_WHOLE_POINTS / whole_s)
+
+
+def _whole_cycles(request: Request, memory: MemoryModel) -> int:
+    """Return the cycles of a decode step with a full window, of a design compiled for itself alone."""
+    program = compile_request(request).decode
+    position = program.steady_position
+    return run_time(run_control(program.words, position=position, slot=program.slot_of(position)), request.engine, memory).cycles
 
 
 def method_rates(checkpoint: Checkpoint) -> tuple[MethodRate, ...]:

@@ -94,6 +94,9 @@ def _rows(found: Figures) -> Iterator[tuple[str, str]]:
     for each in found.workload:
         times = f"time {each.run_time_s * 1e3:.1f} ms, with control {each.simulate_s * 1e3:.1f} ms"
         yield f"llama-2-7b on u280, {each.memory}", f"{each.cycles:,} cycles, {times}, {each.cycles_per_s:,.0f} cycles/s"
+    for sweep in found.sweeps:
+        times = f"{sweep.points_per_s:,.0f} exact points/s, {sweep.whole_per_s:,.1f} designs/s one by one"
+        yield f"sweep of {sweep.changes}, {sweep.memory}", f"{times} ({sweep.points_per_s / sweep.whole_per_s:,.1f} x)"
     for rate in found.packing:
         speeds = f"{rate.pack_weights_per_s:,.0f} weights/s packed, {rate.deal_weights_per_s:,.0f} dealt over ports"
         yield f"pack {rate.format}", speeds

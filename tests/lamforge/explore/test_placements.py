@@ -261,10 +261,8 @@ def test_refusals(changes: dict[str, object], text: str) -> None:
 
 def test_metrics_and_batches_of_placements_are_refused_for_engines() -> None:
     base = {"network": "smollm2-135m"}
-    with pytest.raises(
-        SpecError, match=r"^Study objective must be one of .*, or a path, of an engine where .*, not 'first_token_s'$"
-    ):
-        study_of({"base": base, "axes": {"batch": [1]}, "objectives": {"first_token_s": "minimize"}})
+    with pytest.raises(SpecError, match=r"^Study objective must be one of .*, or a path, of an engine where .*, not 'step_s'$"):
+        study_of({"base": base, "axes": {"batch": [1]}, "objectives": {"step_s": "minimize"}})
     with pytest.raises(
         SpecError, match=r"^Study batch must be a whole number from 1 to 64 where there is no placement.system, not 65$"
     ):

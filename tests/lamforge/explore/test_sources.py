@@ -15,7 +15,7 @@ from hwsim.arch.config import load_engine
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel
 from lamforge.explore.exact import ExactPoint, exact
 from lamforge.explore.findings import findings
-from lamforge.explore.metrics import METRICS, Ground
+from lamforge.explore.metrics import METRICS, PROMPT, Ground
 from lamforge.explore.sources import Sources, sources
 from lamforge.explore.space import Space
 from tests.lamforge.explore.small import FEW_AXES, explored_study, study
@@ -47,6 +47,7 @@ def test_every_number_of_the_files_is_counted() -> None:
         "token_per_s": memory,
         "cycles": memory,
         "prefill_token_per_s": memory,
+        "first_token_s": memory,
         "fraction_of_peak": memory,
         "token_per_joule": memory | energy,
         "power_w": memory | energy,
@@ -79,7 +80,7 @@ def point(tmp_path: Path) -> tuple[Request, MemoryModel]:
 
 
 def metrics_of(point: ExactPoint) -> dict[str, float]:
-    assert point.prefill_token_per_s is not None
+    assert point.prefill_token_per_s is not None and point.first_token_s is not None
     return {
         "token_per_s": point.token_per_s,
         "cycles": point.cycles,
@@ -88,6 +89,7 @@ def metrics_of(point: ExactPoint) -> dict[str, float]:
         "token_per_joule": point.token_per_joule,
         "power_w": point.token_per_s / point.token_per_joule,
         "prefill_token_per_s": point.prefill_token_per_s,
+        "first_token_s": point.first_token_s,
     }
 
 
@@ -102,14 +104,14 @@ def moved(before: ExactPoint, after: ExactPoint) -> set[str]:
 def test_other_memory_moves_the_metrics_that_rest_on_it(point: tuple[Request, MemoryModel]) -> None:
     request, _ = point
     resting = {name for name, metric in METRICS.items() if Ground.MEMORY in metric.grounds}
-    assert moved(exact(request, IDEAL, has_prefill=True), exact(request, HBM2, has_prefill=True)) == resting
+    assert moved(exact(request, IDEAL, asked=PROMPT), exact(request, HBM2, asked=PROMPT)) == resting
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(EnergyConstants)])
 def test_each_energy_constant_moves_the_metrics_that_rest_on_it(
     name: str, point: tuple[Request, MemoryModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, usual = exact(*point, has_prefill=True), lamforge.explore.exact.constants_of
+    before, usual = exact(*point, asked=PROMPT), lamforge.explore.exact.constants_of
 
     def changed(board: object) -> EnergyConstants:
         constants = usual(board)
@@ -118,13 +120,13 @@ def test_each_energy_constant_moves_the_metrics_that_rest_on_it(
 
     monkeypatch.setattr(lamforge.explore.exact, "constants_of", changed)
     resting = {name for name, metric in METRICS.items() if Ground.ENERGY in metric.grounds}
-    assert moved(before, exact(*point, has_prefill=True)) == resting == {"token_per_joule", "power_w"}
+    assert moved(before, exact(*point, asked=PROMPT)) == resting == {"token_per_joule", "power_w"}
 
 
 def test_findings_tell_them_of_the_front(tmp_path: Path) -> None:
     found = findings(explored_study(tmp_path).folder)
     memories = {each.design.values["memory"] for each in found.front}
-    unasked = ("perplexity", "pass_keys", "prefill_token_per_s")
+    unasked = ("perplexity", "pass_keys", *PROMPT)
     assert [each.name for each in found.sources] == [name for name in METRICS if name not in unasked]
     assert bool(found.sources[0].numbers) == ("hbm2" in memories)
     assert {name.partition(".")[0] for name in found.sources[-1].numbers} >= {"u280"}
