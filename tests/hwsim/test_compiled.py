@@ -266,11 +266,11 @@ def test_whatever_a_compiled_function_names_counts(monkeypatch: pytest.MonkeyPat
 
 def test_what_a_called_function_does_counts_at_any_remove(monkeypatch: pytest.MonkeyPatch) -> None:
     from hwsim.machine.time.network import _advance
-    from hwsim.memory.hbm2 import _activate
+    from hwsim.memory.models import gap
 
     digest = _Material().digest(_advance.py_func)
-    code = _activate.py_func.__code__
-    monkeypatch.setattr(_activate.py_func, "__code__", code.replace(co_code=code.co_code[:-2] + b"\0\0"))
+    code = gap.py_func.__code__
+    monkeypatch.setattr(gap.py_func, "__code__", code.replace(co_code=code.co_code[:-2] + b"\0\0"))
     assert _Material().digest(_advance.py_func) != digest
 
 

@@ -318,6 +318,9 @@ def test_constants_are_what_they_say() -> None:
     assert n.TIMES_127[0] * 2.0 ** n.TIMES_127[1] == 127
     assert n.TIMES_15[0] * 2.0 ** n.TIMES_15[1] == 15
     assert n.TIMES_255[0] * 2.0 ** n.TIMES_255[1] == 255
+    # One is the largest power of two in a signed half of a rotation's word, and in the 16 bits of a power.
+    assert 1 << n.ROPE_BITS < 1 << 15 <= 1 << (n.ROPE_BITS + 1)
+    assert 1 << n.EXP2_ONE_BITS < 1 << 16 <= 1 << (n.EXP2_ONE_BITS + 1)
     # A gain of 15 bits keeps them all: the largest residual value times the largest gain is just not saturated.
     gain = (1 << 15) - 1
     assert INT32_MAX >> 1 < n.round_shift(np.int64(INT32_MAX) * gain, n.NORM_SHIFT) < INT32_MAX

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.fields import Instruction
+from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import (
     Append,
     Axpy,
@@ -202,6 +202,18 @@ def test_a_load_starts_at_64_units_or_lies_between_them() -> None:
     for offset in range(140):
         is_whole = offset % 64 == 0 or offset // 64 == (offset + 3) // 64
         assert is_taken(with_(load, offset=offset)) == is_whole, offset
+
+
+def test_units_exchange_tokens_with_others_alone() -> None:
+    for word in (Fetch(offset=0, beats=1), DOT, QUANT, STORE):
+        own = type(word).unit
+        for unit in Unit:
+            for name in ("wait", "signal"):
+                assert is_taken(with_(word, **{name: 1 << unit})) == (unit != own)
+
+
+def test_a_fetch_of_nothing_may_start_anywhere() -> None:
+    assert is_taken(Fetch(offset=(1 << 32) - 1, beats=0))
 
 
 def test_rows_that_are_read_may_overlap_and_one_row_has_no_stride() -> None:
