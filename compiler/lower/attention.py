@@ -91,7 +91,7 @@ class AttentionLowering(Lowering):
         token follow as soon as the token before needs its head's cache no more.
         """
         groups = self._heads.groups()
-        flow = _Flow(self._heads)
+        flow = _Flow(self._heads, groups)
         # As far ahead as there are places for queries.
         ahead = run.overlap - 1
         for index in range(-ahead, len(groups)):
@@ -105,10 +105,11 @@ class AttentionLowering(Lowering):
 
 
 class _Flow:
-    """The groups in flight, and the steps that took them there."""
+    """The groups in flight, those that are to come, and the steps that took them there."""
 
-    def __init__(self, heads: Heads):
+    def __init__(self, heads: Heads, groups: list[HeadGroup]):
         self.heads = heads
+        self._unscored = list(groups)
         self.run = run = heads.run
         self.steps: list[Step] = []
         self.in_flight: list[HeadGroup] = []
@@ -118,7 +119,10 @@ class _Flow:
 
     def prepare(self, group: HeadGroup) -> None:
         """Rotate and quantize the group's queries."""
-        self._know(self.run.position_of(group.token))
+        position = self.run.position_of(group.token)
+        # The position before last had the same registers, which its groups read until they are weighed.
+        if all(self.run.position_of(other.token) > position - 2 for other in self._unscored):
+            self._know(position)
         self.steps += self.heads.prepare(group)
 
     def score(self, group: HeadGroup) -> None:
@@ -126,6 +130,7 @@ class _Flow:
         while (group.token, group.kv_head) not in self._appended:
             self.mix()
         self.steps += self.heads.score(group)
+        self._unscored.remove(group)
         self.in_flight.append(group)
         self._weigh(len(self.in_flight) - 1)
         if len(self.in_flight) == self.run.overlap:

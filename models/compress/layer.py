@@ -79,7 +79,9 @@ class Layer:
     def of(cls, checkpoint: Checkpoint, index: int) -> Self:
         """Return a layer of a checkpoint, all of it read."""
         linears = {part: _stacked(checkpoint, index, names) for part, names in LINEARS.items()}
-        gains = {name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in layer_norms(checkpoint.config).items()}
+        gains = {
+            name: checkpoint.tensor(f"{block(index, stored)}.weight") for name, stored in layer_norms(checkpoint.config).items()
+        }
         return cls(config=checkpoint.config, linears=linears, gains=gains)
 
     def with_linears(self, **linears: Linear) -> Self:
@@ -91,7 +93,7 @@ class Layer:
         return dataclasses.replace(self, gains={**self.gains, name: values})
 
     def heads(self, flat: torch.Tensor) -> list[torch.Tensor]:
-        """Return queries, keys and values, [heads, tokens, head_dim], of results of `qkv`, the first two normalized where they are."""
+        """Return queries, keys and values, [heads, tokens, head_dim], of results of `qkv`, normalized where they are."""
         config = self.config
         split = flat.view(len(flat), -1, config.head_dim).transpose(0, 1).split([config.heads, config.kv_heads, config.kv_heads])
         if not config.has_head_norms:

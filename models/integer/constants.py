@@ -72,7 +72,7 @@ def inverse_hidden(config: ModelConfig, gain: Gain, inputs: int | None = None) -
 
 
 def head_identity(head_dim: int) -> QuantizedMatrix:
-    """Return the matrix [head_dim, head_dim] that makes fixed values of the codes of a normalized head, which it leaves as they are.
+    """Return the matrix [head_dim, head_dim] that makes fixed values of the codes of a normalized head, as they are.
 
     Its integers are HEAD_UNIT on the diagonal, under row scales of HEAD_SCALE.
     """
