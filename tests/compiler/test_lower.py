@@ -78,7 +78,7 @@ class Lonely(Op):
 NEW = MeanNorm(weight="w", features=64, quantized=True)
 MISSING = (
     "Operator {} of compiler/graph/ops.py must have a lowering in LOWERINGS of compiler/lower/__init__.py,"
-    " which has Attention, Input, Linear, Output, Quantize, RmsNorm, SwiGlu"
+    " which has Attention, Input, Linear, NormedAttention, Output, Quantize, RmsNorm, SwiGlu"
 )
 
 

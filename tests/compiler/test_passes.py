@@ -46,7 +46,7 @@ def test_quantize_needs_fused_projections() -> None:
         check(graph, "quantize")
 
 
-@pytest.mark.parametrize("name", ["smollm2-135m", "llama-2-7b", "qwen2-0.5b"])
+@pytest.mark.parametrize("name", ["smollm2-135m", "llama-2-7b", "qwen2-0.5b", "qwen3-8b"])
 def test_every_form_round_trips_through_text(name: str) -> None:
     graph = llama_graph(shape(name), sinks=4, window=252)
     for step in (FuseProjections(), FuseResidual(), QuantizeGraph(layers=Format.W2S, head=Format.W8)):

@@ -12,7 +12,7 @@ from compiler.schedule.program import epilogue, layer_body, prologue
 from compiler.target.step import Step
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
-from hwsim.arch.isa import CacheFormat, Format
+from hwsim.arch.isa import CacheFormat, Destination, Dot, Format, Load, Norm, Space
 from models.config import ModelConfig
 from models.zoo import shape
 from tests.random_model import tiny_config
@@ -46,6 +46,7 @@ def request(
     )
 
 
+QWEN3 = {"architecture": "Qwen3ForCausalLM"}
 REQUESTS = {
     "small": request(rows=4),
     "small, a batch, 8-bit cache": request(batch=3, rows=2, cache=CacheFormat.KV8),
@@ -60,6 +61,12 @@ REQUESTS = {
         tiny_config(qkv_bias=True, layers=1, vocab=97), "tiny", Format.W2, Format.W4, (0, 9), 1, 2, 5
     ),
     "one slice, seven rows": request(tiny_config(kv_heads=4), NARROW, Format.W2, pattern=(2, 60), rows=7, batch=5, context=100),
+    "small, normalized heads": request("qwen3-0.6b", rows=3, context=300),
+    "u280, normalized heads": request("qwen3-8b", "u280", Format.W2S, Format.W4, pattern=(4, 2044), rows=2, batch=2),
+    "u280, normalized heads of half a block": request(
+        tiny_config(**QWEN3 | {"heads": 5, "kv_heads": 5, "head_dim": 64}), "u280", pattern=(4, 60), rows=2, cache=CacheFormat.KV8
+    ),
+    "tiny, normalized heads": request(tiny_config(**QWEN3), "tiny", pattern=(4, 12), rows=2, context=32),
     "eight ports": request(tiny_config(head_dim=128, heads=6, vocab=5003), WIDE, Format.W2S, pattern=(2, 63), rows=3, batch=4),
 }
 DIGESTS = {
@@ -74,6 +81,10 @@ DIGESTS = {
     "tiny": "e5ff3ffc7d1b2c86",
     "tiny, biases, one layer": "62ab6f46272dc80e",
     "one slice, seven rows": "b26a848feadf73cf",
+    "small, normalized heads": "f09b0c171a268261",
+    "u280, normalized heads": "2d6ac57ce722181e",
+    "u280, normalized heads of half a block": "122f4f95edc8789b",
+    "tiny, normalized heads": "9c8c37e467ac7d39",
     "eight ports": "760d045f37b609d7",
 }
 
@@ -128,6 +139,16 @@ def unordered(steps: list[Step]) -> list[tuple[int, int]]:
     return found
 
 
+def with_ports(step: Step) -> Step:
+    """Return a step with the shared ports of the residual memory, which has no arbiter, as regions that it writes."""
+    word = step.instruction
+    is_added = isinstance(word, Dot) and word.destination == Destination.RESIDUAL
+    reads = is_added or isinstance(word, Norm)
+    writes = is_added or (isinstance(word, Load) and word.space == Space.RESIDUAL)
+    ports = (*(("X read port",) if reads else ()), *(("X write port",) if writes else ()))
+    return dataclasses.replace(step, writes=(*step.writes, *ports))
+
+
 def sections(request: Request, tokens: int, sequences: int) -> list[list[Step]]:
     graph = quantized_graph(request)
     memory = plan_memory(graph, request.engine, max_position=64, tokens=tokens, sequences=sequences, cache=request.cache)
@@ -137,13 +158,15 @@ def sections(request: Request, tokens: int, sequences: int) -> list[list[Step]]:
 
 @pytest.mark.parametrize(
     "name, tokens, sequences",
-    [("tiny", 2, 1), ("tiny", 2, 2), ("one slice, seven rows", 5, 1), ("eight ports", 3, 1), ("small, biases", 2, 2)],
+    [("tiny", 2, 1), ("tiny", 2, 2), ("one slice, seven rows", 5, 1), ("eight ports", 3, 1), ("small, biases", 2, 2)]
+    + [("tiny, normalized heads", 2, 1), ("u280, normalized heads of half a block", 2, 1), ("tiny, normalized heads", 2, 2)],
 )
 def test_steps_that_conflict_are_ordered(name: str, tokens: int, sequences: int) -> None:
     """Among them: a token's key and value are appended only when the token before needs the slot they replace no more."""
     body = sections(REQUESTS[name], tokens, sequences)[1]
     assert any(step.frees for step in body)
     assert unordered(body) == []
+    assert unordered([with_ports(step) for step in body]) == []
     # The law sees an order that is missing.
     waits = [step for step in body if step.instruction.wait]
     loose = [dataclasses.replace(s, instruction=dataclasses.replace(s.instruction, wait=0)) if s is waits[-1] else s for s in body]

@@ -30,7 +30,7 @@ from models.compress.smooth import Smooth
 from models.compress.sparsegpt import SparseGpt
 from models.compress.wanda import Wanda
 from models.integer import ops
-from models.matrices import ATTENTION_NORM, FFN_NORM
+from models.matrices import ATTENTION_NORM, FFN_NORM, KEY_NORM, QUERY_NORM
 from models.reference.llama import Llama, rms_norm
 from tests.models.tiny import SEED, tiny_checkpoint
 
@@ -228,8 +228,7 @@ def attended(layer: Layer, inputs: torch.Tensor, known: Context, *, is_rounded: 
     config = layer.config
     round_cache = functools.partial(rounded_cache, bits=known.cache.bits)
     geometry = dataclasses.replace(known.geometry, round_cache=round_cache) if is_rounded else known.geometry
-    heads = layer.linears["qkv"].outputs(inputs).view(len(inputs), -1, config.head_dim).transpose(0, 1)
-    mixed = known.pattern.layer(geometry).prefill(*heads.split([config.heads, config.kv_heads, config.kv_heads]))
+    mixed = known.pattern.layer(geometry).prefill(*layer.heads(layer.linears["qkv"].outputs(inputs)))
     return layer.linears["o"].outputs(mixed.transpose(0, 1).flatten(1))
 
 
@@ -258,6 +257,24 @@ def test_balanced_keys_lose_less(layer: Layer, tmp_path) -> None:
     print(loss(shifted), loss(scaled), loss(layer))
     assert loss(shifted) < 0.9 * loss(scaled) < 0.9 * 0.7 * loss(layer)
     assert not BalanceKeys(shift=False).adds_bias
+
+
+def test_keys_of_normalized_heads_are_balanced_by_gains(tmp_path) -> None:
+    """Heads share the gains, of which those of queries take what those of keys lose; nothing is taken from keys."""
+    checkpoint = tiny_checkpoint(tmp_path, has_head_norms=True)
+    layer = Layer.of(checkpoint, 0)
+    wide = torch.where(torch.arange(32) % 16 == 1, 8.0, 1.0)
+    layer = layer.with_gain(KEY_NORM, layer.gains[KEY_NORM] * wide).with_gain(QUERY_NORM, layer.gains[QUERY_NORM] / wide)
+    inputs, known = random(80, 64), context(layer, tmp_path)
+    exact = attended(layer, inputs[:40], known)
+    changed = BalanceKeys(steps=4, shift=True).applied(layer, "qkv", inputs, known)
+    assert torch.equal(changed.linears["qkv"].weight, layer.linears["qkv"].weight)
+    assert changed.linears["qkv"].bias is None
+    products = [each.gains[QUERY_NORM] * each.gains[KEY_NORM] for each in (layer, changed)]
+    assert torch.allclose(*products, rtol=1e-5)
+    assert torch.allclose(attended(changed, inputs[:40], known), exact, atol=1e-3, rtol=1e-3)
+    before, after = (float((attended(each, inputs[:40], known, is_rounded=True) - exact).square().sum()) for each in (layer, changed))
+    assert after < 0.7 * before
 
 
 @pytest.mark.parametrize("part", ["qkv", "gateup", "down"])

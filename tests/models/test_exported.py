@@ -38,19 +38,29 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
     return load(write_checkpoint(tmp_path / "hf"))
 
 
-@pytest.mark.parametrize(("recipe", "has_bias"), [(NEAREST, False), (SHIFTED, False), (NEAREST, True)])
-def test_transformers_computes_what_the_integers_stand_for(tmp_path: Path, recipe: Recipe, has_bias: bool) -> None:
-    checkpoint = tiny_checkpoint(tmp_path, has_bias=True) if has_bias else load(write_checkpoint(tmp_path / "hf"))
+@pytest.mark.parametrize(
+    ("recipe", "has_bias", "has_head_norms"),
+    [(NEAREST, False, False), (SHIFTED, False, False), (NEAREST, True, False), (NEAREST, False, True), (SHIFTED, False, True)],
+)
+def test_transformers_computes_what_the_integers_stand_for(
+    tmp_path: Path, recipe: Recipe, has_bias: bool, has_head_norms: bool
+) -> None:
+    """Keys that are shifted make a Qwen2 of a Llama; a Qwen3, whose heads are normalized behind a bias, stays what it is."""
+    checkpoint = load(write_checkpoint(tmp_path / "hf"))
+    if has_bias or has_head_norms:
+        tokenizer = checkpoint.tokenizer
+        checkpoint = tiny_checkpoint(tmp_path, has_bias=has_bias, has_head_norms=has_head_norms, vocab=260, tokenizer=tokenizer)
     made = compressed.create(checkpoint, recipe)
     exported.export(made, tmp_path / "out")
     tokens = tiny_tokens(40)
     with torch.no_grad():
         model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32).eval()
         theirs = model(torch.tensor([tokens])).logits[0]
-    is_qwen = has_bias or recipe is SHIFTED
-    assert type(model).__name__ == ("Qwen2ForCausalLM" if is_qwen else "LlamaForCausalLM")
+    is_qwen2 = has_bias or (recipe is SHIFTED and not has_head_norms)
+    name = "Qwen2ForCausalLM" if is_qwen2 else "Qwen3ForCausalLM" if has_head_norms else "LlamaForCausalLM"
+    assert type(model).__name__ == name
     again = load(tmp_path / "out")
-    assert again.config.qkv_bias is is_qwen
+    assert (again.config.qkv_bias, again.config.has_head_norms) == (is_qwen2, has_head_norms)
     assert torch.allclose(Llama(again).logits(tokens), theirs, atol=2e-4, rtol=1e-3)
     print(difference(integer_logits(made.model, tokens), theirs))
     assert difference(integer_logits(made.model, tokens), theirs) < 0.05
@@ -84,7 +94,7 @@ def test_every_tensor_is_the_integers_value(checkpoint: Checkpoint, tmp_path: Pa
     ],
     ids=lambda scaling: scaling.kind,
 )
-@pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"])
+@pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"])
 def test_configurations_read_back(scaling: RopeScaling, architecture: str) -> None:
     config = dataclasses.replace(
         tiny_config(has_bias=architecture == "Qwen2ForCausalLM"),

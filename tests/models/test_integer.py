@@ -10,10 +10,10 @@ import torch
 
 from hwsim.arch import numerics
 from hwsim.arch.isa import CacheFormat, Format
-from hwsim.arch.numerics import score_scale
+from hwsim.arch.numerics import NORM_SHIFT, score_scale
 from hwsim.errors import CheckpointError, SpecError
 from models.integer import IntegerReference, kernels, ops
-from models.integer.constants import epsilon, gain, inverse_hidden, rope_table
+from models.integer.constants import HEAD_UNIT, epsilon, gain, head_identity, inverse_hidden, rope_table
 from models.integer.weights import Factor, multiplies_bytes
 from tests.models.tiny import SEED, tiny_config, tiny_model, tiny_tokens
 
@@ -239,6 +239,48 @@ def test_window_equals_steps(pattern: str, has_bias: bool, format: Format, cache
     assert np.array_equal(reference.prefill(mixed, tokens[44:]), window[-1])
 
 
+@pytest.mark.parametrize(("pattern", "cache"), [("dense", CacheFormat.KV4), ("lambda:3+20", CacheFormat.KV8)])
+def test_normalized_heads_in_a_window_equal_steps(pattern: str, cache: CacheFormat) -> None:
+    model = dataclasses.replace(tiny_model(pattern, has_head_norms=True), cache=cache)
+    reference, tokens = IntegerReference(model), tiny_tokens(80)
+    window, state = reference.window_logits(tokens).numpy(), reference.open()
+    seen: dict[str, np.ndarray] = {}
+    steps = np.stack([reference.step(state, token, lambda name, array: seen.update({name: array})) for token in tokens])
+    assert np.array_equal(steps, window)
+    assert {f"layers.1.query_norm.head{head}.codes" for head in range(4)} <= set(seen)
+    assert seen["layers.0.key_norm.head1.scale"].shape == (2,)
+    # Every gain counts, those of queries and those of keys.
+    for name in ("layers.0.query_norm", "layers.1.key_norm"):
+        values = model.gains[name].values.copy()
+        values[7] = 0
+        other = dataclasses.replace(model, gains={**model.gains, name: dataclasses.replace(model.gains[name], values=values)})
+        assert not np.array_equal(IntegerReference(other).window_logits(tokens[:9]).numpy(), window[:9])
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0, 300.0])
+def test_normalized_heads_are_near_the_real_ones_however_large(size: float) -> None:
+    """A gain of 200 takes elements beyond 127, where codes under the largest scale of a product would end."""
+    random = np.random.default_rng(SEED)
+    config = tiny_config(has_head_norms=True)
+    heads = np.round(random.normal(0, size, (6, 32)) * 2**16).astype(np.int64)
+    kept = gain(np.where(np.arange(32) == 3, 200.0, 1 + 0.3 * random.normal(size=32)), "norm")
+    constants = NORM_SHIFT, epsilon(config, 32), inverse_hidden(config, kept, 32)
+    normed, values = ops.norm_heads(heads, kept.values.astype(np.int64), *constants)
+    real = heads / 2**16
+    real = real / np.sqrt((real**2).mean(-1, keepdims=True) + config.norm_eps) * (kept.values / 2.0**kept.shift)
+    step = np.abs(real).max(-1, keepdims=True) / 127
+    assert np.abs(real).max() > 127
+    assert (np.abs(values / 2**16 - real) <= (0.51 if size >= 1 else 0.7) * step).all()
+    assert np.abs(normed.codes).max() == 127
+
+
+def test_the_identity_gives_codes_back_at_every_scale() -> None:
+    matrix = head_identity(64)
+    assert np.array_equal(matrix.integer(), HEAD_UNIT * np.eye(64, dtype=np.int64))
+    assert np.array_equal(matrix.dequantize(), np.eye(64))
+    matrix.check("identity")
+
+
 def test_tokens_shared_among_threads_equal_steps() -> None:
     reference, tokens = IntegerReference(tiny_model("lambda:3+50")), tiny_tokens(200)
     window, state = reference.window_logits(tokens).numpy(), reference.open()
@@ -293,6 +335,8 @@ def test_constants() -> None:
     assert np.abs(kept.values / 2.0**kept.shift - exact).max() <= 2.0**-15
     mantissa, exponent = inverse_hidden(config, kept)
     assert mantissa * 2.0**exponent == 1 / 64 / 4
+    mantissa, exponent = inverse_hidden(config, kept, 32)
+    assert (mantissa * 2.0**exponent, epsilon(config, 32)) == (1 / 32 / 4, round(1e-5 * 32 * 2**18))
     with pytest.raises(CheckpointError, match="Gains of norm must be at most 32767, not 40000"):
         gain(np.array([40000.0]), "norm")
 

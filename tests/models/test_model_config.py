@@ -137,6 +137,10 @@ def test_refusals_of_published_configurations(changes: dict[str, object], senten
         ({"hidden": 0}, "Model hidden must be a positive integer, not 0"),
         ({"tied_head": 1}, "Model tied_head must be true or false, not 1"),
         ({"name": ""}, "Model name must be a text, not ''"),
+        (
+            {"architecture": "Qwen3ForCausalLM", "qkv_bias": True},
+            "Model qkv_bias must be false in a Qwen3ForCausalLM, whose heads are normalized, not True",
+        ),
         ({"sliding_window": 0}, "Model sliding_window must be a positive integer, not 0"),
         (
             {"rope_scaling": {"kind": "yarns"}},

@@ -1,5 +1,7 @@
 """The tiny random models in integers and floats on which compression and integer arithmetic are tested."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -69,11 +71,11 @@ def tiny_model(
 
 
 def tiny_checkpoint(
-    tmp_path, *, has_bias: bool = False, has_head_norms: bool = False, is_tied: bool = False, tokenizer=None
+    tmp_path, *, has_bias: bool = False, has_head_norms: bool = False, is_tied: bool = False, vocab: int = 96, tokenizer=None
 ) -> Checkpoint:
     """Return a random float model held in memory."""
     print(f"seed {SEED}")
-    config = tiny_config(has_bias=has_bias, has_head_norms=has_head_norms, is_tied=is_tied)
+    config = dataclasses.replace(tiny_config(has_bias=has_bias, has_head_norms=has_head_norms, is_tied=is_tied), vocab=vocab)
     random = torch.Generator().manual_seed(SEED)
     tensors = {}
     for name, shape in tensor_shapes(config).items():

@@ -1,4 +1,4 @@
-"""A prefill run leaves the keys and values that the integer reference has, whatever the heads and the rows of a run are."""
+"""Runs leave the keys and values that the integer reference has, whatever their heads and rows are, and whatever ran before."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,9 @@ import pytest
 from compiler.cache import read_cache
 from compiler.model import compile_model
 from hwsim.arch.config import load_engine
-from hwsim.host.inputs import Inputs
+from hwsim.host.inputs import Inputs, place
+from hwsim.machine.meaning import run_meaning
+from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL
 from models.integer import IntegerReference
 from testbenches.simulated import Simulated
@@ -41,3 +43,18 @@ def test_a_prefill_run_leaves_the_cache_of_the_reference(
             wanted = cache.read(slots)
             assert np.array_equal(entry.codes, wanted.codes)
             assert np.array_equal(entry.scale[0], wanted.scale[0])
+
+
+def test_normalized_heads_need_nothing_of_the_runs_before(seed: int) -> None:
+    """Queries and keys are projected onto zeros, which the program loads before the first layer too."""
+    engine, model = load_engine("tiny"), random_model(seed, architecture="Qwen3ForCausalLM", layers=1)
+    compiled = compile_model(model, engine, context=32)
+    assert compiled.image is not None
+    placed = place(engine, compiled.decode, compiled.image, Inputs(position=0, rows=model.embedding.rows([5])))
+    trace = run_control(compiled.decode.words, position=0, slot=compiled.decode.slot_of(0, 0))
+    found = []
+    for leftovers in (None, np.random.default_rng(seed)):
+        after = placed.copy()
+        run_meaning(trace, engine, after.ports, after.side, leftovers=leftovers)
+        found.append((after.ports, after.side))
+    assert all(np.array_equal(*pair) for pair in zip(*found, strict=True))
