@@ -158,8 +158,16 @@ def sections(request: Request, tokens: int, sequences: int) -> list[list[Step]]:
 
 @pytest.mark.parametrize(
     "name, tokens, sequences",
-    [("tiny", 2, 1), ("tiny", 2, 2), ("one slice, seven rows", 5, 1), ("eight ports", 3, 1), ("small, biases", 2, 2)]
-    + [("tiny, normalized heads", 2, 1), ("u280, normalized heads of half a block", 2, 1), ("tiny, normalized heads", 2, 2)],
+    [
+        ("tiny", 2, 1),
+        ("tiny", 2, 2),
+        ("one slice, seven rows", 5, 1),
+        ("eight ports", 3, 1),
+        ("small, biases", 2, 2),
+        ("tiny, normalized heads", 2, 1),
+        ("tiny, normalized heads", 2, 2),
+        ("u280, normalized heads of half a block", 2, 1),
+    ],
 )
 def test_steps_that_conflict_are_ordered(name: str, tokens: int, sequences: int) -> None:
     """Among them: a token's key and value are appended only when the token before needs the slot they replace no more."""

@@ -225,7 +225,6 @@ def context(layer: Layer, tmp_path, sequence: int = 40) -> Context:
 
 def attended(layer: Layer, inputs: torch.Tensor, known: Context, *, is_rounded: bool = False) -> torch.Tensor:
     """Return the update of the attention for one sequence."""
-    config = layer.config
     round_cache = functools.partial(rounded_cache, bits=known.cache.bits)
     geometry = dataclasses.replace(known.geometry, round_cache=round_cache) if is_rounded else known.geometry
     mixed = known.pattern.layer(geometry).prefill(*layer.heads(layer.linears["qkv"].outputs(inputs)))
@@ -263,9 +262,12 @@ def test_keys_of_normalized_heads_are_balanced_by_gains(tmp_path) -> None:
     """Heads share the gains, of which those of queries take what those of keys lose; nothing is taken from keys."""
     checkpoint = tiny_checkpoint(tmp_path, has_head_norms=True)
     layer = Layer.of(checkpoint, 0)
+    inputs, known = random(80, 64), context(layer, tmp_path)
+    cache = known.pattern.layer(known.geometry)
+    expected = Llama(checkpoint).attention(0, inputs[:40], cache)
+    assert torch.allclose(attended(layer, inputs[:40], known), expected, atol=1e-5)
     wide = torch.where(torch.arange(32) % 16 == 1, 8.0, 1.0)
     layer = layer.with_gain(KEY_NORM, layer.gains[KEY_NORM] * wide).with_gain(QUERY_NORM, layer.gains[QUERY_NORM] / wide)
-    inputs, known = random(80, 64), context(layer, tmp_path)
     exact = attended(layer, inputs[:40], known)
     changed = BalanceKeys(steps=4, shift=True).applied(layer, "qkv", inputs, known)
     assert torch.equal(changed.linears["qkv"].weight, layer.linears["qkv"].weight)
@@ -273,7 +275,9 @@ def test_keys_of_normalized_heads_are_balanced_by_gains(tmp_path) -> None:
     products = [each.gains[QUERY_NORM] * each.gains[KEY_NORM] for each in (layer, changed)]
     assert torch.allclose(*products, rtol=1e-5)
     assert torch.allclose(attended(changed, inputs[:40], known), exact, atol=1e-3, rtol=1e-3)
-    before, after = (float((attended(each, inputs[:40], known, is_rounded=True) - exact).square().sum()) for each in (layer, changed))
+    before, after = (
+        float((attended(each, inputs[:40], known, is_rounded=True) - exact).square().sum()) for each in (layer, changed)
+    )
     assert after < 0.7 * before
 
 

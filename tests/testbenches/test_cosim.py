@@ -54,10 +54,10 @@ def test_every_bit_and_cycle_of_normalized_heads(engine: EngineConfig, verilated
     """A Qwen3 runs on the circuit that there is; its cache has wrapped."""
     tokens = np.random.default_rng(seed).integers(0, 96, 23).tolist()
     model = random_model(seed, architecture="Qwen3ForCausalLM")
-    result = cosim(model, engine, texts=[tokens], memories=[stalling(seed & 0xFFFF), hbm2(seed & 0xFFFF)], verilated=verilated)
+    result = cosim(model, engine, texts=[tokens], memories=[stalling(seed & 0xFFFF)], verilated=verilated)
     assert result.first is None
     assert (result.mismatches, result.cycle_difference) == (0, 0)
-    assert result.instructions_compared > 2 * 100
+    assert result.instructions_compared > 100
 
 
 @pytest.fixture(scope="module")
