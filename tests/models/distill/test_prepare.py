@@ -18,6 +18,7 @@ from models.distill.prepare import check, float_head, prepare
 from models.distill.prepared import STEM, read_prepared
 from models.distill.student import host_table
 from tests.models.distill.small import small_checkpoint, small_prepared
+from tests.models.tiny import tiny_checkpoint
 from tests.reports.tiny_folder import TEXT, write_checkpoint
 
 TEXTS = {"public-domain": TEXT, "wikipedia": TEXT[::-1]}
@@ -99,5 +100,8 @@ def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="Distillation must have a tokenizer, but the checkpoint tiny carries none"):
         small = small_checkpoint(tmp_path)
         prepare(small, TEXTS, {}, tmp_path / "parts", head=head(small))
+    with pytest.raises(SpecError, match="must have no normalized heads, but those of tiny are normalized"):
+        normed = tiny_checkpoint(tmp_path, has_head_norms=True, is_tied=True)
+        prepare(normed, TEXTS, {}, tmp_path / "parts", head=head(small))
     with pytest.raises(SpecError, match=r"must hold prepared-1-of-\.\.\.\.part, which is missing"):
         read_prepared(tmp_path / "nothing")
