@@ -19,6 +19,7 @@ class Candidates:
 
     Attributes:
         layers, hidden, heads, kv_heads, head_dim, ffn, vocab: of `ModelConfig`.
+        has_head_norms: 1 where query heads and key heads are normalized, else 0.
         layer_format, head_format: values of `Format`.
         cache_format: values of `CacheFormat`.
         sinks, window, batch: of `Request`.
@@ -34,6 +35,7 @@ class Candidates:
     head_dim: np.ndarray
     ffn: np.ndarray
     vocab: np.ndarray
+    has_head_norms: np.ndarray
     layer_format: np.ndarray
     head_format: np.ndarray
     cache_format: np.ndarray
@@ -74,6 +76,7 @@ def _values(request: Request, memory: MemoryModel) -> dict[str, int | float]:
     values |= {name: getattr(model, name) for name in ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")}
     values |= {name: getattr(request, name) for name in ("sinks", "window", "batch")}
     return values | {
+        "has_head_norms": int(model.has_head_norms),
         "layer_format": int(request.layers),
         "head_format": int(request.head),
         "cache_format": int(request.cache),

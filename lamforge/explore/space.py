@@ -114,6 +114,7 @@ class Space:
         sizes = {name: self._made(points, "network", functools.partial(self._size, name)) for name in _SIZES}
         taken = {field.name for field in dataclasses.fields(Candidates)}
         rest = {
+            "has_head_norms": self._made(points, "network", functools.partial(self._size, "has_head_norms")),
             "layer_format": self._made(points, "layers.format", _weight_format),
             "head_format": self._made(points, "head.format", _weight_format),
             "cache_format": self._made(points, "cache.format", _cache_format),

@@ -119,10 +119,11 @@ class Token:
     # The program: prologue, layer, head.
 
     def prologue(self) -> Spent:
-        """Return the part up to the first layer: the program is read, then input, rotations and parameters are loaded."""
+        """Return the part up to the first layer: the program is read, then input, rotations, zeros and parameters are loaded."""
         c, z = self.candidates, self.sizes
         rotations = self._load(z.rotation_beats) * (2 if self.has_sinks else 1)
-        loads = c.batch * self._load(z.input_beats) + rotations + self._load(z.first_load_beats)
+        zeros = self._load(c.batch * z.norms.zero_beats)
+        loads = c.batch * self._load(z.input_beats) + rotations + zeros + self._load(z.first_load_beats)
         # A product of nothing is the barrier: one cycle to capture, one of drain.
         cycles = z.program + self.rates.side_read - 1 + REFILL_CYCLES + loads + _NEXT + 2 + WRITTEN
         return Spent(cycles=cycles, busy=np.zeros(self.count))
@@ -134,16 +135,37 @@ class Token:
         start = np.zeros(self.count)
         codes = self.vector.run(norm, start + _NEXT)
         self._project(codes)
-        loaded = np.maximum(np.maximum(self.answered, self.control), self.mover) + self._load(z.load_beats)
+        zeros = np.maximum(np.maximum(self.answered, self.control), self.mover) + self._load(c.batch * z.norms.zero_beats)
+        loaded = zeros + self._load(z.load_beats)
         mixed = self._attend()
         self.matrix.ahead = self._ahead(c.fifo_beats)
         codes = self.vector.run(self._coding(c.batch, c.heads * c.head_dim // c.lanes), mixed + _NEXT)
+        # The zeros for queries and keys that are normalized go to the memory that the product adds to.
+        codes = np.where(z.norms.zero_beats > 0, np.maximum(codes, zeros), codes)
         added = self.matrix.run(self._product(z.o, z.o.blocks, c.batch, "o"), codes + _NEXT, self._fetched)
         codes = self.vector.run(norm, np.maximum(added, loaded) + _NEXT)
         gated = self.matrix.run(self._product(z.gateup, z.gateup.blocks, c.batch, "qkv"), codes + _NEXT, self._fetched)
         codes = self.vector.run(self._coding(c.batch, c.ffn // c.lanes), gated + _NEXT)
         end = self.matrix.run(self._product(z.down, z.down.blocks, c.batch, "down"), codes + _NEXT, self._fetched)
-        return Spent(cycles=end, busy=self.matrix.busy.copy())
+        normalized = self._normalize()
+        return Spent(cycles=end + normalized.cycles, busy=self.matrix.busy + normalized.busy)
+
+    def _normalize(self) -> Spent:
+        """Return what the normalization of heads adds to a layer: the first group, the others by their slowest part, and appends.
+
+        Groups wait for those as many before as there are places for. Keys and values are appended behind the last one.
+        """
+        c, z, norms = self.candidates, self.sizes, self.sizes.norms
+        words, rows, groups = z.attention.head_words, norms.most, c.batch * norms.groups
+        again = norms.again_beats * self.rates.period
+        product = norms.identity.beats + self.drain * rows
+        coding = rows * (words + 1)
+        coded = coding + MEASURE_LATENCY + words + CODE_LATENCY + _NEXT
+        restored = product + WRITTEN + _NEXT
+        period = np.maximum(np.maximum(coding, product), (coded + restored) / self.overlap)
+        first = 2 * words + MEASURE_LATENCY + CODE_LATENCY + self._append_cycles + self.rates.side_answer
+        cycles = np.where(groups > 0, coded + groups * period + WRITTEN + first + again, 0)
+        return Spent(cycles=cycles, busy=groups * norms.identity.beats + again)
 
     def head(self) -> Spent:
         """Return the part after the layers, up to the end of the run."""

@@ -22,7 +22,7 @@ from hwsim.arch.program import INSTRUCTION_BYTES
 from hwsim.arch.stream_sizes import SIZES, WEIGHT_HEADER_BLOCKS, CacheFormat, Format, StreamSizes
 from lamforge.explore.candidates import Candidates
 
-__all__ = ["Attention", "Matrix", "Sizes", "ceil_div", "sizes_of"]
+__all__ = ["Attention", "HeadNorms", "Matrix", "Sizes", "ceil_div", "sizes_of"]
 
 _ENTRY_BYTES = 4
 """Bytes of the header entry that an append writes besides its words."""
@@ -51,6 +51,57 @@ class Matrix:
     body: np.ndarray
     block_cycles: np.ndarray
     beats: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class HeadNorms:
+    """What compiler/lower/head_norms.py adds to a layer, zero where heads are not normalized; arrays [candidates].
+
+    Attributes:
+        identity: the product that makes fixed values of codes, of one group.
+        most: heads that one NORM takes. groups: such groups of one row.
+        parameter_words: of the gains and constants. raw_words: of a row of queries and keys before their normalization.
+        result_words: of a row of those after it, where they do not lie where the projection would put them.
+        zero_beats: side beats of zeros for a row. pieces: pieces of the projection. again_beats: beats that two of them share.
+    """
+
+    identity: Matrix
+    most: np.ndarray
+    groups: np.ndarray
+    parameter_words: np.ndarray
+    raw_words: np.ndarray
+    result_words: np.ndarray
+    zero_beats: np.ndarray
+    pieces: np.ndarray
+    again_beats: np.ndarray
+
+    @classmethod
+    def of(cls, c: Candidates, slices: np.ndarray, qkv: Matrix) -> HeadNorms:
+        """Return what the normalization adds to candidates whose projection is `qkv`."""
+        has, lanes, heads = c.has_head_norms, c.lanes, c.heads + c.kv_heads
+        rows, most = heads * c.head_dim, np.minimum(c.tokens, c.nibble_tokens)
+        blocks, unit = ceil_div(rows, slices), np.maximum(WEIGHT_HEADER_BLOCKS, lanes // slices)
+        begin = rows // slices // unit * unit
+
+        def pieces(count: np.ndarray) -> np.ndarray:
+            return ceil_div(count, unit * ceil_div(count, unit * MOST_PIECES))
+
+        def beats(count: np.ndarray) -> np.ndarray:
+            return ceil_div(count, WEIGHT_HEADER_BLOCKS) + count * qkv.body
+
+        identity = _matrix(np.full_like(has, Format.W4), slices, c.head_dim, c.head_dim)
+        head_words, apart = c.head_dim // lanes, np.maximum(c.head_dim // lanes, slices // lanes)
+        return cls(
+            identity=Matrix(**{name: has * part for name, part in vars(identity).items()}),
+            most=has * most,
+            groups=has * (ceil_div(c.heads, most) + ceil_div(c.kv_heads, most)),
+            parameter_words=has * 2 * (head_words + 1),
+            raw_words=has * (blocks * slices // lanes),
+            result_words=has * np.where(apart > head_words, heads * apart, 0),
+            zero_beats=has * (blocks * slices // 4),
+            pieces=has * (pieces(blocks) + pieces(qkv.blocks - begin)),
+            again_beats=has * (beats(blocks) - beats(begin)),
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,7 +150,7 @@ class Sizes:
         slices: slices of the engine.
         qkv, o, gateup, down, head: the matrices.
         piece_blocks: row blocks of a piece of `qkv`. key_pieces, value_pieces, query_pieces: its pieces by what they hold.
-        attention: sizes of the attention.
+        attention: sizes of the attention. norms: what the normalization of heads adds.
         final_rows, passes: rows that the head takes at once, and how often it runs.
         chunk_blocks, chunks: row blocks of a chunk of the head, and chunks of a pass.
         load_beats: side beats of the parameters that a layer loads. first_load_beats: of those loaded before the layers.
@@ -123,6 +174,7 @@ class Sizes:
     value_pieces: np.ndarray
     query_pieces: np.ndarray
     attention: Attention
+    norms: HeadNorms
     final_rows: np.ndarray
     passes: np.ndarray
     chunk_blocks: np.ndarray
@@ -228,6 +280,7 @@ def sizes_of(c: Candidates) -> Sizes:
     gateup = _matrix(c.layer_format, slices, 2 * c.ffn, c.hidden)
     down = _matrix(c.layer_format, slices, c.hidden, c.ffn)
     head = _matrix(c.head_format, slices, c.vocab, c.hidden)
+    norms = HeadNorms.of(c, slices, qkv)
     cache = _cache(c, slices)
 
     step = np.maximum(WEIGHT_HEADER_BLOCKS, lanes // slices)
@@ -242,9 +295,9 @@ def sizes_of(c: Candidates) -> Sizes:
     layer_rows, head_rows = _rows_of(c.layer_format, c), _rows_of(c.head_format, c)
     final_rows = np.minimum(np.minimum(batch, c.tokens), head_rows)
     norm_words = c.hidden // lanes + 1
-    parameters, ahead = 2 * norm_words, norm_words
+    parameters, ahead = 2 * norm_words + norms.parameter_words, norm_words
     score_words = (cache.sink_slots + cache.ring_slots) // lanes
-    chip = _Chip(c, slices, parameters, score_words, queries)
+    chip = _Chip(c, slices, parameters, score_words, queries, norms)
     overlap, lacking = chip.overlap(batch, batch, final_rows), chip.lacking(batch, batch, final_rows)
     left = (c.result_words - chip.used("result", batch, batch, overlap)) // (CHUNKS * final_rows)
     chunk_rows = np.maximum(np.minimum(left * lanes, MOST_ROWS) // chip.chunk_unit, 1) * chip.chunk_unit
@@ -255,7 +308,7 @@ def sizes_of(c: Candidates) -> Sizes:
 
     # Behind the ports, for the caches of all sequences.
     layer_beats = qkv.beats + o.beats + gateup.beats + down.beats
-    total = layer_beats * c.layers + head.beats + batch * c.layers * c.kv_heads * cache.head_beats
+    total = (layer_beats + norms.identity.beats) * c.layers + head.beats + batch * c.layers * c.kv_heads * cache.head_beats
     lacking["channel"] = total * (c.port_bits // 8) - c.channel_bytes
 
     # Instructions, in the order of the program.
@@ -272,7 +325,10 @@ def sizes_of(c: Candidates) -> Sizes:
         loads = rows * _loads(input_beats) + positions * np.where(has_sinks, 7, 3) + _loads(first_load_beats)
         later = np.where(np.equal(positions, 1), 0, 6 + (positions - 1) * np.where(has_sinks, 8, 7))
         attention = 4 * c.kv_heads * rows + rows * c.kv_heads * parts * group_steps + later
-        return loads + registers + 2 + 1 + 2 * pieces + _loads(load_beats) + attention + 1 + 2 + 1 + 2 + 1 + 2 + 3
+        # Zeros are loaded in front of the layers and in each; a group of heads is a NORM, a fetch and a product.
+        loads = loads + 2 * _loads(rows * norms.zero_beats) + 3 * rows * norms.groups
+        projected = np.where(c.has_head_norms > 0, norms.pieces, pieces)
+        return loads + registers + 2 + 1 + 2 * projected + _loads(load_beats) + attention + 1 + 2 + 1 + 2 + 1 + 2 + 3
 
     def prefill(rows: np.ndarray) -> np.ndarray:
         """Return the instructions of a prefill run of so many rows, one of several sequences or the only one."""
@@ -287,8 +343,10 @@ def sizes_of(c: Candidates) -> Sizes:
     lacking["batch"] = batch - layer_rows
 
     group_beats = cache.sink_key_beats + cache.ring_key_beats + cache.sink_value_beats + cache.ring_value_beats
-    stream_beats = c.layers * (layer_beats + groups * group_beats) + passes * head.beats
+    normed_beats = norms.again_beats + batch * norms.groups * norms.identity.beats
+    stream_beats = c.layers * (layer_beats + normed_beats + groups * group_beats) + passes * head.beats
     reads = program + batch * input_beats + np.where(has_sinks, 2, 1) * rotation_beats + first_load_beats + c.layers * load_beats
+    reads = reads + (c.layers + 1) * batch * norms.zero_beats
     chunk_beats = (chunks - 1) * ceil_div(chunk_blocks * slices, 4) + ceil_div(
         (head.blocks - (chunks - 1) * chunk_blocks) * slices, 4
     )
@@ -324,6 +382,7 @@ def sizes_of(c: Candidates) -> Sizes:
             groups=groups,
             overlap=overlap,
         ),
+        norms=norms,
         final_rows=final_rows,
         passes=passes,
         chunk_blocks=chunk_blocks,
@@ -348,7 +407,15 @@ class _Chip:
     Rows are the token rows of a run, final rows those of the head at once, and overlap the groups of heads in flight.
     """
 
-    def __init__(self, c: Candidates, slices: np.ndarray, parameters: np.ndarray, score_words: np.ndarray, queries: np.ndarray):
+    def __init__(
+        self,
+        c: Candidates,
+        slices: np.ndarray,
+        parameters: np.ndarray,
+        score_words: np.ndarray,
+        queries: np.ndarray,
+        norms: HeadNorms,
+    ):
         self.candidates, lanes, query_rows = c, c.lanes, c.heads * c.head_dim
         widths = (query_rows + 2 * c.kv_heads * c.head_dim, query_rows, 2 * c.ffn)
         none = np.zeros_like(c.batch)
@@ -357,16 +424,16 @@ class _Chip:
             "parameter": parameters,
         }
         self._row = {
-            "result": sum((_row_words(width, slices, lanes) for width in widths), none),
-            "residual": _row_words(c.hidden, slices, lanes),
+            "result": sum((_row_words(width, slices, lanes) for width in widths), none) + norms.result_words,
+            "residual": _row_words(c.hidden, slices, lanes) + norms.raw_words,
             "scale": none + 3,
         }
         self._position = {"parameter": 2 * (c.head_dim // lanes)}
         self._group = {
-            "activation": 2 * ceil_div(c.head_dim, SEGMENT) + ceil_div(score_words * lanes, SEGMENT),
+            "activation": (2 + c.has_head_norms) * ceil_div(c.head_dim, SEGMENT) + ceil_div(score_words * lanes, SEGMENT),
             "result": queries * score_words,
             "side": score_words,
-            "scale": 3 * queries,
+            "scale": 3 * queries + norms.most,
         }
         self._limits = {
             "activation": c.activation_segments,

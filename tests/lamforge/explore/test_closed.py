@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from compiler.pipeline import Request, compile_request
+from compiler.pipeline import Request, compile_decode, compile_request
 from hwsim.arch.config import load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.stream_sizes import CacheFormat, Format
@@ -23,7 +23,7 @@ _NETWORKS = ("llama-2-7b", "llama-3-8b", "smollm2-135m", "mistral-7b")
 _WEIGHTS = (Format.W2S, Format.W2, Format.W4, Format.W8)
 
 
-def _design(chance: random.Random) -> Request:
+def _design(chance: random.Random, networks: tuple[str, ...] = _NETWORKS) -> Request:
     """Return a random design of two or three layers."""
     pick = chance.choice
     tokens = chance.randint(1, 7)
@@ -46,7 +46,7 @@ def _design(chance: random.Random) -> Request:
     engine = load_engine("u280").with_values(settings)
     layers, context = pick(_WEIGHTS), pick([256, 700, 2048, 4096])
     return Request(
-        config=dataclasses.replace(shape(pick(_NETWORKS)), layers=chance.randint(2, 3), vocab=chance.randint(4000, 20000)),
+        config=dataclasses.replace(shape(pick(networks)), layers=chance.randint(2, 3), vocab=chance.randint(4000, 20000)),
         layers=layers,
         head=pick(_WEIGHTS),
         cache=pick(list(CacheFormat)),
@@ -101,6 +101,26 @@ def test_a_sample_costs_what_the_simulator_says(sample: list[tuple[Request, Memo
         assert abs(form.stream[index] + form.matrix[index] - at_work) <= 0.1 * timeline.cycles
     assert np.median(errors) <= 0.02
     assert max(errors) <= 0.08
+
+
+def test_normalized_heads_cost_what_the_simulator_says() -> None:
+    chance = random.Random(_SEED)
+    print(f"seed {_SEED}")
+    requests = [_design(chance, ("qwen3-0.6b", "qwen3-8b")) for _ in range(20)]
+    form = _form([(request, IDEAL) for request in requests])
+    assert 4 <= form.fits.sum() < 20
+    for index, request in enumerate(requests):
+        if not form.fits[index]:
+            with pytest.raises(ScheduleError):
+                compile_decode(request)
+            continue
+        timeline = _exact(request, IDEAL)
+        assert form.stream_bytes[index] == timeline.stream_bytes
+        assert form.side_read_bytes[index] == timeline.side_read_bytes
+        assert form.side_write_bytes[index] == timeline.side_write_bytes
+        assert form.cycles[index] == pytest.approx(timeline.cycles, rel=0.04)
+    plain = closed(dataclasses.replace(Candidates.of([(request, IDEAL) for request in requests]), has_head_norms=np.array([0])))
+    assert (plain.cycles < form.cycles)[form.fits].all()
 
 
 def test_parts_sum_to_the_cycles(sample: list[tuple[Request, MemoryModel, Timeline | None]]) -> None:
