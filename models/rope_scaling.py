@@ -46,7 +46,7 @@ class RopeScaling:
 
     def __post_init__(self) -> None:
         if self.kind not in ROPE_SCALINGS:
-            raise CheckpointError(f"RoPE scaling must be {nearest(self.kind, ROPE_SCALINGS)}, not {self.kind!r}")
+            raise CheckpointError(f"RoPE scaling must be {nearest(self.kind, ROPE_SCALINGS)}, not {shown(self.kind)}")
         for name in ("factor", "low_frequency_factor", "high_frequency_factor", "fast_turns", "slow_turns"):
             positive_number(f"RoPE scaling {name}", getattr(self, name))
         if self.kind in ("llama3", "yarn"):
@@ -54,12 +54,12 @@ class RopeScaling:
         if self.high_frequency_factor <= self.low_frequency_factor:
             raise CheckpointError(
                 f"RoPE scaling high_frequency_factor must be above low_frequency_factor "
-                f"{self.low_frequency_factor!r}, not {self.high_frequency_factor!r}"
+                f"{shown(self.low_frequency_factor)}, not {shown(self.high_frequency_factor)}"
             )
         if self.attention_factor is not None:
             positive_number("RoPE scaling attention_factor", self.attention_factor)
         if not isinstance(self.is_truncated, bool):
-            raise CheckpointError(f"RoPE scaling is_truncated must be true or false, not {self.is_truncated!r}")
+            raise CheckpointError(f"RoPE scaling is_truncated must be true or false, not {shown(self.is_truncated)}")
 
     def band(self, head_dim: int, base: float) -> tuple[float, float]:
         """Return the pairs of features at which stretching begins and is whole ("yarn").

@@ -42,9 +42,13 @@ def sliding_window(document: Mapping[str, object], family: Family, layers: int) 
             f"config.json layer_types and max_window_layers must make all {layers} layers slide or none, not some: layers are alike"
         )
     if kinds == {_SLIDING} and window is None:
-        raise CheckpointError(f"config.json layer_types must all be {_FULL!r} where no sliding_window is used, not {_SLIDING!r}")
+        raise CheckpointError(
+            f"config.json layer_types must all be {shown(_FULL)} where no sliding_window is used, not {shown(_SLIDING)}"
+        )
     if kinds == {_FULL} and window is not None and "use_sliding_window" not in defaults:
-        raise CheckpointError(f"config.json layer_types must all be {_SLIDING!r} in a model with a sliding_window, not {_FULL!r}")
+        raise CheckpointError(
+            f"config.json layer_types must all be {shown(_SLIDING)} in a model with a sliding_window, not {shown(_FULL)}"
+        )
     return window if kinds == {_SLIDING} else None
 
 
@@ -65,5 +69,5 @@ def _layer_kinds(document: Mapping[str, object], family: Family, layers: int, wi
             raise CheckpointError(f"config.json max_window_layers must be an integer, not {shown(first)}")
         return {_SLIDING if layer >= first else _FULL for layer in range(layers)}
     if not isinstance(kinds, list) or len(kinds) != layers or not all(kind in (_FULL, _SLIDING) for kind in kinds):
-        raise CheckpointError(f"config.json layer_types must be {layers} of {_FULL!r} or {_SLIDING!r}, not {shown(kinds)}")
+        raise CheckpointError(f"config.json layer_types must be {layers} of '{_FULL}' or '{_SLIDING}', not {shown(kinds)}")
     return set(kinds)

@@ -16,7 +16,7 @@ from gguf.quants import dequantize
 
 from hwsim.errors import CheckpointError, shown
 from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
-from models.checkpoint.gguf_metadata import configuration, is_interleaved
+from models.checkpoint.gguf_metadata import configuration, end_tokens, is_interleaved
 from models.checkpoint.gguf_tokenizer import read_tokenizer, why_none
 from models.checkpoint.layout import EMBEDDING, FINAL_NORM, HEAD, block
 from models.config import ModelConfig
@@ -80,7 +80,7 @@ def load(path: Path, name: str | None = None) -> Checkpoint:
     return Checkpoint(
         config=config,
         weights=Weights(config, store),
-        tokenizer=read_tokenizer(metadata),
+        tokenizer=read_tokenizer(metadata, end_tokens(metadata)),
         why_no_tokenizer=why_none(metadata),
         source=str(path),
         files=tuple(part.path for part in parts),

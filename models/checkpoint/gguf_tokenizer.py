@@ -10,7 +10,6 @@ import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, processors
 
 from hwsim.errors import CheckpointError, shown
-from models.checkpoint.gguf_metadata import end_tokens
 from models.tokenizer import Tokenizer
 from models.tokenizer_classes import QWEN2_WORDS, sentence_piece
 
@@ -74,10 +73,11 @@ _END_OF_TURN = ("<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>")
 """Control tokens that end a turn in files that name none."""
 
 
-def read_tokenizer(metadata: Mapping[str, object]) -> Tokenizer | None:
+def read_tokenizer(metadata: Mapping[str, object], ends: Sequence[int] = ()) -> Tokenizer | None:
     """Return the tokenizer that GGUF metadata describe, or None for a kind that cannot be built: `why_none` says which.
 
     metadata: values by key.
+    ends: tokens that end a text, as the file says.
 
     CheckpointError when an entry is not of its kind.
     """
@@ -105,7 +105,7 @@ def read_tokenizer(metadata: Mapping[str, object]) -> Tokenizer | None:
         inner,
         chat_template=template if isinstance(template, str) else None,
         special_tokens=named,
-        eos_ids=_ends(metadata, tokens, control),
+        eos_ids=(*ends, *_turn_ends(metadata, tokens, control)),
     )
 
 
@@ -189,12 +189,11 @@ def _frame(inner: tokenizers.Tokenizer, *, before: str | None, after: str | None
         inner.post_processor = processors.TemplateProcessing(single=form, pair=f"{form} $B:1", special_tokens=held)
 
 
-def _ends(metadata: Mapping[str, object], tokens: Sequence[str], control: Sequence[str]) -> tuple[int, ...]:
-    """Return the tokens that end a text, or a turn in it, beside that of `eos_token`."""
-    ends = [number for number in end_tokens(metadata) if number < len(tokens)]
-    if "tokenizer.ggml.eot_token_id" not in metadata:
-        ends += [index for index, text in enumerate(tokens) if text in _END_OF_TURN and text in control]
-    return tuple(dict.fromkeys(ends))
+def _turn_ends(metadata: Mapping[str, object], tokens: Sequence[str], control: Sequence[str]) -> list[int]:
+    """Return the control tokens that end a turn, where the file does not say which does."""
+    if "tokenizer.ggml.eot_token_id" in metadata:
+        return []
+    return [index for index, text in enumerate(tokens) if text in _END_OF_TURN and text in control]
 
 
 def _texts(metadata: Mapping[str, object], key: str) -> list[str]:

@@ -207,7 +207,7 @@ def test_every_end_token_ends_a_text(write: Write) -> None:
     found = load(write(entries=tokenizer | ends | {"tokenizer.ggml.padding_token_id": 5})).tokenizer
     assert found is not None
     assert found.eos_ids == (2, 3, 4)
-    assert found.eos_token == "<end>"
+    assert found.special_tokens["eos_token"] == "<end>"
 
 
 def test_numbers_are_those_of_the_folder(write: Write) -> None:

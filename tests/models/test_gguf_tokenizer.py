@@ -9,6 +9,7 @@ import tokenizers
 import transformers
 
 from hwsim.errors import CheckpointError
+from models.checkpoint.gguf_metadata import end_tokens
 from models.checkpoint.gguf_tokenizer import read_tokenizer, why_none
 from models.tokenizer import Tokenizer
 from models.tokenizer_classes import QWEN2_WORDS
@@ -80,7 +81,7 @@ def theirs(folder: Path, metadata: dict[str, object]) -> transformers.PreTrained
 
 
 def made(metadata: dict[str, object]) -> Tokenizer:
-    found = read_tokenizer(metadata)
+    found = read_tokenizer(metadata, end_tokens(metadata))
     assert found is not None
     return found
 
