@@ -3,6 +3,7 @@
 Everything that takes time to load is loaded inside `main`, so that an interrupt is one sentence then too.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -34,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from lamforge.cli.commands import run
         from lamforge.cli.errors import exit_code_of
 
+        if arguments is None:
+            # Circuits are millions of objects, none of it garbage: looking for some takes a third of the time that they do.
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 50)
         given = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
 
         def called() -> object:

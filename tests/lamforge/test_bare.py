@@ -123,7 +123,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
     file.write_text('{"format": "w2", "steps": 9}')
     assert settings_of(["steps=11", "clip=1e-3", "name=a=b"], file) == {"format": "w2", "steps": 11, "clip": 1e-3, "name": "a=b"}
     file.write_text("[1]")
-    with pytest.raises(SpecError, match=r"Settings settings.json must be a JSON object of values by name, not '\[1\]'"):
+    with pytest.raises(SpecError, match=r"Settings settings.json must be a JSON object of values by name, not \[1\]"):
         settings_of([], file)
     file.write_text("{")
     with pytest.raises(SpecError, match="Settings file must be JSON, not the text of 'settings.json'"):

@@ -200,7 +200,7 @@ def test_a_text_too_short_and_numbers_that_are_none(checkpoint: Checkpoint, chos
         compressed.make(checkpoint, chosen, tmp_path / "model")
     (tmp_path / "text.txt").write_text(TEXT * 4)
     narrow = dataclasses.replace(checkpoint, config=dataclasses.replace(checkpoint.config, vocab=90))
-    with pytest.raises(SpecError, match=r"Tokens of the calibration text must be below 90, not \d+"):
+    with pytest.raises(SpecError, match=r"Tokens of a text must be below the model's 90, not \d+"):
         compressed.make(narrow, chosen, tmp_path / "model")
     tensors = {name: checkpoint.tensor(name) for name in checkpoint.weights}
     tensors["model.layers.1.mlp.up_proj.weight"][3, 4] = float("inf")

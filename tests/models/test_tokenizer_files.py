@@ -176,7 +176,7 @@ def test_every_end_token_ends_a_text(tmp_path: Path) -> None:
     settings = GENERIC | {"eos_token": "</s>"}
     folder = write_tokenizer(tmp_path / "tokenizer", byte_level(), settings, generation_config={"eos_token_id": [4, 7, 2]})
     (folder / "config.json").write_text(json.dumps({"eos_token_id": 7}))
-    assert opened(folder).eos_ids == (SPECIAL.index("</s>"), 7, 4)
+    assert opened(folder).eos_ids == (SPECIAL.index("</s>"), 4, 7)
 
 
 @pytest.mark.parametrize(

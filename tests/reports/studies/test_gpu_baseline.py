@@ -134,7 +134,7 @@ def test_a_gpu_that_was_not_measured_is_refused() -> None:
     [
         ({"head_dim": "8"}, "Measurements must have settings.head_dim of type int, not '8'"),
         ({"decode_ways": "any"}, "Measurements must have settings.decode_ways of type tuple[str, ...], not 'any'"),
-        ({"product_shapes": [[16]]}, "Measurements must have settings.product_shapes[0] of type tuple[int, int], not '[16]'"),
+        ({"product_shapes": [[16]]}, "Measurements must have settings.product_shapes[0] of type tuple[int, int], not [16]"),
         ({"repeat": 2}, "Field of settings must be one of "),
         ({"network_ways": {"decode": "any"}}, "Measurements must have settings.network_ways.prefill, which is missing"),
     ],

@@ -12,7 +12,7 @@ from hwsim.arch.formats import WEIGHT_FORMATS
 from hwsim.errors import SpecError
 from reports.documents.studies import bench_document
 from reports.studies import bench
-from reports.studies.bench import Figures, PackingRate, ShapedCompilation, compile_shaped, packing_rates
+from reports.studies.bench import Figures, PackingRate, ShapedCompilation, SweepRate, compile_shaped, packing_rates
 from reports.text.studies import bench_text
 
 
@@ -64,6 +64,7 @@ def test_the_bench_says_how_fast_weights_are_packed() -> None:
         token_per_s=1.0,
         memory_mb=1.0,
         workload=(),
+        sweeps=(SweepRate(memory="hbm2", changes="timing", points_per_s=80.0, whole_per_s=8.0),),
         packing=(rate,),
         methods=(),
         shaped=shaped,
@@ -73,6 +74,7 @@ def test_the_bench_says_how_fast_weights_are_packed() -> None:
     text = bench_text(figures)
     assert "pack w2s" in text
     assert "50,000 evaluations/s" in text
+    assert "80 exact points/s, 8.0 designs/s one by one (10.0 x)" in text
     assert "300,000,000 weights/s packed, 2,000,000,000 dealt over ports" in text
     assert "4.0 s, 700 MB (2.00 GB into 3.00 GB for b)" in text
     document = json.loads(json.dumps(bench_document(figures)))
