@@ -16,7 +16,7 @@ from models.families import has_file
 from models.tokenizer import Tokenizer, byte_pairs
 from models.tokenizer_classes import class_of, rebuilt
 
-__all__ = ["CONFIG", "FILE", "NAMES", "TEMPLATES", "ids", "read_files", "tokenizer_of", "write_files"]
+__all__ = ["CONFIG", "FILE", "NAMES", "TEMPLATES", "read_files", "tokenizer_of", "write_files"]
 
 FILE = "tokenizer.json"
 CONFIG = "tokenizer_config.json"
@@ -61,7 +61,7 @@ def tokenizer_of(files: Mapping[str, bytes], *, model_type: str | None = None, e
 
     files: contents by name.
     model_type: the network's family as its config.json names it, which has a say where no class of tokenizer is named.
-    eos_ids: tokens that end a text beside those that the files name.
+    eos_ids: tokens that end a text beside that of `eos_token`.
 
     CheckpointError says what is wrong with the files.
     """
@@ -87,16 +87,10 @@ def tokenizer_of(files: Mapping[str, bytes], *, model_type: str | None = None, e
         inner,
         chat_template=_chosen_template(files, settings),
         special_tokens=special,
-        eos_ids=(*eos_ids, *ids(_object(files, _GENERATION).get("eos_token_id"))),
+        eos_ids=eos_ids,
         files=dict(files),
         model_type=model_type,
     )
-
-
-def ids(value: object) -> tuple[int, ...]:
-    """Return the tokens that an entry such as `eos_token_id` names: one, several or none."""
-    values = value if isinstance(value, list) else [value]
-    return tuple(entry for entry in values if isinstance(entry, int) and not isinstance(entry, bool))
 
 
 def _text(files: Mapping[str, bytes], name: str) -> str:

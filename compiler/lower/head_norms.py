@@ -16,13 +16,12 @@ from compiler.graph.ops import NormedAttention
 from compiler.lower.attention import AttentionLowering
 from compiler.lower.base import SEGMENT, Lowering, Piece, Place
 from compiler.lower.codes import norm_parameters
-from compiler.lower.heads import MOST_PIECES, Heads
+from compiler.lower.heads import Heads
 from compiler.target.memory import SIDE_UNIT, OnChip, Run, SideTable
 from compiler.target.step import WEIGHTS, Step, loads
 from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, pack
 from hwsim.arch.isa import Dot, Fetch, Format, Norm, Space
 from hwsim.arch.numerics import NORM_SHIFT
-from hwsim.arch.stream_sizes import WEIGHT_HEADER_BLOCKS
 
 if TYPE_CHECKING:
     from models.integer import IntegerModel
@@ -58,7 +57,6 @@ class _NormedHeads(Heads):
         super().__init__(run, chip, node, attention, source, result)
         # A row block of the identity is a whole one, even where a head is not.
         self.apart = max(self.words, slices // lanes)
-        self._step = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
         self._blocks = -(-self._rows // slices)
         raw_words, user = self._blocks * slices // lanes, f"Node {node}"
         self.raw = Place(memory="residual", start=chip.take("residual", run.tokens * raw_words, user), stride=raw_words)
@@ -80,28 +78,13 @@ class _NormedHeads(Heads):
     @functools.cached_property
     def raw_pieces(self) -> list[Piece]:
         """The pieces of the projection that hold queries and keys, which are added to zeros of the residual memory."""
-        step = self._step * -(-self._blocks // (self._step * MOST_PIECES))
-        return [
-            Piece(
-                first=first,
-                blocks=min(step, self._blocks - first),
-                place=self.raw.at(first * self.run.slices // self.run.lanes),
-                alone=(self._stream,),
-            )
-            for first in range(0, self._blocks, step)
-        ]
+        return self._cut(range(self._blocks), self.raw, alone=(self._stream,))
 
     def _pieces(self) -> tuple[Piece, ...]:
         """Return the pieces of the values; the first one begins at a header, and so may hold the last keys once more."""
-        slices, lanes = self.run.slices, self.run.lanes
-        unit = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
+        slices = self.run.slices
         blocks = -(-(self._rows + self.attention.kv_heads * self.attention.head_dim) // slices)
-        begin = self._rows // slices // unit * unit
-        step = unit * -(-(blocks - begin) // (unit * MOST_PIECES))
-        return tuple(
-            Piece(first=first, blocks=min(step, blocks - first), place=self.source.at(first * slices // lanes))
-            for first in range(begin, blocks, step)
-        )
+        return tuple(self._cut(range(self._rows // slices // self._unit * self._unit, blocks), self.source))
 
     def groups_to_norm(self) -> list[_Group]:
         """Return the heads of every token as NORM takes them: keys, which are awaited first, then queries."""

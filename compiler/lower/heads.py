@@ -84,24 +84,32 @@ class Heads:
     def _pieces(self) -> tuple[Piece, ...]:
         """Return the projection in the order in which it is computed: pieces with keys or values first, key and value in turn.
 
-        Rows are those of all query heads, then keys, then values. A piece starts with a header of the stream and a whole
-        result word.
+        Rows are those of all query heads, then keys, then values.
         """
-        attention, slices, lanes = self.attention, self.run.slices, self.run.lanes
+        attention, slices = self.attention, self.run.slices
         query_rows = attention.heads * attention.head_dim
         key_rows = attention.kv_heads * attention.head_dim
         blocks = -(-(query_rows + 2 * key_rows) // slices)
-        step = max(WEIGHT_HEADER_BLOCKS, lanes // slices)
-        step *= -(-blocks // (step * MOST_PIECES))
-        pieces = [
-            Piece(first=first, blocks=min(step, blocks - first), place=self.source.at(first * slices // lanes))
-            for first in range(0, blocks, step)
-        ]
+        pieces = self._cut(range(blocks), self.source)
         values = [piece for piece in pieces if piece.holds(slices, query_rows + key_rows, key_rows)]
         keys = [piece for piece in pieces if piece not in values and piece.holds(slices, query_rows, key_rows)]
         queries = [piece for piece in pieces if piece not in values and piece not in keys]
         turns = itertools.zip_longest(keys, values)
         return (*(piece for pair in turns for piece in pair if piece is not None), *queries)
+
+    @property
+    def _unit(self) -> int:
+        """Row blocks of the least piece, which starts with a header of the stream and a whole result word."""
+        return max(WEIGHT_HEADER_BLOCKS, self.run.lanes // self.run.slices)
+
+    def _cut(self, blocks: range, place: Place, alone: tuple[str, ...] = ()) -> list[Piece]:
+        """Return row blocks of the projection in pieces, the first of which starts one; results of block 0 go to `place`."""
+        slices, lanes = self.run.slices, self.run.lanes
+        step = self._unit * -(-len(blocks) // (self._unit * MOST_PIECES))
+        return [
+            Piece(first=first, blocks=min(step, blocks.stop - first), place=place.at(first * slices // lanes), alone=alone)
+            for first in blocks[::step]
+        ]
 
     def complete(self, kv_head: int) -> int:
         """Return the index of the last piece that holds any of a head's key and value."""

@@ -134,8 +134,7 @@ def _cycles_of_runs(shape: Request, engine: EngineConfig, memory: MemoryModel, p
         runs.setdefault(-(-tokens // block), []).append(position)
     cycles = 0
     for alike in runs.values():
-        trace = run_control(program.words, position=alike[0], slot=program.slot_of(alike[0]))
-        check(trace, shape.engine)
+        trace = _trace(program, shape.engine, alike[0])
         cycles += len(alike) * run_work(trace, work_of(trace, shape.engine), engine, memory).cycles
     return cycles
 
@@ -145,11 +144,16 @@ def _program(shape: Request, is_prefill: bool) -> Program:
     return compile_request(shape).prefill if is_prefill else compile_decode(shape)
 
 
+def _trace(program: Program, engine: EngineConfig, position: int) -> Trace:
+    """Return what a program executes at a position, checked against what the engine has."""
+    trace = run_control(program.words, position=position, slot=program.slot_of(position))
+    check(trace, engine)
+    return trace
+
+
 @functools.lru_cache(maxsize=_KEPT)
 def _prepared(shape: Request, is_prefill: bool = False) -> tuple[int, Trace, Work, Operations]:
     """Return the rows of a shape's decode step or prefill run, what it executes with a full window, its work and operations."""
     program = _program(shape, is_prefill)
-    position = program.steady_position
-    trace = run_control(program.words, position=position, slot=program.slot_of(position))
-    check(trace, shape.engine)
+    trace = _trace(program, shape.engine, program.steady_position)
     return program.rows, trace, work_of(trace, shape.engine), operations_of(trace, shape.engine)

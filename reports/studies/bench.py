@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from compiler.pipeline import Request, compile_request
+from compiler.pipeline import compile_request
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import WEIGHT_FORMATS, pack
 from hwsim.arch.isa import CacheFormat, Format
@@ -38,6 +38,7 @@ from lamforge.flow.offload.compare import BATCHES, CONTENDERS, CONTEXTS, compare
 from lamforge.flow.offload.contender import contender
 from lamforge.flow.programs import Programs
 from lamforge.flow.provenance import peak_memory_mb
+from lamforge.flow.simulate import simulate_run
 from lamforge.flow.sources import open_checkpoint, open_compressed
 from models import compressed as folder
 from models.attention import parse
@@ -287,21 +288,20 @@ def sweep_rates() -> tuple[SweepRate, ...]:
 def _sweep_rate(memory: str, changes: str) -> SweepRate:
     base = {"network": "llama-2-7b", "engine": "u280", "memory": memory}
     space = Space(study_of({"name": changes, "base": base, "axes": _SWEEPS[changes]}))
-    points = np.random.default_rng(0).choice(space.size, _POINTS, replace=False)
-    designs = [space.request(int(point)) for point in points]
-    exact(*designs[0])
+    points = np.random.default_rng(0).choice(space.size, _POINTS + 1, replace=False)
+    # The first one, which may compile functions, does not count.
+    first, *designs = [space.request(int(point)) for point in points]
+    exact(*first)
     found, swept_s = _timed(lambda: [exact(*design) for design in designs])
-    whole, whole_s = _timed(lambda: [_whole_cycles(*design) for design in designs[:_WHOLE_POINTS]])
+    whole, whole_s = _timed(
+        lambda: [
+            simulate_run(Programs.of(compile_request(request), request.config.name), memory=model).cycles
+            for request, model in designs[:_WHOLE_POINTS]
+        ]
+    )
     if whole != [point.cycles for point in found[:_WHOLE_POINTS]]:
         raise MachineError(f"Exact points must take the cycles of whole runs, {whole}, not others")
     return SweepRate(memory=memory, changes=changes, points_per_s=_POINTS / swept_s, whole_per_s=_WHOLE_POINTS / whole_s)
-
-
-def _whole_cycles(request: Request, memory: MemoryModel) -> int:
-    """Return the cycles of a decode step with a full window, of a design compiled for itself alone."""
-    program = compile_request(request).decode
-    position = program.steady_position
-    return run_time(run_control(program.words, position=position, slot=program.slot_of(position)), request.engine, memory).cycles
 
 
 def method_rates(checkpoint: Checkpoint) -> tuple[MethodRate, ...]:

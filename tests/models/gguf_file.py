@@ -9,7 +9,7 @@ import numpy
 import safetensors.torch
 from gguf import GGMLQuantizationType
 
-__all__ = ["WRITABLE", "rounded", "write_gguf"]
+__all__ = ["WRITABLE", "add_entry", "rounded", "write_gguf"]
 
 NAMES = {
     "input_layernorm": "attn_norm",
@@ -85,7 +85,7 @@ def write_gguf(
         usual |= {"attention.key_length": config["head_dim"], "attention.value_length": config["head_dim"]}
     for key, value in (usual | dict(entries or {})).items():
         if value is not None:
-            _add(writer, key if key.startswith(("tokenizer.", "general.", "split.")) else f"{kind}.{key}", value)
+            add_entry(writer, key if key.startswith(("tokenizer.", "general.", "split.")) else f"{kind}.{key}", value)
     for name, tensor in safetensors.torch.load_file(folder / "model.safetensors").items():
         weight, stored = tensor.float().numpy(), TOPS.get(name)
         if stored is None:
@@ -105,7 +105,7 @@ def write_gguf(
     writer.close()
 
 
-def _add(writer: gguf.GGUFWriter, key: str, value: object) -> None:
+def add_entry(writer: gguf.GGUFWriter, key: str, value: object) -> None:
     if isinstance(value, bool):
         writer.add_bool(key, value)
     elif isinstance(value, int):

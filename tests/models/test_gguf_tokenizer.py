@@ -13,6 +13,7 @@ from models.checkpoint.gguf_metadata import end_tokens
 from models.checkpoint.gguf_tokenizer import read_tokenizer, why_none
 from models.tokenizer import Tokenizer
 from models.tokenizer_classes import QWEN2_WORDS
+from tests.models.gguf_file import add_entry
 from tests.models.test_tokenizer_files import LLAMA3_WORDS, TEXTS
 from tests.models.tokenizer_folder import SPECIAL, byte_level, pieces
 
@@ -65,14 +66,7 @@ def theirs(folder: Path, metadata: dict[str, object]) -> transformers.PreTrained
         writer.add_uint32(f"llama.attention.{name}", 1)
     writer.add_float32("llama.attention.layer_norm_rms_epsilon", 1e-5)
     for key, value in metadata.items():
-        if isinstance(value, list):
-            writer.add_array(key, value)
-        elif isinstance(value, bool):
-            writer.add_bool(key, value)
-        elif isinstance(value, str):
-            writer.add_string(key, value)
-        else:
-            writer.add_uint32(key, value)
+        add_entry(writer, key, value)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
