@@ -9,10 +9,10 @@ import numpy as np
 from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Instruction, Unit
 from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Loop, Scalar, decode
 from hwsim.arch.timing import REFILL_CYCLES
-from hwsim.compiled import compiled
+from hwsim.compiled import compiled, compiled_part
 from hwsim.errors import IsaError, MachineError, ProgramError
 
-__all__ = ["KIND_OF_OPCODE", "TOKEN_LIMIT", "DecodedWords", "Trace", "run_control"]
+__all__ = ["KIND_OF_OPCODE", "TOKEN_LIMIT", "DecodedWords", "Trace", "list_naming", "run_control"]
 
 KIND_OF_OPCODE: dict[int, type[Instruction]] = {kind.opcode: kind for kind in INSTRUCTIONS}
 
@@ -150,28 +150,31 @@ class Trace:
         return f"Instruction {index} ({kind.__name__}, pc {int(self.pc[index])})"
 
 
+@compiled_part
+def list_naming(unit: np.ndarray, mask: np.ndarray, own: int, other: int, found: np.ndarray) -> int:
+    """Fill `found` with the instructions of unit `own` whose mask names unit `other`, in order, and return how many there are."""
+    count = 0
+    for index in range(len(unit)):
+        if unit[index] == own and mask[index] >> other & 1:
+            found[count] = index
+            count += 1
+    return count
+
+
 @compiled
 def _distant_tokens(unit: np.ndarray, wait: np.ndarray, signal: np.ndarray) -> np.ndarray:
     """Return what `Trace.distant_tokens` says."""
-    takes = np.empty(len(unit), np.int64)
+    takes, gives = np.empty(len(unit), np.int64), np.empty(len(unit), np.int64)
     found = np.empty((2, (_UNITS - 1) * len(unit)), np.int64)
     end = 0
     for producer in range(_UNITS):
         for consumer in range(_UNITS):
             if consumer == producer:
                 continue
-            waits, given = 0, 0
-            for index in range(len(unit)):
-                if unit[index] == consumer and wait[index] >> producer & 1:
-                    takes[waits] = index
-                    waits += 1
-            for index in range(len(unit)):
-                if unit[index] == producer and signal[index] >> consumer & 1:
-                    given += 1
-                    if given > TOKEN_LIMIT:
-                        place = given - 1 - TOKEN_LIMIT
-                        found[0, end], found[1, end] = index, takes[place] if place < waits else -1
-                        end += 1
+            waits = list_naming(unit, wait, consumer, producer, takes)
+            for place in range(list_naming(unit, signal, producer, consumer, gives) - TOKEN_LIMIT):
+                found[0, end], found[1, end] = gives[place + TOKEN_LIMIT], takes[place] if place < waits else -1
+                end += 1
     return found[:, :end].copy()
 
 

@@ -14,7 +14,7 @@ from hwsim.arch.isa import UNIT_INSTRUCTIONS
 from hwsim.arch.stream_sizes import Format
 from hwsim.arch.timing import PEAK_LATENCY
 from hwsim.compiled import compiled
-from hwsim.machine.trace import Trace
+from hwsim.machine.trace import Trace, list_naming
 
 __all__ = ["AXPY", "BLOCKS", "BLOCKS_TWO_CYCLES", "NEVER", "READ", "SIDE_BYTES", "WRITE", "Work", "work_of"]
 
@@ -149,16 +149,10 @@ def _queues(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _partners(unit: np.ndarray, wait: np.ndarray, signal: np.ndarray) -> np.ndarray:
     """Match the n-th wait of a unit for another with the n-th signal of that other: counters are in order."""
     partner = np.full((len(unit), _UNITS), -1, np.int64)
-    signals = np.empty(len(unit), np.int64)
+    waits, signals = np.empty(len(unit), np.int64), np.empty(len(unit), np.int64)
     for producer in range(_UNITS):
         for consumer in range(_UNITS):
-            count, taken = 0, 0
-            for index in range(len(unit)):
-                if unit[index] == producer and producer != consumer and signal[index] >> consumer & 1:
-                    signals[count] = index
-                    count += 1
-            for index in range(len(unit)):
-                if unit[index] == consumer and wait[index] >> producer & 1:
-                    partner[index, producer] = signals[taken] if taken < count else NEVER
-                    taken += 1
+            count = list_naming(unit, signal, producer, consumer, signals) if producer != consumer else 0
+            for place in range(list_naming(unit, wait, consumer, producer, waits)):
+                partner[waits[place], producer] = signals[place] if place < count else NEVER
     return partner
