@@ -58,6 +58,12 @@ def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
+@pytest.fixture
+def altered_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the Verilog of engines of circuits as this test alters them, instead of looking for what was kept of the sources."""
+    monkeypatch.setattr("rtl.kept.kept_folder", lambda function: None)
+
+
 @pytest.fixture(autouse=True)
 def _global_generators(request: pytest.FixtureRequest) -> None:
     """Seed the global generators too, for code under test that draws from them."""
