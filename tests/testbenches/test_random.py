@@ -105,7 +105,7 @@ def test_random_programs_under_hbm2(machines: dict[str, tuple[EngineConfig, Veri
     assert verdict.compared > 0
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", [0, 1, *(pytest.param(number, marks=pytest.mark.long) for number in range(2, 8))])
 def test_random_programs_with_a_cache_of_8_bits(
     machines: dict[str, tuple[EngineConfig, Verilated]], number: int, seed: int
 ) -> None:
