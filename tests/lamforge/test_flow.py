@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lamforge.conftest import Command
+from tests.reports.tiny_folder import write_checkpoint
 
 SIMULATE_KEYS = {"cycles", "token_per_s", "bytes", "fraction_of_peak", "causes", "wall_s", "units", "memory_mb"}
 
@@ -209,9 +210,12 @@ def test_rtl_packages_a_kernel_for_a_board(command: Command, tmp_path: Path) -> 
     assert again["package"] == found["package"]
 
 
-def test_cosim_through_the_host(made: Path, command: Command) -> None:
+@pytest.mark.parametrize("family", ["Llama", "Qwen3"])
+def test_cosim_through_the_host(made: Path, command: Command, tmp_path: Path, family: str) -> None:
+    source = write_checkpoint(tmp_path / "hf", architectures=[f"{family}ForCausalLM"])
+    assert command("compress", source, "--recipe", made / "recipe.yaml", "-o", tmp_path / "model")[0] == 0
     options = ("--engine", "tiny", "--host", "--memory", "ideal", "--question", "a", "--json")
-    found = document(command("cosim", made / "model", *options))
+    found = document(command("cosim", tmp_path / "model", *options))
     assert found["is_equal"]
     assert (found["mismatches"], found["cycle_difference"], found["first"]) == (0, 0, None)
     assert found["compared"] > 1000
