@@ -67,8 +67,9 @@ def older_names(files: Mapping[str, bytes]) -> dict[str, bytes]:
     for name in (CONFIG, _MAP):
         settings = dict(_object(files, name))
         if isinstance(settings.get("extra_special_tokens"), list):
-            # Of both lists transformers takes this one; before 5 it is an object alone, of tokens that have a name.
-            settings["additional_special_tokens"] = settings.pop("extra_special_tokens")
+            # Of two lists transformers takes this one unless it is empty; before 5 it is an object alone, of tokens with a name.
+            listed = settings.pop("extra_special_tokens")
+            settings["additional_special_tokens"] = listed or settings.get("additional_special_tokens", [])
         if settings.get("tokenizer_class") == _NEW_GENERIC:
             settings["tokenizer_class"] = GENERIC
         if settings != _object(files, name):
