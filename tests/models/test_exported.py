@@ -134,6 +134,24 @@ def test_configurations_read_back(scaling: RopeScaling, architecture: str, windo
     assert again == dataclasses.replace(config, architecture=written, rope_scaling=read)
 
 
+@pytest.mark.parametrize(
+    ("changes", "block"),
+    [
+        ({"factor": 4.0}, {"factor": 4.0}),
+        ({"factor": 0.5}, {"factor": 0.5, "attention_factor": 1.0}),
+        ({"factor": 4.0, "attention_factor": 1.1}, {"factor": 4.0, "attention_factor": 1.1}),
+        ({"factor": 4.0, "is_truncated": False}, {"factor": 4.0, "truncate": False}),
+    ],
+)
+def test_yarn_is_written_as_every_release_reads_it(changes: dict[str, object], block: dict[str, object]) -> None:
+    """None of the entries that releases of transformers read differently is there: the training length, or a missing gain below 1."""
+    config = dataclasses.replace(tiny_config(), rope_scaling=RopeScaling(kind="yarn", original_positions=64, **changes))
+    found = exported.huggingface_config(config)
+    # Four times the turns over four times the training length.
+    assert found["rope_scaling"] == {"rope_type": "yarn", "beta_fast": 128.0, "beta_slow": 4.0} | block
+    assert found["max_position_embeddings"] == 256
+
+
 def test_export_refusals(checkpoint: Checkpoint, tmp_path: Path) -> None:
     made = compressed.create(checkpoint, NEAREST)
     with pytest.raises(SpecError, match=r"Output folder must be new or empty, not '.*hf'"):

@@ -90,6 +90,7 @@ CASES = {
     "llama linear, shifted": Case(family="Llama", model="Qwen2", changes={"rope_scaling": LINEAR}, recipe=SHIFTED),
     "llama yarn": Case(family="Llama", model="Llama", changes={"rope_scaling": YARN}),
     "llama yarn further": Case(family="Llama", model="Llama", changes={"rope_scaling": UNLIKE}),
+    "llama yarn narrower": Case(family="Llama", model="Llama", changes={"rope_scaling": YARN | {"factor": 0.5}}),
     "llama with heads that do not divide it": Case(
         family="Llama", model="Mistral", changes={"num_attention_heads": 6, "num_key_value_heads": 3}
     ),
