@@ -144,7 +144,7 @@ def test_configurations_read_back(scaling: RopeScaling, architecture: str, windo
     ],
 )
 def test_yarn_is_written_as_every_release_reads_it(changes: dict[str, object], block: dict[str, object]) -> None:
-    """None of the entries that releases of transformers read differently is there: the training length, or a missing gain below 1."""
+    """Entries that releases of transformers read differently are left out, such as the training length."""
     config = dataclasses.replace(tiny_config(), rope_scaling=RopeScaling(kind="yarn", original_positions=64, **changes))
     found = exported.huggingface_config(config)
     # Four times the turns over four times the training length.
