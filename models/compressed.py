@@ -15,7 +15,7 @@ import numpy as np
 from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, packed_of
 from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.isa import Format
-from hwsim.errors import CheckpointError, LamforgeError, SpecError, shown
+from hwsim.errors import CheckpointError, LamforgeError, SpecError, cut, shown
 from hwsim.nearest import nearest
 from hwsim.whole_files import only_writer, whole_folder
 from models.checkpoint import Checkpoint
@@ -163,11 +163,12 @@ def load(folder: Path) -> CompressedModel:
         raise CheckpointError(f"File {_DESCRIPTION} must hold a valid recipe, but: {error}") from None
     model = _read_model(folder, config, recipe, description)
     if description["fingerprint"] != model.fingerprint:
-        stated = description["fingerprint"]
+        stated = cut(description["fingerprint"])
         raise CheckpointError(f"Weights of the compressed model must have the fingerprint {stated}, not {model.fingerprint}")
     provenance, tokenizer = _provenance(description["provenance"]), _read_tokenizer(folder, description["tokenizer"])
-    if description["digest"] != _digest(description):
-        raise CheckpointError(f"File {_DESCRIPTION} must have the digest {description['digest']}, not {_digest(description)}")
+    found = _digest(description)
+    if description["digest"] != found:
+        raise CheckpointError(f"File {_DESCRIPTION} must have the digest {cut(description['digest'])}, not {found}")
     return CompressedModel(model=model, recipe=recipe, provenance=provenance, tokenizer=tokenizer)
 
 
@@ -268,7 +269,7 @@ def _read_model(folder: Path, config: ModelConfig, recipe: Recipe, description: 
         found = _sha256_by_name(shards.files)
         for name, stated in _exactly("weights_sha256", description["weights_sha256"], list(found)).items():
             if stated != found[name]:
-                raise CheckpointError(f"File {name} must have the SHA-256 {stated}, not {found[name]}")
+                raise CheckpointError(f"File {name} must have the SHA-256 {cut(stated)}, not {found[name]}")
         matrices = {name: _stored(shards, name, formats[name], shapes[name]) for name in shapes}
         gains = {
             name: Gain(values=take(f"{name}.gain", np.int16, (width,)), shift=_shift(name, shifts[name]))
@@ -323,9 +324,9 @@ def _words_shape(format: Format, shape: tuple[int, int]) -> tuple[int, int, int]
 
 def _stored(shards: Shards, name: str, format_name: object, shape: tuple[int, int]) -> _Stored:
     known = {format.name.lower(): format for format in WEIGHT_FORMATS}
-    if format_name not in known:
+    if not isinstance(format_name, str) or format_name not in known:
         raise CheckpointError(f"Format of {name} must be {nearest(str(format_name), known)}, not {shown(format_name)}")
-    format: Format = known[str(format_name)]
+    format: Format = known[format_name]
     group = WEIGHT_FORMATS[format].group
     if shape[1] % group:
         raise CheckpointError(f"Inputs of {name} must be a multiple of {group}, not {shape[1]}")
@@ -358,9 +359,9 @@ def _read_tokenizer(folder: Path, settings: object) -> Tokenizer | None:
     fields = _exactly("tokenizer", settings, _TOKENIZER_KEYS)
     eos_ids, model_type = fields["eos_ids"], fields["model_type"]
     if not isinstance(eos_ids, list) or not all(isinstance(entry, int) for entry in eos_ids):
-        raise CheckpointError(f"File {_DESCRIPTION} tokenizer.eos_ids must be a list of integers, not {eos_ids!r}")
+        raise CheckpointError(f"File {_DESCRIPTION} tokenizer.eos_ids must be a list of integers, not {shown(eos_ids)}")
     if model_type is not None and not isinstance(model_type, str):
-        raise CheckpointError(f"File {_DESCRIPTION} tokenizer.model_type must be a text or null, not {model_type!r}")
+        raise CheckpointError(f"File {_DESCRIPTION} tokenizer.model_type must be a text or null, not {shown(model_type)}")
     files = read_files(folder)
     for name in fields["sha256"] if isinstance(fields["sha256"], Mapping) else ():
         if name not in files:
@@ -368,7 +369,7 @@ def _read_tokenizer(folder: Path, settings: object) -> Tokenizer | None:
     for name, stated in _exactly("tokenizer.sha256", fields["sha256"], list(files)).items():
         found = hashlib.sha256(files[name]).hexdigest()
         if stated != found:
-            raise CheckpointError(f"File {name} must have the SHA-256 {stated}, not {found}")
+            raise CheckpointError(f"File {name} must have the SHA-256 {cut(stated)}, not {found}")
     tokenizer = tokenizer_of(files, model_type=model_type, eos_ids=eos_ids)
     if tokenizer is None:
         raise CheckpointError(f"Folder {folder.name} must hold a tokenizer.json, which is missing")

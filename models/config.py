@@ -20,6 +20,8 @@ DESCRIPTION = "model.json"
 
 NORM_EPS_RANGE = (1e-12, 0.1)
 """Least and largest number that RMSNorm may add: below, float32 loses it; above, it is no guard against zero but a gain."""
+_MOST_LAYERS = 10_000
+"""Decoder blocks of a model, whose tensors are all listed before one is looked for; published models have some hundred at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,25 +64,26 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise CheckpointError(f"Model name must be a text, not {self.name!r}")
-        if self.architecture not in ARCHITECTURES:
-            raise CheckpointError(
-                f"Model architecture must be {nearest(self.architecture, ARCHITECTURES)}, not {self.architecture!r}"
-            )
+            raise CheckpointError(f"Model name must be a text, not {shown(self.name)}")
+        if not isinstance(self.architecture, str) or self.architecture not in ARCHITECTURES:
+            known = nearest(str(self.architecture), ARCHITECTURES)
+            raise CheckpointError(f"Model architecture must be {known}, not {shown(self.architecture)}")
         for name in ("hidden", "layers", "heads", "kv_heads", "head_dim", "ffn", "vocab", "max_positions"):
             positive_integer(f"Model {name}", getattr(self, name))
+        if self.layers > _MOST_LAYERS:
+            raise CheckpointError(f"Model layers must be at most {_MOST_LAYERS}, not {self.layers}")
         check_norm_eps("Model norm_eps", self.norm_eps)
         if positive_number("Model rope_base", self.rope_base) <= 1:
-            raise CheckpointError(f"Model rope_base (rope_theta of config.json) must be above 1, not {self.rope_base!r}")
+            raise CheckpointError(f"Model rope_base (rope_theta of config.json) must be above 1, not {shown(self.rope_base)}")
         for name in ("tied_head", "qkv_bias"):
             if not isinstance(getattr(self, name), bool):
-                raise CheckpointError(f"Model {name} must be true or false, not {getattr(self, name)!r}")
+                raise CheckpointError(f"Model {name} must be true or false, not {shown(getattr(self, name))}")
         if self.sliding_window is not None:
             positive_integer("Model sliding_window", self.sliding_window)
         if self.heads % self.kv_heads:
-            raise CheckpointError(f"Model heads must be a multiple of its {self.kv_heads} kv_heads, not {self.heads}")
+            raise CheckpointError(f"Model heads must be a multiple of its {shown(self.kv_heads)} kv_heads, not {shown(self.heads)}")
         if self.head_dim % 2:
-            raise CheckpointError(f"Model head_dim must be even, not {self.head_dim}")
+            raise CheckpointError(f"Model head_dim must be even, not {shown(self.head_dim)}")
         if self.has_head_norms and self.qkv_bias:
             raise CheckpointError(f"Model qkv_bias must be false in a {self.architecture}, whose heads are normalized, not True")
 
@@ -169,7 +172,7 @@ def _family(document: Mapping[str, object]) -> Family:
     family = ARCHITECTURES[architecture]
     if document.get("model_type", family.model_type) != family.model_type:
         stated = shown(document["model_type"])
-        raise CheckpointError(f"config.json model_type must be {family.model_type!r}, the family of {architecture}, not {stated}")
+        raise CheckpointError(f"config.json model_type must be '{family.model_type}', the family of {architecture}, not {stated}")
     return family
 
 
@@ -185,11 +188,11 @@ def _taken(family: Family) -> set[str]:
 
 def _check_fields(subject: str, document: object, declared: type) -> dict[str, Any]:
     if not isinstance(document, Mapping):
-        raise CheckpointError(f"{subject} must be a mapping, not {document!r}")
+        raise CheckpointError(f"{subject} must be a mapping, not {shown(document)}")
     known = {entry.name: entry for entry in dataclasses.fields(declared)}
     for key in document:
         if key not in known:
-            raise CheckpointError(f"{subject} field must be {nearest(str(key), known)}, not {key!r}")
+            raise CheckpointError(f"{subject} field must be {nearest(str(key), known)}, not {shown(key)}")
     for key, entry in known.items():
         required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
         if required and key not in document:

@@ -23,7 +23,7 @@ from models.matrices import LINEARS, layer_norms, layer_part
 from models.shards import ShardWriter
 from models.tokenizer import Tokenizer
 from models.tokenizer_classes import GENERIC, class_of
-from models.tokenizer_files import CONFIG, FILE, write_files
+from models.tokenizer_files import CONFIG, FILE, older_names, write_files
 
 __all__ = ["TYPES", "export", "huggingface_config"]
 
@@ -84,7 +84,7 @@ def huggingface_config(config: ModelConfig, tokenizer: Tokenizer | None = None) 
         "hidden_act": "silu",
     }
     if config.rope_scaling.kind != "none":
-        document["rope_scaling"] = _rope_scaling(config.rope_scaling)
+        document["rope_scaling"] = _rope_scaling(config.rope_scaling, config.max_positions)
     if architecture != "LlamaForCausalLM":
         document["sliding_window"] = config.sliding_window
     if "use_sliding_window" in ARCHITECTURES[architecture].defaults:
@@ -108,16 +108,28 @@ def _architecture(config: ModelConfig) -> str:
     return "LlamaForCausalLM" if config.architecture == "Qwen2ForCausalLM" else config.architecture
 
 
-def _rope_scaling(scaling: RopeScaling) -> dict[str, Any]:
+def _rope_scaling(scaling: RopeScaling, max_positions: int) -> dict[str, Any]:
+    """Return the block that every release of transformers from 4.50 on reads as this stretching.
+
+    YaRN goes without `original_max_position_embeddings`: 4.50 passes over it, and 4.51 and others take the factor from it and not
+    from `factor`. Where it is missing all take `max_position_embeddings` for it, over which there are as many more turns as it is
+    longer.
+    """
     document: dict[str, Any] = {"rope_type": scaling.kind, "factor": scaling.factor}
-    if scaling.kind in ("llama3", "yarn"):
-        document["original_max_position_embeddings"] = scaling.original_positions
     if scaling.kind == "llama3":
-        document |= {"low_freq_factor": scaling.low_frequency_factor, "high_freq_factor": scaling.high_frequency_factor}
+        document |= {
+            "original_max_position_embeddings": scaling.original_positions,
+            "low_freq_factor": scaling.low_frequency_factor,
+            "high_freq_factor": scaling.high_frequency_factor,
+        }
     if scaling.kind == "yarn":
-        document |= {"beta_fast": scaling.fast_turns, "beta_slow": scaling.slow_turns, "truncate": scaling.is_truncated}
-        if scaling.attention_factor is not None:
-            document["attention_factor"] = scaling.attention_factor
+        longer = max_positions / scaling.original_positions
+        document |= {"beta_fast": scaling.fast_turns * longer, "beta_slow": scaling.slow_turns * longer}
+        if scaling.attention_factor is not None or scaling.factor < 1:
+            # Without one, 4.50 takes a number below 1 for a factor below 1.
+            document["attention_factor"] = 1.0 if scaling.attention_factor is None else scaling.attention_factor
+        if not scaling.is_truncated:
+            document["truncate"] = False
     return document
 
 
@@ -152,15 +164,22 @@ def _floats(model: IntegerModel, name: str) -> np.ndarray:
 
 
 def _write_tokenizer(folder: Path, tokenizer: Tokenizer, model_type: str) -> None:
-    """Write the tokenizer's files as they came; the class is named where the network's new family would stand for another."""
+    """Write the tokenizer's files as they came, but for names that not every release of transformers has.
+
+    The class is named, too, where the network's new family would stand for another.
+    """
     files = dict(tokenizer.folder_files())
     settings, document = (json.loads(files.get(name, b"{}")) for name in (CONFIG, FILE))
     kind = class_of(settings, document, tokenizer.model_type)
     if class_of(settings, document, model_type) != kind:
         settings["tokenizer_class"] = GENERIC if kind is None else kind.name
-        files[CONFIG] = json.dumps(settings, indent=2, ensure_ascii=False).encode()
-    write_files(files, folder)
+        files[CONFIG] = _as_json(settings)
+    write_files(older_names(files), folder)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_bytes(_as_json(document))
+
+
+def _as_json(document: dict[str, Any]) -> bytes:
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()

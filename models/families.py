@@ -1,12 +1,12 @@
 """Families of networks: what the config.json of each calls the sizes of a network, and what it takes for granted."""
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hwsim.errors import CheckpointError, shown
+from hwsim.errors import CheckpointError, cut, shown
 from hwsim.nearest import nearest
 
 __all__ = [
@@ -29,7 +29,8 @@ SIZES = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")
 
 _MOST_BYTES = 1 << 24
 """Bytes of a JSON file of a checkpoint; the largest published index of tensors takes 9 MB."""
-
+_LARGEST = 2**31 - 1
+"""Largest integer of a configuration; other tools hold them in 32 bits."""
 
 # Ref: transformers 5.24, the configuration of each family. Sizes that are left out are refused.
 _NORM = {"rms_norm_eps": 1e-6}
@@ -83,7 +84,7 @@ class Family:
         read = {size: integer(document, getattr(self, size)) for size in SIZES if size not in ("kv_heads", "head_dim")}
         heads, hidden = read["heads"], read["hidden"]
         if document.get(self.head_dim) is None and hidden % heads:
-            raise CheckpointError(f"config.json {self.hidden} must be a multiple of {heads} heads, not {hidden}")
+            raise CheckpointError(f"config.json {self.hidden} must be a multiple of {shown(heads)} heads, not {shown(hidden)}")
         read["head_dim"] = integer(document, self.head_dim, hidden // heads)
         read["kv_heads"] = integer(document, self.kv_heads, heads)
         return read
@@ -129,14 +130,19 @@ def family_of(document: Mapping[str, object]) -> Family:
     for family in FAMILIES.values():
         if kind == family.model_type or (kind is None and architectures == [family.architecture]):
             return family
-    raise CheckpointError(f"config.json model_type must be {nearest(str(kind), FAMILIES)}, not {kind!r}")
+    raise CheckpointError(f"config.json model_type must be {nearest(str(kind), FAMILIES)}, not {shown(kind)}")
 
 
 def has_file(path: Path) -> bool:
     """Return whether there is a file of that name; CheckpointError where it is no plain file, for a pipe waits for its writer."""
-    if path.exists() and not path.is_file():
-        raise CheckpointError(f"File {path.name} must be a plain file, not a folder, a pipe or a device")
-    return path.is_file()
+    try:
+        is_there, is_plain = path.exists(), path.is_file()
+    except OSError as error:
+        # A name too long, or a folder that may not be looked into.
+        raise CheckpointError(f"File {cut(path.name)} must be a plain file, but: {error.strerror}") from None
+    if is_there and not is_plain:
+        raise CheckpointError(f"File {cut(path.name)} must be a plain file, not a folder, a pipe or a device")
+    return is_plain
 
 
 def read_object(path: Path) -> Mapping[str, object]:
@@ -149,7 +155,7 @@ def read_object(path: Path) -> Mapping[str, object]:
             raise CheckpointError(f"File {path.name} must be JSON of at most {_MOST_BYTES} bytes, not of {size}")
         document = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
-        raise CheckpointError(f"File {path.name} must be JSON, but reading it failed: {error}") from None
+        raise CheckpointError(f"File {path.name} must be JSON, but reading it failed: {cut(error)}") from None
     if not isinstance(document, Mapping):
         raise CheckpointError(f"File {path.name} must hold one object, not {type(document).__name__}")
     return document
@@ -171,19 +177,22 @@ def boolean(document: Mapping[str, object], key: str, default: bool) -> bool:
     """Return the truth value at `key` of a parsed config.json; CheckpointError where it is none."""
     value = document.get(key, default)
     if not isinstance(value, bool):
-        raise CheckpointError(f"config.json {key} must be true or false, not {value!r}")
+        raise CheckpointError(f"config.json {key} must be true or false, not {shown(value)}")
     return value
 
 
 def positive_integer(subject: str, value: object) -> int:
-    """Return `value` if it is a positive integer; CheckpointError otherwise."""
+    """Return `value` if it is a positive integer of at most 2^31 - 1; CheckpointError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise CheckpointError(f"{subject} must be a positive integer, not {shown(value)}")
+    if value > _LARGEST:
+        raise CheckpointError(f"{subject} must be at most {_LARGEST}, not {shown(value)}")
     return value
 
 
 def positive_number(subject: str, value: object) -> float:
     """Return `value` if it is a positive and finite number; CheckpointError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    # An integer of hundreds of digits is less than infinity, and no float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
         raise CheckpointError(f"{subject} must be a positive number, not {shown(value)}")
     return value

@@ -46,7 +46,7 @@ class RopeScaling:
 
     def __post_init__(self) -> None:
         if self.kind not in ROPE_SCALINGS:
-            raise CheckpointError(f"RoPE scaling must be {nearest(self.kind, ROPE_SCALINGS)}, not {shown(self.kind)}")
+            raise CheckpointError(f"RoPE scaling must be {nearest(str(self.kind), ROPE_SCALINGS)}, not {shown(self.kind)}")
         for name in ("factor", "low_frequency_factor", "high_frequency_factor", "fast_turns", "slow_turns"):
             positive_number(f"RoPE scaling {name}", getattr(self, name))
         if self.kind in ("llama3", "yarn"):

@@ -8,7 +8,8 @@ import numpy as np
 from safetensors import SafetensorError
 
 from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
-from hwsim.errors import CheckpointError, shown
+from hwsim.errors import CheckpointError, cut, shown
+from models.families import has_file
 
 __all__ = ["ShardWriter", "Shards"]
 
@@ -78,16 +79,16 @@ class Shards:
         promised = _promised(index) if index.is_file() else {None: self._name}
         for file in dict.fromkeys(promised.values()):
             path = folder / file
-            if not path.is_file():
+            if not has_file(path):
                 promise = f", which {index.name} names" if index.is_file() else ", which is missing"
-                raise CheckpointError(f"Folder {folder.name} must hold {file}{promise}")
+                raise CheckpointError(f"Folder {folder.name} must hold {cut(file)}{promise}")
             try:
                 self._places |= {name: (path, place) for name, place in places(path).items()}
             except (SafetensorError, OSError, ValueError) as error:
-                raise CheckpointError(f"File {file} must be a complete safetensors file, but: {error}") from None
+                raise CheckpointError(f"File {file} must be a complete safetensors file, but: {cut(error)}") from None
         for name, file in promised.items():
             if name is not None and (name not in self._places or self._places[name][0].name != file):
-                raise CheckpointError(f"File {file} must hold the tensor {name}, which {index.name} promises")
+                raise CheckpointError(f"File {cut(file)} must hold the tensor {cut(name)}, which {index.name} promises")
         self.files = tuple(folder / file for file in sorted(set(promised.values())))
 
     def take(self, name: str, dtype: type, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -118,7 +119,7 @@ def _promised(index: Path) -> Mapping[str | None, str]:
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         for name, file in weight_map.items():
             if not isinstance(file, str) or Path(file).name != file or not file.endswith(_SUFFIX):
-                raise CheckpointError(f"File of tensor {name} must be a {_SUFFIX} file of the folder, not {shown(file)}")
+                raise CheckpointError(f"File of tensor {cut(name)} must be a {_SUFFIX} file of the folder, not {shown(file)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckpointError(f"File {index.name} must be JSON with an object weight_map, but holds something else") from None
     found: Mapping[str | None, str] = weight_map

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import tokenizers
 
-from hwsim.errors import CheckpointError, NoChatTemplateError, SpecError, shown
+from hwsim.errors import CheckpointError, NoChatTemplateError, SpecError, cut, shown
 from models.chat_template import render
 from models.tokenizer_classes import GENERIC
 
@@ -161,7 +161,7 @@ class Tokenizer:
             return self.inner.encode(text, add_special_tokens=adds_special)
         # The library raises bare Exception, such as for a word that it knows no token for.
         except Exception as error:
-            raise SpecError(f"Text must be one that the tokenizer has tokens for, not {shown(text)}: {error}") from None
+            raise SpecError(f"Text must be one that the tokenizer has tokens for, not {shown(text)}: {cut(error)}") from None
 
 
 def byte_pairs(text: str) -> tokenizers.Tokenizer:
@@ -170,7 +170,7 @@ def byte_pairs(text: str) -> tokenizers.Tokenizer:
         inner = tokenizers.Tokenizer.from_str(text)
     except Exception as error:
         # The library raises bare Exception for every malformed file.
-        raise CheckpointError(f"File tokenizer.json must describe a tokenizer, but: {error}") from None
+        raise CheckpointError(f"File tokenizer.json must describe a tokenizer, but: {cut(error)}") from None
     inner.no_truncation()
     inner.no_padding()
     return inner

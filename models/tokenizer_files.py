@@ -11,12 +11,12 @@ from pathlib import Path
 import tokenizers
 from tokenizers import AddedToken
 
-from hwsim.errors import CheckpointError, shown
+from hwsim.errors import CheckpointError, cut, shown
 from models.families import has_file
 from models.tokenizer import Tokenizer, byte_pairs
-from models.tokenizer_classes import class_of, rebuilt
+from models.tokenizer_classes import GENERIC, class_of, rebuilt
 
-__all__ = ["CONFIG", "FILE", "NAMES", "TEMPLATES", "read_files", "tokenizer_of", "write_files"]
+__all__ = ["CONFIG", "FILE", "NAMES", "TEMPLATES", "older_names", "read_files", "tokenizer_of", "write_files"]
 
 FILE = "tokenizer.json"
 CONFIG = "tokenizer_config.json"
@@ -32,6 +32,8 @@ _FILES = (FILE, CONFIG, _MAP, _ADDED, _TEMPLATE, _OLD_TEMPLATE, _GENERATION, "to
 NAMES = re.compile("|".join((*map(re.escape, _FILES), rf"{TEMPLATES}/[^/\\\0]+\.jinja")))
 """Names of files that belong to a tokenizer."""
 _DEFAULT = "default"
+_NEW_GENERIC = "TokenizersBackend"
+"""What transformers 5 calls GENERIC."""
 _ORDER = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 """Special tokens in the order in which those that the vocabulary lacks are added to it."""
 
@@ -54,6 +56,25 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
+
+
+def older_names(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of a tokenizer with what transformers 5 calls by a new name under the one that releases before it know too.
+
+    files: contents by name. Those without a new name stay as they are, to the byte.
+    """
+    changed = dict(files)
+    for name in (CONFIG, _MAP):
+        settings = dict(_object(files, name))
+        if isinstance(settings.get("extra_special_tokens"), list):
+            # Of two lists transformers takes this one unless it is empty; before 5 it is an object alone, of tokens with a name.
+            listed = settings.pop("extra_special_tokens")
+            settings["additional_special_tokens"] = listed or settings.get("additional_special_tokens", [])
+        if settings.get("tokenizer_class") == _NEW_GENERIC:
+            settings["tokenizer_class"] = GENERIC
+        if settings != _object(files, name):
+            changed[name] = (json.dumps(settings, indent=2, ensure_ascii=False) + "\n").encode()
+    return changed
 
 
 def tokenizer_of(files: Mapping[str, bytes], *, model_type: str | None = None, eos_ids: Sequence[int] = ()) -> Tokenizer | None:
@@ -97,7 +118,7 @@ def _text(files: Mapping[str, bytes], name: str) -> str:
     try:
         return files[name].decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CheckpointError(f"File {name} must be text in UTF-8, but: {error}") from None
+        raise CheckpointError(f"File {name} must be text in UTF-8, but: {cut(error)}") from None
 
 
 def _object(files: Mapping[str, bytes], name: str) -> Mapping[str, object]:
@@ -107,7 +128,7 @@ def _object(files: Mapping[str, bytes], name: str) -> Mapping[str, object]:
     try:
         document = json.loads(_text(files, name))
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"File {name} must be JSON, but reading it failed: {error}") from None
+        raise CheckpointError(f"File {name} must be JSON, but reading it failed: {cut(error)}") from None
     if not isinstance(document, Mapping):
         raise CheckpointError(f"File {name} must hold one object, not {type(document).__name__}")
     return document

@@ -35,7 +35,7 @@ def sliding_window(document: Mapping[str, object], family: Family, layers: int) 
             )
     window = integer(document, "sliding_window") if is_used and document.get("sliding_window") is not None else None
     if window is not None and "sliding_window" not in defaults:
-        raise CheckpointError(f"config.json sliding_window must be null in a {family.model_type} model, not {window}")
+        raise CheckpointError(f"config.json sliding_window must be null in a {family.model_type} model, not {shown(window)}")
     kinds = _layer_kinds(document, family, layers, window)
     if len(kinds) > 1:
         raise CheckpointError(
@@ -67,7 +67,7 @@ def _layer_kinds(document: Mapping[str, object], family: Family, layers: int, wi
         first = document.get("max_window_layers")
         if isinstance(first, bool) or not isinstance(first, int):
             raise CheckpointError(f"config.json max_window_layers must be an integer, not {shown(first)}")
-        return {_SLIDING if layer >= first else _FULL for layer in range(layers)}
+        return {kind for kind, is_there in ((_FULL, first > 0), (_SLIDING, first < layers)) if is_there}
     if not isinstance(kinds, list) or len(kinds) != layers or not all(kind in (_FULL, _SLIDING) for kind in kinds):
         raise CheckpointError(f"config.json layer_types must be {layers} of '{_FULL}' or '{_SLIDING}', not {shown(kinds)}")
     return set(kinds)

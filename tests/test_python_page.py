@@ -41,5 +41,6 @@ def test_every_verb_is_documented() -> None:
         members = [verb] if callable(verb) else [getattr(verb, each) for each in verb.__all__ if each.islower()]
         for member in members:
             assert member.__doc__ and len(member.__doc__) > 60, f"{name}: {member}"
+        assert f"lamforge.{name}" in PAGE.read_text(), f"docs/python.md must speak of lamforge.{name}"
     with pytest.raises(AttributeError, match="has no attribute 'simulat'"):
         _ = lamforge.simulat

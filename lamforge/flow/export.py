@@ -57,6 +57,9 @@ def run(request: ExportRequest, listener: Listener = SILENT) -> Export:
     """
     made, folder = open_compressed(request.model), Path(request.output)
     exported.export(made, folder, type=request.type, progress=listener.part("layers"))
+    scaling = made.model.config.rope_scaling
+    if scaling.kind == "yarn" and not scaling.is_truncated:
+        listener.say("The edges of YaRN's band are no whole features in this model; transformers before 4.55 rounds them")
     return Export(made=made, folder=folder, type=request.type)
 
 

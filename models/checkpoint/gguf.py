@@ -14,7 +14,7 @@ import torch
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize
 
-from hwsim.errors import CheckpointError, shown
+from hwsim.errors import CheckpointError, cut, shown
 from models.checkpoint.base import AffineBlocks, Checkpoint, Weights, check_names
 from models.checkpoint.gguf_metadata import configuration, end_tokens, is_interleaved
 from models.checkpoint.gguf_tokenizer import read_tokenizer, why_none
@@ -235,7 +235,7 @@ def _read_header(path: Path) -> _File:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _Reader(path, content).read()
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"File {path.name} must be a complete GGUF file, but: {error}") from None
+        raise CheckpointError(f"File {path.name} must be a complete GGUF file, but: {cut(error)}") from None
 
 
 def _check_kinds(path: Path, numbers: Mapping[str, int]) -> None:

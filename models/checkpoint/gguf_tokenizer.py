@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, processors
 
-from hwsim.errors import CheckpointError, shown
+from hwsim.errors import CheckpointError, cut, shown
 from models.tokenizer import Tokenizer
 from models.tokenizer_classes import QWEN2_WORDS, sentence_piece
 
@@ -141,7 +141,7 @@ def _bytes(metadata: Mapping[str, object], tokens: list[str], words: _Words) -> 
         inner = tokenizers.Tokenizer(models.BPE(vocabulary, merges, ignore_merges=words.is_whole))
     except Exception as error:
         # The library raises bare Exception when a merge names an unknown token.
-        raise CheckpointError(f"GGUF tokenizer must have merges of its own tokens, but: {error}") from None
+        raise CheckpointError(f"GGUF tokenizer must have merges of its own tokens, but: {cut(error)}") from None
     inner.pre_tokenizer = words.pre_tokenizer()
     inner.decoder = decoders.ByteLevel()
     return inner

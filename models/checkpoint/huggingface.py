@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from hwsim.errors import CheckpointError, shown
+from hwsim.errors import CheckpointError, cut, shown
 from models.checkpoint.base import Checkpoint, TensorStore, Weights, check_names
 from models.checkpoint.layout import EMBEDDING, HEAD
 from models.config import ModelConfig
@@ -76,7 +76,7 @@ class _SafetensorsStore(TensorStore):
             with safe_open(path, framework="pt") as opened:
                 tensor: torch.Tensor = opened.get_tensor(stored)
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"Tensor {name} must be readable from {path.name}, but: {error}") from None
+            raise CheckpointError(f"Tensor {name} must be readable from {path.name}, but: {cut(error)}") from None
         return tensor.to(torch.float32)
 
     def are_different(self, *names: str) -> bool:
@@ -93,7 +93,7 @@ class _SafetensorsStore(TensorStore):
                 for start in range(0, rows, _ROWS_COMPARED):
                     digest.update(view[start : start + _ROWS_COMPARED].to(torch.float32).numpy().tobytes())
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"Tensor {name} must be readable from {path.name}, but: {error}") from None
+            raise CheckpointError(f"Tensor {name} must be readable from {path.name}, but: {cut(error)}") from None
         return digest.digest()
 
 
@@ -102,7 +102,7 @@ def _header(path: Path, names: set[str]) -> dict[str, tuple[int, ...]]:
         with safe_open(path, framework="pt") as opened:
             held = set(opened.keys())
             for name in sorted(names - held):
-                raise CheckpointError(f"File {path.name} must hold the tensor {name}, which its index promises")
+                raise CheckpointError(f"File {path.name} must hold the tensor {cut(name)}, which its index promises")
             for name in sorted(held - names):
                 raise CheckpointError(f"File {path.name} must hold only tensors that its index gives to it, not {shown(name)}")
             shapes = {}
@@ -113,7 +113,7 @@ def _header(path: Path, names: set[str]) -> dict[str, tuple[int, ...]]:
                 shapes[name] = tuple(view.get_shape())
             return shapes
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"File {path.name} must be a complete safetensors file, but: {error}") from None
+        raise CheckpointError(f"File {path.name} must be a complete safetensors file, but: {cut(error)}") from None
 
 
 def _weight_files(folder: Path) -> dict[str, Path]:
@@ -125,18 +125,18 @@ def _weight_files(folder: Path) -> dict[str, Path]:
             with safe_open(single, framework="pt") as opened:
                 return dict.fromkeys(sorted(opened.keys()), single)
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"File {_SINGLE} must be a complete safetensors file, but: {error}") from None
+            raise CheckpointError(f"File {_SINGLE} must be a complete safetensors file, but: {cut(error)}") from None
     if not has_file(index):
         raise CheckpointError(f"Folder {folder.name} must hold {_SINGLE} or {_INDEX}, but has neither")
     weight_map = read_object(index).get("weight_map")
     if not isinstance(weight_map, Mapping):
-        raise CheckpointError(f"File {_INDEX} must hold an object weight_map, not {weight_map!r}")
+        raise CheckpointError(f"File {_INDEX} must hold an object weight_map, not {shown(weight_map)}")
     files = {}
     for name, file_name in weight_map.items():
         if not isinstance(file_name, str) or Path(file_name).name != file_name or not file_name.endswith(".safetensors"):
-            raise CheckpointError(f"File of tensor {name} must be a .safetensors file of the folder, not {file_name!r}")
-        if not (folder / file_name).is_file():
-            raise CheckpointError(f"Folder {folder.name} must hold {file_name}, which {_INDEX} names")
+            raise CheckpointError(f"File of tensor {cut(name)} must be a .safetensors file of the folder, not {shown(file_name)}")
+        if not has_file(folder / file_name):
+            raise CheckpointError(f"Folder {folder.name} must hold {cut(file_name)}, which {_INDEX} names")
         files[name] = folder / file_name
     return files
 

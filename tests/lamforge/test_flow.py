@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lamforge.conftest import Command
+from tests.reports.tiny_folder import write_checkpoint
 
 SIMULATE_KEYS = {"cycles", "token_per_s", "bytes", "fraction_of_peak", "causes", "wall_s", "units", "memory_mb"}
 
@@ -36,6 +37,19 @@ def test_export_leaves_a_checkpoint_as_others_have_them(made: Path, command: Com
         for name, folder in (("first", made / "hf"), ("again", tmp_path / "out"))
     ]
     assert geometry[0] == geometry[1]
+
+
+def test_export_says_what_older_releases_cannot_read(made: Path, command: Command, tmp_path: Path) -> None:
+    said = []
+    for truncate in (True, False):
+        block = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16, "truncate": truncate}
+        source = write_checkpoint(tmp_path / f"hf-{truncate}", rope_scaling=block)
+        model = tmp_path / f"model-{truncate}"
+        assert command("compress", source, "--recipe", made / "recipe.yaml", "-o", model)[0] == 0
+        code, _, err = command("export", model, "-o", tmp_path / f"out-{truncate}")
+        assert code == 0
+        said.append("transformers before 4.55 rounds them" in err)
+    assert said == [False, True]
 
 
 def test_evaluate_compares_with_the_float_models(made: Path, command: Command) -> None:
@@ -209,9 +223,11 @@ def test_rtl_packages_a_kernel_for_a_board(command: Command, tmp_path: Path) -> 
     assert again["package"] == found["package"]
 
 
-def test_cosim_through_the_host(made: Path, command: Command) -> None:
+def test_cosim_through_the_host(made: Path, command: Command, tmp_path: Path) -> None:
+    source = write_checkpoint(tmp_path / "hf", architectures=["Qwen3ForCausalLM"])
+    assert command("compress", source, "--recipe", made / "recipe.yaml", "-o", tmp_path / "model")[0] == 0
     options = ("--engine", "tiny", "--host", "--memory", "ideal", "--question", "a", "--json")
-    found = document(command("cosim", made / "model", *options))
+    found = document(command("cosim", tmp_path / "model", *options))
     assert found["is_equal"]
     assert (found["mismatches"], found["cycle_difference"], found["first"]) == (0, 0, None)
     assert found["compared"] > 1000

@@ -179,7 +179,9 @@ def test_a_truncated_checkpoint(made: Path, tmp_path: Path, command: Command) ->
 
 
 def test_an_unknown_architecture(made: Path, tmp_path: Path, command: Command) -> None:
-    folder = write_checkpoint(tmp_path / "hf", architectures=["MambaForCausalLM"])
+    folder = write_checkpoint(tmp_path / "hf")
+    file = folder / "config.json"
+    file.write_text(file.read_text().replace("LlamaForCausalLM", "MambaForCausalLM"))
     sentence = refused(command("compress", folder, "--recipe", made / "recipe.yaml", "-o", tmp_path / "out"), tmp_path, {"hf"})
     names = "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM (nearest: LlamaForCausalLM)"
     assert sentence == f"Model architecture must be one of {names}, not 'MambaForCausalLM'"

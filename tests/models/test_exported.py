@@ -1,7 +1,6 @@
 """Exported models: our reader and transformers find in the folder what the integers stand for."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from models.compress import Recipe, Step
 from models.compress.balance_keys import BalanceKeys
 from models.config import ModelConfig, RopeScaling
 from models.reference.llama import Llama
+from models.reference.rope import inverse_frequencies, magnitude
 from tests.models.tiny import integer_logits, tiny_checkpoint, tiny_config, tiny_tokens
 from tests.reports.tiny_folder import write_checkpoint
 
@@ -41,9 +41,7 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
 
 def test_a_window_outlives_biases_that_a_recipe_adds(tmp_path: Path) -> None:
     """The folder computes what the source computes with queries that read 12 keys, not what it would with all of them."""
-    source = write_checkpoint(tmp_path / "hf")
-    window = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 12}
-    (source / "config.json").write_text(json.dumps(json.loads((source / "config.json").read_text()) | window))
+    source = write_checkpoint(tmp_path / "hf", architectures=["MistralForCausalLM"], model_type="mistral", sliding_window=12)
     exported.export(compressed.create(load(source), SHIFTED), tmp_path / "out")
     tokens, logits = tiny_tokens(40), {}
     for folder in (source, tmp_path / "out"):
@@ -113,6 +111,8 @@ def test_every_tensor_is_the_integers_value(checkpoint: Checkpoint, tmp_path: Pa
         RopeScaling(kind="llama3", factor=8.0, original_positions=64, low_frequency_factor=1.5, high_frequency_factor=5.0),
         RopeScaling(kind="yarn", factor=4.0, original_positions=64, fast_turns=16.0, slow_turns=2.0, attention_factor=1.1),
         RopeScaling(kind="yarn", factor=4.0, original_positions=64, is_truncated=False),
+        RopeScaling(kind="yarn", factor=1.7, original_positions=100, fast_turns=13.0, slow_turns=0.7),
+        RopeScaling(kind="yarn", factor=0.5, original_positions=1000),
     ],
     ids=lambda scaling: scaling.kind,
 )
@@ -127,7 +127,29 @@ def test_configurations_read_back(scaling: RopeScaling, architecture: str, windo
     )
     written = "MistralForCausalLM" if architecture == "LlamaForCausalLM" and window else architecture
     again = ModelConfig.from_huggingface(exported.huggingface_config(config))
-    assert again == dataclasses.replace(config, architecture=written)
+    assert torch.equal(inverse_frequencies(again), inverse_frequencies(config))
+    assert magnitude(again.rope_scaling) == magnitude(scaling)
+    # YaRN is spelled by another length, to the same frequencies.
+    read = again.rope_scaling if scaling.kind == "yarn" else scaling
+    assert again == dataclasses.replace(config, architecture=written, rope_scaling=read)
+
+
+@pytest.mark.parametrize(
+    ("changes", "block"),
+    [
+        ({"factor": 4.0}, {"factor": 4.0}),
+        ({"factor": 0.5}, {"factor": 0.5, "attention_factor": 1.0}),
+        ({"factor": 4.0, "attention_factor": 1.1}, {"factor": 4.0, "attention_factor": 1.1}),
+        ({"factor": 4.0, "is_truncated": False}, {"factor": 4.0, "truncate": False}),
+    ],
+)
+def test_yarn_is_written_as_every_release_reads_it(changes: dict[str, object], block: dict[str, object]) -> None:
+    """Entries that releases of transformers read differently are left out, such as the training length."""
+    config = dataclasses.replace(tiny_config(), rope_scaling=RopeScaling(kind="yarn", original_positions=64, **changes))
+    found = exported.huggingface_config(config)
+    # Four times the turns over four times the training length.
+    assert found["rope_scaling"] == {"rope_type": "yarn", "beta_fast": 128.0, "beta_slow": 4.0} | block
+    assert found["max_position_embeddings"] == 256
 
 
 def test_export_refusals(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -98,6 +98,13 @@ def test_family_defaults() -> None:
         ({"hidden_size": None}, "config.json hidden_size must be a positive integer, not None"),
         ({"hidden_size": 66}, "config.json hidden_size must be a multiple of 4 heads, not 66"),
         ({"vocab_size": -1}, "config.json vocab_size must be a positive integer, not -1"),
+        ({"vocab_size": 2**31}, "config.json vocab_size must be at most 2147483647, not 2147483648"),
+        ({"num_hidden_layers": 10**8}, "Model layers must be at most 10000, not 100000000"),
+        (
+            {"num_hidden_layers": 10**9, "architectures": ["Qwen2ForCausalLM"], "use_sliding_window": True, "max_window_layers": 0},
+            "Model layers must be at most 10000, not 1000000000",
+        ),
+        ({"rope_theta": 10**400}, f"config.json rope_theta must be a positive number, not 1{'0' * 198}…"),
         ({"num_hidden_layers": True}, "config.json num_hidden_layers must be a positive integer, not True"),
         ({"rms_norm_eps": "x"}, "config.json rms_norm_eps must be a positive number, not 'x'"),
         ({"rope_theta": float("inf")}, "config.json rope_theta must be a positive number, not inf"),

@@ -13,6 +13,7 @@ from tokenizers import normalizers, pre_tokenizers, processors
 
 from hwsim.errors import CheckpointError, SpecError
 from models.tokenizer_classes import QWEN2_WORDS
+from models.tokenizer_files import older_names, read_files, write_files
 from tests.models.tokenizer_folder import SPECIAL, TEXT, byte_level, opened, pieces, put_before, write_tokenizer
 
 SEED = 20261130
@@ -177,6 +178,39 @@ def test_every_end_token_ends_a_text(tmp_path: Path) -> None:
     folder = write_tokenizer(tmp_path / "tokenizer", byte_level(), settings, generation_config={"eos_token_id": [4, 7, 2]})
     (folder / "config.json").write_text(json.dumps({"eos_token_id": 7}))
     assert opened(folder).eos_ids == (SPECIAL.index("</s>"), 4, 7)
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        ({"tokenizer_class": "TokenizersBackend"}, GENERIC),
+        ({"extra_special_tokens": ["[INST]"]}, {"additional_special_tokens": ["[INST]"]}),
+        ({"extra_special_tokens": ["[INST]"], "additional_special_tokens": ["<extra>"]}, {"additional_special_tokens": ["[INST]"]}),
+        ({"extra_special_tokens": [], "additional_special_tokens": ["<extra>"]}, {"additional_special_tokens": ["<extra>"]}),
+    ],
+)
+def test_names_that_are_new_have_older_ones(tmp_path: Path, new: dict[str, object], old: dict[str, object]) -> None:
+    """The tokenizer is the same one under both, for us and for transformers."""
+    folder = write_tokenizer(tmp_path / "new", byte_level(), NAMED | new, special_tokens_map=new)
+    before = read_files(folder)
+    after = older_names(before)
+    assert json.loads(after["tokenizer_config.json"]) == NAMED | old
+    assert json.loads(after["special_tokens_map.json"]) == old
+    assert older_names(after) == after
+    assert {name for name in before if before[name] != after[name]} == {"tokenizer_config.json", "special_tokens_map.json"}
+    ours = opened(folder)
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    write_files(after, folder)
+    again = transformers.AutoTokenizer.from_pretrained(folder)
+    for text in TEXTS:
+        assert opened(folder).encode_whole(text) == ours.encode_whole(text)
+        assert again(text)["input_ids"] == theirs(text)["input_ids"]
+
+
+def test_names_that_every_release_knows_stay(tmp_path: Path) -> None:
+    settings = GENERIC | NAMED | {"extra_special_tokens": {"image_token": "<image>"}, "additional_special_tokens": ["<extra>"]}
+    files = read_files(write_tokenizer(tmp_path / "tokenizer", byte_level(), settings))
+    assert older_names(files) == files
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A whole small model on three machines, and proof that the comparison fails when one of them is broken."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,12 +20,25 @@ from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import MachineError, ProgramError
 from hwsim.host.inputs import Inputs
 from hwsim.memory.models import IDEAL, hbm2, stalling
+from models import compressed
+from models.attention import parse
+from models.checkpoint import load
+from models.compress import Recipe
 from models.integer import IntegerModel
 from testbenches.compare import Verdict, compare_logs
 from testbenches.cosim import cosim
 from testbenches.simulated import Simulated
 from testbenches.verilated import Fault, Run, Verilated
 from tests.random_model import random_model
+from tests.reports.tiny_folder import write_checkpoint
+
+FAMILIES: dict[str, tuple[dict[str, object], str]] = {
+    "Llama": ({}, "lambda:4+12"),
+    "Mistral": ({"sliding_window": 12}, "lambda:0+12"),
+    "Qwen2": ({"tie_word_embeddings": False}, "lambda:4+12"),
+    "Qwen3": ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}}, "lambda:4+12"),
+}
+"""What the config.json of each family says beside the usual, and the attention that its model gets."""
 
 
 def image_of(compiled: Compiled) -> MemoryImage:
@@ -50,14 +64,24 @@ def test_every_bit_and_cycle_of_a_decode_step(engine: EngineConfig, verilated: V
     assert result.instructions_compared > 6 * 80
 
 
-def test_every_bit_and_cycle_of_normalized_heads(engine: EngineConfig, verilated: Verilated, seed: int) -> None:
-    """A Qwen3 runs on the circuit that there is; its cache has wrapped."""
-    tokens = np.random.default_rng(seed).integers(0, 96, 23).tolist()
-    model = random_model(seed, architecture="Qwen3ForCausalLM")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_bit_and_cycle_of_a_checkpoint_of_every_family(
+    engine: EngineConfig, verilated: Verilated, family: str, tmp_path: Path, seed: int
+) -> None:
+    """They are read from their files, and run on one circuit; the cache has wrapped."""
+    changes, attention = FAMILIES[family]
+    checkpoint = load(write_checkpoint(tmp_path / "hf", architectures=[f"{family}ForCausalLM"], **changes))
+    recipe = Recipe.uniform(name="test", method="rtn", format=Format.W4, head=Format.W8, pattern=parse(attention))
+    compressed.save(compressed.create(checkpoint, recipe), tmp_path / "model")
+    model = compressed.load(tmp_path / "model").model
+    assert (model.config.architecture, model.config.sliding_window) == (f"{family}ForCausalLM", changes.get("sliding_window"))
+    assert (model.config.qkv_bias, model.config.has_head_norms) == (family == "Qwen2", family == "Qwen3")
+    tokens = np.random.default_rng(seed).integers(0, 260, 23).tolist()
     result = cosim(model, engine, texts=[tokens], memories=[stalling(seed & 0xFFFF)], verilated=verilated)
     assert result.first is None
     assert (result.mismatches, result.cycle_difference) == (0, 0)
-    assert result.instructions_compared > 100
+    assert result.compared > 260
+    assert result.instructions_compared > 80
 
 
 @pytest.fixture(scope="module")
