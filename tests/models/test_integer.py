@@ -254,7 +254,21 @@ def test_compiled_rows_equal_the_operations(limit: int) -> None:
             assert np.array_equal(part, wanted)
 
 
-@pytest.mark.parametrize(("sinks", "window"), [(0, 4), (2, 3), (3, 1), (2, 40)])
+def test_accumulators_are_sums_modulo_32_bits() -> None:
+    """Sums of three sizes: within 32 bits, above them, and far below."""
+    weights = np.array([[1, -2, 3, 5], [32767] * 4, [-32768] * 4], np.int16)
+    codes, found = np.array([7, 11, -13, 127], np.int16), np.empty(3, np.int32)
+    kernels.accumulate(weights, codes, found)
+    assert found[0] == 7 - 22 - 39 + 635
+    codes[:] = 32767
+    kernels.accumulate(weights, codes, found)
+    assert found.tolist() == [
+        7 * 32767,
+        *(((32767 * 4 * weight + (1 << 31)) & 0xFFFFFFFF) - (1 << 31) for weight in (32767, -32768)),
+    ]
+
+
+@pytest.mark.parametrize(("sinks", "window"), [(0, 4), (2, 3), (3, 1), (2, 40), (6, 3)])
 @pytest.mark.parametrize("first", [0, 1, 7])
 @pytest.mark.parametrize("highest", [-12, -4, 20])
 def test_compiled_attention_equals_the_operations(sinks: int, window: int, first: int, highest: int) -> None:
