@@ -15,6 +15,7 @@ from hwsim.errors import CheckpointError, SpecError
 from models.integer import IntegerReference, State, kernels, ops
 from models.integer.constants import HEAD_UNIT, epsilon, gain, head_identity, inverse_hidden, rope_table
 from models.integer.weights import Factor, multiplies_bytes
+from models.rope_scaling import RopeScaling
 from tests.models.tiny import SEED, tiny_config, tiny_model, tiny_tokens
 
 BITS_32 = (1 << 31) - 1
@@ -440,6 +441,8 @@ def test_recorder_names_every_intermediate() -> None:
 def test_constants() -> None:
     config = tiny_config()
     assert epsilon(config) == round(1e-5 * 64 * 2**18)
+    large = dataclasses.replace(config, norm_eps=0.1)
+    assert (epsilon(large, 81919), epsilon(large, 81921)) == (round(0.1 * 81919 * 2**18), BITS_32)
     exact = np.array([0.5, -1.75, 1.999])
     kept = gain(exact, "norm")
     assert kept.shift == 14
@@ -448,8 +451,22 @@ def test_constants() -> None:
     assert mantissa * 2.0**exponent == 1 / 64 / 4
     mantissa, exponent = inverse_hidden(config, kept, 32)
     assert (mantissa * 2.0**exponent, epsilon(config, 32)) == (1 / 32 / 4, round(1e-5 * 32 * 2**18))
+    # The most fraction bits are 31, and whole numbers have none.
+    assert gain(np.array([2.0**-40, 0]), "norm").shift == 31
+    whole = gain(np.array([32767.0, -1.0]), "norm")
+    assert (whole.values.tolist(), whole.shift) == ([32767, -1], 0)
     with pytest.raises(CheckpointError, match="Gains of norm must be at most 32767, not 40000"):
         gain(np.array([40000.0]), "norm")
+
+
+def test_rotations_are_refused_from_twice_the_circle_on() -> None:
+    def table(factor: float) -> np.ndarray:
+        scaling = RopeScaling(kind="yarn", factor=4.0, original_positions=64, attention_factor=factor)
+        return rope_table(dataclasses.replace(tiny_config(), rope_scaling=scaling), [0])
+
+    assert table(32767 / 16384)[0, 0].tolist() == [32767, 0]
+    with pytest.raises(CheckpointError, match="^RoPE attention factor must be below 2, not 2$"):
+        table(2.0)
 
 
 def test_refusals() -> None:

@@ -131,26 +131,28 @@ def test_what_is_loaded_and_run_lies_where_it_belongs(engine, model, compiled) -
     placed = place(two, program, MemoryImage(ports=ports, side=side), inputs)
     assert np.array_equal(host.memory().side, placed.side)
     assert np.array_equal(done.logits.view(np.uint8), side[output.offset : output.offset + output.size])
-    code = program.buffer("program.decode").offset
-    assert code == 0, "A start that is told alone shows where the side memory lies."
-    told = {name: device.registers[offset_of(name)] for name in ("program", "program_words", "position", "slot")}
-    assert told == {"program": 0x3000, "program_words": len(program.words), "position": 3, "slot": program.slot_of(3)}
+    told = {name: device.registers[offset_of(name)] for name in ("program_words", "position", "slot")}
+    assert told == {"program_words": len(program.words), "position": 3, "slot": program.slot_of(3)}
 
 
-@pytest.mark.parametrize("last", ["output", "input"])
+@pytest.mark.parametrize("last", ["output", "input", "program.decode"])
 def test_the_side_memory_holds_all_that_a_run_touches(last: str, engine, model, compiled) -> None:
     """Which buffer comes last does not matter, nor how much of it the run leaves alone."""
     program, inputs = compiled.decode, inputs_at(model)
     moved = dataclasses.replace(program.buffer(last), offset=1 << 17)
     program = dataclasses.replace(program, buffers=(*(each for each in program.buffers if each.name != last), moved))
-    needed = moved.offset + (moved.size if last == "output" else inputs.rows.nbytes)
+    needed = moved.offset + {"output": moved.size, "input": inputs.rows.nbytes}.get(last, program.size_bytes)
+    device = Paper(engine, address=0x7_0000_3000)
 
     def run(side_bytes: int) -> None:
-        host = Host(engine, Paper(engine))
+        device.sheets.clear()
+        host = Host(engine, device)
         host.load(MemoryImage(ports=image_of(compiled).ports, side=np.zeros(side_bytes, np.uint8)))
         host.run(program, inputs)
 
     run(needed)
+    start = device.address + program.buffer("program.decode").offset
+    assert [device.registers[offset_of("program") + word] for word in (0, 4)] == [start & 0xFFFFFFFF, start >> 32]
     with pytest.raises(ProgramError, match=f"^Side memory must hold {needed} bytes for program decode, not {needed - 1}$"):
         run(needed - 1)
 
@@ -217,6 +219,16 @@ def test_an_interrupt_is_not_taken_for_the_end(settings, text, engine, model, co
     host.load(image_of(compiled))
     with pytest.raises(MachineError, match=text):
         host.run(compiled.decode, inputs_at(model))
+
+
+@pytest.mark.parametrize("waiting", list(Waiting))
+def test_a_run_is_given_up_when_its_time_is_over_and_not_later(waiting: Waiting, engine, model, compiled) -> None:
+    device = Paper(engine, interrupt=False, ends=False)
+    host = Host(engine, device, waiting=waiting, timeout_s=1.0, poll_s=0.25)
+    host.load(image_of(compiled))
+    with pytest.raises(MachineError, match="Program decode must end within 1 s"):
+        host.run(compiled.decode, inputs_at(model))
+    assert device.seconds == 1.0
 
 
 def test_interrupts_left_over_are_acknowledged_before_a_start(engine, model, compiled) -> None:
