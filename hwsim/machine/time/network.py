@@ -59,13 +59,14 @@ def run_work(trace: Trace, work: Work, config: EngineConfig, memory: MemoryModel
 
 @compiled_part
 def _issue_cycle(index: int, previous: int, partner: np.ndarray, times: np.ndarray) -> int:
-    """Return the cycle in which an instruction issues, or -1 while something it waits for is not known."""
+    """Return the cycle in which an instruction issues, or -1 while something it waits for is not known.
+
+    `previous` is the unit's instruction before it, which has released the unit, or -1.
+    """
     if times[0, index] < 0:
         return -1
     cycle = times[0, index] + 1
     if previous >= 0:
-        if times[2, previous] < 0:
-            return -1
         cycle = max(cycle, times[2, previous] + 1)
     for unit in range(4):
         other = partner[index, unit]
