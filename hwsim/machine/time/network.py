@@ -109,6 +109,7 @@ def _advance(
     control, next_of, active, streams, matrix, vector, earliest, arrival, ready, pops = state
     executed, executed_slot, last_retire = control[EXECUTED], control[EXECUTED_SLOT], control[LAST_RETIRE]
     answered, dispatched, done = control[ANSWERED], control[DISPATCHED], control[DONE]
+    # Control goes on only after a unit has.
     moved = True
     while moved and done < limit:
         moved = False
@@ -123,7 +124,6 @@ def _advance(
             times[0, dispatched] = cycle
             executed, executed_slot = cycle, slot[dispatched]
             dispatched += 1
-            moved = True
         for own in range(4):
             while next_of[own] < members.shape[1] and members[own, next_of[own]] >= 0:
                 place = next_of[own]
