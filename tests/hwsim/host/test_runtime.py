@@ -11,7 +11,7 @@ from hwsim.arch.program import MemoryImage
 from hwsim.arch.registers import CONTROL_REGISTERS, Identity, offset_of
 from hwsim.errors import MachineError, ProgramError
 from hwsim.host.device import SIDE, Place
-from hwsim.host.inputs import Inputs, place
+from hwsim.host.inputs import Inputs, place, placements
 from hwsim.host.runtime import Host, Waiting
 from models.integer import IntegerModel
 
@@ -133,6 +133,26 @@ def test_what_is_loaded_and_run_lies_where_it_belongs(engine, model, compiled) -
     assert np.array_equal(done.logits.view(np.uint8), side[output.offset : output.offset + output.size])
     told = {name: device.registers[offset_of(name)] for name in ("program_words", "position", "slot")}
     assert told == {"program_words": len(program.words), "position": 3, "slot": program.slot_of(3)}
+
+
+def test_inputs_lie_row_behind_row_and_end_with_the_last_position(engine, compiled) -> None:
+    program = dataclasses.replace(compiled.decode, rows=2)
+    width, start, last = program.input_row_bytes // 4, program.buffer("input").offset, program.max_position - 2
+    rows = np.arange(2 * width, dtype=np.int32).reshape(2, width)
+    (code, words), *places = placements(engine, program, Inputs(position=last, rows=rows))
+    assert (code, words.tobytes()) == (program.buffer("program.decode").offset, program.code().tobytes())
+    assert [offset for offset, _ in places] == [start, start + 4 * width]
+    assert np.array_equal(np.stack([content.view(np.int32) for _, content in places]), rows)
+    wrong = {
+        f"Position must be 0 to {last + 1}, not {last + 2}": Inputs(position=last + 1, rows=rows),
+        f"Input rows must fit {4 * width} bytes, not {4 * width + 4}": Inputs(position=0, rows=np.zeros((2, width + 1))),
+        "Inputs must be 2 rows, not (2,)": Inputs(position=0, rows=rows[:, 0]),
+        f"Inputs must be 2 rows, not (1, {width})": Inputs(position=0, rows=rows[:1]),
+    }
+    for text, inputs in wrong.items():
+        with pytest.raises(ProgramError) as refusal:
+            placements(engine, program, inputs)
+        assert str(refusal.value) == text
 
 
 @pytest.mark.parametrize("last", ["output", "input", "program.decode"])
