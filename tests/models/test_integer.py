@@ -391,6 +391,7 @@ def test_the_identity_gives_codes_back_at_every_scale() -> None:
     assert np.array_equal(matrix.integer(), HEAD_UNIT * np.eye(64, dtype=np.int64))
     assert np.array_equal(matrix.dequantize(), np.eye(64))
     matrix.check("identity")
+    assert matrix.scale.shape == matrix.offset.shape == (64, 2), "Each group of 32 inputs has a scale."
 
 
 def test_tokens_shared_among_threads_equal_steps() -> None:
@@ -453,6 +454,9 @@ def test_constants() -> None:
     assert (mantissa * 2.0**exponent, epsilon(config, 32)) == (1 / 32 / 4, round(1e-5 * 32 * 2**18))
     # The most fraction bits are 31, and whole numbers have none.
     assert gain(np.array([2.0**-40, 0]), "norm").shift == 31
+    # At 14 fraction bits this one would be rounded to 2**15.
+    near = gain(np.array([1.99998]), "norm")
+    assert (near.values.tolist(), near.shift) == ([1 << 14], 13)
     whole = gain(np.array([32767.0, -1.0]), "norm")
     assert (whole.values.tolist(), whole.shift) == ([32767, -1], 0)
     with pytest.raises(CheckpointError, match="Gains of norm must be at most 32767, not 40000"):
