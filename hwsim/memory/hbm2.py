@@ -239,8 +239,7 @@ def _start_same(law: np.ndarray, states: np.ndarray, visible: int, gap: int, fir
 
     Most channels have them open. Those that refresh now, or have refreshed since, are few, and are seen to one by one.
     """
-    ccd_s, rcd = law[_AT.t_ccd_s], law[_AT.t_rcd]
-    next_rcd = rcd - ccd_s if second != first else rcd
+    ccd_s = law[_AT.t_ccd_s]
     opened, next_opened = np.uintp(_OPENED + first * _MOST_PORTS), np.uintp(_OPENED + second * _MOST_PORTS)
     others = 0
     for port in range(states[_PORTS]):
@@ -249,7 +248,8 @@ def _start_same(law: np.ndarray, states: np.ndarray, visible: int, gap: int, fir
         allowed = max(max(visible, floor), last + ccd_s)
         is_other = (states[_REFRESH + port] <= allowed) | (one < floor) | (two < floor)
         states[_PREPARE + port] = -1 if is_other else 0
-        states[_START + port] = max(max(allowed, last + gap), max(one + rcd, two + next_rcd))
+        # The access that activated a row waited for it, and gave its last column command before this one begins.
+        states[_START + port] = max(allowed, last + gap)
         others += 1 if is_other else 0
     if others:
         for port in range(states[_PORTS]):

@@ -76,7 +76,7 @@ def head_identity(head_dim: int) -> QuantizedMatrix:
 
     Its integers are HEAD_UNIT on the diagonal, under row scales of HEAD_SCALE.
     """
-    group, code = 32, 8
+    group, code = Format.W4.sizes.group, 8
     return QuantizedMatrix(
         format=Format.W4,
         codes=code * np.eye(head_dim, dtype=np.uint8),

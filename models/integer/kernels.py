@@ -244,17 +244,12 @@ def attend_rows(
             own = head // group
             _scores(sink_query, token, head, key, own, 0, scores[:few])
             _scores(query, token, head, key, own, start, scores[few:])
-            top = -(1 << 31)
-            for slot in range(count):
-                top = max(top, scores[slot])
+            top = scores.max()
             early = _weights(top, scores[:few], value, own, 0, weights[:few])
             late = _weights(top, scores[few:], value, own, start, weights[few:])
-            largest = 0
+            inverse, scale = scalar.quantizer(weights.max(), TIMES_127, ONE_OVER_127)
             for slot in range(count):
-                largest = max(largest, weights[slot])
-            inverse, scale = scalar.quantizer(largest, TIMES_127, ONE_OVER_127)
-            for slot in range(count):
-                weights[slot] = max(scalar.code(weights[slot], inverse), 0)
+                weights[slot] = scalar.code(weights[slot], inverse)
             sums[:] = 0
             zero_sum = _mix(weights[:few], value, own, 0, sums)
             zero_sum += _mix(weights[few:], value, own, start, sums)

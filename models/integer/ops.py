@@ -136,14 +136,13 @@ def softmax(scores: Array, valid: Array, value_scale: Scale, value_zero: Array) 
     valid: booleans that broadcast to the scores; every row has one valid score at least.
     value_scale, value_zero: scales and zero points of the tokens' values, broadcast to the scores.
     """
-    zero = scores * 0
-    top = np.where(valid, scores, zero - (1 << 31)).max(-1)
-    distance = np.where(valid, top[..., None] - scores, zero)
+    top = np.where(valid, scores, -(1 << 31)).max(-1)
+    distance = np.where(valid, top[..., None] - scores, 0)
     exponential = numerics.exp2_neg(distance) * valid
     total = exponential.sum(-1)
     weight = numerics.apply_scale(exponential, value_scale, CODE_FRACTION_BITS)
     inverse, scale = numerics.quantize_inverse(weight.max(-1))
-    codes = numerics.quantize_act(weight, _spread(inverse)).clip(0, None)
+    codes = numerics.quantize_act(weight, _spread(inverse))
     share = _shifted(numerics.reciprocal(numerics.normalize(total)), EXP2_ONE_BITS)
     return Coefficients(codes, numerics.combine(_shifted(scale, -WEIGHT_FRACTION_BITS), share), (codes * value_zero).sum(-1))
 

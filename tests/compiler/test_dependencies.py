@@ -7,7 +7,7 @@ import pytest
 
 from compiler.schedule import dependencies
 from compiler.schedule.dependencies import link
-from compiler.target.step import Step
+from compiler.target.step import Step, add
 from hwsim.arch.fields import Instruction, Unit
 from hwsim.arch.isa import Dot, Fetch, Format, Load, Quant
 from hwsim.errors import ScheduleError
@@ -76,10 +76,22 @@ def test_a_section_does_not_end_before_its_units_have() -> None:
     """Control goes on to the next section when the barrier has retired, which every unit's last step precedes."""
     (*steps, barrier), _ = link([[step(unit) for unit in (Unit.MATRIX, Unit.VECTOR, Unit.MOVER)], [step(unit) for unit in Unit]])
     assert barrier.node == "barrier"
-    assert isinstance(barrier.instruction, Dot)
-    assert barrier.instruction.blocks == 0, "It takes no beat of a stream and writes nothing."
-    assert barrier.instruction.wait == VECTOR | MOVER
+    # It takes no beat of a stream and writes nothing.
+    assert barrier.instruction == dataclasses.replace(ON[Unit.MATRIX], blocks=0, wait=VECTOR | MOVER)
     assert [each.instruction.signal for each in steps] == [0, MATRIX, MATRIX]
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        (step(Unit.VECTOR, reads=("a",), writes=("b",)), step(Unit.VECTOR, reads=("b",), writes=("b",))),
+        (step(Unit.MATRIX, writes=("a",)), step(Unit.VECTOR, reads=("a",), writes=("b",))),
+    ],
+)
+def test_what_waits_for_one_that_followed_the_barrier_takes_no_token_of_it(chain: tuple[Step, ...]) -> None:
+    """The mover's region is as old as the section before, and what it waits for began when all of that had retired."""
+    _, section = link([[step(Unit.MATRIX)], [*chain, step(Unit.MOVER, reads=("b", "old"))]])
+    assert section[-1].instruction.wait == VECTOR
 
 
 def test_a_unit_without_a_step_for_the_barriers_token_is_refused() -> None:
@@ -89,8 +101,29 @@ def test_a_unit_without_a_step_for_the_barriers_token_is_refused() -> None:
     assert str(refused.value) == "Every section must have a step on unit VECTOR to take the barrier's token"
 
 
+def given(steps: list[Step]) -> dict[tuple[Unit, Unit], int]:
+    """Return how many tokens the first unit of a pair gives to the second."""
+    return {
+        (one, other): sum(type(each.instruction).unit is one and bool(each.instruction.signal >> other & 1) for each in steps)
+        for one in Unit
+        for other in Unit
+    }
+
+
+def taken(steps: list[Step]) -> dict[tuple[Unit, Unit], int]:
+    """Return how many tokens of the first unit of a pair the second takes."""
+    return {
+        (one, other): sum(type(each.instruction).unit is other and bool(each.instruction.wait >> one & 1) for each in steps)
+        for one in Unit
+        for other in Unit
+    }
+
+
 def random_sections(rng: np.random.Generator) -> list[list[Step]]:
-    """Return three sections of steps on all units, each with some of five regions; streams are used up in their section."""
+    """Return three sections of steps on all units, each with some of five regions; streams are used up in their section.
+
+    Steps of control itself are among them.
+    """
 
     def some(most: int) -> tuple[str, ...]:
         return tuple(rng.choice(list("abcde"), int(rng.integers(most + 1)), replace=False).tolist())
@@ -102,6 +135,8 @@ def random_sections(rng: np.random.Generator) -> list[list[Step]]:
         units += [Unit.MATRIX]
         steps, waiting = [], 0
         for number, unit in enumerate(units):
+            if rng.random() < 0.1:
+                steps.append(add(3, 3, 1))
             if unit is Unit.FETCH:
                 waiting += 1
                 steps.append(step(unit, awaits=some(2)))
@@ -125,7 +160,9 @@ def test_random_sections_are_ordered_in_any_number_of_turns(rng: np.random.Gener
             assert "must not wait for two tokens" in str(error)
             continue
         for turns in (1, 3):
-            assert unordered([*prologue, *body * turns, *epilogue]) == []
+            steps = [*prologue, *body * turns, *epilogue]
+            assert unordered(steps) == []
+            assert given(steps) == taken(steps)
         linked += 1
     assert linked > 50
 

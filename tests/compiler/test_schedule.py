@@ -2,12 +2,13 @@
 
 import collections
 import dataclasses
+import re
 
 import pytest
 
 from compiler.pipeline import Compiled, Request, compile_request, quantized_graph
 from compiler.schedule.placement import place_nodes, plan_memory
-from compiler.target.memory import OnChip
+from compiler.target.memory import MemoryMap, OnChip
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
 from hwsim.arch.isa import CacheFormat, Format, Loop, decode
@@ -123,6 +124,23 @@ def test_no_two_regions_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
     assert nodes["layers.{}.down"].place == nodes["layers.{}.o"].place == nodes["input"].place
     ends = [buffer.offset + buffer.size for buffer in memory.buffers]
     assert all(end <= buffer.offset for end, buffer in zip(ends, memory.buffers[1:], strict=False))
+
+
+def test_weights_and_the_caches_of_every_sequence_fit_a_channel_or_are_refused() -> None:
+    engine = load_engine("small")
+    graph = quantized_graph(request())
+
+    def planned(channel_bytes: int) -> MemoryMap:
+        return plan_memory(graph, engine.with_values({"channel_bytes": channel_bytes}), max_position=1024, tokens=3, sequences=3)
+
+    memory = planned(1 << 30)
+    assert memory.total_beats == memory.cache_start + 3 * graph.repeats["layers"] * memory.cache_layer_beats
+    need = memory.total_beats * engine.tile.port_bytes
+    enough = 1 << need.bit_length()
+    assert planned(enough) == memory
+    text = f" must fit {enough // 2} bytes behind each port of small, not need {need} ({need - enough // 2} too many)"
+    with pytest.raises(ScheduleError, match=re.escape(text) + "$"):
+        planned(enough // 2)
 
 
 def test_refusals_say_by_how_much() -> None:

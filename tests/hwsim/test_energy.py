@@ -8,7 +8,7 @@ import yaml
 
 from hwsim.arch.config import load_engine
 from hwsim.errors import SpecError
-from hwsim.machine.energy import Activity, EnergyConstants, Part, energy_board, estimate, load_constants, load_systems
+from hwsim.machine.energy import Activity, Energy, EnergyConstants, Part, energy_board, estimate, load_constants, load_systems
 from hwsim.machine.energy.systems import load_system
 from hwsim.sourced import Sourced
 
@@ -34,6 +34,13 @@ def test_parts_add_up() -> None:
     assert energy.card_j == pytest.approx(energy.chip_j + energy.parts[Part.CARD])
     assert energy.card_w == pytest.approx(energy.card_j / 1e-3)
     assert 0 < energy.assumed_share < 1
+
+
+def test_power_is_energy_over_time_and_what_is_assumed_a_share_of_the_card() -> None:
+    energy = Energy(seconds=4.0, parts=dict.fromkeys(Part, 2.0), assumed_j=4.5)
+    assert len(Part) == 9
+    assert (energy.card_j, energy.chip_j, energy.card_w, energy.chip_w, energy.assumed_share) == (18.0, 16.0, 4.5, 4.0, 0.25)
+    assert energy.watts == dict.fromkeys((part.value for part in Part), 0.5)
 
 
 @pytest.mark.parametrize("count", BY_COUNT)
@@ -67,6 +74,9 @@ def test_assumed_share_follows_constants_and_counts() -> None:
     assert estimate(SOMETHING, known).assumed_j == 0
     doubtful = estimate(dataclasses.replace(SOMETHING, assumed=frozenset({"memory_bits"})), known)
     assert doubtful.assumed_j == pytest.approx(doubtful.parts[Part.MEMORY] + doubtful.parts[Part.INTERFACE])
+    efficiency = dataclasses.replace(known.regulator_efficiency, kind="assumed")
+    lossy = estimate(SOMETHING, dataclasses.replace(known, regulator_efficiency=efficiency))
+    assert lossy.assumed_j == pytest.approx(lossy.parts[Part.CARD] - known.card_w.value * SOMETHING.seconds)
 
 
 def written(tmp_path: Path, name: str, change: dict[str, object]) -> Path:
@@ -113,6 +123,7 @@ def test_constants_without_a_source_are_refused(tmp_path: Path, change: dict[str
     [
         ({"scope": "rack"}, "Published system scope must be one of card, chip, not 'rack'"),
         ({"watts": 33}, "Published system watts must be a mapping of value, kind and source, not 33"),
+        ({"watts": GOOD | {"value": 0}}, "Published system watts.value must be a number above 0, not 0"),
         ({"watts": None}, "Published system must have the field 'watts'"),
         ({"volts": 12}, "Published system field must be one of its own such as '.*', not 'volts'"),
     ],
@@ -163,3 +174,27 @@ def test_published_systems_name_what_is_assumed() -> None:
     assert set(systems) == {"AccLLM", "FlightLLM"}
     assert systems["AccLLM"].activity.assumed > systems["FlightLLM"].activity.assumed
     assert "memory_bytes_per_token" not in systems["FlightLLM"].assumed
+
+
+def test_a_token_of_a_published_system_does_its_share_of_a_second(tmp_path: Path) -> None:
+    """At half a token a second and 1000 cycles a second a token takes 2000 cycles; logic and memories work in a quarter of them."""
+    values = {
+        "token_per_s": 0.5,
+        "clock_hz": 1000.0,
+        "memory_bytes_per_token": 30.0,
+        "multiplications_per_token": 60.0,
+        "multiplications_per_operation": 4.0,
+        "luts": 7.0,
+        "registers": 11.0,
+        "rams": 3.0,
+        "busy": 0.25,
+    }
+    change: dict[str, object] = {name: GOOD | {"value": value} for name, value in values.items()}
+    assert load_system(str(written(tmp_path, "systems/accllm-u280.yaml", change))).activity == Activity(
+        seconds=2.0,
+        memory_bits=240.0,
+        ram_accesses=1500.0,
+        multiplier_operations=15.0,
+        logic_cycles=3500.0,
+        register_cycles=22000.0,
+    )

@@ -1,6 +1,7 @@
 """The time model against a machine stepped cycle by cycle, its causes against their sums, and its refusals."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.fields import Unit
-from hwsim.arch.isa import Append, Dot, End, Fetch, Format, Load, Loop, Quant, Store
+from hwsim.arch.isa import Append, Axpy, Dot, End, Fetch, Format, Load, Loop, Quant, Store
 from hwsim.arch.timing import CODE_LATENCY, EPILOGUE_LATENCY, MATRIX_LATENCY, MEASURE_LATENCY
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.time import Cause, Timeline, run_time
@@ -35,6 +36,11 @@ ENGINES = {
         {"tile.ports": 4, "tile.port_bits": 512, "vector.lanes": 8, "tile.tokens": 4, "buffer.result_words": 1024}
     ),
 }
+
+
+QUANT = {"rows": 1, "source": 0, "stride": 0, "length": 1, "destination": 0, "scale": 0}
+DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "scale": 0, "address": 0}
+MATRIX, VECTOR = 1 << Unit.MATRIX, 1 << Unit.VECTOR
 
 
 def slow_machine(program: RandomProgram, config: EngineConfig, memory: MemoryModel) -> SlowMachine:
@@ -142,6 +148,35 @@ def test_times_equal_the_slow_machine(engine: str, memory: str, rng: np.random.G
         assert_equal_times(ENGINES[engine], seed, model)
 
 
+@pytest.mark.parametrize("memory", [IDEAL, stalling(5)])
+def test_first_fetches_of_every_length_and_place(memory: MemoryModel) -> None:
+    """FIFOs of 8 beats and bursts of 4, which the first fetch begins anywhere in and fills, or goes on behind what is popped."""
+    for offset, beats, start in itertools.product(range(4), (1, 4, 5, 8, 9, 10, 13), (0, 60)):
+        if start and (offset % 3 or memory.kind is not MemoryKind.IDEAL):
+            continue
+        mix = {"rows": 1, "source": 0, "segments": 0, "scale": 0, "address": 0, "stride": 0}
+        wait = [Quant(**QUANT | {"length": start}, signal=MATRIX)] if start else []
+        program = [*wait, Fetch(offset=offset, beats=beats), Axpy(beats=beats + 6, **mix, wait=VECTOR if start else 0)]
+        program += [Fetch(offset=offset + 2, beats=6), Fetch(offset=2, beats=5), Axpy(beats=5, **mix), End()]
+        words = [each.encode() for each in program]
+        assert_equal_times(
+            ENGINES["tiny-shallow"], 0, memory, lambda config, seed, words=words: RandomProgram(words, *[None] * 2, (0, 0))
+        )
+
+
+@pytest.mark.parametrize("memory", [IDEAL, stalling(5), hbm2(0)])
+def test_a_fetch_that_fills_the_fifos_ends_and_one_beat_more_does_not(memory: MemoryModel) -> None:
+    config = ENGINES["tiny"]
+
+    def run(offset: int, beats: int) -> Timeline:
+        return run_time(run_control([Fetch(offset=offset, beats=beats).encode(), End().encode()]), config, memory)
+
+    for offset in (0, 1, config.fetch.burst_beats - 1):
+        assert run(offset, config.fetch.fifo_beats).stream_bytes == config.fetch.fifo_beats * config.tile.beat_bytes
+        with pytest.raises(MachineError, match="FETCH waits for room in the stream FIFOs for ever"):
+            run(offset, config.fetch.fifo_beats + 1)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -176,10 +211,6 @@ def test_a_memory_time_that_is_one_off_is_seen_in_programs(name: str, monkeypatc
 
 def timeline_of(*program: object, engine: str = "tiny") -> Timeline:
     return run_time(run_control([item.encode() for item in program]), ENGINES[engine])
-
-
-QUANT = {"rows": 1, "source": 0, "stride": 0, "length": 1, "destination": 0, "scale": 0}
-DOT = {"format": Format.W4, "rows": 1, "source": 0, "inner": 2, "blocks": 1, "scale": 0, "address": 0}
 
 
 def test_an_empty_program() -> None:
@@ -219,6 +250,16 @@ def test_one_product_by_hand() -> None:
         (
             (Quant(**QUANT, wait=3), Fetch(offset=0, beats=0, wait=4, signal=4), Dot(**DOT, wait=4), End()),
             "Instruction 0 (Quant, pc 0) must retire, but VECTOR waits for a token from FETCH and MATRIX for ever",
+        ),
+        (
+            (
+                *[Fetch(offset=0, beats=0, signal=VECTOR)] * 2,
+                *[Quant(**QUANT, wait=1)] * 2,
+                Load(space=0, address=0, beats=1, offset=0, signal=VECTOR),
+                *[Quant(**QUANT, wait=8)] * 2,
+                End(),
+            ),
+            "Instruction 6 (Quant, pc 6) must retire, but VECTOR waits for a token from MOVER for ever",
         ),
         (
             (Loop(count=64, length=1), Quant(**QUANT, signal=2), End()),

@@ -12,9 +12,10 @@ from hwsim.arch import numerics
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.numerics import NORM_SHIFT, score_scale
 from hwsim.errors import CheckpointError, SpecError
-from models.integer import IntegerReference, kernels, ops
+from models.integer import IntegerReference, State, kernels, ops
 from models.integer.constants import HEAD_UNIT, epsilon, gain, head_identity, inverse_hidden, rope_table
 from models.integer.weights import Factor, multiplies_bytes
+from models.rope_scaling import RopeScaling
 from tests.models.tiny import SEED, tiny_config, tiny_model, tiny_tokens
 
 BITS_32 = (1 << 31) - 1
@@ -79,14 +80,14 @@ def test_quant(limit: int) -> None:
         check(found, row, *quantized(x[row].tolist()))
 
 
-@pytest.mark.parametrize("limit", [2, 1 << 16, 1 << 22, 1 << 31])
-def test_norm(limit: int) -> None:
+@pytest.mark.parametrize(("limit", "shift"), [(2, 15), (1 << 16, 15), (1 << 22, 15), (1 << 31, 15), (1 << 31, 9)])
+def test_norm(limit: int, shift: int) -> None:
     x = values(6, 40, SEED, limit)
     gains = np.random.default_rng(SEED + 1).integers(-(1 << 15), 1 << 15, 40)
     length = numerics.scale_from_float(1 / 40)
-    found = ops.norm(x, gains, 15, 1510, length)
+    found = ops.norm(x, gains, shift, 1510, length)
     for row in range(len(x)):
-        codes, scale = quantized([clamp(half_up(v * g, 15)) for v, g in zip(x[row].tolist(), gains.tolist(), strict=True)])
+        codes, scale = quantized([clamp(half_up(v * g, shift)) for v, g in zip(x[row].tolist(), gains.tolist(), strict=True)])
         mantissa, exponent = normalized(sum(half_up(v * v, 14) for v in x[row].tolist()) + 1510)
         check(found, row, codes, product(scale, inverse_root(product((mantissa, exponent - 18), length))))
 
@@ -119,10 +120,11 @@ def kept(head: list[int], bits: int) -> tuple[list[int], tuple[int, int], int]:
     return [max(0, min(applied(v, factor, 0) + zero, top)) for v in head], (mantissa, exponent - 16), zero
 
 
+@pytest.mark.parametrize("limit", [1 << 20, 1 << 31])
 @pytest.mark.parametrize("bits", [4, 8])
-def test_rope_and_key_quantization(bits: int) -> None:
+def test_rope_and_key_quantization(bits: int, limit: int) -> None:
     config = tiny_config()
-    x, positions = values(4, 32, SEED, 1 << 20), [0, 1, 77, 200]
+    x, positions = values(4, 32, SEED, limit), [0, 1, 77, 200]
     table = rope_table(config, positions)
     queries, keys = (
         ops.rotate_query(x, table.astype(np.int64), score_scale(config.head_dim)),
@@ -162,7 +164,10 @@ def test_heads_on_one_side_of_zero_keep_their_distance_from_it(least: int, most:
 def test_softmax_and_weighted_sum() -> None:
     random = np.random.default_rng(SEED)
     scores = random.integers(-(20 << 16), 20 << 16, (3, 50))
+    # Nothing that is not valid counts, be it larger than all that is.
+    scores[1] -= 40 << 16
     valid = random.random((3, 50)) < 0.8
+    scores[2, ~valid[2]] = BITS_32
     mantissa, exponent = random.integers(1 << 15, 1 << 16, 50), random.integers(-22, -16, 50)
     zero, cached = random.integers(0, 16, 50), random.integers(0, 16, (50, 32))
     found = ops.softmax(scores, valid, (mantissa, exponent), zero)
@@ -193,6 +198,33 @@ def test_softmax_and_weighted_sum() -> None:
             assert int(sums[row, d]) == applied(total, scale)
 
 
+def test_operations_take_any_leading_axes() -> None:
+    random = np.random.default_rng(SEED)
+    x, gains, table = values(6, 32, SEED, 1 << 20), random.integers(-(1 << 15), 1 << 15, 32), rope_table(tiny_config(), range(6))
+    scale = random.integers(1 << 15, 1 << 16, 32), random.integers(-22, -16, 32)
+    mixed = random.integers(-(1 << 20), 1 << 20, (6, 8))
+
+    def results(shape: tuple[int, ...]) -> list[np.ndarray]:
+        own, turns = x.reshape(*shape, 32), table.astype(np.int64).reshape(*shape, 32, 2)
+        coefficients = ops.softmax(own, np.True_, scale, gains)
+        rows = [
+            ops.quantize(own),
+            ops.norm(own, gains, 15, 3, (58254, -25)),
+            *ops.norm_heads(own, gains, 15, 3, (58254, -25)),
+            ops.swiglu(own[..., :16], own[..., 16:]),
+            ops.rotate_query(own, turns, (47274, -18)),
+            ops.kv_quantize(ops.rotate(own, turns), 4),
+            coefficients,
+            ops.weighted_sum(mixed.reshape(*shape, 8), coefficients),
+        ]
+        flat = [part for row in rows for part in (row if isinstance(row, tuple) else (row,))]
+        return [each for part in flat for each in (part if isinstance(part, tuple) else (part,))]
+
+    for one, other in zip(results((6,)), results((2, 3)), strict=True):
+        assert np.array_equal(one.ravel(), other.ravel())
+        assert other.shape[:2] == (2, 3)
+
+
 def same(rows: kernels.Rows, expected: ops.Quantized) -> None:
     for found, wanted in zip(rows, (expected.codes, *expected.scale), strict=True):
         assert np.array_equal(found, wanted)
@@ -205,8 +237,9 @@ def test_compiled_rows_equal_the_operations(limit: int) -> None:
     rows = kernels.Rows.empty(x.shape)
     kernels.quantize_rows(x, rows)
     same(rows, ops.quantize(x))
-    kernels.norm_rows(x, gains, 15, 3, 58254, -25, rows)
-    same(rows, ops.norm(x, gains, 15, 3, (58254, -25)))
+    for shift in (15, 9):
+        kernels.norm_rows(x, gains, shift, 3, 58254, -25, rows)
+        same(rows, ops.norm(x, gains, shift, 3, (58254, -25)))
     rows = kernels.Rows.empty((7, 32))
     kernels.swiglu_rows(x, rows)
     same(rows, ops.swiglu(x[:, :32], x[:, 32:]))
@@ -220,6 +253,62 @@ def test_compiled_rows_equal_the_operations(limit: int) -> None:
         entry = ops.kv_quantize(ops.rotate(heads, table[:, None]) if is_key else heads, bits)
         for part, wanted in zip(found, (entry.codes, *entry.scale, entry.zero), strict=True):
             assert np.array_equal(part, wanted)
+
+
+def test_accumulators_are_sums_modulo_32_bits() -> None:
+    """Sums of three sizes: within 32 bits, above them, and far below."""
+    weights = np.array([[1, -2, 3, 5], [32767] * 4, [-32768] * 4], np.int16)
+    codes, found = np.array([7, 11, -13, 127], np.int16), np.empty(3, np.int32)
+    kernels.accumulate(weights, codes, found)
+    assert found[0] == 7 - 22 - 39 + 635
+    codes[:] = 32767
+    kernels.accumulate(weights, codes, found)
+    assert found.tolist() == [
+        7 * 32767,
+        *(((32767 * 4 * weight + (1 << 31)) & 0xFFFFFFFF) - (1 << 31) for weight in (32767, -32768)),
+    ]
+
+
+@pytest.mark.parametrize(("sinks", "window"), [(0, 4), (2, 3), (3, 1), (2, 40), (6, 3)])
+@pytest.mark.parametrize("first", [0, 1, 7])
+@pytest.mark.parametrize("highest", [-12, -4, 20])
+def test_compiled_attention_equals_the_operations(sinks: int, window: int, first: int, highest: int) -> None:
+    """Every token of a part reads the sinks and the window up to itself, whatever the scores: small ones, or beyond 32 bits."""
+    random, tokens = np.random.default_rng(SEED + first + window), 6
+    state = State(tiny_config(), sinks=sinks, window=window)
+    held = np.concatenate([state.kept(first), np.arange(first, first + tokens)])
+
+    def scales(shape: tuple[int, ...], most: int) -> tuple[np.ndarray, np.ndarray]:
+        return random.integers(1 << 15, 1 << 16, shape), random.integers(most - 3, most + 1, shape)
+
+    queries = [
+        kernels.Rows(random.integers(-127, 128, (tokens, 4, 8)).astype(np.int16), *scales((tokens, 4), highest - 14)) for _ in "ab"
+    ]
+    key, value = (
+        kernels.Cached(
+            random.integers(0, 256, (2, len(held), 8)).astype(np.int16),
+            *scales((2, len(held)), -12),
+            random.integers(0, 256, (2, len(held))),
+        )
+        for _ in "kv"
+    )
+    # The values of one head are nothing but zeros where it begins.
+    value.mantissa[1, :2] = 0
+    found = np.empty((tokens, 4, 8), np.int64)
+    kernels.attend_rows(first, sinks, window, held, *queries, key, value, found)
+    for token, head in np.ndindex(tokens, 4):
+        position, own, scores = first + token, head // 2, []
+        runs = held < min(sinks, position + 1), (held >= sinks) & (held > position - window) & (held <= position)
+        for query, run in zip(queries, runs, strict=True):
+            centered = key.codes[own, run].astype(np.int64) - key.zero[own, run, None]
+            scale = key.mantissa[own, run], key.exponent[own, run]
+            products = centered @ query.codes[token, head].astype(np.int64)
+            scores.append(ops.dot(products, scale, (query.mantissa[token, head], query.exponent[token, head])))
+        read = np.concatenate([np.flatnonzero(run) for run in runs])
+        scale = value.mantissa[own, read], value.exponent[own, read]
+        coefficients = ops.softmax(np.concatenate(scores), np.True_, scale, value.zero[own, read])
+        sums = coefficients.codes @ value.codes[own, read].astype(np.int64)
+        assert np.array_equal(found[token, head], ops.weighted_sum(sums, coefficients)), (token, head)
 
 
 @pytest.mark.parametrize("lowest", [-60, -34, -20])
@@ -302,6 +391,7 @@ def test_the_identity_gives_codes_back_at_every_scale() -> None:
     assert np.array_equal(matrix.integer(), HEAD_UNIT * np.eye(64, dtype=np.int64))
     assert np.array_equal(matrix.dequantize(), np.eye(64))
     matrix.check("identity")
+    assert matrix.scale.shape == matrix.offset.shape == (64, 2), "Each group of 32 inputs has a scale."
 
 
 def test_tokens_shared_among_threads_equal_steps() -> None:
@@ -352,6 +442,8 @@ def test_recorder_names_every_intermediate() -> None:
 def test_constants() -> None:
     config = tiny_config()
     assert epsilon(config) == round(1e-5 * 64 * 2**18)
+    large = dataclasses.replace(config, norm_eps=0.1)
+    assert (epsilon(large, 81919), epsilon(large, 81921)) == (round(0.1 * 81919 * 2**18), BITS_32)
     exact = np.array([0.5, -1.75, 1.999])
     kept = gain(exact, "norm")
     assert kept.shift == 14
@@ -360,8 +452,25 @@ def test_constants() -> None:
     assert mantissa * 2.0**exponent == 1 / 64 / 4
     mantissa, exponent = inverse_hidden(config, kept, 32)
     assert (mantissa * 2.0**exponent, epsilon(config, 32)) == (1 / 32 / 4, round(1e-5 * 32 * 2**18))
+    # The most fraction bits are 31, and whole numbers have none.
+    assert gain(np.array([2.0**-40, 0]), "norm").shift == 31
+    # At 14 fraction bits this one would be rounded to 2**15.
+    near = gain(np.array([1.99998]), "norm")
+    assert (near.values.tolist(), near.shift) == ([1 << 14], 13)
+    whole = gain(np.array([32767.0, -1.0]), "norm")
+    assert (whole.values.tolist(), whole.shift) == ([32767, -1], 0)
     with pytest.raises(CheckpointError, match="Gains of norm must be at most 32767, not 40000"):
         gain(np.array([40000.0]), "norm")
+
+
+def test_rotations_are_refused_from_twice_the_circle_on() -> None:
+    def table(factor: float) -> np.ndarray:
+        scaling = RopeScaling(kind="yarn", factor=4.0, original_positions=64, attention_factor=factor)
+        return rope_table(dataclasses.replace(tiny_config(), rope_scaling=scaling), [0])
+
+    assert table(32767 / 16384)[0, 0].tolist() == [32767, 0]
+    with pytest.raises(CheckpointError, match="^RoPE attention factor must be below 2, not 2$"):
+        table(2.0)
 
 
 def test_refusals() -> None:

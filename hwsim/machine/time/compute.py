@@ -132,7 +132,8 @@ def advance_matrix(
             popped += count
             position += count
             waits[index, 0] += count
-        if position < before or popped == accepted:
+        if popped == accepted:
+            # What is there is used up, before the beat that captures or in front of it.
             break
         second = 1 if kind == BLOCKS_TWO_CYCLES else 0
         arrived = max(now + 1, ready[popped & mask])

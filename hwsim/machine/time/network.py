@@ -59,13 +59,14 @@ def run_work(trace: Trace, work: Work, config: EngineConfig, memory: MemoryModel
 
 @compiled_part
 def _issue_cycle(index: int, previous: int, partner: np.ndarray, times: np.ndarray) -> int:
-    """Return the cycle in which an instruction issues, or -1 while something it waits for is not known."""
+    """Return the cycle in which an instruction issues, or -1 while something it waits for is not known.
+
+    `previous` is the unit's instruction before it, which has released the unit, or -1.
+    """
     if times[0, index] < 0:
         return -1
     cycle = times[0, index] + 1
     if previous >= 0:
-        if times[2, previous] < 0:
-            return -1
         cycle = max(cycle, times[2, previous] + 1)
     for unit in range(4):
         other = partner[index, unit]
@@ -108,6 +109,7 @@ def _advance(
     control, next_of, active, streams, matrix, vector, earliest, arrival, ready, pops = state
     executed, executed_slot, last_retire = control[EXECUTED], control[EXECUTED_SLOT], control[LAST_RETIRE]
     answered, dispatched, done = control[ANSWERED], control[DISPATCHED], control[DONE]
+    # Control goes on only after a unit has.
     moved = True
     while moved and done < limit:
         moved = False
@@ -122,7 +124,6 @@ def _advance(
             times[0, dispatched] = cycle
             executed, executed_slot = cycle, slot[dispatched]
             dispatched += 1
-            moved = True
         for own in range(4):
             while next_of[own] < members.shape[1] and members[own, next_of[own]] >= 0:
                 place = next_of[own]

@@ -137,7 +137,7 @@ def _moved(trace: Trace, amount: np.ndarray) -> np.ndarray:
 def _queues(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each unit's instructions in order [4, most] (padded with -1) and each instruction's place among them."""
     lists = [np.flatnonzero(units == unit) for unit in Unit]
-    members = np.full((len(Unit), max(max(len(entry) for entry in lists), 1)), -1, dtype=np.int64)
+    members = np.full((len(Unit), max(map(len, lists))), -1, dtype=np.int64)
     rank = np.zeros(len(units), dtype=np.int64)
     for unit, entry in enumerate(lists):
         members[unit, : len(entry)] = entry
@@ -147,12 +147,15 @@ def _queues(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @compiled
 def _partners(unit: np.ndarray, wait: np.ndarray, signal: np.ndarray) -> np.ndarray:
-    """Match the n-th wait of a unit for another with the n-th signal of that other: counters are in order."""
+    """Match the n-th wait of a unit for another with the n-th signal of that other: counters are in order.
+
+    No instruction names its own unit: `hwsim.machine.rules.check` refuses those that do.
+    """
     partner = np.full((len(unit), _UNITS), -1, np.int64)
     waits, signals = np.empty(len(unit), np.int64), np.empty(len(unit), np.int64)
     for producer in range(_UNITS):
         for consumer in range(_UNITS):
-            count = list_naming(unit, signal, producer, consumer, signals) if producer != consumer else 0
+            count = list_naming(unit, signal, producer, consumer, signals)
             for place in range(list_naming(unit, wait, consumer, producer, waits)):
                 partner[waits[place], producer] = signals[place] if place < count else NEVER
     return partner

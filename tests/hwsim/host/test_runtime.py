@@ -1,5 +1,7 @@
 """The host runtime on a device made of registers alone: what it writes, in which order, and what it refuses."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,9 @@ from compiler.pipeline import Compiled
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import MemoryImage
 from hwsim.arch.registers import CONTROL_REGISTERS, Identity, offset_of
-from hwsim.errors import MachineError
+from hwsim.errors import MachineError, ProgramError
 from hwsim.host.device import SIDE, Place
-from hwsim.host.inputs import Inputs
+from hwsim.host.inputs import Inputs, place, placements
 from hwsim.host.runtime import Host, Waiting
 from models.integer import IntegerModel
 
@@ -23,8 +25,23 @@ def inputs_at(model: IntegerModel, position: int = 0, token: int = 5) -> Inputs:
     return Inputs(position=position, rows=model.embedding.rows([token]))
 
 
+class Sheet:
+    """A buffer of a paper device."""
+
+    def __init__(self, address: int, size: int):
+        self.address, self.size, self.bytes = address, size, np.zeros(size, np.uint8)
+
+    def write(self, offset: int, content: np.ndarray) -> None:
+        assert offset + len(content) <= self.size
+        self.bytes[offset : offset + len(content)] = content
+
+    def read(self, offset: int, size: int) -> np.ndarray:
+        assert offset + size <= self.size
+        return self.bytes[offset : offset + size].copy()
+
+
 class Paper:
-    """A device made of registers alone, which ends every run at once."""
+    """A device made of registers and buffers alone, which ends every run at once."""
 
     name = "paper"
 
@@ -34,6 +51,7 @@ class Paper:
         self.address, self.interrupt, self.ends = address, interrupt, ends
         self.seconds = 0.0
         self.written: list[tuple[str, int]] = []
+        self.sheets: dict[Place, Sheet] = {}
 
     def read_register(self, offset: int) -> int:
         value = self.registers.get(offset, 0)
@@ -50,14 +68,10 @@ class Paper:
             value = 6 if self.ends else 1
         self.registers[offset] = value
 
-    def allocate(self, place: Place, size: int) -> "Paper":
-        self.size = size
-        return self
-
-    def write(self, offset: int, content: np.ndarray) -> None: ...
-
-    def read(self, offset: int, size: int) -> np.ndarray:
-        return np.zeros(size, np.uint8)
+    def allocate(self, place: Place, size: int) -> Sheet:
+        assert place not in self.sheets
+        self.sheets[place] = Sheet(self.address, size)
+        return self.sheets[place]
 
     def watch_interrupt(self) -> None:
         self.written.append(("watch", 0))
@@ -71,7 +85,9 @@ class Paper:
     def now_s(self) -> float:
         return self.seconds
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        self.written.append(("reset", 0))
+        self.registers[0] = 4
 
     def close(self) -> None: ...
 
@@ -93,6 +109,107 @@ def test_every_port_is_told_its_buffer(engine, compiled) -> None:
     host.load(MemoryImage(ports=np.zeros((2, 4096), np.uint8), side=image_of(compiled).side))
     told = {offset: device.registers[offset] for offset in (0x10, 0x14, 0x80, 0x84, 0x8C, 0x90)}
     assert told == {0x10: 0x3000, 0x14: 7, 0x80: 0x3000, 0x84: 7, 0x8C: 0x3000, 0x90: 7}
+
+
+def test_what_is_loaded_and_run_lies_where_it_belongs(engine, model, compiled) -> None:
+    two, rng = engine.with_values({"tile.ports": 2}), np.random.default_rng(1)
+    program = dataclasses.replace(compiled.decode, engine=two.digest)
+    ports, side = rng.integers(0, 256, (2, 5000), np.uint8), rng.integers(0, 256, len(image_of(compiled).side), np.uint8)
+    device = Paper(two, address=0x7_0000_3000)
+    host = Host(two, device)
+    host.load(MemoryImage(ports=ports, side=side))
+    assert {place: sheet.size for place, sheet in device.sheets.items()} == {
+        Place(port=0): 5000,
+        Place(port=1): 5000,
+        SIDE: len(side),
+    }
+    after = host.memory()
+    assert np.array_equal(after.ports, ports)
+    assert np.array_equal(after.side, side)
+    inputs, output = inputs_at(model, position=3), program.buffer("output")
+    done = host.run(program, inputs)
+    placed = place(two, program, MemoryImage(ports=ports, side=side), inputs)
+    assert np.array_equal(host.memory().side, placed.side)
+    assert np.array_equal(done.logits.view(np.uint8), side[output.offset : output.offset + output.size])
+    told = {name: device.registers[offset_of(name)] for name in ("program_words", "position", "slot")}
+    assert told == {"program_words": len(program.words), "position": 3, "slot": program.slot_of(3)}
+
+
+def test_inputs_lie_row_behind_row_and_end_with_the_last_position(engine, compiled) -> None:
+    program = dataclasses.replace(compiled.decode, rows=2)
+    width, start, last = program.input_row_bytes // 4, program.buffer("input").offset, program.max_position - 2
+    rows = np.arange(2 * width, dtype=np.int32).reshape(2, width)
+    (code, words), *places = placements(engine, program, Inputs(position=last, rows=rows))
+    assert (code, words.tobytes()) == (program.buffer("program.decode").offset, program.code().tobytes())
+    assert [offset for offset, _ in places] == [start, start + 4 * width]
+    assert np.array_equal(np.stack([content.view(np.int32) for _, content in places]), rows)
+    wrong = {
+        f"Position must be 0 to {last + 1}, not {last + 2}": Inputs(position=last + 1, rows=rows),
+        f"Input rows must fit {4 * width} bytes, not {4 * width + 4}": Inputs(position=0, rows=np.zeros((2, width + 1))),
+        "Inputs must be 2 rows, not (2,)": Inputs(position=0, rows=rows[:, 0]),
+        f"Inputs must be 2 rows, not (1, {width})": Inputs(position=0, rows=rows[:1]),
+    }
+    for text, inputs in wrong.items():
+        with pytest.raises(ProgramError) as refusal:
+            placements(engine, program, inputs)
+        assert str(refusal.value) == text
+
+
+@pytest.mark.parametrize("last", ["output", "input", "program.decode"])
+def test_the_side_memory_holds_all_that_a_run_touches(last: str, engine, model, compiled) -> None:
+    """Which buffer comes last does not matter, nor how much of it the run leaves alone."""
+    program, inputs = compiled.decode, inputs_at(model)
+    moved = dataclasses.replace(program.buffer(last), offset=1 << 17)
+    program = dataclasses.replace(program, buffers=(*(each for each in program.buffers if each.name != last), moved))
+    needed = moved.offset + {"output": moved.size, "input": inputs.rows.nbytes}.get(last, program.size_bytes)
+    device = Paper(engine, address=0x7_0000_3000)
+
+    def run(side_bytes: int) -> None:
+        device.sheets.clear()
+        host = Host(engine, device)
+        host.load(MemoryImage(ports=image_of(compiled).ports, side=np.zeros(side_bytes, np.uint8)))
+        host.run(program, inputs)
+
+    run(needed)
+    start = device.address + program.buffer("program.decode").offset
+    assert [device.registers[offset_of("program") + word] for word in (0, 4)] == [start & 0xFFFFFFFF, start >> 32]
+    with pytest.raises(ProgramError, match=f"^Side memory must hold {needed} bytes for program decode, not {needed - 1}$"):
+        run(needed - 1)
+
+
+@pytest.mark.parametrize("control", [0, 1, 2, 5, 7])
+def test_an_engine_that_is_not_idle_starts_nothing_and_is_reset(control: int, engine, model, compiled) -> None:
+    device = Paper(engine)
+    host = Host(engine, device)
+    host.load(image_of(compiled))
+    device.registers[0] = control
+    with pytest.raises(MachineError, match=f"must be idle before program decode starts, not busy .control register {control:#x}"):
+        host.run(compiled.decode, inputs_at(model))
+    device.registers[0], device.written = control, []
+    host.recover()
+    assert [name for name, _ in device.written] == ["reset", "0x80", "0x84", "side", "0x14"]
+    host.run(compiled.decode, inputs_at(model))
+
+
+def test_a_reset_without_buffers_tells_of_none_and_an_idle_engine_needs_none(engine) -> None:
+    device = Paper(engine)
+    host = Host(engine, device)
+    host.recover()
+    assert device.written == []
+    device.registers[0] = 1
+    host.recover()
+    assert device.written == [("reset", 0)]
+
+
+@pytest.mark.parametrize("waiting", list(Waiting))
+def test_the_interrupt_is_enabled_where_it_is_waited_for(waiting: Waiting, engine, model, compiled) -> None:
+    device = Paper(engine)
+    host = Host(engine, device, waiting=waiting)
+    host.load(image_of(compiled))
+    host.run(compiled.decode, inputs_at(model))
+    is_on = int(waiting is Waiting.INTERRUPT)
+    assert (device.written.count(("watch", 0)), device.written.count(("control", 1))) == (is_on, 1)
+    assert dict(device.written)["global_interrupt"] == dict(device.written)["interrupt_enable"] == is_on
 
 
 @pytest.mark.parametrize("cycles", [0, 5, (1 << 32) - 1, 1 << 32, 0x1234_89AB_CDEF, (1 << 64) - 1])
@@ -122,6 +239,16 @@ def test_an_interrupt_is_not_taken_for_the_end(settings, text, engine, model, co
     host.load(image_of(compiled))
     with pytest.raises(MachineError, match=text):
         host.run(compiled.decode, inputs_at(model))
+
+
+@pytest.mark.parametrize("waiting", list(Waiting))
+def test_a_run_is_given_up_when_its_time_is_over_and_not_later(waiting: Waiting, engine, model, compiled) -> None:
+    device = Paper(engine, interrupt=False, ends=False)
+    host = Host(engine, device, waiting=waiting, timeout_s=1.0, poll_s=0.25)
+    host.load(image_of(compiled))
+    with pytest.raises(MachineError, match="Program decode must end within 1 s"):
+        host.run(compiled.decode, inputs_at(model))
+    assert device.seconds == 1.0
 
 
 def test_interrupts_left_over_are_acknowledged_before_a_start(engine, model, compiled) -> None:
