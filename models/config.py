@@ -9,7 +9,7 @@ from typing import Any
 from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 from models.entries import CONFIG
-from models.families import ARCHITECTURES, SIZES, Family, family_of, integer, positive_integer, positive_number
+from models.families import ARCHITECTURES, SIZES, Family, family_of, integer, layer_count, positive_integer, positive_number
 from models.rope_scaling import ROPE_ENTRIES, ROPE_SCALINGS, RopeScaling, base_and_scaling
 from models.windows import WINDOW_ENTRIES, sliding_window
 
@@ -69,6 +69,7 @@ class ModelConfig:
             )
         for name in ("hidden", "layers", "heads", "kv_heads", "head_dim", "ffn", "vocab", "max_positions"):
             positive_integer(f"Model {name}", getattr(self, name))
+        layer_count("Model layers", self.layers)
         check_norm_eps("Model norm_eps", self.norm_eps)
         if positive_number("Model rope_base", self.rope_base) <= 1:
             raise CheckpointError(f"Model rope_base (rope_theta of config.json) must be above 1, not {self.rope_base!r}")
