@@ -47,6 +47,8 @@ _CONSTANTS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
 _SPECIAL = re.compile(r"([-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 # A text ends with its quote, or with all that there is: what begins one is looked at once.
 _JSON_MARK = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_JSON_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""One of the two parts that JSON writes some characters in; alone it is none."""
 _SIMPLE = re.compile(r"[\w.+/][\w.+/ -]*|-[\w.+/][\w.+/ -]*")
 """Texts that are one value of YAML without its marks: they need no parser."""
 
@@ -123,9 +125,14 @@ def from_json(text: str) -> object:
         if depth > MOST_DEPTH:
             raise Refused(f"it is nested deeper than {MOST_DEPTH}")
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        found: object = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        if _JSON_HALF.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Refused("it has half of a character, which no text can hold") from None
     except ValueError as error:
         raise Refused(str(error)) from None
+    return found
 
 
 def read_text(

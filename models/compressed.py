@@ -323,9 +323,9 @@ def _words_shape(format: Format, shape: tuple[int, int]) -> tuple[int, int, int]
 
 def _stored(shards: Shards, name: str, format_name: object, shape: tuple[int, int]) -> _Stored:
     known = {format.name.lower(): format for format in WEIGHT_FORMATS}
-    if format_name not in known:
+    if not isinstance(format_name, str) or format_name not in known:
         raise CheckpointError(f"Format of {name} must be {nearest(str(format_name), known)}, not {shown(format_name)}")
-    format: Format = known[str(format_name)]
+    format: Format = known[format_name]
     group = WEIGHT_FORMATS[format].group
     if shape[1] % group:
         raise CheckpointError(f"Inputs of {name} must be a multiple of {group}, not {shape[1]}")

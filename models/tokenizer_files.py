@@ -3,7 +3,6 @@
 Ref: transformers 5.24, tokenization_utils_base.py and tokenization_utils_tokenizers.py.
 """
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import tokenizers
 from tokenizers import AddedToken
 
 from hwsim.errors import CheckpointError, shown
+from hwsim.plain import Refused, from_json
 from models.families import has_file
 from models.tokenizer import Tokenizer, byte_pairs
 from models.tokenizer_classes import class_of, rebuilt
@@ -105,8 +105,8 @@ def _object(files: Mapping[str, bytes], name: str) -> Mapping[str, object]:
     if name not in files:
         return {}
     try:
-        document = json.loads(_text(files, name))
-    except (ValueError, RecursionError) as error:
+        document = from_json(_text(files, name))
+    except Refused as error:
         raise CheckpointError(f"File {name} must be JSON, but reading it failed: {error}") from None
     if not isinstance(document, Mapping):
         raise CheckpointError(f"File {name} must hold one object, not {type(document).__name__}")

@@ -132,7 +132,7 @@ def damaged(source: Path, target: Path, rng: random.Random) -> str:
         else:
             try:
                 damage_file(path, rng)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
                 # Damaged before, so that it is no file of its kind.
                 continue
     return f"{source.name}: {', '.join(told)}"
