@@ -135,9 +135,7 @@ def from_json(text: str) -> object:
     return found
 
 
-def read_text(
-    subject: str, file: Traversable, name: str, error: type[LamforgeError], most_bytes: int = MOST_BYTES
-) -> str:
+def read_text(subject: str, file: Traversable, name: str, error: type[LamforgeError], most_bytes: int = MOST_BYTES) -> str:
     """Return the UTF-8 text of a file that a message calls `name`; raise `error` when it cannot be read or is longer."""
     try:
         if not file.is_file():

@@ -26,7 +26,7 @@ __all__ = ["Build", "bench_text", "buildable", "lint", "port_text", "public_text
 _BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
 _WATCH = """import os, signal, sys, threading
 def watch():
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 threading.Thread(target=watch, daemon=True).start()
 """

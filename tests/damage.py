@@ -10,7 +10,26 @@ from pathlib import Path
 __all__ = ["VALUES", "damage_bytes", "damage_entry", "damage_file", "damage_json", "damage_safetensors"]
 
 VALUES = (
-    *("null", "true", "false", "0", "-1", "1", "2", "3", "7", "64", "96", "65536", "1.5", "-0.0", "1e308", "1e-320", "1e400", "-1e400"),
+    *(
+        "null",
+        "true",
+        "false",
+        "0",
+        "-1",
+        "1",
+        "2",
+        "3",
+        "7",
+        "64",
+        "96",
+        "65536",
+        "1.5",
+        "-0.0",
+        "1e308",
+        "1e-320",
+        "1e400",
+        "-1e400",
+    ),
     *("NaN", "Infinity", "-Infinity", "2147483647", "4294967296", "9223372036854775807", "18446744073709551616", "9" * 30),
     *("9" * 400, "9" * 4299, "9" * 5000, '""', '"x"', f'"{"x" * 5000}"', '"\\ud800"', '"\\u0000"', '"../../x"', '"\\n"', '"é"'),
     *("[]", "{}", "[null]", "[1, 2]", "[[[]]]", '{"a": 1}', '["a", "b"]', '[{"a": null}]', '"64"', '"yarn"', '"<|end|>"'),
@@ -123,14 +142,29 @@ def damage_safetensors(data: bytes, rng: random.Random) -> bytes:
                 entry["shape"][::-1],
                 [],
                 [*entry["shape"], 1],
-                [*entry["shape"][:where], rng.choice((0, 1, -1, 1 << 32, 1 << 63, 1 << 64, 1.5, None, "4")), *entry["shape"][where + 1 :]],
+                [
+                    *entry["shape"][:where],
+                    rng.choice((0, 1, -1, 1 << 32, 1 << 63, 1 << 64, 1.5, None, "4")),
+                    *entry["shape"][where + 1 :],
+                ],
             )
         )
     elif kind == 5:
         begin, end = entry["data_offsets"]
         other = header[rng.choice(names)]["data_offsets"]
         entry["data_offsets"] = rng.choice(
-            ([begin, end + 1], [begin + 4, end + 4], [end, begin], [0, 0], [-4, end], other, [begin, 1 << 63], [begin], [len(body)] * 2, "x")
+            (
+                [begin, end + 1],
+                [begin + 4, end + 4],
+                [end, begin],
+                [0, 0],
+                [-4, end],
+                other,
+                [begin, 1 << 63],
+                [begin],
+                [len(body)] * 2,
+                "x",
+            )
         )
     elif kind == 6:
         # A tensor whose bytes agree with what is said of it, and which is another.

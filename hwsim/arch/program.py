@@ -173,7 +173,12 @@ class Program(Head):
             fields = from_json(head)
         except Refused:
             fields = None
-        if magic != _MAGIC or not isinstance(fields, dict) or not isinstance(fields.get("buffers"), list) or len(lines) < len(found):
+        if (
+            magic != _MAGIC
+            or not isinstance(fields, dict)
+            or not isinstance(fields.get("buffers"), list)
+            or len(lines) < len(found)
+        ):
             raise ProgramError(
                 f"Program file must start with {shown(_MAGIC)} and hold its fields and words, not what is in {source}"
             )

@@ -123,7 +123,14 @@ class Programs:
         if image is not None:
             decode_program.check(engine, image.digest)
         return cls(
-            model=origin["model"], layers=layers, head=head, cache=cache, engine=engine, decode=decode_program, prefill=prefill, image=image
+            model=origin["model"],
+            layers=layers,
+            head=head,
+            cache=cache,
+            engine=engine,
+            decode=decode_program,
+            prefill=prefill,
+            image=image,
         )
 
 

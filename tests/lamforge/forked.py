@@ -1,10 +1,12 @@
 """A process with everything loaded from which commands are forked, so that killing one at any moment costs no start.
 
-It is run as a script. Each line that it reads is a JSON object with what to call (`arguments` of the command, or `demo`, the
-folder of what the demo on a tiny model is made of) and the folder to call it in. It forks, writes the number of the process, and then, when that has
-ended, its exit code; what the command writes goes to the files `stdout` and `stderr` beside that folder.
+It is run as a script, with the modules to load; of packages, all that they have. Each line that it reads is a JSON object with what
+to call (`arguments` of the command, or `demo`, the folder of what the demo on a tiny model is made of) and the folder to call it in.
+It forks, writes the number of the process, and then, when that has ended, its exit code; what the command writes goes to the files
+`stdout` and `stderr` beside that folder.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -14,27 +16,45 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["Forks", "Started"]
+__all__ = ["ALL", "OF_MODELS", "Forks", "Started"]
 
-LOADED = ("lamforge.cli.commands", "lamforge.flow", "reports.documents", "reports.text", "reports.studies.demo", "tests.reports.tiny_demo")
-"""Modules that are loaded before the first fork; of packages, all that they have."""
+ALL = (
+    "lamforge.cli.commands",
+    "lamforge.flow",
+    "reports.documents",
+    "reports.text",
+    "reports.studies.demo",
+    "tests.reports.tiny_demo",
+)
+"""What any command loads."""
+OF_MODELS = (
+    *("lamforge.cli.commands", "lamforge.flow.compress", "lamforge.flow.compile"),
+    *("reports.documents.model", "reports.text.model", "reports.documents.programs", "reports.text.programs"),
+)
+"""What compress and compile load."""
 
 
 class Forks:
     """The process from which commands are forked, one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str]) -> None:
         root = str(Path(__file__).parents[2])
         environment = os.environ | {"PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.lamforge.forked"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, env=environment
+            [sys.executable, "-m", "tests.lamforge.forked", *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=root,
+            env=environment,
         )
         self._answer()
 
     def start(self, folder: Path, arguments: Sequence[str] = (), *, demo: Path | None = None) -> "Started":
         """Start a command in a folder."""
         assert self._server.stdin is not None
-        self._server.stdin.write(json.dumps({"folder": str(folder), "arguments": [*arguments], "demo": demo and str(demo)}).encode() + b"\n")
+        self._server.stdin.write(
+            json.dumps({"folder": str(folder), "arguments": [*arguments], "demo": demo and str(demo)}).encode() + b"\n"
+        )
         self._server.stdin.flush()
         return Started(self._answer(), self._answer, folder)
 
@@ -61,10 +81,8 @@ class Started:
 
     def kill(self, number: int) -> None:
         """Send it a signal; where it has ended, nothing happens."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self.number, number)
-        except ProcessLookupError:
-            pass
 
     def said(self, name: str) -> str:
         """Return what it wrote to `stdout` or `stderr`."""
@@ -72,7 +90,7 @@ class Started:
 
 
 def _load() -> None:
-    for name in LOADED:
+    for name in sys.argv[1:]:
         module = importlib.import_module(name)
         for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
             importlib.import_module(found.name)

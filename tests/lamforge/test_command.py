@@ -248,8 +248,9 @@ def test_a_signal_ends_the_command_and_lets_it_clear_away(number: int, code: int
     assert (found.returncode, found.stdout, found.stderr) == (code, "cleared away\n", text)
 
 
-@pytest.mark.parametrize("end", ["", "at_once"])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("loss", "end"), [*((loss, "") for loss in LOSSES), ("lose_in_what_catches_all", "at_once"), ("take_for_a_failure", "at_once")]
+)
 def test_a_signal_that_is_lost_on_its_way_ends_the_command_too(loss: str, end: str) -> None:
     command = [sys.executable, "-c", LOST, loss, str(int(signal.SIGTERM)), end]
     found = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.lamforge.forked import Forks, Started
+from tests.lamforge.forked import ALL, OF_MODELS, Forks, Started
 from tests.models.test_compress_resume import TEXT
 from tests.reports.tiny_demo import write_sources
 
 RECIPE = """
 steps:
-  - {method: balance_keys, steps: 2}
   - smooth
   - {method: gptq, format: w4}
   - {method: gptq, format: w8, at: head}
@@ -33,14 +32,14 @@ COMMANDS = {
     "demo": "",
 }
 """Commands by name; `{sources}` has a checkpoint, a recipe and a model."""
-TIMED = re.compile(r"(?:^|_)(?:s|mb|seconds|per_s|time)$")
+TIMED = re.compile(r"(?:^|_)(?:s|mb|seconds|per_s|time|created)$")
 """Names of what is another number in every run, in JSON."""
 _NUMBER = re.compile(rb"[0-9.,]+")
 
 
 @pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    found = Forks()
+def forks(request: pytest.FixtureRequest) -> Iterator[Forks]:
+    found = Forks(request.param)
     yield found
     found.close()
 
@@ -118,15 +117,19 @@ def check(name: str, moments: int, seed: int, forks: Forks, sources: Path, folde
 
 def different(found: Mapping[str, object], expected: Mapping[str, object]) -> list[str]:
     """Return the names of what differs."""
-    return sorted(name for name in {*found, *expected} if name not in found or name not in expected or found[name] != expected[name])
+    return sorted(
+        name for name in {*found, *expected} if name not in found or name not in expected or found[name] != expected[name]
+    )
 
 
+@pytest.mark.parametrize("forks", [OF_MODELS], indirect=True, ids=["few"])
 @pytest.mark.parametrize("name", ["compile", "compress"])
 def test_killed_at_a_few_moments(name: str, seed: int, forks: Forks, sources: Path, tmp_path: Path) -> None:
     check(name, 2, seed, forks, sources, tmp_path)
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("forks", [ALL], indirect=True, ids=["all"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_at_many_moments(name: str, seed: int, forks: Forks, sources: Path, tmp_path: Path) -> None:
     check(name, MOMENTS, seed, forks, sources, tmp_path)

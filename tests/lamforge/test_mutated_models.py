@@ -1,16 +1,19 @@
 """Checkpoints and compressed models with a few things changed at random: refused in a sentence, at once, or they can be used."""
 
 import collections
+import contextlib
 import json
 import random
 import re
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
 from gguf import GGMLQuantizationType
 
 import lamforge
+from hwsim.errors import LamforgeError
 from models import compressed
 from models.compressed import CompressedModel
 from tests.bounds import accepted
@@ -31,6 +34,8 @@ attention: lambda:4+12
 calibration: {sequences: 1, length: 16, text: TEXT}
 """
 QUESTION = "Beat?"
+NONE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error, MemoryError)
+"""What reading raises that trusts a file."""
 SOURCES = {
     "llama": {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 400},
     "mistral": {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 16, "vocab_size": 600},
@@ -111,10 +116,9 @@ def damaged(source: Path, target: Path, rng: random.Random) -> str:
     if source.is_file():
         data = source.read_bytes()
         for _ in range(rng.choice((1, 1, 1, 2))):
-            try:
+            # Of a file that is none any more, what is read of it may be anything.
+            with contextlib.suppress(*NONE):
                 data = damage_gguf(data, rng)
-            except Exception:
-                break
         target.write_bytes(data)
         return source.name
     shutil.copytree(source, target)
@@ -132,7 +136,7 @@ def damaged(source: Path, target: Path, rng: random.Random) -> str:
         else:
             try:
                 damage_file(path, rng)
-            except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+            except NONE:
                 # Damaged before, so that it is no file of its kind.
                 continue
     return f"{source.name}: {', '.join(told)}"
@@ -152,12 +156,12 @@ def with_right_digests(folder: Path) -> None:
                 document["tokenizer"]["sha256"][name] = compressed.sha256(folder / name)
             document["digest"] = compressed._digest(document)
             path.write_text(json.dumps(document))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except NONE:
             return
         try:
             compressed.load(folder)
             return
-        except Exception as error:
+        except (LamforgeError, *NONE) as error:
             found = re.search(r"the fingerprint (\w+), not (\w+)", str(error))
             if found is None:
                 return
@@ -222,7 +226,7 @@ def warm(sources: Path, folder: Path) -> None:
 
 
 def test_some_damaged_models(seed: int, tmp_path: Path) -> None:
-    check(seed, 40, tmp_path)
+    check(seed, 20, tmp_path)
 
 
 @pytest.mark.long

@@ -82,7 +82,15 @@ def damage_program(text: str, rng: random.Random) -> bytes:
             lines = lines * rng.choice((2, 40))
     else:
         lines[place] = rng.choice(
-            (word, f"{word}{symbol}", f"{word.upper()} {symbol}", f"-{word[1:]} {symbol}", f"{word[:15]}_{word[16:]} x", "", " " * 33)
+            (
+                word,
+                f"{word}{symbol}",
+                f"{word.upper()} {symbol}",
+                f"-{word[1:]} {symbol}",
+                f"{word[:15]}_{word[16:]} x",
+                "",
+                " " * 33,
+            )
         )
     return "\n".join([magic, fields, *lines, ""]).encode()
 
@@ -174,7 +182,7 @@ def warm(sources: Path) -> None:
 
 
 def test_some_damaged_programs(seed: int, tmp_path: Path) -> None:
-    check(seed, 60, tmp_path)
+    check(seed, 40, tmp_path)
 
 
 @pytest.mark.long

@@ -12,7 +12,21 @@ _TEXT, _ARRAY = 8, 9
 _INTEGERS = (0, 1, 2, 3, 4, 7, 31, 32, 33, 63, 64, 128, 255, 65535, 65536, 1 << 20, (1 << 31) - 1, (1 << 32) - 1)
 _LARGE = (1 << 32, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 _FLOATS = (0.0, -0.0, 1.0, -1.0, 1e-45, 1e-5, 0.1, 10.0, 1e4, 3e38, float("nan"), float("inf"), float("-inf"))
-_TEXTS = (b"", b"llama", b"qwen2", b"qwen3", b"gpt2", b"llama-bpe", b"yarn", b"linear", b"none", b"\xff\xfe", b"x" * 5000, b"\0", b"model")
+_TEXTS = (
+    b"",
+    b"llama",
+    b"qwen2",
+    b"qwen3",
+    b"gpt2",
+    b"llama-bpe",
+    b"yarn",
+    b"linear",
+    b"none",
+    b"\xff\xfe",
+    b"x" * 5000,
+    b"\0",
+    b"model",
+)
 
 
 class _Cursor:
