@@ -6,8 +6,9 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from hwsim.plain import Refused, from_json, read_text
 from hwsim.reader import Limits, Matching, read
 from hwsim.whole_files import write_text
 
-__all__ = ["INSTRUCTION_BYTES", "SLOT_BITS", "Buffer", "Head", "MemoryImage", "Program"]
+__all__ = ["INSTRUCTION_BYTES", "SLOT_BITS", "Buffer", "MemoryImage", "Program"]
 
 INSTRUCTION_BYTES = 16
 SLOT_BITS = 16
@@ -38,12 +39,24 @@ class Buffer:
     size: int
 
 
+class _Made:
+    """Mark of what was made of the lines of a file before its fields are read."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Callable[[Any], Any]) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.any_schema()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Head:
-    """What a program says of itself beside its words and its buffers.
+class Program:
+    """One run of the engine: `rows` tokens from `position` on, at any position, of one sequence or one each of several.
 
     Attributes:
         name: such as `decode`.
+        words: 128-bit instruction words.
+        symbols: for each word the graph node it came from; `{}` stands for the iteration of the loop around it.
+        buffers: named ranges of the side memory: `program`, `input`, `output` and others.
         rows: tokens of one run.
         sequences: sequences they belong to: one, or one for each row, all at the same position.
         caches: sequences that have a cache; a program for one sequence runs on any of them.
@@ -55,6 +68,9 @@ class Head:
     """
 
     name: str
+    words: Annotated[tuple[int, ...], _Made()]
+    symbols: Annotated[tuple[str, ...], _Made()]
+    buffers: Annotated[tuple[Buffer, ...], _Made()]
     rows: Annotated[int, Limits(1)]
     sequences: Annotated[int, Limits(1)]
     caches: Annotated[int, Limits(1)]
@@ -66,21 +82,6 @@ class Head:
     isa: Annotated[str, _DIGEST]
     engine: Annotated[str, _DIGEST]
     weights: Annotated[str, _DIGEST]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Program(Head):
-    """One run of the engine: `rows` tokens from `position` on, at any position, of one sequence or one each of several.
-
-    Attributes:
-        words: 128-bit instruction words.
-        symbols: for each word the graph node it came from; `{}` stands for the iteration of the loop around it.
-        buffers: named ranges of the side memory: `program`, `input`, `output` and others.
-    """
-
-    words: tuple[int, ...]
-    symbols: tuple[str, ...]
-    buffers: tuple[Buffer, ...]
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.symbols):
@@ -173,19 +174,15 @@ class Program(Head):
             fields = from_json(head)
         except Refused:
             fields = None
-        if (
-            magic != _MAGIC
-            or not isinstance(fields, dict)
-            or not isinstance(fields.get("buffers"), list)
-            or len(lines) < len(found)
-        ):
+        is_program = magic == _MAGIC and isinstance(fields, dict) and isinstance(fields.get("buffers"), list)
+        if not isinstance(fields, dict) or not is_program or len(lines) < len(found) or {"words", "symbols"} & fields.keys():
             raise ProgramError(
                 f"Program file must start with {shown(_MAGIC)} and hold its fields and words, not what is in {source}"
             )
         subject = f"Program file {shown(source)}"
-        buffers = tuple(read(Buffer, buffer, f"{subject} buffer", ProgramError) for buffer in fields.pop("buffers"))
+        buffers = tuple(read(Buffer, buffer, f"{subject} buffer", ProgramError) for buffer in fields["buffers"])
         words, symbols = zip(*lines, strict=True) if lines else ((), ())
-        return cls(words=words, symbols=symbols, buffers=buffers, **vars(read(Head, fields, subject, ProgramError)))
+        return read(cls, fields | {"words": words, "symbols": symbols, "buffers": buffers}, subject, ProgramError)
 
     def save(self, path: Path) -> None:
         """Write the file form, whole or not at all."""

@@ -98,6 +98,7 @@ WORD = f"{End().encode():032x}"
         (f"{WORD} end", ""),
         ('"rows": 2', '"rows": 2, "rows": 2'),
         ('"rows": 2', '"rows": NaN'),
+        ('"rows": 2', '"rows": 2, "words": []'),
         ('"rows": 2', '"rows": ' + "[" * 10_000),
     ],
 )

@@ -1,9 +1,9 @@
 """A process with everything loaded from which commands are forked, so that killing one at any moment costs no start.
 
-It is run as a script, with the modules to load; of packages, all that they have. Each line that it reads is a JSON object with
-what to call (`arguments` of the command, or `demo`, the folder of what the demo on a tiny model is made of) and the `folder` to call
-it in. It forks, writes the number of the process, and then, when that has ended, its exit code; what the command writes goes to the
-files `stdout` and `stderr` beside that folder.
+It is run as a script, with the modules to load; of packages, all that they have. Each line that it reads is a JSON object: what
+to call (`arguments` of the command, or `demo`, the folder of what the demo on a tiny model is made of), and in which `folder`. It
+forks, writes the number of the process, and then, when that has ended, its exit code; what the command writes goes to the files
+`stdout` and `stderr` beside that folder.
 """
 
 import contextlib
