@@ -27,7 +27,7 @@ RUN := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PATH="$(CURDIR)/$(VENV)/bin:$$PAT
 help:
 	@echo "make demo       compress, compile, simulate and co-simulate a real model; report in $(DEMO)"
 	@echo "make test       lint, types and tests"
-	@echo "make test-long  the random co-simulations, which take longer"
+	@echo "make test-long  random co-simulations, damaged files and killed commands, which take longer"
 	@echo "make bench      speed of the simulator against Verilator"
 	@echo "make lint       style of the code"
 	@echo "make types      types of the code"
