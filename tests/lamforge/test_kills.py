@@ -109,10 +109,13 @@ def check(name: str, moments: int, seed: int, forks: Forks, sources: Path, folde
         time.sleep(moment_s)
         running.kill(signal.SIGKILL)
         killed += running.ended() == -signal.SIGKILL
-        found, _ = ran(forks, name, sources, place)
+        found, took_s = ran(forks, name, sources, place)
+        if is_new:
+            # The first run of all may take longer than others.
+            whole_s = min(whole_s, took_s)
         assert found == expected, f"moment {number} of seed {seed}: {moment_s:.3f} s, {different(found, expected)}"
         shutil.rmtree(place)
-    assert killed > moments // 2
+    assert killed > moments // 4, f"only {killed} of {moments} were killed before their end"
 
 
 def different(found: Mapping[str, object], expected: Mapping[str, object]) -> list[str]:
