@@ -29,7 +29,7 @@ RUN := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PATH="$(CURDIR)/$(VENV)/bin:$$PAT
 help:
 	@echo "make demo       compress, compile, simulate and co-simulate a real model; report in $(DEMO)"
 	@echo "make test       lint, types and tests"
-	@echo "make test-long  what takes longer: random co-simulations, exports under other releases of transformers"
+	@echo "make test-long  what takes longer: random co-simulations, damaged files, killed commands, exports elsewhere"
 	@echo "make bench      speed of the simulator against Verilator"
 	@echo "make lint       style of the code"
 	@echo "make types      types of the code"

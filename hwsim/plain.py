@@ -24,6 +24,7 @@ __all__ = [
     "from_json",
     "from_yaml",
     "read_json",
+    "read_text",
     "read_yaml",
     "set_values",
 ]
@@ -44,6 +45,10 @@ _CONSTANTS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     spelling: value for value in (True, False) for text in [str(value)] for spelling in (text.lower(), text, text.upper())
 }
 _SPECIAL = re.compile(r"([-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+# A text ends with its quote, or with all that there is: what begins one is looked at once.
+_JSON_MARK = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_JSON_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""One of the two parts that JSON writes some characters in; alone it is none."""
 _SIMPLE = re.compile(r"[\w.+/][\w.+/ -]*|-[\w.+/][\w.+/ -]*")
 """Texts that are one value of YAML without its marks: they need no parser."""
 
@@ -55,7 +60,7 @@ class Refused(Exception):
 def read_yaml(subject: str, file: Traversable, name: str, error: type[LamforgeError]) -> object:
     """Return what is in a YAML file that a message calls `name`; raise `error` when it cannot be read."""
     try:
-        return from_yaml(_text(subject, file, name, error, MOST_BYTES))
+        return from_yaml(read_text(subject, file, name, error, MOST_BYTES))
     except Refused as refusal:
         raise error(f"{subject} file must be YAML, not the text of {shown(name)} ({refusal})") from None
 
@@ -63,7 +68,7 @@ def read_yaml(subject: str, file: Traversable, name: str, error: type[LamforgeEr
 def read_json(subject: str, file: Traversable, name: str, error: type[LamforgeError], most_bytes: int = MOST_BYTES) -> object:
     """Return what is in a JSON file that a message calls `name`; raise `error` when it cannot be read."""
     try:
-        return from_json(_text(subject, file, name, error, most_bytes))
+        return from_json(read_text(subject, file, name, error, most_bytes))
     except Refused as refusal:
         raise error(f"{subject} file must be JSON, not the text of {shown(name)} ({refusal})") from None
 
@@ -115,17 +120,23 @@ def from_yaml(text: str) -> object:
 def from_json(text: str) -> object:
     """Return the value of a JSON text; raise Refused where it is none, or uses what is left out here."""
     depth = 0
-    for mark in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
+    for mark in _JSON_MARK.finditer(text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark[0], 0)
         if depth > MOST_DEPTH:
             raise Refused(f"it is nested deeper than {MOST_DEPTH}")
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        found: object = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        if _JSON_HALF.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Refused("it has half of a character, which no text can hold") from None
     except ValueError as error:
         raise Refused(str(error)) from None
+    return found
 
 
-def _text(subject: str, file: Traversable, name: str, error: type[LamforgeError], most_bytes: int) -> str:
+def read_text(subject: str, file: Traversable, name: str, error: type[LamforgeError], most_bytes: int = MOST_BYTES) -> str:
+    """Return the UTF-8 text of a file that a message calls `name`; raise `error` when it cannot be read or is longer."""
     try:
         if not file.is_file():
             reason = "it is no regular file" if file.is_dir() or getattr(file, "exists", bool)() else "No such file or directory"

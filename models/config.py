@@ -9,7 +9,7 @@ from typing import Any
 from hwsim.errors import CheckpointError, shown
 from hwsim.nearest import nearest
 from models.entries import CONFIG
-from models.families import ARCHITECTURES, SIZES, Family, family_of, integer, positive_integer, positive_number
+from models.families import ARCHITECTURES, SIZES, Family, family_of, integer, layer_count, positive_integer, positive_number
 from models.rope_scaling import ROPE_ENTRIES, ROPE_SCALINGS, RopeScaling, base_and_scaling
 from models.windows import WINDOW_ENTRIES, sliding_window
 
@@ -20,8 +20,6 @@ DESCRIPTION = "model.json"
 
 NORM_EPS_RANGE = (1e-12, 0.1)
 """Least and largest number that RMSNorm may add: below, float32 loses it; above, it is no guard against zero but a gain."""
-_MOST_LAYERS = 10_000
-"""Decoder blocks of a model, whose tensors are all listed before one is looked for; published models have some hundred at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +68,7 @@ class ModelConfig:
             raise CheckpointError(f"Model architecture must be {known}, not {shown(self.architecture)}")
         for name in ("hidden", "layers", "heads", "kv_heads", "head_dim", "ffn", "vocab", "max_positions"):
             positive_integer(f"Model {name}", getattr(self, name))
-        if self.layers > _MOST_LAYERS:
-            raise CheckpointError(f"Model layers must be at most {_MOST_LAYERS}, not {self.layers}")
+        layer_count("Model layers", self.layers)
         check_norm_eps("Model norm_eps", self.norm_eps)
         if positive_number("Model rope_base", self.rope_base) <= 1:
             raise CheckpointError(f"Model rope_base (rope_theta of config.json) must be above 1, not {shown(self.rope_base)}")

@@ -1,6 +1,5 @@
 """Families of networks: what the config.json of each calls the sizes of a network, and what it takes for granted."""
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from hwsim.errors import CheckpointError, cut, shown
 from hwsim.nearest import nearest
+from hwsim.plain import Refused, from_json
 
 __all__ = [
     "ARCHITECTURES",
@@ -18,6 +18,7 @@ __all__ = [
     "family_of",
     "has_file",
     "integer",
+    "layer_count",
     "number",
     "positive_integer",
     "positive_number",
@@ -29,8 +30,11 @@ SIZES = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab")
 
 _MOST_BYTES = 1 << 24
 """Bytes of a JSON file of a checkpoint; the largest published index of tensors takes 9 MB."""
-_LARGEST = 2**31 - 1
-"""Largest integer of a configuration; other tools hold them in 32 bits."""
+_MOST_SIZE = (1 << 31) - 1
+"""Largest size of a network, so that products of sizes are numbers that can be computed with and written down."""
+_MOST_LAYERS = 1 << 12
+"""Layers, whose tensors are listed before any of them is looked for; the deepest published networks have 1000."""
+
 
 # Ref: transformers 5.24, the configuration of each family. Sizes that are left out are refused.
 _NORM = {"rms_norm_eps": 1e-6}
@@ -82,6 +86,7 @@ class Family:
         """Return SIZES as a parsed config.json gives them; CheckpointError names the entry that is wrong."""
         document = self.completed(document)
         read = {size: integer(document, getattr(self, size)) for size in SIZES if size not in ("kv_heads", "head_dim")}
+        layer_count(f"config.json {self.layers}", read["layers"])
         heads, hidden = read["heads"], read["hidden"]
         if document.get(self.head_dim) is None and hidden % heads:
             raise CheckpointError(f"config.json {self.hidden} must be a multiple of {shown(heads)} heads, not {shown(hidden)}")
@@ -153,8 +158,8 @@ def read_object(path: Path) -> Mapping[str, object]:
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise CheckpointError(f"File {path.name} must be JSON of at most {_MOST_BYTES} bytes, not of {size}")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
+        document = from_json(path.read_text(encoding="utf-8"))
+    except (Refused, ValueError, OSError) as error:
         raise CheckpointError(f"File {path.name} must be JSON, but reading it failed: {cut(error)}") from None
     if not isinstance(document, Mapping):
         raise CheckpointError(f"File {path.name} must hold one object, not {type(document).__name__}")
@@ -181,18 +186,22 @@ def boolean(document: Mapping[str, object], key: str, default: bool) -> bool:
     return value
 
 
-def positive_integer(subject: str, value: object) -> int:
-    """Return `value` if it is a positive integer of at most 2^31 - 1; CheckpointError otherwise."""
+def positive_integer(subject: str, value: object, most: int = _MOST_SIZE) -> int:
+    """Return `value` if it is a positive integer of at most `most`; CheckpointError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise CheckpointError(f"{subject} must be a positive integer, not {shown(value)}")
-    if value > _LARGEST:
-        raise CheckpointError(f"{subject} must be at most {_LARGEST}, not {shown(value)}")
+    if value > most:
+        raise CheckpointError(f"{subject} must be at most {most:,}, not {shown(value)}")
     return value
 
 
+def layer_count(subject: str, value: object) -> int:
+    """Return `value` if it is a number of layers that a network may have; CheckpointError otherwise."""
+    return positive_integer(subject, value, _MOST_LAYERS)
+
+
 def positive_number(subject: str, value: object) -> float:
-    """Return `value` if it is a positive and finite number; CheckpointError otherwise."""
-    # An integer of hundreds of digits is less than infinity, and no float.
+    """Return `value` if it is a positive number that floating-point numbers reach; CheckpointError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
         raise CheckpointError(f"{subject} must be a positive number, not {shown(value)}")
     return value

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 
 from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
 from hwsim.errors import CheckpointError, cut, shown
+from hwsim.plain import Refused, from_json
 from models.families import has_file
 
 __all__ = ["ShardWriter", "Shards"]
@@ -116,11 +117,14 @@ class Shards:
 def _promised(index: Path) -> Mapping[str | None, str]:
     """Return the file of every tensor as an index says."""
     try:
-        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        document = from_json(index.read_text(encoding="utf-8"))
+        if not isinstance(document, dict):
+            raise TypeError(type(document))
+        weight_map = document["weight_map"]
         for name, file in weight_map.items():
             if not isinstance(file, str) or Path(file).name != file or not file.endswith(_SUFFIX):
                 raise CheckpointError(f"File of tensor {cut(name)} must be a {_SUFFIX} file of the folder, not {shown(file)}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (Refused, OSError, ValueError, KeyError, TypeError, AttributeError):
         raise CheckpointError(f"File {index.name} must be JSON with an object weight_map, but holds something else") from None
     found: Mapping[str | None, str] = weight_map
     return found

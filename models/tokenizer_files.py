@@ -12,6 +12,7 @@ import tokenizers
 from tokenizers import AddedToken
 
 from hwsim.errors import CheckpointError, cut, shown
+from hwsim.plain import Refused, from_json
 from models.families import has_file
 from models.tokenizer import Tokenizer, byte_pairs
 from models.tokenizer_classes import GENERIC, class_of, rebuilt
@@ -126,8 +127,8 @@ def _object(files: Mapping[str, bytes], name: str) -> Mapping[str, object]:
     if name not in files:
         return {}
     try:
-        document = json.loads(_text(files, name))
-    except (ValueError, RecursionError) as error:
+        document = from_json(_text(files, name))
+    except Refused as error:
         raise CheckpointError(f"File {name} must be JSON, but reading it failed: {cut(error)}") from None
     if not isinstance(document, Mapping):
         raise CheckpointError(f"File {name} must hold one object, not {type(document).__name__}")

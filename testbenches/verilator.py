@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,13 @@ from testbenches.tools import check_buildable, check_lintable, check_temporary, 
 __all__ = ["Build", "bench_text", "buildable", "lint", "port_text", "public_text"]
 
 _BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
+_WATCH = """import os, signal, sys, threading
+def watch():
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
+threading.Thread(target=watch, daemon=True).start()
+"""
+"""Begins each script: it ends, with all that it started, when the process ends that holds the other end of its standard input."""
 _INLINED = ("engine.v", "ram.v", "dsp48e2.v")
 
 
@@ -126,6 +134,8 @@ class Build:
             if done.exists():
                 return self.folder
             began = time.perf_counter()
+            # What a build left that was killed may be half a file that looks finished.
+            shutil.rmtree(self.folder, ignore_errors=True)
             with buildable(self.folder) as folder:
                 for name, text in (self._sources | self._bench).items():
                     (folder / name).write_text(text)
@@ -180,12 +190,21 @@ class Build:
     def _python(self, script: str, folder: Path, log: Path, what: str, **extra: str) -> None:
         root = str(Path(__file__).parent.parent)
         with log.open("w") as output:
-            code = subprocess.run(
-                [sys.executable, "-c", script],
+            process = subprocess.Popen(
+                [sys.executable, "-c", _WATCH + script],
                 env=environment(self._optimize) | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])} | extra,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-            ).returncode
+                process_group=0,
+            )
+            with process:
+                try:
+                    code = process.wait()
+                except BaseException:
+                    # With all that it started.
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise
         if code != 0:
             raise MachineError(f"{what}; it ended with code {code}, see {log}")

@@ -69,10 +69,13 @@ class MemoryImage:
     def load(cls, path: Path) -> MemoryImage:
         """Return the image in a file, mapped and read-only; raise ProgramError."""
         try:
+            if not path.is_file():
+                # A pipe would be waited for.
+                raise ValueError("a file")
             found = places(path)
             ports, side = found[_PORTS], found[_SIDE]
             is_image = len(ports.shape) == 2 and len(side.shape) == 1 and {ports.dtype, side.dtype} == {_BYTE}
-            if not is_image:
+            if not is_image or 0 in ports.shape + side.shape:
                 raise ValueError("shapes")
             # Open as long as the image lives, so that copies map the same bytes whatever is put at `path` later.
             stream = path.open("rb")

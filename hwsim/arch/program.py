@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.image import MemoryImage
 from hwsim.arch.isa import decode, isa_digest
 from hwsim.errors import IsaError, ProgramError, shown
+from hwsim.plain import Refused, from_json, read_text
+from hwsim.reader import Limits, Matching, read
 from hwsim.whole_files import write_text
 
 __all__ = ["INSTRUCTION_BYTES", "SLOT_BITS", "Buffer", "MemoryImage", "Program"]
@@ -22,6 +26,8 @@ INSTRUCTION_BYTES = 16
 SLOT_BITS = 16
 """Bits of the slot argument that hold the cache slot; the sequence lies above them."""
 _MAGIC = "lamforge program 1"
+_LINE = re.compile(r"([0-9a-fA-F]{32}) (.*)")
+_DIGEST = Matching(r"[0-9a-f]*", "hexadecimal digits")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,15 @@ class Buffer:
     name: str
     offset: int
     size: int
+
+
+class _Made:
+    """Mark of what was made of the lines of a file before its fields are read."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Callable[[Any], Any]) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.any_schema()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,24 +68,34 @@ class Program:
     """
 
     name: str
-    words: tuple[int, ...]
-    symbols: tuple[str, ...]
-    buffers: tuple[Buffer, ...]
-    rows: int
-    sequences: int
-    caches: int
-    input_row_bytes: int
-    sinks: int
-    window: int
-    ring_start: int
-    max_position: int
-    isa: str
-    engine: str
-    weights: str
+    words: Annotated[tuple[int, ...], _Made()]
+    symbols: Annotated[tuple[str, ...], _Made()]
+    buffers: Annotated[tuple[Buffer, ...], _Made()]
+    rows: Annotated[int, Limits(1)]
+    sequences: Annotated[int, Limits(1)]
+    caches: Annotated[int, Limits(1)]
+    input_row_bytes: Annotated[int, Limits(1)]
+    sinks: Annotated[int, Limits(0, 1 << SLOT_BITS)]
+    window: Annotated[int, Limits(1, 1 << SLOT_BITS)]
+    ring_start: Annotated[int, Limits(0, 1 << SLOT_BITS)]
+    max_position: Annotated[int, Limits(1, 1 << 32)]
+    isa: Annotated[str, _DIGEST]
+    engine: Annotated[str, _DIGEST]
+    weights: Annotated[str, _DIGEST]
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.symbols):
             raise ProgramError(f"Program must have a symbol for each of {len(self.words)} words, not {len(self.symbols)}")
+        if self.sequences not in (1, self.rows) or self.caches % self.sequences:
+            raise ProgramError(
+                f"Program must have rows of one sequence, or one of each sequence that has a cache,"
+                f" not {self.rows} of {self.sequences} with {self.caches} caches"
+            )
+        if not self.sinks <= self.ring_start <= (1 << SLOT_BITS) - self.window:
+            raise ProgramError(
+                f"Program must have its ring of {self.window} slots behind its {self.sinks} sinks and below slot {1 << SLOT_BITS},"
+                f" not from {self.ring_start} on"
+            )
 
     @property
     def size_bytes(self) -> int:
@@ -141,20 +166,23 @@ class Program:
     @classmethod
     def from_text(cls, text: str, source: str = "text") -> Program:
         """Return the program in its file form; raise ProgramError with one sentence."""
-        lines = text.splitlines()
+        magic, _, rest = text.partition("\n")
+        head, _, rest = rest.partition("\n")
+        found = [_LINE.fullmatch(line) for line in rest.removesuffix("\n").split("\n")] if rest else []
+        lines = [(int(line[1], 16), line[2]) for line in found if line is not None]
         try:
-            if lines[0] != _MAGIC:
-                raise ValueError("first line")
-            fields: dict[str, Any] = json.loads(lines[1])
-            fields["buffers"] = tuple(Buffer(**buffer) for buffer in fields["buffers"])
-            pairs = [line.split(" ", 1) for line in lines[2:]]
-            if any(len(word) != 32 for word, _ in pairs):
-                raise ValueError("word length")
-            return cls(words=tuple(int(word, 16) for word, _ in pairs), symbols=tuple(name for _, name in pairs), **fields)
-        except (IndexError, KeyError, TypeError, ValueError):
+            fields = from_json(head)
+        except Refused:
+            fields = None
+        is_program = magic == _MAGIC and isinstance(fields, dict) and isinstance(fields.get("buffers"), list)
+        if not isinstance(fields, dict) or not is_program or len(lines) < len(found) or {"words", "symbols"} & fields.keys():
             raise ProgramError(
                 f"Program file must start with {shown(_MAGIC)} and hold its fields and words, not what is in {source}"
-            ) from None
+            )
+        subject = f"Program file {shown(source)}"
+        buffers = tuple(read(Buffer, buffer, f"{subject} buffer", ProgramError) for buffer in fields["buffers"])
+        words, symbols = zip(*lines, strict=True) if lines else ((), ())
+        return read(cls, fields | {"words": words, "symbols": symbols, "buffers": buffers}, subject, ProgramError)
 
     def save(self, path: Path) -> None:
         """Write the file form, whole or not at all."""
@@ -163,7 +191,4 @@ class Program:
     @classmethod
     def load(cls, path: Path) -> Program:
         """Return the program in a file; raise ProgramError."""
-        try:
-            return cls.from_text(path.read_text(), str(path))
-        except (OSError, UnicodeDecodeError):
-            raise ProgramError(f"Program file must be readable text, not {shown(str(path))}") from None
+        return cls.from_text(read_text("Program", path, str(path), ProgramError), str(path))

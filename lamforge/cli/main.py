@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 __all__ = ["main"]
@@ -15,7 +15,7 @@ __all__ = ["main"]
 _STOPPING = {signal.SIGINT: "Interrupted", signal.SIGTERM: "Terminated", signal.SIGHUP: "Hung up"}
 """Signals by which a command is asked to end, and what it says then."""
 _AGAIN_S = 0.05
-"""Seconds after which a command is stopped again that did not notice."""
+"""Seconds after which a command that was asked to end and goes on is looked at again."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,18 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             gc.set_threshold(50_000, 20, 50)
         given = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
 
-        def called() -> object:
-            for number in before:
-                signal.signal(number, _stop)
-            sys.unraisablehook = _stop_again
-            try:
-                return run(given)
-            finally:
-                sys.unraisablehook = sys.__unraisablehook__
-                for number in before:
-                    signal.signal(number, _stop_at_once)
-
-        sys.exit(exit_code_of(called))
+        sys.exit(exit_code_of(lambda: _stoppable(lambda: run(given), list(before))))
     finally:
         if arguments is not None:
             for number, handler in before.items():
@@ -67,23 +56,70 @@ def _stop_at_once(number: int, frame: FrameType | None) -> None:
         os._exit(128 + number)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    """End the command by an exception, so that what it began is cleared away."""
-    raise KeyboardInterrupt(_STOPPING[signal.Signals(number)], 128 + number)
+def _stoppable(run: Callable[[], object], numbers: Sequence[int]) -> object:
+    """Return what `run` returns; raise KeyboardInterrupt where one of the signals came before its end."""
+    stop = _Stop()
+    alarm = signal.getsignal(signal.SIGALRM)
+    try:
+        if numbers:
+            signal.signal(signal.SIGALRM, stop.ask_again)
+        sys.unraisablehook = stop.pass_over
+        for number in numbers:
+            signal.signal(number, stop.ask)
+        try:
+            code = run()
+        except Exception:
+            # What became of the exception in code that takes any for its own.
+            if stop.asked is None:
+                raise
+        if stop.asked is not None:
+            raise KeyboardInterrupt(*stop.asked)
+        return code
+    finally:
+        stop.is_over = True
+        for number in numbers:
+            signal.signal(number, _stop_at_once)
+        sys.unraisablehook = sys.__unraisablehook__
+        if numbers:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm)
 
 
-def _stop_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Stop a little later where the exception was lost, as it is in what C code calls back."""
-    lost = unraisable.exc_value
-    if not isinstance(lost, KeyboardInterrupt):
-        sys.__unraisablehook__(unraisable)
-        return
+class _Stop:
+    """Ends a command by an exception, so that what it began is cleared away; and by another one where that was lost.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(*lost.args)
+    Exceptions are lost where C code calls Python code or looks for a name, where objects are deleted, and in what catches all.
 
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+    asked: what is said of the signal, and the exit code; None as long as there was none.
+    is_over: whether the command has ended.
+    """
+
+    def __init__(self) -> None:
+        self.asked: tuple[str, int] | None = None
+        self.is_over = False
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Take the signal of a user."""
+        self.asked = _STOPPING[signal.Signals(number)], 128 + number
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        raise KeyboardInterrupt(*self.asked)
+
+    def ask_again(self, number: int, frame: FrameType | None) -> None:
+        """Take the signal of the clock: the command goes on, either to clear away or because it does not know."""
+        if self.is_over or self.asked is None:
+            return
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        handled = sys.exception()
+        while handled is not None:
+            if isinstance(handled, KeyboardInterrupt):
+                return
+            handled = handled.__context__
+        raise KeyboardInterrupt(*self.asked)
+
+    def pass_over(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        """Say nothing of an interrupt that was lost, for another one follows."""
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            sys.__unraisablehook__(unraisable)
 
 
 def _open_streams() -> None:

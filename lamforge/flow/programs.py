@@ -14,7 +14,10 @@ from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.isa import CacheFormat, Format, decode
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ProgramError, shown
+from hwsim.plain import Refused, from_json, read_text
 from hwsim.whole_files import whole_folder
+from models.recipes.file import CACHES
+from models.recipes.options import FORMATS
 
 __all__ = ["IMAGE", "Programs", "instruction_counts", "is_program_folder"]
 
@@ -105,10 +108,12 @@ class Programs:
         """
         engine = load_engine(str(folder / ENGINE))
         try:
-            origin = json.loads((folder / ORIGIN).read_text())
-            model, layers, head = (str(origin["model"]), *(Format[str(origin[key]).upper()] for key in ("layers", "head")))
-            cache = CacheFormat[str(origin.get("cache", "kv4")).upper()]
-        except (OSError, ValueError, KeyError, TypeError):
+            origin = from_json(read_text("Program folder", folder / ORIGIN, ORIGIN, ProgramError))
+            if not isinstance(origin, dict) or not isinstance(origin["model"], str):
+                raise ValueError("fields")
+            layers, head = (FORMATS[origin[key]] for key in ("layers", "head"))
+            cache = CACHES[origin.get("cache", "kv4")]
+        except (ProgramError, Refused, ValueError, KeyError, TypeError):
             path = str(folder / ORIGIN)
             raise ProgramError(f"Program folder must hold {ORIGIN} as compile writes it, not what is in {shown(path)}") from None
         decode_program, prefill = (Program.load(folder / name) for name in (DECODE, PREFILL))
@@ -118,7 +123,14 @@ class Programs:
         if image is not None:
             decode_program.check(engine, image.digest)
         return cls(
-            model=model, layers=layers, head=head, cache=cache, engine=engine, decode=decode_program, prefill=prefill, image=image
+            model=origin["model"],
+            layers=layers,
+            head=head,
+            cache=cache,
+            engine=engine,
+            decode=decode_program,
+            prefill=prefill,
+            image=image,
         )
 
 

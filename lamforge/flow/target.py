@@ -16,6 +16,8 @@ from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.programs import Programs
 from models.config import ModelConfig
+from models.recipes.file import CACHES
+from models.recipes.options import FORMATS
 from models.zoo import shape
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ __all__ = ["SINKS", "Target", "cache_named", "format_named", "request_of_network
 
 SINKS = 4
 """Sink tokens of a network's Λ attention; the rest of what its cache keeps is the window."""
-_WEIGHTS = {format.name.lower(): format for format in Format if format.cache is None}
-_CACHES = {format.name.lower(): format for format in CacheFormat}
 Kind = TypeVar("Kind")
 
 
@@ -144,12 +144,12 @@ def request_of_network(
 
 def format_named(name: str) -> Format:
     """Return a weight format by its lower-case name; raise SpecError."""
-    return _named("Format", name, _WEIGHTS)
+    return _named("Format", name, FORMATS)
 
 
 def cache_named(name: str) -> CacheFormat:
     """Return a format of keys and values by its lower-case name; raise SpecError."""
-    return _named("Cache", name, _CACHES)
+    return _named("Cache", name, CACHES)
 
 
 def _named(subject: str, name: str, known: Mapping[str, Kind]) -> Kind:

@@ -119,7 +119,7 @@ def why_none(metadata: Mapping[str, object]) -> str | None:
             return None
         found = f"{shown(model)} without tokenizer.ggml.scores"
     elif model == _BYTES:
-        if kind in _KINDS:
+        if isinstance(kind, str) and kind in _KINDS:
             return None
         found = f"{shown(model)} without tokenizer.ggml.pre" if kind is None else f"{shown(model)} with words of kind {shown(kind)}"
     else:

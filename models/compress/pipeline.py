@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional
 
 from hwsim.arch.formats import pack
-from hwsim.arch.numerics import to_fixed
+from hwsim.arch.numerics import ACT_LIMIT, to_fixed
+from hwsim.errors import CheckpointError
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING
 from models.checkpoint.layout import FINAL_NORM as FLOAT_FINAL_NORM
@@ -57,10 +58,20 @@ def compress(
     return _Compression(checkpoint, recipe, tokens, training, MemoryState() if state is None else state).run(progress)
 
 
+_LARGEST_TABLE = float(torch.finfo(torch.float16).max) * ACT_LIMIT
+"""Largest number of an embedding, whose scales have 16 bits."""
+
+
 def embedding(weight: torch.Tensor) -> Embedding:
     """Return an embedding table, float [vocab, hidden], in groups of 32 where these divide; Q8_0 keeps its codes."""
     codes, scales = table_codes(weight)
     return Embedding(codes=codes.to(torch.int8).flatten(1).numpy(), scales=scales.numpy())
+
+
+def _check_finite(values: torch.Tensor | None, subject: str) -> None:
+    """Refuse what became too large for a float while a layer was compressed; None is as good as finite."""
+    if values is not None and not bool(torch.isfinite(values).all()):
+        raise CheckpointError(f"{subject} must stay finite numbers, not become NaN or infinity: the checkpoint's are too large")
 
 
 class _Compression:
@@ -90,6 +101,9 @@ class _Compression:
         if progress is not None:
             progress(begin, layers + 1)
         table = self._checkpoint.tensor(f"{EMBEDDING}.weight")
+        largest = float(table.abs().max())
+        if largest > _LARGEST_TABLE:
+            raise CheckpointError(f"Tensor {EMBEDDING}.weight must hold numbers up to {_LARGEST_TABLE:g}, not {largest:g}")
         if begin == 0 and self._tokens is not None:
             stream = table[self._tokens.reshape(-1)]
         for index in range(begin, layers + 1):
@@ -115,12 +129,14 @@ class _Compression:
     def _layer(self, index: int, stream: torch.Tensor | None, done: Done) -> torch.Tensor | None:
         """Compress one layer and return the streams after it, [sequences * length, hidden]."""
         layer, names = Layer.of(self._checkpoint, index), {part: layer_part(index, part) for part in PARTS}
+        _check_finite(stream, f"Inputs of layer {index}")
         if self._training is not None:
             layer = taught(layer, index, self._training)
         layer = self._transformed(layer, names, ("qkv",), ATTENTION_NORM, stream)
         qkv = layer.linears["qkv"]
         if self._has_bias:
             bias = torch.zeros(len(qkv.weight)) if qkv.bias is None else qkv.bias
+            _check_finite(bias, f"Biases of {names['qkv']}")
             done.biases[names["qkv"]] = to_fixed(bias.numpy()).astype(np.int32)
         for part in (ATTENTION_NORM, *(HEAD_NORMS if self._config.has_head_norms else ())):
             norm = layer_part(index, part)
@@ -186,9 +202,11 @@ class _Compression:
     def _matrix(self, name: str, linear: Linear, hessian: torch.Tensor | None, done: Done) -> torch.Tensor:
         """Prune and quantize a matrix, and return the weights it now stands for, float32 [rows, inputs]."""
         plan, kept = self._plans[name], None
+        _check_finite(hessian, f"Products of the inputs of {name}")
         if plan.pruning is not None:
             weight, kept = plan.pruning.pruned(linear.weight, hessian)
             linear = Linear(weight=weight, bias=linear.bias)
+        _check_finite(linear.weight, f"Weights of {name}")
         matrix = plan.quantizer.quantized(linear, hessian, kept)
         matrix.check(name)
         done.matrices[name] = pack(matrix)

@@ -1,9 +1,10 @@
 """Where finished layers wait until all are done: in memory, or in a folder from which a killed run can resume."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -92,9 +93,8 @@ class FolderState:
         found = self._stream(self._count)
         if not found.is_file():
             return self._count, None
-        place = places(found)[_STREAM]
-        with found.open("rb") as opened:
-            return self._count, torch.from_numpy(read_tensor(opened, place))
+        with _complete(found), found.open("rb") as opened:
+            return self._count, torch.from_numpy(read_tensor(opened, places(found)[_STREAM]))
 
     def put(self, done: Done, stream: torch.Tensor | None) -> None:
         """Take the next layer and the streams after it, float32 [tokens, hidden]."""
@@ -167,13 +167,20 @@ class _Waiting:
         return PackedMatrix(format=self.format, inputs=self.shape[1], words=words, mantissa=mantissa, exponent=exponent)
 
 
+@contextlib.contextmanager
+def _complete(path: Path) -> Iterator[None]:
+    """Raise SpecError for what reading a file of unfinished work raises that is not what was written."""
+    try:
+        yield
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise SpecError(f"Unfinished work in {shown(str(path))} must be a complete safetensors file, but: {reason}") from None
+
+
 def _read(path: Path, done: Done) -> None:
     """Add what is in a layer's file."""
-    try:
+    with _complete(path), path.open("rb") as stream:
         found = places(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise SpecError(f"Unfinished work in {shown(str(path))} must be a complete safetensors file, but: {error}") from None
-    with path.open("rb") as stream:
         for key, place in found.items():
             name, _, what = key.rpartition(".")
             if what == "format":

@@ -44,6 +44,8 @@ def gain(weight: np.ndarray, name: str) -> Gain:
     """
     exact = np.asarray(weight, dtype=np.float64)
     largest = float(np.abs(exact).max(initial=0.0))
+    if not math.isfinite(largest):
+        raise CheckpointError(f"Gains of {name} must be finite numbers, not {largest:g}")
     for shift in range(_SHIFT_LIMIT, -1, -1):
         if math.floor(largest * 2.0**shift + 0.5) <= _GAIN_LIMIT:
             return Gain(values=np.floor(exact * 2.0**shift + 0.5).astype(np.int16), shift=shift)

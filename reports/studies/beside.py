@@ -2,8 +2,9 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from hwsim.errors import LamforgeError, MachineError
@@ -15,7 +16,7 @@ Value = TypeVar("Value")
 
 
 class Beside(Generic[Value]):
-    """A call under way in another process; it ends with this process.
+    """A call under way in another process; it ends with this process, also where this one is killed.
 
     work: a function of a module, since the process is a new interpreter: a fork would share PyTorch's threads.
     """
@@ -45,7 +46,16 @@ class Beside(Generic[Value]):
 
 def _answered(sender: Connection, work: Callable[..., object], arguments: tuple[object, ...]) -> None:
     os.nice(_NICENESS)
+    # Else it would go on writing what the next command writes.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         sender.send((None, work(*arguments)))
     except LamforgeError as refusal:
         sender.send((refusal, None))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

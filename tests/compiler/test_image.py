@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save
 
 from compiler.model import compile_model, request_of
 from compiler.pipeline import Compiled
@@ -111,14 +111,23 @@ def test_bytes_out_of_order_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def without_bytes(ports: np.ndarray) -> bytes:
+    return save({"ports": ports.astype(np.uint8), "side": np.zeros(16, np.uint8)})
+
+
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "image"
     MemoryImage(ports=np.zeros((2, 64), np.uint8), side=np.zeros(16, np.uint8)).save(path)
     whole = path.read_bytes()
-    for content in (whole[:-1], whole[:4], b""):
+    for content in (whole[:-1], whole[:4], b"", *map(without_bytes, (np.zeros((2, 0)), np.zeros((0, 64))))):
         path.write_bytes(content)
         with pytest.raises(ProgramError, match="Memory image must be a safetensors file with ports and side, not"):
             MemoryImage.load(path)
+    path.unlink()
+    # A pipe, whose writer would be waited for.
+    os.mkfifo(path)
+    with pytest.raises(ProgramError, match="Memory image must be a safetensors file with ports and side, not"):
+        MemoryImage.load(path)
 
 
 def test_a_file_that_shrinks_is_refused(tmp_path: Path) -> None:

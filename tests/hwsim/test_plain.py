@@ -93,12 +93,20 @@ def test_what_is_refused(text: str, reason: str) -> None:
         ("[" * 100_000, "it is nested deeper than 40"),
         ("9" * 5000, "Exceeds the limit"),
         ("{", "Expecting property name"),
+        ('["\\ud83d\\ude00", "\\uD83d"]', "it has half of a character, which no text can hold"),
+        ('{"\\udc00": 1}', "it has half of a character, which no text can hold"),
+        # A quote that ends nothing, and many that begin nothing.
+        ('\\"' * 200_000, "Expecting value"),
+        ('\\"' * 200_000 + "\\", "Expecting value"),
     ],
 )
 def test_json_that_is_refused(text: str, reason: str) -> None:
+    began = time.perf_counter()
     with pytest.raises(Refused, match=f"^{reason}"):
         from_json(text)
+    assert time.perf_counter() - began < 1
     assert from_json('{"a": "[[[\\"["}') == {"a": '[[["['}
+    assert from_json('"\\ud83d\\ude00"') == "\U0001f600"
 
 
 @pytest.mark.parametrize(

@@ -190,27 +190,71 @@ def test_a_signal_in_the_first_moment_is_one_sentence(tmp_path: Path, number: in
 
 
 LOST = """
-import ctypes, os, sys, time
+import contextlib, ctypes, os, sys, time
 import lamforge.cli.commands
 from lamforge.cli.main import main
 
+def ask():
+    os.kill(os.getpid(), int(sys.argv[2]))
+
+class Deleted:
+    def __del__(self):
+        ask()
+
+def lose_in_a_callback():
+    ctypes.CFUNCTYPE(None)(ask)()
+
+def lose_in_a_deletion():
+    Deleted()
+
+def lose_in_what_catches_all():
+    with contextlib.suppress(BaseException):
+        ask()
+
+def lose_twice():
+    lose_in_what_catches_all()
+    with contextlib.suppress(BaseException):
+        time.sleep(5)
+        print("not stopped")
+
+def take_for_a_failure():
+    try:
+        ask()
+    except BaseException:
+        raise RuntimeError("It failed")
+
 def run(arguments):
     try:
-        # What C code calls back loses exceptions.
-        ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), int(sys.argv[1])))()
-        time.sleep(20)
+        globals()[sys.argv[1]]()
+        if "at_once" not in sys.argv:
+            time.sleep(5)
+            print("not stopped")
     finally:
+        if sys.exception():
+            # Longer than it takes until somebody looks whether the command ends.
+            time.sleep(0.2)
         print("cleared away")
 
 lamforge.cli.commands.run = run
 main(["list"])
 """
+LOSSES = ("lose_in_a_callback", "lose_in_a_deletion", "lose_in_what_catches_all", "lose_twice", "take_for_a_failure", "ask")
 
 
 @pytest.mark.parametrize(("number", "code", "text"), STOPPED)
 def test_a_signal_ends_the_command_and_lets_it_clear_away(number: int, code: int, text: str) -> None:
-    found = subprocess.run([sys.executable, "-c", LOST, str(int(number))], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", LOST, "lose_in_a_callback", str(int(number))]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout, found.stderr) == (code, "cleared away\n", text)
+
+
+@pytest.mark.parametrize(
+    ("loss", "end"), [*((loss, "") for loss in LOSSES), ("lose_in_what_catches_all", "at_once"), ("take_for_a_failure", "at_once")]
+)
+def test_a_signal_that_is_lost_on_its_way_ends_the_command_too(loss: str, end: str) -> None:
+    command = [sys.executable, "-c", LOST, loss, str(int(signal.SIGTERM)), end]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (143, "cleared away\n", "Terminated\n")
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:

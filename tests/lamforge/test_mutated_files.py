@@ -20,13 +20,9 @@ from lamforge.explore.accuracy import load_accuracies
 from lamforge.explore.study import load_study
 from models.compress import Recipe
 from models.recipes.file import recipe_file
+from tests.bounds import LONGEST_S, MOST_BYTES, MOST_LETTERS
 
 ROOT = Path(__file__).parents[2]
-LONGEST_S = 5.0
-MOST_BYTES = 1 << 30
-MOST_LETTERS = 6000
-"""Of a refusal, which has at most ten mistakes of 200 letters of a value and as many words around them."""
-
 READERS: dict[str, Callable[[str], object]] = {
     "hwsim/specs/engines": load_engine,
     "hwsim/specs/boards": load_board,

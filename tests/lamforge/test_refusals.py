@@ -238,8 +238,22 @@ def test_a_program_for_another_engine(programs: Path, tmp_path: Path, command: C
     assert sentence.startswith("Program decode must be compiled for engine tiny ")
 
 
-def test_a_damaged_origin(programs: Path, tmp_path: Path, command: Command) -> None:
-    (programs / "origin.json").write_text("{}")
+ORIGIN = '{"model": "x", "layers": "w4", "head": "w8"}'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (ORIGIN, "{}"),
+        (ORIGIN, "[" * 900 + "]" * 900),
+        ('"w4"', '"kv4"'),
+        ('"w4"', '["w4"]'),
+        ('"x"', "3"),
+        ('"w8"', '"w8", "head": "w8"'),
+    ],
+)
+def test_a_damaged_origin(old: str, new: str, programs: Path, tmp_path: Path, command: Command) -> None:
+    (programs / "origin.json").write_text(ORIGIN.replace(old, new))
     sentence = refused(command("report", "folder", programs), tmp_path, {"programs"})
     assert sentence.startswith("Program folder must hold origin.json as compile writes it, not what is in ")
 

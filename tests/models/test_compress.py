@@ -29,13 +29,15 @@ from models.compress.pipeline import embedding
 from models.compress.smooth import Smooth
 from models.evaluation import evaluation_text
 from models.integer import IntegerModel, IntegerReference
-from models.matrices import LINEARS, PARTS, layer_part
+from models.integer.constants import gain
+from models.matrices import LINEARS, PARTS, layer_part, matrix_shapes
 from models.recipes import names, recipe, recipe_file
 from models.reference.llama import Llama
-from tests.models.tiny import SEED, integer_logits, tiny_checkpoint, tiny_tokens
+from tests.models.tiny import SEED, integer_logits, tiny_checkpoint, tiny_config, tiny_tokens
 from tests.random_model import MemoryStore
 
 RECIPE = Recipe.uniform(name="test", method="gptq", format=Format.W4, pattern=parse("lambda:4+28"))
+CALIBRATED = Recipe.uniform(name="test", method="gptq", format=Format.W4, pattern=parse("lambda:4+12"))
 NEAREST = Recipe.uniform(name="test", method="rtn", format=Format.W4, pattern=parse("lambda:4+28"))
 
 
@@ -259,6 +261,32 @@ def test_calibration_refusals(tmp_path: Path) -> None:
         rtn.quantize(torch.zeros((2, 96)), Format.W2)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (f"{EMBEDDING}.weight", 1e7, r"Tensor model.embed_tokens.weight must hold numbers up to 8.31901e\+06, not 1e\+07"),
+        (
+            "model.layers.0.mlp.up_proj.weight",
+            1e38,
+            "must stay finite numbers, not become NaN or infinity: the checkpoint's are too",
+        ),
+        ("model.layers.0.self_attn.o_proj.weight", 3e38, "must stay finite numbers, not become NaN or infinity"),
+    ],
+)
+def test_numbers_that_are_too_large_are_refused(tmp_path: Path, name: str, value: float, message: str) -> None:
+    checkpoint = tiny_checkpoint(tmp_path)
+    tensors = {each: checkpoint.tensor(each) for each in checkpoint.weights}
+    tensors[name] = tensors[name].clone().fill_(value)
+    large = dataclasses.replace(checkpoint, weights=Weights(checkpoint.config, MemoryStore(tensors)))
+    with pytest.raises(CheckpointError, match=message):
+        compress(large, CALIBRATED, tokens=torch.tensor([tiny_tokens(8)]))
+
+
+def test_gains_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(CheckpointError, match="Gains of final_norm must be finite numbers, not nan"):
+        gain(np.array([1.0, np.nan]), "final_norm")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = compressed.create(tiny_checkpoint(tmp_path, has_bias=True), NEAREST)
@@ -322,6 +350,9 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
         compressed.load(folder)
 
 
+LISTED = {name: ["w4"] for name in matrix_shapes(tiny_config())}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -331,6 +362,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
         ({"recipe": {"name": "x", "attention": "dens", "steps": ["rtn"]}}, "hold a valid recipe, but: Recipe attention must be"),
         ({"recipe": []}, r"recipe must have a name, not \[\]"),
         ({"formats": {}}, r"formats must have the entry layers\.0\.qkv, which is missing"),
+        ({"formats": LISTED}, r"Format of layers\.0\.qkv must be one of .*, not \['w4'\]"),
         ({"fingerprint": "0"}, "must have the fingerprint 0, not"),
         ({"provenance": {}}, "provenance must have the entry source, which is missing"),
         ({"tokenizer": {}}, "tokenizer must have the entry sha256, which is missing"),

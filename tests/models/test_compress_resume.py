@@ -145,9 +145,23 @@ def test_a_folder_that_cannot_be_made_is_refused(checkpoint: Checkpoint, chosen:
 def test_damaged_work_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
     killed(checkpoint, chosen, tmp_path / "model", 1)
     layer = tmp_path / "model.partial" / "layer-00000.safetensors"
-    layer.write_bytes(layer.read_bytes()[:-9])
+    whole = layer.read_bytes()
+    layer.write_bytes(whole[:-9])
     with pytest.raises(SpecError, match=r"Unfinished work in '.*layer-00000.safetensors' must be a complete safetensors"):
         compressed.make(checkpoint, chosen, tmp_path / "model")
+    layer.write_bytes(whole.replace(b"layers.0.qkv.words", b"layers.0.qkv.wordz"))
+    with pytest.raises(SpecError, match=r"Unfinished work in '.*layer-00000.safetensors' .*, but: it lacks 'layers.0.qkv.words'"):
+        compressed.make(checkpoint, chosen, tmp_path / "model")
+
+
+def test_damaged_streams_are_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
+    killed(checkpoint, chosen, tmp_path / "model", 1)
+    stream = tmp_path / "model.partial" / "stream-00001.safetensors"
+    whole = stream.read_bytes()
+    for content in (whole[:-9], b"", whole.replace(b'"stream"', b'"streak"')):
+        stream.write_bytes(content)
+        with pytest.raises(SpecError, match=r"Unfinished work in '.*stream-00001.safetensors' must be a complete safetensors"):
+            compressed.make(checkpoint, chosen, tmp_path / "model")
 
 
 def test_the_seed_decides_what_is_shown_and_is_stored(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:

@@ -159,6 +159,10 @@ def test_every_end_token_ends_a_text() -> None:
             "the file carries one of kind 'gpt2' with words of kind 'viking'; those that can be read",
         ),
         (
+            {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": ["smollm"]},
+            "the file carries one of kind 'gpt2' with words of kind ['smollm']; those that can be read",
+        ),
+        (
             {"tokenizer.ggml.model": "llama"},
             "the file carries one of kind 'llama' without tokenizer.ggml.scores; those that can be",
         ),

@@ -98,11 +98,11 @@ def test_family_defaults() -> None:
         ({"hidden_size": None}, "config.json hidden_size must be a positive integer, not None"),
         ({"hidden_size": 66}, "config.json hidden_size must be a multiple of 4 heads, not 66"),
         ({"vocab_size": -1}, "config.json vocab_size must be a positive integer, not -1"),
-        ({"vocab_size": 2**31}, "config.json vocab_size must be at most 2147483647, not 2147483648"),
-        ({"num_hidden_layers": 10**8}, "Model layers must be at most 10000, not 100000000"),
+        ({"vocab_size": 2**31}, "config.json vocab_size must be at most 2,147,483,647, not 2147483648"),
+        ({"num_hidden_layers": 10**8}, "config.json num_hidden_layers must be at most 4,096, not 100000000"),
         (
             {"num_hidden_layers": 10**9, "architectures": ["Qwen2ForCausalLM"], "use_sliding_window": True, "max_window_layers": 0},
-            "Model layers must be at most 10000, not 1000000000",
+            "config.json num_hidden_layers must be at most 4,096, not 1000000000",
         ),
         ({"rope_theta": 10**400}, f"config.json rope_theta must be a positive number, not 1{'0' * 198}…"),
         ({"num_hidden_layers": True}, "config.json num_hidden_layers must be a positive integer, not True"),
@@ -110,6 +110,13 @@ def test_family_defaults() -> None:
         ({"rope_theta": float("inf")}, "config.json rope_theta must be a positive number, not inf"),
         ({"num_key_value_heads": 3}, "Model heads must be a multiple of its 3 kv_heads, not 4"),
         ({"head_dim": 15}, "Model head_dim must be even, not 15"),
+        ({"num_hidden_layers": 10**9}, "config.json num_hidden_layers must be at most 4,096, not 1000000000"),
+        (
+            {"num_hidden_layers": 10**9, "use_sliding_window": True},
+            "config.json num_hidden_layers must be at most 4,096, not 1000000000",
+        ),
+        ({"vocab_size": 1 << 31}, "config.json vocab_size must be at most 2,147,483,647, not 2147483648"),
+        ({"rope_theta": 10**400}, f"config.json rope_theta must be a positive number, not 1{'0' * 198}…"),
         (
             {"hidden_act": "gelu"},
             'config.json hidden_act must be "silu" or "swish", not "gelu": the gated feed-forward layer takes SiLU alone',
@@ -145,6 +152,7 @@ def test_refusals_of_published_configurations(changes: dict[str, object], senten
     ("changes", "sentence"),
     [
         ({"hidden": 0}, "Model hidden must be a positive integer, not 0"),
+        ({"layers": 4097}, "Model layers must be at most 4,096, not 4097"),
         ({"tied_head": 1}, "Model tied_head must be true or false, not 1"),
         ({"name": ""}, "Model name must be a text, not ''"),
         (

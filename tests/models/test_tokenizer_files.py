@@ -217,6 +217,16 @@ def test_names_that_every_release_knows_stay(tmp_path: Path) -> None:
     ("name", "content", "sentence"),
     [
         ("tokenizer_config.json", "{", "File tokenizer_config.json must be JSON, but reading it failed: "),
+        (
+            "tokenizer_config.json",
+            '{"eos_token": "\\ud800"}',
+            "File tokenizer_config.json must be JSON, but reading it failed: it has half of a character",
+        ),
+        (
+            "tokenizer_config.json",
+            "[" * 900 + "]" * 900,
+            "File tokenizer_config.json must be JSON, but reading it failed: it is nested",
+        ),
         ("tokenizer_config.json", "[]", "File tokenizer_config.json must hold one object, not list"),
         ("special_tokens_map.json", "3", "File special_tokens_map.json must hold one object, not int"),
         ("generation_config.json", "nul", "File generation_config.json must be JSON, but reading it failed: "),

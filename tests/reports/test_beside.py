@@ -1,6 +1,10 @@
 """Work in another process: its value, its refusal, its end."""
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +26,37 @@ def test_a_refusal_comes_back() -> None:
 def test_an_end_without_answer_is_named() -> None:
     with pytest.raises(MachineError, match=r"Work beside \(_exit\) must answer, not end with code 7"):
         Beside(os._exit, 7).result()
+
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+from reports.studies.beside import Beside
+from tests.reports.test_beside import sleep
+
+if __name__ == "__main__":
+    Beside(sleep, sys.argv[1])
+    while not Path(sys.argv[1]).exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def sleep(path: str) -> None:
+    Path(f"{path}.part").write_text(str(os.getpid()))
+    os.replace(f"{path}.part", path)
+    time.sleep(60)
+
+
+def test_it_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(PARENT)
+    root = Path(__file__).parents[2]
+    command = [sys.executable, tmp_path / "parent.py", tmp_path / "number"]
+    assert subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, check=False).returncode == -9
+    state = Path(f"/proc/{(tmp_path / 'number').read_text()}/stat")
+    for _ in range(500):
+        # One that has ended and that nobody asked for is in state Z.
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError("It must end with its parent")

@@ -15,7 +15,7 @@ from reports.studies.demo_summary import DemoSummary
 from testbenches.cosim import Case, CosimResult
 from tests.reports.tiny_folder import RECIPE, write_checkpoint, write_recipe
 
-__all__ = ["Heard", "tiny_demo"]
+__all__ = ["Heard", "demo_of", "tiny_demo", "write_sources"]
 
 
 class Heard(Listener):
@@ -72,17 +72,21 @@ def verdict(
     return Verdict(model=made.model.config.name, cases=tuple(cases), sinks=4, window=12, result=result)
 
 
-def tiny_demo(folder: Path) -> tuple[DemoSummary, Heard]:
-    """Run the demo into a folder within `folder`; return its summary and what its listener was told."""
-    source, heard = folder / "source", Heard()
-    source.mkdir()
-    second = source / "second.yaml"
-    second.write_text(RECIPE.replace("w4", "w8"))
+def write_sources(folder: Path) -> None:
+    """Write what the demo is made of: a checkpoint and two recipes."""
+    folder.mkdir()
+    write_checkpoint(folder / "hf")
+    write_recipe(folder / "recipe.yaml")
+    (folder / "second.yaml").write_text(RECIPE.replace("w4", "w8"))
+
+
+def demo_of(source: Path, output: Path, heard: Listener) -> DemoSummary:
+    """Run the demo on what `write_sources` wrote, into a folder; return its summary."""
     request = DemoRequest(
-        folder / "demo",
-        model=str(write_checkpoint(source / "hf")),
-        recipe=str(write_recipe(source / "recipe.yaml")),
-        second=str(second),
+        output,
+        model=str(source / "hf"),
+        recipe=str(source / "recipe.yaml"),
+        second=str(source / "second.yaml"),
         engine="tiny",
         verilog=("tiny",),
         prompt="Beat?",
@@ -97,4 +101,11 @@ def tiny_demo(folder: Path) -> tuple[DemoSummary, Heard]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reports.studies.demo, "cosimulate", verdict)
-        return run(request, heard), heard
+        return run(request, heard)
+
+
+def tiny_demo(folder: Path) -> tuple[DemoSummary, Heard]:
+    """Run the demo into a folder within `folder`; return its summary and what its listener was told."""
+    write_sources(folder / "source")
+    heard = Heard()
+    return demo_of(folder / "source", folder / "demo", heard), heard

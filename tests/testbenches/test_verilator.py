@@ -1,6 +1,11 @@
 """Where Verilator builds and lints: folders with any path, and sentences where it cannot work, before anything is written."""
 
+import os
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -79,3 +84,48 @@ def test_what_a_run_left_goes_with_the_next_one(tmp_path: Path, monkeypatch: pyt
     with build.run_folder() as first, build.run_folder() as second, build.run_folder("host-"):
         assert {path.name for path in build.folder.glob("run-*")} == {first.name, second.name}
     assert {path.name for path in build.folder.iterdir()} == {"done"}
+
+
+SCRIPT = "import subprocess; subprocess.run(['sh', '-c', 'echo $$ > {number}.part; mv {number}.part {number}; exec sleep 60'])"
+PARENT = """
+import sys
+from pathlib import Path
+from hwsim.arch.config import load_engine
+from testbenches import verilator
+
+verilator.generate = lambda _: {}
+folder = Path(sys.argv[1])
+build = verilator.Build(load_engine("tiny"), top="bench", bench={}, folder=folder, optimize="")
+build._python(sys.argv[2], folder, folder / "log", "It must run")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_what_was_started_ends_with_the_command(tmp_path: Path, number: int) -> None:
+    told = tmp_path / "number"
+    script = SCRIPT.format(number=told)
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", PARENT, str(tmp_path), script]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(root)}, stderr=subprocess.DEVNULL) as parent:
+        until = time.monotonic() + 30
+        while not told.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        parent.send_signal(number)
+        parent.wait()
+    state = Path(f"/proc/{told.read_text().strip()}/stat")
+    for _ in range(500):
+        # One that has ended and that nobody asked for is in state Z.
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError("It must end with the command")
+
+
+def test_a_build_that_was_killed_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verilator, "generate", lambda _: {})
+    build = Build(load_engine("tiny"), top="bench", bench={}, folder=tmp_path, optimize="")
+    build.folder.mkdir()
+    (build.folder / "half.o").touch()
+    monkeypatch.setattr(build, "_python", lambda *_: None)
+    build.make()
+    assert {path.name for path in build.folder.iterdir()} == {"apart.vlt", "done"}

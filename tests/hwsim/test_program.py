@@ -1,0 +1,129 @@
+"""Program files: what they hold is checked field by field, and what is none is refused in a sentence."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from hwsim.arch.isa import End, isa_digest
+from hwsim.arch.program import Buffer, Program
+from hwsim.errors import ProgramError
+
+PROGRAM = Program(
+    name="decode",
+    words=(End().encode(),),
+    symbols=("end",),
+    buffers=(Buffer(name="input", offset=0, size=64),),
+    rows=2,
+    sequences=1,
+    caches=3,
+    input_row_bytes=64,
+    sinks=4,
+    window=12,
+    ring_start=4,
+    max_position=64,
+    isa=isa_digest(),
+    engine="",
+    weights="",
+)
+NONE = "Program file must start with 'lamforge program 1' and hold its fields and words, not what is in text"
+
+
+def test_a_program_is_read_back() -> None:
+    assert Program.from_text(PROGRAM.to_text()) == PROGRAM
+    empty = dataclasses.replace(PROGRAM, words=(), symbols=(), buffers=())
+    assert Program.from_text(empty.to_text()) == empty
+    odd = dataclasses.replace(PROGRAM, symbols=("a \u2028 b\x85\x0cc",))
+    assert Program.from_text(odd.to_text()) == odd
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"rows": 0}, "Program file 'text' rows must be an integer of at least 1, not 0"),
+        ({"rows": "2"}, "Program file 'text' rows must be an integer of at least 1, not '2'"),
+        ({"sequences": True}, "Program file 'text' sequences must be an integer of at least 1, not True"),
+        ({"window": 0}, "Program file 'text' window must be an integer from 1 to 65536, not 0"),
+        ({"sinks": -1}, "Program file 'text' sinks must be an integer from 0 to 65536, not -1"),
+        ({"max_position": 1 << 40}, "Program file 'text' max_position must be an integer from 1 to 4294967296, not 1099511627776"),
+        ({"input_row_bytes": 1.5}, "Program file 'text' input_row_bytes must be an integer of at least 1, not 1.5"),
+        ({"isa": "x"}, "Program file 'text' isa must be hexadecimal digits, not 'x'"),
+        ({"engine": None}, "Program file 'text' engine must be hexadecimal digits, not None"),
+        ({"name": 3}, "Program file 'text' name must be text, not 3"),
+        ({"speed": 3}, "Program file 'text' field must be one of its own such as 'sequences', not 'speed'"),
+        ({"buffers": [3]}, "Program file 'text' buffer must be a mapping of name, offset and size, not 3"),
+        (
+            {"buffers": [{"name": "input", "offset": -1, "size": 1}]},
+            "Program file 'text' buffer offset must be an integer of at least 0, not -1",
+        ),
+        ({"buffers": {}}, NONE),
+        (
+            {"sequences": 3},
+            "Program must have rows of one sequence, or one of each sequence that has a cache, not 2 of 3 with 3 caches",
+        ),
+        (
+            {"sequences": 2},
+            "Program must have rows of one sequence, or one of each sequence that has a cache, not 2 of 2 with 3 caches",
+        ),
+        ({"ring_start": 3}, "Program must have its ring of 12 slots behind its 4 sinks and below slot 65536, not from 3 on"),
+        (
+            {"ring_start": 65525},
+            "Program must have its ring of 12 slots behind its 4 sinks and below slot 65536, not from 65525 on",
+        ),
+    ],
+)
+def test_fields_that_are_refused(changes: dict[str, object], sentence: str) -> None:
+    magic, fields, *words = PROGRAM.to_text().split("\n")
+    text = "\n".join([magic, json.dumps(json.loads(fields) | changes), *words])
+    with pytest.raises(ProgramError) as refusal:
+        Program.from_text(text)
+    assert str(refusal.value) == sentence
+
+
+WORD = f"{End().encode():032x}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("lamforge program 1", "lamforge program 2"),
+        (WORD, WORD[:-1]),
+        (WORD, f"0x{WORD[2:]}"),
+        (WORD, f"-{WORD[1:]}"),
+        (WORD, f"{WORD[:15]}_{WORD[16:]}"),
+        (WORD, f"\u0660{WORD[1:]}"),
+        (f"{WORD} end", WORD),
+        (f"{WORD} end", ""),
+        ('"rows": 2', '"rows": 2, "rows": 2'),
+        ('"rows": 2', '"rows": NaN'),
+        ('"rows": 2', '"rows": 2, "words": []'),
+        ('"rows": 2', '"rows": ' + "[" * 10_000),
+    ],
+)
+def test_texts_that_are_no_programs_are_refused(old: str, new: str) -> None:
+    text = PROGRAM.to_text()
+    assert old in text
+    with pytest.raises(ProgramError) as refusal:
+        Program.from_text(text.replace(old, new) + ("\n" if not new else ""))
+    assert str(refusal.value) == NONE
+
+
+def test_places_that_are_no_files_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "binary").write_bytes(b"\xff")
+    (tmp_path / "large").write_bytes(b" " * ((1 << 20) + 1))
+    sentences = {
+        tmp_path / "pipe": "readable, not '{}' (it is no regular file)",
+        Path("/dev/zero"): "readable, not '{}' (it is no regular file)",
+        tmp_path: "readable, not '{}' (it is no regular file)",
+        tmp_path / "none": "readable, not '{}' (No such file or directory)",
+        tmp_path / "binary": "readable, not '{}' (it is no UTF-8)",
+    }
+    for path, sentence in sentences.items():
+        with pytest.raises(ProgramError) as refusal:
+            Program.load(path)
+        assert str(refusal.value) == f"Program file must be {sentence.format(path)}"
+    with pytest.raises(ProgramError, match="Program file must have at most 1048576 bytes, not more as '.*large' has"):
+        Program.load(tmp_path / "large")
