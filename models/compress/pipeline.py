@@ -2,14 +2,14 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from hwsim.arch.formats import pack
+from hwsim.arch.formats import QuantizedMatrix, pack, unpacked_of
 from hwsim.arch.numerics import to_fixed
 from models.checkpoint import Checkpoint
 from models.checkpoint.layout import EMBEDDING
@@ -40,10 +40,10 @@ class Watcher(Protocol):
     def embedding(self, table: torch.Tensor) -> None:
         """Take the embedding table, float32 [vocab, hidden]."""
 
-    def layer(self, index: int, original: Layer, done: Done) -> None:
-        """Take a layer of the checkpoint, and its finished matrices, gains and biases."""
+    def layer(self, index: int, original: Layer, done: Done, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take a layer of the checkpoint, its finished matrices, gains and biases, and what the matrices stand for, by name."""
 
-    def head(self, original: Layer, done: Done) -> None:
+    def head(self, original: Layer, done: Done, weights: Mapping[str, torch.Tensor]) -> None:
         """Take the head of the checkpoint with the gains before it, and what was made of them."""
 
 
@@ -94,6 +94,7 @@ class _Compression:
     ) -> None:
         self._checkpoint, self._config, self._state, self._watcher = checkpoint, checkpoint.config, state, watcher
         self._recipe, self._tokens, self._training = recipe, tokens, training
+        self._weights: dict[str, torch.Tensor] = {}
         self._plans = recipe.plans(self._config)
         adds_bias = any(transform.adds_bias for plan in self._plans.values() for transform in plan.transforms)
         # A bias in front of a normalization would not be the constant on every key that softmax does not see.
@@ -152,10 +153,15 @@ class _Compression:
     def _show(self, index: int, original: Layer, done: Done) -> None:
         if self._watcher is None:
             return
+        for part in original.linears:
+            name = part if part == HEAD else layer_part(index, part)
+            if name not in self._weights:
+                self._weights[name] = _floats(unpacked_of(done.matrices[name]))
         if index < self._config.layers:
-            self._watcher.layer(index, original, done)
+            self._watcher.layer(index, original, done, self._weights)
         else:
-            self._watcher.head(original, done)
+            self._watcher.head(original, done, self._weights)
+        self._weights = {}
 
     def _layer(self, index: int, layer: Layer, stream: torch.Tensor | None, done: Done) -> torch.Tensor | None:
         """Compress one layer and return the streams after it, [sequences * length, hidden]."""
@@ -234,4 +240,12 @@ class _Compression:
         matrix = plan.quantizer.quantized(linear, hessian, kept)
         matrix.check(name)
         done.matrices[name] = pack(matrix)
-        return torch.from_numpy(matrix.dequantize()).float()
+        stored = _floats(matrix)
+        if self._watcher is not None:
+            self._weights[name] = stored
+        return stored
+
+
+def _floats(matrix: QuantizedMatrix) -> torch.Tensor:
+    """Return the weights that a matrix stands for, float32 [rows, inputs]."""
+    return torch.from_numpy(matrix.dequantize()).float()

@@ -8,7 +8,9 @@ import torch
 
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.numerics import ACT_LIMIT, FRACTION_BITS
+from models.compress.balance_keys import BalanceKeys
 from models.compress.layer import Layer
+from models.compress.method import Transform
 from models.compress.methods import name_of
 from models.compress.recipe import Recipe
 from models.config import ModelConfig
@@ -53,7 +55,10 @@ class Remedies:
     def __init__(self, recipe: Recipe, config: ModelConfig) -> None:
         plans = recipe.plans(config)
         self._cache = recipe.cache
-        self._methods = {name: {name_of(method) for method in plan.transforms} for name, plan in plans.items()}
+        self._methods = {
+            name: {name_of(method) for method in plan.transforms if config.qkv_bias or not _is_for_biases(method)}
+            for name, plan in plans.items()
+        }
         self._formats = {name: plan.quantizer.format for name, plan in plans.items()}
         self._alone = {name for name, plan in plans.items() if plan.quantizer.is_alone}
 
@@ -150,9 +155,7 @@ def of_weights(
             layer.linears[part].weight * run.read[part].square().mean(0).sqrt()
             for layer, run in ((original, before), (stored, after))
         )
-        # Methods multiply rows of one matrix and divide by the same elsewhere: a factor of a row is no error.
-        factor = (exact * found).sum(1, keepdim=True) / found.square().sum(1, keepdim=True).clamp(min=_TINY)
-        errors[part] = (factor * found - exact).square().sum(0) / exact.square().sum().clamp(min=_TINY)
+        errors[part] = (_refactored(found, exact) - exact).square().sum(0) / exact.square().sum().clamp(min=_TINY)
     worst = max(errors, key=lambda part: float(errors[part].sum()))
     error, share, at = float(errors[worst].sum().sqrt()), *(errors[worst] / errors[worst].sum().clamp(min=_TINY)).max(0)
     text = f"the {formats[worst].name.lower()} weights of {worst} are {error:.0%} off for what they multiply"
@@ -161,6 +164,15 @@ def of_weights(
     weight = original.linears[worst].weight
     ratio = float(weight.abs().max() / weight.square().mean().sqrt().clamp(min=_TINY))
     return Found(f"weights of {worst}", f"{text}, and the largest of them is {ratio:,.0f} times their root mean square")
+
+
+def _refactored(found: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
+    """Return weights, [rows, inputs], with each row divided by what it was multiplied with.
+
+    Methods multiply rows of one matrix and divide by the same elsewhere, which is no error.
+    """
+    factor = (found / torch.where(exact == 0, 1.0, exact)).median(1, keepdim=True).values
+    return found / torch.where(factor.abs() > _TINY, factor, 1.0)
 
 
 def _bias(keys: torch.Tensor) -> str | None:
@@ -179,6 +191,11 @@ def _widest(what: str, heads: torch.Tensor) -> str:
     ratio = width / width.median(1, keepdim=True).values.clamp(min=_TINY)
     head, channel = divmod(int(ratio.argmax()), heads.shape[2])
     return f"channel {channel} of {what} of head {head} is {float(ratio.max()):,.0f} times as wide as the median one"
+
+
+def _is_for_biases(method: Transform) -> bool:
+    """Return whether a method does nothing for models whose keys have no bias."""
+    return isinstance(method, BalanceKeys) and method.biased_only
 
 
 def _named(layer: int | None, matrix: str) -> str:

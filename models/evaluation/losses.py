@@ -12,7 +12,7 @@ from hwsim.arch.isa import Format
 from hwsim.arch.numerics import FRACTION_BITS
 from hwsim.errors import LamforgeError
 from models.checkpoint import Checkpoint
-from models.compress.calibrate import sequences
+from models.compress.calibrate import text_of
 from models.compress.layer import Layer, Linear
 from models.compress.pipeline import embedding
 from models.compress.recipe import Recipe
@@ -22,15 +22,22 @@ from models.evaluation.causes import Cause, Found, Remedies
 from models.evaluation.halves import ATTENTION_ROUNDINGS, FEED_FORWARD_ROUNDINGS, HEAD_ROUNDINGS, Attended, Fed, Halves, Read, fixed
 from models.matrices import HEAD, layer_part
 from models.reference.llama import Llama
+from models.tokenizer import check_tokens
 
 __all__ = ["HalfLoss", "Losses", "sentences"]
 
-_TOKENS = 128
+# Tokens that are looked at: fewer where compression itself looks at none and takes seconds, and fewer in the head, which is large.
+_TOKENS = 256
+_FEW_TOKENS = 64
+_HEAD_TOKENS = 32
+# Characters of the text that hold a token, with room.
+_CHARACTERS = 16
 _SEED = 20260101
 # What is usual at most, as a share of the update, with room: roundings in attention by the bits of the cache, other roundings, and
 # weights by their format. Nothing is usual of 2-bit weights, which need training. docs/compression.md has what was measured.
 _ATTENTION_ALLOWED = {4: 0.5, 8: 0.2}
-_ALLOWED = 0.2
+_FEED_FORWARD_ALLOWED = 0.15
+_HEAD_ALLOWED = 0.1
 _WEIGHTS_ALLOWED = {Format.W4: 0.4, Format.W8: 0.1}
 _EMBEDDING_ALLOWED = 0.05
 # Roundings that alone put a half off by at least this share of what the largest does are named beside it.
@@ -93,16 +100,17 @@ class Losses:
         self._add("embedding", None, weights, arithmetic, (_EMBEDDING_ALLOWED, _EMBEDDING_ALLOWED), found)
 
     @torch.no_grad()
-    def layer(self, index: int, original: Layer, done: Done) -> None:
+    def layer(self, index: int, original: Layer, done: Done, weights: Mapping[str, torch.Tensor]) -> None:
         """Take a layer as the checkpoint has it, and what was made of it."""
-        stored = _Stored.of(done, original, lambda part: layer_part(index, part))
+        stored = _Stored.of(original, done, weights, lambda part: layer_part(index, part))
         for kind in (_ATTENTION, _FEED_FORWARD):
             self._stream = self._stream + self._half(index, kind, original, stored)
 
     @torch.no_grad()
-    def head(self, original: Layer, done: Done) -> None:
+    def head(self, original: Layer, done: Done, weights: Mapping[str, torch.Tensor]) -> None:
         """Take the head as the checkpoint has it, and what was made of it."""
-        self._half(None, _HEAD, original, _Stored.of(done, original, str))
+        self._stream = self._stream[:_HEAD_TOKENS]
+        self._half(None, _HEAD, original, _Stored.of(original, done, weights, str))
 
     def _half(self, index: int | None, kind: "_Kind", original: Layer, stored: "_Stored") -> torch.Tensor:
         """Add what was found of a half, and return what the float model adds to the stream there."""
@@ -121,7 +129,7 @@ class Losses:
 
         weights, arithmetic = _error(exact.update - float_run.update, float_run.update), off(kind.roundings)
         formats = {part: self._formats[part if index is None else layer_part(index, part)] for part in kind.parts}
-        allowed = _ATTENTION_ALLOWED[self._bits] if kind is _ATTENTION else _ALLOWED
+        allowed = {_ATTENTION: _ATTENTION_ALLOWED[self._bits], _HEAD: _HEAD_ALLOWED}.get(kind, _FEED_FORWARD_ALLOWED)
         usual = self._usual(formats.values())
         found = stored.overflows(exact)
         if kind is not _HEAD and not is_beyond:
@@ -185,19 +193,19 @@ class _Stored:
     steps: Mapping[str, float]
 
     @classmethod
-    def of(cls, done: Done, original: Layer, named: Callable[[str], str]) -> "_Stored":
+    def of(cls, original: Layer, done: Done, weights: Mapping[str, torch.Tensor], named: Callable[[str], str]) -> "_Stored":
         """Return the layer of finished matrices, gains and biases.
 
-        named: gives their names for the parts of the layer.
+        weights: what the matrices stand for, by name.
+        named: gives the names of the parts of the layer.
         """
         linears, steps = {}, {}
         for part in original.linears:
-            packed = packed_of(done.matrices[named(part)])
             bias = done.biases.get(named(part))
             linears[part] = Linear(
-                weight=torch.from_numpy(packed.unpacked().dequantize()).float(),
-                bias=None if bias is None else torch.from_numpy(bias).float() * _FIXED_UNIT,
+                weight=weights[named(part)], bias=None if bias is None else torch.from_numpy(bias).float() * _FIXED_UNIT
             )
+            packed = packed_of(done.matrices[named(part)])
             steps[part] = float((packed.mantissa * np.exp2(packed.exponent.astype(np.float64))).max(initial=0.0))
         held = {norm: done.gains[named(norm)] for norm in original.gains}
         gains = {norm: torch.from_numpy(gain.values).float() / (1 << gain.shift) for norm, gain in held.items()}
@@ -241,12 +249,17 @@ def _off(half: HalfLoss, cause: Cause) -> str:
 
 def _tokens(checkpoint: Checkpoint, recipe: Recipe) -> torch.Tensor:
     """Return the tokens that are looked at, int64 [tokens]: from the middle of the calibration text, or drawn."""
+    count = _TOKENS if recipe.is_calibrated else _FEW_TOKENS
     try:
-        shortest = dataclasses.replace(recipe.calibration, sequences=3, length=min(recipe.calibration.length, _TOKENS))
-        return sequences(checkpoint, shortest)[1]
+        text = text_of(recipe.calibration)
+        middle = text[len(text) // 2 :][: _CHARACTERS * count]
+        tokens = checkpoint.tokenizer_for("Comparison").encode_whole(middle)[:count]
+        check_tokens(tokens, checkpoint.config.vocab)
     except LamforgeError:
-        drawn = torch.Generator().manual_seed(_SEED)
-        return torch.randint(checkpoint.config.vocab, (_TOKENS,), generator=drawn)
+        tokens = []
+    if tokens:
+        return torch.tensor(tokens)
+    return torch.randint(checkpoint.config.vocab, (count,), generator=torch.Generator().manual_seed(_SEED))
 
 
 def _error(difference: torch.Tensor, whole: torch.Tensor) -> float:
