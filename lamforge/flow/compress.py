@@ -19,7 +19,7 @@ from models.evaluation.losses import HalfLoss, Losses, sentences
 from models.matrices import matrix_shapes
 from models.recipes.file import calibrated_on, recipe_file
 
-__all__ = ["CompressRequest", "Compression", "chosen_recipe", "compress", "folder_bytes", "parameters", "run"]
+__all__ = ["CompressRequest", "Compression", "HalfLoss", "chosen_recipe", "compress", "folder_bytes", "parameters", "run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -141,13 +141,19 @@ def of_size(part: str, values: torch.Tensor) -> Found:
 
 
 def of_weights(
-    original: Layer, stored: Layer, before: Attended | Fed | Read, after: Attended | Fed | Read, formats: Mapping[str, Format]
+    original: Layer,
+    stored: Layer,
+    before: Attended | Fed | Read,
+    after: Attended | Fed | Read,
+    formats: Mapping[str, Format],
+    usual: float,
 ) -> Found:
     """Return what is found of the weights of a half: the matrix that is furthest from the original.
 
     original, stored: the layer as it was, and with what its integers stand for.
     before, after: their intermediates.
-    formats: of the matrices of the half.
+    formats: of the matrices of the half, in the order of the forward pass.
+    usual: the most that weights in these are usually off.
     """
     errors = {}
     for part in formats:
@@ -156,7 +162,9 @@ def of_weights(
             for layer, run in ((original, before), (stored, after))
         )
         errors[part] = (_refactored(found, exact) - exact).square().sum(0) / exact.square().sum().clamp(min=_TINY)
-    worst = max(errors, key=lambda part: float(errors[part].sum()))
+    # What is wrong with the first matrix of a half spoils what the second multiplies.
+    first = next(iter(formats))
+    worst = first if float(errors[first].sum().sqrt()) > usual else max(errors, key=lambda part: float(errors[part].sum()))
     error, share, at = float(errors[worst].sum().sqrt()), *(errors[worst] / errors[worst].sum().clamp(min=_TINY)).max(0)
     text = f"the {formats[worst].name.lower()} weights of {worst} are {error:.0%} off for what they multiply"
     if float(share) > _ONE_INPUT:

@@ -19,8 +19,18 @@ from models.compress.recipe import Recipe
 from models.compress.state import Done
 from models.evaluation import causes
 from models.evaluation.causes import Cause, Found, Remedies
-from models.evaluation.halves import ATTENTION_ROUNDINGS, FEED_FORWARD_ROUNDINGS, HEAD_ROUNDINGS, Attended, Fed, Halves, Read, fixed
-from models.matrices import HEAD, layer_part
+from models.evaluation.halves import (
+    ATTENTION_ROUNDINGS,
+    FEED_FORWARD_ROUNDINGS,
+    FIXED,
+    HEAD_ROUNDINGS,
+    Attended,
+    Fed,
+    Halves,
+    Read,
+    fixed,
+)
+from models.matrices import ATTENTION, EMBEDDING, FEED_FORWARD, HEAD, layer_part
 from models.reference.llama import Llama
 from models.tokenizer import check_tokens
 
@@ -42,6 +52,8 @@ _WEIGHTS_ALLOWED = {Format.W4: 0.4, Format.W8: 0.1}
 _EMBEDDING_ALLOWED = 0.05
 # Roundings that alone put a half off by at least this share of what the largest does are named beside it.
 _NAMED = 0.7
+# The most that an error is called.
+_LARGEST = 1e6
 _FIXED_UNIT = 2.0**-FRACTION_BITS
 
 
@@ -94,10 +106,10 @@ class Losses:
         scales = made.scales.astype(np.float64).repeat(exact.shape[1] // made.scales.shape[1], axis=1)
         stored = torch.from_numpy(made.codes * scales).float()
         weights, arithmetic = _error(stored - exact, exact), _error(fixed(stored) - stored, stored)
-        found = causes.of_saturation("embedding", stored)
+        found = causes.of_saturation(EMBEDDING, stored)
         if max(weights, arithmetic) > _EMBEDDING_ALLOWED and not found:
-            found = [causes.of_size("embedding", exact)]
-        self._add("embedding", None, weights, arithmetic, (_EMBEDDING_ALLOWED, _EMBEDDING_ALLOWED), found)
+            found = [causes.of_size(EMBEDDING, exact)]
+        self._add(EMBEDDING, None, weights, arithmetic, (_EMBEDDING_ALLOWED, _EMBEDDING_ALLOWED), found)
 
     @torch.no_grad()
     def layer(self, index: int, original: Layer, done: Done, weights: Mapping[str, torch.Tensor]) -> None:
@@ -119,7 +131,7 @@ class Losses:
         update, shown = float_run.update, self._stream
         is_beyond = bool(causes.of_saturation("stream", shown))
         if is_beyond:
-            # It was told where the stream saturated first; from there on both are shown what is left of it.
+            # It is told where the stream saturates first; from there on both are shown what is left of it.
             shown = fixed(shown)
             float_run = kind.run(before, shown, ())
         exact = kind.run(after, shown, ())
@@ -136,10 +148,12 @@ class Losses:
             found += causes.of_saturation("residual stream", shown + exact.update)
         if arithmetic > allowed and not found:
             alone = {each: off((each,)) for each in kind.roundings}
-            largest = sorted(alone, key=lambda each: -alone[each])
-            found += [causes.of_rounding(each, exact, self._bits) for each in largest if alone[each] >= _NAMED * alone[largest[0]]]
+            worst = max(alone, key=lambda each: alone[each])
+            if not (is_beyond and worst == FIXED):
+                named = sorted((each for each in alone if alone[each] >= _NAMED * alone[worst]), key=lambda each: -alone[each])
+                found += [causes.of_rounding(each, exact, self._bits) for each in named]
         if usual is not None and weights > usual:
-            found.append(causes.of_weights(original, stored.layer, float_run, exact, formats))
+            found.append(causes.of_weights(original, stored.layer, float_run, exact, formats, usual))
         self._add(kind.name if index is None else layer_part(index, kind.name), index, weights, arithmetic, (usual, allowed), found)
         return update
 
@@ -180,8 +194,8 @@ class _Kind(NamedTuple):
     run: Callable[[Halves, torch.Tensor, Collection[str]], Attended | Fed | Read]
 
 
-_ATTENTION = _Kind("attention", ("qkv", "o"), ATTENTION_ROUNDINGS, Halves.attention)
-_FEED_FORWARD = _Kind("feed_forward", ("gateup", "down"), FEED_FORWARD_ROUNDINGS, Halves.feed_forward)
+_ATTENTION = _Kind(ATTENTION, ("qkv", "o"), ATTENTION_ROUNDINGS, Halves.attention)
+_FEED_FORWARD = _Kind(FEED_FORWARD, ("gateup", "down"), FEED_FORWARD_ROUNDINGS, Halves.feed_forward)
 _HEAD = _Kind(HEAD, (HEAD,), HEAD_ROUNDINGS, Halves.head)
 
 
@@ -266,4 +280,6 @@ def _error(difference: torch.Tensor, whole: torch.Tensor) -> float:
     """Return the length of a difference over that of the whole, averaged over the tokens where this is not zero."""
     lengths = whole.norm(dim=1)
     rows = lengths > 0
-    return float((difference.norm(dim=1)[rows] / lengths[rows]).mean()) if bool(rows.any()) else 0.0
+    error = float((difference.norm(dim=1)[rows] / lengths[rows]).mean()) if bool(rows.any()) else 0.0
+    # What overflows in floats is not a number.
+    return error if error < _LARGEST else _LARGEST
