@@ -41,7 +41,7 @@ class Saturation:
         if not shares:
             return None
         (first, share), *others = shares.items()
-        more = f" and {len(others)} later halves" if others else ""
+        more = f" and later halves ({len(others)})" if others else ""
         limit = f"{1 << (31 - FRACTION_BITS):,}, the end of the engine's fixed point"
         return (
             f"{share:.2%} of the residual stream saturates after {first}{more}, at {limit}: results there are not the float model's"
