@@ -32,12 +32,12 @@ def compression_document(found: Compression) -> dict[str, Any]:
         "training": None if origin.training is None else dict(origin.training),
         "versions": dict(origin.versions),
         "folder": str(found.folder),
-        "halves": [_half_document(half) for half in found.halves],
+        "halves": [_half(half) for half in found.halves],
         "warnings": found.warnings,
     }
 
 
-def _half_document(half: HalfLoss) -> dict[str, Any]:
+def _half(half: HalfLoss) -> dict[str, Any]:
     return {
         "name": half.name,
         "weights": half.weights,
