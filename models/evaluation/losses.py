@@ -82,6 +82,7 @@ class HalfLoss:
 class Losses:
     """Watches a compression (models.compress.pipeline.Watcher) and looks at each layer on a piece of the calibration text.
 
+    tokens: the piece, int64 [tokens].
     found: the halves so far, in the order of the forward pass.
     """
 
@@ -94,14 +95,14 @@ class Losses:
         self._formats = {name: quantizer.format for name, quantizer in quantizers.items()}
         # A training changes weights for the better: how far they are from the checkpoint's says nothing.
         self._is_trained = any(quantizer.is_alone for quantizer in quantizers.values())
-        self._tokens = _tokens(checkpoint, recipe)
+        self.tokens = _tokens(checkpoint, recipe)
         self._stream = torch.empty(0)
         self.found: list[HalfLoss] = []
 
     @torch.no_grad()
     def embedding(self, table: torch.Tensor) -> None:
         """Take the embedding table, float32 [vocab, hidden]."""
-        self._stream = exact = table[self._tokens]
+        self._stream = exact = table[self.tokens]
         made = embedding(exact)
         scales = made.scales.astype(np.float64).repeat(exact.shape[1] // made.scales.shape[1], axis=1)
         stored = torch.from_numpy(made.codes * scales).float()
