@@ -16,7 +16,7 @@ import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 
-__all__ = ["compiled", "compiled_part"]
+__all__ = ["compiled", "compiled_part", "kept_folder"]
 
 _FOREIGN = sys.stdlib_module_names | {"numba", "numpy"}
 """Packages whose functions have the meaning that Numba gives them, and not that of their own code."""
@@ -48,6 +48,17 @@ def compiled_part(function: Callable[..., Any], *, is_inlined: bool = False) -> 
     """
     options: dict[str, Any] = {"inline": "always" if is_inlined else "never", "_nrt": False}
     return numba.njit(**options)(function)
+
+
+def kept_folder(function: Callable[..., Any]) -> Path | None:
+    """Return the folder that code of a function is kept in, made where it is missing; None where nothing can be kept."""
+    try:
+        place = FunctionCache(function)
+        place._impl.locator.ensure_cache_path()
+    except (RuntimeError, OSError):
+        _say_that_nothing_is_kept()
+        return None
+    return Path(place.cache_path)
 
 
 class _Cache(FunctionCache):

@@ -11,9 +11,10 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import Identity
 from hwsim.whole_files import write_text
 from rtl.engine import Engine, trace_ports
+from rtl.kept import kept
 from rtl.ram import VerilogPlatform
 
-__all__ = ["LINT_WAIVERS", "PRIMITIVES", "TEMPLATES", "TOP", "convert", "generate", "write"]
+__all__ = ["LINT_WAIVERS", "PRIMITIVES", "TEMPLATES", "TOP", "convert", "generate", "make", "write"]
 
 TOP = "engine"
 """Name of the top module."""
@@ -50,7 +51,13 @@ def generate(config: EngineConfig) -> dict[str, str]:
 
     `engine.v` has the top and the units, a file of its own each shared module, the memory and the model of a DSP;
     `lint.vlt` holds the lint waivers, `engine.json` the parameters, the digests and the layout of the trace outputs.
+    They are kept between processes.
     """
+    return kept(config, make)
+
+
+def make(config: EngineConfig) -> dict[str, str]:
+    """Return what `generate` does, made of the circuit as it is in this process."""
     engine = Engine(config)
     generated = {f"{kind.module}.v": convert(kind(config), kind.module) for kind in engine.shared_modules}
     generated["engine.v"] = convert(engine, TOP)

@@ -5,6 +5,7 @@ import os
 import random
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=0, help="seed of every random generator of the tests (default 0)")
 
 
+ROOT = Path(__file__).parents[1]
 _FIRST = ("test_notebook.py", "test_python_page.py", "test_docs.py")
 """Files with the longest tests that nothing is shared with: they begin first, so that no process works on alone at the end."""
 
@@ -56,6 +58,22 @@ def seed(request: pytest.FixtureRequest) -> int:
 def rng(seed: int) -> np.random.Generator:
     """A NumPy generator with the seed of this test."""
     return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def altered_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the Verilog of engines of circuits as this test alters them, instead of looking for what was kept of the sources."""
+    monkeypatch.setattr("rtl.kept.kept_folder", lambda function: None)
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path) -> Path:
+    """An empty folder to work in, but for the simulations that tests of this checkout have built."""
+    simulations = ROOT / "build" / "verilator"
+    simulations.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "verilator").symlink_to(simulations)
+    return tmp_path
 
 
 @pytest.fixture(autouse=True)

@@ -36,9 +36,9 @@ def outputs(path: Path) -> list[list[str]]:
     return found
 
 
-def test_the_notebook_prints_what_it_has_stored(tmp_path: Path) -> None:
-    executed = tmp_path / "executed.ipynb"
-    command = [sys.executable, "-c", EXECUTE, str(NOTEBOOK), str(tmp_path), str(executed)]
+def test_the_notebook_prints_what_it_has_stored(empty_folder: Path) -> None:
+    executed = empty_folder / "executed.ipynb"
+    command = [sys.executable, "-c", EXECUTE, str(NOTEBOOK), str(empty_folder), str(executed)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-4000:]
     stored = outputs(NOTEBOOK)

@@ -11,8 +11,8 @@ import pytest
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 
 
-def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_examples(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(empty_folder)
     text = re.sub(r"^```.*$", "", PAGE.read_text(), flags=re.M)
     examples = doctest.DocTestParser().get_doctest(text, {}, PAGE.name, str(PAGE), 0)
     said: list[str] = []

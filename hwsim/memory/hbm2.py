@@ -292,14 +292,14 @@ def _start_other(law: np.ndarray, states: np.ndarray, visible: int, gap: int, fi
     """
     ports, rcd, rp, faw, ccd_s = states[_PORTS], law[_AT.t_rcd], law[_AT.t_rp], law[_AT.t_faw], law[_AT.t_ccd_s]
     rrd_s, rrd_l = law[_AT.t_rrd_s], law[_AT.t_rrd_l]
-    due = 0
+    span_before, slack = states[_SPAN], _FAR_FUTURE
     for port in range(ports):
-        floor = max(visible, states[_FLOOR + port])
-        start = max(floor, states[_LAST_COLUMN + port] + ccd_s)
-        states[_PREPARE + port] = max(floor, states[_LAST_COLUMN + port] - states[_SPAN])
+        floor, last = max(visible, states[_FLOOR + port]), states[_LAST_COLUMN + port]
+        start = max(floor, last + ccd_s)
+        states[_PREPARE + port] = max(floor, last - span_before)
         states[_START + port] = start
-        due += 1 if states[_REFRESH + port] <= start else 0
-    if due:
+        slack = min(slack, states[_REFRESH + port] - start)
+    if slack <= 0:
         for port in range(ports):
             if states[_REFRESH + port] <= states[_START + port]:
                 _refresh(law, states, port)

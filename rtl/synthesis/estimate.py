@@ -1,9 +1,7 @@
 """The resources of an engine: cells counted as a board counts them, by unit and part and in total."""
 
 import dataclasses
-import functools
 import hashlib
-import importlib.metadata
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -13,6 +11,7 @@ from hwsim.arch.board import RESOURCES
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, shown
 from hwsim.whole_files import write_text
+from rtl.kept import SOURCES
 from rtl.synthesis.yosys import Module, cells_of, modules_of, tool_version
 from rtl.verilog import TOP, generate
 
@@ -238,13 +237,4 @@ def circuit_of(config: EngineConfig) -> Mapping[str, Module]:
 
 def engine_key(config: EngineConfig) -> str:
     """Return the digest of everything that the resources of an engine depend on."""
-    return hashlib.sha256("\0".join([config.digest, tool_version(), _sources()]).encode()).hexdigest()[:32]
-
-
-@functools.cache
-def _sources() -> str:
-    """Return the digest of the sources that make an engine's Verilog and of the version of Amaranth."""
-    root = Path(__file__).parents[2]
-    sources = sorted(path for glob in ("rtl/**/*.py", "rtl/**/*.v", "hwsim/arch/**/*.py") for path in root.glob(glob))
-    parts = [importlib.metadata.version("amaranth"), *(path.read_text() for path in sources)]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\0".join([config.digest, tool_version(), SOURCES]).encode()).hexdigest()[:32]

@@ -19,7 +19,7 @@ from rtl.matrix.slice import Tile
 from rtl.package import package_files
 from rtl.package.files import Target
 from rtl.package.floorplan import CROSSINGS, floorplan
-from rtl.verilog import generate
+from rtl.verilog import generate, make
 from testbenches.verilator import lint
 
 STUBS = Path(__file__).parent / "vendor_commands.tcl"
@@ -498,4 +498,4 @@ def test_the_packages_of_the_largest_engines(name, tmp_path):
     cells = instance_names(verilog)
     assert set(floorplan(config, slrs=3, memory_slr=0).moved) <= cells.keys()
     assert len(run_tcl(tmp_path / "vitis", "floorplan.tcl")) > 70
-    assert package_files(config, target, generate(config)) == files
+    assert package_files(config, target, make(config)) == files

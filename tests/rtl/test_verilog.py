@@ -8,7 +8,7 @@ import pytest
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import isa_digest
 from rtl.engine import trace_ports
-from rtl.verilog import LINT_WAIVERS, generate, write
+from rtl.verilog import LINT_WAIVERS, generate, make, write
 from testbenches.verilator import lint
 
 FILES = {"engine.v", "ram.v", "slice.v", "stream_port.v", "lint.vlt", "engine.json"}
@@ -45,6 +45,7 @@ def top_ports(text):
 
 
 def test_equal_configurations_give_equal_files(files, tmp_path):
+    assert make(load_engine("tiny")) == files["tiny"]
     paths = write(load_engine("tiny"), tmp_path)
     assert {path.name: path.read_text() for path in paths} == files["tiny"]
     assert {path.name for path in tmp_path.iterdir()} == set(files["tiny"]) >= FILES

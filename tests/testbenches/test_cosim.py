@@ -86,6 +86,7 @@ def test_every_bit_and_cycle_with_a_cache_of_8_bits(
     assert result.instructions_compared > 6 * 80
 
 
+@pytest.mark.usefixtures("altered_circuit")
 def test_high_nibbles_taken_for_low_ones_are_caught(wide_engine: EngineConfig, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A circuit whose slices read every word of keys as a first one is wrong for 8-bit keys, and for those alone."""
     decode_word = rtl.matrix.lane.Decoder.elaborate
@@ -174,6 +175,7 @@ def without_rounding(self: rtl.arithmetic.ApplyScale, platform: object) -> Modul
     return m
 
 
+@pytest.mark.usefixtures("altered_circuit")
 def test_a_wrong_rounding_is_caught(
     model: IntegerModel, compiled: Compiled, engine: EngineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +189,7 @@ def test_a_wrong_rounding_is_caught(
     assert " at cycle " in result.first
 
 
+@pytest.mark.usefixtures("altered_circuit")
 def test_an_extra_pipeline_stage_is_caught(
     model: IntegerModel, compiled: Compiled, engine: EngineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

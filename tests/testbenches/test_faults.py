@@ -156,6 +156,7 @@ LONG_BROKEN = [pytest.param(name, marks=pytest.mark.long) for name in BROKEN if 
 
 # Each is a build of its own: one always, the other in the long run.
 @pytest.mark.parametrize("name", [SHORT_BROKEN, *LONG_BROKEN])
+@pytest.mark.usefixtures("altered_circuit")
 def test_a_broken_error_path_is_caught(
     name: str, engine: EngineConfig, programs: list[FaultProgram], monkeypatch: pytest.MonkeyPatch
 ) -> None:

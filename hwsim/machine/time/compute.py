@@ -6,7 +6,7 @@ from hwsim.arch.stream_sizes import SIZES
 from hwsim.arch.timing import CODE_LATENCY, MEASURE_LATENCY, VECTOR_ROWS
 from hwsim.compiled import compiled_part
 from hwsim.machine.time.ports import ACCEPTED, POPPED
-from hwsim.machine.time.work import AXPY, BLOCKS_TWO_CYCLES
+from hwsim.machine.time.work import AXPY, BLOCKS, BLOCKS_TWO_CYCLES
 
 __all__ = [
     "BLOCK",
@@ -70,6 +70,12 @@ def _pop_run(ready: np.ndarray, pops: np.ndarray, first: int, count: int, now: i
 
 
 @compiled_part
+def _beats_before(block: int, body: int, period: int) -> int:
+    """Return the beats of an instruction before a block: `body` of each block, and a header in front of every `period` of them."""
+    return block * body + (block + period - 1) // period
+
+
+@compiled_part
 def advance_matrix(
     state: np.ndarray, streams: np.ndarray, amount: np.ndarray, index: int, ready: np.ndarray, pops: np.ndarray, waits: np.ndarray
 ) -> bool:
@@ -90,6 +96,19 @@ def advance_matrix(
         state[BUSY_UNTIL], state[CAPTURE_FROM] = capture, capture + drain
         return True
     while popped < accepted and block < blocks:
+        if kind == BLOCKS and position == 0 and body >= drain and capture_from <= now + body:
+            # Every block is longer than the drain of the one before, so that none is held: whole blocks are one run of beats.
+            begin = _beats_before(block, body, period)
+            periods, rest = divmod(begin + accepted - popped, period * body + 1)
+            block = min(blocks, periods * period + max(rest - 1, 0) // body)
+            count = _beats_before(block, body, period) - begin
+            if count > 0:
+                now, missing = _pop_run(ready, pops, popped, count, now)
+                memory += missing
+                popped += count
+                waits[index, 0] += count
+                capture_from = now + drain
+                continue
         header = 1 if kind != AXPY and block % period == 0 else 0
         # Beats of a block before the one that captures; of a weighted sum every beat is one, and only the first can be held.
         before = 0 if kind == AXPY else header + body - 1

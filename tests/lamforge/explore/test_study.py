@@ -11,7 +11,7 @@ from hwsim.plain import from_yaml
 from hwsim.reader import fields_of, json_schema
 from lamforge.explore.axes import ALIASES, PLACES
 from lamforge.explore.metrics import METRICS, PLACEMENT_METRICS
-from lamforge.explore.placements import space_of
+from lamforge.explore.placements import rows_of, space_of
 from lamforge.explore.study import FILES, Bound, Objective, Study, load_study, study_of
 
 ROOT = Path(__file__).parents[3]
@@ -47,6 +47,13 @@ def test_shipped_studies_are_read() -> None:
         found = load_study(name)
         assert found.name == name
         assert space_of(found).size >= 10
+
+
+@pytest.mark.parametrize("name", FILES.names())
+def test_constraints_of_a_shipped_study_can_be_met(name: str) -> None:
+    space = space_of(load_study(name))
+    rows = rows_of(space, code="")
+    assert any((~(rows.closed(points).excess > 0).any(axis=1)).any() for points in space.blocks())
 
 
 def test_every_field_of_an_engine_is_a_path() -> None:
