@@ -241,7 +241,8 @@ class _Compression:
         matrix.check(name)
         done.matrices[name] = pack(matrix)
         stored = _floats(matrix)
-        if self._watcher is not None:
+        # Where calibration takes memory, and minutes, the floats are made again once the layer is done.
+        if self._watcher is not None and self._tokens is None:
             self._weights[name] = stored
         return stored
 
