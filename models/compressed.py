@@ -20,7 +20,7 @@ from hwsim.nearest import nearest
 from hwsim.whole_files import only_writer, whole_folder
 from models.checkpoint import Checkpoint
 from models.checkpoint.base import sha256
-from models.compress import FolderState, Progress, Recipe, State, clear_work, compress
+from models.compress import FolderState, Progress, Recipe, State, Watcher, clear_work, compress
 from models.compress.calibrate import digest, sequences
 from models.compress.distill import training_of
 from models.config import DESCRIPTION as _DESCRIPTION
@@ -82,13 +82,19 @@ class CompressedModel:
 
 
 def create(
-    checkpoint: Checkpoint, recipe: Recipe, *, progress: Progress | None = None, work: Path | None = None
+    checkpoint: Checkpoint,
+    recipe: Recipe,
+    *,
+    progress: Progress | None = None,
+    work: Path | None = None,
+    watcher: Watcher | None = None,
 ) -> CompressedModel:
     """Return a checkpoint compressed by a recipe.
 
     progress: is called with (steps done, steps in all).
     work: folder in which finished layers wait; work found there is resumed, to the same bits. The matrices
         of the result stay in it, so it must outlive them.
+    watcher: is shown every layer.
 
     SpecError when the recipe does not suit the model, its calibration text cannot be read, or `work` is of other work.
     """
@@ -106,17 +112,21 @@ def create(
         steps = recipe.to_document() | {"calibration": {"rounded": recipe.calibration.rounded}}
         state = FolderState(work, {"recipe": steps} | dataclasses.asdict(provenance))
     return CompressedModel(
-        model=compress(checkpoint, recipe, tokens=tokens, training=training, progress=progress, state=state),
+        model=compress(checkpoint, recipe, tokens=tokens, training=training, progress=progress, state=state, watcher=watcher),
         recipe=recipe,
         provenance=provenance,
         tokenizer=checkpoint.tokenizer,
     )
 
 
-def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Progress | None = None) -> CompressedModel:
+def make(
+    checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Progress | None = None, watcher: Watcher | None = None
+) -> CompressedModel:
     """Return a checkpoint compressed by a recipe and saved at `folder`; after a kill, the next call resumes.
 
     Finished layers wait in `<folder>.partial`, which is removed when `folder` is complete.
+
+    progress, watcher: as `create` takes them.
 
     SpecError as `create` and `save` raise it, and when another command is making the same folder.
     """
@@ -126,7 +136,7 @@ def make(checkpoint: Checkpoint, recipe: Recipe, folder: Path, *, progress: Prog
         raise SpecError(f"Output folder must have a name of its own, not be {shown(str(folder))}")
     work = folder.with_name(f"{folder.name}.partial")
     with only_writer(work, folder):
-        save(create(checkpoint, recipe, progress=progress, work=work), folder)
+        save(create(checkpoint, recipe, progress=progress, work=work, watcher=watcher), folder)
         clear_work(work)
     return load(folder)
 

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from models.config import ModelConfig
 
 __all__ = [
+    "ATTENTION",
     "ATTENTION_NORM",
+    "EMBEDDING",
+    "FEED_FORWARD",
     "FFN_NORM",
     "FINAL_NORM",
     "HEAD",
@@ -27,6 +30,10 @@ __all__ = [
 PARTS = ("qkv", "o", "gateup", "down")
 """Matrices of a layer in the order of the forward pass; qkv stacks query, key and value heads, gateup gate, then up."""
 HEAD = "head"
+EMBEDDING = "embedding"
+ATTENTION = "attention"
+FEED_FORWARD = "feed_forward"
+"""What a text goes through besides: the embedding, and the two halves of each layer."""
 ATTENTION_NORM = "attention_norm"
 QUERY_NORM = "query_norm"
 KEY_NORM = "key_norm"

@@ -15,10 +15,11 @@ from models.checkpoint import Checkpoint
 from models.checkpoint.layout import tensor_shapes
 from models.compress import Recipe
 from models.compressed import CompressedModel
+from models.evaluation.losses import HalfLoss, Losses, sentences
 from models.matrices import matrix_shapes
 from models.recipes.file import calibrated_on, recipe_file
 
-__all__ = ["CompressRequest", "Compression", "chosen_recipe", "compress", "folder_bytes", "parameters", "run"]
+__all__ = ["CompressRequest", "Compression", "HalfLoss", "chosen_recipe", "compress", "folder_bytes", "parameters", "run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,10 +44,23 @@ class CompressRequest:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Compression:
-    """A compressed model and the folder it was saved in; `made` is the model that the other verbs take."""
+    """A compressed model and the folder it was saved in; `made` is the model that the other verbs take.
+
+    Attributes:
+        made: the model.
+        folder: where it lies.
+        halves: how far each half of a layer is off on a piece of the calibration text, and to what it loses more than is usual;
+            none where the model was not compressed here.
+    """
 
     made: CompressedModel = dataclasses.field(repr=False)
     folder: Path
+    halves: tuple[HalfLoss, ...] = dataclasses.field(default=(), repr=False)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on halves that lose more than is usual for their formats: which, to what, and what in the recipe mends it."""
+        return sentences(self.halves)
 
     @property
     def weights(self) -> int:
@@ -67,8 +81,9 @@ class Compression:
 def run(request: CompressRequest, listener: Listener = SILENT) -> Compression:
     """Compress a checkpoint: integer weights on groups with small scales, 8-bit activations, 4- or 8-bit keys and values.
 
-    Weights are calibrated on text, layer by layer, one layer in memory at a time. The folder holds everything later verbs
-    need, the tokenizer included; it is written whole or not at all. Equal requests give equal bits.
+    Weights are calibrated on text, layer by layer, one layer in memory at a time. Each layer is then compared with the float
+    model's on a piece of that text; where one loses more than is usual for its formats, the listener is told. The folder holds
+    everything later verbs need, the tokenizer included; it is written whole or not at all. Equal requests give equal bits.
 
     Raises:
         CheckpointError: the checkpoint cannot be read, or its architecture is not one the engine runs.
@@ -80,8 +95,14 @@ def run(request: CompressRequest, listener: Listener = SILENT) -> Compression:
     # Said before the work; what is calibrated refuses it.
     if checkpoint.tokenizer is None and not recipe.is_calibrated:
         listener.say(f"The model gets no tokenizer, so that it cannot be given texts: {checkpoint.no_tokenizer}")
-    made = compressed.make(checkpoint, recipe, folder, progress=lambda done, total: listener.progress("layers", done / total))
-    return Compression(made=made, folder=folder)
+    losses = Losses(checkpoint, recipe)
+    made = compressed.make(
+        checkpoint, recipe, folder, progress=lambda done, total: listener.progress("layers", done / total), watcher=losses
+    )
+    found = Compression(made=made, folder=folder, halves=tuple(losses.found))
+    for sentence in found.warnings:
+        listener.say(sentence)
+    return found
 
 
 compress = verb("compress", CompressRequest, run)

@@ -126,13 +126,17 @@ class Retrieval:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What was measured of a model; what was not asked for is None."""
+    """What was measured of a model; what was not asked for is None.
+
+    `saturated` is the share of the residual stream that saturated in integers, by the half of a layer after which it did.
+    """
 
     accuracy: Accuracy
     stream: Stream | None
     passkey: Retrieval | None
     needles: Retrieval | None
     layers: tuple[LayerError, ...] | None
+    saturated: Mapping[str, float]
     provenance: Provenance
 
     def worst_layers(self, count: int) -> list[LayerError]:
@@ -177,8 +181,17 @@ def run(request: EvaluateRequest, listener: Listener = SILENT) -> Evaluation:
         with one_each():
             first = tokens[: text.window]
             layers = tuple(layer_errors(models.reference, models.integers, first, listener.part("layers")))
+    saturation = None if models.integers is None else models.integers.saturation
+    if saturation is not None and saturation.sentence is not None:
+        listener.say(saturation.sentence)
     return Evaluation(
-        accuracy=measured, stream=streamed, passkey=retrievals[0], needles=retrievals[1], layers=layers, provenance=provenance()
+        accuracy=measured,
+        stream=streamed,
+        passkey=retrievals[0],
+        needles=retrievals[1],
+        layers=layers,
+        saturated={} if saturation is None else saturation.shares,
+        provenance=provenance(),
     )
 
 

@@ -86,13 +86,16 @@ def run(request: GenerateRequest, listener: Listener = SILENT) -> Reply:
         raise SpecError(f"Number of tokens must be at least 1, not {request.max_tokens}")
     tokenizer, positions = compressed.present_tokenizer, compressed.model.config.max_positions
     prompt = _fitting(compressed, written(tokenizer, request.prompt, is_raw=request.is_raw), positions - 1)
-    timed = _Timed(IntegerReference(compressed.model))
+    reference = IntegerReference(compressed.model)
+    timed = _Timed(reference)
     most = min(request.max_tokens, positions - len(prompt))
     pieces: list[str] = []
     tokens: list[int] = []
     for piece in continued(timed, tokenizer, prompt, max_tokens=most, sampling=sampling, told=tokens.append):
         pieces.append(piece)
         listener.stream(piece)
+    if reference.saturation.sentence is not None:
+        listener.say(reference.saturation.sentence)
     ended_by = END_TOKEN if len(tokens) < most else MAX_TOKENS if most == request.max_tokens else POSITIONS
     if ended_by == POSITIONS:
         listener.say(f"The answer ends with the model's {positions:,} positions, after {most:,} of {request.max_tokens:,} tokens")

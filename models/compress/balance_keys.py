@@ -49,11 +49,13 @@ class BalanceKeys(BalanceKeysOptions, Transform):
 
     @property
     def adds_bias(self) -> bool:
-        return self.shift
+        return self.shift and not self.biased_only
 
     def applied(self, layer: Layer, part: str, inputs: torch.Tensor | None, context: Context) -> Layer:
         assert inputs is not None
         config, qkv = layer.config, layer.linears[part]
+        if self.biased_only and qkv.bias is None:
+            return layer
         flat = qkv.outputs(inputs[: _SEQUENCES * context.sequence])
         sequences = [_Sequence(layer.heads(each), context) for each in flat.split(context.sequence)]
         fit, is_shifted = _Fit(sequences, is_shared=config.has_head_norms), self.shift and not config.has_head_norms

@@ -11,7 +11,7 @@ from models.checkpoint import Checkpoint
 from models.recipes.file import CalibrationSettings
 from models.tokenizer import check_tokens
 
-__all__ = ["digest", "rounded_activations", "rounded_cache", "sequences"]
+__all__ = ["digest", "rounded_activations", "rounded_cache", "sequences", "text_of"]
 
 _TINY = 1e-12
 
@@ -22,13 +22,7 @@ def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Te
     SpecError when the text cannot be read, or is shorter than one sequence, or the checkpoint has no tokenizer that suits it.
     """
     tokenizer = checkpoint.tokenizer_for("Calibration", otherwise="use rtn")
-    if settings.text is None:
-        text = calibration_text()
-    else:
-        try:
-            text = settings.text.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(f"Calibration text {settings.text} must be a readable text file, but: {error}") from None
+    text = text_of(settings)
     tokens = torch.tensor(tokenizer.encode_whole(text), dtype=torch.int64)
     if len(tokens) < settings.length:
         raise SpecError(f"Calibration text must be at least {settings.length} tokens long, not {len(tokens)}")
@@ -41,6 +35,16 @@ def sequences(checkpoint: Checkpoint, settings: CalibrationSettings) -> torch.Te
         random = torch.Generator().manual_seed(settings.seed)
         starts = sorted(torch.randint(last + 1, (settings.sequences,), generator=random).tolist())
     return torch.stack([tokens[start : start + settings.length] for start in starts])
+
+
+def text_of(settings: CalibrationSettings) -> str:
+    """Return the calibration text; SpecError when it cannot be read."""
+    if settings.text is None:
+        return calibration_text()
+    try:
+        return settings.text.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"Calibration text {settings.text} must be a readable text file, but: {error}") from None
 
 
 def digest(tokens: torch.Tensor) -> str:

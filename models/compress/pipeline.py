@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from hwsim.arch.formats import pack
+from hwsim.arch.formats import QuantizedMatrix, pack, unpacked_of
 from hwsim.arch.numerics import ACT_LIMIT, to_fixed
 from hwsim.errors import CheckpointError
 from models.checkpoint import Checkpoint
@@ -28,10 +29,25 @@ from models.integer.model import Embedding, IntegerModel
 from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, HEAD_NORMS, PARTS, layer_part
 from models.reference.llama import Llama, rms_norm
 
-__all__ = ["Progress", "compress", "embedding"]
+__all__ = ["Progress", "Watcher", "compress", "embedding"]
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all) when work begins or resumes, and after each layer and the head."""
+_LARGEST_TABLE = float(torch.finfo(torch.float16).max) * ACT_LIMIT
+"""Largest number of an embedding, whose scales have 16 bits."""
+
+
+class Watcher(Protocol):
+    """Is shown what a checkpoint has and what was made of it, in the order of the forward pass, resumed layers included."""
+
+    def embedding(self, table: torch.Tensor) -> None:
+        """Take the embedding table, float32 [vocab, hidden]."""
+
+    def layer(self, index: int, original: Layer, done: Done, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take a layer of the checkpoint, its finished matrices, gains and biases, and what the matrices stand for, by name."""
+
+    def head(self, original: Layer, done: Done, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take the head of the checkpoint with the gains before it, and what was made of them."""
 
 
 def compress(
@@ -42,6 +58,7 @@ def compress(
     training: Result | None = None,
     progress: Progress | None = None,
     state: State | None = None,
+    watcher: Watcher | None = None,
 ) -> IntegerModel:
     """Return a checkpoint's model in the engine's integers.
 
@@ -51,15 +68,13 @@ def compress(
     training: what a recipe with `distill` takes over (models.compress.distill.training_of).
     progress: is called after each step.
     state: where finished layers wait, and from where work goes on; None holds them in memory.
+    watcher: is shown every layer.
 
     SpecError when the recipe does not suit the model.
     ScheduleError when a matrix could wrap an accumulator.
     """
-    return _Compression(checkpoint, recipe, tokens, training, MemoryState() if state is None else state).run(progress)
-
-
-_LARGEST_TABLE = float(torch.finfo(torch.float16).max) * ACT_LIMIT
-"""Largest number of an embedding, whose scales have 16 bits."""
+    held = MemoryState() if state is None else state
+    return _Compression(checkpoint, recipe, tokens, training, held, watcher).run(progress)
 
 
 def embedding(weight: torch.Tensor) -> Embedding:
@@ -78,10 +93,17 @@ class _Compression:
     """One run: the checkpoint, the plan of every matrix, and the calibration sequences."""
 
     def __init__(
-        self, checkpoint: Checkpoint, recipe: Recipe, tokens: torch.Tensor | None, training: Result | None, state: State
+        self,
+        checkpoint: Checkpoint,
+        recipe: Recipe,
+        tokens: torch.Tensor | None,
+        training: Result | None,
+        state: State,
+        watcher: Watcher | None,
     ) -> None:
-        self._checkpoint, self._config, self._state = checkpoint, checkpoint.config, state
+        self._checkpoint, self._config, self._state, self._watcher = checkpoint, checkpoint.config, state, watcher
         self._recipe, self._tokens, self._training = recipe, tokens, training
+        self._weights: dict[str, torch.Tensor] = {}
         self._plans = recipe.plans(self._config)
         adds_bias = any(transform.adds_bias for plan in self._plans.values() for transform in plan.transforms)
         # A bias in front of a normalization would not be the constant on every key that softmax does not see.
@@ -106,12 +128,18 @@ class _Compression:
             raise CheckpointError(f"Tensor {EMBEDDING}.weight must hold numbers up to {_LARGEST_TABLE:g}, not {largest:g}")
         if begin == 0 and self._tokens is not None:
             stream = table[self._tokens.reshape(-1)]
+        if self._watcher is not None:
+            self._watcher.embedding(table)
+            earlier = self._state.all()
+            for index in range(begin):
+                self._show(index, self._original(index, table), earlier)
         for index in range(begin, layers + 1):
-            done = Done()
+            done, original = Done(), self._original(index, table)
             if index < layers:
-                stream = self._layer(index, stream, done)
+                stream = self._layer(index, original, stream, done)
             else:
-                self._head(table, stream, done)
+                self._head(original, stream, done)
+            self._show(index, original, done)
             self._state.put(done, stream if index < layers else None)
             if progress is not None:
                 progress(index + 1, layers + 1)
@@ -126,9 +154,30 @@ class _Compression:
             embedding=embedding(table),
         )
 
-    def _layer(self, index: int, stream: torch.Tensor | None, done: Done) -> torch.Tensor | None:
+    def _original(self, index: int, table: torch.Tensor) -> Layer:
+        """Return a layer of the checkpoint, or the head, which comes after the last."""
+        if index < self._config.layers:
+            return Layer.of(self._checkpoint, index)
+        weight = table if self._config.tied_head else self._checkpoint.tensor(f"{FLOAT_HEAD}.weight")
+        gains = {FINAL_NORM: self._checkpoint.tensor(f"{FLOAT_FINAL_NORM}.weight")}
+        return Layer(config=self._config, linears={HEAD: Linear(weight=weight)}, gains=gains)
+
+    def _show(self, index: int, original: Layer, done: Done) -> None:
+        if self._watcher is None:
+            return
+        for part in original.linears:
+            name = part if part == HEAD else layer_part(index, part)
+            if name not in self._weights:
+                self._weights[name] = _floats(unpacked_of(done.matrices[name]))
+        if index < self._config.layers:
+            self._watcher.layer(index, original, done, self._weights)
+        else:
+            self._watcher.head(original, done, self._weights)
+        self._weights = {}
+
+    def _layer(self, index: int, layer: Layer, stream: torch.Tensor | None, done: Done) -> torch.Tensor | None:
         """Compress one layer and return the streams after it, [sequences * length, hidden]."""
-        layer, names = Layer.of(self._checkpoint, index), {part: layer_part(index, part) for part in PARTS}
+        names = {part: layer_part(index, part) for part in PARTS}
         _check_finite(stream, f"Inputs of layer {index}")
         if self._training is not None:
             layer = taught(layer, index, self._training)
@@ -156,12 +205,9 @@ class _Compression:
         update = self._linear(names["down"], layer.linears["down"], product, done)
         return None if stream is None or update is None else stream + update
 
-    def _head(self, table: torch.Tensor, stream: torch.Tensor | None, done: Done) -> None:
-        weight = table if self._config.tied_head else self._checkpoint.tensor(f"{FLOAT_HEAD}.weight")
-        last = self._checkpoint.tensor(f"{FLOAT_FINAL_NORM}.weight")
+    def _head(self, layer: Layer, stream: torch.Tensor | None, done: Done) -> None:
         if self._training is not None:
-            last = torch.from_numpy(self._training.gains[FINAL_NORM])
-        layer = Layer(config=self._config, linears={HEAD: Linear(weight=weight)}, gains={FINAL_NORM: last})
+            layer = layer.with_gain(FINAL_NORM, torch.from_numpy(self._training.gains[FINAL_NORM]))
         layer = self._transformed(layer, {HEAD: HEAD}, (HEAD,), FINAL_NORM, stream)
         done.gains[FINAL_NORM] = gain(layer.gains[FINAL_NORM].numpy(), FINAL_NORM)
         needs_inputs = self._plans[HEAD].needs_hessian(layer.linears[HEAD])
@@ -210,4 +256,13 @@ class _Compression:
         matrix = plan.quantizer.quantized(linear, hessian, kept)
         matrix.check(name)
         done.matrices[name] = pack(matrix)
-        return torch.from_numpy(matrix.dequantize()).float()
+        stored = _floats(matrix)
+        # Where calibration takes memory, and minutes, the floats are made again once the layer is done.
+        if self._watcher is not None and self._tokens is None:
+            self._weights[name] = stored
+        return stored
+
+
+def _floats(matrix: QuantizedMatrix) -> torch.Tensor:
+    """Return the weights that a matrix stands for, float32 [rows, inputs]."""
+    return torch.from_numpy(matrix.dequantize()).float()

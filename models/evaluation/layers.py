@@ -10,6 +10,7 @@ from hwsim.arch.numerics import FRACTION_BITS, to_fixed
 from hwsim.errors import SpecError
 from models.checkpoint.layout import block
 from models.integer import IntegerReference
+from models.matrices import ATTENTION, FEED_FORWARD, HEAD, layer_part
 from models.reference.llama import Llama
 
 __all__ = ["LayerError", "layer_errors"]
@@ -65,7 +66,7 @@ def layer_errors(
         exact = exact + update
         found.append(
             LayerError(
-                name=f"layers.{layer}.{part}",
+                name=layer_part(layer, part),
                 own=_relative(own - update, update),
                 accumulated=_relative((after - fixed) * _UNIT - update, update),
                 stream=_relative(after * _UNIT - exact, exact),
@@ -78,13 +79,13 @@ def layer_errors(
 
     for layer, cache in enumerate(caches):
         mixed = reference.attention(layer, normed(block(layer, "input_layernorm")), cache)
-        add(layer, "attention", mixed, integers.rows.attention)
+        add(layer, ATTENTION, mixed, integers.rows.attention)
         gated = reference.feed_forward(layer, normed(block(layer, "post_attention_layernorm")))
-        add(layer, "feed_forward", gated, integers.rows.feed_forward)
+        add(layer, FEED_FORWARD, gated, integers.rows.feed_forward)
         if told is not None:
             told((layer + 1) / (len(caches) + 1))
     own, accumulated = (_head_error(reference, integers, exact, x) for x in (to_fixed(exact), fixed))
-    found.append(LayerError(name="head", own=own, accumulated=accumulated, stream=found[-1].stream))
+    found.append(LayerError(name=HEAD, own=own, accumulated=accumulated, stream=found[-1].stream))
     if told is not None:
         told(1.0)
     return found

@@ -14,8 +14,9 @@ from models.integer.constants import HEAD_SCALE, HEAD_UNIT, epsilon, inverse_hid
 from models.integer.kernels import Cached, Rows
 from models.integer.model import IntegerModel
 from models.integer.ops import KvEntry
+from models.integer.saturation import Saturation
 from models.integer.weights import Weights
-from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, HEAD_NORMS, layer_part
+from models.matrices import ATTENTION, ATTENTION_NORM, EMBEDDING, FEED_FORWARD, FFN_NORM, FINAL_NORM, HEAD, HEAD_NORMS, layer_part
 
 __all__ = ["Prefill"]
 
@@ -36,12 +37,16 @@ class _Place(NamedTuple):
 
 
 class Prefill:
-    """The forward pass over many tokens; each stage of a layer is shared among threads by tokens."""
+    """The forward pass over many tokens; each stage of a layer is shared among threads by tokens.
 
-    def __init__(self, model: IntegerModel, weights: Weights) -> None:
+    saturation: is told the residual rows after each half of a layer.
+    """
+
+    def __init__(self, model: IntegerModel, weights: Weights, saturation: Saturation) -> None:
         self._model = model
         self._config = model.config
         self._weights = weights
+        self._saturation = saturation
         self._score_scale = score_scale(model.config.head_dim)
 
     def hidden_states(self, state: State, tokens: Sequence[int]) -> np.ndarray:
@@ -56,9 +61,12 @@ class Prefill:
         for first in range(0, len(tokens), _CHUNK):
             x = embedded[first : first + _CHUNK]
             place = self._place(state, len(x))
+            self._saturation.note(EMBEDDING, x)
             for layer in range(self._config.layers):
                 x = self._attention(state, layer, x, place)
+                self._saturation.note(layer_part(layer, ATTENTION), x)
                 x = self.feed_forward(layer, x)
+                self._saturation.note(layer_part(layer, FEED_FORWARD), x)
             state.length += len(x)
             parts.append(x)
         return np.concatenate(parts)

@@ -14,9 +14,10 @@ from models.integer.kernels import accumulate
 from models.integer.model import IntegerModel
 from models.integer.ops import Quantized
 from models.integer.prefill import Prefill
+from models.integer.saturation import Saturation
 from models.integer.threads import one_each
 from models.integer.weights import Weights
-from models.matrices import ATTENTION_NORM, FFN_NORM, FINAL_NORM, HEAD, HEAD_NORMS, layer_part
+from models.matrices import ATTENTION, ATTENTION_NORM, EMBEDDING, FEED_FORWARD, FFN_NORM, FINAL_NORM, HEAD, HEAD_NORMS, layer_part
 
 __all__ = ["IntegerReference", "Recorder"]
 
@@ -36,13 +37,15 @@ class IntegerReference:
     It reads texts from `open` on: many tokens together (`continued`, `prefill`), or one by one (`step`).
 
     rows: the halves of its layers and its head, on many tokens at once.
+    saturation: what of the residual stream saturated in all texts so far.
     """
 
     def __init__(self, model: IntegerModel) -> None:
         self.model = model
         self.config = model.config
         self._weights = Weights(model)
-        self.rows = Prefill(model, self._weights)
+        self.saturation = Saturation()
+        self.rows = Prefill(model, self._weights, self.saturation)
         self._score_scale = score_scale(model.config.head_dim)
         self._gains = {name: gain.values.astype(np.int64) for name, gain in model.gains.items()}
 
@@ -79,12 +82,15 @@ class IntegerReference:
             followed by `.codes` and `.scale` (mantissa, exponent) where quantized, and by `.head<h>` where per head.
         """
         x = self.model.embedding.rows([token])[0].astype(np.int64)
-        record("embedding", x)
+        record(EMBEDDING, x)
+        self.saturation.note(EMBEDDING, x)
         state.reserve(state.length + 1)
         rotations = rope_table(self.config, [min(state.length, state.sinks + state.window - 1), state.length])
         for layer in range(self.config.layers):
             x = self._attention(state, layer, x, rotations.astype(np.int64), record)
+            self.saturation.note(layer_part(layer, ATTENTION), x)
             x = self._feed_forward(layer, x, record)
+            self.saturation.note(layer_part(layer, FEED_FORWARD), x)
         logits = self._dot(HEAD, self._norm(FINAL_NORM, x, record), record)
         state.length += 1
         return logits.astype(np.int32)

@@ -61,6 +61,8 @@ class BalanceKeysOptions:
     """Steps of gradient descent after the search; 0 leaves it out."""
     shift: bool = True
     """Whether keys may be shifted, which gives the model biases."""
+    biased_only: bool = False
+    """Whether keys that come without a bias are left as they are, so that no model gets one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ def evaluation_document(found: Evaluation) -> dict[str, Any]:
             document[key] = _retrieval(retrieval)
     if found.layers is not None:
         document["layers"] = [dataclasses.asdict(entry) for entry in found.layers]
-    return document | {"provenance": dataclasses.asdict(found.provenance)}
+    return document | {"saturated": dict(found.saturated), "provenance": dataclasses.asdict(found.provenance)}
 
 
 def _retrieval(found: Retrieval) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lamforge.flow.compress import Compression
+from lamforge.flow.compress import Compression, HalfLoss
 from lamforge.flow.distill.export import DistilledModel
 from lamforge.flow.export import Export
 from lamforge.flow.generate import Reply
@@ -32,6 +32,19 @@ def compression_document(found: Compression) -> dict[str, Any]:
         "training": None if origin.training is None else dict(origin.training),
         "versions": dict(origin.versions),
         "folder": str(found.folder),
+        "halves": [_half(half) for half in found.halves],
+        "warnings": found.warnings,
+    }
+
+
+def _half(half: HalfLoss) -> dict[str, Any]:
+    return {
+        "name": half.name,
+        "weights": half.weights,
+        "arithmetic": half.arithmetic,
+        "weights_allowed": half.weights_allowed,
+        "arithmetic_allowed": half.arithmetic_allowed,
+        "causes": [{"part": cause.part, "finding": cause.finding, "remedy": cause.remedy} for cause in half.causes],
     }
 
 

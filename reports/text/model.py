@@ -25,8 +25,18 @@ def compression_text(found: Compression) -> str:
             ("cache", model.cache.name.lower()),
             ("size", f"{size_text(found.bytes)} in {found.folder}"),
             ("fingerprint", model.fingerprint[:16]),
+            *([("quality", _quality(found))] if found.halves else []),
         ]
     )
+
+
+def _quality(found: Compression) -> str:
+    """Return which halves of layers lose more than is usual; why is said while the model is compressed."""
+    lossy = [half.name for half in found.halves if half.causes]
+    if not lossy:
+        return "every layer loses what is usual for its formats"
+    more = f" and {len(lossy) - 3} more" if len(lossy) > 3 else ""
+    return f"more than is usual for their formats is lost at {', '.join(lossy[:3])}{more}"
 
 
 def export_text(found: Export) -> str:

@@ -63,7 +63,7 @@ def evaluation(*, names: tuple[str, ...] = NAMES, **parts: object) -> Evaluation
         text=Text(name="a text", content="a text", window=11, windows=3),
         measured=measured,
     )
-    kept: dict[str, object] = {"stream": None, "passkey": None, "needles": None, "layers": None}
+    kept: dict[str, object] = {"stream": None, "passkey": None, "needles": None, "layers": None, "saturated": {}}
     return Evaluation(accuracy=found, provenance=provenance(), **(kept | parts))
 
 
