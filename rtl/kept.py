@@ -9,7 +9,6 @@ from importlib import metadata
 from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
-from hwsim.compiled import kept_folder
 from hwsim.errors import SpecError
 from hwsim.whole_files import whole_file
 
@@ -39,7 +38,7 @@ def kept(config: EngineConfig, make: Callable[[EngineConfig], dict[str, str]]) -
 
     Where files cannot be kept, or what was kept cannot be read, they are made.
     """
-    folder = kept_folder(kept)
+    folder = place()
     if folder is None:
         return make(config)
     made_of = json.dumps([SOURCES, config.to_dict()], sort_keys=True)
@@ -49,6 +48,14 @@ def kept(config: EngineConfig, make: Callable[[EngineConfig], dict[str, str]]) -
         found = make(config)
         _write(path, found)
     return found
+
+
+def place() -> Path | None:
+    """Return the folder that Verilog is kept in, beside compiled functions; None where nothing can be kept."""
+    # Loads Numba, which takes longer than to refuse an engine.
+    from hwsim.compiled import kept_folder
+
+    return kept_folder(kept)
 
 
 def _read(path: Path) -> dict[str, str] | None:

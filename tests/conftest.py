@@ -63,7 +63,7 @@ def rng(seed: int) -> np.random.Generator:
 @pytest.fixture
 def altered_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the Verilog of engines of circuits as this test alters them, instead of looking for what was kept of the sources."""
-    monkeypatch.setattr("rtl.kept.kept_folder", lambda function: None)
+    monkeypatch.setattr("rtl.kept.place", lambda: None)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class Maker:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where files are kept."""
-    monkeypatch.setattr(rtl.kept, "kept_folder", lambda function: tmp_path)
+    monkeypatch.setattr(rtl.kept, "place", lambda: tmp_path)
     return tmp_path
 
 
@@ -70,7 +70,7 @@ def test_files_are_made_where_nothing_can_be_kept(folder: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(rtl.kept, "whole_file", refused)
         assert [rtl.kept.kept(ENGINE, maker)["number"] for _ in range(2)] == ["1", "2"]
-    monkeypatch.setattr(rtl.kept, "kept_folder", lambda function: None)
+    monkeypatch.setattr(rtl.kept, "place", lambda: None)
     assert [rtl.kept.kept(ENGINE, maker)["number"] for _ in range(2)] == ["3", "4"]
     assert not any(folder.iterdir())
 
