@@ -178,7 +178,6 @@ class _Compression:
     def _layer(self, index: int, layer: Layer, stream: torch.Tensor | None, done: Done) -> torch.Tensor | None:
         """Compress one layer and return the streams after it, [sequences * length, hidden]."""
         names = {part: layer_part(index, part) for part in PARTS}
-        _check_finite(stream, f"Inputs of layer {index}")
         if self._training is not None:
             layer = taught(layer, index, self._training)
         layer = self._transformed(layer, names, ("qkv",), ATTENTION_NORM, stream)
@@ -220,6 +219,8 @@ class _Compression:
         """Return the layer after the transforms of parts that read one normalization."""
         quantizers = {part: self._plans[name].quantizer for part, name in names.items()}
         context = dataclasses.replace(self._context, quantizers=quantizers)
+        for values in (stream, self._normed(layer, norm, stream)):
+            _check_finite(values, f"Inputs of {names[parts[0]]}")
         for part in parts:
             for transform in self._plans[names[part]].transforms:
                 layer = transform.applied(layer, part, self._normed(layer, norm, stream), context)

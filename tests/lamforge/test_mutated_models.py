@@ -34,7 +34,7 @@ attention: lambda:4+12
 calibration: {sequences: 1, length: 16, text: TEXT}
 """
 QUESTION = "Beat?"
-NONE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error, MemoryError)
+NONE = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError, struct.error)
 """What reading raises that trusts a file."""
 SOURCES = {
     "llama": {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 400},

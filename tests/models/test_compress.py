@@ -282,6 +282,18 @@ def test_numbers_that_are_too_large_are_refused(tmp_path: Path, name: str, value
         compress(large, CALIBRATED, tokens=torch.tensor([tiny_tokens(8)]))
 
 
+def test_results_that_are_too_large_for_the_matrix_behind_them_are_refused(tmp_path: Path) -> None:
+    checkpoint = tiny_checkpoint(tmp_path)
+    tensors = {each: checkpoint.tensor(each) for each in checkpoint.weights}
+    tensors["model.layers.0.self_attn.o_proj.weight"] *= 1e37
+    tensors["model.layers.0.self_attn.v_proj.weight"] *= 1e3
+    large = dataclasses.replace(checkpoint, weights=Weights(checkpoint.config, MemoryStore(tensors)))
+    document = {"steps": ["smooth", {"method": "rtn", "format": "w4"}, {"method": "rtn", "format": "w8", "at": "head"}]}
+    recipe = Recipe.from_document(document | {"attention": "lambda:2+6"}, name="smoothed")
+    with pytest.raises(CheckpointError, match="^Inputs of layers.0.gateup must stay finite numbers, not become NaN or infinity"):
+        compress(large, recipe, tokens=torch.tensor([tiny_tokens(8)]))
+
+
 def test_gains_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(CheckpointError, match="Gains of final_norm must be finite numbers, not nan"):
         gain(np.array([1.0, np.nan]), "final_norm")
