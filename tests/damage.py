@@ -7,8 +7,10 @@ import shutil
 import struct
 from pathlib import Path
 
-__all__ = ["VALUES", "damage_bytes", "damage_entry", "damage_file", "damage_json", "damage_safetensors"]
+__all__ = ["NONE", "VALUES", "damage_bytes", "damage_entry", "damage_file", "damage_json", "damage_safetensors"]
 
+NONE = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError, struct.error)
+"""What reading raises that trusts a file."""
 VALUES = (
     *(
         "null",

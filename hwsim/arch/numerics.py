@@ -294,4 +294,5 @@ def score_scale(head_dim: int) -> tuple[int, int]:
 
 def to_fixed(values: np.ndarray) -> np.ndarray:
     """Return floats as fixed values: round half up, saturated to 32 bits."""
-    return saturate(np.floor(np.asarray(values, dtype=np.float64) * (1 << FRACTION_BITS) + 0.5).astype(np.int64), 32)
+    rounded = np.floor(np.asarray(values, dtype=np.float64) * (1 << FRACTION_BITS) + 0.5)
+    return np.clip(rounded, -(1 << 31), (1 << 31) - 1).astype(np.int64)

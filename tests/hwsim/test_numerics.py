@@ -308,8 +308,8 @@ def test_scale_from_float_of_zero_and_of_the_carry() -> None:
 
 def test_to_fixed_rounds_and_saturates() -> None:
     half = 2.0**-17
-    values = np.array([0.0, 1.0, -1.0, half, -half, 3 * half, 1e9, -1e9])
-    assert n.to_fixed(values).tolist() == [0, 65536, -65536, 1, 0, 2, INT32_MAX, INT32_MIN]
+    values = np.array([0.0, 1.0, -1.0, half, -half, 3 * half, 1e9, -1e9, 1e30, -1e300])
+    assert n.to_fixed(values).tolist() == [0, 65536, -65536, 1, 0, 2, *([INT32_MAX, INT32_MIN] * 2)]
 
 
 def test_constants_are_what_they_say() -> None:

@@ -6,7 +6,6 @@ import json
 import random
 import re
 import shutil
-import struct
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from hwsim.errors import LamforgeError
 from models import compressed
 from models.compressed import CompressedModel
 from tests.bounds import accepted
-from tests.damage import damage_entry, damage_file
+from tests.damage import NONE, damage_entry, damage_file
 from tests.models.gguf_damage import damage_gguf
 from tests.models.gguf_file import write_gguf
 from tests.models.test_gguf_tokenizer import of_bytes, of_pieces
@@ -34,8 +33,6 @@ attention: lambda:4+12
 calibration: {sequences: 1, length: 16, text: TEXT}
 """
 QUESTION = "Beat?"
-NONE = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError, struct.error)
-"""What reading raises that trusts a file."""
 SOURCES = {
     "llama": {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 400},
     "mistral": {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 16, "vocab_size": 600},

@@ -21,7 +21,7 @@ from models.attention import parse
 from models.shaped import shaped_model
 from testbenches.simulated import Simulated
 from tests.bounds import accepted
-from tests.damage import damage_bytes, damage_entry, damage_file, damage_json
+from tests.damage import NONE, damage_bytes, damage_entry, damage_file, damage_json
 from tests.random_model import tiny_config
 
 FILES = ("decode.program", "decode.program", "prefill.program", "prefill.program", "origin.json", "engine.yaml", IMAGE)
@@ -112,7 +112,7 @@ def damaged(folder: Path, rng: random.Random) -> str:
                 path.write_bytes(damage_program(path.read_text(), rng))
             else:
                 damage_file(path, rng)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, LamforgeError):
+        except (LamforgeError, *NONE):
             # Damaged before, so that it is no file of its kind.
             continue
     return ", ".join(told)
