@@ -25,8 +25,16 @@ _MOST = 64
 def sources_digest() -> str:
     """Return the digest of the sources that make an engine's Verilog, and of the versions of the tools."""
     sources = sorted(path for glob in _SOURCES for path in _ROOT.glob(glob) if path.is_file())
-    parts = [*map(metadata.version, _TOOLS), *(path.read_text() for path in sources)]
+    parts = [*map(_version, _TOOLS), *(path.read_text() for path in sources)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _version(tool: str) -> str:
+    """Return the version of a package; nothing where it is not installed, for Amaranth takes a Yosys of the system then."""
+    try:
+        return metadata.version(tool)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 SOURCES = sources_digest()

@@ -138,12 +138,16 @@ class Program:
         return np.frombuffer(b"".join(word.to_bytes(16, "little") for word in self.words), np.uint8)
 
     def check(self, engine: EngineConfig, weights: str | None = None) -> None:
-        """Raise ProgramError unless the digests match this instruction set, `engine` and, when given, the weights."""
+        """Raise ProgramError unless it is for this instruction set, `engine` and, when given, the weights."""
         if self.isa != isa_digest():
             raise ProgramError(f"Program {self.name} must be compiled for instruction set {isa_digest()[:12]}, not {self.isa[:12]}")
         if self.engine != engine.digest:
             raise ProgramError(
                 f"Program {self.name} must be compiled for engine {engine.name} {engine.digest[:12]}, not {self.engine[:12]}"
+            )
+        if self.rows > engine.tile.tokens:
+            raise ProgramError(
+                f"Program {self.name} must have at most {engine.tile.tokens} rows, as engine {engine.name} has, not {self.rows}"
             )
         if weights is not None and self.weights != weights:
             raise ProgramError(f"Program {self.name} must be compiled for weights {weights[:12]}, not {self.weights[:12]}")

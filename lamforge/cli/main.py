@@ -73,7 +73,7 @@ def _stoppable(run: Callable[[], object], numbers: Sequence[int]) -> object:
             if stop.asked is None:
                 raise
         if stop.asked is not None:
-            raise KeyboardInterrupt(*stop.asked)
+            raise _Asked(*stop.asked)
         return code
     finally:
         stop.is_over = True
@@ -83,6 +83,10 @@ def _stoppable(run: Callable[[], object], numbers: Sequence[int]) -> object:
         if numbers:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, alarm)
+
+
+class _Asked(KeyboardInterrupt):
+    """What a signal raises: Python ends as by Control-C, whatever the exit code, once a KeyboardInterrupt itself left `exec`."""
 
 
 class _Stop:
@@ -102,7 +106,7 @@ class _Stop:
         """Take the signal of a user."""
         self.asked = _STOPPING[signal.Signals(number)], 128 + number
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
-        raise KeyboardInterrupt(*self.asked)
+        raise _Asked(*self.asked)
 
     def ask_again(self, number: int, frame: FrameType | None) -> None:
         """Take the signal of the clock: the command goes on, either to clear away or because it does not know."""
@@ -114,7 +118,7 @@ class _Stop:
             if isinstance(handled, KeyboardInterrupt):
                 return
             handled = handled.__context__
-        raise KeyboardInterrupt(*self.asked)
+        raise _Asked(*self.asked)
 
     def pass_over(self, unraisable: "sys.UnraisableHookArgs") -> None:
         """Say nothing of an interrupt that was lost, for another one follows."""

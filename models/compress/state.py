@@ -1,21 +1,21 @@
 """Where finished layers wait until all are done: in memory, or in a folder from which a killed run can resume."""
 
-import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from hwsim.arch.formats import MatrixSource, PackedMatrix
 from hwsim.arch.isa import Format
 from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
 from hwsim.errors import SpecError, shown
-from hwsim.whole_files import LOCK, whole_file
+from hwsim.plain import Refused, from_json
+from hwsim.whole_files import LOCK, whole_file, write_text
+from models.checkpoint.base import sha256
 from models.integer.constants import Gain
 
 __all__ = ["Done", "FolderState", "MemoryState", "State", "clear_work"]
@@ -71,7 +71,9 @@ class FolderState:
         try:
             # Hidden files are the lock and what a command that was killed had begun to write.
             if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
-                stated = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+                stated = from_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
+                if not isinstance(stated, dict):
+                    raise ValueError(f"{_IDENTITY} is no object")
                 different = sorted(key for key in {*identity, *stated} if identity.get(key) != stated.get(key))
                 if different:
                     raise SpecError(
@@ -82,7 +84,7 @@ class FolderState:
                 folder.mkdir(parents=True, exist_ok=True)
                 with whole_file(path) as part:
                     part.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
-        except (OSError, ValueError) as error:
+        except (Refused, OSError, ValueError) as error:
             raise _unusable(folder, error) from None
         self._count = 0
         while self._layer(self._count).is_file():
@@ -90,10 +92,14 @@ class FolderState:
 
     def resumed(self) -> tuple[int, torch.Tensor | None]:
         """Return how many layers were finished earlier, and the streams after them."""
+        for index in range(self._count):
+            _check(self._layer(index))
         found = self._stream(self._count)
-        if not found.is_file():
+        # What digests say of a stream goes with it.
+        if not _digest_of(found).is_file():
             return self._count, None
-        with _complete(found), found.open("rb") as opened:
+        _check(found)
+        with found.open("rb") as opened:
             return self._count, torch.from_numpy(read_tensor(opened, places(found)[_STREAM]))
 
     def put(self, done: Done, stream: torch.Tensor | None) -> None:
@@ -113,7 +119,8 @@ class FolderState:
         if stream is not None:
             self._write_tensors(after, {_STREAM: stream.numpy()})
         self._write_tensors(self._layer(self._count), tensors)
-        before.unlink(missing_ok=True)
+        for path in (_digest_of(before), before):
+            path.unlink(missing_ok=True)
         self._count += 1
 
     def all(self) -> Done:
@@ -133,6 +140,7 @@ class FolderState:
     def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
         with whole_file(path) as part:
             write_tensors(part, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+            write_text(_digest_of(path), sha256(part))
 
 
 State = MemoryState | FolderState
@@ -167,19 +175,25 @@ class _Waiting:
         return PackedMatrix(format=self.format, inputs=self.shape[1], words=words, mantissa=mantissa, exponent=exponent)
 
 
-@contextlib.contextmanager
-def _complete(path: Path) -> Iterator[None]:
-    """Raise SpecError for what reading a file of unfinished work raises that is not what was written."""
+def _digest_of(path: Path) -> Path:
+    """Return the file beside another that has its digest, and is written first."""
+    return path.with_suffix(".sha256")
+
+
+def _check(path: Path) -> None:
+    """Raise SpecError unless a file of unfinished work has the bytes that were written."""
     try:
-        yield
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise SpecError(f"Unfinished work in {shown(str(path))} must be a complete safetensors file, but: {reason}") from None
+        if not path.is_file() or _digest_of(path).read_text() != sha256(path):
+            raise ValueError("it is missing, or has other bytes")
+    except (OSError, ValueError) as error:
+        raise SpecError(
+            f"Unfinished work in {shown(str(path))} must be as it was written, but: {error}; remove that folder"
+        ) from None
 
 
 def _read(path: Path, done: Done) -> None:
     """Add what is in a layer's file."""
-    with _complete(path), path.open("rb") as stream:
+    with path.open("rb") as stream:
         found = places(path)
         for key, place in found.items():
             name, _, what = key.rpartition(".")

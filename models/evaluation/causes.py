@@ -15,13 +15,26 @@ from models.compress.methods import name_of
 from models.compress.recipe import Recipe
 from models.config import ModelConfig
 from models.evaluation.halves import FIXED, FIXED_LIMIT, Attended, Fed, Read, is_beyond
-from models.matrices import HEAD, layer_part
+from models.matrices import EMBEDDING, HEAD, layer_part
 
-__all__ = ["Cause", "Found", "Remedies", "of_rounding", "of_saturation", "of_size", "of_step", "of_weights"]
+__all__ = [
+    "Cause",
+    "Found",
+    "Remedies",
+    "of_overflow",
+    "of_rounding",
+    "of_saturation",
+    "of_size",
+    "of_step",
+    "of_table",
+    "of_weights",
+]
 
 _TINY = 1e-30
 # Constant part of a channel of keys, in spreads of the keys, from which on it is called a bias.
 _CONSTANT = 4.0
+# Numbers from here on are written with a power of ten.
+_LONG = 1e9
 # Share of the error of weights at one input from which on it is that input that is named.
 _ONE_INPUT = 0.5
 
@@ -39,7 +52,7 @@ class Cause:
     """One thing to which a half of a layer loses.
 
     part: where it is lost: `embedding`, `keys`, `values`, `queries`, `heads`, `residual stream`, `update`, or `inputs of`,
-        `results of`, `scales of` or `weights of` a matrix, one of PARTS or HEAD.
+        `results of`, `scales of` or `weights of` a matrix, one of PARTS or HEAD, or `weights of` the embedding.
     finding: what was measured there, as a clause.
     remedy: what a recipe may say to mend it, such as `balance_keys`; None where nothing does.
     """
@@ -77,7 +90,7 @@ class Remedies:
         if smoothed is not None and smoothed != "o" and self._method("smooth", layer, smoothed) is not None:
             where = HEAD if layer is None else f'"*.{smoothed}"'
             return f"{{method: smooth, at: {where}}}"
-        if kind == "weights" and self._formats[_named(layer, matrix)] is not Format.W8:
+        if kind == "weights" and matrix != EMBEDDING and self._formats[_named(layer, matrix)] is not Format.W8:
             return "format: w8"
         return None
 
@@ -93,7 +106,8 @@ def of_saturation(part: str, values: torch.Tensor) -> list[Found]:
         return []
     share, top = float(saturated.float().mean()), float(values.abs().max())
     end = f"{FIXED_LIMIT:,}, the end of the engine's fixed point"
-    return [Found(part, f"{share:.2%} of the values of its {part} saturate at {end}, and reach {top:,.0f}")]
+    reached = f"{top:,.0f}" if top < _LONG else f"{top:.3g}"
+    return [Found(part, f"{share:.2%} of the values of its {part} saturate at {end}, and reach {reached}")]
 
 
 def of_step(matrix: str, weight_step: float, inputs: torch.Tensor) -> list[Found]:
@@ -138,6 +152,20 @@ def of_size(part: str, values: torch.Tensor) -> Found:
     """Return what is found of values that are too small for what holds them."""
     size, step = float(values.square().mean().sqrt()), 1 / (1 << FRACTION_BITS)
     return Found(part, f"its {part} has a root mean square of {size:.2g}, and the engine's fixed point has steps of {step:.2g}")
+
+
+def of_table(table: torch.Tensor) -> Found:
+    """Return what is found of an embedding that its codes do not hold."""
+    size, step = float(table.square().mean().sqrt()), torch.finfo(torch.float16).smallest_normal
+    return Found(
+        f"weights of {EMBEDDING}",
+        f"its table has a root mean square of {size:.2g}, and the scales of its 8-bit codes are exact from {step:.2g} on",
+    )
+
+
+def of_overflow() -> Found:
+    """Return what is found where the float model itself computes what no float holds."""
+    return Found("update", "what it gives is too large for a float, or no number, in the float model itself")
 
 
 def of_weights(

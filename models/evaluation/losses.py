@@ -108,7 +108,9 @@ class Losses:
         stored = torch.from_numpy(made.codes * scales).float()
         weights, arithmetic = _error(stored - exact, exact), _error(fixed(stored) - stored, stored)
         found = causes.of_saturation(EMBEDDING, stored)
-        if max(weights, arithmetic) > _EMBEDDING_ALLOWED and not found:
+        if weights > _EMBEDDING_ALLOWED:
+            found.append(causes.of_table(exact))
+        elif arithmetic > _EMBEDDING_ALLOWED and not found:
             found = [causes.of_size(EMBEDDING, exact)]
         self._add(EMBEDDING, None, weights, arithmetic, (_EMBEDDING_ALLOWED, _EMBEDDING_ALLOWED), found)
 
@@ -136,6 +138,7 @@ class Losses:
             shown = fixed(shown)
             float_run = kind.run(before, shown, ())
         exact = kind.run(after, shown, ())
+        is_finite = bool(torch.isfinite(float_run.update).all())
 
         def off(roundings: Collection[str]) -> float:
             return _error(kind.run(after, shown, roundings).update - exact.update, exact.update)
@@ -144,8 +147,8 @@ class Losses:
         formats = {part: self._formats[part if index is None else layer_part(index, part)] for part in kind.parts}
         allowed = {_ATTENTION: _ATTENTION_ALLOWED[self._bits], _HEAD: _HEAD_ALLOWED}.get(kind, _FEED_FORWARD_ALLOWED)
         usual = self._usual(formats.values())
-        found = stored.overflows(exact)
-        if kind is not _HEAD and not is_beyond:
+        found = stored.overflows(exact) if is_finite else [causes.of_overflow()]
+        if kind is not _HEAD and not is_beyond and is_finite:
             found += causes.of_saturation("residual stream", shown + exact.update)
         if arithmetic > allowed and not found:
             alone = {each: off((each,)) for each in kind.roundings}
@@ -153,7 +156,7 @@ class Losses:
             if not (is_beyond and worst == FIXED):
                 named = sorted((each for each in alone if alone[each] >= _NAMED * alone[worst]), key=lambda each: -alone[each])
                 found += [causes.of_rounding(each, exact, self._bits) for each in named]
-        if usual is not None and weights > usual:
+        if usual is not None and weights > usual and is_finite:
             found.append(causes.of_weights(original, stored.layer, float_run, exact, formats, usual))
         self._add(kind.name if index is None else layer_part(index, kind.name), index, weights, arithmetic, (usual, allowed), found)
         return update
@@ -255,11 +258,13 @@ def sentences(found: Sequence[HalfLoss]) -> list[str]:
 
 def _off(half: HalfLoss, cause: Cause) -> str:
     """Return how far a half is off and what is usual, as a clause."""
+    if max(half.weights, half.arithmetic) >= _LARGEST:
+        return "cannot be compared"
     if cause.part.startswith("weights of ") and half.weights_allowed is not None:
         return f"is {half.weights:.0%} off by its weights, where at most {half.weights_allowed:.0%} is usual"
     if half.arithmetic > half.arithmetic_allowed:
         return f"is {half.arithmetic:.0%} off by rounding, where at most {half.arithmetic_allowed:.0%} is usual"
-    return "saturates"
+    return "is scaled by too much" if cause.part.startswith("scales of ") else "saturates"
 
 
 def _tokens(checkpoint: Checkpoint, recipe: Recipe) -> torch.Tensor:
@@ -280,7 +285,7 @@ def _tokens(checkpoint: Checkpoint, recipe: Recipe) -> torch.Tensor:
 def _error(difference: torch.Tensor, whole: torch.Tensor) -> float:
     """Return the length of a difference over that of the whole, averaged over the tokens where this is not zero."""
     lengths = whole.norm(dim=1)
-    rows = lengths > 0
+    rows = lengths != 0
     error = float((difference.norm(dim=1)[rows] / lengths[rows]).mean()) if bool(rows.any()) else 0.0
     # What overflows in floats is not a number.
     return error if error < _LARGEST else _LARGEST

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hwsim.arch.config import load_engine
 from hwsim.arch.isa import End, isa_digest
 from hwsim.arch.program import Buffer, Program
 from hwsim.errors import ProgramError
@@ -108,6 +109,14 @@ def test_texts_that_are_no_programs_are_refused(old: str, new: str) -> None:
     with pytest.raises(ProgramError) as refusal:
         Program.from_text(text.replace(old, new) + ("\n" if not new else ""))
     assert str(refusal.value) == NONE
+
+
+def test_a_program_has_no_more_rows_than_its_engine() -> None:
+    engine = load_engine("tiny")
+    rows = engine.tile.tokens
+    dataclasses.replace(PROGRAM, engine=engine.digest, rows=rows).check(engine)
+    with pytest.raises(ProgramError, match=f"Program decode must have at most {rows} rows, as engine tiny has, not {rows + 1}"):
+        dataclasses.replace(PROGRAM, engine=engine.digest, rows=rows + 1).check(engine)
 
 
 def test_places_that_are_no_files_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -255,6 +256,24 @@ def test_a_signal_that_is_lost_on_its_way_ends_the_command_too(loss: str, end: s
     command = [sys.executable, "-c", LOST, loss, str(int(signal.SIGTERM)), end]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout, found.stderr) == (143, "cleared away\n", "Terminated\n")
+
+
+def test_a_signal_in_code_that_is_made_of_a_text_has_its_exit_code(tmp_path: Path) -> None:
+    """Python ends by SIGINT when a KeyboardInterrupt has left `exec`, in which dataclasses and Numba make functions."""
+    lines = ["import lamforge.cli.commands as c", "from lamforge.cli.main import main"]
+    lines += [
+        f"c.run = lambda _: exec('import os, time; os.kill(os.getpid(), {int(signal.SIGTERM)}); time.sleep(5)')",
+        "main(['list'])",
+    ]
+    (tmp_path / "called.py").write_text("\n".join(lines))
+    found = subprocess.run(
+        [sys.executable, "-m", "called"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (143, "Terminated\n")
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:

@@ -142,26 +142,38 @@ def test_a_folder_that_cannot_be_made_is_refused(checkpoint: Checkpoint, chosen:
         compressed.make(checkpoint, chosen, tmp_path / "model")
 
 
-def test_damaged_work_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["layer-00000", "stream-00001"])
+def test_damaged_work_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path, name: str) -> None:
+    """Whatever was done to it: a changed bit of a weight too, which would become the model's."""
     killed(checkpoint, chosen, tmp_path / "model", 1)
-    layer = tmp_path / "model.partial" / "layer-00000.safetensors"
-    whole = layer.read_bytes()
-    layer.write_bytes(whole[:-9])
-    with pytest.raises(SpecError, match=r"Unfinished work in '.*layer-00000.safetensors' must be a complete safetensors"):
-        compressed.make(checkpoint, chosen, tmp_path / "model")
-    layer.write_bytes(whole.replace(b"layers.0.qkv.words", b"layers.0.qkv.wordz"))
-    with pytest.raises(SpecError, match=r"Unfinished work in '.*layer-00000.safetensors' .*, but: it lacks 'layers.0.qkv.words'"):
-        compressed.make(checkpoint, chosen, tmp_path / "model")
-
-
-def test_damaged_streams_are_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
-    killed(checkpoint, chosen, tmp_path / "model", 1)
-    stream = tmp_path / "model.partial" / "stream-00001.safetensors"
-    whole = stream.read_bytes()
-    for content in (whole[:-9], b"", whole.replace(b'"stream"', b'"streak"')):
-        stream.write_bytes(content)
-        with pytest.raises(SpecError, match=r"Unfinished work in '.*stream-00001.safetensors' must be a complete safetensors"):
+    path = tmp_path / "model.partial" / f"{name}.safetensors"
+    whole = path.read_bytes()
+    for content in (whole[:-9], b"", whole[:-1] + bytes([whole[-1] ^ 1]), whole.replace(b"mantissa", b"mantissb") + b" "):
+        path.write_bytes(content)
+        with pytest.raises(SpecError, match=rf"Unfinished work in '.*{name}.safetensors' must be as it was written, but: it is "):
             compressed.make(checkpoint, chosen, tmp_path / "model")
+    path.write_bytes(whole)
+    digest = path.with_suffix(".sha256")
+    digest.write_bytes(b"\xff")
+    with pytest.raises(SpecError, match=rf"Unfinished work in '.*{name}.safetensors' must be as it was written, but: "):
+        compressed.make(checkpoint, chosen, tmp_path / "model")
+
+
+def test_a_stream_that_is_gone_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
+    killed(checkpoint, chosen, tmp_path / "model", 1)
+    (tmp_path / "model.partial" / "stream-00001.safetensors").unlink()
+    with pytest.raises(SpecError, match=r"stream-00001.safetensors' must be as it was written, but: it is missing"):
+        compressed.make(checkpoint, chosen, tmp_path / "model")
+
+
+@pytest.mark.parametrize("content", ["[]", "5", '"x"', "null", "[" * 100_000, "{", ""])
+def test_what_does_not_say_whose_work_it_is_is_refused(
+    checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path, content: str
+) -> None:
+    killed(checkpoint, chosen, tmp_path / "model", 1)
+    (tmp_path / "model.partial" / "work.json").write_text(content)
+    with pytest.raises(SpecError, match=r"Folder of unfinished work '.*model.partial' must be usable, but: "):
+        compressed.make(checkpoint, chosen, tmp_path / "model")
 
 
 def test_the_seed_decides_what_is_shown_and_is_stored(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:

