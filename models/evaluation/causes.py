@@ -33,6 +33,8 @@ __all__ = [
 _TINY = 1e-30
 # Constant part of a channel of keys, in spreads of the keys, from which on it is called a bias.
 _CONSTANT = 4.0
+# Width of a channel, in those of the median one of its head, from which on it is called wide.
+_WIDE = 4.0
 # Numbers from here on are written with a power of ten.
 _LONG = 1e9
 # Share of the error of weights at one input from which on it is that input that is named.
@@ -135,7 +137,10 @@ def of_rounding(rounding: str, exact: Attended | Fed | Read, bits: int) -> Found
         bias = _bias(exact.keys) if rounding == "keys" else None
         heads = {"keys": exact.keys, "values": exact.values, "queries": exact.queries, "heads": exact.keys}[rounding]
         width = bits if rounding in ("keys", "values") else 8
-        return Found(rounding, f"{bias or _widest(rounding, heads)}, which sets the step of their {width}-bit codes")
+        named = bias or _widest(rounding, heads)
+        if named is None:
+            return Found(rounding, f"{width}-bit codes are too coarse for {rounding}, no channel of which is wide")
+        return Found(rounding, f"{named}, which sets the step of their {width}-bit codes")
     inputs = exact.read[rounding]
     squares = inputs.square()
     top, at = squares.max(1)
@@ -221,11 +226,13 @@ def _bias(keys: torch.Tensor) -> str | None:
     return f"keys of head {head} have a constant part of {float(ratio[head]):,.0f} times their spread (a key bias)"
 
 
-def _widest(what: str, heads: torch.Tensor) -> str:
-    """Return the channel of heads, [heads, tokens, head_dim], that is widest beside the others of its head."""
+def _widest(what: str, heads: torch.Tensor) -> str | None:
+    """Return the channel of heads, [heads, tokens, head_dim], that is widest beside others of its head; None where none is."""
     width = heads.square().mean(1).sqrt()
     ratio = width / width.median(1, keepdim=True).values.clamp(min=_TINY)
     head, channel = divmod(int(ratio.argmax()), heads.shape[2])
+    if float(ratio.max()) < _WIDE:
+        return None
     return f"channel {channel} of {what} of head {head} is {float(ratio.max()):,.0f} times as wide as the median one"
 
 

@@ -17,6 +17,7 @@ from models.compress import Recipe, compress
 from models.compress.calibrate import rounded_cache
 from models.compress.layer import Layer
 from models.compressed import CompressedModel, create
+from models.evaluation import causes
 from models.evaluation.causes import Cause
 from models.evaluation.halves import Halves, fixed
 from models.evaluation.layers import layer_errors
@@ -154,7 +155,8 @@ def test_a_planted_fault_is_found(
     said = next(sentence for sentence in sentences(found) if chosen[0].finding in sentence)
     assert said.startswith(f"{name} ")
     assert re.search(finding, said), said
-    assert said.endswith("no method of a recipe mends it" if remedy is None else f"`{remedy}` in the recipe mends it")
+    effect = "may help" if remedy in ("rotate_values", "format: w8", "cache: kv8") else "mends it"
+    assert said.endswith("no method of a recipe mends it" if remedy is None else f"`{remedy}` in the recipe {effect}")
     if plant is not small_stream:
         assert {half for half, _ in causes} <= {name, name.replace("layers.0", "layers.1")}, sentences(found)
 
@@ -274,3 +276,10 @@ def test_w8a8kv8_takes_the_constant_from_biased_keys(tmp_path) -> None:
     compress(planted(tmp_path, key_bias), shipped, tokens=TOKENS, watcher=losses)
     assert sentences(losses.found) == []
     assert not compress(tiny_checkpoint(tmp_path), shipped, tokens=TOKENS).config.qkv_bias
+
+
+def test_a_channel_is_named_where_it_is_wide_and_else_is_not() -> None:
+    heads = torch.ones((2, 5, 8))
+    assert causes._widest("values", heads) is None
+    heads[1, :, 3] = 10
+    assert causes._widest("values", heads) == "channel 3 of values of head 1 is 10 times as wide as the median one"
