@@ -1,13 +1,17 @@
 """Damages that files suffer, drawn at random: of bytes, of JSON documents, of safetensors files, and of folders."""
 
+import contextlib
 import json
 import os
 import random
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["NONE", "VALUES", "damage_bytes", "damage_entry", "damage_file", "damage_json", "damage_safetensors"]
+from hwsim.errors import LamforgeError
+
+__all__ = ["NONE", "VALUES", "damage_bytes", "damage_entry", "damage_file", "damage_folder", "damage_json", "damage_safetensors"]
 
 NONE = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError, struct.error)
 """What reading raises that trusts a file."""
@@ -254,3 +258,31 @@ def damage_entry(path: Path, rng: random.Random) -> None:
         path.touch()
     elif kind == 8:
         shutil.copyfile("/proc/self/status", path)
+
+
+def damage_folder(
+    folder: Path,
+    drawn: Callable[[], str],
+    rng: random.Random,
+    *,
+    share_of_entries: float,
+    damage: Callable[[Path, random.Random], None] = damage_file,
+) -> str:
+    """Damage one or two files of a folder, whose names are drawn; return which.
+
+    share_of_entries: how often it is not what the file holds, but that it is a file.
+    """
+    told = []
+    for _ in range(rng.choice((1, 1, 1, 2))):
+        name = drawn()
+        path = folder / name
+        told.append(name)
+        if not path.is_file() or path.is_symlink():
+            continue
+        if rng.random() < share_of_entries:
+            damage_entry(path, rng)
+            continue
+        # Damaged before, it may be no file of its kind.
+        with contextlib.suppress(LamforgeError, *NONE):
+            damage(path, rng)
+    return ", ".join(told)

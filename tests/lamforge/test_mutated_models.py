@@ -16,7 +16,7 @@ from hwsim.errors import LamforgeError
 from models import compressed
 from models.compressed import CompressedModel
 from tests.bounds import accepted
-from tests.damage import NONE, damage_entry, damage_file
+from tests.damage import NONE, damage_folder
 from tests.models.gguf_damage import damage_gguf
 from tests.models.gguf_file import write_gguf
 from tests.models.test_gguf_tokenizer import of_bytes, of_pieces
@@ -120,23 +120,12 @@ def damaged(source: Path, target: Path, rng: random.Random) -> str:
         return source.name
     shutil.copytree(source, target)
     names = sorted(path.name for path in target.iterdir())
-    told = []
-    for _ in range(rng.choice((1, 1, 1, 2))):
+
+    def name() -> str:
         # As often what says how the rest is read.
-        name = rng.choice((rng.choice(names), rng.choice([name for name in names if not name.startswith("tokenizer")])))
-        path = target / name
-        told.append(name)
-        if not path.is_file() or path.is_symlink():
-            continue
-        if rng.random() < 0.12:
-            damage_entry(path, rng)
-        else:
-            try:
-                damage_file(path, rng)
-            except NONE:
-                # Damaged before, so that it is no file of its kind.
-                continue
-    return f"{source.name}: {', '.join(told)}"
+        return rng.choice((rng.choice(names), rng.choice([name for name in names if not name.startswith("tokenizer")])))
+
+    return f"{source.name}: {damage_folder(target, name, rng, share_of_entries=0.12)}"
 
 
 def with_right_digests(folder: Path) -> None:

@@ -21,7 +21,7 @@ from models.attention import parse
 from models.shaped import shaped_model
 from testbenches.simulated import Simulated
 from tests.bounds import accepted
-from tests.damage import NONE, damage_bytes, damage_entry, damage_file, damage_json
+from tests.damage import damage_bytes, damage_file, damage_folder, damage_json
 from tests.random_model import tiny_config
 
 FILES = ("decode.program", "decode.program", "prefill.program", "prefill.program", "origin.json", "engine.yaml", IMAGE)
@@ -97,25 +97,14 @@ def damage_program(text: str, rng: random.Random) -> bytes:
 
 def damaged(folder: Path, rng: random.Random) -> str:
     """Damage a folder of programs; return what was damaged."""
-    told = []
-    for _ in range(rng.choice((1, 1, 1, 2))):
-        name = rng.choice(FILES)
-        path = folder / name
-        told.append(name)
-        if not path.is_file() or path.is_symlink():
-            continue
-        if rng.random() < 0.1:
-            damage_entry(path, rng)
-            continue
-        try:
-            if path.suffix == ".program":
-                path.write_bytes(damage_program(path.read_text(), rng))
-            else:
-                damage_file(path, rng)
-        except (LamforgeError, *NONE):
-            # Damaged before, so that it is no file of its kind.
-            continue
-    return ", ".join(told)
+
+    def damage(path: Path, rng: random.Random) -> None:
+        if path.suffix == ".program":
+            path.write_bytes(damage_program(path.read_text(), rng))
+        else:
+            damage_file(path, rng)
+
+    return damage_folder(folder, lambda: rng.choice(FILES), rng, share_of_entries=0.1, damage=damage)
 
 
 def with_right_digests(folder: Path) -> None:

@@ -44,6 +44,17 @@ def refusal(read: Callable[[], object], *, must_refuse: bool = False) -> None:
         assert not must_refuse
 
 
+def check_index(folder: Path, name: str, value: object, read: Callable[[], object]) -> None:
+    """Put an index of shards in the place of a file of tensors, and check that it is refused as `changed` does."""
+    weights, part = folder / name, folder / "part.safetensors"
+    weights.rename(part)
+    try:
+        for content in (value, {"a": value}, {"a": f"{value}.safetensors"}, {str(value): part.name}, {str(value): value}):
+            changed(folder, f"{name}.index.json", lambda document, content=content: document.update(weight_map=content), read)
+    finally:
+        part.rename(weights)
+
+
 def test_a_long_value_is_cut() -> None:
     assert shown("x y " * 2500) == f"'{('x y ' * 50)[:197]}…'"
     assert cut("x\ny " * 2500) == ("x y " * 50)[:199] + "…"
@@ -123,13 +134,7 @@ def test_other_files_of_a_checkpoint(folder: Path, long: str) -> None:
         for key in keys:
             for content in (value, [value], {"1": value}, [{"id": 1, "content": value}], [{"id": value}]):
                 changed(source, name, lambda document, key=key, content=content: document.update({key: content}), read)
-    index, weights = "model.safetensors.index.json", source / "model.safetensors"
-    weights.rename(source / "part.safetensors")
-    try:
-        for content in (value, {"a": value}, {"a": f"{value}.safetensors"}, {str(value): "part.safetensors"}, {str(value): value}):
-            changed(source, index, lambda document, content=content: document.update(weight_map=content), read)
-    finally:
-        (source / "part.safetensors").rename(weights)
+    check_index(source, "model.safetensors", value, read)
 
 
 @pytest.mark.parametrize("long", LONG)
@@ -148,10 +153,4 @@ def test_files_of_a_compressed_model(folder: Path, long: str) -> None:
             changed(model, "model.json", lambda document, key=key, content=content: document.update({key: content}), read)
     digests = described["tokenizer"] | {"sha256": dict.fromkeys(described["tokenizer"]["sha256"], value)}
     changed(model, "model.json", lambda document: document.update(tokenizer=digests), read)
-    index, weights = "weights.safetensors.index.json", model / "weights.safetensors"
-    weights.rename(model / "part.safetensors")
-    try:
-        for content in (value, {"a": value}, {"a": f"{value}.safetensors"}, {str(value): "part.safetensors"}, {str(value): value}):
-            changed(model, index, lambda document, content=content: document.update(weight_map=content), read)
-    finally:
-        (model / "part.safetensors").rename(weights)
+    check_index(model, "weights.safetensors", value, read)

@@ -11,6 +11,7 @@ import pytest
 from hwsim.errors import ConfigError, MachineError
 from lamforge.flow.engines import chosen_engine
 from reports.studies.beside import Beside
+from tests.processes import check_ends
 
 
 def test_a_value_comes_back() -> None:
@@ -53,10 +54,4 @@ def test_it_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     command = [sys.executable, tmp_path / "parent.py", tmp_path / "number"]
     assert subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, check=False).returncode == -9
-    state = Path(f"/proc/{(tmp_path / 'number').read_text()}/stat")
-    for _ in range(500):
-        # One that has ended and that nobody asked for is in state Z.
-        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        time.sleep(0.01)
-    raise AssertionError("It must end with its parent")
+    check_ends(int((tmp_path / "number").read_text()))

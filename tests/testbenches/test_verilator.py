@@ -14,6 +14,7 @@ from hwsim.arch.config import load_engine
 from hwsim.errors import MachineError
 from testbenches import verilator
 from testbenches.verilator import Build, buildable, lint
+from tests.processes import check_ends
 
 ODD = "a b$HOME#'\""
 
@@ -112,13 +113,7 @@ def test_what_was_started_ends_with_the_command(tmp_path: Path, number: int) -> 
             time.sleep(0.01)
         parent.send_signal(number)
         parent.wait()
-    state = Path(f"/proc/{told.read_text().strip()}/stat")
-    for _ in range(500):
-        # One that has ended and that nobody asked for is in state Z.
-        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        time.sleep(0.01)
-    raise AssertionError("It must end with the command")
+    check_ends(int(told.read_text()))
 
 
 def test_a_build_that_was_killed_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
