@@ -13,9 +13,10 @@ from typing import Annotated
 
 import numpy as np
 
-from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import SpecError, shown
 from hwsim.reader import Limits, Matching, OneOf, SpecFiles, read
+from models.recipes.file import CACHES
+from models.recipes.options import FORMATS
 
 __all__ = [
     "FILES",
@@ -45,8 +46,7 @@ _MOST_MISSING = 3
 Key = tuple[str, str, str, int, int]
 """Values of PATHS."""
 
-_WEIGHTS = tuple(format.name.lower() for format in Format if format.cache is None)
-_CACHES = tuple(format.name.lower() for format in CacheFormat)
+_WEIGHTS, _CACHES = tuple(FORMATS), tuple(CACHES)
 _DIGEST = Matching("[0-9a-f]{64}", "a hexadecimal SHA-256")
 _SHORT = Matching("[0-9a-f]{16}", "the first 16 digits of a hexadecimal SHA-256")
 DEPTHS = 5

@@ -12,12 +12,13 @@ from typing import Annotated, Any
 from hwsim.arch.board import load_board
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.doc_pages import field_docs
-from hwsim.arch.isa import CacheFormat, Format
 from hwsim.errors import LamforgeError, SpecError, shown
 from hwsim.memory.models import memory_model
 from hwsim.reader import Limits, OneOf, fields_of, read, spelled
 from lamforge.explore.placement_axes import SYSTEM, Placed
 from lamforge.flow.target import SINKS, Target
+from models.recipes.file import CACHES
+from models.recipes.options import FORMATS
 from models.zoo import network
 
 __all__ = ["ALIASES", "ENGINE_PATHS", "MOST_ROWS", "PLACEMENT_PATHS", "PLACES", "Design", "Place", "Value", "place_of"]
@@ -27,8 +28,7 @@ Value = str | int | float
 
 MOST_ROWS = 64
 """Largest batch that an engine is asked for."""
-_WEIGHTS = tuple(format.name.lower() for format in Format if format.cache is None)
-_CACHES = tuple(format.name.lower() for format in CacheFormat)
+_WEIGHTS, _CACHES = tuple(FORMATS), tuple(CACHES)
 
 
 @dataclasses.dataclass(frozen=True)
