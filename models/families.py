@@ -20,6 +20,7 @@ __all__ = [
     "integer",
     "layer_count",
     "number",
+    "object_in",
     "positive_integer",
     "positive_number",
     "read_object",
@@ -158,11 +159,20 @@ def read_object(path: Path) -> Mapping[str, object]:
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise CheckpointError(f"File {path.name} must be JSON of at most {_MOST_BYTES} bytes, not of {size}")
-        document = from_json(path.read_text(encoding="utf-8"))
-    except (Refused, ValueError, OSError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (ValueError, OSError) as error:
         raise CheckpointError(f"File {path.name} must be JSON, but reading it failed: {cut(error)}") from None
+    return object_in(path.name, text)
+
+
+def object_in(name: str, text: str) -> Mapping[str, object]:
+    """Return the JSON object that the text of a file holds; CheckpointError otherwise."""
+    try:
+        document = from_json(text)
+    except Refused as error:
+        raise CheckpointError(f"File {name} must be JSON, but reading it failed: {cut(error)}") from None
     if not isinstance(document, Mapping):
-        raise CheckpointError(f"File {path.name} must hold one object, not {type(document).__name__}")
+        raise CheckpointError(f"File {name} must hold one object, not {type(document).__name__}")
     return document
 
 

@@ -9,10 +9,9 @@ from safetensors import SafetensorError
 
 from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
 from hwsim.errors import CheckpointError, cut, shown
-from hwsim.plain import Refused, from_json
-from models.families import has_file
+from models.families import has_file, read_object
 
-__all__ = ["ShardWriter", "Shards"]
+__all__ = ["ShardWriter", "Shards", "file_of"]
 
 _SUFFIX = ".safetensors"
 
@@ -117,14 +116,16 @@ class Shards:
 def _promised(index: Path) -> Mapping[str | None, str]:
     """Return the file of every tensor as an index says."""
     try:
-        document = from_json(index.read_text(encoding="utf-8"))
-        if not isinstance(document, dict):
-            raise TypeError(type(document))
-        weight_map = document["weight_map"]
-        for name, file in weight_map.items():
-            if not isinstance(file, str) or Path(file).name != file or not file.endswith(_SUFFIX):
-                raise CheckpointError(f"File of tensor {cut(name)} must be a {_SUFFIX} file of the folder, not {shown(file)}")
-    except (Refused, OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise CheckpointError(f"File {index.name} must be JSON with an object weight_map, but holds something else") from None
-    found: Mapping[str | None, str] = weight_map
-    return found
+        weight_map = read_object(index).get("weight_map")
+    except CheckpointError:
+        weight_map = None
+    if not isinstance(weight_map, Mapping):
+        raise CheckpointError(f"File {index.name} must be JSON with an object weight_map, but holds something else")
+    return {name: file_of(name, file) for name, file in weight_map.items()}
+
+
+def file_of(tensor: str, name: object) -> str:
+    """Return the name of a tensor's file as an index gives it, when it is one of the folder; CheckpointError otherwise."""
+    if not isinstance(name, str) or Path(name).name != name or not name.endswith(_SUFFIX):
+        raise CheckpointError(f"File of tensor {cut(tensor)} must be a {_SUFFIX} file of the folder, not {shown(name)}")
+    return name

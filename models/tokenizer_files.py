@@ -12,8 +12,7 @@ import tokenizers
 from tokenizers import AddedToken
 
 from hwsim.errors import CheckpointError, cut, shown
-from hwsim.plain import Refused, from_json
-from models.families import has_file
+from models.families import has_file, object_in
 from models.tokenizer import Tokenizer, byte_pairs
 from models.tokenizer_classes import GENERIC, class_of, rebuilt
 
@@ -126,13 +125,7 @@ def _object(files: Mapping[str, bytes], name: str) -> Mapping[str, object]:
     """Return the object in a JSON file, an empty one where there is no such file."""
     if name not in files:
         return {}
-    try:
-        document = from_json(_text(files, name))
-    except Refused as error:
-        raise CheckpointError(f"File {name} must be JSON, but reading it failed: {cut(error)}") from None
-    if not isinstance(document, Mapping):
-        raise CheckpointError(f"File {name} must hold one object, not {type(document).__name__}")
-    return document
+    return object_in(name, _text(files, name))
 
 
 def _chosen_template(files: Mapping[str, bytes], settings: Mapping[str, object]) -> str | None:

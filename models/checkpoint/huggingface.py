@@ -14,6 +14,7 @@ from models.checkpoint.layout import EMBEDDING, HEAD
 from models.config import ModelConfig
 from models.entries import CONFIG, GENERATION
 from models.families import has_file, read_object
+from models.shards import file_of
 from models.tokenizer import Tokenizer
 from models.tokenizer_files import FILE, read_files, tokenizer_of
 
@@ -132,9 +133,8 @@ def _weight_files(folder: Path) -> dict[str, Path]:
     if not isinstance(weight_map, Mapping):
         raise CheckpointError(f"File {_INDEX} must hold an object weight_map, not {shown(weight_map)}")
     files = {}
-    for name, file_name in weight_map.items():
-        if not isinstance(file_name, str) or Path(file_name).name != file_name or not file_name.endswith(".safetensors"):
-            raise CheckpointError(f"File of tensor {cut(name)} must be a .safetensors file of the folder, not {shown(file_name)}")
+    for name, given in weight_map.items():
+        file_name = file_of(name, given)
         if not has_file(folder / file_name):
             raise CheckpointError(f"Folder {folder.name} must hold {cut(file_name)}, which {_INDEX} names")
         files[name] = folder / file_name
