@@ -53,9 +53,9 @@ HEAD_NORMS = {QUERY_NORM: "self_attn.q_norm", KEY_NORM: "self_attn.k_norm"}
 """A checkpoint's names of the gains of each query head and each key head of a layer, where heads are normalized."""
 
 
-def layer_part(layer: int, part: str) -> str:
-    """Return the name of a layer's matrix, gain or bias, such as `layers.3.qkv`."""
-    return f"layers.{layer}.{part}"
+def layer_part(layer: int | None, part: str) -> str:
+    """Return the name of a layer's matrix, gain or bias, such as `layers.3.qkv`; what is in no layer, such as HEAD, has its own."""
+    return part if layer is None else f"layers.{layer}.{part}"
 
 
 def layer_of(name: str) -> int:

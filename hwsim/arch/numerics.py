@@ -14,6 +14,7 @@ import numpy as np
 __all__ = [
     "ACT_LIMIT",
     "EXP2_ONE_BITS",
+    "FIXED_LIMIT",
     "FRACTION_BITS",
     "NORM_SHIFT",
     "ONE_FIFTEENTH",
@@ -53,6 +54,8 @@ Array = Any  # a NumPy int64 array or a torch int64 tensor; both obey the same o
 
 FRACTION_BITS = 16
 """Fraction bits of every fixed value: residual stream, matrix results, scores (in units of log2)."""
+FIXED_LIMIT = 1 << (31 - FRACTION_BITS)
+"""Magnitude at which fixed values saturate, 32,768."""
 ACT_LIMIT = 127
 """Activations are signed 8-bit, symmetric: -127 .. 127."""
 ROPE_BITS = 14

@@ -165,8 +165,9 @@ class _Compression:
     def _show(self, index: int, original: Layer, done: Done) -> None:
         if self._watcher is None:
             return
+        place = index if index < self._config.layers else None
         for part in original.linears:
-            name = part if part == HEAD else layer_part(index, part)
+            name = layer_part(place, part)
             if name not in self._weights:
                 self._weights[name] = _floats(unpacked_of(done.matrices[name]))
         if index < self._config.layers:

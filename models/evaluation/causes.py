@@ -14,7 +14,8 @@ from models.compress.method import Transform
 from models.compress.methods import name_of
 from models.compress.recipe import Recipe
 from models.config import ModelConfig
-from models.evaluation.halves import FIXED, FIXED_LIMIT, Attended, Fed, Read, is_beyond
+from models.evaluation.halves import FIXED, Attended, Fed, Read, is_beyond
+from models.integer.saturation import FIXED_END
 from models.matrices import EMBEDDING, HEAD, layer_part
 
 __all__ = [
@@ -92,12 +93,12 @@ class Remedies:
         if smoothed is not None and smoothed != "o" and self._method("smooth", layer, smoothed) is not None:
             where = HEAD if layer is None else f'"*.{smoothed}"'
             return f"{{method: smooth, at: {where}}}"
-        if kind == "weights" and matrix != EMBEDDING and self._formats[_named(layer, matrix)] is not Format.W8:
+        if kind == "weights" and matrix != EMBEDDING and self._formats[layer_part(layer, matrix)] is not Format.W8:
             return "format: w8"
         return None
 
     def _method(self, method: str, layer: int | None, matrix: str) -> str | None:
-        name = _named(layer, matrix)
+        name = layer_part(layer, matrix)
         return None if method in self._methods[name] or name in self._alone else method
 
 
@@ -107,9 +108,8 @@ def of_saturation(part: str, values: torch.Tensor) -> list[Found]:
     if not bool(saturated.any()):
         return []
     share, top = float(saturated.float().mean()), float(values.abs().max())
-    end = f"{FIXED_LIMIT:,}, the end of the engine's fixed point"
     reached = f"{top:,.0f}" if top < _LONG else f"{top:.3g}"
-    return [Found(part, f"{share:.2%} of the values of its {part} saturate at {end}, and reach {reached}")]
+    return [Found(part, f"{share:.2%} of the values of its {part} saturate at {FIXED_END}, and reach {reached}")]
 
 
 def of_step(matrix: str, weight_step: float, inputs: torch.Tensor) -> list[Found]:
@@ -239,7 +239,3 @@ def _widest(what: str, heads: torch.Tensor) -> str | None:
 def _is_for_biases(method: Transform) -> bool:
     """Return whether a method does nothing for models whose keys have no bias."""
     return isinstance(method, BalanceKeys) and method.biased_only
-
-
-def _named(layer: int | None, matrix: str) -> str:
-    return HEAD if layer is None else layer_part(layer, matrix)

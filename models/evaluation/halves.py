@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from hwsim.arch.numerics import FRACTION_BITS
+from hwsim.arch.numerics import FIXED_LIMIT, FRACTION_BITS
 from models.attention import Geometry, Pattern
 from models.compress.calibrate import rounded_activations, rounded_cache
 from models.compress.layer import Layer
@@ -20,7 +20,6 @@ __all__ = [
     "ATTENTION_ROUNDINGS",
     "FEED_FORWARD_ROUNDINGS",
     "FIXED",
-    "FIXED_LIMIT",
     "HEAD_ROUNDINGS",
     "Attended",
     "Fed",
@@ -30,8 +29,6 @@ __all__ = [
     "is_beyond",
 ]
 
-FIXED_LIMIT = 1 << (31 - FRACTION_BITS)
-"""Magnitude at which the engine's fixed values saturate, 32,768."""
 FIXED = "fixed"
 """The rounding of the residual stream and of results to fixed values, which saturate."""
 ATTENTION_ROUNDINGS = (FIXED, "qkv", "heads", "queries", "keys", "values", "o")

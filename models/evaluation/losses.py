@@ -117,7 +117,7 @@ class Losses:
     @torch.no_grad()
     def layer(self, index: int, original: Layer, done: Done, weights: Mapping[str, torch.Tensor]) -> None:
         """Take a layer as the checkpoint has it, and what was made of it."""
-        stored = _Stored.of(original, done, weights, lambda part: layer_part(index, part))
+        stored = _Stored.of(original, done, weights, index)
         for kind in (_ATTENTION, _FEED_FORWARD):
             self._stream = self._stream + self._half(index, kind, original, stored)
 
@@ -125,7 +125,7 @@ class Losses:
     def head(self, original: Layer, done: Done, weights: Mapping[str, torch.Tensor]) -> None:
         """Take the head as the checkpoint has it, and what was made of it."""
         self._stream = self._stream[:_HEAD_TOKENS]
-        self._half(None, _HEAD, original, _Stored.of(original, done, weights, str))
+        self._half(None, _HEAD, original, _Stored.of(original, done, weights, None))
 
     def _half(self, index: int | None, kind: "_Kind", original: Layer, stored: "_Stored") -> torch.Tensor:
         """Add what was found of a half, and return what the float model adds to the stream there."""
@@ -144,7 +144,7 @@ class Losses:
             return _error(kind.run(after, shown, roundings).update - exact.update, exact.update)
 
         weights, arithmetic = _error(exact.update - float_run.update, float_run.update), off(kind.roundings)
-        formats = {part: self._formats[part if index is None else layer_part(index, part)] for part in kind.parts}
+        formats = {part: self._formats[layer_part(index, part)] for part in kind.parts}
         allowed = {_ATTENTION: _ATTENTION_ALLOWED[self._bits], _HEAD: _HEAD_ALLOWED}.get(kind, _FEED_FORWARD_ALLOWED)
         usual = self._usual(formats.values())
         found = stored.overflows(exact) if is_finite else [causes.of_overflow()]
@@ -158,7 +158,7 @@ class Losses:
                 found += [causes.of_rounding(each, exact, self._bits) for each in named]
         if usual is not None and weights > usual and is_finite:
             found.append(causes.of_weights(original, stored.layer, float_run, exact, formats, usual))
-        self._add(kind.name if index is None else layer_part(index, kind.name), index, weights, arithmetic, (usual, allowed), found)
+        self._add(layer_part(index, kind.name), index, weights, arithmetic, (usual, allowed), found)
         return update
 
     def _usual(self, formats: Collection[Format]) -> float | None:
@@ -211,21 +211,22 @@ class _Stored:
     steps: Mapping[str, float]
 
     @classmethod
-    def of(cls, original: Layer, done: Done, weights: Mapping[str, torch.Tensor], named: Callable[[str], str]) -> "_Stored":
+    def of(cls, original: Layer, done: Done, weights: Mapping[str, torch.Tensor], index: int | None) -> "_Stored":
         """Return the layer of finished matrices, gains and biases.
 
         weights: what the matrices stand for, by name.
-        named: gives the names of the parts of the layer.
+        index: number of the layer, None of the head.
         """
         linears, steps = {}, {}
         for part in original.linears:
-            bias = done.biases.get(named(part))
+            name = layer_part(index, part)
+            bias = done.biases.get(name)
             linears[part] = Linear(
-                weight=weights[named(part)], bias=None if bias is None else torch.from_numpy(bias).float() * _FIXED_UNIT
+                weight=weights[name], bias=None if bias is None else torch.from_numpy(bias).float() * _FIXED_UNIT
             )
-            packed = packed_of(done.matrices[named(part)])
+            packed = packed_of(done.matrices[name])
             steps[part] = float((packed.mantissa * np.exp2(packed.exponent.astype(np.float64))).max(initial=0.0))
-        held = {norm: done.gains[named(norm)] for norm in original.gains}
+        held = {norm: done.gains[layer_part(index, norm)] for norm in original.gains}
         gains = {norm: torch.from_numpy(gain.values).float() / (1 << gain.shift) for norm, gain in held.items()}
         return cls(layer=Layer(config=original.config, linears=linears, gains=gains), steps=steps)
 

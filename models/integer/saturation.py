@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwsim.arch.numerics import FRACTION_BITS
+from hwsim.arch.numerics import FIXED_LIMIT
 
-__all__ = ["Saturation"]
+__all__ = ["FIXED_END", "Saturation"]
+
+FIXED_END = f"{FIXED_LIMIT:,}, the end of the engine's fixed point"
+"""How users are told where values saturate."""
 
 _TOP = (1 << 31) - 1
 
@@ -42,7 +45,5 @@ class Saturation:
             return None
         (first, share), *others = shares.items()
         more = f" and later halves ({len(others)})" if others else ""
-        limit = f"{1 << (31 - FRACTION_BITS):,}, the end of the engine's fixed point"
-        return (
-            f"{share:.2%} of the residual stream saturates after {first}{more}, at {limit}: results there are not the float model's"
-        )
+        where = f"after {first}{more}, at {FIXED_END}"
+        return f"{share:.2%} of the residual stream saturates {where}: results there are not the float model's"
