@@ -10,11 +10,13 @@ from hwsim.errors import SpecError
 from hwsim.reader import Limits, SpecFiles, read
 from hwsim.sourced import Sourced, facts_of
 
-__all__ = ["TIMES", "Hbm2Parameters", "MemoryFile", "hbm2_facts", "hbm2_parameters", "load_hbm2"]
+__all__ = ["AT_LEAST_A_TRANSFER", "TIMES", "Hbm2Parameters", "MemoryFile", "hbm2_facts", "hbm2_parameters", "load_hbm2"]
 
 _GEOMETRY = ("atom_bytes", "row_bytes", "bank_groups", "banks_per_group")
 _NS = ("t_rcd", "t_rp", "t_ras", "t_rrd_s", "t_rrd_l", "t_faw", "t_rtp", "t_wr", "t_cl", "t_wtr", "t_refi", "t_rfc", "idle_hit")
 _TCK = ("t_ccd_s", "t_ccd_l", "t_cwl", "t_turn")
+AT_LEAST_A_TRANSFER = ("t_rcd", "t_rtp", "t_ccd_l")
+"""Times that are not shorter than `t_ccd_s`: the laws count on it."""
 _FILES = SpecFiles("Memory", "memories", SpecError)
 _MOST_BANKS = 16
 
@@ -113,6 +115,9 @@ def load_hbm2(name: str = "hbm2") -> Hbm2Parameters:
         raise SpecError(f"Memory idle_hit_ns must be 2 clocks or more longer than CAS latency and transfer, not {around}")
     if times["t_refi"] <= 2 * times["t_rfc"]:
         raise SpecError(f"Memory t_refi_ns must be more than twice t_rfc_ns, not {float(number['t_refi_ns']):g}")
+    for name in AT_LEAST_A_TRANSFER:
+        if (times | clocks)[name] < clocks["t_ccd_s"]:
+            raise SpecError(f"Memory {name} must be as long as t_ccd_s or longer, not {(times | clocks)[name]} clocks")
     request = int(around * number["request_share_percent"] / 100)
     return Hbm2Parameters(clock_hz=int(number["clock_hz"]), **whole, **times, **clocks, request=request, reply=around - request)
 

@@ -1,6 +1,7 @@
 """HBM2 channels: the closed law against a controller stepped clock by clock, what it makes of reads, and its data file."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.errors import ConfigError, SpecError
 from hwsim.memory.hbm2 import LAW, burst_arrivals, channel_states, first_refresh, latest_start, law_of, side_state, start_side
 from hwsim.memory.models import HBM2, hbm2
-from hwsim.memory.parameters import Hbm2Parameters, hbm2_parameters, load_hbm2
+from hwsim.memory.parameters import AT_LEAST_A_TRANSFER, Hbm2Parameters, hbm2_parameters, load_hbm2
 from tests.hwsim.slow_hbm2 import SlowChannel, SlowSideChannel
 
 SHIPPED = hbm2_parameters()
@@ -23,17 +24,23 @@ ATOMS_A_PAGE = 2 * SHIPPED.row_bytes // SHIPPED.atom_bytes
 PORTS = 4
 
 
-def random_reads(rng: np.random.Generator, count: int) -> list[tuple[int, int, int]]:
-    """Return (clock, first atom, atoms): runs, jumps within the rows of a few banks, pauses."""
-    reads, clock, atom, pause = [], 0, 0, int(rng.integers(3))
+def read_at_random(rng: np.random.Generator, count: int, read: Callable[[int, int, int], int]) -> None:
+    """Call for accesses (clock, first atom, atoms), which returns when each starts: jumps within the rows of a few banks, pauses.
+
+    Half of them are streams, whose accesses are long, and known shortly before or after it is their turn.
+    """
+    clock, atom, start, is_stream = 0, 0, 0, rng.random() < 0.5
+    pause, jump = int(rng.integers(3)), rng.choice([0.1, 0.6]) if is_stream else 0.6
+    sizes = [8, 12, 14, 16, 20, 32, 64] if is_stream else [1, 2, 3, 16, 64]
     for _ in range(count):
         clock += int(rng.choice([[0, 0, 1], [0, 20, 60], [0, 300, 4000]][pause]))
-        if rng.random() < 0.6:
-            atom = int(rng.integers(32)) * 16 * ATOMS_A_PAGE + int(rng.integers(ATOMS_A_PAGE))
-        atoms = min(int(rng.choice([1, 2, 3, 16, 64])), ATOMS_A_PAGE - atom % ATOMS_A_PAGE)
-        reads.append((clock, atom, atoms))
+        if is_stream and pause < 2:
+            clock = max(clock, start + int(rng.integers(-10, 60)))
+        if rng.random() < jump:
+            atom = int(rng.integers(32)) * int(rng.choice([1, 16])) * ATOMS_A_PAGE + int(rng.integers(ATOMS_A_PAGE))
+        atoms = min(int(rng.choice(sizes)), ATOMS_A_PAGE - atom % ATOMS_A_PAGE)
+        start = read(clock, atom, atoms)
         atom += atoms
-    return reads
 
 
 def differences(ours: Hbm2Parameters, theirs: Hbm2Parameters, seed: int, count: int = 120) -> int:
@@ -43,8 +50,12 @@ def differences(ours: Hbm2Parameters, theirs: Hbm2Parameters, seed: int, count: 
     states = channel_states([first_refresh(ours.t_refi, PORTS, port, seed)])
     slow = SlowChannel(theirs, first_refresh(theirs.t_refi, PORTS, port, seed))
     pairs = []
-    for clock, atom, atoms in random_reads(rng, count):
+
+    def read(clock: int, atom: int, atoms: int) -> int:
         pairs.append((latest_start(law, states, clock, atom, atoms), slow.read(clock, atom, atoms)))
+        return pairs[-1][0]
+
+    read_at_random(rng, count, read)
     slow.run_until(max(start for start, _ in pairs) + 200)
     wrong = sum(access.columns[:1] != [start] for start, access in pairs)
 
@@ -68,6 +79,18 @@ def test_the_law_is_what_a_controller_does(parameters: Hbm2Parameters, seed: int
         assert differences(parameters, parameters, number) == 0, f"seed {number}"
 
 
+@pytest.mark.parametrize("count", [20, pytest.param(300, marks=pytest.mark.long)])
+def test_the_law_is_what_a_controller_does_with_other_times(count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        times = {name: max(1, round(getattr(SHIPPED, name) * 2 ** rng.uniform(-2, 2))) for name in TIMES}
+        for name in AT_LEAST_A_TRANSFER:
+            times[name] = max(times[name], times["t_ccd_s"])
+        times["t_refi"] = max(times["t_refi"], 2 * times["t_rfc"] + 1)
+        ours, number = dataclasses.replace(SHIPPED, **times), int(rng.integers(1 << 31))
+        assert differences(ours, ours, number) == 0, f"{ours}, seed {number}"
+
+
 @pytest.mark.parametrize("name", TIMES)
 def test_a_time_that_is_one_off_is_seen(name: str) -> None:
     pairs = [(times, dataclasses.replace(times, **{name: getattr(times, name) + 1})) for times in (SHIPPED, HARSH)]
@@ -80,9 +103,13 @@ def test_the_latest_of_several_channels_is_the_latest_of_each_alone(parameters: 
     law, rng = law_of(parameters, U280), np.random.default_rng(seed)
     due = [first_refresh(parameters.t_refi, ports, port, seed) for port in range(ports)]
     together, alone = channel_states(due), [channel_states([clock]) for clock in due]
-    for clock, atom, atoms in random_reads(rng, 400):
-        starts = [latest_start(law, states, clock, atom, atoms) for states in alone]
-        assert latest_start(law, together, clock, atom, atoms) == max(starts)
+
+    def read(clock: int, atom: int, atoms: int) -> int:
+        latest = max(latest_start(law, states, clock, atom, atoms) for states in alone)
+        assert latest_start(law, together, clock, atom, atoms) == latest
+        return latest
+
+    read_at_random(rng, 400, read)
 
 
 def arrivals(config: EngineConfig, offsets: list[int], beats: int, port: int = 0, seed: int = 0) -> np.ndarray:
@@ -211,6 +238,7 @@ def shipped_text() -> dict[str, object]:
             "Memory idle_hit_ns must be 2 clocks or more longer than CAS latency and transfer, not -12",
         ),
         ("t_refi_ns", GOOD | {"value": 300}, "Memory t_refi_ns must be more than twice t_rfc_ns, not 300"),
+        ("t_rcd_ns", GOOD | {"value": 1}, "Memory t_rcd must be as long as t_ccd_s or longer, not 1 clocks"),
     ],
 )
 def test_refusals_of_the_data_file(tmp_path: Path, name: str, entry: object, message: str) -> None:

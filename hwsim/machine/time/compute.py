@@ -28,8 +28,6 @@ __all__ = [
 BLOCK, POSITION, BUSY_UNTIL, CAPTURE_FROM, MATRIX_STATE = range(5)
 """State of the matrix unit: block and beat within it, last cycle the instruction holds, first cycle of a capture; its size."""
 
-_STEP = 16
-"""Beats that are looked at one by one where some of them come too late to be popped cycle by cycle."""
 (_RUN,) = {each.run_words for each in SIZES.values() if each.word_cycles == 2}
 
 FREE_FROM, CODES_END, HELD_WORDS, OLDEST, STARTED = range(5)
@@ -43,30 +41,20 @@ rows that have left it and rows started in all; then length and end of the codes
 def _pop_run(ready: np.ndarray, pops: np.ndarray, first: int, count: int, now: int) -> tuple[int, int]:
     """Pop `count` beats from number `first` on, one in each cycle after `now` in which it is there.
 
-    Return the cycle of the last and the cycles of missing beats. Every beat becomes ready after the one before it, so that
-    beats are popped cycle by cycle where the last of them is ready when its turn comes.
+    Return the cycle of the last and the cycles of missing beats. Every beat becomes ready after the one before it, so that each is
+    popped when it is ready, or when as many cycles as beats have gone by.
     """
-    mask, missing = len(ready) - 1, 0
-    while count > 0:
-        at = first & mask
-        run = min(count, len(ready) - at)
-        start = max(now + 1, ready[at])
-        missing += start - now - 1
-        if ready[at + run - 1] <= start + run - 1:
-            first_place = np.uintp(at)
-            for k in range(run):
-                pops[first_place + np.uintp(k)] = start + k
-            now = start + run - 1
-        else:
-            run = min(run, _STEP)
-            pops[at] = now = start
-            for k in range(at + 1, at + run):
-                cycle = max(now + 1, ready[k])
-                missing += cycle - now - 1
-                pops[k] = now = cycle
+    begin, left = now, count
+    while left > 0:
+        at = first & (len(ready) - 1)
+        run = min(left, len(ready) - at)
+        place = np.uintp(at)
+        for k in range(run):
+            pops[place + np.uintp(k)] = max(now + 1 + k, ready[place + np.uintp(k)])
+        now = pops[at + run - 1]
         first += run
-        count -= run
-    return now, missing
+        left -= run
+    return now, now - begin - count
 
 
 @compiled_part
