@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import operator
 from typing import Any, ClassVar, Self, dataclass_transform
 
@@ -14,6 +15,8 @@ __all__ = ["CHECK_VALUE", "HEADER", "WORD_BITS", "Field", "Instruction", "Unit",
 WORD_BITS = 128
 CHECK_VALUE = 0xA5
 """The exclusive or of the 16 bytes of every valid word."""
+_KEPT = 1 << 14
+"""Encoded instructions that are kept: some megabytes."""
 
 
 class Unit(enum.IntEnum):
@@ -103,6 +106,18 @@ def _check_byte(word: int) -> int:
     return word & 0xFF
 
 
+@functools.lru_cache(maxsize=_KEPT)
+def _encoded(kind: type[Instruction], values: tuple[int, ...]) -> int:
+    """Return the word of an instruction; designs that are compiled after one another share most of them."""
+    word = kind.opcode
+    for value, (low, high, mask, offset, field) in zip(values, kind._places, strict=True):
+        if value:
+            if not low <= value <= high:
+                raise IsaError(f"Field {kind.__name__}.{field.name} must be {low} to {high} ({field.width} bits), not {value}")
+            word |= (int(value) & mask) << offset
+    return word | ((_check_byte(word) ^ CHECK_VALUE) << HEADER["check"][0])
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(bits, signed, operand, enumerated))
 class _Declared:
     """Tells type checkers that a class below this one is a dataclass of the fields it declares."""
@@ -157,15 +172,7 @@ class Instruction(_Declared):
 
     def encode(self) -> int:
         """Return the 128-bit word; raise IsaError when a value does not fit."""
-        word = self.opcode
-        for value, (low, high, mask, offset, field) in zip((*self._values_of(self), *self.registers), self._places, strict=True):
-            if value:
-                if not low <= value <= high:
-                    raise IsaError(
-                        f"Field {type(self).__name__}.{field.name} must be {low} to {high} ({field.width} bits), not {value}"
-                    )
-                word |= (int(value) & mask) << offset
-        return word | ((_check_byte(word) ^ CHECK_VALUE) << HEADER["check"][0])
+        return _encoded(type(self), (*self._values_of(self), *self.registers))
 
     @classmethod
     def decode_body(cls, word: int) -> Instruction:

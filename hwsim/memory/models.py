@@ -57,6 +57,11 @@ class MemoryModel:
         return self.kind is not MemoryKind.STALLING
 
     @property
+    def has_clock(self) -> bool:
+        """Whether it has a clock of its own, so that the cycles of a run depend on the engine's."""
+        return self.kind is MemoryKind.HBM2
+
+    @property
     def facts(self) -> Mapping[str, Sourced[Any]]:
         """Numbers with a source that its law is made of; none where the law is of no real memory."""
         return hbm2_facts() if self.kind is MemoryKind.HBM2 else {}

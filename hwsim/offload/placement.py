@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
@@ -65,6 +64,9 @@ def best_placement(system: FlexGen, work: Workload) -> Placed | None:
     step = _affine([[float(part.time.value) for part in corner.step_parts(work)[1]] for corner in corners])
     room = _affine([[float(tier.used.value / tier.capacity.value) - 1 for tier in corner.tiers(work)] for corner in corners])
     costs, rows, limits = _program(prompt, first, step, room, steps)
+    # Loaded here: whoever explores, and every process that works for it, does without.
+    from scipy.optimize import linprog
+
     found = linprog(costs, A_ub=rows, b_ub=limits, bounds=(0, None), method="highs")
     if found.status != 0:
         return None

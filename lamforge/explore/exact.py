@@ -13,18 +13,22 @@ from hwsim.arch.fields import Unit
 from hwsim.arch.program import Program
 from hwsim.machine.energy import Operations, activity_of, constants_of, energy_board, estimate, operations_of
 from hwsim.machine.rules import check
-from hwsim.machine.time import Cause, run_work
+from hwsim.machine.time import Cause, Timeline, run_work
 from hwsim.machine.time.work import Work, work_of
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import MemoryModel
 from lamforge.explore.metrics import FIRST_TOKEN, PREFILL
 
-__all__ = ["TIMING_PATHS", "ExactPoint", "exact", "shape_of"]
+__all__ = ["CYCLE_PATHS", "TIMING_PATHS", "ExactPoint", "exact", "shape_of"]
 
-TIMING_PATHS = ("engine.clock_hz", "engine.fetch", "engine.control.queue_depth", "engine.control.watchdog_cycles", "memory")
+CYCLE_PATHS = ("engine.clock_hz", "engine.control.watchdog_cycles")
+"""Paths of what decides how long a cycle is and not how many there are, where the memory has no clock of its own."""
+TIMING_PATHS = (*CYCLE_PATHS, "engine.fetch", "engine.control.queue_depth", "memory")
 """Paths, or what they begin with, of what decides when an instruction runs and not what it does (see `shape_of`)."""
 _KEPT = 32
 """Shapes whose programs are kept: some megabytes each."""
+_KEPT_RUNS = 4
+"""Runs whose times are kept, for the points that follow and differ in `CYCLE_PATHS` alone."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,8 +73,8 @@ def exact(request: Request, memory: MemoryModel, *, asked: Collection[str] = ())
     began = time.perf_counter()
     engine = request.engine
     shape = shape_of(request)
-    rows, trace, work, did = _prepared(shape)
-    timeline = run_work(trace, work, engine, memory)
+    rows, _, _, did = _prepared(shape, False)
+    timeline = _timeline(shape, False, _pace(engine, memory), memory)
     constants = constants_of(energy_board(engine))
     energy = estimate(activity_of(did, timeline, engine, constants), constants)
     return ExactPoint(
@@ -104,10 +108,25 @@ def _usual_engine() -> EngineConfig:
     return load_engine("small")
 
 
+def _pace(engine: EngineConfig, memory: MemoryModel) -> EngineConfig:
+    """Return the engine whose runs take the same cycles: with another watchdog, and another clock if the memory has none."""
+    usual = _usual_engine()
+    control = dataclasses.replace(engine.control, watchdog_cycles=usual.control.watchdog_cycles)
+    clock_hz = engine.clock_hz if memory.has_clock else usual.clock_hz
+    return dataclasses.replace(engine, clock_hz=clock_hz, control=control)
+
+
+@functools.lru_cache(maxsize=_KEPT_RUNS)
+def _timeline(shape: Request, is_prefill: bool, engine: EngineConfig, memory: MemoryModel) -> Timeline:
+    """Return when a shape's decode step or prefill run with a full window runs on an engine."""
+    _, trace, work, _ = _prepared(shape, is_prefill)
+    return run_work(trace, work, engine, memory)
+
+
 def _prefilled(shape: Request, engine: EngineConfig, memory: MemoryModel) -> float:
     """Return the tokens of a prompt that a run with a full window takes in per second."""
-    rows, trace, work, _ = _prepared(shape, is_prefill=True)
-    return rows * engine.clock_hz / run_work(trace, work, engine, memory).cycles
+    rows, *_ = _prepared(shape, True)
+    return rows * engine.clock_hz / _timeline(shape, True, _pace(engine, memory), memory).cycles
 
 
 def _first_token(shape: Request, engine: EngineConfig, memory: MemoryModel) -> float:
@@ -152,7 +171,7 @@ def _trace(program: Program, engine: EngineConfig, position: int) -> Trace:
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def _prepared(shape: Request, is_prefill: bool = False) -> tuple[int, Trace, Work, Operations]:
+def _prepared(shape: Request, is_prefill: bool) -> tuple[int, Trace, Work, Operations]:
     """Return the rows of a shape's decode step or prefill run, what it executes with a full window, its work and operations."""
     program = _program(shape, is_prefill)
     trace = _trace(program, shape.engine, program.steady_position)

@@ -11,7 +11,11 @@ import importlib.util
 import logging
 import math
 import multiprocessing
+import multiprocessing.connection
+import multiprocessing.forkserver
+import os
 import re
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Workers", "workers"]
 
-_MOST_POINTS = 64
+_MOST_POINTS = 512
 _CHUNK_S = 0.25
 """Seconds that a worker computes before it hands over what it has, about."""
 _MOST_BREAKS = 5
@@ -72,6 +76,19 @@ def warmed() -> None:
     exact(*Space(study_of(document)).request(0))
     # What is loaded stays: without this, every look for garbage goes through all of it.
     gc.freeze()
+
+
+def begun() -> None:
+    """Begin a process that computes for another one: load what exact points take, and end when the other one does."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    warmed()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 class Workers:
@@ -149,9 +166,12 @@ class _Local(_Pooled):
         return super().outcomes(space, points)
 
     def _made(self) -> concurrent.futures.ProcessPoolExecutor:
-        # Processes that begin anew: a copy of this one would have its locks and no threads.
-        context = multiprocessing.get_context("spawn")
-        return concurrent.futures.ProcessPoolExecutor(self._count, mp_context=context, initializer=warmed)
+        # Copies of a process that has loaded this module, and no more: copies of this one would have its locks and no threads.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        # It begins here, since the closed form comes first.
+        multiprocessing.forkserver.ensure_running()
+        return concurrent.futures.ProcessPoolExecutor(self._count, mp_context=context, initializer=begun)
 
     def _submit(self, space: Space, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
         try:

@@ -14,7 +14,7 @@ import numpy as np
 from hwsim.errors import SpecError, shown
 from lamforge.explore.accuracy import Key, missing_text
 from lamforge.explore.axes import Value
-from lamforge.explore.exact import TIMING_PATHS
+from lamforge.explore.exact import CYCLE_PATHS, TIMING_PATHS
 from lamforge.explore.executors import Outcome, Workers, workers
 from lamforge.explore.front import Contradiction, Rejection, Tally, best_of_each, front_of_each, ranked_front
 from lamforge.explore.leads import Leads, View
@@ -324,8 +324,8 @@ class _Explorer:
     def _simulate(self, points: np.ndarray) -> None:
         """Simulate those points that nothing is known of yet, and keep what is found as it comes."""
         unknown = np.array([point for point in points.tolist() if point not in self._known], dtype=np.int64)
-        # Points of one program together, which is then compiled once.
-        missing = self._space.grouped(unknown, TIMING_PATHS).tolist()
+        # Points of one program together, which is then compiled once, and of them those whose runs take the same cycles.
+        missing = self._space.grouped(unknown, CYCLE_PATHS, TIMING_PATHS).tolist()
         waiting: list[Outcome] = []
         done, began = 0, time.perf_counter()
         flushed = began

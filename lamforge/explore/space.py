@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import math
 import typing
@@ -226,10 +227,16 @@ class Space:
         places = np.unravel_index(group, tuple(map(len, each))) if each else ()
         return {path: values[int(place)] for path, values, place in zip(self.study.for_each, each, places, strict=True)}
 
-    def grouped(self, points: np.ndarray, but: tuple[str, ...]) -> np.ndarray:
-        """Return points in an order in which those that differ in nothing but some paths, or below them, follow one another."""
-        places = np.unravel_index(points, self._shape)
-        keys = [points, *(place for place, path in zip(places, self.axes, strict=True) if not path.startswith(but))]
+    def grouped(self, points: np.ndarray, *alike: tuple[str, ...]) -> np.ndarray:
+        """Return points in an order in which those that differ in nothing but some paths, or below them, follow one another.
+
+        alike: such paths; the first are also among the second, and so on.
+        """
+        places = dict(zip(self.axes, np.unravel_index(points, self._shape), strict=True))
+        # Of keys the last one is the first to sort by.
+        keys = [points]
+        for inner, outer in itertools.pairwise([(), *alike, ("",)]):
+            keys += [place for path, place in places.items() if path.startswith(outer) and not path.startswith(inner)]
         ordered: np.ndarray = points[np.lexsort(keys)]
         return ordered
 

@@ -143,7 +143,7 @@ def test_the_answer_is_as_fast_as_the_linear_program_says(name: str, monkeypatch
         results.append((costs, linprog(costs, **others)))
         return results[-1][1]
 
-    monkeypatch.setattr("hwsim.offload.placement.linprog", recording)
+    monkeypatch.setattr("scipy.optimize.linprog", recording)
     best = solved(chosen, work)
     ((costs, found),) = results
     steps, layers = work.generated - 1, work.network.layers

@@ -15,7 +15,7 @@ from hwsim.arch.config import load_engine
 from hwsim.errors import LamforgeError
 from lamforge.explore.axes import ENGINE_PATHS
 from lamforge.explore.candidates import Candidates
-from lamforge.explore.exact import TIMING_PATHS, shape_of
+from lamforge.explore.exact import CYCLE_PATHS, TIMING_PATHS, shape_of
 from lamforge.explore.search import points_of
 from lamforge.explore.space import Space
 from lamforge.explore.study import study_of
@@ -133,11 +133,16 @@ def test_drawn_points_are_of_the_grid_each_once_and_the_same_for_the_same_seed(c
     assert count == 1000 or found != drawn(2)
 
 
-def test_points_of_one_program_follow_one_another(tmp_path: Path) -> None:
-    space = Space(study(tmp_path, axes=FEW_AXES))
+def test_points_of_one_program_and_of_one_run_follow_one_another(tmp_path: Path) -> None:
+    space = Space(study(tmp_path, axes=FEW_AXES | {"engine.clock_hz": [1e8, 2e8]}))
     points = np.random.default_rng(0).permutation(space.size)
-    grouped = space.grouped(points, TIMING_PATHS)
+    grouped = space.grouped(points, CYCLE_PATHS, TIMING_PATHS)
     assert sorted(grouped.tolist()) == list(range(space.size))
     shapes = [shape_of(space.request(int(point))[0]) for point in grouped]
     changes = sum(one != other for one, other in itertools.pairwise(shapes))
     assert changes == len(set(shapes)) - 1 > 0
+    columns = space.columns(grouped)
+    others = [columns[path] for path in space.axes if not path.startswith(CYCLE_PATHS)]
+    runs = list(zip(*(values.tolist() for values in others), strict=True))
+    assert len(set(runs)) < space.size
+    assert sum(one != other for one, other in itertools.pairwise(runs)) == len(set(runs)) - 1
