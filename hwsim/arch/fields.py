@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import functools
 import operator
+from collections.abc import Callable
 from typing import Any, ClassVar, Self, dataclass_transform
 
 from hwsim.errors import IsaError
@@ -15,8 +16,8 @@ __all__ = ["CHECK_VALUE", "HEADER", "WORD_BITS", "Field", "Instruction", "Unit",
 WORD_BITS = 128
 CHECK_VALUE = 0xA5
 """The exclusive or of the 16 bytes of every valid word."""
-_KEPT = 1 << 14
-"""Encoded instructions that are kept: some megabytes."""
+_KEPT = 1 << 12
+"""Encoded instructions that are kept of each class: some megabytes in all."""
 
 
 class Unit(enum.IntEnum):
@@ -106,9 +107,7 @@ def _check_byte(word: int) -> int:
     return word & 0xFF
 
 
-@functools.lru_cache(maxsize=_KEPT)
 def _encoded(kind: type[Instruction], values: tuple[int, ...]) -> int:
-    """Return the word of an instruction; designs that are compiled after one another share most of them."""
     word = kind.opcode
     for value, (low, high, mask, offset, field) in zip(values, kind._places, strict=True):
         if value:
@@ -138,6 +137,8 @@ class Instruction(_Declared):
     _values_of: ClassVar[operator.attrgetter[tuple[int, ...]]]
     _places: ClassVar[tuple[tuple[int, int, int, int, Field], ...]]
     """Limits, mask, offset and declaration of the fields of `_values_of`, then of the registers."""
+    _word_of: ClassVar[Callable[[tuple[int, ...]], int]]
+    """The word of these values. It is kept: programs that are compiled after one another share most of their instructions."""
     wait: int = 0
     signal: int = 0
     registers: tuple[int, int, int] = (0, 0, 0)
@@ -158,6 +159,7 @@ class Instruction(_Declared):
         masks, registers = _HEADER_FIELDS[:2], _HEADER_FIELDS[2:]
         cls._values_of = operator.attrgetter(*(field.name for field in (*masks, *layout)))
         cls._places = tuple((*field.limits, (1 << field.width) - 1, field.offset, field) for field in (*masks, *layout, *registers))
+        cls._word_of = functools.lru_cache(maxsize=_KEPT)(functools.partial(_encoded, cls))
 
     @classmethod
     def field(cls, name: str) -> Field:
@@ -172,7 +174,7 @@ class Instruction(_Declared):
 
     def encode(self) -> int:
         """Return the 128-bit word; raise IsaError when a value does not fit."""
-        return _encoded(type(self), (*self._values_of(self), *self.registers))
+        return type(self)._word_of((*self._values_of(self), *self.registers))
 
     @classmethod
     def decode_body(cls, word: int) -> Instruction:
