@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import signal
 import sys
 import zlib
 from pathlib import Path
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest tests in front."""
     place = {name: number for number, name in enumerate(_FIRST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the commands that tests start hear of a hang-up where the tests, begun by nohup, do not: a handler is not inherited."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -1,5 +1,6 @@
 """A study from its file to its front: rows, refusals, renderers, and that whatever stops it costs nothing that was written."""
 
+import contextlib
 import errno
 import json
 import os
@@ -29,6 +30,7 @@ from reports.documents.exploration import exploration_document
 from reports.text.exploration import exploration_text
 from tests.lamforge.conftest import Command
 from tests.lamforge.explore.small import document, rows_of, study
+from tests.processes import check_ends
 
 _BOARD = Path(lamforge.__file__).parents[1] / "hwsim/specs/boards/u280.yaml"
 
@@ -184,6 +186,34 @@ def test_a_run_that_is_killed_goes_on(place: Path, found: Exploration, tmp_path:
 def test_a_run_that_is_killed_twenty_times_goes_on(place: Path, found: Exploration, tmp_path: Path, seed: int) -> None:
     killed_at_random(place, tmp_path / "out", 20, random.Random(seed))
     assert rows_of(tmp_path / "out") == rows_of(place / "whole")
+
+
+def of_session(number: int) -> list[int]:
+    """Return the processes of a session."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[3]) == number:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def test_no_worker_outlives_a_run_that_is_killed(place: Path, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    axes = {"engine.clock_hz": {"from": 1e8, "to": 2e8, "step": 1e4}, "memory": ["hbm2"]}
+    file.write_text(yaml.safe_dump(document(place, axes=axes, exact="all"), sort_keys=False))
+    command = [sys.executable, "-m", "lamforge", "explore", str(file), "-o", str(tmp_path / "out"), "--workers", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    for _ in range(600):
+        # The run, what begins processes, what takes note of them, and two workers.
+        if len(others := of_session(process.pid)) == 5 or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    assert len(others) == 5
+    process.kill()
+    process.wait()
+    for other in others:
+        check_ends(other)
 
 
 def test_a_full_disk_is_a_sentence_and_what_is_there_is_kept(
