@@ -128,6 +128,8 @@ class Board:
     slrs: Sourced[tuple[Slr, ...]]
     """From the bottom up."""
     hbm: Sourced[Hbm]
+    slr_lines: Sourced[Annotated[int, Limits(1)]] | None = None
+    """Super long lines over each boundary between neighbouring SLRs, of which the shell takes some."""
     memory: Sourced[Bytes] | None = None
     """The high-bandwidth memory in all."""
     memory_rate: Sourced[BytesPerSecond] | None = None

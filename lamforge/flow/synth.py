@@ -14,9 +14,9 @@ from lamforge.flow.engines import chosen_engine
 from lamforge.flow.resources import copies_of, fields_of_engine, origin, resource_model, slr_shares
 from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.regions import regions
-from rtl.synthesis import RANKING_DEVICE, Estimate, Part, estimate, rank
+from rtl.synthesis import RANKING_DEVICE, Estimate, Part, crossings, estimate, rank
 
-__all__ = ["Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "spread_over_slrs", "synth"]
+__all__ = ["Crossing", "Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "spread_over_slrs", "synth"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,29 @@ class SlrShare:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """The wires of an engine over the boundary between two SLRs.
+
+    Attributes:
+        lower, upper: names of the SLRs.
+        wires: bits that cross, all of them counted from the netlist.
+        lines: super long lines that there are for them; None where the board does not say.
+        by_driver: the wires by what drives them, a path in the engine.
+    """
+
+    lower: str
+    upper: str
+    wires: int
+    lines: int | None
+    by_driver: Mapping[str, int]
+
+    @property
+    def share(self) -> float | None:
+        """The part of the lines that the wires take; None where there is no number of lines."""
+        return None if self.lines is None else self.wires / self.lines
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Ranking:
     """What one slice reaches, its clock and its cells by kind, routed on a device that says nothing of the board's clock."""
 
@@ -68,6 +91,7 @@ class Synthesis:
         tool: name and version of the synthesis tool, or the model of its runs.
         parts: what each part of the engine takes.
         slrs: what each SLR of the board would hold.
+        crossings: what each boundary between SLRs would carry, from the bottom up; None where nothing was synthesized.
         ranking: what a routed slice reaches; None where that was not asked for.
         synthesis_s: seconds that the estimate took.
         is_quick: whether it is of the model, and nothing was synthesized.
@@ -81,6 +105,7 @@ class Synthesis:
     ranking: Ranking | None
     synthesis_s: float
     is_quick: bool = False
+    crossings: tuple[Crossing, ...] | None = None
 
     @property
     def total(self) -> dict[str, float]:
@@ -130,6 +155,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
         tool=found.tool,
         parts=tuple(found.parts),
         slrs=spread_over_slrs(found, engine, board),
+        crossings=None if request.is_quick else _crossings(engine, board, request.cache),
         ranking=ranking,
         synthesis_s=time.perf_counter() - began,
         is_quick=request.is_quick,
@@ -148,6 +174,20 @@ def _quick(engine: EngineConfig) -> Estimate:
         resources = {resource: float(value) for resource, value in part.of(fields).items()}
         parts.append(Part(unit=unit, name=name, count=int(copies_of(part.copies, fields)), resources=resources))
     return Estimate(engine=engine.name, parts=tuple(parts), tool=f"a model of runs of {made.tool} made on {made.date}")
+
+
+def _crossings(engine: EngineConfig, board: Board, cache: Path) -> tuple[Crossing, ...]:
+    names, lines = [slr.name for slr in board.slrs.value], board.slr_lines
+    return tuple(
+        Crossing(
+            lower=names[found.lower],
+            upper=names[found.lower + 1],
+            wires=found.wires,
+            lines=None if lines is None else lines.value,
+            by_driver=found.by_driver,
+        )
+        for found in crossings(engine, slrs=len(names), memory_slr=board.memory_slr, cache=cache)
+    )
 
 
 def _ranking(engine: EngineConfig, cache: Path) -> Ranking:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hwsim.arch.board import RESOURCES
 from lamforge.flow.rtl import Verilog
 from lamforge.flow.synth import Synthesis
 
@@ -22,7 +23,27 @@ def synthesis_document(found: Synthesis) -> dict[str, Any]:
         "total": found.total,
         "device": found.device,
         "budget": found.budget,
-        "slrs": [{"name": slr.name, "tiles": slr.tiles, **slr.used, "free": dict(slr.free)} for slr in found.slrs],
+        "slrs": [
+            {
+                "name": slr.name,
+                "tiles": slr.tiles,
+                **slr.used,
+                "free": dict(slr.free),
+                "shares": {name: slr.used[name] / slr.free[name] for name in RESOURCES},
+                "fill": {name: found.board.fill.value.share(name) for name in RESOURCES},
+            }
+            for slr in found.slrs
+        ],
+        "crossings": [
+            {
+                "boundary": f"{each.lower}-{each.upper}",
+                "wires": each.wires,
+                "lines": each.lines,
+                "share": each.share,
+                "by_driver": dict(each.by_driver),
+            }
+            for each in found.crossings or ()
+        ],
         "over": found.over,
         "ranking": None if ranking is None else {"device": ranking.device, "mhz": ranking.mhz, **ranking.cells},
         "synthesis_s": found.synthesis_s,

@@ -36,6 +36,9 @@ def synthesis_text(found: Synthesis) -> str:
         f"{found.engine.name} on {board} ({found.board.part.value}), {found.tool}: {verdict}",
         table(rows, head=("part", "copies", *_NAMES.values()), right=range(1, 7)),
     ]
+    for each in found.crossings or ():
+        share = "" if each.share is None else f", {each.share:.1%} of {each.lines:,} lines"
+        lines.append(f"{each.wires:,} wires cross between {each.lower} and {each.upper}{share}.")
     if found.ranking is not None:
         reached = f"A slice of it, routed on {found.ranking.device}: {found.ranking.mhz:.0f} MHz."
         lines.append(f"{reached} This ranks engines and says nothing of the board's clock.")
