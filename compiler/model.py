@@ -8,11 +8,11 @@ import numpy as np
 from compiler.graph import LAYERS
 from compiler.pipeline import Compiled, Request, compile_request
 from compiler.schedule.placement import Placement
-from compiler.target.memory import SIDE_UNIT
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import PackedMatrix
 from hwsim.arch.formats.sharing import in_parts
 from hwsim.arch.image import ImageWriter, MemoryImage
+from hwsim.arch.isa import SIDE_UNIT
 from hwsim.errors import ScheduleError
 from models.integer import IntegerModel
 from models.integer.constants import rope_table

@@ -45,18 +45,19 @@ _INNER = ("schema", "fields", "items_schema", "args_schema", "choices", "definit
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Mark of a number: from `least` to `most`, both included, and above or below others; a power of two where it says so."""
+    """Mark of a number: from `least` to `most`, both included, or above or below others; a multiple, or a power of two."""
 
     least: float | None = None
     most: float | None = None
     above: float | None = None
     below: float | None = None
+    multiple: int | None = None
     is_power: bool = False
 
     @property
     def bounds(self) -> dict[str, float]:
         """The limits there are, as Pydantic calls them."""
-        bounds = {"ge": self.least, "le": self.most, "gt": self.above, "lt": self.below}
+        bounds = {"ge": self.least, "le": self.most, "gt": self.above, "lt": self.below, "multiple_of": self.multiple}
         return {name: bound for name, bound in bounds.items() if bound is not None}
 
     def __get_pydantic_core_schema__(self, source: object, handler: Callable[[Any], Any]) -> Any:
@@ -197,7 +198,7 @@ def read_flat(kind: type[Kind], data: object, subject: str, error: type[Lamforge
             is_right, says = isinstance(value, str) and value in mark.names, nearest(str(value), map(str, mark.names))
         else:
             types = (int, float) if declared is float else (int,)
-            checks = {"ge": operator.ge, "le": operator.le, "gt": operator.gt, "lt": operator.lt}
+            checks = {"ge": operator.ge, "le": operator.le, "gt": operator.gt, "lt": operator.lt, "multiple_of": _is_multiple}
             is_right = isinstance(value, types) and not isinstance(value, bool) and value < math.inf
             is_right = is_right and all(checks[check](value, bound) for check, bound in mark.bounds.items())
             says = _says({"type": declared.__name__} | mark.bounds)
@@ -345,6 +346,10 @@ def _constructed(made: Any) -> object:
     return made
 
 
+def _is_multiple(value: float, of: float) -> bool:
+    return value % of == 0
+
+
 def _power(value: int) -> int:
     if value & (value - 1):
         raise ValueError
@@ -382,7 +387,9 @@ def _says(schema: Any, noun: str = "") -> str:
     kind = schema["type"]
     if kind in ("int", "float"):
         noun = noun or ("an integer" if kind == "int" else "a number")
-        least, most, above, below = (schema.get(bound) for bound in ("ge", "le", "gt", "lt"))
+        least, most, above, below, multiple = (schema.get(bound) for bound in ("ge", "le", "gt", "lt", "multiple_of"))
+        if multiple is not None:
+            noun = f"a multiple of {_digits(multiple)}"
         if least is not None and most is not None:
             return f"{noun} from {_digits(least)} to {_digits(most)}"
         at_most = "of at most" if above is None else "and at most"

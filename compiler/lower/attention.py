@@ -5,10 +5,10 @@ import itertools
 from compiler.graph.ops import Attention
 from compiler.lower.base import Arrival, Lowering, Piece
 from compiler.lower.heads import HeadGroup, Heads
-from compiler.target.memory import SIDE_UNIT, OnChip, Run, SideTable
+from compiler.target.memory import OnChip, Run, SideTable
 from compiler.target.step import SCRATCH, Step, add, loads, scalar
 from hwsim.arch.formats import CacheLayout
-from hwsim.arch.isa import REGISTER_POSITION, CacheFormat, Function, Space
+from hwsim.arch.isa import REGISTER_POSITION, SIDE_UNIT, CacheFormat, Function, Space
 from hwsim.errors import ScheduleError
 
 __all__ = ["AttentionLowering"]

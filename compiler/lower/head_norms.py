@@ -17,10 +17,10 @@ from compiler.lower.attention import AttentionLowering
 from compiler.lower.base import SEGMENT, Lowering, Piece, Place
 from compiler.lower.codes import norm_parameters
 from compiler.lower.heads import Heads
-from compiler.target.memory import SIDE_UNIT, OnChip, Run, SideTable
+from compiler.target.memory import OnChip, Run, SideTable
 from compiler.target.step import WEIGHTS, Step, loads
 from hwsim.arch.formats import WEIGHT_FORMATS, PackedMatrix, pack
-from hwsim.arch.isa import Dot, Fetch, Format, Norm, Space
+from hwsim.arch.isa import SIDE_UNIT, Dot, Fetch, Format, Norm, Space
 from hwsim.arch.numerics import NORM_SHIFT
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """Lowerings of what the host writes and reads: the input rows, loaded once, and the logits, stored chunk by chunk."""
 
 from compiler.lower.base import Arrival, Lowering, Piece, Place
-from compiler.target.memory import SIDE_UNIT, OnChip, Run, SideTable, whole_bursts
+from compiler.target.memory import OnChip, Run, SideTable, whole_bursts
 from compiler.target.step import Step, loads
-from hwsim.arch.isa import Space, Store
+from hwsim.arch.isa import SIDE_UNIT, Space, Store
 from hwsim.errors import ScheduleError
 
 __all__ = ["CHUNKS", "MOST_ROWS", "InputLowering", "OutputLowering"]

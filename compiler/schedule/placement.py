@@ -5,10 +5,10 @@ import dataclasses
 
 from compiler.graph import FINAL, LAYERS, Graph
 from compiler.lower import Lowering, lowered
-from compiler.target.memory import SIDE_UNIT, MemoryMap, OnChip, ParameterBlock, Run, SideTable, whole_bursts
+from compiler.target.memory import MemoryMap, OnChip, ParameterBlock, Run, SideTable, whole_bursts
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import CacheFormat
-from hwsim.arch.program import INSTRUCTION_BYTES, Buffer
+from hwsim.arch.isa import SIDE_UNIT, CacheFormat
+from hwsim.arch.program import INSTRUCTION_BYTES, MOST_SIDE_BYTES, Buffer
 from hwsim.errors import ScheduleError, shown
 
 __all__ = ["OVERLAPS", "Placement", "place_nodes", "plan_memory"]
@@ -46,10 +46,15 @@ def plan_memory(
     sizes = {name: table.rows * table.row_units * SIDE_UNIT for name, table in tables.items()}
     sizes["parameters"] = (repeats + 1) * parameters.units * SIDE_UNIT
     programs = dict.fromkeys(("program.decode", "program.prefill"), engine.control.program_words * INSTRUCTION_BYTES)
-    buffers, offset = [], 0
+    places, end = {}, 0
     for name, size in (programs | dict(sorted(sizes.items()))).items():
-        buffers.append(Buffer(name=name, offset=offset, size=size))
-        offset += -(-size // _PAGE) * _PAGE
+        places[name] = (end, size)
+        end += -(-size // _PAGE) * _PAGE
+    if end > MOST_SIDE_BYTES:
+        raise ScheduleError(
+            f"Tables of {max_position} positions must fit the {MOST_SIDE_BYTES} bytes of a side memory, not need {end}"
+            f" ({end - MOST_SIDE_BYTES} too many)"
+        )
     return MemoryMap(
         streams=streams | final_streams,
         layer_beats=layer_beats,
@@ -62,7 +67,7 @@ def plan_memory(
         total_beats=total,
         parameters=parameters,
         row_units={name: table.row_units for name, table in tables.items()},
-        buffers=tuple(buffers),
+        buffers=tuple(Buffer(name=name, offset=offset, size=size) for name, (offset, size) in places.items()),
     )
 
 

@@ -3,9 +3,9 @@
 from compiler.graph import FINAL, LAYERS
 from compiler.schedule.dependencies import link
 from compiler.schedule.placement import Placement
-from compiler.target.memory import SIDE_UNIT, Run
+from compiler.target.memory import Run
 from compiler.target.step import CACHE, PARAMETERS, SCRATCH, WEIGHTS, Step, add, loads, scalar
-from hwsim.arch.isa import REGISTER_SLOT, End, Function, Loop, Space, isa_digest
+from hwsim.arch.isa import REGISTER_SLOT, SIDE_UNIT, End, Function, Loop, Space, isa_digest
 from hwsim.arch.program import SLOT_BITS, Program
 from hwsim.errors import ScheduleError
 

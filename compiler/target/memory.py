@@ -4,14 +4,12 @@ import dataclasses
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.formats import CacheLayout
+from hwsim.arch.isa import SIDE_UNIT
 from hwsim.arch.program import Buffer
 from hwsim.arch.timing import SIDE_BURST_BEATS
 from hwsim.errors import ScheduleError
 
-__all__ = ["SIDE_UNIT", "MemoryMap", "OnChip", "ParameterBlock", "Run", "SideTable", "whole_bursts"]
-
-SIDE_UNIT = 16
-"""Bytes of one side memory unit."""
+__all__ = ["MemoryMap", "OnChip", "ParameterBlock", "Run", "SideTable", "whole_bursts"]
 
 
 def whole_bursts(units: int) -> int:

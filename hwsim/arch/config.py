@@ -16,6 +16,8 @@ from hwsim.reader import NAME, Limits, OneOf, SpecFiles, fields_of, read
 
 __all__ = [
     "LANES_PER_SLICE",
+    "MOST_PROGRAM_WORDS",
+    "MOST_TOKEN_ROWS",
     "SLICE_BITS",
     "BufferConfig",
     "ControlConfig",
@@ -36,6 +38,10 @@ SLICE_BITS = 128
 """Bits of the stream word one slice takes per beat."""
 LANES_PER_SLICE = 32
 """Nibble lanes of a slice."""
+MOST_TOKEN_ROWS = 7
+"""Activation rows of an engine, at most: a field of the matrix instructions counts them in 3 bits."""
+MOST_PROGRAM_WORDS = 4096
+"""Instructions of a program, at most."""
 _PORT_BITS = (128, 256, 512)
 _MOST_SLICES = 128
 """What the tree that adds up the slices can reduce within hwsim.arch.timing.MATRIX_LATENCY: it has a level for each doubling."""
@@ -56,9 +62,9 @@ class TileConfig:
     """Memory ports."""
     port_bits: Annotated[int, OneOf(_PORT_BITS)]
     """Width of a port in bits."""
-    tokens: Annotated[int, Limits(1, 7)]
+    tokens: Annotated[int, Limits(1, MOST_TOKEN_ROWS)]
     """Activation rows T each lane multiplies at once with 2-bit weights."""
-    nibble_tokens: Annotated[int, Limits(1, 7)]
+    nibble_tokens: Annotated[int, Limits(1, MOST_TOKEN_ROWS)]
     """The most of them that it multiplies with 4-bit codes: weights of 4 and 8 bits, keys and values."""
 
     def __post_init__(self) -> None:
@@ -144,7 +150,7 @@ class ControlConfig:
 
     queue_depth: Annotated[int, Limits(2, 64, is_power=True)]
     """Instructions each unit's queue holds."""
-    program_words: Annotated[int, Limits(64, 4096, is_power=True)]
+    program_words: Annotated[int, Limits(64, MOST_PROGRAM_WORDS, is_power=True)]
     """Instructions the program memory holds."""
     watchdog_cycles: Annotated[int, Limits(256, 1 << 24)]
     """Cycles without dispatch, retirement or a drained word after which the engine stops with an error."""

@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError
@@ -78,23 +77,24 @@ class MemoryImage:
             if not is_image or 0 in ports.shape + side.shape:
                 raise ValueError("shapes")
             # Open as long as the image lives, so that copies map the same bytes whatever is put at `path` later.
-            stream = path.open("rb")
+            number = os.open(path, os.O_RDONLY)
         except (OSError, KeyError, ValueError, SafetensorError):
             raise ProgramError(f"Memory image must be a safetensors file with ports and side, not {shown(str(path))}") from None
-        file = _ImageFile(stream, ports.start, (ports.shape[0], ports.shape[1]), side.start, side.shape[0])
+        file = _ImageFile(number, ports.start, (ports.shape[0], ports.shape[1]), side.start, side.shape[0])
         return cls(ports=file.ports("r"), side=file.side("r"), file=file)
 
 
 class _ImageFile:
     """An open file that holds an image; `digest` is computed when first asked for."""
 
-    def __init__(self, stream: BinaryIO, ports_start: int, shape: tuple[int, int], side_start: int, side_bytes: int) -> None:
-        self._stream = stream
+    def __init__(self, number: int, ports_start: int, shape: tuple[int, int], side_start: int, side_bytes: int) -> None:
+        # Not a file of Python, which warns where an exception keeps it until garbage is collected.
+        self._number = number
         self._ports = (ports_start, shape)
         self._side = (side_start, (side_bytes,))
 
     def __del__(self) -> None:
-        self._stream.close()
+        os.close(self._number)
 
     def ports(self, mode: str) -> np.ndarray:
         """Return the ports, mapped read-only (`r`) or copied where they are written (`c`)."""
@@ -115,7 +115,7 @@ class _ImageFile:
         """Return the SHA-256 of some bytes of the file; raise ProgramError when it has become shorter."""
         running, end = hashlib.sha256(), start + count
         while start < end:
-            piece = os.pread(self._stream.fileno(), min(end - start, _PIECE), start)
+            piece = os.pread(self._number, min(end - start, _PIECE), start)
             if not piece:
                 raise ProgramError(f"Memory image must keep its length while it is read, not end at byte {start}")
             running.update(piece)
@@ -127,7 +127,7 @@ class _ImageFile:
         count = math.prod(shape)
         # A map starts on a page; what lies before the tensor is mapped too.
         before = start % mmap.ALLOCATIONGRANULARITY
-        mapped = mmap.mmap(self._stream.fileno(), before + count, access=access, offset=start - before)
+        mapped = mmap.mmap(self._number, before + count, access=access, offset=start - before)
         return np.frombuffer(mapped, np.uint8, count, before).reshape(shape)
 
 

@@ -18,8 +18,10 @@ from hwsim.errors import IsaError
 __all__ = [
     "INSTRUCTIONS",
     "REGISTERS",
+    "REGISTER_BITS",
     "REGISTER_POSITION",
     "REGISTER_SLOT",
+    "SIDE_UNIT",
     "UNIT_INSTRUCTIONS",
     "Append",
     "Axpy",
@@ -48,10 +50,14 @@ __all__ = [
 
 REGISTERS = 16
 """Scalar registers; register 0 reads zero."""
+REGISTER_BITS = 32
+"""Bits of a scalar register."""
 REGISTER_POSITION = 1
 """Holds the position of the first token of the run when a program starts."""
 REGISTER_SLOT = 2
 """Holds the cache slot of the first token of the run when a program starts."""
+SIDE_UNIT = 16
+"""Bytes of a unit of the side memory."""
 
 
 class Destination(enum.IntEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -12,19 +13,26 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from hwsim.arch.config import EngineConfig
+from hwsim.arch.config import MOST_PROGRAM_WORDS, MOST_TOKEN_ROWS, EngineConfig
+from hwsim.arch.formats.cache import HEAD_DIMS
 from hwsim.arch.image import MemoryImage
-from hwsim.arch.isa import decode, isa_digest
+from hwsim.arch.isa import REGISTER_BITS, SIDE_UNIT, Load, decode, isa_digest
+from hwsim.arch.timing import SIDE_BURST_BEATS
 from hwsim.errors import IsaError, ProgramError, shown
 from hwsim.plain import Refused, from_json, read_text
 from hwsim.reader import Limits, Matching, read
 from hwsim.whole_files import write_text
 
-__all__ = ["INSTRUCTION_BYTES", "SLOT_BITS", "Buffer", "MemoryImage", "Program"]
+__all__ = ["INSTRUCTION_BYTES", "MOST_SIDE_BYTES", "SLOT_BITS", "Buffer", "MemoryImage", "Program"]
 
 INSTRUCTION_BYTES = 16
 SLOT_BITS = 16
 """Bits of the slot argument that hold the cache slot; the sequence lies above them."""
+MOST_SIDE_BYTES = (Load.field("offset").limits[1] + 1) * SIDE_UNIT
+"""Bytes of the side memory, at most: what an instruction that loads from it can name."""
+_ROTATION_BYTES = 4
+"""Of an element of a head at a position, in the buffer `rotation`."""
+_BURST_BYTES = SIDE_BURST_BEATS * SIDE_UNIT
 _MAGIC = "lamforge program 1"
 _LINE = re.compile(r"([0-9a-fA-F]{32}) (.*)")
 _DIGEST = Matching(r"[0-9a-f]*", "hexadecimal digits")
@@ -32,11 +40,22 @@ _DIGEST = Matching(r"[0-9a-f]*", "hexadecimal digits")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Buffer:
-    """A named range of the side memory, in bytes."""
+    """A named range of the side memory, in bytes; it starts with a burst of the side port."""
 
     name: str
-    offset: int
-    size: int
+    offset: Annotated[int, Limits(0, MOST_SIDE_BYTES - _BURST_BYTES, multiple=_BURST_BYTES)]
+    size: Annotated[int, Limits(SIDE_UNIT, MOST_SIDE_BYTES, multiple=SIDE_UNIT)]
+
+    def __post_init__(self) -> None:
+        if self.end > MOST_SIDE_BYTES:
+            raise ProgramError(
+                f"Buffer {shown(self.name)} must end within the {MOST_SIDE_BYTES} bytes of a side memory, not at {self.end}"
+            )
+
+    @property
+    def end(self) -> int:
+        """First byte behind it."""
+        return self.offset + self.size
 
 
 class _Made:
@@ -56,7 +75,8 @@ class Program:
         name: such as `decode`.
         words: 128-bit instruction words.
         symbols: for each word the graph node it came from; `{}` stands for the iteration of the loop around it.
-        buffers: named ranges of the side memory: `program`, `input`, `output` and others.
+        buffers: named ranges of the side memory that lie apart: `program.decode` and `program.prefill`, `input` with a row
+            for each token, `output`, `rotation` with a row for each position, and others.
         rows: tokens of one run.
         sequences: sequences they belong to: one, or one for each row, all at the same position.
         caches: sequences that have a cache; a program for one sequence runs on any of them.
@@ -71,14 +91,14 @@ class Program:
     words: Annotated[tuple[int, ...], _Made()]
     symbols: Annotated[tuple[str, ...], _Made()]
     buffers: Annotated[tuple[Buffer, ...], _Made()]
-    rows: Annotated[int, Limits(1)]
-    sequences: Annotated[int, Limits(1)]
-    caches: Annotated[int, Limits(1)]
-    input_row_bytes: Annotated[int, Limits(1)]
+    rows: Annotated[int, Limits(1, MOST_TOKEN_ROWS)]
+    sequences: Annotated[int, Limits(1, MOST_TOKEN_ROWS)]
+    caches: Annotated[int, Limits(1, 1 << (REGISTER_BITS - SLOT_BITS))]
+    input_row_bytes: Annotated[int, Limits(SIDE_UNIT, MOST_SIDE_BYTES, multiple=SIDE_UNIT)]
     sinks: Annotated[int, Limits(0, 1 << SLOT_BITS)]
     window: Annotated[int, Limits(1, 1 << SLOT_BITS)]
     ring_start: Annotated[int, Limits(0, 1 << SLOT_BITS)]
-    max_position: Annotated[int, Limits(1, 1 << 32)]
+    max_position: Annotated[int, Limits(1, 1 << REGISTER_BITS)]
     isa: Annotated[str, _DIGEST]
     engine: Annotated[str, _DIGEST]
     weights: Annotated[str, _DIGEST]
@@ -86,7 +106,9 @@ class Program:
     def __post_init__(self) -> None:
         if len(self.words) != len(self.symbols):
             raise ProgramError(f"Program must have a symbol for each of {len(self.words)} words, not {len(self.symbols)}")
-        if self.sequences not in (1, self.rows) or self.caches % self.sequences:
+        if len(self.words) > MOST_PROGRAM_WORDS:
+            raise ProgramError(f"Program must have at most {MOST_PROGRAM_WORDS} words, not {len(self.words)}")
+        if self.sequences > 1 and not self.rows == self.sequences == self.caches:
             raise ProgramError(
                 f"Program must have rows of one sequence, or one of each sequence that has a cache,"
                 f" not {self.rows} of {self.sequences} with {self.caches} caches"
@@ -96,11 +118,43 @@ class Program:
                 f"Program must have its ring of {self.window} slots behind its {self.sinks} sinks and below slot {1 << SLOT_BITS},"
                 f" not from {self.ring_start} on"
             )
+        self._check_buffers()
+
+    def _check_buffers(self) -> None:
+        """Raise ProgramError unless the buffers lie apart, and hold the program and its input."""
+        places = sorted(self.buffers, key=lambda buffer: buffer.offset)
+        for buffer, after in itertools.pairwise(places):
+            if buffer.end > after.offset:
+                raise ProgramError(
+                    f"Program must have buffers that lie apart, not {shown(buffer.name)} up to byte {buffer.end}"
+                    f" and {shown(after.name)} from {after.offset} on"
+                )
+        names = [buffer.name for buffer in places]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ProgramError(f"Program must have one buffer of a name, not {names.count(twice)} called {shown(twice)}")
+        needs = {
+            f"program.{self.name}": ("instructions", self.size_bytes),
+            "input": ("rows", self.rows * self.input_row_bytes),
+            "rotation": ("positions", self.max_position * min(HEAD_DIMS) * _ROTATION_BYTES),
+        }
+        for buffer in places:
+            what, need = needs.get(buffer.name, ("", 0))
+            if need > buffer.size:
+                raise ProgramError(
+                    f"Program must have a buffer {shown(buffer.name)} of the {need} bytes that its {what} take or more,"
+                    f" not of {buffer.size}"
+                )
 
     @property
     def size_bytes(self) -> int:
         """Bytes of instructions."""
         return len(self.words) * INSTRUCTION_BYTES
+
+    @property
+    def side_bytes(self) -> int:
+        """Bytes of side memory that hold its buffers."""
+        return max((buffer.end for buffer in self.buffers), default=0)
 
     @property
     def positions(self) -> int:
@@ -126,8 +180,9 @@ class Program:
 
     def slot_of(self, position: int, sequence: int = 0) -> int:
         """Return the slot argument of a position and a sequence; raise ProgramError when the program's memory has no such one."""
-        if not 0 <= sequence < self.caches or (sequence and self.sequences > 1):
-            raise ProgramError(f"Sequence must be 0 to {self.caches // self.sequences - 1}, not {sequence}")
+        last = 0 if self.sequences > 1 else self.caches - 1
+        if not 0 <= sequence <= last:
+            raise ProgramError(f"Sequence must be 0 to {last}, not {sequence}")
         if not 0 <= position < self.max_position:
             raise ProgramError(f"Position must be 0 to {self.max_position - 1}, not {position}")
         slot = position if position < self.sinks else self.ring_start + (position - self.sinks) % self.window
@@ -148,6 +203,19 @@ class Program:
         if self.rows > engine.tile.tokens:
             raise ProgramError(
                 f"Program {self.name} must have at most {engine.tile.tokens} rows, as engine {engine.name} has, not {self.rows}"
+            )
+        residual_bytes = engine.buffer.residual_words * engine.vector.lanes * 4
+        if self.input_row_bytes > -(-residual_bytes // _BURST_BYTES) * _BURST_BYTES:
+            raise ProgramError(
+                f"Program {self.name} must have input rows that fit the {residual_bytes} bytes of the residual memory of engine"
+                f" {engine.name}, not of {self.input_row_bytes} bytes"
+            )
+        # A token has a word of a slice or more, of its key and of its value.
+        slots, channel_beats = self.ring_start + self.window, engine.channel_bytes // engine.tile.port_bytes
+        if self.caches * 2 * -(-slots // engine.tile.slices) > channel_beats:
+            raise ProgramError(
+                f"Program {self.name} must have caches that fit the {engine.channel_bytes} bytes behind each port of engine"
+                f" {engine.name}, not {self.caches} of {slots} slots"
             )
         if weights is not None and self.weights != weights:
             raise ProgramError(f"Program {self.name} must be compiled for weights {weights[:12]}, not {self.weights[:12]}")

@@ -8,7 +8,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import MemoryImage, Program
 from hwsim.errors import ProgramError
 
-__all__ = ["Inputs", "place", "placements"]
+__all__ = ["Inputs", "check_side", "place", "placements"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,11 +37,19 @@ def placements(engine: EngineConfig, program: Program, inputs: Inputs) -> list[t
     return [(program.buffer(f"program.{program.name}").offset, program.code()), *places]
 
 
+def check_side(program: Program, places: list[tuple[int, np.ndarray]], side_bytes: int) -> None:
+    """Raise ProgramError unless a side memory holds what a run places in it and what it puts out."""
+    needed = max(program.buffer("output").end, *(offset + len(content) for offset, content in places))
+    if needed > side_bytes:
+        raise ProgramError(f"Side memory must hold {needed} bytes for program {program.name}, not {side_bytes}")
+
+
 def place(engine: EngineConfig, program: Program, image: MemoryImage, inputs: Inputs) -> MemoryImage:
     """Return a copy of the image with the program and the inputs in their buffers, after checking digests and shapes."""
     places = placements(engine, program, inputs)
     if image.ports.shape[0] != engine.tile.ports:
         raise ProgramError(f"Memory image must have {engine.tile.ports} ports, not {image.ports.shape[0]}")
+    check_side(program, places, len(image.side))
     placed = image.copy()
     for offset, content in places:
         placed.side[offset : offset + len(content)] = content

@@ -10,7 +10,7 @@ from hwsim.arch.program import MemoryImage, Program
 from hwsim.arch.registers import Identity, error_sentence, offset_of, port_base_offset
 from hwsim.errors import MachineError, ProgramError
 from hwsim.host.device import SIDE, Buffer, Device, Place
-from hwsim.host.inputs import Inputs, placements
+from hwsim.host.inputs import Inputs, check_side, placements
 
 __all__ = ["ALIGNMENT", "Finished", "Host", "Waiting"]
 
@@ -86,10 +86,7 @@ class Host:
         """Run a program once on what the device's memory holds."""
         side = self._side_buffer()
         places = placements(self.engine, program, inputs)
-        output = program.buffer("output")
-        needed = max(output.offset + output.size, *(offset + len(content) for offset, content in places))
-        if needed > side.size:
-            raise ProgramError(f"Side memory must hold {needed} bytes for program {program.name}, not {side.size}")
+        check_side(program, places, side.size)
         control = self._read("control")
         if control & _START or not control & _IDLE:
             raise MachineError(
@@ -108,6 +105,7 @@ class Host:
         if error:
             raise MachineError(f"The engine must run program {program.name}, not stop with {error_sentence(error)}")
         cycles = self._read("cycles") | self.device.read_register(offset_of("cycles") + 4) << 32
+        output = program.buffer("output")
         return Finished(cycles=cycles, logits=side.read(output.offset, output.size).view(np.int32))
 
     def memory(self) -> MemoryImage:

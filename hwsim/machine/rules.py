@@ -8,7 +8,7 @@ from hwsim.arch import isa
 from hwsim.arch.complete import require_rows
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import Instruction, Unit
-from hwsim.arch.isa import UNIT_INSTRUCTIONS, CacheKind, Destination, Space
+from hwsim.arch.isa import SIDE_UNIT, UNIT_INSTRUCTIONS, CacheKind, Destination, Space
 from hwsim.arch.stream_sizes import KEY_HEADER_BLOCKS, CacheFormat, Format
 from hwsim.errors import ProgramError
 from hwsim.machine.trace import Trace
@@ -17,7 +17,6 @@ __all__ = ["check"]
 
 _SEGMENT = 64
 _SIDE_ALIGN = 64
-_SIDE_BYTES = 16
 _PACK_WORDS = 8
 _HEADS = (32, 64, 128)
 
@@ -36,7 +35,7 @@ class _Rules:
     def __init__(self, trace: Trace, config: EngineConfig, port_bytes: int | None, side_bytes: int | None):
         self.trace, self.config = trace, config
         self.port_beats = min(port_bytes or config.channel_bytes, config.channel_bytes) // config.tile.port_bytes
-        self.side_units = (1 << 40 if side_bytes is None else side_bytes) // _SIDE_BYTES
+        self.side_units = (1 << 40 if side_bytes is None else side_bytes) // SIDE_UNIT
         self.lanes = config.vector.lanes
         self.first: tuple[int, str] | None = None
 

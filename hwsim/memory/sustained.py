@@ -10,6 +10,7 @@ import dataclasses
 
 import numpy as np
 
+from hwsim.arch.isa import SIDE_UNIT
 from hwsim.arch.timing import FIFO_LATENCY, READ_LATENCY, WRITE_LATENCY
 from hwsim.memory.models import MemoryKind
 from hwsim.memory.parameters import Hbm2Parameters, hbm2_parameters
@@ -17,7 +18,6 @@ from hwsim.memory.parameters import Hbm2Parameters, hbm2_parameters
 __all__ = ["Readers", "Sustained", "sustained"]
 
 _PAGE_BANKS = 2
-_SIDE_BYTES = 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -192,7 +192,7 @@ def _hbm2(readers: Readers, hbm: Hbm2Parameters) -> Sustained:
     beat = np.maximum(readers.port_bytes // hbm.atom_bytes, 1) * hbm.t_ccd_s
     around = hbm.request + hbm.t_cl + beat + hbm.reply
     loop = 1 + np.ceil(around / clocks) + FIFO_LATENCY
-    words = _page_bytes(hbm) // _SIDE_BYTES
+    words = _page_bytes(hbm) // SIDE_UNIT
     answers = 1 / clocks / (1 - refresh / hbm.t_refi)
     return Sustained(
         readers=readers,

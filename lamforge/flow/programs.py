@@ -23,6 +23,8 @@ __all__ = ["IMAGE", "Programs", "instruction_counts", "is_program_folder"]
 
 DECODE, PREFILL, IMAGE, ENGINE, ORIGIN = ("decode.program", "prefill.program", "image.safetensors", "engine.yaml", "origin.json")
 _KINDS = {"decode": DECODE, "prefill": PREFILL}
+_SHARED = ("buffers", "caches", "input_row_bytes", "sinks", "window", "ring_start", "max_position", "weights")
+"""Fields that both programs of a folder have alike: they run on one memory."""
 
 
 def is_program_folder(path: Path) -> bool:
@@ -103,7 +105,8 @@ class Programs:
         """Return what was saved in a folder after checking every digest; the image, mapped, only when asked for.
 
         Raises:
-            ProgramError: a file is missing or not what it should be, or a program is not for the engine beside it.
+            ProgramError: a file is missing or not what it should be, or the programs are not for the engine, the memory or the
+                other program beside them.
             ConfigError: the engine's file is wrong.
         """
         engine = load_engine(str(folder / ENGINE))
@@ -117,11 +120,21 @@ class Programs:
             path = str(folder / ORIGIN)
             raise ProgramError(f"Program folder must hold {ORIGIN} as compile writes it, not what is in {shown(path)}") from None
         decode_program, prefill = (Program.load(folder / name) for name in (DECODE, PREFILL))
-        for program in (decode_program, prefill):
+        for kind, program in (("decode", decode_program), ("prefill", prefill)):
             program.check(engine)
+            if program.name != kind:
+                raise ProgramError(f"Program in {_KINDS[kind]} must be called {kind}, not {shown(program.name)}")
+        apart = [name for name in _SHARED if getattr(decode_program, name) != getattr(prefill, name)]
+        if apart:
+            raise ProgramError(f"Programs of a folder must be for one memory, not differ in {', '.join(apart)}")
         image = MemoryImage.load(folder / IMAGE) if has_image else None
         if image is not None:
             decode_program.check(engine, image.digest)
+            if decode_program.side_bytes > len(image.side):
+                raise ProgramError(
+                    f"Programs must have buffers within the {len(image.side)} bytes of side memory of {IMAGE},"
+                    f" not up to byte {decode_program.side_bytes}"
+                )
         return cls(
             model=origin["model"],
             layers=layers,

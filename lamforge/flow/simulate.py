@@ -241,7 +241,7 @@ def _checked_run(programs: Programs, program: Program, *, position: int, memory:
     program.slot_of(position + program.positions - 1)
     began = time.perf_counter()
     trace = run_control(program.words, position=position, slot=program.slot_of(position))
-    timeline = run_time(trace, programs.engine, memory)
+    timeline = run_time(trace, programs.engine, memory, side_bytes=program.side_bytes)
     return Timing(
         model=programs.model,
         formats=programs.formats,

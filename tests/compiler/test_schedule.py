@@ -143,6 +143,21 @@ def test_weights_and_the_caches_of_every_sequence_fit_a_channel_or_are_refused()
         planned(enough // 2)
 
 
+def test_rotations_that_no_side_memory_holds_are_refused() -> None:
+    graph = quantized_graph(request())
+
+    def planned(positions: int) -> MemoryMap:
+        return plan_memory(graph, load_engine("small"), max_position=positions, tokens=3)
+
+    most = next(buffer for buffer in planned(1).buffers if buffer.name == "rotation")
+    rows = ((1 << 36) - most.offset) // most.size
+    assert planned(rows).buffers[-1].end <= 1 << 36
+    need = 4096 + (1 << 36)
+    sentence = f"Tables of {rows + 1} positions must fit the {1 << 36} bytes of a side memory, not need {need} (4096 too many)"
+    with pytest.raises(ScheduleError, match=f"^{re.escape(sentence)}$"):
+        planned(rows + 1)
+
+
 def test_refusals_say_by_how_much() -> None:
     tiny = load_engine("tiny")
     with pytest.raises(ScheduleError) as refused:

@@ -146,6 +146,7 @@ class Flat:
     steps: Annotated[int, Limits(1)] = 1
     share: Annotated[float, Limits(0, 1)] = 0.5
     format: Annotated[str, OneOf(("w2", "w4"))] = "w2"
+    row_bytes: Annotated[int, Limits(16, 64, multiple=16)] = 16
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,8 @@ class Flat:
         {"share": 2},
         {"share": float("nan")},
         {"format": "w3"},
+        {"row_bytes": 24},
+        {"row_bytes": 80},
         {"stepz": 1},
         {"stepz": 1, "shar": 2},
     ],
@@ -168,4 +171,6 @@ def test_the_reader_without_pydantic_says_the_same(values: dict[str, object]) ->
             reader(Flat, values, "Flat", SpecError)
         sentences.append(str(refusal.value))
     assert sentences[0] == sentences[1]
-    assert read_flat(Flat, {"steps": 3}, "Flat", SpecError) == read(Flat, {"steps": 3}, "Flat", SpecError)
+    for right in ({"steps": 3}, {"row_bytes": 48}):
+        assert read_flat(Flat, right, "Flat", SpecError) == read(Flat, right, "Flat", SpecError)
+    assert next(field.says for field in fields_of(Flat) if field.path == "row_bytes") == "a multiple of 16 from 16 to 64"

@@ -5,10 +5,13 @@ import dataclasses
 import json
 import random
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 import lamforge
 from hwsim.arch.config import load_engine
@@ -25,6 +28,9 @@ from tests.damage import damage_bytes, damage_file, damage_folder, damage_json
 from tests.random_model import tiny_config
 
 FILES = ("decode.program", "decode.program", "prefill.program", "prefill.program", "origin.json", "engine.yaml", IMAGE)
+PROGRAMS = ("decode.program", "prefill.program")
+LARGE = (-(10**30), -1, 10**12, 10**18, 10**30)
+"""Numbers that no field can have."""
 MEMORIES = ("ideal", "ideal", "stalling:3", "hbm2")
 
 
@@ -152,13 +158,9 @@ def outcome(seed: int, number: int, sources: Path, folder: Path) -> str:
     return found
 
 
-def check(seed: int, count: int, folder: Path) -> None:
+def check(seed: int, count: int, sources: Path, folder: Path) -> None:
     """Damage programs and use them; neither may all of them be refused, nor all run."""
-    (folder / "sources").mkdir()
-    (folder / "work").mkdir()
-    write_sources(folder / "sources")
-    warm(folder / "sources")
-    found = collections.Counter(outcome(seed, number, folder / "sources", folder / "work") for number in range(count))
+    found = collections.Counter(outcome(seed, number, sources, folder) for number in range(count))
     print(dict(found))
     assert min(found[name] for name in ("refused", "computed")) > count // 20
 
@@ -170,10 +172,94 @@ def warm(sources: Path) -> None:
     computed(sources / "programs", "decode", random.Random(0))
 
 
-def test_some_damaged_programs(seed: int, tmp_path: Path) -> None:
-    check(seed, 40, tmp_path)
+def places_of_numbers(document: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], int | float]]:
+    """Yield where the numbers of a document are, and what they are."""
+    if isinstance(document, dict | list):
+        for key, value in document.items() if isinstance(document, dict) else enumerate(document):
+            yield from places_of_numbers(value, (*path, key))
+    elif isinstance(document, int | float):
+        yield path, document
+
+
+def set_number(document: Any, path: tuple[str | int, ...], value: int) -> None:
+    """Put a number into a place of a document."""
+    *outer, last = path
+    for key in outer:
+        document = document[key]
+    document[last] = value
+
+
+def rewrite(path: Path, number: tuple[str | int, ...], value: int) -> None:
+    """Change a number of a program file or of an engine's file."""
+    if path.suffix == ".yaml":
+        document = yaml.safe_load(path.read_text())
+        set_number(document, number, value)
+        path.write_text(yaml.safe_dump(document))
+    else:
+        magic, fields, *lines = path.read_text().split("\n")
+        document = json.loads(fields)
+        set_number(document, number, value)
+        path.write_text("\n".join([magic, json.dumps(document), *lines]))
+
+
+def use(case: Path) -> str:
+    """Use all that a folder of programs is good for; return how far that came."""
+    listings = [accepted(lambda name=name: lamforge.disasm(case / name)) for name in PROGRAMS]
+    timings = [accepted(lambda name=name: lamforge.simulate(case, program=name)) for name in ("decode", "prefill")]
+    if None in timings:
+        return "refused"
+    assert None not in listings
+    is_computed = [accepted(lambda name=name: computed(case, name, random.Random(0))) for name in ("decode", "prefill")]
+    return "simulated" if None in is_computed else "computed"
+
+
+def outcomes(sources: Path, folder: Path, files: Sequence[str], *, has_others: bool) -> Iterator[tuple[str, str]]:
+    """Yield what becomes of each number of some files, which in all of them is one that no field can have, or that of another."""
+    path = sources / "programs" / files[0]
+    document = yaml.safe_load(path.read_text()) if path.suffix == ".yaml" else json.loads(path.read_text().split("\n")[1])
+    numbers = dict(places_of_numbers(document))
+    values = {int(number) for number in numbers.values()} if has_others else LARGE
+    for number in numbers:
+        for value in sorted({*values} - {numbers[number]}):
+            case = Path(shutil.copytree(sources / "programs", folder / "case"))
+            for file in files:
+                rewrite(case / file, number, value)
+            with_right_digests(case)
+            found = use(case)
+            name = ".".join(str(part) for part in number if isinstance(part, str))
+            print(f"{name} of {', '.join(files)} is {value}: {found}")
+            yield name, found
+            shutil.rmtree(case)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    write_sources(folder)
+    warm(folder)
+    return folder
+
+
+@pytest.mark.parametrize("files", [("decode.program",), PROGRAMS, ("engine.yaml",)], ids=["decode", "programs", "engine"])
+def test_no_number_is_taken_that_nothing_can_have(files: tuple[str, ...], sources: Path, tmp_path: Path) -> None:
+    assert use(sources / "programs") == "computed"
+    found = list(outcomes(sources, tmp_path, files, has_others=False))
+    assert len(found) >= 15 * len(LARGE)
+    assert {what for _, what in found} == {"refused"}
 
 
 @pytest.mark.long
-def test_many_damaged_programs(seed: int, tmp_path: Path) -> None:
-    check(seed, 1_000, tmp_path)
+@pytest.mark.parametrize("files", [("decode.program",), PROGRAMS, ("engine.yaml",)], ids=["decode", "programs", "engine"])
+def test_numbers_that_contradict_others_are_refused_or_run(files: tuple[str, ...], sources: Path, tmp_path: Path) -> None:
+    """Each number is that of another field: ranges overlap, or end where they did not."""
+    found = collections.Counter(what for _, what in outcomes(sources, tmp_path, files, has_others=True))
+    assert found["refused"] > found["computed"] + found["simulated"]
+
+
+def test_some_damaged_programs(seed: int, sources: Path, tmp_path: Path) -> None:
+    check(seed, 40, sources, tmp_path)
+
+
+@pytest.mark.long
+def test_many_damaged_programs(seed: int, sources: Path, tmp_path: Path) -> None:
+    check(seed, 1_000, sources, tmp_path)

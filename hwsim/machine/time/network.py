@@ -21,14 +21,16 @@ __all__ = ["run_time", "run_work"]
 _FETCH, _MATRIX, _VECTOR, _MOVER = (int(unit) for unit in Unit)
 
 
-def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL) -> Timeline:
+def run_time(trace: Trace, config: EngineConfig, memory: MemoryModel = IDEAL, *, side_bytes: int | None = None) -> Timeline:
     """Return when every instruction of `trace` is dispatched, issued and retired.
+
+    side_bytes: size of the side memory; None sets no limit.
 
     Raises:
         ProgramError: an instruction asks for what the engine does not have.
         MachineError: the engine would stand still for ever, or a token counter would overflow.
     """
-    check(trace, config)
+    check(trace, config, side_bytes=side_bytes)
     return run_work(trace, work_of(trace, config), config, memory)
 
 

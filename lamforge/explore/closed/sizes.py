@@ -12,12 +12,11 @@ from compiler.lower.heads import MOST_PIECES
 from compiler.lower.host import CHUNKS, MOST_ROWS
 from compiler.lower.linear import MOST_INNER
 from compiler.schedule.placement import OVERLAPS
-from compiler.target.memory import SIDE_UNIT
 from compiler.target.step import LOAD_LIMIT
 from hwsim.arch.config import SLICE_BITS
 from hwsim.arch.formats import CacheSizes
 from hwsim.arch.formats.cache import BEAT_TOKENS, HEAD_DIMS
-from hwsim.arch.isa import Dot, Norm
+from hwsim.arch.isa import SIDE_UNIT, Dot, Norm
 from hwsim.arch.program import INSTRUCTION_BYTES
 from hwsim.arch.stream_sizes import SIZES, WEIGHT_HEADER_BLOCKS, CacheFormat, Format, StreamSizes
 from lamforge.explore.candidates import Candidates
