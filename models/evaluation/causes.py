@@ -14,7 +14,7 @@ from models.compress.method import Transform
 from models.compress.methods import name_of
 from models.compress.recipe import Recipe
 from models.config import ModelConfig
-from models.evaluation.halves import FIXED, Attended, Fed, Read, is_beyond
+from models.evaluation.halves import FIXED, AttentionRun, HalfRun, is_beyond
 from models.integer.saturation import FIXED_END
 from models.matrices import EMBEDDING, HEAD, layer_part
 
@@ -125,7 +125,7 @@ def of_step(matrix: str, weight_step: float, inputs: torch.Tensor) -> list[Found
     return [Found(f"scales of {matrix}", finding)]
 
 
-def of_rounding(rounding: str, exact: Attended | Fed | Read, bits: int) -> Found:
+def of_rounding(rounding: str, exact: HalfRun, bits: int) -> Found:
     """Return what is found at one rounding of a half.
 
     exact: intermediates without any rounding.
@@ -133,7 +133,7 @@ def of_rounding(rounding: str, exact: Attended | Fed | Read, bits: int) -> Found
     """
     if rounding == FIXED:
         return of_size("update", exact.update)
-    if isinstance(exact, Attended) and rounding in ("keys", "values", "queries", "heads"):
+    if isinstance(exact, AttentionRun) and rounding in ("keys", "values", "queries", "heads"):
         bias = _bias(exact.keys) if rounding == "keys" else None
         heads = {"keys": exact.keys, "values": exact.values, "queries": exact.queries, "heads": exact.keys}[rounding]
         width = bits if rounding in ("keys", "values") else 8
@@ -174,12 +174,7 @@ def of_overflow() -> Found:
 
 
 def of_weights(
-    original: Layer,
-    stored: Layer,
-    before: Attended | Fed | Read,
-    after: Attended | Fed | Read,
-    formats: Mapping[str, Format],
-    usual: float,
+    original: Layer, stored: Layer, before: HalfRun, after: HalfRun, formats: Mapping[str, Format], usual: float
 ) -> Found:
     """Return what is found of the weights of a half: the matrix that is furthest from the original.
 

@@ -21,10 +21,11 @@ __all__ = [
     "FEED_FORWARD_ROUNDINGS",
     "FIXED",
     "HEAD_ROUNDINGS",
-    "Attended",
-    "Fed",
+    "AttentionRun",
+    "FeedForwardRun",
+    "HalfRun",
     "Halves",
-    "Read",
+    "HeadRun",
     "fixed",
     "is_beyond",
 ]
@@ -39,7 +40,7 @@ HEAD_ROUNDINGS = (FIXED, HEAD)
 """What the engine rounds in the head."""
 
 
-class Attended(NamedTuple):
+class AttentionRun(NamedTuple):
     """Intermediates of an attention.
 
     inputs: what `qkv` reads, [tokens, hidden].
@@ -68,7 +69,7 @@ class Attended(NamedTuple):
         return {"qkv": self.flat, "o": self.update}
 
 
-class Fed(NamedTuple):
+class FeedForwardRun(NamedTuple):
     """Intermediates of a feed-forward: what `gateup` reads and gives, what `down` reads and gives, [tokens, elements] each."""
 
     inputs: torch.Tensor
@@ -87,7 +88,7 @@ class Fed(NamedTuple):
         return {"gateup": self.flat, "down": self.update}
 
 
-class Read(NamedTuple):
+class HeadRun(NamedTuple):
     """Intermediates of the head: what it reads, [tokens, hidden], and the logits that it gives, [tokens, vocab]."""
 
     inputs: torch.Tensor
@@ -104,6 +105,9 @@ class Read(NamedTuple):
         return {HEAD: self.update}
 
 
+HalfRun = AttentionRun | FeedForwardRun | HeadRun
+
+
 class Halves:
     """A layer's halves as functions of the residual stream of one text from its first token on.
 
@@ -115,7 +119,7 @@ class Halves:
     def __init__(self, layer: Layer, geometry: Geometry, pattern: Pattern, bits: int) -> None:
         self.layer, self._geometry, self._pattern, self._bits = layer, geometry, pattern, bits
 
-    def attention(self, stream: torch.Tensor, rounded: Collection[str] = ()) -> Attended:
+    def attention(self, stream: torch.Tensor, rounded: Collection[str] = ()) -> AttentionRun:
         """Return the attention of a stream, float32 [tokens, hidden].
 
         rounded: which of ATTENTION_ROUNDINGS are done.
@@ -130,9 +134,9 @@ class Halves:
         mixed = self._read("o", keep(self._mixed(queries, keys, values, rounded)), rounded)
         update = o.outputs(mixed)
         update = _added(stream, update) if FIXED in rounded else update
-        return Attended(inputs, flat, queries, keys, values, mixed, update)
+        return AttentionRun(inputs, flat, queries, keys, values, mixed, update)
 
-    def feed_forward(self, stream: torch.Tensor, rounded: Collection[str] = ()) -> Fed:
+    def feed_forward(self, stream: torch.Tensor, rounded: Collection[str] = ()) -> FeedForwardRun:
         """Return the feed-forward of a stream, float32 [tokens, hidden].
 
         rounded: which of FEED_FORWARD_ROUNDINGS are done.
@@ -145,16 +149,16 @@ class Halves:
         product = self._read("down", keep(functional.silu(gate) * up), rounded)
         update = down.outputs(product)
         update = _added(stream, update) if FIXED in rounded else update
-        return Fed(inputs, flat, product, update)
+        return FeedForwardRun(inputs, flat, product, update)
 
-    def head(self, stream: torch.Tensor, rounded: Collection[str] = ()) -> Read:
+    def head(self, stream: torch.Tensor, rounded: Collection[str] = ()) -> HeadRun:
         """Return the head of a stream, float32 [tokens, hidden].
 
         rounded: which of HEAD_ROUNDINGS are done.
         """
         keep = fixed if FIXED in rounded else _kept
         inputs = self._read(HEAD, rms_norm(keep(stream), self.layer.gains[FINAL_NORM], self.layer.config.norm_eps), rounded)
-        return Read(inputs, keep(self.layer.linears[HEAD].outputs(inputs)))
+        return HeadRun(inputs, keep(self.layer.linears[HEAD].outputs(inputs)))
 
     def turned(self, heads: torch.Tensor) -> torch.Tensor:
         """Return heads, [heads, tokens, head_dim], each token's turned by its position."""

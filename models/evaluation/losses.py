@@ -24,10 +24,9 @@ from models.evaluation.halves import (
     FEED_FORWARD_ROUNDINGS,
     FIXED,
     HEAD_ROUNDINGS,
-    Attended,
-    Fed,
+    FeedForwardRun,
+    HalfRun,
     Halves,
-    Read,
     fixed,
 )
 from models.matrices import ATTENTION, EMBEDDING, FEED_FORWARD, HEAD, layer_part
@@ -195,7 +194,7 @@ class _Kind(NamedTuple):
     name: str
     parts: tuple[str, ...]
     roundings: tuple[str, ...]
-    run: Callable[[Halves, torch.Tensor, Collection[str]], Attended | Fed | Read]
+    run: Callable[[Halves, torch.Tensor, Collection[str]], HalfRun]
 
 
 _ATTENTION = _Kind(ATTENTION, ("qkv", "o"), ATTENTION_ROUNDINGS, Halves.attention)
@@ -230,10 +229,10 @@ class _Stored:
         gains = {norm: torch.from_numpy(gain.values).float() / (1 << gain.shift) for norm, gain in held.items()}
         return cls(layer=Layer(config=original.config, linears=linears, gains=gains), steps=steps)
 
-    def overflows(self, exact: Attended | Fed | Read) -> list[Found]:
+    def overflows(self, exact: HalfRun) -> list[Found]:
         """Return what saturates in a half, the residual stream left out."""
         found = [entry for part, values in exact.results.items() for entry in causes.of_saturation(f"results of {part}", values)]
-        if isinstance(exact, Fed):
+        if isinstance(exact, FeedForwardRun):
             found += causes.of_saturation("inputs of down", exact.product)
         return found + [entry for part, inputs in exact.read.items() for entry in causes.of_step(part, self.steps[part], inputs)]
 
