@@ -14,7 +14,7 @@ from hwsim.errors import SpecError
 from models.compress.layer import Layer, Linear
 from models.compress.method import Context, Transform
 
-__all__ = ["RotateValues", "hadamard"]
+__all__ = ["RotateValues", "hadamard", "turned", "turned_inputs"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,24 +25,34 @@ class RotateValues(Transform):
     parts: ClassVar[tuple[str, ...]] = ("qkv",)
 
     def applied(self, layer: Layer, part: str, inputs: torch.Tensor | None, context: Context) -> Layer:
-        config, qkv, o = layer.config, layer.linears["qkv"], layer.linears["o"]
-        turn = hadamard(config.head_dim)
-        rows = config.kv_heads * config.head_dim
+        return turned(layer)
 
-        def turned(values: torch.Tensor) -> torch.Tensor:
-            """Return what belongs to the rows of qkv, [rows, ...], with that of the values turned."""
-            heads = values[-rows:].reshape(config.kv_heads, config.head_dim, -1)
-            return torch.cat([values[:-rows], (turn @ heads).reshape(values[-rows:].shape)])
 
-        columns = o.weight.view(config.hidden, config.heads, config.head_dim) @ turn.T
-        return layer.with_linears(
-            qkv=Linear(weight=turned(qkv.weight), bias=None if qkv.bias is None else turned(qkv.bias)),
-            o=Linear(weight=columns.flatten(1), bias=o.bias),
-        )
+def turned(layer: Layer) -> Layer:
+    """Return a layer whose values are turned; of one whose values are turned already, the layer that it was."""
+    config, qkv, o = layer.config, layer.linears["qkv"], layer.linears["o"]
+    turn = hadamard(config.head_dim)
+    rows = config.kv_heads * config.head_dim
+
+    def of_rows(values: torch.Tensor) -> torch.Tensor:
+        """Return what belongs to the rows of qkv, [rows, ...], with that of the values turned."""
+        heads = values[-rows:].reshape(config.kv_heads, config.head_dim, -1)
+        return torch.cat([values[:-rows], (turn @ heads).reshape(values[-rows:].shape)])
+
+    return layer.with_linears(
+        qkv=Linear(weight=of_rows(qkv.weight), bias=None if qkv.bias is None else of_rows(qkv.bias)),
+        o=Linear(weight=turned_inputs(o.weight, config.head_dim), bias=o.bias),
+    )
+
+
+def turned_inputs(inputs: torch.Tensor, head_dim: int) -> torch.Tensor:
+    """Return what belongs to the inputs of `o`, [rows, heads * head_dim], with each head turned."""
+    heads = inputs.reshape(len(inputs), -1, head_dim) @ hadamard(head_dim).T
+    return heads.flatten(1)
 
 
 def hadamard(size: int) -> torch.Tensor:
-    """Return the orthogonal Hadamard matrix, float32 [size, size]; SpecError unless the size is a power of two."""
+    """Return the Hadamard matrix that is its own inverse, float32 [size, size]; SpecError unless the size is a power of two."""
     if size & (size - 1):
         raise SpecError(f"Channels of a head whose values are rotated must be a power of two, not {size}")
     turn = torch.ones((1, 1))

@@ -13,12 +13,14 @@ from models.compress.layer import Layer
 from models.compress.method import Transform
 from models.compress.methods import name_of
 from models.compress.recipe import Recipe
+from models.compress.rotate_values import turned, turned_inputs
 from models.config import ModelConfig
 from models.evaluation.halves import FIXED, AttentionRun, HalfRun, is_beyond
 from models.integer.saturation import FIXED_END
 from models.matrices import EMBEDDING, HEAD, layer_part
 
 __all__ = [
+    "STREAM",
     "Cause",
     "Found",
     "Remedies",
@@ -29,8 +31,11 @@ __all__ = [
     "of_step",
     "of_table",
     "of_weights",
+    "off",
 ]
 
+STREAM = "residual stream"
+"""Part of a cause: what all that follows reads."""
 _TINY = 1e-30
 # Constant part of a channel of keys, in spreads of the keys, from which on it is called a bias.
 _CONSTANT = 4.0
@@ -38,6 +43,8 @@ _CONSTANT = 4.0
 _WIDE = 4.0
 # Numbers from here on are written with a power of ten.
 _LONG = 1e9
+# Errors from here on are told in times, and no more of them than that.
+_TIMES = 10
 # Share of the error of weights at one input from which on it is that input that is named.
 _ONE_INPUT = 0.5
 
@@ -102,14 +109,22 @@ class Remedies:
         return None if method in self._methods[name] or name in self._alone else method
 
 
+def off(error: float) -> str:
+    """Return how far something is off, as a share of what it should be, in words."""
+    return f"{error:.0%} off" if error < _TIMES else f"more than {_TIMES} times off"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value < _LONG else f"{value:.3g}"
+
+
 def of_saturation(part: str, values: torch.Tensor) -> list[Found]:
     """Return what is found where values saturate when they become fixed ones, or nothing."""
     saturated = is_beyond(values)
     if not bool(saturated.any()):
         return []
     share, top = float(saturated.float().mean()), float(values.abs().max())
-    reached = f"{top:,.0f}" if top < _LONG else f"{top:.3g}"
-    return [Found(part, f"{share:.2%} of the values of its {part} saturate at {FIXED_END}, and reach {reached}")]
+    return [Found(part, f"{share:.2%} of the values of its {part} saturate at {FIXED_END}, and reach {_number(top)}")]
 
 
 def of_step(matrix: str, weight_step: float, inputs: torch.Tensor) -> list[Found]:
@@ -147,8 +162,8 @@ def of_rounding(rounding: str, exact: HalfRun, bits: int) -> Found:
     rest = ((squares.sum(1) - top) / max(inputs.shape[1] - 1, 1)).sqrt()
     ratio = float((top.sqrt() / rest.clamp(min=_TINY)).median())
     finding = (
-        f"the largest input of {rounding}, most often number {int(at.mode().values)}, is {ratio:,.0f} times the root mean square"
-        " of the others, and sets the step of their 8-bit codes"
+        f"the largest input of {rounding}, most often number {int(at.mode().values)}, is {_number(ratio)} times the root mean"
+        " square of the others, and sets the step of their 8-bit codes"
     )
     return Found(f"inputs of {rounding}", finding)
 
@@ -174,7 +189,14 @@ def of_overflow() -> Found:
 
 
 def of_weights(
-    original: Layer, stored: Layer, before: HalfRun, after: HalfRun, formats: Mapping[str, Format], usual: float
+    original: Layer,
+    stored: Layer,
+    before: HalfRun,
+    after: HalfRun,
+    formats: Mapping[str, Format],
+    usual: float,
+    *,
+    is_turned: bool = False,
 ) -> Found:
     """Return what is found of the weights of a half: the matrix that is furthest from the original.
 
@@ -182,7 +204,11 @@ def of_weights(
     before, after: their intermediates.
     formats: of the matrices of the half, in the order of the forward pass.
     usual: the most that weights in these are usually off.
+    is_turned: whether the values of the stored layer are turned (models.compress.rotate_values), which mixes rows of qkv and
+        inputs of o: they are turned back before they are compared.
     """
+    if is_turned and isinstance(after, AttentionRun):
+        stored, after = turned(stored), after._replace(mixed=turned_inputs(after.mixed, stored.config.head_dim))
     errors = {}
     for part in formats:
         exact, found = (
@@ -194,12 +220,12 @@ def of_weights(
     first = next(iter(formats))
     worst = first if float(errors[first].sum().sqrt()) > usual else max(errors, key=lambda part: float(errors[part].sum()))
     error, share, at = float(errors[worst].sum().sqrt()), *(errors[worst] / errors[worst].sum().clamp(min=_TINY)).max(0)
-    text = f"the {formats[worst].name.lower()} weights of {worst} are {error:.0%} off for what they multiply"
+    text = f"the {formats[worst].name.lower()} weights of {worst} are {off(error)} for what they multiply"
     if float(share) > _ONE_INPUT:
         return Found(f"weights of {worst}", f"{text}, {float(share):.0%} of that at input {int(at)}", is_at_one_input=True)
     weight = original.linears[worst].weight
     ratio = float(weight.abs().max() / weight.square().mean().sqrt().clamp(min=_TINY))
-    return Found(f"weights of {worst}", f"{text}, and the largest of them is {ratio:,.0f} times their root mean square")
+    return Found(f"weights of {worst}", f"{text}, and the largest of them is {_number(ratio)} times their root mean square")
 
 
 def _refactored(found: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
@@ -218,7 +244,7 @@ def _bias(keys: torch.Tensor) -> str | None:
     head = int(ratio.argmax())
     if float(ratio[head]) < _CONSTANT:
         return None
-    return f"keys of head {head} have a constant part of {float(ratio[head]):,.0f} times their spread (a key bias)"
+    return f"keys of head {head} have a constant part of {_number(float(ratio[head]))} times their spread (a key bias)"
 
 
 def _widest(what: str, heads: torch.Tensor) -> str | None:
@@ -228,7 +254,7 @@ def _widest(what: str, heads: torch.Tensor) -> str | None:
     head, channel = divmod(int(ratio.argmax()), heads.shape[2])
     if float(ratio.max()) < _WIDE:
         return None
-    return f"channel {channel} of {what} of head {head} is {float(ratio.max()):,.0f} times as wide as the median one"
+    return f"channel {channel} of {what} of head {head} is {_number(float(ratio.max()))} times as wide as the median one"
 
 
 def _is_for_biases(method: Transform) -> bool:

@@ -1,6 +1,7 @@
 """What each half of a layer loses in integers beyond what is usual for its formats: to what, and what of a recipe mends it."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,9 +17,10 @@ from models.compress.calibrate import text_of
 from models.compress.layer import Layer, Linear
 from models.compress.pipeline import embedding
 from models.compress.recipe import Recipe
+from models.compress.rotate_values import RotateValues
 from models.compress.state import Done
 from models.evaluation import causes
-from models.evaluation.causes import Cause, Found, Remedies
+from models.evaluation.causes import STREAM, Cause, Found, Remedies, off
 from models.evaluation.halves import (
     ATTENTION_ROUNDINGS,
     FEED_FORWARD_ROUNDINGS,
@@ -51,6 +53,8 @@ _WEIGHTS_ALLOWED = {Format.W4: 0.4, Format.W8: 0.1}
 _EMBEDDING_ALLOWED = 0.05
 # Roundings that alone put a half off by at least this share of what the largest does are named beside it.
 _NAMED = 0.7
+# Halves and findings that a sentence names, at most.
+_MOST_NAMED = 3
 # The most that an error is called.
 _LARGEST = 1e6
 _FIXED_UNIT = 2.0**-FRACTION_BITS
@@ -90,8 +94,12 @@ class Losses:
         self._config, self._pattern, self._bits = checkpoint.config, recipe.pattern, recipe.cache.bits
         self._geometry = Llama(checkpoint, pattern=recipe.pattern, is_resident=False).geometry
         self._remedies = Remedies(recipe, checkpoint.config)
-        quantizers = {name: plan.quantizer for name, plan in recipe.plans(checkpoint.config).items()}
+        plans = recipe.plans(checkpoint.config)
+        quantizers = {name: plan.quantizer for name, plan in plans.items()}
         self._formats = {name: quantizer.format for name, quantizer in quantizers.items()}
+        # Turned twice, values are what they were.
+        turns = {name: sum(isinstance(step, RotateValues) for step in plan.transforms) for name, plan in plans.items()}
+        self._turned = {name for name, count in turns.items() if count % 2}
         # A training changes weights for the better: how far they are from the checkpoint's says nothing.
         self._is_trained = any(quantizer.is_alone for quantizer in quantizers.values())
         self.tokens = _tokens(checkpoint, recipe)
@@ -139,24 +147,25 @@ class Losses:
         exact = kind.run(after, shown, ())
         is_finite = bool(torch.isfinite(float_run.update).all())
 
-        def off(roundings: Collection[str]) -> float:
+        def error_of(roundings: Collection[str]) -> float:
             return _error(kind.run(after, shown, roundings).update - exact.update, exact.update)
 
-        weights, arithmetic = _error(exact.update - float_run.update, float_run.update), off(kind.roundings)
+        weights, arithmetic = _error(exact.update - float_run.update, float_run.update), error_of(kind.roundings)
         formats = {part: self._formats[layer_part(index, part)] for part in kind.parts}
         allowed = {_ATTENTION: _ATTENTION_ALLOWED[self._bits], _HEAD: _HEAD_ALLOWED}.get(kind, _FEED_FORWARD_ALLOWED)
         usual = self._usual(formats.values())
         found = stored.overflows(exact) if is_finite else [causes.of_overflow()]
         if kind is not _HEAD and not is_beyond and is_finite:
-            found += causes.of_saturation("residual stream", shown + exact.update)
+            found += causes.of_saturation(STREAM, shown + exact.update)
         if arithmetic > allowed and not found:
-            alone = {each: off((each,)) for each in kind.roundings}
+            alone = {each: error_of((each,)) for each in kind.roundings}
             worst = max(alone, key=lambda each: alone[each])
             if not (is_beyond and worst == FIXED):
                 named = sorted((each for each in alone if alone[each] >= _NAMED * alone[worst]), key=lambda each: -alone[each])
                 found += [causes.of_rounding(each, exact, self._bits) for each in named]
         if usual is not None and weights > usual and is_finite:
-            found.append(causes.of_weights(original, stored.layer, float_run, exact, formats, usual))
+            is_turned = layer_part(index, kind.parts[0]) in self._turned
+            found.append(causes.of_weights(original, stored.layer, float_run, exact, formats, usual, is_turned=is_turned))
         self._add(layer_part(index, kind.name), index, weights, arithmetic, (usual, allowed), found)
         return update
 
@@ -238,21 +247,49 @@ class _Stored:
 
 
 def sentences(found: Sequence[HalfLoss]) -> list[str]:
-    """Return a sentence for each kind of loss: the half that loses most to it, what was measured there, and what mends it."""
+    """Return a sentence for each fault: a half that has it, how far that is off, what was measured there, and what mends it.
+
+    What is lost at one place is one fault in whichever halves. So is what is lost at several places where a half has both and the
+    same mends them, and where one half is named for both.
+    """
     by_part: dict[str, list[HalfLoss]] = {}
     for half in found:
         for part in dict.fromkeys(cause.part for cause in half.causes):
             by_part.setdefault(part, []).append(half)
-    said = []
-    for part, halves in by_part.items():
-        worst = max(halves, key=lambda half: max(half.weights, half.arithmetic))
-        cause = next(cause for cause in worst.causes if cause.part == part)
-        others = [half.name for half in halves if half is not worst]
-        more = (
-            f" (so it is with {', '.join(others[:3])}{f' and {len(others) - 3} more' if len(others) > 3 else ''})" if others else ""
-        )
-        said.append(f"{worst.name} {_off(worst, cause)}: {cause.finding}{more}; {_mend(cause.remedy)}")
-    return said
+    remedies = {half.name: {cause.part: cause.remedy for cause in half.causes} for half in found}
+
+    def are_one(part: str, other: str) -> bool:
+        has_both = [remedies[half.name] for half in by_part[part] if half in by_part[other]]
+        is_named_for_both = _named([part], by_part[part]) is _named([other], by_part[other])
+        return is_named_for_both or any(mends[part] == mends[other] for mends in has_both)
+
+    faults: list[list[str]] = []
+    for part in by_part:
+        same = [fault for fault in faults if any(are_one(part, other) for other in fault)]
+        faults = [*(fault for fault in faults if fault not in same), [*itertools.chain(*same), part]]
+    return [_sentence(fault, [half for half in found if any(half in by_part[part] for part in fault)]) for fault in faults]
+
+
+def _named(parts: Sequence[str], halves: Sequence[HalfLoss]) -> HalfLoss:
+    """Return the half that a fault is told of: the first whose stream saturates, for that spoils what follows, or the worst."""
+    first = [half for half in halves if STREAM in parts and any(cause.part == STREAM for cause in half.causes)]
+    return first[0] if first else max(halves, key=lambda half: max(half.weights, half.arithmetic))
+
+
+def _sentence(parts: Sequence[str], halves: Sequence[HalfLoss]) -> str:
+    """Return the sentence on what is lost at some places in some halves."""
+    named = _named(parts, halves)
+    causes = [cause for cause in named.causes if cause.part in parts]
+    others = [half.name for half in halves if half is not named]
+    more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    beside = f" (so it is with {', '.join(others[:_MOST_NAMED])}{more})" if others else ""
+    told = []
+    for remedy in dict.fromkeys(cause.remedy for cause in causes):
+        findings = [cause.finding for cause in causes if cause.remedy == remedy]
+        rest = f", and {len(findings) - _MOST_NAMED} more" if len(findings) > _MOST_NAMED else ""
+        told.append(f"{', and '.join(findings[:_MOST_NAMED])}{rest}{beside}; {_mend(remedy)}")
+        beside = ""
+    return f"{named.name} {', and '.join(dict.fromkeys(_off(named, cause) for cause in causes))}: {'; '.join(told)}"
 
 
 def _off(half: HalfLoss, cause: Cause) -> str:
@@ -260,9 +297,9 @@ def _off(half: HalfLoss, cause: Cause) -> str:
     if max(half.weights, half.arithmetic) >= _LARGEST:
         return "cannot be compared"
     if cause.part.startswith("weights of ") and half.weights_allowed is not None:
-        return f"is {half.weights:.0%} off by its weights, where at most {half.weights_allowed:.0%} is usual"
+        return f"is {off(half.weights)} by its weights, where at most {half.weights_allowed:.0%} is usual"
     if half.arithmetic > half.arithmetic_allowed:
-        return f"is {half.arithmetic:.0%} off by rounding, where at most {half.arithmetic_allowed:.0%} is usual"
+        return f"is {off(half.arithmetic)} by rounding, where at most {half.arithmetic_allowed:.0%} is usual"
     return "is scaled by too much" if cause.part.startswith("scales of ") else "saturates"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import torch
 
+from hwsim.arch.isa import Format
 from hwsim.arch.numerics import FRACTION_BITS, to_fixed
 from models import recipes
 from models.attention import parse
@@ -16,6 +17,7 @@ from models.checkpoint.layout import tensor_shapes
 from models.compress import Recipe, compress
 from models.compress.calibrate import rounded_cache
 from models.compress.layer import Layer
+from models.compress.rotate_values import turned
 from models.compressed import CompressedModel, create
 from models.evaluation import causes
 from models.evaluation.causes import Cause
@@ -118,6 +120,13 @@ def lone_weight(tensors: Tensors) -> None:
         tensors[BLOCK.format(0) + f"mlp.{name}_proj.weight"][:, 9] *= 10000
 
 
+def lone_input(tensors: Tensors) -> None:
+    """Make the weights of an attention large at an input that is hardly there."""
+    tensors[BLOCK.format(0) + "input_layernorm.weight"][9] /= 60
+    for name in ("q", "k", "v"):
+        tensors[BLOCK.format(0) + f"self_attn.{name}_proj.weight"][:, 9] *= 60
+
+
 @pytest.mark.parametrize(("format", "cache"), [("w8", "kv8"), ("w8", "kv4"), ("w4", "kv4"), ("w2", "kv4"), ("w2s", "kv8")])
 @pytest.mark.parametrize("changes", [{}, {"has_bias": True}, {"has_head_norms": True}, {"is_tied": True}])
 def test_a_sound_model_loses_what_is_usual(tmp_path, format: str, cache: str, changes: dict[str, bool]) -> None:
@@ -159,6 +168,74 @@ def test_a_planted_fault_is_found(
     assert said.endswith("no method of a recipe mends it" if remedy is None else f"`{remedy}` in the recipe {effect}")
     if plant is not small_stream:
         assert {half for half, _ in causes} <= {name, name.replace("layers.0", "layers.1")}, sentences(found)
+
+
+@pytest.mark.parametrize("plant", [wide_input, wide_product, wide_head, wide_value, large_product, large_stream, large_embedding])
+@pytest.mark.parametrize(("format", "cache"), [("w8", "kv8"), ("w4", "kv4")])
+def test_a_fault_is_one_sentence(tmp_path, plant: Callable[[Tensors], None], format: str, cache: str) -> None:
+    """What is lost to one fault, at several places and in both layers, is said once, and no error in hundreds of hundredths."""
+    found, _ = looked(planted(tmp_path, plant), recipe(format=format, cache=cache))
+    (said,) = sentences(found)
+    named = next(half for half in found if said.startswith(f"{half.name} "))
+    assert all(cause.finding in said for cause in named.causes)
+    assert sum(half is not named for half in found if half.causes) == len(re.findall(r"layers.1", said.partition(" (so it is")[2]))
+    assert not re.search(r"\d{4}% off", said)
+
+
+def test_large_errors_are_told_as_many_times() -> None:
+    assert [causes.off(error) for error in (0.5, 9.994, 10, 141.57)] == ["50% off", "999% off", *["more than 10 times off"] * 2]
+    cause = Cause(part="weights of o", finding="they are wide", remedy=None)
+    half = HalfLoss(name="head", weights=141.57, arithmetic=55.2, weights_allowed=0.1, arithmetic_allowed=0.1, causes=(cause,))
+    sentence = (
+        "head is more than 10 times off by its weights, where at most 10% is usual: they are wide; no method of a recipe mends it"
+    )
+    assert sentences([half]) == [sentence]
+
+
+def test_faults_that_different_methods_mend_in_one_half_are_one_sentence() -> None:
+    keys, values = (Cause(part=part, finding=f"{part} are wide", remedy=part) for part in ("keys", "values"))
+
+    def half(layer: int, arithmetic: float, *causes: Cause) -> HalfLoss:
+        name = f"layers.{layer}.attention"
+        return HalfLoss(
+            name=name, weights=0.01, arithmetic=arithmetic, weights_allowed=0.1, arithmetic_allowed=0.5, causes=tuple(causes)
+        )
+
+    assert sentences([half(0, 0.9, keys, values), half(1, 0.6, values), half(2, 0.7, keys)]) == [
+        "layers.0.attention is 90% off by rounding, where at most 50% is usual: keys are wide (so it is with layers.1.attention,"
+        " layers.2.attention); `keys` in the recipe may help; values are wide; `values` in the recipe may help"
+    ]
+    # Each is worst somewhere else.
+    said = sentences([half(0, 0.6, keys), half(1, 0.7, values)])
+    assert [sentence.split()[0] for sentence in said] == ["layers.0.attention", "layers.1.attention"]
+    # Five findings of a half are no longer sentence than three.
+    five = [Cause(part=f"weights of {part}", finding=f"{part} is off", remedy=None) for part in "abcde"]
+    (said,) = sentences([half(0, 0.9, *five)])
+    assert said.endswith("usual: a is off, and b is off, and c is off, and 2 more; no method of a recipe mends it")
+
+
+def test_turned_values_are_turned_back_before_weights_are_compared(tmp_path) -> None:
+    """Turning mixes rows of v and inputs of o, which is no error; what the codes are off is found all the same."""
+    original, pattern = Layer.of(tiny_checkpoint(tmp_path), 0), parse("lambda:4+12")
+    geometry = Llama(tiny_checkpoint(tmp_path), pattern=pattern).geometry
+    stream = torch.randn((40, 64), generator=torch.Generator().manual_seed(SEED))
+    stored = turned(original)
+    before, after = (Halves(layer, geometry, pattern, 4).attention(stream) for layer in (original, stored))
+    torch.testing.assert_close(before.update, after.update, atol=1e-4, rtol=0)
+    formats = {"qkv": Format.W4, "o": Format.W4}
+
+    def told(is_turned: bool) -> str:
+        return causes.of_weights(original, stored, before, after, formats, 0.1, is_turned=is_turned).finding
+
+    assert re.search(r" are 0% off for what they multiply", told(True))
+    assert "weights of qkv are more than 10 times off for what they multiply" in told(False)
+    rotated, plain = ([{"method": "rotate_values"}], [])
+    errors = []
+    for steps in (rotated, plain):
+        found, _ = looked(planted(tmp_path, lone_input), recipe(*steps, format="w4", cache="kv8"))
+        (finding,) = [cause.finding for cause in found[1].causes if cause.part == "weights of qkv"]
+        errors += [float(error) for error in re.findall(r"w4 weights of qkv are (\d+)% off", finding)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.1) and len(errors) == 2
 
 
 def test_an_embedding_that_its_codes_do_not_hold_does_not_saturate(tmp_path) -> None:
