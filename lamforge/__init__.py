@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
+# Nothing is imported here: until the command's `main` has taken the signals, they end it with Python's traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hwsim.errors import LamforgeError
     from lamforge.explore.exploration import explore
     from lamforge.flow import distill, offload
@@ -75,6 +75,8 @@ def __getattr__(name: str) -> object:
     """Return a verb, or a group of verbs, and load it; raise AttributeError."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     module = importlib.import_module(_PLACES[name])
     found: object = getattr(module, name, module)
     globals()[name] = found

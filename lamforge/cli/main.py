@@ -3,12 +3,16 @@
 Everything that takes time to load is loaded inside `main`, so that an interrupt is one sentence then too.
 """
 
-import gc
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from types import FrameType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
 
 __all__ = ["main"]
 
@@ -16,6 +20,9 @@ _STOPPING = {signal.SIGINT: "Interrupted", signal.SIGTERM: "Terminated", signal.
 """Signals by which a command is asked to end, and what it says then."""
 _AGAIN_S = 0.05
 """Seconds after which a command that was asked to end and goes on is looked at again."""
+
+_LOADER = "<frozen importlib._bootstrap>"
+"""Where Python loads modules."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from lamforge.cli.errors import exit_code_of
 
         if arguments is None:
+            import gc
+
             # Circuits are millions of objects, none of it garbage: looking for some takes a third of the time that they do.
             gc.freeze()
             gc.set_threshold(50_000, 20, 50)
@@ -67,6 +76,7 @@ def _stoppable(run: Callable[[], object], numbers: Sequence[int]) -> object:
         for number in numbers:
             signal.signal(number, stop.ask)
         try:
+            stop.begins_in = sys._getframe()
             code = run()
         except Exception:
             # What became of the exception in code that takes any for its own.
@@ -93,26 +103,41 @@ class _Stop:
     """Ends a command by an exception, so that what it began is cleared away; and by another one where that was lost.
 
     Exceptions are lost where C code calls Python code or looks for a name, where objects are deleted, and in what catches all.
+    Libraries that are being loaded abort the process by one in some places, so that they are loaded to the end first.
 
     asked: what is said of the signal, and the exit code; None as long as there was none.
+    begins_in: the function that runs the command.
     is_over: whether the command has ended.
     """
 
     def __init__(self) -> None:
         self.asked: tuple[str, int] | None = None
+        self.begins_in: FrameType | None = None
         self.is_over = False
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         """Take the signal of a user."""
+        is_asked_again = self.asked is not None
         self.asked = _STOPPING[signal.Signals(number)], 128 + number
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
-        raise _Asked(*self.asked)
+        if is_asked_again or not self._loads(frame):
+            raise _Asked(*self.asked)
+
+    def _loads(self, frame: FrameType | None) -> bool:
+        """Return whether the command, which is at a frame, is loading a module."""
+        while frame is not None and frame is not self.begins_in:
+            if frame.f_code.co_filename == _LOADER:
+                return True
+            frame = frame.f_back
+        return False
 
     def ask_again(self, number: int, frame: FrameType | None) -> None:
         """Take the signal of the clock: the command goes on, either to clear away or because it does not know."""
         if self.is_over or self.asked is None:
             return
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        if self._loads(frame):
+            return
         handled = sys.exception()
         while handled is not None:
             if isinstance(handled, KeyboardInterrupt):
@@ -120,7 +145,7 @@ class _Stop:
             handled = handled.__context__
         raise _Asked(*self.asked)
 
-    def pass_over(self, unraisable: "sys.UnraisableHookArgs") -> None:
+    def pass_over(self, unraisable: sys.UnraisableHookArgs) -> None:
         """Say nothing of an interrupt that was lost, for another one follows."""
         if not isinstance(unraisable.exc_value, KeyboardInterrupt):
             sys.__unraisablehook__(unraisable)

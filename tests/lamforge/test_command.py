@@ -258,6 +258,26 @@ def test_a_signal_that_is_lost_on_its_way_ends_the_command_too(loss: str, end: s
     assert (found.returncode, found.stdout, found.stderr) == (143, "cleared away\n", "Terminated\n")
 
 
+@pytest.mark.parametrize(("signals", "before"), [(1, "loaded\n"), (2, "")])
+def test_what_is_being_loaded_is_loaded_to_its_end(tmp_path: Path, signals: int, before: str) -> None:
+    """Libraries abort the process where an exception reaches what they do first; whoever asks twice does not wait."""
+    lines = ["import os, time", f"for _ in range({signals}):", "    os.kill(os.getpid(), 15)", "time.sleep(0.2)", "print('loaded')"]
+    (tmp_path / "library.py").write_text("\n".join(lines))
+    program = LOST.replace("import contextlib", f"sys_path = {str(tmp_path)!r}\nimport contextlib")
+    program = program.replace("def ask():", "sys.path.insert(0, sys_path)\n\ndef load():\n    import library\n\ndef ask():")
+    found = subprocess.run([sys.executable, "-c", program, "load", "15"], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (143, f"{before}cleared away\n", "Terminated\n")
+
+
+def test_little_is_loaded_before_signals_are_taken() -> None:
+    """Without what `site` and the script of the command load itself."""
+    root = str(Path(__file__).parents[2])
+    program = f"import __future__, os, re, signal, sys; sys.path.insert(0, {root!r}); known = {{*sys.modules}}; import lamforge.cli.main"
+    program += "; print(*sorted({*sys.modules} - known))"
+    found = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["lamforge", "lamforge.cli", "lamforge.cli.main"]
+
+
 def test_a_signal_in_code_that_is_made_of_a_text_has_its_exit_code(tmp_path: Path) -> None:
     """Python ends by SIGINT when a KeyboardInterrupt has left `exec`, in which dataclasses and Numba make functions."""
     lines = ["import lamforge.cli.commands as c", "from lamforge.cli.main import main"]
