@@ -119,7 +119,7 @@ class _Compression:
     @torch.no_grad()
     def run(self, progress: Progress | None) -> IntegerModel:
         layers = self._config.layers
-        begin, stream = self._state.resumed()
+        begin, stream = self._state.resumed(0 if self._tokens is None else layers)
         if progress is not None:
             progress(begin, layers + 1)
         table = self._checkpoint.tensor(f"{EMBEDDING}.weight")

@@ -12,10 +12,10 @@ import torch
 from hwsim.arch.formats import MatrixSource, PackedMatrix
 from hwsim.arch.isa import Format
 from hwsim.arch.tensor_file import TensorPlace, places, read_tensor, write_tensors
-from hwsim.errors import SpecError, shown
-from hwsim.plain import Refused, from_json
+from hwsim.errors import CheckpointError, SpecError, shown
 from hwsim.whole_files import LOCK, whole_file, write_text
 from models.checkpoint.base import sha256
+from models.families import read_object
 from models.integer.constants import Gain
 
 __all__ = ["Done", "FolderState", "MemoryState", "State", "clear_work"]
@@ -43,8 +43,11 @@ class MemoryState:
     def __init__(self) -> None:
         self._all = Done()
 
-    def resumed(self) -> tuple[int, torch.Tensor | None]:
-        """Return how many layers were finished earlier, and the streams after them."""
+    def resumed(self, streams: int) -> tuple[int, torch.Tensor | None]:
+        """Return how many layers were finished earlier, and the streams after them.
+
+        streams: layers that have streams after them: all, or none where nothing is calibrated; the head has none.
+        """
         return 0, None
 
     def put(self, done: Done, stream: torch.Tensor | None) -> None:
@@ -71,9 +74,7 @@ class FolderState:
         try:
             # Hidden files are the lock and what a command that was killed had begun to write.
             if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
-                stated = from_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
-                if not isinstance(stated, dict):
-                    raise ValueError(f"{_IDENTITY} is no object")
+                stated = read_object(path) if path.is_file() else {}
                 different = sorted(key for key in {*identity, *stated} if identity.get(key) != stated.get(key))
                 if different:
                     raise SpecError(
@@ -84,20 +85,19 @@ class FolderState:
                 folder.mkdir(parents=True, exist_ok=True)
                 with whole_file(path) as part:
                     part.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
-        except (Refused, OSError, ValueError) as error:
+        except (CheckpointError, OSError) as error:
             raise _unusable(folder, error) from None
         self._count = 0
         while self._layer(self._count).is_file():
             self._count += 1
 
-    def resumed(self) -> tuple[int, torch.Tensor | None]:
-        """Return how many layers were finished earlier, and the streams after them."""
+    def resumed(self, streams: int) -> tuple[int, torch.Tensor | None]:
+        """Return what MemoryState does; SpecError where something is missing, or is not what was written."""
         for index in range(self._count):
             _check(self._layer(index))
-        found = self._stream(self._count)
-        # What digests say of a stream goes with it.
-        if not _digest_of(found).is_file():
+        if not 0 < self._count <= streams:
             return self._count, None
+        found = self._stream(self._count)
         _check(found)
         with found.open("rb") as opened:
             return self._count, torch.from_numpy(read_tensor(opened, places(found)[_STREAM]))

@@ -272,8 +272,8 @@ def test_what_is_being_loaded_is_loaded_to_its_end(tmp_path: Path, signals: int,
 def test_little_is_loaded_before_signals_are_taken() -> None:
     """Without what `site` and the script of the command load itself."""
     root = str(Path(__file__).parents[2])
-    program = f"import __future__, os, re, signal, sys; sys.path.insert(0, {root!r}); known = {{*sys.modules}}; import lamforge.cli.main"
-    program += "; print(*sorted({*sys.modules} - known))"
+    program = f"import __future__, os, re, signal, sys; sys.path.insert(0, {root!r}); known = {{*sys.modules}}"
+    program += "; import lamforge.cli.main; print(*sorted({*sys.modules} - known))"
     found = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["lamforge", "lamforge.cli", "lamforge.cli.main"]
 

@@ -159,14 +159,37 @@ def test_damaged_work_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_pat
         compressed.make(checkpoint, chosen, tmp_path / "model")
 
 
-def test_a_stream_that_is_gone_is_refused(checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path) -> None:
-    killed(checkpoint, chosen, tmp_path / "model", 1)
-    (tmp_path / "model.partial" / "stream-00001.safetensors").unlink()
-    with pytest.raises(SpecError, match=r"stream-00001.safetensors' must be as it was written, but: it is missing"):
+@pytest.mark.parametrize(
+    ("after", "gone", "missed"),
+    [
+        (1, ("stream-00001.safetensors",), "stream-00001"),
+        (1, ("stream-00001.sha256",), "stream-00001"),
+        (1, ("stream-00001.safetensors", "stream-00001.sha256"), "stream-00001"),
+        (2, ("stream-00002.safetensors", "stream-00002.sha256"), "stream-00002"),
+        # With the last layer what the one before left would be needed again.
+        (2, ("layer-00001.safetensors", "layer-00001.sha256"), "stream-00001"),
+    ],
+)
+def test_work_that_is_gone_is_refused(
+    checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path, after: int, gone: tuple[str, ...], missed: str
+) -> None:
+    killed(checkpoint, chosen, tmp_path / "model", after)
+    for name in gone:
+        (tmp_path / "model.partial" / name).unlink()
+    sentence = rf"Unfinished work in '.*{missed}.safetensors' must be as it was written, but: .*; remove that folder$"
+    with pytest.raises(SpecError, match=sentence):
         compressed.make(checkpoint, chosen, tmp_path / "model")
 
 
-@pytest.mark.parametrize("content", ["[]", "5", '"x"', "null", "[" * 100_000, "{", ""])
+def test_work_that_looks_at_no_text_has_no_streams(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    plain = Recipe.uniform(name="test", method="rtn", format=Format.W4, pattern=parse("lambda:4+12"))
+    whole = compressed.make(checkpoint, plain, tmp_path / "whole")
+    killed(checkpoint, plain, tmp_path / "model", 2)
+    assert not [path.name for path in (tmp_path / "model.partial").iterdir() if path.name.startswith("stream")]
+    assert compressed.make(checkpoint, plain, tmp_path / "model").model.fingerprint == whole.model.fingerprint
+
+
+@pytest.mark.parametrize("content", ["[]", "5", '"x"', "null", "[" * 100_000, "{", "", '{"a": 1, "a": 1}'])
 def test_what_does_not_say_whose_work_it_is_is_refused(
     checkpoint: Checkpoint, chosen: Recipe, tmp_path: Path, content: str
 ) -> None:
