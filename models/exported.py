@@ -112,8 +112,8 @@ def _rope_scaling(scaling: RopeScaling, max_positions: int) -> dict[str, Any]:
     """Return the block that every release of transformers from 4.50 on reads as this stretching.
 
     YaRN goes without `original_max_position_embeddings`: 4.50 passes over it, and 4.51 and others take the factor from it and not
-    from `factor`. Where it is missing all take `max_position_embeddings` for it, over which there are as many more turns as it is
-    longer.
+    from `factor`, so that no value gives the same frequencies in all. Where it is missing all take `max_position_embeddings` for
+    it, over which there are as many more turns as it is longer.
     """
     document: dict[str, Any] = {"rope_type": scaling.kind, "factor": scaling.factor}
     if scaling.kind == "llama3":
