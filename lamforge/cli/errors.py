@@ -58,6 +58,11 @@ def exit_code_of(run: Callable[[], object]) -> int:
         hint = _HINTS.get(type(error))
         _say(_one_line(error) + ("" if hint is None else f" ({hint})"))
         return REFUSED
+    except MemoryError as error:
+        if is_open:
+            raise
+        _say(f"Memory must hold what is asked for, which it does not ({_one_line(error) or 'it is full'})")
+        return REFUSED
     except Exception as error:
         if is_open:
             raise

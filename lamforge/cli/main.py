@@ -89,7 +89,9 @@ def _stoppable(run: Callable[[], object], numbers: Sequence[int]) -> object:
         stop.is_over = True
         for number in numbers:
             signal.signal(number, _stop_at_once)
-        sys.unraisablehook = sys.__unraisablehook__
+        # What the exception holds is deleted after it was told of.
+        if stop.asked is None:
+            sys.unraisablehook = sys.__unraisablehook__
         if numbers:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, alarm)
@@ -146,8 +148,8 @@ class _Stop:
         raise _Asked(*self.asked)
 
     def pass_over(self, unraisable: sys.UnraisableHookArgs) -> None:
-        """Say nothing of an interrupt that was lost, for another one follows."""
-        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        """Say nothing of an interrupt that was lost, for another one follows, nor of objects that were left half made by it."""
+        if self.asked is None:
             sys.__unraisablehook__(unraisable)
 
 

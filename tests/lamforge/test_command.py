@@ -218,6 +218,17 @@ def lose_twice():
         time.sleep(5)
         print("not stopped")
 
+class HalfMade:
+    def __init__(self):
+        ask()
+        self.is_whole = True
+
+    def __del__(self):
+        assert self.is_whole
+
+def leave_half_made():
+    HalfMade()
+
 def take_for_a_failure():
     try:
         ask()
@@ -239,7 +250,10 @@ def run(arguments):
 lamforge.cli.commands.run = run
 main(["list"])
 """
-LOSSES = ("lose_in_a_callback", "lose_in_a_deletion", "lose_in_what_catches_all", "lose_twice", "take_for_a_failure", "ask")
+LOSSES = (
+    *("lose_in_a_callback", "lose_in_a_deletion", "lose_in_what_catches_all", "lose_twice", "take_for_a_failure"),
+    *("leave_half_made", "ask"),
+)
 
 
 @pytest.mark.parametrize(("number", "code", "text"), STOPPED)
@@ -318,6 +332,8 @@ def test_a_full_disk_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
         (OSError(errno.EROFS, "Read-only file system", "x"), REFUSED, "File 'x' cannot be used: Read-only file system\n"),
         (OSError(errno.EMFILE, "Too many open files", "x"), REFUSED, "File 'x' cannot be used: Too many open files\n"),
         (OSError(errno.EINVAL, "Invalid argument", "x"), BUG, "Lamforge failed with OSError: "),
+        (MemoryError("Unable to allocate 11.9 GiB"), REFUSED, "Memory must hold what is asked for, which it does not (Unable to a"),
+        (MemoryError(), REFUSED, "Memory must hold what is asked for, which it does not (it is full)\n"),
         (EOFError("No data left in file"), BUG, "Lamforge failed with EOFError: No data left in file (this is a bug; "),
     ],
 )
