@@ -23,6 +23,8 @@ _AGAIN_S = 0.05
 
 _LOADER = "<frozen importlib._bootstrap>"
 """Where Python loads modules."""
+_COMPILER = "llvmlite"
+"""Package that calls LLVM; objects of it that are half made are freed as if they were whole."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -105,7 +107,7 @@ class _Stop:
     """Ends a command by an exception, so that what it began is cleared away; and by another one where that was lost.
 
     Exceptions are lost where C code calls Python code or looks for a name, where objects are deleted, and in what catches all.
-    Libraries that are being loaded abort the process by one in some places, so that they are loaded to the end first.
+    Some end the process with an error: raised while a library is loaded, or within LLVM. These come to their end first.
 
     asked: what is said of the signal, and the exit code; None as long as there was none.
     begins_in: the function that runs the command.
@@ -122,13 +124,14 @@ class _Stop:
         is_asked_again = self.asked is not None
         self.asked = _STOPPING[signal.Signals(number)], 128 + number
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
-        if is_asked_again or not self._loads(frame):
+        if is_asked_again or not self._must_go_on(frame):
             raise _Asked(*self.asked)
 
-    def _loads(self, frame: FrameType | None) -> bool:
-        """Return whether the command, which is at a frame, is loading a module."""
+    def _must_go_on(self, frame: FrameType | None) -> bool:
+        """Return whether the command, which is at a frame, does what no exception may stop."""
         while frame is not None and frame is not self.begins_in:
-            if frame.f_code.co_filename == _LOADER:
+            package = str(frame.f_globals.get("__name__")).partition(".")[0]
+            if frame.f_code.co_filename == _LOADER or package == _COMPILER:
                 return True
             frame = frame.f_back
         return False
@@ -138,7 +141,7 @@ class _Stop:
         if self.is_over or self.asked is None:
             return
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
-        if self._loads(frame):
+        if self._must_go_on(frame):
             return
         handled = sys.exception()
         while handled is not None:

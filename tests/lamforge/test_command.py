@@ -283,6 +283,15 @@ def test_what_is_being_loaded_is_loaded_to_its_end(tmp_path: Path, signals: int,
     assert (found.returncode, found.stdout, found.stderr) == (143, f"{before}cleared away\n", "Terminated\n")
 
 
+def test_what_is_being_compiled_is_compiled_to_its_end() -> None:
+    text = "import os, time; os.kill(os.getpid(), 15); time.sleep(0.2); print('compiled')"
+    program = LOST.replace(
+        "def ask():", f"def compile_it():\n    exec({text!r}, {{'__name__': 'llvmlite.binding.ffi'}})\n\ndef ask():"
+    )
+    found = subprocess.run([sys.executable, "-c", program, "compile_it", "15"], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (143, "compiled\ncleared away\n", "Terminated\n")
+
+
 def test_little_is_loaded_before_signals_are_taken() -> None:
     """Without what `site` and the script of the command load itself."""
     root = str(Path(__file__).parents[2])
