@@ -121,7 +121,7 @@ class _Flow:
         """Rotate and quantize the group's queries."""
         position = self.run.position_of(group.token)
         # The position before last had the same registers, which its groups read until they are weighed.
-        if all(self.run.position_of(other.token) > position - 2 for other in self._unscored):
+        if position > self._known and all(self.run.position_of(other.token) > position - 2 for other in self._unscored):
             self._know(position)
         self.steps += self.heads.prepare(group)
 

@@ -70,9 +70,14 @@ class Piece:
     place: Place
     alone: tuple[str, ...] = ()
 
+    def rows(self, slices: int) -> tuple[int, int]:
+        """Return its first matrix row, and the row behind its last one."""
+        return self.first * slices, (self.first + self.blocks) * slices
+
     def holds(self, slices: int, start: int, count: int) -> bool:
         """Return whether any of the matrix rows start .. start + count - 1 is in the piece."""
-        return self.first * slices < start + count and start < (self.first + self.blocks) * slices
+        first, stop = self.rows(slices)
+        return first < start + count and start < stop
 
 
 class Arrival(enum.Enum):

@@ -45,6 +45,8 @@ class Heads:
         self.source = source
         self.result = result
         self.pieces = self._pieces()
+        # Matrix rows from one to before another, and the region that holds their results.
+        self._regions = [(*piece.rows(run.slices), piece.place.region) for piece in self.pieces]
         self._head_regions = functools.cache(self._regions_of)
         cache, user, size = run.memory.cache, f"Node {node}", attention.head_dim
         self.words = self.apart = size // run.lanes
@@ -115,7 +117,7 @@ class Heads:
         """Return the index of the last piece that holds any of a head's key and value."""
         heads, kv_heads = self.attention.heads, self.attention.kv_heads
         regions = {*self._head_regions(heads + kv_head, 1), *self._head_regions(heads + kv_heads + kv_head, 1)}
-        return max(index for index, piece in enumerate(self.pieces) if piece.place.region in regions)
+        return max(index for index, (_, _, region) in enumerate(self._regions) if region in regions)
 
     def position_values(self, position: int) -> list[Step]:
         """Return the steps that set the registers of a position, from the run's first and, for later ones, the slot before."""
@@ -161,8 +163,8 @@ class Heads:
 
     def _regions_of(self, first: int, count: int) -> tuple[str, ...]:
         """Return the regions of the projection that hold heads first .. first + count - 1, keys and values counted on."""
-        size, slices = self.attention.head_dim, self.run.slices
-        return tuple(piece.place.region for piece in self.pieces if piece.holds(slices, first * size, count * size))
+        start, stop = first * self.attention.head_dim, (first + count) * self.attention.head_dim
+        return tuple(region for low, high, region in self._regions if low < stop and start < high)
 
     def _cache_region(self, token: int, kv_head: int) -> str:
         """Return the region of the cache that a token's sequence has for a head."""

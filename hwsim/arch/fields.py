@@ -169,7 +169,9 @@ class Instruction(_Declared):
     def with_tokens(self, wait: int, signal: int) -> Self:
         """Return the instruction with other masks, many times faster than `dataclasses.replace`."""
         made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, wait=wait, signal=signal)
+        values = made.__dict__
+        values.update(self.__dict__)
+        values["wait"], values["signal"] = wait, signal
         return made
 
     def encode(self) -> int:
