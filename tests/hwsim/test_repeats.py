@@ -1,5 +1,6 @@
 """Iterations that are jumped over: every time equals that of a run which plays them all."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,11 +8,15 @@ import pytest
 
 from compiler.pipeline import Request, compile_request
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.fields import Unit
-from hwsim.arch.isa import End, Loop, Scalar, decode
+from hwsim.arch.fields import Instruction, Unit
+from hwsim.arch.isa import End, Fetch, Function, Load, Loop, Quant, Scalar, Store, decode
+from hwsim.arch.timing import MOVER_WRITES
 from hwsim.errors import MachineError, ProgramError
 from hwsim.machine.rules import check
 from hwsim.machine.time import Timeline, repeats, run_time, run_work
+from hwsim.machine.time.compute import CODES_END, FREE_FROM, OLDEST, ROWS, STARTED
+from hwsim.machine.time.ports import ACCEPTED, POPPED
+from hwsim.machine.time.state import EXECUTED, State, start_state
 from hwsim.machine.time.work import Work, work_of
 from hwsim.machine.trace import Trace, run_control
 from hwsim.memory.models import HBM2, IDEAL, MemoryModel, stalling
@@ -124,3 +129,88 @@ def test_a_memory_that_does_not_answer_alike_is_played(rng: np.random.Generator,
     for memory in (HBM2, stalling(3)):
         run_time(trace_of(request, 256), request.engine, memory)
     assert not jumps
+
+
+STEP = Scalar(function=Function.ADD, target=3, immediate=1, registers=(3, 0, 0))
+QUANT = Quant(rows=1, source=0, stride=0, length=1, destination=0, scale=0)
+NOTHING = Fetch(offset=0, beats=0)
+LOAD = Load(space=0, address=0, beats=1, offset=0)
+
+
+def loop_of(*program: Instruction, depth: int = 2, burst: int = 4, slower: int | None = None) -> tuple[int, int, int, int] | None:
+    """Return first instruction, length, count and reach of the loop; the instruction `slower` has a beat or word more."""
+    trace = run_control([each.encode() for each in (*program, End())])
+    work = work_of(trace, load_engine("tiny"))
+    if slower is not None:
+        work.amount[slower, 1] += 1
+    found = repeats._loop_of(trace, work, depth, burst)
+    return found and (found.first, found.length, found.count, found.reach)
+
+
+@pytest.mark.parametrize(("step", "expected"), [(8, (1, 1, 9, 2)), (2, (1, 2, 4, 1)), (1, (1, 4, 2, 1)), (4, (1, 1, 9, 2))])
+def test_iterations_are_taken_together_until_bursts_are_cut_alike(step: int, expected: tuple[int, ...]) -> None:
+    """Of ten fetches the first stands apart; bursts are 4 beats long, and 8 take more iterations than are tried together."""
+    advance = dataclasses.replace(STEP, immediate=step)
+    loop = Loop(count=10, length=2), Fetch(offset=3, beats=4, registers=(3, 0, 0)), advance
+    assert loop_of(*loop) == expected
+    assert (loop_of(*loop, burst=8) is None) == (step == 1)
+    assert loop_of(*loop, slower=7) == ((1, 1, 6, 2) if step % 4 == 0 else (1, 2, 3, 1) if step == 2 else None)
+
+
+def test_a_store_may_go_anywhere_and_two_iterations_are_enough() -> None:
+    store = Store(address=0, beats=1, offset=0, registers=(3, 0, 0))
+    assert loop_of(Loop(count=10, length=2), store, STEP) == (1, 1, 9, MOVER_WRITES)
+    assert loop_of(Loop(count=3, length=1), QUANT) == (1, 1, 2, 2)
+    assert loop_of(Loop(count=2, length=1), QUANT) is None
+
+
+def test_reach_goes_back_to_what_a_queue_a_response_or_a_token_is_waited_for() -> None:
+    for depth, reach in ((2, MOVER_WRITES), (16, 16)):
+        assert loop_of(Loop(count=40, length=1), LOAD, depth=depth) == (1, 1, 39, reach)
+    # A queue of three goes back into the iteration before the last.
+    assert loop_of(Loop(count=40, length=2), QUANT, QUANT, depth=3) == (2, 2, 39, 2)
+    # The first instruction of all counts too: its place in the queue, and its token.
+    assert loop_of(QUANT, *[NOTHING] * 20, Loop(count=30, length=1), QUANT) == (22, 1, 29, 22)
+    given, taken = dataclasses.replace(NOTHING, signal=1 << Unit.VECTOR), dataclasses.replace(QUANT, wait=1 << Unit.FETCH)
+    assert loop_of(given, *[QUANT] * 20, taken, Loop(count=30, length=1), QUANT) == (23, 1, 29, 21)
+
+
+def test_states_are_alike_only_with_the_same_beats_and_rows_in_flight() -> None:
+    """Of 8 places in the rings beats 10 .. 13 wait; of the vector unit's rows 3 .. 5 are in flight."""
+
+    def state() -> State:
+        found = start_state(1, 8)
+        found.control[EXECUTED] = 100
+        found.streams[[POPPED, ACCEPTED]] = 10, 14
+        found.vector[[OLDEST, STARTED, FREE_FROM, CODES_END]] = 3, 6, 150, 190
+        found.vector[ROWS:] = 120
+        found.ready[:], found.pops[:] = 130, 110
+        return found
+
+    times = np.full((4, 2), 140)
+    known = repeats._later(state(), times)
+
+    def changes(name: str, place: int) -> bool:
+        other = state()
+        getattr(other, name)[place] += 1
+        return not np.array_equal(repeats._later(other, times), known)
+
+    assert [changes("pops", place) for place in range(8)] == [True] * 8
+    assert [place for place in range(8) if changes("ready", place)] == [10 % 8, 11 % 8, 12 % 8, 13 % 8]
+    rows = len(state().vector) - ROWS
+    assert [place for place in range(rows) if changes("vector", ROWS + place)] == [6, 7, 8, 9, 10, 11]
+    assert changes("vector", FREE_FROM)
+    assert changes("vector", CODES_END)
+    # All that is over by the last dispatch is alike, and so is all that is as far from it.
+    past, later = state(), state()
+    past.pops[2] = 100
+    before = repeats._later(past, times)
+    past.pops[2] = 20
+    assert np.array_equal(repeats._later(past, times), before)
+    assert not np.array_equal(before, known)
+    for values in (later.pops, later.ready, later.arrival, later.vector[[FREE_FROM, CODES_END]]):
+        values += 7
+    later.control[EXECUTED] += 7
+    later.vector[[FREE_FROM, CODES_END]] += 7
+    later.vector[ROWS + 1 :: 2] += 7
+    assert np.array_equal(repeats._later(later, times + 7), known)
