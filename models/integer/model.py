@@ -143,4 +143,4 @@ def _check_names(what: str, held: Mapping[str, object], expected: Sequence[str] 
             raise CheckpointError(f"Integer model must have {what} of {name}, which are missing")
     for name in held:
         if name not in expected:
-            raise CheckpointError(f"Integer model must have only {what} of {', '.join(list(expected)[:4])}, ..., not {name}")
+            raise CheckpointError(f"Integer model must have {what} only where its network has them, not of {name}")
