@@ -181,7 +181,7 @@ class Prefill:
         factor = self._weights.factor(name)
         mantissa, exponent = self._weights.row_scale(name)
         for first in range(0, factor.rows, _BLOCK):
-            rows = slice(first, min(first + _BLOCK, factor.rows))
+            rows = slice(first, first + _BLOCK)
             accumulated = factor.product(quantized.codes, rows)
             kernels.scale_rows(accumulated, mantissa[rows], exponent[rows], quantized.mantissa, quantized.exponent, first, out)
 

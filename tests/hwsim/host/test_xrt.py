@@ -61,6 +61,7 @@ class Engine:
         identity = Identity.of(engine)
         self.registers = {0: 4, offset_of("isa_digest"): identity.isa_word, offset_of("engine_digest"): identity.engine_word}
         self.error = 0
+        self.waited: list[int] = []
         self.spoil: Callable[[np.ndarray], None] = lambda side: None
 
     def at(self, offset: int) -> int:
@@ -93,8 +94,9 @@ class Engine:
         self.registers[offset_of("interrupt_status")] = self.registers[offset_of("interrupt_enable")]
 
     def wait(self, milliseconds: int) -> int:
-        is_up = self.registers[offset_of("global_interrupt")] and self.registers[offset_of("interrupt_status")]
-        return int(milliseconds > 0 and is_up)
+        self.waited.append(milliseconds)
+        is_up = self.registers.get(offset_of("global_interrupt")) and self.registers.get(offset_of("interrupt_status"))
+        return int(milliseconds > 0 and bool(is_up))
 
 
 @pytest.fixture
@@ -212,6 +214,27 @@ def test_what_a_board_cannot_do_is_refused(engine, built, board) -> None:
         device.wait_interrupt(1)
     with pytest.raises(MachineError, match="A board must be reset from outside, by `xbutil reset`"):
         device.reset()
+    device.close()
+
+
+def test_an_interrupt_is_waited_for_in_whole_milliseconds(engine, built, board) -> None:
+    _, fake = board
+    device = XrtDevice(engine, built / "engine.xclbin")
+    device.watch_interrupt()
+    assert [device.wait_interrupt(seconds) for seconds in (0, 0.0004, 0.25, 2)] == [False] * 4
+    # Fractions are rounded, and the shortest wait is one millisecond.
+    assert fake.waited == [1, 1, 250, 2000]
+    fake.registers |= {offset_of("global_interrupt"): 1, offset_of("interrupt_status"): 1}
+    assert device.wait_interrupt(0) is True
+    device.close()
+
+
+def test_buffers_go_into_the_banks_that_are_named(engine, built, board) -> None:
+    memory, _ = board
+    device = XrtDevice(engine, built / "engine.xclbin", banks={Place(port=0): "HBM[1]"})
+    buffers = device.allocate(Place(port=0), 4096), device.allocate(SIDE, 4096)
+    assert memory.calls == ["device 0", "load_xclbin", "bo HBM[1]", "bo HBM[1]"]
+    assert buffers[1].address - buffers[0].address == 4096
     device.close()
 
 
