@@ -153,6 +153,8 @@ def test_iterations_are_taken_together_until_bursts_are_cut_alike(step: int, exp
     advance = dataclasses.replace(STEP, immediate=step)
     loop = Loop(count=10, length=2), Fetch(offset=3, beats=4, registers=(3, 0, 0)), advance
     assert loop_of(*loop) == expected
+    if step % 4 == 0:
+        assert loop_of(Loop(count=3, length=2), *loop[1:]) == (1, 1, 2, 2)
     assert (loop_of(*loop, burst=8) is None) == (step == 1)
     assert loop_of(*loop, slower=7) == ((1, 1, 6, 2) if step % 4 == 0 else (1, 2, 3, 1) if step == 2 else None)
 

@@ -45,7 +45,8 @@ def test_memory_doubles_until_all_has_room() -> None:
     assert rooms == [0, 64, 64, 128, 128, 256, 600, 604, 604]
     # A text that comes at once has room for itself, and a short ring needs no more than itself.
     for window, length, room in ((600, 300, 300), (6, 1, 10)):
-        state = State(config, sinks=4, window=window)
+        state = State(dataclasses.replace(config, layers=1), sinks=4, window=window)
+        assert state.length == 0
         state.reserve(length)
         assert slots_in(state.keys[0]) == room
 
