@@ -30,17 +30,15 @@ class Factor:
     """
 
     def __init__(self, weights: np.ndarray, *, in_bytes: bool | None = None) -> None:
-        self._whole = torch.from_numpy(weights)
-        self._digits: tuple[torch.Tensor, ...] = ()
-        if multiplies_bytes() if in_bytes is None else in_bytes:
-            self._digits = _digits(weights)
-            self._whole = self._whole[:, :0]
+        is_in_bytes = multiplies_bytes() if in_bytes is None else in_bytes
+        self._digits = _digits(weights) if is_in_bytes else ()
+        self._whole = None if is_in_bytes else torch.from_numpy(weights)
         self.rows = len(weights)
 
     def product(self, codes: np.ndarray, rows: slice) -> np.ndarray:
         """Return the accumulators of some rows, int32 [tokens, rows], for codes, int8 [tokens, inputs]."""
         inputs = torch.from_numpy(codes)
-        if not self._digits:
+        if self._whole is not None:
             return (inputs.double() @ self._whole[rows].double().T).to(torch.int64).to(torch.int32).numpy()
         total = torch._int_mm(inputs, self._digits[-1][rows].T)
         for digit in reversed(self._digits[:-1]):

@@ -14,7 +14,6 @@ from hwsim.arch.numerics import NORM_SHIFT, score_scale
 from hwsim.errors import CheckpointError, SpecError
 from models.integer import IntegerReference, State, kernels, ops
 from models.integer.constants import HEAD_UNIT, epsilon, gain, head_identity, inverse_hidden, rope_table
-from models.integer.weights import Factor, multiplies_bytes
 from models.rope_scaling import RopeScaling
 from tests.models.tiny import SEED, tiny_config, tiny_model, tiny_tokens
 
@@ -398,20 +397,6 @@ def test_tokens_shared_among_threads_equal_steps() -> None:
     reference, tokens = IntegerReference(tiny_model("lambda:3+50")), tiny_tokens(200)
     window, state = reference.window_logits(tokens).numpy(), reference.open()
     assert np.array_equal(np.stack([reference.step(state, token) for token in tokens]), window)
-
-
-@pytest.mark.parametrize("largest", [100, 127, 128, 8000, 32639, 32767])
-@pytest.mark.parametrize("in_bytes", [False, True])
-def test_products_are_exact(largest: int, in_bytes: bool) -> None:
-    random = np.random.default_rng(SEED)
-    weights = random.integers(-largest - 1, largest + 1, (70, 160)).astype(np.int16)
-    weights[0], weights[1], weights[2] = largest, -largest - 1, [largest, -largest - 1] * 80
-    codes = random.integers(-127, 128, (90, 160)).astype(np.int8)
-    codes[0], codes[1] = 127, -127
-    factor = Factor(weights, in_bytes=in_bytes and multiplies_bytes())
-    expected = codes.astype(np.int64) @ weights.astype(np.int64).T
-    for rows in (slice(0, 70), slice(13, 20)):
-        assert np.array_equal(factor.product(codes, rows), expected[:, rows])
 
 
 def test_ring_forgets_what_left_the_window() -> None:
