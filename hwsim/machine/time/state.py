@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.machine.time.compute import CAPTURE_FROM, MATRIX_STATE, VECTOR_STATE
+from hwsim.arch.fields import Unit
+from hwsim.machine.time.compute import MATRIX_STATE, VECTOR_STATE
 from hwsim.machine.time.ports import FETCH_STATE
 
 __all__ = ["ANSWERED", "DISPATCHED", "DONE", "EXECUTED", "EXECUTED_SLOT", "LAST_RETIRE", "LOADED", "State", "start_state"]
@@ -12,7 +13,6 @@ __all__ = ["ANSWERED", "DISPATCHED", "DONE", "EXECUTED", "EXECUTED_SLOT", "LAST_
 LOADED, EXECUTED, EXECUTED_SLOT, LAST_RETIRE, ANSWERED, DISPATCHED, DONE, _CONTROL_STATE = range(8)
 """State of control: cycle in which the program is loaded; cycle and slot of the instruction dispatched last; the latest
 retirement, and response to a write; instructions dispatched, and retired; its size."""
-_FAR_PAST = -(1 << 60)
 
 
 class State(NamedTuple):
@@ -39,23 +39,23 @@ class State(NamedTuple):
 
 
 def start_state(ports: int, fifo_beats: int) -> State:
-    """Return the state at the start of a run, before the program is loaded; `ports` are those that are told apart."""
+    """Return the state at the start of a run, before the program is loaded; `ports` are those that are told apart.
+
+    All of it is zero: no cycle before the program is loaded binds an instruction.
+    """
 
     def zeros(size: int) -> np.ndarray:
         return np.zeros(size, dtype=np.int64)
 
-    state = State(
+    return State(
         control=zeros(_CONTROL_STATE),
-        retired=zeros(4),
-        active=zeros(4),
+        retired=zeros(len(Unit)),
+        active=zeros(len(Unit)),
         streams=zeros(FETCH_STATE),
         matrix=zeros(MATRIX_STATE),
         vector=zeros(VECTOR_STATE),
         earliest=zeros(ports),
-        arrival=zeros(ports) - 1,
+        arrival=zeros(ports),
         ready=zeros(fifo_beats),
         pops=zeros(fifo_beats),
     )
-    state.control[[LAST_RETIRE, ANSWERED]] = -1
-    state.matrix[CAPTURE_FROM] = _FAR_PAST
-    return state
