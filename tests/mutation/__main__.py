@@ -1,9 +1,11 @@
 """`python -m tests.mutation MODULE...`: runs tests on mutants of modules in a scratch copy, and prints those that survive."""
 
 import argparse
+import math
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("hwsim", "models", "compiler", "rtl", "testbenches", "reports", "lamforge", "tests")
 LOADED = ("numpy", "numba", "scipy", "torch", "hypothesis", "pytest", "yaml", "pydantic", "transformers")
 """Packages that are imported once, before the process of each mutant is forked."""
+MOST_BYTES = 4 << 30
+"""Memory of the process of a mutant."""
 
 
 def main() -> int:
@@ -130,6 +134,9 @@ def ran(tree: Path, tests: list[str], select: str | None, limit_s: float) -> int
         os.dup2(sink, 1)
         os.dup2(sink, 2)
         fence(tree)
+        # A mutant may go on for ever, and take all memory meanwhile, also when nobody is left who would end it.
+        resource.setrlimit(resource.RLIMIT_CPU, (2 * math.ceil(limit_s),) * 2)
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES,) * 2)
         import pytest
 
         os._exit(
