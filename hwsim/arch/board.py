@@ -125,9 +125,11 @@ class Board:
     device: Sourced[Resources]
     """The whole device."""
     fill: Sourced[Fill]
+    """Shares of the device above which timing becomes hard to close."""
     slrs: Sourced[tuple[Slr, ...]]
     """From the bottom up."""
     hbm: Sourced[Hbm]
+    """The high-bandwidth memory: its channels, and where it is reached."""
     slr_lines: Sourced[Annotated[int, Limits(1)]] | None = None
     """Super long lines over each boundary between neighbouring SLRs, of which the shell takes some."""
     memory: Sourced[Bytes] | None = None

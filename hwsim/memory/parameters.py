@@ -117,7 +117,9 @@ def load_hbm2(name: str = "hbm2") -> Hbm2Parameters:
         raise SpecError(f"Memory t_refi_ns must be more than twice t_rfc_ns, not {float(number['t_refi_ns']):g}")
     for name in AT_LEAST_A_TRANSFER:
         if (times | clocks)[name] < clocks["t_ccd_s"]:
-            raise SpecError(f"Memory {name} must be as long as t_ccd_s or longer, not {(times | clocks)[name]} clocks")
+            raise SpecError(
+                f"Memory {name} must be at least the {clocks['t_ccd_s']} clocks of t_ccd_s, not {(times | clocks)[name]}"
+            )
     request = int(around * number["request_share_percent"] / 100)
     return Hbm2Parameters(clock_hz=int(number["clock_hz"]), **whole, **times, **clocks, request=request, reply=around - request)
 

@@ -13,8 +13,10 @@ import math
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Workers", "workers"]
 
-_MOST_POINTS = 512
+_MOST_POINTS = 128
 _CHUNK_S = 0.25
 """Seconds that a worker computes before it hands over what it has, about."""
 _MOST_BREAKS = 5
@@ -45,10 +47,11 @@ _SPACES: dict[str, Space] = {}
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a point: its exact figures, or the sentence with which it was refused."""
+    """What became of a point: its exact figures, or the sentence with which it was refused; and the seconds that it took."""
 
     point: int
     found: ExactPoint | str
+    spent_s: float
 
 
 def computed(study: Study, digest: str, points: Sequence[int]) -> list[Outcome]:
@@ -61,10 +64,12 @@ def computed(study: Study, digest: str, points: Sequence[int]) -> list[Outcome]:
         _SPACES[digest] = made
     space, found = _SPACES[digest], []
     for point in points:
+        began = time.perf_counter()
         try:
-            found.append(Outcome(point, exact(*space.request(point), asked=space.study.asked_of_prompts)))
+            became: ExactPoint | str = exact(*space.request(point), asked=space.study.asked_of_prompts)
         except LamforgeError as refusal:
-            found.append(Outcome(point, str(refusal)))
+            became = str(refusal)
+        found.append(Outcome(point, became, time.perf_counter() - began))
     return found
 
 
@@ -131,8 +136,7 @@ class _Pooled(Workers, abc.ABC):
                     waiting += reversed(chunk)
                     continue
                 self._gained()
-                spent = sum(each.found.wall_s for each in found if isinstance(each.found, ExactPoint))
-                size = _next_size(size, spent)
+                size = _next_size(size, sum(each.spent_s for each in found))
                 yield found
 
     @abc.abstractmethod
@@ -166,11 +170,18 @@ class _Local(_Pooled):
         return super().outcomes(space, points)
 
     def _made(self) -> concurrent.futures.ProcessPoolExecutor:
-        # Copies of a process that has loaded this module, and no more: copies of this one would have its locks and no threads.
+        # Copies of a process that has loaded this module and computed nothing: copies of this one would have its locks.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
-        # It begins here, since the closed form comes first.
-        multiprocessing.forkserver.ensure_running()
+        # It begins here, since the closed form comes first. It, and its copies, end with this process and hear of nobody else.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            # What takes note of their semaphores begins first, since it sets the mask too.
+            multiprocessing.resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            multiprocessing.forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return concurrent.futures.ProcessPoolExecutor(self._count, mp_context=context, initializer=begun)
 
     def _submit(self, space: Space, chunk: list[int]) -> concurrent.futures.Future[list[Outcome]]:
@@ -190,7 +201,8 @@ class _Local(_Pooled):
             if self._breaks >= _MOST_BREAKS:
                 raise MachineError(
                     f"Worker processes must live until a point is done, and {self._breaks} times in a row one died"
-                    " (what was computed is kept: fewer of them need less memory)"
+                    " (what was computed is kept: fewer of them need less memory,"
+                    ' and a script that has them needs `if __name__ == "__main__":`)'
                 ) from None
             self.close()
             self._pool = self._made()

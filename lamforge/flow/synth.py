@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +49,11 @@ class SlrShare:
     tiles: int
     used: Mapping[str, float]
     free: Mapping[str, int]
+
+    @property
+    def shares(self) -> dict[str, float | None]:
+        """The part of what is free that is used; None where nothing is free."""
+        return {name: self.used[name] / free if free else None for name, free in self.free.items()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,7 +132,11 @@ class Synthesis:
     def full(self) -> dict[str, float]:
         """How full the fullest SLR gets of each resource: the part of what may be used there."""
         slrs = list(zip(self.slrs, self.board.slrs.value, strict=True))
-        return {name: max(share.used[name] / self.board.slr_limit(slr, name) for share, slr in slrs) for name in RESOURCES}
+
+        def part(used: float, limit: float) -> float:
+            return used / limit if limit else math.inf if used else 0.0
+
+        return {name: max(part(share.used[name], self.board.slr_limit(slr, name)) for share, slr in slrs) for name in RESOURCES}
 
     @property
     def over(self) -> list[str]:

@@ -29,12 +29,14 @@ def synthesis_document(found: Synthesis) -> dict[str, Any]:
                 "tiles": slr.tiles,
                 **slr.used,
                 "free": dict(slr.free),
-                "shares": {name: slr.used[name] / slr.free[name] for name in RESOURCES},
+                "shares": slr.shares,
                 "fill": {name: found.board.fill.value.share(name) for name in RESOURCES},
             }
             for slr in found.slrs
         ],
-        "crossings": [
+        "crossings": None
+        if found.crossings is None
+        else [
             {
                 "boundary": f"{each.lower}-{each.upper}",
                 "wires": each.wires,
@@ -42,7 +44,7 @@ def synthesis_document(found: Synthesis) -> dict[str, Any]:
                 "share": each.share,
                 "by_driver": dict(each.by_driver),
             }
-            for each in found.crossings or ()
+            for each in found.crossings
         ],
         "over": found.over,
         "ranking": None if ranking is None else {"device": ranking.device, "mhz": ranking.mhz, **ranking.cells},

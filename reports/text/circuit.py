@@ -54,4 +54,4 @@ def _counts(resources: Mapping[str, float]) -> list[str]:
 
 
 def _shares(used: Mapping[str, float], whole: Mapping[str, float]) -> list[str]:
-    return [f"{used[name] / whole[name]:.1%}" for name in _NAMES]
+    return [f"{used[name] / whole[name]:.1%}" if whole[name] else "none there" for name in _NAMES]

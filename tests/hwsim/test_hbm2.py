@@ -238,7 +238,7 @@ def shipped_text() -> dict[str, object]:
             "Memory idle_hit_ns must be 2 clocks or more longer than CAS latency and transfer, not -12",
         ),
         ("t_refi_ns", GOOD | {"value": 300}, "Memory t_refi_ns must be more than twice t_rfc_ns, not 300"),
-        ("t_rcd_ns", GOOD | {"value": 1}, "Memory t_rcd must be as long as t_ccd_s or longer, not 1 clocks"),
+        ("t_rcd_ns", GOOD | {"value": 1}, "Memory t_rcd must be at least the 2 clocks of t_ccd_s, not 1"),
     ],
 )
 def test_refusals_of_the_data_file(tmp_path: Path, name: str, entry: object, message: str) -> None:

@@ -198,6 +198,22 @@ def of_session(number: int) -> list[int]:
     return found
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_terminal_that_ends_a_run_with_workers_is_one_sentence(place: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """The signal goes to every process, while those that compute are being loaded."""
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(document(place, exact="all"), sort_keys=False))
+    command = [sys.executable, "-m", "lamforge", "explore", str(file), "-o", str(tmp_path / "out"), "--workers", "2", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while len(of_session(process.pid)) < 3:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.killpg(process.pid, number)
+    _, said = process.communicate()
+    assert said.splitlines()[-1:] == ["Interrupted" if number == signal.SIGINT else "Hung up"] and "Traceback" not in said
+    assert process.returncode == 128 + number
+
+
 def test_no_worker_outlives_a_run_that_is_killed(place: Path, tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     axes = {"engine.clock_hz": {"from": 1e8, "to": 2e8, "step": 1e4}, "memory": ["hbm2"]}

@@ -1,5 +1,10 @@
 """The spread of an engine over a board's SLRs holds all of it, and the text says what is over the budget."""
 
+import dataclasses
+import math
+from pathlib import Path
+
+import lamforge
 from hwsim.arch.board import RESOURCES, load_board
 from hwsim.arch.config import load_engine
 from lamforge.flow.synth import Ranking, Synthesis, spread_over_slrs
@@ -8,6 +13,19 @@ from reports.text.circuit import synthesis_text
 from rtl.synthesis import Estimate, Part
 
 NOTHING = dict.fromkeys(RESOURCES, 0.0)
+
+
+def test_an_slr_that_has_none_of_a_resource_is_told(tmp_path: Path) -> None:
+    slrs = load_board("u280").slrs.value
+    without = dataclasses.replace(load_board("u280").slrs, value=(*slrs[:2], dataclasses.replace(slrs[2], uram=0)))
+    found = lamforge.synth(engine="u280", board=dataclasses.replace(load_board("u280"), slrs=without), is_quick=True)
+    document = synthesis_document(found)
+    assert document["slrs"][2]["shares"]["uram"] is None and document["slrs"][2]["shares"]["lut"] > 0
+    assert document["crossings"] is None
+    assert "none there" in synthesis_text(found)
+    assert found.full["uram"] == (
+        math.inf if found.slrs[2].used["uram"] else max(slr.used["uram"] / 320 for slr in found.slrs) / 0.8
+    )
 
 
 def test_the_spread_over_slrs_holds_everything() -> None:
