@@ -91,17 +91,18 @@ def copy_of_the_tree(folder: Path) -> Path:
 
 
 def files_beside(module: str) -> list[str]:
-    """Return the test files that import a module by its name, or else its package; those that are named after it come first."""
+    """Return the test files that are named after a module or its package, then others that import it, or else its package."""
     path = Path(module).with_suffix("")
     package = re.escape(".".join(path.parent.parts))
     everything = {
         file: file.read_text() for file in sorted((ROOT / "tests").rglob("test_*.py")) if "contributing" not in file.parts
     }
-    for names in (rf"from {package} import .*\b{path.name}\b|\b{package}\.{path.name}\b", rf"\b{package}\b"):
-        files = [file for file, text in everything.items() if re.search(names, text)]
-        if files:
-            break
-    files.sort(key=lambda file: file.stem not in (f"test_{path.name}", f"test_{path.parent.name}"))
+    importing, of_package = (
+        [file for file, text in everything.items() if re.search(names, text)]
+        for names in (rf"from {package} import .*\b{path.name}\b|\b{package}\.{path.name}\b", rf"\b{package}\b")
+    )
+    named = [file for file in of_package if file.stem in (f"test_{path.name}", f"test_{path.parent.name}")]
+    files = [*named, *(file for file in importing or of_package if file not in named)]
     return [str(file.relative_to(ROOT)) for file in files]
 
 
