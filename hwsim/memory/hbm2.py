@@ -208,16 +208,14 @@ def latest_start(law: np.ndarray, states: np.ndarray, visible: int, atom: int, a
     # Two long accesses lie between what these banks did and this one, which is long too: its activates wait for its turn alone.
     is_apart = is_other and is_long and number - max(states[_SHORT], states[_USED + first], states[_USED + second]) > 2
     latest_visible = states[_EARLIEST] + gap - (law[_AT.opening] if is_apart else 0)
+    if is_apart:
+        _close_early(law, states)
     if (is_again or is_apart) and visible <= latest_visible:
         # Every channel still has the access before to finish, and finds the rows open or opens them meanwhile.
-        if is_apart:
-            _close_early(law, states)
         latest = _go_on(law, states, visible, gap, span, first, second, row, is_again)
     else:
         _catch_up(states)
-        if is_apart:
-            _close_early(law, states)
-        elif not is_again:
+        if not is_again and not is_apart:
             _leave(law, states)
         if is_same:
             _start_same(law, states, visible, gap, first, second, is_again)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Collection, Mapping
 
 from compiler.pipeline import Request, compile_decode, compile_request
@@ -44,7 +43,6 @@ class ExactPoint:
         token_per_joule: tokens for each joule of the card, estimated.
         prefill_token_per_s: tokens of a prompt per second, of a prefill run with a full window; None where it was not asked for.
         first_token_s: seconds until every sequence has its first token after a prompt of `Request.context` tokens; the same.
-        wall_s: seconds that the point took.
     """
 
     cycles: int
@@ -57,7 +55,6 @@ class ExactPoint:
     token_per_joule: float
     prefill_token_per_s: float | None
     first_token_s: float | None
-    wall_s: float
 
 
 def exact(request: Request, memory: MemoryModel, *, asked: Collection[str] = ()) -> ExactPoint:
@@ -70,11 +67,10 @@ def exact(request: Request, memory: MemoryModel, *, asked: Collection[str] = ())
         ConfigError: the memory cannot have the engine's clock.
         MachineError: the engine would stop or stand still.
     """
-    began = time.perf_counter()
     engine = request.engine
     shape = shape_of(request)
     rows, _, _, did = _prepared(shape, False)
-    timeline = _timeline(shape, False, _pace(engine, memory), memory)
+    timeline = _timeline(shape, False, _of_equal_cycles(engine, memory), memory)
     constants = constants_of(energy_board(engine))
     energy = estimate(activity_of(did, timeline, engine, constants), constants)
     return ExactPoint(
@@ -88,7 +84,6 @@ def exact(request: Request, memory: MemoryModel, *, asked: Collection[str] = ())
         token_per_joule=rows / energy.card_j,
         prefill_token_per_s=_prefilled(shape, engine, memory) if PREFILL in asked else None,
         first_token_s=_first_token(shape, engine, memory) if FIRST_TOKEN in asked else None,
-        wall_s=time.perf_counter() - began,
     )
 
 
@@ -108,7 +103,7 @@ def _usual_engine() -> EngineConfig:
     return load_engine("small")
 
 
-def _pace(engine: EngineConfig, memory: MemoryModel) -> EngineConfig:
+def _of_equal_cycles(engine: EngineConfig, memory: MemoryModel) -> EngineConfig:
     """Return the engine whose runs take the same cycles: with another watchdog, and another clock if the memory has none."""
     usual = _usual_engine()
     control = dataclasses.replace(engine.control, watchdog_cycles=usual.control.watchdog_cycles)
@@ -126,7 +121,7 @@ def _timeline(shape: Request, is_prefill: bool, engine: EngineConfig, memory: Me
 def _prefilled(shape: Request, engine: EngineConfig, memory: MemoryModel) -> float:
     """Return the tokens of a prompt that a run with a full window takes in per second."""
     rows, *_ = _prepared(shape, True)
-    return rows * engine.clock_hz / _timeline(shape, True, _pace(engine, memory), memory).cycles
+    return rows * engine.clock_hz / _timeline(shape, True, _of_equal_cycles(engine, memory), memory).cycles
 
 
 def _first_token(shape: Request, engine: EngineConfig, memory: MemoryModel) -> float:

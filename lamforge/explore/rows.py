@@ -209,7 +209,7 @@ class Rows:
                 name: np.array([np.nan if each is None else each.causes[name] for each in found], dtype=np.float64)
                 for name in _CAUSES
             },
-            wall_s=np.array([0.0 if each is None else each.wall_s for each in found]),
+            wall_s=np.array([0.0 if each is None else outcome.spent_s for each, outcome in zip(found, outcomes, strict=True)]),
         )
 
     def unmeasured(self, block: Block) -> dict[Key, int]:

@@ -160,7 +160,7 @@ def _ends(netlist: Mapping[str, Any], plan: Floorplan, memory_slr: int, join: Ca
             for port, bits in cell["connections"].items():
                 for bit in _bits(bits):
                     is_driver = cell["port_directions"][port] == "output"
-                    yield _End(bit=(path, bit), part=part, slr=slr if part == path else inside, is_driver=is_driver)
+                    yield _End(bit=(path, bit), part=part, slr=inside, is_driver=is_driver)
 
     yield from walk(TOP, TOP, memory_slr)
 

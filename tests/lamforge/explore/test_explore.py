@@ -1,6 +1,5 @@
 """A study from its file to its front: rows, refusals, renderers, and that whatever stops it costs nothing that was written."""
 
-import contextlib
 import errno
 import json
 import os
@@ -30,7 +29,7 @@ from reports.documents.exploration import exploration_document
 from reports.text.exploration import exploration_text
 from tests.lamforge.conftest import Command
 from tests.lamforge.explore.small import document, rows_of, study
-from tests.processes import check_ends
+from tests.processes import check_ends, of_session
 
 _BOARD = Path(lamforge.__file__).parents[1] / "hwsim/specs/boards/u280.yaml"
 
@@ -186,16 +185,6 @@ def test_a_run_that_is_killed_goes_on(place: Path, found: Exploration, tmp_path:
 def test_a_run_that_is_killed_twenty_times_goes_on(place: Path, found: Exploration, tmp_path: Path, seed: int) -> None:
     killed_at_random(place, tmp_path / "out", 20, random.Random(seed))
     assert rows_of(tmp_path / "out") == rows_of(place / "whole")
-
-
-def of_session(number: int) -> list[int]:
-    """Return the processes of a session."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[3]) == number:
-                found.append(int(stat.parent.name))
-    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
