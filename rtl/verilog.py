@@ -19,8 +19,8 @@ __all__ = ["LINT_WAIVERS", "PRIMITIVES", "TEMPLATES", "TOP", "convert", "generat
 TOP = "engine"
 """Name of the top module."""
 
-PRIMITIVES = {name: (resources.files("rtl") / "primitives" / name).read_text() for name in ("ram.v", "dsp48e2.v")}
-"""Modules written by hand, text by file: the memory of every `Ram`, and a model of the vendor's DSP for simulation alone."""
+PRIMITIVES = {name: (resources.files("rtl") / "primitives" / name).read_text() for name in ("ram.v", "sum3.v", "times3.v", "dsp48e2.v")}
+"""Modules written by hand, text by file: the memory of every `Ram`, adders, and a model of the vendor's DSP for simulation alone."""
 
 TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
 """Renders the files of kernel packages and benches."""

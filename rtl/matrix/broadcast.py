@@ -7,8 +7,10 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Format
+from rtl.interfaces import UnitSizes
+from rtl.matrix.accumulator import SUM_BITS
 from rtl.matrix.records import DIGIT_BITS, coefficient_bits, input_bits, pair_digit, pairs, spread, unpack
-from rtl.matrix.slice import SUM_BITS
+from rtl.matrix.stages import ACTIVATION, SENT
 from rtl.pipeline import Pipeline
 
 __all__ = ["ARRANGE", "Broadcast"]
@@ -21,8 +23,9 @@ class Broadcast(wiring.Component):
     """Turns a segment into 64 inputs of every row in lane order (DOT), or the coefficients from `start` on (AXPY).
 
     Members:
-        segment: 64 codes of each row, at stage ACTIVATION; `arrange` with it.
-        slots, coefficients: at stage HOP. Coefficient i is that of the step's token i, for the tokens of a step.
+        a_address (stage 0), address (a stage later): of the activation memory. arrange: with it, at stage SENT.
+        segment: 64 codes of each row, at stage ACTIVATION.
+        slots, coefficients: at stage ORDERED. Coefficient i is that of the step's token i, for the tokens of a step.
         sums: the sum of the 32 inputs from `start` on of each row that multiplies nibbles, at stage SUMS_READY.
     """
 
@@ -31,6 +34,8 @@ class Broadcast(wiring.Component):
         tile = config.tile
         super().__init__(
             {
+                "a_address": In(UnitSizes(config).activation),
+                "address": Out(UnitSizes(config).activation),
                 "segment": In(512 * tile.tokens),
                 "arrange": In(ARRANGE),
                 "slots": Out(data.ArrayLayout(input_bits(config), 64)),
@@ -43,8 +48,8 @@ class Broadcast(wiring.Component):
         m = Module()
         tokens, nibble_rows = self.config.tile.tokens, self.config.tile.nibble_rows
         segment = Signal(512 * tokens, reset_less=True)
-        arrange = Pipeline(m, self.arrange, 1, "arrange")
-        m.d.sync += segment.eq(self.segment)
+        arrange = Pipeline(m, self.arrange, SENT, "arrange")
+        m.d.sync += [self.address.eq(self.a_address), segment.eq(self.segment)]
 
         def code(row: int, index: int) -> Value:
             return segment[512 * row + 8 * index : 512 * row + 8 * index + 8]
@@ -59,11 +64,10 @@ class Broadcast(wiring.Component):
             )
             for index in range(64)
         ]
-        turned = _turn(m, packed, arrange.at(2).start[4:6], 16, 64, "turned")
-        self._arrange(m, turned, arrange.at(3))
+        turned = _turn(m, packed, arrange.at(ACTIVATION + 1).start[4:6], 16, 64, "turned")
+        self._arrange(m, turned, arrange.at(ACTIVATION + 2))
         digits = [value[: coefficient_bits(self.config)] for value in turned]
-        near = _turn(m, digits, arrange.at(3).start[2:4], 4, 16, "near")
-        nearest = _turn(m, near, arrange.at(4).start[0:2], 1, 4, "nearest")
+        nearest = _turn(m, digits, arrange.at(ACTIVATION + 2).start[:4], 1, 16, "nearest")
         m.d.comb += [self.coefficients[index].eq(nearest[index]) for index in range(64)]
         self._sum(m, turned)
         return m
@@ -79,9 +83,7 @@ class Broadcast(wiring.Component):
             if place < 2:
                 value = Mux(is_kept, value, Mux(is_wide, turned[block], turned[2 * block + place]))
             m.d.sync += ordered[index].eq(value)
-        hop = Signal(self.slots.shape(), reset_less=True)
-        m.d.sync += hop.eq(ordered)
-        m.d.comb += self.slots.eq(hop)
+        m.d.comb += self.slots.eq(ordered)
 
     def _sum(self, m: Module, turned: list[Value]) -> None:
         """Sum the first 32 inputs, rows in pairs, two adder levels a stage."""
@@ -113,7 +115,7 @@ def _turn(m: Module, values: list[Value], amount: Value, unit: int, span: int, n
             m.d.sync += register.eq(value)
             continue
         with m.Switch(amount):
-            for turn in range(4):
+            for turn in range(1 << len(amount)):
                 with m.Case(turn):
                     m.d.sync += register.eq(values[(index + turn * unit) % span])
     return registers

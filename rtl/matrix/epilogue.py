@@ -9,7 +9,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Destination
 from rtl.arithmetic import SCALE, ApplyScale, combine, saturate
 from rtl.interfaces import SCALE_ENTRY, UnitSizes, lane_write_port, read_port
-from rtl.matrix.records import drained_word
+from rtl.matrix.records import ENTRY, drained_word
 from rtl.matrix.stages import APPLIED, LEAVE, RESULT_READ, SCALE_READ, WRITE
 from rtl.pipeline import Pipeline
 
@@ -32,8 +32,8 @@ class Epilogue(wiring.Component):
     """One word a cycle; stages are those of `rtl.matrix.stages`.
 
     Members:
-        word, row_scales, parameters, entry (stage SCALE_READ + 1): the word's description; mantissa and exponent of
-            each lane's row; each lane's value parameter; the scale file's entry.
+        word, entries, entry (stage SCALE_READ + 1): the word's description; each lane's row scale (mantissa and
+            exponent) and value parameter; the scale file's entry.
         raw (stage LEAVE): accumulators.
         reads (stage RESULT_READ), written (stage WRITE): whether the word is one to write.
         x, p: read ports of residual and bias; x_address is zero while no residual is read.
@@ -46,8 +46,7 @@ class Epilogue(wiring.Component):
         super().__init__(
             {
                 "word": In(drained_word(config)),
-                "row_scales": In(data.ArrayLayout(24, lanes)),
-                "parameters": In(data.ArrayLayout(32, lanes)),
+                "entries": In(data.ArrayLayout(ENTRY, lanes)),
                 "entry": In(SCALE_ENTRY),
                 "raw": In(data.ArrayLayout(32, lanes)),
                 "reads": In(1),
@@ -62,7 +61,7 @@ class Epilogue(wiring.Component):
         start = SCALE_READ + 1
         word = Pipeline(m, self.word, start, "word")
         zero_sum = Pipeline(m, self.entry.zero_sum, start, "zero_sum")
-        parameters = Pipeline(m, Cat(self.parameters[lane] for lane in range(lanes)), start, "parameters")
+        parameters = Pipeline(m, Cat(self.entries[lane].parameter for lane in range(lanes)), start, "parameters")
         results = Pipeline(m, Cat(self._scaled(m, lane, word, zero_sum) for lane in range(lanes)), APPLIED, "results")
         finished = self._add(m, results.at(WRITE - 1), word.at(WRITE - 1).destination)
 
@@ -87,7 +86,7 @@ class Epilogue(wiring.Component):
 
     def _scaled(self, m: Module, lane: int, word: Pipeline, zero_sum: Pipeline) -> Value:
         """Return a lane's value times its scale, at stage APPLIED."""
-        row = self.row_scales[lane]
+        row = self.entries[lane].row_scale
         entry = self.entry
         mantissa, exponent = combine(m, (row[:16], row[16:].as_signed()), (entry.mantissa, entry.exponent), name=f"combined_{lane}")
         scale = Signal(SCALE, name=f"scale_{lane}", reset_less=True)

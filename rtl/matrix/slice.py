@@ -7,9 +7,10 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig
 from hwsim.arch.isa import Format
-from rtl.arithmetic import halve
+from rtl.adders import thirds
 from rtl.instance import Shared, place
 from rtl.interfaces import assign
+from rtl.matrix.accumulator import SUM_BITS, RowAccumulator
 from rtl.matrix.lane import COEFFICIENT, Decoder
 from rtl.matrix.multiplier import FACTOR, PackedMultipliers
 from rtl.matrix.records import (
@@ -29,10 +30,8 @@ from rtl.matrix.small_products import SmallProducts
 from rtl.matrix.stages import ACCUMULATED, DECODE, FIRST_PRODUCT, SECOND_PRODUCT, SLICE, SUMS
 from rtl.pipeline import Pipeline
 
-__all__ = ["SUM_BITS", "Slice", "Tile"]
+__all__ = ["Slice", "Tile"]
 
-SUM_BITS = 14
-"""A signed sum of 32 activations."""
 _TREE_BITS = 36
 _ROW_BITS = 21
 _NEAR_BLOCKS = 4
@@ -198,9 +197,8 @@ class Slice(Shared):
             totals = [column.second[:_TREE_BITS].as_signed() for column in sums]
             halves = []
             for start in range(2):
-                four = halve(m, totals[start::2], _TREE_BITS, f"tree_{pair}_{start}_4")
-                two = halve(m, four, _TREE_BITS, f"tree_{pair}_{start}_2")
-                halves.append(two[0] + two[1])
+                three = thirds(m, totals[start::2], _TREE_BITS, f"tree_{pair}_{start}_3")
+                halves += thirds(m, three, _TREE_BITS, f"tree_{pair}_{start}")
             for half, token in enumerate(range(2 * pair, min(2 * pair + 2, tokens))):
                 low, high = (unpack(total)[half] for total in halves)
                 m.d.sync += rows[token].eq(low + Mux(is_wide, high << 4, high))
@@ -221,30 +219,23 @@ class Slice(Shared):
         return list(small.totals)
 
     def _accumulate_rows(self, m: Module, step: Pipeline, rows: list[Value]) -> None:
-        """DOT: scale each row's sum of products and accumulate; the last step's sum goes to the hold registers too."""
-        is_offset = step.at(SUMS + 1).format == Format.W4
-        control = step.at(ACCUMULATED - 1)
+        """DOT: scale each row's sum of products and accumulate; the last step's sum goes to a hold register too."""
+        starts, adds, ends = step.at(ACCUMULATED - 2), step.at(ACCUMULATED - 1), step.at(ACCUMULATED)
         held = []
         for token, row in enumerate(rows):
-            scaled = Signal(signed(len(row) + 9), name=f"scaled_{token}", reset_less=True)
-            addend = Signal(signed(32), name=f"addend_{token}", reset_less=True)
-            total = Signal(32, name=f"total_{token}")
-            accumulator = Signal(32, name=f"accumulator_{token}", reset_less=True)
+            has_offset = token < self.config.tile.nibble_rows
+            m.submodules[f"accumulator_{token}"] = accumulator = RowAccumulator(len(row), has_offset=has_offset)
+            m.d.comb += [
+                accumulator.row.eq(row),
+                accumulator.scale.eq(self._scale.at(SUMS)),
+                accumulator.first.eq(starts.first),
+                accumulator.compute.eq(adds.compute & ~adds.axpy),
+            ]
+            if has_offset:
+                m.d.comb += [accumulator.sum.eq(self.sums[token]), accumulator.offset.eq(self._offset.at(SUMS))]
             held.append(Signal(32, name=f"held_{token}", reset_less=True))
-            m.d.sync += scaled.eq(row * self._scale.at(SUMS))
-            if token < self.config.tile.nibble_rows:
-                shifted = Signal(signed(SUM_BITS + 9), name=f"shifted_{token}", reset_less=True)
-                m.d.sync += [
-                    shifted.eq(self.sums[token] * self._offset.at(SUMS)),
-                    addend.eq(scaled + Mux(is_offset, shifted << 4, shifted)),
-                ]
-            else:
-                m.d.sync += addend.eq(scaled)
-            m.d.comb += total.eq(Mux(control.first, 0, accumulator) + addend)
-            with m.If(control.compute & ~control.axpy):
-                m.d.sync += accumulator.eq(total)
-                with m.If(control.last):
-                    m.d.sync += held[token].eq(total)
+            with m.If(ends.compute & ~ends.axpy & ends.last):
+                m.d.sync += held[token].eq(accumulator.total)
         m.d.sync += self.row_sum.eq(Array(held)[self.row_select])
 
 
