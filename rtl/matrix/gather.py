@@ -81,7 +81,7 @@ class LaneTree(wiring.Component):
         for number in range(len(self.regions)):
             sums = getattr(self, f"lane_sums_{number}")
             arrived.append(Pipeline(m, sums, MERGED - 2, f"lane_sums_{number}").at(MERGED - 1))
-        taps = [self._taps(m, lane, arrived) for lane in range(mixed)]
+        taps = [self._taps(m, platform, lane, arrived) for lane in range(mixed)]
         sums, uppers = (
             [Signal(32, name=f"{name}_{lane}", reset_less=True) for lane in range(lanes)] for name in ("chosen", "upper")
         )
@@ -100,7 +100,7 @@ class LaneTree(wiring.Component):
         m.d.comb += [self.word[lane].eq(sums[lane] + (uppers[lane] << 4)) for lane in range(lanes)]
         return m
 
-    def _taps(self, m: Module, lane: int, arrived: list[data.View]) -> dict[int, list[Value]]:
+    def _taps(self, m: Module, platform: object, lane: int, arrived: list[data.View]) -> dict[int, list[Value]]:
         """Return, for each W, the W sums of one lane, at stage LEAVE - 2."""
         values: list[Value] = []
         for remainder in range(residues(self.config)):
@@ -110,7 +110,7 @@ class LaneTree(wiring.Component):
                 if remainder in region.summed
             ]
             bits = min(32, max(len(each) for each in some) + (len(some) - 1).bit_length())
-            values += thirds(m, some, bits, f"merged_{remainder}_{lane}")
+            values += thirds(m, platform, some, bits, f"merged_{remainder}_{lane}")
         stage, taps = MERGED, {}
         while True:
             late = [Pipeline(m, value, stage, f"tap_{lane}_{len(values)}_{place}") for place, value in enumerate(values)]

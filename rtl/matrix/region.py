@@ -15,8 +15,9 @@ from rtl.matrix.records import ENTRY, STEP, coefficient_bits, drained_word, inpu
 from rtl.matrix.slice import Tile
 from rtl.matrix.stages import DECODE, DRAIN, HOP, LANE_DRAIN, ORDERED, PARAMETER, REGION_LEVELS, ROW_DRAIN, SENT, SUMS, SUMS_READY
 from rtl.pipeline import Pipeline
+from rtl.regions import region_tiles
 
-__all__ = ["Region", "feeds", "pick", "pick_layout", "residues"]
+__all__ = ["Region", "feeds", "pick", "pick_layout", "residues", "tiles_of"]
 
 
 def feeds(config: EngineConfig) -> int:
@@ -27,6 +28,11 @@ def feeds(config: EngineConfig) -> int:
 def residues(config: EngineConfig) -> int:
     """Return by which number's remainder slices are summed in an AXPY before their sums are halved in number."""
     return min(8, config.vector.lanes, config.tile.slices)
+
+
+def tiles_of(config: EngineConfig) -> Mapping[str, tuple[int, ...]]:
+    """Return the tiles of each region of an engine."""
+    return region_tiles(config.tile.ports, max(1, feeds(config) // config.tile.slices_per_port))
 
 
 def pick_layout(config: EngineConfig) -> data.StructLayout:
@@ -76,7 +82,7 @@ class Region(wiring.Component):
         m = Module()
         tiles = {port: place(m, f"tile_{port}", Tile, self.config, inline=self.inline) for port in self.tiles}
         self._feed(m, tiles)
-        self._gather(m, tiles)
+        self._gather(m, platform, tiles)
         return m
 
     def _feed(self, m: Module, tiles: Mapping[int, Tile]) -> None:
@@ -109,7 +115,7 @@ class Region(wiring.Component):
                             # A step has at most 64 tokens: one segment of coefficients.
                             m.d.sync += coefficients[index].eq(every[(port * per_port + index >> shift) % 64])
 
-    def _gather(self, m: Module, tiles: Mapping[int, Tile]) -> None:
+    def _gather(self, m: Module, platform: object, tiles: Mapping[int, Tile]) -> None:
         """Choose the slices of a word of a DOT, and sum those of an AXPY."""
         per_port, pick = self.config.tile.slices_per_port, self._pick
         entries, row_sums, lane_sums = {}, {}, {}
@@ -126,7 +132,7 @@ class Region(wiring.Component):
             for lane in range(self.config.mixed_lanes):
                 values = [lane_sums[number][lane] for number in self.slices if number % residues(self.config) == remainder]
                 for level in range(REGION_LEVELS):
-                    values = thirds(m, values, self.sum_bits, f"sum_{remainder}_{lane}_{level}")
+                    values = thirds(m, platform, values, self.sum_bits, f"sum_{remainder}_{lane}_{level}")
                 m.d.comb += self.lane_sums[where][lane].eq(values[0])
 
     def _choose(self, m: Module, values: Mapping[int, Value], group: Value, name: str) -> list[Signal]:

@@ -72,6 +72,7 @@ class Slice(Shared):
 
     def elaborate(self, platform):
         m = Module()
+        self._platform = platform
         step = Pipeline(m, self.step, DECODE, "step")
         decoder = self._decode(m, step)
         columns = self._multiply(m, step, decoder)
@@ -197,8 +198,8 @@ class Slice(Shared):
             totals = [column.second[:_TREE_BITS].as_signed() for column in sums]
             halves = []
             for start in range(2):
-                three = thirds(m, totals[start::2], _TREE_BITS, f"tree_{pair}_{start}_3")
-                halves += thirds(m, three, _TREE_BITS, f"tree_{pair}_{start}")
+                three = thirds(m, self._platform, totals[start::2], _TREE_BITS, f"tree_{pair}_{start}_3")
+                halves += thirds(m, self._platform, three, _TREE_BITS, f"tree_{pair}_{start}")
             for half, token in enumerate(range(2 * pair, min(2 * pair + 2, tokens))):
                 low, high = (unpack(total)[half] for total in halves)
                 m.d.sync += rows[token].eq(low + Mux(is_wide, high << 4, high))

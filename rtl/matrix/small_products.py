@@ -6,8 +6,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE
-from rtl.adders import PRODUCT_BITS, Times3, thirds
-from rtl.interfaces import assign
+from rtl.adders import PRODUCT_BITS, SMALL_CODE, thirds, times3
 from rtl.matrix.lane import CODE
 from rtl.pipeline import Pipeline
 
@@ -17,8 +16,6 @@ SMALL_SUM_BITS = 15
 """A signed sum of 32 products of 8-bit inputs with -3 .. 3."""
 _NOTHING = 3
 """The choice that selects no input."""
-_PARTS = data.StructLayout({"one": 1, "two": 1, "negative": 1})
-"""A code as `Times3` takes it."""
 _TABLE_BITS = 6
 """Inputs of a look-up table."""
 
@@ -26,7 +23,7 @@ _TABLE_BITS = 6
 class SmallProducts(wiring.Component):
     """The sum of input * code over the lanes, for each of some token rows and codes of -3 .. 3.
 
-    The input of a lane is chosen, then multiplied in a look-up table a bit (`Times3`); such a product lacks 1 where the code is
+    The input of a lane is chosen, then multiplied in a look-up table a bit (`times3`); such a product lacks 1 where the code is
     negative, and how many do is counted once for all rows.
 
     Members:
@@ -52,7 +49,7 @@ class SmallProducts(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         choices = Signal(self.choices.shape(), name="chosen", reset_less=True)
-        parts = Signal(data.ArrayLayout(_PARTS, LANES_PER_SLICE), reset_less=True)
+        parts = Signal(data.ArrayLayout(SMALL_CODE, LANES_PER_SLICE), reset_less=True)
         for lane in range(LANES_PER_SLICE):
             code = self.codes[lane]
             m.d.sync += [
@@ -61,19 +58,18 @@ class SmallProducts(wiring.Component):
                 parts[lane].two.eq(code[1] ^ (code[0] & code[-1])),
                 parts[lane].negative.eq(code[-1]),
             ]
-        lacking = _count(m, [part.negative for part in parts])
+        lacking = _count(m, platform, [part.negative for part in parts])
         for row in range(self.rows):
             products = []
             for lane in range(LANES_PER_SLICE):
-                m.submodules[f"times_{row}_{lane}"] = times = Times3()
+                chosen = self._chosen(m, row, lane, choices[lane])
                 product = Signal(signed(PRODUCT_BITS), name=f"product_{row}_{lane}", reset_less=True)
-                m.d.comb += [times.x.eq(self._chosen(m, row, lane, choices[lane])), *assign(times, parts[lane], *_PARTS.members)]
-                m.d.sync += product.eq(times.product)
+                m.d.sync += product.eq(times3(m, platform, chosen, parts[lane], f"times_{row}_{lane}"))
                 products.append(product)
-            sums = thirds(m, products, _bits(3), f"sum_{row}_11")
-            sums = thirds(m, sums, _bits(9), f"sum_{row}_4")
-            sums = thirds(m, [*sums, lacking], SMALL_SUM_BITS, f"sum_{row}_2")
-            (total,) = thirds(m, sums, SMALL_SUM_BITS, f"sum_{row}")
+            sums = thirds(m, platform, products, _bits(3), f"sum_{row}_11")
+            sums = thirds(m, platform, sums, _bits(9), f"sum_{row}_4")
+            sums = thirds(m, platform, [*sums, lacking], SMALL_SUM_BITS, f"sum_{row}_2")
+            (total,) = thirds(m, platform, sums, SMALL_SUM_BITS, f"sum_{row}")
             m.d.comb += self.totals[row].eq(Pipeline(m, total, 5, f"total_{row}").at(self.LATENCY))
         return m
 
@@ -93,7 +89,7 @@ def _bits(products: int) -> int:
     return 1 + (products * (3 * 128 + 1)).bit_length()
 
 
-def _count(m: Module, bits: list[Value]) -> Signal:
+def _count(m: Module, platform: object, bits: list[Value]) -> Signal:
     """Return how many bits are set, three cycles later."""
     counts = []
     for index in range(0, len(bits), _TABLE_BITS):
@@ -101,6 +97,6 @@ def _count(m: Module, bits: list[Value]) -> Signal:
         count = Signal(range(_TABLE_BITS + 1), name=f"count_{index}", reset_less=True)
         m.d.sync += count.eq(Array(number.bit_count() for number in range(1 << len(group)))[group])
         counts.append(count)
-    counts = thirds(m, counts, 1 + len(bits).bit_length(), "count_2")
-    (total,) = thirds(m, counts, 1 + len(bits).bit_length(), "count")
+    counts = thirds(m, platform, counts, 1 + len(bits).bit_length(), "count_2")
+    (total,) = thirds(m, platform, counts, 1 + len(bits).bit_length(), "count")
     return total

@@ -12,18 +12,18 @@ from rtl.matrix.broadcast import Broadcast
 from rtl.matrix.epilogue import Epilogue, result_ports
 from rtl.matrix.front import Front
 from rtl.matrix.gather import Gather, LaneTree
-from rtl.matrix.region import Region, pick
+from rtl.matrix.region import Region, pick, tiles_of
 from rtl.matrix.slice import Slice, Tile
 from rtl.matrix.stages import DRAIN, GATHER, LEAVE, RESULT_READ, ROW_DRAIN, SCALE_READ, SENT, WRITE, check_stages
 from rtl.pipeline import Pipeline
-from rtl.regions import FAR, SHARED, region_tiles
+from rtl.regions import FAR, SHARED
 
 __all__ = ["Matrix", "sources_of"]
 
 
 def sources_of(config: EngineConfig) -> tuple[str, ...]:
     """Return the regions that have activations of their own; the far one gets those of the shared one."""
-    return tuple(region for region in region_tiles(config.tile.ports) if region != FAR)
+    return tuple(region for region in tiles_of(config) if region != FAR)
 
 
 class Matrix(wiring.Component):
@@ -66,10 +66,8 @@ class Matrix(wiring.Component):
             *assign(front, self, "command", "command_valid", "head_valid", "clear"),
             *assign(self, front, "issue", "retire", "pop", "drained", "busy"),
         ]
-        per_port = self.config.tile.slices_per_port
-        columns = max(1, min(self.config.tile.slices, self.config.vector.lanes) // per_port)
         regions = {}
-        for name, tiles in region_tiles(self.config.tile.ports, columns).items():
+        for name, tiles in tiles_of(self.config).items():
             regions[name] = Region(self.config, tiles, hops=int(name == FAR), inline=self.inline)
             m.submodules[name] = regions[name]
         self._feed(m, front, regions)

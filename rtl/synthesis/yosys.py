@@ -15,9 +15,9 @@ from pathlib import Path
 
 from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
-from rtl.verilog import PRIMITIVES
+from rtl.verilog import HAND_WRITTEN, PRIMITIVES
 
-__all__ = ["TOOL", "Module", "cells_of", "modules_of", "run_yosys", "tool_version"]
+__all__ = ["INSIDE", "TOOL", "Module", "cells_of", "modules_of", "run_yosys", "tool_version"]
 
 _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?\(.*?^endmodule\n", re.M | re.S)
 _INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
@@ -73,8 +73,8 @@ def modules_of(texts: Iterable[str]) -> Mapping[str, Module]:
 
 TOOL = "pyosys"
 """The package Yosys comes in."""
-_WHOLE = ("ram",)
-"""Modules with parameters: synthesized with each of the modules that instantiate them."""
+INSIDE = tuple(name.removesuffix(".v") for name in HAND_WRITTEN)
+"""Modules written by hand, with parameters: synthesized with each of the modules that instantiate them."""
 _BATCH_BYTES = 120_000
 (_ZEROS,) = (line for line in PRIMITIVES["ram.v"].splitlines() if "words[i] = " in line)
 """The line that clears a memory for simulation, as the device does when it is configured."""
@@ -130,7 +130,7 @@ def cells_of(
     where it is left out; `processes` is how many runs of Yosys there are at a time, one a core where it is left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {name: module for name, module in modules.items() if name not in _WHOLE and (names is None or name in names)}
+    wanted = {name: module for name, module in modules.items() if name not in INSIDE and (names is None or name in names)}
     keys = {name: _key(module, modules) for name, module in wanted.items()}
     representatives = {key: wanted[name] for name, key in reversed(keys.items())}
     missing = {key: module for key, module in representatives.items() if not (folder / f"{key}.json").exists()}
@@ -146,7 +146,7 @@ def cells_of(
 
 
 def _key(module: Module, modules: Mapping[str, Module]) -> str:
-    whole = [modules[name].text for name, _ in module.children if name in _WHOLE][:1]
+    whole = [modules[name].text for name in sorted({name for name, _ in module.children} & {*INSIDE})]
     parts = [module.form, *whole, _SCRIPT, tool_version()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
@@ -165,7 +165,7 @@ def _synthesize(batch: Mapping[str, Module], modules: Mapping[str, Module], fold
     names = {module.name for module in batch.values()}
     children = {child for module in batch.values() for child, _ in module.children} - names
     text = "".join(module.text for module in batch.values())
-    text += "".join(modules[child].text if child in _WHOLE else modules[child].stub for child in sorted(children))
+    text += "".join(modules[child].text if child in INSIDE else modules[child].stub for child in sorted(children))
     with tempfile.TemporaryDirectory() as place:
         # Yosys has no distributed memory without a write port; a table in logic is the same.
         text = text.replace('rom_style = "distributed"', 'rom_style = "logic"')
@@ -175,7 +175,7 @@ def _synthesize(batch: Mapping[str, Module], modules: Mapping[str, Module], fold
         counted = json.loads(Path(place, "counts.json").read_text())["modules"]
     counted = {_plain(name): entry.get("num_cells_by_type", {}) for name, entry in counted.items()}
     for key, module in batch.items():
-        cells = _own(_plain(module.name), counted, {_plain(name) for name in modules if name not in _WHOLE})
+        cells = _own(_plain(module.name), counted, {_plain(name) for name in modules if name not in INSIDE})
         write_text(folder / f"{key}.json", json.dumps(cells, sort_keys=True))
 
 
