@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Format
+from rtl.adders import thirds
 from rtl.interfaces import UnitSizes
 from rtl.matrix.accumulator import SUM_BITS
 from rtl.matrix.records import DIGIT_BITS, coefficient_bits, input_bits, pair_digit, pairs, spread, unpack
@@ -17,6 +18,10 @@ __all__ = ["ARRANGE", "Broadcast"]
 
 ARRANGE = data.StructLayout({"axpy": 1, "format": 3, "start": 6})
 """How the inputs of a step lie in their segment; `start` is the byte of the first input or coefficient."""
+
+
+_SUM_BITS = 33
+"""A sum of 32 packed pairs: of low inputs in the lowest FIELD_BITS, of high ones above."""
 
 
 class Broadcast(wiring.Component):
@@ -69,7 +74,7 @@ class Broadcast(wiring.Component):
         digits = [value[: coefficient_bits(self.config)] for value in turned]
         nearest = _turn(m, digits, arrange.at(ACTIVATION + 2).start[:4], 1, 16, "nearest")
         m.d.comb += [self.coefficients[index].eq(nearest[index]) for index in range(64)]
-        self._sum(m, turned)
+        self._sum(m, platform, turned)
         return m
 
     def _arrange(self, m: Module, turned: list[Value], control) -> None:
@@ -85,20 +90,14 @@ class Broadcast(wiring.Component):
             m.d.sync += ordered[index].eq(value)
         m.d.comb += self.slots.eq(ordered)
 
-    def _sum(self, m: Module, turned: list[Value]) -> None:
-        """Sum the first 32 inputs, rows in pairs, two adder levels a stage."""
+    def _sum(self, m: Module, platform: object, turned: list[Value]) -> None:
+        """Sum the first 32 inputs, rows in pairs."""
         tokens = self.config.tile.nibble_rows
         for pair in range(pairs(tokens)):
-            values = [spread(digit.word_select(pair, DIGIT_BITS)) for digit in turned[:32]]
-            level = 0
+            values: list[Value] = [spread(digit.word_select(pair, DIGIT_BITS)) for digit in turned[:32]]
             while len(values) > 1:
-                step = min(4, len(values))
-                sums = []
-                for index in range(0, len(values), step):
-                    total = Signal(signed(33), name=f"sum_{pair}_{level}_{index}", reset_less=True)
-                    m.d.sync += total.eq(sum(values[index + 1 : index + step], values[index]))
-                    sums.append(total)
-                values, level = sums, level + 1
+                bits = min(_SUM_BITS, len(values[0]) + 2)
+                values = list(thirds(m, platform, values, bits, f"sum_{pair}_{len(values)}"))
             for half, row in enumerate(range(2 * pair, min(2 * pair + 2, tokens))):
                 result = Signal(signed(SUM_BITS), name=f"row_sum_{row}", reset_less=True)
                 m.d.sync += result.eq(unpack(values[0])[half])

@@ -10,7 +10,7 @@ from hwsim.arch.isa import Destination
 from rtl.arithmetic import SCALE, ApplyScale, combine, saturate
 from rtl.interfaces import SCALE_ENTRY, UnitSizes, lane_write_port, read_port
 from rtl.matrix.records import ENTRY, drained_word
-from rtl.matrix.stages import APPLIED, LEAVE, RESULT_READ, SCALE_READ, WRITE
+from rtl.matrix.stages import APPLIED, ENTRY_WRITE, LEAVE, RESULT_READ, SCALE_READ, WRITE
 from rtl.pipeline import Pipeline
 
 __all__ = ["Epilogue", "result_ports"]
@@ -35,7 +35,7 @@ class Epilogue(wiring.Component):
         word, entries, entry (stage SCALE_READ + 1): the word's description; each lane's row scale (mantissa and
             exponent) and value parameter; the scale file's entry.
         raw (stage LEAVE): accumulators.
-        reads (stage RESULT_READ), written (stage WRITE): whether the word is one to write.
+        entries_written (stage ENTRY_WRITE), reads (stage RESULT_READ), written (stage WRITE): whether the word is one to write.
         x, p: read ports of residual and bias; x_address is zero while no residual is read.
         y, x_write, h: write ports.
     """
@@ -49,6 +49,7 @@ class Epilogue(wiring.Component):
                 "entries": In(data.ArrayLayout(ENTRY, lanes)),
                 "entry": In(SCALE_ENTRY),
                 "raw": In(data.ArrayLayout(32, lanes)),
+                "entries_written": In(1),
                 "reads": In(1),
                 "written": In(1),
             }
@@ -62,6 +63,7 @@ class Epilogue(wiring.Component):
         word = Pipeline(m, self.word, start, "word")
         zero_sum = Pipeline(m, self.entry.zero_sum, start, "zero_sum")
         parameters = Pipeline(m, Cat(self.entries[lane].parameter for lane in range(lanes)), start, "parameters")
+        at_entries = word.at(ENTRY_WRITE)
         results = Pipeline(m, Cat(self._scaled(m, lane, word, zero_sum) for lane in range(lanes)), APPLIED, "results")
         finished = self._add(m, results.at(WRITE - 1), word.at(WRITE - 1).destination)
 
@@ -70,6 +72,7 @@ class Epilogue(wiring.Component):
         m.d.comb += [self.x_address.eq(Mux(is_residual, at_read.address, 0)), self.p_address.eq(at_read.side)]
         at_write = word.at(WRITE)
         enable = Mux(self.written, self._enable(m, at_write), 0)
+        is_parameter = self.entries_written & at_entries.keys
         to_residual = at_write.destination == Destination.RESIDUAL
         m.d.comb += [
             self.y_enable.eq(Mux(to_residual, 0, enable)),
@@ -78,9 +81,9 @@ class Epilogue(wiring.Component):
             self.x_write_enable.eq(Mux(to_residual, enable, 0)),
             self.x_write_address.eq(at_write.address),
             self.x_write_data.eq(finished),
-            self.h_enable.eq(Mux(at_write.keys, enable, 0)),
-            self.h_address.eq(at_write.side),
-            self.h_data.eq(parameters.at(WRITE)),
+            self.h_enable.eq(Mux(is_parameter, self._of_block(at_entries), 0)),
+            self.h_address.eq(at_entries.side),
+            self.h_data.eq(parameters.at(ENTRY_WRITE)),
         ]
         return m
 
@@ -94,7 +97,7 @@ class Epilogue(wiring.Component):
             scale.mantissa.eq(Mux(self.word.axpy, entry.mantissa, mantissa)),
             scale.exponent.eq(Mux(self.word.axpy, entry.exponent.as_signed(), exponent)),
         ]
-        late = Pipeline(m, scale, SCALE_READ + 2, f"scale_{lane}").at(LEAVE + 1)
+        late = Pipeline(m, scale, SCALE_READ + 2, f"scale_{lane}", has_flip_flops=True).at(LEAVE + 1)
         value = Signal(signed(32), name=f"value_{lane}", reset_less=True)
         m.d.sync += value.eq(self.raw[lane] - Mux(word.at(LEAVE).axpy, zero_sum.at(LEAVE), 0))
         m.submodules[f"apply_{lane}"] = apply = ApplyScale()
@@ -115,15 +118,20 @@ class Epilogue(wiring.Component):
             m.d.sync += finished.word_select(lane, 32).eq(saturate(total, 32))
         return finished
 
-    def _enable(self, m: Module, word) -> Value:
-        """Return the lanes of a word: S values of a block (all when there are more slices), G of each mixed lane of an AXPY."""
+    def _of_block(self, word) -> Value:
+        """Return the lanes of a word of a DOT: S values of a block, all when there are more slices."""
         lanes = self.config.vector.lanes
-        dot_shift = min(self.config.tile.slices, lanes).bit_length() - 1
+        shift = min(self.config.tile.slices, lanes).bit_length() - 1
+        return Cat((word.lane >> shift) == (lane >> shift) for lane in range(lanes))
+
+    def _enable(self, m: Module, word) -> Value:
+        """Return the lanes of a word: of a DOT, or G of each mixed lane of an AXPY."""
+        lanes = self.config.vector.lanes
         mixed_shift = self.config.mixed_lanes.bit_length() - 1
         held = Signal(2, name="held_bits")
         m.d.comb += held.eq(word.segments - word.wide)
         enables = []
         for lane in range(lanes):
             at = [(word.lane >> shift) == (lane >> shift) for shift in range(mixed_shift, mixed_shift + 4)]
-            enables.append(Mux(word.axpy, Array(at)[held], (word.lane >> dot_shift) == (lane >> dot_shift)))
-        return Cat(enables)
+            enables.append(Array(at)[held])
+        return Mux(word.axpy, Cat(enables), self._of_block(word))

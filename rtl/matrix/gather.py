@@ -1,10 +1,11 @@
 """What comes from all regions is brought together in the shared one: the words of a DOT, and the sums of an AXPY."""
 
+import dataclasses
 import functools
 import operator
 from collections.abc import Sequence
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Cat, Module, Signal, signed
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -82,26 +83,23 @@ class LaneTree(wiring.Component):
             sums = getattr(self, f"lane_sums_{number}")
             arrived.append(Pipeline(m, sums, MERGED - 2, f"lane_sums_{number}").at(MERGED - 1))
         taps = [self._taps(m, platform, lane, arrived) for lane in range(mixed)]
-        sums, uppers = (
-            [Signal(32, name=f"{name}_{lane}", reset_less=True) for lane in range(lanes)] for name in ("chosen", "upper")
-        )
-        with m.Switch(self.segments):
-            for segments in range(4):
+        words = [Signal(32, name=f"chosen_{lane}", reset_less=True) for lane in range(lanes)]
+        with m.Switch(Cat(self.segments, self.wide)):
+            for choice in range(8):
+                segments, is_wide = choice % 4, choice >= 4
                 held = 1 << segments if 1 << segments in taps[0] else 1
-                with m.Case(segments):
+                # Codes of 8 bits take two slices: one of their sums has the low nibbles, the next the high ones.
+                is_wide = is_wide and held > 1
+                with m.Case(choice):
                     for lane in range(lanes):
-                        group, place = divmod(lane, held)
-                        chosen, upper = taps[group % mixed][held][place], 0
-                        if held > 1:
-                            group, place = divmod(lane, held // 2)
-                            pair = taps[group % mixed][held][2 * place : 2 * place + 2]
-                            chosen, upper = Mux(self.wide, pair[0], chosen), Mux(self.wide, pair[1], 0)
-                        m.d.sync += [sums[lane].eq(chosen), uppers[lane].eq(upper)]
-        m.d.comb += [self.word[lane].eq(sums[lane] + (uppers[lane] << 4)) for lane in range(lanes)]
+                        group, place = divmod(lane, held // 2 if is_wide else held)
+                        tap = taps[group % mixed]
+                        m.d.sync += words[lane].eq(tap[held].wide[place] if is_wide else tap[held].sums[place])
+        m.d.comb += [self.word[lane].eq(words[lane]) for lane in range(lanes)]
         return m
 
-    def _taps(self, m: Module, platform: object, lane: int, arrived: list[data.View]) -> dict[int, list[Value]]:
-        """Return, for each W, the W sums of one lane, at stage LEAVE - 2."""
+    def _taps(self, m: Module, platform: object, lane: int, arrived: list[data.View]) -> dict[int, "_Tap"]:
+        """Return, for each W, the sums of one lane, at stage LEAVE - 2."""
         values: list[Value] = []
         for remainder in range(residues(self.config)):
             some = [
@@ -113,8 +111,17 @@ class LaneTree(wiring.Component):
             values += thirds(m, platform, some, bits, f"merged_{remainder}_{lane}")
         stage, taps = MERGED, {}
         while True:
-            late = [Pipeline(m, value, stage, f"tap_{lane}_{len(values)}_{place}") for place, value in enumerate(values)]
-            taps[len(values)] = [value.at(LEAVE - 2) for value in late]
+            at = [
+                Pipeline(m, value, stage, f"tap_{lane}_{len(values)}_{place}", has_flip_flops=True)
+                for place, value in enumerate(values)
+            ]
+            wide = []
+            for place in range(0, len(values) - 1, 2):
+                low, high = (each.at(LEAVE - 3) for each in at[place : place + 2])
+                total = Signal(signed(32), name=f"wide_{lane}_{len(values)}_{place}", reset_less=True)
+                m.d.sync += total.eq(low + (high << 4))
+                wide.append(total)
+            taps[len(values)] = _Tap(sums=[each.at(LEAVE - 2) for each in at], wide=wide)
             if len(values) == 1:
                 return taps
             half = len(values) // 2
@@ -124,3 +131,11 @@ class LaneTree(wiring.Component):
                 m.d.sync += total.eq(values[place] + values[place + half])
                 sums.append(total)
             values, stage = sums, stage + 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Tap:
+    """W sums of a lane, and what each two of them make that are of low and high nibbles."""
+
+    sums: list[Value]
+    wide: list[Value]

@@ -281,7 +281,7 @@ class Tile(Shared):
         m.d.sync += [step.eq(self.step), slots.eq(self.slots), sums.eq(self.sums)]
         with m.If(~self.repeat):
             m.d.sync += beat.eq(self.head)
-        word = Pipeline(m, beat, 1, "beat").at(DECODE)
+        word = Pipeline(m, beat, 1, "beat", has_flip_flops=True).at(DECODE)
         count = self.config.tile.slices_per_port
         slices = [place(m, f"slice_{index}", Slice, self.config, inline=self.inline) for index in range(count)]
         for index, piece in enumerate(slices):

@@ -18,6 +18,7 @@ __all__ = [
     "APPLY",
     "DECODE",
     "DRAIN",
+    "ENTRY_WRITE",
     "FIRST_PRODUCT",
     "GATHER",
     "HOP",
@@ -60,7 +61,9 @@ GATHER = 3
 """Cycles from a slice's output to the shared region: a choice in the slice's region, the way, a merger."""
 SCALE_READ = PARAMETER + GATHER - 1
 """The scale file is addressed, so that its entry comes with the row scale."""
-SUMS_READY = ACTIVATION + 6
+ENTRY_WRITE = SCALE_READ + 2
+"""Value parameters are written, before the word that they belong to: nobody reads them until its instruction has retired."""
+SUMS_READY = ACTIVATION + 7
 """Group sums of the activations are known, once for all slices."""
 FIRST_PRODUCT = SLICE + PackedMultipliers.FIRST
 """Products of the first DSPs of the columns are known."""

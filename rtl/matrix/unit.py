@@ -14,7 +14,7 @@ from rtl.matrix.front import Front
 from rtl.matrix.gather import Gather, LaneTree
 from rtl.matrix.region import Region, pick, tiles_of
 from rtl.matrix.slice import Slice, Tile
-from rtl.matrix.stages import DRAIN, GATHER, LEAVE, RESULT_READ, ROW_DRAIN, SCALE_READ, SENT, WRITE, check_stages
+from rtl.matrix.stages import DRAIN, ENTRY_WRITE, GATHER, LEAVE, RESULT_READ, ROW_DRAIN, SCALE_READ, SENT, WRITE, check_stages
 from rtl.pipeline import Pipeline
 from rtl.regions import FAR, SHARED
 
@@ -117,6 +117,7 @@ class Matrix(wiring.Component):
             epilogue.word.eq(word.at(SCALE_READ + 1)),
             epilogue.entries.eq(gather.entries),
             epilogue.entry.eq(self.scale_data),
+            epilogue.entries_written.eq(written.at(ENTRY_WRITE).written),
             epilogue.reads.eq(written.at(RESULT_READ).written),
             epilogue.written.eq(written.at(WRITE).written),
         ]
