@@ -138,7 +138,8 @@ def _dsp_out(cell: Cell, delays: Delays) -> Sourced[int] | None:
         return delays.dsp_out
     if _is_set(cell, "MREG"):
         return delays.dsp_product_out
-    return delays.dsp_input_out if any(_has_register(cell, pin) for pin in _DSP_INPUT_REGISTERS) else None
+    used = (pin for pin in _DSP_INPUT_REGISTERS if any(bit is not None for bit in cell.inputs.get(pin, ())))
+    return delays.dsp_input_out if any(_has_register(cell, pin) for pin in used) else None
 
 
 def _delay_in(cell: Cell, pin: str, delays: Delays) -> Sourced[int] | None:
@@ -201,7 +202,9 @@ def _only_reads(cell: Cell, pin: str) -> bool:
     """Return whether a pin is an address that nothing is written to: in memories of several ports the last port writes."""
     if cell.kind.startswith("SRL"):
         return pin.startswith("A")
-    return pin.startswith("DPRA") or (pin.startswith("ADDR") and pin != max(each for each in cell.inputs if each.startswith("ADDR")))
+    return pin.startswith("DPRA") or (
+        pin.startswith("ADDR") and pin != max(each for each in cell.inputs if each.startswith("ADDR"))
+    )
 
 
 def _all(

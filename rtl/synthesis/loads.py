@@ -61,23 +61,25 @@ class _ModuleNets:
 
     def __init__(self, mapped: Mapped, children: list["_ModuleNets"]):
         self.mapped, self.children = mapped, children
+        self.borders: list[_Border] = []
         self._same: dict[int, int] = {}
         loads: dict[int, _Loads] = collections.defaultdict(lambda: _NOTHING)
         driven = set()
         for instance, child in zip(mapped.children, children, strict=True):
-            pins = {**instance.inputs, **instance.outputs}
+            pins = instance.pins
             for border in child.borders:
                 outer = [bit for bit in (pins[port][place] for port, place in border.bits if port in pins) if bit is not None]
                 for bit in outer[1:]:
                     self._join(outer[0], bit)
         for instance, child in zip(mapped.children, children, strict=True):
             for border in child.borders:
-                bit = self.outer(instance.inputs | instance.outputs, border)
-                if bit is not None:
-                    loads[bit] = loads[bit].plus(border.loads)
+                net = self.outer(instance.pins, border)
+                if net is not None:
+                    loads[net] = loads[net].plus(border.loads)
                     if border.is_driven:
-                        driven.add(bit)
+                        driven.add(net)
         self._made_of: dict[int, Cell] = {}
+        self._names: dict[int, str] = {}
         for cell in mapped.cells:
             for pin, bits in cell.inputs.items():
                 use = use_of(cell, pin)
@@ -85,14 +87,17 @@ class _ModuleNets:
                 for each in bits:
                     if each is not None:
                         loads[self.first(each)] = loads[self.first(each)].plus(one)
-            self._made_of |= {self.first(bit): cell for bits in cell.outputs.values() for bit in bits if bit is not None}
+            for each in (bit for bits in cell.outputs.values() for bit in bits if bit is not None):
+                self._made_of[self.first(each)] = cell
+                if each in mapped.names:
+                    self._names[self.first(each)] = mapped.names[each]
         self.loads: Mapping[int, _Loads] = loads
         ports: dict[int, list[PortBit]] = collections.defaultdict(list)
         for name, pin_bits in (*mapped.inputs.items(), *mapped.outputs.items()):
             for place, pin_bit in enumerate(pin_bits):
                 if pin_bit is not None:
                     ports[self.first(pin_bit)].append((name, place))
-        self.borders = [
+        self.borders += [
             _Border(bits=tuple(bits), loads=loads.get(bit, _NOTHING), is_driven=bit in driven or bit in self._made_of)
             for bit, bits in ports.items()
         ]
@@ -111,8 +116,8 @@ class _ModuleNets:
     def name_of(self, bit: int) -> str:
         """Return the name of a net in our source; where it has none, the names of what it is made of."""
         names = self.mapped.names
-        if bit in names:
-            return names[bit]
+        if bit in self._names or bit in names:
+            return self._names.get(bit) or names[bit]
         found: dict[str, None] = {}
         seen, waiting = {bit}, [bit]
         for each in waiting:
@@ -159,8 +164,8 @@ def loaded_nets(mapped: Mapping[str, Mapped], top: str) -> Iterator[LoadedNet]:
         for instance, child in zip(module.mapped.children, module.children, strict=True):
             around = []
             for border in child.borders:
-                bit = module.outer(instance.inputs | instance.outputs, border)
-                around.append(_NOTHING if bit is None or not border.is_driven else totals.get(bit, _NOTHING).plus(border.loads, -1))
+                net = module.outer(instance.pins, border)
+                around.append(_NOTHING if net is None or not border.is_driven else totals.get(net, _NOTHING).plus(border.loads, -1))
             walk(instance.kind, f"{path}{instance.name}/", tuple(around))
 
     walk(top, "", (_NOTHING,) * len(outermost.borders))

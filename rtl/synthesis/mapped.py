@@ -52,6 +52,11 @@ class Cell:
     inputs: Pins
     outputs: Pins
 
+    @property
+    def pins(self) -> Pins:
+        """The bits of all pins."""
+        return {**self.inputs, **self.outputs}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mapped:
@@ -130,7 +135,8 @@ def _mapped(document: Any, module: Module, modules: Mapping[str, str]) -> Mapped
     def pins(entries: Mapping[str, Any], direction: str, renamed: Mapping[str, str]) -> Pins:
         return {renamed.get(pin, pin): tuple(map(_bit, bits)) for pin, (way, bits) in entries.items() if way == direction}
 
-    cells, children = [], []
+    cells: list[Cell] = []
+    children: list[Cell] = []
     inside = {_plain(kind) for kind, _ in module.children}
     for kind, name, parameters, entries in document["cells"]:
         is_child = own.get(kind, kind) in inside
@@ -146,7 +152,11 @@ def _mapped(document: Any, module: Module, modules: Mapping[str, str]) -> Mapped
     names = dict(_shortest((own.get(wire, wire), bits) for wire, bits in document["names"].items()))
     ports = document["ports"]
     return Mapped(
-        inputs=pins(ports, "input", own), outputs=pins(ports, "output", own), cells=tuple(cells), children=tuple(children), names=names
+        inputs=pins(ports, "input", own),
+        outputs=pins(ports, "output", own),
+        cells=tuple(cells),
+        children=tuple(children),
+        names=names,
     )
 
 
@@ -155,7 +165,7 @@ def _bit(bit: int | str) -> Bit:
 
 
 def _shortest(wires: Iterator[tuple[str, Collection[int | str]]]) -> Iterator[tuple[int, str]]:
-    """Yield the bits of wires with their names, the best of each last: one of our source before one that Amaranth counts, then a short one."""
+    """Yield the bits of wires with their names, the best of each last: one of our source before one of Amaranth, then short."""
     found = []
     for wire, bits in wires:
         for index, bit in enumerate(bits):

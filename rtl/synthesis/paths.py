@@ -105,7 +105,7 @@ class ModulePaths:
         """What the longest path costs from a bit of an input to one of an output."""
 
     def inside(self) -> Iterator[ModulePath]:
-        """Yield of the paths that end at a register, and go through no module above, the longest by levels and the longest by delay."""
+        """Yield, of the paths to a register through no module above, the longest by levels and the longest by delay."""
         for order in _ORDERS:
             for bit, ends in self._ends.items():
                 if bit in self._arrivals[order]:
@@ -140,8 +140,8 @@ class ModulePaths:
             self._begins[begin.bit].append((_packed(0, 0, begin.nets, begin.delay_ps), place))
         ends = list(ends_of(cell, delays))
         if ends:
-            outputs = [bit for bits in cell.outputs.values() for bit in bits if bit in names]
-            name = names[outputs[0]] if outputs else f"{cell.kind} {cell.name}"
+            outputs = [names[bit] for bits in cell.outputs.values() for bit in bits if bit is not None and bit in names]
+            name = outputs[0] if outputs else f"{cell.kind} {cell.name}"
             for end in ends:
                 place = _Place(name if end.pin == "D" else f"{name}:{end.pin}", None, None)
                 self._ends[end.bit].append((_packed(0, 0, end.nets, end.delay_ps), place))
@@ -173,7 +173,9 @@ class ModulePaths:
                     order.append(step.bit)
         if waiting.total():
             looped = next(bit for bit, count in waiting.items() if count)
-            raise MachineError(f"Circuit must have a register in every loop, but has none at {self._mapped.names.get(looped, looped)}")
+            raise MachineError(
+                f"Circuit must have a register in every loop, but has none at {self._mapped.names.get(looped, looped)}"
+            )
         return order
 
     def _arrivals_by(self, order: int) -> dict[int, _Reached]:
