@@ -3,5 +3,18 @@
 from rtl.synthesis.crossings import Boundary, crossings
 from rtl.synthesis.estimate import Estimate, Part, estimate
 from rtl.synthesis.fmax import RANKING_DEVICE, rank
+from rtl.synthesis.timing import LEVELS_LIMIT, LOADS_LIMIT, Timing, timing
 
-__all__ = ["RANKING_DEVICE", "Boundary", "Estimate", "Part", "crossings", "estimate", "rank"]
+__all__ = [
+    "LEVELS_LIMIT",
+    "LOADS_LIMIT",
+    "RANKING_DEVICE",
+    "Boundary",
+    "Estimate",
+    "Part",
+    "Timing",
+    "crossings",
+    "estimate",
+    "rank",
+    "timing",
+]
