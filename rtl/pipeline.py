@@ -1,9 +1,11 @@
-"""A value that passes through registers; readers ask for it by pipeline stage."""
+"""A value that passes through registers, for which readers ask by pipeline stage, and registers of which there are several."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.hdl import Value
+from amaranth.hdl import ShapeLike, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "copies"]
 
 _NO_SHIFT_REGISTER = {"shreg_extract": "no", "keep": "true"}
 """Attributes of registers for Vivado (UG901, SHREG_EXTRACT) and Yosys, which knows the other one alone."""
@@ -43,3 +45,27 @@ class Pipeline:
             self._m.d.sync += later.eq(last if self._clear is None else Mux(self._clear, 0, last))
             self._values.append(later)
         return self._values[stage - self._first]
+
+
+class _Copy(wiring.Component):
+    """One register, in a module of its own, so that no tool takes it and its copies for one."""
+
+    def __init__(self, shape: ShapeLike):
+        super().__init__({"d": In(shape), "q": Out(shape)})
+
+    def elaborate(self, platform):
+        m = Module()
+        kept = Signal(self.q.shape(), name="kept", reset_less=True, attrs={"keep": "true"})
+        m.d.sync += kept.eq(self.d)
+        m.d.comb += self.q.eq(kept)
+        return m
+
+
+def copies(m: Module, value: Value, count: int, name: str) -> list[Value]:
+    """Return `count` registers of a value: each for some of its loads where they are many."""
+    found = []
+    for number in range(count):
+        m.submodules[f"{name}_copy_{number}"] = copy = _Copy(value.shape())
+        m.d.comb += copy.d.eq(value)
+        found.append(copy.q)
+    return found

@@ -12,7 +12,7 @@ from rtl.interfaces import UnitSizes
 from rtl.matrix.accumulator import SUM_BITS
 from rtl.matrix.records import DIGIT_BITS, coefficient_bits, input_bits, pair_digit, pairs, spread, unpack
 from rtl.matrix.stages import ACTIVATION, SENT
-from rtl.pipeline import Pipeline
+from rtl.pipeline import Pipeline, copies
 
 __all__ = ["ARRANGE", "Broadcast"]
 
@@ -22,6 +22,10 @@ ARRANGE = data.StructLayout({"axpy": 1, "format": 3, "start": 6})
 
 _SUM_BITS = 33
 """A sum of 32 packed pairs: of low inputs in the lowest FIELD_BITS, of high ones above."""
+
+
+_VALUES_A_COPY = 8
+"""Values of all rows that one register turns: it has a load a bit, or more."""
 
 
 class Broadcast(wiring.Component):
@@ -69,21 +73,24 @@ class Broadcast(wiring.Component):
             )
             for index in range(64)
         ]
-        turned = _turn(m, packed, arrange.at(ACTIVATION + 1).start[4:6], 16, 64, "turned")
-        self._arrange(m, turned, arrange.at(ACTIVATION + 2))
+        turned = _turn(m, packed, arrange.at(ACTIVATION).start[4:6], 16, 64, "turned")
+        self._arrange(m, turned, arrange.at(ACTIVATION + 1))
         digits = [value[: coefficient_bits(self.config)] for value in turned]
-        nearest = _turn(m, digits, arrange.at(ACTIVATION + 2).start[:4], 1, 16, "nearest")
+        nearest = _turn(m, digits, arrange.at(ACTIVATION + 1).start[:4], 1, 16, "nearest")
         m.d.comb += [self.coefficients[index].eq(nearest[index]) for index in range(64)]
         self._sum(m, platform, turned)
         return m
 
     def _arrange(self, m: Module, turned: list[Value], control) -> None:
-        """Put the inputs of lanes 2i and 2i + 1 in slots 4i and 4i + 1; W2S keeps them, so its lanes choose of four."""
-        is_kept, is_wide = Signal(), Signal()
+        """Put the inputs of lanes 2i and 2i + 1 in slots 4i and 4i + 1; W2S keeps them, so its lanes choose of four.
+
+        The control is that of the stage before.
+        """
         ordered = Signal(self.slots.shape(), reset_less=True)
-        m.d.comb += [is_kept.eq(control.format == Format.W2S), is_wide.eq(control.format == Format.W8)]
+        formats = copies(m, Cat(control.format == Format.W2S, control.format == Format.W8), 64 // _VALUES_A_COPY, "format")
         for index in range(64):
             block, place = divmod(index, 4)
+            is_kept, is_wide = formats[index // _VALUES_A_COPY]
             value = turned[index]
             if place < 2:
                 value = Mux(is_kept, value, Mux(is_wide, turned[block], turned[2 * block + place]))
@@ -105,15 +112,16 @@ class Broadcast(wiring.Component):
 
 
 def _turn(m: Module, values: list[Value], amount: Value, unit: int, span: int, name: str) -> list[Signal]:
-    """Return registers of the values with the first `span` of them rotated down by `amount` units."""
+    """Return registers of the values with the first `span` of them rotated down by the `amount` of the cycle before, in units."""
     registers = []
+    amounts = copies(m, amount, -(-span // _VALUES_A_COPY), name)
     for index, value in enumerate(values):
         register = Signal(len(value), name=f"{name}_{index}", reset_less=True)
         registers.append(register)
         if index >= span:
             m.d.sync += register.eq(value)
             continue
-        with m.Switch(amount):
+        with m.Switch(amounts[index // _VALUES_A_COPY]):
             for turn in range(1 << len(amount)):
                 with m.Case(turn):
                     m.d.sync += register.eq(values[(index + turn * unit) % span])

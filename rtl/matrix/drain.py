@@ -40,8 +40,8 @@ class Drain(wiring.Component):
         lanes, words = self.config.vector.lanes, self.config.drain_words
         lane_shift = lanes.bit_length() - 1
         block = Signal(BLOCK, name="captured", reset_less=True)
-        # Words left, the one of this cycle included.
-        left, after = Signal(10), Signal(10)
+        # Words left, the one of this cycle included, and those of a captured block: known before it is.
+        left, captured_words = Signal(10), Signal(10)
         row, row_address = Signal(3), Signal.like(block.address)
         position, group = Signal.like(block.position), Signal(range(max(2, words)))
         # The group of lanes of every slice that an AXPY's word comes from.
@@ -65,11 +65,9 @@ class Drain(wiring.Component):
             word.scale.eq(block.scale + row),
             word.address.eq(row_address + target),
             word.side.eq(block.side + target),
-            after.eq(Mux(left == 0, 0, left - 1)),
+            captured_words.eq(Mux(self.block.writes, self.block.words, 1)),
         ]
         with m.If(self.capture):
-            per_row = Mux(self.block.axpy, self.config.mixed_words, words)
-            m.d.comb += after.eq(Mux(self.block.writes, self.block.rows * per_row, 1))
             m.d.sync += [
                 block.eq(self.block),
                 row.eq(0),
@@ -88,7 +86,11 @@ class Drain(wiring.Component):
             ]
         with m.Else():
             m.d.sync += [row.eq(row + 1), row_address.eq(row_address + block.stride)]
-        m.d.sync += [left.eq(after), self.free_now.eq(after <= 1), self.free_soon.eq(after <= 2)]
+        m.d.sync += [
+            left.eq(Mux(self.capture, captured_words, Mux(left == 0, 0, left - 1))),
+            self.free_now.eq(Mux(self.capture, captured_words <= 1, left <= 2)),
+            self.free_soon.eq(Mux(self.capture, captured_words <= 2, left <= 3)),
+        ]
         with m.If(self.clear):
             m.d.sync += [left.eq(0), self.free_now.eq(1), self.free_soon.eq(1)]
         return m

@@ -7,11 +7,11 @@ from amaranth.lib.wiring import In
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Destination
-from rtl.arithmetic import SCALE, ApplyScale, combine, saturate
-from rtl.interfaces import SCALE_ENTRY, UnitSizes, lane_write_port, read_port
+from rtl.arithmetic import SCALE, ApplyScale, Combine, saturate
+from rtl.interfaces import SCALE_ENTRY, UnitSizes, assign, lane_write_port, read_port
 from rtl.matrix.records import ENTRY, drained_word
 from rtl.matrix.stages import APPLIED, ENTRY_WRITE, LEAVE, RESULT_READ, SCALE_READ, WRITE
-from rtl.pipeline import Pipeline
+from rtl.pipeline import Pipeline, copies
 
 __all__ = ["Epilogue", "result_ports"]
 
@@ -26,6 +26,10 @@ def result_ports(config: EngineConfig) -> dict:
         | lane_write_port("x_write", sizes.residual, sizes.lanes)
         | lane_write_port("h", sizes.side, sizes.lanes)
     )
+
+
+_LANES_A_COPY = 8
+"""Lanes whose operands one register chooses: it has a load a bit."""
 
 
 class Epilogue(wiring.Component):
@@ -61,11 +65,16 @@ class Epilogue(wiring.Component):
         lanes = self.config.vector.lanes
         start = SCALE_READ + 1
         word = Pipeline(m, self.word, start, "word")
-        zero_sum = Pipeline(m, self.entry.zero_sum, start, "zero_sum")
+        zero_sum = Pipeline(m, self.entry.zero_sum, start, "zero_sum").at(LEAVE - 1)
+        lacking = Signal(32, reset_less=True)
+        m.d.sync += lacking.eq(Mux(word.at(LEAVE - 1).axpy, zero_sum, 0))
+        is_axpy = copies(m, self.word.axpy, -(-lanes // _LANES_A_COPY), "axpy")
         parameters = Pipeline(m, Cat(self.entries[lane].parameter for lane in range(lanes)), start, "parameters")
         at_entries = word.at(ENTRY_WRITE)
-        results = Pipeline(m, Cat(self._scaled(m, lane, word, zero_sum) for lane in range(lanes)), APPLIED, "results")
-        finished = self._add(m, results.at(WRITE - 1), word.at(WRITE - 1).destination)
+        results = Pipeline(
+            m, Cat(self._scaled(m, lane, is_axpy[lane // _LANES_A_COPY], lacking) for lane in range(lanes)), APPLIED, "results"
+        )
+        finished = self._add(m, results.at(WRITE - 1), word.at(WRITE - 2).destination)
 
         at_read = word.at(RESULT_READ)
         is_residual = self.reads & ~at_read.axpy & (at_read.destination == Destination.RESIDUAL)
@@ -87,32 +96,40 @@ class Epilogue(wiring.Component):
         ]
         return m
 
-    def _scaled(self, m: Module, lane: int, word: Pipeline, zero_sum: Pipeline) -> Value:
+    def _scaled(self, m: Module, lane: int, is_axpy: Value, lacking: Signal) -> Value:
         """Return a lane's value times its scale, at stage APPLIED."""
         row = self.entries[lane].row_scale
-        entry = self.entry
-        mantissa, exponent = combine(m, (row[:16], row[16:].as_signed()), (entry.mantissa, entry.exponent), name=f"combined_{lane}")
+        m.submodules[f"combine_{lane}"] = combine = Combine()
+        m.d.comb += [combine.a.mantissa.eq(row[:16]), combine.a.exponent.eq(row[16:].as_signed())]
+        m.d.comb += assign(combine.b, self.entry, "mantissa", "exponent")
+        entry = Signal(SCALE, name=f"entry_{lane}")
+        m.d.comb += assign(entry, self.entry, "mantissa", "exponent")
+        alone = Pipeline(m, entry, SCALE_READ + 1, f"entry_{lane}").at(SCALE_READ + 2)
         scale = Signal(SCALE, name=f"scale_{lane}", reset_less=True)
-        m.d.sync += [
-            scale.mantissa.eq(Mux(self.word.axpy, entry.mantissa, mantissa)),
-            scale.exponent.eq(Mux(self.word.axpy, entry.exponent.as_signed(), exponent)),
-        ]
-        late = Pipeline(m, scale, SCALE_READ + 2, f"scale_{lane}", has_flip_flops=True).at(LEAVE + 1)
+        m.d.sync += scale.eq(Mux(is_axpy, alone, combine.result))
+        late = Pipeline(m, scale, SCALE_READ + 3, f"scale_{lane}", has_flip_flops=True).at(LEAVE + 1)
         value = Signal(signed(32), name=f"value_{lane}", reset_less=True)
-        m.d.sync += value.eq(self.raw[lane] - Mux(word.at(LEAVE).axpy, zero_sum.at(LEAVE), 0))
+        m.d.sync += value.eq(self.raw[lane] - lacking)
         m.submodules[f"apply_{lane}"] = apply = ApplyScale()
         m.d.comb += [apply.x.eq(value), apply.mantissa.eq(late.mantissa), apply.exponent.eq(late.exponent)]
         return apply.result
 
     def _add(self, m: Module, results: Value, destination: Value) -> Signal:
-        """Return, a cycle later, the results plus the residual or bias word read for them, saturated."""
+        """Return, a cycle later, the results plus the residual or bias word read for them, saturated.
+
+        The destination is that of the cycle before.
+        """
         finished = Signal(len(results), name="finished", reset_less=True)
-        for lane in range(self.config.vector.lanes):
+        lanes = self.config.vector.lanes
+        kinds = Cat(destination == Destination.RESIDUAL, destination == Destination.BIASED)
+        added = copies(m, kinds, -(-lanes // _LANES_A_COPY), "added")
+        for lane in range(lanes):
+            is_residual, is_biased = added[lane // _LANES_A_COPY]
             addend = Signal(signed(32), name=f"addend_{lane}")
             total = Signal(signed(33), name=f"total_{lane}")
-            with m.If(destination == Destination.RESIDUAL):
+            with m.If(is_residual):
                 m.d.comb += addend.eq(self.x_data.word_select(lane, 32))
-            with m.Elif(destination == Destination.BIASED):
+            with m.Elif(is_biased):
                 m.d.comb += addend.eq(self.p_data.word_select(lane, 32))
             m.d.comb += total.eq(results.word_select(lane, 32).as_signed() + addend)
             m.d.sync += finished.word_select(lane, 32).eq(saturate(total, 32))

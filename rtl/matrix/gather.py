@@ -15,9 +15,12 @@ from rtl.adders import thirds
 from rtl.matrix.records import ENTRY
 from rtl.matrix.region import Region, feeds, residues
 from rtl.matrix.stages import LEAVE, MERGED, PARAMETER, ROW_DRAIN
-from rtl.pipeline import Pipeline
+from rtl.pipeline import Pipeline, copies
 
 __all__ = ["Gather", "LaneTree"]
+
+_LANES_A_COPY = 4
+"""Lanes whose sums one register chooses: it has a load or two a bit."""
 
 
 class Gather(wiring.Component):
@@ -63,7 +66,7 @@ class LaneTree(wiring.Component):
 
     Members:
         lane_sums_R (stage TREE + REGION_LEVELS): the sums of region number R, by remainder of s.
-        segments, wide (stage LEAVE - 2): the base-2 logarithm of W, which is at most the slices, the lanes of a word, and
+        segments, wide (stage LEAVE - 3): the base-2 logarithm of W, which is at most the slices, the lanes of a word, and
             8; with `wide` the sums are of low and high nibbles in turn, and each two of them make one.
         word (stage LEAVE - 1): the sums.
     """
@@ -84,17 +87,18 @@ class LaneTree(wiring.Component):
             arrived.append(Pipeline(m, sums, MERGED - 2, f"lane_sums_{number}").at(MERGED - 1))
         taps = [self._taps(m, platform, lane, arrived) for lane in range(mixed)]
         words = [Signal(32, name=f"chosen_{lane}", reset_less=True) for lane in range(lanes)]
-        with m.Switch(Cat(self.segments, self.wide)):
-            for choice in range(8):
-                segments, is_wide = choice % 4, choice >= 4
-                held = 1 << segments if 1 << segments in taps[0] else 1
-                # Codes of 8 bits take two slices: one of their sums has the low nibbles, the next the high ones.
-                is_wide = is_wide and held > 1
-                with m.Case(choice):
-                    for lane in range(lanes):
-                        group, place = divmod(lane, held // 2 if is_wide else held)
-                        tap = taps[group % mixed]
-                        m.d.sync += words[lane].eq(tap[held].wide[place] if is_wide else tap[held].sums[place])
+        choices = copies(m, Cat(self.segments, self.wide), -(-lanes // _LANES_A_COPY), "choice")
+        for lane, word in enumerate(words):
+            with m.Switch(choices[lane // _LANES_A_COPY]):
+                for choice in range(8):
+                    segments, is_wide = choice % 4, choice >= 4
+                    held = 1 << segments if 1 << segments in taps[0] else 1
+                    # Codes of 8 bits take two slices: one of their sums has the low nibbles, the next the high ones.
+                    is_wide = is_wide and held > 1
+                    group, place = divmod(lane, held // 2 if is_wide else held)
+                    tap = taps[group % mixed][held]
+                    with m.Case(choice):
+                        m.d.sync += word.eq(tap.wide[place] if is_wide else tap.sums[place])
         m.d.comb += [self.word[lane].eq(words[lane]) for lane in range(lanes)]
         return m
 

@@ -72,6 +72,7 @@ BLOCK = data.StructLayout(
         "segments": 2,
         "wide": 1,  # an AXPY of 8-bit codes
         "position": 20,  # of the block's first value, in values
+        "words": 10,  # that the rows of a block drain to, where it writes
     }
 )
 """A captured block, as the drain needs it."""

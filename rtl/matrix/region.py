@@ -14,7 +14,7 @@ from rtl.matrix.accumulator import SUM_BITS
 from rtl.matrix.records import ENTRY, STEP, coefficient_bits, drained_word, input_bits
 from rtl.matrix.slice import Tile
 from rtl.matrix.stages import DECODE, DRAIN, HOP, LANE_DRAIN, ORDERED, PARAMETER, REGION_LEVELS, ROW_DRAIN, SENT, SUMS, SUMS_READY
-from rtl.pipeline import Pipeline
+from rtl.pipeline import Pipeline, copies
 from rtl.regions import region_tiles
 
 __all__ = ["Region", "feeds", "pick", "pick_layout", "residues", "tiles_of"]
@@ -89,7 +89,8 @@ class Region(wiring.Component):
         """Bring stream words, activations and control to the tiles."""
         per_port = self.config.tile.slices_per_port
         step = Pipeline(m, self.step, SENT + self.hops, "step").at(DECODE - 1)
-        segments = Pipeline(m, self.segments, SENT + self.hops, "segments").at(HOP)
+        segments = Pipeline(m, self.segments, SENT + self.hops, "segments").at(HOP - 1)
+        segments_of = dict(zip(tiles, copies(m, segments, len(tiles), "segments"), strict=True))
         pick = Pipeline(m, self.pick, DRAIN + self.hops, "pick")
         slots = Pipeline(m, self.slots, ORDERED, "slots").at(HOP)
         every = Pipeline(m, self.coefficients, ORDERED, "every_coefficient").at(HOP)
@@ -104,11 +105,11 @@ class Region(wiring.Component):
                 tile.slots.eq(slots),
                 tile.sums.eq(sums),
                 tile.coefficients.eq(coefficients),
-                tile.row_select.eq(pick.at(ROW_DRAIN).row),
-                tile.lane_row.eq(pick.at(LANE_DRAIN).row),
-                tile.lane.eq(pick.at(LANE_DRAIN).source),
+                tile.row_select.eq(pick.at(ROW_DRAIN - 1).row),
+                tile.lane_row.eq(pick.at(LANE_DRAIN - 1).row),
+                tile.lane.eq(pick.at(LANE_DRAIN - 1).source),
             ]
-            with m.Switch(segments):
+            with m.Switch(segments_of[port]):
                 for shift in range(4):
                     with m.Case(shift):
                         for index in range(per_port):

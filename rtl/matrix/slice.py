@@ -27,7 +27,7 @@ from rtl.matrix.records import (
     upper_bits,
 )
 from rtl.matrix.small_products import SmallProducts
-from rtl.matrix.stages import ACCUMULATED, DECODE, FIRST_PRODUCT, SECOND_PRODUCT, SLICE, SUMS
+from rtl.matrix.stages import ACCUMULATED, DECODE, FIRST_PRODUCT, LANE_DRAIN, ROW_DRAIN, SECOND_PRODUCT, SLICE, SUMS
 from rtl.pipeline import Pipeline
 
 __all__ = ["Slice", "Tile"]
@@ -46,8 +46,8 @@ class Slice(Shared):
             digits of the slice's own coefficient. A digit holds a pair of rows that multiply nibbles; behind an input's
             digits come the bytes of the other rows.
         sums (stage SUMS): the sum of the 32 activations of the step, of each row that multiplies nibbles.
-        row_select (stage ROW_DRAIN): row whose captured sum goes to `row_sum` in the next cycle.
-        lane_row, lane (stage LANE_DRAIN): row and group of lanes whose accumulators go to `lane_sums` two cycles later.
+        row_select (stage ROW_DRAIN - 1): row whose captured sum goes to `row_sum` two cycles later.
+        lane_row, lane (stage LANE_DRAIN - 1): row and group of lanes whose accumulators go to `lane_sums` three cycles later.
         row_scale, parameter (stage PARAMETER): header entry of the captured block; of keys, the value parameter.
     """
 
@@ -167,14 +167,16 @@ class Slice(Shared):
                 held[token].append(register)
         # A drained word takes both lanes of one or more blocks, or one of the two, in turn.
         together = max(1, mixed // 2)
-        chosen = self.lane if mixed > 1 else self.lane[1:]
+        lane = Pipeline(m, self.lane, LANE_DRAIN - 1, "lane").at(LANE_DRAIN)
+        lane_row = Pipeline(m, self.lane_row, LANE_DRAIN - 1, "lane_row").at(LANE_DRAIN)
+        chosen = lane if mixed > 1 else lane[1:]
         near = min(_NEAR_BLOCKS, blocks // together)
         near_bits = near.bit_length() - 1
-        place = Cat(chosen[:near_bits], self.lane_row[: (tokens - 1).bit_length()])
+        place = Cat(chosen[:near_bits], lane_row[: (tokens - 1).bit_length()])
         rows = [held[min(row, tokens - 1)] for row in range(1 << (tokens - 1).bit_length())]
         odd = Signal(reset_less=True)
         far = Signal(range(max(2, blocks // together // near)), reset_less=True)
-        m.d.sync += [far.eq(chosen[near_bits:]), odd.eq(self.lane[0])]
+        m.d.sync += [far.eq(chosen[near_bits:]), odd.eq(lane[0])]
         for part in range(together):
             groups = []
             for first in range(0, blocks // together, near):
@@ -237,7 +239,8 @@ class Slice(Shared):
             held.append(Signal(32, name=f"held_{token}", reset_less=True))
             with m.If(ends.compute & ~ends.axpy & ends.last):
                 m.d.sync += held[token].eq(accumulator.total)
-        m.d.sync += self.row_sum.eq(Array(held)[self.row_select])
+        row_select = Pipeline(m, self.row_select, ROW_DRAIN - 1, "row_select").at(ROW_DRAIN)
+        m.d.sync += self.row_sum.eq(Array(held)[row_select])
 
 
 class Tile(Shared):

@@ -112,7 +112,7 @@ class Matrix(wiring.Component):
         sums = Pipeline(m, gather.row_sums, ROW_DRAIN + 1 + GATHER, "row_sums").at(LEAVE - 1)
         before = word.at(LEAVE - 1)
         m.d.comb += [
-            *assign(tree, word.at(LEAVE - 2), "segments", "wide"),
+            *assign(tree, word.at(LEAVE - 3), "segments", "wide"),
             self.scale_address.eq(word.at(SCALE_READ).scale),
             epilogue.word.eq(word.at(SCALE_READ + 1)),
             epilogue.entries.eq(gather.entries),
