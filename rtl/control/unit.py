@@ -22,8 +22,9 @@ CLEAR_CYCLES = 64
 class Control(wiring.Component):
     """Runs programs and drives the units.
 
-    `start` (held until `done`) begins a run: cycle 0 follows. `load_start` asks the side reader for `load_beats`
-    program words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four command ports.
+    `start` (held until `done`) begins a run where the buses were `quiet` a cycle before: cycle 0 follows. `load_start` asks the
+    side reader for `load_beats` program words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four
+    command ports.
     `stop` asks the bus masters to end; once `quiet` answers, `clear` empties every unit and `done` pulses.
     """
 
@@ -129,7 +130,8 @@ class Control(wiring.Component):
         reported = Signal()
         # An error ends the run in its cycle, late in it: the states hear of it in the next one, which they spend as STOP.
         failed = Signal()
-        m.d.sync += failed.eq(errors.raised & running)
+        was_quiet = Signal()
+        m.d.sync += [failed.eq(errors.raised & running), was_quiet.eq(self.quiet)]
 
         def end_run(clear_cycles: int, cycles: Value):
             m.d.sync += [self.cycles.eq(cycles), clear_left.eq(clear_cycles - 1), reported.eq(0)]
@@ -144,7 +146,8 @@ class Control(wiring.Component):
         with m.FSM(name="run"):
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(~self.start)
-                with m.If(self.start & self.quiet):
+                # Nothing can become busy here, so that a cycle later says the same.
+                with m.If(self.start & was_quiet):
                     m.d.comb += [begin.eq(1), self.load_start.eq(self.program_words != 0)]
                     m.d.sync += cycle.eq(0)
                     m.next = "LOAD"
