@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.numerics import ACT_LIMIT, EXP2_ONE_BITS, SILU_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS, kv_limit
-from rtl.arithmetic import SCALE, SHIFT_LIMIT, ApplyScale, clamp, magnitude, round_shift, saturate
+from rtl.arithmetic import SCALE, SHIFT_LIMIT, ApplyScale, HalfProducts, clamp, magnitude, round_shift, saturate
 from rtl.instance import Shared
 from rtl.pipeline import Pipeline
 from rtl.vector.stages import CodeStage, Stage
@@ -79,12 +79,11 @@ class Lane(Shared):
     def _multiply_aside(self, m: Module) -> Signal:
         """Return, at PRODUCT, the square of a residual or the sine part of a rotation."""
         a, b = (Signal(signed(32), name=f"side_{n}", reset_less=True) for n in "ab")
-        raw, product = (Signal(signed(64), name=name, reset_less=True) for name in ("side_raw", "side_product"))
+        product = Signal(signed(64), name="side_product", reset_less=True)
         m.d.sync += [
             a.eq(Mux(self.control.norm, self.x, self.y_b)),
             b.eq(Mux(self.control.norm, self.x, self.p[16:].as_signed())),
-            raw.eq(a * b),
-            product.eq(raw),
+            product.eq(HalfProducts(m, b, a, "side_raw").total),
         ]
         return product
 
@@ -121,8 +120,8 @@ class Lane(Shared):
 
     def _multiply(self, m: Module, a: Signal, b: Signal) -> Signal:
         """Return the product, at PRODUCT."""
-        raw, product = (Signal(signed(64), name=name, reset_less=True) for name in ("raw", "product"))
-        m.d.sync += [raw.eq(a * b), product.eq(raw)]
+        product = Signal(signed(64), name="product", reset_less=True)
+        m.d.sync += product.eq(HalfProducts(m, b, a, "raw").total)
         return product
 
     def _finish(self, m: Module, product: Signal, side: Signal, weight: Signal) -> None:

@@ -57,7 +57,6 @@ class Rows(wiring.Component):
         ends, starts = Signal(), Signal()
         m.d.comb += [
             self.space.eq((held != VECTOR_ROWS) & (self.row.length <= free_words)),
-            coded.eq(rows[current]),
             self.measured_row.eq(rows[self.measured_number]),
             starts.eq(~inside & (ready != 0)),
             word.valid.eq(inside | starts),
@@ -67,6 +66,12 @@ class Rows(wiring.Component):
             word.number.eq(current),
             ends.eq(word.valid & word.last),
         ]
+        # A row was begun long before its codes, so that it can be read a cycle ahead.
+        kept = Signal(ROW, reset_less=True)
+        m.d.comb += coded.eq(kept)
+        m.d.sync += kept.eq(rows[current])
+        with m.If(ends):
+            m.d.sync += kept.eq(rows[(current + 1)[: len(current)]])
         with m.If(self.begin):
             m.d.sync += [rows[self.number].eq(self.row), self.number.eq(self.number + 1)]
         with m.If(word.valid):
