@@ -107,7 +107,7 @@ class Vector(wiring.Component):
         lanes = []
         for number in range(self.lanes):
             lane = place(m, f"lane_{number}", Lane, self.config, inline=self.inline)
-            m.d.comb += [lane.control.eq(control.at(Stage.LATE)), lane.mask.eq(mask.at(Stage.LATE)[number]), lane.top.eq(top)]
+            m.d.comb += [lane.control.eq(control.at(Stage.LATE - 1)), lane.mask.eq(mask.at(Stage.LATE)[number]), lane.top.eq(top)]
             for name in ("y_a", "y_b", "x", "p", "h"):
                 m.d.comb += getattr(lane, name).eq(getattr(self, f"{name}_data").word_select(number, 32))
             lanes.append(lane)
@@ -241,8 +241,8 @@ class Vector(wiring.Component):
                 coder.value.eq(held[:32]),
                 coder.zero_point.eq(held[32:]),
                 coder.inverse.eq(inverse),
-                *assign(coder.control, at_value, "softmax", "cache", "wide"),
-                coder.control.zero.eq(scales.zero),
+                *assign(coder.control, row.at(CodeStage.VALUE - 1), "softmax", "cache", "wide"),
+                coder.zero.eq(scales.zero),
             ]
             coders.append(coder)
 
