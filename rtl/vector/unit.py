@@ -274,15 +274,15 @@ class Vector(wiring.Component):
     def _pack(self, m: Module, word: Pipeline, row: Pipeline, coders: list, finish: Value, entry: Value, scales: RowScales) -> None:
         """Collect the codes of a cache row, and finish the entry when the row has landed."""
         m.submodules.pack = pack = PackBuffer(self.lanes)
-        coded, at_code = word.at(CodeStage.CODE), row.at(CodeStage.CODE)
+        coming, of_coming = word.at(CodeStage.CODE - 1), row.at(CodeStage.CODE - 1)
         collected, of_collected = word.at(CodeStage.CODE + 1), row.at(CodeStage.CODE + 1)
         # Lengths are in words of V codes; 32 codes are one part of a head.
         words_per_32 = max(1, 32 // self.lanes)
         zero = Pipeline(m, scales.zero, CodeStage.VALUE, "zero").at(CodeStage.LAST)
         m.d.comb += [
-            pack.valid.eq(coded.valid & at_code.cache & ~at_code.null),
-            *assign(pack, coded, "first", "index"),
-            pack.spread.eq(Mux(at_code.value, at_code.length >> (words_per_32.bit_length() - 1), 1)),
+            pack.valid.eq(coming.valid & of_coming.cache & ~of_coming.null),
+            *assign(pack, coming, "first", "index"),
+            pack.spread.eq(Mux(of_coming.value, of_coming.length >> (words_per_32.bit_length() - 1), 1)),
             pack.store.eq(collected.valid & collected.last & of_collected.cache & ~of_collected.null),
             *assign(pack, of_collected, "wide", "entry"),
             pack.finish.eq(finish),
