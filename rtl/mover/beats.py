@@ -34,7 +34,7 @@ _WORD_BITS = (PACK_WORDS - 1).bit_length()
 
 
 class Gather(wiring.Component):
-    """Makes the write beats of `command`, whose beat `index` is asked for by `step`; `beats` is their number.
+    """Makes the write beats of `command`, whose beat `index` is asked for by `step`.
 
     STORE reads the result memory, APPEND the pack buffer. The command must stay until the last beat was pushed.
     """
@@ -49,7 +49,6 @@ class Gather(wiring.Component):
                 "bases": In(data.ArrayLayout(ADDRESS_BITS, config.tile.ports)),
                 "step": In(1),
                 "index": In(Store.field("beats").width),
-                "beats": Out(Store.field("beats").width),
                 **read_port("y", self.sizes.result, self.sizes.word_bits),
                 **read_port("pack", Append.field("entry").width, PACK_ENTRY.as_shape().width),
                 "push": Out(1),
@@ -65,15 +64,16 @@ class Gather(wiring.Component):
         slice_width = max(1, slice_bits)
         part_bits = (self.config.vector.lanes // VALUES_PER_BEAT).bit_length() - 1
         command = self.command
-        is_store = is_kind(command, Store)
 
         # Before the first step: operands, then the beats and the slice from which the instruction's beats count.
-        is_key = field(command, Append, "kind") == CacheKind.KEY
+        is_store, is_key = Signal(), Signal()
         group_bits = field(command, Append, "segments")
         slot, offset, keys = (Signal(32, name=name) for name in ("slot", "offset", "keys"))
         m.d.sync += [
+            is_store.eq(is_kind(command, Store)),
+            is_key.eq(field(command, Append, "kind") == CacheKind.KEY),
             slot.eq(field(command, Append, "slot")),
-            offset.eq(Mux(is_store, field(command, Store, "offset"), field(command, Append, "offset"))),
+            offset.eq(Mux(is_kind(command, Store), field(command, Store, "offset"), field(command, Append, "offset"))),
             keys.eq(field(command, Append, "keys")),
         ]
         block, slot_slice = slot >> slice_bits, slot[:slice_bits]
@@ -123,11 +123,7 @@ class Gather(wiring.Component):
         placed = Signal(data.StructLayout(content | place))
         port = located.slice[port_slice_bits:slice_bits]
         within = located.slice[:port_slice_bits]
-        m.d.comb += [
-            self.y_address.eq(located.y_address),
-            self.pack_address.eq(field(command, Append, "entry")),
-            self.beats.eq(Mux(is_store, field(command, Store, "beats"), (1 << group_bits) + 1)),
-        ]
+        m.d.comb += [self.y_address.eq(located.y_address), self.pack_address.eq(field(command, Append, "entry"))]
         m.d.sync += assign(placed, located, *content)
         with m.If(is_store):
             m.d.sync += [placed.base.eq(self.side), placed.distance.eq(located.beat << 4)]
