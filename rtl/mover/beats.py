@@ -1,11 +1,15 @@
 """The beats of the side port: those of a STORE or an APPEND are made, those of a LOAD go into words and lanes of a memory."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from collections.abc import Sequence
+
+from amaranth import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Append, CacheKind, Load, Space, Store
+from rtl.copies import copies
 from rtl.interfaces import (
     ADDRESS_BITS,
     COMMAND,
@@ -30,6 +34,8 @@ STEP_CYCLES = 3
 VALUES_PER_BEAT = WRITE_BEAT_BITS // 32
 
 _BEAT_BITS = 32
+_COPIES = 4
+"""Registers that select a share each of a beat and of an address: one for all bits would drive too much."""
 _WORD_BITS = (PACK_WORDS - 1).bit_length()
 
 
@@ -101,27 +107,34 @@ class Gather(wiring.Component):
         # First step: the beat, in 16-byte units of the side memory or as slice and beat of the port.
         is_header = Signal()
         m.d.comb += is_header.eq(~is_store & (self.index == 1 << group_bits))
-        content = {"valid": 1, "part": max(1, part_bits), "word": _WORD_BITS, "header": 1}
+        content = {"valid": 1, "header": 1}
+        chosen = {"part": max(1, part_bits), "word": _WORD_BITS}
         place = {"beat": _BEAT_BITS, "slice": slice_width, "y_address": self.sizes.result}
-        located = Signal(data.StructLayout(content | place))
+        located = Signal(data.StructLayout(content | chosen | place))
+        next_slice = Signal(slice_width)
         m.d.sync += [
             located.valid.eq(self.step),
             located.y_address.eq(field(command, Store, "address") + (self.index >> part_bits)),
             located.part.eq(self.index[:part_bits]),
             located.word.eq(self.index[:_WORD_BITS]),
             located.header.eq(is_header),
+            located.slice.eq(next_slice),
         ]
         with m.If(is_header):
-            m.d.sync += [located.beat.eq(header_beat), located.slice.eq(header_slice)]
+            m.d.sync += located.beat.eq(header_beat)
+            m.d.comb += next_slice.eq(header_slice)
         with m.Elif(is_store | is_key):
-            m.d.sync += [located.beat.eq(first_beat + self.index), located.slice.eq(first_slice)]
+            m.d.sync += located.beat.eq(first_beat + self.index)
+            m.d.comb += next_slice.eq(first_slice)
         with m.Else():
-            m.d.sync += [located.beat.eq(first_beat), located.slice.eq(first_slice + self.index)]
+            m.d.sync += located.beat.eq(first_beat)
+            m.d.comb += next_slice.eq(first_slice + self.index)
 
         # Second step: the port's base and the distance from it; the result word is addressed.
         place = {"base": ADDRESS_BITS, "distance": _BEAT_BITS + port_slice_bits + 4}
         placed = Signal(data.StructLayout(content | place))
-        port = located.slice[port_slice_bits:slice_bits]
+        ports = copies(m, next_slice[port_slice_bits:slice_bits], _COPIES, "port") if tile.ports > 1 else [Const(0)] * _COPIES
+        base = _columns(self.bases, ports, ADDRESS_BITS)
         within = located.slice[:port_slice_bits]
         m.d.comb += [self.y_address.eq(located.y_address), self.pack_address.eq(field(command, Append, "entry"))]
         m.d.sync += assign(placed, located, *content)
@@ -129,14 +142,16 @@ class Gather(wiring.Component):
             m.d.sync += [placed.base.eq(self.side), placed.distance.eq(located.beat << 4)]
         with m.Else():
             m.d.sync += placed.distance.eq(Cat(within, located.beat) << 4)
-            m.d.sync += placed.base.eq(self.bases[port] if tile.ports > 1 else self.bases[0])
+            m.d.sync += placed.base.eq(base)
 
         # Third step: address and data of the beat.
         entry = data.View(PACK_ENTRY, self.pack_data)
+        y = data.View(data.ArrayLayout(WRITE_BEAT_BITS, 1 << part_bits), self.y_data)
+        parts = copies(m, located.part, _COPIES, "part") if part_bits else [Const(0)] * _COPIES
+        words = copies(m, located.word, _COPIES, "word")
         m.d.sync += [self.push.eq(placed.valid), self.beat.address.eq(placed.base + placed.distance)]
         with m.If(is_store):
-            y = data.View(data.ArrayLayout(WRITE_BEAT_BITS, 1 << part_bits), self.y_data)
-            m.d.sync += [self.beat.data.eq(y[placed.part] if part_bits else self.y_data), self.beat.strobe.eq(-1)]
+            m.d.sync += [self.beat.data.eq(_columns(y, parts, WRITE_BEAT_BITS)), self.beat.strobe.eq(-1)]
         with m.Elif(placed.header):
             # 4 of 16 bytes: the block's half of the header, then key or value in it.
             m.d.sync += [
@@ -144,10 +159,19 @@ class Gather(wiring.Component):
                 self.beat.strobe.eq(0xF << Cat(Const(0, 2), ~is_key, half)),
             ]
         with m.Else():
-            m.d.sync += [self.beat.data.eq(entry.words[placed.word]), self.beat.strobe.eq(-1)]
+            m.d.sync += [self.beat.data.eq(_columns(entry.words, words, WRITE_BEAT_BITS)), self.beat.strobe.eq(-1)]
         with m.If(self.clear):
             m.d.sync += [located.valid.eq(0), placed.valid.eq(0), self.push.eq(0)]
         return m
+
+
+def _columns(choices: Sequence[Value], selects: Sequence[Value], bits: int) -> Value:
+    """Return the selected one of values of so many bits; each of equal `selects` selects its share of the bits."""
+    share = bits // len(selects)
+    return Cat(
+        Array(Value.cast(choice)[share * number : share * (number + 1)] for choice in choices)[select]
+        for number, select in enumerate(selects)
+    )
 
 
 class Scatter(wiring.Component):

@@ -5,6 +5,7 @@ from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.copies import copies
 from rtl.interfaces import PACK_ENTRY, PACK_WORDS, flags
 from rtl.pipeline import OWN_COPY
 from rtl.ram import Ram
@@ -27,7 +28,7 @@ class PackBuffer(wiring.Component):
         spread: the number of parts of 32 codes that consecutive codes go to in turn (1, 2 or 4): 1 for keys, head
             dimension / 32 for values. Nibbles that no code of the head reached are zero.
         store, entry: the parts collected up to the cycle before become the words of an entry.
-        wide: codes have 8 bits: a word of low nibbles, then one of high nibbles for each part.
+        wide: a cycle before `store`: codes have 8 bits: a word of low nibbles, then one of high nibbles for each part.
         finish, finished_entry, parameter: the parameter of an entry.
         pack_address, pack_data: the mover's read port.
     """
@@ -58,8 +59,10 @@ class PackBuffer(wiring.Component):
             m.d.comb += [Value.cast(part.codes).eq(Value.cast(self.codes))]
             parts.append(part.kept)
         low, high = ([Cat(code.word_select(plane, 4) for code in part) for part in parts] for plane in range(_PLANES))
-        narrow = Cat(*low, Const(0, len(low[0]) * (PACK_WORDS - _PARTS)))
-        words = Mux(self.wide, Cat(*(word for pair in zip(low, high, strict=True) for word in pair)), narrow)
+        wide = [word for pair in zip(low, high, strict=True) for word in pair]
+        narrow = [*low, *(Const(0, len(low[0])) for _ in range(PACK_WORDS - _PARTS))]
+        choices = copies(m, self.wide, PACK_WORDS, "wide")
+        words = Cat(Mux(is_wide, one, other) for is_wide, one, other in zip(choices, wide, narrow, strict=True))
         # Words and parameter of an entry come at different times.
         for name, enable, entry, source in (
             ("words", self.store, self.entry, words),

@@ -10,6 +10,7 @@ from hwsim.arch.isa import KvQuant
 from hwsim.arch.numerics import FRACTION_BITS, ROPE_BITS
 from hwsim.arch.timing import MEASURE_LATENCY, VECTOR_ROWS
 from rtl.arithmetic import SCALE
+from rtl.copies import copies
 from rtl.instance import place
 from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, assign, command_port, flags, read_port
 from rtl.pipeline import Pipeline
@@ -118,11 +119,13 @@ class Vector(wiring.Component):
             m.d.comb += [marked.valid.eq(at.valid & ~at.peak), marked.first.eq(at.first)]
             return marked
 
+        before = word.at(Stage.VALUE - 1)
+        enables = copies(m, before.valid & ~before.peak, 2, "enable")
         write = Signal(range(self.config.temporary_words))
         with m.If(mark(Stage.VALUE).valid):
             m.d.sync += write.eq(write + 1)
         m.d.comb += [
-            temporary.write_enable.eq(mark(Stage.VALUE).valid.replicate(self.lanes)),
+            temporary.write_enable.eq(Cat(enable.replicate(self.lanes // len(enables)) for enable in enables)),
             temporary.write_address.eq(write),
             temporary.write_data.eq(Cat(Cat(lane.value, lane.zero_point) for lane in lanes)),
         ]
@@ -284,7 +287,8 @@ class Vector(wiring.Component):
             *assign(pack, coming, "first", "index"),
             pack.spread.eq(Mux(of_coming.value, of_coming.length >> (words_per_32.bit_length() - 1), 1)),
             pack.store.eq(collected.valid & collected.last & of_collected.cache & ~of_collected.null),
-            *assign(pack, of_collected, "wide", "entry"),
+            pack.wide.eq(row.at(CodeStage.CODE).wide),
+            pack.entry.eq(of_collected.entry),
             pack.finish.eq(finish),
             pack.finished_entry.eq(entry),
             pack.parameter.eq(Cat(scales.scale.mantissa, scales.scale.exponent[:8], zero)),
