@@ -1,6 +1,7 @@
 """The token counters between units, which decide which queue heads may issue."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -72,8 +73,11 @@ class Scoreboard(wiring.Component):
             ]
         m.d.comb += self.idle.eq(Cat(fifo.empty for fifo in masks.values()).all())
 
+        overflows = []
         for consumer in Unit:
-            there = []
+            there: list[Value] = []
+            # Whether a token is too many, where the head of the consumer issues and where it does not: that is known last.
+            too_many: tuple[list[Value], list[Value]] = [], []
             for producer in Unit:
                 if producer == consumer:
                     continue
@@ -83,9 +87,11 @@ class Scoreboard(wiring.Component):
                 there.append(~self.wait[consumer][producer] | is_some)
                 give = self.retire[producer] & masks[producer].head[consumer]
                 take = self.issue[consumer] & self.wait[consumer][producer]
+                too_many[0].append(give & is_most)
+                too_many[1].append(give & is_most & ~self.wait[consumer][producer])
                 with m.If(give & ~take):
                     with m.If(is_most):
-                        m.d.comb += [self.overflow.eq(1), self.overflow_pair.eq(producer * 4 + consumer)]
+                        m.d.comb += self.overflow_pair.eq(producer * 4 + consumer)
                     with m.Else():
                         m.d.sync += [count.eq(count + 1), is_some.eq(1), is_most.eq(count == TOKEN_LIMIT - 1)]
                 with m.Elif(take & ~give):
@@ -93,4 +99,6 @@ class Scoreboard(wiring.Component):
                 with m.If(self.clear):
                     m.d.sync += [count.eq(0), is_some.eq(0), is_most.eq(0)]
             m.d.comb += self.granted[consumer].eq(Cat(there).all())
+            overflows.append(Mux(self.issue[consumer], Cat(too_many[1]).any(), Cat(too_many[0]).any()))
+        m.d.comb += self.overflow.eq(Cat(overflows).any())
         return m

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import CHECK_VALUE, WORD_BITS, Unit
 from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Function, Loop, Scalar
+from rtl.arithmetic import HalfProducts
 from rtl.interfaces import COMMAND, address_bits, field, header, is_kind
 from rtl.ram import Ram
 
@@ -122,7 +123,8 @@ class ScalarRegisters(wiring.Component):
                 with m.Else():
                     m.d.comb += result.eq(b)
             with m.Case(Function.MUL):
-                m.d.comb += result.eq(a * b)
+                # The product of halves, which are added on the way to the register.
+                m.d.comb += result.eq(0)
             with m.Case(Function.SHR):
                 m.d.comb += result.eq(a >> b[:5])
             with m.Case(Function.WRAP):
@@ -132,10 +134,16 @@ class ScalarRegisters(wiring.Component):
                     m.d.comb += result.eq(a)
             with m.Default():
                 m.d.comb += result.eq(a)
-        written, written_target, kept = Signal(), Signal.like(target), Signal.like(result)
-        m.d.sync += [written.eq(executed & (target != 0)), written_target.eq(target), kept.eq(result)]
+        written, multiplied, written_target, kept = Signal(), Signal(), Signal.like(target), Signal.like(result)
+        product = HalfProducts(m, a.as_signed(), b, "product")
+        m.d.sync += [
+            written.eq(executed & (target != 0)),
+            multiplied.eq(function == Function.MUL),
+            written_target.eq(target),
+            kept.eq(result),
+        ]
         with m.If(written):
-            m.d.sync += registers[written_target].eq(kept)
+            m.d.sync += registers[written_target].eq(Mux(multiplied, product.total[:32], kept))
         with m.If(self.start):
             m.d.sync += [register.eq(0) for register in registers]
             m.d.sync += registers[REGISTER_POSITION].eq(self.position)
@@ -214,8 +222,9 @@ class Sequencer(wiring.Component):
 
         command = Signal(COMMAND)
         m.d.comb += [scalar.word.eq(command.word), command.operand.eq(scalar.operand), self.entry.eq(command)]
-        is_loop, is_scalar, is_end = (is_kind(command, kind) for kind in (Loop, Scalar, End))
-        target = Cat(Cat(is_kind(command, kind) for kind in INSTRUCTIONS if kind.unit == unit).any() for unit in Unit)
+        # What an instruction is, decoded a cycle before it executes.
+        is_loop, is_scalar, is_end = (Signal(name=f"is_{name}") for name in ("loop", "scalar", "end"))
+        target = Signal(len(Unit))
         executes = Signal()
         m.d.comb += [
             loops.pc.eq(execute_pc),
@@ -252,6 +261,8 @@ class Sequencer(wiring.Component):
                 decoding.eq(fetching),
                 execute_pc.eq(decode_pc),
                 command.word.eq(fetched.word),
+                *(flag.eq(is_kind(fetched, kind)) for flag, kind in ((is_loop, Loop), (is_scalar, Scalar), (is_end, End))),
+                target.eq(Cat(Cat(is_kind(fetched, kind) for kind in INSTRUCTIONS if kind.unit == unit).any() for unit in Unit)),
                 executing.eq(decoding),
             ]
         with m.If(refills):

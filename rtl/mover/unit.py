@@ -53,20 +53,19 @@ class Retirement(wiring.Component):
         newest, oldest = (Signal(range(MOVER_WRITES), name=name) for name in ("newest", "oldest"))
         in_flight = Signal(range(MOVER_WRITES + 1))
         left = Signal.like(self.beats)
-        m.d.comb += [
-            self.busy.eq(in_flight != 0),
-            self.has_room.eq(in_flight != MOVER_WRITES),
-            self.retire.eq(self.busy & (left == 0)),
-        ]
+        # Equals `left == 0`, but comes from a register.
+        is_done = Signal(init=1)
+        following = counts[(oldest + 1)[: len(oldest)]]
+        m.d.comb += [self.busy.eq(in_flight != 0), self.has_room.eq(in_flight != MOVER_WRITES), self.retire.eq(self.busy & is_done)]
         m.d.sync += in_flight.eq(in_flight + self.issue - self.retire)
         with m.If(self.ends):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [left.eq(left - 1), is_done.eq(left == 1)]
         with m.If(self.retire):
-            m.d.sync += [oldest.eq(oldest + 1), left.eq(counts[(oldest + 1)[: len(oldest)]] - self.ends)]
+            m.d.sync += [oldest.eq(oldest + 1), left.eq(following - self.ends), is_done.eq(following == self.ends)]
         with m.If(self.issue):
             m.d.sync += [counts[newest].eq(self.beats), newest.eq(newest + 1)]
             with m.If(in_flight == self.retire):
-                m.d.sync += left.eq(self.beats)
+                m.d.sync += [left.eq(self.beats), is_done.eq(self.beats == 0)]
         with m.If(self.clear):
             m.d.sync += [in_flight.eq(0), newest.eq(0), oldest.eq(0)]
         return m
@@ -155,9 +154,11 @@ class Mover(wiring.Component):
             m.d.sync += unwritten.eq(unwritten - 1)
         with m.If(Mux(loading, self.retire, writer.popped & (unwritten == 1))):
             m.d.sync += active.eq(0)
+        # It is there before it is issued, so that this drives few registers.
+        with m.If(~active):
+            m.d.sync += command.eq(self.command)
         with m.If(self.issue):
             m.d.sync += [
-                command.eq(self.command),
                 is_load.eq(starts_load),
                 active.eq(1),
                 age.eq(0),
