@@ -131,14 +131,23 @@ class Control(wiring.Component):
         # An error ends the run in its cycle, late in it: the states hear of it in the next one, which they spend as STOP.
         failed = Signal()
         was_quiet = Signal()
+        # Say what the states do, but come from registers.
+        is_running, is_stopped = Signal(), Signal()
+        m.d.comb += [running.eq(is_running & ~failed), self.stop.eq(is_stopped | failed)]
         m.d.sync += [failed.eq(errors.raised & running), was_quiet.eq(self.quiet)]
 
         def end_run(clear_cycles: int, cycles: Value):
-            m.d.sync += [self.cycles.eq(cycles), clear_left.eq(clear_cycles - 1), reported.eq(0)]
+            m.d.sync += [
+                is_running.eq(0),
+                is_stopped.eq(1),
+                self.cycles.eq(cycles),
+                clear_left.eq(clear_cycles - 1),
+                reported.eq(0),
+            ]
             m.next = "STOP"
 
         def stop_buses():
-            m.d.comb += [stopping.eq(1), self.stop.eq(1)]
+            m.d.comb += stopping.eq(1)
             with m.If(self.quiet):
                 m.next = "CLEAR"
 
@@ -149,14 +158,14 @@ class Control(wiring.Component):
                 # Nothing can become busy here, so that a cycle later says the same.
                 with m.If(self.start & was_quiet):
                     m.d.comb += [begin.eq(1), self.load_start.eq(self.program_words != 0)]
-                    m.d.sync += cycle.eq(0)
+                    m.d.sync += [cycle.eq(0), is_running.eq(1)]
                     m.next = "LOAD"
             with m.State("LOAD"):
                 with m.If(failed):
                     end_run(CLEAR_CYCLES, cycle)
                     stop_buses()
                 with m.Else():
-                    m.d.comb += [running.eq(1), sequencer.load_valid.eq(self.load_valid)]
+                    m.d.comb += sequencer.load_valid.eq(self.load_valid)
                     with m.If((self.load_valid & self.load_last) | (self.program_words == 0)):
                         m.d.comb += go.eq(1)
                         m.next = "RUN"
@@ -165,7 +174,6 @@ class Control(wiring.Component):
                     end_run(CLEAR_CYCLES, cycle)
                     stop_buses()
                 with m.Else():
-                    m.d.comb += running.eq(1)
                     with m.If(sequencer.finished):
                         # Nothing is under way: one cycle forgets tokens and beats that the program left over.
                         end_run(1, cycle + 1)
@@ -179,8 +187,9 @@ class Control(wiring.Component):
                     m.d.comb += self.done.eq(1)
                     m.d.sync += reported.eq(1)
             with m.State("CLEAR"):
-                m.d.comb += [self.stop.eq(1), self.clear.eq(1)]
+                m.d.comb += self.clear.eq(1)
                 m.d.sync += clear_left.eq(clear_left - 1)
                 with m.If(clear_left == 0):
                     m.d.comb += self.done.eq(~reported)
+                    m.d.sync += is_stopped.eq(0)
                     m.next = "IDLE"

@@ -73,7 +73,7 @@ class Gather(wiring.Component):
 
         # Before the first step: operands, then the beats and the slice from which the instruction's beats count.
         is_store, is_key = Signal(), Signal()
-        group_bits = field(command, Append, "segments")
+        for_beats, group_bits = copies(m, field(command, Append, "segments"), 2, "group_bits")
         slot, offset, keys = (Signal(32, name=name) for name in ("slot", "offset", "keys"))
         m.d.sync += [
             is_store.eq(is_kind(command, Store)),
@@ -85,7 +85,7 @@ class Gather(wiring.Component):
         block, slot_slice = slot >> slice_bits, slot[:slice_bits]
         pair, half = block[1:], block[0]
         pair_beats = Signal(_BEAT_BITS)
-        m.d.comb += pair_beats.eq((pair << (1 + group_bits)) + pair)
+        m.d.comb += pair_beats.eq((pair << (1 + for_beats)) + pair)
         token_bits = Signal(range(slice_width + 1))
         with m.Switch(group_bits):
             for bits in range(1 << len(group_bits)):
