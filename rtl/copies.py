@@ -7,7 +7,10 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.pipeline import OWN_COPY
 
-__all__ = ["Copy", "copies"]
+__all__ = ["COPY", "Copy", "copies"]
+
+COPY = "copy_"
+"""What the names of copies begin with."""
 
 
 class Copy(wiring.Component):
@@ -32,7 +35,7 @@ def copies(m: Module, value: Value, count: int, name: str) -> list[Value]:
     """Return registers that hold a value a cycle later, each for a part of what the value drives."""
     made = []
     for number in range(count):
-        m.submodules[f"{name}_{number}"] = copy = Copy(len(value))
+        m.submodules[f"{COPY}{name}_{number}"] = copy = Copy(len(value))
         m.d.comb += copy.value.eq(value)
         made.append(copy.copy)
     return made
