@@ -1,6 +1,7 @@
 """Control: a run from start to done, the queues of the four units, and how an error stops them."""
 
 from amaranth import Cat, Module, Mux, Signal
+from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, Signature
 
@@ -21,8 +22,9 @@ CLEAR_CYCLES = 64
 class Control(wiring.Component):
     """Runs programs and drives the units.
 
-    `start` (held until `done`) begins a run: cycle 0 follows. `load_start` asks the side reader for `load_beats`
-    program words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four command ports.
+    `start` (held until `done`) begins a run where the buses were `quiet` a cycle before: cycle 0 follows. `load_start` asks the
+    side reader for `load_beats` program words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four
+    command ports.
     `stop` asks the bus masters to end; once `quiet` answers, `clear` empties every unit and `done` pulses.
     """
 
@@ -126,44 +128,68 @@ class Control(wiring.Component):
         cycle = Signal(64)
         clear_left = Signal(range(CLEAR_CYCLES))
         reported = Signal()
+        # An error ends the run in its cycle, late in it: the states hear of it in the next one, which they spend as STOP.
+        failed = Signal()
+        was_quiet = Signal()
+        # Say what the states do, but come from registers.
+        is_running, is_stopped = Signal(), Signal()
+        m.d.comb += [running.eq(is_running & ~failed), self.stop.eq(is_stopped | failed)]
+        m.d.sync += [failed.eq(errors.raised & running), was_quiet.eq(self.quiet)]
 
-        def end_run(clear_cycles: int):
-            m.d.sync += [self.cycles.eq(cycle + 1), clear_left.eq(clear_cycles - 1), reported.eq(0)]
+        def end_run(clear_cycles: int, cycles: Value):
+            m.d.sync += [
+                is_running.eq(0),
+                is_stopped.eq(1),
+                self.cycles.eq(cycles),
+                clear_left.eq(clear_cycles - 1),
+                reported.eq(0),
+            ]
             m.next = "STOP"
+
+        def stop_buses():
+            m.d.comb += stopping.eq(1)
+            with m.If(self.quiet):
+                m.next = "CLEAR"
 
         m.d.sync += [cycle.eq(cycle + 1), self.trace_cycle_start.eq(begin)]
         with m.FSM(name="run"):
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(~self.start)
-                with m.If(self.start & self.quiet):
+                # Nothing can become busy here, so that a cycle later says the same.
+                with m.If(self.start & was_quiet):
                     m.d.comb += [begin.eq(1), self.load_start.eq(self.program_words != 0)]
-                    m.d.sync += cycle.eq(0)
+                    m.d.sync += [cycle.eq(0), is_running.eq(1)]
                     m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.comb += [running.eq(1), sequencer.load_valid.eq(self.load_valid)]
-                with m.If((self.load_valid & self.load_last) | (self.program_words == 0)):
-                    m.d.comb += go.eq(1)
-                    m.next = "RUN"
-                with m.If(errors.raised):
-                    end_run(CLEAR_CYCLES)
+                with m.If(failed):
+                    end_run(CLEAR_CYCLES, cycle)
+                    stop_buses()
+                with m.Else():
+                    m.d.comb += sequencer.load_valid.eq(self.load_valid)
+                    with m.If((self.load_valid & self.load_last) | (self.program_words == 0)):
+                        m.d.comb += go.eq(1)
+                        m.next = "RUN"
             with m.State("RUN"):
-                m.d.comb += running.eq(1)
-                with m.If(errors.raised):
-                    end_run(CLEAR_CYCLES)
-                with m.Elif(sequencer.finished):
-                    # Nothing is under way: one cycle forgets tokens and beats that the program left over.
-                    end_run(1)
+                with m.If(failed):
+                    end_run(CLEAR_CYCLES, cycle)
+                    stop_buses()
+                with m.Else():
+                    with m.If(sequencer.finished):
+                        # Nothing is under way: one cycle forgets tokens and beats that the program left over.
+                        end_run(1, cycle + 1)
             with m.State("STOP"):
-                m.d.comb += [stopping.eq(1), self.stop.eq(1)]
-                with m.If(self.quiet):
-                    m.next = "CLEAR"
-                with m.Elif(stop_watchdog.expired & ~reported):
+                stop_buses()
+                with m.If(failed):
+                    # In the cycle in which the run finished.
+                    m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)
+                with m.If(~self.quiet & stop_watchdog.expired & ~reported):
                     # A bus that never ends must not hide the error: report it, and keep waiting before the next run.
                     m.d.comb += self.done.eq(1)
                     m.d.sync += reported.eq(1)
             with m.State("CLEAR"):
-                m.d.comb += [self.stop.eq(1), self.clear.eq(1)]
+                m.d.comb += self.clear.eq(1)
                 m.d.sync += clear_left.eq(clear_left - 1)
                 with m.If(clear_left == 0):
                     m.d.comb += self.done.eq(~reported)
+                    m.d.sync += is_stopped.eq(0)
                     m.next = "IDLE"

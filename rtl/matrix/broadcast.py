@@ -8,11 +8,12 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Format
 from rtl.adders import thirds
+from rtl.copies import copies
 from rtl.interfaces import UnitSizes
 from rtl.matrix.accumulator import SUM_BITS
 from rtl.matrix.records import DIGIT_BITS, coefficient_bits, input_bits, pair_digit, pairs, spread, unpack
 from rtl.matrix.stages import ACTIVATION, SENT
-from rtl.pipeline import Pipeline, copies
+from rtl.pipeline import Pipeline
 
 __all__ = ["ARRANGE", "Broadcast"]
 

@@ -8,10 +8,11 @@ from amaranth.lib.wiring import In
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Destination
 from rtl.arithmetic import SCALE, ApplyScale, Combine, saturate
+from rtl.copies import copies
 from rtl.interfaces import SCALE_ENTRY, UnitSizes, assign, lane_write_port, read_port
 from rtl.matrix.records import ENTRY, drained_word
 from rtl.matrix.stages import APPLIED, ENTRY_WRITE, LEAVE, RESULT_READ, SCALE_READ, WRITE
-from rtl.pipeline import Pipeline, copies
+from rtl.pipeline import Pipeline
 
 __all__ = ["Epilogue", "result_ports"]
 

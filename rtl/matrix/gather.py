@@ -12,10 +12,11 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from rtl.adders import thirds
+from rtl.copies import copies
 from rtl.matrix.records import ENTRY
 from rtl.matrix.region import Region, feeds, residues
 from rtl.matrix.stages import LEAVE, MERGED, PARAMETER, ROW_DRAIN
-from rtl.pipeline import Pipeline, copies
+from rtl.pipeline import Pipeline
 
 __all__ = ["Gather", "LaneTree"]
 

@@ -9,12 +9,13 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from rtl.adders import thirds
+from rtl.copies import copies
 from rtl.instance import place
 from rtl.matrix.accumulator import SUM_BITS
 from rtl.matrix.records import ENTRY, STEP, coefficient_bits, drained_word, input_bits
 from rtl.matrix.slice import Tile
 from rtl.matrix.stages import DECODE, DRAIN, HOP, LANE_DRAIN, ORDERED, PARAMETER, REGION_LEVELS, ROW_DRAIN, SENT, SUMS, SUMS_READY
-from rtl.pipeline import Pipeline, copies
+from rtl.pipeline import Pipeline
 from rtl.regions import region_tiles
 
 __all__ = ["Region", "feeds", "pick", "pick_layout", "residues", "tiles_of"]

@@ -6,8 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Append, CacheKind, Load, Store
+from rtl.copies import copies
 from rtl.interfaces import ADDRESS_BITS, COMMAND, WRITE_BEAT_BITS, UnitSizes, field, flags, is_kind
-from rtl.mover.memories import PICK_CYCLES, VALUES_PER_BEAT, WORD_BITS, choice_of, loaded_beat
+from rtl.mover.memories import PICK_CYCLES, VALUES_PER_BEAT, WORD_BITS, choice_of, in_columns, loaded_beat
 from rtl.mover.side_port import WRITE_BEAT
 from rtl.pipeline import Pipeline
 
@@ -19,10 +20,12 @@ STEP_CYCLES = 5
 """Cycles from a `step` to the `push` of its beat."""
 
 _BEAT_BITS = 32
+_COPIES = 4
+"""Registers that select a share each of an address: one for all bits would drive too much."""
 
 
 class Gather(wiring.Component):
-    """Makes the write beats of `command`, whose beat `index` is asked for by `step`; `beats` is their number.
+    """Makes the write beats of `command`, whose beat `index` is asked for by `step`.
 
     STORE reads the result memory, APPEND the pack buffer, through a `Picker`, to which `choice` and `data` go. The command
     must stay until the last beat was pushed.
@@ -38,7 +41,6 @@ class Gather(wiring.Component):
                 "bases": In(data.ArrayLayout(ADDRESS_BITS, config.tile.ports)),
                 "step": In(1),
                 "index": In(Store.field("beats").width),
-                "beats": Out(Store.field("beats").width),
                 "choice": Out(choice_of(config)),
                 "data": In(WRITE_BEAT_BITS),
                 "push": Out(1),
@@ -54,21 +56,22 @@ class Gather(wiring.Component):
         slice_width = max(1, slice_bits)
         part_bits = (self.config.vector.lanes // VALUES_PER_BEAT).bit_length() - 1
         command = self.command
-        is_store = is_kind(command, Store)
 
         # Before the first step: operands, then the beats and the slice from which the instruction's beats count.
-        is_key = field(command, Append, "kind") == CacheKind.KEY
-        group_bits = field(command, Append, "segments")
+        is_store, is_key = Signal(), Signal()
+        for_beats, group_bits = copies(m, field(command, Append, "segments"), 2, "group_bits")
         slot, offset, keys = (Signal(32, name=name) for name in ("slot", "offset", "keys"))
         m.d.sync += [
+            is_store.eq(is_kind(command, Store)),
+            is_key.eq(field(command, Append, "kind") == CacheKind.KEY),
             slot.eq(field(command, Append, "slot")),
-            offset.eq(Mux(is_store, field(command, Store, "offset"), field(command, Append, "offset"))),
+            offset.eq(Mux(is_kind(command, Store), field(command, Store, "offset"), field(command, Append, "offset"))),
             keys.eq(field(command, Append, "keys")),
         ]
         block, slot_slice = slot >> slice_bits, slot[:slice_bits]
         pair, half = block[1:], block[0]
         pair_beats = Signal(_BEAT_BITS)
-        m.d.comb += pair_beats.eq((pair << (1 + group_bits)) + pair)
+        m.d.comb += pair_beats.eq((pair << (1 + for_beats)) + pair)
         token_bits = Signal(range(slice_width + 1))
         with m.Switch(group_bits):
             for bits in range(1 << len(group_bits)):
@@ -89,14 +92,13 @@ class Gather(wiring.Component):
 
         # First step: the beat, in 16-byte units of the side memory or as slice and beat of the port, and what it is made of.
         is_header = Signal()
-        m.d.comb += [
-            is_header.eq(~is_store & (self.index == 1 << group_bits)),
-            self.beats.eq(Mux(is_store, field(command, Store, "beats"), (1 << group_bits) + 1)),
-        ]
+        m.d.comb += is_header.eq(~is_store & (self.index == 1 << group_bits))
         located = Signal(data.StructLayout({"beat": _BEAT_BITS, "slice": slice_width}), reset_less=True)
+        next_slice = Signal(slice_width)
         choice = Signal(choice_of(self.config), reset_less=True)
         m.d.comb += self.choice.eq(choice)
         m.d.sync += [
+            located.slice.eq(next_slice),
             choice.store.eq(is_store),
             choice.header.eq(is_header),
             choice.y_address.eq(field(command, Store, "address") + (self.index >> part_bits)),
@@ -105,22 +107,25 @@ class Gather(wiring.Component):
             choice.word.eq(self.index[:WORD_BITS]),
         ]
         with m.If(is_header):
-            m.d.sync += [located.beat.eq(header_beat), located.slice.eq(header_slice)]
+            m.d.sync += located.beat.eq(header_beat)
+            m.d.comb += next_slice.eq(header_slice)
         with m.Elif(is_store | is_key):
-            m.d.sync += [located.beat.eq(first_beat + self.index), located.slice.eq(first_slice)]
+            m.d.sync += located.beat.eq(first_beat + self.index)
+            m.d.comb += next_slice.eq(first_slice)
         with m.Else():
-            m.d.sync += [located.beat.eq(first_beat), located.slice.eq(first_slice + self.index)]
+            m.d.sync += located.beat.eq(first_beat)
+            m.d.comb += next_slice.eq(first_slice + self.index)
 
         # Second step: the port's base and the distance from it.
         distance = Signal(_BEAT_BITS + port_slice_bits + 4, reset_less=True)
         base = Signal(ADDRESS_BITS, reset_less=True)
-        port = located.slice[port_slice_bits:slice_bits]
+        ports = copies(m, next_slice[port_slice_bits:slice_bits], _COPIES, "port") if tile.ports > 1 else [Const(0)] * _COPIES
         within = located.slice[:port_slice_bits]
         with m.If(is_store):
             m.d.sync += [base.eq(self.side), distance.eq(located.beat << 4)]
         with m.Else():
             m.d.sync += distance.eq(Cat(within, located.beat) << 4)
-            m.d.sync += base.eq(self.bases[port] if tile.ports > 1 else self.bases[0])
+            m.d.sync += base.eq(in_columns(self.bases, ports, ADDRESS_BITS))
 
         # Third step: the address; then the data are there. A header is 4 of 16 bytes: the block's half, then key or value in it.
         address = Signal(ADDRESS_BITS, reset_less=True)

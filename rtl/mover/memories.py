@@ -1,19 +1,25 @@
 """The ends of the mover that lie beside the memories: what it reads is picked there, and what it loads lands there."""
 
-from amaranth import Cat, Module, Mux, Signal
+from collections.abc import Sequence
+
+from amaranth import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Append, Load, Space
+from rtl.copies import copies
 from rtl.interfaces import PACK_ENTRY, PACK_WORDS, WRITE_BEAT_BITS, UnitSizes, lane_write_port, read_port
 from rtl.pipeline import Pipeline
 
-__all__ = ["PICK_CYCLES", "VALUES_PER_BEAT", "WORD_BITS", "Landing", "Picker", "choice_of", "loaded_beat"]
+__all__ = ["PICK_CYCLES", "VALUES_PER_BEAT", "WORD_BITS", "Landing", "Picker", "choice_of", "in_columns", "loaded_beat"]
 
 VALUES_PER_BEAT = WRITE_BEAT_BITS // 32
 WORD_BITS = (PACK_WORDS - 1).bit_length()
 """Bits of the number of a word in an entry of the pack buffer."""
+_COPIES = 4
+"""Registers that select a share each of a beat: one for all bits would drive too much."""
 PICK_CYCLES = 3
 """Cycles from a `Picker`'s choice to its data."""
 
@@ -23,6 +29,15 @@ def choice_of(config: EngineConfig) -> data.StructLayout:
     part_bits = max(1, (config.vector.lanes // VALUES_PER_BEAT).bit_length() - 1)
     widths = {"store": 1, "header": 1, "y_address": UnitSizes(config).result, "part": part_bits}
     return data.StructLayout(widths | {"entry": Append.field("entry").width, "word": WORD_BITS})
+
+
+def in_columns(choices: Sequence[Value], selects: Sequence[Value], bits: int) -> Value:
+    """Return the selected one of values of so many bits; each of equal `selects` selects its share of the bits."""
+    share = bits // len(selects)
+    return Cat(
+        Array(Value.cast(choice)[share * number : share * (number + 1)] for choice in choices)[select]
+        for number, select in enumerate(selects)
+    )
 
 
 class Picker(wiring.Component):
@@ -54,13 +69,15 @@ class Picker(wiring.Component):
         addressed, chosen = choice.at(1), choice.at(2)
         m.d.comb += [self.y_address.eq(addressed.y_address), self.pack_address.eq(addressed.entry)]
         y = data.View(data.ArrayLayout(WRITE_BEAT_BITS, parts), self.y_data)
+        own_parts = copies(m, addressed.part, _COPIES, "part") if parts > 1 else [Const(0)] * _COPIES
+        words = copies(m, addressed.word, _COPIES, "word")
         entry = data.View(PACK_ENTRY, self.pack_data)
         with m.If(chosen.store):
-            m.d.sync += self.data.eq(y[chosen.part] if parts > 1 else self.y_data)
+            m.d.sync += self.data.eq(in_columns(y, own_parts, WRITE_BEAT_BITS))
         with m.Elif(chosen.header):
             m.d.sync += self.data.eq(entry.parameter.replicate(4))
         with m.Else():
-            m.d.sync += self.data.eq(entry.words[chosen.word])
+            m.d.sync += self.data.eq(in_columns(entry.words, words, WRITE_BEAT_BITS))
         return m
 
 

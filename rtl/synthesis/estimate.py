@@ -11,6 +11,7 @@ from hwsim.arch.board import RESOURCES
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, shown
 from hwsim.whole_files import write_text
+from rtl.copies import COPY
 from rtl.kept import SOURCES
 from rtl.synthesis.yosys import INSIDE, Module, cells_of, modules_of, tool_version
 from rtl.verilog import CELLS, TOP, generate
@@ -199,7 +200,7 @@ def _key_of(child: str, instance: str, part: Key) -> tuple[Key, bool]:
     unit, name = part
     # Verilog numbers equal names.
     instance = _NUMBERED.sub("", instance)
-    if child in INSIDE:
+    if child in INSIDE or instance.startswith(COPY):
         return part, False
     if part == _TOP_PART:
         if instance == "registers":
