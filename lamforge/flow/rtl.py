@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hwsim.arch.board import board_names, load_board
@@ -15,6 +15,7 @@ from hwsim.whole_files import whole_folder
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.package import Target, package_files
+from rtl.synthesis import crossings
 from rtl.verilog import TOP, write
 from testbenches.tools import check_lintable
 from testbenches.verilator import lint
@@ -85,7 +86,7 @@ def run(request: RtlRequest, listener: Listener = SILENT) -> Verilog:
     Raises:
         SpecError: the board is not known.
         ConfigError: the engine cannot be built, or does not fit the board.
-        MachineError: the lint cannot run, or complains; nothing is written.
+        MachineError: the lint cannot run, or complains, or Yosys refuses to count wires for a package; nothing is written.
     """
     engine, folder = chosen_engine(request.engine, request.settings), Path(request.output)
     if request.is_linted:
@@ -97,7 +98,7 @@ def run(request: RtlRequest, listener: Listener = SILENT) -> Verilog:
     began = time.perf_counter()
     with whole_folder(folder, keeps_others=True) as part:
         files = write(engine, part)
-        packaged = {} if target is None else package_files(engine, target, {path.name: path.read_text() for path in files})
+        packaged = {} if target is None else _package(engine, target, files)
         for name, text in packaged.items():
             place = part / PACKAGE / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -122,6 +123,11 @@ def run(request: RtlRequest, listener: Listener = SILENT) -> Verilog:
 
 
 rtl = verb("rtl", RtlRequest, run)
+
+
+def _package(engine: EngineConfig, target: Target, files: Iterable[Path]) -> dict[str, str]:
+    wires = crossings(engine, slrs=target.slrs, memory_slr=target.memory_slr)
+    return package_files(engine, target, {path.name: path.read_text() for path in files}, wires)
 
 
 def target_of(engine: EngineConfig, board: str | None = None) -> Target | None:

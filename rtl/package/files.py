@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Self
 
@@ -10,7 +10,7 @@ from hwsim.arch.board import Board
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL
 from hwsim.errors import ConfigError
-from rtl.package.floorplan import CROSSINGS, Floorplan, bits_of, floorplan
+from rtl.floorplan import Floorplan, floorplan
 from rtl.package.kernel import (
     COMPUTE_UNIT,
     CONTROL_BUS,
@@ -24,6 +24,7 @@ from rtl.package.kernel import (
     stream_bus,
     wrapper_verilog,
 )
+from rtl.synthesis import Boundary
 from rtl.verilog import TEMPLATES
 
 __all__ = ["MANIFEST", "TOOLS", "Target", "package_files"]
@@ -48,6 +49,7 @@ class Target:
         part: Vivado's name of the device.
         slrs, memory_slr: SLRs in a row, and the one that the memory is at.
         channels, channel_bytes: pseudo channels of the memory, and the size of each.
+        lines: super long lines over each boundary between SLRs; None where the board does not say.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Target:
     memory_slr: int
     channels: int
     channel_bytes: int
+    lines: int | None = None
 
     @classmethod
     def of(cls, board: Board) -> Self:
@@ -68,9 +71,10 @@ class Target:
             platform=board.shells.value[0],
             part=board.part.value,
             slrs=len(board.slrs.value),
-            memory_slr=[slr.name for slr in board.slrs.value].index(board.hbm.value.slr),
+            memory_slr=board.memory_slr,
             channels=board.hbm.value.pseudo_channels,
             channel_bytes=board.hbm.value.channel_bytes,
+            lines=None if board.slr_lines is None else board.slr_lines.value,
         )
 
     def check(self, engine: EngineConfig) -> None:
@@ -105,10 +109,13 @@ _TEMPLATES = {
 """Files that are rendered, by the name of their template."""
 
 
-def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, str]) -> dict[str, str]:
+def package_files(
+    config: EngineConfig, target: Target, verilog: Mapping[str, str], wires: Sequence[Boundary] = ()
+) -> dict[str, str]:
     """Return the package of an engine for a board, text by name; equal arguments give equal text.
 
     verilog: the engine's own files, which lie in the folder above the package's.
+    wires: what crosses each boundary between SLRs, from the bottom up; where it was not counted, the package says no number.
 
     Raises:
         ConfigError: the board does not have the memory that the engine expects.
@@ -116,7 +123,7 @@ def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, st
     target.check(config)
     plan = floorplan(config, slrs=target.slrs, memory_slr=target.memory_slr)
     sources = sorted(name for name in verilog if name.endswith(".v"))
-    values = _values(config, target, plan, sources)
+    values = _values(config, target, plan, wires, sources)
     folder = resources.files("rtl.package") / "templates"
     files = {name: TEMPLATES.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()}
     files |= {
@@ -140,7 +147,9 @@ def _masters_note(masters: int, platform: str) -> str:
     )
 
 
-def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list[str]) -> dict[str, object]:
+def _values(
+    config: EngineConfig, target: Target, plan: Floorplan, wires: Sequence[Boundary], sources: list[str]
+) -> dict[str, object]:
     """Return the values that the templates name: those of the target and of the floorplan by their own names, and more."""
     vendor, library, _, _ = VLNV.split(":")
     tile = config.tile
@@ -178,5 +187,6 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         "last_channel": target.channels - 1,
         "moved": plan.moved or ("engine",),
         "tiles": [(slr, plan.tiles.count(slr)) for slr in range(target.slrs)],
-        "crossings": [(crossing, bits_of(config, crossing)) for crossing in CROSSINGS],
+        "wires": wires,
+        "drivers": dict.fromkeys(kind for each in wires for kind in each.by_kind),
     }

@@ -10,15 +10,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from amaranth import Shape
 
 from hwsim.arch.config import load_engine
 from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_OFFSET, PORT_BASE_STRIDE
 from hwsim.errors import ConfigError
-from rtl.matrix.slice import Tile
+from rtl.floorplan import floorplan
 from rtl.package import package_files
 from rtl.package.files import Target
-from rtl.package.floorplan import CROSSINGS, floorplan
+from rtl.synthesis import crossings
 from rtl.verilog import generate, make
 from testbenches.verilator import lint
 
@@ -32,6 +31,7 @@ TARGET = Target(
     memory_slr=0,
     channels=32,
     channel_bytes=1 << 28,
+    lines=5000,
 )
 # Enough tiles for three SLRs, and small.
 ENGINE = load_engine("tiny").with_values({"name": "eight", "tile.ports": 8})
@@ -44,8 +44,13 @@ def verilog():
 
 
 @pytest.fixture(scope="module")
-def files(verilog):
-    return package_files(ENGINE, TARGET, verilog)
+def wires():
+    return crossings(ENGINE, slrs=TARGET.slrs, memory_slr=TARGET.memory_slr)
+
+
+@pytest.fixture(scope="module")
+def files(verilog, wires):
+    return package_files(ENGINE, TARGET, verilog, wires)
 
 
 def put(files, folder):
@@ -363,38 +368,31 @@ def test_a_cell_that_is_not_there_stops_the_placement(files, tmp_path):
         run_tcl(tmp_path, "floorplan.tcl", MISSING_CELLS="*/tile_3")
 
 
-def test_too_many_wires_stop_the_placement(files, tmp_path):
+@pytest.mark.parametrize("boundary", [0, 1])
+def test_too_many_wires_stop_the_placement(files, wires, tmp_path, boundary):
     put(files, tmp_path)
-    # Words of the tiles beyond SLR0, and all that goes to those in it and back, by the widths of their ports.
-    plan = floorplan(ENGINE, slrs=3, memory_slr=0)
-    near = plan.tiles.count(0)
-    assert 0 < near < ENGINE.tile.ports
-    ports = {name: Shape.cast(member.shape).width for name, member in Tile.ports(ENGINE).items()}
-    common = sum(ports[name] for name in ("step", "slots", "sums", "row_select", "lane_row", "lane"))
-    own = sum(ports[name] for name in ("coefficients", "row_scales", "parameters", "row_sums", "lane_sums"))
-    wires = (ENGINE.tile.ports - near) * ports["head"] + ports["repeat"] + common + near * own
-    assert dict(plan.wires)[0] == wires
-    run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires))
-    with pytest.raises(AssertionError, match=f"Wires of tiles from SLR0 upwards must be at most {wires - 1}, not {wires}"):
-        run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires - 1))
-    assert f"Of tiles, {wires:,} wires cross from SLR0 upwards," in files["README.md"]
+    most = max(each.wires for each in wires)
+    run_tcl(tmp_path, "floorplan.tcl", SLLS=str(most))
+    # The device has enough everywhere but at this boundary.
+    needed = wires[boundary].wires
+    with pytest.raises(AssertionError, match=f"Wires from SLR{boundary} upwards must be at most {needed - 1}, not {needed}"):
+        run_tcl(tmp_path, "floorplan.tcl", SLLS=str(most), SLLS_AT=f"SLR{boundary}", SLLS_THERE=str(needed - 1))
 
 
-def test_every_port_of_a_tile_is_listed_and_registered_as_said(verilog):
-    cells = instance_names(verilog)
-    tile, piece = cells["engine/matrix/tile_0"], cells["engine/matrix/tile_0/slice_0"]
-    assert {crossing.port for crossing in CROSSINGS} == set(Tile.ports(ENGINE))
-    for crossing in CROSSINGS:
-        for register in crossing.registers:
-            if crossing.port != "head":
-                assert f"    {register} <= {crossing.port};" in tile, crossing.port
-        if crossing.driver == "register of each slice":
-            # Outputs of a slice that are registers themselves.
-            assert re.search(rf"^  output .*\\?{crossing.port[:-1]}\w* ?;\n  reg ", piece, re.M), crossing.port
-        else:
-            assert bool(crossing.registers) == (crossing.receiver == "")
-    # A word is kept where it is used again, else it is the port's.
-    assert re.search(r"^    beat <= \\\$(\d+) ;", tile, re.M)
+def test_the_readme_says_every_wire_over_each_boundary(files, wires, verilog):
+    text = files["README.md"]
+    for each in wires:
+        place = f"SLR{each.lower} to SLR{each.lower + 1}"
+        assert f"| {place} | {each.wires:,} | 5,000 | {each.wires / 50:.1f} % |" in text
+    rows = re.findall(r"^\| (engine\S*) \| ([\d,]+) \| ([\d,]+) \|$", text, re.M)
+    sums = [sum(int(row[column].replace(",", "")) for row in rows) for column in (1, 2)]
+    assert sums == [each.wires for each in wires]
+    # Tiles, of which there are several on each side, are one line.
+    assert [name for name, _, _ in rows].count("engine/matrix/tile_*") == 1
+    # A board that says no number of lines gets no share of them, and what was not counted is left out.
+    unknown = package_files(ENGINE, dataclasses.replace(TARGET, lines=None), verilog, wires)["README.md"]
+    assert f"| SLR0 to SLR1 | {wires[0].wires:,} |\n" in unknown
+    assert "driven by" not in package_files(ENGINE, TARGET, verilog)["README.md"]
 
 
 def test_constraints_run_and_name_what_is_placed(files, tmp_path):
@@ -462,8 +460,8 @@ def test_more_masters_than_were_seen_to_link_are_told(ports, is_known, tmp_path)
     assert note in files["README.md"]
 
 
-def test_equal_arguments_give_equal_bytes(files, verilog):
-    assert package_files(ENGINE, TARGET, verilog) == files
+def test_equal_arguments_give_equal_bytes(files, verilog, wires):
+    assert package_files(ENGINE, TARGET, verilog, wires) == files
 
 
 @pytest.mark.parametrize(
