@@ -8,10 +8,14 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from hwsim.errors import SpecError
+from hwsim.errors import ConfigError, SpecError
+from hwsim.memory.models import HBM2, IDEAL
+from lamforge.flow.programs import Programs
+from lamforge.flow.simulate import simulate_run
 from reports.documents.demo import demo_document
 from reports.documents.of_result import document_of
 from reports.documents.summary import load_summary
+from reports.pages import report
 from reports.pages.run import folder_page, write_report
 from reports.studies.demo_summary import DemoSummary
 from tests.reports.test_pictures import check_markup
@@ -97,6 +101,44 @@ def test_a_report_of_programs_alone(ran: tuple[DemoSummary, Heard], tmp_path: Pa
     assert "<h1>hf on tiny</h1>" in page
     assert '<section id="roofline">' in page
     assert '<section id="cosim">' not in page
+
+
+def test_a_report_is_of_the_memory_that_it_is_asked_for(ran: tuple[DemoSummary, Heard], tmp_path: Path) -> None:
+    place, output = ran[0].folder / "program", tmp_path / "report.html"
+    programs = Programs.load(place)
+    speeds = {str(memory): simulate_run(programs, memory=memory).token_per_s for memory in (IDEAL, HBM2)}
+    assert speeds["ideal"] != speeds["hbm2"]
+    for asked, memory in ((None, "ideal"), ("ideal", "ideal"), ("hbm2", "hbm2")):
+        page = report.folder(place, output, memory=asked).read_text()
+        check_markup(page)
+        assert f"<b>{speeds[memory]:,.1f}</b><span>token/s at 200 MHz, full window, memory {memory}<" in page
+        for program in ("decode", "prefill"):
+            speed = simulate_run(programs, program, memory=HBM2 if memory == "hbm2" else IDEAL).token_per_s
+            assert f"hf {program} on tiny, memory {memory}: {speed:,.1f} token/s" in page
+        assert page.count(f"(memory model {memory})") == 2
+        # There is no summary beside it.
+        assert "summary.json" not in page
+
+
+def test_a_summarys_own_runs_give_way_to_those_asked_for(ran: tuple[DemoSummary, Heard], tmp_path: Path) -> None:
+    """Only those of its programs: the well-known network and the recipes keep theirs, and say which memory that was."""
+    found = ran[0]
+    decode = simulate_run(found.first.programs, memory=HBM2)
+    page = report.folder(found.folder, tmp_path / "report.html", memory="hbm2").read_text()
+    assert f"decode on tiny, memory hbm2: {decode.token_per_s:,.1f} token/s" in page
+    assert f"smollm2-135m decode on small, memory ideal: {found.workload.token_per_s:,.1f} token/s" in page
+    assert f'<td class="n">{found.decode.token_per_s:,.1f}</td>' in page
+    assert "by the simulator with memory model ideal." in page
+    assert "Every figure above is also in summary.json" not in page
+    assert "Every figure above is also in summary.json" in found.page.read_text()
+
+
+def test_a_memory_that_cannot_be_had_is_refused(ran: tuple[DemoSummary, Heard], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'hbm3'"):
+        report.folder(ran[0].folder / "program", memory="hbm3")
+    (tmp_path / "summary.json").write_text(json.dumps({"provenance": demo_document(ran[0])["provenance"]}))
+    with pytest.raises(SpecError, match="Report folder must hold compiled programs where a memory model is given, not '"):
+        report.folder(tmp_path, memory="hbm2")
 
 
 def changed(found: DemoSummary, folder: Path, **parts: object) -> Path:
