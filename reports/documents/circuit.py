@@ -3,10 +3,11 @@
 from typing import Any
 
 from hwsim.arch.board import RESOURCES
+from lamforge.flow.fit import Fit
 from lamforge.flow.rtl import Verilog
 from lamforge.flow.synth import Synthesis
 
-__all__ = ["synthesis_document", "verilog_document"]
+__all__ = ["fit_document", "synthesis_document", "verilog_document"]
 
 
 def synthesis_document(found: Synthesis) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def synthesis_document(found: Synthesis) -> dict[str, Any]:
                 "boundary": f"{each.lower}-{each.upper}",
                 "wires": each.wires,
                 "lines": each.lines,
+                "limit": each.limit,
                 "share": each.share,
                 "by_driver": dict(each.by_driver),
             }
@@ -52,8 +54,17 @@ def synthesis_document(found: Synthesis) -> dict[str, Any]:
     }
 
 
+def fit_document(found: Fit) -> dict[str, Any]:
+    """Return what `lamforge synth --quick --json` prints, with the wires between SLRs and the most power."""
+    most = found.most
+    return {
+        **synthesis_document(found.synthesis),
+        "most_power": None if most is None else {"card_w": most.card_w, "watts": most.watts, "assumed_share": most.assumed_share},
+    }
+
+
 def verilog_document(written: Verilog) -> dict[str, Any]:
-    """Return what was written, and for which board it was packaged."""
+    """Return what was written, for which board it was packaged, and what it takes of that board."""
     return {
         "engine": written.engine.name,
         "engine_digest": written.engine.digest,
@@ -65,4 +76,5 @@ def verilog_document(written: Verilog) -> dict[str, Any]:
         "generate_s": written.generate_s,
         "board": written.board,
         "package": list(written.package),
+        "fit": None if written.fit is None else fit_document(written.fit),
     }

@@ -15,8 +15,8 @@ from reports.studies.offload import offload_study
 __all__ = ["folder", "offload"]
 
 
-def folder(folder: str | Path, output: str | Path | None = None, *, memory: str | None = None) -> Path:
-    """Write the report of a folder that explore, the demo or a compilation left, and return its path.
+def folder(folder: str | Path, output: str | Path | None = None, *, memory: str | None = None, listener: Listener = SILENT) -> Path:
+    """Write the report of a folder that explore, the demo, a compilation or `rtl` left, and return its path.
 
     output: where; None takes `report.html` in the folder.
     memory: memory model under which its programs are simulated anew, as `simulate` takes it; None takes the runs that the folder
@@ -27,9 +27,10 @@ def folder(folder: str | Path, output: str | Path | None = None, *, memory: str 
             cannot be written.
         ConfigError: there is no such memory model.
         ProgramError: its programs are not what was compiled.
+        MachineError: Yosys, which counts wires between SLRs, is missing or refuses.
     """
     if not is_study_folder(Path(folder)):
-        return write_report(folder, output, memory=memory)
+        return write_report(folder, output, memory=memory, listener=listener)
     if memory is not None:
         raise SpecError("Memory model must be left out with a study, whose points have theirs")
     target = None if output is None else Path(output)

@@ -1,22 +1,26 @@
 """A folder of results, as the demo or a compilation leaves it, as one HTML file that needs nothing else."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from hwsim.arch.assembly import format_program
+from hwsim.arch.board import RESOURCES
 from hwsim.arch.isa import Loop, decode
 from hwsim.errors import ProgramError, SpecError, shown
 from hwsim.whole_files import write_text
 from lamforge.flow.executed import Executed
+from lamforge.flow.fit import Fit, own_fit
 from lamforge.flow.programs import Programs, is_program_folder
 from lamforge.flow.provenance import provenance
 from lamforge.flow.roofline import Roofline, roofline
+from lamforge.flow.rtl import is_verilog_folder, written_engine
 from lamforge.flow.simulate import SimulateRequest, Timing
 from lamforge.flow.simulate import run as simulate
+from lamforge.flow.verb import SILENT, Listener
 from reports.documents.programs import programs_document, timing_document
 from reports.documents.summary import Part, Summary, load_summary, refusal
 from reports.pages.environment import page
@@ -47,8 +51,10 @@ class Figures:
     assembly: str
 
 
-def write_report(folder: str | Path, output: str | Path | None = None, *, memory: str | None = None) -> Path:
-    """Write the report of a folder that the demo or a compilation left, and return its path.
+def write_report(
+    folder: str | Path, output: str | Path | None = None, *, memory: str | None = None, listener: Listener = SILENT
+) -> Path:
+    """Write the report of a folder that the demo, a compilation or `rtl` left, and return its path.
 
     output: where; None takes `report.html` in the folder.
     memory: what its programs are simulated anew under; None takes the runs of the summary, and pictures of the ideal memory.
@@ -62,28 +68,33 @@ def write_report(folder: str | Path, output: str | Path | None = None, *, memory
     path = folder / "summary.json"
     place = next((entry for entry in (folder / "program", folder) if is_program_folder(entry)), None)
     summary = load_summary(path) if path.is_file() else None
-    if summary is None and place is None:
-        raise SpecError(f"Report folder must hold results of explore or demo, or compiled programs, not {shown(str(folder))}")
+    written = [below for below in (folder, *sorted(folder.glob("verilog/*"))) if is_verilog_folder(below)]
+    if summary is None and place is None and not written:
+        expected = "results of explore or demo, compiled programs, or Verilog"
+        raise SpecError(f"Report folder must hold {expected}, not {shown(str(folder))}")
     if place is None and memory is not None:
         raise SpecError(f"Report folder must hold compiled programs where a memory model is given, not {shown(str(folder))}")
-    figures = None
+    figures, programs = None, None if place is None else Programs.load(place)
     anew: dict[str, Part] = {}
-    if place is not None:
-        programs = Programs.load(place)
+    if programs is not None:
         runs = {name: _simulated(programs, name, memory) for name in ("decode", "prefill")}
         figures = _figures(programs, runs["decode"], runs["prefill"])
         anew = {name: timing_document(timing) for name, timing in runs.items()}
+    if summary is None:
         # As far as programs and their runs tell.
-        summary = summary or Summary(
-            program=programs_document(programs), simulation=anew, provenance=dataclasses.asdict(provenance())
-        )
-    assert summary is not None
-    shown_runs = {**summary.simulation, **({} if memory is None else anew)}
-    is_kept = path.is_file() and memory is None
+        described = None if programs is None else programs_document(programs)
+        summary = Summary(program=described, simulation=anew, provenance=dataclasses.asdict(provenance()))
+    engines = [*([] if programs is None else [programs.engine]), *map(written_engine, written)]
     target = folder / "report.html" if output is None else Path(output)
     try:
-        has_timeline = (folder / "timeline.json").is_file()
-        content = folder_page(summary, figures, runs=shown_runs, is_kept=is_kept, has_timeline=has_timeline)
+        content = folder_page(
+            summary,
+            figures,
+            runs={**summary.simulation, **({} if memory is None else anew)},
+            fits=[own_fit(engine, listener) for engine in {engine.digest: engine for engine in engines}.values()],
+            is_kept=path.is_file() and memory is None,
+            has_timeline=(folder / "timeline.json").is_file(),
+        )
     except KeyError as error:
         raise refusal(path, f"{error} is missing") from error
     except (jinja2.UndefinedError, TypeError, ValueError) as error:
@@ -96,18 +107,30 @@ def folder_page(
     figures: Figures | None = None,
     *,
     runs: Mapping[str, Part] | None = None,
+    fits: Sequence[Fit] = (),
     is_kept: bool = True,
     has_timeline: bool = False,
 ) -> str:
     """Return the page; what the summary does not hold is left out, and without figures there are no pictures.
 
     runs: simulated runs, `decode` among them or none; None takes those of the summary.
-    is_kept: whether summary.json beside the page has every figure of it.
+    fits: how engines lie on their boards.
+    is_kept: whether summary.json beside the page has every figure of the model, its programs and its runs.
     has_timeline: whether there is a timeline.json beside the page, which it then names.
     """
     shown = summary.simulation if runs is None else runs
-    values = {"summary": summary, "figures": figures, "runs": shown, "decode": shown.get("decode"), "is_kept": is_kept}
-    return page("report", values | {"has_timeline": has_timeline})
+    values = {
+        "summary": summary,
+        "figures": figures,
+        "runs": shown,
+        "decode": shown.get("decode"),
+        "fits": fits,
+        "floorplans": [Markup(each.picture) for each in fits],
+        "resources": RESOURCES,
+        "is_kept": is_kept,
+        "has_timeline": has_timeline,
+    }
+    return page("report", values)
 
 
 def _simulated(programs: Programs, name: str, memory: str | None) -> Timing:

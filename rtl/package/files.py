@@ -2,15 +2,16 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from typing import Self
 
-from hwsim.arch.board import Board
+from hwsim.arch.board import RESOURCES, Board
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL
 from hwsim.errors import ConfigError
-from rtl.floorplan import Floorplan, floorplan
+from rtl.floorplan import floorplan
+from rtl.package.estimates import Estimates
 from rtl.package.kernel import (
     COMPUTE_UNIT,
     CONTROL_BUS,
@@ -24,10 +25,10 @@ from rtl.package.kernel import (
     stream_bus,
     wrapper_verilog,
 )
-from rtl.synthesis import Boundary
+from rtl.package.picture import picture
 from rtl.verilog import TEMPLATES
 
-__all__ = ["MANIFEST", "TOOLS", "Target", "package_files"]
+__all__ = ["MANIFEST", "TOOLS", "Target", "floorplan_picture", "package_files"]
 
 TOOLS = "2023.x"
 """Versions of Vitis and Vivado the packages are written for: the last that know the U280."""
@@ -50,6 +51,7 @@ class Target:
         slrs, memory_slr: SLRs in a row, and the one that the memory is at.
         channels, channel_bytes: pseudo channels of the memory, and the size of each.
         lines: super long lines over each boundary between SLRs; None where the board does not say.
+        line_limit: how many of these may be used; None where the board does not say.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Target:
     channels: int
     channel_bytes: int
     lines: int | None = None
+    line_limit: int | None = None
 
     @classmethod
     def of(cls, board: Board) -> Self:
@@ -75,6 +78,7 @@ class Target:
             channels=board.hbm.value.pseudo_channels,
             channel_bytes=board.hbm.value.channel_bytes,
             lines=None if board.slr_lines is None else board.slr_lines.value,
+            line_limit=board.line_limit,
         )
 
     def check(self, engine: EngineConfig) -> None:
@@ -103,6 +107,7 @@ _TEMPLATES = {
     "constraints.xdc": "constraints.xdc",
     "out_of_context.xdc": "out_of_context.xdc",
     "floorplan.tcl": "floorplan.tcl",
+    "floorplan.svg": "floorplan.svg",
     "Makefile": "kernel.mk",
     "README.md": "readme.md",
 }
@@ -110,22 +115,20 @@ _TEMPLATES = {
 
 
 def package_files(
-    config: EngineConfig, target: Target, verilog: Mapping[str, str], wires: Sequence[Boundary] = ()
+    config: EngineConfig, target: Target, verilog: Mapping[str, str], estimates: Estimates | None = None
 ) -> dict[str, str]:
     """Return the package of an engine for a board, text by name; equal arguments give equal text.
 
     verilog: the engine's own files, which lie in the folder above the package's.
-    wires: what crosses each boundary between SLRs, from the bottom up; where it was not counted, the package says no number.
+    estimates: what the engine takes of the board; without them the package says nothing of it.
 
     Raises:
         ConfigError: the board does not have the memory that the engine expects.
     """
     target.check(config)
-    plan = floorplan(config, slrs=target.slrs, memory_slr=target.memory_slr)
     sources = sorted(name for name in verilog if name.endswith(".v"))
-    values = _values(config, target, plan, wires, sources)
-    folder = resources.files("rtl.package") / "templates"
-    files = {name: TEMPLATES.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()}
+    values = _values(config, target, estimates) | {"verilog": sources}
+    files = {name: _rendered(template, values) for name, template in _TEMPLATES.items()}
     files |= {
         "kernel.xml": kernel_xml(config),
         "kernel.v": wrapper_verilog(config),
@@ -135,6 +138,19 @@ def package_files(
     lines = [f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in sorted(digested.items())]
     files[MANIFEST] = "".join(lines)
     return dict(sorted(files.items()))
+
+
+def floorplan_picture(config: EngineConfig, target: Target, estimates: Estimates | None = None) -> str:
+    """Return the package's picture of the floorplan as it stands in a page of HTML, whose colours it takes.
+
+    Raises:
+        ConfigError: the memory lies between SLRs.
+    """
+    return _rendered("floorplan.svg", _values(config, target, estimates) | {"is_inline": True})
+
+
+def _rendered(template: str, values: Mapping[str, object]) -> str:
+    return TEMPLATES.from_string((resources.files("rtl.package") / "templates" / template).read_text()).render(values)
 
 
 def _masters_note(masters: int, platform: str) -> str:
@@ -147,10 +163,10 @@ def _masters_note(masters: int, platform: str) -> str:
     )
 
 
-def _values(
-    config: EngineConfig, target: Target, plan: Floorplan, wires: Sequence[Boundary], sources: list[str]
-) -> dict[str, object]:
+def _values(config: EngineConfig, target: Target, estimates: Estimates | None) -> dict[str, object]:
     """Return the values that the templates name: those of the target and of the floorplan by their own names, and more."""
+    plan = floorplan(config, slrs=target.slrs, memory_slr=target.memory_slr)
+    wires = () if estimates is None else estimates.wires
     vendor, library, _, _ = VLNV.split(":")
     tile = config.tile
     protocol = [
@@ -169,7 +185,6 @@ def _values(
         "unit": COMPUTE_UNIT,
         "vendor": vendor,
         "library": library,
-        "verilog": sources,
         "buses": buses(config),
         "control": CONTROL_BUS,
         "control_bytes": buses(config)[0].address_bytes,
@@ -187,6 +202,19 @@ def _values(
         "last_channel": target.channels - 1,
         "moved": plan.moved or ("engine",),
         "tiles": [(slr, plan.tiles.count(slr)) for slr in range(target.slrs)],
+        "estimates": estimates,
+        "resources": RESOURCES,
+        "picture": picture(
+            plan,
+            slrs=target.slrs,
+            memory_slr=target.memory_slr,
+            channels=target.channels,
+            lines=target.lines,
+            line_limit=target.line_limit,
+            estimates=estimates,
+        ),
+        "is_inline": False,
+        "number": "{:.6g}".format,
         "wires": wires,
         "drivers": dict.fromkeys(kind for each in wires for kind in each.by_kind),
     }

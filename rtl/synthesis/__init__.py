@@ -3,5 +3,6 @@
 from rtl.synthesis.crossings import Boundary, crossings
 from rtl.synthesis.estimate import Estimate, Part, estimate
 from rtl.synthesis.fmax import RANKING_DEVICE, rank
+from rtl.synthesis.shares import SlrShare
 
-__all__ = ["RANKING_DEVICE", "Boundary", "Estimate", "Part", "crossings", "estimate", "rank"]
+__all__ = ["RANKING_DEVICE", "Boundary", "Estimate", "Part", "SlrShare", "crossings", "estimate", "rank"]

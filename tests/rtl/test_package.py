@@ -15,9 +15,9 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_OFFSET, PORT_BASE_STRIDE
 from hwsim.errors import ConfigError
 from rtl.floorplan import floorplan
-from rtl.package import package_files
+from rtl.package import Estimates, floorplan_picture, package_files
 from rtl.package.files import Target
-from rtl.synthesis import crossings
+from rtl.synthesis import Part, SlrShare, crossings
 from rtl.verilog import generate, make
 from testbenches.verilator import lint
 
@@ -32,6 +32,7 @@ TARGET = Target(
     channels=32,
     channel_bytes=1 << 28,
     lines=5000,
+    line_limit=3000,
 )
 # Enough tiles for three SLRs, and small.
 ENGINE = load_engine("tiny").with_values({"name": "eight", "tile.ports": 8})
@@ -48,9 +49,28 @@ def wires():
     return crossings(ENGINE, slrs=TARGET.slrs, memory_slr=TARGET.memory_slr)
 
 
+FREE = {"lut": 1000, "ff": 2000, "bram36": 10, "uram": 0, "dsp": 100}
+
+
 @pytest.fixture(scope="module")
-def files(verilog, wires):
-    return package_files(ENGINE, TARGET, verilog, wires)
+def estimates(wires):
+    """What is said of the engine: its second SLR holds more look-up tables than it should, and UltraRAMs there are none."""
+    used = [{"lut": lut, "ff": 100.0, "bram36": 2.5, "uram": 0.0, "dsp": 30.0} for lut in (500.0, 712.0, 700.0)]
+    parts = [("matrix", "slice", 8, 0), ("matrix", "own", 1, 1), ("memories", "residual", 2, 2), ("fetch", "own", 1, 0)]
+    return Estimates(
+        tool="a model of runs",
+        parts=tuple(Part(unit=unit, name=name, count=count, resources=used[at]) for unit, name, count, at in parts),
+        slrs=tuple(SlrShare(name=f"SLR{slr}", tiles=3, used=each, free=FREE) for slr, each in enumerate(used)),
+        fill={"lut": 0.7, "ff": 0.5, "bram36": 0.8, "uram": 0.8, "dsp": 0.8},
+        wires=wires,
+        most_w={"memory": 14.4, "on_chip_memory": 5.6},
+        assumed_share=0.25,
+    )
+
+
+@pytest.fixture(scope="module")
+def files(verilog, estimates):
+    return package_files(ENGINE, TARGET, verilog, estimates)
 
 
 def put(files, folder):
@@ -379,20 +399,83 @@ def test_too_many_wires_stop_the_placement(files, wires, tmp_path, boundary):
         run_tcl(tmp_path, "floorplan.tcl", SLLS=str(most), SLLS_AT=f"SLR{boundary}", SLLS_THERE=str(needed - 1))
 
 
-def test_the_readme_says_every_wire_over_each_boundary(files, wires, verilog):
+def test_the_readme_says_every_wire_over_each_boundary(files, wires, verilog, estimates):
     text = files["README.md"]
     for each in wires:
         place = f"SLR{each.lower} to SLR{each.lower + 1}"
-        assert f"| {place} | {each.wires:,} | 5,000 | {each.wires / 50:.1f} % |" in text
+        share = f"{each.wires / 50:.1f} %"
+        assert f"| {place} | {each.wires:,} | 5,000 | {f'**{share}**' if each.wires > 3000 else share} | 3,000 |" in text
+    assert "**" in re.search(r"^\| SLR0 to SLR1 .*$", text, re.M).group()
+    assert "**" not in re.search(r"^\| SLR1 to SLR2 .*$", text, re.M).group()
     rows = re.findall(r"^\| (engine\S*) \| ([\d,]+) \| ([\d,]+) \|$", text, re.M)
     sums = [sum(int(row[column].replace(",", "")) for row in rows) for column in (1, 2)]
     assert sums == [each.wires for each in wires]
     # Tiles, of which there are several on each side, are one line.
     assert [name for name, _, _ in rows].count("engine/matrix/tile_*") == 1
     # A board that says no number of lines gets no share of them, and what was not counted is left out.
-    unknown = package_files(ENGINE, dataclasses.replace(TARGET, lines=None), verilog, wires)["README.md"]
+    unknown = package_files(ENGINE, dataclasses.replace(TARGET, lines=None, line_limit=None), verilog, estimates)["README.md"]
     assert f"| SLR0 to SLR1 | {wires[0].wires:,} |\n" in unknown
     assert "driven by" not in package_files(ENGINE, TARGET, verilog)["README.md"]
+
+
+def test_the_readme_says_what_each_slr_and_part_holds(files, verilog, estimates):
+    text = files["README.md"]
+    assert "| SLR | tiles | LUT | FF | BRAM36 | URAM | DSP |" in text
+    assert "| SLR0 | 3 | 500 (50.0 %) | 100 (5.0 %) | 2.5 (25.0 %) | 0 (none there) | 30 (30.0 %) |" in text
+    # More than the fill of the board is bold, as much is not.
+    assert "| SLR1 | 3 | 712 (**71.2 %**) | " in text
+    assert "| SLR2 | 3 | 700 (70.0 %) | " in text
+    assert "| fill of the board | | 70 % | 50 % | 80 % | 80 % | 80 % |" in text
+    assert "| matrix.slice | 8 | 500 | 100 | 2.5 | 0 | 30 |" in text
+    assert "estimates: a model of runs, not a synthesis" in text
+    assert "Power: at most 20 W of the card (memory 14.4, on chip memory 5.6),\n" in text
+    assert "; 25 % of it\nrests on assumed numbers." in text
+    without = package_files(ENGINE, TARGET, verilog, dataclasses.replace(estimates, most_w=None))["README.md"]
+    assert "Power" not in without
+    assert "What it takes" not in package_files(ENGINE, TARGET, verilog)["README.md"]
+
+
+def test_the_picture_is_of_the_floorplan_and_the_estimates(files, wires):
+    root = ElementTree.fromstring(files["floorplan.svg"])
+    space = "{http://www.w3.org/2000/svg}"
+    width, height = (float(value) for value in root.get("viewBox").split()[2:])
+    for box in root.iter(f"{space}rect"):
+        x, y, wide, high = (float(box.get(name)) for name in ("x", "y", "width", "height"))
+        assert 0 <= x <= x + wide <= width
+        assert 0 <= y <= y + high <= height
+    words = [(word.text, float(word.get("y"))) for word in root.iter(f"{space}text")]
+    places = dict(words)
+    # Every tile once, within its SLR; the memory is beside SLR0, at the bottom.
+    tops = {slr: places[f"SLR{slr}"] for slr in range(3)}
+    assert tops[2] < tops[1] < tops[0] < places["HBM: 32 pseudo channels"]
+    plan = floorplan(ENGINE, slrs=3, memory_slr=0)
+    for port, slr in enumerate(plan.tiles):
+        ((_, y),) = (word for word in words if word[0] == str(port))
+        assert slr == max((each for each in tops if tops[each] <= y + 20), key=lambda each: tops[each])
+    for unit, slr in {"matrix/sequencer": 0, "fetch": 0, "matrix": 1, "residual": 1}.items():
+        assert abs(places[unit] - tops[slr]) < 90
+    for each in wires:
+        text = f"{each.wires:,} wires, {each.wires / 5000:.1%} of 5,000 lines, of which 3,000 may be used"
+        assert tops[each.lower + 1] < places[text] < tops[each.lower]
+    assert [text for text, _ in words if text == "none there"] == ["none there"] * 3
+    kinds = [box.get("class") for box in root.iter(f"{space}rect")]
+    # Look-up tables of SLR1 and the wires over the lower boundary are more than may be.
+    assert (kinds.count("tile"), kinds.count("over")) == (8, 2)
+
+
+def test_the_picture_for_a_page_is_the_same_without_an_address(files, estimates):
+    inline = floorplan_picture(ENGINE, TARGET, estimates)
+    assert "://" not in inline
+    assert inline == files["floorplan.svg"].replace('xmlns="http://www.w3.org/2000/svg" ', "", 1)
+
+
+def test_a_picture_without_estimates_has_the_tiles_alone(verilog):
+    flipped = dataclasses.replace(TARGET, memory_slr=2)
+    root = ElementTree.fromstring(package_files(ENGINE, flipped, verilog)["floorplan.svg"])
+    words = [word.text for word in root.iter("{http://www.w3.org/2000/svg}text")]
+    # The memory is at the top, beside SLR2.
+    assert words[:2] == ["HBM: 32 pseudo channels", "SLR2"]
+    assert not [word for word in words if "%" in word or "wires" in word]
 
 
 def test_constraints_run_and_name_what_is_placed(files, tmp_path):
@@ -460,8 +543,8 @@ def test_more_masters_than_were_seen_to_link_are_told(ports, is_known, tmp_path)
     assert note in files["README.md"]
 
 
-def test_equal_arguments_give_equal_bytes(files, verilog, wires):
-    assert package_files(ENGINE, TARGET, verilog, wires) == files
+def test_equal_arguments_give_equal_bytes(files, verilog, estimates):
+    assert package_files(ENGINE, TARGET, verilog, estimates) == files
 
 
 @pytest.mark.parametrize(
