@@ -30,7 +30,8 @@ def rtl(
     """Write the Verilog of an engine: a module for each unit, memories behind one primitive, AXI ports.
 
     The folder also gets engine.json (parameters, digests) and lint.vlt (lint waivers, each with its reason). An engine
-    with a board gets a Vitis kernel package in the folder vitis, with a Makefile and a README.
+    with a board gets a Vitis kernel package in the folder vitis, with a Makefile and a README that says what the engine
+    takes of each SLR (by the quick model of `lamforge synth`), which wires cross between them, and the floorplan as a picture.
 
     Examples:
 

@@ -7,7 +7,7 @@ from lamforge.flow.fit import Fit
 from lamforge.flow.rtl import Verilog
 from lamforge.flow.synth import Synthesis
 
-__all__ = ["fit_document", "synthesis_document", "verilog_document"]
+__all__ = ["synthesis_document", "verilog_document"]
 
 
 def synthesis_document(found: Synthesis) -> dict[str, Any]:
@@ -54,15 +54,6 @@ def synthesis_document(found: Synthesis) -> dict[str, Any]:
     }
 
 
-def fit_document(found: Fit) -> dict[str, Any]:
-    """Return what `lamforge synth --quick --json` prints, with the wires between SLRs and the most power."""
-    most = found.most
-    return {
-        **synthesis_document(found.synthesis),
-        "most_power": None if most is None else {"card_w": most.card_w, "watts": most.watts, "assumed_share": most.assumed_share},
-    }
-
-
 def verilog_document(written: Verilog) -> dict[str, Any]:
     """Return what was written, for which board it was packaged, and what it takes of that board."""
     return {
@@ -76,5 +67,14 @@ def verilog_document(written: Verilog) -> dict[str, Any]:
         "generate_s": written.generate_s,
         "board": written.board,
         "package": list(written.package),
-        "fit": None if written.fit is None else fit_document(written.fit),
+        "fit": None if written.fit is None else _fit_document(written.fit),
+    }
+
+
+def _fit_document(found: Fit) -> dict[str, Any]:
+    """Return what `lamforge synth --quick --json` prints, with the wires between SLRs and the most power."""
+    most = found.most
+    return {
+        **synthesis_document(found.synthesis),
+        "most_power": None if most is None else {"card_w": most.card_w, "watts": most.watts, "assumed_share": most.assumed_share},
     }
