@@ -67,11 +67,11 @@ def verilog_document(written: Verilog) -> dict[str, Any]:
         "generate_s": written.generate_s,
         "board": written.board,
         "package": list(written.package),
-        "fit": None if written.fit is None else _fit_document(written.fit),
+        "fit": None if written.fit is None else _fit(written.fit),
     }
 
 
-def _fit_document(found: Fit) -> dict[str, Any]:
+def _fit(found: Fit) -> dict[str, Any]:
     """Return what `lamforge synth --quick --json` prints, with the wires between SLRs and the most power."""
     most = found.most
     return {
