@@ -30,8 +30,10 @@ from rtl.verilog import TEMPLATES
 
 __all__ = ["MANIFEST", "TOOLS", "Target", "floorplan_picture", "package_files"]
 
-TOOLS = "2023.x"
-"""Versions of Vitis and Vivado the packages are written for: the last that know the U280."""
+TOOLS = "2022.1 to 2023.x"
+"""Versions of Vitis and Vivado the packages are written for: from those of the platforms to the last that know the U280."""
+_TOOLS_PATTERN = r"2022[.][12]([.][0-9]+)?|2023[.][0-9]+([.][0-9]+)?"
+"""The same as an extended regular expression of what the tools call themselves."""
 
 _MASTERS_SEEN_TO_LINK = 30
 """Masters at the memory that a platform is known to take: v++ refused 33 on a U50, "HBM[0] has 1 interface that can support 30
@@ -181,6 +183,7 @@ def _values(config: EngineConfig, target: Target, estimates: Estimates | None) -
         "engine_digest": config.digest,
         "board": target.title,
         "tools": TOOLS,
+        "tools_pattern": _TOOLS_PATTERN,
         "kernel": KERNEL,
         "unit": COMPUTE_UNIT,
         "vendor": vendor,

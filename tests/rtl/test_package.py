@@ -519,6 +519,59 @@ def test_the_manifest_and_the_make_targets(files, verilog, tmp_path):
     assert "ram.v: FAILED" in make("files").stdout
 
 
+VERSIONS = [
+    *((version, True) for version in ("2022.1", "2022.1.1", "2022.2", "2023.1", "2023.2", "2023.2.2")),
+    *((version, False) for version in ("2021.2", "2022.3", "2022.10", "2024.1", "2023", "2023.x", "2022.1x", "v2023.1", "it's")),
+]
+
+
+@pytest.fixture(scope="module")
+def tools(files, verilog, tmp_path_factory):
+    """A function that runs make in the package with tools on PATH that call themselves a version."""
+    folder = tmp_path_factory.mktemp("tools")
+    put(verilog, folder)
+    put({f"vitis/{name}": text for name, text in files.items()}, folder)
+    (folder / "bin").mkdir()
+
+    def run(found, *arguments):
+        # As v++ prints it, after empty lines.
+        says = f"\n****** v++ v{found} (64-bit)\n  **** SW Build 3526262 on Mon Apr 18 15:47:01 MDT 2022"
+        for tool in ("v++", "vivado", "emconfigutil", "platforminfo"):
+            (folder / "bin" / tool).write_text(f"#!/bin/sh\ncat << 'END'\n{says}\nEND\n")
+            (folder / "bin" / tool).chmod(0o755)
+        path = f"{folder / 'bin'}:{os.environ['PATH']}"
+        command = ["make", "--silent", "-C", str(folder / "vitis"), *arguments]
+        return subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize(("version", "is_taken"), VERSIONS)
+def test_versions_of_the_tools(files, tools, tmp_path, version, is_taken):
+    put(files, tmp_path)
+    asked = tools("2023.1" if not is_taken else version, "tools", f"VITIS_VERSION={version}")
+    assert (asked.returncode == 0) == is_taken
+    assert is_taken or f"VITIS_VERSION must be 2022.1 to 2023.x, not {version}." in asked.stderr
+    if is_taken:
+        assert tools(version, "tools").returncode == 0
+        assert run_tcl(tmp_path, "package.tcl", "kernel.xo", "work", VIVADO=version)[-1][0] == "package_xo"
+    else:
+        with pytest.raises(AssertionError, match=re.escape(f"Vivado must be 2022.1 to 2023.x, not {version}.")):
+            run_tcl(tmp_path, "package.tcl", "kernel.xo", "work", VIVADO=version)
+
+
+def test_other_versions_on_the_path_are_refused_before_anything_is_built(tools):
+    for target in ("tools", "xo", "xclbin"):
+        other = tools("2024.1", target)
+        assert other.returncode != 0
+        assert "Vitis must be 2022.1 to 2023.x, not: ****** v++ v2024.1 (64-bit)\n" in other.stderr
+    wanted = tools("2023.1", "tools", "VITIS_VERSION=2022.2")
+    assert "Vitis on PATH must be VITIS_VERSION 2022.2, not 2023.1\n" in wanted.stderr
+    assert wanted.returncode != 0
+    assert tools("2022.1.1", "tools", "VITIS_VERSION=2022.1").returncode == 0
+    assert tools("2023.11", "tools", "VITIS_VERSION=2023.1").returncode != 0
+
+
 @pytest.mark.parametrize(("ports", "is_known"), [(16, True), (32, False)])
 def test_more_masters_than_were_seen_to_link_are_told(ports, is_known, tmp_path):
     files = package_files(load_engine("tiny").with_values({"tile.ports": ports}), TARGET, {"engine.v": ""})
