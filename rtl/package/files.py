@@ -35,11 +35,8 @@ TOOLS = "2022.1 to 2023.x"
 _TOOLS_PATTERN = r"2022[.][12]([.][0-9]+)?|2023[.][0-9]+([.][0-9]+)?"
 """The same as an extended regular expression of what the tools call themselves."""
 
-_MASTERS_SEEN_TO_LINK = 30
-"""Masters at the memory that a platform is known to take: v++ refused 33 on a U50, "HBM[0] has 1 interface that can support 30
-possible masters" (Ref: github.com/Xilinx/Vitis_Accel_Examples, issue 75, where all 33 had HBM[0] among their channels).
-No document that was found has the number for the U280 or the U55C: UG1393 2023.1, HBM Configuration and Use, says that the
-device has 32 AXI interfaces, which kernels share with the host, and names no limit of masters."""
+_MOST_MASTERS = 32
+"""Masters of kernels that the memory subsystem takes where a platform prohibits no port (docs/decisions/0036 has the sources)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,12 +153,12 @@ def _rendered(template: str, values: Mapping[str, object]) -> str:
 
 
 def _masters_note(masters: int, platform: str) -> str:
-    """Return a sentence on whether a platform takes so many masters at the memory, empty where there is no doubt."""
-    if masters <= _MASTERS_SEEN_TO_LINK:
+    """Return a sentence on so many masters at the memory being too many for a platform, empty where they are not."""
+    if masters <= _MOST_MASTERS:
         return ""
     return (
-        f"link.cfg ties {masters} masters to the HBM; whether platform {platform} takes more than {_MASTERS_SEEN_TO_LINK}"
-        " is not known: on a U50, v++ refused 33 (github.com/Xilinx/Vitis_Accel_Examples/issues/75)."
+        f"link.cfg ties {masters} masters to the HBM, and its memory subsystem takes at most {_MOST_MASTERS} of kernels:"
+        f" v++ is expected to refuse this on {platform} (decision 0036 of Lamforge)."
     )
 
 
@@ -201,6 +198,7 @@ def _values(config: EngineConfig, target: Target, estimates: Estimates | None) -
         "streams": [{"bus": stream_bus(port), "channel": port} for port in range(tile.ports)],
         "ports": tile.ports,
         "masters_note": _masters_note(tile.ports + 1, target.platform),
+        "most_streams": 1 << (_MOST_MASTERS - 1).bit_length() - 1,
         "port_bits": tile.port_bits,
         "last_channel": target.channels - 1,
         "moved": plan.moved or ("engine",),

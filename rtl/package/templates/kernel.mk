@@ -41,7 +41,7 @@ all: xclbin host
 
 check: files tools
 {% if masters_note %}
-	@echo "Not known: {{ masters_note }}"
+	@echo "Does not link: {{ masters_note }}"
 {% endif %}
 
 files:
