@@ -564,10 +564,13 @@ def test_versions_of_the_tools(files, tools, tmp_path, version, is_taken):
 
 
 def test_other_versions_on_the_path_are_refused_before_anything_is_built(tools):
-    for target in ("tools", "xo", "xclbin"):
-        other = tools("2024.1", target)
+    # The last where the kernel was packaged before.
+    for target in (["tools"], ["xo"], ["xclbin"], ["xclbin", "-o", "build/lamforge.xo"]):
+        other = tools("2024.1", *target)
         assert other.returncode != 0
         assert "Vitis must be 2022.1 to 2023.x, not: ****** v++ v2024.1 (64-bit)\n" in other.stderr
+    for version in ("2021.2", "2022.3", "2022.10", "12022.1"):
+        assert "Vitis must be 2022.1 to 2023.x" in tools(version, "tools").stderr
     wanted = tools("2023.1", "tools", "VITIS_VERSION=2022.2")
     assert "Vitis on PATH must be VITIS_VERSION 2022.2, not 2023.1\n" in wanted.stderr
     assert wanted.returncode != 0
