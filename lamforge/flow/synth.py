@@ -15,9 +15,34 @@ from lamforge.flow.engines import chosen_engine
 from lamforge.flow.resources import copies_of, fields_of_engine, origin, resource_model, slr_shares
 from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.regions import regions
-from rtl.synthesis import RANKING_DEVICE, Boundary, Estimate, Part, SlrShare, crossings, estimate, rank
+from rtl.synthesis import (
+    LEVELS_LIMIT,
+    LOADS_LIMIT,
+    RANKING_DEVICE,
+    Boundary,
+    Estimate,
+    Part,
+    SlrShare,
+    Timing,
+    crossings,
+    estimate,
+    rank,
+    timing,
+)
 
-__all__ = ["Crossing", "Ranking", "SynthRequest", "Synthesis", "crossings_of", "run", "spread_over_slrs", "synth"]
+__all__ = [
+    "LEVELS_LIMIT",
+    "LOADS_LIMIT",
+    "Crossing",
+    "Ranking",
+    "SynthRequest",
+    "Synthesis",
+    "Timing",
+    "crossings_of",
+    "run",
+    "spread_over_slrs",
+    "synth",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +55,7 @@ class SynthRequest:
         board: name of a shipped board, path of a YAML file, or a board.
         is_quick: whether the model of `lamforge.flow.resources` tells it in a second, in place of minutes of Yosys.
         is_ranked: whether one slice is also placed and routed on an ECP5, which ranks engines by clock and takes minutes.
+        is_timed: whether the depth and the fan-out of its circuit are estimated too, which takes minutes of Yosys.
         cache: folder that keeps what Yosys counted, so that a second estimate does not need it.
     """
 
@@ -38,6 +64,7 @@ class SynthRequest:
     board: str | Board = "u280"
     is_quick: bool = False
     is_ranked: bool = False
+    is_timed: bool = False
     cache: Path = Path("build/synthesis")
 
 
@@ -86,6 +113,7 @@ class Synthesis:
         slrs: what each SLR of the board would hold.
         crossings: what each boundary between SLRs would carry, from the bottom up; None where nothing was synthesized.
         ranking: what a routed slice reaches; None where that was not asked for.
+        timing: its longest paths and most loaded nets against its clock; None where that was not asked for.
         synthesis_s: seconds that the estimate took.
         is_quick: whether it is of the model, and nothing was synthesized.
     """
@@ -99,6 +127,7 @@ class Synthesis:
     synthesis_s: float
     is_quick: bool = False
     crossings: tuple[Crossing, ...] | None = None
+    timing: Timing | None = None
 
     @property
     def total(self) -> dict[str, float]:
@@ -135,6 +164,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
     """Estimate the look-up tables, flip-flops, memories and DSPs of an engine against a board and its SLRs.
 
     Yosys synthesizes each module once and keeps its counts; a quick estimate is of a model that is fitted to kept runs of it.
+    Where timing is asked for, modules are mapped once more with the names of their registers, and kept likewise.
 
     Raises:
         ConfigError: the engine cannot be built.
@@ -145,6 +175,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
     board = load_board(request.board) if isinstance(request.board, str) else request.board
     began = time.perf_counter()
     found = _quick(engine) if request.is_quick else estimate(engine, request.cache, listener.part("synthesize"))
+    timed = timing(engine, request.cache, listener.part("map for timing")) if request.is_timed else None
     ranking = _ranking(engine, request.cache) if request.is_ranked else None
     return Synthesis(
         engine=engine,
@@ -154,6 +185,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
         slrs=spread_over_slrs(found, engine, board),
         crossings=None if request.is_quick else _crossings(engine, board, request.cache),
         ranking=ranking,
+        timing=timed,
         synthesis_s=time.perf_counter() - began,
         is_quick=request.is_quick,
     )

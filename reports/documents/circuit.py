@@ -1,11 +1,12 @@
 """Written Verilog and an engine's resources as plain values."""
 
+import dataclasses
 from typing import Any
 
 from hwsim.arch.board import RESOURCES
 from lamforge.flow.fit import Fit
 from lamforge.flow.rtl import Verilog
-from lamforge.flow.synth import Synthesis
+from lamforge.flow.synth import LEVELS_LIMIT, LOADS_LIMIT, Synthesis, Timing
 
 __all__ = ["synthesis_document", "verilog_document"]
 
@@ -50,7 +51,38 @@ def synthesis_document(found: Synthesis) -> dict[str, Any]:
         ],
         "over": found.over,
         "ranking": None if ranking is None else {"device": ranking.device, "mhz": ranking.mhz, **ranking.cells},
+        "timing": None if found.timing is None else _timing(found.timing),
         "synthesis_s": found.synthesis_s,
+    }
+
+
+def _timing(timing: Timing) -> dict[str, Any]:
+    return {
+        "clock_hz": timing.clock_hz,
+        "part": timing.part,
+        "levels": timing.levels,
+        "levels_limit": LEVELS_LIMIT,
+        "loads": timing.loads,
+        "loads_limit": LOADS_LIMIT,
+        "reset_data_loads": timing.reset_data_loads,
+        "broken_paths": len(timing.broken_paths),
+        "broken_nets": len(timing.broken_nets),
+        "units": {name: dataclasses.asdict(unit) for name, unit in timing.units.items()},
+        "paths": [
+            {
+                "unit": path.unit,
+                "module": path.module,
+                "from": path.start,
+                "to": path.end,
+                "levels": path.levels,
+                "carry": path.carries,
+                "cells_ns": path.cells_ns,
+                "delay_ns": path.delay_ns,
+                "slack_ns": path.slack_ns,
+            }
+            for path in timing.paths
+        ],
+        "nets": [dataclasses.asdict(net) for net in timing.nets],
     }
 
 

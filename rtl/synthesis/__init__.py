@@ -4,5 +4,19 @@ from rtl.synthesis.crossings import Boundary, crossings
 from rtl.synthesis.estimate import Estimate, Part, estimate
 from rtl.synthesis.fmax import RANKING_DEVICE, rank
 from rtl.synthesis.shares import SlrShare
+from rtl.synthesis.timing import LEVELS_LIMIT, LOADS_LIMIT, Timing, timing
 
-__all__ = ["RANKING_DEVICE", "Boundary", "Estimate", "Part", "SlrShare", "crossings", "estimate", "rank"]
+__all__ = [
+    "LEVELS_LIMIT",
+    "LOADS_LIMIT",
+    "RANKING_DEVICE",
+    "Boundary",
+    "Estimate",
+    "Part",
+    "SlrShare",
+    "Timing",
+    "crossings",
+    "estimate",
+    "rank",
+    "timing",
+]
