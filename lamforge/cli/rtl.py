@@ -25,6 +25,9 @@ def rtl(
             autocompletion=names_of("boards"),
         ),
     ] = None,
+    is_timed: Annotated[
+        bool, Option("--timing", help="Tell longest paths and most loaded nets in the package too: minutes of Yosys at first.")
+    ] = False,
     settings: options.Settings = None,
 ) -> Answer:
     """Write the Verilog of an engine: a module for each unit, memories behind one primitive, AXI ports.
@@ -45,5 +48,7 @@ def rtl(
     from reports.documents.circuit import verilog_document
     from reports.text.circuit import verilog_text
 
-    request = RtlRequest(engine, output=output, settings=set_values(settings or ()), board=board, is_linted=is_linted)
+    request = RtlRequest(
+        engine, output=output, settings=set_values(settings or ()), board=board, is_linted=is_linted, is_timed=is_timed
+    )
     return answer(heard(run, request), verilog_text, verilog_document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.arch.board import Board
@@ -26,7 +27,7 @@ class Fit:
     """An engine on a board.
 
     Attributes:
-        synthesis: resources by the quick model, with crossings counted from the netlist of the Verilog.
+        synthesis: resources by the quick model, with crossings counted from the netlist of the Verilog, and timing where asked for.
         wires: what these crossings were counted as.
         most: energy of a second in which everything is at work in every cycle; None where the board has no such constants.
     """
@@ -56,6 +57,7 @@ class Fit:
             wires=self.wires,
             most_w=None if self.most is None else self.most.watts,
             assumed_share=0.0 if self.most is None else self.most.assumed_share,
+            timing=self.synthesis.timing,
         )
 
     @property
@@ -64,14 +66,20 @@ class Fit:
         return floorplan_picture(self.engine, Target.of(self.board), self.estimates)
 
 
-def fit(engine: EngineConfig, board: Board, listener: Listener = SILENT) -> Fit:
+def fit(engine: EngineConfig, board: Board, listener: Listener = SILENT, *, timing_cache: Path | None = None) -> Fit:
     """Return how an engine lies on a board; what takes time, seconds where it has several SLRs, is its netlist.
+
+    timing_cache: folder in which what the estimate of paths and loads needs is kept, which takes minutes the first time; without
+        a folder there is no such estimate.
 
     Raises:
         ConfigError: the board's memory lies between its SLRs.
         MachineError: Yosys, which counts the wires, is missing or refuses.
     """
-    found = synth.run(synth.SynthRequest(engine=engine, board=board, is_quick=True))
+    request = synth.SynthRequest(engine=engine, board=board, is_quick=True)
+    if timing_cache is not None:
+        request = dataclasses.replace(request, is_timed=True, cache=timing_cache)
+    found = synth.run(request, listener)
     listener.say(f"Counting the wires of {engine.name} between the SLRs of {board.name}")
     wires = crossings(engine, slrs=len(board.slrs.value), memory_slr=board.memory_slr)
     synthesis = dataclasses.replace(found, crossings=synth.crossings_of(wires, board))

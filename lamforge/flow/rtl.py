@@ -37,6 +37,8 @@ class RtlRequest:
         settings: values of the engine to change, by path: `{"tile.tokens": 2}`.
         board: board of the kernel package, by name or path of a YAML file; None takes the one whose memory the engine has.
         is_linted: whether Verilator's lint runs too, with all warnings.
+        is_timed: whether a package tells longest paths and most loaded nets too, which takes minutes of Yosys the first time.
+        cache: folder that keeps what Yosys mapped for that.
     """
 
     engine: str | EngineConfig = dataclasses.field(default="small", kw_only=False)
@@ -44,6 +46,8 @@ class RtlRequest:
     settings: Settings = dataclasses.field(default_factory=dict)
     board: str | None = None
     is_linted: bool = False
+    is_timed: bool = False
+    cache: Path = Path("build/synthesis")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,7 +109,7 @@ def run(request: RtlRequest, listener: Listener = SILENT) -> Verilog:
     with whole_folder(folder, keeps_others=True) as part:
         files = write(engine, part)
         generate_s = time.perf_counter() - began
-        found = None if board is None else fit(engine, board, listener)
+        found = None if board is None else fit(engine, board, listener, timing_cache=request.cache if request.is_timed else None)
         packaged = {} if found is None else _package(found, files)
         for name, text in packaged.items():
             place = part / PACKAGE / name

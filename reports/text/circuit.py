@@ -40,6 +40,8 @@ def _fit_lines(found: Fit) -> Iterator[str]:
     if over:
         yield f"Over the board's fill: {', '.join(over)}."
     yield from map(_wires, synthesis.crossings or ())
+    if synthesis.timing is not None:
+        yield from _timing_lines(synthesis.timing)
 
 
 def _wires(each: Crossing) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from rtl.synthesis import Boundary, Part, SlrShare
+from rtl.synthesis import Boundary, Part, SlrShare, Timing
 
 __all__ = ["Estimates"]
 
@@ -20,6 +20,7 @@ class Estimates:
         wires: what crosses each boundary between SLRs, from the bottom up.
         most_w: watts of the card by part, with everything at work in every cycle; None where the board has no such constants.
         assumed_share: share of these watts that rests on assumed numbers.
+        timing: longest paths and most loaded nets; None where they were not asked for.
     """
 
     tool: str
@@ -29,3 +30,4 @@ class Estimates:
     wires: tuple[Boundary, ...]
     most_w: Mapping[str, float] | None = None
     assumed_share: float = 0.0
+    timing: Timing | None = None

@@ -26,6 +26,7 @@ from rtl.package.kernel import (
     wrapper_verilog,
 )
 from rtl.package.picture import picture
+from rtl.synthesis import LEVELS_LIMIT, LOADS_LIMIT
 from rtl.verilog import TEMPLATES
 
 __all__ = ["MANIFEST", "TOOLS", "Target", "floorplan_picture", "package_files"]
@@ -96,6 +97,9 @@ class Target:
         """Whether the engine has the board's memory exactly: a port for each pseudo channel, and its size."""
         return (engine.tile.ports, engine.channel_bytes) == (self.channels, self.channel_bytes)
 
+
+_ROWS = 16
+"""Most paths, and most nets, that the README lists."""
 
 MANIFEST = "MANIFEST.sha256"
 """Name of the file with the digests of all others, as `sha256sum` reads it."""
@@ -205,6 +209,9 @@ def _values(config: EngineConfig, target: Target, estimates: Estimates | None) -
         "tiles": [(slr, plan.tiles.count(slr)) for slr in range(target.slrs)],
         "estimates": estimates,
         "resources": RESOURCES,
+        "levels_limit": LEVELS_LIMIT,
+        "loads_limit": LOADS_LIMIT,
+        "rows": _ROWS,
         "picture": picture(
             plan,
             slrs=target.slrs,

@@ -18,7 +18,9 @@ from hwsim.errors import ConfigError
 from rtl.floorplan import floorplan
 from rtl.package import Estimates, floorplan_picture, package_files
 from rtl.package.files import Target
-from rtl.synthesis import Part, SlrShare, crossings
+from rtl.synthesis import Part, SlrShare, Timing, crossings
+from rtl.synthesis.loads import LoadedNet
+from rtl.synthesis.timing import TimingPath, UnitTiming
 from rtl.verilog import generate, make
 from testbenches.verilator import lint
 from tests.reports.tiny_fit import u280_fit
@@ -436,6 +438,48 @@ def test_the_readme_says_what_each_slr_and_part_holds(files, verilog, estimates)
     without = package_files(ENGINE, TARGET, verilog, dataclasses.replace(estimates, most_w=None))["README.md"]
     assert "Power" not in without
     assert "What it takes" not in package_files(ENGINE, TARGET, verilog)["README.md"]
+
+
+def test_the_readme_says_depth_and_fan_out_where_they_are_known(files, verilog, estimates):
+    assert "Depth and fan-out" not in files["README.md"]
+    paths = [
+        TimingPath(
+            unit="vector",
+            module="vector",
+            start=f"engine/vector/from_{levels}",
+            end="engine/vector/to",
+            levels=levels,
+            carries=0,
+            cells_ns=1.0,
+            delay_ns=levels / 2,
+            slack_ns=5 - levels / 2,
+        )
+        for levels in range(30, 0, -1)
+    ]
+    nets = [
+        LoadedNet(driver=f"engine/net_{loads}", copies=2, loads=loads, resets=0, is_clock=False) for loads in range(3000, 0, -100)
+    ]
+    timing = Timing(
+        clock_hz=200e6,
+        part="some part",
+        units={
+            "vector": UnitTiming(levels=30, delay_ns=15.0, slack_ns=-10.0),
+            "fetch": UnitTiming(levels=2, delay_ns=1.0, slack_ns=4.0),
+        },
+        paths=tuple(paths),
+        nets=tuple(nets),
+        reset_data_loads=3,
+    )
+    text = package_files(ENGINE, TARGET, verilog, dataclasses.replace(estimates, timing=timing))["README.md"]
+    assert "with the delays of\nsome part at 200 MHz" in text
+    assert "The deepest path goes through 30 look-up tables (at most 6 are wanted)" in text
+    assert "but clock and reset has 3,000 loads (at most 512). " in text
+    assert f"are {30 - 6} paths\nand {30 - 5} nets. A reset drives 3 pins" in text
+    assert "| fetch | 2 | 1.00 | +4.00 |\n| vector | 30 | 15.00 | -10.00 |\n" in text
+    assert "| engine/vector/from_30 | engine/vector/to | 30 | 15.00 | -10.00 |\n" in text
+    # Those that are deepest, and most loaded, are enough.
+    assert (text.count("| engine/vector/from_"), text.count("| engine/net_")) == (16, 16)
+    assert "| engine/net_3000 | 3,000 | 2 |\n" in text
 
 
 def test_the_picture_is_of_the_floorplan_and_the_estimates(files, wires):
