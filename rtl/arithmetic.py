@@ -1,7 +1,5 @@
 """The circuits of the engine's integer arithmetic: rounding, saturation, scales, roots; bit for bit `hwsim.arch.numerics`."""
 
-from collections.abc import Sequence
-
 from amaranth import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.hdl import Value, ValueCastable
 from amaranth.lib import data, wiring
@@ -21,7 +19,6 @@ __all__ = [
     "SquareRoot",
     "clamp",
     "combine",
-    "halve",
     "leading_step",
     "magnitude",
     "round_shift",
@@ -262,13 +259,3 @@ def _registers(m: Module, cycle: int, **values: Value) -> dict[str, Signal]:
             held[name] = Signal(value.shape(), name=f"{name}_{cycle}", reset_less=True)
             m.d.sync += held[name].eq(value)
     return held
-
-
-def halve(m: Module, values: Sequence[Value], bits: int, name: str) -> list[Signal]:
-    """Return the signed sums of neighbours, of so many bits, one cycle later.
-
-    One addition between registers: Yosys takes two of them for a carry-save adder, which is larger than both.
-    """
-    sums = [Signal(signed(bits), name=f"{name}_{index}", reset_less=True) for index in range(len(values) // 2)]
-    m.d.sync += [total.eq(values[2 * index] + values[2 * index + 1]) for index, total in enumerate(sums)]
-    return sums

@@ -69,7 +69,7 @@ class SideReader(wiring.Component):
 WRITE_BEAT = data.StructLayout({"address": ADDRESS_BITS, "data": WRITE_BEAT_BITS, "strobe": WRITE_BEAT_BITS // 8})
 """A beat to be written."""
 
-WRITE_QUEUE_BEATS = 8
+WRITE_QUEUE_BEATS = 16
 """Beats the queue holds: more than the cycles from asking for a beat to its room being free again."""
 
 

@@ -21,10 +21,10 @@ from rtl.interfaces import (
     field,
     flags,
     is_kind,
-    lane_write_port,
     read_port,
 )
 from rtl.mover.beats import PREPARE_CYCLES, STEP_CYCLES, Gather, Scatter
+from rtl.mover.memories import Picker, loaded_beat
 from rtl.mover.side_port import BEATS_BITS, WRITE_QUEUE_BEATS, SideReader, SideWriter
 
 __all__ = ["Mover", "Retirement"]
@@ -101,8 +101,7 @@ class Mover(wiring.Component):
                 "write": Out(axi_write(WRITE_BEAT_BITS)),
                 **read_port("y", sizes.result, sizes.word_bits),
                 **read_port("pack", Append.field("entry").width, PACK_ENTRY.as_shape().width),
-                **lane_write_port("x", sizes.residual, config.vector.lanes),
-                **lane_write_port("p", sizes.parameter, config.vector.lanes),
+                "loaded": Out(loaded_beat(config)),
             }
         )
 
@@ -111,6 +110,7 @@ class Mover(wiring.Component):
         m.submodules.reader = reader = SideReader()
         m.submodules.writer = writer = SideWriter()
         m.submodules.gather = gather = Gather(self.config)
+        m.submodules.picker = picker = Picker(self.config)
         m.submodules.scatter = scatter = Scatter(self.config)
         connect(m, flipped(self.read), reader.axi)
         connect(m, flipped(self.write), writer.axi)
@@ -167,11 +167,14 @@ class Mover(wiring.Component):
             scatter.start.eq(self.issue),
             scatter.valid.eq(loading & reader.valid),
             scatter.data.eq(reader.data),
-            *assign(self, scatter, *(f"{name}_{part}" for name in ("x", "p") for part in ("enable", "address", "data"))),
+            self.loaded.eq(scatter.loaded),
             gather.command.eq(command),
             gather.index.eq(asked),
-            *assign(gather, self, "side", "bases", "clear", "y_data", "pack_data"),
-            *assign(self, gather, "y_address", "pack_address"),
+            *assign(gather, self, "side", "bases", "clear"),
+            picker.choice.eq(gather.choice),
+            gather.data.eq(picker.data),
+            *assign(picker, self, "y_data", "pack_data"),
+            *assign(self, picker, "y_address", "pack_address"),
             *assign(writer, gather, "push", "beat"),
             *assign(writer, self, "stop", "clear"),
             self.write_error.eq(writer.error),

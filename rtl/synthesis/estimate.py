@@ -12,8 +12,8 @@ from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, shown
 from hwsim.whole_files import write_text
 from rtl.kept import SOURCES
-from rtl.synthesis.yosys import Module, cells_of, modules_of, tool_version
-from rtl.verilog import TOP, generate
+from rtl.synthesis.yosys import INSIDE, Module, cells_of, modules_of, tool_version
+from rtl.verilog import CELLS, TOP, generate
 
 __all__ = [
     "Estimate",
@@ -31,7 +31,7 @@ __all__ = [
 
 _CELLS: Mapping[tuple[str, float], str] = {
     # Inverters usually vanish into the look-up table behind them; not always.
-    ("lut", 1): "LUT1 LUT2 LUT3 LUT4 LUT5 LUT6 INV SRL16E SRLC16E SRLC32E RAM32X1S RAM64X1S",
+    ("lut", 1): "LUT1 LUT2 LUT3 LUT4 LUT5 LUT6 LUT6_2 INV SRL16E SRLC16E SRLC32E RAM32X1S RAM64X1S",
     # Distributed memories, in look-up tables (UG574, table of distributed RAM configurations).
     ("lut", 2): "RAM128X1S RAM32X1D RAM64X1D",
     ("lut", 4): "RAM256X1S RAM128X1D RAM32M RAM64M",
@@ -160,14 +160,14 @@ def _made_of(modules: Mapping[str, Module], places: Sequence[Place]) -> MadeOf:
     return MadeOf(
         form=part_form(modules, names),
         copies=sum(place.times * _memory_lanes(modules[place.module]) for place in places if place.is_copy),
-        modules=names - {_RAM},
+        modules=names - {*INSIDE},
         holds_memory=_RAM in names,
     )
 
 
 def part_form(modules: Mapping[str, Module], names: Collection[str]) -> str:
     """Return the digest of the modules of a part but for their names, and but for how often each occurs."""
-    forms = sorted({modules[name].form for name in names if name != _RAM})
+    forms = sorted({modules[name].form for name in names if name not in INSIDE})
     return hashlib.sha256("".join(forms).encode()).hexdigest()[:16]
 
 
@@ -199,7 +199,7 @@ def _key_of(child: str, instance: str, part: Key) -> tuple[Key, bool]:
     unit, name = part
     # Verilog numbers equal names.
     instance = _NUMBERED.sub("", instance)
-    if child == _RAM:
+    if child in INSIDE:
         return part, False
     if part == _TOP_PART:
         if instance == "registers":
@@ -232,7 +232,7 @@ def estimate(
 
 def circuit_of(config: EngineConfig) -> Mapping[str, Module]:
     """Return the modules of an engine by name, as they are synthesized."""
-    return modules_of(text for name, text in generate(config).items() if name.endswith(".v") and name != "dsp48e2.v")
+    return modules_of(text for name, text in generate(config).items() if name.endswith(".v") and name not in CELLS)
 
 
 def engine_key(config: EngineConfig) -> str:

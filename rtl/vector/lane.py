@@ -106,7 +106,7 @@ class Lane(Shared):
         m.d.comb += exp2.distance.eq(distance)
         assert Stage.EARLY + 1 + Exp2Neg.LATENCY == Stage.LATE
         gated = self._gated(m)
-        y_a = Pipeline(m, self.y_a, Stage.EARLY, "y_a").at(Stage.LATE)
+        y_a = Pipeline(m, self.y_a, Stage.EARLY, "y_a", has_flip_flops=True).at(Stage.LATE)
         a, b = (Signal(signed(32), name=f"operand_{n}", reset_less=True) for n in "ab")
         control = self.control
         with m.If(control.norm):
@@ -135,7 +135,7 @@ class Lane(Shared):
             m.d.sync += shift.eq(clamp(needed, 0, SHIFT_LIMIT))
         with m.Else():
             m.d.sync += shift.eq(self.control.shift)
-        distance = Pipeline(m, shift, Stage.OPERAND, "shift").at(Stage.PRODUCT)
+        distance = Pipeline(m, shift, Stage.OPERAND, "shift", has_flip_flops=True).at(Stage.PRODUCT)
         at_product = self._control.at(Stage.PRODUCT)
         total = Signal(signed(65))
         coarse, fine = (Signal(signed(66), name=name, reset_less=True) for name in ("coarse", "fine"))
@@ -152,8 +152,8 @@ class Lane(Shared):
             self.opposite.eq(-self.value),
         ]
         zero_point = Mux(self.control.softmax, self.h[24:], 0)
-        m.d.comb += self.zero_point.eq(Pipeline(m, zero_point, Stage.LATE, "zero_point").at(Stage.VALUE))
-        weights = Pipeline(m, weight[:16], Stage.OPERAND, "weight").at(Stage.PRODUCT)
+        m.d.comb += self.zero_point.eq(Pipeline(m, zero_point, Stage.LATE, "zero_point", has_flip_flops=True).at(Stage.VALUE))
+        weights = Pipeline(m, weight[:16], Stage.OPERAND, "weight", has_flip_flops=True).at(Stage.PRODUCT)
         m.d.sync += self.addend.eq(Mux(at_product.norm, round_shift(side, SQUARE_SHIFT), weights))
 
 
@@ -199,6 +199,6 @@ class Coder(Shared):
             m.d.sync += self.code.eq(clamp(shifted, 0, limit))
         with m.Else():
             m.d.sync += self.code.eq(clamp(apply.result, low, ACT_LIMIT))
-        zero_point = Pipeline(m, self.zero_point, CodeStage.READ, "zero_point").at(CodeStage.CODE)
+        zero_point = Pipeline(m, self.zero_point, CodeStage.READ, "zero_point", has_flip_flops=True).at(CodeStage.CODE)
         m.d.sync += self.addend.eq(self.code[:7] * zero_point)
         return m

@@ -11,7 +11,8 @@ from hwsim.arch.numerics import FRACTION_BITS, ROPE_BITS
 from hwsim.arch.timing import MEASURE_LATENCY, VECTOR_ROWS
 from rtl.arithmetic import SCALE
 from rtl.instance import place
-from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, assign, command_port, flags, read_port
+from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, assign, command_port, flags, read_port
+from rtl.memories import activation_address_bits
 from rtl.pipeline import Pipeline
 from rtl.ram import Ram
 from rtl.vector.first_pass import FirstPass, ScoreMask
@@ -60,7 +61,7 @@ class Vector(wiring.Component):
                 **read_port("p", sizes.parameter, sizes.word_bits),
                 **read_port("h", sizes.side, sizes.word_bits),
                 "a_row": Out(3),
-                "a_address": Out(address_bits(config.buffer.activation_segments * self.codes_per_segment)),
+                "a_address": Out(activation_address_bits(config)),
                 "a_data": Out(8 * self.lanes),
                 "scale_address": Out(sizes.scales),
                 "scale_data": Out(SCALE_ENTRY),
