@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from hwsim.arch.board import RESOURCES
@@ -19,6 +20,7 @@ _RIGHT = _LEFT + _TILES * _TILE
 _BARS, _TRACK, _BAR = 730, 120, 20
 """Where the bars of the resources begin, how long and how far apart they are."""
 _GAP, _PADDING = 54, 14
+_TILE_CELL = re.compile(r"/tile_\d+$")
 _LOOSE = ("top",)
 """Units of the estimate that are no unit of the engine."""
 
@@ -107,8 +109,7 @@ def picture(
 def _units(plan: Floorplan, slrs: int, memory_slr: int, estimates: Estimates | None) -> list[list[str]]:
     """Return the units and memories in each SLR: those that the floorplan places, and by the memory those that it does not."""
     found: list[list[str]] = [[] for _ in range(slrs)]
-    tiles = {f"engine/matrix/tile_{port}" for port in range(len(plan.tiles))}
-    placed = dict.fromkeys(cell for cell in plan.moved if cell not in tiles)
+    placed = dict.fromkeys(cell for cell in plan.moved if not _TILE_CELL.search(cell))
     for slr, cells in plan.regions:
         found[slr] += [cell.removeprefix("engine/") for cell in cells if cell in placed]
     names = {part.name if part.unit == "memories" else part.unit for part in estimates.parts} if estimates else set()
