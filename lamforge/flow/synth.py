@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hwsim.arch.board import RESOURCES, Board, load_board
@@ -15,17 +15,30 @@ from lamforge.flow.engines import chosen_engine
 from lamforge.flow.resources import copies_of, fields_of_engine, origin, resource_model, slr_shares
 from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.regions import region_tiles, regions
-from rtl.synthesis import LEVELS_LIMIT, LOADS_LIMIT, RANKING_DEVICE, Estimate, Part, Timing, crossings, estimate, rank, timing
+from rtl.synthesis import (
+    LEVELS_LIMIT,
+    LOADS_LIMIT,
+    RANKING_DEVICE,
+    Boundary,
+    Estimate,
+    Part,
+    SlrShare,
+    Timing,
+    crossings,
+    estimate,
+    rank,
+    timing,
+)
 
 __all__ = [
     "LEVELS_LIMIT",
     "LOADS_LIMIT",
     "Crossing",
     "Ranking",
-    "SlrShare",
     "SynthRequest",
     "Synthesis",
     "Timing",
+    "crossings_of",
     "run",
     "spread_over_slrs",
     "synth",
@@ -56,21 +69,6 @@ class SynthRequest:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SlrShare:
-    """What one super logic region (SLR) would hold, beside what its shell leaves free; both by name of the resource."""
-
-    name: str
-    tiles: int
-    used: Mapping[str, float]
-    free: Mapping[str, int]
-
-    @property
-    def shares(self) -> dict[str, float | None]:
-        """The part of what is free that is used; None where nothing is free."""
-        return {name: self.used[name] / free if free else None for name, free in self.free.items()}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Crossing:
     """The wires of an engine over the boundary between two SLRs.
 
@@ -78,6 +76,7 @@ class Crossing:
         lower, upper: names of the SLRs.
         wires: bits that cross, all of them counted from the netlist.
         lines: super long lines that there are for them; None where the board does not say.
+        limit: how many of these may be used; None where the board does not say.
         by_driver: the wires by what drives them, a path in the engine.
     """
 
@@ -85,6 +84,7 @@ class Crossing:
     upper: str
     wires: int
     lines: int | None
+    limit: int | None
     by_driver: Mapping[str, int]
 
     @property
@@ -206,6 +206,11 @@ def _quick(engine: EngineConfig) -> Estimate:
 
 
 def _crossings(engine: EngineConfig, board: Board, cache: Path) -> tuple[Crossing, ...]:
+    return crossings_of(crossings(engine, slrs=len(board.slrs.value), memory_slr=board.memory_slr, cache=cache), board)
+
+
+def crossings_of(boundaries: Iterable[Boundary], board: Board) -> tuple[Crossing, ...]:
+    """Return counted wires with the names of a board's SLRs and the lines that there are for them."""
     names, lines = [slr.name for slr in board.slrs.value], board.slr_lines
     return tuple(
         Crossing(
@@ -213,9 +218,10 @@ def _crossings(engine: EngineConfig, board: Board, cache: Path) -> tuple[Crossin
             upper=names[found.lower + 1],
             wires=found.wires,
             lines=None if lines is None else lines.value,
+            limit=board.line_limit,
             by_driver=found.by_driver,
         )
-        for found in crossings(engine, slrs=len(names), memory_slr=board.memory_slr, cache=cache)
+        for found in boundaries
     )
 
 

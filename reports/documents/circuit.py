@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from hwsim.arch.board import RESOURCES
+from lamforge.flow.fit import Fit
 from lamforge.flow.rtl import Verilog
 from lamforge.flow.synth import LEVELS_LIMIT, LOADS_LIMIT, Synthesis, Timing
 
@@ -42,6 +43,7 @@ def synthesis_document(found: Synthesis) -> dict[str, Any]:
                 "boundary": f"{each.lower}-{each.upper}",
                 "wires": each.wires,
                 "lines": each.lines,
+                "limit": each.limit,
                 "share": each.share,
                 "by_driver": dict(each.by_driver),
             }
@@ -85,7 +87,7 @@ def _timing(timing: Timing) -> dict[str, Any]:
 
 
 def verilog_document(written: Verilog) -> dict[str, Any]:
-    """Return what was written, and for which board it was packaged."""
+    """Return what was written, for which board it was packaged, and what it takes of that board."""
     return {
         "engine": written.engine.name,
         "engine_digest": written.engine.digest,
@@ -97,4 +99,14 @@ def verilog_document(written: Verilog) -> dict[str, Any]:
         "generate_s": written.generate_s,
         "board": written.board,
         "package": list(written.package),
+        "fit": None if written.fit is None else _fit(written.fit),
+    }
+
+
+def _fit(found: Fit) -> dict[str, Any]:
+    """Return what `lamforge synth --quick --json` prints, with the wires between SLRs and the most power."""
+    most = found.most
+    return {
+        **synthesis_document(found.synthesis),
+        "most_power": None if most is None else {"card_w": most.card_w, "watts": most.watts, "assumed_share": most.assumed_share},
     }

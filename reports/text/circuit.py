@@ -1,9 +1,10 @@
 """Written Verilog and an engine's resources as text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from lamforge.flow.fit import Fit
 from lamforge.flow.rtl import Verilog
-from lamforge.flow.synth import Synthesis, Timing
+from lamforge.flow.synth import Crossing, Synthesis, Timing
 from reports.text.table import table
 
 __all__ = ["synthesis_text", "verilog_text"]
@@ -19,7 +20,34 @@ def verilog_text(written: Verilog) -> str:
     lint = ", lint clean" if written.is_linted else ""
     size = f"{written.line_count:,} lines in {len(written.files)} files"
     package = "" if written.board is None else f", kernel package for {written.board}"
-    return f"{written.engine.name}: {size}{lint}{package} ({written.folder})"
+    first = f"{written.engine.name}: {size}{lint}{package} ({written.folder})"
+    return "\n".join([first, *(_fit_lines(written.fit) if written.fit is not None else ())])
+
+
+def _fit_lines(found: Fit) -> Iterator[str]:
+    synthesis, board = found.synthesis, found.board
+    whole = ", ".join(
+        f"{share} of {name}" for name, share in zip(_NAMES.values(), _shares(synthesis.total, synthesis.device), strict=True)
+    )
+    most = "" if found.most is None else f"; at most {found.most.card_w:.0f} W"
+    yield f"On {board.name}, by {synthesis.tool}: {whole}{most}."
+    over = [
+        f"{_NAMES[name]} of {slr.name}"
+        for slr in synthesis.slrs
+        for name, share in slr.shares.items()
+        if share is not None and share > board.fill.value.share(name)
+    ]
+    if over:
+        yield f"Over the board's fill: {', '.join(over)}."
+    yield from map(_wires, synthesis.crossings or ())
+    if synthesis.timing is not None:
+        yield from _timing_lines(synthesis.timing)
+
+
+def _wires(each: Crossing) -> str:
+    share = "" if each.share is None else f", {each.share:.1%} of {each.lines:,} lines"
+    over = "" if each.limit is None or each.wires <= each.limit else f", of which {each.limit:,} may be used"
+    return f"{each.wires:,} wires cross between {each.lower} and {each.upper}{share}{over}."
 
 
 def synthesis_text(found: Synthesis) -> str:
@@ -39,9 +67,7 @@ def synthesis_text(found: Synthesis) -> str:
         f"{found.engine.name} on {board} ({found.board.part.value}), {found.tool}: {verdict}",
         table(rows, head=("part", "copies", *_NAMES.values()), right=range(1, 7)),
     ]
-    for each in found.crossings or ():
-        share = "" if each.share is None else f", {each.share:.1%} of {each.lines:,} lines"
-        lines.append(f"{each.wires:,} wires cross between {each.lower} and {each.upper}{share}.")
+    lines += map(_wires, found.crossings or ())
     if found.ranking is not None:
         reached = f"A slice of it, routed on {found.ranking.device}: {found.ranking.mhz:.0f} MHz."
         lines.append(f"{reached} This ranks engines and says nothing of the board's clock.")

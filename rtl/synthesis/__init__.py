@@ -3,6 +3,7 @@
 from rtl.synthesis.crossings import Boundary, crossings
 from rtl.synthesis.estimate import Estimate, Part, estimate
 from rtl.synthesis.fmax import RANKING_DEVICE, rank
+from rtl.synthesis.shares import SlrShare
 from rtl.synthesis.timing import LEVELS_LIMIT, LOADS_LIMIT, Timing, timing
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Boundary",
     "Estimate",
     "Part",
+    "SlrShare",
     "Timing",
     "crossings",
     "estimate",

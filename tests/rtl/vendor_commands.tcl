@@ -24,6 +24,11 @@ proc get_property {name object} {
     }
     return $object.$name
 }
+proc version {option} {
+    # Not by expr, which would take it for a number.
+    if {[info exists ::env(VIVADO)]} { return $::env(VIVADO) }
+    return 2023.1
+}
 proc get_slrs {name} { return $name }
 proc get_ports {name} { return port:$name }
 proc get_pblocks {name} { return $name }
