@@ -17,8 +17,8 @@ __all__ = ["Fetch", "PortReader", "StreamFifo", "StreamPort"]
 class PortReader(wiring.Component):
     """Requests `beats` beats from beat `offset` on after `start`; docs/engine.md section 3 has its timing.
 
-    `start` comes while not `active`, which is up while bursts remain to be accepted; `quiet` when no address is up or will
-    rise, and no beat is outstanding. While `stop` is up no new address rises; one that is up stays until accepted. `clear`
+    `start` comes while not `active`, which is up while bursts remain to be accepted; `quiet` when no address waits for its
+    acceptance and no beat is outstanding. While `stop` is up no new address rises; one that is up stays until accepted. `clear`
     forgets everything.
     """
 
@@ -54,7 +54,7 @@ class PortReader(wiring.Component):
             self.arlen.eq(length - 1),
             accepted.eq(self.arvalid & self.arready),
             taken.eq(Mux(accepted, length, 0)),
-            self.quiet.eq(~waiting & none_outstanding & (self.stop | ~self.active)),
+            self.quiet.eq(~waiting & none_outstanding),
         ]
         m.d.sync += [
             waiting.eq(self.arvalid & ~self.arready),
@@ -199,7 +199,7 @@ class Fetch(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ports = [place(m, f"port_{index}", StreamPort, self.config, inline=self.inline) for index in range(self.config.tile.ports)]
-        busy = Signal()
+        busy, any_active = Signal(), Signal()
         fault = Cat(port.fault for port in ports)
         for index, port in enumerate(ports):
             connect(m, flipped(self.axi[index]), port.axi)
@@ -213,9 +213,10 @@ class Fetch(wiring.Component):
             ]
         m.d.comb += [
             self.issue.eq(self.command_valid & ~busy),
-            self.retire.eq(busy & ~Cat(port.active for port in ports).any()),
+            any_active.eq(Cat(port.active for port in ports).any()),
+            self.retire.eq(busy & ~any_active),
             self.head_valid.eq(Cat(port.ready for port in ports).all()),
-            self.quiet.eq(Cat(port.quiet for port in ports).all()),
+            self.quiet.eq(Cat(port.quiet for port in ports).all() & (self.stop | ~any_active)),
             self.bus_error.eq(fault.any()),
         ]
         for index in reversed(range(len(ports))):

@@ -7,14 +7,17 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.registers import ErrorCode
 from rtl.control.sequencer import PC_BITS
 
-__all__ = ["ErrorRegister", "Watchdog"]
+__all__ = ["LATE", "ErrorRegister", "Watchdog"]
+
+LATE = (ErrorCode.WATCHDOG, ErrorCode.TOKEN_OVERFLOW)
+"""Errors that are known so late in a cycle that control hears of them by themselves."""
 
 
 class ErrorRegister(wiring.Component):
     """Keeps the first error since `start` in `value`; of several in one cycle, the lowest code.
 
-    `raised` is one in the cycle of an error, `value` holds it from the one after the next on: the search for the lowest code
-    is a step of its own.
+    `raised` is one in the cycle of an error but those of LATE, `value` holds any from the one after the next on: the search
+    for the lowest code is a step of its own.
     """
 
     def __init__(self):
@@ -33,7 +36,7 @@ class ErrorRegister(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         conditions = {code: getattr(self, code.name.lower()) for code in ErrorCode}
-        m.d.comb += self.raised.eq(Cat(conditions.values()).any())
+        m.d.comb += self.raised.eq(Cat(condition for code, condition in conditions.items() if code not in LATE).any())
         happened = {code: Signal(name=f"happened_{code.name.lower()}") for code in ErrorCode}
         details = {name: Signal.like(getattr(self, name), name=f"{name}_then") for name in ("pc", "port", "pair")}
         m.d.sync += [flag.eq(conditions[code] & ~self.start) for code, flag in happened.items()]

@@ -57,7 +57,7 @@ class Control(wiring.Component):
         m.submodules.watchdog = watchdog = Watchdog(cycles=limits.watchdog_cycles)
         m.submodules.stop_watchdog = stop_watchdog = Watchdog(cycles=limits.watchdog_cycles)
 
-        running, stopping, begin, go = (Signal(name=name) for name in ("running", "stopping", "begin", "go"))
+        running, stopping, begin, go, overflow = (Signal(name=name) for name in ("running", "stopping", "begin", "go", "overflow"))
 
         # Queues and tokens.
         empty = []
@@ -83,12 +83,13 @@ class Control(wiring.Component):
 
         # The program on its way into its memory.
         load_address = Signal.like(sequencer.load_address)
+        # The registers were written cycles before the start.
+        m.d.sync += self.load_beats.eq(Mux(self.program_words > limits.program_words, limits.program_words, self.program_words))
         with m.If(begin):
             m.d.sync += load_address.eq(0)
         with m.Elif(sequencer.load_valid):
             m.d.sync += load_address.eq(load_address + 1)
         m.d.comb += [
-            self.load_beats.eq(Mux(self.program_words > limits.program_words, limits.program_words, self.program_words)),
             *assign(sequencer, self, "load_data", "position", "slot"),
             sequencer.load_address.eq(load_address),
             sequencer.words.eq(self.program_words),
@@ -103,7 +104,8 @@ class Control(wiring.Component):
             errors.read_response.eq(self.read_error),
             errors.write_response.eq(self.write_error),
             errors.watchdog.eq(watchdog.expired),
-            errors.token_overflow.eq(running & scoreboard.overflow),
+            errors.token_overflow.eq(overflow),
+            overflow.eq(running & scoreboard.overflow),
             errors.port.eq(self.read_error_port),
             errors.pair.eq(scoreboard.overflow_pair),
             errors.start.eq(begin),
@@ -113,7 +115,8 @@ class Control(wiring.Component):
             stop_watchdog.active.eq(stopping),
         ]
 
-        self._run(m, sequencer, errors, stop_watchdog, running=running, stopping=stopping, begin=begin, go=go)
+        late = Cat(watchdog.expired, overflow)
+        self._run(m, sequencer, errors, late, stop_watchdog, running=running, stopping=stopping, begin=begin, go=go)
 
         m.d.comb += [
             self.trace_running.eq(running),
@@ -123,27 +126,24 @@ class Control(wiring.Component):
         ]
         return m
 
-    def _run(self, m, sequencer, errors, stop_watchdog, *, running, stopping, begin, go):
+    def _run(self, m, sequencer, errors, late, stop_watchdog, *, running, stopping, begin, go):
         """Add the states of a run: idle, load, run, stop (buses end), clear."""
         cycle = Signal(64)
         clear_left = Signal(range(CLEAR_CYCLES))
         reported = Signal()
         # An error ends the run in its cycle, late in it: the states hear of it in the next one, which they spend as STOP.
-        failed = Signal()
+        failed, causes = Signal(), Signal(3)
         was_quiet = Signal()
         # Say what the states do, but come from registers.
         is_running, is_stopped = Signal(), Signal()
         m.d.comb += [running.eq(is_running & ~failed), self.stop.eq(is_stopped | failed)]
-        m.d.sync += [failed.eq(errors.raised & running), was_quiet.eq(self.quiet)]
+        m.d.sync += [causes.eq(Cat(errors.raised & running, late)), was_quiet.eq(self.quiet)]
+        m.d.comb += failed.eq(causes.any())
+        with m.If(failed):
+            m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)
 
-        def end_run(clear_cycles: int, cycles: Value):
-            m.d.sync += [
-                is_running.eq(0),
-                is_stopped.eq(1),
-                self.cycles.eq(cycles),
-                clear_left.eq(clear_cycles - 1),
-                reported.eq(0),
-            ]
+        def end_run(cycles: Value):
+            m.d.sync += [is_running.eq(0), is_stopped.eq(1), self.cycles.eq(cycles)]
             m.next = "STOP"
 
         def stop_buses():
@@ -158,11 +158,11 @@ class Control(wiring.Component):
                 # Nothing can become busy here, so that a cycle later says the same.
                 with m.If(self.start & was_quiet):
                     m.d.comb += [begin.eq(1), self.load_start.eq(self.program_words != 0)]
-                    m.d.sync += [cycle.eq(0), is_running.eq(1)]
+                    m.d.sync += [cycle.eq(0), is_running.eq(1), reported.eq(0), clear_left.eq(0)]
                     m.next = "LOAD"
             with m.State("LOAD"):
                 with m.If(failed):
-                    end_run(CLEAR_CYCLES, cycle)
+                    end_run(cycle)
                     stop_buses()
                 with m.Else():
                     m.d.comb += sequencer.load_valid.eq(self.load_valid)
@@ -171,17 +171,14 @@ class Control(wiring.Component):
                         m.next = "RUN"
             with m.State("RUN"):
                 with m.If(failed):
-                    end_run(CLEAR_CYCLES, cycle)
+                    end_run(cycle)
                     stop_buses()
                 with m.Else():
                     with m.If(sequencer.finished):
                         # Nothing is under way: one cycle forgets tokens and beats that the program left over.
-                        end_run(1, cycle + 1)
+                        end_run(cycle + 1)
             with m.State("STOP"):
                 stop_buses()
-                with m.If(failed):
-                    # In the cycle in which the run finished.
-                    m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)
                 with m.If(~self.quiet & stop_watchdog.expired & ~reported):
                     # A bus that never ends must not hide the error: report it, and keep waiting before the next run.
                     m.d.comb += self.done.eq(1)

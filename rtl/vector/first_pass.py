@@ -48,7 +48,7 @@ class FirstPass(wiring.Component):
         operation = self.operation
         decoded = decode(m, self.command)
         active, inside = Signal(), Signal()
-        peak, gap = Signal(), Signal(range(PEAK_LATENCY + 1))
+        peak, gap, has_no_gap = Signal(), Signal(range(PEAK_LATENCY + 1)), Signal(init=1)
         index = Signal(LENGTH_BITS)
         source, up, pointer, up_pointer = (
             Signal(POINTER_BITS, name=name, reset_less=True) for name in ("source", "up", "pointer", "up_pointer")
@@ -66,9 +66,9 @@ class FirstPass(wiring.Component):
         half = operation.length >> 1
         m.d.comb += [
             # In the last cycle of a row that began before, the next instruction can be taken.
-            self.issue.eq(self.command_valid & (~active | (inside & self.ends & self.is_last))),
+            self.issue.eq(self.command_valid & (~active | (inside & has_no_gap & ~peak & is_last_slot & self.is_last))),
             self.begin.eq(active & ~inside & self.space),
-            moves.eq((self.begin | (active & inside)) & (gap == 0)),
+            moves.eq((self.begin | (active & inside)) & has_no_gap),
             is_last_slot.eq(Mux(operation.norm, is_past, is_last_word)),
             self.passes.eq(moves & is_first_word),
             self.ends.eq(moves & ~peak & is_last_slot),
@@ -80,13 +80,19 @@ class FirstPass(wiring.Component):
             self.word.pointer.eq(pointer),
             self.word.other.eq(Mux(operation.swiglu, up_pointer, Mux(index < half, pointer + half, pointer - half))[:POINTER_BITS]),
         ]
-        with m.If(gap != 0):
-            m.d.sync += gap.eq(gap - 1)
+        with m.If(~has_no_gap):
+            m.d.sync += [gap.eq(gap - 1), has_no_gap.eq(gap == 1)]
         with m.If(moves):
             m.d.sync += [inside.eq(1), index.eq(index + 1), pointer.eq(pointer + 1), up_pointer.eq(up_pointer + 1)]
             m.d.sync += [is_first_word.eq(0), is_last_word.eq(index + 2 == operation.length), is_past.eq(is_last_word)]
             with m.If(peak & is_last_word):
-                m.d.sync += [peak.eq(0), gap.eq(PEAK_LATENCY), pointer.eq(source), *begin_pass(operation.length)]
+                m.d.sync += [
+                    peak.eq(0),
+                    gap.eq(PEAK_LATENCY),
+                    has_no_gap.eq(PEAK_LATENCY == 0),
+                    pointer.eq(source),
+                    *begin_pass(operation.length),
+                ]
         with m.If(self.ends):
             m.d.sync += [
                 inside.eq(0),

@@ -30,7 +30,7 @@ class PackBuffer(wiring.Component):
         store, entry: the parts collected up to the cycle before become the words of an entry.
         wide: a cycle before `store`: codes have 8 bits: a word of low nibbles, then one of high nibbles for each part.
         finish, finished_entry, parameter: the parameter of an entry.
-        pack_address, pack_data: the mover's read port.
+        pack_address, pack_data: the mover's read port: data come two cycles after their address.
     """
 
     def __init__(self, lanes: int):
@@ -63,19 +63,26 @@ class PackBuffer(wiring.Component):
         narrow = [*low, *(Const(0, len(low[0])) for _ in range(PACK_WORDS - _PARTS))]
         choices = copies(m, self.wide, PACK_WORDS, "wide")
         words = Cat(Mux(is_wide, one, other) for is_wide, one, other in zip(choices, wide, narrow, strict=True))
-        # Words and parameter of an entry come at different times.
-        for name, enable, entry, source in (
-            ("words", self.store, self.entry, words),
+        # Words and parameter of an entry come at different times. Every half of the words is addressed by a register of its own.
+        half = len(words) // 2
+        written = (
+            ("low", self.store, self.entry, words[:half]),
+            ("high", self.store, self.entry, words[half:]),
             ("parameter", self.finish, self.finished_entry, self.parameter),
-        ):
+        )
+        read = []
+        addresses = copies(m, self.pack_address, len(written), "address")
+        for (name, enable, entry, source), address in zip(written, addresses, strict=True):
             m.submodules[f"entry_{name}"] = ram = Ram(depth=PACK_ENTRIES, lanes=1, lane_bits=len(source))
             m.d.comb += [
                 ram.write_enable.eq(enable),
                 ram.write_address.eq(entry),
                 ram.write_data.eq(source),
-                ram.read_address.eq(self.pack_address),
-                Value.cast(getattr(self.pack_data, name)).eq(ram.read_data),
+                ram.read_address.eq(address),
             ]
+            read.append(ram.read_data)
+        low, high, parameter = read
+        m.d.comb += [Value.cast(self.pack_data.words).eq(Cat(low, high)), Value.cast(self.pack_data.parameter).eq(parameter)]
         return m
 
 
