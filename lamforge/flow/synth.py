@@ -200,8 +200,9 @@ def _quick(engine: EngineConfig) -> Estimate:
     parts = []
     for part in resource_model().every:
         unit, _, name = part.name.partition("/")
-        resources = {resource: float(value) for resource, value in part.of(fields).items()}
-        parts.append(Part(unit=unit, name=name, count=int(copies_of(part.copies, fields)), resources=resources))
+        if count := int(copies_of(part.copies, fields)):
+            resources = {resource: float(value) for resource, value in part.of(fields).items()}
+            parts.append(Part(unit=unit, name=name, count=count, resources=resources))
     return Estimate(engine=engine.name, parts=tuple(parts), tool=f"a model of runs of {made.tool} made on {made.date}")
 
 
