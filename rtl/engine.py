@@ -13,9 +13,9 @@ from rtl.fetch import Fetch
 from rtl.instance import Shared
 from rtl.interfaces import SCALE_ENTRY, WRITE_BEAT_BITS, assign, axi_read, axi_write
 from rtl.matrix import Matrix, sources_of
-from rtl.memories import ActivationMemory, ActivationWrite, ResidualMemory
+from rtl.memories import ActivationMemory, ActivationWrite, ResidualMemory, ResultMemory
 from rtl.mover import Landing, Mover
-from rtl.ram import URAM_WORDS, Ram
+from rtl.ram import Ram
 from rtl.vector import Vector
 
 __all__ = ["SIDE_PORT", "Engine", "TracePort", "engine_members", "stream_port", "trace_ports"]
@@ -190,11 +190,9 @@ class Engine(wiring.Component):
     def _result(self, m, mover):
         """Three copies of the result memory, one for each reader."""
         matrix, vector = self.matrix, self.vector
-        buffer, lanes = self.config.buffer, self.config.vector.lanes
         for name, reader, port in (("vector_a", vector, "y_a"), ("vector_b", vector, "y_b"), ("mover", mover, "y")):
-            style = "ultra" if buffer.result_words >= URAM_WORDS else "auto"
-            m.submodules[f"result_{name}"] = ram = Ram(depth=buffer.result_words, lanes=lanes, lane_bits=32, style=style)
-            m.d.comb += [_write(ram, matrix, "y"), _read(ram, reader, port)]
+            m.submodules[f"result_{name}"] = memory = ResultMemory(self.config)
+            m.d.comb += [_write(memory, matrix, "y"), _read(memory, reader, port)]
 
     def _loaded(self, m, mover):
         """What the mover loads goes into the residual memory, and two copies of the parameter memory."""
@@ -258,7 +256,7 @@ def _read(ram, reader, name: str) -> list:
     return [ram.read_address.eq(getattr(reader, f"{name}_address")), getattr(reader, f"{name}_data").eq(ram.read_data)]
 
 
-def _write(ram: Ram, writer, name: str) -> list:
+def _write(ram, writer, name: str) -> list:
     """Return the assignments that give a memory's write port to a writer's port `name`."""
     return [
         ram.write_enable.eq(getattr(writer, f"{name}_enable")),

@@ -6,12 +6,16 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from rtl.interfaces import UnitSizes, address_bits
-from rtl.ram import Ram
+from rtl.ram import URAM_WORDS, Ram
 
-__all__ = ["ActivationMemory", "ActivationWrite", "ResidualMemory", "activation_address_bits"]
+__all__ = ["ActivationMemory", "ActivationWrite", "ResidualMemory", "ResultMemory", "activation_address_bits"]
 
 _SEGMENT = 64
 """Codes of a segment of one row."""
+
+
+_LANES_TOGETHER = 8
+"""Lanes of the result memory among which one register chooses: it has a load a bit."""
 
 
 def activation_address_bits(config: EngineConfig) -> int:
@@ -83,6 +87,42 @@ class ActivationMemory(wiring.Component):
         return m
 
 
+class ResultMemory(wiring.Component):
+    """One copy of the result memory, in groups of lanes: where it is deeper than an UltraRAM, a bit of the address chooses in each.
+
+    Its ports are those of `Ram`.
+    """
+
+    def __init__(self, config: EngineConfig):
+        self.config = config
+        sizes, lanes = UnitSizes(config), config.vector.lanes
+        super().__init__(
+            {
+                "write_enable": In(lanes),
+                "write_address": In(sizes.result),
+                "write_data": In(32 * lanes),
+                "read_address": In(sizes.result),
+                "read_data": Out(32 * lanes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        depth, lanes = self.config.buffer.result_words, self.config.vector.lanes
+        style = "ultra" if depth >= URAM_WORDS else "auto"
+        together = min(lanes, _LANES_TOGETHER)
+        for number in range(lanes // together):
+            m.submodules[f"lanes_{number}"] = ram = Ram(depth=depth, lanes=together, lane_bits=32, style=style)
+            m.d.comb += [
+                ram.write_enable.eq(self.write_enable.word_select(number, together)),
+                ram.write_address.eq(self.write_address),
+                ram.write_data.eq(self.write_data.word_select(number, 32 * together)),
+                ram.read_address.eq(self.read_address),
+                self.read_data.word_select(number, 32 * together).eq(ram.read_data),
+            ]
+        return m
+
+
 class ResidualMemory(wiring.Component):
     """The residual memory: one write and one read port, whose users programs keep apart.
 
@@ -105,12 +145,17 @@ class ResidualMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.words = ram = Ram(depth=self.config.buffer.residual_words, lanes=self.config.vector.lanes, lane_bits=32)
-        is_loaded = self.x_enable.any()
+        lanes = range(self.config.vector.lanes)
         m.d.comb += [
-            getattr(ram, f"write_{part}").eq(Mux(is_loaded, getattr(self, f"x_{part}"), getattr(self, f"x_write_{part}")))
-            for part in ("enable", "address", "data")
-        ]
-        m.d.comb += [
+            # Each lane by its own enable, so that no bit chooses for all of them.
+            ram.write_data.eq(
+                Cat(
+                    Mux(self.x_enable[lane], self.x_data.word_select(lane, 32), self.x_write_data.word_select(lane, 32))
+                    for lane in lanes
+                )
+            ),
+            ram.write_enable.eq(self.x_enable | self.x_write_enable),
+            ram.write_address.eq(Mux(self.x_enable.any(), self.x_address, self.x_write_address)),
             ram.read_address.eq(Mux(self.vector_reads, self.vector_address, self.matrix_address)),
             self.read_data.eq(ram.read_data),
         ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from amaranth import Array, Cat, Module, Signal, signed
+from amaranth import Array, Cat, Const, Module, Signal, signed
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -19,6 +19,10 @@ from rtl.pipeline import Pipeline
 from rtl.regions import region_tiles
 
 __all__ = ["Region", "feeds", "pick", "pick_layout", "residues", "tiles_of"]
+
+
+_FEEDS_A_COPY = 4
+"""Feeds whose slices one register chooses: it has a load a bit."""
 
 
 def feeds(config: EngineConfig) -> int:
@@ -126,9 +130,9 @@ class Region(wiring.Component):
             entries[number] = Cat(tile.row_scales[index], tile.parameters[index])
             row_sums[number] = tile.row_sums[index]
             lane_sums[number] = tile.lane_sums[index]
-        chosen = self._choose(m, entries, pick.at(PARAMETER).group, "entry")
+        chosen = self._choose(m, entries, pick.at(PARAMETER - 1).group, "entry")
         m.d.comb += self.entries.eq(Cat(chosen))
-        chosen = self._choose(m, row_sums, pick.at(ROW_DRAIN + 1).group, "row_sum")
+        chosen = self._choose(m, row_sums, pick.at(ROW_DRAIN).group, "row_sum")
         m.d.comb += self.row_sums.eq(Cat(chosen))
         for where, remainder in enumerate(self.summed):
             for lane in range(self.config.mixed_lanes):
@@ -138,12 +142,13 @@ class Region(wiring.Component):
                 m.d.comb += self.lane_sums[where][lane].eq(values[0])
 
     def _choose(self, m: Module, values: Mapping[int, Value], group: Value, name: str) -> list[Signal]:
-        """Return, a cycle later, the value of each feed: of its slice in a group, or zero where that is not here."""
+        """Return, two cycles after the group, the value of each feed: of its slice in it, or zero where that is not here."""
         count, chosen = feeds(self.config), []
-        for feed in self.fed:
+        groups = copies(m, group, -(-len(self.fed) // _FEEDS_A_COPY), f"{name}_group")
+        for number, feed in enumerate(self.fed):
             result = Signal(len(next(iter(values.values()))), name=f"{name}_{feed}", reset_less=True)
-            sources = [values.get(number) for number in range(feed, self.config.tile.slices, count)]
-            m.d.sync += result.eq(Array(0 if each is None else each for each in sources)[group] if len(sources) > 1 else sources[0])
+            sources = [values.get(piece, Const(0)) for piece in range(feed, self.config.tile.slices, count)]
+            m.d.sync += result.eq(Array(sources)[groups[number // _FEEDS_A_COPY]] if len(sources) > 1 else sources[0])
             chosen.append(result)
         return chosen
 

@@ -60,7 +60,7 @@ class Sequencer(wiring.Component):
         with m.Else():
             self._move(m)
         with m.If(self.clear):
-            m.d.sync += self._running.eq(0)
+            m.d.sync += [self._running.eq(0), self._repeated.eq(0)]
         return m
 
     def _declare(self, m: Module) -> None:
@@ -82,25 +82,24 @@ class Sequencer(wiring.Component):
         # The current group is the last of the block, and whether the first one is; of groups of 64, both halves are.
         self._final_group, self._final_first = Signal(name="final_group"), Signal(name="final_first")
         self._second, self._first = Signal(name="second_word"), Signal(name="first_step")
+        # Whether this is the last word of a block; W8 and KV8 have two words in its last group. Whether it is the second half of
+        # a W2 word, popped in the cycle before.
+        self._last_word, self._repeated = Signal(name="last_word"), Signal(name="repeated")
         self._start = Signal(6, name="coefficient_start")
         self._is_wide, self._is_dense = Signal(name="is_wide"), Signal(name="is_dense")
         self._is_kept, self._is_keys = Signal(name="is_kept"), Signal(name="is_keys")
 
     def _pop(self, m: Module) -> None:
         """Decide what happens in this cycle."""
-        self._in_data, self._repeated = self._phase[_DATA], Signal(name="repeated")
+        self._in_data = self._phase[_DATA]
         self._group_ends, self._block_ends = Signal(name="group_ends"), Signal(name="block_ends")
         self._advance = Signal(name="advance")
         allowed, may_pop, captures, captures_still = Signal(), Signal(), Signal(), Signal()
-        # Whether this is the last word of a block; W8 and KV8 have two words in its last group.
-        last_word = self._final_group & self._group_ends
         m.d.comb += [
-            # The second half of a W2 word, popped in the cycle before.
-            self._repeated.eq(self._running & self._is_dense & self._in_data & self._group[0]),
             self.repeat.eq(self._repeated),
             self._group_ends.eq(~self._is_wide | self._second),
-            self._block_ends.eq(last_word & (~self._is_dense | self._repeated)),
-            allowed.eq(Mux(self._is_dense, self.free_soon, self.free_now) | (~self._axpy & ~(self._in_data & last_word))),
+            self._block_ends.eq(self._last_word & (~self._is_dense | self._repeated)),
+            allowed.eq(Mux(self._is_dense, self.free_soon, self.free_now) | (~self._axpy & ~(self._in_data & self._last_word))),
             may_pop.eq(self._running & ~self._empty & ~self._repeated & allowed),
             self.issue.eq(self.command_valid & ~self._running),
             self.pop.eq(may_pop & self.head_valid),
@@ -176,6 +175,7 @@ class Sequencer(wiring.Component):
             self._first.eq(1),
             self._final_group.eq(final_first),
             self._final_first.eq(final_first),
+            self._last_word.eq(final_first & ~is_any(format, lambda sizes: sizes.group_words == 2)),
             self._last.eq(inner - 1),
             fixed.axpy.eq(is_axpy),
             fixed.words.eq(words(Mux(is_axpy, axpy("rows"), dot("rows")))),
@@ -231,14 +231,20 @@ class Sequencer(wiring.Component):
         block_ends = self._in_data & self._block_ends
         with m.If(self._advance):
             m.d.sync += self._phase.eq(next_phase)
+        next_final = Mux(self._block_ends, self._final_first, (following | is_pair) >= self._last)
+        m.d.sync += self._repeated.eq(self.pop & self._in_data & self._is_dense)
         with m.If(self._advance & self._in_data):
-            m.d.sync += [self._first.eq(self._block_ends), self._second.eq(self._is_wide & ~self._second)]
+            m.d.sync += [
+                self._first.eq(self._block_ends),
+                self._second.eq(self._is_wide & ~self._second),
+                self._last_word.eq(~self._axpy & Mux(self._group_ends, next_final & ~self._is_wide, self._final_group)),
+            ]
         with m.If(self._advance & self._axpy):
             m.d.sync += [self._start.eq(next_start), self._segment.eq(self._segment + next_start[6])]
         with m.If(self._advance & ~self._axpy & self._in_data & self._group_ends):
             m.d.sync += [
                 self._group.eq(next_group),
-                self._final_group.eq(Mux(self._block_ends, self._final_first, (following | is_pair) >= self._last)),
+                self._final_group.eq(next_final),
                 self._segment.eq(self._source + next_group[1:]),
             ]
         with m.If(self._advance & block_ends):

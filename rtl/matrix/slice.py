@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig
 from hwsim.arch.isa import Format
 from rtl.adders import thirds
+from rtl.copies import copies
 from rtl.instance import Shared, place
 from rtl.interfaces import assign
 from rtl.matrix.accumulator import SUM_BITS, RowAccumulator
@@ -155,14 +156,17 @@ class Slice(Shared):
         tokens, bits, mixed = self.config.tile.nibble_rows, self.config.lane_bits, self.config.mixed_lanes
         blocks = LANES_PER_SLICE // 2
         held: list[list[Signal]] = [[] for _ in range(tokens)]
+        captures = []
+        for stage in (FIRST_PRODUCT, SECOND_PRODUCT):
+            before = step.at(stage - 1)
+            captures.append(copies(m, before.compute & before.axpy & before.last, 2, f"capture_{stage}"))
         for token in range(tokens):
             for block in range(blocks):
                 column = columns[token // 2][block // 2 * 2 + token % 2]
                 total = column.second if block % 2 else column.first
                 upper = column.second_upper if block % 2 else column.first_upper
-                control = step.at(SECOND_PRODUCT if block % 2 else FIRST_PRODUCT)
                 register = Signal(DEEP_FIELD_BITS + bits + len(upper), name=f"held_{token}_{block}", reset_less=True)
-                with m.If(control.compute & control.axpy & control.last):
+                with m.If(captures[block % 2][token * 2 // tokens]):
                     m.d.sync += register.eq(Cat(total[: DEEP_FIELD_BITS + bits], upper))
                 held[token].append(register)
         # A drained word takes both lanes of one or more blocks, or one of the two, in turn.

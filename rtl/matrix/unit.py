@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
+from rtl.copies import copies
 from rtl.interfaces import SCALE_ENTRY, UnitSizes, assign, command_port, flags, read_port
 from rtl.matrix.broadcast import Broadcast
 from rtl.matrix.epilogue import Epilogue, result_ports
@@ -19,6 +20,10 @@ from rtl.pipeline import Pipeline
 from rtl.regions import FAR, SHARED
 
 __all__ = ["Matrix", "sources_of"]
+
+
+_LANES_A_COPY = 8
+"""Lanes whose result one register chooses: it has a load a bit."""
 
 
 def sources_of(config: EngineConfig) -> tuple[str, ...]:
@@ -110,7 +115,8 @@ class Matrix(wiring.Component):
         written = Pipeline(m, front.flags, DRAIN, "flags", clear=self.clear)
         word = Pipeline(m, front.word, DRAIN, "word")
         sums = Pipeline(m, gather.row_sums, ROW_DRAIN + 1 + GATHER, "row_sums").at(LEAVE - 1)
-        before = word.at(LEAVE - 1)
+        lanes = self.config.vector.lanes
+        is_axpy = copies(m, word.at(LEAVE - 2).axpy, -(-lanes // _LANES_A_COPY), "axpy")
         m.d.comb += [
             *assign(tree, word.at(LEAVE - 3), "segments", "wide"),
             self.scale_address.eq(word.at(SCALE_READ).scale),
@@ -121,9 +127,9 @@ class Matrix(wiring.Component):
             epilogue.reads.eq(written.at(RESULT_READ).written),
             epilogue.written.eq(written.at(WRITE).written),
         ]
-        for lane in range(self.config.vector.lanes):
+        for lane in range(lanes):
             raw = Signal(32, name=f"raw_{lane}", reset_less=True)
-            m.d.sync += raw.eq(Mux(before.axpy, tree.word[lane], sums[lane]))
+            m.d.sync += raw.eq(Mux(is_axpy[lane // _LANES_A_COPY], tree.word[lane], sums[lane]))
             m.d.comb += epilogue.raw[lane].eq(raw)
         outputs = (f"{name}_{part}" for name in ("y", "x_write", "h") for part in ("enable", "address", "data"))
         m.d.comb += [*assign(self, epilogue, "x_address", "p_address", *outputs), *assign(epilogue, self, "x_data", "p_data")]
