@@ -14,13 +14,16 @@ from rtl.engine import Engine, trace_ports
 from rtl.kept import kept
 from rtl.ram import VerilogPlatform
 
-__all__ = ["LINT_WAIVERS", "PRIMITIVES", "TEMPLATES", "TOP", "convert", "generate", "make", "write"]
+__all__ = ["CELLS", "LINT_WAIVERS", "PRIMITIVES", "TEMPLATES", "TOP", "convert", "generate", "make", "write"]
 
 TOP = "engine"
 """Name of the top module."""
 
-PRIMITIVES = {name: (resources.files("rtl") / "primitives" / name).read_text() for name in ("ram.v", "dsp48e2.v")}
-"""Modules written by hand, text by file: the memory of every `Ram`, and a model of the vendor's DSP for simulation alone."""
+CELLS = ("carry8.v", "dsp48e2.v", "lut6_2.v")
+"""Files with models of the vendor's cells that the circuit instantiates, for simulation alone: synthesis knows the cells."""
+
+PRIMITIVES = {name: (resources.files("rtl") / "primitives" / name).read_text() for name in ("ram.v", *CELLS)}
+"""Modules written by hand, text by file: the memory of every `Ram`, and the models of CELLS."""
 
 TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
 """Renders the files of kernel packages and benches."""
@@ -36,20 +39,21 @@ _GENERATED_WAIVERS = {
 }
 _RAM_WAIVERS = {"UNUSEDPARAM": "STYLE goes into an attribute, which only synthesis reads"}
 
-_DSP_WAIVERS = {
+_CELL_WAIVERS = {
     "DECLFILENAME": "files have small names",
-    "UNUSEDPARAM": "the model knows what the engine uses of a DSP",
-    "UNUSEDSIGNAL": "the model knows what the engine uses of a DSP",
+    "UNUSEDSIGNAL": "models have ports of the cells that an attribute or a mode leaves unused",
 }
+_PIN_WAIVERS = {"PINMISSING": "these outputs of a cell go to the cell above it, where there is one"}
+_CASCADES = ("ACOUT", "BCOUT")
 
-LINT_WAIVERS = _GENERATED_WAIVERS | _RAM_WAIVERS | _DSP_WAIVERS
+LINT_WAIVERS = _GENERATED_WAIVERS | _RAM_WAIVERS | _CELL_WAIVERS | _PIN_WAIVERS
 """Lint rules that the Verilog cannot meet, each with the reason."""
 
 
 def generate(config: EngineConfig) -> dict[str, str]:
     """Return the files of an engine, text by name; equal configurations give equal text.
 
-    `engine.v` has the top and the units, a file of its own each shared module, the memory and the model of a DSP;
+    `engine.v` has the top and the units, a file of its own each shared module, the memory and each of CELLS;
     `lint.vlt` holds the lint waivers, `engine.json` the parameters, the digests and the layout of the trace outputs.
     They are kept between processes.
     """
@@ -82,10 +86,13 @@ def convert(component, name: str, *, is_plain: bool = False) -> str:
 
 def _waivers(names: list[str]) -> str:
     lines = ["`verilator_config"]
-    for waivers, covered in ((_GENERATED_WAIVERS, names), (_RAM_WAIVERS, ["ram.v"]), (_DSP_WAIVERS, ["dsp48e2.v"])):
+    for waivers, covered in ((_GENERATED_WAIVERS, names), (_RAM_WAIVERS, ("ram.v",)), (_CELL_WAIVERS, CELLS)):
         for rule, reason in waivers.items():
             lines.append(f"// {reason}.")
             lines += [f'lint_off -rule {rule} -file "*{name}"' for name in covered]
+    for rule, reason in _PIN_WAIVERS.items():
+        lines.append(f"// {reason}.")
+        lines += [f'lint_off -rule {rule} -file "*" -match "*\'{pin}\'*"' for pin in _CASCADES]
     return "\n".join(lines) + "\n"
 
 

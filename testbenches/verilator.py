@@ -18,7 +18,7 @@ from pathlib import Path
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, SpecError
 from hwsim.whole_files import only_writer
-from rtl.verilog import TEMPLATES, generate
+from rtl.verilog import PRIMITIVES, TEMPLATES, generate
 from testbenches.tools import check_buildable, check_lintable, check_temporary, environment, unsafe_in
 
 __all__ = ["Build", "bench_text", "buildable", "lint", "port_text", "public_text"]
@@ -31,7 +31,7 @@ def watch():
 threading.Thread(target=watch, daemon=True).start()
 """
 """Begins each script: it ends, with all that it started, when the process ends that holds the other end of its standard input."""
-_INLINED = ("engine.v", "ram.v", "dsp48e2.v")
+_INLINED = ("engine.v", *PRIMITIVES)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from hwsim.errors import MachineError, shown
 from hwsim.whole_files import write_text
 from rtl.kept import SOURCES
 from rtl.synthesis.yosys import Module, cells_of, modules_of, tool_version
-from rtl.verilog import TOP, generate
+from rtl.verilog import CELLS, TOP, generate
 
 __all__ = [
     "Estimate",
@@ -232,7 +232,7 @@ def estimate(
 
 def circuit_of(config: EngineConfig) -> Mapping[str, Module]:
     """Return the modules of an engine by name, as they are synthesized."""
-    return modules_of(text for name, text in generate(config).items() if name.endswith(".v") and name != "dsp48e2.v")
+    return modules_of(text for name, text in generate(config).items() if name.endswith(".v") and name not in CELLS)
 
 
 def engine_key(config: EngineConfig) -> str:
