@@ -21,7 +21,7 @@ from hwsim.whole_files import only_writer
 from rtl.verilog import PRIMITIVES, TEMPLATES, generate
 from testbenches.tools import check_buildable, check_lintable, check_temporary, environment, unsafe_in
 
-__all__ = ["Build", "bench_text", "buildable", "lint", "port_text", "public_text"]
+__all__ = ["Build", "bench_text", "buildable", "lint", "locked", "port_text", "public_text"]
 
 _BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
 _WATCH = """import os, signal, sys, threading
@@ -79,7 +79,8 @@ def lint(folder: Path, *, top: str = "engine") -> str:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that a file stands for, which is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -130,7 +131,7 @@ class Build:
     def make(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
         done = self.folder / "done"
-        with _locked(self._lock):
+        with locked(self._lock):
             if done.exists():
                 return self.folder
             began = time.perf_counter()
@@ -159,7 +160,7 @@ class Build:
         """
         self.make()
         with contextlib.ExitStack() as stack:
-            with _locked(self._lock):
+            with locked(self._lock):
                 for left in self.folder.glob(f"{prefix}*"):
                     with contextlib.suppress(SpecError), only_writer(left):
                         shutil.rmtree(left, ignore_errors=True)

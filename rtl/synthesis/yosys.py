@@ -17,7 +17,7 @@ from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
 from rtl.verilog import PRIMITIVES
 
-__all__ = ["TOOL", "Module", "cells_of", "modules_of", "run_yosys", "tool_version"]
+__all__ = ["TOOL", "Module", "cells_of", "modules_of", "run_yosys", "synthesizable", "tool_version"]
 
 _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?\(.*?^endmodule\n", re.M | re.S)
 _INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
@@ -115,6 +115,14 @@ def run_yosys(script: str, folder: Path) -> str:
     return done.stdout
 
 
+def synthesizable(text: str) -> str:
+    """Return Verilog as Yosys takes it best; memories have no initial values then, which are zeros on the device."""
+    # Yosys has no distributed memory without a write port; a table in logic is the same.
+    text = text.replace('rom_style = "distributed"', 'rom_style = "logic"')
+    # Initial values of memories take no cells, but minutes of Yosys for each.
+    return text.replace(_ZEROS, "")
+
+
 def cells_of(
     modules: Mapping[str, Module],
     folder: Path,
@@ -167,10 +175,7 @@ def _synthesize(batch: Mapping[str, Module], modules: Mapping[str, Module], fold
     text = "".join(module.text for module in batch.values())
     text += "".join(modules[child].text if child in _WHOLE else modules[child].stub for child in sorted(children))
     with tempfile.TemporaryDirectory() as place:
-        # Yosys has no distributed memory without a write port; a table in logic is the same.
-        text = text.replace('rom_style = "distributed"', 'rom_style = "logic"')
-        # Initial values of memories take no cells, but minutes of Yosys for each.
-        Path(place, "modules.v").write_text(text.replace(_ZEROS, ""))
+        Path(place, "modules.v").write_text(synthesizable(text))
         run_yosys(_SCRIPT, Path(place))
         counted = json.loads(Path(place, "counts.json").read_text())["modules"]
     counted = {_plain(name): entry.get("num_cells_by_type", {}) for name, entry in counted.items()}

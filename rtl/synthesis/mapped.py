@@ -1,0 +1,85 @@
+"""Netlists of units after technology mapping, as Verilog, and the simulation models of the cells in them."""
+
+import hashlib
+import importlib.util
+import re
+import tempfile
+from collections.abc import Collection, Mapping
+from importlib import resources
+from pathlib import Path
+
+from hwsim.whole_files import write_text
+from rtl.synthesis.yosys import TOOL, Module, run_yosys, synthesizable, tool_version
+from rtl.verilog import CELLS, PRIMITIVES
+
+__all__ = ["ATTRIBUTES", "cell_models", "hierarchy", "mapped", "named", "with_attribute"]
+
+_SCRIPT = """\
+read_verilog -lib -specify +/xilinx/cells_sim.v
+read_verilog -lib +/xilinx/cells_xtra.v
+read_verilog -sv modules.v
+hierarchy -check -top {top}
+{names}
+synth_xilinx -family xcup -noiopad -noclkbuf -flatten -top {top} -run prepare:check
+setundef -zero -params
+splitnets
+write_verilog -noattr netlist.v
+"""
+"""UltraScale+ as resources are counted, but flattened. What a table or a memory leaves undefined is zero on the device."""
+_HIDDEN, _KEPT = "rename -hide w:*", ""
+"""Whether wires keep their names, some of which Yosys 0.70 takes for its own and stops."""
+_OWN = ("logic.v", "ramb.v", "uram288.v")
+"""Models that Yosys has not, or that compile better than its own."""
+_YOSYS_CELLS = "share/xilinx/cells_sim.v"
+
+
+def hierarchy(modules: Mapping[str, Module], top: str, *, apart: Collection[str] = ()) -> dict[str, Module]:
+    """Return a module and all that it instantiates, by name, but for what is inside the modules `apart`."""
+    found: dict[str, Module] = {}
+    waiting = [top]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = modules[name]
+            waiting += [child for child, _ in modules[name].children if child not in apart]
+    return found
+
+
+def mapped(modules: Mapping[str, Module], top: str, cache: Path, *, apart: Collection[str] = (), has_names: bool = False) -> str:
+    """Return the netlist of a module with all that it instantiates, flattened, as one Verilog module of the same name.
+
+    Modules `apart` stay instances. With `has_names`, wires have the names that they have in the modules. Netlists are kept in `cache`
+    under digests of the modules, the script and the version of Yosys.
+
+    Raises:
+        MachineError: Yosys is missing or refuses.
+    """
+    found = hierarchy(modules, top, apart=apart)
+    stubs = {child for module in found.values() for child, _ in module.children} - found.keys()
+    text = synthesizable("".join(module.text for module in found.values()) + "".join(modules[name].stub for name in sorted(stubs)))
+    script = _SCRIPT.format(top=top, names=_KEPT if has_names else _HIDDEN)
+    key = hashlib.sha256("\0".join([text, script, tool_version()]).encode()).hexdigest()[:32]
+    path = cache / f"netlist-{key}.v"
+    if not path.exists():
+        with tempfile.TemporaryDirectory() as place:
+            Path(place, "modules.v").write_text(text)
+            run_yosys(script, Path(place))
+            netlist = Path(place, "netlist.v").read_text()
+        write_text(path, netlist)
+    return path.read_text()
+
+
+def named(text: str, old: str, new: str) -> str:
+    """Return a Verilog module with another name."""
+    changed, count = re.subn(rf"^module {re.escape(old)}(?![\w$.])", lambda _: f"module {new}", text, flags=re.M)
+    assert count == 1, f"{old} must be declared once, not {count} times"
+    return changed
+
+
+def cell_models() -> tuple[dict[str, str], Path]:
+    """Return the models of cells: the project's, text by file name, and the file of Yosys with all others."""
+    tool_version()
+    found = importlib.util.find_spec(TOOL)
+    assert found is not None and found.origin is not None
+    own = {name: (resources.files("rtl") / "synthesis" / "cells" / name).read_text() for name in _OWN}
+    return own | {name: PRIMITIVES[name] for name in CELLS}, Path(found.origin).parent / _YOSYS_CELLS
