@@ -13,8 +13,8 @@ _RESET_RATE = 1 / 200
 _SHARES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """How often a port of one bit is high in a phase."""
 _PHASE_CYCLES = (4, 60)
-_KINDS = ("random", "held", "sparse", "dense", "small", "corner")
-_KIND_WEIGHTS = (6, 2, 1, 1, 2, 2)
+_KINDS = ("random", "held", "sparse", "dense", "small", "negative", "corner")
+_KIND_WEIGHTS = (6, 2, 1, 1, 5, 3, 2)
 
 
 def random_stimuli(ports: Sequence[Port], cycles: int, seed: int, fields: Mapping[str, Sequence[int]] = {}) -> list[int]:
@@ -48,12 +48,12 @@ def _values(rng: random.Random, width: int, cycles: int) -> list[int]:
             values += [int(rng.random() < share) for _ in range(length)]
             continue
         (kind,) = rng.choices(_KINDS, _KIND_WEIGHTS)
-        held, bits = rng.getrandbits(width), rng.randint(1, min(width, 8))
-        values += [_value(rng, kind, width, held, bits) for _ in range(length)]
+        held = rng.getrandbits(width)
+        values += [_value(rng, kind, width, held) for _ in range(length)]
     return values[:cycles]
 
 
-def _value(rng: random.Random, kind: str, width: int, held: int, bits: int) -> int:
+def _value(rng: random.Random, kind: str, width: int, held: int) -> int:
     drawn = rng.getrandbits(width)
     match kind:
         case "held":
@@ -63,7 +63,9 @@ def _value(rng: random.Random, kind: str, width: int, held: int, bits: int) -> i
         case "dense":
             return drawn | rng.getrandbits(width) | rng.getrandbits(width)
         case "small":
-            return drawn >> (width - bits)
+            return drawn >> rng.randrange(width)
+        case "negative":
+            return ~(drawn >> rng.randrange(width)) & (1 << width) - 1
         case "corner":
             most = (1 << width) - 1
             return rng.choice((0, most, most >> 1, 1 << (width - 1), 1, drawn))

@@ -12,7 +12,7 @@ from hwsim.whole_files import write_text
 from rtl.synthesis.yosys import TOOL, Module, run_yosys, synthesizable, tool_version
 from rtl.verilog import CELLS, PRIMITIVES
 
-__all__ = ["ATTRIBUTES", "cell_models", "hierarchy", "mapped", "named", "with_attribute"]
+__all__ = ["cell_models", "hierarchy", "mapped", "named"]
 
 _SCRIPT = """\
 read_verilog -lib -specify +/xilinx/cells_sim.v
