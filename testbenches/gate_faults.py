@@ -6,7 +6,7 @@ from collections.abc import Callable
 __all__ = ["complemented", "flipped", "planted"]
 
 
-def planted(netlist: str, kind: str, name: str, change: Callable[[str], str], *, index: int = 0) -> str:
+def planted(netlist: str, kind: str, name: str, change: Callable[[str], str], *, inside: str = "", index: int = 0) -> str:
     """Return a netlist in which one cell has another attribute or pin.
 
     Args:
@@ -14,14 +14,15 @@ def planted(netlist: str, kind: str, name: str, change: Callable[[str], str], *,
         kind: a pattern of the cell's kind, as `LUT[2-6]`.
         name: the attribute or the pin.
         change: of what it is, what it becomes.
-        index: which of the cells of this kind with such an attribute or pin, from the first on.
+        inside: text that the cell has, as a part of its name.
+        index: which of these cells, from the first on.
 
     Raises:
         IndexError: there are fewer such cells.
     """
     cells = re.finditer(rf"^  {kind} (?:#\(|\S+ \().*?^  \);$", netlist, re.M | re.S)
     places = [(cell, re.search(rf"^    \.{name}\((.*)\)(?=,?$)", cell.group(), re.M)) for cell in cells]
-    cell, place = [(cell, place) for cell, place in places if place][index]
+    cell, place = [(cell, place) for cell, place in places if place and inside in cell.group()][index]
     start = cell.start() + place.start(1)
     return netlist[:start] + change(place.group(1)) + netlist[start + len(place.group(1)) :]
 

@@ -92,7 +92,7 @@ class GateBench:
             "bench.sv": bench_text("templates/gates.sv", values),
             "gates.cpp": bench_text("gates.cpp"),
             "unit.v": "".join(module.text for module in hierarchy(modules, top).values()),
-            **{f"netlist-{name}.v": named(text, top, name) for name, text in netlists.items()},
+            **{f"netlist-{name}.v": named(text, top, f"netlist_{name}") for name, text in netlists.items()},
             **cells,
         }
         text = json.dumps([self._sources, self._library.read_text(), _OPTIONS], sort_keys=True)

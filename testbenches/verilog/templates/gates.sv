@@ -11,7 +11,7 @@ module bench (input wire clk, output reg is_done);
 
     wire [{{ out_bits - 1 }}:0] seen_{{ netlist }};
     integer different_{{ netlist }};
-    {{ netlist }} gates_{{ netlist }} (
+    netlist_{{ netlist }} gates_{{ netlist }} (
         {{ ports("seen_" + netlist) | join(",\n        ") }}
     );
 {% endfor %}
