@@ -68,7 +68,9 @@ class GateUnit:
         shapes = (("__".join(map(str, path)), member.shape) for path, member, _ in flat)
         return {name: tuple(_widths(shape)) for name, shape in shapes if isinstance(shape, data.Layout)}
 
-    def compare(self, netlists: Mapping[str, str], cycles: int, seed: int, folder: Path = Path("build/gates")) -> dict[str, Verdict]:
+    def compare(
+        self, netlists: Mapping[str, str], cycles: int, seed: int, folder: Path = Path("build/gates")
+    ) -> dict[str, Verdict]:
         """Return the verdict on each of some netlists of this unit after random stimuli."""
         bench = GateBench(self.modules, self.name, netlists, folder)
         names = {port.name for port in bench.inputs}

@@ -18,10 +18,10 @@ from rtl.synthesis.yosys import Module
 from testbenches.tools import environment
 from testbenches.verilator import bench_text, buildable, locked
 
-__all__ = ["GateBench", "Port", "Verdict", "ports_of"]
+__all__ = ["GateBench", "Port", "Verdict", "clock_of", "ports_of"]
 
 _PORT = re.compile(r"^  (input|output)(?: reg)? (?:\[(\d+):0\] )?(\S+?) ?;", re.M)
-_CLOCK = "clk"
+_CLOCKS = ("clk", "ap_clk")
 _MOST = 1 << 14
 """Cycles of one run, at most."""
 _OPTIMIZE = "-O0"
@@ -45,7 +45,12 @@ class Port:
 def ports_of(module: Module) -> tuple[Port, ...]:
     """Return the ports of a module but for its clock, in the order of their declarations."""
     found = ((kind, int(high or 0) + 1, name) for kind, high, name in _PORT.findall(module.text))
-    return tuple(Port(name=name, width=width, is_input=kind == "input") for kind, width, name in found if name != _CLOCK)
+    return tuple(Port(name=name, width=width, is_input=kind == "input") for kind, width, name in found if name not in _CLOCKS)
+
+
+def clock_of(module: Module) -> str | None:
+    """Return the name of a module's clock, None where it has none."""
+    return next((name for _, _, name in _PORT.findall(module.text) if name in _CLOCKS), None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,26 +83,26 @@ class GateBench:
         self.inputs = tuple(port for port in ports if port.is_input)
         self.outputs = tuple(port for port in ports if not port.is_input)
         self.netlists = tuple(netlists)
-        has_clock = bool(re.search(rf"^  input(?: wire)? {_CLOCK};", modules[top].text, re.M))
-        cells, self._library = cell_models()
+        clock = clock_of(modules[top])
         values = {
             "unit": f"{top} " if top.startswith("\\") else top,
             "netlists": self.netlists,
             "in_bits": self.input_bits,
             "out_bits": self.output_bits,
             "most": _MOST,
-            "ports": lambda outputs: [*([f".{_CLOCK}(clk)"] if has_clock else []), *self._connections(outputs)],
+            "ports": lambda outputs: [*([f".{clock}(clk)"] if clock else []), *self._connections(outputs)],
         }
+        unit = "".join(module.text for module in hierarchy(modules, top).values())
         self._sources = {
             "bench.sv": bench_text("templates/gates.sv", values),
             "gates.cpp": bench_text("gates.cpp"),
-            "unit.v": "".join(module.text for module in hierarchy(modules, top).values()),
+            "unit.v": unit,
             **{f"netlist-{name}.v": named(text, top, f"netlist_{name}") for name, text in netlists.items()},
-            **cells,
+            **cell_models([unit, *netlists.values()]),
         }
-        text = json.dumps([self._sources, self._library.read_text(), _OPTIONS], sort_keys=True)
-        unit = re.sub(r"\W+", "_", top).strip("_")
-        self.folder = (folder / f"{unit}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
+        text = json.dumps([self._sources, _OPTIONS], sort_keys=True)
+        name = re.sub(r"\W+", "_", top).strip("_")
+        self.folder = (folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
 
     @property
     def input_bits(self) -> int:
@@ -119,7 +124,12 @@ class GateBench:
         self._build()
         with tempfile.TemporaryDirectory() as place:
             Path(place, "stimuli.hex").write_text("".join(f"{stimulus:x}\n" for stimulus in stimuli))
-            command = [str(self.folder / "obj" / "Vbench"), f"+cycles={len(stimuli)}", "+verilator+rand+reset+2", "+verilator+seed+7"]
+            command = [
+                str(self.folder / "obj" / "Vbench"),
+                f"+cycles={len(stimuli)}",
+                "+verilator+rand+reset+2",
+                "+verilator+seed+7",
+            ]
             done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
         counts = {name: int(count) for name, count in re.findall(r"^all (\w+) (\d+)$", done.stdout, re.M)}
         if done.returncode != 0 or set(counts) != set(self.netlists):
@@ -144,7 +154,7 @@ class GateBench:
             with buildable(self.folder) as place:
                 for name, text in self._sources.items():
                     (place / name).write_text(text)
-                command = ["verilator_bin", *_OPTIONS, "-v", str(self._library), *self._sources]
+                command = ["verilator_bin", *_OPTIONS, *self._sources]
                 built = subprocess.run(command, cwd=place, env=environment(_OPTIMIZE), capture_output=True, text=True, check=False)
                 if built.returncode != 0:
                     complaint = next((line for line in built.stderr.splitlines() if "%Error" in line), built.stderr[-300:])

@@ -115,13 +115,22 @@ class Build:
     `folder` is where it lies once built; `build_s` the seconds the last build took, zero when there was one.
     """
 
-    def __init__(self, engine: EngineConfig, *, top: str, bench: Mapping[str, str], folder: Path, optimize: str):
+    def __init__(
+        self,
+        engine: EngineConfig,
+        *,
+        top: str,
+        bench: Mapping[str, str],
+        folder: Path,
+        optimize: str,
+        sources: Mapping[str, str] | None = None,
+    ):
         """`bench` holds the files around the engine, text by name; `top` is its top module.
 
-        `optimize` is the compiler's option: less of it builds sooner and runs slower.
+        `optimize` is the compiler's option: less of it builds sooner and runs slower. `sources` replace the engine's files.
         """
         self._top, self._bench, self._optimize = top, dict(bench), optimize
-        self._sources = generate(engine)
+        self._sources = dict(sources or generate(engine))
         self._bench["apart.vlt"] = _apart_text(self._sources)
         text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
         self.folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()

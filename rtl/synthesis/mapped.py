@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import re
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hwsim.whole_files import write_text
 from rtl.synthesis.yosys import TOOL, Module, run_yosys, synthesizable, tool_version
 from rtl.verilog import CELLS, PRIMITIVES
 
-__all__ = ["cell_models", "hierarchy", "mapped", "named"]
+__all__ = ["cell_models", "hierarchy", "mapped", "named", "yosys_cells"]
 
 _SCRIPT = """\
 read_verilog -lib -specify +/xilinx/cells_sim.v
@@ -30,7 +30,7 @@ _HIDDEN, _KEPT = "rename -hide w:*", ""
 """Whether wires keep their names, some of which Yosys 0.70 takes for its own and stops."""
 _OWN = ("logic.v", "ramb.v", "uram288.v")
 """Models that Yosys has not, or that compile better than its own."""
-_YOSYS_CELLS = "share/xilinx/cells_sim.v"
+_FROM_YOSYS = "cells_sim.v"
 
 
 def hierarchy(modules: Mapping[str, Module], top: str, *, apart: Collection[str] = ()) -> dict[str, Module]:
@@ -76,10 +76,20 @@ def named(text: str, old: str, new: str) -> str:
     return changed
 
 
-def cell_models() -> tuple[dict[str, str], Path]:
-    """Return the models of cells: the project's, text by file name, and the file of Yosys with all others."""
+def yosys_cells() -> str:
+    """Return the models of cells that Yosys has; raise MachineError when it is missing."""
     tool_version()
     found = importlib.util.find_spec(TOOL)
     assert found is not None and found.origin is not None
+    return (Path(found.origin).parent / "share" / "xilinx" / _FROM_YOSYS).read_text()
+
+
+def cell_models(netlists: Iterable[str]) -> dict[str, str]:
+    """Return the models of all cells of some netlists, text by file name; raise MachineError when Yosys is missing."""
     own = {name: (resources.files("rtl") / "synthesis" / "cells" / name).read_text() for name in _OWN}
-    return own | {name: PRIMITIVES[name] for name in CELLS}, Path(found.origin).parent / _YOSYS_CELLS
+    own |= {name: PRIMITIVES[name] for name in CELLS}
+    declared = {kind for text in own.values() for kind in re.findall(r"^module (\w+)", text, re.M)}
+    used = {kind for netlist in netlists for kind in re.findall(r"^  ([A-Z]\w+) (?:#\(|\S+ \()", netlist, re.M)} - declared
+    library = yosys_cells()
+    models = {kind: re.search(rf"^module {kind}\b.*?^endmodule\n", library, re.M | re.S) for kind in sorted(used)}
+    return own | {_FROM_YOSYS: "".join(model.group() for model in models.values() if model)}

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from hwsim.errors import MachineError
-from rtl.synthesis.mapped import cell_models, mapped
+from rtl.synthesis.mapped import yosys_cells
 from rtl.synthesis.yosys import Module, modules_of
 from rtl.verilog import PRIMITIVES
 from testbenches.gate_faults import planted
@@ -117,10 +117,14 @@ def module(text: str, *others: str) -> dict[str, Module]:
 
 
 def test_logic_is_that_of_yosys() -> None:
-    library = cell_models()[1].read_text()
+    library = yosys_cells()
     kinds = sorted({*re.findall(r"\{0\}(\w+)", LOGIC)})
     theirs = [re.search(rf"^module {kind}\b.*?^endmodule", library, re.S | re.M) for kind in kinds]
-    texts = [found.group().replace(f"module {kind}", f"module yosys_{kind}", 1) for kind, found in zip(kinds, theirs, strict=True) if found]
+    texts = [
+        found.group().replace(f"module {kind}", f"module yosys_{kind}", 1)
+        for kind, found in zip(kinds, theirs, strict=True)
+        if found
+    ]
     assert len(texts) == len(kinds) == 9
     own = LOGIC.replace("{0}", "")
     netlists = {"own": own, "wrong": own.replace("64'h0f1e", "64'h0f1f"), "joined": own.replace("DUAL_CY4", "SINGLE_CY8")}
@@ -185,7 +189,8 @@ def test_what_a_dsp_must_not_be_asked_for_stops_the_bench(mode: int, sentence: s
     registers = ", ".join(f".{name}({value})" for name, value in COMBINATORIAL.items())
     text = "module idle(mode, clk, p);\n  input [8:0] mode;\n  input clk;\n  output [47:0] p;\n  assign p = 48'b0;\nendmodule\n"
     netlist = text.replace(
-        "assign p = 48'b0;", f"DSP48E2 #({registers}) dsp (.CLK(clk), .A(30'b0), .B(18'b0), .C(48'b0), .OPMODE(mode), {IDLE}, .P(p));"
+        "assign p = 48'b0;",
+        f"DSP48E2 #({registers}) dsp (.CLK(clk), .A(30'b0), .B(18'b0), .C(48'b0), .OPMODE(mode), {IDLE}, .P(p));",
     )
     bench = GateBench(module(text), "idle", {"own": netlist})
     assert bench.run([0b00_000_0101, 0b00_011_1100])["own"].first is None

@@ -68,7 +68,15 @@ endmodule
 
 def own_ports(name: str, body: str, *, depth: int, lanes: int = 1, lane: int, step: int = 0, first: int = 0) -> str:
     """Return a memory that reads and writes at one address, in lanes."""
-    values = {"name": name, "bits": lanes * lane, "width": lanes * lane - 1, "lanes": lanes - 1, "lane": lane, "last": depth - 1, "address": depth.bit_length() - 2}
+    values = {
+        "name": name,
+        "bits": lanes * lane,
+        "width": lanes * lane - 1,
+        "lanes": lanes - 1,
+        "lane": lane,
+        "last": depth - 1,
+        "address": depth.bit_length() - 2,
+    }
     return OWN_PORTS.format(body=body.format(**values), step=step, first=first, **values)
 
 
@@ -127,9 +135,7 @@ def test_memories_are_themselves_once_they_are_mapped() -> None:
     netlist = mapped(modules, "memories", CACHE)
     for kind in ("RAMB18E2", "RAMB36E2", "URAM288", "RAM32M16"):
         assert f"  {kind} " in netlist
-    netlists = {"mapped": netlist} | {
-        name: planted(netlist, *fault, inside=f"memory_{name}.") for name, fault in FAULTS.items()
-    }
+    netlists = {"mapped": netlist} | {name: planted(netlist, *fault, inside=f"memory_{name}.") for name, fault in FAULTS.items()}
     bench = GateBench(modules, "memories", netlists)
     verdicts = bench.run(random_stimuli(bench.inputs, 12_000, seed=1))
     assert verdicts["mapped"].first is None
