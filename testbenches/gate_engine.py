@@ -1,4 +1,4 @@
-"""The engine's Verilog with the netlist of each of its units beside the unit: the streams of real programs, every output compared."""
+"""The engine's Verilog with the netlist of each unit beside the unit: real programs, and every output compared."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -9,8 +9,8 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.program import MemoryImage
 from hwsim.errors import MachineError
 from hwsim.memory.models import MemoryModel
-from rtl.matrix.slice import Slice
 from rtl.fetch import StreamPort
+from rtl.matrix.slice import Slice
 from rtl.synthesis.mapped import cell_models, mapped, named
 from rtl.synthesis.yosys import Module, modules_of
 from rtl.vector.lane import Coder, Lane

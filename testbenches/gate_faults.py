@@ -39,6 +39,8 @@ def complemented(constant: str) -> str:
 
 def _with(constant: str, mask: Callable[[int], int]) -> str:
     """Return a constant of Verilog with the bits changed that a mask, of its width, has."""
-    width, base, digits = re.fullmatch(r"(\d+)'s?([hdb])(\w+)", constant).groups()
+    found = re.fullmatch(r"(\d+)'s?([hdb])(\w+)", constant)
+    assert found is not None, f"{constant} must be a constant"
+    width, base, digits = found.groups()
     value = int(digits, {"h": 16, "d": 10, "b": 2}[base]) ^ mask(int(width))
     return f"{width}'h{value:x}"

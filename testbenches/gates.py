@@ -10,8 +10,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from hwsim.errors import MachineError
 from rtl.synthesis.mapped import cell_models, hierarchy, named
 from rtl.synthesis.yosys import Module

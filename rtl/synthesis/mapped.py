@@ -48,8 +48,8 @@ def hierarchy(modules: Mapping[str, Module], top: str, *, apart: Collection[str]
 def mapped(modules: Mapping[str, Module], top: str, cache: Path, *, apart: Collection[str] = (), has_names: bool = False) -> str:
     """Return the netlist of a module with all that it instantiates, flattened, as one Verilog module of the same name.
 
-    Modules `apart` stay instances. With `has_names`, wires have the names that they have in the modules. Netlists are kept in `cache`
-    under digests of the modules, the script and the version of Yosys.
+    Modules `apart` stay instances. With `has_names`, wires have the names that they have in the modules. Netlists are kept in
+    `cache` under digests of the modules, the script and the version of Yosys.
 
     Raises:
         MachineError: Yosys is missing or refuses.

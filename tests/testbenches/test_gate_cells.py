@@ -7,8 +7,6 @@ import pytest
 from hwsim.errors import MachineError
 from rtl.synthesis.mapped import yosys_cells
 from rtl.synthesis.yosys import Module, modules_of
-from rtl.verilog import PRIMITIVES
-from testbenches.gate_faults import planted
 from testbenches.gate_streams import random_stimuli
 from testbenches.gates import GateBench
 
@@ -59,7 +57,8 @@ module dsps(a, b, c, d, pcin, acin, bcin, x, z, alumode, inmode, carryin, select
   output [191:0] pcout;
   output [119:0] acout;
   output [71:0] bcout;
-  wire [3:0] low = x == 1 ? 4'b0101 : x == 2 ? 4'b1100 : x == 3 ? 4'b0011 : x == 4 ? 4'b1111 : x == 5 ? 4'b1000 : x == 6 ? 4'b1011 : 4'b0000;
+  wire [31:0] lows = 32'h0_b_8_f_3_c_5_0;
+  wire [3:0] low = lows[4*x +: 4];
   wire [3:0] low_p = x == 7 ? 4'b1110 : low;
   wire [2:0] high_p = z == 7 || z == 4 ? 3'b010 : z;
   wire [2:0] high = high_p == 3'b010 || high_p == 3'b110 ? 3'b101 : high_p;
@@ -97,8 +96,8 @@ def dsps(kind: str, settings: tuple[dict[str, int], ...] = SETTINGS) -> str:
         d, wide = ("{{1{d[23]}}, d}", "") if kind == "DSP48E1" else ("{{3{d[23]}}, d}", "2'b00, ")
         suffix = "_p" if values["PREG"] else ""
         select = "select_p" if values["PREG"] else "select_in"
-        enables = "A1 A2 B1 B2 C D AD M P CTRL ALUMODE INMODE CARRYIN".split()
-        resets = "A B C D M P CTRL ALUMODE INMODE ALLCARRYIN".split()
+        enables = ["A1", "A2", "B1", "B2", "C", "D", "AD", "M", "P", "CTRL", "ALUMODE", "INMODE", "CARRYIN"]
+        resets = ["A", "B", "C", "D", "M", "P", "CTRL", "ALUMODE", "INMODE", "ALLCARRYIN"]
         pins = [f".CE{name}(ce[{bit}])" for bit, name in enumerate(enables)]
         pins += [f".RST{name}(rst[{bit}])" for bit, name in enumerate(resets)]
         pins += [".CLK(clk)", ".A({{6{a[23]}}, a})", ".B(b)", ".C(c)", f".D({d})", ".PCIN(pcin)", ".ACIN({{6{acin[23]}}, acin})"]

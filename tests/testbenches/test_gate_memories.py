@@ -31,7 +31,10 @@ module {name}(clk, address, enable, write, data, q);
   end
 endmodule
 """
-READ_FIRST = "    q <= words[address];\n    for (i = 0; i <= {lanes}; i = i + 1) if (write[i]) words[address][i*{lane} +: {lane}] <= data[i*{lane} +: {lane}];"
+READ_FIRST = """\
+    q <= words[address];
+    for (i = 0; i <= {lanes}; i = i + 1)
+      if (write[i]) words[address][i*{lane} +: {lane}] <= data[i*{lane} +: {lane}];"""
 NO_CHANGE = "    if (write) words[address] <= data; else q <= words[address];"
 WRITE_FIRST = "    if (write) begin words[address] <= data; q <= data; end else q <= words[address];"
 TWO_PORTS = """\
@@ -87,7 +90,8 @@ def shared(name: str, depth: int, lanes: int, lane_bits: int, style: str) -> str
         f"module {name}(clk, enable, into, data, from, q);\n  input clk;\n"
         f"  input [{lanes - 1}:0] enable;\n  input [{bits}:0] into;\n  input [{width}:0] data;\n  input [{bits}:0] from;\n"
         f"  output [{width}:0] q;\n  ram #(\n    .DEPTH({depth}),\n    .ADDRESS_BITS({bits + 1}),\n    .LANES({lanes}),\n"
-        f'    .LANE_BITS({lane_bits}),\n    .STYLE("{style}")\n  ) array (\n    .clk(clk), .write_enable(enable), .write_address(into),\n'
+        f'    .LANE_BITS({lane_bits}),\n    .STYLE("{style}")\n  ) array (\n    .clk(clk),'
+        " .write_enable(enable), .write_address(into),\n"
         "    .write_data(data), .read_address(from), .read_data(q)\n  );\nendmodule\n"
     )
 
