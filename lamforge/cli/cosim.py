@@ -25,9 +25,7 @@ def cosim(
     question: options.Question = "What is the capital of France?",
     is_raw: options.Raw = False,
     is_hosted: Annotated[bool, Option("--host", help="Drive the Verilog by the host runtime, which drives boards too.")] = False,
-    has_netlists: Annotated[
-        bool, Option("--gates", help="Run the netlist of each unit beside it, and compare them.")
-    ] = False,
+    has_netlists: Annotated[bool, Option("--gates", help="Run the netlist of each unit beside it, and compare them.")] = False,
     settings: options.Settings = None,
 ) -> Answer:
     """Run one whole decode step of a model on the engine's Verilog, in Verilator, and compare it.

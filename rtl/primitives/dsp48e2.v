@@ -34,6 +34,8 @@ module DSP48E2 #(
     output wire [29:0] ACOUT, output wire [17:0] BCOUT,
     output wire [47:0] P, output wire [47:0] PCOUT
 );
+    // Most pins of an instance are constants, which fold away inside the module around it.
+    /*verilator inline_module*/
     initial begin
         if (USE_SIMD != "ONE48") $fatal(1, "DSP48E2 USE_SIMD must be ONE48, not %s", USE_SIMD);
         if (USE_PATTERN_DETECT != "NO_PATDET")

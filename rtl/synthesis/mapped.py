@@ -12,7 +12,7 @@ from hwsim.whole_files import write_text
 from rtl.synthesis.yosys import TOOL, Module, run_yosys, synthesizable, tool_version
 from rtl.verilog import CELLS, PRIMITIVES
 
-__all__ = ["cell_models", "hierarchy", "mapped", "named", "yosys_cells"]
+__all__ = ["cell_models", "hierarchy", "mapped", "named", "yosys_cells", "yosys_folder"]
 
 _SCRIPT = """\
 read_verilog -lib -specify +/xilinx/cells_sim.v
@@ -76,12 +76,18 @@ def named(text: str, old: str, new: str) -> str:
     return changed
 
 
-def yosys_cells() -> str:
-    """Return the models of cells that Yosys has; raise MachineError when it is missing."""
+def yosys_folder() -> Path:
+    """Return the folder of Yosys' package; raise MachineError when it is missing."""
     tool_version()
     found = importlib.util.find_spec(TOOL)
-    assert found is not None and found.origin is not None
-    return (Path(found.origin).parent / "share" / "xilinx" / _FROM_YOSYS).read_text()
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
+
+
+def yosys_cells() -> str:
+    """Return the models of cells that Yosys has; raise MachineError when it is missing."""
+    return (yosys_folder() / "share" / "xilinx" / _FROM_YOSYS).read_text()
 
 
 def cell_models(netlists: Iterable[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from rtl.verilog import generate
 from testbenches.cosim import cosim
 from testbenches.gate_engine import GATED, GatedVerilog, netlists_of
 from testbenches.gate_faults import complemented, flipped, planted
+from testbenches.gate_proof import is_proved_equal
 from testbenches.gate_streams import random_stimuli
 from testbenches.gate_units import UNITS, GateUnit
 from testbenches.gates import Port
@@ -96,6 +97,18 @@ def test_stimuli_fill_their_ports_and_reset_them() -> None:
     assert [stimulus & 1 for stimulus in stimuli[:2]] == [1, 1]
     seen = np.array([[stimulus >> bit & 1 for bit in range(49)] for stimulus in stimuli]).mean(axis=0)
     assert (seen[1:] > 0.2).all() and (seen[1:] < 0.8).all() and seen[0] < 0.02
+
+
+@pytest.mark.long
+def test_the_netlist_of_the_decoder_is_proved_equal() -> None:
+    """For every input, as it has no registers; one bit of one table breaks the proof, and a unit with registers has none."""
+    unit = GateUnit("decoder", load_engine("u280"))
+    assert is_proved_equal(unit.modules, unit.name, unit.netlist)
+    wrong = planted(unit.netlist, "LUT6", "INIT", complemented)
+    assert not is_proved_equal(unit.modules, unit.name, wrong)
+    sequencer = GateUnit("matrix_sequencer", load_engine("small"))
+    with pytest.raises(MachineError, match="must have no registers, and matrix_sequencer has some"):
+        is_proved_equal(sequencer.modules, sequencer.name, sequencer.netlist)
 
 
 @pytest.mark.long
