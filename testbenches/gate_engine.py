@@ -11,7 +11,7 @@ from hwsim.errors import MachineError
 from hwsim.memory.models import MemoryModel
 from rtl.fetch import StreamPort
 from rtl.matrix.slice import Slice
-from rtl.synthesis.mapped import cell_models, mapped, named
+from rtl.synthesis.netlists import cell_models, mapped, named
 from rtl.synthesis.yosys import Module, modules_of
 from rtl.vector.lane import Coder, Lane
 from rtl.verilog import CELLS, generate

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hwsim.errors import MachineError
-from rtl.synthesis.mapped import cell_models, hierarchy, yosys_folder
+from rtl.synthesis.netlists import cell_models, hierarchy, yosys_folder
 from rtl.synthesis.yosys import Module, run_yosys, synthesizable
 
 __all__ = ["is_proved_equal"]

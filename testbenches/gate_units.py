@@ -17,7 +17,7 @@ from rtl.matrix.lane import Decoder
 from rtl.matrix.sequencer import Sequencer as MatrixSequencer
 from rtl.matrix.slice import Slice
 from rtl.mover import Mover
-from rtl.synthesis.mapped import mapped
+from rtl.synthesis.netlists import mapped
 from rtl.synthesis.yosys import Module, modules_of
 from rtl.vector.lane import Coder, Lane
 from rtl.verilog import PRIMITIVES, convert

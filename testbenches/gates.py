@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwsim.errors import MachineError
-from rtl.synthesis.mapped import cell_models, hierarchy, named
+from rtl.synthesis.netlists import cell_models, hierarchy, named
 from rtl.synthesis.yosys import Module
 from testbenches.tools import environment
 from testbenches.verilator import bench_text, buildable, locked

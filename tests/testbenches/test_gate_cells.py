@@ -5,7 +5,7 @@ import re
 import pytest
 
 from hwsim.errors import MachineError
-from rtl.synthesis.mapped import yosys_cells
+from rtl.synthesis.netlists import yosys_cells
 from rtl.synthesis.yosys import Module, modules_of
 from testbenches.gate_streams import random_stimuli
 from testbenches.gates import GateBench

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rtl.synthesis.mapped import mapped
+from rtl.synthesis.netlists import mapped
 from rtl.synthesis.yosys import modules_of
 from rtl.verilog import PRIMITIVES
 from testbenches.gate_faults import planted
