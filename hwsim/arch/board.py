@@ -132,6 +132,8 @@ class Board:
     """The high-bandwidth memory: its channels, and where it is reached."""
     slr_lines: Sourced[Annotated[int, Limits(1)]] | None = None
     """Super long lines over each boundary between neighbouring SLRs, of which the shell takes some."""
+    slr_lines_fill: Sourced[Annotated[float, Limits(above=0, most=1)]] | None = None
+    """Share of these lines above which a design becomes hard to route."""
     memory: Sourced[Bytes] | None = None
     """The high-bandwidth memory in all."""
     memory_rate: Sourced[BytesPerSecond] | None = None
@@ -168,6 +170,13 @@ class Board:
     def slr_limit(self, slr: Slr, resource: str) -> float:
         """Return how many of one of RESOURCES may be used in an SLR: the fill share of what it leaves free."""
         return slr.count(resource) * self.fill.value.share(resource)
+
+    @property
+    def line_limit(self) -> int | None:
+        """How many of the lines over a boundary between SLRs may be used; None where the board does not say."""
+        return (
+            None if self.slr_lines is None or self.slr_lines_fill is None else int(self.slr_lines.value * self.slr_lines_fill.value)
+        )
 
     @property
     def memory_slr(self) -> int:

@@ -12,6 +12,7 @@ __all__ = [
     "Engine",
     "Folder",
     "Layers",
+    "Memory",
     "Model",
     "Positions",
     "Question",
@@ -56,6 +57,7 @@ Context = Annotated[int | None, Option(metavar="TOKENS", help="Tokens that the c
 Positions = Annotated[int | None, Option(help="Positions of a model that can be run.", show_default="those it was made for")]
 Layers = Annotated[str, Option("--format", help="Weight format of a workload's layers.", autocompletion=names_of("formats"))]
 Cache = Annotated[str, Option(help="Format of a workload's keys and values: kv4 or kv8.")]
+Memory = Annotated[str, Option(metavar="MODEL", help="Memory model: ideal, stalling or hbm2, the last two also with :SEED.")]
 Folder = Annotated[Path, Option("--output", "-o", help="Folder to write into.", show_default=False)]
 Question = Annotated[str, Option(metavar="TEXT", help="Text before the decode step.")]
 Tokenizer = Annotated[

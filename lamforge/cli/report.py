@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from typer import Argument, Option, Typer
 from typer.core import TyperGroup
 
+from lamforge.cli import options
 from lamforge.cli.console import Answer, Terminal, answer, subcommand
 
 __all__ = ["app", "folder", "offload"]
@@ -30,24 +31,30 @@ app = Typer(
 
 @subcommand(app)
 def folder(
-    folder: Annotated[Path, Argument(metavar="DIR", help="Folder that explore, demo or compile wrote.", show_default=False)],
+    folder: Annotated[Path, Argument(metavar="DIR", help="Folder that explore, demo, compile or rtl wrote.", show_default=False)],
     output: Annotated[Path | None, Option("--output", "-o", help="File to write.", show_default="report.html in DIR")] = None,
+    memory: options.Memory | None = None,
 ) -> Answer:
     """Report on a folder of results.
 
     Of a study: the answer, the front, what binds its designs and what the next steps bring. Of programs, pictures are drawn anew.
-    What the folder does not hold is left out.
+    Of an engine: what it takes of its board, by part and SLR, the wires between SLRs, its power, and the floorplan.
+    What the folder does not hold is left out. With --memory its programs are simulated anew under that memory model.
 
     Examples:
 
         lamforge report build/u280
+
+        lamforge report build/program --memory hbm2
 
         lamforge report folder build/demo
     """
     from reports.documents.plain import report_document
     from reports.pages import report
 
-    return answer(report.folder(folder, output), "Report: {}".format, report_document)
+    with Terminal() as listener:
+        written = report.folder(folder, output, memory=memory, listener=listener)
+    return answer(written, "Report: {}".format, report_document)
 
 
 @subcommand(app)

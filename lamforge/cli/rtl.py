@@ -25,12 +25,16 @@ def rtl(
             autocompletion=names_of("boards"),
         ),
     ] = None,
+    is_timed: Annotated[
+        bool, Option("--timing", help="Tell longest paths and most loaded nets in the package too: minutes of Yosys at first.")
+    ] = False,
     settings: options.Settings = None,
 ) -> Answer:
     """Write the Verilog of an engine: a module for each unit, memories behind one primitive, AXI ports.
 
     The folder also gets engine.json (parameters, digests) and lint.vlt (lint waivers, each with its reason). An engine
-    with a board gets a Vitis kernel package in the folder vitis, with a Makefile and a README.
+    with a board gets a Vitis kernel package in the folder vitis, with a Makefile and a README that says what the engine
+    takes of each SLR (by the quick model of `lamforge synth`), which wires cross between them, and the floorplan as a picture.
 
     Examples:
 
@@ -44,5 +48,7 @@ def rtl(
     from reports.documents.circuit import verilog_document
     from reports.text.circuit import verilog_text
 
-    request = RtlRequest(engine, output=output, settings=set_values(settings or ()), board=board, is_linted=is_linted)
+    request = RtlRequest(
+        engine, output=output, settings=set_values(settings or ()), board=board, is_linted=is_linted, is_timed=is_timed
+    )
     return answer(heard(run, request), verilog_text, verilog_document)

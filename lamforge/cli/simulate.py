@@ -41,9 +41,7 @@ def simulate(
     prompt: Annotated[
         int | None, Option(metavar="TOKENS", help="Time a whole prompt: prefill runs one after the other.", show_default=False)
     ] = None,
-    memory: Annotated[
-        str, Option(metavar="MODEL", help="Memory model: ideal, stalling or hbm2, the last two also with :SEED.")
-    ] = "ideal",
+    memory: options.Memory = "ideal",
     trace: Annotated[
         Path | None, Option(metavar="FILE", help="Write a timeline in real time that Perfetto opens (ui.perfetto.dev).")
     ] = None,

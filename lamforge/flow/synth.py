@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hwsim.arch.board import RESOURCES, Board, load_board
@@ -15,9 +15,34 @@ from lamforge.flow.engines import chosen_engine
 from lamforge.flow.resources import copies_of, fields_of_engine, origin, resource_model, slr_shares
 from lamforge.flow.verb import SILENT, Listener, verb
 from rtl.regions import regions
-from rtl.synthesis import RANKING_DEVICE, Estimate, Part, crossings, estimate, rank
+from rtl.synthesis import (
+    LEVELS_LIMIT,
+    LOADS_LIMIT,
+    RANKING_DEVICE,
+    Boundary,
+    Estimate,
+    Part,
+    SlrShare,
+    Timing,
+    crossings,
+    estimate,
+    rank,
+    timing,
+)
 
-__all__ = ["Crossing", "Ranking", "SlrShare", "SynthRequest", "Synthesis", "run", "spread_over_slrs", "synth"]
+__all__ = [
+    "LEVELS_LIMIT",
+    "LOADS_LIMIT",
+    "Crossing",
+    "Ranking",
+    "SynthRequest",
+    "Synthesis",
+    "Timing",
+    "crossings_of",
+    "run",
+    "spread_over_slrs",
+    "synth",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +55,7 @@ class SynthRequest:
         board: name of a shipped board, path of a YAML file, or a board.
         is_quick: whether the model of `lamforge.flow.resources` tells it in a second, in place of minutes of Yosys.
         is_ranked: whether one slice is also placed and routed on an ECP5, which ranks engines by clock and takes minutes.
+        is_timed: whether the depth and the fan-out of its circuit are estimated too, which takes minutes of Yosys.
         cache: folder that keeps what Yosys counted, so that a second estimate does not need it.
     """
 
@@ -38,22 +64,8 @@ class SynthRequest:
     board: str | Board = "u280"
     is_quick: bool = False
     is_ranked: bool = False
+    is_timed: bool = False
     cache: Path = Path("build/synthesis")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SlrShare:
-    """What one super logic region (SLR) would hold, beside what its shell leaves free; both by name of the resource."""
-
-    name: str
-    tiles: int
-    used: Mapping[str, float]
-    free: Mapping[str, int]
-
-    @property
-    def shares(self) -> dict[str, float | None]:
-        """The part of what is free that is used; None where nothing is free."""
-        return {name: self.used[name] / free if free else None for name, free in self.free.items()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +76,7 @@ class Crossing:
         lower, upper: names of the SLRs.
         wires: bits that cross, all of them counted from the netlist.
         lines: super long lines that there are for them; None where the board does not say.
+        limit: how many of these may be used; None where the board does not say.
         by_driver: the wires by what drives them, a path in the engine.
     """
 
@@ -71,6 +84,7 @@ class Crossing:
     upper: str
     wires: int
     lines: int | None
+    limit: int | None
     by_driver: Mapping[str, int]
 
     @property
@@ -99,6 +113,7 @@ class Synthesis:
         slrs: what each SLR of the board would hold.
         crossings: what each boundary between SLRs would carry, from the bottom up; None where nothing was synthesized.
         ranking: what a routed slice reaches; None where that was not asked for.
+        timing: its longest paths and most loaded nets against its clock; None where that was not asked for.
         synthesis_s: seconds that the estimate took.
         is_quick: whether it is of the model, and nothing was synthesized.
     """
@@ -112,6 +127,7 @@ class Synthesis:
     synthesis_s: float
     is_quick: bool = False
     crossings: tuple[Crossing, ...] | None = None
+    timing: Timing | None = None
 
     @property
     def total(self) -> dict[str, float]:
@@ -148,6 +164,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
     """Estimate the look-up tables, flip-flops, memories and DSPs of an engine against a board and its SLRs.
 
     Yosys synthesizes each module once and keeps its counts; a quick estimate is of a model that is fitted to kept runs of it.
+    Where timing is asked for, modules are mapped once more with the names of their registers, and kept likewise.
 
     Raises:
         ConfigError: the engine cannot be built.
@@ -158,6 +175,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
     board = load_board(request.board) if isinstance(request.board, str) else request.board
     began = time.perf_counter()
     found = _quick(engine) if request.is_quick else estimate(engine, request.cache, listener.part("synthesize"))
+    timed = timing(engine, request.cache, listener.part("map for timing")) if request.is_timed else None
     ranking = _ranking(engine, request.cache) if request.is_ranked else None
     return Synthesis(
         engine=engine,
@@ -167,6 +185,7 @@ def run(request: SynthRequest, listener: Listener = SILENT) -> Synthesis:
         slrs=spread_over_slrs(found, engine, board),
         crossings=None if request.is_quick else _crossings(engine, board, request.cache),
         ranking=ranking,
+        timing=timed,
         synthesis_s=time.perf_counter() - began,
         is_quick=request.is_quick,
     )
@@ -187,6 +206,11 @@ def _quick(engine: EngineConfig) -> Estimate:
 
 
 def _crossings(engine: EngineConfig, board: Board, cache: Path) -> tuple[Crossing, ...]:
+    return crossings_of(crossings(engine, slrs=len(board.slrs.value), memory_slr=board.memory_slr, cache=cache), board)
+
+
+def crossings_of(boundaries: Iterable[Boundary], board: Board) -> tuple[Crossing, ...]:
+    """Return counted wires with the names of a board's SLRs and the lines that there are for them."""
     names, lines = [slr.name for slr in board.slrs.value], board.slr_lines
     return tuple(
         Crossing(
@@ -194,9 +218,10 @@ def _crossings(engine: EngineConfig, board: Board, cache: Path) -> tuple[Crossin
             upper=names[found.lower + 1],
             wires=found.wires,
             lines=None if lines is None else lines.value,
+            limit=board.line_limit,
             by_driver=found.by_driver,
         )
-        for found in crossings(engine, slrs=len(names), memory_slr=board.memory_slr, cache=cache)
+        for found in boundaries
     )
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hwsim.errors import SpecError
 from hwsim.whole_files import write_text
 from lamforge.explore.placement_findings import is_placement_folder
 from lamforge.explore.store import is_study_folder
@@ -14,17 +15,24 @@ from reports.studies.offload import offload_study
 __all__ = ["folder", "offload"]
 
 
-def folder(folder: str | Path, output: str | Path | None = None) -> Path:
-    """Write the report of a folder that explore, the demo or a compilation left, and return its path.
+def folder(folder: str | Path, output: str | Path | None = None, *, memory: str | None = None, listener: Listener = SILENT) -> Path:
+    """Write the report of a folder that explore, the demo, a compilation or `rtl` left, and return its path.
 
     output: where; None takes `report.html` in the folder.
+    memory: memory model under which its programs are simulated anew, as `simulate` takes it; None takes the runs that the folder
+        holds, and where it holds none the model `ideal`.
 
     Raises:
-        SpecError: the folder holds no results, or damaged ones, or the file cannot be written.
+        SpecError: the folder holds no results, or damaged ones, or has no programs that a memory model is given for, or the file
+            cannot be written.
+        ConfigError: there is no such memory model.
         ProgramError: its programs are not what was compiled.
+        MachineError: Yosys, which counts wires between SLRs, is missing or refuses.
     """
     if not is_study_folder(Path(folder)):
-        return write_report(folder, output)
+        return write_report(folder, output, memory=memory, listener=listener)
+    if memory is not None:
+        raise SpecError("Memory model must be left out with a study, whose points have theirs")
     target = None if output is None else Path(output)
     if is_placement_folder(Path(folder)):
         return write_placements(Path(folder), target)

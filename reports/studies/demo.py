@@ -151,7 +151,7 @@ def _run(request: DemoRequest, folder: Path, listener: Listener) -> DemoSummary:
             provenance=provenance(),
         )
         _save(summary)
-        page = write_report(folder)
+        page = write_report(folder, listener=listener)
         listener.say(f"{page} ({page.stat().st_size:,} bytes, opens from disk)")
     summary = dataclasses.replace(summary, steps=tuple(steps.times))
     _save(summary)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Self
 
-from hwsim.arch.board import Board
+from hwsim.arch.board import RESOURCES, Board
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL
 from hwsim.errors import ConfigError
-from rtl.package.floorplan import CROSSINGS, Floorplan, bits_of, floorplan
+from rtl.floorplan import floorplan
+from rtl.package.estimates import Estimates
 from rtl.package.kernel import (
     COMPUTE_UNIT,
     CONTROL_BUS,
@@ -24,18 +25,19 @@ from rtl.package.kernel import (
     stream_bus,
     wrapper_verilog,
 )
+from rtl.package.picture import picture
+from rtl.synthesis import LEVELS_LIMIT, LOADS_LIMIT
 from rtl.verilog import TEMPLATES
 
-__all__ = ["MANIFEST", "TOOLS", "Target", "package_files"]
+__all__ = ["MANIFEST", "TOOLS", "Target", "floorplan_picture", "package_files"]
 
-TOOLS = "2023.x"
-"""Versions of Vitis and Vivado the packages are written for: the last that know the U280."""
+TOOLS = "2022.1 to 2023.x"
+"""Versions of Vitis and Vivado the packages are written for: from those of the platforms to the last that know the U280."""
+_TOOLS_PATTERN = r"2022[.][12]([.][0-9]+)?|2023[.][0-9]+([.][0-9]+)?"
+"""The same as an extended regular expression of what the tools call themselves."""
 
-_MASTERS_SEEN_TO_LINK = 30
-"""Masters at the memory that a platform is known to take: v++ refused 33 on a U50, "HBM[0] has 1 interface that can support 30
-possible masters" (Ref: github.com/Xilinx/Vitis_Accel_Examples, issue 75, where all 33 had HBM[0] among their channels).
-No document that was found has the number for the U280 or the U55C: UG1393 2023.1, HBM Configuration and Use, says that the
-device has 32 AXI interfaces, which kernels share with the host, and names no limit of masters."""
+_MOST_MASTERS = 32
+"""Masters of kernels that the memory subsystem takes where a platform prohibits no port (docs/decisions/0036 has the sources)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,8 @@ class Target:
         part: Vivado's name of the device.
         slrs, memory_slr: SLRs in a row, and the one that the memory is at.
         channels, channel_bytes: pseudo channels of the memory, and the size of each.
+        lines: super long lines over each boundary between SLRs; None where the board does not say.
+        line_limit: how many of these may be used; None where the board does not say.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Target:
     memory_slr: int
     channels: int
     channel_bytes: int
+    lines: int | None = None
+    line_limit: int | None = None
 
     @classmethod
     def of(cls, board: Board) -> Self:
@@ -68,9 +74,11 @@ class Target:
             platform=board.shells.value[0],
             part=board.part.value,
             slrs=len(board.slrs.value),
-            memory_slr=[slr.name for slr in board.slrs.value].index(board.hbm.value.slr),
+            memory_slr=board.memory_slr,
             channels=board.hbm.value.pseudo_channels,
             channel_bytes=board.hbm.value.channel_bytes,
+            lines=None if board.slr_lines is None else board.slr_lines.value,
+            line_limit=board.line_limit,
         )
 
     def check(self, engine: EngineConfig) -> None:
@@ -90,6 +98,9 @@ class Target:
         return (engine.tile.ports, engine.channel_bytes) == (self.channels, self.channel_bytes)
 
 
+_ROWS = 16
+"""Most paths, and most nets, that the README lists."""
+
 MANIFEST = "MANIFEST.sha256"
 """Name of the file with the digests of all others, as `sha256sum` reads it."""
 
@@ -99,26 +110,28 @@ _TEMPLATES = {
     "constraints.xdc": "constraints.xdc",
     "out_of_context.xdc": "out_of_context.xdc",
     "floorplan.tcl": "floorplan.tcl",
+    "floorplan.svg": "floorplan.svg",
     "Makefile": "kernel.mk",
     "README.md": "readme.md",
 }
 """Files that are rendered, by the name of their template."""
 
 
-def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, str]) -> dict[str, str]:
+def package_files(
+    config: EngineConfig, target: Target, verilog: Mapping[str, str], estimates: Estimates | None = None
+) -> dict[str, str]:
     """Return the package of an engine for a board, text by name; equal arguments give equal text.
 
     verilog: the engine's own files, which lie in the folder above the package's.
+    estimates: what the engine takes of the board; without them the package says nothing of it.
 
     Raises:
         ConfigError: the board does not have the memory that the engine expects.
     """
     target.check(config)
-    plan = floorplan(config, slrs=target.slrs, memory_slr=target.memory_slr)
     sources = sorted(name for name in verilog if name.endswith(".v"))
-    values = _values(config, target, plan, sources)
-    folder = resources.files("rtl.package") / "templates"
-    files = {name: TEMPLATES.from_string((folder / template).read_text()).render(values) for name, template in _TEMPLATES.items()}
+    values = _values(config, target, estimates) | {"verilog": sources}
+    files = {name: _rendered(template, values) for name, template in _TEMPLATES.items()}
     files |= {
         "kernel.xml": kernel_xml(config),
         "kernel.v": wrapper_verilog(config),
@@ -130,18 +143,33 @@ def package_files(config: EngineConfig, target: Target, verilog: Mapping[str, st
     return dict(sorted(files.items()))
 
 
+def floorplan_picture(config: EngineConfig, target: Target, estimates: Estimates | None = None) -> str:
+    """Return the package's picture of the floorplan as it stands in a page of HTML, whose colours it takes.
+
+    Raises:
+        ConfigError: the memory lies between SLRs.
+    """
+    return _rendered("floorplan.svg", _values(config, target, estimates) | {"is_inline": True})
+
+
+def _rendered(template: str, values: Mapping[str, object]) -> str:
+    return TEMPLATES.from_string((resources.files("rtl.package") / "templates" / template).read_text()).render(values)
+
+
 def _masters_note(masters: int, platform: str) -> str:
-    """Return a sentence on whether a platform takes so many masters at the memory, empty where there is no doubt."""
-    if masters <= _MASTERS_SEEN_TO_LINK:
+    """Return a sentence on so many masters at the memory being too many for a platform, empty where they are not."""
+    if masters <= _MOST_MASTERS:
         return ""
     return (
-        f"link.cfg ties {masters} masters to the HBM; whether platform {platform} takes more than {_MASTERS_SEEN_TO_LINK}"
-        " is not known: on a U50, v++ refused 33 (github.com/Xilinx/Vitis_Accel_Examples/issues/75)."
+        f"link.cfg ties {masters} masters to the HBM, and its memory subsystem takes at most {_MOST_MASTERS} of kernels:"
+        f" v++ is expected to refuse this on {platform} (decision 0036 of Lamforge)."
     )
 
 
-def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list[str]) -> dict[str, object]:
+def _values(config: EngineConfig, target: Target, estimates: Estimates | None) -> dict[str, object]:
     """Return the values that the templates name: those of the target and of the floorplan by their own names, and more."""
+    plan = floorplan(config, slrs=target.slrs, memory_slr=target.memory_slr)
+    wires = () if estimates is None else estimates.wires
     vendor, library, _, _ = VLNV.split(":")
     tile = config.tile
     protocol = [
@@ -156,11 +184,11 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         "engine_digest": config.digest,
         "board": target.title,
         "tools": TOOLS,
+        "tools_pattern": _TOOLS_PATTERN,
         "kernel": KERNEL,
         "unit": COMPUTE_UNIT,
         "vendor": vendor,
         "library": library,
-        "verilog": sources,
         "buses": buses(config),
         "control": CONTROL_BUS,
         "control_bytes": buses(config)[0].address_bytes,
@@ -174,9 +202,27 @@ def _values(config: EngineConfig, target: Target, plan: Floorplan, sources: list
         "streams": [{"bus": stream_bus(port), "channel": port} for port in range(tile.ports)],
         "ports": tile.ports,
         "masters_note": _masters_note(tile.ports + 1, target.platform),
+        "most_streams": 1 << (_MOST_MASTERS - 1).bit_length() - 1,
         "port_bits": tile.port_bits,
         "last_channel": target.channels - 1,
         "moved": plan.moved or ("engine",),
         "tiles": [(slr, plan.tiles.count(slr)) for slr in range(target.slrs)],
-        "crossings": [(crossing, bits_of(config, crossing)) for crossing in CROSSINGS],
+        "estimates": estimates,
+        "resources": RESOURCES,
+        "levels_limit": LEVELS_LIMIT,
+        "loads_limit": LOADS_LIMIT,
+        "rows": _ROWS,
+        "picture": picture(
+            plan,
+            slrs=target.slrs,
+            memory_slr=target.memory_slr,
+            channels=target.channels,
+            lines=target.lines,
+            line_limit=target.line_limit,
+            estimates=estimates,
+        ),
+        "is_inline": False,
+        "number": "{:.6g}".format,
+        "wires": wires,
+        "drivers": dict.fromkeys(kind for each in wires for kind in each.by_kind),
     }

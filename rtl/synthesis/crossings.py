@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from typing import Any
 
 from hwsim.arch.config import EngineConfig
 from hwsim.whole_files import write_text
-from rtl.package.floorplan import Floorplan, floorplan
+from rtl.floorplan import Floorplan, floorplan
 from rtl.synthesis.estimate import circuit_of, engine_key
 from rtl.synthesis.yosys import Module, run_yosys
 from rtl.verilog import TOP
@@ -30,6 +31,8 @@ _CLOCK = "ap_clk"
 """The only net that does not take the lines between SLRs."""
 _LOGIC = "$"
 """What the name of a kind of cell begins with that is logic of Yosys, and not a module."""
+_NUMBER = re.compile(r"_\d+(?=/|$)")
+"""The number of a copy of a part, in its path."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,14 @@ class Boundary:
     wires: int
     by_driver: Mapping[str, int]
 
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """The same with copies of a part, such as tiles, taken together under a path with `*` for their number; most first."""
+        kinds: collections.Counter[str] = collections.Counter()
+        for driver, wires in self.by_driver.items():
+            kinds[_NUMBER.sub("_*", driver)] += wires
+        return dict(sorted(kinds.items(), key=lambda entry: (-entry[1], entry[0])))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Net:
@@ -55,27 +66,31 @@ class Net:
     slrs: frozenset[int]
 
 
-def crossings(config: EngineConfig, *, slrs: int, memory_slr: int, cache: Path = Path("build/synthesis")) -> tuple[Boundary, ...]:
+def crossings(config: EngineConfig, *, slrs: int, memory_slr: int, cache: Path | None = None) -> tuple[Boundary, ...]:
     """Return the wires over each boundary of a device of `slrs` SLRs in a row, its memory at `memory_slr`, from the bottom up.
 
     What the floorplan does not place lies by the memory, and so does what the engine is connected to. A wire goes over all SLRs
-    between its outermost ends. Results are kept in `cache` under digests of the engine, the sources of its Verilog and the tools.
+    between its outermost ends. Results are kept in `cache`, where there is one, under digests of the engine, the sources of its
+    Verilog and the tools.
 
     Raises:
         ConfigError: the memory lies between SLRs.
         MachineError: Yosys is missing or refuses.
     """
-    path = cache / f"crossings-{engine_key(config)}-{slrs}-{memory_slr}.json"
-    if path.exists():
-        return tuple(Boundary(**boundary) for boundary in json.loads(path.read_text()))
     plan = floorplan(config, slrs=slrs, memory_slr=memory_slr)
+    if not plan.moved:
+        return tuple(Boundary(lower=lower, wires=0, by_driver={}) for lower in range(slrs - 1))
+    path = None if cache is None else cache / f"crossings-{engine_key(config)}-{slrs}-{memory_slr}.json"
+    if path is not None and path.exists():
+        return tuple(Boundary(**boundary) for boundary in json.loads(path.read_text()))
     nets = nets_of(netlist_of(circuit_of(config), plan), plan, memory_slr=memory_slr)
     found = []
     for lower in range(slrs - 1):
         drivers = collections.Counter(net.driver for net in nets if min(net.slrs) <= lower < max(net.slrs))
         by_driver = dict(sorted(drivers.items(), key=lambda entry: (-entry[1], entry[0])))
         found.append(Boundary(lower=lower, wires=drivers.total(), by_driver=by_driver))
-    write_text(path, json.dumps([dataclasses.asdict(boundary) for boundary in found], indent=1))
+    if path is not None:
+        write_text(path, json.dumps([dataclasses.asdict(boundary) for boundary in found], indent=1))
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
 from rtl.verilog import PRIMITIVES
 
-__all__ = ["TOOL", "Module", "cells_of", "modules_of", "run_yosys", "synthesizable", "tool_version"]
+__all__ = ["TOOL", "Job", "Module", "cells_of", "each_once", "modules_of", "run_yosys", "synthesizable", "tool_version"]
 
 _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?\(.*?^endmodule\n", re.M | re.S)
 _INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
@@ -50,14 +50,20 @@ class Module:
 
         Modules that differ in names alone, as copies of one circuit do, have the same.
         """
-        keywords = frozenset(_KEYWORDS.split())
-        numbers: dict[str, str] = {}
+        numbers = {word: f"n{number}" for number, word in enumerate(self.identifiers)}
 
         def number(match: re.Match[str]) -> str:
             word = match.group().strip()
-            return word if word in keywords or word[0] == '"' else numbers.setdefault(word, f"n{len(numbers)}")
+            return numbers.get(word, word)
 
         return hashlib.sha256(_IDENTIFIER.sub(number, self.text).encode()).hexdigest()
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """Every name in the text once, in the order in which they appear: modules of equal form differ in these alone."""
+        keywords = frozenset(_KEYWORDS.split())
+        words = (match.group().strip() for match in _IDENTIFIER.finditer(self.text))
+        return tuple(dict.fromkeys(word for word in words if word not in keywords and word[0] != '"'))
 
 
 def modules_of(texts: Iterable[str]) -> Mapping[str, Module]:
@@ -123,6 +129,53 @@ def synthesizable(text: str) -> str:
     return text.replace(_ZEROS, "")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What Yosys does with modules, a few in one run, and what is kept of each.
+
+    Attributes:
+        script: what Yosys runs in a folder with `modules.v`.
+        ending: of the names of kept files.
+        prepared: of the text of a module, and of whether the module is wanted rather than inside one, what Yosys reads.
+        results: of the folder after a run and the modules of the run, the text that is kept of each, by its name.
+    """
+
+    script: str
+    ending: str
+    prepared: Callable[[str, bool], str]
+    results: Callable[[Path, Collection[str]], Mapping[str, str]]
+
+
+def each_once(
+    job: Job,
+    modules: Mapping[str, Module],
+    folder: Path,
+    progress: Callable[[float], None] = lambda fraction: None,
+    *,
+    names: Collection[str] | None = None,
+    processes: int | None = None,
+) -> Mapping[str, Path]:
+    """Return the file that is kept of each module by its name.
+
+    Modules of equal form are synthesized once; files are kept in `folder` under digests of the form, the script and
+    the version of Yosys. `progress` gets the share of the text that is done; `names` are the modules that are wanted, all
+    where it is left out; `processes` is how many runs of Yosys there are at a time, one a core where it is left out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {name: module for name, module in modules.items() if name not in _WHOLE and (names is None or name in names)}
+    paths = {name: folder / f"{_key(job, module, modules)}.{job.ending}" for name, module in wanted.items()}
+    representatives = {path: wanted[name] for name, path in reversed(paths.items())}
+    missing = {path: module for path, module in representatives.items() if not path.exists()}
+    done, total = 0, sum(len(module.text) for module in missing.values())
+    with concurrent.futures.ThreadPoolExecutor(processes or os.cpu_count()) as pool:
+        runs = {pool.submit(_synthesize, job, batch, modules): batch for batch in _batches(missing)}
+        for run in concurrent.futures.as_completed(runs):
+            run.result()
+            done += sum(len(module.text) for module in runs[run].values())
+            progress(done / total)
+    return paths
+
+
 def cells_of(
     modules: Mapping[str, Module],
     folder: Path,
@@ -131,57 +184,53 @@ def cells_of(
     names: Collection[str] | None = None,
     processes: int | None = None,
 ) -> Mapping[str, Mapping[str, int]]:
-    """Return the cells of each module, by name of their kind, what its children hold not counted.
-
-    Modules of equal form are synthesized once; counts are kept in `folder` under digests of the form, the script and
-    the version of Yosys. `progress` gets the share of the text that is done; `names` are the modules that are wanted, all
-    where it is left out; `processes` is how many runs of Yosys there are at a time, one a core where it is left out.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = {name: module for name, module in modules.items() if name not in _WHOLE and (names is None or name in names)}
-    keys = {name: _key(module, modules) for name, module in wanted.items()}
-    representatives = {key: wanted[name] for name, key in reversed(keys.items())}
-    missing = {key: module for key, module in representatives.items() if not (folder / f"{key}.json").exists()}
-    done, total = 0, sum(len(module.text) for module in missing.values())
-    with concurrent.futures.ThreadPoolExecutor(processes or os.cpu_count()) as pool:
-        runs = {pool.submit(_synthesize, batch, modules, folder): batch for batch in _batches(missing)}
-        for run in concurrent.futures.as_completed(runs):
-            run.result()
-            done += sum(len(module.text) for module in runs[run].values())
-            progress(done / total)
-    counts = {key: json.loads((folder / f"{key}.json").read_text()) for key in representatives}
-    return {name: counts[key] for name, key in keys.items()}
+    """Return the cells of each module, by name of their kind, what its children hold not counted; kept as `each_once` does."""
+    others = {_plain(name) for name in modules if name not in _WHOLE}
+    job = Job(
+        script=_SCRIPT,
+        ending="json",
+        prepared=lambda text, is_wanted: text,
+        results=lambda place, names: _counts(place, names, others),
+    )
+    paths = each_once(job, modules, folder, progress, names=names, processes=processes)
+    read = {path: json.loads(path.read_text()) for path in set(paths.values())}
+    return {name: read[path] for name, path in paths.items()}
 
 
-def _key(module: Module, modules: Mapping[str, Module]) -> str:
+def _key(job: Job, module: Module, modules: Mapping[str, Module]) -> str:
     whole = [modules[name].text for name, _ in module.children if name in _WHOLE][:1]
-    parts = [module.form, *whole, _SCRIPT, tool_version()]
+    parts = [module.form, *whole, job.script, tool_version()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _batches(missing: Mapping[str, Module]) -> list[dict[str, Module]]:
+def _batches(missing: Mapping[Path, Module]) -> list[dict[Path, Module]]:
     """Return the modules in groups for one run each: starting Yosys costs as much as a small module."""
-    batches: list[dict[str, Module]] = [{}]
-    for key, module in sorted(missing.items(), key=lambda item: (-len(item[1].text), item[1].name)):
+    batches: list[dict[Path, Module]] = [{}]
+    for path, module in sorted(missing.items(), key=lambda item: (-len(item[1].text), item[1].name)):
         if batches[-1] and sum(len(other.text) for other in batches[-1].values()) + len(module.text) > _BATCH_BYTES:
             batches.append({})
-        batches[-1][key] = module
+        batches[-1][path] = module
     return [batch for batch in batches if batch]
 
 
-def _synthesize(batch: Mapping[str, Module], modules: Mapping[str, Module], folder: Path) -> None:
+def _synthesize(job: Job, batch: Mapping[Path, Module], modules: Mapping[str, Module]) -> None:
     names = {module.name for module in batch.values()}
     children = {child for module in batch.values() for child, _ in module.children} - names
-    text = "".join(module.text for module in batch.values())
-    text += "".join(modules[child].text if child in _WHOLE else modules[child].stub for child in sorted(children))
+    whole = "".join(job.prepared(module.text, True) for module in batch.values())
+    for child in sorted(children):
+        whole += job.prepared(modules[child].text if child in _WHOLE else modules[child].stub, False)
     with tempfile.TemporaryDirectory() as place:
-        Path(place, "modules.v").write_text(synthesizable(text))
-        run_yosys(_SCRIPT, Path(place))
-        counted = json.loads(Path(place, "counts.json").read_text())["modules"]
+        Path(place, "modules.v").write_text(synthesizable(whole))
+        run_yosys(job.script, Path(place))
+        found = job.results(Path(place), names)
+    for path, module in batch.items():
+        write_text(path, found[module.name])
+
+
+def _counts(place: Path, names: Collection[str], others: set[str]) -> dict[str, str]:
+    counted = json.loads((place / "counts.json").read_text())["modules"]
     counted = {_plain(name): entry.get("num_cells_by_type", {}) for name, entry in counted.items()}
-    for key, module in batch.items():
-        cells = _own(_plain(module.name), counted, {_plain(name) for name in modules if name not in _WHOLE})
-        write_text(folder / f"{key}.json", json.dumps(cells, sort_keys=True))
+    return {name: json.dumps(_own(_plain(name), counted, others), sort_keys=True) for name in names}
 
 
 def _plain(name: str) -> str:

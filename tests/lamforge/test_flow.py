@@ -208,7 +208,7 @@ def test_rtl_writes_lint_clean_verilog(command: Command, tmp_path: Path) -> None
     assert sorted(path.name for path in (tmp_path / "verilog").iterdir()) == found["files"]
     assert "engine.v" in found["files"]
     # Its memory is no board's.
-    assert (found["board"], found["package"]) == (None, [])
+    assert (found["board"], found["package"], found["fit"]) == (None, [], None)
 
 
 def test_rtl_packages_a_kernel_for_a_board(command: Command, tmp_path: Path) -> None:
@@ -221,6 +221,16 @@ def test_rtl_packages_a_kernel_for_a_board(command: Command, tmp_path: Path) -> 
     assert written[0] == written[1]
     assert {str(path) for path in written[0]} == {*found["files"], *(f"vitis/{name}" for name in found["package"])}
     assert again["package"] == found["package"]
+    fit = found["fit"]
+    assert (fit["board"], fit["is_quick"], [each["wires"] for each in fit["crossings"]]) == ("u280", True, [0, 0])
+    assert sum(each["lut"] for each in fit["parts"]) == pytest.approx(fit["total"]["lut"])
+    assert fit["most_power"]["card_w"] == pytest.approx(sum(fit["most_power"]["watts"].values()))
+    assert [each["limit"] for each in fit["crossings"]] == [13824, 13824]
+    readme = (folders[0] / "vitis" / "README.md").read_text()
+    assert (
+        f"| SLR0 | {fit['slrs'][0]['tiles']} | {fit['slrs'][0]['lut']:,.0f} ({100 * fit['slrs'][0]['shares']['lut']:.1f} %) |"
+        in readme
+    )
 
 
 def test_cosim_through_the_host(made: Path, command: Command, tmp_path: Path) -> None:

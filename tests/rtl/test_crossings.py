@@ -1,11 +1,17 @@
 """Wires between SLRs: every one is counted, once, in small circuits and in an engine."""
 
+import importlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+from amaranth import Shape
+from amaranth.lib.wiring import Out
+
 from hwsim.arch.config import load_engine
-from rtl.package.floorplan import CROSSINGS, Floorplan, bits_of, floorplan
+from rtl.floorplan import Floorplan, floorplan
+from rtl.matrix.slice import Tile
 from rtl.synthesis.crossings import crossings, netlist_of, nets_of
 from rtl.synthesis.yosys import modules_of
 
@@ -63,7 +69,6 @@ PLAN = Floorplan(
     regions=((1, ("engine/matrix",)), (1, ("engine/matrix/tile_0",)), (2, ("engine/matrix/tile_1",))),
     waypoints=(),
     registers=(),
-    wires=(),
     tiles=(1, 2),
 )
 
@@ -90,19 +95,32 @@ def test_a_wire_more_is_counted() -> None:
     assert wires(TOP, shared, TILE) == {0: 4 + 2 + 4, 1: 2 + 2}
 
 
-def test_beyond_the_shared_slr_only_what_the_floorplan_knows_crosses(tmp_path: Path) -> None:
+def test_beyond_the_shared_slr_only_ports_of_tiles_cross(tmp_path: Path) -> None:
     """Farther from the memory than what serves all tiles there are tiles alone: their ports, and the reset."""
     config = load_engine("small").with_values({"tile.ports": 8})
     plan = floorplan(config, slrs=3, memory_slr=0)
     near, far = crossings(config, slrs=3, memory_slr=0, cache=tmp_path)
-    assert (1, far.wires - 1) == plan.wires[1]
     count = plan.tiles.count(2)
     assert count > 0
-    from_tiles = sum(wires for driver, wires in far.by_driver.items() if re.fullmatch(r"engine/matrix/tile_\d+", driver))
-    results = sum(bits_of(config, each) for each in CROSSINGS if each.port in ("row_scales", "parameters", "row_sums", "lane_sums"))
-    assert from_tiles == count * results
+    ports = {name: Shape.cast(member.shape).width for name, member in Tile.ports(config).items()}
+    outputs = sum(ports[name] for name, member in Tile.ports(config).items() if member.flow is Out)
+    assert far.by_kind["engine/matrix/tile_*"] == count * outputs
+    assert (
+        sum(wires for driver, wires in far.by_driver.items() if re.fullmatch(r"engine/matrix/tile_\d+", driver)) == count * outputs
+    )
+    # A word of its own and coefficients to each tile, and one copy of all else that comes in.
+    own = ports["head"] + ports["coefficients"]
+    common = sum(ports.values()) - outputs - own
+    assert far.wires == count * (own + outputs) + common + len("r")
     # Nearer, the vector unit's wires cross as well.
-    assert near.wires > plan.wires[0][1]
+    assert near.wires > far.wires
+    assert sum(near.by_kind.values()) == near.wires
     assert crossings(config, slrs=3, memory_slr=0, cache=tmp_path) == (near, far)
     # From the other end the same wires cross.
-    assert [each.wires for each in crossings(config, slrs=3, memory_slr=2, cache=tmp_path)] == [far.wires, near.wires]
+    assert [each.wires for each in crossings(config, slrs=3, memory_slr=2)] == [far.wires, near.wires]
+
+
+def test_an_engine_in_one_slr_crosses_nothing_and_needs_no_yosys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("rtl.synthesis.crossings"), "run_yosys", lambda *_: pytest.fail("Yosys ran"))
+    found = crossings(load_engine("tiny"), slrs=3, memory_slr=0)
+    assert [(each.lower, each.wires, each.by_kind) for each in found] == [(0, 0, {}), (1, 0, {})]

@@ -10,18 +10,22 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from amaranth import Shape
 
+from hwsim.arch.board import board_names, load_board
 from hwsim.arch.config import load_engine
 from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_OFFSET, PORT_BASE_STRIDE
 from hwsim.errors import ConfigError
-from rtl.matrix.slice import Tile
-from rtl.package import package_files
+from rtl.floorplan import floorplan
+from rtl.package import Estimates, floorplan_picture, package_files
 from rtl.package.files import Target
-from rtl.package.floorplan import CROSSINGS, floorplan
+from rtl.synthesis import Part, SlrShare, Timing, crossings
+from rtl.synthesis.loads import LoadedNet
+from rtl.synthesis.timing import TimingPath, UnitTiming
 from rtl.verilog import generate, make
 from testbenches.verilator import lint
+from tests.reports.tiny_fit import u280_fit
 
+ROOT = Path(__file__).parents[2]
 STUBS = Path(__file__).parent / "vendor_commands.tcl"
 TARGET = Target(
     name="board",
@@ -32,6 +36,8 @@ TARGET = Target(
     memory_slr=0,
     channels=32,
     channel_bytes=1 << 28,
+    lines=5000,
+    line_limit=3000,
 )
 # Enough tiles for three SLRs, and small.
 ENGINE = load_engine("tiny").with_values({"name": "eight", "tile.ports": 8})
@@ -44,8 +50,32 @@ def verilog():
 
 
 @pytest.fixture(scope="module")
-def files(verilog):
-    return package_files(ENGINE, TARGET, verilog)
+def wires():
+    return crossings(ENGINE, slrs=TARGET.slrs, memory_slr=TARGET.memory_slr)
+
+
+FREE = {"lut": 1000, "ff": 2000, "bram36": 10, "uram": 0, "dsp": 100}
+
+
+@pytest.fixture(scope="module")
+def estimates(wires):
+    """What is said of the engine: its second SLR holds more look-up tables than it should, and UltraRAMs there are none."""
+    used = [{"lut": lut, "ff": 100.0, "bram36": 2.5, "uram": 0.0, "dsp": 30.0} for lut in (500.0, 712.0, 700.0)]
+    parts = [("matrix", "slice", 8, 0), ("matrix", "own", 1, 1), ("memories", "residual", 2, 2), ("fetch", "own", 1, 0)]
+    return Estimates(
+        tool="a model of runs",
+        parts=tuple(Part(unit=unit, name=name, count=count, resources=used[at]) for unit, name, count, at in parts),
+        slrs=tuple(SlrShare(name=f"SLR{slr}", tiles=3, used=each, free=FREE) for slr, each in enumerate(used)),
+        fill={"lut": 0.7, "ff": 0.5, "bram36": 0.8, "uram": 0.8, "dsp": 0.8},
+        wires=wires,
+        most_w={"memory": 14.4, "on_chip_memory": 5.6},
+        assumed_share=0.25,
+    )
+
+
+@pytest.fixture(scope="module")
+def files(verilog, estimates):
+    return package_files(ENGINE, TARGET, verilog, estimates)
 
 
 def put(files, folder):
@@ -363,38 +393,138 @@ def test_a_cell_that_is_not_there_stops_the_placement(files, tmp_path):
         run_tcl(tmp_path, "floorplan.tcl", MISSING_CELLS="*/tile_3")
 
 
-def test_too_many_wires_stop_the_placement(files, tmp_path):
+@pytest.mark.parametrize("boundary", [0, 1])
+def test_too_many_wires_stop_the_placement(files, wires, tmp_path, boundary):
     put(files, tmp_path)
-    # Words of the tiles beyond SLR0, and all that goes to those in it and back, by the widths of their ports.
+    most = max(each.wires for each in wires)
+    run_tcl(tmp_path, "floorplan.tcl", SLLS=str(most))
+    # The device has enough everywhere but at this boundary.
+    needed = wires[boundary].wires
+    with pytest.raises(AssertionError, match=f"Wires from SLR{boundary} upwards must be at most {needed - 1}, not {needed}"):
+        run_tcl(tmp_path, "floorplan.tcl", SLLS=str(most), SLLS_AT=f"SLR{boundary}", SLLS_THERE=str(needed - 1))
+
+
+def test_the_readme_says_every_wire_over_each_boundary(wires, verilog, estimates):
+    # As many as may be used are not too many.
+    fewer, more = sorted(wires, key=lambda each: each.wires)
+    text = package_files(ENGINE, dataclasses.replace(TARGET, line_limit=fewer.wires), verilog, estimates)["README.md"]
+    for each, mark in ((fewer, ""), (more, "**")):
+        place = f"SLR{each.lower} to SLR{each.lower + 1}"
+        assert f"| {place} | {each.wires:,} | 5,000 | {mark}{each.wires / 50:.1f} %{mark} | {fewer.wires:,} |" in text
+    rows = re.findall(r"^\| (engine\S*) \| ([\d,]+) \| ([\d,]+) \|$", text, re.M)
+    sums = [sum(int(row[column].replace(",", "")) for row in rows) for column in (1, 2)]
+    assert sums == [each.wires for each in wires]
+    # Copies of a part, of which there are several on each side, are one line.
+    assert sorted(name for name, _, _ in rows) == sorted({kind for each in wires for kind in each.by_kind})
+    # A board that says no number of lines gets no share of them, and what was not counted is left out.
+    unknown = package_files(ENGINE, dataclasses.replace(TARGET, lines=None, line_limit=None), verilog, estimates)["README.md"]
+    assert f"| SLR0 to SLR1 | {wires[0].wires:,} |\n" in unknown
+    assert "driven by" not in package_files(ENGINE, TARGET, verilog)["README.md"]
+
+
+def test_the_readme_says_what_each_slr_and_part_holds(files, verilog, estimates):
+    text = files["README.md"]
+    assert "| SLR | tiles | LUT | FF | BRAM36 | URAM | DSP |" in text
+    assert "| SLR0 | 3 | 500 (50.0 %) | 100 (5.0 %) | 2.5 (25.0 %) | 0 (none there) | 30 (30.0 %) |" in text
+    # More than the fill of the board is bold, as much is not.
+    assert "| SLR1 | 3 | 712 (**71.2 %**) | " in text
+    assert "| SLR2 | 3 | 700 (70.0 %) | " in text
+    assert "| fill of the board | | 70 % | 50 % | 80 % | 80 % | 80 % |" in text
+    assert "| matrix.slice | 8 | 500 | 100 | 2.5 | 0 | 30 |" in text
+    assert "estimates: a model of runs, not a synthesis" in text
+    assert "Power: at most 20 W of the card (memory 14.4, on chip memory 5.6),\n" in text
+    assert "; 25 % of it\nrests on assumed numbers." in text
+    without = package_files(ENGINE, TARGET, verilog, dataclasses.replace(estimates, most_w=None))["README.md"]
+    assert "Power" not in without
+    assert "What it takes" not in package_files(ENGINE, TARGET, verilog)["README.md"]
+
+
+def test_the_readme_says_depth_and_fan_out_where_they_are_known(files, verilog, estimates):
+    assert "Depth and fan-out" not in files["README.md"]
+    paths = [
+        TimingPath(
+            unit="vector",
+            module="vector",
+            start=f"engine/vector/from_{levels}",
+            end="engine/vector/to",
+            levels=levels,
+            carries=0,
+            cells_ns=1.0,
+            delay_ns=levels / 2,
+            slack_ns=5 - levels / 2,
+        )
+        for levels in range(30, 0, -1)
+    ]
+    nets = [
+        LoadedNet(driver=f"engine/net_{loads}", copies=2, loads=loads, resets=0, is_clock=False) for loads in range(3000, 0, -100)
+    ]
+    timing = Timing(
+        clock_hz=200e6,
+        part="some part",
+        units={
+            "vector": UnitTiming(levels=30, delay_ns=15.0, slack_ns=-10.0),
+            "fetch": UnitTiming(levels=2, delay_ns=1.0, slack_ns=4.0),
+        },
+        paths=tuple(paths),
+        nets=tuple(nets),
+        reset_data_loads=3,
+    )
+    text = package_files(ENGINE, TARGET, verilog, dataclasses.replace(estimates, timing=timing))["README.md"]
+    assert "with the delays of\nsome part at 200 MHz" in text
+    assert "The deepest path goes through 30 look-up tables (at most 6 are wanted)" in text
+    assert "but clock and reset has 3,000 loads (at most 512). " in text
+    assert f"are {30 - 6} paths\nand {30 - 5} nets. A reset drives 3 pins" in text
+    assert "| fetch | 2 | 1.00 | +4.00 |\n| vector | 30 | 15.00 | -10.00 |\n" in text
+    assert "| engine/vector/from_30 | engine/vector/to | 30 | 15.00 | -10.00 |\n" in text
+    # Those that are deepest, and most loaded, are enough.
+    assert (text.count("| engine/vector/from_"), text.count("| engine/net_")) == (16, 16)
+    assert "| engine/net_3000 | 3,000 | 2 |\n" in text
+
+
+def test_the_picture_is_of_the_floorplan_and_the_estimates(files, wires):
+    root = ElementTree.fromstring(files["floorplan.svg"])
+    space = "{http://www.w3.org/2000/svg}"
+    width, height = (float(value) for value in root.get("viewBox").split()[2:])
+    for box in root.iter(f"{space}rect"):
+        x, y, wide, high = (float(box.get(name)) for name in ("x", "y", "width", "height"))
+        assert 0 <= x <= x + wide <= width
+        assert 0 <= y <= y + high <= height
+    words = [(word.text, float(word.get("y"))) for word in root.iter(f"{space}text")]
+    places = dict(words)
+    # Every tile once, within its SLR; the memory is beside SLR0, at the bottom.
+    tops = {slr: places[f"SLR{slr}"] for slr in range(3)}
+    assert tops[2] < tops[1] < tops[0] < places["HBM: 32 pseudo channels"]
     plan = floorplan(ENGINE, slrs=3, memory_slr=0)
-    near = plan.tiles.count(0)
-    assert 0 < near < ENGINE.tile.ports
-    ports = {name: Shape.cast(member.shape).width for name, member in Tile.ports(ENGINE).items()}
-    common = sum(ports[name] for name in ("step", "slots", "sums", "row_select", "lane_row", "lane"))
-    own = sum(ports[name] for name in ("coefficients", "row_scales", "parameters", "row_sums", "lane_sums"))
-    wires = (ENGINE.tile.ports - near) * ports["head"] + ports["repeat"] + common + near * own
-    assert dict(plan.wires)[0] == wires
-    run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires))
-    with pytest.raises(AssertionError, match=f"Wires of tiles from SLR0 upwards must be at most {wires - 1}, not {wires}"):
-        run_tcl(tmp_path, "floorplan.tcl", SLLS=str(wires - 1))
-    assert f"Of tiles, {wires:,} wires cross from SLR0 upwards," in files["README.md"]
+    for port, slr in enumerate(plan.tiles):
+        ((_, y),) = (word for word in words if word[0] == str(port))
+        assert slr == max((each for each in tops if tops[each] <= y + 20), key=lambda each: tops[each])
+    units = {cell.removeprefix("engine/"): slr for slr, cells in plan.regions for cell in cells if "tile_" not in cell}
+    assert units
+    # What the floorplan does not name is by the memory.
+    for unit, slr in (units | {"fetch": 0}).items():
+        assert -20 < places[unit] - tops[slr] < 140
+    for each in wires:
+        text = f"{each.wires:,} wires, {each.wires / 5000:.1%} of 5,000 lines, of which 3,000 may be used"
+        assert tops[each.lower + 1] < places[text] < tops[each.lower]
+    assert [text for text, _ in words if text == "none there"] == ["none there"] * 3
+    kinds = [box.get("class") for box in root.iter(f"{space}rect")]
+    # Look-up tables of SLR1 are more than may be, and wires perhaps.
+    assert (kinds.count("tile"), kinds.count("over")) == (8, 1 + sum(each.wires > 3000 for each in wires))
 
 
-def test_every_port_of_a_tile_is_listed_and_registered_as_said(verilog):
-    cells = instance_names(verilog)
-    tile, piece = cells["engine/matrix/tile_0"], cells["engine/matrix/tile_0/slice_0"]
-    assert {crossing.port for crossing in CROSSINGS} == set(Tile.ports(ENGINE))
-    for crossing in CROSSINGS:
-        for register in crossing.registers:
-            if crossing.port != "head":
-                assert f"    {register} <= {crossing.port};" in tile, crossing.port
-        if crossing.driver == "register of each slice":
-            # Outputs of a slice that are registers themselves.
-            assert re.search(rf"^  output .*\\?{crossing.port[:-1]}\w* ?;\n  reg ", piece, re.M), crossing.port
-        else:
-            assert bool(crossing.registers) == (crossing.receiver == "")
-    # A word is kept where it is used again, else it is the port's.
-    assert re.search(r"^    beat <= \\\$(\d+) ;", tile, re.M)
+def test_the_picture_for_a_page_is_the_same_without_an_address(files, estimates):
+    inline = floorplan_picture(ENGINE, TARGET, estimates)
+    assert "://" not in inline
+    assert inline == files["floorplan.svg"].replace('xmlns="http://www.w3.org/2000/svg" ', "", 1)
+
+
+def test_a_picture_without_estimates_has_the_tiles_alone(verilog):
+    flipped = dataclasses.replace(TARGET, memory_slr=2)
+    root = ElementTree.fromstring(package_files(ENGINE, flipped, verilog)["floorplan.svg"])
+    words = [word.text for word in root.iter("{http://www.w3.org/2000/svg}text")]
+    # The memory is at the top, beside SLR2.
+    assert words[:2] == ["HBM: 32 pseudo channels", "SLR2"]
+    assert not [word for word in words if "%" in word or "wires" in word]
 
 
 def test_constraints_run_and_name_what_is_placed(files, tmp_path):
@@ -438,32 +568,80 @@ def test_the_manifest_and_the_make_targets(files, verilog, tmp_path):
     assert "ram.v: FAILED" in make("files").stdout
 
 
-@pytest.mark.parametrize(("ports", "is_known"), [(16, True), (32, False)])
-def test_more_masters_than_were_seen_to_link_are_told(ports, is_known, tmp_path):
+VERSIONS = [
+    *((version, True) for version in ("2022.1", "2022.1.1", "2022.2", "2023.1", "2023.2", "2023.2.2")),
+    *((version, False) for version in ("2021.2", "2022.3", "2022.10", "2024.1", "2023", "2023.x", "2022.1x", "v2023.1", "it's")),
+]
+
+
+@pytest.fixture(scope="module")
+def tools(files, verilog, tmp_path_factory):
+    """A function that runs make in the package with tools on PATH that call themselves a version."""
+    folder = tmp_path_factory.mktemp("tools")
+    put(verilog, folder)
+    put({f"vitis/{name}": text for name, text in files.items()}, folder)
+    (folder / "bin").mkdir()
+
+    def run(found, *arguments):
+        # As v++ prints it, after empty lines.
+        says = f"\n****** v++ v{found} (64-bit)\n  **** SW Build 3526262 on Mon Apr 18 15:47:01 MDT 2022"
+        for tool in ("v++", "vivado", "emconfigutil", "platforminfo"):
+            (folder / "bin" / tool).write_text(f"#!/bin/sh\ncat << 'END'\n{says}\nEND\n")
+            (folder / "bin" / tool).chmod(0o755)
+        path = f"{folder / 'bin'}:{os.environ['PATH']}"
+        command = ["make", "--silent", "-C", str(folder / "vitis"), *arguments]
+        return subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize(("version", "is_taken"), VERSIONS)
+def test_versions_of_the_tools(files, tools, tmp_path, version, is_taken):
+    put(files, tmp_path)
+    asked = tools("2023.1" if not is_taken else version, "tools", f"VITIS_VERSION={version}")
+    assert (asked.returncode == 0) == is_taken
+    assert is_taken or f"VITIS_VERSION must be 2022.1 to 2023.x, not {version}." in asked.stderr
+    if is_taken:
+        assert tools(version, "tools").returncode == 0
+        assert run_tcl(tmp_path, "package.tcl", "kernel.xo", "work", VIVADO=version)[-1][0] == "package_xo"
+    else:
+        with pytest.raises(AssertionError, match=re.escape(f"Vivado must be 2022.1 to 2023.x, not {version}.")):
+            run_tcl(tmp_path, "package.tcl", "kernel.xo", "work", VIVADO=version)
+
+
+def test_other_versions_on_the_path_are_refused_before_anything_is_built(tools):
+    # The last where the kernel was packaged before.
+    for target in (["tools"], ["xo"], ["xclbin"], ["xclbin", "-o", "build/lamforge.xo"]):
+        other = tools("2024.1", *target)
+        assert other.returncode != 0
+        assert "Vitis must be 2022.1 to 2023.x, not: ****** v++ v2024.1 (64-bit)\n" in other.stderr
+    for version in ("2021.2", "2022.3", "2022.10", "12022.1"):
+        assert "Vitis must be 2022.1 to 2023.x" in tools(version, "tools").stderr
+    wanted = tools("2023.1", "tools", "VITIS_VERSION=2022.2")
+    assert "Vitis on PATH must be VITIS_VERSION 2022.2, not 2023.1\n" in wanted.stderr
+    assert wanted.returncode != 0
+    assert tools("2022.1.1", "tools", "VITIS_VERSION=2022.1").returncode == 0
+    assert tools("2023.11", "tools", "VITIS_VERSION=2023.1").returncode != 0
+
+
+@pytest.mark.parametrize(("ports", "is_too_many"), [(16, False), (32, True)])
+def test_more_masters_than_the_memory_takes_are_told(ports, is_too_many, tools, tmp_path):
     files = package_files(load_engine("tiny").with_values({"tile.ports": ports}), TARGET, {"engine.v": ""})
     put(files, tmp_path)
-    (tmp_path / "bin").mkdir()
-    for tool, says in (("v++", "v2023.1"), ("vivado", ""), ("emconfigutil", ""), ("platforminfo", "")):
-        (tmp_path / "bin" / tool).write_text(f"#!/bin/sh\necho {says}\n")
-        (tmp_path / "bin" / tool).chmod(0o755)
-    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    command = ["make", "--silent", "-C", str(tmp_path), "-o", "files", "check"]
-    checked = subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=True).stdout
+    checked = tools("2023.1", "-f", str(tmp_path / "Makefile"), "-o", "files", "check")
+    assert checked.returncode == 0
+    # The side port is one more than the streams.
     note = (
-        ""
-        if is_known
-        else (
-            f"link.cfg ties 33 masters to the HBM; whether platform {TARGET.platform} takes more than 30 is not known:"
-            " on a U50, v++ refused 33 (github.com/Xilinx/Vitis_Accel_Examples/issues/75)."
-        )
+        f"link.cfg ties 33 masters to the HBM, and its memory subsystem takes at most 32 of kernels: v++ is expected to refuse this"
+        f" on {TARGET.platform} (decision 0036 of Lamforge)."
     )
-    assert checked == (f"Not known: {note}\n" if note else "")
-    assert ("**Not known**" in files["README.md"]) == bool(note)
-    assert note in files["README.md"]
+    assert (f"Does not link: {note}\n" in checked.stdout) == is_too_many
+    assert (f"**Does not link as it is**: {note}" in files["README.md"]) == is_too_many
+    assert ("Engines of up to 16 stream ports have few enough." in files["README.md"]) == is_too_many
 
 
-def test_equal_arguments_give_equal_bytes(files, verilog):
-    assert package_files(ENGINE, TARGET, verilog) == files
+def test_equal_arguments_give_equal_bytes(files, verilog, estimates):
+    assert package_files(ENGINE, TARGET, verilog, estimates) == files
 
 
 @pytest.mark.parametrize(
@@ -481,6 +659,35 @@ def test_an_engine_that_does_not_fit_is_refused(changes, text):
 def test_a_memory_between_slrs_is_refused():
     with pytest.raises(ConfigError, match="Memory must be at the first or the last of 3 SLRs, not at SLR1"):
         floorplan(ENGINE, slrs=3, memory_slr=1)
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_each_boards_package_is_made_of_its_file_alone(name, tmp_path):
+    board, config = load_board(name), load_engine(name)
+    target = Target.of(board)
+    files = package_files(config, target, {"engine.v": ""}, u280_fit().estimates)
+    put(files, tmp_path)
+    others = {other for other in board_names() if other != name}
+    for file, text in files.items():
+        assert not [other for other in others if other in text.lower()], file
+    assert f"Engine {name} for {board.title}" in files["README.md"]
+    assert f"PLATFORM ?= {board.shells.value[0]}\n" in files["Makefile"]
+    assert run_tcl(tmp_path, "package.tcl", "kernel.xo", "work")[0][:3] == ["create_project", "-force", "package"]
+    assert f"-part {board.part.value}\n" in files["package.tcl"]
+    assert f"Floorplan of engine {name} on {board.title}" in files["floorplan.svg"]
+    assert (
+        f"| SLR0 to SLR1 | 14,000 | {board.slr_lines.value:,} | **{1.4e6 / board.slr_lines.value:.1f} %** | {board.line_limit:,} |"
+        in files["README.md"]
+    )
+    regions = {words[0] for command, *words in run_tcl(tmp_path, "floorplan.tcl") if command == "add_cells_to_pblock"}
+    assert regions == {f"pblock_dynamic_{slr.name}" for slr in board.slrs.value}
+    assert len(re.findall(r"^sp=\w+\.m_axi_\d+:HBM\[\d+\]$", files["link.cfg"], re.M)) == board.hbm.value.pseudo_channels
+
+
+def test_no_file_of_the_packages_names_a_board():
+    """What is of one board is in its own file."""
+    for path in (ROOT / "rtl" / "package" / "templates").iterdir():
+        assert not [name for name in board_names() if name in path.read_text().lower()], path.name
 
 
 @pytest.mark.long

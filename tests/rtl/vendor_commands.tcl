@@ -18,8 +18,16 @@ foreach command {
 proc current_fileset {} { return sources_1 }
 proc get_files {name} { return [file tail $name] }
 proc get_property {name object} {
-    if {$name eq "NUM_TOP_SLLS"} { return [expr {[info exists ::env(SLLS)] ? $::env(SLLS) : 100000}] }
+    if {$name eq "NUM_TOP_SLLS"} {
+        if {[info exists ::env(SLLS_AT)] && $object eq $::env(SLLS_AT)} { return $::env(SLLS_THERE) }
+        return [expr {[info exists ::env(SLLS)] ? $::env(SLLS) : 100000}]
+    }
     return $object.$name
+}
+proc version {option} {
+    # Not by expr, which would take it for a number.
+    if {[info exists ::env(VIVADO)]} { return $::env(VIVADO) }
+    return 2023.1
 }
 proc get_slrs {name} { return $name }
 proc get_ports {name} { return port:$name }

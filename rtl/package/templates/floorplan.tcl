@@ -16,12 +16,12 @@ proc place_in {slr names} {
 }
 {% if wires %}
 
-# Wires of tiles that cross upwards from each SLR, against what the device has there.
-foreach {slr wires} { {% for slr, count in wires %}{{ slr }} {{ count }} {% endfor %}} {
+# Wires that cross upwards from each SLR, counted from the netlist of the Verilog, against what the device has there.
+foreach {slr wires} { {% for each in wires %}{{ each.lower }} {{ each.wires }} {% endfor %}} {
     set there [get_property NUM_TOP_SLLS [get_slrs SLR$slr]]
-    puts "From SLR$slr upwards $wires wires of tiles cross, of $there there are."
+    puts "From SLR$slr upwards $wires wires of the engine cross, of $there there are."
     if {$wires > $there} {
-        error "Wires of tiles from SLR$slr upwards must be at most $there, not $wires: another dealing of tiles is needed"
+        error "Wires from SLR$slr upwards must be at most $there, not $wires: the engine needs another floorplan"
     }
 }
 {% endif %}

@@ -1,4 +1,5 @@
 # Builds the kernel of engine {{ engine }} for {{ board }}, with Vitis and Vivado {{ tools }} on PATH; runs in this folder.
+# `make VITIS_VERSION=2022.2 ...` refuses any other on PATH.
 #
 #   make check                what is needed is there, and the files are as they were written
 #   make xo                   the kernel, packaged
@@ -9,6 +10,8 @@
 
 PLATFORM ?= {{ platform }}
 TARGET ?= hw
+# Version of Vitis to build with, such as 2022.2; the one on PATH where it is left out.
+VITIS_VERSION ?=
 JOBS ?= 8
 BUILD ?= build
 
@@ -28,11 +31,17 @@ ifeq ($(filter $(TARGET),hw hw_emu),)
 $(error TARGET must be hw or hw_emu, not $(TARGET))
 endif
 
+ifneq ($(VITIS_VERSION),)
+ifeq ($(shell echo '$(subst ','"'"',$(VITIS_VERSION))' | grep -Ex '{{ tools_pattern }}'),)
+$(error VITIS_VERSION must be {{ tools }}, not $(VITIS_VERSION))
+endif
+endif
+
 all: xclbin host
 
 check: files tools
 {% if masters_note %}
-	@echo "Not known: {{ masters_note }}"
+	@echo "Does not link: {{ masters_note }}"
 {% endif %}
 
 files:
@@ -41,20 +50,23 @@ files:
 tools:
 	@for tool in v++ vivado emconfigutil platforminfo; do command -v $$tool >/dev/null || \
 		{ echo "Tool $$tool must be on PATH: source settings64.sh of Vitis {{ tools }}." >&2; exit 1; }; done
-	@v++ --version | grep -Eq 'v{{ tools | replace(".x", "[.]") }}' || \
-		{ echo "Vitis must be {{ tools }}, not: $$(v++ --version | head -n 1)" >&2; exit 1; }
+	@found=$$(v++ --version | grep -Eo 'v[0-9]+([.][0-9]+)+' | head -n 1 | tr -d v); \
+		echo "$$found" | grep -Exq '{{ tools_pattern }}' || \
+		{ echo "Vitis must be {{ tools }}, not: $$(v++ --version | grep . | head -n 1)" >&2; exit 1; }; \
+		case "$$found." in $(or $(VITIS_VERSION),$$found).*) ;; *) \
+		echo "Vitis on PATH must be VITIS_VERSION $(VITIS_VERSION), not $$found" >&2; exit 1;; esac
 	@platforminfo --platform $(PLATFORM) >/dev/null || \
 		{ echo "Platform $(PLATFORM) must be installed; make PLATFORM=... names another." >&2; exit 1; }
 
 xo: $(XO)
 
-$(XO): package.tcl kernel.xml constraints.xdc out_of_context.xdc $(VERILOG)
+$(XO): package.tcl kernel.xml constraints.xdc out_of_context.xdc $(VERILOG) | tools
 	mkdir -p $(BUILD)
 	vivado -mode batch -nojournal -log $(BUILD)/package.log -source package.tcl -tclargs $(XO) $(BUILD)/package
 
 xclbin: $(XCLBIN)
 
-$(LINKED): $(XO) link.cfg floorplan.tcl
+$(LINKED): $(XO) link.cfg floorplan.tcl | tools
 	v++ --link --target $(TARGET) --platform $(PLATFORM) --config link.cfg $(HOOK) --jobs $(JOBS) \
 		--temp_dir $(BUILD)/$(TARGET) --log_dir $(BUILD)/$(TARGET)/log --report_dir $(BUILD)/$(TARGET)/report -o $@ $(XO)
 

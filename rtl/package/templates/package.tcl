@@ -6,6 +6,10 @@ if {$argc != 2} {
     puts stderr "package.tcl takes the .xo file to write and a work folder, not $argc arguments."
     exit 1
 }
+if {![regexp {^({{ tools_pattern }})$} [version -short]]} {
+    puts stderr "Vivado must be {{ tools }}, not [version -short]."
+    exit 1
+}
 set xo [file normalize [lindex $argv 0]]
 set work [file normalize [lindex $argv 1]]
 set here [file dirname [file normalize [info script]]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +13,12 @@ from playwright.sync_api import Browser, Page
 
 from lamforge.explore.exploration import Exploration
 from lamforge.explore.findings import findings
+from lamforge.flow.provenance import provenance
+from reports.documents.summary import Summary
 from reports.pages.evaluation import evaluation_page
 from reports.pages.exploration import write_exploration
 from reports.pages.offload import offload_page
-from reports.pages.run import write_report
+from reports.pages.run import folder_page, write_report
 from reports.studies.demo_summary import DemoSummary
 from reports.studies.offload import offload_study
 from reports.text.findings import answer_text
@@ -24,6 +27,7 @@ from tests.reports.browser import SCHEMES, WIDTHS, Opened, opened, started
 from tests.reports.pages.test_offload import NAMES
 from tests.reports.test_evaluation_pictures import LAYERS, RETRIEVAL, STREAM, evaluation
 from tests.reports.tiny_demo import Heard
+from tests.reports.tiny_fit import u280_fit
 
 pytestmark = pytest.mark.browser
 
@@ -64,6 +68,7 @@ def page_of(explored: Exploration, place: Path, request: pytest.FixtureRequest) 
         if name == "programs":
             return write_report(written("demo").parent / "program", path)
         content = {
+            "board": lambda: folder_page(Summary(provenance=dataclasses.asdict(provenance())), fits=[u280_fit()], is_kept=False),
             "evaluation": lambda: evaluation_page(evaluation(stream=STREAM, layers=LAYERS, passkey=RETRIEVAL)),
             "offload": lambda: offload_page(offload_study(("llama-2-7b",), NAMES)),
         }
@@ -82,7 +87,7 @@ def test_a_missing_browser_is_told(is_ci: bool, outcome: type[BaseException], mo
         raise AssertionError("no browser must be started")
 
 
-@pytest.mark.parametrize("name", ["study", "demo", "programs", "evaluation", "offload"])
+@pytest.mark.parametrize("name", ["study", "demo", "programs", "board", "evaluation", "offload"])
 def test_a_page_is_for_everyone_and_everywhere(name: str, page_of: Callable[[str], Path], browser: Browser) -> None:
     for width in WIDTHS:
         with opened(browser, page_of(name), width=width) as found:

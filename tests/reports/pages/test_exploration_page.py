@@ -183,6 +183,11 @@ def test_a_study_of_one_point_has_a_page(place: Path) -> None:
     assert "No point was rejected." in page and page.count("No axis has another value.") == 2
 
 
+def test_a_study_takes_no_memory_model(explored: Exploration, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="Memory model must be left out with a study, whose points have theirs"):
+        report.folder(explored.folder, tmp_path / "page.html", memory="hbm2")
+
+
 def test_the_command_takes_the_folder_alone(explored: Exploration, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "page.html"
     for arguments in (["report", str(explored.folder)], ["report", "folder", str(explored.folder)]):
