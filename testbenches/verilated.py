@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,16 @@ class Verilated:
 
     name = "verilator"
 
-    def __init__(self, engine: EngineConfig, folder: Path = Path("build/verilator"), optimize: str = OPTIMIZE):
-        """`optimize` is the compiler's option: less of it builds sooner and runs slower."""
+    def __init__(
+        self,
+        engine: EngineConfig,
+        folder: Path = Path("build/verilator"),
+        optimize: str = OPTIMIZE,
+        sources: Mapping[str, str] | None = None,
+    ):
+        """`optimize` is the compiler's option: less of it builds sooner and runs slower. `sources` replace the engine's files."""
         self.engine = engine
-        self.simulation = Build(engine, top=TOP, bench=bench_files(engine), folder=folder, optimize=optimize)
+        self.simulation = Build(engine, top=TOP, bench=bench_files(engine), folder=folder, optimize=optimize, sources=sources)
         self.run_s = 0.0
         self.hbm2 = hbm2_parameters()
 

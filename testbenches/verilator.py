@@ -22,7 +22,7 @@ from hwsim.whole_files import only_writer
 from rtl.verilog import PRIMITIVES, TEMPLATES, TOP, generate
 from testbenches.tools import check_buildable, check_lintable, check_temporary, environment, unsafe_in
 
-__all__ = ["Build", "bench_text", "buildable", "lint", "port_text", "public_text"]
+__all__ = ["Build", "bench_text", "buildable", "lint", "locked", "port_text", "public_text"]
 
 _BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
 _WATCH = """import os, signal, sys, threading
@@ -79,7 +79,8 @@ def lint(folder: Path, *, top: str = "engine") -> str:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that a file stands for, which is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -118,13 +119,22 @@ class Build:
     `folder` is where it lies once built; `build_s` the seconds the last build took, zero when there was one.
     """
 
-    def __init__(self, engine: EngineConfig, *, top: str, bench: Mapping[str, str], folder: Path, optimize: str):
+    def __init__(
+        self,
+        engine: EngineConfig,
+        *,
+        top: str,
+        bench: Mapping[str, str],
+        folder: Path,
+        optimize: str,
+        sources: Mapping[str, str] | None = None,
+    ):
         """`bench` holds the files around the engine, text by name; `top` is its top module.
 
-        `optimize` is the compiler's option: less of it builds sooner and runs slower.
+        `optimize` is the compiler's option: less of it builds sooner and runs slower. `sources` replace the engine's files.
         """
         self._top, self._bench, self._optimize = top, dict(bench), optimize
-        self._sources = generate(engine)
+        self._sources = dict(sources or generate(engine))
         self._bench["apart.vlt"] = _apart_text(self._sources)
         text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
         self.folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
@@ -134,7 +144,7 @@ class Build:
     def make(self) -> Path:
         """Return the folder of the built simulation, building it when it is not there; raise MachineError."""
         done = self.folder / "done"
-        with _locked(self._lock):
+        with locked(self._lock):
             if done.exists():
                 return self.folder
             began = time.perf_counter()
@@ -163,7 +173,7 @@ class Build:
         """
         self.make()
         with contextlib.ExitStack() as stack:
-            with _locked(self._lock):
+            with locked(self._lock):
                 for left in self.folder.glob(f"{prefix}*"):
                     with contextlib.suppress(SpecError), only_writer(left):
                         shutil.rmtree(left, ignore_errors=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
+from hwsim.errors import SpecError
 from hwsim.memory.models import MemoryModel, memory_model
 from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
@@ -15,6 +16,7 @@ from lamforge.flow.sources import ModelSource, open_compressed
 from lamforge.flow.verb import SILENT, Listener, verb
 from models.compressed import CompressedModel
 from testbenches import cosim as bench
+from testbenches.gate_engine import GatedVerilog
 from testbenches.host.backend import HostedVerilog
 from testbenches.tools import check_buildable
 
@@ -22,6 +24,8 @@ __all__ = ["MEMORIES", "QUESTION", "CosimRequest", "DecodeCase", "Verdict", "cos
 
 MEMORIES = ("ideal", "stalling:1")
 """Memory models of a co-simulation when none are named."""
+Backed = GatedVerilog | HostedVerilog | None
+"""What runs the Verilog, where it is not Verilator alone."""
 QUESTION = "What is the capital of France?"
 """Text before the decode step when none is given."""
 
@@ -38,6 +42,7 @@ class CosimRequest:
         question: text before the decode step; its last token is the one that is run.
         is_raw: whether the text is taken as it is, without the chat template.
         is_hosted: whether the Verilog is driven by the host runtime, which drives boards too.
+        has_netlists: whether the netlist of each unit, after technology mapping, runs beside the unit and is compared with it.
     """
 
     model: ModelSource = dataclasses.field(kw_only=False)
@@ -47,6 +52,7 @@ class CosimRequest:
     question: str = QUESTION
     is_raw: bool = False
     is_hosted: bool = False
+    has_netlists: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,21 +92,30 @@ def run(request: CosimRequest, listener: Listener = SILENT) -> Verdict:
     """Run one whole decode step of a model on the engine's Verilog, in Verilator, and compare it.
 
     Every result word is compared with the simulator's, the logits and the cache with the PyTorch integer reference, every
-    instruction's dispatch, issue and retirement cycle with the simulator's.
+    instruction's dispatch, issue and retirement cycle with the simulator's; with netlists, every output of each unit in each
+    cycle with its netlist's.
 
     Raises:
+        SpecError: the Verilog is to be driven by the host runtime and to have netlists.
         ConfigError: the engine cannot be built.
         CheckpointError: there is no compressed model.
         ScheduleError: the engine cannot hold the model.
-        MachineError: a tool is missing that it is built with, or the Verilog does not build or run.
+        MachineError: a tool is missing that it is built with, the Verilog does not build or run, or a netlist differs.
     """
+    if request.is_hosted and request.has_netlists:
+        raise SpecError("The Verilog with netlists must run without the host runtime, not with it")
     memories = [memory_model(name) for name in request.memories or MEMORIES]
     check_buildable(Path("build"))
     engine = chosen_engine(request.engine, request.settings)
     compressed = open_compressed(request.model)
     tokens = prompt_tokens(compressed, request.question, is_raw=request.is_raw)
     case = DecodeCase(name="prompt", tokens=tuple(tokens))
-    return cosimulate(compressed, engine, cases=[case], memories=memories, listener=listener, is_hosted=request.is_hosted)
+    if request.has_netlists:
+        listener.say("synthesizing the units")
+        verilated: Backed = GatedVerilog(engine)
+    else:
+        verilated = HostedVerilog(engine) if request.is_hosted else None
+    return cosimulate(compressed, engine, cases=[case], memories=memories, listener=listener, verilated=verilated)
 
 
 cosim = verb("cosim", CosimRequest, run)
@@ -113,16 +128,11 @@ def cosimulate(
     cases: Sequence[DecodeCase],
     memories: Sequence[MemoryModel],
     listener: Listener = SILENT,
-    is_hosted: bool = False,
+    verilated: Backed = None,
 ) -> Verdict:
     """Return the verdict on the last token of every text under every memory model; raises what `run` does."""
     model = compressed.model
     result = bench.cosim(
-        model,
-        engine,
-        texts=[case.tokens for case in cases],
-        memories=memories,
-        verilated=HostedVerilog(engine) if is_hosted else None,
-        progress=listener.say,
+        model, engine, texts=[case.tokens for case in cases], memories=memories, verilated=verilated, progress=listener.say
     )
     return Verdict(model=model.config.name, cases=tuple(cases), sinks=model.sinks, window=model.window, result=result)

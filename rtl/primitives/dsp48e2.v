@@ -34,9 +34,12 @@ module DSP48E2 #(
     output wire [29:0] ACOUT, output wire [17:0] BCOUT,
     output wire [47:0] P, output wire [47:0] PCOUT
 );
+    // Most pins of an instance are constants, which fold away inside the module around it.
+    /*verilator inline_module*/
     initial begin
         if (USE_SIMD != "ONE48") $fatal(1, "DSP48E2 USE_SIMD must be ONE48, not %s", USE_SIMD);
-        if (USE_PATTERN_DETECT != "NO_PATDET") $fatal(1, "DSP48E2 USE_PATTERN_DETECT must be NO_PATDET, not %s", USE_PATTERN_DETECT);
+        if (USE_PATTERN_DETECT != "NO_PATDET")
+            $fatal(1, "DSP48E2 USE_PATTERN_DETECT must be NO_PATDET, not %s", USE_PATTERN_DETECT);
         if (AUTORESET_PATDET != "NO_RESET") $fatal(1, "DSP48E2 AUTORESET_PATDET must be NO_RESET, not %s", AUTORESET_PATDET);
         if (USE_WIDEXOR != "FALSE") $fatal(1, "DSP48E2 USE_WIDEXOR must be FALSE, not %s", USE_WIDEXOR);
     end
@@ -149,9 +152,11 @@ module DSP48E2 #(
     wire reads_p = opmode[8:7] == 2'b01 || opmode[6:4] == 3'b010 || opmode[6:4] == 3'b100 || opmode[6:4] == 3'b110
         || opmode[1:0] == 2'b10 || carryinsel == 3'b101 || carryinsel == 3'b111;
     always @(posedge clk) begin
-        if ((opmode[1:0] == 2'b01) != (opmode[3:2] == 2'b01)) $fatal(1, "DSP48E2 OPMODE must have 01 in both bits 1-0 and 3-2, or neither");
+        if ((opmode[1:0] == 2'b01) != (opmode[3:2] == 2'b01))
+            $fatal(1, "DSP48E2 OPMODE must have 01 in both bits 1-0 and 3-2, or neither");
         if (opmode[6:4] == 3'b111) $fatal(1, "DSP48E2 OPMODE bits 6-4 must not be 111");
-        if (opmode[6:4] == 3'b100 && opmode[3:0] != 4'b1000) $fatal(1, "DSP48E2 OPMODE bits 3-0 must be 1000 where bits 6-4 are 100");
+        if (opmode[6:4] == 3'b100 && opmode[3:0] != 4'b1000)
+            $fatal(1, "DSP48E2 OPMODE bits 3-0 must be 1000 where bits 6-4 are 100");
         if (PREG == 0 && reads_p) $fatal(1, "DSP48E2 PREG must be 1 where OPMODE or CARRYINSEL uses P");
         if (alumode[3:2] != 2'b00) $fatal(1, "DSP48E2 ALUMODE must be one of the sums, 0 to 3, not %0d", alumode);
         if (carryinsel == 3'b010 || carryinsel == 3'b100 || carryinsel == 3'b110)

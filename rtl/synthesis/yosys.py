@@ -17,7 +17,7 @@ from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
 from rtl.verilog import HAND_WRITTEN, PRIMITIVES
 
-__all__ = ["INSIDE", "TOOL", "Job", "Module", "cells_of", "each_once", "modules_of", "run_yosys", "tool_version"]
+__all__ = ["INSIDE", "TOOL", "Job", "Module", "cells_of", "each_once", "modules_of", "run_yosys", "synthesizable", "tool_version"]
 
 _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?\(.*?^endmodule\n", re.M | re.S)
 _INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
@@ -121,6 +121,14 @@ def run_yosys(script: str, folder: Path) -> str:
     return done.stdout
 
 
+def synthesizable(text: str) -> str:
+    """Return Verilog as Yosys takes it best; memories have no initial values then, which are zeros on the device."""
+    # Yosys has no distributed memory without a write port; a table in logic is the same.
+    text = text.replace('rom_style = "distributed"', 'rom_style = "logic"')
+    # Initial values of memories take no cells, but minutes of Yosys for each.
+    return text.replace(_ZEROS, "")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """What Yosys does with modules, a few in one run, and what is kept of each.
@@ -212,10 +220,7 @@ def _synthesize(job: Job, batch: Mapping[Path, Module], modules: Mapping[str, Mo
     for child in sorted(children):
         whole += job.prepared(modules[child].text if child in INSIDE else modules[child].stub, False)
     with tempfile.TemporaryDirectory() as place:
-        # Yosys has no distributed memory without a write port; a table in logic is the same.
-        whole = whole.replace('rom_style = "distributed"', 'rom_style = "logic"')
-        # Initial values of memories take no cells, but minutes of Yosys for each.
-        Path(place, "modules.v").write_text(whole.replace(_ZEROS, ""))
+        Path(place, "modules.v").write_text(synthesizable(whole))
         run_yosys(job.script, Path(place))
         found = job.results(Path(place), names)
     for path, module in batch.items():

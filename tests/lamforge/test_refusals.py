@@ -143,8 +143,12 @@ def refused(answer: tuple[int, str, str], folder: Path, kept: set[str]) -> str:
             "Memory model must be ideal, stalling, stalling:SEED, hbm2 or hbm2:SEED, not 'hbm'",
         ),
         (["cosim", "HF"], "Model must be a folder that `compress` wrote, not 'HF'"),
+        (["cosim", "MODEL", "--host", "--gates"], "The Verilog with netlists must run without the host runtime, not with it"),
         (["board", "MODEL", "HERE", "--waiting", "sleep"], "Way of waiting must be one of polling, interrupt, not 'sleep'"),
-        (["report", "folder", "HERE"], "Report folder must hold results of explore or demo, or compiled programs, not 'HERE'"),
+        (
+            ["report", "folder", "HERE"],
+            "Report folder must hold results of explore or demo, compiled programs, or Verilog, not 'HERE'",
+        ),
     ],
     ids=lambda value: " ".join(value[:4]) if isinstance(value, list) else "",
 )

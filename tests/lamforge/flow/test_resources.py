@@ -110,7 +110,7 @@ def test_a_quick_estimate_is_what_the_model_says() -> None:
     assert {(part.unit, part.name): part.count for part in found.parts}["memories", "activation"] == 2 * 64 // 4
     assert found.is_quick and found.tool == f"a model of runs of {origin().tool} made on {origin().date}"
     assert synthesis_text(found).endswith(
-        "Nothing was synthesized: this is what a model says; docs/synthesis.md says how far it is off."
+        "No resources were synthesized: this is what a model says; docs/synthesis.md says how far it is off."
     )
     assert synthesis_document(found)["tool"] == found.tool and synthesis_document(found)["is_quick"]
 

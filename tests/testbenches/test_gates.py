@@ -1,0 +1,137 @@
+"""The netlists of the units are the units, on random streams and on those of real programs; what is wrong in a netlist is seen."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwsim.arch.config import load_engine
+from hwsim.arch.isa import Format
+from hwsim.errors import MachineError
+from hwsim.memory.models import IDEAL, stalling
+from rtl.verilog import generate
+from testbenches.cosim import cosim
+from testbenches.gate_engine import GATED, GatedVerilog, netlists_of
+from testbenches.gate_faults import complemented, flipped, planted
+from testbenches.gate_proof import is_proved_equal
+from testbenches.gate_streams import random_stimuli
+from testbenches.gate_units import UNITS, GateUnit
+from testbenches.gates import Port
+from tests.random_model import random_model
+
+CYCLES = 1 << 14
+QUICK = (("drain", "small"), ("stream_port", "small"))
+LATER = tuple((name, engine) for engine in ("small", "u280") for name in UNITS if (name, engine) not in QUICK)
+"""An engine with multipliers for all rows and block RAMs, and one with look-up tables for some of them and UltraRAMs."""
+Fault = tuple[str, str, Callable[[str], str]]
+FAULTS: dict[str, dict[str, Fault]] = {
+    "drain": {
+        "table": ("LUT[2-6]", "INIT", complemented),
+        "reset": ("FDSE", "INIT", flipped(0)),
+        "product": ("DSP48E2", "MREG", lambda stages: "1"),
+        "mode": ("DSP48E2", "OPMODE", lambda mode: "9'h000"),
+    },
+    "stream_port": {
+        "table": ("LUT[2-6]", "INIT", complemented),
+        "collision": ("RAMB36E2", "WRITE_MODE_B", lambda mode: '"WRITE_FIRST"'),
+        "width": ("RAMB36E2", "READ_WIDTH_A", lambda width: "36"),
+    },
+}
+"""What is wrong in other netlists of a unit: of a kind of cell, an attribute or a pin."""
+
+
+def compared(name: str, engine: str, faults: dict[str, Fault], seed: int) -> None:
+    unit = GateUnit(name, load_engine(engine))
+    netlists = {"mapped": unit.netlist} | {fault: planted(unit.netlist, *change) for fault, change in faults.items()}
+    verdicts = unit.compare(netlists, CYCLES, seed)
+    assert (verdicts["mapped"].cycles, verdicts["mapped"].first) == (CYCLES, None)
+    assert [fault for fault in faults if verdicts[fault].different == 0] == []
+
+
+@pytest.mark.parametrize(("name", "engine"), QUICK)
+def test_the_netlist_of_a_unit_is_the_unit(name: str, engine: str) -> None:
+    compared(name, engine, FAULTS[name], seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "engine"), LATER)
+def test_the_netlist_of_another_unit_is_the_unit(name: str, engine: str, seed: int) -> None:
+    compared(name, engine, {}, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "engine", "faults"),
+    [
+        (
+            "slice",
+            "tiny",
+            {
+                "mode": ("DSP48E2", "OPMODE", lambda mode: f"{mode} ^ 9'h080"),
+                "stages": ("DSP48E2", "AREG", lambda stages: "1"),
+                "table": ("LUT[4-6]", "INIT", complemented),
+            },
+        ),
+        ("vector_coder", "small", {"bit": ("LUT6", "INIT", flipped(5)), "carry": ("CARRY4", "CYINIT", lambda pin: f"~{pin}")}),
+        ("stream_port", "u280", {"place": ("URAM288", "ADDR_A", lambda pins: f"{pins} ^ 23'h1")}),
+    ],
+)
+def test_what_is_wrong_in_another_netlist_is_seen(name: str, engine: str, faults: dict[str, Fault]) -> None:
+    compared(name, engine, faults, seed=1)
+
+
+def test_the_first_difference_is_named() -> None:
+    unit = GateUnit("drain", load_engine("small"))
+    wrong = planted(unit.netlist, "FDSE", "INIT", flipped(0), inside="free_now")
+    first = unit.compare({"wrong": wrong}, 8, seed=1)["wrong"].first
+    assert first is not None
+    assert re.fullmatch(r"free_now must be 0x1 in cycle -1, not 0x0", first)
+
+
+def test_stimuli_fill_their_ports_and_reset_them() -> None:
+    ports = (Port(name="rst", width=1, is_input=True), Port(name="word", width=48, is_input=True))
+    stimuli = random_stimuli(ports, 4000, seed=5, fields={"word": (1, 40, 7)})
+    assert stimuli == random_stimuli(ports, 4000, seed=5, fields={"word": (1, 40, 7)})
+    assert [stimulus & 1 for stimulus in stimuli[:2]] == [1, 1]
+    seen = np.array([[stimulus >> bit & 1 for bit in range(49)] for stimulus in stimuli]).mean(axis=0)
+    assert (seen[1:] > 0.2).all() and (seen[1:] < 0.8).all() and seen[0] < 0.02
+
+
+@pytest.mark.long
+def test_the_netlist_of_the_decoder_is_proved_equal() -> None:
+    """For every input, as it has no registers; one bit of one table breaks the proof, and a unit with registers has none."""
+    unit = GateUnit("decoder", load_engine("u280"))
+    assert is_proved_equal(unit.modules, unit.name, unit.netlist)
+    wrong = planted(unit.netlist, "LUT6", "INIT", complemented)
+    assert not is_proved_equal(unit.modules, unit.name, wrong)
+    sequencer = GateUnit("matrix_sequencer", load_engine("small"))
+    with pytest.raises(MachineError, match="must have no registers, and matrix_sequencer has some"):
+        is_proved_equal(sequencer.modules, sequencer.name, sequencer.netlist)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["tiny", "small"])
+def test_netlists_are_the_units_of_real_programs(engine: str, seed: int) -> None:
+    """Whole decode steps of models of three formats; each output of each unit is compared in each cycle."""
+    config = load_engine(engine)
+    verilated = GatedVerilog(config)
+    tokens = np.random.default_rng(seed).integers(0, 96, 23).tolist()
+    for format in (Format.W4, Format.W2S, Format.W8):
+        memories = [IDEAL, stalling(seed & 0xFFFF)]
+        result = cosim(
+            random_model(seed, format=format), config, texts=[tokens[:6], tokens], memories=memories, verilated=verilated
+        )
+        assert (result.mismatches, result.cycle_difference, result.first) == (0, 0, None)
+
+
+@pytest.mark.long
+def test_a_wrong_netlist_stops_a_real_program(seed: int) -> None:
+    config, top = load_engine("tiny"), r"\engine.matrix.drain"
+    assert top in GATED
+    netlist = netlists_of(generate(config), Path("build/synthesis"), [top])[top]
+    wrong = planted(netlist, "LUT[2-6]", "INIT", complemented)
+    verilated = GatedVerilog(config, netlists={top: wrong})
+    with pytest.raises(MachineError, match=r"The netlist of engine\.matrix\.drain must have \w+ [0-9a-f]+, not [0-9a-f]+"):
+        cosim(random_model(seed), config, texts=[[5, 6, 7]], memories=[IDEAL], verilated=verilated)
