@@ -182,7 +182,7 @@ def run(config, seed, instructions, *, body=None, cycles=None):
         ctx.set(dut.side, SIDE)
         for port in range(config.tile.ports):
             ctx.set(dut.bases[port], BASES[port])
-        cycle = 0
+        cycle = addressed = 0
         while len(events["retire"]) < len(instructions) if cycles is None else cycle < cycles:
             memory.drive(ctx, dut, cycle)
             ctx.set(dut.command_valid, int(bool(queue)))
@@ -208,9 +208,10 @@ def run(config, seed, instructions, *, body=None, cycles=None):
                         events[name][address * lanes + lane] = data >> 32 * lane & MASK
             events["errors"].append((ctx.get(dut.read_error), ctx.get(dut.write_error)))
             assert cycle < 20000
-            y_address, entry = ctx.get(dut.y_address), pack[ctx.get(dut.pack_address)]
+            y_address = ctx.get(dut.y_address)
+            entry, addressed = pack[addressed], ctx.get(dut.pack_address)
             await ctx.tick()
-            # Synchronous memories: what was addressed in the cycle before.
+            # Synchronous memories: what was addressed in the cycle before, of packed entries in the one before that.
             ctx.set(dut.y_data, y[y_address])
             ctx.set(dut.pack_data, sum(w << 128 * i for i, w in enumerate(entry["words"])) | entry["parameter"] << 128 * PACK_WORDS)
             cycle += 1
