@@ -1,23 +1,18 @@
 """The engine's Verilog with the netlist of each unit beside the unit: real programs, and every output compared."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.program import MemoryImage
-from hwsim.errors import MachineError
-from hwsim.memory.models import MemoryModel
 from rtl.fetch import StreamPort
 from rtl.matrix.slice import Slice
 from rtl.synthesis.netlists import cell_models, mapped, named
-from rtl.synthesis.yosys import Module, modules_of
+from rtl.synthesis.yosys import Module, circuit_modules
 from rtl.vector.lane import Coder, Lane
-from rtl.verilog import CELLS, generate
-from testbenches.backend import Log
+from rtl.verilog import generate
 from testbenches.gates import clock_of, ports_of
-from testbenches.verilated import Fault, Run, Verilated
+from testbenches.verilated import Verilated
 
 __all__ = ["GATED", "GatedVerilog", "gated", "netlists_of"]
 
@@ -55,35 +50,21 @@ class GatedVerilog(Verilated):
         sources = generate(engine)
         super().__init__(engine, folder, _OPTIMIZE, gated(sources, netlists or netlists_of(sources, cache)))
 
-    def execute(
-        self,
-        image: MemoryImage,
-        runs: Sequence[Run],
-        memory: MemoryModel,
-        *,
-        fault: Fault | None = None,
-        limit_cycles: int = 50_000_000,
-    ) -> tuple[MemoryImage, list[dict[str, Any]], list[Log]]:
-        """Return what `Verilated` does; raise MachineError when a netlist differs from its module, too."""
-        try:
-            return super().execute(image, runs, memory, fault=fault, limit_cycles=limit_cycles)
-        except MachineError:
-            logs = sorted(self.simulation.folder.glob("run-*/run.log"), key=lambda log: log.stat().st_mtime)
-            found = re.search(rf"^{_DIFFERENCE}.*$", logs[-1].read_text(), re.M) if logs else None
-            if found is None:
-                raise
-            raise MachineError(found.group()) from None
+    def complaint(self, log: str) -> str | None:
+        """Return the sentence on the first output that differs from its netlist's."""
+        found = re.search(rf"^{_DIFFERENCE}.*$", log, re.M)
+        return None if found is None else found.group()
 
 
 def netlists_of(sources: Mapping[str, str], cache: Path, tops: Collection[str] = GATED) -> dict[str, str]:
     """Return the netlists of some modules of an engine's Verilog files, by module; `cache` is where they are kept."""
-    modules = _modules(sources)
+    modules = circuit_modules(sources)
     return {top: mapped(modules, top, cache) for top in tops}
 
 
 def gated(sources: Mapping[str, str], netlists: Mapping[str, str]) -> dict[str, str]:
     """Return an engine's Verilog files with netlists of some modules, by module, beside these."""
-    modules, changed = _modules(sources), dict(sources)
+    modules, changed = circuit_modules(sources), dict(sources)
     for top, netlist in netlists.items():
         text, inside = modules[top].text, top.lstrip(_ESCAPE)
         rtl, gates = f"\\{inside}.rtl ", f"\\{inside}.gates "
@@ -91,10 +72,6 @@ def gated(sources: Mapping[str, str], netlists: Mapping[str, str]) -> dict[str, 
         renamed = changed[file].replace(text, named(text, top, rtl))
         changed[file] = f"{renamed}\n{named(netlist, top, gates)}\n{_pair(modules[top], inside, rtl, gates)}"
     return changed | cell_models(netlists.values())
-
-
-def _modules(sources: Mapping[str, str]) -> Mapping[str, Module]:
-    return modules_of(text for name, text in sources.items() if name.endswith(".v") and name not in CELLS)
 
 
 def _pair(module: Module, name: str, rtl: str, gates: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hwsim.errors import MachineError
-from rtl.synthesis.netlists import cell_models, hierarchy, yosys_folder
+from rtl.synthesis.netlists import cell_models, hierarchy, kinds_of, yosys_folder
 from rtl.synthesis.yosys import Module, run_yosys, synthesizable
 
 __all__ = ["is_proved_equal"]
@@ -26,7 +26,6 @@ opt_clean
 write_blif {name}.blif
 design -reset
 """
-_CELL = re.compile(r"^  ([A-Z]\w+) (?:#\(|\S+ \()", re.M)
 _SECONDS = 600
 
 
@@ -37,7 +36,7 @@ def is_proved_equal(modules: Mapping[str, Module], top: str, netlist: str) -> bo
         MachineError: Yosys refuses, the circuit has registers, or ABC does not decide.
     """
     unit = "".join(module.text for module in hierarchy(modules, top).values())
-    kinds = set(_CELL.findall(netlist))
+    kinds = kinds_of(netlist)
     cells = "".join(cell_models([netlist]).values())
     used = [cell.group() for cell in re.finditer(r"^module (\w+).*?^endmodule$", cells, re.M | re.S) if cell.group(1) in kinds]
     with tempfile.TemporaryDirectory() as place:

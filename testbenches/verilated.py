@@ -117,20 +117,35 @@ class Verilated:
                 ],
             }
             (folder / "job.json").write_text(json.dumps(job))
-            self.simulation.run(
-                "testbenches.tb_engine",
+            self._play(
                 folder,
                 BENCH_JOB=str(folder / "job.json"),
                 BENCH_REGIONS="\n".join(f"{number}={path}" for number, path in regions.items()),
                 BENCH_TRACE=str(folder / "trace.bin"),
             )
-            if not (folder / "answer.json").exists():
-                text = (folder / "run.log").read_text().strip().splitlines()
-                raise MachineError(f"The bench must write its answer, but ended with {shown(text[-1] if text else 'nothing')}")
             answers = json.loads((folder / "answer.json").read_text())
             ports = np.stack([np.fromfile(regions[port], np.uint8) for port in range(self.engine.tile.ports)])
             after = MemoryImage(ports=ports, side=np.fromfile(regions[SIDE_REGION], np.uint8))
             return after, answers, logs_of_trace(folder / "trace.bin", self.engine.vector.lanes, answers)
+
+    def complaint(self, log: str) -> str | None:
+        """Return the sentence in the output of a run that says why it stopped, None where there is none: this bench has none."""
+        return None
+
+    def _play(self, folder: Path, **variables: str) -> None:
+        """Run the bench in a folder; raise MachineError when it does not write its answer."""
+        log = folder / "run.log"
+        try:
+            self.simulation.run("testbenches.tb_engine", folder, **variables)
+        except MachineError:
+            told = self.complaint(log.read_text())
+            if told is None:
+                raise
+            raise MachineError(told) from None
+        if not (folder / "answer.json").exists():
+            text = log.read_text()
+            last = (text.strip().splitlines() or ["nothing"])[-1]
+            raise MachineError(self.complaint(text) or f"The bench must write its answer, but ended with {shown(last)}")
 
     def run(self, program: Program, image: MemoryImage, inputs: Inputs, memory: MemoryModel) -> tuple[Outputs, Log]:
         """Run a program once; raise MachineError when the engine's error register is set or it never ends."""

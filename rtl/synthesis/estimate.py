@@ -12,8 +12,8 @@ from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, shown
 from hwsim.whole_files import write_text
 from rtl.kept import SOURCES
-from rtl.synthesis.yosys import Module, cells_of, modules_of, tool_version
-from rtl.verilog import CELLS, TOP, generate
+from rtl.synthesis.yosys import Module, cells_of, circuit_modules, tool_version
+from rtl.verilog import TOP, generate
 
 __all__ = [
     "Estimate",
@@ -232,7 +232,7 @@ def estimate(
 
 def circuit_of(config: EngineConfig) -> Mapping[str, Module]:
     """Return the modules of an engine by name, as they are synthesized."""
-    return modules_of(text for name, text in generate(config).items() if name.endswith(".v") and name not in CELLS)
+    return circuit_modules(generate(config))
 
 
 def engine_key(config: EngineConfig) -> str:

@@ -7,19 +7,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rtl.synthesis.yosys import Job, Module, each_once
+from rtl.synthesis.yosys import FROM_PREPARE, READ_MODULES, TO_CELLS, Job, Module, each_once
 from rtl.verilog import TOP
 
 __all__ = ["Bit", "Cell", "Mapped", "mapped_of"]
 
 _MARK = "mapped"
 _SCRIPT = f"""\
-read_verilog -lib -specify +/xilinx/cells_sim.v
-read_verilog -lib +/xilinx/cells_xtra.v
-read_verilog -sv modules.v
+{READ_MODULES}
 hierarchy -check
 delete -output {TOP}/w:trace_*
-synth_xilinx -family xcup -noiopad -noclkbuf -run prepare:check
+{TO_CELLS} {FROM_PREPARE}
 flatten
 select A:{_MARK}
 write_json -selected mapped.json

@@ -9,25 +9,32 @@ from importlib import resources
 from pathlib import Path
 
 from hwsim.whole_files import write_text
-from rtl.synthesis.yosys import TOOL, Module, run_yosys, synthesizable, tool_version
+from rtl.synthesis.yosys import (
+    FROM_PREPARE,
+    HIDE_NAMES,
+    READ_MODULES,
+    TO_CELLS,
+    TOOL,
+    Module,
+    run_yosys,
+    synthesizable,
+    tool_version,
+)
 from rtl.verilog import CELLS, PRIMITIVES
 
-__all__ = ["cell_models", "hierarchy", "mapped", "named", "yosys_cells", "yosys_folder"]
+__all__ = ["cell_models", "hierarchy", "kinds_of", "mapped", "named", "yosys_cells", "yosys_folder"]
 
-_SCRIPT = """\
-read_verilog -lib -specify +/xilinx/cells_sim.v
-read_verilog -lib +/xilinx/cells_xtra.v
-read_verilog -sv modules.v
-hierarchy -check -top {top}
-{names}
-synth_xilinx -family xcup -noiopad -noclkbuf -flatten -top {top} -run prepare:check
+_SCRIPT = f"""\
+{READ_MODULES}
+hierarchy -check -top {{top}}
+{{names}}
+{TO_CELLS} -flatten -top {{top}} {FROM_PREPARE}
 setundef -zero -params
 splitnets
 write_verilog -noattr netlist.v
 """
 """UltraScale+ as resources are counted, but flattened. What a table or a memory leaves undefined is zero on the device."""
-_HIDDEN, _KEPT = "rename -hide w:*", ""
-"""Whether wires keep their names, some of which Yosys 0.70 takes for its own and stops."""
+_CELL = re.compile(r"^  ([A-Z]\w+) (?:#\(|\S+ \()", re.M)
 _OWN = ("logic.v", "ramb.v", "uram288.v")
 """Models that Yosys has not, or that compile better than its own."""
 _FROM_YOSYS = "cells_sim.v"
@@ -57,7 +64,7 @@ def mapped(modules: Mapping[str, Module], top: str, cache: Path, *, apart: Colle
     found = hierarchy(modules, top, apart=apart)
     stubs = {child for module in found.values() for child, _ in module.children} - found.keys()
     text = synthesizable("".join(module.text for module in found.values()) + "".join(modules[name].stub for name in sorted(stubs)))
-    script = _SCRIPT.format(top=top, names=_KEPT if has_names else _HIDDEN)
+    script = _SCRIPT.format(top=top, names="" if has_names else HIDE_NAMES)
     key = hashlib.sha256("\0".join([text, script, tool_version()]).encode()).hexdigest()[:32]
     path = cache / f"netlist-{key}.v"
     if not path.exists():
@@ -90,12 +97,17 @@ def yosys_cells() -> str:
     return (yosys_folder() / "share" / "xilinx" / _FROM_YOSYS).read_text()
 
 
+def kinds_of(netlist: str) -> set[str]:
+    """Return the kinds of cells in a netlist."""
+    return set(_CELL.findall(netlist))
+
+
 def cell_models(netlists: Iterable[str]) -> dict[str, str]:
     """Return the models of all cells of some netlists, text by file name; raise MachineError when Yosys is missing."""
     own = {name: (resources.files("rtl") / "synthesis" / "cells" / name).read_text() for name in _OWN}
     own |= {name: PRIMITIVES[name] for name in CELLS}
     declared = {kind for text in own.values() for kind in re.findall(r"^module (\w+)", text, re.M)}
-    used = {kind for netlist in netlists for kind in re.findall(r"^  ([A-Z]\w+) (?:#\(|\S+ \()", netlist, re.M)} - declared
+    used = {kind for netlist in netlists for kind in kinds_of(netlist)} - declared
     library = yosys_cells()
     models = {kind: re.search(rf"^module {kind}\b.*?^endmodule\n", library, re.M | re.S) for kind in sorted(used)}
     return own | {_FROM_YOSYS: "".join(model.group() for model in models.values() if model)}

@@ -15,9 +15,24 @@ from pathlib import Path
 
 from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
-from rtl.verilog import PRIMITIVES
+from rtl.verilog import CELLS, PRIMITIVES
 
-__all__ = ["TOOL", "Job", "Module", "cells_of", "each_once", "modules_of", "run_yosys", "synthesizable", "tool_version"]
+__all__ = [
+    "FROM_PREPARE",
+    "HIDE_NAMES",
+    "READ_MODULES",
+    "TOOL",
+    "TO_CELLS",
+    "Job",
+    "Module",
+    "cells_of",
+    "circuit_modules",
+    "each_once",
+    "modules_of",
+    "run_yosys",
+    "synthesizable",
+    "tool_version",
+]
 
 _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)?module (\\\S+|\w+) ?(?:#\(.*?^\) )?\(.*?^endmodule\n", re.M | re.S)
 _INSTANCE = re.compile(r"^  (?:\(\*.*?\*\) )?(\\\S+|[A-Za-z_][\w$]*) +(?:(\\\S+|[A-Za-z_][\w$]*) +\(|#\()", re.M)
@@ -66,6 +81,11 @@ class Module:
         return tuple(dict.fromkeys(word for word in words if word not in keywords and word[0] != '"'))
 
 
+def circuit_modules(files: Mapping[str, str]) -> Mapping[str, Module]:
+    """Return the modules in the files of an engine by name, as they are synthesized: without models of the vendor's cells."""
+    return modules_of(text for name, text in files.items() if name.endswith(".v") and name not in CELLS)
+
+
 def modules_of(texts: Iterable[str]) -> Mapping[str, Module]:
     """Return the modules of Verilog texts by name."""
     found = {match.group(1): match.group() for text in texts for match in _MODULE.finditer(text)}
@@ -84,19 +104,25 @@ _WHOLE = ("ram",)
 _BATCH_BYTES = 120_000
 (_ZEROS,) = (line for line in PRIMITIVES["ram.v"].splitlines() if "words[i] = " in line)
 """The line that clears a memory for simulation, as the device does when it is configured."""
-_SCRIPT = """\
+READ_MODULES = """\
 read_verilog -lib -specify +/xilinx/cells_sim.v
 read_verilog -lib +/xilinx/cells_xtra.v
-read_verilog -sv modules.v
+read_verilog -sv modules.v"""
+"""Begins each script that maps a circuit: the vendor's cells by their ports, then the circuit."""
+HIDE_NAMES = "rename -hide w:*"
+"""Hides the names of wires: Yosys 0.70 takes some names that Amaranth gives for its own and stops."""
+TO_CELLS = "synth_xilinx -family xcup -noiopad -noclkbuf"
+"""Maps a circuit on UltraScale+, without pads and clock buffers (docs/synthesis.md)."""
+FROM_PREPARE = "-run prepare:check"
+"""Leaves out of TO_CELLS what READ_MODULES has done."""
+_SCRIPT = f"""\
+{READ_MODULES}
 hierarchy -check
-rename -hide w:*
-synth_xilinx -family xcup -noiopad -noclkbuf -run prepare:check
+{HIDE_NAMES}
+{TO_CELLS} {FROM_PREPARE}
 tee -q -o counts.json stat -json
 """
-"""UltraScale+ without pads and clock buffers, each module by itself (docs/synthesis.md).
-
-Names of wires are hidden: Yosys 0.70 takes some names that Amaranth gives for its own and stops.
-"""
+"""Each module by itself."""
 
 
 def tool_version() -> str:
