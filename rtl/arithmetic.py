@@ -16,12 +16,12 @@ __all__ = [
     "SHIFT_LIMIT",
     "ApplyScale",
     "Combine",
+    "HalfProducts",
     "Normalizer",
     "Reciprocal",
     "SquareRoot",
     "clamp",
     "combine",
-    "halve",
     "leading_step",
     "magnitude",
     "round_shift",
@@ -61,9 +61,16 @@ def magnitude(x: Value) -> Value:
 
 
 def leading_step(x: Value, step: int) -> tuple[Value, Value]:
-    """Return whether the top `step` bits of x are zero, and x moved up by `step` when they are."""
-    empty = ~x[len(x) - step :].any()
-    return empty, Mux(empty, Cat(Const(0, step), x[: len(x) - step]), x)[: len(x)]
+    """Return how often `step` fits into the leading zeros of x, 3 at most, and x moved up by so many steps.
+
+    All groups of bits are looked at side by side, and x is moved once.
+    """
+    high = len(x)
+    groups = [x[max(0, high - step * (place + 1)) : max(0, high - step * place)].any() for place in range(3)]
+    first, second, third = groups
+    count = Cat(Mux(first | second, ~first, ~third), ~(first | second))
+    moved = [Cat(Const(0, min(high, step * place)), x[: max(0, high - step * place)])[:high] for place in range(4)]
+    return count, Mux(count[1], Mux(count[0], moved[3], moved[2]), Mux(count[0], moved[1], moved[0]))
 
 
 def combine(m: Module, a: tuple[Value, Value], b: tuple[Value, Value], name: str = "combined") -> tuple[Signal, Signal]:
@@ -110,8 +117,8 @@ class Combine(wiring.Component):
 class ApplyScale(wiring.Component):
     """`result` is `numerics.apply_scale(x, (mantissa, exponent), fraction_bits)` LATENCY cycles later.
 
-    A new operand every cycle, signed, of `x_bits` bits. Stages: multiply; shift by a multiple of eight; shift by the
-    rest; round and saturate.
+    A new operand every cycle, signed, of more than 16 `x_bits`. Stages: multiply its halves; add them and shift by a multiple of
+    eight; shift by the rest; round and saturate.
     """
 
     LATENCY = 4
@@ -124,21 +131,47 @@ class ApplyScale(wiring.Component):
         m = Module()
         # One bit below the point is kept for rounding; a shift of zero leaves it zero.
         wide = self.x_bits + 18
-        product, coarse, fine = (Signal(signed(wide), reset_less=True, name=name) for name in ("product", "coarse", "fine"))
+        coarse, fine = (Signal(signed(wide), reset_less=True, name=name) for name in ("coarse", "fine"))
+        product = HalfProducts(m, self.x, self.mantissa, "product")
         needed = Signal(signed(12))
         shift = Signal(range(SHIFT_LIMIT + 1), reset_less=True)
         rest = Signal(3, reset_less=True)
         rounded = Signal(signed(wide))
         m.d.comb += [needed.eq(-(self.exponent + self.fraction_bits)), rounded.eq((fine >> 1) + fine[0])]
         m.d.sync += [
-            product.eq(Cat(Const(0, 1), self.x * self.mantissa).as_signed()),
             shift.eq(clamp(needed, 0, SHIFT_LIMIT)),
-            coarse.eq(product >> Cat(Const(0, 3), shift[3:])),
+            coarse.eq(Cat(Const(0, 1), product.total).as_signed() >> Cat(Const(0, 3), shift[3:])),
             rest.eq(shift[:3]),
             fine.eq(coarse >> rest),
             self.result.eq(saturate(rounded, 32)),
         ]
         return m
+
+
+class HalfProducts:
+    """The products of the two halves of a signed value with another value, one cycle later, and their `total`.
+
+    A half takes one DSP, with its registers inside; the whole value takes a cascade of two, which leaves little of a cycle.
+    """
+
+    _HALF_BITS = 16
+
+    def __init__(self, m: Module, x: Value, factor: Value, name: str):
+        assert len(x) > self._HALF_BITS
+        halves = x[: self._HALF_BITS], x[self._HALF_BITS :].as_signed()
+        self._low, self._high = (
+            Signal((half * factor).shape(), name=f"{name}_{place}", reset_less=True)
+            for half, place in zip(halves, ("low", "high"), strict=True)
+        )
+        m.d.sync += [self._low.eq(halves[0] * factor), self._high.eq(halves[1] * factor)]
+        self._width = len(x) + len(factor)
+
+    @property
+    def total(self) -> Value:
+        """The product, combinationally from the registers: an addition of all bits but the lowest half."""
+        low, bits = self._low, self._HALF_BITS
+        above = low[bits:].as_signed() if low.shape().signed else low[bits:]
+        return Cat(low[:bits], self._high + above)[: self._width].as_signed()
 
 
 _RESULT_BITS = 16
@@ -149,7 +182,7 @@ class Normalizer(wiring.Component):
     """`numerics.normalize` of an unsigned integer of 33 to 64 bits, LATENCY cycles later; a new one every cycle."""
 
     LATENCY = 3
-    _STEPS = ((32, 16), (8, 4), (2, 1))
+    _STEPS = (16, 4, 1)
 
     def __init__(self, width: int):
         self.width = width
@@ -159,10 +192,9 @@ class Normalizer(wiring.Component):
         m = Module()
         moved: Value = self.x
         zeros: list[Value] = []
-        for cycle, steps in enumerate(self._STEPS):
-            for step in steps:
-                empty, moved = leading_step(moved, step)
-                zeros.insert(0, empty)
+        for cycle, step in enumerate(self._STEPS):
+            steps, moved = leading_step(moved, step)
+            zeros.insert(0, steps)
             following = Signal(unsigned(self.width), name=f"moved_{cycle}", reset_less=True)
             count = Signal(unsigned(len(Cat(zeros))), name=f"zeros_{cycle}", reset_less=True)
             m.d.sync += [following.eq(moved), count.eq(Cat(zeros))]
@@ -178,7 +210,7 @@ class Normalizer(wiring.Component):
 class Reciprocal(wiring.Component):
     """`numerics.reciprocal` of a normalized or zero scale, LATENCY cycles later; a new one every cycle.
 
-    A restoring division, two quotient bits between registers.
+    A restoring division, two quotient bits between registers, which are found together.
     """
 
     LATENCY = _RESULT_BITS // _BITS_PER_CYCLE
@@ -195,28 +227,43 @@ class Reciprocal(wiring.Component):
         rest: Value = ((1 << 16) - 1 - self.mantissa)[:17]
         quotient: Value = Const(1, 1)
         exponent: Value = -31 - self.exponent
+        thrice: Value = divisor + (divisor << 1)
         for cycle in range(self.LATENCY):
-            for number in range(1 if cycle == 0 else 0, _BITS_PER_CYCLE):
-                # The dividend is all ones: a one is brought down each time.
-                trial = Signal(18, name=f"trial_{cycle}_{number}")
-                fits = Signal(name=f"fits_{cycle}_{number}")
-                kept = Signal(17, name=f"kept_{cycle}_{number}")
-                m.d.comb += [
-                    trial.eq(Cat(Const(1, 1), rest)),
-                    fits.eq(trial >= divisor),
-                    kept.eq(Mux(fits, trial - divisor, trial)),
-                ]
-                rest, quotient = kept, Cat(fits, quotient)
-            held = _registers(m, cycle, divisor=divisor, rest=rest, quotient=quotient, exponent=exponent)
-            divisor, rest, quotient, exponent = held.values()
+            # The dividend is all ones: a one is brought down for each bit, all multiples of the divisor are tried side by side.
+            bits = 1 if cycle == 0 else _BITS_PER_CYCLE
+            brought = Signal(17 + bits, name=f"brought_{cycle}")
+            m.d.comb += brought.eq(Cat(Const((1 << bits) - 1, bits), rest))
+            multiples = [divisor, divisor << 1, thrice][: (1 << bits) - 1]
+            digit, rest = _divide(m, brought, multiples, 17, f"{cycle}")
+            quotient = Cat(digit, quotient)
+            held = _registers(m, cycle, divisor=divisor, thrice=thrice, rest=rest, quotient=quotient, exponent=exponent)
+            divisor, thrice, rest, quotient, exponent = held.values()
         m.d.comb += [self.quotient.eq(quotient), self.quotient_exponent.eq(exponent)]
         return m
+
+
+def _divide(m: Module, brought: Value, multiples: Sequence[Value], bits: int, name: str) -> tuple[Value, Value]:
+    """Return how many of the multiples 1, or 1 to 3, of a divisor fit, and what is left over, of so many bits."""
+    left = [brought]
+    fits = []
+    for number, multiple in enumerate(multiples, 1):
+        less = Signal(signed(len(brought) + 2), name=f"less_{number}_{name}")
+        m.d.comb += less.eq(brought - multiple)
+        left.append(less)
+        fits.append(~less[-1])
+    if len(fits) == 1:
+        return fits[0], Mux(fits[0], left[1], left[0])[:bits]
+    one, two, three = fits
+    digit = Signal(2, name=f"digit_{name}")
+    m.d.comb += digit.eq(Cat(Mux(two, three, one), two))
+    rest = Mux(two, Mux(three, left[3], left[2]), Mux(one, left[1], left[0]))[:bits]
+    return digit, rest
 
 
 class SquareRoot(wiring.Component):
     """The root `numerics.rsqrt` takes of a normalized or zero scale before its reciprocal, LATENCY cycles later.
 
-    A new one every cycle, two bits of the root between registers.
+    A new one every cycle, two bits of the root between registers, which are found together.
     """
 
     LATENCY = _RESULT_BITS // _BITS_PER_CYCLE
@@ -234,19 +281,22 @@ class SquareRoot(wiring.Component):
         root: Value = Const(0, 0)
         exponent: Value = ((self.exponent - 16 + odd) >> 1)[: len(self.root_exponent)].as_signed()
         for cycle in range(self.LATENCY):
-            for number in range(_BITS_PER_CYCLE):
-                high = len(radicand)
-                brought = Signal(20, name=f"brought_{cycle}_{number}")
-                trial = Signal(18, name=f"trial_{cycle}_{number}")
-                fits = Signal(name=f"fits_{cycle}_{number}")
-                kept = Signal(18, name=f"kept_{cycle}_{number}")
-                m.d.comb += [
-                    brought.eq(Cat(radicand[high - 2 :], rest)),
-                    trial.eq(Cat(Const(1, 2), root)),
-                    fits.eq(brought >= trial),
-                    kept.eq(Mux(fits, brought - trial, brought)),
-                ]
-                rest, root, radicand = kept, Cat(fits, root), radicand[: high - 2]
+            # Both bits together: the second one for either value of the first, and then the choice.
+            high = len(radicand)
+            brought = Signal(22, name=f"brought_{cycle}")
+            m.d.comb += brought.eq(Cat(radicand[high - 4 :], rest))
+            once, with_first, without = (Signal(signed(24), name=f"{name}_{cycle}") for name in ("once", "with_first", "without"))
+            m.d.comb += [
+                once.eq(brought[2:] - ((root << 2) + 1)),
+                with_first.eq(brought - (root << 4) - ((root << 3) + 9)),
+                without.eq(brought - ((root << 3) + 1)),
+            ]
+            first = ~once[-1]
+            second = Mux(first, ~with_first[-1], ~without[-1])
+            left_with = Mux(with_first[-1], Cat(brought[:2], once), with_first)
+            left_without = Mux(without[-1], brought, without)
+            rest = Mux(first, left_with, left_without)[:18]
+            root, radicand = Cat(second, first, root), radicand[: high - 4]
             held = _registers(m, cycle, radicand=radicand, rest=rest, root=root, exponent=exponent)
             radicand, rest, root, exponent = held.values()
         m.d.comb += [self.root.eq(root), self.root_exponent.eq(exponent)]
@@ -262,13 +312,3 @@ def _registers(m: Module, cycle: int, **values: Value) -> dict[str, Signal]:
             held[name] = Signal(value.shape(), name=f"{name}_{cycle}", reset_less=True)
             m.d.sync += held[name].eq(value)
     return held
-
-
-def halve(m: Module, values: Sequence[Value], bits: int, name: str) -> list[Signal]:
-    """Return the signed sums of neighbours, of so many bits, one cycle later.
-
-    One addition between registers: Yosys takes two of them for a carry-save adder, which is larger than both.
-    """
-    sums = [Signal(signed(bits), name=f"{name}_{index}", reset_less=True) for index in range(len(values) // 2)]
-    m.d.sync += [total.eq(values[2 * index] + values[2 * index + 1]) for index, total in enumerate(sums)]
-    return sums

@@ -12,8 +12,9 @@ from rtl.control import Control, ControlRegisters, axi_lite_members
 from rtl.fetch import Fetch
 from rtl.instance import Shared
 from rtl.interfaces import SCALE_ENTRY, WRITE_BEAT_BITS, assign, axi_read, axi_write
-from rtl.matrix import Matrix
-from rtl.mover import Mover
+from rtl.matrix import Matrix, sources_of
+from rtl.memories import ActivationMemory, ActivationWrite, ResidualMemory, ResultMemory
+from rtl.mover import Landing, Mover
 from rtl.ram import Ram
 from rtl.vector import Vector
 
@@ -121,8 +122,8 @@ class Engine(wiring.Component):
         self._streams(m, registers)
         self._buses(m, registers, mover)
         self._result(m, mover)
-        self._residual(m, mover)
-        self._parameters(m, mover)
+        self._loaded(m, mover)
+        self._cached(m, mover)
         self._activations(m)
         self._trace(m, control)
         return m
@@ -189,34 +190,34 @@ class Engine(wiring.Component):
     def _result(self, m, mover):
         """Three copies of the result memory, one for each reader."""
         matrix, vector = self.matrix, self.vector
-        buffer, lanes = self.config.buffer, self.config.vector.lanes
         for name, reader, port in (("vector_a", vector, "y_a"), ("vector_b", vector, "y_b"), ("mover", mover, "y")):
-            m.submodules[f"result_{name}"] = ram = Ram(depth=buffer.result_words, lanes=lanes, lane_bits=32)
-            m.d.comb += [_write(ram, matrix, "y"), _read(ram, reader, port)]
+            m.submodules[f"result_{name}"] = memory = ResultMemory(self.config)
+            m.d.comb += [_write(memory, matrix, "y"), _read(memory, reader, port)]
 
-    def _residual(self, m, mover):
-        """The residual memory: one write and one read port, whose users programs keep apart."""
+    def _loaded(self, m, mover):
+        """What the mover loads goes into the residual memory, and two copies of the parameter memory."""
         matrix, vector = self.matrix, self.vector
         buffer, lanes = self.config.buffer, self.config.vector.lanes
-        m.submodules.residual = ram = Ram(depth=buffer.residual_words, lanes=lanes, lane_bits=32)
-        with m.If(mover.x_enable.any()):
-            m.d.comb += _write(ram, mover, "x")
-        with m.Else():
-            m.d.comb += _write(ram, matrix, "x_write")
+        m.submodules.load = load = Landing(self.config)
+        m.submodules.residual = residual = ResidualMemory(self.config)
         m.d.comb += [
-            ram.read_address.eq(Mux(vector.x_reads, vector.x_address, matrix.x_address)),
-            matrix.x_data.eq(ram.read_data),
-            vector.x_data.eq(ram.read_data),
+            load.loaded.eq(mover.loaded),
+            *assign(residual, load, "x_enable", "x_address", "x_data"),
+            *assign(residual, matrix, "x_write_enable", "x_write_address", "x_write_data"),
+            residual.matrix_address.eq(matrix.x_address),
+            residual.vector_address.eq(vector.x_address),
+            residual.vector_reads.eq(vector.x_reads),
+            matrix.x_data.eq(residual.read_data),
+            vector.x_data.eq(residual.read_data),
         ]
-
-    def _parameters(self, m, mover):
-        """Two copies of the parameter memory, and the value parameters."""
-        matrix, vector = self.matrix, self.vector
-        buffer, lanes = self.config.buffer, self.config.vector.lanes
         for name, reader in (("vector", vector), ("matrix", matrix)):
             m.submodules[f"parameter_{name}"] = ram = Ram(depth=buffer.parameter_words, lanes=lanes, lane_bits=32)
-            m.d.comb += [_write(ram, mover, "p"), _read(ram, reader, "p")]
-        m.submodules.value_parameters = ram = Ram(depth=buffer.side_words, lanes=lanes, lane_bits=32)
+            m.d.comb += [_write(ram, load, "p"), _read(ram, reader, "p")]
+
+    def _cached(self, m, mover):
+        """The value parameters, and the pack buffer's way to the mover."""
+        matrix, vector = self.matrix, self.vector
+        m.submodules.value_parameters = ram = Ram(depth=self.config.buffer.side_words, lanes=self.config.vector.lanes, lane_bits=32)
         m.d.comb += [
             _write(ram, matrix, "h"),
             _read(ram, vector, "h"),
@@ -225,21 +226,13 @@ class Engine(wiring.Component):
         ]
 
     def _activations(self, m):
-        """The activation memory, written in pieces of one row, and the scale file."""
+        """A copy of the activation memory for each region that reads one, and the scale file."""
         config, matrix, vector = self.config, self.matrix, self.vector
-        lanes, rows = config.vector.lanes, config.tile.tokens
-        pieces = 64 // lanes
-        piece_bits = pieces.bit_length() - 1
-        m.submodules.activation = ram = Ram(depth=config.buffer.activation_segments, lanes=rows * pieces, lane_bits=8 * lanes)
-        piece, segment = vector.a_address[:piece_bits], vector.a_address[piece_bits:]
-        m.d.comb += [
-            ram.write_enable.eq(
-                Cat(vector.a_enable & (vector.a_row == row) & (piece == number) for row in range(rows) for number in range(pieces))
-            ),
-            ram.write_address.eq(segment),
-            ram.write_data.eq(vector.a_data.replicate(rows * pieces)),
-            _read(ram, matrix, "a"),
-        ]
+        m.submodules.activation_write = write = ActivationWrite(config)
+        m.d.comb += assign(write, vector, "a_enable", "a_row", "a_address", "a_data")
+        for source in sources_of(config):
+            m.submodules[f"activation_{source}"] = copy = ActivationMemory(config)
+            m.d.comb += [copy.written.eq(write.written), _read(copy, matrix, f"a_{source}")]
         m.submodules.scales = scales = Ram(depth=config.buffer.scales, lanes=1, lane_bits=SCALE_ENTRY.size)
         m.d.comb += [_write(scales, vector, "scale"), _read(scales, matrix, "scale")]
 
@@ -258,12 +251,12 @@ class Engine(wiring.Component):
         ]
 
 
-def _read(ram: Ram, reader, name: str) -> list:
+def _read(ram, reader, name: str) -> list:
     """Return the assignments that give a memory's read port to a reader's port `name`."""
     return [ram.read_address.eq(getattr(reader, f"{name}_address")), getattr(reader, f"{name}_data").eq(ram.read_data)]
 
 
-def _write(ram: Ram, writer, name: str) -> list:
+def _write(ram, writer, name: str) -> list:
     """Return the assignments that give a memory's write port to a writer's port `name`."""
     return [
         ram.write_enable.eq(getattr(writer, f"{name}_enable")),

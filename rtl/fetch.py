@@ -17,8 +17,9 @@ __all__ = ["Fetch", "PortReader", "StreamFifo", "StreamPort"]
 class PortReader(wiring.Component):
     """Requests `beats` beats from beat `offset` on after `start`; docs/engine.md section 3 has its timing.
 
-    `active` is up while bursts remain to be accepted; `quiet` when no address is up and no beat outstanding. While
-    `stop` is up no new address rises; one that is up stays until accepted. `clear` forgets everything.
+    `start` comes while not `active`, which is up while bursts remain to be accepted; `quiet` when no address waits for its
+    acceptance and no beat is outstanding. While `stop` is up no new address rises; one that is up stays until accepted. `clear`
+    forgets everything.
     """
 
     def __init__(self, config: EngineConfig):
@@ -39,36 +40,45 @@ class PortReader(wiring.Component):
         m = Module()
         burst, depth = self.config.fetch.burst_beats, self.config.fetch.fifo_beats
         beat_shift = self.config.tile.port_bytes.bit_length() - 1
-        offset, remaining = (Signal(32, name=name) for name in ("offset", "remaining"))
+        offset, rest = (Signal(32, name=name) for name in ("offset", "rest"))
         credit = Signal(range(depth + 1), init=depth)
         outstanding = Signal(range(depth + 1))
-        room, length, taken = (Signal(range(burst + 1), name=name) for name in ("room", "length", "taken"))
-        is_last, waiting, accepted = (Signal(name=name) for name in ("is_last", "waiting", "accepted"))
+        length, taken, room = (Signal(range(burst + 1), name=name) for name in ("length", "taken", "room"))
+        waiting, accepted, is_short, is_long = (Signal(name=name) for name in ("waiting", "accepted", "is_short", "is_long"))
+        # Equals `outstanding == 0`, but comes from a register, because one gate combines it with those of all ports.
+        none_outstanding = Signal(init=1)
         m.d.comb += [
-            room.eq(burst - offset % burst),
-            is_last.eq(remaining <= room),
-            length.eq(Mux(is_last, remaining, room)),
-            # Credit cannot fall while an address waits, so a raised valid stays up, also when `stop` rises.
-            self.arvalid.eq(self.active & (credit >= length) & (~self.stop | waiting)),
+            # An address that is up stays up until it is accepted, also when `stop` rises.
+            self.arvalid.eq(waiting | (self.active & (credit >= length) & ~self.stop)),
             self.araddr.eq(self.base + (offset << beat_shift)),
             self.arlen.eq(length - 1),
             accepted.eq(self.arvalid & self.arready),
             taken.eq(Mux(accepted, length, 0)),
-            self.quiet.eq(~self.arvalid & (outstanding == 0)),
+            self.quiet.eq(~waiting & none_outstanding),
         ]
         m.d.sync += [
             waiting.eq(self.arvalid & ~self.arready),
             credit.eq(credit - taken + self.pop),
             outstanding.eq(outstanding + taken - self.beat),
+            none_outstanding.eq(~accepted & Mux(self.beat, outstanding == 1, none_outstanding)),
         ]
-        with m.If(self.start):
-            m.d.sync += [offset.eq(self.offset), remaining.eq(self.beats), self.active.eq(self.beats != 0)]
+        # The first burst ends at a multiple of bursts: `length` beats of the current one, `rest` after it. They are there before
+        # `start` makes them count, so that it drives few registers.
+        m.d.comb += [room.eq(burst - self.offset % burst), is_short.eq(self.beats <= room), is_long.eq(rest > burst)]
+        with m.If(~self.active):
+            m.d.sync += [
+                offset.eq(self.offset),
+                length.eq(Mux(is_short, self.beats, room)),
+                rest.eq(Mux(is_short, 0, self.beats - room)),
+            ]
         with m.Elif(accepted):
-            m.d.sync += [offset.eq(offset + length), remaining.eq(remaining - length)]
-            with m.If(is_last):
-                m.d.sync += self.active.eq(0)
+            m.d.sync += [offset.eq(offset + length), length.eq(Mux(is_long, burst, rest)), rest.eq(Mux(is_long, rest - burst, 0))]
+        with m.If(self.start):
+            m.d.sync += self.active.eq(self.beats != 0)
+        with m.Elif(accepted & (rest == 0)):
+            m.d.sync += self.active.eq(0)
         with m.If(self.clear):
-            m.d.sync += [self.active.eq(0), waiting.eq(0), credit.eq(depth), outstanding.eq(0)]
+            m.d.sync += [self.active.eq(0), waiting.eq(0), credit.eq(depth), outstanding.eq(0), none_outstanding.eq(1)]
         return m
 
 
@@ -189,7 +199,7 @@ class Fetch(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ports = [place(m, f"port_{index}", StreamPort, self.config, inline=self.inline) for index in range(self.config.tile.ports)]
-        busy = Signal()
+        busy, any_active = Signal(), Signal()
         fault = Cat(port.fault for port in ports)
         for index, port in enumerate(ports):
             connect(m, flipped(self.axi[index]), port.axi)
@@ -203,9 +213,10 @@ class Fetch(wiring.Component):
             ]
         m.d.comb += [
             self.issue.eq(self.command_valid & ~busy),
-            self.retire.eq(busy & ~Cat(port.active for port in ports).any()),
+            any_active.eq(Cat(port.active for port in ports).any()),
+            self.retire.eq(busy & ~any_active),
             self.head_valid.eq(Cat(port.ready for port in ports).all()),
-            self.quiet.eq(Cat(port.quiet for port in ports).all()),
+            self.quiet.eq(Cat(port.quiet for port in ports).all() & (self.stop | ~any_active)),
             self.bus_error.eq(fault.any()),
         ]
         for index in reversed(range(len(ports))):

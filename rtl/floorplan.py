@@ -3,6 +3,7 @@
 import dataclasses
 
 from hwsim.arch.config import EngineConfig
+from rtl.matrix.region import tiles_of
 from rtl.matrix.stages import DECODE
 from rtl.regions import regions
 
@@ -42,20 +43,23 @@ def floorplan(config: EngineConfig, *, slrs: int, memory_slr: int) -> Floorplan:
     Cells lie as `rtl.regions` deals them. Raises ConfigError where the memory lies between SLRs.
     """
     found = regions(config.tile.ports, slrs=slrs, memory_slr=memory_slr)
-    order = found.order
+    tiles = dict.fromkeys(range(config.tile.ports), memory_slr)
     waypoints: dict[int, list[str]] = {}
     registers = []
-    for port, slr in enumerate(found.tiles):
-        way = order[1 : order.index(slr)]
-        words = word_registers()
+    words = word_registers()
+    for region, ports in tiles_of(config).items():
+        slr = found.slrs[region]
+        way = found.order[: found.order.index(slr)]
         assert len(way) < len(words), "a tile must have a word register for each SLR on the way"
-        for stop, name in zip(way, words, strict=False):
-            waypoints.setdefault(stop, []).append(f"engine/matrix/tile_{port}/{name}_reg*")
-        if way:
-            registers += [f"engine/matrix/tile_{port}/{name}_reg*" for name in words[: len(way) + 1]]
+        for port in ports:
+            tiles[port] = slr
+            for stop, name in zip(way, words, strict=False):
+                waypoints.setdefault(stop, []).append(f"engine/matrix/{region}/tile_{port}/{name}_reg*")
+            if way:
+                registers += [f"engine/matrix/{region}/tile_{port}/{name}_reg*" for name in words[: len(way) + 1]]
     return Floorplan(
         regions=found.cells,
         waypoints=tuple((slr, tuple(names)) for slr, names in waypoints.items()),
         registers=tuple(registers),
-        tiles=found.tiles,
+        tiles=tuple(tiles.values()),
     )

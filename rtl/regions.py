@@ -1,31 +1,59 @@
-"""The SLR of each tile and cell of an engine on a device, by its number of ports; nothing of the circuit is made for it."""
+"""The regions of an engine, and the SLRs of a device that they lie in; nothing of the circuit is made for it."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from hwsim.errors import ConfigError
 
-__all__ = ["Regions", "regions"]
+__all__ = ["FAR", "NEAR", "SHARED", "Regions", "region_tiles", "regions"]
 
-_TILES_PER_SLR = 2
-"""Least number of tiles per SLR that is worth a crossing; an engine with fewer stays in one SLR."""
-_SHARED = (
-    "engine/matrix",
-    "engine/vector",
-    "engine/activation",
-    "engine/result_vector_a",
-    "engine/result_vector_b",
-    "engine/result_mover",
-    "engine/residual",
-    "engine/parameter_vector",
-    "engine/parameter_matrix",
-    "engine/value_parameters",
-    "engine/scales",
-)
-"""Cells that serve all tiles: they lie in the SLR beside the memory's, so that no wire to a tile crosses two boundaries."""
+NEAR, SHARED, FAR = "near", "shared", "far"
+"""The region by the memory, that of what serves all tiles, and the one beyond it."""
+_REGIONS = (NEAR, SHARED, FAR)
+_LEAST_TILES = 6
+"""Least number of tiles that is worth more than one region."""
 _SHARED_LOGIC = 5 / 32
-"""Look-up tables of these cells as a share of those of all tiles (by the estimate of `u280`: 113 and 712 thousand)."""
-_NEAR_STREAMS = ("engine/matrix/sequencer", "engine/matrix/drain")
-"""Parts of the above that answer the stream FIFOs within a cycle; they lie beside the FIFOs."""
+"""Look-up tables of what serves all tiles as a share of those of all tiles."""
+_CELLS: Mapping[str, tuple[str, ...]] = {
+    SHARED: (
+        "engine/matrix",
+        "engine/vector",
+        "engine/mover/picker",
+        "engine/activation_write",
+        "engine/activation_shared",
+        "engine/load",
+        "engine/result_vector_a",
+        "engine/result_vector_b",
+        "engine/result_mover",
+        "engine/residual",
+        "engine/parameter_vector",
+        "engine/parameter_matrix",
+        "engine/value_parameters",
+        "engine/scales",
+    ),
+    NEAR: ("engine/matrix/front", "engine/matrix/near", "engine/matrix/broadcast_near", "engine/activation_near"),
+    FAR: ("engine/matrix/far",),
+}
+"""Cells of each region, each after the one it is part of; what is not named answers the memory or the host, and lies near."""
+
+
+def region_tiles(ports: int, columns: int = 1) -> Mapping[str, tuple[int, ...]]:
+    """Return the tiles of each region of an engine of `ports` tiles, of which `ports / columns` give results to the same lanes.
+
+    Tiles of the same lanes lie in one region where that is possible, since their results share wires. Regions are dealt about
+    equally full: the shared one gets fewer tiles, the near one, which has the stream ports too, no more than the far one.
+    """
+    if ports < _LEAST_TILES:
+        return {SHARED: tuple(range(ports))}
+    counts = dict.fromkeys(_REGIONS, 0)
+    for _ in range(ports):
+        counts[min(reversed(_REGIONS), key=lambda region: counts[region] + _SHARED_LOGIC * ports * (region == SHARED))] += 1
+    in_columns = sorted(range(ports), key=lambda port: (port % columns, port))
+    found, first = {}, 0
+    for region, count in counts.items():
+        found[region] = tuple(sorted(in_columns[first : first + count]))
+        first += count
+    return found
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,32 +62,26 @@ class Regions:
 
     Attributes:
         order: SLRs from the memory's on.
-        tiles: SLR of each tile.
+        slrs: SLR of each region.
         cells: (SLR, cells) in the order they are to be placed, each a path below the kernel's instance; others lie by the memory.
     """
 
     order: tuple[int, ...]
-    tiles: tuple[int, ...]
+    slrs: Mapping[str, int]
     cells: tuple[tuple[int, tuple[str, ...]], ...]
 
 
 def regions(ports: int, *, slrs: int, memory_slr: int) -> Regions:
     """Return where an engine of `ports` tiles lies on a device of `slrs` SLRs in a row, its memory at `memory_slr`, an end of it.
 
-    Tiles are dealt in the order of their ports, those nearest the memory first, so that SLRs are about equally full: the
-    shared one gets fewer, the memory's, which has the stream ports too, no more than the farthest. Raises ConfigError where
-    the memory lies between SLRs.
+    Each region has an SLR of its own, where there are as many. Raises ConfigError where the memory lies between SLRs.
     """
     if memory_slr not in (0, slrs - 1):
         raise ConfigError(f"Memory must be at the first or the last of {slrs} SLRs, not at SLR{memory_slr}")
-    if slrs == 1 or ports < _TILES_PER_SLR * slrs:
-        return Regions(order=(memory_slr,), tiles=(memory_slr,) * ports, cells=())
     order = tuple(range(slrs)) if memory_slr == 0 else tuple(reversed(range(slrs)))
-    shared, counts = order[1], [0] * slrs
-    for _ in range(ports):
-        place = min(reversed(range(slrs)), key=lambda place: counts[place] + _SHARED_LOGIC * ports * (place == 1))
-        counts[place] += 1
-    tiles = tuple(slr for slr, count in zip(order, counts, strict=True) for _ in range(count))
-    cells = [(shared, _SHARED), (memory_slr, _NEAR_STREAMS)]
-    cells += [(slr, tuple(f"engine/matrix/tile_{port}" for port in range(ports) if tiles[port] == slr)) for slr in order]
-    return Regions(order=order, tiles=tiles, cells=tuple(cells))
+    tiles = region_tiles(ports)
+    if len(tiles) == 1 or slrs == 1:
+        return Regions(order=order[:1], slrs=dict.fromkeys(tiles, memory_slr), cells=())
+    places = {region: order[min(place, slrs - 1)] for place, region in enumerate(_REGIONS)}
+    cells = tuple((places[region], cells) for region, cells in _CELLS.items() if places[region] != memory_slr or region == NEAR)
+    return Regions(order=order, slrs=places, cells=cells)

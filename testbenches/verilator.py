@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, SpecError
 from hwsim.whole_files import only_writer
-from rtl.verilog import PRIMITIVES, TEMPLATES, generate
+from rtl.verilog import PRIMITIVES, TEMPLATES, TOP, generate
 from testbenches.tools import check_buildable, check_lintable, check_temporary, environment, unsafe_in
 
 __all__ = ["Build", "bench_text", "buildable", "lint", "locked", "port_text", "public_text"]
@@ -31,7 +32,6 @@ def watch():
 threading.Thread(target=watch, daemon=True).start()
 """
 """Begins each script: it ends, with all that it started, when the process ends that holds the other end of its standard input."""
-_INLINED = ("engine.v", *PRIMITIVES)
 
 
 @contextlib.contextmanager
@@ -105,7 +105,11 @@ def port_text(name: str, width: int, is_output: bool) -> str:
 
 def _apart_text(sources: Mapping[str, str]) -> str:
     """Return the Verilator settings that keep modules with many instances apart, so that each is compiled once."""
-    modules = [name.removesuffix(".v") for name in sources if name.endswith(".v") and name not in _INLINED]
+    modules = [
+        name.removesuffix(".v")
+        for name in sources
+        if name.endswith(".v") and name not in PRIMITIVES and not re.match(rf"{TOP}(_\w+)?\.v", name)
+    ]
     return "`verilator_config\n" + "".join(f'no_inline -module "{module}"\n' for module in sorted(modules))
 
 

@@ -21,7 +21,7 @@ REFILL_CYCLES = 3
 """Fetch, decode, execute: cycles from a change of registers or program counter to the execution of the next instruction."""
 FIFO_LATENCY = 2
 """Cycles from a beat's arrival to the first cycle it can be popped."""
-MATRIX_LATENCY = 21
+MATRIX_LATENCY = 24
 """Cycles from a capture to its first drained word leaving the array."""
 EPILOGUE_LATENCY = 6
 """Cycles from the last drained word leaving the array to retirement: scale, residual, write."""
@@ -35,7 +35,7 @@ VECTOR_ROWS = 8
 """Rows between the start of their first pass and the end of their codes, at most."""
 SIDE_BURST_BEATS = 64
 """Beats of a full read burst on the side port."""
-WRITE_LEAD = 6
+WRITE_LEAD = 8
 """Cycles the writer needs before its first beat: addresses, and reading the first words."""
 MOVER_WRITES = 8
 """Instructions of the mover that may wait for responses at a time."""

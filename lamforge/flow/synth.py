@@ -14,7 +14,7 @@ from hwsim.plain import Settings
 from lamforge.flow.engines import chosen_engine
 from lamforge.flow.resources import copies_of, fields_of_engine, origin, resource_model, slr_shares
 from lamforge.flow.verb import SILENT, Listener, verb
-from rtl.regions import regions
+from rtl.regions import region_tiles, regions
 from rtl.synthesis import (
     LEVELS_LIMIT,
     LOADS_LIMIT,
@@ -200,8 +200,9 @@ def _quick(engine: EngineConfig) -> Estimate:
     parts = []
     for part in resource_model().every:
         unit, _, name = part.name.partition("/")
-        resources = {resource: float(value) for resource, value in part.of(fields).items()}
-        parts.append(Part(unit=unit, name=name, count=int(copies_of(part.copies, fields)), resources=resources))
+        if count := int(copies_of(part.copies, fields)):
+            resources = {resource: float(value) for resource, value in part.of(fields).items()}
+            parts.append(Part(unit=unit, name=name, count=count, resources=resources))
     return Estimate(engine=engine.name, parts=tuple(parts), tool=f"a model of runs of {made.tool} made on {made.date}")
 
 
@@ -234,11 +235,12 @@ def spread_over_slrs(found: Estimate, engine: EngineConfig, board: Board) -> tup
     """Return what the SLRs would hold by the floorplan of the engine's package; logic that crosses between them is not counted."""
     ports = engine.tile.ports
     shares = slr_shares([(part.unit, part.name) for part in found.parts], ports, board)
-    tiles = regions(ports, slrs=len(shares), memory_slr=board.memory_slr).tiles
+    dealt = regions(ports, slrs=len(shares), memory_slr=board.memory_slr)
+    tiles = {dealt.slrs[region]: len(own) for region, own in region_tiles(ports).items()}
     return tuple(
         SlrShare(
             name=slr.name,
-            tiles=tiles.count(index),
+            tiles=tiles.get(index, 0),
             used={
                 name: float(sum(share * part.resources[name] for share, part in zip(row, found.parts, strict=True)))
                 for name in RESOURCES

@@ -73,8 +73,10 @@ def synthesis_text(found: Synthesis) -> str:
         lines.append(f"{reached} This ranks engines and says nothing of the board's clock.")
     if found.timing is not None:
         lines += _timing_lines(found.timing)
-    if found.is_quick:
-        lines.append("No resources were synthesized: this is what a model says; docs/synthesis.md says how far it is off.")
+    if found.is_quick and found.timing is not None:
+        lines.append("The resources are what a model says; docs/synthesis.md says how far it and the timing are off.")
+    elif found.is_quick:
+        lines.append("Nothing was synthesized: this is what a model says; docs/synthesis.md says how far it is off.")
     else:
         lines.append("An estimate by open synthesis; docs/synthesis.md says what it can and cannot tell.")
     return "\n".join(lines)

@@ -7,13 +7,17 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.registers import ErrorCode
 from rtl.control.sequencer import PC_BITS
 
-__all__ = ["ErrorRegister", "Watchdog"]
+__all__ = ["LATE", "ErrorRegister", "Watchdog"]
+
+LATE = (ErrorCode.WATCHDOG, ErrorCode.TOKEN_OVERFLOW)
+"""Errors that are known so late in a cycle that control hears of them by themselves."""
 
 
 class ErrorRegister(wiring.Component):
     """Keeps the first error since `start` in `value`; of several in one cycle, the lowest code.
 
-    `raised` is one in the cycle of an error, `value` holds it from the next on.
+    `raised` is one in the cycle of an error but those of LATE, `value` holds any from the one after the next on: the search
+    for the lowest code is a step of its own.
     """
 
     def __init__(self):
@@ -32,15 +36,18 @@ class ErrorRegister(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         conditions = {code: getattr(self, code.name.lower()) for code in ErrorCode}
+        m.d.comb += self.raised.eq(Cat(condition for code, condition in conditions.items() if code not in LATE).any())
+        happened = {code: Signal(name=f"happened_{code.name.lower()}") for code in ErrorCode}
+        details = {name: Signal.like(getattr(self, name), name=f"{name}_then") for name in ("pc", "port", "pair")}
+        m.d.sync += [flag.eq(conditions[code] & ~self.start) for code, flag in happened.items()]
+        m.d.sync += [then.eq(getattr(self, name)) for name, then in details.items()]
         found = Signal(32)
         for code in reversed(ErrorCode):
-            with m.If(conditions[code]):
-                detail = 0 if code.detail is None else getattr(self, code.detail)
-                m.d.comb += [found[:8].eq(code), found[8:].eq(detail)]
-        m.d.comb += self.raised.eq(Cat(conditions.values()).any())
+            with m.If(happened[code]):
+                m.d.comb += [found[:8].eq(code), found[8:].eq(0 if code.detail is None else details[code.detail])]
         with m.If(self.start):
             m.d.sync += self.value.eq(0)
-        with m.Elif(self.raised & (self.value == 0)):
+        with m.Elif(self.value == 0):
             m.d.sync += self.value.eq(found)
         return m
 
@@ -55,9 +62,10 @@ class Watchdog(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         quiet_cycles = Signal(range(self.cycles))
+        is_last = Signal(init=self.cycles == 1)
         with m.If(~self.active | self.event):
-            m.d.sync += quiet_cycles.eq(0)
-        with m.Elif(~self.expired):
-            m.d.sync += quiet_cycles.eq(quiet_cycles + 1)
-        m.d.comb += self.expired.eq(self.active & ~self.event & (quiet_cycles == self.cycles - 1))
+            m.d.sync += [quiet_cycles.eq(0), is_last.eq(self.cycles == 1)]
+        with m.Elif(~is_last):
+            m.d.sync += [quiet_cycles.eq(quiet_cycles + 1), is_last.eq(quiet_cycles == self.cycles - 2)]
+        m.d.comb += self.expired.eq(self.active & ~self.event & is_last)
         return m

@@ -1,11 +1,13 @@
 """The token counters between units, which decide which queue heads may issue."""
 
-from amaranth import Cat, Module, Signal
-from amaranth.lib import data, memory, wiring
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.hdl import Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.fields import HEADER, Unit
 from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY
+from rtl.control.queue import HeadQueue
 
 __all__ = ["TOKEN_LIMIT", "Scoreboard", "SignalMasks"]
 
@@ -27,24 +29,16 @@ class SignalMasks(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.masks = masks = memory.Memory(shape=len(self.mask), depth=self.depth, init=[])
-        write, read = masks.write_port(), masks.read_port(domain="comb")
-        write_index, read_index = (Signal(range(self.depth), name=name) for name in ("write_index", "read_index"))
+        # Never full (see the depth).
+        m.submodules.masks = masks = HeadQueue(shape=len(self.mask), depth=self.depth)
         m.d.comb += [
-            write.en.eq(self.push),
-            write.addr.eq(write_index),
-            write.data.eq(self.mask),
-            read.addr.eq(read_index),
-            self.head.eq(read.data),
-            # Never full (see the depth), so equal indices mean empty.
-            self.empty.eq(write_index == read_index),
+            masks.push.eq(self.push),
+            masks.entry.eq(self.mask),
+            masks.pop.eq(self.pop),
+            masks.clear.eq(self.clear),
+            self.head.eq(masks.head),
+            self.empty.eq(~masks.head_valid),
         ]
-        with m.If(self.push):
-            m.d.sync += write_index.eq(write_index + 1)
-        with m.If(self.pop):
-            m.d.sync += read_index.eq(read_index + 1)
-        with m.If(self.clear):
-            m.d.sync += [write_index.eq(0), read_index.eq(0)]
         return m
 
 
@@ -79,23 +73,32 @@ class Scoreboard(wiring.Component):
             ]
         m.d.comb += self.idle.eq(Cat(fifo.empty for fifo in masks.values()).all())
 
+        overflows = []
         for consumer in Unit:
-            there = []
+            there: list[Value] = []
+            # Whether a token is too many, where the head of the consumer issues and where it does not: that is known last.
+            too_many: tuple[list[Value], list[Value]] = [], []
             for producer in Unit:
                 if producer == consumer:
                     continue
                 count = Signal(range(TOKEN_LIMIT + 1), name=f"tokens_{producer.name.lower()}_{consumer.name.lower()}")
-                there.append(~self.wait[consumer][producer] | (count != 0))
+                # Equal `count != 0` and `count == TOKEN_LIMIT`, but come from registers: heads issue in the cycle they appear.
+                is_some, is_most = (Signal(name=f"{name}_{count.name}") for name in ("some", "most"))
+                there.append(~self.wait[consumer][producer] | is_some)
                 give = self.retire[producer] & masks[producer].head[consumer]
                 take = self.issue[consumer] & self.wait[consumer][producer]
+                too_many[0].append(give & is_most)
+                too_many[1].append(give & is_most & ~self.wait[consumer][producer])
                 with m.If(give & ~take):
-                    with m.If(count == TOKEN_LIMIT):
-                        m.d.comb += [self.overflow.eq(1), self.overflow_pair.eq(producer * 4 + consumer)]
+                    with m.If(is_most):
+                        m.d.comb += self.overflow_pair.eq(producer * 4 + consumer)
                     with m.Else():
-                        m.d.sync += count.eq(count + 1)
+                        m.d.sync += [count.eq(count + 1), is_some.eq(1), is_most.eq(count == TOKEN_LIMIT - 1)]
                 with m.Elif(take & ~give):
-                    m.d.sync += count.eq(count - 1)
+                    m.d.sync += [count.eq(count - 1), is_some.eq(count > 1), is_most.eq(0)]
                 with m.If(self.clear):
-                    m.d.sync += count.eq(0)
+                    m.d.sync += [count.eq(0), is_some.eq(0), is_most.eq(0)]
             m.d.comb += self.granted[consumer].eq(Cat(there).all())
+            overflows.append(Mux(self.issue[consumer], Cat(too_many[1]).any(), Cat(too_many[0]).any()))
+        m.d.comb += self.overflow.eq(Cat(overflows).any())
         return m

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import CHECK_VALUE, WORD_BITS, Unit
 from hwsim.arch.isa import INSTRUCTIONS, REGISTER_POSITION, REGISTER_SLOT, REGISTERS, End, Function, Loop, Scalar
+from rtl.arithmetic import HalfProducts
 from rtl.interfaces import COMMAND, address_bits, field, header, is_kind
 from rtl.ram import Ram
 
@@ -78,8 +79,8 @@ class LoopStack(wiring.Component):
 class ScalarRegisters(wiring.Component):
     """Registers; `operand` holds those that the operand slots of `word` name.
 
-    `execute` in cycle x runs the Scalar in `word`; its result is in the register from x + 2 on, before the
-    next instruction can execute (x + 3). `start` loads the arguments and zeroes the rest.
+    `execute` in cycle x runs the Scalar in `word`; its result is in the register from x + 3 on, when the
+    next instruction can execute. `start` loads the arguments and zeroes the rest.
     """
 
     word: In(COMMAND["word"].shape)
@@ -101,7 +102,7 @@ class ScalarRegisters(wiring.Component):
         function = Signal(Scalar.field("function").width)
         target = Signal(Scalar.field("target").width)
         executed = Signal()
-        # Two steps: sums first, then the function, so that the product does not wait for the sum in the same cycle.
+        # Three steps: sums, the function, the register: a product does not wait for a sum, nor a register for a product.
         m.d.sync += [
             executed.eq(self.execute),
             a.eq(self.operand[0]),
@@ -122,7 +123,8 @@ class ScalarRegisters(wiring.Component):
                 with m.Else():
                     m.d.comb += result.eq(b)
             with m.Case(Function.MUL):
-                m.d.comb += result.eq(a * b)
+                # The product of halves, which are added on the way to the register.
+                m.d.comb += result.eq(0)
             with m.Case(Function.SHR):
                 m.d.comb += result.eq(a >> b[:5])
             with m.Case(Function.WRAP):
@@ -132,8 +134,16 @@ class ScalarRegisters(wiring.Component):
                     m.d.comb += result.eq(a)
             with m.Default():
                 m.d.comb += result.eq(a)
-        with m.If(executed & (target != 0)):
-            m.d.sync += registers[target].eq(result)
+        written, multiplied, written_target, kept = Signal(), Signal(), Signal.like(target), Signal.like(result)
+        product = HalfProducts(m, a.as_signed(), b, "product")
+        m.d.sync += [
+            written.eq(executed & (target != 0)),
+            multiplied.eq(function == Function.MUL),
+            written_target.eq(target),
+            kept.eq(result),
+        ]
+        with m.If(written):
+            m.d.sync += registers[written_target].eq(Mux(multiplied, product.total[:32], kept))
         with m.If(self.start):
             m.d.sync += [register.eq(0) for register in registers]
             m.d.sync += registers[REGISTER_POSITION].eq(self.position)
@@ -178,13 +188,12 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.program = program = Ram(depth=self.program_words, lanes=1, lane_bits=WORD_BITS)
+        m.submodules.program = program = Ram(depth=self.program_words, lanes=1, lane_bits=WORD_BITS + 3)
         m.submodules.loops = loops = LoopStack()
         m.submodules.scalar = scalar = ScalarRegisters()
         m.d.comb += [
             program.write_enable.eq(self.load_valid),
             program.write_address.eq(self.load_address),
-            program.write_data.eq(self.load_data),
             loops.clear.eq(self.start),
             scalar.start.eq(self.start),
             scalar.position.eq(self.position),
@@ -195,18 +204,27 @@ class Sequencer(wiring.Component):
         fetching = Signal()
         decoding, executing, moves, refills = (Signal(name=name) for name in ("decoding", "executing", "moves", "refills"))
 
-        # Past its end the program reads as zeros, whose check byte is wrong: running off the end names itself.
-        fetched = Signal(COMMAND)
+        # What is wrong with a word is found when it is loaded and kept beside it, so that it need not be found when it is fetched.
+        loaded, fetched = Signal(COMMAND), Signal(COMMAND)
+        check = functools.reduce(operator.xor, (loaded.word[i : i + 8] for i in range(0, WORD_BITS, 8)))
+        known = Cat(is_kind(loaded, kind) for kind in INSTRUCTIONS).any()
+        m.d.comb += [
+            loaded.word.eq(self.load_data),
+            program.write_data.eq(Cat(loaded.word, check == CHECK_VALUE, known, is_kind(loaded, Loop))),
+            fetched.word.eq(program.read_data[:WORD_BITS]),
+        ]
+        is_checked, is_known, opens_loop = program.read_data[WORD_BITS:]
+        # Past its end the program reads as a word whose check byte is wrong: running off the end names itself.
         limit = self.program_words
-        words = Mux(self.words > limit, limit, self.words[: limit.bit_length()])
-        m.d.comb += fetched.word.eq(Mux(decode_pc < words, program.read_data, 0))
-        known = Cat(is_kind(fetched, kind) for kind in INSTRUCTIONS).any()
-        check = functools.reduce(operator.xor, (fetched.word[i : i + 8] for i in range(0, WORD_BITS, 8)))
+        words = Signal(range(limit + 1))
+        inside = Signal()
+        m.d.sync += words.eq(Mux(self.words > limit, limit, self.words))
 
         command = Signal(COMMAND)
         m.d.comb += [scalar.word.eq(command.word), command.operand.eq(scalar.operand), self.entry.eq(command)]
-        is_loop, is_scalar, is_end = (is_kind(command, kind) for kind in (Loop, Scalar, End))
-        target = Cat(Cat(is_kind(command, kind) for kind in INSTRUCTIONS if kind.unit == unit).any() for unit in Unit)
+        # What an instruction is, decoded a cycle before it executes.
+        is_loop, is_scalar, is_end = (Signal(name=f"is_{name}") for name in ("loop", "scalar", "end"))
+        target = Signal(len(Unit))
         executes = Signal()
         m.d.comb += [
             loops.pc.eq(execute_pc),
@@ -227,11 +245,11 @@ class Sequencer(wiring.Component):
         wrong = Signal()
         with m.If(decoding & moves & ~refills & ~self.halt):
             m.d.comb += self.pc.eq(decode_pc)
-            with m.If(check != CHECK_VALUE):
+            with m.If(~(inside & is_checked)):
                 m.d.comb += self.bad_check.eq(1)
-            with m.Elif(~known):
+            with m.Elif(~is_known):
                 m.d.comb += self.bad_opcode.eq(1)
-            with m.Elif(is_kind(fetched, Loop) & loops.full):
+            with m.Elif(opens_loop & loops.full):
                 m.d.comb += self.deep_loop.eq(1)
             m.d.comb += wrong.eq(self.bad_check | self.bad_opcode | self.deep_loop)
 
@@ -239,9 +257,12 @@ class Sequencer(wiring.Component):
             m.d.sync += [
                 fetch_pc.eq(fetch_pc + 1),
                 decode_pc.eq(fetch_pc),
+                inside.eq(fetch_pc < words),
                 decoding.eq(fetching),
                 execute_pc.eq(decode_pc),
                 command.word.eq(fetched.word),
+                *(flag.eq(is_kind(fetched, kind)) for flag, kind in ((is_loop, Loop), (is_scalar, Scalar), (is_end, End))),
+                target.eq(Cat(Cat(is_kind(fetched, kind) for kind in INSTRUCTIONS if kind.unit == unit).any() for unit in Unit)),
                 executing.eq(decoding),
             ]
         with m.If(refills):

@@ -1,6 +1,7 @@
 """Control: a run from start to done, the queues of the four units, and how an error stops them."""
 
 from amaranth import Cat, Module, Mux, Signal
+from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, Signature
 
@@ -21,8 +22,9 @@ CLEAR_CYCLES = 64
 class Control(wiring.Component):
     """Runs programs and drives the units.
 
-    `start` (held until `done`) begins a run: cycle 0 follows. `load_start` asks the side reader for `load_beats`
-    program words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four command ports.
+    `start` (held until `done`) begins a run where the buses were `quiet` a cycle before: cycle 0 follows. `load_start` asks the
+    side reader for `load_beats` program words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four
+    command ports.
     `stop` asks the bus masters to end; once `quiet` answers, `clear` empties every unit and `done` pulses.
     """
 
@@ -55,7 +57,7 @@ class Control(wiring.Component):
         m.submodules.watchdog = watchdog = Watchdog(cycles=limits.watchdog_cycles)
         m.submodules.stop_watchdog = stop_watchdog = Watchdog(cycles=limits.watchdog_cycles)
 
-        running, stopping, begin, go = (Signal(name=name) for name in ("running", "stopping", "begin", "go"))
+        running, stopping, begin, go, overflow = (Signal(name=name) for name in ("running", "stopping", "begin", "go", "overflow"))
 
         # Queues and tokens.
         empty = []
@@ -81,12 +83,13 @@ class Control(wiring.Component):
 
         # The program on its way into its memory.
         load_address = Signal.like(sequencer.load_address)
+        # The registers were written cycles before the start.
+        m.d.sync += self.load_beats.eq(Mux(self.program_words > limits.program_words, limits.program_words, self.program_words))
         with m.If(begin):
             m.d.sync += load_address.eq(0)
         with m.Elif(sequencer.load_valid):
             m.d.sync += load_address.eq(load_address + 1)
         m.d.comb += [
-            self.load_beats.eq(Mux(self.program_words > limits.program_words, limits.program_words, self.program_words)),
             *assign(sequencer, self, "load_data", "position", "slot"),
             sequencer.load_address.eq(load_address),
             sequencer.words.eq(self.program_words),
@@ -101,7 +104,8 @@ class Control(wiring.Component):
             errors.read_response.eq(self.read_error),
             errors.write_response.eq(self.write_error),
             errors.watchdog.eq(watchdog.expired),
-            errors.token_overflow.eq(running & scoreboard.overflow),
+            errors.token_overflow.eq(overflow),
+            overflow.eq(running & scoreboard.overflow),
             errors.port.eq(self.read_error_port),
             errors.pair.eq(scoreboard.overflow_pair),
             errors.start.eq(begin),
@@ -111,7 +115,8 @@ class Control(wiring.Component):
             stop_watchdog.active.eq(stopping),
         ]
 
-        self._run(m, sequencer, errors, stop_watchdog, running=running, stopping=stopping, begin=begin, go=go)
+        late = Cat(watchdog.expired, overflow)
+        self._run(m, sequencer, errors, late, stop_watchdog, running=running, stopping=stopping, begin=begin, go=go)
 
         m.d.comb += [
             self.trace_running.eq(running),
@@ -121,49 +126,67 @@ class Control(wiring.Component):
         ]
         return m
 
-    def _run(self, m, sequencer, errors, stop_watchdog, *, running, stopping, begin, go):
+    def _run(self, m, sequencer, errors, late, stop_watchdog, *, running, stopping, begin, go):
         """Add the states of a run: idle, load, run, stop (buses end), clear."""
         cycle = Signal(64)
         clear_left = Signal(range(CLEAR_CYCLES))
         reported = Signal()
+        # An error ends the run in its cycle, late in it: the states hear of it in the next one, which they spend as STOP.
+        failed, causes = Signal(), Signal(3)
+        was_quiet = Signal()
+        # Say what the states do, but come from registers.
+        is_running, is_stopped = Signal(), Signal()
+        m.d.comb += [running.eq(is_running & ~failed), self.stop.eq(is_stopped | failed)]
+        m.d.sync += [causes.eq(Cat(errors.raised & running, late)), was_quiet.eq(self.quiet)]
+        m.d.comb += failed.eq(causes.any())
+        with m.If(failed):
+            m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)
 
-        def end_run(clear_cycles: int):
-            m.d.sync += [self.cycles.eq(cycle + 1), clear_left.eq(clear_cycles - 1), reported.eq(0)]
+        def end_run(cycles: Value):
+            m.d.sync += [is_running.eq(0), is_stopped.eq(1), self.cycles.eq(cycles)]
             m.next = "STOP"
+
+        def stop_buses():
+            m.d.comb += stopping.eq(1)
+            with m.If(self.quiet):
+                m.next = "CLEAR"
 
         m.d.sync += [cycle.eq(cycle + 1), self.trace_cycle_start.eq(begin)]
         with m.FSM(name="run"):
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(~self.start)
-                with m.If(self.start & self.quiet):
+                # Nothing can become busy here, so that a cycle later says the same.
+                with m.If(self.start & was_quiet):
                     m.d.comb += [begin.eq(1), self.load_start.eq(self.program_words != 0)]
-                    m.d.sync += cycle.eq(0)
+                    m.d.sync += [cycle.eq(0), is_running.eq(1), reported.eq(0), clear_left.eq(0)]
                     m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.comb += [running.eq(1), sequencer.load_valid.eq(self.load_valid)]
-                with m.If((self.load_valid & self.load_last) | (self.program_words == 0)):
-                    m.d.comb += go.eq(1)
-                    m.next = "RUN"
-                with m.If(errors.raised):
-                    end_run(CLEAR_CYCLES)
+                with m.If(failed):
+                    end_run(cycle)
+                    stop_buses()
+                with m.Else():
+                    m.d.comb += sequencer.load_valid.eq(self.load_valid)
+                    with m.If((self.load_valid & self.load_last) | (self.program_words == 0)):
+                        m.d.comb += go.eq(1)
+                        m.next = "RUN"
             with m.State("RUN"):
-                m.d.comb += running.eq(1)
-                with m.If(errors.raised):
-                    end_run(CLEAR_CYCLES)
-                with m.Elif(sequencer.finished):
-                    # Nothing is under way: one cycle forgets tokens and beats that the program left over.
-                    end_run(1)
+                with m.If(failed):
+                    end_run(cycle)
+                    stop_buses()
+                with m.Else():
+                    with m.If(sequencer.finished):
+                        # Nothing is under way: one cycle forgets tokens and beats that the program left over.
+                        end_run(cycle + 1)
             with m.State("STOP"):
-                m.d.comb += [stopping.eq(1), self.stop.eq(1)]
-                with m.If(self.quiet):
-                    m.next = "CLEAR"
-                with m.Elif(stop_watchdog.expired & ~reported):
+                stop_buses()
+                with m.If(~self.quiet & stop_watchdog.expired & ~reported):
                     # A bus that never ends must not hide the error: report it, and keep waiting before the next run.
                     m.d.comb += self.done.eq(1)
                     m.d.sync += reported.eq(1)
             with m.State("CLEAR"):
-                m.d.comb += [self.stop.eq(1), self.clear.eq(1)]
+                m.d.comb += self.clear.eq(1)
                 m.d.sync += clear_left.eq(clear_left - 1)
                 with m.If(clear_left == 0):
                     m.d.comb += self.done.eq(~reported)
+                    m.d.sync += is_stopped.eq(0)
                     m.next = "IDLE"

@@ -1,5 +1,5 @@
 """MATRIX: slices, activation broadcast, drain and epilogue."""
 
-from rtl.matrix.unit import Matrix
+from rtl.matrix.unit import Matrix, sources_of
 
-__all__ = ["Matrix"]
+__all__ = ["Matrix", "sources_of"]

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.complete import require_rows
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS
 from hwsim.arch.isa import Format
+from rtl.matrix.accumulator import OFFSET
 from rtl.matrix.records import STEP, is_any
 
 __all__ = ["CODE", "COEFFICIENT", "Decoder"]
@@ -42,7 +43,7 @@ class Decoder(wiring.Component):
     codes: Out(data.ArrayLayout(CODE, LANES_PER_SLICE))
     choices: Out(data.ArrayLayout(2, LANES_PER_SLICE))
     scale: Out(8)
-    offset: Out(signed(9))
+    offset: Out(OFFSET)
 
     def elaborate(self, platform):
         m = Module()
@@ -62,7 +63,7 @@ class Decoder(wiring.Component):
             self.scale.eq(Mux(is_kept, word[112:120], Mux(is_keys, Mux(is_upper, 16, 1), self.pair[:8]))),
         ]
         with m.If(step.format == Format.W4):
-            m.d.comb += self.offset.eq(self.pair[8:].as_signed())
+            m.d.comb += self.offset.eq(self.pair[8:].as_signed() << 4)
         with m.Elif(is_keys & ~is_upper):
             m.d.comb += self.offset.eq(-self.key[24:])
         for lane in range(LANES_PER_SLICE):

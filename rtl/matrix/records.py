@@ -17,6 +17,7 @@ __all__ = [
     "BLOCK",
     "DEEP_FIELD_BITS",
     "DIGIT_BITS",
+    "ENTRY",
     "FIELD_BITS",
     "STEP",
     "WORD_FLAGS",
@@ -71,6 +72,7 @@ BLOCK = data.StructLayout(
         "segments": 2,
         "wide": 1,  # an AXPY of 8-bit codes
         "position": 20,  # of the block's first value, in values
+        "words": 10,  # that the rows of a block drain to, where it writes
     }
 )
 """A captured block, as the drain needs it."""
@@ -96,6 +98,9 @@ def drained_word(config: EngineConfig) -> data.StructLayout:
         }
     )
 
+
+ENTRY = data.StructLayout({"row_scale": 24, "parameter": 32})
+"""What a slice has of the header of a captured block: the scale of its row, and of keys the parameter of the value."""
 
 FIELD_BITS = 18
 """Distance of the two products in a packed product: a sum of 32 products of 8 by 5 bits fits below."""

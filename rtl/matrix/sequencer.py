@@ -1,6 +1,7 @@
 """The front of the matrix unit: it decides when beats are popped, what each beat is, and when a block is captured."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -57,69 +58,63 @@ class Sequencer(wiring.Component):
         with m.If(self.issue):
             self._load(m)
         with m.Else():
-            self._advance(m)
+            self._move(m)
         with m.If(self.clear):
-            m.d.sync += self._running.eq(0)
+            m.d.sync += [self._running.eq(0), self._repeated.eq(0)]
         return m
 
     def _declare(self, m: Module) -> None:
-        """Make the registers of the instruction in the unit, and of the place in its stream."""
+        """Make the registers of the instruction in the unit, and of the place in its stream.
+
+        Whether a beat is there is known late in a cycle. What would follow it is known before, of registers alone, and those
+        say what kind of stream it is: they are decoded when the instruction is taken.
+        """
         self._running = Signal(name="running")
         self._axpy, self._empty = Signal(name="axpy"), Signal(name="empty")
-        self._format, self._inner = Signal(3, name="format"), Signal(10, name="inner")
+        self._format, self._last = Signal(3, name="format"), Signal(10, name="last_group")
         self._fixed = Signal(BLOCK, name="fixed")
         self._source, self._segment = Signal(11, name="source"), Signal(11, name="segment")
-        self._remaining = Signal(32, name="remaining")
+        self._remaining, self._is_final = Signal(32, name="remaining"), Signal(name="is_final")
         self._position = Signal.like(self._fixed.position, name="position")
         self._index = Signal(2, name="block_index")
-        self._phase = Signal(range(3), name="phase")
+        self._phase = Signal(3, name="phase")
         self._group = Signal(10, name="group")
-        # The current group is the last of the block; for formats with groups of 64, both halves are.
-        self._final_group = Signal(name="final_group")
+        # The current group is the last of the block, and whether the first one is; of groups of 64, both halves are.
+        self._final_group, self._final_first = Signal(name="final_group"), Signal(name="final_first")
         self._second, self._first = Signal(name="second_word"), Signal(name="first_step")
+        # Whether this is the last word of a block; W8 and KV8 have two words in its last group. Whether it is the second half of
+        # a W2 word, popped in the cycle before.
+        self._last_word, self._repeated = Signal(name="last_word"), Signal(name="repeated")
         self._start = Signal(6, name="coefficient_start")
         self._is_wide, self._is_dense = Signal(name="is_wide"), Signal(name="is_dense")
         self._is_kept, self._is_keys = Signal(name="is_kept"), Signal(name="is_keys")
-        m.d.comb += [
-            self._is_wide.eq(is_any(self._format, lambda sizes: sizes.group_words == 2)),
-            self._is_dense.eq(is_any(self._format, lambda sizes: sizes.word_cycles == 2)),
-            self._is_kept.eq(self._format == Format.W2S),
-            self._is_keys.eq(is_any(self._format, _holds_keys)),
-        ]
 
     def _pop(self, m: Module) -> None:
         """Decide what happens in this cycle."""
-        self._compute, self._block_done = Signal(name="compute"), Signal(name="block_done")
-        self._group_done = Signal(name="group_done")
-        in_data, repeated, ends, allowed = Signal(), Signal(), Signal(), Signal()
-        # Whether this is the last word of a block; W8 and KV8 have two words in its last group.
-        last_word = self._final_group & (~self._is_wide | self._second)
+        self._in_data = self._phase[_DATA]
+        self._group_ends, self._block_ends = Signal(name="group_ends"), Signal(name="block_ends")
+        self._advance = Signal(name="advance")
+        allowed, may_pop, captures, captures_still = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            in_data.eq(self._phase == _DATA),
-            # The second half of a W2 word, popped in the cycle before.
-            repeated.eq(self._running & self._is_dense & in_data & self._group[0]),
-            self.repeat.eq(repeated),
-            ends.eq(in_data & last_word),
-            allowed.eq(Mux(self._is_dense, self.free_soon, self.free_now) | (~self._axpy & ~ends)),
+            self.repeat.eq(self._repeated),
+            self._group_ends.eq(~self._is_wide | self._second),
+            self._block_ends.eq(self._last_word & (~self._is_dense | self._repeated)),
+            allowed.eq(Mux(self._is_dense, self.free_soon, self.free_now) | (~self._axpy & ~(self._in_data & self._last_word))),
+            may_pop.eq(self._running & ~self._empty & ~self._repeated & allowed),
             self.issue.eq(self.command_valid & ~self._running),
-            self.pop.eq(self._running & ~self._empty & ~repeated & allowed & self.head_valid),
-            self._compute.eq(in_data & (self.pop | repeated)),
-            self._group_done.eq(self._compute & (~self._is_wide | self._second)),
-            self._block_done.eq(self._compute & last_word & (~self._is_dense | repeated)),
-            self.capture.eq(
-                Mux(
-                    self._empty, self._running & self.free_now, Mux(self._axpy, self.pop & (self._remaining == 1), self._block_done)
-                )
-            ),
+            self.pop.eq(may_pop & self.head_valid),
+            self._advance.eq(self.pop | self._repeated),
+            captures.eq(Mux(self._axpy, self._is_final, self._in_data & self._block_ends)),
+            captures_still.eq(Mux(self._empty, self._running & self.free_now, self._repeated & captures)),
+            self.capture.eq(captures_still | (self.pop & captures)),
         ]
 
     def _describe(self, m: Module) -> None:
         """Say what this cycle's beat is, and what block it captures."""
-        zeros = self._empty & self._axpy & self.capture
         m.d.comb += [
-            self.step.header.eq(self.pop & (self._phase == _HEADER)),
-            self.step.scales.eq(self.pop & (self._phase == _SCALES)),
-            self.step.compute.eq(self._compute | zeros),
+            self.step.header.eq(self.pop & self._phase[_HEADER]),
+            self.step.scales.eq(self.pop & self._phase[_SCALES]),
+            self.step.compute.eq(self._in_data & self._advance | (self._empty & self._axpy & self.capture)),
             self.step.null.eq(self._empty),
             self.step.axpy.eq(self._axpy),
             self.step.format.eq(self._format),
@@ -133,7 +128,7 @@ class Sequencer(wiring.Component):
             self.a_address.eq(self._segment),
             self.block.eq(self._fixed),
             self.block.writes.eq(self._axpy | ~self._empty),
-            self.block.final.eq(self._empty | (self._remaining == 1)),
+            self.block.final.eq(self._empty | self._is_final),
             self.block.position.eq(self._position),
         ]
         with m.If(self._axpy):
@@ -151,88 +146,110 @@ class Sequencer(wiring.Component):
         def axpy(name: str):
             return field(self.command, isa.Axpy, name)
 
-        is_axpy = Signal()
-        m.d.comb += is_axpy.eq(is_kind(self.command, isa.Axpy))
+        def words(rows: Value) -> Value:
+            """Return the words that the rows of a block drain to."""
+            each = (self.config.mixed_words, self.config.drain_words)
+            return Mux(is_axpy, *(Array(number * per_row for number in range(1 << len(rows)))[rows] for per_row in each))
+
+        is_axpy, beats, inner = Signal(), Signal(32), Signal(10)
+        m.d.comb += [
+            is_axpy.eq(is_kind(self.command, isa.Axpy)),
+            beats.eq(Mux(is_axpy, axpy("beats"), dot("blocks"))),
+            inner.eq(dot("inner")),
+        ]
+        format = dot("format")
+        is_pair = is_any(format, lambda sizes: sizes.group == 2 * LANES_PER_SLICE)
+        final_first = ~is_axpy & (is_pair + 1 >= inner)
         fixed = self._fixed
         m.d.sync += [
             self._running.eq(1),
             self._axpy.eq(is_axpy),
+            self._remaining.eq(beats),
+            self._empty.eq(beats == 0),
+            self._is_final.eq(beats == 1),
             self._position.eq(0),
             self._index.eq(0),
             self._group.eq(0),
             self._start.eq(0),
             self._second.eq(0),
             self._first.eq(1),
+            self._final_group.eq(final_first),
+            self._final_first.eq(final_first),
+            self._last_word.eq(final_first & ~is_any(format, lambda sizes: sizes.group_words == 2)),
+            self._last.eq(inner - 1),
             fixed.axpy.eq(is_axpy),
+            fixed.words.eq(words(Mux(is_axpy, axpy("rows"), dot("rows")))),
+            self._is_wide.eq(~is_axpy & is_any(format, lambda sizes: sizes.group_words == 2)),
+            self._is_dense.eq(~is_axpy & is_any(format, lambda sizes: sizes.word_cycles == 2)),
+            self._is_kept.eq(~is_axpy & (format == Format.W2S)),
+            self._is_keys.eq(~is_axpy & is_any(format, _holds_keys)),
+            self._phase.eq(Mux(is_axpy, 1 << _DATA, 1 << _HEADER)),
         ]
         with m.If(is_axpy):
             m.d.sync += [
                 self._format.eq(Format.W4),
-                self._remaining.eq(axpy("beats")),
-                self._empty.eq(axpy("beats") == 0),
                 self._source.eq(axpy("source")),
                 self._segment.eq(axpy("source")),
-                self._phase.eq(_DATA),
-                self._final_group.eq(0),
                 fixed.keys.eq(0),
                 *(getattr(fixed, name).eq(axpy(name)) for name in ("rows", "segments", "scale", "address", "stride")),
                 fixed.wide.eq(axpy("cache") == CacheFormat.KV8),
                 fixed.destination.eq(isa.Destination.RESULT),
             ]
         with m.Else():
-            is_pair = is_any(dot("format"), lambda sizes: sizes.group == 2 * LANES_PER_SLICE)
             m.d.sync += [
-                self._format.eq(dot("format")),
-                self._remaining.eq(dot("blocks")),
-                self._empty.eq(dot("blocks") == 0),
+                self._format.eq(format),
                 self._source.eq(dot("source")),
                 self._segment.eq(dot("source")),
-                self._inner.eq(dot("inner")),
-                self._phase.eq(_HEADER),
-                self._final_group.eq(is_pair + 1 >= dot("inner")),
-                fixed.keys.eq(is_any(dot("format"), _holds_keys)),
+                fixed.keys.eq(is_any(format, _holds_keys)),
                 *(getattr(fixed, name).eq(dot(name)) for name in ("rows", "scale", "destination", "address", "stride", "side")),
             ]
 
-    def _advance(self, m: Module) -> None:
+    def _move(self, m: Module) -> None:
         """Move to the next beat."""
         slices = self.config.tile.slices
-        is_pair, is_grouped = self._is_dense | self._is_kept, ~self._is_kept & ~self._is_keys
-        body = Mux(is_grouped, _SCALES, _DATA)
+        is_pair, is_grouped = self._is_dense | self._is_kept, ~self._is_kept & ~self._is_keys & ~self._axpy
         following, next_group, next_start = Signal(10), Signal(10), Signal(7)
-        next_index = Signal(2)
+        next_index, next_phase = Signal(2), Signal(3)
+        is_run_over = Mux(self._is_dense, following[: _RUN_BITS + 1] == 0, following[:_RUN_BITS] == 0)
+        period_over = Mux(self._is_keys, ~next_index[0], next_index == 0)
+        body = Mux(is_grouped, 1 << _SCALES, 1 << _DATA)
         m.d.comb += [
             following.eq(self._group + Mux(self._is_kept, 2, 1)),
-            next_group.eq(Mux(self._block_done, 0, following)),
+            next_group.eq(Mux(self._block_ends, 0, following)),
             next_index.eq(self._index + 1),
             next_start.eq(self._start + (slices >> self._fixed.segments)),
+            next_phase.eq(1 << _DATA),
         ]
-        with m.If(self.pop & (self._phase == _HEADER)):
-            m.d.sync += self._phase.eq(body)
-        with m.If(self.pop & (self._phase == _SCALES)):
-            m.d.sync += self._phase.eq(_DATA)
-        with m.If(self._compute):
-            m.d.sync += [self._first.eq(0), self._second.eq(self._is_wide & ~self._second)]
-        with m.If(self._axpy & self.pop):
+        with m.If(self._phase[_HEADER]):
+            m.d.comb += next_phase.eq(body)
+        with m.Elif(self._in_data):
+            with m.If(self._block_ends):
+                m.d.comb += next_phase.eq(Mux(period_over, 1 << _HEADER, body))
+            with m.Elif(self._group_ends & is_grouped & is_run_over):
+                m.d.comb += next_phase.eq(1 << _SCALES)
+
+        block_ends = self._in_data & self._block_ends
+        with m.If(self._advance):
+            m.d.sync += self._phase.eq(next_phase)
+        next_final = Mux(self._block_ends, self._final_first, (following | is_pair) >= self._last)
+        m.d.sync += self._repeated.eq(self.pop & self._in_data & self._is_dense)
+        with m.If(self._advance & self._in_data):
+            m.d.sync += [
+                self._first.eq(self._block_ends),
+                self._second.eq(self._is_wide & ~self._second),
+                self._last_word.eq(~self._axpy & Mux(self._group_ends, next_final & ~self._is_wide, self._final_group)),
+            ]
+        with m.If(self._advance & self._axpy):
             m.d.sync += [self._start.eq(next_start), self._segment.eq(self._segment + next_start[6])]
-        with m.If(~self._axpy & self._group_done):
+        with m.If(self._advance & ~self._axpy & self._in_data & self._group_ends):
             m.d.sync += [
                 self._group.eq(next_group),
-                self._final_group.eq((next_group | is_pair) + 1 >= self._inner),
+                self._final_group.eq(next_final),
                 self._segment.eq(self._source + next_group[1:]),
             ]
-            is_run_over = Mux(self._is_dense, following[: _RUN_BITS + 1] == 0, following[:_RUN_BITS] == 0)
-            with m.If(is_grouped & is_run_over):
-                m.d.sync += self._phase.eq(_SCALES)
-        with m.If(self._block_done):
-            period_over = Mux(self._is_keys, ~next_index[0], next_index == 0)
-            m.d.sync += [
-                self._first.eq(1),
-                self._index.eq(next_index),
-                self._position.eq(self._position + slices),
-                self._phase.eq(Mux(period_over, _HEADER, body)),
-            ]
-        with m.If(self._axpy & self.pop | self._block_done):
-            m.d.sync += self._remaining.eq(self._remaining - 1)
+        with m.If(self._advance & block_ends):
+            m.d.sync += [self._index.eq(next_index), self._position.eq(self._position + slices)]
+        with m.If(self._advance & (self._axpy | block_ends)):
+            m.d.sync += [self._remaining.eq(self._remaining - 1), self._is_final.eq(self._remaining == 2)]
         with m.If(self.capture & self.block.final):
             m.d.sync += self._running.eq(0)

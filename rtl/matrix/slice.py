@@ -7,9 +7,11 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE, SLICE_BITS, EngineConfig
 from hwsim.arch.isa import Format
-from rtl.arithmetic import halve
+from rtl.adders import thirds
+from rtl.copies import copies
 from rtl.instance import Shared, place
 from rtl.interfaces import assign
+from rtl.matrix.accumulator import SUM_BITS, RowAccumulator
 from rtl.matrix.lane import COEFFICIENT, Decoder
 from rtl.matrix.multiplier import FACTOR, PackedMultipliers
 from rtl.matrix.records import (
@@ -26,13 +28,11 @@ from rtl.matrix.records import (
     upper_bits,
 )
 from rtl.matrix.small_products import SmallProducts
-from rtl.matrix.stages import ACCUMULATED, DECODE, FIRST_PRODUCT, SECOND_PRODUCT, SLICE, SUMS
+from rtl.matrix.stages import ACCUMULATED, DECODE, FIRST_PRODUCT, LANE_DRAIN, ROW_DRAIN, SECOND_PRODUCT, SLICE, SUMS
 from rtl.pipeline import Pipeline
 
-__all__ = ["SUM_BITS", "Slice", "Tile"]
+__all__ = ["Slice", "Tile"]
 
-SUM_BITS = 14
-"""A signed sum of 32 activations."""
 _TREE_BITS = 36
 _ROW_BITS = 21
 _NEAR_BLOCKS = 4
@@ -47,8 +47,8 @@ class Slice(Shared):
             digits of the slice's own coefficient. A digit holds a pair of rows that multiply nibbles; behind an input's
             digits come the bytes of the other rows.
         sums (stage SUMS): the sum of the 32 activations of the step, of each row that multiplies nibbles.
-        row_select (stage ROW_DRAIN): row whose captured sum goes to `row_sum` in the next cycle.
-        lane_row, lane (stage LANE_DRAIN): row and group of lanes whose accumulators go to `lane_sums` two cycles later.
+        row_select (stage ROW_DRAIN - 1): row whose captured sum goes to `row_sum` two cycles later.
+        lane_row, lane (stage LANE_DRAIN - 1): row and group of lanes whose accumulators go to `lane_sums` three cycles later.
         row_scale, parameter (stage PARAMETER): header entry of the captured block; of keys, the value parameter.
     """
 
@@ -73,6 +73,7 @@ class Slice(Shared):
 
     def elaborate(self, platform):
         m = Module()
+        self._platform = platform
         step = Pipeline(m, self.step, DECODE, "step")
         decoder = self._decode(m, step)
         columns = self._multiply(m, step, decoder)
@@ -155,26 +156,31 @@ class Slice(Shared):
         tokens, bits, mixed = self.config.tile.nibble_rows, self.config.lane_bits, self.config.mixed_lanes
         blocks = LANES_PER_SLICE // 2
         held: list[list[Signal]] = [[] for _ in range(tokens)]
+        captures = []
+        for stage in (FIRST_PRODUCT, SECOND_PRODUCT):
+            before = step.at(stage - 1)
+            captures.append(copies(m, before.compute & before.axpy & before.last, 2, f"capture_{stage}"))
         for token in range(tokens):
             for block in range(blocks):
                 column = columns[token // 2][block // 2 * 2 + token % 2]
                 total = column.second if block % 2 else column.first
                 upper = column.second_upper if block % 2 else column.first_upper
-                control = step.at(SECOND_PRODUCT if block % 2 else FIRST_PRODUCT)
                 register = Signal(DEEP_FIELD_BITS + bits + len(upper), name=f"held_{token}_{block}", reset_less=True)
-                with m.If(control.compute & control.axpy & control.last):
+                with m.If(captures[block % 2][token * 2 // tokens]):
                     m.d.sync += register.eq(Cat(total[: DEEP_FIELD_BITS + bits], upper))
                 held[token].append(register)
         # A drained word takes both lanes of one or more blocks, or one of the two, in turn.
         together = max(1, mixed // 2)
-        chosen = self.lane if mixed > 1 else self.lane[1:]
+        lane = Pipeline(m, self.lane, LANE_DRAIN - 1, "lane").at(LANE_DRAIN)
+        lane_row = Pipeline(m, self.lane_row, LANE_DRAIN - 1, "lane_row").at(LANE_DRAIN)
+        chosen = lane if mixed > 1 else lane[1:]
         near = min(_NEAR_BLOCKS, blocks // together)
         near_bits = near.bit_length() - 1
-        place = Cat(chosen[:near_bits], self.lane_row[: (tokens - 1).bit_length()])
+        place = Cat(chosen[:near_bits], lane_row[: (tokens - 1).bit_length()])
         rows = [held[min(row, tokens - 1)] for row in range(1 << (tokens - 1).bit_length())]
         odd = Signal(reset_less=True)
         far = Signal(range(max(2, blocks // together // near)), reset_less=True)
-        m.d.sync += [far.eq(chosen[near_bits:]), odd.eq(self.lane[0])]
+        m.d.sync += [far.eq(chosen[near_bits:]), odd.eq(lane[0])]
         for part in range(together):
             groups = []
             for first in range(0, blocks // together, near):
@@ -198,9 +204,8 @@ class Slice(Shared):
             totals = [column.second[:_TREE_BITS].as_signed() for column in sums]
             halves = []
             for start in range(2):
-                four = halve(m, totals[start::2], _TREE_BITS, f"tree_{pair}_{start}_4")
-                two = halve(m, four, _TREE_BITS, f"tree_{pair}_{start}_2")
-                halves.append(two[0] + two[1])
+                three = thirds(m, self._platform, totals[start::2], _TREE_BITS, f"tree_{pair}_{start}_3")
+                halves += thirds(m, self._platform, three, _TREE_BITS, f"tree_{pair}_{start}")
             for half, token in enumerate(range(2 * pair, min(2 * pair + 2, tokens))):
                 low, high = (unpack(total)[half] for total in halves)
                 m.d.sync += rows[token].eq(low + Mux(is_wide, high << 4, high))
@@ -221,31 +226,25 @@ class Slice(Shared):
         return list(small.totals)
 
     def _accumulate_rows(self, m: Module, step: Pipeline, rows: list[Value]) -> None:
-        """DOT: scale each row's sum of products and accumulate; the last step's sum goes to the hold registers too."""
-        is_offset = step.at(SUMS + 1).format == Format.W4
-        control = step.at(ACCUMULATED - 1)
+        """DOT: scale each row's sum of products and accumulate; the last step's sum goes to a hold register too."""
+        starts, adds, ends = step.at(ACCUMULATED - 2), step.at(ACCUMULATED - 1), step.at(ACCUMULATED)
         held = []
         for token, row in enumerate(rows):
-            scaled = Signal(signed(len(row) + 9), name=f"scaled_{token}", reset_less=True)
-            addend = Signal(signed(32), name=f"addend_{token}", reset_less=True)
-            total = Signal(32, name=f"total_{token}")
-            accumulator = Signal(32, name=f"accumulator_{token}", reset_less=True)
+            has_offset = token < self.config.tile.nibble_rows
+            m.submodules[f"accumulator_{token}"] = accumulator = RowAccumulator(len(row), has_offset=has_offset)
+            m.d.comb += [
+                accumulator.row.eq(row),
+                accumulator.scale.eq(self._scale.at(SUMS)),
+                accumulator.first.eq(starts.first),
+                accumulator.compute.eq(adds.compute & ~adds.axpy),
+            ]
+            if has_offset:
+                m.d.comb += [accumulator.sum.eq(self.sums[token]), accumulator.offset.eq(self._offset.at(SUMS))]
             held.append(Signal(32, name=f"held_{token}", reset_less=True))
-            m.d.sync += scaled.eq(row * self._scale.at(SUMS))
-            if token < self.config.tile.nibble_rows:
-                shifted = Signal(signed(SUM_BITS + 9), name=f"shifted_{token}", reset_less=True)
-                m.d.sync += [
-                    shifted.eq(self.sums[token] * self._offset.at(SUMS)),
-                    addend.eq(scaled + Mux(is_offset, shifted << 4, shifted)),
-                ]
-            else:
-                m.d.sync += addend.eq(scaled)
-            m.d.comb += total.eq(Mux(control.first, 0, accumulator) + addend)
-            with m.If(control.compute & ~control.axpy):
-                m.d.sync += accumulator.eq(total)
-                with m.If(control.last):
-                    m.d.sync += held[token].eq(total)
-        m.d.sync += self.row_sum.eq(Array(held)[self.row_select])
+            with m.If(ends.compute & ~ends.axpy & ends.last):
+                m.d.sync += held[token].eq(accumulator.total)
+        row_select = Pipeline(m, self.row_select, ROW_DRAIN - 1, "row_select").at(ROW_DRAIN)
+        m.d.sync += self.row_sum.eq(Array(held)[row_select])
 
 
 class Tile(Shared):
@@ -289,7 +288,7 @@ class Tile(Shared):
         m.d.sync += [step.eq(self.step), slots.eq(self.slots), sums.eq(self.sums)]
         with m.If(~self.repeat):
             m.d.sync += beat.eq(self.head)
-        word = Pipeline(m, beat, 1, "beat").at(DECODE)
+        word = Pipeline(m, beat, 1, "beat", has_flip_flops=True).at(DECODE)
         count = self.config.tile.slices_per_port
         slices = [place(m, f"slice_{index}", Slice, self.config, inline=self.inline) for index in range(count)]
         for index, piece in enumerate(slices):

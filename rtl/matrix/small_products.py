@@ -1,13 +1,14 @@
 """Token rows of 2-bit weights in look-up tables: 32 inputs times codes less their zero, summed."""
 
-from amaranth import Const, Module, Mux, Signal, signed
+from amaranth import Array, Cat, Module, Mux, Signal, signed
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import LANES_PER_SLICE
-from rtl.arithmetic import halve
+from rtl.adders import PRODUCT_BITS, SMALL_CODE, thirds, times3
 from rtl.matrix.lane import CODE
+from rtl.pipeline import Pipeline
 
 __all__ = ["SMALL_SUM_BITS", "SmallProducts"]
 
@@ -15,14 +16,15 @@ SMALL_SUM_BITS = 15
 """A signed sum of 32 products of 8-bit inputs with -3 .. 3."""
 _NOTHING = 3
 """The choice that selects no input."""
+_TABLE_BITS = 6
+"""Inputs of a look-up table."""
 
 
 class SmallProducts(wiring.Component):
     """The sum of input * code over the lanes, for each of some token rows and codes of -3 .. 3.
 
-    A code is a sign and a part of one and of two. A part is chosen and, for a negative code, inverted in one look-up
-    table a bit: x inverted is -x - 1, so a negative lane lacks 3, which are counted once for all rows. The parts are
-    summed before they are weighted.
+    The input of a lane is chosen, then multiplied in a look-up table a bit (`times3`); such a product lacks 1 where the code is
+    negative, and how many do is counted once for all rows.
 
     Members:
         inputs: a byte of each row for each of 64 inputs in lane order, four to two lanes: lane l takes input
@@ -46,59 +48,55 @@ class SmallProducts(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        ones, twos = (Signal(self.choices.shape(), name=name, reset_less=True) for name in ("ones", "twos"))
-        negatives = Signal(LANES_PER_SLICE, reset_less=True)
+        choices = Signal(self.choices.shape(), name="chosen", reset_less=True)
+        parts = Signal(data.ArrayLayout(SMALL_CODE, LANES_PER_SLICE), reset_less=True)
         for lane in range(LANES_PER_SLICE):
-            code, choice = self.codes[lane], self.choices[lane]
-            negative = code[-1]
+            code = self.codes[lane]
             m.d.sync += [
-                ones[lane].eq(Mux(code[0], choice, _NOTHING)),
-                twos[lane].eq(Mux(code[1] ^ (code[0] & negative), choice, _NOTHING)),
-                negatives[lane].eq(negative),
+                choices[lane].eq(Mux(code == 0, _NOTHING, self.choices[lane])),
+                parts[lane].one.eq(code[0]),
+                parts[lane].two.eq(code[1] ^ (code[0] & code[-1])),
+                parts[lane].negative.eq(code[-1]),
             ]
-        excess = _excess(m, negatives)
+        lacking = _count(m, platform, [part.negative for part in parts])
         for row in range(self.rows):
-            once, twice = (
-                _sums(m, [self._part(m, row, lane, choices[lane], negatives[lane], name) for lane in range(LANES_PER_SLICE)], name)
-                for choices, name in ((ones, f"ones_{row}"), (twos, f"twos_{row}"))
-            )
-            low = Signal(signed(SMALL_SUM_BITS), name=f"low_{row}", reset_less=True)
-            high = Signal(signed(SMALL_SUM_BITS - 1), name=f"high_{row}", reset_less=True)
-            total = Signal(signed(SMALL_SUM_BITS), name=f"total_{row}", reset_less=True)
-            m.d.sync += [low.eq(once[0] + once[1] + excess), high.eq(twice[0] + twice[1]), total.eq(low + (high << 1))]
-            m.d.comb += self.totals[row].eq(total)
+            products = []
+            for lane in range(LANES_PER_SLICE):
+                chosen = self._chosen(m, row, lane, choices[lane])
+                product = Signal(signed(PRODUCT_BITS), name=f"product_{row}_{lane}", reset_less=True)
+                m.d.sync += product.eq(times3(m, platform, chosen, parts[lane], f"times_{row}_{lane}"))
+                products.append(product)
+            sums = thirds(m, platform, products, _bits(3), f"sum_{row}_11")
+            sums = thirds(m, platform, sums, _bits(9), f"sum_{row}_4")
+            sums = thirds(m, platform, [*sums, lacking], SMALL_SUM_BITS, f"sum_{row}_2")
+            (total,) = thirds(m, platform, sums, SMALL_SUM_BITS, f"sum_{row}")
+            m.d.comb += self.totals[row].eq(Pipeline(m, total, 5, f"total_{row}").at(self.LATENCY))
         return m
 
-    def _part(self, m: Module, row: int, lane: int, choice: Value, negative: Value, name: str) -> Signal:
-        """Return the input that a choice names, inverted for a negative code, in the next cycle."""
+    def _chosen(self, m: Module, row: int, lane: int, choice: Value) -> Signal:
+        """Return the input that a choice names."""
         first = 4 * (lane // 2) + lane % 2
-        chosen = Signal(signed(8), name=f"chosen_{name}_{lane}")
-        part = Signal(signed(8), name=f"{name}_{lane}", reset_less=True)
+        chosen = Signal(signed(8), name=f"input_{row}_{lane}")
         with m.Switch(choice):
             for index in range(_NOTHING):
                 with m.Case(index):
                     m.d.comb += chosen.eq(self.inputs[first + index][row])
-        m.d.sync += part.eq(chosen ^ negative.replicate(8).as_signed())
-        return part
+        return chosen
 
 
-def _excess(m: Module, negatives: Value) -> Value:
-    """Return 3 for each bit that is set, five cycles later."""
-    bits = Signal(LANES_PER_SLICE, name="negative", reset_less=True)
-    m.d.sync += bits.eq(negatives)
-    sums: list[Value] = list(bits)
-    for most in (4, 16, 32):
-        groups = [sums[index : index + 4] for index in range(0, len(sums), 4)]
-        sums = [Signal(range(most + 1), name=f"negatives_{most}_{index}", reset_less=True) for index in range(len(groups))]
-        m.d.sync += [total.eq(sum(group, Const(0))) for total, group in zip(sums, groups, strict=True)]
-    excess = Signal(range(3 * LANES_PER_SLICE + 1), name="excess", reset_less=True)
-    m.d.sync += excess.eq(sums[0] + (sums[0] << 1))
-    return excess
+def _bits(products: int) -> int:
+    """Return the bits of a sum of so many products, each of which may lack 1."""
+    return 1 + (products * (3 * 128 + 1)).bit_length()
 
 
-def _sums(m: Module, values: list[Signal], name: str) -> list[Signal]:
-    """Return two values with the sum of all, halved in number every cycle."""
-    while len(values) > 2:
-        bits = len(values[0]) + 1
-        values = halve(m, values, bits, f"{name}_{bits}")
-    return values
+def _count(m: Module, platform: object, bits: list[Value]) -> Signal:
+    """Return how many bits are set, three cycles later."""
+    counts = []
+    for index in range(0, len(bits), _TABLE_BITS):
+        group = Cat(bits[index : index + _TABLE_BITS])
+        count = Signal(range(_TABLE_BITS + 1), name=f"count_{index}", reset_less=True)
+        m.d.sync += count.eq(Array(number.bit_count() for number in range(1 << len(group)))[group])
+        counts.append(count)
+    counts = thirds(m, platform, counts, 1 + len(bits).bit_length(), "count_2")
+    (total,) = thirds(m, platform, counts, 1 + len(bits).bit_length(), "count")
+    return total

@@ -7,6 +7,7 @@ k" is a register (or memory output) that is valid in that cycle.
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY
 from rtl.arithmetic import ApplyScale
+from rtl.matrix.accumulator import RowAccumulator
 from rtl.matrix.multiplier import PackedMultipliers
 from rtl.matrix.small_products import SmallProducts
 
@@ -17,15 +18,21 @@ __all__ = [
     "APPLY",
     "DECODE",
     "DRAIN",
+    "ENTRY_WRITE",
     "FIRST_PRODUCT",
+    "GATHER",
     "HOP",
     "LANE_DRAIN",
     "LEAVE",
+    "MERGED",
+    "ORDERED",
     "PARAMETER",
+    "REGION_LEVELS",
     "RESULT_READ",
     "ROW_DRAIN",
     "SCALE_READ",
     "SECOND_PRODUCT",
+    "SENT",
     "SLICE",
     "SUMS",
     "SUMS_READY",
@@ -34,19 +41,29 @@ __all__ = [
     "check_stages",
 ]
 
-DRAIN = 1
-"""The drain names its word."""
-ACTIVATION = 1
-"""Activations leave their memory."""
-HOP = 5
-"""Activations lie in the order of the lanes and leave for the tiles; the next stage is a register in each tile."""
-DECODE = 5
+SENT = 1
+"""What the sequencer says of a beat leaves for the regions."""
+DRAIN = 2
+"""The drain names its word, and sends it to the regions."""
+ACTIVATION = 2
+"""Activations leave their memories, whose address was registered beside them."""
+ORDERED = ACTIVATION + 3
+"""Activations lie in the order of the lanes, and leave for the regions."""
+HOP = ORDERED + 1
+"""Activations are in every region; the next stage is a register in each tile."""
+DECODE = HOP
 """Stream words and the step's control enter a slice."""
-SLICE = 6
+SLICE = DECODE + 1
 """Activations enter the slice, and meet the decoded word."""
-PARAMETER = SCALE_READ = 7
-"""The row scale of a captured block leaves its slice; the scale file is addressed."""
-SUMS_READY = 7
+PARAMETER = SLICE + 1
+"""The row scale of a captured block leaves its slice."""
+GATHER = 3
+"""Cycles from a slice's output to the shared region: a choice in the slice's region, the way, a merger."""
+SCALE_READ = PARAMETER + GATHER - 1
+"""The scale file is addressed, so that its entry comes with the row scale."""
+ENTRY_WRITE = SCALE_READ + 2
+"""Value parameters are written, before the word that they belong to: nobody reads them until its instruction has retired."""
+SUMS_READY = ACTIVATION + 7
 """Group sums of the activations are known, once for all slices."""
 FIRST_PRODUCT = SLICE + PackedMultipliers.FIRST
 """Products of the first DSPs of the columns are known."""
@@ -56,10 +73,16 @@ LANE_DRAIN = SECOND_PRODUCT + 1
 """Lane accumulators (AXPY) hold their final sums; the drain reads them."""
 SUMS = SECOND_PRODUCT + 3
 """Group sums enter the slices, together with the slice's own sum of products."""
-ACCUMULATED = ROW_DRAIN = SUMS + 3
-"""The hold registers of the row accumulators (DOT) hold a captured block; the drain reads them."""
+ACCUMULATED = SUMS + RowAccumulator.LATENCY
+"""Row accumulators (DOT) hold a captured block."""
+ROW_DRAIN = ACCUMULATED + 1
+"""Their hold registers do; the drain reads them."""
 TREE = LANE_DRAIN + 2
-"""Lane sums leave the slices and enter the adder tree over slices, one level a stage."""
+"""Lane sums leave the slices and enter the adder tree of their region."""
+REGION_LEVELS = 3
+"""Levels of that tree, three numbers to one each: for the 16 of 128 slices that are equal modulo 8."""
+MERGED = TREE + REGION_LEVELS + 2
+"""Sums of all regions, in up to eight parts; these halve in number with every stage."""
 LEAVE = MATRIX_LATENCY
 """A word leaves the array."""
 APPLY = LEAVE + 1
@@ -73,7 +96,8 @@ RESULT_READ = WRITE - 2
 
 def check_stages(config: EngineConfig) -> None:
     """Fail when a constant of hwsim.arch.timing is too small for the circuit of an engine that EngineConfig accepts."""
-    tree_levels = (config.tile.slices - 1).bit_length()
-    assert max(ROW_DRAIN + 2, TREE + tree_levels) < LEAVE, "MATRIX_LATENCY is below the depth of the array"
+    parts = min(8, config.vector.lanes, config.tile.slices)
+    assert config.tile.slices // parts <= 3**REGION_LEVELS, "REGION_LEVELS is below the depth of a region's tree"
+    assert max(ROW_DRAIN + 1 + GATHER, MERGED + parts.bit_length()) < LEAVE, "MATRIX_LATENCY is below the depth of the array"
     assert SLICE + SmallProducts.LATENCY == SUMS, "SmallProducts must meet the sums of the columns"
     assert WRITE > APPLIED, "EPILOGUE_LATENCY is below the depth of the epilogue"

@@ -5,38 +5,30 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
-from hwsim.arch.isa import Append, CacheKind, Load, Space, Store
-from rtl.interfaces import (
-    ADDRESS_BITS,
-    COMMAND,
-    PACK_ENTRY,
-    PACK_WORDS,
-    WRITE_BEAT_BITS,
-    UnitSizes,
-    assign,
-    field,
-    is_kind,
-    lane_write_port,
-    read_port,
-)
+from hwsim.arch.isa import Append, CacheKind, Load, Store
+from rtl.copies import copies
+from rtl.interfaces import ADDRESS_BITS, COMMAND, WRITE_BEAT_BITS, UnitSizes, field, flags, is_kind
+from rtl.mover.memories import PICK_CYCLES, VALUES_PER_BEAT, WORD_BITS, choice_of, in_columns, loaded_beat
 from rtl.mover.side_port import WRITE_BEAT
+from rtl.pipeline import Pipeline
 
-__all__ = ["PREPARE_CYCLES", "STEP_CYCLES", "VALUES_PER_BEAT", "Gather", "Scatter"]
+__all__ = ["PREPARE_CYCLES", "STEP_CYCLES", "Gather", "Scatter"]
 
 PREPARE_CYCLES = 2
 """Cycles the command must have been there before the first `step`."""
-STEP_CYCLES = 3
+STEP_CYCLES = 5
 """Cycles from a `step` to the `push` of its beat."""
-VALUES_PER_BEAT = WRITE_BEAT_BITS // 32
 
 _BEAT_BITS = 32
-_WORD_BITS = (PACK_WORDS - 1).bit_length()
+_COPIES = 4
+"""Registers that select a share each of an address: one for all bits would drive too much."""
 
 
 class Gather(wiring.Component):
-    """Makes the write beats of `command`, whose beat `index` is asked for by `step`; `beats` is their number.
+    """Makes the write beats of `command`, whose beat `index` is asked for by `step`.
 
-    STORE reads the result memory, APPEND the pack buffer. The command must stay until the last beat was pushed.
+    STORE reads the result memory, APPEND the pack buffer, through a `Picker`, to which `choice` and `data` go. The command
+    must stay until the last beat was pushed.
     """
 
     def __init__(self, config: EngineConfig):
@@ -49,9 +41,8 @@ class Gather(wiring.Component):
                 "bases": In(data.ArrayLayout(ADDRESS_BITS, config.tile.ports)),
                 "step": In(1),
                 "index": In(Store.field("beats").width),
-                "beats": Out(Store.field("beats").width),
-                **read_port("y", self.sizes.result, self.sizes.word_bits),
-                **read_port("pack", Append.field("entry").width, PACK_ENTRY.as_shape().width),
+                "choice": Out(choice_of(config)),
+                "data": In(WRITE_BEAT_BITS),
                 "push": Out(1),
                 "beat": Out(WRITE_BEAT),
                 "clear": In(1),
@@ -65,21 +56,22 @@ class Gather(wiring.Component):
         slice_width = max(1, slice_bits)
         part_bits = (self.config.vector.lanes // VALUES_PER_BEAT).bit_length() - 1
         command = self.command
-        is_store = is_kind(command, Store)
 
         # Before the first step: operands, then the beats and the slice from which the instruction's beats count.
-        is_key = field(command, Append, "kind") == CacheKind.KEY
-        group_bits = field(command, Append, "segments")
+        is_store, is_key = Signal(), Signal()
+        for_beats, group_bits = copies(m, field(command, Append, "segments"), 2, "group_bits")
         slot, offset, keys = (Signal(32, name=name) for name in ("slot", "offset", "keys"))
         m.d.sync += [
+            is_store.eq(is_kind(command, Store)),
+            is_key.eq(field(command, Append, "kind") == CacheKind.KEY),
             slot.eq(field(command, Append, "slot")),
-            offset.eq(Mux(is_store, field(command, Store, "offset"), field(command, Append, "offset"))),
+            offset.eq(Mux(is_kind(command, Store), field(command, Store, "offset"), field(command, Append, "offset"))),
             keys.eq(field(command, Append, "keys")),
         ]
         block, slot_slice = slot >> slice_bits, slot[:slice_bits]
         pair, half = block[1:], block[0]
         pair_beats = Signal(_BEAT_BITS)
-        m.d.comb += pair_beats.eq((pair << (1 + group_bits)) + pair)
+        m.d.comb += pair_beats.eq((pair << (1 + for_beats)) + pair)
         token_bits = Signal(range(slice_width + 1))
         with m.Switch(group_bits):
             for bits in range(1 << len(group_bits)):
@@ -98,106 +90,80 @@ class Gather(wiring.Component):
                 first_slice.eq((slot & ((1 << token_bits) - 1)) << group_bits),
             ]
 
-        # First step: the beat, in 16-byte units of the side memory or as slice and beat of the port.
+        # First step: the beat, in 16-byte units of the side memory or as slice and beat of the port, and what it is made of.
         is_header = Signal()
         m.d.comb += is_header.eq(~is_store & (self.index == 1 << group_bits))
-        content = {"valid": 1, "part": max(1, part_bits), "word": _WORD_BITS, "header": 1}
-        place = {"beat": _BEAT_BITS, "slice": slice_width, "y_address": self.sizes.result}
-        located = Signal(data.StructLayout(content | place))
+        located = Signal(data.StructLayout({"beat": _BEAT_BITS, "slice": slice_width}), reset_less=True)
+        next_slice = Signal(slice_width)
+        choice = Signal(choice_of(self.config), reset_less=True)
+        m.d.comb += self.choice.eq(choice)
         m.d.sync += [
-            located.valid.eq(self.step),
-            located.y_address.eq(field(command, Store, "address") + (self.index >> part_bits)),
-            located.part.eq(self.index[:part_bits]),
-            located.word.eq(self.index[:_WORD_BITS]),
-            located.header.eq(is_header),
+            located.slice.eq(next_slice),
+            choice.store.eq(is_store),
+            choice.header.eq(is_header),
+            choice.y_address.eq(field(command, Store, "address") + (self.index >> part_bits)),
+            choice.part.eq(self.index[:part_bits]),
+            choice.entry.eq(field(command, Append, "entry")),
+            choice.word.eq(self.index[:WORD_BITS]),
         ]
         with m.If(is_header):
-            m.d.sync += [located.beat.eq(header_beat), located.slice.eq(header_slice)]
+            m.d.sync += located.beat.eq(header_beat)
+            m.d.comb += next_slice.eq(header_slice)
         with m.Elif(is_store | is_key):
-            m.d.sync += [located.beat.eq(first_beat + self.index), located.slice.eq(first_slice)]
+            m.d.sync += located.beat.eq(first_beat + self.index)
+            m.d.comb += next_slice.eq(first_slice)
         with m.Else():
-            m.d.sync += [located.beat.eq(first_beat), located.slice.eq(first_slice + self.index)]
+            m.d.sync += located.beat.eq(first_beat)
+            m.d.comb += next_slice.eq(first_slice + self.index)
 
-        # Second step: the port's base and the distance from it; the result word is addressed.
-        place = {"base": ADDRESS_BITS, "distance": _BEAT_BITS + port_slice_bits + 4}
-        placed = Signal(data.StructLayout(content | place))
-        port = located.slice[port_slice_bits:slice_bits]
+        # Second step: the port's base and the distance from it.
+        distance = Signal(_BEAT_BITS + port_slice_bits + 4, reset_less=True)
+        base = Signal(ADDRESS_BITS, reset_less=True)
+        ports = copies(m, next_slice[port_slice_bits:slice_bits], _COPIES, "port") if tile.ports > 1 else [Const(0)] * _COPIES
         within = located.slice[:port_slice_bits]
-        m.d.comb += [
-            self.y_address.eq(located.y_address),
-            self.pack_address.eq(field(command, Append, "entry")),
-            self.beats.eq(Mux(is_store, field(command, Store, "beats"), (1 << group_bits) + 1)),
-        ]
-        m.d.sync += assign(placed, located, *content)
         with m.If(is_store):
-            m.d.sync += [placed.base.eq(self.side), placed.distance.eq(located.beat << 4)]
+            m.d.sync += [base.eq(self.side), distance.eq(located.beat << 4)]
         with m.Else():
-            m.d.sync += placed.distance.eq(Cat(within, located.beat) << 4)
-            m.d.sync += placed.base.eq(self.bases[port] if tile.ports > 1 else self.bases[0])
+            m.d.sync += distance.eq(Cat(within, located.beat) << 4)
+            m.d.sync += base.eq(in_columns(self.bases, ports, ADDRESS_BITS))
 
-        # Third step: address and data of the beat.
-        entry = data.View(PACK_ENTRY, self.pack_data)
-        m.d.sync += [self.push.eq(placed.valid), self.beat.address.eq(placed.base + placed.distance)]
-        with m.If(is_store):
-            y = data.View(data.ArrayLayout(WRITE_BEAT_BITS, 1 << part_bits), self.y_data)
-            m.d.sync += [self.beat.data.eq(y[placed.part] if part_bits else self.y_data), self.beat.strobe.eq(-1)]
-        with m.Elif(placed.header):
-            # 4 of 16 bytes: the block's half of the header, then key or value in it.
-            m.d.sync += [
-                self.beat.data.eq(entry.parameter.replicate(4)),
-                self.beat.strobe.eq(0xF << Cat(Const(0, 2), ~is_key, half)),
-            ]
-        with m.Else():
-            m.d.sync += [self.beat.data.eq(entry.words[placed.word]), self.beat.strobe.eq(-1)]
-        with m.If(self.clear):
-            m.d.sync += [located.valid.eq(0), placed.valid.eq(0), self.push.eq(0)]
+        # Third step: the address; then the data are there. A header is 4 of 16 bytes: the block's half, then key or value in it.
+        address = Signal(ADDRESS_BITS, reset_less=True)
+        m.d.sync += address.eq(base + distance)
+        strobe = Mux(choice.header, 0xF << Cat(Const(0, 2), ~is_key, half), 0xFFFF)
+        asked = Pipeline(m, self.step, 0, "asked", clear=self.clear)
+        assert STEP_CYCLES == PICK_CYCLES + 2
+        m.d.comb += [
+            self.push.eq(asked.at(STEP_CYCLES)),
+            self.beat.address.eq(Pipeline(m, address, 3, "address").at(STEP_CYCLES)),
+            self.beat.strobe.eq(Pipeline(m, strobe, 1, "strobe").at(STEP_CYCLES)),
+        ]
+        m.d.sync += self.beat.data.eq(self.data)
         return m
 
 
 class Scatter(wiring.Component):
-    """Writes the beats of the LOAD in `command`, in order from `start` on, one cycle after each `valid`."""
+    """Gives the beats of the LOAD in `command` their places, in order from `start` on, one cycle after each `valid`."""
 
     def __init__(self, config: EngineConfig):
-        self.lanes = config.vector.lanes
-        sizes = UnitSizes(config)
+        self.config = config
         super().__init__(
-            {
-                "command": In(COMMAND),
-                "start": In(1),
-                "valid": In(1),
-                "data": In(WRITE_BEAT_BITS),
-                **lane_write_port("x", sizes.residual, self.lanes),
-                **lane_write_port("p", sizes.parameter, self.lanes),
-            }
+            {"command": In(COMMAND), **flags(In, "start", "valid"), "data": In(WRITE_BEAT_BITS), "loaded": Out(loaded_beat(config))}
         )
 
     def elaborate(self, platform):
         m = Module()
-        parts = self.lanes // VALUES_PER_BEAT
+        parts = len(self.loaded.parts)
         part_bits = parts.bit_length() - 1
         index = Signal(Load.field("beats").width)
-        word = Signal(Load.field("address").width)
-        values = Signal(WRITE_BEAT_BITS)
-        lanes = Signal(self.lanes)
-        target = Signal(Load.field("space").width)
-        part = index[:part_bits]
         m.d.sync += [
-            word.eq(field(self.command, Load, "address") + (index >> part_bits)),
-            values.eq(self.data),
-            target.eq(field(self.command, Load, "space")),
-            lanes.eq(Cat((self.valid & (part == i)).replicate(VALUES_PER_BEAT) for i in range(parts))),
+            self.loaded.word.eq(field(self.command, Load, "address") + (index >> part_bits)),
+            self.loaded.values.eq(self.data),
+            self.loaded.space.eq(field(self.command, Load, "space")),
+            self.loaded.parts.eq(Mux(self.valid, 1 << index[:part_bits], 0)),
         ]
         with m.If(self.start):
             m.d.sync += index.eq(0)
         with m.Elif(self.valid):
             m.d.sync += index.eq(index + 1)
-        for space, enable, address, written in (
-            (Space.RESIDUAL, self.x_enable, self.x_address, self.x_data),
-            (Space.PARAMETER, self.p_enable, self.p_address, self.p_data),
-        ):
-            m.d.comb += [
-                enable.eq(lanes & (target == space).replicate(self.lanes)),
-                address.eq(word),
-                written.eq(values.replicate(parts)),
-            ]
         return m

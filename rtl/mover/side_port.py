@@ -38,12 +38,14 @@ class SideReader(wiring.Component):
         axi = self.axi
         to_ask, to_come, outstanding = (Signal(BEATS_BITS, name=name) for name in ("to_ask", "to_come", "outstanding"))
         offered = Signal()
+        # Equal `to_ask != 0` and `outstanding == 0`, but come from registers.
+        asks, none_outstanding = Signal(), Signal(init=1)
         length = Signal(range(SIDE_BURST_BEATS + 1))
         accepted = Signal()
         m.d.comb += [
             length.eq(Mux(to_ask > SIDE_BURST_BEATS, SIDE_BURST_BEATS, to_ask)),
             # An address once offered stays until it is accepted, also when stopped.
-            axi.arvalid.eq((to_ask != 0) & (~self.stop | offered)),
+            axi.arvalid.eq(asks & (~self.stop | offered)),
             axi.arlen.eq(length - 1),
             axi.rready.eq(1),
             accepted.eq(axi.arvalid & axi.arready),
@@ -51,25 +53,33 @@ class SideReader(wiring.Component):
             self.data.eq(axi.rdata),
             self.last.eq(to_come == 1),
             self.error.eq(axi.rvalid & axi.rresp[1]),
-            self.quiet.eq(~offered & (outstanding == 0) & ((to_ask == 0) | self.stop)),
+            self.quiet.eq(~offered & none_outstanding & (~asks | self.stop)),
         ]
-        m.d.sync += [offered.eq(axi.arvalid & ~axi.arready), outstanding.eq(outstanding + Mux(accepted, length, 0) - axi.rvalid)]
+        m.d.sync += [
+            offered.eq(axi.arvalid & ~axi.arready),
+            outstanding.eq(outstanding + Mux(accepted, length, 0) - axi.rvalid),
+            none_outstanding.eq(~accepted & Mux(axi.rvalid, outstanding == 1, none_outstanding)),
+        ]
         with m.If(accepted):
-            m.d.sync += [to_ask.eq(to_ask - length), axi.araddr.eq(axi.araddr + SIDE_BURST_BEATS * _BEAT_BYTES)]
+            m.d.sync += [
+                to_ask.eq(to_ask - length),
+                asks.eq(to_ask > SIDE_BURST_BEATS),
+                axi.araddr.eq(axi.araddr + SIDE_BURST_BEATS * _BEAT_BYTES),
+            ]
         with m.If(axi.rvalid):
             m.d.sync += to_come.eq(to_come - 1)
         with m.If(self.start):
-            m.d.sync += [axi.araddr.eq(self.address), to_ask.eq(self.beats), to_come.eq(self.beats)]
+            m.d.sync += [axi.araddr.eq(self.address), to_ask.eq(self.beats), asks.eq(self.beats != 0), to_come.eq(self.beats)]
         with m.If(self.clear):
             # The bus is quiet by then; only what was never asked for is forgotten.
-            m.d.sync += [to_ask.eq(0), to_come.eq(0)]
+            m.d.sync += [to_ask.eq(0), asks.eq(0), to_come.eq(0)]
         return m
 
 
 WRITE_BEAT = data.StructLayout({"address": ADDRESS_BITS, "data": WRITE_BEAT_BITS, "strobe": WRITE_BEAT_BITS // 8})
 """A beat to be written."""
 
-WRITE_QUEUE_BEATS = 8
+WRITE_QUEUE_BEATS = 16
 """Beats the queue holds: more than the cycles from asking for a beat to its room being free again."""
 
 

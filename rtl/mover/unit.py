@@ -21,10 +21,10 @@ from rtl.interfaces import (
     field,
     flags,
     is_kind,
-    lane_write_port,
     read_port,
 )
 from rtl.mover.beats import PREPARE_CYCLES, STEP_CYCLES, Gather, Scatter
+from rtl.mover.memories import Picker, loaded_beat
 from rtl.mover.side_port import BEATS_BITS, WRITE_QUEUE_BEATS, SideReader, SideWriter
 
 __all__ = ["Mover", "Retirement"]
@@ -53,20 +53,19 @@ class Retirement(wiring.Component):
         newest, oldest = (Signal(range(MOVER_WRITES), name=name) for name in ("newest", "oldest"))
         in_flight = Signal(range(MOVER_WRITES + 1))
         left = Signal.like(self.beats)
-        m.d.comb += [
-            self.busy.eq(in_flight != 0),
-            self.has_room.eq(in_flight != MOVER_WRITES),
-            self.retire.eq(self.busy & (left == 0)),
-        ]
+        # Equals `left == 0`, but comes from a register.
+        is_done = Signal(init=1)
+        following = counts[(oldest + 1)[: len(oldest)]]
+        m.d.comb += [self.busy.eq(in_flight != 0), self.has_room.eq(in_flight != MOVER_WRITES), self.retire.eq(self.busy & is_done)]
         m.d.sync += in_flight.eq(in_flight + self.issue - self.retire)
         with m.If(self.ends):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [left.eq(left - 1), is_done.eq(left == 1)]
         with m.If(self.retire):
-            m.d.sync += [oldest.eq(oldest + 1), left.eq(counts[(oldest + 1)[: len(oldest)]] - self.ends)]
+            m.d.sync += [oldest.eq(oldest + 1), left.eq(following - self.ends), is_done.eq(following == self.ends)]
         with m.If(self.issue):
             m.d.sync += [counts[newest].eq(self.beats), newest.eq(newest + 1)]
             with m.If(in_flight == self.retire):
-                m.d.sync += left.eq(self.beats)
+                m.d.sync += [left.eq(self.beats), is_done.eq(self.beats == 0)]
         with m.If(self.clear):
             m.d.sync += [in_flight.eq(0), newest.eq(0), oldest.eq(0)]
         return m
@@ -101,8 +100,7 @@ class Mover(wiring.Component):
                 "write": Out(axi_write(WRITE_BEAT_BITS)),
                 **read_port("y", sizes.result, sizes.word_bits),
                 **read_port("pack", Append.field("entry").width, PACK_ENTRY.as_shape().width),
-                **lane_write_port("x", sizes.residual, config.vector.lanes),
-                **lane_write_port("p", sizes.parameter, config.vector.lanes),
+                "loaded": Out(loaded_beat(config)),
             }
         )
 
@@ -111,6 +109,7 @@ class Mover(wiring.Component):
         m.submodules.reader = reader = SideReader()
         m.submodules.writer = writer = SideWriter()
         m.submodules.gather = gather = Gather(self.config)
+        m.submodules.picker = picker = Picker(self.config)
         m.submodules.scatter = scatter = Scatter(self.config)
         connect(m, flipped(self.read), reader.axi)
         connect(m, flipped(self.write), writer.axi)
@@ -121,27 +120,31 @@ class Mover(wiring.Component):
         beats = Signal(Load.field("beats").width)
         unwritten = Signal.like(beats)
         age = Signal(range(WRITE_LEAD + 1))
+        is_prepared = Signal()
         asked = Signal(Store.field("beats").width)
+        # Beats that have not been asked for, and whether there are any.
+        unasked = Signal.like(beats)
+        asks = Signal()
         credit = Signal(range(WRITE_QUEUE_BEATS + 1), init=WRITE_QUEUE_BEATS)
         starts_load = is_kind(self.command, Load)
-        loading = Signal()
+        is_load, loading = Signal(), Signal()
         m.submodules.retirement = retirement = Retirement()
         m.d.comb += [
             self.issue.eq(self.command_valid & ~active & Mux(starts_load, ~self.busy, retirement.has_room)),
             self.retire.eq(retirement.retire),
             self.busy.eq(retirement.busy),
-            loading.eq(active & is_kind(command, Load)),
+            loading.eq(active & is_load),
             retirement.issue.eq(self.issue),
             retirement.beats.eq(beats),
             retirement.ends.eq(writer.response | (loading & reader.valid)),
             retirement.clear.eq(self.clear),
-            gather.step.eq(active & ~loading & (age >= PREPARE_CYCLES) & (asked != gather.beats) & (credit != 0) & ~self.stop),
+            gather.step.eq(asks & is_prepared & (credit != 0) & ~self.stop),
             writer.go.eq(age == WRITE_LEAD),
         ]
         with m.If(age != WRITE_LEAD):
-            m.d.sync += age.eq(age + 1)
+            m.d.sync += [age.eq(age + 1), is_prepared.eq(age >= PREPARE_CYCLES - 1)]
         with m.If(gather.step):
-            m.d.sync += asked.eq(asked + 1)
+            m.d.sync += [asked.eq(asked + 1), unasked.eq(unasked - 1), asks.eq(unasked != 1)]
         m.d.sync += credit.eq(credit - gather.step + writer.popped)
         with m.If(is_kind(self.command, Append)):
             m.d.comb += beats.eq((1 << field(self.command, Append, "segments")) + 1)
@@ -151,10 +154,22 @@ class Mover(wiring.Component):
             m.d.sync += unwritten.eq(unwritten - 1)
         with m.If(Mux(loading, self.retire, writer.popped & (unwritten == 1))):
             m.d.sync += active.eq(0)
+        # It is there before it is issued, so that this drives few registers.
+        with m.If(~active):
+            m.d.sync += command.eq(self.command)
         with m.If(self.issue):
-            m.d.sync += [command.eq(self.command), active.eq(1), age.eq(0), asked.eq(0), unwritten.eq(beats)]
+            m.d.sync += [
+                is_load.eq(starts_load),
+                active.eq(1),
+                age.eq(0),
+                is_prepared.eq(0),
+                asked.eq(0),
+                unasked.eq(beats),
+                asks.eq(~starts_load & (beats != 0)),
+                unwritten.eq(beats),
+            ]
         with m.If(self.clear):
-            m.d.sync += [active.eq(0), credit.eq(WRITE_QUEUE_BEATS)]
+            m.d.sync += [active.eq(0), asks.eq(0), credit.eq(WRITE_QUEUE_BEATS)]
 
         m.d.comb += [
             reader.start.eq(self.program_start | (self.issue & starts_load)),
@@ -167,11 +182,14 @@ class Mover(wiring.Component):
             scatter.start.eq(self.issue),
             scatter.valid.eq(loading & reader.valid),
             scatter.data.eq(reader.data),
-            *assign(self, scatter, *(f"{name}_{part}" for name in ("x", "p") for part in ("enable", "address", "data"))),
+            self.loaded.eq(scatter.loaded),
             gather.command.eq(command),
             gather.index.eq(asked),
-            *assign(gather, self, "side", "bases", "clear", "y_data", "pack_data"),
-            *assign(self, gather, "y_address", "pack_address"),
+            *assign(gather, self, "side", "bases", "clear"),
+            picker.choice.eq(gather.choice),
+            gather.data.eq(picker.data),
+            *assign(picker, self, "y_data", "pack_data"),
+            *assign(self, picker, "y_address", "pack_address"),
             *assign(writer, gather, "push", "beat"),
             *assign(writer, self, "stop", "clear"),
             self.write_error.eq(writer.error),

@@ -18,7 +18,10 @@ _DSP_CASCADES = ("ACIN", "BCIN", "PCIN", "CARRYCASCIN", "MULTSIGNIN")
 _REGISTERS = ("FDRE", "FDSE", "FDCE", "FDPE")
 _RESETS = ("R", "S", "CLR", "PRE")
 _LUTS = ("LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "INV")
+_CARRIES = ("CARRY4", "CARRY8")
 _MUXES = ("MUXF7", "MUXF8", "MUXF9")
+_LOGIC = (*_LUTS, "LUT6_2", *_CARRIES, *_MUXES)
+"""Cells without registers."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +74,9 @@ def arcs_of(cell: Cell, delays: Delays) -> Iterator[CellArc]:
         yield from _all(cell, cell.inputs, cell.outputs, levels=1, nets=1, delay=delays.lut)
     elif cell.kind in _MUXES:
         yield from _all(cell, cell.inputs, cell.outputs, levels=0, nets=0, delay=delays.mux)
-    elif cell.kind == "CARRY4":
+    elif cell.kind == "LUT6_2":
+        yield from _double_table(cell, delays)
+    elif cell.kind in _CARRIES:
         yield from _carry(cell, delays)
     elif cell.kind.startswith("SRL") or _is_distributed(cell):
         for output in cell.outputs:
@@ -102,7 +107,7 @@ def ends_of(cell: Cell, delays: Delays) -> Iterator[CellEnd]:
 
 def _delay_out(cell: Cell, pin: str, delays: Delays) -> Sourced[int] | None:
     kind = cell.kind
-    if kind in _LUTS or kind in _MUXES or kind == "CARRY4":
+    if kind in _LOGIC:
         return None
     if kind in _REGISTERS:
         return delays.register_out
@@ -144,7 +149,7 @@ def _dsp_out(cell: Cell, delays: Delays) -> Sourced[int] | None:
 
 def _delay_in(cell: Cell, pin: str, delays: Delays) -> Sourced[int] | None:
     kind = cell.kind
-    if kind in _LUTS or kind in _MUXES or kind == "CARRY4":
+    if kind in _LOGIC:
         return None
     if kind in _REGISTERS:
         return delays.register_in if pin == "D" else delays.register_enable
@@ -219,8 +224,18 @@ def _all(
                     yield CellArc(start, end, levels, 0, nets, delay.value)
 
 
+def _double_table(cell: Cell, delays: Delays) -> Iterator[CellArc]:
+    """Yield the ways through a look-up table of two outputs, each from the inputs that it depends on."""
+    table = int(cell.parameters["INIT"], 2)
+    is_upper = cell.inputs["I5"] == (None,)
+    for output, size, rows in (("O5", 5, table), ("O6", 5 if is_upper else 6, table >> 32 if is_upper else table)):
+        for place in range(size):
+            if any((rows >> row ^ rows >> (row ^ 1 << place)) & 1 for row in range(1 << size)):
+                yield from _all(cell, [f"I{place}"], [output], levels=1, nets=1, delay=delays.lut)
+
+
 def _carry(cell: Cell, delays: Delays) -> Iterator[CellArc]:
-    """Yield the ways through four bits of a carry chain: to the sum and the carry of the same place and of those above it."""
+    """Yield the ways through the bits of a carry chain: to the sum and the carry of the same place and of those above it."""
     sums, carries = cell.outputs["O"], cell.outputs["CO"]
     starts = [(pin, place, bit) for pin in ("S", "DI") for place, bit in enumerate(cell.inputs.get(pin, ()))]
     starts += [(pin, 0, bit) for pin in ("CI", "CYINIT") for bit in cell.inputs.get(pin, ())]

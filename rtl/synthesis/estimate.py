@@ -11,8 +11,9 @@ from hwsim.arch.board import RESOURCES
 from hwsim.arch.config import EngineConfig
 from hwsim.errors import MachineError, shown
 from hwsim.whole_files import write_text
+from rtl.copies import COPY
 from rtl.kept import SOURCES
-from rtl.synthesis.yosys import Module, cells_of, circuit_modules, tool_version
+from rtl.synthesis.yosys import INSIDE, Module, cells_of, circuit_modules, tool_version
 from rtl.verilog import TOP, generate
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
 
 _CELLS: Mapping[tuple[str, float], str] = {
     # Inverters usually vanish into the look-up table behind them; not always.
-    ("lut", 1): "LUT1 LUT2 LUT3 LUT4 LUT5 LUT6 INV SRL16E SRLC16E SRLC32E RAM32X1S RAM64X1S",
+    ("lut", 1): "LUT1 LUT2 LUT3 LUT4 LUT5 LUT6 LUT6_2 INV SRL16E SRLC16E SRLC32E RAM32X1S RAM64X1S",
     # Distributed memories, in look-up tables (UG574, table of distributed RAM configurations).
     ("lut", 2): "RAM128X1S RAM32X1D RAM64X1D",
     ("lut", 4): "RAM256X1S RAM128X1D RAM32M RAM64M",
@@ -160,14 +161,14 @@ def _made_of(modules: Mapping[str, Module], places: Sequence[Place]) -> MadeOf:
     return MadeOf(
         form=part_form(modules, names),
         copies=sum(place.times * _memory_lanes(modules[place.module]) for place in places if place.is_copy),
-        modules=names - {_RAM},
+        modules=names - {*INSIDE},
         holds_memory=_RAM in names,
     )
 
 
 def part_form(modules: Mapping[str, Module], names: Collection[str]) -> str:
     """Return the digest of the modules of a part but for their names, and but for how often each occurs."""
-    forms = sorted({modules[name].form for name in names if name != _RAM})
+    forms = sorted({modules[name].form for name in names if name not in INSIDE})
     return hashlib.sha256("".join(forms).encode()).hexdigest()[:16]
 
 
@@ -199,7 +200,7 @@ def _key_of(child: str, instance: str, part: Key) -> tuple[Key, bool]:
     unit, name = part
     # Verilog numbers equal names.
     instance = _NUMBERED.sub("", instance)
-    if child == _RAM:
+    if child in INSIDE or instance.startswith(COPY):
         return part, False
     if part == _TOP_PART:
         if instance == "registers":

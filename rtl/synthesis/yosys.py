@@ -15,11 +15,12 @@ from pathlib import Path
 
 from hwsim.errors import MachineError
 from hwsim.whole_files import write_text
-from rtl.verilog import CELLS, PRIMITIVES
+from rtl.verilog import CELLS, HAND_WRITTEN, PRIMITIVES
 
 __all__ = [
     "FROM_PREPARE",
     "HIDE_NAMES",
+    "INSIDE",
     "READ_MODULES",
     "TOOL",
     "TO_CELLS",
@@ -99,8 +100,8 @@ def modules_of(texts: Iterable[str]) -> Mapping[str, Module]:
 
 TOOL = "pyosys"
 """The package Yosys comes in."""
-_WHOLE = ("ram",)
-"""Modules with parameters: synthesized with each of the modules that instantiate them."""
+INSIDE = tuple(name.removesuffix(".v") for name in HAND_WRITTEN)
+"""Modules written by hand, with parameters: synthesized with each of the modules that instantiate them."""
 _BATCH_BYTES = 120_000
 (_ZEROS,) = (line for line in PRIMITIVES["ram.v"].splitlines() if "words[i] = " in line)
 """The line that clears a memory for simulation, as the device does when it is configured."""
@@ -188,7 +189,7 @@ def each_once(
     where it is left out; `processes` is how many runs of Yosys there are at a time, one a core where it is left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {name: module for name, module in modules.items() if name not in _WHOLE and (names is None or name in names)}
+    wanted = {name: module for name, module in modules.items() if name not in INSIDE and (names is None or name in names)}
     paths = {name: folder / f"{_key(job, module, modules)}.{job.ending}" for name, module in wanted.items()}
     representatives = {path: wanted[name] for name, path in reversed(paths.items())}
     missing = {path: module for path, module in representatives.items() if not path.exists()}
@@ -211,7 +212,7 @@ def cells_of(
     processes: int | None = None,
 ) -> Mapping[str, Mapping[str, int]]:
     """Return the cells of each module, by name of their kind, what its children hold not counted; kept as `each_once` does."""
-    others = {_plain(name) for name in modules if name not in _WHOLE}
+    others = {_plain(name) for name in modules if name not in INSIDE}
     job = Job(
         script=_SCRIPT,
         ending="json",
@@ -224,7 +225,7 @@ def cells_of(
 
 
 def _key(job: Job, module: Module, modules: Mapping[str, Module]) -> str:
-    whole = [modules[name].text for name, _ in module.children if name in _WHOLE][:1]
+    whole = [modules[name].text for name in sorted({name for name, _ in module.children} & {*INSIDE})]
     parts = [module.form, *whole, job.script, tool_version()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
@@ -244,7 +245,7 @@ def _synthesize(job: Job, batch: Mapping[Path, Module], modules: Mapping[str, Mo
     children = {child for module in batch.values() for child, _ in module.children} - names
     whole = "".join(job.prepared(module.text, True) for module in batch.values())
     for child in sorted(children):
-        whole += job.prepared(modules[child].text if child in _WHOLE else modules[child].stub, False)
+        whole += job.prepared(modules[child].text if child in INSIDE else modules[child].stub, False)
     with tempfile.TemporaryDirectory() as place:
         Path(place, "modules.v").write_text(synthesizable(whole))
         run_yosys(job.script, Path(place))

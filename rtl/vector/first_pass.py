@@ -1,6 +1,7 @@
 """The schedule of the first pass: an instruction's rows, the passes over a row's words, and which of its scores are valid."""
 
 from amaranth import Module, Mux, Signal
+from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -47,43 +48,58 @@ class FirstPass(wiring.Component):
         operation = self.operation
         decoded = decode(m, self.command)
         active, inside = Signal(), Signal()
-        peak, gap = Signal(), Signal(range(PEAK_LATENCY + 1))
+        peak, gap, has_no_gap = Signal(), Signal(range(PEAK_LATENCY + 1)), Signal(init=1)
         index = Signal(LENGTH_BITS)
         source, up, pointer, up_pointer = (
             Signal(POINTER_BITS, name=name, reset_less=True) for name in ("source", "up", "pointer", "up_pointer")
         )
-        moves, is_last_word, is_last_slot = Signal(), Signal(), Signal()
+        moves, is_last_slot = Signal(), Signal()
+        # Of the word at `index` and of the row: equal comparisons with zero, length and rows, but come from registers.
+        is_first_word, is_last_word, is_past, is_last_row = (
+            Signal(name=f"is_{name}", reset_less=True) for name in ("first_word", "last_word", "past", "last_row")
+        )
+
+        def begin_pass(length: Value) -> list:
+            return [index.eq(0), is_first_word.eq(1), is_last_word.eq(length == 1), is_past.eq(length == 0)]
+
         next_source, next_up = source + operation.stride, up + operation.stride
         half = operation.length >> 1
         m.d.comb += [
             # In the last cycle of a row that began before, the next instruction can be taken.
-            self.issue.eq(self.command_valid & (~active | (inside & self.ends & self.is_last))),
+            self.issue.eq(self.command_valid & (~active | (inside & has_no_gap & ~peak & is_last_slot & self.is_last))),
             self.begin.eq(active & ~inside & self.space),
-            moves.eq((self.begin | (active & inside)) & (gap == 0)),
-            is_last_word.eq(index + 1 == operation.length),
-            is_last_slot.eq(Mux(operation.norm, index == operation.length, is_last_word)),
-            self.passes.eq(moves & (index == 0)),
+            moves.eq((self.begin | (active & inside)) & has_no_gap),
+            is_last_slot.eq(Mux(operation.norm, is_past, is_last_word)),
+            self.passes.eq(moves & is_first_word),
             self.ends.eq(moves & ~peak & is_last_slot),
-            self.is_last.eq(self.row + 1 >= operation.rows),
-            self.word.valid.eq(moves & (index != operation.length)),
+            self.is_last.eq(is_last_row),
+            self.word.valid.eq(moves & ~is_past),
             self.word.peak.eq(peak),
-            self.word.first.eq(index == 0),
+            self.word.first.eq(is_first_word),
             self.word.index.eq(index),
             self.word.pointer.eq(pointer),
             self.word.other.eq(Mux(operation.swiglu, up_pointer, Mux(index < half, pointer + half, pointer - half))[:POINTER_BITS]),
         ]
-        with m.If(gap != 0):
-            m.d.sync += gap.eq(gap - 1)
+        with m.If(~has_no_gap):
+            m.d.sync += [gap.eq(gap - 1), has_no_gap.eq(gap == 1)]
         with m.If(moves):
             m.d.sync += [inside.eq(1), index.eq(index + 1), pointer.eq(pointer + 1), up_pointer.eq(up_pointer + 1)]
+            m.d.sync += [is_first_word.eq(0), is_last_word.eq(index + 2 == operation.length), is_past.eq(is_last_word)]
             with m.If(peak & is_last_word):
-                m.d.sync += [peak.eq(0), gap.eq(PEAK_LATENCY), index.eq(0), pointer.eq(source)]
+                m.d.sync += [
+                    peak.eq(0),
+                    gap.eq(PEAK_LATENCY),
+                    has_no_gap.eq(PEAK_LATENCY == 0),
+                    pointer.eq(source),
+                    *begin_pass(operation.length),
+                ]
         with m.If(self.ends):
             m.d.sync += [
                 inside.eq(0),
-                index.eq(0),
+                *begin_pass(operation.length),
                 peak.eq(operation.softmax),
                 self.row.eq(self.row + 1),
+                is_last_row.eq(self.row + 2 >= operation.rows),
                 source.eq(next_source),
                 pointer.eq(next_source),
                 up.eq(next_up),
@@ -94,8 +110,10 @@ class FirstPass(wiring.Component):
             m.d.sync += [
                 operation.eq(decoded),
                 active.eq(1),
+                *begin_pass(decoded.length),
                 peak.eq(decoded.softmax),
                 self.row.eq(0),
+                is_last_row.eq(decoded.rows <= 1),
                 source.eq(decoded.source),
                 pointer.eq(decoded.source),
                 up.eq(decoded.up),

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.numerics import ACT_LIMIT, EXP2_ONE_BITS, SILU_BITS, SQUARE_SHIFT, WEIGHT_FRACTION_BITS, kv_limit
-from rtl.arithmetic import SCALE, SHIFT_LIMIT, ApplyScale, clamp, magnitude, round_shift, saturate
+from rtl.arithmetic import SCALE, SHIFT_LIMIT, ApplyScale, HalfProducts, clamp, magnitude, round_shift, saturate
 from rtl.instance import Shared
 from rtl.pipeline import Pipeline
 from rtl.vector.stages import CodeStage, Stage
@@ -41,7 +41,8 @@ class Lane(Shared):
 
     Members:
         y_a, top (EARLY): a result; the largest score of the row.
-        control, mask, y_b, x, p, h (LATE): what to do, whether the score is valid, and the other operands.
+        control (LATE - 1): what to do; every lane has registers of its own for it, which drive its operands.
+        mask, y_b, x, p, h (LATE): whether the score is valid, and the other operands.
         value, zero_point (VALUE): for the temporary memory; the zero point is 0 but for scores.
         key, opposite (KEY): what the maxima are taken of.
         addend (ADDEND): what is summed: squares of NORM, weights of SOFTMAX.
@@ -69,7 +70,7 @@ class Lane(Shared):
 
     def elaborate(self, platform):
         m = Module()
-        self._control = Pipeline(m, self.control, Stage.LATE, "control")
+        self._control = Pipeline(m, self.control, Stage.LATE - 1, "control", is_copy=True)
         side = self._multiply_aside(m)
         operands = self._operands(m)
         product = self._multiply(m, *operands)
@@ -79,12 +80,12 @@ class Lane(Shared):
     def _multiply_aside(self, m: Module) -> Signal:
         """Return, at PRODUCT, the square of a residual or the sine part of a rotation."""
         a, b = (Signal(signed(32), name=f"side_{n}", reset_less=True) for n in "ab")
-        raw, product = (Signal(signed(64), name=name, reset_less=True) for name in ("side_raw", "side_product"))
+        product = Signal(signed(64), name="side_product", reset_less=True)
+        norm = self._control.at(Stage.LATE).norm
         m.d.sync += [
-            a.eq(Mux(self.control.norm, self.x, self.y_b)),
-            b.eq(Mux(self.control.norm, self.x, self.p[16:].as_signed())),
-            raw.eq(a * b),
-            product.eq(raw),
+            a.eq(Mux(norm, self.x, self.y_b)),
+            b.eq(Mux(norm, self.x, self.p[16:].as_signed())),
+            product.eq(HalfProducts(m, b, a, "side_raw").total),
         ]
         return product
 
@@ -106,9 +107,9 @@ class Lane(Shared):
         m.d.comb += exp2.distance.eq(distance)
         assert Stage.EARLY + 1 + Exp2Neg.LATENCY == Stage.LATE
         gated = self._gated(m)
-        y_a = Pipeline(m, self.y_a, Stage.EARLY, "y_a").at(Stage.LATE)
+        y_a = Pipeline(m, self.y_a, Stage.EARLY, "y_a", has_flip_flops=True).at(Stage.LATE)
         a, b = (Signal(signed(32), name=f"operand_{n}", reset_less=True) for n in "ab")
-        control = self.control
+        control = self._control.at(Stage.LATE)
         with m.If(control.norm):
             m.d.sync += [a.eq(self.x), b.eq(self.p)]
         with m.Elif(control.swiglu):
@@ -121,8 +122,8 @@ class Lane(Shared):
 
     def _multiply(self, m: Module, a: Signal, b: Signal) -> Signal:
         """Return the product, at PRODUCT."""
-        raw, product = (Signal(signed(64), name=name, reset_less=True) for name in ("raw", "product"))
-        m.d.sync += [raw.eq(a * b), product.eq(raw)]
+        product = Signal(signed(64), name="product", reset_less=True)
+        m.d.sync += product.eq(HalfProducts(m, b, a, "raw").total)
         return product
 
     def _finish(self, m: Module, product: Signal, side: Signal, weight: Signal) -> None:
@@ -131,11 +132,12 @@ class Lane(Shared):
         weight_bits = WEIGHT_FRACTION_BITS - EXP2_ONE_BITS
         shift = Signal(SHIFT_BITS, name="shift_operand", reset_less=True)
         m.d.comb += needed.eq(-(self.h[16:24].as_signed() + weight_bits))
-        with m.If(self.control.softmax):
+        late = self._control.at(Stage.LATE)
+        with m.If(late.softmax):
             m.d.sync += shift.eq(clamp(needed, 0, SHIFT_LIMIT))
         with m.Else():
-            m.d.sync += shift.eq(self.control.shift)
-        distance = Pipeline(m, shift, Stage.OPERAND, "shift").at(Stage.PRODUCT)
+            m.d.sync += shift.eq(late.shift)
+        distance = Pipeline(m, shift, Stage.OPERAND, "shift", has_flip_flops=True).at(Stage.PRODUCT)
         at_product = self._control.at(Stage.PRODUCT)
         total = Signal(signed(65))
         coarse, fine = (Signal(signed(66), name=name, reset_less=True) for name in ("coarse", "fine"))
@@ -151,17 +153,17 @@ class Lane(Shared):
             self.key.eq(Mux(self._control.at(Stage.VALUE).cache, self.value, magnitude(self.value))),
             self.opposite.eq(-self.value),
         ]
-        zero_point = Mux(self.control.softmax, self.h[24:], 0)
-        m.d.comb += self.zero_point.eq(Pipeline(m, zero_point, Stage.LATE, "zero_point").at(Stage.VALUE))
-        weights = Pipeline(m, weight[:16], Stage.OPERAND, "weight").at(Stage.PRODUCT)
+        zero_point = Mux(late.softmax, self.h[24:], 0)
+        m.d.comb += self.zero_point.eq(Pipeline(m, zero_point, Stage.LATE, "zero_point", has_flip_flops=True).at(Stage.VALUE))
+        weights = Pipeline(m, weight[:16], Stage.OPERAND, "weight", has_flip_flops=True).at(Stage.PRODUCT)
         m.d.sync += self.addend.eq(Mux(at_product.norm, round_shift(side, SQUARE_SHIFT), weights))
 
 
 CODE_SUM_BITS = 7 + ZERO_POINT_BITS
 """Bits of a coefficient times a zero point."""
 
-CODER_CONTROL = data.StructLayout({"softmax": 1, "cache": 1, "wide": 1, "zero": ZERO_POINT_BITS})
-"""The kind of the row, whether its cache codes have 8 bits, and their zero point."""
+CODER_CONTROL = data.StructLayout({"softmax": 1, "cache": 1, "wide": 1})
+"""The kind of the row, and whether its cache codes have 8 bits."""
 
 
 class Coder(Shared):
@@ -169,7 +171,8 @@ class Coder(Shared):
 
     Members:
         value, zero_point, inverse (READ): a word of the temporary memory, and what it is multiplied by.
-        control (VALUE): how the result is limited.
+        control (VALUE - 1): how the result is limited; every lane has registers of its own for it.
+        zero (VALUE): the zero point of cache codes.
         code (CODE): 8 bits; those of a cache code have no sign.
         addend (CODE + 1): the code times the zero point.
     """
@@ -183,6 +186,7 @@ class Coder(Shared):
             "zero_point": In(unsigned(ZERO_POINT_BITS)),
             "inverse": In(SCALE),
             "control": In(CODER_CONTROL),
+            "zero": In(unsigned(ZERO_POINT_BITS)),
             "code": Out(signed(8)),
             "addend": Out(unsigned(CODE_SUM_BITS)),
         }
@@ -190,15 +194,15 @@ class Coder(Shared):
     def elaborate(self, platform):
         m = Module()
         m.submodules.apply = apply = ApplyScale(0)
-        control = self.control
+        control = Pipeline(m, self.control, CodeStage.VALUE - 1, "control", is_copy=True).at(CodeStage.VALUE)
         m.d.comb += [apply.x.eq(self.value), apply.mantissa.eq(self.inverse.mantissa), apply.exponent.eq(self.inverse.exponent)]
         low = Mux(control.softmax, 0, -ACT_LIMIT)
         shifted, limit = Signal(signed(34)), Signal(8)
-        m.d.comb += [shifted.eq(apply.result + control.zero), limit.eq(Mux(control.wide, kv_limit(8), kv_limit(4)))]
+        m.d.comb += [shifted.eq(apply.result + self.zero), limit.eq(Mux(control.wide, kv_limit(8), kv_limit(4)))]
         with m.If(control.cache):
             m.d.sync += self.code.eq(clamp(shifted, 0, limit))
         with m.Else():
             m.d.sync += self.code.eq(clamp(apply.result, low, ACT_LIMIT))
-        zero_point = Pipeline(m, self.zero_point, CodeStage.READ, "zero_point").at(CodeStage.CODE)
+        zero_point = Pipeline(m, self.zero_point, CodeStage.READ, "zero_point", has_flip_flops=True).at(CodeStage.CODE)
         m.d.sync += self.addend.eq(self.code[:7] * zero_point)
         return m

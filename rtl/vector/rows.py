@@ -1,6 +1,6 @@
 """The rows between the start of their first pass and the end of their codes, and the schedule of the second pass."""
 
-from amaranth import Array, Module, Signal
+from amaranth import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -54,19 +54,29 @@ class Rows(wiring.Component):
         held, ready = Signal(range(VECTOR_ROWS + 1)), Signal(range(VECTOR_ROWS + 1))
         current, index, inside = Signal(ROW_NUMBER), Signal(LENGTH_BITS), Signal()
         coded, word = self.coded, self.word
-        ends, starts = Signal(), Signal()
+        ends, starts, is_last = Signal(), Signal(), Signal()
         m.d.comb += [
             self.space.eq((held != VECTOR_ROWS) & (self.row.length <= free_words)),
-            coded.eq(rows[current]),
             self.measured_row.eq(rows[self.measured_number]),
             starts.eq(~inside & (ready != 0)),
             word.valid.eq(inside | starts),
             word.first.eq(~inside),
-            word.last.eq(index + 1 == coded.length),
+            word.last.eq(is_last),
             word.index.eq(index),
             word.number.eq(current),
             ends.eq(word.valid & word.last),
         ]
+        # A row was begun long before its codes, so that it can be read a cycle ahead.
+        kept = Signal(ROW, reset_less=True)
+        m.d.comb += coded.eq(kept)
+        m.d.sync += kept.eq(rows[current])
+        following = rows[(current + 1)[: len(current)]]
+        with m.If(ends):
+            m.d.sync += kept.eq(following)
+        # Equals `index + 1 == coded.length` of a row that has begun, but comes from a register.
+        m.d.sync += is_last.eq(
+            Mux(ends, following.length == 1, Mux(word.valid, index + 2 == coded.length, rows[current].length == 1))
+        )
         with m.If(self.begin):
             m.d.sync += [rows[self.number].eq(self.row), self.number.eq(self.number + 1)]
         with m.If(word.valid):

@@ -10,8 +10,10 @@ from hwsim.arch.isa import KvQuant
 from hwsim.arch.numerics import FRACTION_BITS, ROPE_BITS
 from hwsim.arch.timing import MEASURE_LATENCY, VECTOR_ROWS
 from rtl.arithmetic import SCALE
+from rtl.copies import copies
 from rtl.instance import place
-from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, address_bits, assign, command_port, flags, read_port
+from rtl.interfaces import PACK_ENTRY, SCALE_ENTRY, UnitSizes, assign, command_port, flags, read_port
+from rtl.memories import activation_address_bits
 from rtl.pipeline import Pipeline
 from rtl.ram import Ram
 from rtl.vector.first_pass import FirstPass, ScoreMask
@@ -60,7 +62,7 @@ class Vector(wiring.Component):
                 **read_port("p", sizes.parameter, sizes.word_bits),
                 **read_port("h", sizes.side, sizes.word_bits),
                 "a_row": Out(3),
-                "a_address": Out(address_bits(config.buffer.activation_segments * self.codes_per_segment)),
+                "a_address": Out(activation_address_bits(config)),
                 "a_data": Out(8 * self.lanes),
                 "scale_address": Out(sizes.scales),
                 "scale_data": Out(SCALE_ENTRY),
@@ -107,7 +109,7 @@ class Vector(wiring.Component):
         lanes = []
         for number in range(self.lanes):
             lane = place(m, f"lane_{number}", Lane, self.config, inline=self.inline)
-            m.d.comb += [lane.control.eq(control.at(Stage.LATE)), lane.mask.eq(mask.at(Stage.LATE)[number]), lane.top.eq(top)]
+            m.d.comb += [lane.control.eq(control.at(Stage.LATE - 1)), lane.mask.eq(mask.at(Stage.LATE)[number]), lane.top.eq(top)]
             for name in ("y_a", "y_b", "x", "p", "h"):
                 m.d.comb += getattr(lane, name).eq(getattr(self, f"{name}_data").word_select(number, 32))
             lanes.append(lane)
@@ -118,11 +120,13 @@ class Vector(wiring.Component):
             m.d.comb += [marked.valid.eq(at.valid & ~at.peak), marked.first.eq(at.first)]
             return marked
 
+        before = word.at(Stage.VALUE - 1)
+        enables = copies(m, before.valid & ~before.peak, 2, "enable")
         write = Signal(range(self.config.temporary_words))
         with m.If(mark(Stage.VALUE).valid):
             m.d.sync += write.eq(write + 1)
         m.d.comb += [
-            temporary.write_enable.eq(mark(Stage.VALUE).valid.replicate(self.lanes)),
+            temporary.write_enable.eq(Cat(enable.replicate(self.lanes // len(enables)) for enable in enables)),
             temporary.write_address.eq(write),
             temporary.write_data.eq(Cat(Cat(lane.value, lane.zero_point) for lane in lanes)),
         ]
@@ -241,8 +245,8 @@ class Vector(wiring.Component):
                 coder.value.eq(held[:32]),
                 coder.zero_point.eq(held[32:]),
                 coder.inverse.eq(inverse),
-                *assign(coder.control, at_value, "softmax", "cache", "wide"),
-                coder.control.zero.eq(scales.zero),
+                *assign(coder.control, row.at(CodeStage.VALUE - 1), "softmax", "cache", "wide"),
+                coder.zero.eq(scales.zero),
             ]
             coders.append(coder)
 
@@ -274,17 +278,18 @@ class Vector(wiring.Component):
     def _pack(self, m: Module, word: Pipeline, row: Pipeline, coders: list, finish: Value, entry: Value, scales: RowScales) -> None:
         """Collect the codes of a cache row, and finish the entry when the row has landed."""
         m.submodules.pack = pack = PackBuffer(self.lanes)
-        coded, at_code = word.at(CodeStage.CODE), row.at(CodeStage.CODE)
+        coming, of_coming = word.at(CodeStage.CODE - 1), row.at(CodeStage.CODE - 1)
         collected, of_collected = word.at(CodeStage.CODE + 1), row.at(CodeStage.CODE + 1)
         # Lengths are in words of V codes; 32 codes are one part of a head.
         words_per_32 = max(1, 32 // self.lanes)
         zero = Pipeline(m, scales.zero, CodeStage.VALUE, "zero").at(CodeStage.LAST)
         m.d.comb += [
-            pack.valid.eq(coded.valid & at_code.cache & ~at_code.null),
-            *assign(pack, coded, "first", "index"),
-            pack.spread.eq(Mux(at_code.value, at_code.length >> (words_per_32.bit_length() - 1), 1)),
+            pack.valid.eq(coming.valid & of_coming.cache & ~of_coming.null),
+            *assign(pack, coming, "first", "index"),
+            pack.spread.eq(Mux(of_coming.value, of_coming.length >> (words_per_32.bit_length() - 1), 1)),
             pack.store.eq(collected.valid & collected.last & of_collected.cache & ~of_collected.null),
-            *assign(pack, of_collected, "wide", "entry"),
+            pack.wide.eq(row.at(CodeStage.CODE).wide),
+            pack.entry.eq(of_collected.entry),
             pack.finish.eq(finish),
             pack.finished_entry.eq(entry),
             pack.parameter.eq(Cat(scales.scale.mantissa, scales.scale.exponent[:8], zero)),

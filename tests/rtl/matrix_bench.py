@@ -10,6 +10,7 @@ from amaranth.sim import Simulator
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Axpy, CacheFormat, Destination, Dot, Format
 from rtl.matrix import Matrix
+from rtl.matrix.unit import sources_of
 from tests.rtl.matrix_golden import KEYS, Golden, Memories, Write, stream_beats
 
 __all__ = ["Work", "golden", "random_work", "simulate"]
@@ -213,9 +214,12 @@ async def _play(ctx, dut: Matrix, work: Work, cycles: int, seen: Seen) -> None:
     ]
     heads = [_pack(beat, 128) for beat in work.stream]
     beat = taken = 0
-    a_address = scale = p_address = x_word = 0
+    scale = p_address = x_word = 0
+    sources = [(getattr(dut, f"a_{name}_address"), getattr(dut, f"a_{name}_data")) for name in sources_of(work.config)]
+    a_addresses = [0] * len(sources)
     for cycle in range(cycles):
-        ctx.set(dut.a_data, segments[a_address])
+        for (_, port), address in zip(sources, a_addresses, strict=True):
+            ctx.set(port, segments[address])
         entry = {
             "mantissa": int(memories.mantissa[scale]),
             "exponent": int(memories.exponent[scale]) & 0x3FF,
@@ -244,7 +248,8 @@ async def _play(ctx, dut: Matrix, work: Work, cycles: int, seen: Seen) -> None:
             seen.retires.append(cycle)
         if ctx.get(dut.drained):
             seen.drained.append(cycle)
-        a_address, scale, p_address = ctx.get(dut.a_address), ctx.get(dut.scale_address), ctx.get(dut.p_address)
+        a_addresses = [ctx.get(port) for port, _ in sources]
+        scale, p_address = ctx.get(dut.scale_address), ctx.get(dut.p_address)
         # Memories give old data when a word is read and written in the same cycle.
         x_word = _pack(residual[ctx.get(dut.x_address)], 32)
         for write in _writes(ctx, dut, cycle):

@@ -10,6 +10,7 @@ from hwsim.arch import numerics
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.isa import Axpy, CacheFormat, Destination, Dot, Format
 from hwsim.arch.timing import EPILOGUE_LATENCY, MATRIX_LATENCY
+from rtl.matrix.stages import ENTRY_WRITE
 
 __all__ = ["KEYS", "Golden", "Memories", "Write", "stream_beats"]
 
@@ -155,7 +156,7 @@ class Golden:
     # Meaning.
 
     def _emit(self, capture: int, index: int, memory: str, address: int, values: dict[int, int]) -> None:
-        cycle = capture + MATRIX_LATENCY + index + EPILOGUE_LATENCY
+        cycle = capture + index + (ENTRY_WRITE if memory == "h" else MATRIX_LATENCY + EPILOGUE_LATENCY)
         self.writes.append(Write(cycle=cycle, memory=memory, address=address, values=values))
 
     def _dot(self, dot: Dot, beats: np.ndarray, captures: list[int], kinds: list[str]) -> None:

@@ -75,8 +75,9 @@ class Bench:
         ctx.set(dut.program_words, len(program))
         ctx.set(dut.position, POSITION)
         ctx.set(dut.slot, SLOT)
-        ctx.set(dut.start, 1)
         ctx.set(dut.quiet, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 1)
         assert ctx.get(dut.load_start) == (len(program) > 0)
         beats = ctx.get(dut.load_beats)
         assert ctx.get(dut.trace_running) == 0

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 from amaranth import Shape
+from amaranth.hdl import Fragment
 from amaranth.lib.wiring import Out
 
+from hwsim.arch.board import load_board
 from hwsim.arch.config import load_engine
-from rtl.floorplan import Floorplan, floorplan
-from rtl.matrix.slice import Tile
+from rtl.floorplan import Floorplan
+from rtl.matrix.region import Region, tiles_of
+from rtl.ram import VerilogPlatform
+from rtl.regions import FAR, NEAR, SHARED
 from rtl.synthesis.crossings import crossings, netlist_of, nets_of
 from rtl.synthesis.yosys import modules_of
 
@@ -95,29 +99,37 @@ def test_a_wire_more_is_counted() -> None:
     assert wires(TOP, shared, TILE) == {0: 4 + 2 + 4, 1: 2 + 2}
 
 
-def test_beyond_the_shared_slr_only_ports_of_tiles_cross(tmp_path: Path) -> None:
-    """Farther from the memory than what serves all tiles there are tiles alone: their ports, and the reset."""
+def test_beyond_the_shared_slr_only_ports_of_the_far_region_cross(tmp_path: Path) -> None:
+    """Farther from the memory than what serves all tiles there is a region of tiles alone: its ports, and the reset."""
     config = load_engine("small").with_values({"tile.ports": 8})
-    plan = floorplan(config, slrs=3, memory_slr=0)
     near, far = crossings(config, slrs=3, memory_slr=0, cache=tmp_path)
-    count = plan.tiles.count(2)
-    assert count > 0
-    ports = {name: Shape.cast(member.shape).width for name, member in Tile.ports(config).items()}
-    outputs = sum(ports[name] for name, member in Tile.ports(config).items() if member.flow is Out)
-    assert far.by_kind["engine/matrix/tile_*"] == count * outputs
-    assert (
-        sum(wires for driver, wires in far.by_driver.items() if re.fullmatch(r"engine/matrix/tile_\d+", driver)) == count * outputs
-    )
-    # A word of its own and coefficients to each tile, and one copy of all else that comes in.
-    own = ports["head"] + ports["coefficients"]
-    common = sum(ports.values()) - outputs - own
-    assert far.wires == count * (own + outputs) + common + len("r")
-    # Nearer, the vector unit's wires cross as well.
-    assert near.wires > far.wires
+    tiles = tiles_of(config)
+    assert set(tiles) == {NEAR, SHARED, FAR} and sorted(sum(tiles.values(), ())) == list(range(8))
+    region = Region(config, tiles[FAR], hops=1, inline=False)
+    # Amaranth complains of a component that was never elaborated.
+    Fragment.get(region, VerilogPlatform())
+    widths = {name: Shape.cast(member.shape).width for name, member in region.signature.members.items()}
+    outputs = sum(widths[name] for name, member in region.signature.members.items() if member.flow is Out)
+    assert far.by_driver["engine/matrix/far"] == outputs
+    assert far.wires == sum(widths.values()) + len("r")
+    # Nearer, the words of two regions cross, and what is loaded, stored and commanded.
+    assert near.by_driver["engine/fetch"] == config.tile.port_bits * (8 - len(tiles[NEAR]))
     assert sum(near.by_kind.values()) == near.wires
     assert crossings(config, slrs=3, memory_slr=0, cache=tmp_path) == (near, far)
     # From the other end the same wires cross.
     assert [each.wires for each in crossings(config, slrs=3, memory_slr=2)] == [far.wires, near.wires]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["u280", "u55c"])
+def test_shipped_engines_leave_lines_to_others(name: str) -> None:
+    """A boundary has lines for the shell too, and placement needs room: three fifths at most are the engine's."""
+    board = load_board(name)
+    assert board.slr_lines is not None
+    found = crossings(load_engine(name), slrs=len(board.slrs.value), memory_slr=board.memory_slr)
+    for boundary in found:
+        print(boundary.lower, boundary.wires, boundary.by_driver)
+        assert 0 < boundary.wires <= 0.6 * board.slr_lines.value
 
 
 def test_an_engine_in_one_slr_crosses_nothing_and_needs_no_yosys(monkeypatch: pytest.MonkeyPatch) -> None:

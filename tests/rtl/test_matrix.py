@@ -28,6 +28,7 @@ ENGINES = {
     "fewer_slices_than_lanes": {"tile.ports": 2, "vector.lanes": 8, "tile.tokens": 1},
     "whole_word": {"tile.ports": 2, "tile.port_bits": 256},
     "two_words": {"tile.ports": 2, "tile.port_bits": 512},
+    "three_regions": {"tile.ports": 8, "tile.port_bits": 256, "tile.tokens": 2, "vector.lanes": 8},
     "eight_slices_a_token": {"tile.ports": 2, "tile.port_bits": 512, "vector.lanes": 16, "tile.tokens": 1},
 }
 

@@ -3,13 +3,14 @@
 import random
 
 import pytest
+from amaranth import Module
 from amaranth.sim import Simulator
 
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Append, CacheKind, Load, Space, Store
 from hwsim.arch.timing import MOVER_WRITES, READ_LATENCY, SIDE_BURST_BEATS, STALL_RATE, WRITE_LATENCY, WRITE_LEAD
 from rtl.interfaces import PACK_WORDS
-from rtl.mover import Mover
+from rtl.mover import Landing, Mover
 
 SIDE = 0x10_0000_0000
 BASES = [0x4000_0000 * (port + 1) for port in range(8)]
@@ -167,9 +168,16 @@ def random_instruction(config, rng):
     return Store(address=rng.randrange(buffer.result_words - words), beats=beats, offset=offset)
 
 
+LANDING = 2
+"""Cycles from the retirement of a LOAD until its last beat has landed."""
+
+
 def run(config, seed, instructions, *, body=None, cycles=None):
     """Issue the instructions as soon as the mover is free; return events, memory and what was written where."""
-    dut = Mover(config)
+    dut, landing = Mover(config), Landing(config)
+    whole = Module()
+    whole.submodules += [dut, landing]
+    whole.d.comb += landing.loaded.eq(dut.loaded)
     lanes = config.vector.lanes
     rng = random.Random(5)
     y = [rng.getrandbits(32 * lanes) for _ in range(config.buffer.result_words)]
@@ -182,8 +190,9 @@ def run(config, seed, instructions, *, body=None, cycles=None):
         ctx.set(dut.side, SIDE)
         for port in range(config.tile.ports):
             ctx.set(dut.bases[port], BASES[port])
-        cycle = 0
-        while len(events["retire"]) < len(instructions) if cycles is None else cycle < cycles:
+        cycle, addressed, landing_left = 0, 0, LANDING
+        while landing_left if cycles is None else cycle < cycles:
+            landing_left -= len(events["retire"]) == len(instructions)
             memory.drive(ctx, dut, cycle)
             ctx.set(dut.command_valid, int(bool(queue)))
             if queue:
@@ -200,22 +209,23 @@ def run(config, seed, instructions, *, body=None, cycles=None):
             if ctx.get(dut.retire):
                 events["retire"].append(cycle)
             for name in ("x", "p"):
-                enable = ctx.get(getattr(dut, f"{name}_enable"))
-                data = ctx.get(getattr(dut, f"{name}_data"))
-                address = ctx.get(getattr(dut, f"{name}_address"))
+                enable = ctx.get(getattr(landing, f"{name}_enable"))
+                data = ctx.get(getattr(landing, f"{name}_data"))
+                address = ctx.get(getattr(landing, f"{name}_address"))
                 for lane in range(lanes):
                     if enable >> lane & 1:
                         events[name][address * lanes + lane] = data >> 32 * lane & MASK
             events["errors"].append((ctx.get(dut.read_error), ctx.get(dut.write_error)))
             assert cycle < 20000
-            y_address, entry = ctx.get(dut.y_address), pack[ctx.get(dut.pack_address)]
+            y_address = ctx.get(dut.y_address)
+            entry, addressed = pack[addressed], ctx.get(dut.pack_address)
             await ctx.tick()
-            # Synchronous memories: what was addressed in the cycle before.
+            # Synchronous memories: what was addressed in the cycle before, of packed entries in the one before that.
             ctx.set(dut.y_data, y[y_address])
             ctx.set(dut.pack_data, sum(w << 128 * i for i, w in enumerate(entry["words"])) | entry["parameter"] << 128 * PACK_WORDS)
             cycle += 1
 
-    simulator = Simulator(dut)
+    simulator = Simulator(whole)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()

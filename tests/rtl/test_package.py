@@ -16,6 +16,7 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.registers import CONTROL_REGISTERS, PORT_BASE_OFFSET, PORT_BASE_STRIDE
 from hwsim.errors import ConfigError
 from rtl.floorplan import floorplan
+from rtl.matrix.region import tiles_of
 from rtl.package import Estimates, floorplan_picture, package_files
 from rtl.package.files import Target
 from rtl.synthesis import Part, SlrShare, Timing, crossings
@@ -378,19 +379,32 @@ def test_the_floorplan_names_cells_and_registers_of_the_verilog(files, verilog, 
             placed[name] = words[0]
         else:
             assert words[:2] == ["USER_SLL_REG", "true"]
-    tiles = [placed[f"engine/matrix/tile_{port}"] for port in range(8)]
-    assert tiles == [f"pblock_dynamic_SLR{slr}" for slr in (0, 0, 0, 1, 1, 2, 2, 2)]
-    pairs = {words[2] for command, *words in calls if command == "set_property"}
-    assert pairs == {f"*lamforge_1/inst/engine/matrix/tile_{port}/beat{end}_reg*" for port in (5, 6, 7) for end in ("", "_2")}
-    # Words of tiles two SLRs away stop over in the one between.
-    words = {name: where for name, where in placed.items() if "beat_reg" in name}
-    assert words == {f"engine/matrix/tile_{port}/beat_reg*": "pblock_dynamic_SLR1" for port in (5, 6, 7)}
+    places = [placed[f"engine/matrix{path}"] for path in ("/near", "", "/far", "/front", "/broadcast_near")]
+    assert places == [f"pblock_dynamic_SLR{slr}" for slr in (0, 1, 2, 0, 0)]
+    tiles = tiles_of(ENGINE)
+    ways = {
+        "shared": {"beat": 0},
+        # Words of tiles two SLRs away stop over in the one between.
+        "far": {"beat": 0, "beat_2": 1},
+    }
+    words = {
+        f"engine/matrix/{region}/tile_{port}/{name}_reg*": f"pblock_dynamic_SLR{slr}"
+        for region, way in ways.items()
+        for port in tiles[region]
+        for name, slr in way.items()
+    }
+    assert {name: where for name, where in placed.items() if "beat" in name} == words
+    pairs = {words[2].removeprefix("*lamforge_1/inst/") for command, *words in calls if command == "set_property"}
+    last = {"shared": "beat_2", "far": "beat_3"}
+    assert pairs == {*words} | {
+        f"engine/matrix/{region}/tile_{port}/{last[region]}_reg*" for region in ways for port in tiles[region]
+    }
 
 
 def test_a_cell_that_is_not_there_stops_the_placement(files, tmp_path):
     put(files, tmp_path)
-    with pytest.raises(AssertionError, match="Cell engine/matrix/tile_3 must be in the design, not flattened"):
-        run_tcl(tmp_path, "floorplan.tcl", MISSING_CELLS="*/tile_3")
+    with pytest.raises(AssertionError, match="Cell engine/matrix/far must be in the design, not flattened"):
+        run_tcl(tmp_path, "floorplan.tcl", MISSING_CELLS="*/matrix/far")
 
 
 @pytest.mark.parametrize("boundary", [0, 1])

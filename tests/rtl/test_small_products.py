@@ -65,8 +65,8 @@ def test_every_operand() -> None:
     assert wrong_sums() == 0
 
 
-@pytest.mark.parametrize("broken", ["_excess", "_NOTHING"])
+@pytest.mark.parametrize("broken", ["_count", "_NOTHING"])
 def test_a_lost_correction_is_caught(broken, monkeypatch) -> None:
-    """Without the 3 of each negative lane, or with the absent part read as an input, sums are wrong."""
-    monkeypatch.setattr(small_products, broken, (lambda m, negatives: Const(0, 7)) if broken == "_excess" else 2)
+    """Without the 1 of each negative lane, or with the absent part read as an input, sums are wrong."""
+    monkeypatch.setattr(small_products, broken, (lambda m, platform, bits: Const(0, 7)) if broken == "_count" else 2)
     assert wrong_sums() > OPERANDS // 2

@@ -4,7 +4,7 @@ import pytest
 
 from hwsim.errors import MachineError
 from rtl.synthesis import fmax, yosys
-from rtl.synthesis.estimate import count_parts, resources_of
+from rtl.synthesis.estimate import count_parts, made_of, resources_of
 from rtl.synthesis.yosys import cells_of, modules_of, run_yosys
 
 CHILD = (
@@ -59,6 +59,14 @@ def test_counts_are_kept_and_add_up(tmp_path, monkeypatch) -> None:
     more = modules_of(texts(second=PRODUCT.replace("* b", "* b * b * b")))
     grown = count_parts(more, cells_of(more, tmp_path))
     assert sum(part.resources["dsp"] for part in grown) > sum(part.resources["dsp"] for part in parts)
+
+
+def test_a_copy_of_a_register_belongs_to_the_part_that_holds_it() -> None:
+    copied = PRODUCT + "  \\engine.vector.copy_b_0  copy_b_0 (.clk(clk));\n  \\engine.vector.other_0  other_0 (.clk(clk));\n"
+    leaves = "".join(f"module \\engine.vector.{name} (clk);\n  input clk;\nendmodule\n" for name in ("copy_b_0", "other_0"))
+    made = made_of(modules_of([*texts(second=copied), leaves]))
+    assert "\\engine.vector.copy_b_0" in made["vector/own"].modules
+    assert set(made) == {"top/own", "matrix/own", "vector/own", "vector/other"}
 
 
 def test_what_yosys_refuses_is_a_sentence(tmp_path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from hwsim.arch.config import load_engine
 from hwsim.errors import MachineError, SpecError
+from rtl.arithmetic import ApplyScale, Normalizer, Reciprocal, SquareRoot
 from rtl.synthesis import yosys
 from rtl.synthesis.cell_arcs import arcs_of, begins_of, ends_of
 from rtl.synthesis.delays import load_delays
@@ -14,7 +15,7 @@ from rtl.synthesis.mapped import Cell, Mapped, mapped_of
 from rtl.synthesis.paths import Cost, paths_of
 from rtl.synthesis.timing import timing, timing_of
 from rtl.synthesis.yosys import modules_of
-from rtl.verilog import PRIMITIVES
+from rtl.verilog import PRIMITIVES, convert
 
 DELAYS = load_delays()
 PARITIES = 8
@@ -324,6 +325,15 @@ def test_every_delay_has_its_source_and_its_limits(tmp_path) -> None:
         assert isinstance(fact, str) or len(fact.source) > 20
     with pytest.raises(SpecError, match="Delays must be one of ultrascale-plus-2 or a YAML file, not 'fast'"):
         load_delays("fast")
+
+
+def test_arithmetic_stays_within_the_bars(tmp_path) -> None:
+    units = {"apply": ApplyScale(0), "reciprocal": Reciprocal(), "root": SquareRoot(), "normalizer": Normalizer(64)}
+    mapped = mapped_of(modules_of(convert(unit, name) for name, unit in units.items()), tmp_path)
+    for name in units:
+        found = timing_of(mapped, name, DELAYS, 225e6)
+        assert found.broken_paths == (), name
+        assert found.levels > 0
 
 
 @pytest.mark.long

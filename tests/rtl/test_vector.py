@@ -307,7 +307,7 @@ class Bench:
             if isinstance(call.instruction, KvQuant):
                 entry = call.value("entry")
                 ctx.set(unit.pack_address, entry)
-                await ctx.tick()
+                await ctx.tick().repeat(2)
                 packed = ctx.get(unit.pack_data.as_value())
                 words = [(packed >> (128 * word)) & ((1 << 128) - 1) for word in range(PACK_WORDS)]
                 self.written.packed.append((entry, words, packed >> 128 * PACK_WORDS))

@@ -8,7 +8,7 @@ import pytest
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import isa_digest
 from rtl.engine import trace_ports
-from rtl.verilog import LINT_WAIVERS, generate, make, write
+from rtl.verilog import LINT_WAIVERS, PRIMITIVES, files_of, generate, make, write
 from testbenches.verilator import lint
 
 FILES = {"engine.v", "ram.v", "slice.v", "stream_port.v", "lint.vlt", "engine.json"}
@@ -76,11 +76,30 @@ def test_the_description_holds_parameters_digests_and_trace(files):
 
 
 def test_memories_are_instances_of_one_module(files):
-    for name in ("engine.v", "stream_port.v"):
+    for name in ("engine_vector.v", "stream_port.v"):
         assert re.search(r"^  ram #\(", files["tiny"][name], re.M)
     # Larger memories would be written out word by word; tables and queues of a few words may be.
-    depths = [int(last) + 1 for last in re.findall(r"^  reg \[\d+:0\] \S+ +\[(\d+):0\];", files["small"]["engine.v"], re.M)]
+    text = "".join(text for name, text in files["small"].items() if name.startswith("engine"))
+    depths = [int(last) + 1 for last in re.findall(r"^  reg \[\d+:0\] \S+ +\[(\d+):0\];", text, re.M)]
     assert depths and max(depths) <= 512
+
+
+def test_files_are_small_and_say_what_makes_each_module(files):
+    for text in (text for some in files.values() for name, text in some.items() if name.endswith(".v") and name not in PRIMITIVES):
+        assert len(text) <= 1_000_000
+        assert len(re.findall(r"^module ", text, re.M)) == len(re.findall(r"^// Made by rtl\.[\w.]+$", text, re.M))
+
+
+def test_every_module_is_in_one_file():
+    modules = ["top.a", "top.a.b", "top.a.c", "top", "top.d"]
+    text = "\n".join(f"// Made by x\nmodule \\{name} (p);\n  input p;\nendmodule" for name in modules).replace("\\top (", "top (")
+    files = files_of(text)
+    assert {*files} == {"top.v"}
+    assert sorted(re.findall(r"^module \\?(\S+)", "".join(files.values()), re.M)) == sorted(modules)
+    large = text.replace("  input p;", f"  input p; // {'x' * 400_000}")
+    files = files_of(large)
+    assert {*files} == {"top.v", "top_a.v", "top_a_b.v", "top_a_c.v", "top_d.v"}
+    assert all(file.count("module \\") + file.count("module top ") == 1 for file in files.values())
 
 
 def put(files, folder):

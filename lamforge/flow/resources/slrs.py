@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwsim.arch.board import Board
-from rtl.regions import regions
+from rtl.regions import region_tiles, regions
 
 __all__ = ["slr_shares"]
 
@@ -26,9 +26,12 @@ def slr_shares(parts: Sequence[tuple[str, str]], ports: int, board: Board) -> np
     found = np.zeros((len(board.slrs.value), len(parts)))
     dealt = regions(ports, slrs=len(found), memory_slr=board.memory_slr)
     places = {cell: slr for slr, cells in dealt.cells for cell in cells}
+    tiles = [0.0] * len(found)
+    for region, own in region_tiles(ports).items():
+        tiles[dealt.slrs[region]] += len(own) / ports
     for index, (unit, name) in enumerate(parts):
         if name in _IN_TILES:
-            found[:, index] = [dealt.tiles.count(slr) / ports for slr in range(len(found))]
+            found[:, index] = tiles
             continue
         cells = [name] if unit == "memories" else [f"{unit}/{name}", unit]
         found[next((places[f"engine/{cell}"] for cell in cells if f"engine/{cell}" in places), board.memory_slr), index] = 1.0

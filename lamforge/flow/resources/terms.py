@@ -9,6 +9,7 @@ import numpy as np
 
 from hwsim.arch.config import EngineConfig, drain_words, lane_bits, mixed_lanes
 from hwsim.reader import fields_of
+from rtl.regions import FAR, NEAR, SHARED, region_tiles
 
 __all__ = ["COPIES", "FIELDS", "TERMS", "Fields", "Term", "copies_of", "fields_of_engine"]
 
@@ -52,6 +53,18 @@ def _gathered(fields: Fields) -> np.ndarray:
     return np.minimum(np.minimum(_slices(fields), fields[_LANES]), 8)
 
 
+_MOST_PORTS = 64
+_TILES = {
+    region: np.array([0] + [len(region_tiles(ports).get(region, ())) for ports in range(1, _MOST_PORTS + 1)])
+    for region in (NEAR, SHARED, FAR)
+}
+"""Tiles of each region, by the number of ports."""
+
+
+def _region(name: str) -> Term:
+    return Term(fields=(_PORTS,), value=lambda fields: _TILES[name][fields[_PORTS]])
+
+
 def _log(path: str) -> Term:
     return Term(fields=(path,), value=lambda fields: np.log2(fields[path]))
 
@@ -60,6 +73,10 @@ _WORDS = tuple(path for path in FIELDS if path.startswith(("buffer.", "fetch.", 
 
 TERMS: Mapping[str, Term] = {
     "ports": Term(fields=(_PORTS,), value=lambda fields: fields[_PORTS]),
+    "near_tiles": _region(NEAR),
+    "shared_tiles": _region(SHARED),
+    "far_tiles": _region(FAR),
+    "has_regions": Term(fields=(_PORTS,), value=lambda fields: np.minimum(_TILES[FAR][fields[_PORTS]], 1)),
     "slices_per_port": Term(fields=(_PORT_BITS,), value=_slices_per_port),
     "slices": Term(fields=(_PORTS, _PORT_BITS), value=_slices),
     "lanes": Term(fields=(_LANES,), value=lambda fields: fields[_LANES]),
@@ -84,8 +101,8 @@ TERMS: Mapping[str, Term] = {
 } | {f"log {path}": _log(path) for path in _WORDS}
 """By name. Bits of addresses and counters are logarithms to the base of 2."""
 
-COPIES = ("one", "ports", "slices", "lanes", "activation_pieces")
-"""What numbers of copies of a part there are: `one`, or those of TERMS."""
+COPIES = ("one", "has_regions", "ports", "slices", "lanes", "activation_pieces")
+"""What numbers of copies of a part there are: `one`, or those of TERMS; 0 where an engine has none."""
 
 
 def copies_of(name: str, fields: Fields) -> np.ndarray:

@@ -204,15 +204,13 @@ def _dependent(varied: Sequence[Sequence[_Found]]) -> dict[str, tuple[str, ...]]
     """Return the fields of each part; each group has an engine and those that differ from it in one field."""
     found: dict[str, set[str]] = {}
     for base, *others in varied:
-        for part in base.parts:
-            found.setdefault(part, set())
-        for other in others:
-            (path,) = (path for path in FIELDS if base.settings[path] != other.settings[path])
+        for other in (base, *others):
+            paths = [path for path in FIELDS if base.settings[path] != other.settings[path]]
             for part in {*base.parts, *other.parts}:
-                if part not in base.parts or part not in other.parts:
-                    raise SpecError(f"Part {part} must be in every engine, and is not in all that differ in {path}")
-                if base.parts[part].form != other.parts[part].form:
-                    found[part].add(path)
+                found.setdefault(part, set())
+                forms = [each.parts[part].form if part in each.parts else None for each in (base, other)]
+                if forms[0] != forms[1]:
+                    found[part].update(paths)
     return {part: with_keys(part, fields) for part, fields in sorted(found.items())}
 
 
@@ -221,8 +219,8 @@ def _copies(found: Sequence[_Found]) -> dict[str, str]:
     fields = {path: np.array([each.settings[path] for each in found]) for path in FIELDS}
     numbers = {name: np.broadcast_to(copies_of(name, fields), len(found)) for name in COPIES}
     names: dict[str, str] = {}
-    for part in found[0].parts:
-        counted = np.array([each.parts[part].copies for each in found])
+    for part in sorted({part for each in found for part in each.parts}):
+        counted = np.array([each.parts[part].copies if part in each.parts else 0 for each in found])
         fitting = [name for name, number in numbers.items() if (number == counted).all()]
         if not fitting:
             place = int(np.argmax(counted))
@@ -260,6 +258,7 @@ def _is_contradicted(found: Sequence[_Found], part: str, dependent: Mapping[str,
     return any(
         forms.setdefault(tuple(each.settings[path] for path in dependent[part]), each.parts[part].form) != each.parts[part].form
         for each in found
+        if part in each.parts
     )
 
 
