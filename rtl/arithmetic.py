@@ -26,6 +26,7 @@ __all__ = [
     "magnitude",
     "round_shift",
     "saturate",
+    "sum_is",
 ]
 
 MANTISSA = unsigned(16)
@@ -41,6 +42,19 @@ def round_shift(x: Value, shift: int) -> Value:
     if shift == 0:
         return x
     return (x >> shift) + x[shift - 1]
+
+
+def sum_is(a: Value, b: Value, total: int) -> Value:
+    """Return whether a + b, in the bits of b, is a number.
+
+    It is where each bit of the number comes out with the carry that the bit below must then have given: no carry runs through.
+    """
+    carry, same = Const(0, 1), []
+    for place in range(len(b)):
+        left, right, wanted = a[place] if place < len(a) else Const(0, 1), b[place], total >> place & 1
+        same.append((left ^ right ^ carry) == wanted)
+        carry = left & right if wanted else left | right
+    return Cat(same).all()
 
 
 def clamp(x: Value, low: Value | int, high: Value | int) -> Value:

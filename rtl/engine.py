@@ -147,6 +147,7 @@ class Engine(wiring.Component):
             *assign(registers, control, "done", "idle", "error", "cycles"),
             self.interrupt.eq(registers.interrupt),
             mover.program_start.eq(control.load_start),
+            mover.running.eq(control.running),
             mover.program_address.eq(registers.program),
             mover.program_beats.eq(control.load_beats),
             control.load_valid.eq(mover.program_valid),

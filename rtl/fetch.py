@@ -14,6 +14,10 @@ from rtl.ram import URAM_WORDS, Ram
 __all__ = ["Fetch", "PortReader", "StreamFifo", "StreamPort"]
 
 
+_READY = ("ready", "stays", "follows")
+"""What a FIFO says of the beats that can be popped."""
+
+
 class PortReader(wiring.Component):
     """Requests `beats` beats from beat `offset` on after `start`; docs/engine.md section 3 has its timing.
 
@@ -85,14 +89,15 @@ class PortReader(wiring.Component):
 class StreamFifo(wiring.Component):
     """`depth` beats of `width` bits; a beat pushed in cycle c is poppable from c + FIFO_LATENCY on.
 
-    `head` is the oldest beat while `ready` is up; `pop` takes it. The pusher keeps count: there is no full flag.
+    `head` is the oldest beat while `ready` is up; `pop` takes it. The pusher keeps count: there is no full flag. `stays` and
+    `follows` say whether `ready` is up in the next cycle where this one does not pop, and where it does: they come from registers.
     """
 
     def __init__(self, *, depth: int, width: int):
         # A write, then a read of the memory: two cycles at least.
         assert FIFO_LATENCY >= 2
         self.depth, self.width = depth, width
-        super().__init__({"push": In(1), "push_data": In(width), "head": Out(width), "ready": Out(1), "pop": In(1), "clear": In(1)})
+        super().__init__({**flags(In, "push", "pop", "clear"), "push_data": In(width), "head": Out(width), **flags(Out, *_READY)})
 
     def elaborate(self, platform):
         m = Module()
@@ -116,13 +121,17 @@ class StreamFifo(wiring.Component):
             m.d.sync += later.eq(arrived & ~self.clear)
             arrived = later
         level = Signal(range(self.depth + 1))
+        # `ready` and this equal `level > 0` and `level > 1`, but come from registers, because one gate combines them with those of
+        # all ports.
+        has_two = Signal()
+        m.d.comb += [self.stays.eq(arrived | self.ready), self.follows.eq(arrived | has_two)]
         m.d.sync += [
             level.eq(level + arrived - self.pop),
-            # Equals `level != 0`, but comes from a register, because one gate combines it with those of all ports.
-            self.ready.eq(arrived | Mux(self.pop, level > 1, level > 0)),
+            self.ready.eq(Mux(self.pop, self.follows, self.stays)),
+            has_two.eq(Mux(self.pop, Mux(arrived, has_two, level > 2), Mux(arrived, self.ready, has_two))),
         ]
         with m.If(self.clear):
-            m.d.sync += [level.eq(0), self.ready.eq(0), read_index.eq(0), write_index.eq(0)]
+            m.d.sync += [level.eq(0), self.ready.eq(0), has_two.eq(0), read_index.eq(0), write_index.eq(0)]
         return m
 
 
@@ -140,7 +149,7 @@ class StreamPort(Shared):
             **flags(In, "start", "stop", "clear", "pop"),
             "offset": In(32),
             "beats": In(32),
-            **flags(Out, "active", "quiet", "fault", "ready"),
+            **flags(Out, "active", "quiet", "fault", *_READY),
             "head": Out(bits),
         }
 
@@ -160,7 +169,7 @@ class StreamPort(Shared):
             fifo.push.eq(axi.rvalid),
             fifo.push_data.eq(axi.rdata),
             *assign(fifo, self, "pop", "clear"),
-            *assign(self, fifo, "head", "ready"),
+            *assign(self, fifo, "head", *_READY),
         ]
         m.d.sync += self.fault.eq(axi.rvalid & axi.rresp.any())
         return m
@@ -173,7 +182,7 @@ class Fetch(wiring.Component):
         bases: byte address of each port's memory.
         head, head_valid, pop: the oldest beat of every port; valid when every port has one; pop takes them all.
         stop: no new address rises while up. quiet: no address up, no beat outstanding.
-        bus_error, bus_error_port: a pulse in the cycle after a beat with an error response, and the lowest such port.
+        bus_error, bus_error_port: a pulse two cycles after a beat with an error response, and the lowest such port.
         clear: while quiet, empties FIFOs, credits and state.
 
     With `inline` the ports are submodules, as Amaranth's simulator needs them; otherwise instances of `shared_modules`.
@@ -215,13 +224,14 @@ class Fetch(wiring.Component):
             self.issue.eq(self.command_valid & ~busy),
             any_active.eq(Cat(port.active for port in ports).any()),
             self.retire.eq(busy & ~any_active),
-            self.head_valid.eq(Cat(port.ready for port in ports).all()),
             self.quiet.eq(Cat(port.quiet for port in ports).all() & (self.stop | ~any_active)),
-            self.bus_error.eq(fault.any()),
         ]
+        # Whether the beats are popped is known late in a cycle, and what follows in either case before.
+        stay, follow = (Cat(getattr(port, name) for port in ports).all() for name in ("stays", "follows"))
+        m.d.sync += [self.head_valid.eq(Mux(self.pop, follow, stay) & ~self.clear), self.bus_error.eq(fault.any())]
         for index in reversed(range(len(ports))):
             with m.If(ports[index].fault):
-                m.d.comb += self.bus_error_port.eq(index)
+                m.d.sync += self.bus_error_port.eq(index)
         with m.If(self.issue):
             m.d.sync += busy.eq(1)
         with m.Elif(self.retire | self.clear):

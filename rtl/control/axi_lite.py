@@ -11,11 +11,15 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, Identity, offset_of, port_base_offset
+from rtl.copies import copies
 from rtl.interfaces import ADDRESS_BITS
 
 __all__ = ["CONTROL_ADDRESS_BITS", "ControlRegisters", "axi_lite_members"]
 
 CONTROL_ADDRESS_BITS = 12
+_PART_BITS = 4
+_PART_WORDS = 1 << _PART_BITS
+"""Words of the map that are looked through at once when one is read."""
 
 _SPECIAL = ("control", "global_interrupt", "interrupt_enable", "interrupt_status")
 
@@ -120,23 +124,39 @@ class ControlRegisters(wiring.Component):
                 m.d.comb += self.bvalid.eq(1)
                 with m.If(self.bready):
                     m.next = "ADDRESS"
+        # A read finds its word in two steps: in each part of the map, then the part.
+        read_word = Signal(CONTROL_ADDRESS_BITS - 2)
+        words = {offset // 4: value for offset, value in readable.items()}
+        parts = sorted({word // _PART_WORDS for word in words})
+        found = {part: Signal(32, name=f"part_{part}") for part in parts}
+        for part, value in found.items():
+            (address,) = copies(m, self.araddr[2:], 1, f"address_{part}")
+            with m.Switch(address[:_PART_BITS]):
+                for place in range(_PART_WORDS):
+                    with m.Case(place):
+                        m.d.sync += value.eq(words.get(part * _PART_WORDS + place, 0))
         with m.FSM(name="reading"):
             with m.State("ADDRESS"):
-                m.d.comb += [self.arready.eq(1), read.eq(self.arvalid)]
-                with m.Switch(self.araddr[2:]):
-                    for offset, value in readable.items():
-                        with m.Case(offset // 4):
-                            m.d.sync += self.rdata.eq(value)
-                    with m.Default():
-                        m.d.sync += self.rdata.eq(0)
+                m.d.comb += self.arready.eq(1)
+                m.d.sync += read_word.eq(self.araddr[2:])
                 with m.If(self.arvalid):
-                    m.next = "DATA"
+                    m.next = "PART"
+            with m.State("PART"):
+                m.d.comb += read.eq(1)
+                m.next = "WORD"
+            with m.State("WORD"):
+                m.d.sync += self.rdata.eq(0)
+                with m.Switch(read_word[_PART_BITS:]):
+                    for part, value in found.items():
+                        with m.Case(part):
+                            m.d.sync += self.rdata.eq(value)
+                m.next = "DATA"
             with m.State("DATA"):
                 m.d.comb += self.rvalid.eq(1)
                 with m.If(self.rready):
                     m.next = "ADDRESS"
 
-        with m.If(read & (self.araddr[2:] == offset_of("control") // 4)):
+        with m.If(read & (read_word == offset_of("control") // 4)):
             m.d.sync += [done.eq(0), ready.eq(0)]
         with m.If(self.done):
             m.d.sync += [done.eq(1), ready.eq(1), self.start.eq(0), status.eq(status | enable)]

@@ -7,16 +7,13 @@ from amaranth.lib.wiring import In, Out
 from hwsim.arch.registers import ErrorCode
 from rtl.control.sequencer import PC_BITS
 
-__all__ = ["LATE", "ErrorRegister", "Watchdog"]
-
-LATE = (ErrorCode.WATCHDOG, ErrorCode.TOKEN_OVERFLOW)
-"""Errors that are known so late in a cycle that control hears of them by themselves."""
+__all__ = ["ErrorRegister", "Watchdog"]
 
 
 class ErrorRegister(wiring.Component):
     """Keeps the first error since `start` in `value`; of several in one cycle, the lowest code.
 
-    `raised` is one in the cycle of an error but those of LATE, `value` holds any from the one after the next on: the search
+    Each code has an input. `raised` is one in the cycle after one of them, and `value` holds it from the next one on: the search
     for the lowest code is a step of its own.
     """
 
@@ -35,11 +32,10 @@ class ErrorRegister(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        conditions = {code: getattr(self, code.name.lower()) for code in ErrorCode}
-        m.d.comb += self.raised.eq(Cat(condition for code, condition in conditions.items() if code not in LATE).any())
         happened = {code: Signal(name=f"happened_{code.name.lower()}") for code in ErrorCode}
         details = {name: Signal.like(getattr(self, name), name=f"{name}_then") for name in ("pc", "port", "pair")}
-        m.d.sync += [flag.eq(conditions[code] & ~self.start) for code, flag in happened.items()]
+        m.d.comb += self.raised.eq(Cat(happened.values()).any())
+        m.d.sync += [flag.eq(getattr(self, code.name.lower()) & ~self.start) for code, flag in happened.items()]
         m.d.sync += [then.eq(getattr(self, name)) for name, then in details.items()]
         found = Signal(32)
         for code in reversed(ErrorCode):
@@ -53,7 +49,10 @@ class ErrorRegister(wiring.Component):
 
 
 class Watchdog(wiring.Component):
-    """Counts from the latest cycle v with `event`, or the one before `active` rose; `expired` is one in v + cycles."""
+    """Counts from the latest cycle v with `event`, or the one before `active` rose; `expired` is one in v + cycles + 1.
+
+    What it watches is known late in a cycle, so that it looks at it in the next one.
+    """
 
     def __init__(self, *, cycles: int):
         self.cycles = cycles
@@ -63,9 +62,11 @@ class Watchdog(wiring.Component):
         m = Module()
         quiet_cycles = Signal(range(self.cycles))
         is_last = Signal(init=self.cycles == 1)
-        with m.If(~self.active | self.event):
+        active, event = Signal(), Signal()
+        m.d.sync += [active.eq(self.active), event.eq(self.event)]
+        with m.If(~active | event):
             m.d.sync += [quiet_cycles.eq(0), is_last.eq(self.cycles == 1)]
         with m.Elif(~is_last):
             m.d.sync += [quiet_cycles.eq(quiet_cycles + 1), is_last.eq(quiet_cycles == self.cycles - 2)]
-        m.d.comb += self.expired.eq(self.active & ~self.event & is_last)
+        m.d.comb += self.expired.eq(active & ~event & is_last)
         return m

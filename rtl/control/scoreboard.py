@@ -1,6 +1,6 @@
 """The token counters between units, which decide which queue heads may issue."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -47,6 +47,7 @@ class Scoreboard(wiring.Component):
 
     `wait` and `signal` are the masks of the queue heads, `granted` (bit Unit) says that a head's tokens are there;
     `issue` takes them. `idle` says that no unit has an instruction under way. Mask bits for the unit itself are ignored.
+    `overflow` is one in the cycle after a retirement gave a counter more than TOKEN_LIMIT tokens, and `overflow_pair` says which.
     """
 
     wait: In(data.ArrayLayout(len(Unit), len(Unit)))
@@ -76,8 +77,6 @@ class Scoreboard(wiring.Component):
         overflows = []
         for consumer in Unit:
             there: list[Value] = []
-            # Whether a token is too many, where the head of the consumer issues and where it does not: that is known last.
-            too_many: tuple[list[Value], list[Value]] = [], []
             for producer in Unit:
                 if producer == consumer:
                     continue
@@ -87,18 +86,19 @@ class Scoreboard(wiring.Component):
                 there.append(~self.wait[consumer][producer] | is_some)
                 give = self.retire[producer] & masks[producer].head[consumer]
                 take = self.issue[consumer] & self.wait[consumer][producer]
-                too_many[0].append(give & is_most)
-                too_many[1].append(give & is_most & ~self.wait[consumer][producer])
+                # A token is too many where none is taken, which is known last: both are told in the next cycle.
+                is_given, is_taken = (Signal(name=f"{name}_{count.name}") for name in ("given", "taken"))
+                m.d.sync += [is_given.eq(give & is_most & ~self.clear), is_taken.eq(take)]
+                overflows.append(is_given & ~is_taken)
+                with m.If(overflows[-1]):
+                    m.d.comb += self.overflow_pair.eq(producer * 4 + consumer)
                 with m.If(give & ~take):
-                    with m.If(is_most):
-                        m.d.comb += self.overflow_pair.eq(producer * 4 + consumer)
-                    with m.Else():
+                    with m.If(~is_most):
                         m.d.sync += [count.eq(count + 1), is_some.eq(1), is_most.eq(count == TOKEN_LIMIT - 1)]
                 with m.Elif(take & ~give):
                     m.d.sync += [count.eq(count - 1), is_some.eq(count > 1), is_most.eq(0)]
                 with m.If(self.clear):
                     m.d.sync += [count.eq(0), is_some.eq(0), is_most.eq(0)]
             m.d.comb += self.granted[consumer].eq(Cat(there).all())
-            overflows.append(Mux(self.issue[consumer], Cat(too_many[1]).any(), Cat(too_many[0]).any()))
         m.d.comb += self.overflow.eq(Cat(overflows).any())
         return m

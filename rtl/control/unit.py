@@ -1,7 +1,6 @@
 """Control: a run from start to done, the queues of the four units, and how an error stops them."""
 
 from amaranth import Cat, Module, Mux, Signal
-from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, Signature
 
@@ -25,6 +24,7 @@ class Control(wiring.Component):
     `start` (held until `done`) begins a run where the buses were `quiet` a cycle before: cycle 0 follows. `load_start` asks the
     side reader for `load_beats` program words, which come back as `load_valid`, `load_data`, `load_last`. `units` are the four
     command ports.
+    `running` comes from a register, and is low where a program begins to load.
     `stop` asks the bus masters to end; once `quiet` answers, `clear` empties every unit and `done` pulses.
     """
 
@@ -33,7 +33,18 @@ class Control(wiring.Component):
         super().__init__(
             {
                 **flags(In, "start", "load_valid", "load_last", "quiet", "read_error", "write_error", "drained"),
-                **flags(Out, "done", "idle", "load_start", "stop", "clear", "trace_cycle_start", "trace_running", "trace_dispatch"),
+                **flags(
+                    Out,
+                    "done",
+                    "idle",
+                    "load_start",
+                    "running",
+                    "stop",
+                    "clear",
+                    "trace_cycle_start",
+                    "trace_running",
+                    "trace_dispatch",
+                ),
                 "program_words": In(32),
                 "position": In(32),
                 "slot": In(32),
@@ -57,7 +68,9 @@ class Control(wiring.Component):
         m.submodules.watchdog = watchdog = Watchdog(cycles=limits.watchdog_cycles)
         m.submodules.stop_watchdog = stop_watchdog = Watchdog(cycles=limits.watchdog_cycles)
 
-        running, stopping, begin, go, overflow = (Signal(name=name) for name in ("running", "stopping", "begin", "go", "overflow"))
+        # Units answer commands in the cycle in which they see them, so that `running` comes from a register.
+        running, was_running = self.running, Signal()
+        stopping, begin, go = (Signal(name=name) for name in ("stopping", "begin", "go"))
 
         # Queues and tokens.
         empty = []
@@ -104,8 +117,7 @@ class Control(wiring.Component):
             errors.read_response.eq(self.read_error),
             errors.write_response.eq(self.write_error),
             errors.watchdog.eq(watchdog.expired),
-            errors.token_overflow.eq(overflow),
-            overflow.eq(running & scoreboard.overflow),
+            errors.token_overflow.eq(was_running & scoreboard.overflow),
             errors.port.eq(self.read_error_port),
             errors.pair.eq(scoreboard.overflow_pair),
             errors.start.eq(begin),
@@ -115,71 +127,66 @@ class Control(wiring.Component):
             stop_watchdog.active.eq(stopping),
         ]
 
-        late = Cat(watchdog.expired, overflow)
-        self._run(m, sequencer, errors, late, stop_watchdog, running=running, stopping=stopping, begin=begin, go=go)
+        m.d.sync += was_running.eq(running)
+        self._run(m, sequencer, errors, stop_watchdog, running=running, stopping=stopping, begin=begin, go=go)
 
         m.d.comb += [
-            self.trace_running.eq(running),
             self.trace_dispatch.eq(sequencer.push.any()),
             self.trace_issue.eq(scoreboard.issue),
             self.trace_retire.eq(scoreboard.retire),
         ]
         return m
 
-    def _run(self, m, sequencer, errors, late, stop_watchdog, *, running, stopping, begin, go):
-        """Add the states of a run: idle, load, run, stop (buses end), clear."""
+    def _run(self, m, sequencer, errors, stop_watchdog, *, running, stopping, begin, go):
+        """Add the states of a run: idle, load, run, stop (buses end), clear.
+
+        An error that is told in cycle t ends the run in cycle t + 2, and the units hear of it in the next one.
+        """
         cycle = Signal(64)
         clear_left = Signal(range(CLEAR_CYCLES))
         reported = Signal()
-        # An error ends the run in its cycle, late in it: the states hear of it in the next one, which they spend as STOP.
-        failed, causes = Signal(), Signal(3)
-        was_quiet = Signal()
-        # Say what the states do, but come from registers.
-        is_running, is_stopped = Signal(), Signal()
-        m.d.comb += [running.eq(is_running & ~failed), self.stop.eq(is_stopped | failed)]
-        m.d.sync += [causes.eq(Cat(errors.raised & running, late)), was_quiet.eq(self.quiet)]
-        m.d.comb += failed.eq(causes.any())
+        # What is known late in a cycle, a cycle later: nothing can become busy in the states that ask, and a run that has
+        # finished does no more.
+        was_quiet, finished, failed, has_program = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
+            was_quiet.eq(self.quiet),
+            finished.eq(sequencer.finished),
+            failed.eq(errors.raised),
+            has_program.eq(self.program_words != 0),
+        ]
+        m.d.comb += self.trace_running.eq(running & ~finished & ~errors.raised & ~failed)
         with m.If(failed):
             m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)
 
-        def end_run(cycles: Value):
-            m.d.sync += [is_running.eq(0), is_stopped.eq(1), self.cycles.eq(cycles)]
+        def end_run():
+            m.d.sync += [running.eq(0), self.stop.eq(1), self.cycles.eq(cycle)]
             m.next = "STOP"
-
-        def stop_buses():
-            m.d.comb += stopping.eq(1)
-            with m.If(self.quiet):
-                m.next = "CLEAR"
 
         m.d.sync += [cycle.eq(cycle + 1), self.trace_cycle_start.eq(begin)]
         with m.FSM(name="run"):
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(~self.start)
-                # Nothing can become busy here, so that a cycle later says the same.
                 with m.If(self.start & was_quiet):
-                    m.d.comb += [begin.eq(1), self.load_start.eq(self.program_words != 0)]
-                    m.d.sync += [cycle.eq(0), is_running.eq(1), reported.eq(0), clear_left.eq(0)]
+                    m.d.comb += [begin.eq(1), self.load_start.eq(has_program)]
+                    m.d.sync += [cycle.eq(0), running.eq(1), reported.eq(0), clear_left.eq(0)]
                     m.next = "LOAD"
             with m.State("LOAD"):
                 with m.If(failed):
-                    end_run(cycle)
-                    stop_buses()
+                    end_run()
                 with m.Else():
                     m.d.comb += sequencer.load_valid.eq(self.load_valid)
-                    with m.If((self.load_valid & self.load_last) | (self.program_words == 0)):
+                    with m.If((self.load_valid & self.load_last) | ~has_program):
                         m.d.comb += go.eq(1)
                         m.next = "RUN"
             with m.State("RUN"):
-                with m.If(failed):
-                    end_run(cycle)
-                    stop_buses()
-                with m.Else():
-                    with m.If(sequencer.finished):
-                        # Nothing is under way: one cycle forgets tokens and beats that the program left over.
-                        end_run(cycle + 1)
+                # Nothing is under way when a run has finished: one cycle forgets tokens and beats that the program left over.
+                with m.If(failed | finished):
+                    end_run()
             with m.State("STOP"):
-                stop_buses()
-                with m.If(~self.quiet & stop_watchdog.expired & ~reported):
+                m.d.comb += stopping.eq(1)
+                with m.If(was_quiet):
+                    m.next = "CLEAR"
+                with m.Elif(stop_watchdog.expired & ~reported):
                     # A bus that never ends must not hide the error: report it, and keep waiting before the next run.
                     m.d.comb += self.done.eq(1)
                     m.d.sync += reported.eq(1)
@@ -188,5 +195,5 @@ class Control(wiring.Component):
                 m.d.sync += clear_left.eq(clear_left - 1)
                 with m.If(clear_left == 0):
                     m.d.comb += self.done.eq(~reported)
-                    m.d.sync += is_stopped.eq(0)
+                    m.d.sync += self.stop.eq(0)
                     m.next = "IDLE"

@@ -2,15 +2,15 @@
 
 from amaranth import Array, Cat, Const, Module, Mux, Signal
 from amaranth.hdl import Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from hwsim.arch import isa
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
 from hwsim.arch.isa import CacheFormat, Format
-from hwsim.arch.stream_sizes import SIZES, StreamSizes
-from rtl.interfaces import COMMAND, UnitSizes, field, flags, is_kind
+from hwsim.arch.stream_sizes import SIZES
+from rtl.interfaces import COMMAND, UnitSizes, field, field_is, flags, is_kind
 from rtl.matrix.broadcast import ARRANGE
 from rtl.matrix.records import BLOCK, STEP, is_any
 
@@ -20,8 +20,87 @@ _HEADER, _SCALES, _DATA = range(3)
 (_RUN_BITS,) = {exact_log2(sizes.run_groups) for sizes in SIZES.values() if sizes.run_groups}
 
 
-def _holds_keys(sizes: StreamSizes) -> bool:
-    return sizes.cache is not None
+OPERATION = data.StructLayout(
+    {
+        "block": BLOCK,
+        "beats": 32,
+        "empty": 1,
+        "single": 1,
+        "final_first": 1,
+        "last_group": 10,
+        "format": 3,
+        "source": 11,
+        "wide": 1,
+        "dense": 1,
+        "kept": 1,
+    }
+)
+"""An instruction: `beats` are those of an AXPY or the blocks of a DOT, `empty` and `single` say that there is none or one, and
+`final_first` that the first group of a block is its last. `wide`: a group has two words; `dense`: a word takes two cycles; `kept`:
+its codes are 2 of 4 of W2S. Of `block` it says what all blocks have in common."""
+
+
+class Decoder(wiring.Component):
+    """Says what a DOT or AXPY asks for, combinationally.
+
+    It is a module, because synthesis would share its adders with those that count beats, which then wait for what is known last.
+    """
+
+    def __init__(self, config: EngineConfig):
+        self.config = config
+        super().__init__({"command": In(COMMAND), "operation": Out(OPERATION)})
+
+    def elaborate(self, platform):
+        m = Module()
+        operation, block = self.operation, self.operation.block
+
+        def dot(name: str):
+            return field(self.command, isa.Dot, name)
+
+        def axpy(name: str):
+            return field(self.command, isa.Axpy, name)
+
+        def words(rows: Value) -> Value:
+            """Return the words that the rows of a block drain to."""
+            each = (self.config.mixed_words, self.config.drain_words)
+            return Mux(block.axpy, *(Array(number * per_row for number in range(1 << len(rows)))[rows] for per_row in each))
+
+        def counts(number: int) -> Value:
+            """Return whether the beats or blocks are this many, without waiting for their sum."""
+            each = ((isa.Axpy, "beats"), (isa.Dot, "blocks"))
+            return Mux(block.axpy, *(field_is(self.command, kind, name, number) for kind, name in each))
+
+        inner, format = Signal(10), dot("format")
+        m.d.comb += [
+            inner.eq(dot("inner")),
+            block.axpy.eq(is_kind(self.command, isa.Axpy)),
+            block.words.eq(words(Mux(block.axpy, axpy("rows"), dot("rows")))),
+            operation.beats.eq(Mux(block.axpy, axpy("beats"), dot("blocks"))),
+            operation.empty.eq(counts(0)),
+            operation.single.eq(counts(1)),
+            operation.last_group.eq(inner - 1),
+        ]
+        with m.If(block.axpy):
+            m.d.comb += [
+                operation.format.eq(Format.W4),
+                operation.source.eq(axpy("source")),
+                *(getattr(block, name).eq(axpy(name)) for name in ("rows", "segments", "scale", "address", "stride")),
+                block.wide.eq(axpy("cache") == CacheFormat.KV8),
+                block.destination.eq(isa.Destination.RESULT),
+            ]
+        with m.Else():
+            is_pair = is_any(format, lambda sizes: sizes.group == 2 * LANES_PER_SLICE)
+            m.d.comb += [
+                operation.format.eq(format),
+                operation.source.eq(dot("source")),
+                operation.final_first.eq(is_pair + 1 >= inner),
+                operation.wide.eq(is_any(format, lambda sizes: sizes.group_words == 2)),
+                operation.dense.eq(is_any(format, lambda sizes: sizes.word_cycles == 2)),
+                operation.kept.eq(format == Format.W2S),
+                block.keys.eq(is_any(format, lambda sizes: sizes.cache is not None)),
+                *(getattr(block, name).eq(dot(name)) for name in ("rows", "scale", "destination", "address", "stride", "side")),
+            ]
+        return m
 
 
 class Sequencer(wiring.Component):
@@ -52,13 +131,19 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        m.submodules.decoder = decoder = Decoder(self.config)
+        m.d.comb += decoder.command.eq(self.command)
+        self._taken = decoder.operation
         self._declare(m)
         self._pop(m)
         self._describe(m)
-        with m.If(self.issue):
-            self._load(m)
-        with m.Else():
+        # An instruction is there before it is issued, so that this drives few registers.
+        with m.If(self._running):
             self._move(m)
+        with m.Else():
+            self._load(m)
+        with m.If(self.issue):
+            m.d.sync += self._running.eq(1)
         with m.If(self.clear):
             m.d.sync += [self._running.eq(0), self._repeated.eq(0)]
         return m
@@ -139,70 +224,32 @@ class Sequencer(wiring.Component):
 
     def _load(self, m: Module) -> None:
         """Take an instruction from the queue."""
-
-        def dot(name: str):
-            return field(self.command, isa.Dot, name)
-
-        def axpy(name: str):
-            return field(self.command, isa.Axpy, name)
-
-        def words(rows: Value) -> Value:
-            """Return the words that the rows of a block drain to."""
-            each = (self.config.mixed_words, self.config.drain_words)
-            return Mux(is_axpy, *(Array(number * per_row for number in range(1 << len(rows)))[rows] for per_row in each))
-
-        is_axpy, beats, inner = Signal(), Signal(32), Signal(10)
-        m.d.comb += [
-            is_axpy.eq(is_kind(self.command, isa.Axpy)),
-            beats.eq(Mux(is_axpy, axpy("beats"), dot("blocks"))),
-            inner.eq(dot("inner")),
-        ]
-        format = dot("format")
-        is_pair = is_any(format, lambda sizes: sizes.group == 2 * LANES_PER_SLICE)
-        final_first = ~is_axpy & (is_pair + 1 >= inner)
-        fixed = self._fixed
+        taken = self._taken
         m.d.sync += [
-            self._running.eq(1),
-            self._axpy.eq(is_axpy),
-            self._remaining.eq(beats),
-            self._empty.eq(beats == 0),
-            self._is_final.eq(beats == 1),
+            self._axpy.eq(taken.block.axpy),
+            self._empty.eq(taken.empty),
+            self._is_final.eq(taken.single),
+            self._remaining.eq(taken.beats),
             self._position.eq(0),
             self._index.eq(0),
             self._group.eq(0),
             self._start.eq(0),
             self._second.eq(0),
             self._first.eq(1),
-            self._final_group.eq(final_first),
-            self._final_first.eq(final_first),
-            self._last_word.eq(final_first & ~is_any(format, lambda sizes: sizes.group_words == 2)),
-            self._last.eq(inner - 1),
-            fixed.axpy.eq(is_axpy),
-            fixed.words.eq(words(Mux(is_axpy, axpy("rows"), dot("rows")))),
-            self._is_wide.eq(~is_axpy & is_any(format, lambda sizes: sizes.group_words == 2)),
-            self._is_dense.eq(~is_axpy & is_any(format, lambda sizes: sizes.word_cycles == 2)),
-            self._is_kept.eq(~is_axpy & (format == Format.W2S)),
-            self._is_keys.eq(~is_axpy & is_any(format, _holds_keys)),
-            self._phase.eq(Mux(is_axpy, 1 << _DATA, 1 << _HEADER)),
+            self._final_group.eq(taken.final_first),
+            self._final_first.eq(taken.final_first),
+            self._last_word.eq(taken.final_first & ~taken.wide),
+            self._last.eq(taken.last_group),
+            self._fixed.eq(taken.block),
+            self._format.eq(taken.format),
+            self._source.eq(taken.source),
+            self._segment.eq(taken.source),
+            self._is_wide.eq(taken.wide),
+            self._is_dense.eq(taken.dense),
+            self._is_kept.eq(taken.kept),
+            self._is_keys.eq(taken.block.keys),
+            self._phase.eq(Mux(taken.block.axpy, 1 << _DATA, 1 << _HEADER)),
         ]
-        with m.If(is_axpy):
-            m.d.sync += [
-                self._format.eq(Format.W4),
-                self._source.eq(axpy("source")),
-                self._segment.eq(axpy("source")),
-                fixed.keys.eq(0),
-                *(getattr(fixed, name).eq(axpy(name)) for name in ("rows", "segments", "scale", "address", "stride")),
-                fixed.wide.eq(axpy("cache") == CacheFormat.KV8),
-                fixed.destination.eq(isa.Destination.RESULT),
-            ]
-        with m.Else():
-            m.d.sync += [
-                self._format.eq(format),
-                self._source.eq(dot("source")),
-                self._segment.eq(dot("source")),
-                fixed.keys.eq(is_any(format, _holds_keys)),
-                *(getattr(fixed, name).eq(dot(name)) for name in ("rows", "scale", "destination", "address", "stride", "side")),
-            ]
 
     def _move(self, m: Module) -> None:
         """Move to the next beat."""
@@ -239,14 +286,14 @@ class Sequencer(wiring.Component):
                 self._second.eq(self._is_wide & ~self._second),
                 self._last_word.eq(~self._axpy & Mux(self._group_ends, next_final & ~self._is_wide, self._final_group)),
             ]
+        next_segment = Mux(self._axpy, self._segment + next_start[6], self._source + next_group[1:])
+        moves_on = self._in_data & self._group_ends
         with m.If(self._advance & self._axpy):
-            m.d.sync += [self._start.eq(next_start), self._segment.eq(self._segment + next_start[6])]
-        with m.If(self._advance & ~self._axpy & self._in_data & self._group_ends):
-            m.d.sync += [
-                self._group.eq(next_group),
-                self._final_group.eq(next_final),
-                self._segment.eq(self._source + next_group[1:]),
-            ]
+            m.d.sync += self._start.eq(next_start)
+        with m.If(self._advance & ~self._axpy & moves_on):
+            m.d.sync += [self._group.eq(next_group), self._final_group.eq(next_final)]
+        with m.If(self._advance & (self._axpy | moves_on)):
+            m.d.sync += self._segment.eq(next_segment)
         with m.If(self._advance & block_ends):
             m.d.sync += [self._index.eq(next_index), self._position.eq(self._position + slices)]
         with m.If(self._advance & (self._axpy | block_ends)):

@@ -109,6 +109,8 @@ class SideWriter(wiring.Component):
         write, read = beats.write_port(), beats.read_port(domain="comb")
         write_index, read_index = (Signal(range(WRITE_QUEUE_BEATS), name=f"{name}_index") for name in ("write", "read"))
         level = Signal(range(WRITE_QUEUE_BEATS + 1))
+        # Equals `level != 0`, but comes from a register.
+        has_beat = Signal()
         risen = Signal()
         address_taken = Signal()
         data_taken = Signal()
@@ -121,7 +123,7 @@ class SideWriter(wiring.Component):
             write.data.eq(self.beat),
             read.addr.eq(read_index),
             # A beat once risen stays until both halves are accepted, also when stopped.
-            present.eq(risen | ((level != 0) & self.go & ~self.stop)),
+            present.eq(risen | (has_beat & self.go & ~self.stop)),
             axi.awaddr.eq(head.address),
             axi.awlen.eq(0),
             axi.awvalid.eq(present & ~address_taken),
@@ -135,13 +137,14 @@ class SideWriter(wiring.Component):
             self.popped.eq(present & address_done & data_done),
             self.response.eq(axi.bvalid),
             self.error.eq(axi.bvalid & axi.bresp[1]),
-            self.quiet.eq(~risen & (unanswered == 0) & (self.stop | (level == 0))),
+            self.quiet.eq(~risen & (unanswered == 0) & (self.stop | ~has_beat)),
         ]
         m.d.sync += [
             risen.eq(present & ~self.popped),
             address_taken.eq(present & address_done & ~self.popped),
             data_taken.eq(present & data_done & ~self.popped),
             level.eq(level + self.push - self.popped),
+            has_beat.eq(self.push | Mux(self.popped, level > 1, has_beat)),
             unanswered.eq(unanswered + self.popped - axi.bvalid),
         ]
         with m.If(self.push):
@@ -149,5 +152,5 @@ class SideWriter(wiring.Component):
         with m.If(self.popped):
             m.d.sync += read_index.eq(read_index + 1)
         with m.If(self.clear):
-            m.d.sync += [level.eq(0), write_index.eq(0), read_index.eq(0)]
+            m.d.sync += [level.eq(0), has_beat.eq(0), write_index.eq(0), read_index.eq(0)]
         return m

@@ -51,23 +51,35 @@ class Retirement(wiring.Component):
         m = Module()
         counts = Array(Signal.like(self.beats, name=f"count_{place}", reset_less=True) for place in range(MOVER_WRITES))
         newest, oldest = (Signal(range(MOVER_WRITES), name=name) for name in ("newest", "oldest"))
+        # Equals `oldest + 1`, but comes from a register.
+        second = Signal.like(oldest, init=1)
         in_flight = Signal(range(MOVER_WRITES + 1))
         left = Signal.like(self.beats)
-        # Equals `left == 0`, but comes from a register.
+        # Equal `left == 0`, and comparisons of `in_flight` with 0, 1 and MOVER_WRITES, but come from registers.
         is_done = Signal(init=1)
-        following = counts[(oldest + 1)[: len(oldest)]]
-        m.d.comb += [self.busy.eq(in_flight != 0), self.has_room.eq(in_flight != MOVER_WRITES), self.retire.eq(self.busy & is_done)]
+        is_one, is_full = Signal(), Signal()
+        following = counts[second]
+        m.d.comb += [self.has_room.eq(~is_full), self.retire.eq(self.busy & is_done)]
         m.d.sync += in_flight.eq(in_flight + self.issue - self.retire)
+        with m.If(self.issue & ~self.retire):
+            m.d.sync += [self.busy.eq(1), is_one.eq(~self.busy), is_full.eq(in_flight == MOVER_WRITES - 1)]
+        with m.Elif(self.retire & ~self.issue):
+            m.d.sync += [self.busy.eq(~is_one), is_one.eq(in_flight == 2), is_full.eq(0)]
         with m.If(self.ends):
             m.d.sync += [left.eq(left - 1), is_done.eq(left == 1)]
         with m.If(self.retire):
-            m.d.sync += [oldest.eq(oldest + 1), left.eq(following - self.ends), is_done.eq(following == self.ends)]
+            m.d.sync += [
+                oldest.eq(second),
+                second.eq(second + 1),
+                left.eq(following - self.ends),
+                is_done.eq(Mux(self.ends, following == 1, following == 0)),
+            ]
         with m.If(self.issue):
             m.d.sync += [counts[newest].eq(self.beats), newest.eq(newest + 1)]
-            with m.If(in_flight == self.retire):
+            with m.If(~self.busy | (is_one & is_done)):
                 m.d.sync += [left.eq(self.beats), is_done.eq(self.beats == 0)]
         with m.If(self.clear):
-            m.d.sync += [in_flight.eq(0), newest.eq(0), oldest.eq(0)]
+            m.d.sync += [in_flight.eq(0), self.busy.eq(0), is_one.eq(0), is_full.eq(0), newest.eq(0), oldest.eq(0), second.eq(1)]
         return m
 
 
@@ -78,7 +90,7 @@ if WRITE_LEAD < PREPARE_CYCLES + STEP_CYCLES + 1:
 class Mover(wiring.Component):
     """Instructions over the side port: one LOAD, or writes one after the other while the responses of earlier ones come.
 
-    `program_start` in a cycle without an instruction under way reads `program_beats` words from `program_address`;
+    `program_start` in a cycle in which no program is `running` reads `program_beats` words from `program_address`;
     they appear as `program_valid`, `program_data`, `program_last` in the cycle they arrive. `stop` raises nothing new
     on the bus, `quiet` says that nothing is offered or outstanding, `clear` forgets the instruction under way.
     """
@@ -91,7 +103,7 @@ class Mover(wiring.Component):
                 **command_port(),
                 "side": In(ADDRESS_BITS),
                 "bases": In(data.ArrayLayout(ADDRESS_BITS, config.tile.ports)),
-                **flags(In, "program_start", "stop", "clear"),
+                **flags(In, "program_start", "running", "stop", "clear"),
                 "program_address": In(ADDRESS_BITS),
                 "program_beats": In(BEATS_BITS),
                 **flags(Out, "program_valid", "program_last", "busy", "read_error", "write_error", "quiet"),
@@ -120,29 +132,29 @@ class Mover(wiring.Component):
         beats = Signal(Load.field("beats").width)
         unwritten = Signal.like(beats)
         age = Signal(range(WRITE_LEAD + 1))
-        is_prepared = Signal()
+        # Equal `age >= PREPARE_CYCLES`, `age == WRITE_LEAD` and `unwritten == 1`, but come from registers.
+        is_prepared, may_write, is_last_write = Signal(), Signal(), Signal()
         asked = Signal(Store.field("beats").width)
         # Beats that have not been asked for, and whether there are any.
         unasked = Signal.like(beats)
         asks = Signal()
         credit = Signal(range(WRITE_QUEUE_BEATS + 1), init=WRITE_QUEUE_BEATS)
         starts_load = is_kind(self.command, Load)
-        is_load, loading = Signal(), Signal()
+        loading = Signal()
         m.submodules.retirement = retirement = Retirement()
         m.d.comb += [
             self.issue.eq(self.command_valid & ~active & Mux(starts_load, ~self.busy, retirement.has_room)),
             self.retire.eq(retirement.retire),
             self.busy.eq(retirement.busy),
-            loading.eq(active & is_load),
             retirement.issue.eq(self.issue),
             retirement.beats.eq(beats),
             retirement.ends.eq(writer.response | (loading & reader.valid)),
             retirement.clear.eq(self.clear),
             gather.step.eq(asks & is_prepared & (credit != 0) & ~self.stop),
-            writer.go.eq(age == WRITE_LEAD),
+            writer.go.eq(may_write),
         ]
-        with m.If(age != WRITE_LEAD):
-            m.d.sync += [age.eq(age + 1), is_prepared.eq(age >= PREPARE_CYCLES - 1)]
+        with m.If(~may_write):
+            m.d.sync += [age.eq(age + 1), is_prepared.eq(age >= PREPARE_CYCLES - 1), may_write.eq(age == WRITE_LEAD - 1)]
         with m.If(gather.step):
             m.d.sync += [asked.eq(asked + 1), unasked.eq(unasked - 1), asks.eq(unasked != 1)]
         m.d.sync += credit.eq(credit - gather.step + writer.popped)
@@ -151,25 +163,27 @@ class Mover(wiring.Component):
         with m.Else():
             m.d.comb += beats.eq(Mux(starts_load, field(self.command, Load, "beats"), field(self.command, Store, "beats")))
         with m.If(writer.popped):
-            m.d.sync += unwritten.eq(unwritten - 1)
-        with m.If(Mux(loading, self.retire, writer.popped & (unwritten == 1))):
-            m.d.sync += active.eq(0)
+            m.d.sync += [unwritten.eq(unwritten - 1), is_last_write.eq(unwritten == 2)]
+        with m.If(Mux(loading, self.retire, writer.popped & is_last_write)):
+            m.d.sync += [active.eq(0), loading.eq(0)]
         # It is there before it is issued, so that this drives few registers.
         with m.If(~active):
             m.d.sync += command.eq(self.command)
         with m.If(self.issue):
             m.d.sync += [
-                is_load.eq(starts_load),
+                loading.eq(starts_load),
                 active.eq(1),
                 age.eq(0),
                 is_prepared.eq(0),
+                may_write.eq(0),
                 asked.eq(0),
                 unasked.eq(beats),
                 asks.eq(~starts_load & (beats != 0)),
                 unwritten.eq(beats),
+                is_last_write.eq(beats == 1),
             ]
         with m.If(self.clear):
-            m.d.sync += [active.eq(0), asks.eq(0), credit.eq(WRITE_QUEUE_BEATS)]
+            m.d.sync += [active.eq(0), loading.eq(0), asks.eq(0), credit.eq(WRITE_QUEUE_BEATS)]
 
         m.d.comb += [
             reader.start.eq(self.program_start | (self.issue & starts_load)),
@@ -195,7 +209,7 @@ class Mover(wiring.Component):
             self.write_error.eq(writer.error),
             self.quiet.eq(reader.quiet & writer.quiet),
         ]
-        with m.If(self.program_start):
+        with m.If(~self.running):
             m.d.comb += [reader.address.eq(self.program_address), reader.beats.eq(self.program_beats)]
         with m.Else():
             m.d.comb += [

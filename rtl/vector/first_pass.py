@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.timing import PEAK_LATENCY
 from rtl.interfaces import command_port, flags
-from rtl.vector.operation import LENGTH_BITS, OPERATION, decode
+from rtl.vector.operation import LENGTH_BITS, OPERATION, Decoder
 
 __all__ = ["POINTER_BITS", "SELECTED", "FirstPass", "ScoreMask"]
 
@@ -21,10 +21,10 @@ number, its address at the source, and that of the other operand: the second fac
 
 
 class FirstPass(wiring.Component):
-    """Issues instructions and selects words; a row begins when `space` says that the rows before leave room for it.
+    """Issues instructions and selects words; a row begins when the rows before leave room for it.
 
     Members beyond the command port (`retire` is not driven):
-        operation: that of the row under way. space: a row may begin.
+        operation: that of the row under way. has_place, has_words: a row may begin where both are up.
         begin: a row begins in this cycle. row: its number in the instruction. is_last: it is the instruction's last.
         word: the selected word. passes: a pass over the row begins in this cycle.
         ends: this is the row's last cycle, in which NORM selects its constants and other instructions their last word.
@@ -36,7 +36,7 @@ class FirstPass(wiring.Component):
             {
                 **{name: port[name] for name in ("command", "command_valid", "issue")},
                 "operation": Out(OPERATION),
-                "space": In(1),
+                **flags(In, "has_place", "has_words"),
                 **flags(Out, "begin", "is_last", "passes", "ends"),
                 "row": Out(OPERATION["rows"].shape),
                 "word": Out(SELECTED),
@@ -46,28 +46,35 @@ class FirstPass(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         operation = self.operation
-        decoded = decode(m, self.command)
+        m.submodules.decoder = decoder = Decoder()
+        m.d.comb += decoder.command.eq(self.command)
+        decoded = decoder.operation
         active, inside = Signal(), Signal()
         peak, gap, has_no_gap = Signal(), Signal(range(PEAK_LATENCY + 1)), Signal(init=1)
         index = Signal(LENGTH_BITS)
         source, up, pointer, up_pointer = (
             Signal(POINTER_BITS, name=name, reset_less=True) for name in ("source", "up", "pointer", "up_pointer")
         )
-        moves, is_last_slot = Signal(), Signal()
+        moves, is_last_slot, is_free = Signal(), Signal(), Signal()
         # Of the word at `index` and of the row: equal comparisons with zero, length and rows, but come from registers.
-        is_first_word, is_last_word, is_past, is_last_row = (
-            Signal(name=f"is_{name}", reset_less=True) for name in ("first_word", "last_word", "past", "last_row")
+        is_first_word = Signal(init=1)
+        is_last_word, is_past, is_last_row = (
+            Signal(name=f"is_{name}", reset_less=True) for name in ("last_word", "past", "last_row")
         )
 
-        def begin_pass(length: Value) -> list:
-            return [index.eq(0), is_first_word.eq(1), is_last_word.eq(length == 1), is_past.eq(length == 0)]
+        def begin_pass() -> list:
+            return [index.eq(0), is_first_word.eq(1), *know_length(operation.length)]
+
+        def know_length(length: Value) -> list:
+            return [is_last_word.eq(length == 1), is_past.eq(length == 0)]
 
         next_source, next_up = source + operation.stride, up + operation.stride
         half = operation.length >> 1
         m.d.comb += [
             # In the last cycle of a row that began before, the next instruction can be taken.
-            self.issue.eq(self.command_valid & (~active | (inside & has_no_gap & ~peak & is_last_slot & self.is_last))),
-            self.begin.eq(active & ~inside & self.space),
+            is_free.eq(~active | (inside & has_no_gap & ~peak & is_last_slot & self.is_last)),
+            self.issue.eq(self.command_valid & is_free),
+            self.begin.eq(active & ~inside & self.has_place & self.has_words),
             moves.eq((self.begin | (active & inside)) & has_no_gap),
             is_last_slot.eq(Mux(operation.norm, is_past, is_last_word)),
             self.passes.eq(moves & is_first_word),
@@ -82,43 +89,40 @@ class FirstPass(wiring.Component):
         ]
         with m.If(~has_no_gap):
             m.d.sync += [gap.eq(gap - 1), has_no_gap.eq(gap == 1)]
+        # Whether the row moves is known late, so that it decides last.
         with m.If(moves):
             m.d.sync += [inside.eq(1), index.eq(index + 1), pointer.eq(pointer + 1), up_pointer.eq(up_pointer + 1)]
             m.d.sync += [is_first_word.eq(0), is_last_word.eq(index + 2 == operation.length), is_past.eq(is_last_word)]
             with m.If(peak & is_last_word):
+                m.d.sync += [peak.eq(0), gap.eq(PEAK_LATENCY), has_no_gap.eq(PEAK_LATENCY == 0), pointer.eq(source), *begin_pass()]
+            with m.If(~peak & is_last_slot):
                 m.d.sync += [
-                    peak.eq(0),
-                    gap.eq(PEAK_LATENCY),
-                    has_no_gap.eq(PEAK_LATENCY == 0),
-                    pointer.eq(source),
-                    *begin_pass(operation.length),
+                    inside.eq(0),
+                    *begin_pass(),
+                    peak.eq(operation.softmax),
+                    self.row.eq(Mux(self.is_last, 0, self.row + 1)),
+                    is_last_row.eq(self.row + 2 >= operation.rows),
+                    source.eq(next_source),
+                    pointer.eq(next_source),
+                    up.eq(next_up),
+                    up_pointer.eq(next_up),
+                    active.eq(~self.is_last),
                 ]
-        with m.If(self.ends):
-            m.d.sync += [
-                inside.eq(0),
-                *begin_pass(operation.length),
-                peak.eq(operation.softmax),
-                self.row.eq(self.row + 1),
-                is_last_row.eq(self.row + 2 >= operation.rows),
-                source.eq(next_source),
-                pointer.eq(next_source),
-                up.eq(next_up),
-                up_pointer.eq(next_up),
-                active.eq(~self.is_last),
-            ]
-        with m.If(self.issue):
+        # The last cycle of the row before has begun the pass, but for the length. An instruction is there before it is issued, so
+        # that this drives few registers.
+        with m.If(is_free):
             m.d.sync += [
                 operation.eq(decoded),
-                active.eq(1),
-                *begin_pass(decoded.length),
+                *know_length(decoded.length),
                 peak.eq(decoded.softmax),
-                self.row.eq(0),
                 is_last_row.eq(decoded.rows <= 1),
                 source.eq(decoded.source),
                 pointer.eq(decoded.source),
                 up.eq(decoded.up),
                 up_pointer.eq(decoded.up),
             ]
+        with m.If(self.issue):
+            m.d.sync += active.eq(1)
         return m
 
 

@@ -1,14 +1,17 @@
 """The operation of the vector unit: the fields of all kinds of instructions in one form."""
 
-from amaranth import Module, Mux, Signal
+from collections.abc import Callable
+
+from amaranth import Module, Mux
 from amaranth.hdl import Value
-from amaranth.lib import data
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import CacheFormat, CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
-from rtl.interfaces import field, is_kind
+from rtl.interfaces import COMMAND, field, is_kind
 
-__all__ = ["LENGTH_BITS", "OPERATION", "ROW_BITS", "decode"]
+__all__ = ["LENGTH_BITS", "OPERATION", "ROW_BITS", "Decoder"]
 
 ROW_BITS = Norm.field("rows").width
 LENGTH_BITS = 12
@@ -48,17 +51,22 @@ OPERATION = data.StructLayout(
 value parameters."""
 
 
-def _pick(command: data.View, name: str, default: Value | int | None = None) -> Value:
-    """Return field `name` of whichever kind the command is; kinds that keep it in the same place share the wires."""
+def _pick(
+    command: data.View, name: str, default: Value | int | None = None, *, told: Callable[[Value], Value] = Value.cast
+) -> Value:
+    """Return field `name`, or what is told of it, of whichever kind the command is.
+
+    Kinds that keep it in the same place share the wires.
+    """
     places: dict[tuple[int, int], list[type[Instruction]]] = {}
     for kind in _KINDS:
         if any(declared.name == name for declared in kind.layout):
             declared = kind.field(name)
             places.setdefault((declared.offset, declared.width), []).append(kind)
     first, *others = places.values()
-    chosen = field(command, first[0], name)
+    chosen = told(field(command, first[0], name))
     for kinds in others:
-        chosen = Mux(_any(command, kinds), field(command, kinds[0], name), chosen)
+        chosen = Mux(_any(command, kinds), told(field(command, kinds[0], name)), chosen)
     return chosen if default is None else Mux(_any(command, [k for kinds in places.values() for k in kinds]), chosen, default)
 
 
@@ -69,29 +77,37 @@ def _any(command: data.View, kinds: list[type[Instruction]]) -> Value:
     return match
 
 
-def decode(m: Module, command: data.View) -> data.View:
-    """Return the operation a command asks for, combinationally."""
-    operation = Signal(OPERATION, name="decoded")
-    softmax, rope, cache = is_kind(command, Softmax), is_kind(command, Rope), is_kind(command, KvQuant)
-    value = cache & (field(command, KvQuant, "kind") == CacheKind.VALUE)
-    rows = _pick(command, "rows", 1)
-    null = rows == 0
-    score_words = field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words")
-    values = {
-        "norm": is_kind(command, Norm) & ~null,
-        "swiglu": is_kind(command, SwiGlu),
-        "softmax": softmax & ~null,
-        "cache": cache,
-        "value": value,
-        "wide": cache & (field(command, KvQuant, "cache") == CacheFormat.KV8),
-        "rope": rope,
-        "rotated": rope | (cache & ~value),
-        "null": null,
-        "rows": rows,
-        **{name: _pick(command, name) for name in ("source", "stride", "destination", "scale")},
-        **{name: field(command, kind, name) for kind, names in _OWN.items() for name in names},
-        "length": Mux(null, 1, Mux(softmax, score_words[:LENGTH_BITS], _pick(command, "length"))),
-        "parameter": Mux(softmax, field(command, Softmax, "side"), _pick(command, "parameter")),
-    }
-    m.d.comb += [getattr(operation, name).eq(source) for name, source in values.items()]
-    return operation
+class Decoder(wiring.Component):
+    """Says what operation a command asks for, combinationally.
+
+    It is a module, because synthesis would share its adders with those of addresses, which then wait for what is known last.
+    """
+
+    command: In(COMMAND)
+    operation: Out(OPERATION)
+
+    def elaborate(self, platform):
+        m = Module()
+        command, operation = self.command, self.operation
+        softmax, rope, cache = is_kind(command, Softmax), is_kind(command, Rope), is_kind(command, KvQuant)
+        value = cache & (field(command, KvQuant, "kind") == CacheKind.VALUE)
+        null = _pick(command, "rows", 0, told=lambda rows: rows == 0)
+        score_words = field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words")
+        values = {
+            "norm": is_kind(command, Norm) & ~null,
+            "swiglu": is_kind(command, SwiGlu),
+            "softmax": softmax & ~null,
+            "cache": cache,
+            "value": value,
+            "wide": cache & (field(command, KvQuant, "cache") == CacheFormat.KV8),
+            "rope": rope,
+            "rotated": rope | (cache & ~value),
+            "null": null,
+            "rows": _pick(command, "rows", 1),
+            **{name: _pick(command, name) for name in ("source", "stride", "destination", "scale")},
+            **{name: field(command, kind, name) for kind, names in _OWN.items() for name in names},
+            "length": Mux(null, 1, Mux(softmax, score_words[:LENGTH_BITS], _pick(command, "length"))),
+            "parameter": Mux(softmax, field(command, Softmax, "side"), _pick(command, "parameter")),
+        }
+        m.d.comb += [getattr(operation, name).eq(source) for name, source in values.items()]
+        return m

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.timing import VECTOR_ROWS
+from rtl.interfaces import flags
 from rtl.vector.operation import LENGTH_BITS, OPERATION
 
 __all__ = ["CODED", "KEPT", "ROW", "ROW_NUMBER", "Rows"]
@@ -25,7 +26,7 @@ class Rows(wiring.Component):
     """Keeps the rows by number modulo VECTOR_ROWS, counts the words they hold, and selects the words of the second pass.
 
     Members:
-        begin, row: a row begins its first pass in this cycle. space: it may. number: its number.
+        begin, row: a row begins its first pass in this cycle. has_place, has_words: it may where both are up. number: its number.
         measured: the next row's inverse can be read from the next cycle on.
         word: the word of the second pass in this cycle. coded: its row.
         measured_number, measured_row: one more read port, combinational, for rows whose codes have not begun.
@@ -37,7 +38,7 @@ class Rows(wiring.Component):
             {
                 "begin": In(1),
                 "row": In(ROW),
-                "space": Out(1),
+                **flags(Out, "has_place", "has_words"),
                 "number": Out(ROW_NUMBER),
                 "measured": In(1),
                 "word": Out(CODED),
@@ -56,7 +57,8 @@ class Rows(wiring.Component):
         coded, word = self.coded, self.word
         ends, starts, is_last = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.space.eq((held != VECTOR_ROWS) & (self.row.length <= free_words)),
+            self.has_place.eq(held != VECTOR_ROWS),
+            self.has_words.eq(self.row.length <= free_words),
             self.measured_row.eq(rows[self.measured_number]),
             starts.eq(~inside & (ready != 0)),
             word.valid.eq(inside | starts),

@@ -96,7 +96,7 @@ class Vector(wiring.Component):
             row.scale.eq(operation.scale + first.row),
             row.is_last.eq(first.is_last),
             rows.begin.eq(first.begin),
-            first.space.eq(rows.space),
+            *assign(first, rows, "has_place", "has_words"),
         ]
 
     def _first_pass(self, m: Module, first: FirstPass, scales: RowScales, temporary: Ram) -> None:

@@ -18,6 +18,7 @@ from rtl.arithmetic import (
     magnitude,
     round_shift,
     saturate,
+    sum_is,
 )
 
 CORNERS = np.array([0, 1, -1, 2**31 - 1, -(2**31), 65535, 65536, -65536, 32767, 1 << 30, -(1 << 30)], dtype=np.int64)
@@ -186,3 +187,15 @@ def test_square_root():
     root, root_exponent = streamed(unit, mantissa, exponent, [unit.root, unit.root_exponent])
     np.testing.assert_array_equal(root, numerics.isqrt32(mantissa << (16 - (exponent & 1))))
     np.testing.assert_array_equal(numerics.reciprocal((root, root_exponent)), numerics.rsqrt((mantissa, exponent)))
+
+
+@pytest.mark.parametrize("total", [0, 1, 5, 2**32 - 1])
+def test_a_sum_is_a_number(rng: np.random.Generator, total: int) -> None:
+    m, a, b, found = Module(), Signal(11), Signal(32), Signal()
+    m.d.comb += found.eq(sum_is(a, b, total))
+    left = rng.integers(0, 2**11, 400)
+    near = rng.choice([0, 0, 0, 1, -1, 2**11, 1 << 31], 400)
+    right = (total - left + near) % 2**32
+    (seen,) = evaluate(m, [(a, left), (b, right)], [found])
+    np.testing.assert_array_equal(seen, (left + right) % 2**32 == total)
+    assert 100 < seen.sum() < 300

@@ -392,8 +392,8 @@ def test_bus_errors_stop_the_engine_once_the_bus_is_quiet(inputs):
     program = [LONG, LONG, *([STORE] * 8), End()]
     first, second = bench.run(words(program), words(GOOD))
     assert first.error == (ErrorCode.READ_RESPONSE if inputs == "read_error" else ErrorCode.WRITE_RESPONSE)
-    assert first.clear[0] == 92
-    assert max(first.dispatch) <= 40 and all(cycle <= 40 for cycle, _ in first.issue[Unit.VECTOR])
+    assert first.clear[0] == 93
+    assert max(first.dispatch) <= 41 and all(cycle <= 41 for cycle, _ in first.issue[Unit.VECTOR])
     check(second, GOOD)
 
 
@@ -403,4 +403,4 @@ def test_a_bus_that_never_ends_does_not_hide_the_error():
     bench.quiet = lambda cycle: cycle < 30
     (run,) = bench.run(words([LONG, End()]))
     assert run.error == ErrorCode.READ_RESPONSE
-    assert run.done == 40 + TINY.control.watchdog_cycles and run.clear == []
+    assert run.done == 42 + TINY.control.watchdog_cycles and run.clear == []

@@ -195,6 +195,7 @@ def run(config, seed, instructions, *, body=None, cycles=None):
             landing_left -= len(events["retire"]) == len(instructions)
             memory.drive(ctx, dut, cycle)
             ctx.set(dut.command_valid, int(bool(queue)))
+            ctx.set(dut.running, int(bool(queue)))
             if queue:
                 word, operands = queue[0]
                 ctx.set(dut.command.word, word.encode())

@@ -45,8 +45,9 @@ class Host:
             await ctx.tick()
         await ctx.tick()
         ctx.set(dut.arvalid, 0)
-        await ctx.tick()
-        assert ctx.get(dut.rvalid) and ctx.get(dut.rresp) == 0
+        while not ctx.get(dut.rvalid):
+            await ctx.tick()
+        assert ctx.get(dut.rresp) == 0
         value = ctx.get(dut.rdata)
         ctx.set(dut.rready, 1)
         await ctx.tick()
