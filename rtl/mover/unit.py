@@ -127,7 +127,7 @@ class Mover(wiring.Component):
         asks = Signal()
         credit = Signal(range(WRITE_QUEUE_BEATS + 1), init=WRITE_QUEUE_BEATS)
         starts_load = is_kind(self.command, Load)
-        is_load, loading = Signal(), Signal()
+        is_load, loading = (Signal(name=name) for name in ("is_load", "loading"))
         m.submodules.retirement = retirement = Retirement()
         m.d.comb += [
             self.issue.eq(self.command_valid & ~active & Mux(starts_load, ~self.busy, retirement.has_room)),

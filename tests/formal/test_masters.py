@@ -90,7 +90,11 @@ def port_reader(kind: Any, config: EngineConfig) -> Laws:
     state, asked = laws.state, request.asked
     laws.law("room_for_every_beat_asked_for", request.owed + held <= depth)
     laws.law("active_until_all_is_asked", reader.active == (asked != request.beats))
-    laws.implies("quiet_owes_nothing", reader.quiet, ~reader.arvalid & (request.owed == 0))
+    # FETCH is quiet where its readers are, and they are stopped or have nothing more to ask for.
+    laws.implies("quiet_owes_nothing", reader.quiet, request.owed == 0)
+    laws.implies("quiet_offers_nothing", reader.quiet & (reader.stop | ~reader.active), ~reader.arvalid)
+    waits = laws.past(reader.arvalid & ~reader.arready & ~reader.clear)
+    laws.law("quiet_when_nothing_waits_and_nothing_is_owed", reader.quiet == (~waits & (request.owed == 0)))
     laws.implies("stays_quiet_while_stopped", laws.past(reader.quiet & reader.stop) & reader.stop, reader.quiet)
     # Invariants.
     first_beat = Signal(32, name="first_beat")
@@ -101,10 +105,15 @@ def port_reader(kind: Any, config: EngineConfig) -> Laws:
     laws.invariant("no_more_asked_than_requested", asked <= request.beats)
     laws.invariant("beats_are_in_range", ~reader.active | (first_beat + request.beats <= 1 << 32))
     laws.invariant("offset_counts", reader.active, state["offset"] == (first_beat + asked)[:32])
-    laws.invariant("remaining_counts", reader.active, state["remaining"] == request.beats - asked)
+    length, rest, within = state["length"], state["rest"], state["offset"] % burst
+    laws.invariant("length_and_rest_count", reader.active, length + rest == request.beats - asked)
+    laws.invariant("bursts_have_beats", reader.active, length != 0)
+    laws.invariant("bursts_end_at_a_multiple", reader.active, within + length <= burst)
+    laws.invariant("bursts_before_the_last_end_at_a_multiple", reader.active & (rest != 0), within + length == burst)
     laws.invariant("outstanding_counts", state["outstanding"] == request.owed)
+    laws.invariant("none_outstanding_means_none", state["none_outstanding"] == (state["outstanding"] == 0))
     laws.invariant("credit_counts", state["credit"] + request.owed + held == depth)
-    laws.invariant("waiting_means_offered", state["waiting"] == laws.past(reader.arvalid & ~reader.arready & ~reader.clear))
+    laws.invariant("waiting_means_offered", state["waiting"] == waits)
     laws.invariant("waiting_has_credit", state["waiting"], reader.active & (state["credit"] >= state["length"]))
     return laws
 
@@ -149,6 +158,8 @@ def side_reader(kind: Any) -> Laws:
     laws.invariant("to_ask_counts", state["to_ask"] == (request.beats - request.asked)[:BEATS_BITS])
     laws.invariant("to_come_counts", state["to_come"] == (request.beats - came)[:BEATS_BITS])
     laws.invariant("outstanding_counts", state["outstanding"] == request.owed)
+    laws.invariant("none_outstanding_means_none", state["none_outstanding"] == (state["outstanding"] == 0))
+    laws.invariant("asks_when_there_are_some", state["asks"] == (state["to_ask"] != 0))
     laws.invariant("what_was_asked_came_or_is_owed", (came + request.owed)[:BEATS_BITS] == request.asked)
     laws.invariant("no_more_owed_than_asked", request.owed <= request.asked)
     laws.invariant("address_counts", state["to_ask"] != 0, axi.araddr == (request.first + request.asked * unit)[:64])
@@ -235,17 +246,30 @@ def tiny_reader(kind: Any) -> Laws:
 
 
 MUTANTS: list[tuple[Callable[[Any], Laws], Any, str, str, str]] = [
-    (tiny_reader, PortReader, "(~self.stop | waiting)", "~self.stop", "address_stays_valid"),
-    (tiny_reader, PortReader, "(credit >= length) & (~self.stop | waiting)", "(credit >= length)", "stopped_raises_nothing"),
-    (tiny_reader, PortReader, "room.eq(burst - offset % burst)", "room.eq(burst)", "burst_stays_in_its_page"),
-    (tiny_reader, PortReader, "self.arlen.eq(length - 1)", "self.arlen.eq(length)", "burst_is_no_longer_than_the_rest"),
+    (tiny_reader, PortReader, "waiting | (self.active", "(self.active", "address_stays_valid"),
+    (tiny_reader, PortReader, "(credit >= length) & ~self.stop", "(credit >= length)", "stopped_raises_nothing"),
+    (tiny_reader, PortReader, "room.eq(burst - self.offset % burst)", "room.eq(burst)", "burst_stays_in_its_page"),
+    (tiny_reader, PortReader, "self.arlen.eq(length - 1)", "self.arlen.eq(length)", "burst_"),
     (tiny_reader, PortReader, "credit.eq(credit - taken + self.pop)", "credit.eq(credit + self.pop)", "room_for_every_beat"),
     (tiny_reader, PortReader, "offset.eq(offset + length)", "offset.eq(offset + burst)", "bursts_follow_each_other"),
-    (tiny_reader, PortReader, "~self.arvalid & (outstanding == 0)", "~self.arvalid", "quiet_owes_nothing"),
+    (tiny_reader, PortReader, "~waiting & none_outstanding", "~waiting", "quiet_owes_nothing"),
+    (tiny_reader, PortReader, "~waiting & none_outstanding", "none_outstanding", "quiet_when_nothing_waits"),
+    (tiny_reader, PortReader, "~accepted & Mux(self.beat", "Mux(self.beat", "quiet_owes_nothing"),
+    (tiny_reader, PortReader, "Mux(self.beat, outstanding == 1", "Mux(self.beat, outstanding <= 2", "quiet_owes_nothing"),
+    (tiny_reader, PortReader, "Mux(self.beat, outstanding == 1", "Mux(self.beat, outstanding == 0", "quiet_when_nothing_waits"),
+    (tiny_reader, PortReader, "Mux(is_short, self.beats, room)", "room", "burst_is_no_longer_than_the_rest"),
+    (tiny_reader, PortReader, "Mux(is_short, 0, self.beats - room)", "self.beats - room", "active_until_all_is_asked"),
+    (tiny_reader, PortReader, "length.eq(Mux(is_long, burst, rest))", "length.eq(burst)", "burst_is_no_longer_than_the_rest"),
+    (tiny_reader, PortReader, "is_long.eq(rest > burst)", "is_long.eq(rest > burst + 1)", "burst_is_no_longer_than_allowed"),
+    (tiny_reader, PortReader, "accepted & (rest == 0)", "accepted & (rest <= 1)", "active_until_all_is_asked"),
     (side_reader, SideReader, "(~self.stop | offered)", "~self.stop", "address_stays_valid"),
     (side_reader, SideReader, "self.last.eq(to_come == 1)", "self.last.eq(to_come == 2)", "last_is_the_last"),
     (side_reader, SideReader, "axi.arlen.eq(length - 1)", "axi.arlen.eq(SIDE_BURST_BEATS - 1)", "burst_is_no_longer"),
-    (side_reader, SideReader, "~offered & (outstanding == 0)", "~offered", "quiet_owes_nothing"),
+    (side_reader, SideReader, "~offered & none_outstanding", "~offered", "quiet_owes_nothing"),
+    (side_reader, SideReader, "~accepted & Mux(axi.rvalid", "Mux(axi.rvalid", "quiet_owes_nothing"),
+    (side_reader, SideReader, "outstanding == 1, none_outstanding", "outstanding <= 2, none_outstanding", "quiet_owes_nothing"),
+    (side_reader, SideReader, "asks.eq(to_ask > SIDE_BURST_BEATS)", "asks.eq(to_ask >= SIDE_BURST_BEATS)", "burst_is_no_longer"),
+    (side_reader, SideReader, "asks.eq(0), ", "", "burst_is_no_longer"),
     (side_reader, SideReader, "self.error.eq(axi.rvalid & axi.rresp[1])", "self.error.eq(axi.rresp[1])", "error_is_an_error"),
     (side_writer, SideWriter, "risen | ((level", "((level", "address_stays_valid"),
     (side_writer, SideWriter, "address_taken.eq(present & address_done & ~self.popped)", "address_taken.eq(0)", "one_address"),
