@@ -132,10 +132,11 @@ class Control(wiring.Component):
         clear_left = Signal(range(CLEAR_CYCLES))
         reported = Signal()
         # An error ends the run in its cycle, late in it: the states hear of it in the next one, which they spend as STOP.
-        failed, causes = Signal(), Signal(3)
+        failed = Signal()
+        causes = Signal(3)
         was_quiet = Signal()
         # Say what the states do, but come from registers.
-        is_running, is_stopped = Signal(), Signal()
+        is_running, is_stopped = (Signal(name=name) for name in ("is_running", "is_stopped"))
         m.d.comb += [running.eq(is_running & ~failed), self.stop.eq(is_stopped | failed)]
         m.d.sync += [causes.eq(Cat(errors.raised & running, late)), was_quiet.eq(self.quiet)]
         m.d.comb += failed.eq(causes.any())
