@@ -208,7 +208,7 @@ class Fetch(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ports = [place(m, f"port_{index}", StreamPort, self.config, inline=self.inline) for index in range(self.config.tile.ports)]
-        busy, any_active = Signal(), Signal()
+        busy, any_active = (Signal(name=name) for name in ("busy", "any_active"))
         fault = Cat(port.fault for port in ports)
         for index, port in enumerate(ports):
             connect(m, flipped(self.axi[index]), port.axi)

@@ -39,7 +39,8 @@ class SideReader(wiring.Component):
         to_ask, to_come, outstanding = (Signal(BEATS_BITS, name=name) for name in ("to_ask", "to_come", "outstanding"))
         offered = Signal()
         # Equal `to_ask != 0` and `outstanding == 0`, but come from registers.
-        asks, none_outstanding = Signal(), Signal(init=1)
+        asks = Signal()
+        none_outstanding = Signal(init=1)
         length = Signal(range(SIDE_BURST_BEATS + 1))
         accepted = Signal()
         m.d.comb += [

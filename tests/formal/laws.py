@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from amaranth import ClockDomain, Const, Elaboratable, Module, Signal, Value
 from amaranth.hdl import Assert, Assume, Fragment, MemoryInstance
 from amaranth.lib import wiring
@@ -46,6 +48,13 @@ class Probe:
         if name not in self.signals:
             raise KeyError(f"{name} must be one of {', '.join(sorted(self.signals))}")
         return self.signals[name]
+
+    def is_in(self, machine: str, name: str) -> Value:
+        """Return whether a state machine, as `run_state`, is in a state: states have numbers in the order in which they are named."""
+        state = self[machine]
+        decoder = state.decoder
+        assert callable(decoder)
+        return state == next(number for number in itertools.count() if decoder(number) == f"{name}/{number}")
 
     def word(self, memory: str, address: Value) -> Signal:
         """Return what a memory holds at an address in this cycle."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from amaranth import Signal, Value
+from amaranth import Mux, Signal, Value
 
 from tests.formal.laws import Laws
 
-__all__ = ["Passage"]
+__all__ = ["Passage", "holds"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,3 +75,27 @@ class Passage:
         laws.m.d.comb += place.eq(read_index + self.ahead)
         laws.invariant("marked_lies_in_place", self.is_inside, laws.state.word(memory, place) == self.content)
         laws.invariant("indices_enclose_what_is_inside", (write_index - read_index)[:width] == self.total[:width])
+
+    def lies_behind_head(self, laws: Laws, queue: str = "") -> None:
+        """Add the invariants of a `HeadQueue` at a path, as `masks.`: the first element is its head, the others lie in its ring."""
+        state = laws.state
+        second_index = state[f"{queue}second_index"]
+        place = Signal(len(second_index), name="place")
+        laws.m.d.comb += place.eq(second_index + self.ahead - 1)
+        lies = Mux(self.ahead == 0, state[f"{queue}head"], state.word(f"{queue}entries", place)) == self.content
+        laws.invariant("marked_lies_in_place", self.is_inside, lies)
+        holds(laws, queue, self.total)
+
+
+def holds(laws: Laws, queue: str, total: Value) -> None:
+    """Add the invariants that a `HeadQueue` at a path holds `total` elements: its level, its flags and its indices all say so."""
+    state = laws.state
+    level, second_index = state[f"{queue}level"], state[f"{queue}second_index"]
+    width = len(second_index)
+    difference = (state[f"{queue}write_index"] - second_index + 1)[:width]
+    name = queue.replace(".", "_")
+    laws.invariant(f"{name}level_counts", level == total)
+    laws.invariant(f"{name}head_is_valid_when_something_is_inside", state[f"{queue}head_valid"] == (total != 0))
+    laws.invariant(f"{name}second_is_there_when_two_are_inside", state[f"{queue}has_second"] == (total > 1))
+    laws.invariant(f"{name}full_when_the_ring_is", state[f"{queue}full"] == (total == 1 << width))
+    laws.invariant(f"{name}indices_enclose_what_is_inside", difference == total[:width])

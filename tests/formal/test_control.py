@@ -10,6 +10,7 @@ from hwsim.arch.fields import Unit
 from rtl.control.unit import CLEAR_CYCLES, Control
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant
+from tests.formal.passage import holds
 from tests.formal.prover import prove
 
 MEMORIES = ("t:$mem_v2", "t:$mul")
@@ -18,6 +19,10 @@ WATCHDOG = 256
 SMALL = load_engine("tiny").with_values(
     {"control.watchdog_cycles": WATCHDOG, "control.program_words": 64, "control.queue_depth": 2}
 )
+
+
+UNDER_WAY = 64
+"""Instructions that one unit can have under way (test_scoreboard.py)."""
 
 
 def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLES) -> Laws:
@@ -32,28 +37,37 @@ def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLE
     laws.drive("program_words", laws.constant("words", 32))
     laws.assume(~(laws.past(control.start & ~control.done) & ~control.start))
     for unit in Unit:
-        under_way = Signal(6, name=f"under_way_{unit.name.lower()}")
+        under_way = Signal(range(UNDER_WAY + 1), name=f"under_way_{unit.name.lower()}")
         m.d.sync += under_way.eq(under_way + units[unit].issue - units[unit].retire)
         with m.If(control.clear):
             m.d.sync += under_way.eq(0)
-        laws.assume(~units[unit].issue | (units[unit].command_valid & (under_way < 31)))
+        laws.assume(~units[unit].issue | (units[unit].command_valid & (under_way < UNDER_WAY)))
         laws.assume(~units[unit].retire | (under_way != 0))
-        masks = f"masks_{unit.name.lower()}"
-        difference = state[f"scoreboard.{masks}.write_index"] - state[f"scoreboard.{masks}.read_index"]
-        laws.invariant(f"{masks}_count", (difference[:5] == under_way[:5]) & (under_way < 32))
+        holds(laws, f"scoreboard.masks_{unit.name.lower()}.masks.", under_way)
+        laws.invariant(f"masks_of_{unit.name.lower()}_fit", under_way <= UNDER_WAY)
+        queue = f"queue_{unit.name.lower()}."
+        holds(laws, queue, state[f"{queue}level"])
+        laws.invariant(f"{queue}level_fits", state[f"{queue}level"] <= SMALL.control.queue_depth)
     running, stop, clear, done = control.trace_running, control.stop, control.clear, control.done
     begins = control.trace_cycle_start
     is_stopping = stop & ~clear
+    # The bus masters stay quiet where nothing starts them (test_masters.py).
+    laws.assume(~(laws.past(control.quiet & ~running) & ~running & ~control.quiet))
 
     # A run starts clean.
-    queues = [state[f"queue_{unit.name.lower()}.level"] for unit in Unit]
-    tokens = [signal for name, signal in state.signals.items() if name.startswith("scoreboard.tokens_")]
+    flags = ("level", "full", "head_valid", "has_second")
+    queues = [state[f"queue_{unit.name.lower()}.{flag}"] for unit in Unit for flag in flags]
+    counts = tuple(f"scoreboard.{name}" for name in ("tokens_", "some_", "most_"))
+    tokens = [signal for name, signal in state.signals.items() if name.startswith(counts)]
     clean = Cat(*[each == 0 for each in [*queues, *tokens]]).all() & state["scoreboard.idle"]
     waits = ~Cat(state[f"sequencer.{stage}"] for stage in ("fetching", "decoding", "executing")).any()
     laws.implies("every_run_starts_clean", begins, clean & waits)
     laws.implies("every_run_starts_without_error", begins, control.error == 0)
     laws.implies("a_run_starts_from_quiet", begins, laws.past(control.quiet))
     laws.implies("nothing_is_offered_while_stopped", stop, ~Cat(units[unit].command_valid for unit in Unit).any())
+    most, words = SMALL.control.program_words, control.program_words
+    # The registers were written cycles before the start.
+    laws.implies("asks_for_words_that_fit", control.load_start & laws.started, control.load_beats == Mux(words > most, most, words))
     is_loading = Signal(name="is_loading")
     with m.If(control.load_start):
         m.d.sync += is_loading.eq(1)
@@ -65,7 +79,8 @@ def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLE
     error = control.read_error | control.write_error
     laws.implies("an_error_stops", laws.past(running & error), is_stopping)
     laws.implies("an_error_is_kept", laws.past(control.error != 0) & ~begins, control.error == laws.past(control.error))
-    laws.implies("an_error_is_told", laws.past(running & error), control.error != 0)
+    # The search for the lowest code takes a cycle of its own.
+    laws.implies("an_error_is_told", laws.past(laws.past(running & error)), control.error != 0)
     laws.implies("clear_follows_stop_and_quiet", clear & ~laws.past(clear), laws.past(is_stopping & control.quiet))
     laws.implies("quiet_ends_the_stop", laws.past(is_stopping & control.quiet), clear)
     laws.implies("stop_stays_until_quiet", laws.past(is_stopping & ~control.quiet), is_stopping)
@@ -73,6 +88,9 @@ def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLE
     cleared = Signal(range(clear_cycles + 1), name="cleared")
     m.d.sync += cleared.eq(Mux(clear, cleared + 1, 0))
     laws.implies("clear_ends", clear, cleared < clear_cycles)
+    has_failed = Signal(name="has_failed")
+    m.d.sync += has_failed.eq(Mux(begins, 0, has_failed) | (running & error))
+    laws.implies("an_error_clears_all_cycles", laws.past(clear) & ~clear & has_failed, cleared == clear_cycles)
     with m.If(begins):
         m.d.sync += is_done.eq(0)
     with m.Elif(done):
@@ -86,26 +104,40 @@ def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLE
     still, stopped = Signal(range(watchdog + 2), name="still"), Signal(range(watchdog + 2), name="stopped")
     m.d.sync += still.eq(Mux(running & ~event, still + 1, 0))
     laws.law("a_run_does_not_stand_still", still <= watchdog)
-    laws.implies("still_is_watchdog_error", laws.past(still == watchdog - 1) & (still == watchdog), stop & (control.error != 0))
+    expired = laws.past(still == watchdog - 1) & (still == watchdog)
+    laws.implies("still_stops_the_run", expired, is_stopping)
+    laws.implies("still_is_watchdog_error", laws.past(expired), stop & (control.error != 0))
     with m.If(~is_stopping):
         m.d.sync += stopped.eq(0)
     with m.Elif(stopped != watchdog + 1):
         m.d.sync += stopped.eq(stopped + 1)
     laws.implies("a_stop_that_does_not_end_is_told", is_stopping & (stopped >= watchdog), is_done)
 
-    # Invariants.
-    is_idle = ~running & ~stop
-    laws.invariant("states_are_five", state["run_state"] <= 4)
+    # Invariants. An error ends the run in the cycle after it, in which the states still say that it runs.
+    happened = [signal for name, signal in state.signals.items() if name.startswith("errors.happened_")]
+    is_idle, failed = ~running & ~stop, state["failed"]
+    in_load, in_stop, in_clear, in_run = (state.is_in("run_state", name) for name in ("LOAD", "STOP", "CLEAR", "RUN"))
+    laws.invariant("states_are_five", state.is_in("run_state", "IDLE") | in_load | in_run | in_stop | in_clear)
     laws.invariant("idle_is_clean", is_idle | (clear & laws.past(clear)), clean)
     laws.invariant("halted_sequencer_waits", is_idle | clear | laws.past(is_stopping), waits)
-    laws.invariant("loading_waits", is_loading & ~stop, waits & (state["run_state"] == 1))
+    laws.invariant("loading_waits", is_loading & ~stop, waits & in_load)
     laws.invariant("loading_ends", stop & laws.past(stop), ~is_loading)
     laws.invariant("nothing_is_loaded_idly", is_idle, ~is_loading)
     laws.invariant("a_load_has_a_begin", begins, running & waits & clean)
-    laws.invariant("load_is_clean", running & (state["run_state"] == 1), clean & waits)
-    laws.invariant("run_states_are_the_outputs", running == ((state["run_state"] == 1) | (state["run_state"] == 2)))
-    laws.invariant("stop_states_are_the_outputs", (is_stopping == (state["run_state"] == 3)) & (clear == (state["run_state"] == 4)))
+    laws.invariant("load_is_clean", in_load, clean & waits)
+    laws.invariant("failed_was_running", failed, laws.past(running) & (in_load | in_run | in_stop))
+    laws.invariant("run_states_are_the_outputs", running == ((in_load | in_run) & ~failed))
+    laws.invariant("stop_states_are_the_outputs", (is_stopping == (in_stop | failed)) & (clear == in_clear))
+    laws.invariant("is_running_says_the_states", state["is_running"] == (in_load | in_run))
+    laws.invariant("is_stopped_says_the_states", state["is_stopped"] == (in_stop | in_clear))
+    laws.invariant("was_quiet_says_quiet", state["was_quiet"] == laws.past(control.quiet))
+    laws.invariant("error_registers_say_errors", laws.past(running & error), failed)
+    laws.invariant("an_error_happens_a_cycle_later", laws.past(running & error), Cat(happened).any())
     laws.invariant("clear_counts", clear, state["clear_left"] + cleared <= clear_cycles - 1)
+    laws.invariant("clear_after_an_error_counts", clear & has_failed, state["clear_left"] + cleared == clear_cycles - 1)
+    laws.invariant("cleared_after_an_error", is_idle & laws.past(clear) & has_failed, cleared == clear_cycles)
+    laws.invariant("stop_after_an_error", is_stopping & has_failed, failed | (state["clear_left"] == clear_cycles - 1))
+    laws.invariant("runs_have_not_failed", running, ~has_failed | begins)
     laws.invariant("clear_starts_at_zero", running | is_stopping, cleared == 0)
     laws.invariant("clear_left_is_in_range", state["clear_left"] <= clear_cycles - 1)
     laws.invariant("still_is_counted", running, state["watchdog.quiet_cycles"] == still)
@@ -114,7 +146,11 @@ def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLE
     laws.invariant("watchdog_starts_anew", begins, state["watchdog.quiet_cycles"] == 0)
     laws.invariant("stopped_is_counted", is_stopping & ~is_done, state["stop_watchdog.quiet_cycles"] == stopped)
     laws.invariant("stop_watchdog_rests", ~is_stopping & ~laws.past(is_stopping), state["stop_watchdog.quiet_cycles"] == 0)
+    for name in ("watchdog", "stop_watchdog"):
+        is_last = state[f"{name}.quiet_cycles"] == watchdog - 1
+        laws.invariant(f"{name}_is_last_in_the_last_cycle", state[f"{name}.is_last"] == is_last)
     laws.invariant("reported_is_done", stop, state["reported"] == is_done)
+    laws.invariant("a_run_is_not_reported", running, ~state["reported"])
     laws.invariant("run_is_not_done", running & ~begins, ~is_done)
     return laws
 
@@ -137,18 +173,26 @@ SHORTENED = (
 
 RUN_MUTANTS = [
     ("errors.start.eq(begin)", "errors.start.eq(self.clear)", "every_run_starts_without_error"),
-    ("m.d.comb += [stopping.eq(1), self.stop.eq(1)]", "m.d.comb += stopping.eq(1)", "an_error_stops"),
+    ("self.stop.eq(is_stopped | failed)", "self.stop.eq(is_stopped)", "an_error_stops"),
+    ("self.stop.eq(is_stopped | failed)", "self.stop.eq(failed)", "cleared_between_runs"),
+    ("running.eq(is_running & ~failed)", "running.eq(is_running)", "an_error_stops"),
     ("scoreboard.granted[unit] & running", "scoreboard.granted[unit]", "nothing_is_offered_while_stopped"),
-    ("with m.If(self.start & self.quiet):", "with m.If(self.start):", "a_run_starts_from_quiet"),
+    ("with m.If(self.start & was_quiet):", "with m.If(self.start):", "a_run_starts_from_quiet"),
+    ("was_quiet.eq(self.quiet)", "was_quiet.eq(1)", "a_run_starts_from_quiet"),
     ("errors.read_response.eq(self.read_error)", "errors.read_response.eq(0)", "an_error_stops"),
     ("errors.watchdog.eq(watchdog.expired)", "errors.watchdog.eq(0)", "still_is_watchdog_error"),
+    ("late = Cat(watchdog.expired, overflow)", "late = Cat(overflow, overflow)", "still_stops_the_run"),
+    ("Mux(self.program_words > limits.program_words, limits.program_words,", "Mux(0, 0,", "asks_for_words_that_fit"),
 ]
 DEEP_RUN_MUTANTS = [
     ("queue.clear.eq(self.clear)", "queue.clear.eq(0)", "idle_is_clean"),
     ("scoreboard.clear.eq(self.clear)", "scoreboard.clear.eq(0)", "idle_is_clean"),
     ("sequencer.halt.eq(~running)", "sequencer.halt.eq(0)", "halted_sequencer_waits"),
-    ("with m.Elif(stop_watchdog.expired & ~reported):", "with m.Elif(0):", "a_stop_that_does_not_end_is_told"),
+    ("with m.If(~self.quiet & stop_watchdog.expired & ~reported):", "with m.If(0):", "a_stop_that_does_not_end_is_told"),
     ("self.done.eq(~reported)", "self.done.eq(1)", "done_once"),
+    ("m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)", "m.d.sync += clear_left.eq(0)", "stop_after_an_error"),
+    ("m.d.sync += is_stopped.eq(0)", "m.d.sync += is_stopped.eq(is_stopped)", "is_stopped_says_the_states"),
+    ("is_running.eq(1), reported.eq(0)", "is_running.eq(1)", "a_run_is_not_reported"),
 ]
 
 

@@ -1,5 +1,6 @@
 """No deadlock: control with units that retire within a few cycles ends every small well-formed program within a bound."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.fields import CHECK_VALUE, HEADER, WORD_BITS, Unit
 from hwsim.arch.isa import Dot, End, Fetch, Load, Quant
 from rtl.control import scoreboard
+from rtl.control.sequencer import Sequencer
 from rtl.control.unit import Control
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant
@@ -40,8 +42,11 @@ def bound_of(slowest: int) -> int:
     return INSTRUCTIONS * (slowest + 1) + INSTRUCTIONS + 6
 
 
-def programs(kind: Any, slowest: int, bound: int) -> Laws:
-    """Every program of INSTRUCTIONS unit instructions in which the n-th wait for a unit follows its n-th signal."""
+def programs(kind: Any, slowest: int, bound: int, *, has_loads: bool = False) -> Laws:
+    """Every program of INSTRUCTIONS unit instructions in which the n-th wait for a unit follows its n-th signal.
+
+    With `has_loads` its words come over the bus, and it is a law that they are written as they are assumed to be read.
+    """
     control = kind(SMALL)
     with pytest.MonkeyPatch.context() as patch:
         # No unit has more than one instruction under way here.
@@ -65,30 +70,43 @@ def programs(kind: Any, slowest: int, bound: int) -> Laws:
                 gives = [(unit[i] == producer) & signal[i][consumer] for i in range(last)]
                 takes = [(unit[i] == consumer) & wait[i][producer] for i in range(last + 1)]
                 laws.assume(sum(takes, Const(0, 1)) <= sum(gives, Const(0, 1)))
-    # What the program memory reads is the word at the address of the cycle before, whatever was written into it.
-    read = Signal(WORD_BITS, name="read")
+    words = []
+    for number in range(INSTRUCTIONS):
+        opcode = Signal(5, name=f"opcode_{number}")
+        with m.Switch(unit[number]):
+            for each in Unit:
+                with m.Case(each):
+                    m.d.comb += opcode.eq(OPCODES[each])
+        words.append(word_of(opcode, wait[number], signal[number]))
+    words.append(Const(End().encode(), WORD_BITS))
+    # What the program memory reads is the word at the address of the cycle before, with what was found of it as it was loaded.
+    read, loaded = Signal(WORD_BITS, name="read"), Signal(WORD_BITS, name="loaded")
+    is_checked, is_known, opens_loop = Const(1, 1), Const(1, 1), Const(0, 1)
     with m.Switch(laws.past(laws.state["sequencer.read_address"])):
-        for number in range(INSTRUCTIONS):
+        for number, word in enumerate(words):
             with m.Case(number):
-                opcode = Signal(5, name=f"opcode_{number}")
-                with m.Switch(unit[number]):
-                    for each in Unit:
-                        with m.Case(each):
-                            m.d.comb += opcode.eq(OPCODES[each])
-                m.d.comb += read.eq(word_of(opcode, wait[number], signal[number]))
+                m.d.comb += read.eq(word)
         with m.Default():
-            m.d.comb += read.eq(End().encode())
-    laws.assume(laws.state["sequencer.program.read_data"] == read)
+            m.d.comb += read.eq(words[-1])
+    laws.assume(laws.state["sequencer.program.read_data"] == Cat(read, is_checked, is_known, opens_loop))
     place, is_loading = Signal(range(INSTRUCTIONS + 2), name="place"), Signal(name="is_loading")
     is_last = place == INSTRUCTIONS
     with m.If(control.load_start):
-        m.d.sync += is_loading.eq(1)
+        m.d.sync += [is_loading.eq(1), place.eq(0)]
     with m.Elif(is_loading):
         m.d.sync += place.eq(place + 1)
         with m.If(is_last):
             m.d.sync += is_loading.eq(0)
     laws.drive("load_valid", is_loading)
-    laws.drive("load_data", Const(0, WORD_BITS))
+    if has_loads:
+        with m.Switch(place):
+            for number, word in enumerate(words):
+                with m.Case(number):
+                    m.d.comb += loaded.eq(word)
+        written = laws.state["sequencer.write_data"] == Cat(loaded, is_checked, is_known, opens_loop)
+        where = laws.state["sequencer.write_address"] == place
+        laws.implies("words_are_written_as_they_are_read", is_loading, laws.state["sequencer.write_enable"] & where & written)
+    laws.drive("load_data", loaded)
     laws.drive("load_last", is_last)
 
     # Units that take one instruction at a time and retire it when they like, but not too late.
@@ -123,13 +141,24 @@ def programs(kind: Any, slowest: int, bound: int) -> Laws:
 
 
 def verdict_on(kind: Any, slowest: int, bound: int) -> Verdict:
-    depth = bound_of(slowest) + 2
+    # The run begins in the second cycle.
+    depth = bound_of(slowest) + 3
     return prove(programs(kind, slowest, bound), depth=depth, induction=False, cuts=CUTS, has_arrays=False)
+
+
+def verdict_on_loads(kind: Any) -> Verdict:
+    laws = programs(kind, 1, bound_of(1), has_loads=True)
+    return prove(laws, depth=INSTRUCTIONS + 4, induction=False, cuts=CUTS, has_arrays=False)
 
 
 @pytest.mark.parametrize("slowest", [SLOWEST, pytest.param(SLOWEST + 1, marks=pytest.mark.long)])
 def test_every_small_program_ends(slowest: int) -> None:
     verdict = verdict_on(Control, slowest, bound_of(slowest))
+    assert verdict.is_proved, verdict.report
+
+
+def test_words_are_written_as_they_are_read() -> None:
+    verdict = verdict_on_loads(Control)
     assert verdict.is_proved, verdict.report
 
 
@@ -139,6 +168,43 @@ MUTANTS = [
     ("~queue.head_valid)", "queue.head_valid)"),
     ("sequencer.full[unit].eq(queue.full)", "sequencer.full[unit].eq(~queue.head_valid)"),
 ]
+
+
+LOAD_MUTANTS = [
+    ("check == CHECK_VALUE, known", "check != CHECK_VALUE, known"),
+    ("for kind in INSTRUCTIONS).any()\n        m.d.comb", "for kind in INSTRUCTIONS[1:]).any()\n        m.d.comb"),
+    ("known, is_kind(loaded, Loop)", "known, is_kind(loaded, End)"),
+]
+SEQUENCER_MUTANTS = [
+    ("inside.eq(fetch_pc < words)", "inside.eq(fetch_pc + 1 < words)"),
+    ("flag.eq(is_kind(fetched, kind))", "flag.eq(is_kind(command, kind))"),
+    ("Cat(is_kind(fetched, kind) for kind in", "Cat(is_kind(command, kind) for kind in"),
+]
+
+
+@pytest.fixture
+def with_sequencer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Any]:
+    """Give control another sequencer."""
+
+    def change(text: str, changed: str) -> Any:
+        monkeypatch.setitem(Control.elaborate.__globals__, "Sequencer", mutant(Sequencer, text, changed))
+        return Control
+
+    return change
+
+
+@pytest.mark.parametrize("number", range(len(LOAD_MUTANTS)))
+def test_broken_loads_are_caught(number: int, with_sequencer: Callable[[str, str], Any]) -> None:
+    verdict = verdict_on_loads(with_sequencer(*LOAD_MUTANTS[number]))
+    assert not verdict.is_proved
+    assert verdict.broken == ("words_are_written_as_they_are_read",)
+
+
+@pytest.mark.parametrize("number", range(len(SEQUENCER_MUTANTS)))
+def test_broken_sequencers_are_caught(number: int, with_sequencer: Callable[[str, str], Any]) -> None:
+    verdict = verdict_on(with_sequencer(*SEQUENCER_MUTANTS[number]), 1, bound_of(1))
+    assert not verdict.is_proved
+    assert verdict.broken[0].startswith("done_")
 
 
 @pytest.mark.parametrize("number", range(len(MUTANTS)))

@@ -8,7 +8,7 @@ from amaranth import Cat, Const, Mux, Signal, Value
 
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.timing import SIDE_BURST_BEATS
-from rtl.fetch import PortReader
+from rtl.fetch import Fetch, PortReader
 from rtl.mover.side_port import BEATS_BITS, WRITE_QUEUE_BEATS, SideReader, SideWriter
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant
@@ -90,8 +90,14 @@ def port_reader(kind: Any, config: EngineConfig) -> Laws:
     state, asked = laws.state, request.asked
     laws.law("room_for_every_beat_asked_for", request.owed + held <= depth)
     laws.law("active_until_all_is_asked", reader.active == (asked != request.beats))
-    laws.implies("quiet_owes_nothing", reader.quiet, ~reader.arvalid & (request.owed == 0))
+    # FETCH is quiet where its readers are, and they are stopped or have nothing more to ask for.
+    laws.implies("quiet_owes_nothing", reader.quiet, request.owed == 0)
+    laws.implies("quiet_offers_nothing", reader.quiet & (reader.stop | ~reader.active), ~reader.arvalid)
+    waits = laws.past(reader.arvalid & ~reader.arready & ~reader.clear)
+    laws.law("quiet_when_nothing_waits_and_nothing_is_owed", reader.quiet == (~waits & (request.owed == 0)))
     laws.implies("stays_quiet_while_stopped", laws.past(reader.quiet & reader.stop) & reader.stop, reader.quiet)
+    rests = reader.quiet & (reader.clear | ~reader.active)
+    laws.implies("stays_quiet_until_started", laws.past(rests & ~reader.start), reader.quiet & ~reader.active)
     # Invariants.
     first_beat = Signal(32, name="first_beat")
     with laws.m.If(reader.start):
@@ -101,10 +107,15 @@ def port_reader(kind: Any, config: EngineConfig) -> Laws:
     laws.invariant("no_more_asked_than_requested", asked <= request.beats)
     laws.invariant("beats_are_in_range", ~reader.active | (first_beat + request.beats <= 1 << 32))
     laws.invariant("offset_counts", reader.active, state["offset"] == (first_beat + asked)[:32])
-    laws.invariant("remaining_counts", reader.active, state["remaining"] == request.beats - asked)
+    length, rest, within = state["length"], state["rest"], state["offset"] % burst
+    laws.invariant("length_and_rest_count", reader.active, length + rest == request.beats - asked)
+    laws.invariant("bursts_have_beats", reader.active, length != 0)
+    laws.invariant("bursts_end_at_a_multiple", reader.active, within + length <= burst)
+    laws.invariant("bursts_before_the_last_end_at_a_multiple", reader.active & (rest != 0), within + length == burst)
     laws.invariant("outstanding_counts", state["outstanding"] == request.owed)
+    laws.invariant("none_outstanding_means_none", state["none_outstanding"] == (state["outstanding"] == 0))
     laws.invariant("credit_counts", state["credit"] + request.owed + held == depth)
-    laws.invariant("waiting_means_offered", state["waiting"] == laws.past(reader.arvalid & ~reader.arready & ~reader.clear))
+    laws.invariant("waiting_means_offered", state["waiting"] == waits)
     laws.invariant("waiting_has_credit", state["waiting"], reader.active & (state["credit"] >= state["length"]))
     return laws
 
@@ -143,12 +154,16 @@ def side_reader(kind: Any) -> Laws:
     laws.implies("quiet_owes_nothing", reader.quiet, ~(axi.arvalid & ~reader.stop) & (request.owed == 0))
     laws.implies("quiet_offers_nothing", reader.quiet, ~axi.arvalid)
     laws.implies("stays_quiet_while_stopped", laws.past(reader.quiet & reader.stop) & reader.stop, reader.quiet)
+    rests = reader.quiet & (reader.clear | ~reader.stop)
+    laws.implies("stays_quiet_until_started", laws.past(rests & ~reader.start), reader.quiet)
     # Invariants.
     state = laws.state
     laws.invariant("no_more_asked_than_requested", request.asked <= request.beats)
     laws.invariant("to_ask_counts", state["to_ask"] == (request.beats - request.asked)[:BEATS_BITS])
     laws.invariant("to_come_counts", state["to_come"] == (request.beats - came)[:BEATS_BITS])
     laws.invariant("outstanding_counts", state["outstanding"] == request.owed)
+    laws.invariant("none_outstanding_means_none", state["none_outstanding"] == (state["outstanding"] == 0))
+    laws.invariant("asks_when_there_are_some", state["asks"] == (state["to_ask"] != 0))
     laws.invariant("what_was_asked_came_or_is_owed", (came + request.owed)[:BEATS_BITS] == request.asked)
     laws.invariant("no_more_owed_than_asked", request.owed <= request.asked)
     laws.invariant("address_counts", state["to_ask"] != 0, axi.araddr == (request.first + request.asked * unit)[:64])
@@ -200,6 +215,8 @@ def side_writer(kind: Any) -> Laws:
     laws.law("error_is_an_error_response", writer.error == (axi.bvalid & axi.bresp[1]))
     laws.implies("quiet_owes_nothing", writer.quiet, ~axi.awvalid & ~axi.wvalid & (owed == 0) & ~has_address & ~has_data)
     laws.implies("stays_quiet_while_stopped", laws.past(writer.quiet & writer.stop) & writer.stop, writer.quiet)
+    rests = writer.quiet & (writer.clear | ~writer.stop)
+    laws.implies("stays_quiet_until_pushed", laws.past(rests & ~writer.push), writer.quiet)
     waits = laws.past((axi.awvalid | axi.wvalid) & ~written)
     laws.implies("stopped_raises_nothing", writer.stop & ~waits, ~axi.awvalid & ~axi.wvalid)
     # Invariants.
@@ -215,9 +232,48 @@ def side_writer(kind: Any) -> Laws:
     return laws
 
 
+def fetch(kind: Any) -> Laws:
+    """The laws of FETCH around its readers, of whose bursts it is assumed what their own proof has as invariants."""
+    config = TINY.with_values({"tile.ports": 2})
+    unit = kind(config, inline=True)
+    laws = Laws(unit)
+    readers = [f"port_{number}.reader." for number in range(config.tile.ports)]
+    quiet, active, valid = (
+        Cat(laws.state[f"{reader}{name}"] for reader in readers) for name in ("quiet", "active", "arvalid")
+    )
+    # Control: no command once stopped, clear when stopped and quiet.
+    laws.assume(~(unit.command_valid & unit.stop))
+    laws.assume(~unit.clear | (unit.quiet & unit.stop))
+    owed = [Signal(range(TINY.fetch.fifo_beats + 1), name=f"owed_{number}") for number in range(len(readers))]
+    for axi, beats in zip(unit.axi, owed, strict=True):
+        laws.m.d.sync += beats.eq(beats + Mux(axi.arvalid & axi.arready, axi.arlen + 1, 0) - axi.rvalid)
+        laws.assume(~(axi.rvalid & (beats == 0)))
+    laws.implies("starts_readers_that_rest", unit.issue, ~active.any())
+    laws.implies("quiet_when_all_readers_are", unit.quiet, quiet.all() & (unit.stop | ~active.any()))
+    laws.implies("quiet_owes_nothing", unit.quiet, ~valid.any() & Cat(beats == 0 for beats in owed).all())
+    laws.implies("stays_quiet_while_stopped", laws.past(unit.quiet & unit.stop) & unit.stop, unit.quiet)
+    laws.implies("stays_quiet_until_issued", laws.past(unit.quiet & (unit.clear | ~unit.stop) & ~unit.issue), unit.quiet)
+    is_busy = Signal(name="is_busy")
+    laws.m.d.sync += is_busy.eq((unit.issue | (is_busy & ~unit.retire)) & ~unit.clear)
+    laws.law("issues_one_at_a_time", unit.issue == (unit.command_valid & ~is_busy))
+    laws.law("retires_when_nothing_is_left_to_ask", unit.retire == (is_busy & ~active.any()))
+    # Invariants.
+    laws.invariant("busy_is_busy", laws.state["busy"] == is_busy)
+    laws.invariant("readers_are_active_while_busy", active.any(), is_busy)
+    for reader, beats in zip(readers, owed, strict=True):
+        outstanding, length, waiting = (laws.state[f"{reader}{name}"] for name in ("outstanding", "length", "waiting"))
+        laws.assume(~laws.state[f"{reader}active"] | ((length != 0) & (length <= config.fetch.burst_beats)))
+        laws.assume(~waiting | laws.state[f"{reader}active"])
+        laws.assume(laws.state[f"{reader}credit"] + outstanding <= config.fetch.fifo_beats)
+        laws.invariant(f"{reader}outstanding_counts", outstanding == beats)
+        laws.invariant(f"{reader}none_outstanding_means_none", laws.state[f"{reader}none_outstanding"] == (outstanding == 0))
+    return laws
+
+
 PROOFS: dict[str, Callable[[], Laws]] = {
     "port reader of tiny": lambda: port_reader(PortReader, TINY),
     "port reader of u280": lambda: port_reader(PortReader, U280),
+    "fetch": lambda: fetch(Fetch),
     "side reader": lambda: side_reader(SideReader),
     "side writer": lambda: side_writer(SideWriter),
 }
@@ -235,17 +291,35 @@ def tiny_reader(kind: Any) -> Laws:
 
 
 MUTANTS: list[tuple[Callable[[Any], Laws], Any, str, str, str]] = [
-    (tiny_reader, PortReader, "(~self.stop | waiting)", "~self.stop", "address_stays_valid"),
-    (tiny_reader, PortReader, "(credit >= length) & (~self.stop | waiting)", "(credit >= length)", "stopped_raises_nothing"),
-    (tiny_reader, PortReader, "room.eq(burst - offset % burst)", "room.eq(burst)", "burst_stays_in_its_page"),
-    (tiny_reader, PortReader, "self.arlen.eq(length - 1)", "self.arlen.eq(length)", "burst_is_no_longer_than_the_rest"),
+    (tiny_reader, PortReader, "waiting | (self.active", "(self.active", "address_stays_valid"),
+    (tiny_reader, PortReader, "(credit >= length) & ~self.stop", "(credit >= length)", "stopped_raises_nothing"),
+    (tiny_reader, PortReader, "room.eq(burst - self.offset % burst)", "room.eq(burst)", "burst_stays_in_its_page"),
+    (tiny_reader, PortReader, "self.arlen.eq(length - 1)", "self.arlen.eq(length)", "burst_"),
     (tiny_reader, PortReader, "credit.eq(credit - taken + self.pop)", "credit.eq(credit + self.pop)", "room_for_every_beat"),
     (tiny_reader, PortReader, "offset.eq(offset + length)", "offset.eq(offset + burst)", "bursts_follow_each_other"),
-    (tiny_reader, PortReader, "~self.arvalid & (outstanding == 0)", "~self.arvalid", "quiet_owes_nothing"),
+    (tiny_reader, PortReader, "~waiting & none_outstanding", "~waiting", "quiet_owes_nothing"),
+    (tiny_reader, PortReader, "~waiting & none_outstanding", "none_outstanding", "quiet_when_nothing_waits"),
+    (tiny_reader, PortReader, "~accepted & Mux(self.beat", "Mux(self.beat", "quiet_owes_nothing"),
+    (tiny_reader, PortReader, "Mux(self.beat, outstanding == 1", "Mux(self.beat, outstanding <= 2", "quiet_owes_nothing"),
+    (tiny_reader, PortReader, "Mux(self.beat, outstanding == 1", "Mux(self.beat, outstanding == 0", "quiet_when_nothing_waits"),
+    (tiny_reader, PortReader, "Mux(is_short, self.beats, room)", "room", "burst_is_no_longer_than_the_rest"),
+    (tiny_reader, PortReader, "Mux(is_short, 0, self.beats - room)", "self.beats - room", "active_until_all_is_asked"),
+    (tiny_reader, PortReader, "length.eq(Mux(is_long, burst, rest))", "length.eq(burst)", "burst_is_no_longer_than_the_rest"),
+    (tiny_reader, PortReader, "is_long.eq(rest > burst)", "is_long.eq(rest > burst + 1)", "burst_is_no_longer_than_allowed"),
+    (tiny_reader, PortReader, "accepted & (rest == 0)", "accepted & (rest <= 1)", "active_until_all_is_asked"),
+    (fetch, Fetch, "self.command_valid & ~busy", "self.command_valid & ~(busy & any_active)", "issues_one_at_a_time"),
+    (fetch, Fetch, "busy & ~any_active", "busy", "retires_when_nothing"),
+    (fetch, Fetch, "& (self.stop | ~any_active)", "", "quiet_when_all"),
+    (fetch, Fetch, "port.quiet for port in ports).all() &", "port.quiet for port in ports).any() &", "quiet_when_all"),
+    (fetch, Fetch, "port.active for port in ports).any()", "port.active for port in ports).all()", "retires_when_nothing"),
     (side_reader, SideReader, "(~self.stop | offered)", "~self.stop", "address_stays_valid"),
     (side_reader, SideReader, "self.last.eq(to_come == 1)", "self.last.eq(to_come == 2)", "last_is_the_last"),
     (side_reader, SideReader, "axi.arlen.eq(length - 1)", "axi.arlen.eq(SIDE_BURST_BEATS - 1)", "burst_is_no_longer"),
-    (side_reader, SideReader, "~offered & (outstanding == 0)", "~offered", "quiet_owes_nothing"),
+    (side_reader, SideReader, "~offered & none_outstanding", "~offered", "quiet_owes_nothing"),
+    (side_reader, SideReader, "~accepted & Mux(axi.rvalid", "Mux(axi.rvalid", "quiet_owes_nothing"),
+    (side_reader, SideReader, "outstanding == 1, none_outstanding", "outstanding <= 2, none_outstanding", "quiet_owes_nothing"),
+    (side_reader, SideReader, "asks.eq(to_ask > SIDE_BURST_BEATS)", "asks.eq(to_ask >= SIDE_BURST_BEATS)", "burst_is_no_longer"),
+    (side_reader, SideReader, "asks.eq(0), ", "", "burst_is_no_longer"),
     (side_reader, SideReader, "self.error.eq(axi.rvalid & axi.rresp[1])", "self.error.eq(axi.rresp[1])", "error_is_an_error"),
     (side_writer, SideWriter, "risen | ((level", "((level", "address_stays_valid"),
     (side_writer, SideWriter, "address_taken.eq(present & address_done & ~self.popped)", "address_taken.eq(0)", "one_address"),

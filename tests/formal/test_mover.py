@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
-from amaranth import Module, Mux, Signal
+from amaranth import Const, Module, Mux, Signal
 
 from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Append, Load, Store
-from hwsim.arch.timing import MOVER_WRITES
-from rtl.interfaces import field, is_kind
+from hwsim.arch.timing import MOVER_WRITES, WRITE_LEAD
+from rtl.interfaces import COMMAND, field, is_kind
+from rtl.mover.beats import PREPARE_CYCLES, STEP_CYCLES
 from rtl.mover.side_port import WRITE_QUEUE_BEATS
 from rtl.mover.unit import Mover, Retirement
 from tests.formal.in_flight import InFlight
@@ -118,18 +119,30 @@ def mover(kind: Any, *, has_retirement: bool) -> Laws:
     laws.implies("no_beat_beyond_the_instruction", writes & written, wrote < beats)
     laws.implies("only_writes_write", written, writes)
 
+    # The ends at the memories work on what was issued, whose first beat is asked for once they know its place.
+    works = Mux(is_load, total != 0, (total != 0) & (wrote != beats))
+    issued, since = Signal(COMMAND, name="issued"), Signal(range(WRITE_LEAD + 1), name="since")
+    with m.If(circuit.issue):
+        m.d.sync += [issued.eq(command), since.eq(0)]
+    with m.Elif(since != WRITE_LEAD):
+        m.d.sync += since.eq(since + 1)
+    laws.implies("works_on_what_was_issued", works, state["command"] == issued.as_value())
+    laws.implies("asks_for_beats_whose_place_is_known", state["step"], works & (since >= PREPARE_CYCLES))
+
     # Invariants: a beat of a write is still to be asked for, in the gather's pipeline, in the queue, unanswered or answered.
-    located, placed, push = (state[f"gather.{name}"] for name in ("located", "placed", "push"))
     pipeline = Signal(3, name="pipeline")
-    m.d.comb += pipeline.eq(located[0] + placed[0] + push)
+    m.d.comb += pipeline.eq(sum((state[f"gather.asked_{stage}"] for stage in range(1, STEP_CYCLES + 1)), Const(0, 1)))
     level, asked, active = state["writer.level"], state["asked"], state["active"]
     if not has_retirement:
         laws.invariant("owed_counts", (told.owed == flight.owed) & (told.total == total))
-    laws.invariant("active_until_written", active == Mux(is_load, total != 0, (total != 0) & (wrote != beats)))
-    laws.invariant("kind_is_kept", active, is_load == state["loading"])
+    laws.invariant("active_until_written", active == works)
+    laws.invariant("kind_is_kept", active, is_load == state["is_load"])
     laws.invariant("asked_beats_are_somewhere", writes, asked == pipeline + level + wrote)
     laws.invariant("no_more_asked_than_there_are", writes, asked <= beats)
-    laws.invariant("beats_are_the_gathers", writes, state["gather.beats"] == beats)
+    laws.invariant("unasked_is_not_asked", writes, state["unasked"] == beats - asked)
+    laws.invariant("asks_while_some_are_unasked", state["asks"] == (active & ~state["is_load"] & (state["unasked"] != 0)))
+    laws.invariant("age_counts", (state["age"] == since) & (since <= WRITE_LEAD))
+    laws.invariant("prepared_when_old_enough", state["is_prepared"] == (since >= PREPARE_CYCLES))
     laws.invariant("unwritten_is_unwritten", writes, state["unwritten"] == beats - wrote)
     laws.invariant("owed_is_unanswered_or_unwritten", writes, flight.owed == unanswered + beats - wrote)
     laws.invariant("nothing_is_owed_to_none", (total != 0) | (flight.owed == 0))
@@ -140,6 +153,8 @@ def mover(kind: Any, *, has_retirement: bool) -> Laws:
     laws.invariant("program_comes_alone", total != 0, program_left == 0)
     laws.invariant("credit_is_room", state["credit"] + pipeline + level == WRITE_QUEUE_BEATS)
     laws.invariant("reader_counts", (state["reader.to_ask"] + owed)[:13] == state["reader.to_come"])
+    laws.invariant("reader_owes_none_means_none", state["reader.none_outstanding"] == (state["reader.outstanding"] == 0))
+    laws.invariant("reader_asks_when_there_are_some", state["reader.asks"] == (state["reader.to_ask"] != 0))
     laws.invariant("reader_owes", (state["reader.outstanding"] == owed) & (owed <= state["reader.to_come"]))
     laws.invariant("writer_owes", state["writer.unanswered"] == unanswered)
     laws.invariant("taken_is_remembered", (state["writer.address_taken"] == has_address) & (state["writer.data_taken"] == has_data))
@@ -155,7 +170,7 @@ def test_mover() -> None:
 
 def test_mover_with_its_retirement() -> None:
     """Until two writes are in flight: what the mutants break holds of the mover itself."""
-    verdict = prove(mover(Mover, has_retirement=True), depth=11, induction=False)
+    verdict = prove(mover(Mover, has_retirement=True), depth=13, induction=False)
     assert verdict.is_proved, verdict.report
 
 
@@ -164,7 +179,14 @@ MUTANTS = [
     ("(loading & reader.valid))", "(loading & reader.valid & ~reader.last))", "retires_in_the_cycle"),
     ('(1 << field(self.command, Append, "segments")) + 1', '1 << field(self.command, Append, "segments")', "issues_as_soon"),
     ("retirement.beats.eq(beats)", "retirement.beats.eq(beats - 1)", "retires_in_the_cycle"),
-    ("(asked != gather.beats)", "(asked <= gather.beats)", "no_beat_beyond"),
+    ("asks.eq(unasked != 1)", "asks.eq(unasked != 0)", "no_beat_beyond"),
+    ("unasked.eq(beats)", "unasked.eq(beats - 1)", "no_beat_beyond"),
+    ("asks.eq(~starts_load & (beats != 0))", "asks.eq(beats != 0)", "asks_for_beats"),
+    ("active.eq(0), asks.eq(0)", "active.eq(0)", "asks_for_beats"),
+    ("is_load.eq(starts_load)", "is_load.eq(0)", "retires_in_the_cycle"),
+    ("is_prepared.eq(0),", "", "asks_for_beats"),
+    ("is_prepared.eq(age >= PREPARE_CYCLES - 1)", "is_prepared.eq(1)", "asks_for_beats"),
+    ("with m.If(~active):", "with m.If(1):", "works_on_what"),
     ("self.command_valid & ~active & Mux", "self.command_valid & Mux", "issues_as_soon"),
     ("Mux(starts_load, ~self.busy, retirement.has_room)", "retirement.has_room", "issues_as_soon"),
     ("Mux(starts_load, ~self.busy, retirement.has_room)", "~self.busy", "issues_as_soon"),

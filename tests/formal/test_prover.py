@@ -63,7 +63,7 @@ def test_unknown_state_is_refused() -> None:
     with pytest.raises(KeyError, match="levels must be one of "):
         laws.state["levels"]
     with pytest.raises(KeyError, match="words must be one of entries"):
-        laws.state.word("words", laws.state["read_index"])
+        laws.state.word("words", laws.state["second_index"])
     prove(laws, depth=1, induction=False)
 
 

@@ -44,6 +44,7 @@ def retirement(kind: Any) -> Laws:
         laws.invariant(f"place_{place}_follows", is_behind, up_to[place] > before)
         laws.invariant(f"newest_in_{place}_waits_for_all", is_newest, up_to[place] == flight.owed)
         laws.invariant(f"marked_in_{place}", flight.is_inside & (marked == place), up_to[place] == flight.to_end)
+    laws.invariant("done_when_nothing_is_left", state["is_done"] == (state["left"] == 0))
     laws.invariant("marked_is_counted", flight.is_inside, flight.ahead < flight.total)
     laws.invariant("nothing_is_owed_to_none", (flight.total != 0) | (flight.owed == 0))
     laws.invariant("in_flight_counts", state["in_flight"] == flight.total)
@@ -57,13 +58,16 @@ def test_retirement() -> None:
 
 
 MUTANTS = [
-    ("self.retire.eq(self.busy & (left == 0))", "self.retire.eq(self.busy & (left <= 1))", "retires_in_the_cycle"),
-    ("[: len(oldest)]] - self.ends)", "[: len(oldest)]])", "retires_in_the_cycle"),
+    ("self.retire.eq(self.busy & is_done)", "self.retire.eq(self.busy & (left <= 1))", "retires_in_the_cycle"),
+    ("left.eq(following - self.ends)", "left.eq(following)", "retires_in_the_cycle"),
     ("with m.If(in_flight == self.retire):", "with m.If(in_flight == 0):", "retires_in_the_cycle"),
     ("counts[(oldest + 1)[", "counts[(oldest + 2)[", "retires_in_the_cycle"),
     ("self.has_room.eq(in_flight != MOVER_WRITES)", "self.has_room.eq(in_flight < MOVER_WRITES - 1)", "has_room"),
     ("self.busy.eq(in_flight != 0)", "self.busy.eq(in_flight > 1)", "busy_while"),
     ("[in_flight.eq(0), newest", "[newest", "busy_while"),
+    ("is_done.eq(left == 1)", "is_done.eq(left <= 2)", "retires_in_the_cycle"),
+    ("is_done.eq(following == self.ends)", "is_done.eq(following == 0)", "retires_in_the_cycle"),
+    ("is_done.eq(self.beats == 0)", "is_done.eq(self.beats <= 1)", "retires_in_the_cycle"),
 ]
 
 

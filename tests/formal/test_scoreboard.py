@@ -9,12 +9,13 @@ from hwsim.arch.fields import Unit
 from rtl.control.scoreboard import TOKEN_LIMIT, Scoreboard
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant
+from tests.formal.passage import holds
 from tests.formal.prover import prove
 
-UNDER_WAY = 31
+UNDER_WAY = 64
 """Instructions that one unit can have under way: what the masks hold.
 
-The matrix unit alone has more than one: it issues every second cycle at most and retires 25 cycles after a drain.
+The matrix unit has most: it issues every second cycle at most and retires 30 cycles after a drain.
 """
 _COUNT_BITS = 8
 LOW_LIMIT = 1
@@ -27,7 +28,7 @@ def scoreboard(kind: Any, limit: int = TOKEN_LIMIT) -> Laws:
     pairs = [(producer, consumer) for producer in Unit for consumer in Unit if producer != consumer]
     under_way = {}
     for unit in Unit:
-        under_way[unit] = count = Signal(6, name=f"under_way_{unit.name.lower()}")
+        under_way[unit] = count = Signal(range(UNDER_WAY + 1), name=f"under_way_{unit.name.lower()}")
         m.d.sync += count.eq(count + board.issue[unit] - board.retire[unit])
         with m.If(board.clear):
             m.d.sync += count.eq(0)
@@ -65,10 +66,12 @@ def scoreboard(kind: Any, limit: int = TOKEN_LIMIT) -> Laws:
     m.d.sync += told.eq((told | board.overflow) & ~board.clear)
     # Invariants.
     for unit in Unit:
-        masks = f"masks_{unit.name.lower()}"
-        difference = laws.state[f"{masks}.write_index"] - laws.state[f"{masks}.read_index"]
-        laws.invariant(f"{masks}_count", difference[:5] == under_way[unit][:5])
-        laws.invariant(f"{masks}_fit", under_way[unit] <= UNDER_WAY)
+        holds(laws, f"masks_{unit.name.lower()}.masks.", under_way[unit])
+        laws.invariant(f"masks_of_{unit.name.lower()}_fit", under_way[unit] <= UNDER_WAY)
+    for producer, consumer in pairs:
+        count = f"tokens_{producer.name.lower()}_{consumer.name.lower()}"
+        laws.invariant(f"some_{count}_means_some", laws.state[f"some_{count}"] == (laws.state[count] != 0))
+        laws.invariant(f"most_{count}_means_the_limit", laws.state[f"most_{count}"] == (laws.state[count] == limit))
     return laws
 
 
@@ -79,14 +82,24 @@ def test_scoreboard() -> None:
 
 MUTANTS = [
     ("with m.Elif(take & ~give):", "with m.Elif(take):", "tokens_"),
-    ("with m.If(give & ~take):", "with m.If(give):", "overflow_is_told"),
+    ("with m.If(give & ~take):", "with m.If(give):", "overflow_names"),
+    ("give & is_most & ~self.wait[consumer][producer]", "give & is_most", "overflow_is_told"),
+    ("too_many[0].append(give & is_most)", "too_many[0].append(give)", "overflow_is_told"),
+    ("Mux(self.issue[consumer], Cat(too_many[1]).any(), Cat(too_many[0]).any())", "Cat(too_many[1]).any()", "overflow_is_told"),
     ("count.eq(count + 1)", "count.eq(count)", "tokens_"),
-    ("~self.wait[consumer][producer] | (count != 0)", "~self.wait[consumer][producer] | (count != 1)", "is_granted"),
+    ("~self.wait[consumer][producer] | is_some", "~self.wait[consumer][producer] | (count != 1)", "is_granted"),
+    ("is_some.eq(1)", "is_some.eq(is_some)", "is_granted"),
+    ("is_some.eq(count > 1)", "is_some.eq(1)", "is_granted"),
+    ("count.eq(0), is_some.eq(0)", "count.eq(0)", "is_granted"),
+    ("is_most.eq(count == TOKEN_LIMIT - 1)", "is_most.eq(is_most)", "overflow_is_told"),
+    ("is_most.eq(count == TOKEN_LIMIT - 1)", "is_most.eq(count == TOKEN_LIMIT)", "overflow_is_told"),
+    ("is_some.eq(count > 1), is_most.eq(0)", "is_some.eq(count > 1)", "overflow_is_told"),
+    ("is_some.eq(0), is_most.eq(0)", "is_some.eq(0)", "overflow_is_told"),
     ("fifo.push.eq(self.issue[unit])", "fifo.push.eq(self.issue[unit] & self.signal[unit].any())", "idle_when"),
     ("take = self.issue[consumer] & self.wait[consumer][producer]", "take = self.issue[consumer]", "tokens_"),
-    ("m.d.sync += count.eq(0)", "m.d.sync += count.eq(count)", "tokens_"),
+    ("m.d.sync += [count.eq(0), ", "m.d.sync += [", "tokens_"),
     ("producer * 4 + consumer", "consumer * 4 + producer", "overflow_names"),
-    ("with m.If(count == TOKEN_LIMIT):", "with m.If(count == TOKEN_LIMIT - 1):", "overflow_is_told"),
+    ("with m.If(is_most):", "with m.If(0):", "overflow_names"),
 ]
 
 
