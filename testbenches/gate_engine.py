@@ -1,4 +1,4 @@
-"""The engine's Verilog with the netlist of each unit beside the unit: real programs, and every output compared."""
+"""The engine's Verilog with the netlist of each of its parts beside the part: real programs, and every output compared."""
 
 import re
 from collections.abc import Collection, Mapping
