@@ -1,29 +1,22 @@
-"""The engine's Verilog with the netlist of each unit beside the unit: real programs, and every output compared."""
+"""The engine's Verilog with the netlist of each of its parts beside the part: real programs, and every output compared."""
 
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from hwsim.arch.config import EngineConfig
-from rtl.fetch import StreamPort
+from rtl.copies import COPY
 from rtl.matrix.slice import Slice
-from rtl.synthesis.netlists import cell_models, mapped, named
+from rtl.synthesis.netlists import cell_models, hierarchy, mapped, named
 from rtl.synthesis.yosys import Module, circuit_modules
-from rtl.vector.lane import Coder, Lane
-from rtl.verilog import generate
+from rtl.verilog import TOP, generate
 from testbenches.gates import clock_of, ports_of
 from testbenches.verilated import Verilated
 
-__all__ = ["GATED", "GatedVerilog", "gated", "netlists_of"]
+__all__ = ["GatedVerilog", "gated", "netlists_of", "parts_of"]
 
-GATED = (
-    *(kind.module for kind in (Slice, StreamPort, Lane, Coder)),
-    *(
-        rf"\engine.{path}"
-        for path in ("matrix.sequencer", "matrix.drain", "matrix.lane_tree", "matrix.epilogue", "mover", "control")
-    ),
-)
-"""Modules of an engine that stand beside their netlists: slice, stream FIFO, vector lane and coder, sequencers, drain, mover."""
+_DIVIDED = ("fetch", "matrix", "vector")
+"""Units of the engine whose parts stand beside their netlists one by one: what there is besides connects these."""
 _DIFFERENCE = "The netlist of "
 _ESCAPE = "\\"
 """Before names of Verilog with any characters, up to the next space."""
@@ -32,7 +25,7 @@ _OPTIMIZE = "-O1"
 
 
 class GatedVerilog(Verilated):
-    """The Verilog in Verilator, in which each module of GATED stands beside its netlist, which gets the same inputs.
+    """The Verilog in Verilator, in which each of its parts stands beside its netlist, which gets the same inputs.
 
     Every output of every instance is compared in every cycle.
     """
@@ -46,7 +39,7 @@ class GatedVerilog(Verilated):
         cache: Path = Path("build/synthesis"),
         netlists: Mapping[str, str] | None = None,
     ) -> None:
-        """`netlists` are those of some modules, in place of those of GATED; raise MachineError when Yosys is missing or refuses."""
+        """`netlists` are those of some modules, of all parts when left out; raise MachineError when Yosys is missing or refuses."""
         sources = generate(engine)
         super().__init__(engine, folder, _OPTIMIZE, gated(sources, netlists or netlists_of(sources, cache)))
 
@@ -56,22 +49,56 @@ class GatedVerilog(Verilated):
         return None if found is None else found.group()
 
 
-def netlists_of(sources: Mapping[str, str], cache: Path, tops: Collection[str] = GATED) -> dict[str, str]:
-    """Return the netlists of some modules of an engine's Verilog files, by module; `cache` is where they are kept."""
+def parts_of(modules: Mapping[str, Module]) -> tuple[str, ...]:
+    """Return the modules of an engine that stand beside their netlists, in the order of their names.
+
+    These are the slice, the parts of the engine, and in place of FETCH, MATRIX and VECTOR the parts of each of them, but for
+    registers that are copies and for parts without registers.
+    """
+    engine = next(name for name in modules if name.lstrip(_ESCAPE) == TOP)
+    divided = {f"{_ESCAPE}{TOP}.{unit}" for unit in _DIVIDED}
+    children = [child for name in (engine, *sorted(divided)) for child in modules[name].children]
+    found = {kind for kind, instance in children if kind not in divided and not instance.startswith(COPY)}
+    return tuple(sorted(kind for kind in found | {Slice.module} if clock_of(modules[kind])))
+
+
+def netlists_of(sources: Mapping[str, str], cache: Path, tops: Collection[str] = ()) -> dict[str, str]:
+    """Return the netlists of some modules of an engine's Verilog files, of its parts where none is named, by module.
+
+    Those of them that are inside another one stay instances in its netlist. `cache` is where netlists are kept.
+    """
     modules = circuit_modules(sources)
-    return {top: mapped(modules, top, cache) for top in tops}
+    chosen = tops or parts_of(modules)
+    return {top: mapped(modules, top, cache, apart=chosen) for top in chosen}
 
 
 def gated(sources: Mapping[str, str], netlists: Mapping[str, str]) -> dict[str, str]:
-    """Return an engine's Verilog files with netlists of some modules, by module, beside these."""
+    """Return an engine's Verilog files with netlists of some modules, by module, beside these.
+
+    A module that has a netlist of its own stands in the netlists of others as it is in Verilog.
+    """
     modules, changed = circuit_modules(sources), dict(sources)
     for top, netlist in netlists.items():
         text, inside = modules[top].text, top.lstrip(_ESCAPE)
-        rtl, gates = f"\\{inside}.rtl ", f"\\{inside}.gates "
+        rtl, gates = _version(top, "rtl"), _version(top, "gates")
         (file,) = (name for name, whole in changed.items() if name.endswith(".v") and text in whole)
         renamed = changed[file].replace(text, named(text, top, rtl))
+        others = (netlists.keys() & hierarchy(modules, top).keys()) - {top}
+        for other in others:
+            assert netlists.keys() & hierarchy(modules, other).keys() == {other}, f"{other} must have no parts with netlists"
+            netlist = _with_verilog(netlist, other)
         changed[file] = f"{renamed}\n{named(netlist, top, gates)}\n{_pair(modules[top], inside, rtl, gates)}"
     return changed | cell_models(netlists.values())
+
+
+def _version(name: str, kind: str) -> str:
+    """Return the name, as Verilog writes it, of the module that is one of the two of a pair."""
+    return f"{_ESCAPE}{name.lstrip(_ESCAPE)}.{kind} "
+
+
+def _with_verilog(netlist: str, name: str) -> str:
+    """Return a netlist whose instances of a module are those of its Verilog alone."""
+    return re.sub(rf"^  {re.escape(name)} (?=\S+ +\()", lambda _: f"  {_version(name, 'rtl')}", netlist, flags=re.M)
 
 
 def _pair(module: Module, name: str, rtl: str, gates: str) -> str:

@@ -25,15 +25,15 @@ def cosim(
     question: options.Question = "What is the capital of France?",
     is_raw: options.Raw = False,
     is_hosted: Annotated[bool, Option("--host", help="Drive the Verilog by the host runtime, which drives boards too.")] = False,
-    has_netlists: Annotated[bool, Option("--gates", help="Run the netlist of each unit beside it, and compare them.")] = False,
+    has_netlists: Annotated[bool, Option("--gates", help="Run the netlist of each part beside it, and compare them.")] = False,
     settings: options.Settings = None,
 ) -> Answer:
     """Run one whole decode step of a model on the engine's Verilog, in Verilator, and compare it.
 
     Every result word is compared with the simulator's, the logits and the cache with the PyTorch integer reference,
     every instruction's dispatch, issue and retirement cycle with the simulator's. Any difference is named, and the
-    exit code is then 1. With --gates, Yosys maps each unit to the cells of UltraScale+ first, and every output of each
-    unit is compared with its netlist's in every cycle; a difference stops the run.
+    exit code is then 1. With --gates, Yosys maps each part of the engine to the cells of UltraScale+ first, and every
+    output of each part is compared with its netlist's in every cycle; a difference stops the run.
 
     Examples:
 

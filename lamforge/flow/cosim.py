@@ -42,7 +42,7 @@ class CosimRequest:
         question: text before the decode step; its last token is the one that is run.
         is_raw: whether the text is taken as it is, without the chat template.
         is_hosted: whether the Verilog is driven by the host runtime, which drives boards too.
-        has_netlists: whether the netlist of each unit, after technology mapping, runs beside the unit and is compared with it.
+        has_netlists: whether the netlist of each part, after technology mapping, runs beside it and is compared with it.
     """
 
     model: ModelSource = dataclasses.field(kw_only=False)
@@ -92,7 +92,7 @@ def run(request: CosimRequest, listener: Listener = SILENT) -> Verdict:
     """Run one whole decode step of a model on the engine's Verilog, in Verilator, and compare it.
 
     Every result word is compared with the simulator's, the logits and the cache with the PyTorch integer reference, every
-    instruction's dispatch, issue and retirement cycle with the simulator's; with netlists, every output of each unit in each
+    instruction's dispatch, issue and retirement cycle with the simulator's; with netlists, every output of each part in each
     cycle with its netlist's.
 
     Raises:
@@ -111,7 +111,7 @@ def run(request: CosimRequest, listener: Listener = SILENT) -> Verdict:
     tokens = prompt_tokens(compressed, request.question, is_raw=request.is_raw)
     case = DecodeCase(name="prompt", tokens=tuple(tokens))
     if request.has_netlists:
-        listener.say("synthesizing the units")
+        listener.say("synthesizing the parts of the engine")
         verilated: Backed = GatedVerilog(engine)
     else:
         verilated = HostedVerilog(engine) if request.is_hosted else None

@@ -14,7 +14,7 @@ from hwsim.arch.config import EngineConfig
 from rtl.adders import thirds
 from rtl.copies import copies
 from rtl.matrix.records import ENTRY
-from rtl.matrix.region import Region, feeds, residues
+from rtl.matrix.region import Share, feeds, residues
 from rtl.matrix.stages import LEAVE, MERGED, PARAMETER, ROW_DRAIN
 from rtl.pipeline import Pipeline
 
@@ -32,13 +32,13 @@ class Gather(wiring.Component):
         entries, row_sums: of each lane, GATHER stages after they left the slices.
     """
 
-    def __init__(self, config: EngineConfig, regions: Sequence[Region]):
-        self.config, self.regions = config, regions
+    def __init__(self, config: EngineConfig, shares: Sequence[Share]):
+        self.config, self.shares = config, shares
         lanes = config.vector.lanes
         members = {"entries": Out(data.ArrayLayout(ENTRY, lanes)), "row_sums": Out(data.ArrayLayout(32, lanes))}
-        for number, region in enumerate(regions):
+        for number, share in enumerate(shares):
             for name in ("entries", "row_sums"):
-                members[f"{name}_{number}"] = In(getattr(region, name).shape())
+                members[f"{name}_{number}"] = In(getattr(share, name))
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -46,14 +46,14 @@ class Gather(wiring.Component):
         for name, stage in (("entries", PARAMETER + 1), ("row_sums", ROW_DRAIN + 2)):
             arrived = [
                 Pipeline(m, getattr(self, f"{name}_{number}"), stage, f"{name}_{number}").at(stage + 1)
-                for number in range(len(self.regions))
+                for number in range(len(self.shares))
             ]
             merged = []
             for feed in range(feeds(self.config)):
                 values = [
-                    Value.cast(words[region.fed.index(feed)])
-                    for words, region in zip(arrived, self.regions, strict=True)
-                    if feed in region.fed
+                    Value.cast(words[share.fed.index(feed)])
+                    for words, share in zip(arrived, self.shares, strict=True)
+                    if feed in share.fed
                 ]
                 word = Signal(len(values[0]), name=f"{name}_{feed}", reset_less=True)
                 m.d.sync += word.eq(functools.reduce(operator.or_, values))
@@ -72,10 +72,10 @@ class LaneTree(wiring.Component):
         word (stage LEAVE - 1): the sums.
     """
 
-    def __init__(self, config: EngineConfig, regions: Sequence[Region]):
-        self.config, self.regions = config, regions
+    def __init__(self, config: EngineConfig, shares: Sequence[Share]):
+        self.config, self.shares = config, shares
         super().__init__(
-            {f"lane_sums_{number}": In(region.lane_sums.shape()) for number, region in enumerate(regions)}
+            {f"lane_sums_{number}": In(share.lane_sums) for number, share in enumerate(shares)}
             | {"segments": In(2), "wide": In(1), "word": Out(data.ArrayLayout(32, config.vector.lanes))}
         )
 
@@ -83,7 +83,7 @@ class LaneTree(wiring.Component):
         m = Module()
         lanes, mixed = self.config.vector.lanes, self.config.mixed_lanes
         arrived = []
-        for number in range(len(self.regions)):
+        for number in range(len(self.shares)):
             sums = getattr(self, f"lane_sums_{number}")
             arrived.append(Pipeline(m, sums, MERGED - 2, f"lane_sums_{number}").at(MERGED - 1))
         taps = [self._taps(m, platform, lane, arrived) for lane in range(mixed)]
@@ -108,9 +108,9 @@ class LaneTree(wiring.Component):
         values: list[Value] = []
         for remainder in range(residues(self.config)):
             some = [
-                sums[region.summed.index(remainder)][lane]
-                for sums, region in zip(arrived, self.regions, strict=True)
-                if remainder in region.summed
+                sums[share.summed.index(remainder)][lane]
+                for sums, share in zip(arrived, self.shares, strict=True)
+                if remainder in share.summed
             ]
             bits = min(32, max(len(each) for each in some) + (len(some) - 1).bit_length())
             values += thirds(m, platform, some, bits, f"merged_{remainder}_{lane}")

@@ -1,5 +1,6 @@
 """A region of the matrix unit: some of the tiles, what brings them their inputs, and what gathers their results."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from amaranth import Array, Cat, Const, Module, Signal, signed
@@ -18,7 +19,7 @@ from rtl.matrix.stages import DECODE, DRAIN, HOP, LANE_DRAIN, ORDERED, PARAMETER
 from rtl.pipeline import Pipeline
 from rtl.regions import region_tiles
 
-__all__ = ["Region", "feeds", "pick", "pick_layout", "residues", "tiles_of"]
+__all__ = ["Region", "Share", "feeds", "pick", "pick_layout", "residues", "shares_of", "tiles_of"]
 
 
 _FEEDS_A_COPY = 4
@@ -45,6 +46,47 @@ def pick_layout(config: EngineConfig) -> data.StructLayout:
     return data.StructLayout({name: drained_word(config)[name].width for name in ("row", "source", "group")})
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Share:
+    """What a region has of the slices of an engine.
+
+    Attributes:
+        slices: their numbers.
+        fed, summed: the feeds, and the remainders of an AXPY, of which it has slices, in order.
+        entries, row_sums, lane_sums: layouts of the outputs of `Region`.
+    """
+
+    slices: tuple[int, ...]
+    fed: tuple[int, ...]
+    summed: tuple[int, ...]
+    entries: data.ArrayLayout
+    row_sums: data.ArrayLayout
+    lane_sums: data.ArrayLayout
+
+    @classmethod
+    def of(cls, config: EngineConfig, tiles: Sequence[int]) -> "Share":
+        """Return the share of a region of some tiles."""
+        per_port = config.tile.slices_per_port
+        slices = tuple(port * per_port + index for port in tiles for index in range(per_port))
+        fed = tuple(sorted({number % feeds(config) for number in slices}))
+        summed = tuple(sorted({number % residues(config) for number in slices}))
+        most = max(sum(number % residues(config) == one for number in slices) for one in summed)
+        bits = min(32, config.lane_bits + (most - 1).bit_length())
+        return cls(
+            slices=slices,
+            fed=fed,
+            summed=summed,
+            entries=data.ArrayLayout(ENTRY, len(fed)),
+            row_sums=data.ArrayLayout(32, len(fed)),
+            lane_sums=data.ArrayLayout(data.ArrayLayout(signed(bits), config.mixed_lanes), len(summed)),
+        )
+
+
+def shares_of(config: EngineConfig) -> Mapping[str, Share]:
+    """Return the share of each region of an engine."""
+    return {region: Share.of(config, tiles) for region, tiles in tiles_of(config).items()}
+
+
 class Region(wiring.Component):
     """Some tiles; stages are those of `rtl.matrix.stages`, inputs of control come `hops` stages later than they were sent.
 
@@ -60,13 +102,7 @@ class Region(wiring.Component):
     def __init__(self, config: EngineConfig, tiles: Sequence[int], *, hops: int, inline: bool):
         self.config, self.tiles, self.hops, self.inline = config, tuple(tiles), hops, inline
         tile = config.tile
-        per_port = tile.slices_per_port
-        self.slices = tuple(port * per_port + index for port in self.tiles for index in range(per_port))
-        self.fed = tuple(sorted({number % feeds(config) for number in self.slices}))
-        self.summed = tuple(sorted({number % residues(config) for number in self.slices}))
-        most = max(sum(number % residues(config) == one for number in self.slices) for one in self.summed)
-        self.sum_bits = min(32, config.lane_bits + (most - 1).bit_length())
-        sums = data.ArrayLayout(signed(self.sum_bits), config.mixed_lanes)
+        self.share = share = Share.of(config, tiles)
         super().__init__(
             {
                 "head": In(data.ArrayLayout(tile.port_bits, len(self.tiles))),
@@ -77,9 +113,9 @@ class Region(wiring.Component):
                 "slots": In(data.ArrayLayout(input_bits(config), 64)),
                 "coefficients": In(data.ArrayLayout(coefficient_bits(config), 64)),
                 "sums": In(data.ArrayLayout(signed(SUM_BITS), tile.nibble_rows)),
-                "entries": Out(data.ArrayLayout(ENTRY, len(self.fed))),
-                "row_sums": Out(data.ArrayLayout(32, len(self.fed))),
-                "lane_sums": Out(data.ArrayLayout(sums, len(self.summed))),
+                "entries": Out(share.entries),
+                "row_sums": Out(share.row_sums),
+                "lane_sums": Out(share.lane_sums),
             }
         )
 
@@ -125,7 +161,7 @@ class Region(wiring.Component):
         """Choose the slices of a word of a DOT, and sum those of an AXPY."""
         per_port, pick = self.config.tile.slices_per_port, self._pick
         entries, row_sums, lane_sums = {}, {}, {}
-        for number in self.slices:
+        for number in self.share.slices:
             tile, index = tiles[number // per_port], number % per_port
             entries[number] = Cat(tile.row_scales[index], tile.parameters[index])
             row_sums[number] = tile.row_sums[index]
@@ -134,18 +170,19 @@ class Region(wiring.Component):
         m.d.comb += self.entries.eq(Cat(chosen))
         chosen = self._choose(m, row_sums, pick.at(ROW_DRAIN).group, "row_sum")
         m.d.comb += self.row_sums.eq(Cat(chosen))
-        for where, remainder in enumerate(self.summed):
+        bits = self.share.lane_sums.elem_shape.elem_shape.width
+        for where, remainder in enumerate(self.share.summed):
             for lane in range(self.config.mixed_lanes):
-                values = [lane_sums[number][lane] for number in self.slices if number % residues(self.config) == remainder]
+                values = [lane_sums[number][lane] for number in self.share.slices if number % residues(self.config) == remainder]
                 for level in range(REGION_LEVELS):
-                    values = thirds(m, platform, values, self.sum_bits, f"sum_{remainder}_{lane}_{level}")
+                    values = thirds(m, platform, values, bits, f"sum_{remainder}_{lane}_{level}")
                 m.d.comb += self.lane_sums[where][lane].eq(values[0])
 
     def _choose(self, m: Module, values: Mapping[int, Value], group: Value, name: str) -> list[Signal]:
         """Return, two cycles after the group, the value of each feed: of its slice in it, or zero where that is not here."""
         count, chosen = feeds(self.config), []
-        groups = copies(m, group, -(-len(self.fed) // _FEEDS_A_COPY), f"{name}_group")
-        for number, feed in enumerate(self.fed):
+        groups = copies(m, group, -(-len(self.share.fed) // _FEEDS_A_COPY), f"{name}_group")
+        for number, feed in enumerate(self.share.fed):
             result = Signal(len(next(iter(values.values()))), name=f"{name}_{feed}", reset_less=True)
             sources = [values.get(piece, Const(0)) for piece in range(feed, self.config.tile.slices, count)]
             m.d.sync += result.eq(Array(sources)[groups[number // _FEEDS_A_COPY]] if len(sources) > 1 else sources[0])

@@ -31,10 +31,11 @@ from rtl.matrix.small_products import SmallProducts
 from rtl.matrix.stages import ACCUMULATED, DECODE, FIRST_PRODUCT, LANE_DRAIN, ROW_DRAIN, SECOND_PRODUCT, SLICE, SUMS
 from rtl.pipeline import Pipeline
 
-__all__ = ["Slice", "Tile"]
+__all__ = ["ROW_BITS", "Slice", "Tile"]
 
 _TREE_BITS = 36
-_ROW_BITS = 21
+ROW_BITS = 21
+"""Bits of a signed sum of 32 products, in nibbles or of bytes in two halves."""
 _NEAR_BLOCKS = 4
 
 
@@ -198,7 +199,7 @@ class Slice(Shared):
     def _nibble_rows(self, m: Module, step: Pipeline, columns: list[list[PackedMultipliers]]) -> list[Value]:
         """Return each row's sum over the columns at stage SUMS."""
         tokens = self.config.tile.nibble_rows
-        rows = [Signal(signed(_ROW_BITS), name=f"row_{token}", reset_less=True) for token in range(tokens)]
+        rows = [Signal(signed(ROW_BITS), name=f"row_{token}", reset_less=True) for token in range(tokens)]
         is_wide = step.at(SUMS - 1).format == Format.W8
         for pair, sums in enumerate(columns):
             totals = [column.second[:_TREE_BITS].as_signed() for column in sums]

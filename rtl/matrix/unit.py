@@ -102,11 +102,11 @@ class Matrix(wiring.Component):
 
     def _finish(self, m: Module, front: Front, regions: Mapping[str, Region]) -> None:
         """Gather words from the regions and hand them to the epilogue."""
-        every = tuple(regions.values())
-        m.submodules.gather = gather = Gather(self.config, every)
-        m.submodules.lane_tree = tree = LaneTree(self.config, every)
+        shares = [region.share for region in regions.values()]
+        m.submodules.gather = gather = Gather(self.config, shares)
+        m.submodules.lane_tree = tree = LaneTree(self.config, shares)
         m.submodules.epilogue = epilogue = Epilogue(self.config)
-        for number, region in enumerate(every):
+        for number, region in enumerate(regions.values()):
             m.d.comb += [
                 getattr(gather, f"entries_{number}").eq(region.entries),
                 getattr(gather, f"row_sums_{number}").eq(region.row_sums),

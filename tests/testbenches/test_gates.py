@@ -11,27 +11,29 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.errors import MachineError
 from hwsim.memory.models import IDEAL, stalling
+from rtl.synthesis.netlists import hierarchy
+from rtl.synthesis.yosys import circuit_modules
 from rtl.verilog import generate
 from testbenches.cosim import cosim
-from testbenches.gate_engine import GATED, GatedVerilog, netlists_of
+from testbenches.gate_engine import GatedVerilog, netlists_of, parts_of
 from testbenches.gate_faults import complemented, flipped, planted
 from testbenches.gate_proof import is_proved_equal
 from testbenches.gate_streams import random_stimuli
 from testbenches.gate_units import UNITS, GateUnit
-from testbenches.gates import Port
+from testbenches.gates import Port, clock_of
 from tests.random_model import random_model
 
 CYCLES = 1 << 14
-QUICK = (("drain", "small"), ("stream_port", "small"))
+QUICK = (("drain", "small"), ("accumulator", "small"), ("stream_port", "small"))
 LATER = tuple((name, engine) for engine in ("small", "u280") for name in UNITS if (name, engine) not in QUICK)
 """An engine with multipliers for all rows and block RAMs, and one with look-up tables for some of them and UltraRAMs."""
 Fault = tuple[str, str, Callable[[str], str]]
 FAULTS: dict[str, dict[str, Fault]] = {
-    "drain": {
-        "table": ("LUT[2-6]", "INIT", complemented),
-        "reset": ("FDSE", "INIT", flipped(0)),
-        "product": ("DSP48E2", "MREG", lambda stages: "1"),
-        "mode": ("DSP48E2", "OPMODE", lambda mode: "9'h000"),
+    "drain": {"table": ("LUT[2-6]", "INIT", complemented), "reset": ("FDSE", "INIT", flipped(0))},
+    "accumulator": {
+        "mode": ("DSP48E2", "OPMODE", lambda mode: f"{mode} ^ 9'h080"),
+        "stages": ("DSP48E2", "AREG", lambda stages: "1"),
+        "product": ("DSP48E2", "MREG", lambda stages: "0"),
     },
     "stream_port": {
         "table": ("LUT[2-6]", "INIT", complemented),
@@ -76,6 +78,10 @@ def test_the_netlist_of_another_unit_is_the_unit(name: str, engine: str, seed: i
         ),
         ("vector_coder", "small", {"bit": ("LUT6", "INIT", flipped(5)), "carry": ("CARRY4", "CYINIT", lambda pin: f"~{pin}")}),
         ("stream_port", "u280", {"place": ("URAM288", "ADDR_A", lambda pins: f"{pins} ^ 23'h1")}),
+        ("result_memory", "small", {"lane": ("URAM288", "BWE_B", lambda pins: f"{pins} & 9'h1fe")}),
+        ("activation_memory", "small", {"width": ("RAMB36E2", "READ_WIDTH_A", lambda width: "36")}),
+        ("region", "small", {"table": ("LUT[2-6]", "INIT", complemented), "bit": ("FDRE", "INIT", flipped(0))}),
+        ("mover", "small", {"table": ("LUT[2-6]", "INIT", complemented)}),
     ],
 )
 def test_what_is_wrong_in_another_netlist_is_seen(name: str, engine: str, faults: dict[str, Fault]) -> None:
@@ -114,7 +120,7 @@ def test_the_netlist_of_the_decoder_is_proved_equal() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("engine", ["tiny", "small"])
 def test_netlists_are_the_units_of_real_programs(engine: str, seed: int) -> None:
-    """Whole decode steps of models of three formats; each output of each unit is compared in each cycle."""
+    """Whole decode steps of models of three formats; each output of each part is compared in each cycle."""
     config = load_engine(engine)
     verilated = GatedVerilog(config)
     tokens = np.random.default_rng(seed).integers(0, 96, 23).tolist()
@@ -127,11 +133,26 @@ def test_netlists_are_the_units_of_real_programs(engine: str, seed: int) -> None
 
 
 @pytest.mark.long
-def test_a_wrong_netlist_stops_a_real_program(seed: int) -> None:
-    config, top = load_engine("tiny"), r"\engine.matrix.drain"
-    assert top in GATED
+@pytest.mark.parametrize("top", [r"\engine.matrix.front", r"\engine.matrix.shared", r"\engine.load", "slice"])
+def test_a_wrong_netlist_stops_a_real_program(top: str, seed: int) -> None:
+    config = load_engine("tiny")
     netlist = netlists_of(generate(config), Path("build/synthesis"), [top])[top]
-    wrong = planted(netlist, "LUT[2-6]", "INIT", complemented)
+    wrong = planted(netlist, "FDRE", "D", lambda pin: f"~({pin})")
     verilated = GatedVerilog(config, netlists={top: wrong})
-    with pytest.raises(MachineError, match=r"The netlist of engine\.matrix\.drain must have \w+ [0-9a-f]+, not [0-9a-f]+"):
+    name = re.escape(top.lstrip("\\"))
+    with pytest.raises(MachineError, match=rf"The netlist of {name} must have \w+ [0-9a-f]+, not [0-9a-f]+"):
         cosim(random_model(seed), config, texts=[[5, 6, 7]], memories=[IDEAL], verilated=verilated)
+
+
+def test_every_part_of_an_engine_stands_beside_its_netlist() -> None:
+    modules = circuit_modules(generate(load_engine("tiny")))
+    parts = parts_of(modules)
+    matrix = {"front", "shared", "broadcast_shared", "gather", "lane_tree", "epilogue"}
+    memories = {"load", "residual", "result_mover", "result_vector_a", "activation_write", "activation_shared", "scales"}
+    named = {rf"\engine.{name}" for name in ("mover", "control", *memories, *(f"matrix.{name}" for name in matrix))}
+    assert named | {"slice", "stream_port", "lamforge_vector_lane", "lamforge_vector_coder"} <= {*parts}
+    divided = {rf"\engine.{name}" for name in ("fetch", "matrix", "vector")}
+    assert not divided & {*parts}
+    everywhere = set().union(*(hierarchy(modules, part) for part in parts))
+    missing = modules.keys() - everywhere - divided - {r"\engine", "engine"}
+    assert all(".copy_" in name or clock_of(modules[name]) is None for name in missing)
