@@ -238,9 +238,7 @@ def fetch(kind: Any) -> Laws:
     unit = kind(config, inline=True)
     laws = Laws(unit)
     readers = [f"port_{number}.reader." for number in range(config.tile.ports)]
-    quiet, active, valid = (
-        Cat(laws.state[f"{reader}{name}"] for reader in readers) for name in ("quiet", "active", "arvalid")
-    )
+    quiet, active, valid = (Cat(laws.state[f"{reader}{name}"] for reader in readers) for name in ("quiet", "active", "arvalid"))
     # Control: no command once stopped, clear when stopped and quiet.
     laws.assume(~(unit.command_valid & unit.stop))
     laws.assume(~unit.clear | (unit.quiet & unit.stop))
