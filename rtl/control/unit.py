@@ -69,7 +69,7 @@ class Control(wiring.Component):
         m.submodules.stop_watchdog = stop_watchdog = Watchdog(cycles=limits.watchdog_cycles)
 
         # Units answer commands in the cycle in which they see them, so that `running` comes from a register.
-        running, was_running = self.running, Signal()
+        running, was_running = self.running, Signal(name="was_running")
         stopping, begin, go = (Signal(name=name) for name in ("stopping", "begin", "go"))
 
         # Queues and tokens.
@@ -145,10 +145,11 @@ class Control(wiring.Component):
         cycle = Signal(64)
         clear_left = Signal(range(CLEAR_CYCLES))
         reported = Signal()
-<<<<<<< HEAD
         # What is known late in a cycle, a cycle later: nothing can become busy in the states that ask, and a run that has
         # finished does no more.
-        was_quiet, finished, failed, has_program = Signal(), Signal(), Signal(), Signal()
+        was_quiet, finished, failed, has_program = (
+            Signal(name=name) for name in ("was_quiet", "finished", "failed", "has_program")
+        )
         m.d.sync += [
             was_quiet.eq(self.quiet),
             finished.eq(sequencer.finished),
@@ -156,17 +157,6 @@ class Control(wiring.Component):
             has_program.eq(self.program_words != 0),
         ]
         m.d.comb += self.trace_running.eq(running & ~finished & ~errors.raised & ~failed)
-=======
-        # An error ends the run in its cycle, late in it: the states hear of it in the next one, which they spend as STOP.
-        failed = Signal()
-        causes = Signal(3)
-        was_quiet = Signal()
-        # Say what the states do, but come from registers.
-        is_running, is_stopped = (Signal(name=name) for name in ("is_running", "is_stopped"))
-        m.d.comb += [running.eq(is_running & ~failed), self.stop.eq(is_stopped | failed)]
-        m.d.sync += [causes.eq(Cat(errors.raised & running, late)), was_quiet.eq(self.quiet)]
-        m.d.comb += failed.eq(causes.any())
->>>>>>> formal
         with m.If(failed):
             m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)
 

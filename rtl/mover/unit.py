@@ -57,7 +57,7 @@ class Retirement(wiring.Component):
         left = Signal.like(self.beats)
         # Equal `left == 0`, and comparisons of `in_flight` with 0, 1 and MOVER_WRITES, but come from registers.
         is_done = Signal(init=1)
-        is_one, is_full = Signal(), Signal()
+        is_one, is_full = (Signal(name=name) for name in ("is_one", "is_full"))
         following = counts[second]
         m.d.comb += [self.has_room.eq(~is_full), self.retire.eq(self.busy & is_done)]
         m.d.sync += in_flight.eq(in_flight + self.issue - self.retire)
@@ -133,7 +133,7 @@ class Mover(wiring.Component):
         unwritten = Signal.like(beats)
         age = Signal(range(WRITE_LEAD + 1))
         # Equal `age >= PREPARE_CYCLES`, `age == WRITE_LEAD` and `unwritten == 1`, but come from registers.
-        is_prepared, may_write, is_last_write = Signal(), Signal(), Signal()
+        is_prepared, may_write, is_last_write = (Signal(name=name) for name in ("is_prepared", "may_write", "is_last_write"))
         asked = Signal(Store.field("beats").width)
         # Beats that have not been asked for, and whether there are any.
         unasked = Signal.like(beats)
