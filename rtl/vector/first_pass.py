@@ -1,7 +1,6 @@
 """The schedule of the first pass: an instruction's rows, the passes over a row's words, and which of its scores are valid."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -63,10 +62,8 @@ class FirstPass(wiring.Component):
         )
 
         def begin_pass() -> list:
-            return [index.eq(0), is_first_word.eq(1), *know_length(operation.length)]
-
-        def know_length(length: Value) -> list:
-            return [is_last_word.eq(length == 1), is_past.eq(length == 0)]
+            length = operation.length
+            return [index.eq(0), is_first_word.eq(1), is_last_word.eq(length == 1), is_past.eq(length == 0)]
 
         next_source, next_up = source + operation.stride, up + operation.stride
         half = operation.length >> 1
@@ -113,7 +110,8 @@ class FirstPass(wiring.Component):
         with m.If(is_free):
             m.d.sync += [
                 operation.eq(decoded),
-                *know_length(decoded.length),
+                is_last_word.eq(decoder.single),
+                is_past.eq(decoder.empty),
                 peak.eq(decoded.softmax),
                 is_last_row.eq(decoded.rows <= 1),
                 source.eq(decoded.source),

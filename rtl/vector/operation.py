@@ -78,13 +78,15 @@ def _any(command: data.View, kinds: list[type[Instruction]]) -> Value:
 
 
 class Decoder(wiring.Component):
-    """Says what operation a command asks for, combinationally.
+    """Says what operation a command asks for, combinationally; `empty` and `single`: its length is 0 or 1.
 
     It is a module, because synthesis would share its adders with those of addresses, which then wait for what is known last.
     """
 
     command: In(COMMAND)
     operation: Out(OPERATION)
+    empty: Out(1)
+    single: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -110,4 +112,7 @@ class Decoder(wiring.Component):
             "parameter": Mux(softmax, field(command, Softmax, "side"), _pick(command, "parameter")),
         }
         m.d.comb += [getattr(operation, name).eq(source) for name, source in values.items()]
+        for words, said in enumerate((self.empty, self.single)):
+            counted = Mux(softmax, score_words == words, _pick(command, "length", told=lambda length, words=words: length == words))
+            m.d.comb += said.eq(Mux(null, words == 1, counted))
         return m
