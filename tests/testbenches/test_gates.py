@@ -165,4 +165,4 @@ def test_slices_in_the_netlist_of_a_region_have_no_netlists_beside_them() -> Non
     files = gated(sources, {Slice.module: circuit_modules(sources)[Slice.module].text, region: netlist})
     assert "module \\engine.matrix.shared.gates  (clk);\n  \\slice.rtl \\tile_0.slice_0  (\n" in files["engine_matrix.v"]
     assert re.findall(r"^module (\S*slice\S*)", files["slice.v"], re.M)[:1] == [r"\slice.rtl"]
-    assert re.search(r"^  slice \\slice_0 ", files["tile.v"], re.M)
+    assert re.search(r"^  slice slice_0 ", files["tile.v"], re.M)
