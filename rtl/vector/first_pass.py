@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.timing import PEAK_LATENCY
 from rtl.interfaces import command_port, flags
-from rtl.vector.operation import LENGTH_BITS, OPERATION, Decoder
+from rtl.vector.operation import LENGTH_BITS, OPERATION, Decoder, Length
 
 __all__ = ["POINTER_BITS", "SELECTED", "FirstPass", "ScoreMask"]
 
@@ -46,7 +46,8 @@ class FirstPass(wiring.Component):
         m = Module()
         operation = self.operation
         m.submodules.decoder = decoder = Decoder()
-        m.d.comb += decoder.command.eq(self.command)
+        m.submodules.length = length = Length()
+        m.d.comb += [decoder.command.eq(self.command), length.command.eq(self.command)]
         decoded = decoder.operation
         active, inside = Signal(), Signal()
         peak, gap, has_no_gap = Signal(), Signal(range(PEAK_LATENCY + 1)), Signal(init=1)
@@ -62,8 +63,7 @@ class FirstPass(wiring.Component):
         )
 
         def begin_pass() -> list:
-            length = operation.length
-            return [index.eq(0), is_first_word.eq(1), is_last_word.eq(length == 1), is_past.eq(length == 0)]
+            return [index.eq(0), is_first_word.eq(1), is_last_word.eq(operation.length == 1), is_past.eq(operation.length == 0)]
 
         next_source, next_up = source + operation.stride, up + operation.stride
         half = operation.length >> 1
@@ -110,8 +110,8 @@ class FirstPass(wiring.Component):
         with m.If(is_free):
             m.d.sync += [
                 operation.eq(decoded),
-                is_last_word.eq(decoder.single),
-                is_past.eq(decoder.empty),
+                is_last_word.eq(length.single),
+                is_past.eq(length.empty),
                 peak.eq(decoded.softmax),
                 is_last_row.eq(decoded.rows <= 1),
                 source.eq(decoded.source),
