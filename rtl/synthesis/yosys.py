@@ -102,7 +102,9 @@ TOOL = "pyosys"
 """The package Yosys comes in."""
 INSIDE = tuple(name.removesuffix(".v") for name in HAND_WRITTEN)
 """Modules written by hand, with parameters: synthesized with each of the modules that instantiate them."""
-_BATCH_BYTES = 120_000
+_BATCH_BYTES = 120_000, 500_000
+"""Least and most text of one run: starting Yosys takes 3.5 seconds, and what is not begun can go to another core."""
+_BATCHES_A_PROCESS = 4
 (_ZEROS,) = (line for line in PRIMITIVES["ram.v"].splitlines() if "words[i] = " in line)
 """The line that clears a memory for simulation, as the device does when it is configured."""
 READ_MODULES = """\
@@ -194,8 +196,10 @@ def each_once(
     representatives = {path: wanted[name] for name, path in reversed(paths.items())}
     missing = {path: module for path, module in representatives.items() if not path.exists()}
     done, total = 0, sum(len(module.text) for module in missing.values())
-    with concurrent.futures.ThreadPoolExecutor(processes or os.cpu_count()) as pool:
-        runs = {pool.submit(_synthesize, job, batch, modules): batch for batch in _batches(missing)}
+    processes = processes or os.cpu_count() or 1
+    limit = min(max(total // (processes * _BATCHES_A_PROCESS), _BATCH_BYTES[0]), _BATCH_BYTES[1])
+    with concurrent.futures.ThreadPoolExecutor(processes) as pool:
+        runs = {pool.submit(_synthesize, job, batch, modules): batch for batch in _batches(missing, limit)}
         for run in concurrent.futures.as_completed(runs):
             run.result()
             done += sum(len(module.text) for module in runs[run].values())
@@ -230,11 +234,11 @@ def _key(job: Job, module: Module, modules: Mapping[str, Module]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _batches(missing: Mapping[Path, Module]) -> list[dict[Path, Module]]:
-    """Return the modules in groups for one run each: starting Yosys costs as much as a small module."""
+def _batches(missing: Mapping[Path, Module], limit: int) -> list[dict[Path, Module]]:
+    """Return the modules in groups for one run each, of at most so much text where they are more than one."""
     batches: list[dict[Path, Module]] = [{}]
     for path, module in sorted(missing.items(), key=lambda item: (-len(item[1].text), item[1].name)):
-        if batches[-1] and sum(len(other.text) for other in batches[-1].values()) + len(module.text) > _BATCH_BYTES:
+        if batches[-1] and sum(len(other.text) for other in batches[-1].values()) + len(module.text) > limit:
             batches.append({})
         batches[-1][path] = module
     return [batch for batch in batches if batch]
