@@ -137,8 +137,8 @@ def resources(
         "build/resources"
     ),
     engines: Annotated[
-        int, Option(metavar="COUNT", help="Engines that are drawn; a quarter is kept apart to say how far off the model is.")
-    ] = 168,
+        int, Option(metavar="COUNT", help="Engines that are drawn; half is kept apart to say how far off the model is.")
+    ] = 84,
     seed: Annotated[int, Option(help="Of the draw.")] = 0,
     workers: Annotated[int | None, Option(metavar="COUNT", help="Processes of this machine.", show_default="one a core")] = None,
 ) -> Answer:

@@ -42,7 +42,7 @@ FORMS_OF = ("tiny", "small")
 """Engines whose parts are kept by form, which tells whether the circuit is still that of the runs."""
 _VARIED_DRAWN = 2
 """Drawn engines that are varied in each field too: what one small engine hides, a large one may show."""
-_SHARE_APART = 4
+_SHARE_APART = 2
 """One in so many drawn engines is kept apart."""
 _MOST_WORKERS = 1024
 
@@ -53,7 +53,7 @@ class ResourcesRequest:
 
     Attributes:
         output: folder that gets parts.csv, engines.csv and origin.json.
-        engines: how many engines are drawn, of which a quarter is kept apart to say how far off the model is.
+        engines: how many engines are drawn, of which half is kept apart to say how far off the model is.
         seed: of the draw.
         workers: processes of this machine.
         shipped: names of the engines that are synthesized beside them.
@@ -62,7 +62,7 @@ class ResourcesRequest:
     """
 
     output: Path = Path("build/resources")
-    engines: int = 168
+    engines: int = 84
     seed: int = 0
     workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
     shipped: tuple[str, ...] = dataclasses.field(default_factory=lambda: tuple(engine_names()))
