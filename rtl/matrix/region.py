@@ -71,6 +71,7 @@ class Share:
         fed = tuple(sorted({number % feeds(config) for number in slices}))
         summed = tuple(sorted({number % residues(config) for number in slices}))
         most = max(sum(number % residues(config) == one for number in slices) for one in summed)
+        assert most <= 3**REGION_LEVELS, "REGION_LEVELS is below the depth of a region's tree"
         bits = min(32, config.lane_bits + (most - 1).bit_length())
         return cls(
             slices=slices,

@@ -97,7 +97,6 @@ RESULT_READ = WRITE - 2
 def check_stages(config: EngineConfig) -> None:
     """Fail when a constant of hwsim.arch.timing is too small for the circuit of an engine that EngineConfig accepts."""
     parts = min(8, config.vector.lanes, config.tile.slices)
-    assert config.tile.slices // parts <= 3**REGION_LEVELS, "REGION_LEVELS is below the depth of a region's tree"
     assert max(ROW_DRAIN + 1 + GATHER, MERGED + parts.bit_length()) < LEAVE, "MATRIX_LATENCY is below the depth of the array"
     assert SLICE + SmallProducts.LATENCY == SUMS, "SmallProducts must meet the sums of the columns"
     assert WRITE > APPLIED, "EPILOGUE_LATENCY is below the depth of the epilogue"
