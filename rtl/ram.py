@@ -21,7 +21,11 @@ class VerilogPlatform:
 
 
 class Ram(wiring.Component):
-    """Words of `lanes` x `lane_bits`; a read addressed in cycle c gives data in c + 1, old data on a collision."""
+    """Words of `lanes` x `lane_bits`; a read addressed in cycle c gives data in c + 1.
+
+    Nothing may depend on what a word gives that is read in the cycle in which it is written: in this model it is the old one, and
+    in co-simulation a wrong one (`primitives/ram.v`).
+    """
 
     def __init__(self, *, depth: int, lanes: int, lane_bits: int, style: str = "auto"):
         self.depth, self.lanes, self.lane_bits, self.style = depth, lanes, lane_bits, style

@@ -41,7 +41,8 @@ class GatedVerilog(Verilated):
     ) -> None:
         """`netlists` are those of some modules, of all parts when left out; raise MachineError when Yosys is missing or refuses."""
         sources = generate(engine)
-        super().__init__(engine, folder, _OPTIMIZE, gated(sources, netlists or netlists_of(sources, cache)))
+        # The netlists' memories give old words where they are read and written in one cycle, and so must those beside them.
+        super().__init__(engine, folder, _OPTIMIZE, gated(sources, netlists or netlists_of(sources, cache)), defines=())
 
     def complaint(self, log: str) -> str | None:
         """Return the sentence on the first output that differs from its netlist's."""

@@ -19,7 +19,7 @@ from hwsim.memory.parameters import hbm2_parameters
 from testbenches.backend import Log, Outputs
 from testbenches.bench import CODES_RECORD, DRAIN_RECORD, EVENT_RECORD, REGION_BITS, SIDE_REGION, TOP, bench_files, hbm2_word
 from testbenches.tools import OPTIMIZE
-from testbenches.verilator import Build
+from testbenches.verilator import WRONG_COLLISIONS, Build
 
 __all__ = ["Fault", "Run", "Verilated", "bench_settings", "logs_of_trace"]
 
@@ -69,10 +69,14 @@ class Verilated:
         folder: Path = Path("build/verilator"),
         optimize: str = OPTIMIZE,
         sources: Mapping[str, str] | None = None,
+        defines: Sequence[str] = (WRONG_COLLISIONS,),
     ):
-        """`optimize` is the compiler's option: less of it builds sooner and runs slower. `sources` replace the engine's files."""
+        """`optimize`, `sources` and `defines` are those of `Build`."""
         self.engine = engine
-        self.simulation = Build(engine, top=TOP, bench=bench_files(engine), folder=folder, optimize=optimize, sources=sources)
+        bench = bench_files(engine)
+        self.simulation = Build(
+            engine, top=TOP, bench=bench, folder=folder, optimize=optimize, sources=sources, defines=defines
+        )
         self.run_s = 0.0
         self.hbm2 = hbm2_parameters()
 

@@ -22,9 +22,11 @@ from hwsim.whole_files import only_writer
 from rtl.verilog import PRIMITIVES, TEMPLATES, TOP, generate
 from testbenches.tools import check_buildable, check_lintable, check_temporary, environment, unsafe_in
 
-__all__ = ["Build", "bench_text", "buildable", "lint", "locked", "port_text", "public_text"]
+__all__ = ["WRONG_COLLISIONS", "Build", "bench_text", "buildable", "lint", "locked", "port_text", "public_text"]
 
 _BUILD_ARGS = ("--no-public-flat-rw", "-Wno-fatal", "--x-assign", "fast", "--x-initial", "fast", "-O3")
+WRONG_COLLISIONS = "WRONG_COLLISIONS"
+"""The macro with which a memory gives a wrong word where it is read and written in one cycle."""
 _WATCH = """import os, signal, sys, threading
 def watch():
     os.read(0, 1)
@@ -128,15 +130,18 @@ class Build:
         folder: Path,
         optimize: str,
         sources: Mapping[str, str] | None = None,
+        defines: Sequence[str] = (WRONG_COLLISIONS,),
     ):
         """`bench` holds the files around the engine, text by name; `top` is its top module.
 
         `optimize` is the compiler's option: less of it builds sooner and runs slower. `sources` replace the engine's files.
+        `defines` are the macros of its Verilog.
         """
         self._top, self._bench, self._optimize = top, dict(bench), optimize
+        self._defines = tuple(f"-D{name}" for name in defines)
         self._sources = dict(sources or generate(engine))
         self._bench["apart.vlt"] = _apart_text(self._sources)
-        text = json.dumps([self._sources, self._bench, optimize], sort_keys=True)
+        text = json.dumps([self._sources, self._bench, optimize, self._defines], sort_keys=True)
         self.folder = (folder / f"{engine.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}").absolute()
         self._lock = self.folder.with_name(f"{self.folder.name}.lock")
         self.build_s = 0.0
@@ -157,7 +162,7 @@ class Build:
                     "sources": self._files(folder, ".v", ".sv", ".vlt"),
                     "hdl_toplevel": self._top,
                     "build_dir": str(folder),
-                    "build_args": [*_BUILD_ARGS, *self._files(folder, ".cpp")],
+                    "build_args": [*_BUILD_ARGS, *self._defines, *self._files(folder, ".cpp")],
                 }
                 script = f"from cocotb_tools.runner import get_runner\nget_runner('verilator').build(**{settings!r})\n"
                 self._python(script, folder, self.folder / "build.log", "The Verilog must build in Verilator")

@@ -1,5 +1,7 @@
 // A memory with one write port, whose lanes are enabled one by one, and one synchronous read port that gives the old
 // word when it is written in the same cycle. Every lane is a memory of its own; all start with zeros.
+// With WRONG_COLLISIONS, for simulation, such a read gives neither the old word nor the new one: an UltraRAM gives the one or the
+// other as its ports are assigned, so that nothing may depend on it.
 module ram #(
     parameter DEPTH = 16,
     parameter ADDRESS_BITS = 4,
@@ -26,7 +28,11 @@ module ram #(
             end
             always @(posedge clk) begin
                 if (write_enable[lane]) words[write_address] <= write_data[lane*LANE_BITS +: LANE_BITS];
+`ifdef WRONG_COLLISIONS
+                read_lane <= write_enable[lane] && write_address == read_address ? ~words[read_address] : words[read_address];
+`else
                 read_lane <= words[read_address];
+`endif
             end
             assign read_data[lane*LANE_BITS +: LANE_BITS] = read_lane;
         end

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from amaranth import Module, Signal
 
 from hwsim.arch.config import load_engine
 from hwsim.arch.timing import FIFO_LATENCY
 from rtl.control.queue import CommandQueue
 from rtl.control.scoreboard import SignalMasks
 from rtl.fetch import StreamFifo
+from rtl.ram import Ram
 from tests.formal.laws import Laws
 from tests.formal.mutants import mutant
 from tests.formal.passage import Passage
@@ -49,9 +51,31 @@ def signal_masks(kind: Any, depth: int) -> Laws:
     return laws
 
 
+class AnyOnCollision(Ram):
+    """A memory that gives any word where it is read and written in one cycle, as an UltraRAM may."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        self.any, collides = Signal(len(self.read_data), name="any"), Signal(name="collides")
+        m.d.sync += collides.eq(self.write_enable.any() & (self.write_address == self.read_address))
+        with m.If(collides):
+            m.d.comb += self.read_data.eq(self.any)
+        return m
+
+
 def stream_fifo(kind: Any, depth: int) -> Laws:
     fifo = kind(depth=depth, width=WIDTH)
-    laws = Laws(fifo)
+    memories: list[AnyOnCollision] = []
+
+    def memory(**settings: Any) -> AnyOnCollision:
+        memories.append(AnyOnCollision(**settings))
+        return memories[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(kind.elaborate.__globals__, "Ram", memory)
+        laws = Laws(fifo)
+    for each in memories:
+        laws.m.d.comb += each.any.eq(laws.free("any_word", WIDTH))
     clear = fifo.clear
     laws.assume(~(fifo.pop & ~fifo.ready))
     # Control clears when the buses are quiet.

@@ -13,6 +13,7 @@ from hwsim.machine.meaning import run_meaning
 from hwsim.machine.time import run_time
 from hwsim.machine.trace import run_control
 from hwsim.memory.models import IDEAL, MemoryModel, hbm2, stalling
+from rtl.verilog import generate
 from testbenches.compare import Verdict, compare_logs
 from testbenches.random_program import RandomProgram, random_program, scattered_program
 from testbenches.simulated import log_of
@@ -122,6 +123,23 @@ def test_random_programs_with_a_cache_of_8_bits(
 def test_a_cache_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ScheduleError, match=r"^Cache of a random program must fit an engine of 1 slices a token, not be KV8$"):
         random_program(load_engine("tiny"), 0, cache=CacheFormat.KV8)
+
+
+@pytest.mark.long
+def test_wrong_words_are_seen() -> None:
+    """In co-simulation words are wrong that are read in the cycle of their write; here those too that are read in the next."""
+    engine = load_engine("tiny")
+    sources = dict(generate(engine))
+    text = "write_enable[lane] && write_address == read_address ?"
+    late = "was_written && written == read_address ?"
+    registers = "            reg was_written;\n            reg [ADDRESS_BITS-1:0] written;\n"
+    registers += "            always @(posedge clk) {was_written, written} <= {write_enable[lane], write_address};\n"
+    assert sources["ram.v"].count(text) == 1
+    ram = sources["ram.v"].replace(text, f"{text[:-2]} || {late}").replace("            integer i;\n", registers + "            integer i;\n")
+    verilated = Verilated(engine, optimize="-O0", sources=sources | {"ram.v": ram})
+    verdict, bytes_wrong = verdict_on(verilated, engine, random_program(engine, 0), stalling(0))
+    assert verdict.mismatches > 0
+    assert bytes_wrong > 0
 
 
 @pytest.mark.long
