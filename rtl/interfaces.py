@@ -6,7 +6,6 @@ from amaranth.lib.wiring import Flow, In, Out, Signature
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.fields import HEADER, WORD_BITS, Instruction
-from rtl.arithmetic import sum_is
 
 __all__ = [
     "ADDRESS_BITS",
@@ -22,7 +21,6 @@ __all__ = [
     "axi_write",
     "command_port",
     "field",
-    "field_is",
     "flags",
     "header",
     "is_kind",
@@ -41,13 +39,6 @@ def field(command: data.View, kind: type[Instruction], name: str) -> Value:
     if declared.register is not None:
         return (raw + command.operand[declared.register])[:32]
     return raw.as_signed() if declared.signed else raw
-
-
-def field_is(command: data.View, kind: type[Instruction], name: str, value: int) -> Value:
-    """Return whether an operand field, with its register added, is a value; no bit of it waits for a carry."""
-    declared = kind.field(name)
-    raw = command.word[declared.offset : declared.offset + declared.width]
-    return sum_is(raw, command.operand[declared.register], value)
 
 
 def header(word: Value, name: str) -> Value:

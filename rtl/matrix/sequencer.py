@@ -8,9 +8,11 @@ from amaranth.utils import exact_log2
 
 from hwsim.arch import isa
 from hwsim.arch.config import LANES_PER_SLICE, EngineConfig
+from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.stream_sizes import SIZES
-from rtl.interfaces import COMMAND, UnitSizes, field, field_is, flags, is_kind
+from rtl.arithmetic import sum_is
+from rtl.interfaces import COMMAND, UnitSizes, field, flags, is_kind
 from rtl.matrix.broadcast import ARRANGE
 from rtl.matrix.records import BLOCK, STEP, is_any
 
@@ -40,6 +42,21 @@ OPERATION = data.StructLayout(
 its codes are 2 of 4 of W2S. Of `block` it says what all blocks have in common."""
 
 
+class Few(wiring.Component):
+    """Says whether an operand is 0 and whether it is 1, without waiting for the sum that it is; a module, so that this is quick."""
+
+    immediate: In(32)
+    register: In(32)
+    none: Out(1)
+    one: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        for number, said in enumerate((self.none, self.one)):
+            m.d.comb += said.eq(sum_is(self.immediate, self.register, number))
+        return m
+
+
 class Decoder(wiring.Component):
     """Says what a DOT or AXPY asks for, combinationally.
 
@@ -60,24 +77,28 @@ class Decoder(wiring.Component):
         def axpy(name: str):
             return field(self.command, isa.Axpy, name)
 
+        def few(asked: Few, kind: type[Instruction], name: str) -> list:
+            declared = kind.field(name)
+            immediate = self.command.word[declared.offset : declared.offset + declared.width]
+            return [asked.immediate.eq(immediate), asked.register.eq(self.command.operand[declared.register])]
+
         def words(rows: Value) -> Value:
             """Return the words that the rows of a block drain to."""
             each = (self.config.mixed_words, self.config.drain_words)
             return Mux(block.axpy, *(Array(number * per_row for number in range(1 << len(rows)))[rows] for per_row in each))
 
-        def counts(number: int) -> Value:
-            """Return whether the beats or blocks are this many, without waiting for their sum."""
-            each = ((isa.Axpy, "beats"), (isa.Dot, "blocks"))
-            return Mux(block.axpy, *(field_is(self.command, kind, name, number) for kind, name in each))
-
+        m.submodules.beats = beats = Few()
+        m.submodules.blocks = blocks = Few()
         inner, format = Signal(10), dot("format")
         m.d.comb += [
             inner.eq(dot("inner")),
             block.axpy.eq(is_kind(self.command, isa.Axpy)),
             block.words.eq(words(Mux(block.axpy, axpy("rows"), dot("rows")))),
             operation.beats.eq(Mux(block.axpy, axpy("beats"), dot("blocks"))),
-            operation.empty.eq(counts(0)),
-            operation.single.eq(counts(1)),
+            *few(beats, isa.Axpy, "beats"),
+            *few(blocks, isa.Dot, "blocks"),
+            operation.empty.eq(Mux(block.axpy, beats.none, blocks.none)),
+            operation.single.eq(Mux(block.axpy, beats.one, blocks.one)),
             operation.last_group.eq(inner - 1),
         ]
         with m.If(block.axpy):

@@ -1,13 +1,12 @@
 """The schedule of the first pass: an instruction's rows, the passes over a row's words, and which of its scores are valid."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.timing import PEAK_LATENCY
 from rtl.interfaces import command_port, flags
-from rtl.vector.operation import LENGTH_BITS, OPERATION, Decoder
+from rtl.vector.operation import LENGTH_BITS, OPERATION, Decoder, Length
 
 __all__ = ["POINTER_BITS", "SELECTED", "FirstPass", "ScoreMask"]
 
@@ -47,7 +46,8 @@ class FirstPass(wiring.Component):
         m = Module()
         operation = self.operation
         m.submodules.decoder = decoder = Decoder()
-        m.d.comb += decoder.command.eq(self.command)
+        m.submodules.length = length = Length()
+        m.d.comb += [decoder.command.eq(self.command), length.command.eq(self.command)]
         decoded = decoder.operation
         active, inside = Signal(), Signal()
         peak, gap, has_no_gap = Signal(), Signal(range(PEAK_LATENCY + 1)), Signal(init=1)
@@ -63,10 +63,7 @@ class FirstPass(wiring.Component):
         )
 
         def begin_pass() -> list:
-            return [index.eq(0), is_first_word.eq(1), *know_length(operation.length)]
-
-        def know_length(length: Value) -> list:
-            return [is_last_word.eq(length == 1), is_past.eq(length == 0)]
+            return [index.eq(0), is_first_word.eq(1), is_last_word.eq(operation.length == 1), is_past.eq(operation.length == 0)]
 
         next_source, next_up = source + operation.stride, up + operation.stride
         half = operation.length >> 1
@@ -113,7 +110,8 @@ class FirstPass(wiring.Component):
         with m.If(is_free):
             m.d.sync += [
                 operation.eq(decoded),
-                *know_length(decoded.length),
+                is_last_word.eq(length.single),
+                is_past.eq(length.empty),
                 peak.eq(decoded.softmax),
                 is_last_row.eq(decoded.rows <= 1),
                 source.eq(decoded.source),

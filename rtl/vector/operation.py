@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 
-from amaranth import Module, Mux
+from amaranth import Cat, Const, Module, Mux
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import CacheFormat, CacheKind, KvQuant, Norm, Quant, Rope, Softmax, SwiGlu
+from rtl.arithmetic import sum_is
 from rtl.interfaces import COMMAND, field, is_kind
 
-__all__ = ["LENGTH_BITS", "OPERATION", "ROW_BITS", "Decoder"]
+__all__ = ["LENGTH_BITS", "OPERATION", "ROW_BITS", "Decoder", "Length"]
 
 ROW_BITS = Norm.field("rows").width
 LENGTH_BITS = 12
@@ -77,6 +78,34 @@ def _any(command: data.View, kinds: list[type[Instruction]]) -> Value:
     return match
 
 
+def _is_null(command: data.View) -> Value:
+    return _pick(command, "rows", 0, told=lambda rows: rows == 0)
+
+
+class Length(wiring.Component):
+    """Says whether the length of an operation is 0 and whether it is 1, without waiting for sums: a module, so that it is quick."""
+
+    command: In(COMMAND)
+    empty: Out(1)
+    single: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        command = self.command
+        ring = Softmax.field("ring_words")
+        register = command.operand[ring.register][:LENGTH_BITS]
+        immediate = command.word[ring.offset : ring.offset + ring.width]
+        sink_words = field(command, Softmax, "sink_words")
+        # Three numbers as two of the same sum.
+        sums = register ^ immediate ^ sink_words
+        carries = (register & immediate) | (register & sink_words) | (immediate & sink_words)
+        for number, said in enumerate((self.empty, self.single)):
+            in_row = _pick(command, "length", told=lambda length, number=number: length == number)
+            in_scores = sum_is(sums, Cat(Const(0, 1), carries)[:LENGTH_BITS], number)
+            m.d.comb += said.eq(Mux(_is_null(command), number == 1, Mux(is_kind(command, Softmax), in_scores, in_row)))
+        return m
+
+
 class Decoder(wiring.Component):
     """Says what operation a command asks for, combinationally.
 
@@ -91,7 +120,7 @@ class Decoder(wiring.Component):
         command, operation = self.command, self.operation
         softmax, rope, cache = is_kind(command, Softmax), is_kind(command, Rope), is_kind(command, KvQuant)
         value = cache & (field(command, KvQuant, "kind") == CacheKind.VALUE)
-        null = _pick(command, "rows", 0, told=lambda rows: rows == 0)
+        null = _is_null(command)
         score_words = field(command, Softmax, "sink_words") + field(command, Softmax, "ring_words")
         values = {
             "norm": is_kind(command, Norm) & ~null,

@@ -50,7 +50,7 @@ class Probe:
         return self.signals[name]
 
     def is_in(self, machine: str, name: str) -> Value:
-        """Return whether a state machine, as `run_state`, is in a state: states have numbers in the order in which they are named."""
+        """Return whether a state machine, as `run_state`, is in a state; states are numbered in the order of their names."""
         state = self[machine]
         decoder = state.decoder
         assert callable(decoder)

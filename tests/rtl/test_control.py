@@ -381,7 +381,7 @@ def test_the_watchdog_counts_from_the_last_retirement_or_drained_word():
     bench.events = {(0, 300): ("drained",)}
     (run,) = bench.run(words([dataclasses.replace(STORE, wait=1), End()]))
     assert run.error == ErrorCode.WATCHDOG | 1 << 8
-    assert run.cycles == 300 + TINY.control.watchdog_cycles + 1
+    assert run.cycles == 300 + TINY.control.watchdog_cycles + 3
 
 
 @pytest.mark.parametrize("inputs", ["read_error", "write_error"])
@@ -403,4 +403,4 @@ def test_a_bus_that_never_ends_does_not_hide_the_error():
     bench.quiet = lambda cycle: cycle < 30
     (run,) = bench.run(words([LONG, End()]))
     assert run.error == ErrorCode.READ_RESPONSE
-    assert run.done == 42 + TINY.control.watchdog_cycles and run.clear == []
+    assert run.done == 43 + TINY.control.watchdog_cycles and run.clear == []

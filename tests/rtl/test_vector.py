@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+from amaranth import Module
 from amaranth.sim import Simulator
 
 from hwsim.arch import numerics, timing
@@ -15,6 +16,7 @@ from hwsim.errors import ConfigError
 from rtl.control import CLEAR_CYCLES
 from rtl.interfaces import PACK_WORDS
 from rtl.vector import Vector
+from rtl.vector.operation import Decoder, Length
 from rtl.vector.stages import check_timing
 
 READ_PORTS = {"y_a": "y", "y_b": "y", "x": "x", "p": "p", "h": "h"}
@@ -529,3 +531,29 @@ def test_a_law_without_time_for_the_circuit_is_refused(name, text, monkeypatch):
     monkeypatch.setattr("rtl.vector.stages." + name, 1)
     with pytest.raises(ConfigError, match=text):
         check_timing(32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lengths_of_0_and_1_are_told_before_the_sum(kind: type[Instruction], rng: np.random.Generator) -> None:
+    m = Module()
+    m.submodules.decoder, m.submodules.length = decoder, length = Decoder(), Length()
+    counts = [0, 0]
+
+    async def bench(ctx):
+        for _ in range(300):
+            few = {field.name: int(rng.integers(0, min(4, 1 << field.width))) for field in kind.layout}
+            registers = rng.choice([0, 1, 2, 2**32 - 1, 2**32 - 2, 2**12], 3).tolist()
+            for command in (decoder.command, length.command):
+                ctx.set(command.word, kind(**few).encode())
+                for slot, value in enumerate(registers):
+                    ctx.set(command.operand[slot], value)
+            for number, told in enumerate((length.empty, length.single)):
+                is_so = ctx.get(decoder.operation.length) == number
+                assert ctx.get(told) == is_so, (few, registers)
+                counts[number] += is_so
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+    print(f"lengths of 0 and 1: {counts}")
+    assert counts[1] > 10

@@ -11,11 +11,12 @@ from hwsim.arch.config import load_engine
 from hwsim.arch.isa import Format
 from hwsim.errors import MachineError
 from hwsim.memory.models import IDEAL, stalling
+from rtl.matrix.slice import Slice
 from rtl.synthesis.netlists import hierarchy
 from rtl.synthesis.yosys import circuit_modules
 from rtl.verilog import generate
 from testbenches.cosim import cosim
-from testbenches.gate_engine import GatedVerilog, netlists_of, parts_of
+from testbenches.gate_engine import GatedVerilog, gated, netlists_of, parts_of
 from testbenches.gate_faults import complemented, flipped, planted
 from testbenches.gate_proof import is_proved_equal
 from testbenches.gate_streams import random_stimuli
@@ -156,3 +157,12 @@ def test_every_part_of_an_engine_stands_beside_its_netlist() -> None:
     everywhere = set().union(*(hierarchy(modules, part) for part in parts))
     missing = modules.keys() - everywhere - divided - {r"\engine", "engine"}
     assert all(".copy_" in name or clock_of(modules[name]) is None for name in missing)
+
+
+def test_slices_in_the_netlist_of_a_region_have_no_netlists_beside_them() -> None:
+    sources, region = generate(load_engine("tiny")), r"\engine.matrix.shared"
+    netlist = f"module {region} (clk);\n  slice \\tile_0.slice_0  (\n    .clk(clk)\n  );\nendmodule\n"
+    files = gated(sources, {Slice.module: circuit_modules(sources)[Slice.module].text, region: netlist})
+    assert "module \\engine.matrix.shared.gates  (clk);\n  \\slice.rtl \\tile_0.slice_0  (\n" in files["engine_matrix.v"]
+    assert re.findall(r"^module (\S*slice\S*)", files["slice.v"], re.M)[:1] == [r"\slice.rtl"]
+    assert re.search(r"^  slice slice_0 ", files["tile.v"], re.M)

@@ -132,10 +132,17 @@ def test_wrong_words_are_seen() -> None:
     sources = dict(generate(engine))
     text = "write_enable[lane] && write_address == read_address ?"
     late = "was_written && written == read_address ?"
-    registers = "            reg was_written;\n            reg [ADDRESS_BITS-1:0] written;\n"
-    registers += "            always @(posedge clk) {was_written, written} <= {write_enable[lane], write_address};\n"
+    registers = """\
+            reg was_written;
+            reg [ADDRESS_BITS-1:0] written;
+            always @(posedge clk) {was_written, written} <= {write_enable[lane], write_address};
+"""
     assert sources["ram.v"].count(text) == 1
-    ram = sources["ram.v"].replace(text, f"{text[:-2]} || {late}").replace("            integer i;\n", registers + "            integer i;\n")
+    ram = (
+        sources["ram.v"]
+        .replace(text, f"{text[:-2]} || {late}")
+        .replace("            integer i;\n", registers + "            integer i;\n")
+    )
     verilated = Verilated(engine, optimize="-O0", sources=sources | {"ram.v": ram})
     verdict, bytes_wrong = verdict_on(verilated, engine, random_program(engine, 0), stalling(0))
     assert verdict.mismatches > 0
