@@ -74,13 +74,7 @@ class Verilated:
         """`optimize`, `sources` and `defines` are those of `Build`."""
         self.engine = engine
         bench = bench_files(engine)
-<<<<<<< HEAD
-        self.simulation = Build(
-            engine, top=TOP, bench=bench, folder=folder, optimize=optimize, sources=sources, defines=defines
-        )
-=======
         self.simulation = Build(engine, top=TOP, bench=bench, folder=folder, optimize=optimize, sources=sources, defines=defines)
->>>>>>> circuit
         self.run_s = 0.0
         self.hbm2 = hbm2_parameters()
 

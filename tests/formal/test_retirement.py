@@ -71,7 +71,7 @@ MUTANTS = [
     ("is_done.eq(left == 1)", "is_done.eq(left <= 2)", "retires_in_the_cycle"),
     ("Mux(self.ends, following == 1, following == 0)", "following == 0", "retires_in_the_cycle"),
     ("is_one.eq(~self.busy)", "is_one.eq(1)", "busy_while"),
-    ("is_one.eq(in_flight == 2)", "is_one.eq(0)", "busy_while"),
+    ("is_one.eq(in_flight == 2)", "is_one.eq(0)", "retires_in_the_cycle"),
     ("is_one.eq(0), is_full.eq(0)", "is_one.eq(0)", "has_room"),
     ("second.eq(second + 1)", "second.eq(second)", "retires_in_the_cycle"),
     ("oldest.eq(0), second.eq(1)", "oldest.eq(0)", "retires_in_the_cycle"),
