@@ -4,11 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-<<<<<<< HEAD
 from amaranth import Module, Mux, Signal
-=======
-from amaranth import Module, Signal
->>>>>>> circuit
 
 from hwsim.arch.config import load_engine
 from hwsim.arch.timing import FIFO_LATENCY
