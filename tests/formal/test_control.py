@@ -59,8 +59,10 @@ def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLE
     laws.assume(~error | ~control.quiet | was_busy | laws.past(was_busy))
     # A host starts a run when it has seen the end of the one before.
     laws.assume(~(control.start & (laws.past(done) | laws.past(laws.past(done)))))
-    # Buses are quiet at reset.
-    laws.assume(laws.started | control.quiet)
+    # Nothing was asked for before the first run.
+    has_run = Signal(name="has_run")
+    m.d.sync += has_run.eq(has_run | running)
+    laws.assume(~error | has_run | running)
 
     # A run starts clean.
     flags = ("level", "full", "head_valid", "has_second")
@@ -148,7 +150,8 @@ def runs(kind: Any, *, watchdog: int = WATCHDOG, clear_cycles: int = CLEAR_CYCLE
     laws.invariant("was_running_says_running", state["was_running"] == laws.past(running))
     laws.invariant("has_program_says_words", state["has_program"] == (laws.started & (words != 0)))
     laws.invariant("nothing_comes_before_reset", laws.started | ~state["was_quiet"])
-    laws.invariant("clear_is_calm", clear | is_idle, control.quiet & ~was_busy & ~laws.past(was_busy))
+    laws.invariant("stopped_has_run", stop, has_run)
+    laws.invariant("clear_is_calm", clear | (is_idle & has_run), control.quiet & ~was_busy & ~laws.past(was_busy))
     laws.invariant("nothing_happens_idly", is_idle | begins, ~happened.any())
     laws.invariant("a_run_begins_well", begins, ~failed)
     laws.invariant("late_errors_happen_as_clear_begins", clear & happened.any(), cleared == 0)
@@ -214,27 +217,30 @@ SHORTENED = (
 """Copies of control that clear and wait for a few cycles, so that their bugs show within the bound."""
 
 RUN_MUTANTS = [
-    ("errors.start.eq(begin)", "errors.start.eq(self.clear)", "every_run_starts_without_error"),
-    ("self.stop.eq(is_stopped | failed)", "self.stop.eq(is_stopped)", "an_error_stops"),
-    ("self.stop.eq(is_stopped | failed)", "self.stop.eq(failed)", "cleared_between_runs"),
-    ("running.eq(is_running & ~failed)", "running.eq(is_running)", "an_error_stops"),
+    ("running.eq(0), self.stop.eq(1)", "running.eq(0)", "cleared_between_runs"),
+    ("running.eq(0), self.stop.eq(1)", "self.stop.eq(1)", "clear_follows_stop_and_quiet"),
+    ("with m.If(failed | finished):", "with m.If(finished):", "an_error_stops"),
+    ("running & ~finished & ~errors.raised & ~failed", "running & ~finished & ~failed", "an_error_ends_the_trace"),
+    ("failed.eq(errors.raised)", "failed.eq(errors.raised & failed)", "an_error_"),
     ("scoreboard.granted[unit] & running", "scoreboard.granted[unit]", "nothing_is_offered_while_stopped"),
     ("with m.If(self.start & was_quiet):", "with m.If(self.start):", "a_run_starts_from_quiet"),
     ("was_quiet.eq(self.quiet)", "was_quiet.eq(1)", "a_run_starts_from_quiet"),
-    ("errors.read_response.eq(self.read_error)", "errors.read_response.eq(0)", "an_error_stops"),
-    ("errors.watchdog.eq(watchdog.expired)", "errors.watchdog.eq(0)", "still_is_watchdog_error"),
-    ("late = Cat(watchdog.expired, overflow)", "late = Cat(overflow, overflow)", "still_stops_the_run"),
+    ("errors.read_response.eq(self.read_error)", "errors.read_response.eq(0)", "an_error_"),
+    ("errors.watchdog.eq(watchdog.expired)", "errors.watchdog.eq(0)", "still_"),
     ("Mux(self.program_words > limits.program_words, limits.program_words,", "Mux(0, 0,", "asks_for_words_that_fit"),
 ]
 DEEP_RUN_MUTANTS = [
+    ("errors.start.eq(begin)", "errors.start.eq(self.clear)", "an_error_is_kept"),
     ("queue.clear.eq(self.clear)", "queue.clear.eq(0)", "idle_is_clean"),
     ("scoreboard.clear.eq(self.clear)", "scoreboard.clear.eq(0)", "idle_is_clean"),
     ("sequencer.halt.eq(~running)", "sequencer.halt.eq(0)", "halted_sequencer_waits"),
-    ("with m.If(~self.quiet & stop_watchdog.expired & ~reported):", "with m.If(0):", "a_stop_that_does_not_end_is_told"),
+    ("with m.Elif(stop_watchdog.expired & ~reported):", "with m.Elif(0):", "a_stop_that_does_not_end_is_told"),
     ("self.done.eq(~reported)", "self.done.eq(1)", "done_once"),
-    ("m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)", "m.d.sync += clear_left.eq(0)", "stop_after_an_error"),
-    ("m.d.sync += is_stopped.eq(0)", "m.d.sync += is_stopped.eq(is_stopped)", "is_stopped_says_the_states"),
-    ("is_running.eq(1), reported.eq(0)", "is_running.eq(1)", "a_run_is_not_reported"),
+    ("m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)", "m.d.sync += clear_left.eq(0)", "clear_is_counted_after_an_error"),
+    ("m.d.sync += self.stop.eq(0)", "m.d.sync += self.stop.eq(self.stop)", "states_are_the_outputs"),
+    ("running.eq(1), reported.eq(0)", "running.eq(1)", "a_run_is_not_reported"),
+    ("has_program.eq(self.program_words != 0)", "has_program.eq(1)", "has_program_says_words"),
+    ("was_running.eq(running)", "was_running.eq(1)", "was_running_says_running"),
 ]
 
 
@@ -243,7 +249,7 @@ def test_broken_runs_are_caught(number: int) -> None:
     text, changed, law = RUN_MUTANTS[number]
     verdict = prove(runs(mutant(Control, *SHORTENED, text, changed), **SHORT), depth=16, induction=False, cuts=MEMORIES)
     assert not verdict.is_proved
-    assert law in verdict.broken, verdict.broken
+    assert any(name.startswith(law) for name in verdict.broken), verdict.broken
 
 
 @pytest.mark.parametrize("number", range(len(DEEP_RUN_MUTANTS)))

@@ -191,7 +191,6 @@ MUTANTS = [
     ("asks.eq(~starts_load & (beats != 0))", "asks.eq(beats != 0)", "asks_for_beats"),
     ("loading.eq(0), asks.eq(0)", "loading.eq(0)", "asks_for_beats"),
     ("loading.eq(starts_load)", "loading.eq(0)", "retires_in_the_cycle"),
-    ("active.eq(0), loading.eq(0)]", "active.eq(0)]", "issues_as_soon"),
     ("is_last_write.eq(unwritten == 2)", "is_last_write.eq(0)", "issues_as_soon"),
     ("is_last_write.eq(beats == 1)", "is_last_write.eq(0)", "issues_as_soon"),
     ("may_write.eq(age == WRITE_LEAD - 1)", "may_write.eq(age == 1)", "writes_after_its_lead"),
@@ -220,3 +219,11 @@ def test_a_mover_without_a_limit_is_caught() -> None:
     assert not verdict.is_proved
     assert verdict.is_inductive
     assert "issues_as_soon_as_it_may" in verdict.broken, verdict.broken
+
+
+def test_a_mover_that_still_loads_is_caught() -> None:
+    """A LOAD that has ended takes a later program's words: the step of the induction finds the state it comes from."""
+    broken = mutant(Mover, "active.eq(0), loading.eq(0)]", "active.eq(0)]")
+    verdict = prove(mover(broken, has_retirement=False), depth=2, induction=True)
+    assert not verdict.is_proved
+    assert "loads_while_a_load_is_active" in verdict.broken, verdict.broken
