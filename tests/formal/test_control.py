@@ -239,8 +239,6 @@ DEEP_RUN_MUTANTS = [
     ("m.d.sync += clear_left.eq(CLEAR_CYCLES - 1)", "m.d.sync += clear_left.eq(0)", "clear_is_counted_after_an_error"),
     ("m.d.sync += self.stop.eq(0)", "m.d.sync += self.stop.eq(self.stop)", "states_are_the_outputs"),
     ("running.eq(1), reported.eq(0)", "running.eq(1)", "a_run_is_not_reported"),
-    ("has_program.eq(self.program_words != 0)", "has_program.eq(1)", "has_program_says_words"),
-    ("was_running.eq(running)", "was_running.eq(1)", "was_running_says_running"),
 ]
 
 
@@ -259,6 +257,20 @@ def test_deeply_broken_runs_are_caught(number: int) -> None:
     verdict = prove(runs(mutant(Control, *SHORTENED, text, changed), **SHORT), depth=2, induction=True, cuts=MEMORIES)
     assert not verdict.is_proved
     assert verdict.is_inductive
+    assert law in verdict.broken, verdict.broken
+
+
+FLAG_MUTANTS = [
+    ("has_program.eq(self.program_words != 0)", "has_program.eq(1)", "has_program_says_words"),
+    ("was_running.eq(running)", "was_running.eq(1)", "was_running_says_running"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(FLAG_MUTANTS)))
+def test_broken_flags_are_caught(number: int) -> None:
+    text, changed, law = FLAG_MUTANTS[number]
+    verdict = prove(runs(mutant(Control, *SHORTENED, text, changed), **SHORT), depth=2, induction=True, cuts=MEMORIES)
+    assert not verdict.is_proved
     assert law in verdict.broken, verdict.broken
 
 

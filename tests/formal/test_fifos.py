@@ -17,7 +17,7 @@ from tests.formal.mutants import mutant
 from tests.formal.passage import Passage
 from tests.formal.prover import prove
 
-MASKS = 32
+MASKS = 64
 WIDTH = 4
 """Bits of a followed beat: the FIFO moves them without looking."""
 
@@ -89,7 +89,9 @@ def stream_fifo(kind: Any, depth: int) -> Laws:
     with m.If(clear):
         m.d.sync += poppable.eq(0)
     laws.law("ready_from_the_latency_on", fifo.ready == (poppable != 0))
-    laws.implies("follows_and_stays_tell_what_comes", laws.started, fifo.ready == laws.past(Mux(fifo.pop, fifo.follows, fifo.stays) & ~clear))
+    laws.implies(
+        "follows_and_stays_tell_what_comes", laws.started, fifo.ready == laws.past(Mux(fifo.pop, fifo.follows, fifo.stays) & ~clear)
+    )
     laws.invariant("has_two_when_two_can_be_popped", laws.state["has_two"] == (poppable > 1))
     passage.lies(laws, "memory.array", laws.state["read_index"], laws.state["write_index"])
     laws.invariant("level_counts", laws.state["level"] == poppable)
