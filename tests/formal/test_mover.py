@@ -193,7 +193,6 @@ MUTANTS = [
     ("loading.eq(starts_load)", "loading.eq(0)", "retires_in_the_cycle"),
     ("is_last_write.eq(unwritten == 2)", "is_last_write.eq(0)", "issues_as_soon"),
     ("is_last_write.eq(beats == 1)", "is_last_write.eq(0)", "issues_as_soon"),
-    ("may_write.eq(age == WRITE_LEAD - 1)", "may_write.eq(age == 1)", "writes_after_its_lead"),
     ("is_prepared.eq(0),", "", "asks_for_beats"),
     ("is_prepared.eq(age >= PREPARE_CYCLES - 1)", "is_prepared.eq(1)", "asks_for_beats"),
     ("with m.If(~active):", "with m.If(1):", "works_on_what"),
