@@ -62,7 +62,7 @@ class Watchdog(wiring.Component):
         m = Module()
         quiet_cycles = Signal(range(self.cycles))
         is_last = Signal(init=self.cycles == 1)
-        active, event = Signal(), Signal()
+        active, event = (Signal(name=name) for name in ("active", "event"))
         m.d.sync += [active.eq(self.active), event.eq(self.event)]
         with m.If(~active | event):
             m.d.sync += [quiet_cycles.eq(0), is_last.eq(self.cycles == 1)]

@@ -37,9 +37,10 @@ def word_of(opcode: Value, wait: Value, signal: Value) -> Value:
 def bound_of(slowest: int) -> int:
     """Return the cycles from the request for the program until done, the least that all programs keep.
 
-    Each word is loaded, each instruction waits for the one before; then the way of the first to its unit, End, stop and clear.
+    Each word is loaded, each instruction waits for the one before; then the way of the first to its unit, End and the cycle
+    after it, stop and clear.
     """
-    return INSTRUCTIONS * (slowest + 1) + INSTRUCTIONS + 6
+    return INSTRUCTIONS * (slowest + 1) + INSTRUCTIONS + 7
 
 
 def programs(kind: Any, slowest: int, bound: int, *, has_loads: bool = False) -> Laws:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 
 from hwsim.arch.config import load_engine
 from hwsim.arch.timing import FIFO_LATENCY
@@ -17,7 +17,7 @@ from tests.formal.mutants import mutant
 from tests.formal.passage import Passage
 from tests.formal.prover import prove
 
-MASKS = 32
+MASKS = 64
 WIDTH = 4
 """Bits of a followed beat: the FIFO moves them without looking."""
 
@@ -89,6 +89,10 @@ def stream_fifo(kind: Any, depth: int) -> Laws:
     with m.If(clear):
         m.d.sync += poppable.eq(0)
     laws.law("ready_from_the_latency_on", fifo.ready == (poppable != 0))
+    laws.implies(
+        "follows_and_stays_tell_what_comes", laws.started, fifo.ready == laws.past(Mux(fifo.pop, fifo.follows, fifo.stays) & ~clear)
+    )
+    laws.invariant("has_two_when_two_can_be_popped", laws.state["has_two"] == (poppable > 1))
     passage.lies(laws, "memory.array", laws.state["read_index"], laws.state["write_index"])
     laws.invariant("level_counts", laws.state["level"] == poppable)
     laws.invariant("what_is_inside_arrived_or_arrives", passage.total == poppable + arrived)
@@ -141,7 +145,11 @@ MUTANTS: list[tuple[Callable[[Any, int], Laws], Any, str, str, str | tuple[str, 
     (signal_masks, SignalMasks, "self.empty.eq(~masks.head_valid)", "self.empty.eq(~masks.head_valid | self.pop)", "empty_when"),
     (signal_masks, SignalMasks, "depth=self.depth)\n        m.d", "depth=self.depth // 2)\n        m.d", "comes_out"),
     (stream_fifo, StreamFifo, "memory.read_address.eq(read_index + self.pop)", "memory.read_address.eq(read_index)", "comes_out"),
-    (stream_fifo, StreamFifo, "level > 1, level > 0", "level > 0, level > 0", "ready_from"),
+    (stream_fifo, StreamFifo, "self.ready.eq(Mux(self.pop, self.follows,", "self.ready.eq(Mux(self.pop, self.stays,", "ready_from"),
+    (stream_fifo, StreamFifo, "self.stays.eq(arrived | self.ready)", "self.stays.eq(self.ready)", "ready_from"),
+    (stream_fifo, StreamFifo, "self.follows.eq(arrived | has_two)", "self.follows.eq(has_two)", "ready_from"),
+    (stream_fifo, StreamFifo, "has_two, level > 2)", "has_two, level > 1)", "ready_from"),
+    (stream_fifo, StreamFifo, "Mux(arrived, self.ready, has_two)", "Mux(arrived, 1, has_two)", "ready_from"),
     (
         stream_fifo,
         StreamFifo,

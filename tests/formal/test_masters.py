@@ -98,6 +98,7 @@ def port_reader(kind: Any, config: EngineConfig) -> Laws:
     laws.implies("stays_quiet_while_stopped", laws.past(reader.quiet & reader.stop) & reader.stop, reader.quiet)
     rests = reader.quiet & (reader.clear | ~reader.active)
     laws.implies("stays_quiet_until_started", laws.past(rests & ~reader.start), reader.quiet & ~reader.active)
+    laws.implies("stays_quiet_when_stopped", laws.past(rests) & reader.stop, reader.quiet)
     # Invariants.
     first_beat = Signal(32, name="first_beat")
     with laws.m.If(reader.start):
@@ -156,6 +157,7 @@ def side_reader(kind: Any) -> Laws:
     laws.implies("stays_quiet_while_stopped", laws.past(reader.quiet & reader.stop) & reader.stop, reader.quiet)
     rests = reader.quiet & (reader.clear | ~reader.stop)
     laws.implies("stays_quiet_until_started", laws.past(rests & ~reader.start), reader.quiet)
+    laws.implies("stays_quiet_when_stopped", laws.past(reader.quiet) & reader.stop, reader.quiet)
     # Invariants.
     state = laws.state
     laws.invariant("no_more_asked_than_requested", request.asked <= request.beats)
@@ -217,12 +219,14 @@ def side_writer(kind: Any) -> Laws:
     laws.implies("stays_quiet_while_stopped", laws.past(writer.quiet & writer.stop) & writer.stop, writer.quiet)
     rests = writer.quiet & (writer.clear | ~writer.stop)
     laws.implies("stays_quiet_until_pushed", laws.past(rests & ~writer.push), writer.quiet)
+    laws.implies("stays_quiet_when_stopped", laws.past(writer.quiet) & writer.stop, writer.quiet)
     waits = laws.past((axi.awvalid | axi.wvalid) & ~written)
     laws.implies("stopped_raises_nothing", writer.stop & ~waits, ~axi.awvalid & ~axi.wvalid)
     # Invariants.
     state = laws.state
     passage.lies(laws, "beats", state["read_index"], state["write_index"])
     laws.invariant("level_counts", state["level"] == passage.total)
+    laws.invariant("has_beat_when_one_is_inside", state["has_beat"] == (passage.total != 0))
     laws.invariant("unanswered_counts", state["unanswered"] == owed[:16])
     laws.invariant("taken_is_remembered", (state["address_taken"] == has_address) & (state["data_taken"] == has_data))
     laws.invariant("risen_means_offered", state["risen"] == waits)
@@ -249,7 +253,17 @@ def fetch(kind: Any) -> Laws:
     laws.implies("starts_readers_that_rest", unit.issue, ~active.any())
     laws.implies("quiet_when_all_readers_are", unit.quiet, quiet.all() & (unit.stop | ~active.any()))
     laws.implies("quiet_owes_nothing", unit.quiet, ~valid.any() & Cat(beats == 0 for beats in owed).all())
-    laws.implies("stays_quiet_while_stopped", laws.past(unit.quiet & unit.stop) & unit.stop, unit.quiet)
+    laws.implies("stays_quiet_when_stopped", laws.past(unit.quiet) & unit.stop, unit.quiet)
+    laws.implies("errors_come_soon_after_beats", unit.bus_error, laws.past(laws.past(~unit.quiet)))
+    heads = Cat(laws.state[f"port_{number}.ready"] for number in range(config.tile.ports))
+    laws.law("heads_are_valid_when_all_are", unit.head_valid == heads.all())
+    for number in range(config.tile.ports):
+        level = laws.state[f"port_{number}.fifo.level"]
+        laws.assume(level <= config.fetch.fifo_beats - 1)
+        laws.invariant(f"ready_{number}_when_one_can_be_popped", heads[number] == (level != 0))
+        laws.invariant(f"has_two_{number}", laws.state[f"port_{number}.fifo.has_two"] == (level > 1))
+        laws.invariant(f"fault_{number}_comes_after_a_beat", laws.state[f"port_{number}.fault"], laws.past(~unit.quiet))
+    laws.assume(~unit.pop | unit.head_valid)
     laws.implies("stays_quiet_until_issued", laws.past(unit.quiet & (unit.clear | ~unit.stop) & ~unit.issue), unit.quiet)
     is_busy = Signal(name="is_busy")
     laws.m.d.sync += is_busy.eq((unit.issue | (is_busy & ~unit.retire)) & ~unit.clear)
@@ -310,6 +324,8 @@ MUTANTS: list[tuple[Callable[[Any], Laws], Any, str, str, str]] = [
     (fetch, Fetch, "& (self.stop | ~any_active)", "", "quiet_when_all"),
     (fetch, Fetch, "port.quiet for port in ports).all() &", "port.quiet for port in ports).any() &", "quiet_when_all"),
     (fetch, Fetch, "port.active for port in ports).any()", "port.active for port in ports).all()", "retires_when_nothing"),
+    (fetch, Fetch, "Mux(self.pop, follow, stay) & ~self.clear", "Mux(self.pop, stay, stay) & ~self.clear", "heads_are_valid"),
+    (fetch, Fetch, "Mux(self.pop, follow, stay) & ~self.clear", "Mux(self.pop, follow, stay)", "heads_are_valid"),
     (side_reader, SideReader, "(~self.stop | offered)", "~self.stop", "address_stays_valid"),
     (side_reader, SideReader, "self.last.eq(to_come == 1)", "self.last.eq(to_come == 2)", "last_is_the_last"),
     (side_reader, SideReader, "axi.arlen.eq(length - 1)", "axi.arlen.eq(SIDE_BURST_BEATS - 1)", "burst_is_no_longer"),
@@ -319,7 +335,15 @@ MUTANTS: list[tuple[Callable[[Any], Laws], Any, str, str, str]] = [
     (side_reader, SideReader, "asks.eq(to_ask > SIDE_BURST_BEATS)", "asks.eq(to_ask >= SIDE_BURST_BEATS)", "burst_is_no_longer"),
     (side_reader, SideReader, "asks.eq(0), ", "", "burst_is_no_longer"),
     (side_reader, SideReader, "self.error.eq(axi.rvalid & axi.rresp[1])", "self.error.eq(axi.rresp[1])", "error_is_an_error"),
-    (side_writer, SideWriter, "risen | ((level", "((level", "address_stays_valid"),
+    (side_writer, SideWriter, "risen | (has_beat", "(has_beat", "address_stays_valid"),
+    (
+        side_writer,
+        SideWriter,
+        "self.push | Mux(self.popped, level > 1",
+        "self.push | Mux(self.popped, level > 0",
+        "only_what_is_inside",
+    ),
+    (side_writer, SideWriter, "has_beat.eq(0), ", "", "only_what_is_inside"),
     (side_writer, SideWriter, "address_taken.eq(present & address_done & ~self.popped)", "address_taken.eq(0)", "one_address"),
     (side_writer, SideWriter, "address_done & data_done)", "address_done)", "popped_when_both_are_taken"),
     (side_writer, SideWriter, "(unanswered == 0) & (self.stop", "(self.stop", "quiet_owes_nothing"),

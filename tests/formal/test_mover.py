@@ -68,6 +68,7 @@ def mover(kind: Any, *, has_retirement: bool) -> Laws:
     laws.assume(~(circuit.command_valid & (circuit.stop | circuit.program_start | (program_left != 0))))
     laws.assume(~circuit.clear | (circuit.quiet & circuit.stop))
     laws.assume(~circuit.program_start | (circuit.quiet & ~circuit.stop & ~circuit.busy))
+    laws.assume(~(circuit.command_valid & ~circuit.running) & ~(circuit.program_start & circuit.running))
     # Segments of a head: 1, 2 or 4.
     laws.assume(~(circuit.command_valid & kinds[2]) | (field(command, Append, "segments") <= 2))
 
@@ -129,6 +130,9 @@ def mover(kind: Any, *, has_retirement: bool) -> Laws:
     laws.implies("works_on_what_was_issued", works, state["command"] == issued.as_value())
     laws.implies("asks_for_beats_whose_place_is_known", state["step"], works & (since >= PREPARE_CYCLES))
 
+    risen = laws.past((write.awvalid | write.wvalid) & ~written)
+    laws.implies("writes_after_its_lead", (write.awvalid | write.wvalid) & ~risen, since == WRITE_LEAD)
+
     # Invariants: a beat of a write is still to be asked for, in the gather's pipeline, in the queue, unanswered or answered.
     pipeline = Signal(3, name="pipeline")
     m.d.comb += pipeline.eq(sum((state[f"gather.asked_{stage}"] for stage in range(1, STEP_CYCLES + 1)), Const(0, 1)))
@@ -136,11 +140,14 @@ def mover(kind: Any, *, has_retirement: bool) -> Laws:
     if not has_retirement:
         laws.invariant("owed_counts", (told.owed == flight.owed) & (told.total == total))
     laws.invariant("active_until_written", active == works)
-    laws.invariant("kind_is_kept", active, is_load == state["is_load"])
+    laws.invariant("loads_while_a_load_is_active", state["loading"] == (active & is_load))
+    laws.invariant("last_write_when_one_is_unwritten", writes, state["is_last_write"] == (state["unwritten"] == 1))
+    laws.invariant("may_write_when_old_enough", state["may_write"] == (since == WRITE_LEAD))
+    laws.invariant("writer_has_a_beat_when_there_are_some", state["writer.has_beat"] == (level != 0))
     laws.invariant("asked_beats_are_somewhere", writes, asked == pipeline + level + wrote)
     laws.invariant("no_more_asked_than_there_are", writes, asked <= beats)
     laws.invariant("unasked_is_not_asked", writes, state["unasked"] == beats - asked)
-    laws.invariant("asks_while_some_are_unasked", state["asks"] == (active & ~state["is_load"] & (state["unasked"] != 0)))
+    laws.invariant("asks_while_some_are_unasked", state["asks"] == (active & ~is_load & (state["unasked"] != 0)))
     laws.invariant("age_counts", (state["age"] == since) & (since <= WRITE_LEAD))
     laws.invariant("prepared_when_old_enough", state["is_prepared"] == (since >= PREPARE_CYCLES))
     laws.invariant("unwritten_is_unwritten", writes, state["unwritten"] == beats - wrote)
@@ -182,15 +189,17 @@ MUTANTS = [
     ("asks.eq(unasked != 1)", "asks.eq(unasked != 0)", "no_beat_beyond"),
     ("unasked.eq(beats)", "unasked.eq(beats - 1)", "no_beat_beyond"),
     ("asks.eq(~starts_load & (beats != 0))", "asks.eq(beats != 0)", "asks_for_beats"),
-    ("active.eq(0), asks.eq(0)", "active.eq(0)", "asks_for_beats"),
-    ("is_load.eq(starts_load)", "is_load.eq(0)", "retires_in_the_cycle"),
+    ("loading.eq(0), asks.eq(0)", "loading.eq(0)", "asks_for_beats"),
+    ("loading.eq(starts_load)", "loading.eq(0)", "retires_in_the_cycle"),
+    ("is_last_write.eq(unwritten == 2)", "is_last_write.eq(0)", "issues_as_soon"),
+    ("is_last_write.eq(beats == 1)", "is_last_write.eq(0)", "issues_as_soon"),
     ("is_prepared.eq(0),", "", "asks_for_beats"),
     ("is_prepared.eq(age >= PREPARE_CYCLES - 1)", "is_prepared.eq(1)", "asks_for_beats"),
     ("with m.If(~active):", "with m.If(1):", "works_on_what"),
     ("self.command_valid & ~active & Mux", "self.command_valid & Mux", "issues_as_soon"),
     ("Mux(starts_load, ~self.busy, retirement.has_room)", "retirement.has_room", "issues_as_soon"),
     ("Mux(starts_load, ~self.busy, retirement.has_room)", "~self.busy", "issues_as_soon"),
-    ("writer.popped & (unwritten == 1)", "writer.popped & (unwritten <= 2)", "issues_as_soon"),
+    ("writer.popped & is_last_write", "writer.popped & (unwritten <= 2)", "issues_as_soon"),
 ]
 
 
@@ -209,3 +218,11 @@ def test_a_mover_without_a_limit_is_caught() -> None:
     assert not verdict.is_proved
     assert verdict.is_inductive
     assert "issues_as_soon_as_it_may" in verdict.broken, verdict.broken
+
+
+def test_a_mover_that_still_loads_is_caught() -> None:
+    """A LOAD that has ended takes a later program's words: the step of the induction finds the state it comes from."""
+    broken = mutant(Mover, "active.eq(0), loading.eq(0)]", "active.eq(0)]")
+    verdict = prove(mover(broken, has_retirement=False), depth=2, induction=True)
+    assert not verdict.is_proved
+    assert "loads_while_a_load_is_active" in verdict.broken, verdict.broken

@@ -44,6 +44,9 @@ def retirement(kind: Any) -> Laws:
         laws.invariant(f"place_{place}_follows", is_behind, up_to[place] > before)
         laws.invariant(f"newest_in_{place}_waits_for_all", is_newest, up_to[place] == flight.owed)
         laws.invariant(f"marked_in_{place}", flight.is_inside & (marked == place), up_to[place] == flight.to_end)
+    laws.invariant("second_is_behind_the_oldest", state["second"] == (oldest + 1)[: len(oldest)])
+    laws.invariant("one_when_one_is_in_flight", state["is_one"] == (flight.total == 1))
+    laws.invariant("full_when_all_places_are_taken", state["is_full"] == (flight.total == MOVER_WRITES))
     laws.invariant("done_when_nothing_is_left", state["is_done"] == (state["left"] == 0))
     laws.invariant("marked_is_counted", flight.is_inside, flight.ahead < flight.total)
     laws.invariant("nothing_is_owed_to_none", (flight.total != 0) | (flight.owed == 0))
@@ -60,13 +63,18 @@ def test_retirement() -> None:
 MUTANTS = [
     ("self.retire.eq(self.busy & is_done)", "self.retire.eq(self.busy & (left <= 1))", "retires_in_the_cycle"),
     ("left.eq(following - self.ends)", "left.eq(following)", "retires_in_the_cycle"),
-    ("with m.If(in_flight == self.retire):", "with m.If(in_flight == 0):", "retires_in_the_cycle"),
-    ("counts[(oldest + 1)[", "counts[(oldest + 2)[", "retires_in_the_cycle"),
-    ("self.has_room.eq(in_flight != MOVER_WRITES)", "self.has_room.eq(in_flight < MOVER_WRITES - 1)", "has_room"),
-    ("self.busy.eq(in_flight != 0)", "self.busy.eq(in_flight > 1)", "busy_while"),
-    ("[in_flight.eq(0), newest", "[newest", "busy_while"),
+    ("with m.If(~self.busy | (is_one & is_done)):", "with m.If(~self.busy):", "retires_in_the_cycle"),
+    ("counts[second]", "counts[second + 1]", "retires_in_the_cycle"),
+    ("is_full.eq(in_flight == MOVER_WRITES - 1)", "is_full.eq(in_flight == MOVER_WRITES - 2)", "has_room"),
+    ("self.busy.eq(~is_one)", "self.busy.eq(0)", "busy_while"),
+    ("[in_flight.eq(0), self.busy.eq(0)", "[in_flight.eq(0)", "busy_while"),
     ("is_done.eq(left == 1)", "is_done.eq(left <= 2)", "retires_in_the_cycle"),
-    ("is_done.eq(following == self.ends)", "is_done.eq(following == 0)", "retires_in_the_cycle"),
+    ("Mux(self.ends, following == 1, following == 0)", "following == 0", "retires_in_the_cycle"),
+    ("is_one.eq(~self.busy)", "is_one.eq(1)", "busy_while"),
+    ("is_one.eq(in_flight == 2)", "is_one.eq(0)", "retires_in_the_cycle"),
+    ("is_one.eq(0), is_full.eq(0)", "is_one.eq(0)", "has_room"),
+    ("second.eq(second + 1)", "second.eq(second)", "retires_in_the_cycle"),
+    ("oldest.eq(0), second.eq(1)", "oldest.eq(0)", "retires_in_the_cycle"),
     ("is_done.eq(self.beats == 0)", "is_done.eq(self.beats <= 1)", "retires_in_the_cycle"),
 ]
 

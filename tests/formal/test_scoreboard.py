@@ -38,7 +38,8 @@ def scoreboard(kind: Any, limit: int = TOKEN_LIMIT) -> Laws:
     laws.law("idle_when_nothing_is_under_way", board.idle == Cat(count == 0 for count in under_way.values()).all())
 
     tokens, overflows, named = {}, [], []
-    told = Signal(name="told")
+    # From an overflow on the engine is stopped, until all is cleared.
+    lost = Signal(name="lost")
     for producer, consumer in pairs:
         pair = f"{producer.name.lower()}_{consumer.name.lower()}"
         given, taken = Signal(_COUNT_BITS, name=f"given_{pair}"), Signal(_COUNT_BITS, name=f"taken_{pair}")
@@ -50,20 +51,24 @@ def scoreboard(kind: Any, limit: int = TOKEN_LIMIT) -> Laws:
             m.d.sync += [given.eq(0), taken.eq(0)]
         tokens[producer, consumer] = there = Signal(_COUNT_BITS, name=f"there_{pair}")
         m.d.comb += there.eq(given - taken)
-        laws.implies(f"tokens_{pair}_are_given_minus_taken", ~told, laws.state[f"tokens_{pair}"] == there)
-        laws.implies(f"taken_{pair}_was_there", ~told & takes, there != 0)
+        laws.implies(f"tokens_{pair}_are_given_minus_taken", ~lost, laws.state[f"tokens_{pair}"] == there)
+        laws.implies(f"taken_{pair}_was_there", ~lost & takes, there != 0)
         overflow = gives & ~takes & (there == limit)
         overflows.append(overflow)
-        named.append(overflow & (board.overflow_pair == producer * len(Unit) + consumer))
+        named.append(laws.past(overflow) & (board.overflow_pair == producer * len(Unit) + consumer))
+        flags = {"given": gives & laws.state[f"most_tokens_{pair}"] & ~board.clear, "taken": takes}
+        for name, flag in flags.items():
+            laws.invariant(f"{name}_token_{pair}_was_{name}", laws.state[f"{name}_tokens_{pair}"] == laws.past(flag))
     for consumer in Unit:
         there = Cat(
             ~board.wait[consumer][producer] | (tokens[producer, consumer] != 0) for producer in Unit if producer != consumer
         ).all()
-        laws.implies(f"{consumer.name.lower()}_is_granted_with_its_tokens", ~told, board.granted[consumer] == there)
-    laws.implies("overflow_is_told_exactly_then", ~told, board.overflow == Cat(overflows).any())
-    laws.implies("overflow_names_a_pair_that_does", ~told & board.overflow, Cat(named).any())
-    # From an overflow on the engine is stopped, until all is cleared.
-    m.d.sync += told.eq((told | board.overflow) & ~board.clear)
+        laws.implies(f"{consumer.name.lower()}_is_granted_with_its_tokens", ~lost, board.granted[consumer] == there)
+    overflows_now = Cat(overflows).any() & ~board.clear
+    is_first = ~laws.past(lost)
+    laws.implies("overflow_is_told_in_the_cycle_after", is_first, board.overflow == laws.past(overflows_now))
+    laws.implies("overflow_names_a_pair_that_did", is_first & board.overflow, Cat(named).any())
+    m.d.sync += lost.eq((lost | overflows_now) & ~board.clear)
     # Invariants.
     for unit in Unit:
         holds(laws, f"masks_{unit.name.lower()}.masks.", under_way[unit])
@@ -82,10 +87,11 @@ def test_scoreboard() -> None:
 
 MUTANTS = [
     ("with m.Elif(take & ~give):", "with m.Elif(take):", "tokens_"),
-    ("with m.If(give & ~take):", "with m.If(give):", "overflow_names"),
-    ("give & is_most & ~self.wait[consumer][producer]", "give & is_most", "overflow_is_told"),
-    ("too_many[0].append(give & is_most)", "too_many[0].append(give)", "overflow_is_told"),
-    ("Mux(self.issue[consumer], Cat(too_many[1]).any(), Cat(too_many[0]).any())", "Cat(too_many[1]).any()", "overflow_is_told"),
+    ("with m.If(give & ~take):", "with m.If(give & ~self.issue[consumer]):", "tokens"),
+    ("is_given.eq(give & is_most & ~self.clear)", "is_given.eq(give & ~self.clear)", "overflow_is_told"),
+    ("is_given.eq(give & is_most & ~self.clear)", "is_given.eq(give & is_most)", "overflow_is_told"),
+    ("is_taken.eq(take)", "is_taken.eq(0)", "overflow_"),
+    ("overflows.append(is_given & ~is_taken)", "overflows.append(is_given)", "overflow_is_told"),
     ("count.eq(count + 1)", "count.eq(count)", "tokens_"),
     ("~self.wait[consumer][producer] | is_some", "~self.wait[consumer][producer] | (count != 1)", "is_granted"),
     ("is_some.eq(1)", "is_some.eq(is_some)", "is_granted"),
@@ -93,13 +99,13 @@ MUTANTS = [
     ("count.eq(0), is_some.eq(0)", "count.eq(0)", "is_granted"),
     ("is_most.eq(count == TOKEN_LIMIT - 1)", "is_most.eq(is_most)", "overflow_is_told"),
     ("is_most.eq(count == TOKEN_LIMIT - 1)", "is_most.eq(count == TOKEN_LIMIT)", "overflow_is_told"),
-    ("is_some.eq(count > 1), is_most.eq(0)", "is_some.eq(count > 1)", "overflow_is_told"),
+    ("is_some.eq(count > 1), is_most.eq(0)", "is_some.eq(count > 1)", "overflow_"),
     ("is_some.eq(0), is_most.eq(0)", "is_some.eq(0)", "overflow_is_told"),
     ("fifo.push.eq(self.issue[unit])", "fifo.push.eq(self.issue[unit] & self.signal[unit].any())", "idle_when"),
     ("take = self.issue[consumer] & self.wait[consumer][producer]", "take = self.issue[consumer]", "tokens_"),
     ("m.d.sync += [count.eq(0), ", "m.d.sync += [", "tokens_"),
     ("producer * 4 + consumer", "consumer * 4 + producer", "overflow_names"),
-    ("with m.If(is_most):", "with m.If(0):", "overflow_names"),
+    ("with m.If(overflows[-1]):", "with m.If(0):", "overflow_names"),
 ]
 
 
