@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwsim.arch.config import load_engine
+from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.isa import Format
 from hwsim.errors import MachineError
 from hwsim.memory.models import IDEAL, stalling
+from rtl.matrix.region import tiles_of
 from rtl.matrix.slice import Slice
 from rtl.synthesis.netlists import hierarchy
 from rtl.synthesis.yosys import circuit_modules
@@ -26,8 +27,11 @@ from tests.random_model import random_model
 
 CYCLES = 1 << 14
 QUICK = (("drain", "small"), ("accumulator", "small"), ("stream_port", "small"))
-LATER = tuple((name, engine) for engine in ("small", "u280") for name in UNITS if (name, engine) not in QUICK)
+LATER = tuple(
+    (name, engine) for engine in ("small", "u280") for name in UNITS if (name, engine) not in (*QUICK, ("region", "u280"))
+)
 """An engine with multipliers for all rows and block RAMs, and one with look-up tables for some of them and UltraRAMs."""
+IN_REGIONS = ("region", "gather", "lane_tree")
 Fault = tuple[str, str, Callable[[str], str]]
 FAULTS: dict[str, dict[str, Fault]] = {
     "drain": {"table": ("LUT[2-6]", "INIT", complemented), "reset": ("FDSE", "INIT", flipped(0))},
@@ -45,8 +49,8 @@ FAULTS: dict[str, dict[str, Fault]] = {
 """What is wrong in other netlists of a unit: of a kind of cell, an attribute or a pin."""
 
 
-def compared(name: str, engine: str, faults: dict[str, Fault], seed: int) -> None:
-    unit = GateUnit(name, load_engine(engine))
+def compared(name: str, engine: EngineConfig, faults: dict[str, Fault], seed: int) -> None:
+    unit = GateUnit(name, engine)
     netlists = {"mapped": unit.netlist} | {fault: planted(unit.netlist, *change) for fault, change in faults.items()}
     verdicts = unit.compare(netlists, CYCLES, seed)
     assert (verdicts["mapped"].cycles, verdicts["mapped"].first) == (CYCLES, None)
@@ -55,13 +59,22 @@ def compared(name: str, engine: str, faults: dict[str, Fault], seed: int) -> Non
 
 @pytest.mark.parametrize(("name", "engine"), QUICK)
 def test_the_netlist_of_a_unit_is_the_unit(name: str, engine: str) -> None:
-    compared(name, engine, FAULTS[name], seed=1)
+    compared(name, load_engine(engine), FAULTS[name], seed=1)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "engine"), LATER)
 def test_the_netlist_of_another_unit_is_the_unit(name: str, engine: str, seed: int) -> None:
-    compared(name, engine, {}, seed)
+    compared(name, load_engine(engine), {}, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", IN_REGIONS)
+def test_the_netlist_of_a_unit_of_three_regions_is_the_unit(name: str, seed: int) -> None:
+    """Each region has some of the slices among which a word chooses, and none in other places."""
+    config = load_engine("small").with_values({"tile.ports": 8})
+    assert len(tiles_of(config)) == 3
+    compared(name, config, {}, seed)
 
 
 @pytest.mark.long
@@ -86,7 +99,7 @@ def test_the_netlist_of_another_unit_is_the_unit(name: str, engine: str, seed: i
     ],
 )
 def test_what_is_wrong_in_another_netlist_is_seen(name: str, engine: str, faults: dict[str, Fault]) -> None:
-    compared(name, engine, faults, seed=1)
+    compared(name, load_engine(engine), faults, seed=1)
 
 
 def test_the_first_difference_is_named() -> None:
