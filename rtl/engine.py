@@ -18,7 +18,7 @@ from rtl.mover import Landing, Mover
 from rtl.ram import Ram
 from rtl.vector import Vector
 
-__all__ = ["SIDE_PORT", "Engine", "TracePort", "engine_members", "stream_port", "trace_ports"]
+__all__ = ["SIDE_PORT", "Engine", "TracePort", "axi_members", "engine_members", "stream_port", "trace_ports"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,8 @@ def stream_port(port: int) -> str:
     return f"m_axi_{port:02d}_"
 
 
-def _axi_members(prefix: str, signature: wiring.Signature) -> dict:
-    """Return the flat members of a master's channels; addresses come with the size and burst kind of their beats."""
+def axi_members(prefix: str, signature: wiring.Signature) -> dict:
+    """Return the flat members of a master's channels, prefixed; addresses come with the size and burst kind of their beats."""
     members = {}
     for name, member in signature.members.items():
         members[prefix + name] = member
@@ -72,9 +72,9 @@ def _axi_members(prefix: str, signature: wiring.Signature) -> dict:
 def engine_members(config: EngineConfig) -> dict:
     """Return the members of an engine's signature."""
     tile = config.tile
-    streams = [_axi_members(stream_port(port), axi_read(tile.port_bits)) for port in range(tile.ports)]
-    side = _axi_members(SIDE_PORT, axi_read(WRITE_BEAT_BITS))
-    side |= _axi_members(SIDE_PORT, axi_write(WRITE_BEAT_BITS))
+    streams = [axi_members(stream_port(port), axi_read(tile.port_bits)) for port in range(tile.ports)]
+    side = axi_members(SIDE_PORT, axi_read(WRITE_BEAT_BITS))
+    side |= axi_members(SIDE_PORT, axi_write(WRITE_BEAT_BITS))
     return {
         "ap_clk": In(1),
         "ap_rst_n": In(1),

@@ -16,12 +16,15 @@ from rtl.package.kernel import (
     COMPUTE_UNIT,
     CONTROL_BUS,
     CONTROL_PROTOCOL,
+    MOST_MASTERS,
     PROTOCOL_REGISTERS,
-    SIDE_BUS,
     VLNV,
     arguments,
     buses,
     kernel_xml,
+    shared_verilog,
+    shares_master,
+    side_bus,
     stream_bus,
     wrapper_verilog,
 )
@@ -35,9 +38,6 @@ TOOLS = "2022.1 to 2023.x"
 """Versions of Vitis and Vivado the packages are written for: from those of the platforms to the last that know the U280."""
 _TOOLS_PATTERN = r"2022[.][12]([.][0-9]+)?|2023[.][0-9]+([.][0-9]+)?"
 """The same as an extended regular expression of what the tools call themselves."""
-
-_MOST_MASTERS = 32
-"""Masters of kernels that the memory subsystem takes where a platform prohibits no port (docs/decisions/0036 has the sources)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,6 +135,7 @@ def package_files(
     files |= {
         "kernel.xml": kernel_xml(config),
         "kernel.v": wrapper_verilog(config),
+        **({"shared_port.v": shared_verilog(config)} if shares_master(config) else {}),
         "host/xrt_ip.cpp": (resources.files("rtl.package") / "host" / "xrt_ip.cpp").read_text(),
     }
     digested = {f"../{name}": verilog[name] for name in sources} | files
@@ -154,16 +155,6 @@ def floorplan_picture(config: EngineConfig, target: Target, estimates: Estimates
 
 def _rendered(template: str, values: Mapping[str, object]) -> str:
     return TEMPLATES.from_string((resources.files("rtl.package") / "templates" / template).read_text()).render(values)
-
-
-def _masters_note(masters: int, platform: str) -> str:
-    """Return a sentence on so many masters at the memory being too many for a platform, empty where they are not."""
-    if masters <= _MOST_MASTERS:
-        return ""
-    return (
-        f"link.cfg ties {masters} masters to the HBM, and its memory subsystem takes at most {_MOST_MASTERS} of kernels:"
-        f" v++ is expected to refuse this on {platform} (decision 0036 of Lamforge)."
-    )
 
 
 def _values(config: EngineConfig, target: Target, estimates: Estimates | None) -> dict[str, object]:
@@ -192,7 +183,7 @@ def _values(config: EngineConfig, target: Target, estimates: Estimates | None) -
         "buses": buses(config),
         "control": CONTROL_BUS,
         "control_bytes": buses(config)[0].address_bytes,
-        "side": SIDE_BUS,
+        "side": side_bus(config),
         "protocol": protocol,
         "protocol_name": CONTROL_PROTOCOL,
         "arguments": arguments(config),
@@ -201,8 +192,8 @@ def _values(config: EngineConfig, target: Target, estimates: Estimates | None) -
         "period_ns": 1e9 / config.clock_hz,
         "streams": [{"bus": stream_bus(port), "channel": port} for port in range(tile.ports)],
         "ports": tile.ports,
-        "masters_note": _masters_note(tile.ports + 1, target.platform),
-        "most_streams": 1 << (_MOST_MASTERS - 1).bit_length() - 1,
+        "is_shared": shares_master(config),
+        "most_masters": MOST_MASTERS,
         "port_bits": tile.port_bits,
         "last_channel": target.channels - 1,
         "moved": plan.moved or ("engine",),

@@ -3,28 +3,33 @@
 import dataclasses
 from xml.etree import ElementTree
 
-from amaranth.lib.wiring import In
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import In, Member
 
 from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL, port_base_offset
 from hwsim.arch.timing import SIDE_BURST_BEATS
 from rtl.control.axi_lite import CONTROL_ADDRESS_BITS
-from rtl.engine import SIDE_PORT, engine_members, stream_port, trace_ports
+from rtl.engine import SIDE_PORT, axi_members, engine_members, stream_port, trace_ports
 from rtl.interfaces import ADDRESS_BITS, WRITE_BEAT_BITS
-from rtl.verilog import TOP
+from rtl.shared_port import SharedPort, shared_members
+from rtl.verilog import TOP, convert
 
 __all__ = [
     "COMPUTE_UNIT",
     "CONTROL_BUS",
     "CONTROL_PROTOCOL",
+    "MOST_MASTERS",
     "PROTOCOL_REGISTERS",
-    "SIDE_BUS",
     "VLNV",
     "Argument",
     "Bus",
     "arguments",
     "buses",
     "kernel_xml",
+    "shared_verilog",
+    "shares_master",
+    "side_bus",
     "stream_bus",
     "wrapper_verilog",
 ]
@@ -34,7 +39,9 @@ COMPUTE_UNIT = f"{KERNEL}_1"
 VLNV = f"lamforge:kernel:{KERNEL}:1.0"
 """Vendor, library, name and version of the packaged core."""
 CONTROL_BUS = "s_axi_control"
-SIDE_BUS = SIDE_PORT.rstrip("_")
+
+MOST_MASTERS = 32
+"""Masters of kernels that the memory subsystem takes where a platform prohibits no port (docs/decisions/0036 has the sources)."""
 
 _OUTSTANDING = 32
 """Most bursts asked of the interconnect: 512 beats of a full burst's 16, several times the latency of HBM behind a switch."""
@@ -86,13 +93,23 @@ class Argument:
         return self.bus != CONTROL_BUS
 
 
+def shares_master(config: EngineConfig) -> bool:
+    """Return whether the side port is behind the master of the last stream port: a master of its own would be one too many."""
+    return config.tile.ports + 1 > MOST_MASTERS
+
+
+def side_bus(config: EngineConfig) -> str:
+    """Return the name of the bus interface that the side port is behind."""
+    return stream_bus(config.tile.ports - 1) if shares_master(config) else SIDE_PORT.rstrip("_")
+
+
 def stream_bus(port: int) -> str:
     """Return the name of a stream port's bus interface."""
     return stream_port(port).rstrip("_")
 
 
 def buses(config: EngineConfig) -> tuple[Bus, ...]:
-    """Return the bus interfaces: control, the stream ports, the side port."""
+    """Return the bus interfaces: control, the stream ports, and the side port where it has a master of its own."""
     control = Bus(name=CONTROL_BUS, is_master=False, data_bits=32, address_bytes=1 << CONTROL_ADDRESS_BITS, burst_beats=1, reads=1)
     fetch = config.fetch
     streams = [
@@ -105,7 +122,9 @@ def buses(config: EngineConfig) -> tuple[Bus, ...]:
         )
         for port in range(config.tile.ports)
     ]
-    side = Bus(name=SIDE_BUS, data_bits=WRITE_BEAT_BITS, burst_beats=SIDE_BURST_BEATS, reads=2)
+    if shares_master(config):
+        return (control, *streams[:-1], dataclasses.replace(streams[-1], is_writing=True))
+    side = Bus(name=side_bus(config), data_bits=WRITE_BEAT_BITS, burst_beats=SIDE_BURST_BEATS, reads=2)
     return (control, *streams, side)
 
 
@@ -116,7 +135,7 @@ def arguments(config: EngineConfig) -> tuple[Argument, ...]:
             name=register.name,
             offset=register.offset,
             bits=register.width,
-            bus=SIDE_BUS if register.name in ("side", "program") else CONTROL_BUS,
+            bus=side_bus(config) if register.name in ("side", "program") else CONTROL_BUS,
             is_writable=register.writable,
             doc=register.doc,
         )
@@ -197,28 +216,71 @@ _INTERRUPT = (
 """Attributes that make a port an interrupt for the IP packager (UG994, X_INTERFACE_INFO)."""
 
 
+_SHARED = "shared_port"
+"""Name of the module and of its one instance that puts two ports behind one master."""
+
+
 def wrapper_verilog(config: EngineConfig) -> str:
     """Return the Verilog of the top module; the engine's trace outputs stay open and are left out by synthesis."""
     traces = {port.name for port in trace_ports(config)}
-    declared, connected = [], []
+    prefixes = {"stream": f"{side_bus(config)}_", "side": SIDE_PORT} if shares_master(config) else {}
+    declared, inner, connected = [], [], []
     for name, member in engine_members(config).items():
-        if name in traces:
+        prefix = next((each for each in prefixes.values() if name.startswith(each)), None)
+        # Beats and bursts behind one master are of one kind.
+        if name in traces or (prefix is not None and name.endswith(("size", "burst"))):
             connected.append(f"        .{name}()")
-            continue
-        width = member.shape if isinstance(member.shape, int) else member.shape.width
-        direction = "input " if member.flow is In else "output"
-        bits = "" if width == 1 else f"[{width - 1}:0] "
-        declared.append(f"{_INTERRUPT if name == 'interrupt' else ''}    {direction} wire {bits}{name}")
-        connected.append(f"        .{name}({name})")
+        elif prefix is not None:
+            wire = f"inner_{name.removeprefix('m_axi_')}"
+            inner.append(f"    wire {_bits(member)}{wire};\n")
+            connected.append(f"        .{name}({wire})")
+            if name == f"{prefix}araddr" and prefix == prefixes["stream"]:
+                master = shared_members(config.tile.port_bits)["axi"].signature
+                declared += [_declaration(name, member) for name, member in axi_members(prefix, master).items()]
+        else:
+            declared.append(f"{_INTERRUPT if name == 'interrupt' else ''}{_declaration(name, member)}")
+            connected.append(f"        .{name}({name})")
     ports, pins = ",\n".join(declared), ",\n".join(connected)
     return f"""// Generated for engine {config.name}: the engine as a Vitis kernel.
 `default_nettype none
 module {KERNEL} (
 {ports}
 );
-    {TOP} {TOP} (
+{"".join(inner)}    {TOP} {TOP} (
 {pins}
     );
-endmodule
+{_shared_instance(config, prefixes)}endmodule
 `default_nettype wire
 """
+
+
+def shared_verilog(config: EngineConfig) -> str:
+    """Return the Verilog of the module that puts a stream port and the side port behind one master."""
+    return convert(SharedPort(config.tile.port_bits), _SHARED)
+
+
+def _shared_instance(config: EngineConfig, prefixes: dict[str, str]) -> str:
+    if not prefixes:
+        return ""
+    outer, inner = prefixes["stream"], {side: f"inner_{prefix.removeprefix('m_axi_')}" for side, prefix in prefixes.items()}
+    pins = ["        .clk(ap_clk)", "        .rst(~ap_rst_n)"]
+    for side, member in shared_members(config.tile.port_bits).items():
+        wires = outer if side == "axi" else inner[side]
+        pins += [f"        .{side}__{name}({wires}{name})" for name in member.signature.members]
+    size = config.tile.port_bytes.bit_length() - 1
+    ties = "".join(f"    assign {outer}{way}size = 3'd{size};\n    assign {outer}{way}burst = 2'd1;\n" for way in ("ar", "aw"))
+    text = ",\n".join(pins)
+    return f"""    // A beat is as wide as the master, and bursts count up (INCR).
+{ties}    {_SHARED} {_SHARED} (
+{text}
+    );
+"""
+
+
+def _declaration(name: str, member: Member) -> str:
+    return f"    {'input ' if member.flow is In else 'output'} wire {_bits(member)}{name}"
+
+
+def _bits(member: Member) -> str:
+    width = Shape.cast(member.shape).width
+    return "" if width == 1 else f"[{width - 1}:0] "

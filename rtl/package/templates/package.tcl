@@ -21,6 +21,9 @@ add_files -norecurse [list \
 {% for file in verilog %}
     $verilog/{{ file }} \
 {% endfor %}
+{% if is_shared %}
+    $here/shared_port.v \
+{% endif %}
     $here/kernel.v]
 set_property top {{ kernel }} [current_fileset]
 add_files -fileset constrs_1 -norecurse [list $here/constraints.xdc $here/out_of_context.xdc]
