@@ -20,6 +20,7 @@ from reports.studies.resources.circuits import _pace, circuits
 from reports.studies.resources.engines import VALUES, differing_in_one_field, drawn, memory_shapes, row_pairs, settings_of, slices
 from reports.studies.resources.study import changed_parts
 from reports.text.studies import resources_text
+from rtl.matrix.region import shares_of
 from rtl.matrix.stages import check_stages
 from rtl.synthesis.circuit import SLICE, Circuit, CircuitPart, Wanted, circuit
 from rtl.synthesis.estimate import estimate
@@ -241,12 +242,13 @@ def test_refusals(
 
 
 def test_drawn_engines_have_every_pair_of_rows_and_can_be_built() -> None:
-    engines = drawn(64, seed=0)
+    engines = drawn(ResourcesRequest().engines, seed=0)
     assert engines[:10] == drawn(10, seed=0)
     assert engines[:10] != drawn(10, seed=1)
     assert {(of.tile.tokens, of.tile.nibble_tokens) for of in engines} == set(row_pairs())
     for engine in engines:
         check_stages(engine)
+        shares_of(engine)
     ports = [of.tile.ports for of in engines]
     assert {1, 2, 4, 8, 16, 32} <= set(ports)
     watchdogs = np.log2([of.control.watchdog_cycles for of in engines])
