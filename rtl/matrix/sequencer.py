@@ -12,7 +12,7 @@ from hwsim.arch.fields import Instruction
 from hwsim.arch.isa import CacheFormat, Format
 from hwsim.arch.stream_sizes import SIZES
 from rtl.arithmetic import sum_is
-from rtl.interfaces import COMMAND, UnitSizes, field, flags, is_kind
+from rtl.interfaces import COMMAND, UnitSizes, assign, field, flags, is_kind
 from rtl.matrix.broadcast import ARRANGE
 from rtl.matrix.records import BLOCK, STEP, is_any
 
@@ -22,9 +22,15 @@ _HEADER, _SCALES, _DATA = range(3)
 (_RUN_BITS,) = {exact_log2(sizes.run_groups) for sizes in SIZES.values() if sizes.run_groups}
 
 
+_OWN = ("writes", "final", "position")
+"""What each block says for itself."""
+
+_COMMON = data.StructLayout({name: member.shape for name, member in BLOCK if name not in _OWN})
+"""What all blocks of an instruction say."""
+
 OPERATION = data.StructLayout(
     {
-        "block": BLOCK,
+        "block": _COMMON,
         "beats": 32,
         "empty": 1,
         "single": 1,
@@ -39,7 +45,7 @@ OPERATION = data.StructLayout(
 )
 """An instruction: `beats` are those of an AXPY or the blocks of a DOT, `empty` and `single` say that there is none or one, and
 `final_first` that the first group of a block is its last. `wide`: a group has two words; `dense`: a word takes two cycles; `kept`:
-its codes are 2 of 4 of W2S. Of `block` it says what all blocks have in common."""
+its codes are 2 of 4 of W2S."""
 
 
 class Few(wiring.Component):
@@ -178,10 +184,10 @@ class Sequencer(wiring.Component):
         self._running = Signal(name="running")
         self._axpy, self._empty = Signal(name="axpy"), Signal(name="empty")
         self._format, self._last = Signal(3, name="format"), Signal(10, name="last_group")
-        self._fixed = Signal(BLOCK, name="fixed")
+        self._fixed = Signal(_COMMON, name="fixed")
         self._source, self._segment = Signal(11, name="source"), Signal(11, name="segment")
         self._remaining, self._is_final = Signal(32, name="remaining"), Signal(name="is_final")
-        self._position = Signal.like(self._fixed.position, name="position")
+        self._position = Signal(BLOCK["position"].shape, name="position")
         self._index = Signal(2, name="block_index")
         self._phase = Signal(3, name="phase")
         self._group = Signal(10, name="group")
@@ -232,7 +238,7 @@ class Sequencer(wiring.Component):
             self.arrange.axpy.eq(self._axpy),
             self.arrange.format.eq(self._format),
             self.a_address.eq(self._segment),
-            self.block.eq(self._fixed),
+            *assign(self.block, self._fixed, *_COMMON.members),
             self.block.writes.eq(self._axpy | ~self._empty),
             self.block.final.eq(self._empty | self._is_final),
             self.block.position.eq(self._position),

@@ -53,7 +53,7 @@ def _gathered(fields: Fields) -> np.ndarray:
     return np.minimum(np.minimum(_slices(fields), fields[_LANES]), 8)
 
 
-_MOST_PORTS = 64
+_MOST_PORTS = 128
 _TILES = {
     region: np.array([0] + [len(region_tiles(ports).get(region, ())) for ports in range(1, _MOST_PORTS + 1)])
     for region in (NEAR, SHARED, FAR)

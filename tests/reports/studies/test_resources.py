@@ -145,7 +145,7 @@ def test_engines_that_are_kept_apart_are_not_in_the_model(whole: ResourceStudy) 
     seen = {
         run.fields["control.watchdog_cycles"] for run in part_runs((whole.output / PARTS).read_text()) if "watchdog" in run.part
     }
-    assert len(resources["lut"]) == whole.apart == 16
+    assert len(resources["lut"]) == whole.apart == 32
     assert not seen & set(fields["control.watchdog_cycles"].tolist())
     assert whole.off["lut"].worst < 5e-3
     assert whole.off["dsp"].exact == 16
@@ -190,7 +190,7 @@ def test_a_part_that_nothing_counts_is_refused(tmp_path: Path) -> None:
         return {**made_up(engine, wanted, folder), "fetch/strange": part}
 
     with pytest.raises(
-        SpecError, match=r"^Copies of fetch/strange must be of one, ports, slices, .*, not 192 with tile.ports 64, "
+        SpecError, match=r"^Copies of fetch/strange must be of one, has_regions, ports, slices, .*, not 192 with tile.ports 64, "
     ):
         run(request(tmp_path), make=strange)
     assert not (tmp_path / "out").exists()
