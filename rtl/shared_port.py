@@ -15,7 +15,6 @@ SLOTS = 4
 SIDE_ID = 1
 """Identifier of what the side port asks for; the stream's is 0."""
 
-_ADDRESS = ("araddr", "arlen")
 _ANSWER = ("rdata", "rresp", "rlast")
 _BEAT_BYTES = WRITE_BEAT_BITS // 8
 

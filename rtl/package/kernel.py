@@ -12,7 +12,7 @@ from hwsim.arch.timing import SIDE_BURST_BEATS
 from rtl.control.axi_lite import CONTROL_ADDRESS_BITS
 from rtl.engine import SIDE_PORT, axi_members, engine_members, stream_port, trace_ports
 from rtl.interfaces import ADDRESS_BITS, WRITE_BEAT_BITS
-from rtl.shared_port import SharedPort, shared_members
+from rtl.shared_port import SLOTS, SharedPort, shared_members
 from rtl.verilog import TOP, convert
 
 __all__ = [
@@ -44,7 +44,10 @@ MOST_MASTERS = 32
 """Masters of kernels that the memory subsystem takes where a platform prohibits no port (docs/decisions/0036 has the sources)."""
 
 _OUTSTANDING = 32
-"""Most bursts asked of the interconnect: 512 beats of a full burst's 16, several times the latency of HBM behind a switch."""
+"""Most bursts asked of the interconnect: 512 beats of a full burst's 16, several times the latency of HBM behind a switch.
+
+Of writes too, which are one beat each: the side port sends the next without waiting for the response of the last.
+"""
 
 PROTOCOL_REGISTERS = {"control": "CTRL", "global_interrupt": "GIER", "interrupt_enable": "IP_IER", "interrupt_status": "IP_ISR"}
 """Registers every kernel has below 0x10, by our name, and what Vitis calls them (UG1393, Control Requirements)."""
@@ -57,20 +60,25 @@ class Bus:
     Attributes:
         name: prefix of its ports, without the underscore before the signal.
         is_master: whether the engine starts the transfers.
-        is_writing: whether it writes; streams only read.
         data_bits: width of a beat.
         address_bytes: bytes of the address space seen through it.
         burst_beats: beats of its longest burst.
         reads: read bursts that the interconnect is to keep outstanding.
+        writes: the same of writes; none where it only reads.
     """
 
     name: str
     is_master: bool = True
-    is_writing: bool = True
     data_bits: int
     address_bytes: int = 1 << ADDRESS_BITS
     burst_beats: int
     reads: int
+    writes: int
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether it writes; streams only read."""
+        return self.writes > 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,21 +118,30 @@ def stream_bus(port: int) -> str:
 
 def buses(config: EngineConfig) -> tuple[Bus, ...]:
     """Return the bus interfaces: control, the stream ports, and the side port where it has a master of its own."""
-    control = Bus(name=CONTROL_BUS, is_master=False, data_bits=32, address_bytes=1 << CONTROL_ADDRESS_BITS, burst_beats=1, reads=1)
+    control = Bus(
+        name=CONTROL_BUS, is_master=False, data_bits=32, address_bytes=1 << CONTROL_ADDRESS_BITS, burst_beats=1, reads=1, writes=1
+    )
     fetch = config.fetch
+    bursts = fetch.fifo_beats // fetch.burst_beats
     streams = [
         Bus(
             name=stream_bus(port),
-            is_writing=False,
             data_bits=config.tile.port_bits,
             burst_beats=fetch.burst_beats,
-            reads=min(fetch.fifo_beats // fetch.burst_beats, _OUTSTANDING),
+            reads=min(bursts, _OUTSTANDING),
+            writes=0,
         )
         for port in range(config.tile.ports)
     ]
     if shares_master(config):
-        return (control, *streams[:-1], dataclasses.replace(streams[-1], is_writing=True))
-    side = Bus(name=side_bus(config), data_bits=WRITE_BEAT_BITS, burst_beats=SIDE_BURST_BEATS, reads=2)
+        shared = dataclasses.replace(
+            streams[-1],
+            burst_beats=max(fetch.burst_beats, SIDE_BURST_BEATS * WRITE_BEAT_BITS // config.tile.port_bits),
+            reads=min(bursts + SLOTS, _OUTSTANDING),
+            writes=_OUTSTANDING,
+        )
+        return (control, *streams[:-1], shared)
+    side = Bus(name=side_bus(config), data_bits=WRITE_BEAT_BITS, burst_beats=SIDE_BURST_BEATS, reads=2, writes=_OUTSTANDING)
     return (control, *streams, side)
 
 
@@ -263,7 +280,7 @@ def _shared_instance(config: EngineConfig, prefixes: dict[str, str]) -> str:
     if not prefixes:
         return ""
     outer, inner = prefixes["stream"], {side: f"inner_{prefix.removeprefix('m_axi_')}" for side, prefix in prefixes.items()}
-    pins = ["        .clk(ap_clk)", "        .rst(~ap_rst_n)"]
+    pins = ["        .clk(ap_clk)", "        .rst(reset)"]
     for side, member in shared_members(config.tile.port_bits).items():
         wires = outer if side == "axi" else inner[side]
         pins += [f"        .{side}__{name}({wires}{name})" for name in member.signature.members]
@@ -271,7 +288,10 @@ def _shared_instance(config: EngineConfig, prefixes: dict[str, str]) -> str:
     ties = "".join(f"    assign {outer}{way}size = 3'd{size};\n    assign {outer}{way}burst = 2'd1;\n" for way in ("ar", "aw"))
     text = ",\n".join(pins)
     return f"""    // A beat is as wide as the master, and bursts count up (INCR).
-{ties}    {_SHARED} {_SHARED} (
+{ties}    // It is reset in the cycles in which the engine is.
+    reg reset;
+    always @(posedge ap_clk) reset <= ~ap_rst_n;
+    {_SHARED} {_SHARED} (
 {text}
     );
 """

@@ -48,6 +48,14 @@ def shared_port(kind: Any) -> Laws:
     laws.implies("room_for_every_beat", is_side, state["level"] < DEPTH)
     laws.law("always_takes_beats", axi.rready)
     laws.law("stream_beats_pass", stream.rvalid == (axi.rvalid & (axi.rid != SIDE_ID)))
+    # Writes pass: whose bytes of a beat they are, the strobes say.
+    own = [Mux(side.awaddr[4:6] == lane, side.wstrb, 0) for lane in range(LANES)]
+    asks, answers = (axi.awvalid, axi.wvalid, axi.wlast, axi.bready), (axi.awready, axi.wready, axi.bvalid, axi.bresp)
+    laws.law("writes_pass", Cat(*asks) == Cat(side.awvalid, side.wvalid, side.wlast, side.bready))
+    laws.law("answers_to_writes_pass", Cat(*answers) == Cat(side.awready, side.wready, side.bvalid, side.bresp))
+    laws.law("writes_are_aligned", axi.awaddr == Cat(Const(0, 6), side.awaddr[6:]))
+    laws.law("strobes_are_of_one_lane", axi.wstrb == Cat(*own))
+    laws.law("data_is_in_every_lane", axi.wdata == side.wdata.replicate(LANES))
     # Words that a burst takes, of those that wait and of the one under way.
     free, waiting = state["free_slots"], state["waiting"]
     newest, oldest, busy = state["newest"], state["oldest"], state["is_under_way"]
@@ -93,12 +101,21 @@ MUTANTS = [
     ("side.arready.eq(chosen & axi.arready)", "side.arready.eq(axi.arready)", "one_is_taken_at_a_time"),
     ("stream.rvalid.eq(axi.rvalid & (axi.rid != SIDE_ID))", "stream.rvalid.eq(axi.rvalid)", "stream_beats_pass"),
     ("axi.arvalid.eq(chosen | stream.arvalid)", "axi.arvalid.eq(stream.arvalid)", "takes_nothing_else"),
+    ("side.wstrb << (lane * _BEAT_BYTES)", "side.wstrb << lane", "strobes_are_of_one_lane"),
+    ('"awready", "wready", "bresp", "bvalid"', '"awready", "wready", "bvalid"', "answers_to_writes_pass"),
 ]
 
 
 @pytest.mark.parametrize("number", range(len(MUTANTS)))
 def test_broken_shared_ports_are_caught(number: int) -> None:
     text, changed, law = MUTANTS[number]
-    verdict = prove(shared_port(mutant(SharedPort, text, changed)), depth=6, induction=False)
+    verdict = prove(shared_port(mutant(SharedPort, text, changed)), depth=3, induction=False)
     assert not verdict.is_proved
     assert any(name.startswith(law) for name in verdict.broken), verdict.broken
+
+
+def test_bursts_without_room_are_caught() -> None:
+    """Five bursts are under way where four have room; the proof's own count of them says so."""
+    verdict = prove(shared_port(mutant(SharedPort, "side.arvalid & has_room", "side.arvalid")), depth=8, induction=True)
+    assert not verdict.is_proved
+    assert "slots_are_counted" in verdict.broken

@@ -244,6 +244,20 @@ ORDER = [
 """Packaging steps as UG1393 and AMD's rtl_vadd example have them, by their first call."""
 
 
+BURSTS = ("READ_WRITE_MODE", "MAX_BURST_LENGTH", "NUM_READ_OUTSTANDING", "NUM_WRITE_OUTSTANDING")
+
+
+def expected_bursts(bus, config):
+    """Return what the interconnect must know of a master, as BURSTS; a burst of the side port is a kilobyte."""
+    fetch = config.fetch
+    if bus == "m_axi_side":
+        return "READ_WRITE", 64, 2, 32
+    bursts = fetch.fifo_beats // fetch.burst_beats
+    if bus == side_bus_of(config):
+        return "READ_WRITE", max(fetch.burst_beats, 8192 // config.tile.port_bits), min(bursts + 4, 32), 32
+    return "READ_ONLY", fetch.burst_beats, min(bursts, 32), 0
+
+
 def faults_of_packaging(calls, verilog, config=ENGINE):
     """Return what is wrong with recorded packaging calls: their order, and what they say of buses and registers."""
     faults = []
@@ -267,6 +281,10 @@ def faults_of_packaging(calls, verilog, config=ENGINE):
         faults.append("every bus must have the clock once")
     if values.get(("value", "parameter:FREQ_HZ@bus:ap_clk")) != str(round(config.clock_hz)):
         faults.append("frequency")
+    for bus in sorted(buses - {"s_axi_control"}):
+        told = tuple(values.get(("value", f"parameter:{name}@bus:{bus}")) for name in BURSTS)
+        if told != tuple(map(str, expected_bursts(bus, config))):
+            faults.append(f"bursts of {bus}: {told}")
     registers = {call[2]: call for call in calls if call[0] == "ipx::add_register"}
     expected = expected_registers(config) | {name: (4 * n, 4, True) for n, name in enumerate(("CTRL", "GIER", "IP_IER", "IP_ISR"))}
     if registers.keys() != expected.keys():
@@ -303,6 +321,7 @@ def test_packaging_runs_in_the_documented_order(files, verilog, tmp_path):
         ("program 0x01c 64", "program 0x018 64", "offset or size of program"),
         ("base_02 0x098 64 read-write m_axi_02", "base_02 0x098 64 read-write m_axi_01", "bus of base_02"),
         ("error 0x040 32 read-only", "error 0x040 32 read-write", "access of error"),
+        ("m_axi_side READ_WRITE 64 2 32", "m_axi_side READ_WRITE 64 2 1", "bursts of m_axi_side"),
         ("    m_axi_07\n", "", "every bus must have the clock once"),
         ("set_property sdx_kernel true $core\n", "", "sdx_kernel must be set"),
         ("ipx::update_checksums $core\n", "", "order"),
@@ -684,6 +703,8 @@ def test_the_memory_takes_no_more_than_32_masters(tmp_path):
     put(files, tmp_path / "package")
     calls = run_tcl(tmp_path / "package", "package.tcl", "out/kernel.xo", "work")
     assert any(words[0] == "add_files" and "shared_port.v" in " ".join(words) for words in calls)
+    # tiny's bursts are of 8 beats, a kilobyte of its 16-byte beats is 64.
+    assert faults_of_packaging(calls, verilog, config) == []
     few = package_files(ENGINE, TARGET, {"engine.v": ""})
     assert "shared_port.v" not in few and "shared_port.v" not in few["README.md"]
 

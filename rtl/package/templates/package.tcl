@@ -54,7 +54,7 @@ set_property value_resolve_type user $frequency
 # Masters issue INCR bursts of full-width beats alone (UG1393 recommends to say so).
 foreach {bus mode beats reads writes} {
 {% for bus in buses if bus.is_master %}
-    {{ bus.name }} {{ "READ_WRITE" if bus.is_writing else "READ_ONLY" }} {{ bus.burst_beats }} {{ bus.reads }} {{ 1 if bus.is_writing else 0 }}
+    {{ bus.name }} {{ "READ_WRITE" if bus.is_writing else "READ_ONLY" }} {{ bus.burst_beats }} {{ bus.reads }} {{ bus.writes }}
 {% endfor %}
 } {
     set interface [ipx::get_bus_interfaces $bus -of_objects $core]
