@@ -71,8 +71,10 @@ def _changed(value: Any) -> Iterator[tuple[Any, float]]:
         return
     if isinstance(value, int):
         yield from ((type(value)(each), each / value) for each in (value - 1, value // 2) if each >= 1)
-    elif isinstance(value, float | Quantity):
+    elif isinstance(value, float):
         yield value * _LESS, _LESS
+    elif isinstance(value, Quantity):
+        yield type(value)(value.value * _LESS), _LESS
     elif isinstance(value, PcieLink):
         if value.lanes > 1:
             yield dataclasses.replace(value, lanes=value.lanes // 2), 0.5
