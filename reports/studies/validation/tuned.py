@@ -26,6 +26,8 @@ SHARE_ERROR = 0.02
 _STEP = 0.99
 """Factor by which a constant is changed to see what rows do."""
 _FIFTH = 1.2
+_DIGITS = 6
+"""Of errors; processors round differently beyond."""
 
 _MATTERS = 0.05
 """Change of a row's figure, over that of a constant, from which on the row says something of the constant."""
@@ -188,11 +190,12 @@ def tuning(constants: Sequence[Tuned], sets: Sequence[ValidationSet], factors: M
     steps = np.exp(np.linalg.solve(normal, right))
     # Without a row: its part of both sides of the normal equations is taken off.
     alone = [np.linalg.solve(normal - np.outer(row, row), right + row * aim) for row, aim in zip(scaled, aims, strict=True)]
-    left_out = np.expm1(errors + np.einsum("ij,ij->i", slopes, np.array(alone)))
+    left_out = np.expm1(errors + np.einsum("ij,ij->i", slopes, np.array(alone))).round(_DIGITS)
     return Tuning(
         left_out=dict(zip(keys, left_out.tolist(), strict=True)),
         constants=tuple(
-            _found(constant, keys, errors, slopes[:, place], float(steps[place])) for place, constant in enumerate(constants)
+            _found(constant, keys, errors, slopes[:, place], round(float(steps[place]), _DIGITS))
+            for place, constant in enumerate(constants)
         ),
     )
 
@@ -202,7 +205,7 @@ def _found(constant: Tuned, keys: Sequence[Key], errors: Floats, slope: Floats, 
     off = [errors + slope * sign * math.log(_FIFTH) for sign in (-1, 1)]
     now, less, more = (float(np.sqrt(np.mean(each[matters] ** 2))) if matters.any() else 0.0 for each in (errors, *off))
     rows = tuple(key for key, is_one in zip(keys, matters, strict=True) if is_one)
-    return Found(tuned=constant, rows=rows, step=step, error=now, error_off=max(less, more))
+    return Found(tuned=constant, rows=rows, step=step, error=round(now, _DIGITS), error_off=round(max(less, more), _DIGITS))
 
 
 def _errors(groups: Iterable[Iterable[Row]]) -> Floats:
