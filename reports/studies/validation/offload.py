@@ -12,6 +12,7 @@ from reports.studies.validation.flexgen import FLEXGEN_ABLATION, FLEXGEN_BREAKDO
 from reports.studies.validation.fpga import FPGA_DECODE
 from reports.studies.validation.gpu import GPU_MEASURED_OPERATORS, GPU_MEASURED_STEPS, GPU_OPERATORS
 from reports.studies.validation.instinfer import INSTINFER_GAIN, INSTINFER_SHARE
+from reports.studies.validation.minference import MINFERENCE_PROMPTS
 from reports.studies.validation.pcie import PCIE_MEASURED, PCIE_PACKETS
 from reports.studies.validation.row import Row, ValidationSet
 from reports.studies.validation.shadowkv import SHADOWKV_BLOCKS, SHADOWKV_THROUGHPUT
@@ -35,6 +36,7 @@ SETS: tuple[ValidationSet, ...] = (
     INSTINFER_GAIN,
     INSTINFER_SHARE,
     FPGA_DECODE,
+    MINFERENCE_PROMPTS,
     FLASH,
     GPU_OPERATORS,
     GPU_MEASURED_OPERATORS,
@@ -43,7 +45,7 @@ SETS: tuple[ValidationSet, ...] = (
     PCIE_PACKETS,
 )
 """Every set, in the order in which they are printed."""
-PUBLISHED = SETS[:13]
+PUBLISHED = SETS[:14]
 """Published runs of whole systems, for which constants were chosen."""
 
 
