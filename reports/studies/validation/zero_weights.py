@@ -1,8 +1,7 @@
-"""Sets `zero-weights` and `zero-t4`: ZeRO-Inference, whose weights stream to the GPU in every step from host memory or drives.
+"""Sets `zero-weights`, `zero-t4` and `zero-a6000`: ZeRO-Inference, whose weights stream to the GPU in every step.
 
-`zero-t4` has the rows of FlexGen's baseline whose batches are printed, on a machine whose host no row was fitted on. OPT-6.7B comes
-out right; OPT-30B is a third too fast: its weights come at 9 GB/s there, where pinned memory gives 13.8, and nothing
-published says why.
+`zero-t4` has the rows of FlexGen's baseline whose batches are printed: version 0.7 of DeepSpeed, which copies each matrix in a
+blocking call. OPT-30B generates five tokens there and is projected (FlexGen @19753bc, benchmark/hf_ds). `zero-a6000` has a table of 2023.
 """
 
 from collections.abc import Iterator
