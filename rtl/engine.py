@@ -18,7 +18,7 @@ from rtl.mover import Landing, Mover
 from rtl.ram import Ram
 from rtl.vector import Vector
 
-__all__ = ["SIDE_PORT", "Engine", "TracePort", "axi_members", "engine_members", "stream_port", "trace_ports"]
+__all__ = ["BURST_INCR", "SIDE_PORT", "Engine", "TracePort", "axi_members", "engine_members", "stream_port", "trace_ports"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def trace_ports(config: EngineConfig) -> tuple[TracePort, ...]:
 
 SIDE_PORT = "m_axi_side_"
 LITE_PORT = "s_axi_control_"
-_BURST_INCR = 1
+BURST_INCR = 1
 
 
 def stream_port(port: int) -> str:
@@ -186,7 +186,7 @@ class Engine(wiring.Component):
                 data = "rdata" if name == "arlen" else "wdata"
                 beat_bytes = len(getattr(axi, data)) // 8
                 size, burst = (getattr(self, f"{prefix}{name[:2]}{each}") for each in ("size", "burst"))
-                m.d.comb += [size.eq(beat_bytes.bit_length() - 1), burst.eq(_BURST_INCR)]
+                m.d.comb += [size.eq(beat_bytes.bit_length() - 1), burst.eq(BURST_INCR)]
 
     def _result(self, m, mover):
         """Three copies of the result memory, one for each reader."""

@@ -1,6 +1,7 @@
 """One master of the memory for a stream port and the side port: memories take fewer masters than an engine has ports."""
 
 from amaranth import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Member, Out, Signature
 from amaranth.utils import exact_log2
@@ -58,13 +59,13 @@ class SharedPort(wiring.Component):
         chosen, is_offered, was_chosen = (Signal(name=name) for name in ("chosen", "is_offered", "was_chosen"))
         asked, ended = Signal(), Signal()
         lane = Signal(burst["lane"].shape)
-        low = exact_log2(_BEAT_BYTES)
+        place, address = self._divided(side.araddr)
         m.d.comb += [
-            lane.eq(side.araddr[low : low + place_bits]),
+            lane.eq(place),
             chosen.eq(Mux(is_offered, was_chosen, side.arvalid & has_room)),
             axi.arvalid.eq(chosen | stream.arvalid),
             axi.arid.eq(Mux(chosen, SIDE_ID, 0)),
-            axi.araddr.eq(Mux(chosen, Cat(Const(0, low + place_bits), side.araddr[low + place_bits :]), stream.araddr)),
+            axi.araddr.eq(Mux(chosen, address, stream.araddr)),
             axi.arlen.eq(Mux(chosen, (side.arlen + lane) >> place_bits, stream.arlen)),
             side.arready.eq(chosen & axi.arready),
             stream.arready.eq(~chosen & axi.arready),
@@ -131,13 +132,17 @@ class SharedPort(wiring.Component):
     def _write(self, m: Module) -> None:
         axi, side = self.axi, self.side
         lanes = self.data_bits // WRITE_BEAT_BITS
-        low, place_bits = exact_log2(_BEAT_BYTES), exact_log2(lanes)
-        lane = side.awaddr[low : low + place_bits]
+        lane, address = self._divided(side.awaddr)
         m.d.comb += [
             axi.awid.eq(SIDE_ID),
-            axi.awaddr.eq(Cat(Const(0, low + place_bits), side.awaddr[low + place_bits :])),
+            axi.awaddr.eq(address),
             *assign(axi, side, "awlen", "awvalid", "wlast", "wvalid", "bready"),
             axi.wdata.eq(side.wdata.replicate(lanes)),
             axi.wstrb.eq(side.wstrb << (lane * _BEAT_BYTES)),
             *assign(side, axi, "awready", "wready", "bresp", "bvalid"),
         ]
+
+    def _divided(self, address: Value) -> tuple[Value, Value]:
+        """Return which 16 bytes of a beat of the master an address of the side port names, and the address of that beat."""
+        low, high = exact_log2(_BEAT_BYTES), exact_log2(self.data_bits // 8)
+        return address[low:high], Cat(Const(0, high), address[high:])

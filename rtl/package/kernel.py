@@ -10,7 +10,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.registers import CONTROL_REGISTERS, KERNEL, port_base_offset
 from hwsim.arch.timing import SIDE_BURST_BEATS
 from rtl.control.axi_lite import CONTROL_ADDRESS_BITS
-from rtl.engine import SIDE_PORT, axi_members, engine_members, stream_port, trace_ports
+from rtl.engine import BURST_INCR, SIDE_PORT, axi_members, engine_members, stream_port, trace_ports
 from rtl.interfaces import ADDRESS_BITS, WRITE_BEAT_BITS
 from rtl.shared_port import SLOTS, SharedPort, shared_members
 from rtl.verilog import TOP, convert
@@ -240,23 +240,19 @@ _SHARED = "shared_port"
 def wrapper_verilog(config: EngineConfig) -> str:
     """Return the Verilog of the top module; the engine's trace outputs stay open and are left out by synthesis."""
     traces = {port.name for port in trace_ports(config)}
-    prefixes = {"stream": f"{side_bus(config)}_", "side": SIDE_PORT} if shares_master(config) else {}
-    declared, inner, connected = [], [], []
-    for name, member in engine_members(config).items():
-        prefix = next((each for each in prefixes.values() if name.startswith(each)), None)
-        # Beats and bursts behind one master are of one kind.
-        if name in traces or (prefix is not None and name.endswith(("size", "burst"))):
-            connected.append(f"        .{name}()")
-        elif prefix is not None:
-            wire = f"inner_{name.removeprefix('m_axi_')}"
-            inner.append(f"    wire {_bits(member)}{wire};\n")
-            connected.append(f"        .{name}({wire})")
-            if name == f"{prefix}araddr" and prefix == prefixes["stream"]:
-                master = shared_members(config.tile.port_bits)["axi"].signature
-                declared += [_declaration(name, member) for name, member in axi_members(prefix, master).items()]
-        else:
-            declared.append(f"{_INTERRUPT if name == 'interrupt' else ''}{_declaration(name, member)}")
-            connected.append(f"        .{name}({name})")
+    engine = engine_members(config)
+    outside = {name: member for name, member in engine.items() if name not in traces}
+    shared = _shared_prefixes(config)
+    behind = {name: member for name, member in outside.items() if name.startswith(tuple(shared.values()))}
+    if shared:
+        master = shared_members(config.tile.port_bits)["axi"].signature
+        outside = {name: member for name, member in outside.items() if name not in behind} | axi_members(shared["stream"], master)
+    # Beats and bursts behind one master are of one kind.
+    is_open = {name for name in behind if name.endswith(("size", "burst"))} | traces
+    wires = {name: "" if name in is_open else _inner(name) if name in behind else name for name in engine}
+    declared = [f"{_INTERRUPT if name == 'interrupt' else ''}{_declaration(name, member)}" for name, member in outside.items()]
+    inner = [f"    wire {_bits(member)}{wires[name]};\n" for name, member in behind.items() if name not in is_open]
+    connected = [f"        .{name}({wire})" for name, wire in wires.items()]
     ports, pins = ",\n".join(declared), ",\n".join(connected)
     return f"""// Generated for engine {config.name}: the engine as a Vitis kernel.
 `default_nettype none
@@ -266,7 +262,7 @@ module {KERNEL} (
 {"".join(inner)}    {TOP} {TOP} (
 {pins}
     );
-{_shared_instance(config, prefixes)}endmodule
+{_shared_instance(config, shared)}endmodule
 `default_nettype wire
 """
 
@@ -276,16 +272,28 @@ def shared_verilog(config: EngineConfig) -> str:
     return convert(SharedPort(config.tile.port_bits), _SHARED)
 
 
+def _shared_prefixes(config: EngineConfig) -> dict[str, str]:
+    """Return what the names of the engine's ports behind a shared master begin with, by member of SharedPort; none without one."""
+    return {"stream": f"{side_bus(config)}_", "side": SIDE_PORT} if shares_master(config) else {}
+
+
+def _inner(name: str) -> str:
+    """Return the wire inside the kernel for a port of the engine, or for all that begin so."""
+    return f"inner_{name.removeprefix('m_axi_')}"
+
+
 def _shared_instance(config: EngineConfig, prefixes: dict[str, str]) -> str:
     if not prefixes:
         return ""
-    outer, inner = prefixes["stream"], {side: f"inner_{prefix.removeprefix('m_axi_')}" for side, prefix in prefixes.items()}
+    outer = prefixes["stream"]
     pins = ["        .clk(ap_clk)", "        .rst(reset)"]
     for side, member in shared_members(config.tile.port_bits).items():
-        wires = outer if side == "axi" else inner[side]
+        wires = outer if side == "axi" else _inner(prefixes[side])
         pins += [f"        .{side}__{name}({wires}{name})" for name in member.signature.members]
     size = config.tile.port_bytes.bit_length() - 1
-    ties = "".join(f"    assign {outer}{way}size = 3'd{size};\n    assign {outer}{way}burst = 2'd1;\n" for way in ("ar", "aw"))
+    ties = "".join(
+        f"    assign {outer}{way}size = 3'd{size};\n    assign {outer}{way}burst = 2'd{BURST_INCR};\n" for way in ("ar", "aw")
+    )
     text = ",\n".join(pins)
     return f"""    // A beat is as wide as the master, and bursts count up (INCR).
 {ties}    // It is reset in the cycles in which the engine is.

@@ -8,7 +8,7 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.hdl import Shape
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out, Signature
+from amaranth.lib.wiring import In
 
 from hwsim.arch.config import EngineConfig, load_engine
 from hwsim.arch.registers import KERNEL
@@ -30,9 +30,7 @@ class Divider(wiring.Component):
 
     def __init__(self, data_bits: int):
         self.data_bits = data_bits
-        members = shared_members(data_bits)
-        side = Signature({**axi_read(WRITE_BEAT_BITS).members, **axi_write(WRITE_BEAT_BITS).members})
-        super().__init__({"axi": In(members["axi"].signature), "stream": Out(axi_read(data_bits)), "side": Out(side)})
+        super().__init__({name: member.flip() for name, member in shared_members(data_bits).items()})
 
     def elaborate(self, platform):
         m = Module()
