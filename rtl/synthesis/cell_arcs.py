@@ -1,6 +1,7 @@
 """What a cell of UltraScale+ is to timing: where paths begin and end at it, and how they go through it."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +10,7 @@ from hwsim.sourced import Sourced
 from rtl.synthesis.delays import Delays
 from rtl.synthesis.mapped import Cell
 
-__all__ = ["CellArc", "CellEnd", "Use", "arcs_of", "begins_of", "ends_of", "use_of"]
+__all__ = ["CellArc", "CellEnd", "Use", "arcs_of", "begins_of", "ends_of", "held_at", "is_register_data", "use_of"]
 
 _DSP_INPUT_REGISTERS = {"A": "AREG", "B": "BREG", "C": "CREG", "D": "DREG", "CARRYIN": "CARRYINREG"}
 _DSP_FACTORS = ("A", "B", "D", "ACIN", "BCIN")
@@ -66,6 +67,25 @@ def use_of(cell: Cell, pin: str) -> int:
     if (cell.kind in _REGISTERS and pin in _RESETS) or pin.startswith("RST"):
         return Use.RESET
     return Use.DATA
+
+
+def is_register_data(cell: Cell, pin: str) -> bool:
+    """Return whether the pin is what a register takes at its clock."""
+    return cell.kind in _REGISTERS and pin == "D"
+
+
+def held_at(cell: Cell, pin: str, value: int) -> int | None:
+    """Return what a look-up table gives while a pin is at a value, whatever its other pins are; None where these decide."""
+    if cell.kind not in _LUTS or "INIT" not in cell.parameters:
+        return None
+    return _held(cell.parameters["INIT"], int(pin.removeprefix("I")), value)
+
+
+@functools.cache
+def _held(digits: str, pin: int, value: int) -> int | None:
+    """Return the digit that a table has wherever the pin is at the value; the digit for all pins at 0 is the last."""
+    found = {digit for place, digit in enumerate(reversed(digits)) if place >> pin & 1 == value}
+    return int(found.pop()) if len(found) == 1 else None
 
 
 def arcs_of(cell: Cell, delays: Delays) -> Iterator[CellArc]:

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from rtl.synthesis.cell_arcs import Use, use_of
+from rtl.synthesis.cell_arcs import Use, held_at, is_register_data, use_of
 from rtl.synthesis.mapped import Cell, Mapped
 from rtl.synthesis.paths import PortBit
 
@@ -36,7 +36,8 @@ class LoadedNet:
         driver: the register, cell or port that drives it, as a path below the top.
         copies: how many such nets there are, in copies of the module that drives it.
         loads: pins that it drives, of all kinds.
-        resets: those of them that reset a register.
+        resets: those of them that do no more than reset registers: by their reset pins, or through look-up tables that are constant
+            while the net is high, into which mappers fold a reset where an input is left.
         is_clock: whether it clocks anything.
     """
 
@@ -80,17 +81,21 @@ class _ModuleNets:
                         driven.add(net)
         self._made_of: dict[int, Cell] = {}
         self._names: dict[int, str] = {}
+        self._users: dict[int, list[tuple[Cell, str]]] = collections.defaultdict(list)
         for cell in mapped.cells:
             for pin, bits in cell.inputs.items():
-                use = use_of(cell, pin)
-                one = _Loads(*(int(use == each) for each in (Use.CLOCK, Use.RESET, Use.DATA)))
                 for each in bits:
                     if each is not None:
-                        loads[self.first(each)] = loads[self.first(each)].plus(one)
+                        self._users[self.first(each)].append((cell, pin))
             for each in (bit for bits in cell.outputs.values() for bit in bits if bit is not None):
                 self._made_of[self.first(each)] = cell
                 if each in mapped.names:
                     self._names[self.first(each)] = mapped.names[each]
+        ends = (*mapped.outputs.values(), *(bits for instance in mapped.children for bits in instance.pins.values()))
+        self._leaving = {self.first(bit) for bits in ends for bit in bits if bit is not None}
+        for net, users in self._users.items():
+            uses = [Use.RESET if self._resets(cell, pin, 1) else use_of(cell, pin) for cell, pin in users]
+            loads[net] = loads[net].plus(_Loads(*(uses.count(each) for each in (Use.CLOCK, Use.RESET, Use.DATA))))
         self.loads: Mapping[int, _Loads] = loads
         ports: dict[int, list[PortBit]] = collections.defaultdict(list)
         for name, pin_bits in (*mapped.inputs.items(), *mapped.outputs.items()):
@@ -134,6 +139,20 @@ class _ModuleNets:
         """Return the net that the border of an instance with these pins is in this module."""
         bits = (pins[port][place] for port, place in border.bits if port in pins)
         return next((self.first(bit) for bit in bits if bit is not None), None)
+
+    def _resets(self, cell: Cell, pin: str, value: int) -> bool:
+        """Return whether a pin resets registers alone while it is at a value, by itself or through look-up tables."""
+        if use_of(cell, pin) == Use.RESET:
+            return True
+        held = held_at(cell, pin, value)
+        if held is None:
+            return False
+        nets = [self.first(bit) for bits in cell.outputs.values() for bit in bits if bit is not None]
+        return not self._leaving.intersection(nets) and all(
+            is_register_data(user, its_pin) or self._resets(user, its_pin, held)
+            for net in nets
+            for user, its_pin in self._users[net]
+        )
 
     def _join(self, one: int, other: int) -> None:
         if self.first(one) != self.first(other):

@@ -81,7 +81,7 @@ class Timing:
         units: what is longest by unit.
         paths: those that break a bar and the longest of each unit, least slack first.
         nets: those that break the bar and the most loaded, most loads first; a clock is none, a reset may have any number.
-        reset_data_loads: pins that a reset drives and that do not reset a register.
+        reset_data_loads: pins that a reset drives and that do more than reset registers.
     """
 
     clock_hz: float

@@ -172,6 +172,28 @@ def test_a_reset_in_data_is_told_and_a_clock_is_no_net(planted) -> None:
     assert "ap_clk" not in {net.driver for net in found.nets}
 
 
+def test_a_reset_may_go_through_tables_that_it_holds_and_that_drive_registers_alone() -> None:
+    # Bits: 1 the clock, 2 the reset, 3 and 4 others. O of the OR is 1 while the reset is high, that of the AND behind it 0.
+    or_, and_not, xor = "1110", "0010", "0110"
+
+    def loads(first: str, second: str, *, out: int = 92, port: int | None = None) -> tuple[int, int]:
+        circuit = module(
+            cell("LUT2", {"I0": [2], "I1": [3]}, {"O": [90]}, INIT=first),
+            cell("LUT2", {"I0": [4], "I1": [90]}, {"O": [91]}, INIT=second),
+            cell("FDRE", {"C": [1], "R": [90], "D": [3]}, {"Q": [92]}),
+            cell("FDRE", {"C": [1], "R": [2], "D": [91]}, {"Q": [93]}),
+            inputs={"clk": (1,), "reset": (2,), "a": (3,), "b": (4,)},
+            outputs={"out": (out,), "port": (port,)},
+            names={2: "reset"},
+        )
+        net = next(net for net in loaded_nets({"top": circuit}, "top") if net.driver == "reset")
+        return net.loads, net.resets
+
+    assert loads(or_, and_not) == (2, 2)
+    # Others decide while the reset is high, in the first table or in the second; a table is read outside.
+    assert loads(xor, and_not) == loads(or_, xor) == loads(or_, and_not, out=91) == loads(or_, and_not, port=90) == (2, 1)
+
+
 def test_memories_have_names_and_their_own_delay(planted) -> None:
     found = timing_of(planted, "engine", DELAYS, 225e6)
     (path,) = (path for path in found.paths if path.end.startswith("read["))
