@@ -7,7 +7,7 @@ import pytest
 from amaranth import Cat, Const, Mux, Signal, Value
 
 from hwsim.arch.config import EngineConfig, load_engine
-from hwsim.arch.timing import SIDE_BURST_BEATS
+from hwsim.arch.timing import FIFO_LATENCY, SIDE_BURST_BEATS
 from rtl.fetch import Fetch, PortReader
 from rtl.mover.side_port import BEATS_BITS, WRITE_QUEUE_BEATS, SideReader, SideWriter
 from tests.formal.laws import Laws
@@ -259,7 +259,6 @@ def fetch(kind: Any) -> Laws:
     laws.law("heads_are_valid_when_all_are", unit.head_valid == heads.all())
     for number in range(config.tile.ports):
         level = laws.state[f"port_{number}.fifo.level"]
-        laws.assume(level <= config.fetch.fifo_beats - 1)
         laws.invariant(f"ready_{number}_when_one_can_be_popped", heads[number] == (level != 0))
         laws.invariant(f"has_two_{number}", laws.state[f"port_{number}.fifo.has_two"] == (level > 1))
         laws.invariant(f"fault_{number}_comes_after_a_beat", laws.state[f"port_{number}.fault"], laws.past(~unit.quiet))
@@ -272,11 +271,15 @@ def fetch(kind: Any) -> Laws:
     # Invariants.
     laws.invariant("busy_is_busy", laws.state["busy"] == is_busy)
     laws.invariant("readers_are_active_while_busy", active.any(), is_busy)
-    for reader, beats in zip(readers, owed, strict=True):
-        outstanding, length, waiting = (laws.state[f"{reader}{name}"] for name in ("outstanding", "length", "waiting"))
+    for number, (reader, beats) in enumerate(zip(readers, owed, strict=True)):
+        outstanding, length, waiting, credit = (
+            laws.state[f"{reader}{name}"] for name in ("outstanding", "length", "waiting", "credit")
+        )
+        fifo = f"port_{number}.fifo."
+        held = [laws.state[f"{fifo}level"], *(laws.state[f"{fifo}arrived_{stage}"] for stage in range(FIFO_LATENCY - 1))]
         laws.assume(~laws.state[f"{reader}active"] | ((length != 0) & (length <= config.fetch.burst_beats)))
-        laws.assume(~waiting | laws.state[f"{reader}active"])
-        laws.assume(laws.state[f"{reader}credit"] + outstanding <= config.fetch.fifo_beats)
+        laws.assume(~waiting | (laws.state[f"{reader}active"] & (credit >= length)))
+        laws.invariant(f"{reader}every_beat_has_its_place", sum(held, credit + outstanding) == config.fetch.fifo_beats)
         laws.invariant(f"{reader}outstanding_counts", outstanding == beats)
         laws.invariant(f"{reader}none_outstanding_means_none", laws.state[f"{reader}none_outstanding"] == (outstanding == 0))
     return laws
