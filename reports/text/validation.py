@@ -4,7 +4,7 @@ from reports.studies.gpu_baseline.baseline import Baseline
 from reports.studies.gpu_rates import Fit
 from reports.studies.validation.energy import EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
-from reports.studies.validation.row import ValidationSet
+from reports.studies.validation.row import Row, ValidationSet
 from reports.text.figures import watts_text
 from reports.text.table import table
 
@@ -55,6 +55,10 @@ def fit_text(found: Fit) -> str:
     return f"{table(rates)}\n\n{table(rows, head=('step', 'measured', 'ours', 'error'), right=range(1, 4))}"
 
 
+def _case(row: Row) -> str:
+    return f"{row.case} (no room in {', '.join(row.misfits)})" if row.misfits else row.case
+
+
 def _set(each: ValidationSet) -> str:
     summary = (
         f"{each.name}: {each.title}; {len(each.rows)} rows, {each.fitted} of them fitted;"
@@ -62,7 +66,7 @@ def _set(each: ValidationSet) -> str:
     )
     assumed = [f"assumed: {', '.join(each.assumed)}"] if each.assumed else []
     rows = [
-        (row.case, f"{row.ours:.4g}", f"{row.published:.4g}", row.unit, f"{row.error:+.1%}", "yes" if row.fitted else "")
+        (_case(row), f"{row.ours:.4g}", f"{row.published:.4g}", row.unit, f"{row.error:+.1%}", "yes" if row.fitted else "")
         for row in each.rows
     ]
     return "\n".join([summary, *assumed, table(rows, head=_OFFLOAD_HEAD, right=(1, 2, 4))])

@@ -61,14 +61,14 @@ class Case:
         """Return the row of its throughput."""
         answer = self.system().answer(self.work())
         what = f"{self.model}, {self.prompt} + {self.generated} tokens, {self.batch} x {self.batches}"
-        return Row(
+        return Row.of(
+            answer,
             case=f"{what}{', ' if self.note else ''}{self.note}",
             unit="token/s",
             published=self.published,
             ours=float(answer.tokens_per_second),
             fitted=self.fitted,
             source=source,
-            assumed=answer.assumptions,
         )
 
 
@@ -153,14 +153,14 @@ def _breakdown() -> Iterator[Row]:
         ("decoding, writing cache", 124.0, flexgen.step_cache_stored(work).time * (layers * steps), True),
     )
     for name, published, time, fitted in figures:
-        yield Row(
+        yield Row.of(
+            answer,
             case=f"175B, 512 + 32 tokens, 32 x 8, no overlap: {name}",
             unit="s",
             published=published,
             ours=float(time.value),
             fitted=fitted,
             source=f"{_PAPER}, breakdown of the run time",
-            assumed=answer.assumptions,
         )
 
 

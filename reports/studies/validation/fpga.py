@@ -24,9 +24,7 @@ def _rows() -> Iterator[Row]:
         asked = Workload(network=network("llama-2-7b"), prompt=cached - 0.5, generated=1.0, batch=1.0)
         answer = contender(name).answer(asked)
         case, ours = f"{name}, Llama-2-7B, {cached} tokens cached", float(answer.decode_tokens_per_second)
-        yield Row(
-            case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions
-        )
+        yield Row.of(answer, case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source)
 
 
 FPGA_DECODE = ValidationSet(name="fpga-decode", title="FlightLLM and AccLLM on an Alveo U280", compute=_rows)

@@ -46,8 +46,7 @@ def _gains() -> Iterator[Row]:
         answer, beside = _answer(name, batch, {}), _answer(other, batch, {})
         case, source = f"OPT-13B, batch {batch}: {name} over {other}", f"{_PAPER}, evaluation"
         ours = float(answer.decode_tokens_per_second / beside.decode_tokens_per_second)
-        assumed = tuple(dict.fromkeys((*answer.assumptions, *beside.assumptions)))
-        yield Row(case=case, unit="ratio", published=published, ours=ours, fitted=fitted, source=source, assumed=assumed)
+        yield Row.of(answer, beside, case=case, unit="ratio", published=published, ours=ours, fitted=fitted, source=source)
 
 
 def _shares() -> Iterator[Row]:
@@ -56,7 +55,7 @@ def _shares() -> Iterator[Row]:
         case = f"OPT-13B, batch 64: {', '.join([name, *setting_texts(settings)])}"
         ours = 100 * float(answer.step.share(FLASH) + answer.step.share(DRIVE))
         source = f"{_PAPER}, evaluation: keys and values in decoding"
-        yield Row(case=case, unit="%", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
+        yield Row.of(answer, case=case, unit="%", published=published, ours=ours, fitted=fitted, source=source)
 
 
 INSTINFER_GAIN = ValidationSet(name="instinfer-gain", title="InstInfer over its baselines, one drive", compute=_gains)

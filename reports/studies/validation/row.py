@@ -4,6 +4,9 @@ import dataclasses
 import functools
 import statistics
 from collections.abc import Callable, Iterable
+from typing import Any
+
+from hwsim.offload.answer import Answer
 
 __all__ = ["Row", "ValidationSet"]
 
@@ -19,6 +22,7 @@ class Row:
         fitted: whether a constant behind ours was chosen with this figure in sight.
         source: where the published figure stands.
         assumed: numbers behind ours that are assumed, as `file.field`.
+        misfits: memories in which a run behind ours has no room; a run that was published had it.
     """
 
     case: str
@@ -28,6 +32,14 @@ class Row:
     fitted: bool = False
     source: str
     assumed: tuple[str, ...] = ()
+    misfits: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, *answers: Answer, **fields: Any) -> "Row":
+        """Return a row whose figure is made of answers of systems."""
+        assumed = dict.fromkeys(name for answer in answers for name in answer.assumptions)
+        misfits = [f"{answer.system}: {tier.name}" for answer in answers for tier in answer.tiers if tier.over.value > 0]
+        return cls(**fields, assumed=tuple(assumed), misfits=tuple(misfits))
 
     @property
     def error(self) -> float:

@@ -49,9 +49,7 @@ def _rates() -> Iterator[Row]:
         for way, count, rate, fitted in ways:
             answer = system(way).answer(_work(name, thousands, count))
             case, ours = f"{way}, {name}, {thousands}K tokens, batch {count}", float(answer.decode_tokens_per_second)
-            yield Row(
-                case=case, unit="token/s", published=rate, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions
-            )
+            yield Row.of(answer, case=case, unit="token/s", published=rate, ours=ours, fitted=fitted, source=source)
 
 
 def _blocks() -> Iterator[Row]:

@@ -44,7 +44,7 @@ def _latency() -> Iterator[Row]:
     for name, prompt, published, fitted, source in _LATENCY:
         answer = system(name).answer(_work(prompt))
         case, ours = f"{name}, Llama-2-7B, {prompt} + {_GENERATED} tokens", float(answer.step.time.to("ms"))
-        yield Row(case=case, unit="ms", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
+        yield Row.of(answer, case=case, unit="ms", published=published, ours=ours, fitted=fitted, source=source)
 
 
 def _gain() -> Iterator[Row]:
@@ -62,7 +62,7 @@ def _gain() -> Iterator[Row]:
         answer = system("triforce-a100", settings).answer(work)
         case, ours = f"A100, {what}", float(target.step.time / answer.step.time)
         source = f"{_PAPER}, on-chip results and ablations; {', '.join(setting_texts(settings))}"
-        yield Row(case=case, unit="ratio", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions)
+        yield Row.of(target, answer, case=case, unit="ratio", published=published, ours=ours, fitted=fitted, source=source)
 
 
 TRIFORCE_LATENCY = ValidationSet(name="triforce-latency", title="TriForce and what it is compared with, a token", compute=_latency)

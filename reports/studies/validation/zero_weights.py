@@ -81,7 +81,7 @@ def _t4_rows() -> Iterator[Row]:
         answer = system("zero-t4").answer(Workload(network=network(model), prompt=prompt, generated=_GENERATED, batch=batch))
         case, ours = f"zero-t4, {model}, {prompt} + {_GENERATED} tokens, batch {batch}", float(answer.tokens_per_second)
         source = "FlexGen (arXiv 2303.06865), its rows of DeepSpeed ZeRO-Inference"
-        yield Row(case=case, unit="token/s", published=published, ours=ours, source=source, assumed=answer.assumptions)
+        yield Row.of(answer, case=case, unit="token/s", published=published, ours=ours, source=source)
 
 
 def _rows() -> Iterator[Row]:
@@ -93,9 +93,7 @@ def _rows() -> Iterator[Row]:
         counted = (_PROMPT + _GENERATED) / _GENERATED if name == _COUNTS_PROMPTS else 1.0
         ours = float(answer.decode_tokens_per_second) * counted
         case = ", ".join([name, *setting_texts(settings), model, f"batch {batch}"])
-        yield Row(
-            case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source, assumed=answer.assumptions
-        )
+        yield Row.of(answer, case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source)
 
 
 ZERO_WEIGHTS = ValidationSet(name="zero-weights", title="ZeRO-Inference with weights in host memory or on drives", compute=_rows)

@@ -37,7 +37,7 @@ def test_the_families_have_the_devices_of_the_validation_tables() -> None:
 
 def test_published_figures() -> None:
     a100 = GPUS.load("a100-sxm-80")
-    assert (a100.memory.value.to("GB"), a100.memory_rate.value.to("GB/s")) == (80, pytest.approx(2039))
+    assert (a100.memory.value.to("GiB"), a100.memory_rate.value.to("GB/s")) == (80, pytest.approx(2039))
     assert a100.fp16_rate.value == OperationsPerSecond(312e12)
     assert a100.host_link.value == PcieLink(4, 16)
     assert a100.assumed == ("tile_step", "price")

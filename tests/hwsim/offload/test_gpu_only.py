@@ -39,7 +39,7 @@ def test_room_is_weights_cache_and_the_values_of_a_layer() -> None:
     values = 4000 * 2 * (2 * 4096 + 2 * 11008)
     (tier,) = answer.tiers
     assert float(tier.used.value) == WEIGHTS + embedding + 16 * 4096 * TOKEN + values
-    assert float(tier.capacity.value) == 2 * 80e9
+    assert float(tier.capacity.value) == 2 * 80 * 2**30
     assert answer.fits
 
 

@@ -104,7 +104,7 @@ def test_flexgen_beside_instinfer_runs_out_of_gpu_memory_past_the_batch_that_was
 def test_seventy_billion_weights_do_not_fit_a_card_of_24_gb() -> None:
     work = dataclasses.replace(SMALL, network=network("llama-3-70b"))
     found = over(system("gpu-rtx-4090").answer(work))
-    assert 117e9 < found["GPU memory"] < 119e9
+    assert 115e9 < found["GPU memory"] < 117e9
     assert not over(system("gpu-rtx-4090").answer(dataclasses.replace(work, weight_bits=2.0)))
 
 

@@ -86,7 +86,7 @@ def test_room_is_that_of_the_cache_where_it_is() -> None:
     assert float(whole[1].used.value) == 0
     assert float(away[1].used.value) == cache
     assert float(whole[0].used.value - away[0].used.value) == pytest.approx(cache)
-    assert float(triforce("triforce-4090-x2").answer(WORK).tiers[0].capacity.value) == 2 * 24e9
+    assert float(triforce("triforce-4090-x2").answer(WORK).tiers[0].capacity.value) == 2 * 24564 * 2**20
 
 
 def test_it_is_made_for_one_sequence() -> None:

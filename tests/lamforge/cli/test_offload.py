@@ -36,7 +36,7 @@ def test_run_answers_everything(capsys: pytest.CaptureFixture[str]) -> None:
 def test_run_says_by_how_much_it_does_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(["run", "gpu-rtx-4090", "--model", "llama-3-70b"], capsys)
     assert code == 0
-    assert "does not fit  GPU memory 143 GB of 24 GB, over by 119 GB" in out
+    assert "does not fit  GPU memory 143 GB of 25.8 GB, over by 117 GB" in out
 
 
 def test_compare_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from hwsim.arch.workload import Workload
+from hwsim.offload.systems import system
 from lamforge.cli.main import main
+from models.zoo import network
 from reports.documents.validation import offload_validation_document
 from reports.studies.validation.offload import SETS, OffloadValidation, offload
 from reports.studies.validation.row import Row, ValidationSet
@@ -26,6 +29,17 @@ def test_sets_and_their_rows_have_names_of_their_own() -> None:
         for row in each.rows:
             assert row.published > 0 and row.ours > 0
             assert row.source.strip() and row.unit
+
+
+def test_every_published_run_fits_in_its_memories() -> None:
+    for each in SETS:
+        for row in each.rows:
+            assert not row.misfits, row
+    work = Workload(network=network("llama-2-7b"), prompt=1 << 20, generated=1, batch=1)
+    row = Row.of(system("gpu-a100").answer(work), case="a", unit="s", published=1.0, ours=1.0, source="b")
+    assert row.misfits == ("gpu-a100: GPU memory",)
+    found = OffloadValidation(sets=(ValidationSet(name="x", title="a title", compute=lambda: (row,)),))
+    assert "a (no room in gpu-a100: GPU memory)" in offload_validation_text(found)
 
 
 def test_every_cell_of_the_packet_table_is_met() -> None:
@@ -68,7 +82,7 @@ def test_the_command_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     document = json.loads(capsys.readouterr().out)
     assert [kind["name"] for kind in document["sets"]] == [kind.name for kind in SETS]
-    assert set(document["rows"][0]) == {"set", "case", "unit", "published", "ours", "fitted", "source", "assumed", "error"}
+    assert set(document["rows"][0]) == {"set", "case", "unit", "published", "ours", "fitted", "source", "assumed", "misfits", "error"}
     assert len(document["rows"]) == sum(kind["rows"] for kind in document["sets"])
     with pytest.raises(SystemExit):
         main(["validate", "offload"])
