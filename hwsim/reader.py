@@ -39,6 +39,9 @@ __all__ = [
 Kind = TypeVar("Kind")
 
 _MOST_MISTAKES = 10
+_YAML = (".yaml", ".yml")
+_MOST_EXTENSIONS = 20
+"""Files that extend one another in turn, at most."""
 _INNER = ("schema", "fields", "items_schema", "args_schema", "choices", "definitions")
 """Where a schema of Pydantic keeps the schemas of its parts."""
 
@@ -266,12 +269,14 @@ class SpecFiles:
         folder: with those that ship, inside `package`.
         error: what a wrong name or file raises.
         package: the folder `hwsim/specs`, or another one.
+        references: fields that name other files; a path there is relative to the file that it is in.
     """
 
     subject: str
     folder: str
     error: type[LamforgeError]
     package: str = "hwsim.specs"
+    references: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
         """Return the names of those that ship."""
@@ -280,7 +285,7 @@ class SpecFiles:
 
     def read(self, name: str) -> object:
         """Return what is in a shipped file by name, or in a YAML file by path."""
-        if name.endswith((".yaml", ".yml")):
+        if name.endswith(_YAML):
             return read_yaml(self.subject, Path(name), name, self.error)
         names = self.names()
         if name not in names:
@@ -288,6 +293,40 @@ class SpecFiles:
             known = f"one of {', '.join(names)} or a YAML file"
             raise self.error(f"{self.subject} must be {known}, not {shown(name)} (nearest: {near})")
         return read_yaml(self.subject, resources.files(self.package) / self.folder / f"{name}.yaml", name, self.error)
+
+    def fields(self, name: str) -> dict[str, Any]:
+        """Return the fields in a shipped file by name, or in a YAML file by path, over those of the file that it `extends`."""
+        data = self.read(name)
+        if not isinstance(data, dict):
+            raise self.error(f"{self.subject} {name} must be a mapping of fields, not {shown(data)}")
+        return self.extended(self._located(data, name), name)
+
+    def extended(self, fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """Return fields over those of the file that they extend, which may extend another one; `name` is what a message calls them."""
+        found, seen = dict(fields), [name]
+        while (base := found.pop("extends", None)) is not None:
+            if not isinstance(base, str):
+                raise self.error(f"{self.subject} {seen[-1]} must extend another one by name, not {shown(base)}")
+            if base in seen:
+                raise self.error(f"{self.subject} {seen[-1]} must extend another one, not itself")
+            if len(seen) > _MOST_EXTENSIONS:
+                raise self.error(f"{self.subject} {name} must extend at most {_MOST_EXTENSIONS} others in turn, not more")
+            seen.append(base)
+            data = self.read(base)
+            if not isinstance(data, dict):
+                raise self.error(f"{self.subject} {base} must be a mapping of fields, not {shown(data)}")
+            found = self._located(data, base) | found
+        return found
+
+    def _located(self, fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """Return the fields of a file with its paths to others as they are from here."""
+        found = dict(fields)
+        for field in {"extends", *self.references} & found.keys() if name.endswith(_YAML) else ():
+            if isinstance(value := found[field], dict):
+                found[field] = self._located(value, name)
+            elif isinstance(value, str) and value.endswith(_YAML):
+                found[field] = str(Path(name).parent / value)
+        return found
 
 
 @functools.cache

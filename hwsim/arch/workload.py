@@ -115,11 +115,25 @@ class Workload:
     @property
     def step_context(self) -> Value:
         """Tokens cached before a generated one, in the mean over all that are generated."""
-        return self.cached(np.add(self.prompt, np.divide(self.generated, 2)))
+        return self.mean_cached(self.prompt, self.tokens)
+
+    @property
+    def prompt_context(self) -> Value:
+        """Tokens of the prompt that a token of it attends to, in the mean over all of them."""
+        return self.mean_cached(0.0, self.prompt)
 
     def cached(self, tokens: Value) -> Value:
         """Return the tokens that stay cached of so many."""
         return np.minimum(tokens, self.window)
+
+    def mean_cached(self, first: Value, last: Value) -> Value:
+        """Return the tokens that stay cached of so many, in the mean over all numbers from `first` to `last`."""
+        least, most = self.cached(first), self.cached(last)
+        # As far as the cache grows it has half of both ends in the mean; where it is full, all of it.
+        growing = np.subtract(most, least)
+        full = np.subtract(np.subtract(last, first), growing)
+        total = np.add(np.multiply(growing, np.divide(np.add(most, least), 2)), np.multiply(full, most))
+        return np.minimum(most, np.divide(total, np.subtract(last, first)))
 
     @property
     def layer_bytes(self) -> Bytes:

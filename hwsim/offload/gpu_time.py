@@ -212,9 +212,8 @@ class GpuDecoder:
         return self._products(self.work.batch, [(self.work.network.vocab, self.work.network.hidden)])
 
     def prompt(self) -> Span:
-        """Return the time of a layer for the whole prompt, causally: every token attends to half of it in the mean."""
-        keys = np.minimum(np.divide(self.work.prompt, 2), self.work.window)
-        return serial(self.linear(self.work.prompt), self.attention(self.work.prompt, keys))
+        """Return the time of a layer for the whole prompt, causally: dense, every token attends to half of it in the mean."""
+        return serial(self.linear(self.work.prompt), self.attention(self.work.prompt, self.work.prompt_context))
 
     def working(self) -> Bytes:
         """Return the widest values of a layer, for as much of one sequence's prompt as is computed at a time."""

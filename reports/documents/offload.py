@@ -31,6 +31,11 @@ def estimate_document(found: Estimate) -> dict[str, Any]:
     return {
         "system": asked.name,
         "title": asked.title,
+        "settings": dict(asked.settings),
+        "devices": [
+            {"name": part.device.name, "title": part.device.title, "subject": part.device.subject, "count": part.count}
+            for part in answer.parts
+        ],
         "model": work.network.name,
         "prompt": work.prompt,
         "generated": work.generated,

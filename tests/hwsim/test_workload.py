@@ -61,10 +61,18 @@ def test_what_is_cached_lies_within_window_and_context(prompt: int, generated: i
     assert work.cached(prompt) <= work.step_context <= work.cached(work.tokens)
 
 
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 700))
+def test_means_of_what_is_cached_are_those_of_all_tokens(prompt: int, generated: int, window: int) -> None:
+    work = Workload(network=SMALL, prompt=prompt, generated=generated, batch=1, window=window)
+    kept = np.minimum(np.arange(prompt + generated) + 0.5, window)
+    assert work.prompt_context == pytest.approx(kept[:prompt].mean())
+    assert work.step_context == pytest.approx(kept[prompt:].mean())
+
+
 def test_windows_make_a_grid() -> None:
     windows, prompts = np.array([[10.0], [1000.0], [np.inf]]), np.array([5.0, 500.0, 50_000.0])
     grid = Workload(network=SMALL, prompt=prompts, generated=8, batch=1, window=windows)
-    expected = [[9, 10, 10], [9, 504, 1000], [9, 504, 50_004]]
+    expected = [[8.4375, 10, 10], [9, 504, 1000], [9, 504, 50_004]]
     assert np.asarray(grid.step_context).tolist() == expected
 
 

@@ -23,6 +23,7 @@ class Card(Device):
 
     subject: ClassVar[str] = "Card"
     folder: ClassVar[str] = "cards"
+    references: ClassVar[tuple[str, ...]] = ("board",)
 
     board: str | None = None
     """Its board, by name of a file of `hwsim/specs/boards` or by path."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from hwsim.errors import LamforgeError, SpecError, shown
+from hwsim.errors import LamforgeError, SpecError
 from hwsim.offload.pcie import PcieLink
 from hwsim.reader import Limits, SpecFiles, read
 from hwsim.sourced import Sourced, facts_of
@@ -26,10 +26,12 @@ class Device:
     Attributes:
         subject: what a message calls such a device, such as `GPU`.
         folder: of hwsim/specs/devices, with those that ship.
+        references: fields that name other files.
     """
 
     subject: ClassVar[str]
     folder: ClassVar[str]
+    references: ClassVar[tuple[str, ...]] = ()
 
     name: str
     """Name of the YAML file that the device was loaded from."""
@@ -45,7 +47,8 @@ class Device:
 
         def check(value: object, inner: Callable[[object], object]) -> object:
             try:
-                return Family(cls).load(value) if isinstance(value, str) else inner(value)
+                family = Family(cls)
+                return family.load(value) if isinstance(value, str) else inner(family.fields(value))
             except LamforgeError as refusal:
                 raise PydanticCustomError("refused", "{sentence}", {"sentence": str(refusal)}) from None
 
@@ -111,7 +114,7 @@ class Family(Generic[Kind]):
 
     @property
     def _files(self) -> SpecFiles:
-        return SpecFiles(self.subject, f"devices/{self.folder}", SpecError)
+        return SpecFiles(self.subject, f"devices/{self.folder}", SpecError, references=self.kind.references)
 
     def names(self) -> list[str]:
         """Return the names of the shipped ones."""
@@ -123,10 +126,13 @@ class Family(Generic[Kind]):
         Raises:
             SpecError: there is none of the name, a field is unknown or missing, or a number has no source or is impossible.
         """
-        data, subject = self._files.read(name), f"{self.subject} {Path(name).stem[:100]}"
-        if not isinstance(data, dict):
-            raise SpecError(f"{subject} must be a mapping of fields, not {shown(data)}")
-        return read(self.kind, data, subject, SpecError)
+        return read(self.kind, self._files.fields(name), f"{self.subject} {Path(name).stem[:100]}", SpecError)
+
+    def fields(self, given: object) -> Any:
+        """Return the fields of one that is given by name, or described in the file of a system; what is neither is left as it is."""
+        if isinstance(given, str):
+            return self._files.fields(given)
+        return self._files.extended(given, "of a system") if isinstance(given, dict) else given
 
     def all(self) -> tuple[Kind, ...]:
         """Return every shipped device, by name."""

@@ -2,14 +2,18 @@
 
 import dataclasses
 import math
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import numpy as np
 
 from hwsim.offload.devices.device import Device, Family, assumed
 from hwsim.offload.pcie import PcieLink
+from hwsim.reader import Limits
 from hwsim.sourced import Count, Sourced
 from hwsim.units import Bytes, BytesPerSecond, Dollars, Hertz, OperationsPerSecond, Seconds, Watts
 
-__all__ = ["CSDS", "DRIVES", "FLASH", "ArrayRate", "Csd", "Drive", "Flash"]
+__all__ = ["CSDS", "DRIVES", "FLASH", "ArrayShare", "Csd", "Drive", "Flash"]
 
 _RANDOM_BYTES = 4096
 """What one random access moves."""
@@ -56,14 +60,14 @@ FLASH = Family(Flash)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ArrayRate:
-    """What several drives together give."""
+class ArrayShare:
+    """What several drives that are read together give, over their number times the nominal rate of one."""
 
-    drives: int
-    rate: BytesPerSecond
+    drives: Count
+    share: Annotated[float, Limits(above=0)]
 
     def __str__(self) -> str:
-        return f"{self.rate.to('GB/s'):g} GB/s of {self.drives}"
+        return f"{self.share:g} of {self.drives}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,10 +87,10 @@ class Drive(Device):
     """Rate of large writes."""
     measured_read_rate: Sourced[BytesPerSecond] | None = None
     """Rate that a benchmark of files got from one drive."""
-    buffered_rates: Sourced[tuple[ArrayRate, ...]] | None = None
-    """Rates of reads of several drives by a program whose buffers are in host memory."""
-    direct_rates: Sourced[tuple[ArrayRate, ...]] | None = None
-    """Rates of reads of several drives without such buffers."""
+    buffered_shares: Sourced[tuple[ArrayShare, ...]] | None = None
+    """What several drives give to a program whose buffers are in host memory, over their number times `read_rate`."""
+    direct_shares: Sourced[tuple[ArrayShare, ...]] | None = None
+    """What several drives give without such buffers, over their number times `read_rate`."""
     random_reads: Sourced[Hertz] | None = None
     """Reads of 4 KiB per second."""
     random_writes: Sourced[Hertz] | None = None
@@ -108,10 +112,29 @@ class Drive(Device):
             self.require(is_right, "random_reads", "at most read_rate in reads of 4 KiB", f"{reads.to('kHz'):g} kHz")
 
     def array_rate(self, drives: int, *, is_direct: bool) -> BytesPerSecond:
-        """Return the rate of reads of so many drives: measured for their number, or that of one times it."""
-        measured = self.direct_rates if is_direct else self.buffered_rates
-        rates = {entry.drives: entry.rate for entry in measured.value} if measured is not None else {}
-        return rates.get(drives, (self.measured_read_rate or self.read_rate).value * float(drives))
+        """Return the rate of reads of so many drives: by the law through what was measured of several, or that of one times it."""
+        measured = self.direct_shares if is_direct else self.buffered_shares
+        if measured is None:
+            return (self.measured_read_rate or self.read_rate).value * float(drives)
+        alone, more = _law([(float(entry.drives), entry.share) for entry in measured.value])
+        return self.read_rate.value * (drives / (alone + more * (drives - 1)))
+
+
+def _law(measured: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return a and b of the law 1 / (a + b (n - 1)) through shares that n drives reach of n times the rate of one.
+
+    A byte takes n drives 1 / n of the time that it takes one, and besides a time that more drives do not shorten. Least squares of
+    relative errors, with b from 0 (drives that do not disturb one another) to a (more of them are no faster).
+    """
+    drives, shares = np.array(measured).T
+    columns = np.stack([shares, shares * (drives - 1)], axis=1)
+    alone, more = np.linalg.lstsq(columns, np.ones(len(shares)))[0] if len(shares) > 1 else (1 / shares[0], 0.0)
+    if more < 0 or more > alone:
+        # The end of the range that is nearer: then one unknown is left.
+        column = shares if more < 0 else shares * drives
+        alone = column.sum() / (column**2).sum()
+        more = 0.0 if more < 0 else alone
+    return float(alone), float(more)
 
 
 DRIVES = Family(Drive)
@@ -123,6 +146,7 @@ class Csd(Device):
 
     subject: ClassVar[str] = "CSD"
     folder: ClassVar[str] = "csds"
+    references: ClassVar[tuple[str, ...]] = ("flash",)
 
     flash: str | None = None
     """Its flash array, by name."""

@@ -7,12 +7,13 @@ from typing import Any
 
 from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
+from hwsim.offload.devices.device import Family
 from hwsim.offload.systems.flexgen import FlexGen
 from hwsim.offload.systems.fpga import Fpga
 from hwsim.offload.systems.gpu_only import GpuOnly
 from hwsim.offload.systems.instinfer import DriveCache, InstInfer
 from hwsim.offload.systems.shadowkv import ShadowKv
-from hwsim.offload.systems.system import System
+from hwsim.offload.systems.system import System, alone, device_fields
 from hwsim.offload.systems.triforce import TriForce
 from hwsim.offload.systems.zero import ZeroInference
 from hwsim.reader import SpecFiles, read
@@ -32,8 +33,9 @@ METHODS: Mapping[str, type[System]] = {
 }
 """Compositions by the name that files give in `method`."""
 
-_FILES = SpecFiles("System", "offload", SpecError)
-_MOST_EXTENSIONS = 20
+_FILES = SpecFiles(
+    "System", "offload", SpecError, references=tuple({name for kind in METHODS.values() for name in device_fields(kind)})
+)
 
 
 def names() -> list[str]:
@@ -49,33 +51,13 @@ def system(name: str, settings: Mapping[str, object] | None = None) -> System:
     Raises:
         SpecError: there is none of the name, a field or device is unknown, or a value is impossible.
     """
-    fields = _fields(name)
+    fields = _FILES.fields(name)
     for path, value in (settings or {}).items():
         _change(fields, path, value, name)
     method = fields.pop("method", None)
     if not isinstance(method, str) or method not in METHODS:
         raise SpecError(f"System {name} method must be {nearest(str(method), METHODS)}, not {shown(method)}")
     return read(METHODS[method], fields, f"System {name}", SpecError)
-
-
-def _fields(name: str, extending: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return what is in a system's file, over what is in the one that it extends.
-
-    extending: names of the files that extend it.
-    """
-    data = _FILES.read(name)
-    if not isinstance(data, dict):
-        raise SpecError(f"System {name} must be a mapping of fields, not {shown(data)}")
-    base = data.get("extends")
-    if base is None:
-        return dict(data)
-    if not isinstance(base, str):
-        raise SpecError(f"System {name} must extend a system by name, not {shown(base)}")
-    if base in (*extending, name):
-        raise SpecError(f"System {name} must extend another one, not itself")
-    if len(extending) > _MOST_EXTENSIONS:
-        raise SpecError(f"System {extending[0]} must extend at most {_MOST_EXTENSIONS} others in turn, not more")
-    return _fields(base, (*extending, name)) | {key: value for key, value in data.items() if key != "extends"}
 
 
 def _change(fields: dict[str, Any], path: str, value: object, name: str) -> None:
@@ -87,10 +69,12 @@ def _change(fields: dict[str, Any], path: str, value: object, name: str) -> None
         known = _known(kind, place)
         if folder not in known:
             raise SpecError(f"System {name} setting must be {nearest(folder, known)}, not {shown(folder)}")
-        if not isinstance(place.get(folder), dict) or _is_sourced(place[folder], known[folder]):
+        inside, kind = place.get(folder), alone(known[folder])
+        if inside is not None and folder in _FILES.references:
+            inside = Family(kind).fields(inside)
+        if not isinstance(inside, dict) or _is_sourced(inside, kind):
             raise SpecError(f"System {name} setting must change a part of something that has parts, not of {shown(folder)}")
-        place[folder] = dict(place[folder])
-        kind, place = known[folder], place[folder]
+        place[folder] = place = dict(inside)
     known = _known(kind, place)
     if last not in known or last == "name":
         near = nearest(last, [key for key in known if key != "name"])
@@ -101,7 +85,7 @@ def _change(fields: dict[str, Any], path: str, value: object, name: str) -> None
 
 def _is_sourced(value: object, kind: Any) -> bool:
     """Return whether a value has a source, by itself or by its type."""
-    return (isinstance(value, dict) and "source" in value) or typing.get_origin(kind) is Sourced
+    return (isinstance(value, dict) and "source" in value) or typing.get_origin(alone(kind)) is Sourced
 
 
 def _known(kind: Any, place: Mapping[str, object]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Fpga(System):
     def answer(self, work: Workload) -> Answer:
         layers = work.network.layers
         prompt = np.multiply(work.batch, work.prompt)
-        keys = np.minimum(np.divide(work.prompt, 2), work.window)
+        keys = work.prompt_context
         prefill = serial(
             repeated(self._layer(work, prompt, work.layer_bytes, work.attention_operations(work.prompt, keys), keys), layers),
             self._head(work),

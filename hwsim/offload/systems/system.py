@@ -3,6 +3,8 @@
 import abc
 import dataclasses
 import math
+import re
+import types
 import typing
 from typing import Annotated, Any, ClassVar
 
@@ -17,13 +19,29 @@ from hwsim.reader import Limits
 from hwsim.sourced import Sourced, facts_of
 from hwsim.units import Bytes, BytesPerSecond
 
-__all__ = ["DRIVE", "FRAMEWORK", "HOST", "LINK", "UP_LINK", "Devices", "System", "carried", "link_rate", "part_of", "peer_rate"]
+__all__ = [
+    "DRIVE",
+    "FRAMEWORK",
+    "HOST",
+    "LINK",
+    "UP_LINK",
+    "Devices",
+    "System",
+    "alone",
+    "carried",
+    "device_fields",
+    "link_rate",
+    "part_of",
+    "peer_rate",
+]
 
 Devices = Annotated[int, Limits(1)]
 """How many there are of something."""
 LINK, UP_LINK = "host to GPU", "GPU to host"
 DRIVE, HOST, FRAMEWORK = "drive", "host processor", "framework"
 """Causes of time other than those of the GPU."""
+_NUMBERS = dict(enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), 1))
+_IN_BRACES = re.compile(r"\{([^{}]*)\}")
 _CAUSES: dict[type[Device], tuple[str, ...]] = {
     Gpu: (ARITHMETIC, MEMORY, LAUNCHES, PEERS),
     Host: (HOST, FRAMEWORK, LINK, UP_LINK, DRIVE),
@@ -39,7 +57,7 @@ class System(abc.ABC):
     name: str
     """Name of the YAML file that the system was loaded from."""
     title: str
-    """Name of the system as people write it."""
+    """Name of the system as people write it; the field of a device in braces, such as {gpu}, stands for how many of which there are."""
     most_sequences: ClassVar[float] = math.inf
     """Largest batch that the system is made for."""
 
@@ -47,6 +65,21 @@ class System(abc.ABC):
         for name, kind in typing.get_type_hints(type(self), include_extras=True).items():
             if kind == Devices and getattr(self, name) < 1:
                 raise SpecError(f"System {self.name} {name} must be 1 or more, not {shown(getattr(self, name))}")
+        devices = [name for name in device_fields(type(self)) if getattr(self, name) is not None]
+        for name in _IN_BRACES.findall(self.title):
+            if name not in devices:
+                raise SpecError(f"System {self.name} title must have one of {', '.join(devices)} in braces, not {shown(name)}")
+
+    @property
+    def full_title(self) -> str:
+        """The title with its devices."""
+
+        def counted(field: re.Match[str]) -> str:
+            device, number = getattr(self, field[1]), getattr(self, f"{field[1]}s", 1)
+            return f"{_NUMBERS.get(number, number)} {device.title}"
+
+        text = _IN_BRACES.sub(counted, self.title)
+        return text[0].upper() + text[1:]
 
     @abc.abstractmethod
     def answer(self, work: Workload) -> Answer:
@@ -65,6 +98,18 @@ class System(abc.ABC):
     def answered(self, work: Workload, prefill: Span, step: Span, tiers: tuple[Tier, ...], parts: tuple[Part, ...]) -> Answer:
         """Return the answer made of its parts."""
         return Answer(system=self.name, work=work, prefill=prefill, step=step, tiers=tiers, parts=parts, assumed=self.assumed)
+
+
+def alone(kind: Any) -> Any:
+    """Return the type of a field without the None that it may be."""
+    kinds = [each for each in typing.get_args(kind) if each is not type(None)]
+    return kinds[0] if typing.get_origin(kind) in (typing.Union, types.UnionType) and len(kinds) == 1 else kind
+
+
+def device_fields(kind: type[System]) -> dict[str, type[Device]]:
+    """Return the fields of a composition that hold devices."""
+    hints = {name: alone(hint) for name, hint in typing.get_type_hints(kind).items()}
+    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Device)}
 
 
 def part_of(device: Gpu | Host | Drive, count: int = 1) -> Part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,6 +22,8 @@ from models.zoo import network
 
 __all__ = ["DENSE", "FORMATS", "PROMPT", "Contender", "SystemRequest", "WorkFormat", "contender", "question", "setting_texts"]
 
+_PARTS = re.compile(r"(.*\.ya?ml(?=:|$)|[^:]*)(?::([^:]*))?(?::(.*))?", re.DOTALL)
+"""System, format and window; a path may have a colon in it."""
 _HEAD_DIM = 128
 """Elements of a head, over which the header of a key is spread."""
 
@@ -90,20 +93,23 @@ class Contender:
         system: the system.
         format: name in FORMATS.
         window: tokens that stay cached, sinks included; infinite where attention is dense.
+        settings: values of the system that were changed.
     """
 
     name: str
     system: System
     format: str
     window: float
+    settings: Settings = dataclasses.field(default_factory=dict)
 
     @property
     def title(self) -> str:
-        """The system, its format and its window as people write them."""
+        """The system, its format, its window and what was changed of it, as people write them."""
         extra = [] if self.format == "fp16" else [self.format.upper()]
         if math.isfinite(self.window):
             extra.append(f"Λ {self.window:g}")
-        return ", ".join([self.system.title, *extra])
+        changed = f"with {', '.join(setting_texts(self.settings))}" if self.settings else ""
+        return ", ".join(filter(None, [self.system.full_title, *extra, changed]))
 
     def work(self, asked: Workload) -> Workload:
         """Return what is asked in the contender's format and window."""
@@ -132,12 +138,13 @@ def contender(text: str, settings: Settings | None = None) -> Contender:
 
     settings: values of the system to change, by path. SpecError is raised where any of it is not one.
     """
-    name, _, rest = text.partition(":")
-    format_name, _, window = rest.partition(":")
+    name, format_name, window = _PARTS.fullmatch(text).groups("")  # type: ignore[union-attr]
     format_name = format_name or "fp16"
     if format_name not in FORMATS:
         raise SpecError(f"Format must be {nearest(format_name, FORMATS)}, not {shown(format_name)}")
-    return Contender(name=text, system=system(name, settings), format=format_name, window=_window(window))
+    return Contender(
+        name=text, system=system(name, settings), format=format_name, window=_window(window), settings=dict(settings or {})
+    )
 
 
 def setting_texts(settings: Settings) -> list[str]:

@@ -23,5 +23,5 @@ class Listing:
 
 def list() -> Listing:
     """List the shipped systems, the formats and the networks that a workload may name."""
-    titles = {name: system(name).title for name in names()}
+    titles = {name: system(name).full_title for name in names()}
     return Listing(systems=titles, formats=FORMATS, networks=tuple(network_names()))

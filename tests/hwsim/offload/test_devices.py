@@ -1,16 +1,22 @@
 """Devices load with every number's source, have the figures that are published, and impossible ones are refused in a sentence."""
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hwsim.errors import SpecError
 from hwsim.offload.devices import CSDS, DRIVES, FAMILIES, FLASH, GPUS, HOSTS, Family
 from hwsim.offload.devices.reference import render
+from hwsim.offload.devices.storage import ArrayShare
 from hwsim.offload.pcie import PcieLink
+from hwsim.sourced import Count, Sourced
 from hwsim.units import Dollars, OperationsPerSecond
 
 ROOT = Path(__file__).parents[3]
@@ -147,6 +153,33 @@ def test_an_unknown_device_is_refused_with_the_nearest_name() -> None:
     sentence = r"^GPU must be one of a100-pcie-40, .* or a YAML file, not 'rtx-4080' \(nearest: rtx-4090\)$"
     with pytest.raises(SpecError, match=sentence):
         GPUS.load("rtx-4080")
+
+
+MEASURED = [("deepnvme-3g25", False, {1: 2.9, 2: 5.6, 4: 10.1}), ("deepnvme-3g25", True, {1: 3.3, 2: 6.1, 4: 10.6})]
+MEASURED += [("deepnvme-gen5", False, {4: 15.6, 8: 22.8}), ("deepnvme-gen5", True, {4: 17.0, 8: 26.0}), ("dgx-2", False, {1: 9.0})]
+
+
+@pytest.mark.parametrize(("name", "is_direct", "measured"), MEASURED)
+def test_arrays_of_drives_follow_a_law_through_what_was_measured_of_them(
+    name: str, is_direct: bool, measured: dict[int, float]
+) -> None:
+    drive = DRIVES.load(name)
+    for drives, rate in measured.items():
+        assert drive.array_rate(drives, is_direct=is_direct).to("GB/s") == pytest.approx(rate, rel=0.011)
+    rates = [float(drive.array_rate(drives, is_direct=is_direct).value) for drives in range(1, 200)]
+    assert all(np.diff(rates) > 0)
+    assert all(np.diff(np.array(rates) / np.arange(1, 200)) <= 1e-3)
+
+
+@given(st.lists(st.tuples(st.integers(1, 64), st.floats(0.01, 2.0)), min_size=1, max_size=5, unique_by=lambda each: each[0]))
+def test_more_drives_are_never_slower_whatever_was_measured(measured: list[tuple[int, float]]) -> None:
+    shares = Sourced(
+        value=tuple(ArrayShare(drives=Count(drives), share=share) for drives, share in measured), kind="measured", source="a"
+    )
+    drive = dataclasses.replace(DRIVES.load("980-pro"), direct_shares=shares)
+    rates = np.array([float(drive.array_rate(drives, is_direct=True).value) for drives in (*range(1, 20), 1000)])
+    assert (rates[1:] >= rates[:-1] * (1 - 1e-12)).all()
+    assert np.isfinite(rates).all() and rates[0] > 0
 
 
 def test_the_page_is_fresh() -> None:

@@ -316,7 +316,7 @@ def test_every_system_that_counts_devices_is_among_them() -> None:
 FILES = [
     ("- 1\n", "System *mine.yaml must be a mapping of fields, not [1]"),
     ("name: mine\n", "System *mine.yaml method must be one of *, not None"),
-    ("extends: 5\n", "System *mine.yaml must extend a system by name, not 5"),
+    ("extends: 5\n", "System *mine.yaml must extend another one by name, not 5"),
     ("extends: gpu-a10\n", "System must be one of * or a YAML file, not 'gpu-a10' (nearest: gpu-a100)"),
     ("extends: mine.yaml\n", "System mine.yaml must extend another one, not itself"),
     ("extends: other.yaml\n", "System other.yaml must extend another one, not itself"),
@@ -337,6 +337,41 @@ def test_a_file_with_a_mistake_is_refused_in_a_sentence(
     with pytest.raises(SpecError) as refusal:
         system("mine.yaml")
     assert says(str(refusal.value), sentence), str(refusal.value)
+
+
+def test_a_file_says_of_its_devices_what_differs_and_its_paths_are_its_own(tmp_path: Path) -> None:
+    (tmp_path / "fast.yaml").write_text(
+        "extends: a100-sxm-80\nname: fast\ntitle: Fast\nmemory_rate: {value: 3 TB/s, kind: assumed, source: a guess}\n"
+    )
+    (tmp_path / "mine.yaml").write_text("extends: gpu-a100\nname: mine\ngpu: fast.yaml\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "yours.yaml").write_text("extends: ../mine.yaml\nname: yours\ngpus: 2\n")
+    found = system(str(tmp_path / "sub" / "yours.yaml"))
+    assert isinstance(found, GpuOnly)
+    assert (found.gpu.name, found.gpu.memory_rate.value.to("TB/s")) == ("fast", 3.0)
+    assert found.gpu.memory == GPUS.load("a100-sxm-80").memory
+    assert found.full_title == "Two Fast, everything in GPU memory"
+    (tmp_path / "inside.yaml").write_text("extends: gpu-a100\nname: inside\ngpu: {extends: fast.yaml, name: faster}\n")
+    inside = system(str(tmp_path / "inside.yaml"), {"gpu.memory": "1 TB"})
+    assert isinstance(inside, GpuOnly)
+    assert (inside.gpu.name, inside.gpu.title, inside.gpu.memory.value.to("TB")) == ("faster", "Fast", 1.0)
+
+
+def test_a_number_of_a_device_is_changed_by_its_path() -> None:
+    found = system("gpu-a100", {"gpu.memory_rate": "1 TB/s", "host.memory": "2 TB"})
+    assert isinstance(found, GpuOnly)
+    assert found.gpu.memory_rate.value.to("TB/s") == 1.0 and found.gpu.memory_rate.is_assumed
+    assert found.host.memory is not None and found.host.memory.value.to("TB") == 2.0
+    slow, fast = (each.answer(SMALL).tokens_per_second for each in (found, system("gpu-a100")))
+    assert slow < fast
+    with pytest.raises(SpecError, match="^System gpu-a100 setting must be one of .*memory_rate.*, not 'memory_rat'$"):
+        system("gpu-a100", {"gpu.memory_rat": "1 TB/s"})
+
+
+def test_titles_tell_the_devices_there_are() -> None:
+    assert system("gpu-a100", {"gpu": "t4", "gpus": 12}).full_title == "12 NVIDIA T4, everything in GPU memory"
+    with pytest.raises(SpecError, match="^System gpu-a100 title must have one of gpu, host in braces, not 'card'$"):
+        system("gpu-a100", {"title": "On {card}"})
 
 
 def test_a_system_that_no_file_describes_is_refused_alike() -> None:

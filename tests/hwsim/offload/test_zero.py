@@ -59,8 +59,8 @@ def test_without_buffers_in_between_a_layer_costs_only_its_copy() -> None:
     buffered, direct = system("zero-a100"), system("zero-a100", set_values(["is_direct=true"]))
     one, two = buffered.answer(WORK).step, direct.answer(WORK).step
     assert FRAMEWORK not in two.busy
-    assert float(two.busy[DRIVE].value) == pytest.approx(BYTES / 10.6e9)
-    assert float(one.busy[DRIVE].value) == pytest.approx(BYTES / 10.1e9)
+    assert float(two.busy[DRIVE].value) == pytest.approx(BYTES / 10.6e9, rel=0.01)
+    assert float(one.busy[DRIVE].value) == pytest.approx(BYTES / 10.1e9, rel=0.01)
     assert float(one.time.value) > float(two.time.value)
 
 

@@ -1,6 +1,7 @@
 """A text names a system, a format and a window; what is none of them is refused in a sentence."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +10,23 @@ from hwsim.offload.systems import system
 from lamforge.flow.offload.contender import FORMATS, contender, question, setting_texts
 
 
+@pytest.mark.parametrize("rest", ["", ":w4a8kv4", "::2048", ":w4a8kv4:2048"])
+def test_a_path_may_have_a_colon_in_it(rest: str, tmp_path: Path) -> None:
+    (tmp_path / "a:b.yaml").write_text("extends: gpu-a100\nname: mine\n")
+    found = contender(f"{tmp_path / 'a:b.yaml'}{rest}")
+    assert found.system.name == "mine"
+    assert (found.format, found.window) == ("w4a8kv4" if "w4" in rest else "fp16", 2048 if "2048" in rest else math.inf)
+
+
+def test_titles_tell_what_was_changed() -> None:
+    found = contender("gpu-a100:w4a8kv4", {"gpu": "t4", "gpus": 2})
+    assert found.title == "Two NVIDIA T4, everything in GPU memory, W4A8KV4, with gpu=t4, gpus=2"
+
+
 def test_what_is_left_out_is_fp16_and_dense() -> None:
     one = contender("gpu-a100")
     assert (one.format, one.window) == ("fp16", math.inf)
-    assert one.title == "One A100 80 GB, everything in its memory"
+    assert one.title == "One NVIDIA A100 SXM4 80 GB, everything in GPU memory"
 
 
 def test_a_format_and_a_window_reach_the_workload() -> None:

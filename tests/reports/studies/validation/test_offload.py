@@ -82,7 +82,18 @@ def test_the_command_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     document = json.loads(capsys.readouterr().out)
     assert [kind["name"] for kind in document["sets"]] == [kind.name for kind in SETS]
-    assert set(document["rows"][0]) == {"set", "case", "unit", "published", "ours", "fitted", "source", "assumed", "misfits", "error"}
+    assert set(document["rows"][0]) == {
+        "set",
+        "case",
+        "unit",
+        "published",
+        "ours",
+        "fitted",
+        "source",
+        "assumed",
+        "misfits",
+        "error",
+    }
     assert len(document["rows"]) == sum(kind["rows"] for kind in document["sets"])
     with pytest.raises(SystemExit):
         main(["validate", "offload"])
