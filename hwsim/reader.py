@@ -302,7 +302,7 @@ class SpecFiles:
         return self.extended(self._located(data, name), name)
 
     def extended(self, fields: Mapping[str, Any], name: str) -> dict[str, Any]:
-        """Return fields over those of the file that they extend, which may extend another one; `name` is what a message calls them."""
+        """Return fields over those of the file that they extend, which may extend another one; a message calls them `name`."""
         found, seen = dict(fields), [name]
         while (base := found.pop("extends", None)) is not None:
             if not isinstance(base, str):

@@ -44,6 +44,14 @@ class Network:
         if self.heads % self.kv_heads:
             raise SpecError(f"Network {self.name} heads must be a multiple of its {self.kv_heads} kv_heads, not {self.heads}")
 
+    def check_shared(self, devices: int) -> None:
+        """Raise SpecError unless so many devices can share every layer: each has whole heads, and keys or a copy of some."""
+        if self.heads % devices:
+            raise SpecError(f"Number of devices that share {self.name} must divide its {self.heads} heads, not be {devices}")
+        if max(devices, self.kv_heads) % min(devices, self.kv_heads):
+            both = f"divide its {self.kv_heads} heads of keys or be a multiple of it"
+            raise SpecError(f"Number of devices that share {self.name} must {both}, not {devices}")
+
     @property
     def attention_weights(self) -> int:
         """Weights of a layer's query, key, value and output projections."""
@@ -95,7 +103,7 @@ class Workload:
     batch: Value
     weight_bits: Value = 16.0
     cache_bits: Value = 16.0
-    activation_bytes: float = 2.0
+    activation_bytes: Value = 2.0
     window: Value = math.inf
 
     def __post_init__(self) -> None:

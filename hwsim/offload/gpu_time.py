@@ -108,7 +108,7 @@ class Shape:
     columns: Value
     inner: Value
     weight_bits: Value = 16.0
-    activation_bytes: float = 2.0
+    activation_bytes: Value = 2.0
 
     @property
     def operations(self) -> Operations:
@@ -179,6 +179,9 @@ class GpuDecoder:
     gpus: int = 1
     peer_rate: BytesPerSecond = dataclasses.field(default_factory=lambda: BytesPerSecond(math.inf))
 
+    def __post_init__(self) -> None:
+        self.work.network.check_shared(self.gpus)
+
     def layer(self, tokens: Value, keys: Value) -> Span:
         """Return the time of a layer for so many tokens of every sequence, each of which attends to so many keys."""
         return serial(self.linear(tokens), self.attention(tokens, keys))
@@ -205,7 +208,9 @@ class GpuDecoder:
     def attention(self, tokens: Value, keys: Value) -> Span:
         """Return the time of a layer's attention."""
         operations = self.work.attention_operations(tokens, keys) * (1 / self.gpus)
-        return attention(self.gpu, operations=operations, cached=self.work.cache_bytes(keys) * (1 / self.gpus))
+        # A key serves several queries: GPUs beyond the number of those that are kept have copies.
+        cached = self.work.cache_bytes(keys) * (1 / min(self.gpus, self.work.network.kv_heads))
+        return attention(self.gpu, operations=operations, cached=cached)
 
     def head(self) -> Span:
         """Return the time of the head, for the last token of every sequence."""

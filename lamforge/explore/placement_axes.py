@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from hwsim.errors import LamforgeError, shown
 from hwsim.plain import Settings, set_values
-from hwsim.reader import Limits, OneOf, spelled
-from lamforge.flow.offload.contender import DENSE, FORMATS, PROMPT, contender
+from hwsim.reader import Limits, spelled
+from lamforge.flow.offload.contender import DENSE, PROMPT, contender
+from lamforge.flow.offload.work_format import work_format
 
 __all__ = ["FORMAT", "SETTINGS", "SYSTEM", "WINDOW", "Placed", "settings_of"]
 
@@ -46,6 +47,13 @@ def _system(value: object) -> str:
     return value
 
 
+def _format(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    work_format(value)
+    return value
+
+
 def _window(value: object) -> str:
     """Return `dense` or a number of tokens as a text; raise TypeError for anything else."""
     text = str(value)
@@ -72,8 +80,8 @@ class PlacementDesign:
 
     system: Annotated[str, _Checked(_system, "a system as `lamforge offload run` takes it")]
     """System of offloading, as `lamforge offload run` takes it: `gpu-a100`, `fpga-u280:w2a8kv4:2048`, or a YAML file."""
-    format: Annotated[str, OneOf(tuple(FORMATS))] | None = None
-    """Format of weights and cache; without it that in the system's text, or FP16."""
+    format: Annotated[str, _Checked(_format, "a format as `lamforge offload run` takes it, such as w2a8kv4 or w4")] | None = None
+    """Format of weights, activations and cache; without it that in the system's text, or FP16."""
     window: Annotated[str, _Checked(_window, "a number of tokens or dense", has_numbers=True)] | None = None
     """Tokens that stay cached, or `dense`; without it that in the system's text, or dense."""
     settings: Annotated[str, _Checked(_settings, "settings such as 'csds=2; gpu=a6000'")] = ""

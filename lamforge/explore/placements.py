@@ -24,7 +24,8 @@ from lamforge.explore.rows import Block, Rows
 from lamforge.explore.space import Space, json_text
 from lamforge.explore.store import ESTIMATE
 from lamforge.explore.study import Study
-from lamforge.flow.offload.contender import DENSE, FORMATS, Contender, contender
+from lamforge.flow.offload.contender import DENSE, Contender, contender
+from lamforge.flow.offload.work_format import work_format
 from models.zoo import network
 
 __all__ = ["KINDS", "PlacementRows", "PlacementSpace", "kind_of", "rows_of", "space_of"]
@@ -97,9 +98,10 @@ class PlacementSpace(Space):
             code = code * len(values) + inverse.reshape(points.shape)
         order = np.argsort(code, kind="stable")
         styles, style = np.unique(columns[FORMAT], return_inverse=True)
-        weight, cache = (
-            np.array([getattr(FORMATS[name], bits) for name in styles.tolist()])[style].reshape(np.shape(columns[FORMAT]))
-            for bits in ("weight", "cache")
+        formats = [work_format(name) for name in styles.tolist()]
+        weight, activation, cache = (
+            np.array([getattr(each, bits) for each in formats])[style].reshape(np.shape(columns[FORMAT]))
+            for bits in ("weight", "activation", "cache")
         )
         window = self._windows(columns[WINDOW])
         for places in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
@@ -114,6 +116,7 @@ class PlacementSpace(Space):
                 generated=some(columns["generate"]),
                 batch=some(columns["batch"]),
                 weight_bits=some(weight),
+                activation_bytes=some(activation) / 8,
                 cache_bits=some(cache),
                 window=some(window),
             )

@@ -79,8 +79,12 @@ def placement_text(found: BestPlacement) -> str:
 
 def listing_text(found: Listing) -> str:
     """Return the systems, the formats and the networks there are."""
-    bits = [(name, f"{each.weight:g} bits a weight, {each.cache:g} a cached value") for name, each in found.formats.items()]
-    return "\n\n".join([table(list(found.systems.items())), table(bits), f"networks: {', '.join(found.networks)}"])
+    bits = [
+        (name, f"{each.weight:g} bits a weight, {each.activation:g} a value between operators, {each.cache:g} a cached value")
+        for name, each in found.formats.items()
+    ]
+    together = "Parts of formats go together in this order, as in w2a8kv4; what is not named has 16 bits."
+    return "\n\n".join([table(list(found.systems.items())), table(bits), together, f"networks: {', '.join(found.networks)}"])
 
 
 def _cell(line: Line, place: int) -> str:

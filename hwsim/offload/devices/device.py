@@ -129,7 +129,7 @@ class Family(Generic[Kind]):
         return read(self.kind, self._files.fields(name), f"{self.subject} {Path(name).stem[:100]}", SpecError)
 
     def fields(self, given: object) -> Any:
-        """Return the fields of one that is given by name, or described in the file of a system; what is neither is left as it is."""
+        """Return the fields of one that is given by name, or described inside another file; what is neither is left as it is."""
         if isinstance(given, str):
             return self._files.fields(given)
         return self._files.extended(given, "of a system") if isinstance(given, dict) else given

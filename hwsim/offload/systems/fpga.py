@@ -26,6 +26,7 @@ class Fpga(System):
     host: Host
 
     def answer(self, work: Workload) -> Answer:
+        work.network.check_shared(self.cards)
         layers = work.network.layers
         prompt = np.multiply(work.batch, work.prompt)
         keys = work.prompt_context

@@ -1,7 +1,7 @@
 """InstInfer: the cache is on drives that attend to it themselves; beside it, a host that reads its cache from an ordinary drive.
 
-A step is serial in every layer: the GPU makes queries, keys and values, the drives attend, the GPU goes on. Heads are divided
-among drives.
+A step is serial in every layer: the GPU makes queries, keys and values, the drives attend, the GPU goes on. Heads are dealt to
+the drives, and the one that has most of them decides.
 Ref: InstAttention (HPCA 2025, arXiv 2409.04992), sections IV and V.
 """
 
@@ -19,7 +19,7 @@ from hwsim.offload.flash.layout import KvLayout, KvShape
 from hwsim.offload.flash.sparf import ChannelSelection, SparF, TokenSelection, dense_bytes
 from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import DRIVE, FRAMEWORK, Devices, System, carried, part_of
+from hwsim.offload.systems.system import DRIVE, FRAMEWORK, Devices, System, carried, fullest_share, part_of
 from hwsim.reader import Limits
 from hwsim.sourced import Sourced, facts_of
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
@@ -148,7 +148,8 @@ class InstInfer(System):
         layer = serial(decoder.linear(1), self._link(work), self.attention(work), spend(FRAMEWORK, self.layer_cost.value))
         copies = self.key_copies.value if self.sparsity is not None else 1.0
         written = work.cache_bytes(work.cached(work.prompt)) * copies
-        write = carried(FLASH, written, self.prompt_write_rate.value * float(self.csds))
+        fullest = fullest_share(work.network.kv_heads, self.csds)
+        write = carried(FLASH, written, self.prompt_write_rate.value / fullest)
         prefill = serial(repeated(overlapped(decoder.prompt(), write), layers), decoder.head())
         step = serial(repeated(layer, layers), decoder.head())
         # The prompt's keys and values of two layers: one computes while the other's leave.
@@ -157,7 +158,7 @@ class InstInfer(System):
             Tier(
                 name="drives",
                 used=work.cache_bytes(work.cached(work.tokens)) * (layers * copies),
-                capacity=self.csd.known("capacity") * float(self.csds),
+                capacity=self.csd.known("capacity") * (1 / fullest),
             ),
         )
         drives = Part(device=self.csd, count=self.csds, power=self.csd.power, causes=(FLASH, ENGINE, DRIVE_LINK))
@@ -167,12 +168,13 @@ class InstInfer(System):
         """Return a layer's attention in the drives, for one token."""
         assert self.csd.used_rate is not None
         context, heads = work.step_context, work.network.heads
-        read = carried(FLASH, self.read(work), self.csd.used_rate.value * float(self.csds))
-        operations = work.attention_operations(1, context) * (self.compression / self.csds)
+        fullest = fullest_share(work.network.kv_heads, self.csds)
+        read = carried(FLASH, self.read(work), self.csd.used_rate.value / fullest)
+        operations = work.attention_operations(1, context) * (self.compression * fullest)
         computing = spend(ENGINE, operations / self.engine_rate.value)
         if self.sparsity is None:
             return serial(read, computing)
-        scores = np.multiply(np.multiply(work.batch, heads), context) / self.csds
+        scores = np.multiply(np.multiply(work.batch, heads), context) * fullest
         return serial(read, computing, spend(ENGINE, Seconds(scores / self.picking_rate.value.value)))
 
     @property
@@ -202,7 +204,7 @@ class InstInfer(System):
         network = work.network
         values = (2 * network.heads + 2 * network.kv_heads) * network.head_dim * work.activation_bytes
         amount = Bytes(np.multiply(work.batch, values))
-        return carried(DRIVE_LINK, amount, self.csd.link_rate.value * float(self.csds))
+        return carried(DRIVE_LINK, amount, self.csd.link_rate.value / fullest_share(network.kv_heads, self.csds))
 
 
 def _gpu_tier(gpu: Gpu, work: Workload, working: Bytes) -> Tier:

@@ -30,6 +30,7 @@ __all__ = [
     "alone",
     "carried",
     "device_fields",
+    "fullest_share",
     "link_rate",
     "part_of",
     "peer_rate",
@@ -57,7 +58,7 @@ class System(abc.ABC):
     name: str
     """Name of the YAML file that the system was loaded from."""
     title: str
-    """Name of the system as people write it; the field of a device in braces, such as {gpu}, stands for how many of which there are."""
+    """Name of the system as people write it; in place of the field of a device in braces, such as {gpu}, it says what there is."""
     most_sequences: ClassVar[float] = math.inf
     """Largest batch that the system is made for."""
 
@@ -128,6 +129,11 @@ def link_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
 def peer_rate(host: Host, gpu: Gpu) -> BytesPerSecond:
     """Return the rate at which a GPU sends to another: over links of their own, or through the host."""
     return gpu.peer_rate.value if gpu.peer_rate is not None else link_rate(host, gpu)
+
+
+def fullest_share(parts: int, devices: int) -> float:
+    """Return the share of what cannot be divided further, such as heads, that the device with most of it has."""
+    return math.ceil(parts / devices) / parts
 
 
 def carried(link: str, amount: Bytes, rate: BytesPerSecond) -> Span:

@@ -6,54 +6,22 @@ import dataclasses
 import math
 import numbers
 import re
-from collections.abc import Mapping
 
 import numpy as np
 import yaml
 
-from hwsim.arch.stream_sizes import CacheFormat, Format
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError, shown
-from hwsim.nearest import nearest
 from hwsim.offload.answer import Answer
 from hwsim.offload.systems import System, system
 from hwsim.plain import Settings
+from lamforge.flow.offload.work_format import work_format
 from models.zoo import network
 
-__all__ = ["DENSE", "FORMATS", "PROMPT", "Contender", "SystemRequest", "WorkFormat", "contender", "question", "setting_texts"]
+__all__ = ["DENSE", "PROMPT", "Contender", "SystemRequest", "contender", "question", "setting_texts"]
 
 _PARTS = re.compile(r"(.*\.ya?ml(?=:|$)|[^:]*)(?::([^:]*))?(?::(.*))?", re.DOTALL)
 """System, format and window; a path may have a colon in it."""
-_HEAD_DIM = 128
-"""Elements of a head, over which the header of a key is spread."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WorkFormat:
-    """Bits of a number, scales included."""
-
-    weight: float
-    cache: float
-
-
-def _engine(weights: Format, cache: CacheFormat) -> WorkFormat:
-    return WorkFormat(weight=weights.sizes.bits_per_weight, cache=cache.bits_per_value(_HEAD_DIM))
-
-
-FORMATS: Mapping[str, WorkFormat] = {
-    "fp16": WorkFormat(weight=16, cache=16),
-    # Groups of 64 with minimum and maximum in FP16, as FlexGen compresses (arXiv 2303.06865).
-    "flexgen-int4": WorkFormat(weight=4.5, cache=4.5),
-    # Its released parameters, 3.43 GB of Llama-2-7B; the cache in FP16 fits its two measured contexts.
-    "flightllm": WorkFormat(weight=4.07, cache=16),
-    # As the engine's memory has them (docs/decisions/0004).
-    "w8a8kv4": _engine(Format.W8, CacheFormat.KV4),
-    "w4a8kv4": _engine(Format.W4, CacheFormat.KV4),
-    "w2a8kv4": _engine(Format.W2S, CacheFormat.KV4),
-}
-"""By the name that commands take."""
-
-
 PROMPT = 4096
 """Tokens of a sequence before the first generated one, where nothing is said."""
 DENSE = "dense"
@@ -68,7 +36,7 @@ class SystemRequest:
 
     Attributes:
         system: name of a shipped system or path of a YAML file, with a format and a window where they are not FP16 and
-            dense: `gpu-a100`, `gpu-a100:w4a8kv4`, `fpga-u280:w2a8kv4:2048`; a search takes those that split tensors, such as
+            dense: `gpu-a100`, `gpu-a100:w4`, `fpga-u280:w2a8kv4:2048`; a search takes those that split tensors, such as
             `flexgen-t4`.
         model: name of a network or path of its `config.json`.
         prompt: tokens of a sequence before the first generated one.
@@ -91,7 +59,7 @@ class Contender:
     Attributes:
         name: as it was asked for.
         system: the system.
-        format: name in FORMATS.
+        format: name of one, as `work_format` takes it.
         window: tokens that stay cached, sinks included; infinite where attention is dense.
         settings: values of the system that were changed.
     """
@@ -113,8 +81,10 @@ class Contender:
 
     def work(self, asked: Workload) -> Workload:
         """Return what is asked in the contender's format and window."""
-        bits = FORMATS[self.format]
-        return dataclasses.replace(asked, weight_bits=bits.weight, cache_bits=bits.cache, window=self.window)
+        bits = work_format(self.format)
+        return dataclasses.replace(
+            asked, weight_bits=bits.weight, activation_bytes=bits.activation / 8, cache_bits=bits.cache, window=self.window
+        )
 
     def answer(self, asked: Workload) -> Answer:
         """Return what the system does; raise SpecError for more sequences than it is made for."""
@@ -140,8 +110,7 @@ def contender(text: str, settings: Settings | None = None) -> Contender:
     """
     name, format_name, window = _PARTS.fullmatch(text).groups("")  # type: ignore[union-attr]
     format_name = format_name or "fp16"
-    if format_name not in FORMATS:
-        raise SpecError(f"Format must be {nearest(format_name, FORMATS)}, not {shown(format_name)}")
+    work_format(format_name)
     return Contender(
         name=text, system=system(name, settings), format=format_name, window=_window(window), settings=dict(settings or {})
     )

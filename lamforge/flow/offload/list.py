@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from hwsim.offload.systems import names, system
-from lamforge.flow.offload.contender import FORMATS, WorkFormat
+from lamforge.flow.offload.work_format import LISTED, WorkFormat
 from models.zoo import names as network_names
 
 __all__ = ["Listing", "list"]
@@ -14,7 +14,7 @@ __all__ = ["Listing", "list"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Names that may be used: of systems with their titles, of formats with their bits, and of networks."""
+    """Names that may be used: of systems with their titles, of parts of formats with their bits, and of networks."""
 
     systems: Mapping[str, str]
     formats: Mapping[str, WorkFormat]
@@ -24,4 +24,4 @@ class Listing:
 def list() -> Listing:
     """List the shipped systems, the formats and the networks that a workload may name."""
     titles = {name: system(name).full_title for name in names()}
-    return Listing(systems=titles, formats=FORMATS, networks=tuple(network_names()))
+    return Listing(systems=titles, formats=LISTED, networks=tuple(network_names()))

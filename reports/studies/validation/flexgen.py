@@ -11,14 +11,14 @@ from functools import partial
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.flexgen import FlexGen
-from lamforge.flow.offload.contender import FORMATS
+from lamforge.flow.offload.work_format import work_format
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
 __all__ = ["ABLATION", "FLEXGEN_ABLATION", "FLEXGEN_BREAKDOWN", "FLEXGEN_THROUGHPUT", "LARGE", "THROUGHPUT", "Case"]
 
 _PAPER = "FlexGen (arXiv 2303.06865)"
-_WHOLE, _COMPRESSED = FORMATS["fp16"], FORMATS["flexgen-int4"]
+_WHOLE, _COMPRESSED = work_format("fp16"), work_format("flexgen-int4")
 
 
 @dataclass(frozen=True, kw_only=True)

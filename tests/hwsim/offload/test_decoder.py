@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hwsim.arch.workload import Network, Workload
+from hwsim.errors import SpecError
 from hwsim.offload.devices import GPUS
 from hwsim.offload.gpu_time import MEMORY, PEERS, GpuDecoder, GpuRates
 from hwsim.units import BytesPerSecond
@@ -52,14 +53,28 @@ def test_more_tokens_keys_or_sequences_never_take_less_time(
 def test_more_gpus_are_never_slower_over_long_contexts(
     shape: Network, gpu: GpuRates, count: int, attended: int, batch: int
 ) -> None:
+    assume(shape.heads % count == 0)
     one, several = (decoder(gpu, each, network=shape, batch=batch) for each in (1, count))
     assert seconds(several, 1, attended) <= seconds(one, 1, attended)
 
 
 @given(shapes, gpus, st.sampled_from([2, 4, 8]), keys)
 def test_gpus_gain_no_more_than_their_number_on_one_sequence(shape: Network, gpu: GpuRates, count: int, attended: int) -> None:
+    assume(shape.heads % count == 0)
     one, several = (decoder(gpu, each, network=shape) for each in (1, count))
     assert seconds(one, 1, attended) <= count * seconds(several, 1, attended) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(("name", "count"), [("llama-2-7b", 3), ("qwen2-7b", 8), ("llama-3-8b", 64)])
+def test_gpus_that_cannot_share_the_heads_are_refused(name: str, count: int) -> None:
+    with pytest.raises(SpecError, match=f"^Number of devices that share {name} must divide its .* heads.*, not (be )?{count}$"):
+        decoder(count=count, network=network(name))
+
+
+def test_gpus_beyond_the_heads_of_keys_keep_copies() -> None:
+    """Llama-3-8B has keys for 8 heads: 16 GPUs read as much of the cache each as 8 do."""
+    eight, sixteen = (decoder(count=count, network=network("llama-3-8b")).attention(1, 1 << 20) for count in (8, 16))
+    assert float(sixteen.time.value) == pytest.approx(float(eight.time.value))
 
 
 def test_gpus_share_attention_over_a_long_context_evenly() -> None:

@@ -116,3 +116,14 @@ def test_the_more_pages_are_touched_the_more_is_read() -> None:
     reads = [float(drives("instinfer-sparf", f"sparsity.touched_share={share}").read(WORK).value) for share in (0.1, 0.3, 0.6)]
     assert reads[1] - reads[0] == pytest.approx(0.2 * float(DENSE.read(WORK).value), rel=0.01)
     assert reads[2] - reads[1] == pytest.approx(0.3 * float(DENSE.read(WORK).value), rel=0.01)
+
+
+def test_heads_are_dealt_whole_so_that_drives_beyond_their_number_gain_nothing() -> None:
+    work = dataclasses.replace(WORK, network=network("opt-13b"))
+    times = {
+        count: float(system("instinfer-dense", {"csds": count}).answer(work).step.time.value) for count in (1, 13, 14, 20, 40, 80)
+    }
+    # 40 heads: of 13 drives one has four of them, of 14 to 19 drives three.
+    assert times[1] > times[13] > times[14] > times[20] > times[40] == times[80]
+    capacity = {count: system("instinfer-dense", {"csds": count}).answer(work).tiers[1].capacity.value for count in (1, 14, 80)}
+    assert capacity[14] / capacity[1] == pytest.approx(40 / 3) and capacity[80] / capacity[1] == pytest.approx(40)

@@ -7,7 +7,8 @@ import pytest
 
 from hwsim.errors import CheckpointError, SpecError
 from hwsim.offload.systems import system
-from lamforge.flow.offload.contender import FORMATS, contender, question, setting_texts
+from lamforge.flow.offload.contender import contender, question, setting_texts
+from lamforge.flow.offload.work_format import FORMATS, WorkFormat, work_format
 
 
 @pytest.mark.parametrize("rest", ["", ":w4a8kv4", "::2048", ":w4a8kv4:2048"])
@@ -44,6 +45,15 @@ def test_bits_of_the_engines_formats_are_those_that_its_packers_store() -> None:
     assert bits == {"w8a8kv4": (8.5, 4.25), "w4a8kv4": (4.5, 4.25), "w2a8kv4": (2.0, 4.25)}
 
 
+def test_parts_of_formats_are_apart() -> None:
+    assert work_format("w4") == WorkFormat(weight=4.5, activation=16, cache=16)
+    assert work_format("kv4") == WorkFormat(weight=16, activation=16, cache=4.25)
+    assert work_format("w4a8kv16") == WorkFormat(weight=4.5, activation=8, cache=16)
+    assert work_format("fp16") == work_format("w16a16kv16")
+    work = contender("gpu-a100:w4").work(question("llama-2-7b", prompt=8, generate=8))
+    assert (work.weight_bits, work.activation_bytes, work.cache_bits) == (4.5, 2.0, 16.0)
+
+
 def test_settings_change_values_by_path() -> None:
     changed = system("zero-a100", {"drives": 2, "is_direct": True, "layer_cost": "1 ms"})
     assert (changed.drives, changed.is_direct, changed.layer_cost.value.to("ms")) == (2, True, 1.0)
@@ -69,7 +79,8 @@ def test_fewer_bits_are_fewer_bytes() -> None:
     [
         (
             "gpu-a100:w2a8kv",
-            "Format must be one of flexgen-int4, flightllm, fp16, w2a8kv4, w4a8kv4, w8a8kv4 (nearest: w2a8kv4), not 'w2a8kv'",
+            "Format must be fp16, flexgen-int4, flightllm, or some of w16 or w8 or w4 or w2 or w4g64, a16 or a8,"
+            " kv16 or kv8 or kv4 or kv4g64 in this order (nearest: w2a8kv8), not 'w2a8kv'",
         ),
         ("gpu-a100:fp16:wide", "Window must be a number of tokens or dense, not 'wide'"),
         ("gpu-a100:fp16:0", "Window must be a number of tokens or dense, not '0'"),

@@ -5,8 +5,8 @@ import pytest
 import lamforge
 from hwsim.errors import SpecError
 from hwsim.offload.systems import names
-from lamforge.flow.offload.contender import FORMATS
 from lamforge.flow.offload.run import Estimate
+from lamforge.flow.offload.work_format import LISTED
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_a_comparison_is_of_the_systems_named() -> None:
 def test_a_listing_names_what_there_is() -> None:
     listing = lamforge.offload.list()
     assert list(listing.systems) == names()
-    assert listing.formats is FORMATS
+    assert listing.formats is LISTED
     assert "llama-2-7b" in listing.networks
 
 
