@@ -21,8 +21,8 @@ _LATENCY = (
     ("stream-4090-x2", _PROMPT, 840.0, True, _TABLE),
     ("triforce-4090", _PROMPT, 312.0, True, _TABLE),
     ("zero-4090", _PROMPT, 1516.0, True, _TABLE),
-    ("triforce-a100", _CHIP_PROMPT, 24.0, False, "TriForce @164c8c0, a remark in its README"),
-    ("gpu-a100", _CHIP_PROMPT, 54.0, False, "TriForce @164c8c0, a remark in its README"),
+    ("triforce-a100", _CHIP_PROMPT, 24.0, False, "TriForce @164c8c0, a row of a table in index.html that is commented out"),
+    ("gpu-a100", _CHIP_PROMPT, 54.0, False, "TriForce @164c8c0, a row of a table in index.html that is commented out"),
 )
 # Temperature, gain and acceptance with the hierarchy, and with the small draft alone.
 _GAINS = (
