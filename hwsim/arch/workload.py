@@ -46,11 +46,16 @@ class Network:
 
     def check_shared(self, devices: int) -> None:
         """Raise SpecError unless so many devices can share every layer: each has whole heads, and keys or a copy of some."""
+        if self.can_share(devices):
+            return
         if self.heads % devices:
             raise SpecError(f"Number of devices that share {self.name} must divide its {self.heads} heads, not be {devices}")
-        if max(devices, self.kv_heads) % min(devices, self.kv_heads):
-            both = f"divide its {self.kv_heads} heads of keys or be a multiple of it"
-            raise SpecError(f"Number of devices that share {self.name} must {both}, not {devices}")
+        both = f"divide its {self.kv_heads} heads of keys or be a multiple of it"
+        raise SpecError(f"Number of devices that share {self.name} must {both}, not {devices}")
+
+    def can_share(self, devices: int) -> bool:
+        """Return whether each of so many devices can have whole heads, and as many heads of keys as the others."""
+        return self.heads % devices == 0 and max(devices, self.kv_heads) % min(devices, self.kv_heads) == 0
 
     @property
     def attention_weights(self) -> int:

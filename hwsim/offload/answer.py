@@ -2,17 +2,17 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from hwsim.arch.workload import Workload
 from hwsim.offload.devices.device import Device
-from hwsim.offload.span import Span, repeated, serial
+from hwsim.offload.span import Span, repeated, select, serial
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, Dollars, Joules, Seconds, Value, Watts
 
-__all__ = ["IDLE_SHARE", "LIFE", "Answer", "Part", "Tier"]
+__all__ = ["IDLE_SHARE", "LIFE", "Answer", "Part", "Tier", "fastest"]
 
 IDLE_SHARE: Sourced[float] = Sourced(value=0.3, kind="assumed", source="of the power at work, between devices of these kinds")
 """Power of a device that waits, as a share of its power at work."""
@@ -59,6 +59,7 @@ class Answer:
         tiers: its memories.
         parts: its devices.
         assumed: constants of the system itself that are assumed.
+        way: how the devices are used, where a system may use them in several ways; empty for a grid, whose points may differ.
     """
 
     system: str
@@ -68,6 +69,7 @@ class Answer:
     tiers: tuple[Tier, ...]
     parts: tuple[Part, ...]
     assumed: tuple[str, ...] = ()
+    way: str = ""
 
     @property
     def decode(self) -> Span:
@@ -130,6 +132,31 @@ class Answer:
         """Every assumed number behind the answer, as `device.field` or `system.field`."""
         devices = [f"{part.device.name}.{field}" for part in self.parts for field in part.device.assumed]
         return (*devices, *(f"{self.system}.{field}" for field in self.assumed))
+
+
+def fastest(first: Answer, *others: Answer) -> Answer:
+    """Return of every point the answer that takes the least time among those that fit, or among all where none does.
+
+    The answers are of one system and work, and have the same memories.
+    """
+    answers = (first, *others)
+    if not others:
+        return first
+    found = [np.broadcast_arrays(answer.whole.time.value, answer.fits) for answer in answers]
+    times, fit = (np.stack(np.broadcast_arrays(*each)) for each in zip(*found, strict=True))
+    chosen = np.asarray(np.argmin(np.where(fit | ~fit.any(axis=0), times, np.inf), axis=0))
+
+    def pick(sizes: Sequence[Bytes]) -> Bytes:
+        every = np.stack([np.broadcast_to(size.value, times.shape[1:]) for size in sizes])
+        return Bytes(np.take_along_axis(every, chosen[np.newaxis], axis=0)[0][()])
+
+    tiers = tuple(
+        Tier(name=same[0].name, used=pick([tier.used for tier in same]), capacity=pick([tier.capacity for tier in same]))
+        for same in zip(*(answer.tiers for answer in answers), strict=True)
+    )
+    prefill, step = (select(chosen, [getattr(answer, part) for answer in answers]) for part in ("prefill", "step"))
+    way = answers[int(chosen)].way if chosen.ndim == 0 else ""
+    return dataclasses.replace(first, prefill=prefill, step=step, tiers=tiers, way=way)
 
 
 def _energy(part: Part, whole: Span) -> Joules:

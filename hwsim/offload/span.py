@@ -10,13 +10,13 @@ Everything takes numbers, or arrays that broadcast: then a span stands for every
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from hwsim.units import Bytes, Quantity, Seconds, Value, maximum
 
-__all__ = ["NOTHING", "Span", "move", "overlapped", "repeated", "serial", "spend"]
+__all__ = ["NOTHING", "Span", "move", "overlapped", "repeated", "select", "serial", "spend"]
 
 Kind = TypeVar("Kind", bound=Quantity)
 
@@ -83,6 +83,19 @@ def overlapped(*spans: Span) -> Span:
     )
 
 
+def select(chosen: Value, spans: Sequence[Span]) -> Span:
+    """Return the span that is chosen of several, by its place among them, at every point of a grid."""
+
+    def of(part: str) -> Any:
+        kept = [
+            {name: _where(chosen == place, each) for name, each in getattr(span, part).items()} for place, span in enumerate(spans)
+        ]
+        return _summed(kept, Bytes if part == "moved" else Seconds)
+
+    times = [_where(chosen == place, span.time) for place, span in enumerate(spans)]
+    return Span(time=functools.reduce(Seconds.__add__, times), charged=of("charged"), busy=of("busy"), moved=of("moved"))
+
+
 def repeated(span: Span, count: Value) -> Span:
     """Return the span of something that happens `count` times."""
     return Span(
@@ -93,8 +106,8 @@ def repeated(span: Span, count: Value) -> Span:
     )
 
 
-def _where(is_longest: object, time: Seconds) -> Seconds:
-    return Seconds(np.where(np.asarray(is_longest), time.value, 0.0)[()])
+def _where(is_there: object, amount: Kind) -> Kind:
+    return type(amount)(np.where(np.asarray(is_there), amount.value, 0.0)[()])
 
 
 def _summed(parts: Sequence[Mapping[str, Kind]], kind: type[Kind]) -> dict[str, Kind]:

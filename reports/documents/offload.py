@@ -36,6 +36,7 @@ def estimate_document(found: Estimate) -> dict[str, Any]:
             {"name": part.device.name, "title": part.device.title, "subject": part.device.subject, "count": part.count}
             for part in answer.parts
         ],
+        "way": answer.way or None,
         "model": work.network.name,
         "prompt": work.prompt,
         "generated": work.generated,

@@ -35,7 +35,10 @@ def estimate_text(found: Estimate) -> str:
         [
             ("system", found.contender.title),
             ("work", f"{work.network.name}, {amount}"),
-            ("devices", "; ".join(f"{part.count} x {part.device.title}" for part in answer.parts)),
+            (
+                "devices",
+                "; ".join([*(f"{part.count} x {part.device.title}" for part in answer.parts), *filter(None, [answer.way])]),
+            ),
             *misfits,
             ("first token", f"{time_text(found.first_token_s)}: {_parts(prefill.charged, time_text)}"),
             ("token", f"{time_text(found.step_s)}: {_parts(step.charged, time_text)}"),

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from hwsim.arch.workload import Workload
-from hwsim.offload.answer import Answer, Tier
+from hwsim.offload.answer import Answer, Tier, fastest
 from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.span import NOTHING, Span, overlapped, repeated, serial, spend
@@ -66,8 +66,15 @@ class TriForce(System):
     """Time of a pass that proposes besides reading: sampling, and what the framework does."""
 
     def answer(self, work: Workload) -> Answer:
+        work.network.check_shared(self.gpus)
+        counts = [count for count in range(1, self.gpus + 1) if work.network.can_share(count)]
+        answers = [dataclasses.replace(self._answer(work, count), way=f"{count} of {self.gpus} GPUs") for count in counts]
+        return fastest(*answers)
+
+    def _answer(self, work: Workload, used: int) -> Answer:
+        """Return the answer of so many GPUs, the others of which wait."""
         layers = work.network.layers
-        decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=self.gpus, peer_rate=peer_rate(self.host, self.gpu))
+        decoder = GpuDecoder(gpu=self.gpu.rates(), work=work, gpus=used, peer_rate=peer_rate(self.host, self.gpu))
         prefill = serial(repeated(decoder.prompt(), layers), decoder.head())
         budget = np.minimum(self.budget.value, work.step_context)
         checking = serial(self._checking(decoder, work), decoder.head())
@@ -90,7 +97,7 @@ class TriForce(System):
             Tier(
                 name="GPU memory",
                 used=work.weight_bytes + cache * (1 - away) + part_bytes + decoder.working(),
-                capacity=self.gpu.memory.value * float(self.gpus),
+                capacity=self.gpu.memory.value * float(used),
             ),
             Tier(name="host memory", used=cache * away, capacity=self.host.known("memory")),
         )
@@ -102,7 +109,7 @@ class TriForce(System):
         """Return a pass of the target: layers whose cache is away stream it, each GPU its heads."""
         here = decoder.layer(1, work.step_context)
         away = self.host_layers.value * work.network.layers
-        rate = link_rate(self.host, self.gpu) * float(self.gpus)
+        rate = link_rate(self.host, self.gpu) * float(decoder.gpus)
         streamed = carried(LINK, work.cache_bytes(work.step_context), rate) if away else NOTHING
         return serial(repeated(overlapped(streamed, here), away), repeated(here, work.network.layers - away))
 

@@ -1,8 +1,14 @@
 """GPUs that hold everything: a long context is bytes over the rate of their memory."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 
 from hwsim.arch.workload import Workload
+from hwsim.errors import SpecError
+from hwsim.offload.answer import Answer
+from hwsim.offload.parallel import WAYS
 from hwsim.offload.systems import system
 from models.zoo import network
 
@@ -52,3 +58,44 @@ def test_a_prompt_is_arithmetic() -> None:
     expected = 32 * (layer / (peak * gpu["product_share"].value) + attention / (peak * gpu["prompt_attention_share"].value))
     assert float(answer.prefill.busy["GPU arithmetic"].value) == pytest.approx(expected, rel=0.05)
     assert answer.prefill.binding() == "GPU arithmetic"
+
+
+def several(gpus: int, parallel: str, work: Workload) -> Answer:
+    return system("gpu-a100", {"gpus": gpus, "parallel": parallel}).answer(work)
+
+
+def test_gpus_with_sequences_of_their_own_are_as_fast_as_one_with_its_part() -> None:
+    work = Workload(network=LLAMA, prompt=4096, generated=64, batch=10)
+    one, four = several(1, "best", dataclasses.replace(work, batch=3)), several(4, "data", work)
+    assert float(four.step.time.value) == float(one.step.time.value)
+    assert float(four.tiers[0].used.value) == pytest.approx(4 * float(one.tiers[0].used.value))
+
+
+def test_gpus_with_layers_of_their_own_read_their_weights_once_for_each_part_of_the_batch() -> None:
+    work = Workload(network=LLAMA, prompt=4096, generated=64, batch=8)
+    one, four = several(1, "best", dataclasses.replace(work, batch=2)), several(4, "layer", work)
+    # Four parts of two sequences pass a quarter of the layers each in a step, which is as long as two sequences on one GPU.
+    assert float(four.step.time.value) == pytest.approx(float(one.step.time.value), rel=0.15)
+    assert float(four.step.time.value) > float(one.step.time.value)
+    # A prompt's first part passes all stages before a second one ends: seven stages in place of four.
+    alone = several(1, "best", dataclasses.replace(work, batch=2)).prefill.time.value
+    assert float(four.prefill.time.value) == pytest.approx(float(alone) * 7 / 4, rel=0.15)
+
+
+def test_the_best_way_is_none_that_is_slower_and_fits_where_one_does() -> None:
+    batches = np.array([1.0, 3.0, 64.0])
+    work = Workload(network=LLAMA, prompt=np.array([[512.0], [65536.0]]), generated=64, batch=batches)
+    best = several(4, "best", work)
+    ways = [several(4, way, work) for way in WAYS]
+    for way in ways:
+        worse = np.asarray(way.fits) & (np.asarray(best.whole.time.value) > np.asarray(way.whole.time.value) * (1 + 1e-12))
+        assert not worse.any()
+    assert (np.asarray(best.fits) >= np.any([way.fits for way in ways], axis=0)).all()
+    assert np.shape(best.tokens_per_second) == (2, 3)
+
+
+def test_gpus_that_cannot_share_the_heads_work_in_another_way_unless_they_are_told_to() -> None:
+    work = Workload(network=LLAMA, prompt=512, generated=8, batch=6)
+    with pytest.raises(SpecError, match="^Number of devices that share llama-2-7b must divide its 32 heads, not be 3$"):
+        several(3, "tensor", work)
+    assert several(3, "best", work).tokens_per_second > several(2, "tensor", work).tokens_per_second
