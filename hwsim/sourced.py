@@ -11,8 +11,9 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from hwsim.errors import SpecError, shown
 from hwsim.reader import Matching, OneOf, spelled
+from hwsim.units import Bytes, Quantity
 
-__all__ = ["KINDS", "Count", "Sourced", "facts_of"]
+__all__ = ["KINDS", "Count", "Sourced", "facts_of", "value_text"]
 
 KINDS = {
     "datasheet": "stated by the maker, or by a standard",
@@ -48,6 +49,26 @@ def facts_of(declared: Any) -> dict[str, Sourced[Any]]:
     """Return the fields of a dataclass's object that have a source, in the order of the declarations."""
     values = {field.name: getattr(declared, field.name) for field in dataclasses.fields(declared)}
     return {name: value for name, value in values.items() if isinstance(value, Sourced)}
+
+
+def value_text(value: Any) -> str:
+    """Return the value of a number with a source as people write it, with its unit."""
+    if isinstance(value, tuple):
+        return ", ".join(map(value_text, value))
+    if isinstance(value, Quantity):
+        return _quantity(value)
+    if dataclasses.is_dataclass(value) and type(value).__str__ is object.__str__:
+        return " ".join(f"{field.name} {value_text(getattr(value, field.name))}" for field in dataclasses.fields(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _quantity(quantity: Quantity) -> str:
+    """Return a quantity in the largest decimal unit of which there is one; pages and other whole KiB in these."""
+    if isinstance(quantity, Bytes) and quantity.value % 1024 == 0 and quantity.value < 2**20:
+        return f"{quantity.to('KiB'):g} KiB"
+    decimal = [name for name in quantity.spellings if name.endswith(quantity.unit) and "i" not in name]
+    name = max((name for name in decimal if quantity.to(name) >= 1), key=quantity.spellings.__getitem__, default=quantity.unit)
+    return f"{quantity.to(name):.7g} {name}"
 
 
 class Count(int):

@@ -6,6 +6,7 @@ from typing import Any
 
 from hwsim.offload.answer import Tier
 from hwsim.offload.span import Span
+from hwsim.sourced import value_text
 from lamforge.flow.offload.compare import Comparison, Line
 from lamforge.flow.offload.list import Listing
 from lamforge.flow.offload.run import Estimate, largest_first
@@ -56,6 +57,16 @@ def estimate_document(found: Estimate) -> dict[str, Any]:
         "joules_per_token": found.joules_per_token,
         "price_usd": found.price_usd,
         "usd_per_million_tokens": found.usd_per_million_tokens,
+        "depends_on": [
+            {
+                "name": name,
+                "value": value_text(each.fact.value),
+                "kind": each.fact.kind,
+                "source": each.fact.source,
+                "elasticity": each.elasticity,
+            }
+            for name, each in found.depends_on.items()
+        ],
         "assumed": list(answer.assumptions),
         "assumed_share": found.assumed_share,
     }

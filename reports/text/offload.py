@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from hwsim.offload.answer import Tier
+from hwsim.offload.dependence import Dependence
 from hwsim.units import Quantity
 from lamforge.flow.offload.compare import Comparison, Line
 from lamforge.flow.offload.list import Listing
@@ -16,6 +17,9 @@ __all__ = ["comparison_text", "estimate_text", "listing_text", "placement_text"]
 _SHOWN_CONTEXTS = 6
 """Contexts of a comparison that a terminal has columns for."""
 _SHOWN_PARTS = 4
+_SHOWN_NUMBERS = 6
+_LEAST_SHOWN = 0.005
+"""Percent of the speed for one percent of a number."""
 _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 _MISFIT = "does not fit"
 
@@ -47,7 +51,8 @@ def estimate_text(found: Estimate) -> str:
             ("moved", f"{_parts(prefill.moved, _size)} for the prompt; {_parts(step.moved, _size)} a step"),
             ("energy", f"{figure_text(found.joules_per_token)} J a token{price}"),
             ("memory", _tiers(answer.tiers)),
-            ("assumed", f"{found.assumed_share:.0%} of {found.numbers} numbers behind this"),
+            ("depends on", _dependences(found.depends_on)),
+            ("assumed", _assumed(found)),
         ]
     )
 
@@ -109,6 +114,19 @@ def _figures(line: Line) -> list[str]:
         "" if cost is None else figure_text(cost),
         binding,
     ]
+
+
+def _dependences(found: Mapping[str, Dependence]) -> str:
+    """Return the numbers that change the speed most: by how many percent for one percent of the number."""
+    most = [(name, each.elasticity) for name, each in found.items() if abs(each.elasticity) >= _LEAST_SHOWN][:_SHOWN_NUMBERS]
+    return ", ".join(f"{name} {elasticity:+.2f}" for name, elasticity in most) or "nothing"
+
+
+def _assumed(found: Estimate) -> str:
+    some = sum(each.fact.is_assumed for each in found.depends_on.values())
+    return (
+        f"{found.assumed_share:.0%} of {found.numbers} numbers of these devices; {some} of {len(found.depends_on)} that change this"
+    )
 
 
 def _parts(values: Mapping[str, Quantity], shown: Callable[[float], str]) -> str:

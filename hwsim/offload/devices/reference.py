@@ -3,15 +3,13 @@
 `python -m hwsim.offload.devices.reference [FILE]` writes the page to FILE, or to standard output.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from hwsim.arch.doc_pages import field_docs, table, write_page
 from hwsim.offload.devices import FAMILIES, Device, Family
 from hwsim.offload.pcie import PcieConstants, pcie_constants
-from hwsim.sourced import KINDS, Sourced, facts_of
-from hwsim.units import Bytes, Quantity
+from hwsim.sourced import KINDS, Sourced, facts_of, value_text
 
 __all__ = ["render"]
 
@@ -65,32 +63,13 @@ def _merged(facts: Sequence[tuple[str, str, Sourced[Any]]]) -> list[tuple[str, s
 def _constant_rows(constants: PcieConstants) -> list[tuple[str, str, str, str, str]]:
     docs = field_docs(PcieConstants)
     facts = facts_of(constants).items()
-    return [(f"`{name}`", _text(fact.value), fact.kind, docs.get(name, ""), fact.source) for name, fact in facts]
+    return [(f"`{name}`", value_text(fact.value), fact.kind, docs.get(name, ""), fact.source) for name, fact in facts]
 
 
 def _cell(fact: Sourced[object] | None) -> str:
     if fact is None:
         return ""
-    return f"*{_text(fact.value)}*" if fact.is_assumed else _text(fact.value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(_text, value))
-    if isinstance(value, Quantity):
-        return _quantity(value)
-    if dataclasses.is_dataclass(value) and type(value).__str__ is object.__str__:
-        return " ".join(f"{field.name} {_text(getattr(value, field.name))}" for field in dataclasses.fields(value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _quantity(quantity: Quantity) -> str:
-    """Return a quantity in the largest decimal unit of which there is one; pages and other whole KiB in these."""
-    if isinstance(quantity, Bytes) and quantity.value % 1024 == 0 and quantity.value < 2**20:
-        return f"{quantity.to('KiB'):g} KiB"
-    decimal = [name for name in quantity.spellings if name.endswith(quantity.unit) and "i" not in name]
-    name = max((name for name in decimal if quantity.to(name) >= 1), key=quantity.spellings.__getitem__)
-    return f"{quantity.to(name):.7g} {name}"
+    return f"*{value_text(fact.value)}*" if fact.is_assumed else value_text(fact.value)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 from hwsim.offload.answer import Answer
+from hwsim.offload.dependence import Dependence, dependences
 from hwsim.units import Quantity
 from lamforge.flow.offload.contender import Contender, SystemRequest, contender, question
 from lamforge.flow.verb import SILENT, Listener
@@ -78,9 +80,15 @@ class Estimate:
         """What most of a step is spent on."""
         return self.answer.binding
 
+    @functools.cached_property
+    def depends_on(self) -> Mapping[str, Dependence]:
+        """The numbers on which the estimate depends, by the path that settings take, those first that change its speed most."""
+        found = dependences(self.contender.system, self.answer.work)
+        return dict(sorted(found.items(), key=lambda each: -abs(each[1].elasticity)))
+
     @property
     def numbers(self) -> int:
-        """How many numbers with a source stand behind the estimate."""
+        """How many numbers with a source the devices and the system have."""
         return self.contender.numbers(self.answer)
 
     @property

@@ -1,12 +1,10 @@
 """The estimates of offloading beside every published figure: the table of the sets of rows, and the constants behind them."""
 
 import dataclasses
-from typing import Any
 
 from hwsim.offload.devices import Device
 from hwsim.offload.systems import names, system
-from hwsim.sourced import Sourced
-from hwsim.units import Quantity
+from hwsim.sourced import value_text
 from lamforge.flow.verb import SILENT, Listener
 from reports.studies.validation.flash import FLASH
 from reports.studies.validation.flexgen import FLEXGEN_ABLATION, FLEXGEN_BREAKDOWN, FLEXGEN_THROUGHPUT
@@ -87,14 +85,5 @@ def _derived_constants() -> tuple[Constant, ...]:
                 # Systems that extend one another share constants.
                 is_known = any(old.source == fact.source and old.name.endswith(field) for old in found.values())
                 if fact.kind == "derived" and not is_known:
-                    found[f"{place}.{field}"] = Constant(name=f"{place}.{field}", value=_text(fact), source=fact.source)
+                    found[f"{place}.{field}"] = Constant(name=f"{place}.{field}", value=value_text(fact.value), source=fact.source)
     return tuple(found.values())
-
-
-def _text(fact: Sourced[Any]) -> str:
-    value = fact.value
-    if isinstance(value, Quantity):
-        return f"{float(value.value):.6g} {value.unit}"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
