@@ -29,13 +29,19 @@ class Host(Device):
     """Link to each GPU."""
     gpu_link_rate: Sourced[BytesPerSecond] | None = None
     """Rate of large copies to a GPU."""
+    gpu_store_rate: Sourced[BytesPerSecond] | None = None
+    """Rate of large copies from a GPU."""
+    pageable_rate: Sourced[BytesPerSecond] | None = None
+    """Rate of copies to a GPU from memory that is not pinned."""
+    pageable_store_rate: Sourced[BytesPerSecond] | None = None
+    """Rate of copies from a GPU to memory that is not pinned."""
     price: Sourced[Dollars] | None = assumed(Dollars(15000.0), "as HILOS (arXiv 2502.09921) counts a server")
     """Price of one."""
     power: Sourced[Watts] = assumed(Watts(300.0), "a server of two sockets at work, without its GPUs and drives")
     """Most power that it draws, without GPUs and drives."""
 
     def __post_init__(self) -> None:
-        self.require_rates_of(self.gpu_link, "gpu_link_rate")
+        self.require_rates_of(self.gpu_link, "gpu_link_rate", "gpu_store_rate", "pageable_rate", "pageable_store_rate")
 
 
 HOSTS = Family(Host)

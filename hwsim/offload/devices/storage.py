@@ -87,6 +87,8 @@ class Drive(Device):
     """Rate of large writes."""
     measured_read_rate: Sourced[BytesPerSecond] | None = None
     """Rate that a benchmark of files got from one drive."""
+    file_share: Sourced[Annotated[float, Limits(above=0)]] = assumed(0.136, "as FlexGen on InstInfer's 980 Pro reads its cache")
+    """Part of `read_rate` that tensors reach which are mapped files, as FlexGen reads them; above 1 where the host keeps pages."""
     buffered_shares: Sourced[tuple[ArrayShare, ...]] | None = None
     """What several drives give to a program whose buffers are in host memory, over their number times `read_rate`."""
     direct_shares: Sourced[tuple[ArrayShare, ...]] | None = None
@@ -110,6 +112,16 @@ class Drive(Device):
             reads = self.random_reads.value
             is_right = BytesPerSecond(reads.value * _RANDOM_BYTES) <= self.read_rate.value
             self.require(is_right, "random_reads", "at most read_rate in reads of 4 KiB", f"{reads.to('kHz'):g} kHz")
+
+    @property
+    def file_rate(self) -> BytesPerSecond:
+        """Rate of reads of tensors that are mapped files."""
+        return self.read_rate.value * self.file_share.value
+
+    @property
+    def store_rate(self) -> BytesPerSecond:
+        """Rate of large writes; where nobody stated it, that of reads."""
+        return (self.write_rate or self.read_rate).value
 
     def array_rate(self, drives: int, *, is_direct: bool) -> BytesPerSecond:
         """Return the rate of reads of so many drives: by the law through what was measured of several, or that of one times it."""

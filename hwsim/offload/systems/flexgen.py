@@ -16,12 +16,13 @@ from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.devices import Drive, Gpu, Host
+from hwsim.offload.devices.device import SHARE
 from hwsim.offload.gpu_time import ARITHMETIC, MEMORY
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
 from hwsim.offload.systems.system import DRIVE, HOST, LINK, UP_LINK, Devices, System, carried, link_rate, part_of
 from hwsim.reader import Limits
 from hwsim.sourced import Sourced, facts_of
-from hwsim.units import Bytes, BytesPerSecond, OperationsPerSecond, Value, maximum
+from hwsim.units import Bytes, Value, maximum
 
 __all__ = ["FlexGen", "FlexGenRates", "Split"]
 
@@ -56,26 +57,18 @@ class Split:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FlexGenRates:
-    """Rates that FlexGen reaches on a machine."""
+    """What FlexGen reaches of the rates of its devices."""
 
-    step_product_rate: Sourced[OperationsPerSecond]
-    """Rate of the products of a step, whose batches have tens to hundreds of rows."""
+    step_product_share: Sourced[Annotated[float, SHARE]]
+    """Part of the GPU's rate of large products that those of a step reach, whose batches have tens to hundreds of rows."""
     unpacking: Sourced[float]
     """Times that unpacking a compressed tensor moves its unpacked bytes through the GPU's memory."""
-    unpinned_rate: Sourced[BytesPerSecond]
-    """Rate of copies to the GPU from host memory that is not pinned: the cache."""
-    cache_store_rate: Sourced[BytesPerSecond]
-    """Rate of copies of the cache from the GPU to host memory that is not pinned."""
-    prompt_store_rate: Sourced[BytesPerSecond]
-    """Rate of copies of the prompt's cache from the GPU, through buffers of the host, to the drive."""
-    activation_store_rate: Sourced[BytesPerSecond]
-    """Rate of copies of activations from the GPU."""
-    token_store_rate: Sourced[BytesPerSecond]
-    """Rate of writes of one token's cache to the drive."""
-    drive_read_rate: Sourced[BytesPerSecond]
-    """Rate of reads through the file system."""
-    first_read_rate: Sourced[BytesPerSecond]
-    """The first read of weights from the drive."""
+    prompt_store_share: Sourced[Annotated[float, Limits(above=0)]]
+    """Part of the drive's rate of writes at which the prompt's cache leaves; above 1 where buffers of the host hold it."""
+    token_store_share: Sourced[Annotated[float, SHARE]]
+    """Part of the drive's rate of writes that one token's cache reaches."""
+    first_read_share: Sourced[Annotated[float, SHARE]]
+    """Part of the drive's rate of reads that the first read of weights reaches."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -175,7 +168,10 @@ class FlexGen(System):
         """Return what GPU and host compute of a layer for one token."""
         gpu = self.gpu.rates()
         reading = Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches) / gpu.long_read_rate
-        products = serial(spend(ARITHMETIC, work.layer_operations(1) / self.rates.step_product_rate.value), spend(MEMORY, reading))
+        products = serial(
+            spend(ARITHMETIC, work.layer_operations(1) / (gpu.product_rate * self.rates.step_product_share.value)),
+            spend(MEMORY, reading),
+        )
         on_gpu, elsewhere = self.cache.shares[0], 1 - self.cache.shares[0]
         cache = self._unpacked_cache(work, work.step_context)
         if not self.has_host_attention:
@@ -188,28 +184,28 @@ class FlexGen(System):
 
     def weights_read(self, work: Workload, *, is_first: bool = False) -> Span:
         """Return the reads of a layer's weights from the drive."""
-        rate = self.rates.first_read_rate if is_first else self.rates.drive_read_rate
-        return carried(DRIVE, work.layer_bytes * self.weight_shares(work.network)[2], rate.value)
+        rate = self.drive.read_rate.value * self.rates.first_read_share.value if is_first else self.drive.file_rate
+        return carried(DRIVE, work.layer_bytes * self.weight_shares(work.network)[2], rate)
 
     def cache_read(self, work: Workload) -> Span:
         """Return the reads of a layer's cache from the drive, for one token."""
-        return carried(DRIVE, work.cache_bytes(work.step_context) * self.cache.shares[2], self.rates.drive_read_rate.value)
+        return carried(DRIVE, work.cache_bytes(work.step_context) * self.cache.shares[2], self.drive.file_rate)
 
     def prompt_cache_stored(self, work: Workload) -> Span:
         """Return the copies of a layer's cache from the GPU, for the prompts."""
         cache = work.cache_bytes(work.cached(np.add(work.prompt, 1)))
         _, host, drive = self.cache.shares
         return serial(
-            carried(UP_LINK, cache * host, self.rates.cache_store_rate.value),
-            carried(UP_LINK, cache * drive, self.rates.prompt_store_rate.value),
+            carried(UP_LINK, cache * host, self.host.known("pageable_store_rate")),
+            carried(UP_LINK, cache * drive, self.drive.store_rate * self.rates.prompt_store_share.value),
         )
 
     def step_cache_stored(self, work: Workload) -> Span:
         """Return the copies of a layer's cache from the GPU for one token, on to the drive where the cache is there."""
         _, host, drive = self.cache.shares
         return serial(
-            carried(UP_LINK, work.cache_bytes(1.0) * host, self.rates.cache_store_rate.value),
-            carried(DRIVE, work.cache_bytes(1.0) * drive, self.rates.token_store_rate.value),
+            carried(UP_LINK, work.cache_bytes(1.0) * host, self.host.known("pageable_store_rate")),
+            carried(DRIVE, work.cache_bytes(1.0) * drive, self.drive.store_rate * self.rates.token_store_share.value),
         )
 
     def weights_down(self, work: Workload) -> Span:
@@ -221,11 +217,11 @@ class FlexGen(System):
 
     def _activations_up(self, work: Workload, tokens: Value) -> Span:
         amount = work.hidden_bytes(tokens) * (1 - self.activations.shares[0])
-        return carried(UP_LINK, amount, self.rates.activation_store_rate.value)
+        return carried(UP_LINK, amount, self.host.known("gpu_store_rate"))
 
     def _cache_down(self, work: Workload) -> Span:
         away = 0.0 if self.has_host_attention else 1 - self.cache.shares[0]
-        return carried(LINK, work.cache_bytes(work.step_context) * away, self.rates.unpinned_rate.value)
+        return carried(LINK, work.cache_bytes(work.step_context) * away, self.host.known("pageable_rate"))
 
     def _unpacked_cache(self, work: Workload, tokens: Value) -> Bytes:
         return work.cache_bytes(work.cached(tokens)) * (_WHOLE / work.cache_bits)

@@ -19,7 +19,7 @@ from hwsim.offload.flash.layout import KvLayout, KvShape
 from hwsim.offload.flash.sparf import ChannelSelection, SparF, TokenSelection, dense_bytes
 from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import DRIVE, FRAMEWORK, Devices, System, carried, fullest_share, part_of
+from hwsim.offload.systems.system import DRIVE, FRAMEWORK, LINK, Devices, System, carried, fullest_share, link_rate, part_of
 from hwsim.reader import Limits
 from hwsim.sourced import Sourced, facts_of
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
@@ -74,8 +74,6 @@ class DriveCache(System):
     host: Host
     drive: Drive
     drives: Devices = 1
-    file_rate: Sourced[BytesPerSecond]
-    """Reads of keys and values through the file system, of one drive."""
     compression: Annotated[float, SHARE] = 1.0
     """Keys and values read, of all."""
     layer_cost: Sourced[Seconds]
@@ -85,10 +83,12 @@ class DriveCache(System):
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         cache = work.cache_bytes(work.step_context)
-        read = carried(DRIVE, cache * self.compression, self.file_rate.value * float(self.drives))
+        wanted = cache * self.compression
+        reading = carried(DRIVE, wanted, self.drive.file_rate * float(self.drives))
+        read = overlapped(reading, carried(LINK, wanted, link_rate(self.host, self.gpu)))
         layer = serial(decoder.linear(1), read, spend(FRAMEWORK, self.layer_cost.value))
         written = work.cache_bytes(work.cached(work.prompt))
-        write = carried(DRIVE, written, (self.drive.write_rate or self.drive.read_rate).value * float(self.drives))
+        write = carried(DRIVE, written, self.drive.store_rate * float(self.drives))
         prefill = serial(repeated(overlapped(decoder.prompt(), write), layers), decoder.head())
         step = serial(repeated(layer, layers), decoder.head())
         tiers = (

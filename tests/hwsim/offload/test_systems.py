@@ -159,14 +159,27 @@ def test_a_field_that_the_file_leaves_out_can_be_set() -> None:
 
 
 def test_a_number_with_a_source_keeps_its_unit_and_becomes_assumed() -> None:
-    before, after = system("instinfer-flexgen"), system("instinfer-flexgen", set_values(["file_rate=2 GB/s"]))
+    before, after = system("instinfer-flexgen"), system("instinfer-flexgen", set_values(["layer_cost=2 ms"]))
     assert isinstance(before, DriveCache)
     assert isinstance(after, DriveCache)
-    assert (before.file_rate.kind, before.file_rate.value.to("GB/s")) == ("derived", 0.955)
-    assert (after.file_rate.kind, after.file_rate.source) == ("assumed", "set by the user")
-    assert after.file_rate.value.to("GB/s") == 2
-    assert "instinfer-flexgen.file_rate" in after.answer(INSTINFER).assumptions
-    assert "instinfer-flexgen.file_rate" not in before.answer(INSTINFER).assumptions
+    assert (before.layer_cost.kind, before.layer_cost.value.to("ms")) == ("derived", 20)
+    assert (after.layer_cost.kind, after.layer_cost.source) == ("assumed", "set by the user")
+    assert after.layer_cost.value.to("ms") == 2
+    assert "instinfer-flexgen.layer_cost" in after.answer(INSTINFER).assumptions
+    assert "instinfer-flexgen.layer_cost" not in before.answer(INSTINFER).assumptions
+
+
+@pytest.mark.parametrize(
+    "change", ["drive=pm9a3", "drive.read_rate=6 GB/s", "gpu=h100-sxm", "host.gpu_link_rate=0.5 GB/s", "drive.file_share=0.5"]
+)
+@pytest.mark.parametrize("name", ["flexgen-t4", "instinfer-flexgen"])
+def test_another_device_is_another_answer_or_is_refused(name: str, change: str) -> None:
+    """What a run reached of its devices belongs to these devices, and goes with them."""
+    work = dataclasses.replace(INSTINFER, batch=8)
+    settings = set_values([change, *(["cache={gpu: 0, host: 0}"] if name == "flexgen-t4" else [])])
+    base = system(name, {path: value for path, value in settings.items() if path == "cache"}).answer(work)
+    changed = system(name, settings).answer(work)
+    assert (changed.step.time.value, changed.prefill.time.value) != (base.step.time.value, base.prefill.time.value)
 
 
 def test_a_number_that_has_its_source_from_the_type_can_be_set_too() -> None:
@@ -177,8 +190,8 @@ def test_a_number_that_has_its_source_from_the_type_can_be_set_too() -> None:
 
 
 def test_numbers_within_are_set_and_assumed_like_others() -> None:
-    rates = system("flexgen-t4", set_values(["rates.drive_read_rate=1 GB/s"]))
-    assert rates.assumed == ("rates.drive_read_rate",)
+    rates = system("flexgen-t4", set_values(["rates.first_read_share=0.5"]))
+    assert rates.assumed == ("rates.first_read_share",)
     sparf = system("instinfer-sparf", set_values(["sparsity.group_tokens=32", "sparsity.page_tokens=1024"]))
     assert isinstance(sparf, InstInfer)
     assert sparf.sparsity is not None
@@ -226,13 +239,17 @@ REFUSALS = [
         ("rates.unpacking.value=3",),
         "System flexgen-t4 setting must change a part of something that has parts, not of 'unpacking'",
     ),
-    ("instinfer-flexgen", ("file_rate=2",), "System instinfer-flexgen file_rate.value must be a number and a unit (B/s, *), not 2"),
+    ("instinfer-flexgen", ("layer_cost=2",), "System instinfer-flexgen layer_cost.value must be a number and a unit (s, *), not 2"),
     (
         "instinfer-flexgen",
-        ("file_rate=2 GB",),
-        "System instinfer-flexgen file_rate.value must be a number and a unit (B/s, *), not '2 GB'",
+        ("layer_cost=2 GB",),
+        "System instinfer-flexgen layer_cost.value must be a number and a unit (s, *), not '2 GB'",
     ),
-    ("instinfer-flexgen", ("file_rate=-2 GB/s",), "System instinfer-flexgen file_rate.value must be above 0, not '-2 GB/s'"),
+    (
+        "instinfer-flexgen",
+        ("drive.read_rate=-2 GB/s",),
+        "System instinfer-flexgen drive.read_rate.value must be above 0, not '-2 GB/s'",
+    ),
     ("instinfer-flexgen", ("layer_cost=0 s",), "System instinfer-flexgen layer_cost.value must be above 0, not '0 s'"),
     ("instinfer-flexgen", ("compression=0",), "System instinfer-flexgen compression must be a number above 0 and at most 1, not 0"),
     (
