@@ -9,6 +9,7 @@ import numpy as np
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer
+from hwsim.offload.changes import with_fact
 from hwsim.offload.devices.storage import ArrayShare
 from hwsim.offload.pcie import PcieLink
 from hwsim.offload.systems.system import System, device_fields
@@ -46,7 +47,7 @@ def dependences(system: System, work: Workload) -> Mapping[str, Dependence]:
     for path, fact in _numbers(system):
         for value, share in _changed(fact.value):
             try:
-                after = _figures(_with(system, path, dataclasses.replace(fact, value=value)).answer(work))
+                after = _figures(with_fact(system, path, dataclasses.replace(fact, value=value)).answer(work))
             except SpecError:
                 continue
             if before.shape != after.shape or not np.array_equal(before, after, equal_nan=True):
@@ -77,13 +78,6 @@ def _changed(value: Any) -> Iterator[tuple[Any, float]]:
             yield dataclasses.replace(value, lanes=value.lanes // 2), 0.5
     elif isinstance(value, tuple) and all(isinstance(each, ArrayShare) for each in value):
         yield tuple(dataclasses.replace(each, share=each.share * _LESS) for each in value), _LESS
-
-
-def _with(declared: Any, path: tuple[str, ...], fact: Sourced[Any]) -> Any:
-    """Return an object with another fact at a path of fields."""
-    first, *rest = path
-    inner = _with(getattr(declared, first), tuple(rest), fact) if rest else fact
-    return dataclasses.replace(declared, **{first: inner})
 
 
 def _figures(answer: Answer) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from hwsim.errors import LamforgeError, SpecError
+from hwsim.offload.changes import as_changed
 from hwsim.offload.pcie import PcieLink
 from hwsim.reader import Limits, SpecFiles, read
 from hwsim.sourced import Sourced, facts_of
@@ -126,7 +127,8 @@ class Family(Generic[Kind]):
         Raises:
             SpecError: there is none of the name, a field is unknown or missing, or a number has no source or is impossible.
         """
-        return read(self.kind, self._files.fields(name), f"{self.subject} {Path(name).stem[:100]}", SpecError)
+        device = read(self.kind, self._files.fields(name), f"{self.subject} {Path(name).stem[:100]}", SpecError)
+        return as_changed(device, device.name, device.facts)
 
     def fields(self, given: object) -> Any:
         """Return the fields of one that is given by name, or described inside another file; what is neither is left as it is."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from hwsim.errors import SpecError, shown
 from hwsim.nearest import nearest
+from hwsim.offload.changes import as_changed
 from hwsim.offload.devices.device import Family
 from hwsim.offload.systems.flexgen import FlexGen
 from hwsim.offload.systems.fpga import Fpga
@@ -57,7 +58,8 @@ def system(name: str, settings: Mapping[str, object] | None = None) -> System:
     method = fields.pop("method", None)
     if not isinstance(method, str) or method not in METHODS:
         raise SpecError(f"System {name} method must be {nearest(str(method), METHODS)}, not {shown(method)}")
-    return read(METHODS[method], fields, f"System {name}", SpecError)
+    found = read(METHODS[method], fields, f"System {name}", SpecError)
+    return as_changed(found, method, found.constants)
 
 
 def _change(fields: dict[str, Any], path: str, value: object, name: str) -> None:

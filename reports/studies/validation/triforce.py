@@ -15,15 +15,24 @@ _PAPER = "TriForce (arXiv 2404.11912)"
 _TABLE = f"{_PAPER}, offloading results"
 _PROMPT, _CHIP_PROMPT, _GENERATED = 130048, 124928, 256
 
-# System, settings, prompt, published ms a token, whether a constant comes from the row, source.
+_PAGE = "TriForce @164c8c0, table of index.html"
+_HIDDEN = "TriForce @164c8c0, a row of a table in index.html that is commented out"
+_SMALL, _LARGE, _CHAT = "llama-2-7b", "llama-2-13b", "LWM-Text-Chat"
+
+# System, network, prompt, published ms a token, whether a constant comes from the row, source.
 _LATENCY = (
-    ("triforce-4090-x2", _PROMPT, 108.0, True, _TABLE),
-    ("stream-4090-x2", _PROMPT, 840.0, True, _TABLE),
-    ("triforce-4090", _PROMPT, 312.0, True, _TABLE),
-    ("zero-4090", _PROMPT, 1516.0, True, _TABLE),
-    ("triforce-a100", _CHIP_PROMPT, 24.0, False, "TriForce @164c8c0, a row of a table in index.html that is commented out"),
-    ("gpu-a100", _CHIP_PROMPT, 54.0, False, "TriForce @164c8c0, a row of a table in index.html that is commented out"),
+    ("triforce-4090-x2", _SMALL, _PROMPT, 108.0, True, _TABLE),
+    ("triforce-4090-x2", _CHAT, _PROMPT, 114.0, False, _PAGE),
+    ("triforce-4090-x2", _LARGE, _PROMPT, 226.0, False, _PAGE),
+    ("stream-4090-x2", _SMALL, _PROMPT, 840.0, True, _TABLE),
+    ("stream-4090-x2", _LARGE, _PROMPT, 1794.0, False, _PAGE),
+    ("triforce-4090", _SMALL, _PROMPT, 312.0, True, _TABLE),
+    ("triforce-4090", _CHAT, _PROMPT, 314.0, False, _PAGE),
+    ("zero-4090", _SMALL, _PROMPT, 1516.0, True, _TABLE),
+    ("triforce-a100", _SMALL, _CHIP_PROMPT, 24.0, False, _HIDDEN),
+    ("gpu-a100", _SMALL, _CHIP_PROMPT, 54.0, False, _HIDDEN),
 )
+_SAME_SHAPE = {_CHAT: _SMALL}
 # Temperature, gain and acceptance with the hierarchy, and with the small draft alone.
 _GAINS = (
     (0.0, 2.31, 0.9234, 1.56, 0.4649),
@@ -36,14 +45,14 @@ _GAINS = (
 )
 
 
-def _work(prompt: int) -> Workload:
-    return Workload(network=network("llama-2-7b"), prompt=prompt, generated=_GENERATED, batch=1)
+def _work(prompt: int, name: str = _SMALL) -> Workload:
+    return Workload(network=network(_SAME_SHAPE.get(name, name)), prompt=prompt, generated=_GENERATED, batch=1)
 
 
 def _latency() -> Iterator[Row]:
-    for name, prompt, published, fitted, source in _LATENCY:
-        answer = system(name).answer(_work(prompt))
-        case, ours = f"{name}, Llama-2-7B, {prompt} + {_GENERATED} tokens", float(answer.step.time.to("ms"))
+    for name, model, prompt, published, fitted, source in _LATENCY:
+        answer = system(name).answer(_work(prompt, model))
+        case, ours = f"{name}, {model}, {prompt} + {_GENERATED} tokens", float(answer.step.time.to("ms"))
         yield Row.of(answer, case=case, unit="ms", published=published, ours=ours, fitted=fitted, source=source)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwsim.arch.workload import Workload
 from hwsim.offload.systems import system
 from hwsim.offload.systems.system import FRAMEWORK, LINK
-from hwsim.offload.systems.triforce import DRAFT, LEVELS, TriForce, expected_tokens
+from hwsim.offload.systems.triforce import DRAFT, LEVELS, TriForce, expected_passes, expected_tokens
 from hwsim.plain import set_values
 from models.zoo import network
 
@@ -43,6 +43,32 @@ def test_a_pass_yields_between_one_token_and_all_that_were_proposed_and_one(acce
     assert expected <= expected_tokens(acceptance + 0.0005, proposed) + 1e-12
 
 
+@pytest.mark.parametrize(("acceptance", "proposed"), [(0.0, 5), (0.4036, 6), (0.4649, 1), (0.9, 16), (1.0, 7)])
+def test_passes_of_the_hierarchy_are_those_of_simulated_ones(acceptance: float, proposed: int, rng: np.random.Generator) -> None:
+    """A pass with the part gives a token, and one more where the draft's is taken; passes go on until there are enough."""
+    runs = 100_000
+    tokens, passes = np.zeros(runs, int), np.zeros(runs, int)
+    while (going := tokens < proposed).any():
+        passes += going
+        tokens += going * (1 + (rng.random(runs) < acceptance))
+    expected, further = expected_passes(acceptance, proposed)
+    assert abs(passes.mean() - expected) <= 5 * passes.std() / np.sqrt(runs) + 1e-12
+    assert abs((tokens > proposed).mean() - further) <= 5 * tokens.std() / np.sqrt(runs) + 1e-12
+
+
+def test_as_many_layers_are_on_the_gpus_as_the_published_commands_have() -> None:
+    """12 of a baseline and 9 beside a part of 12,288 tokens on two GPUs of 24 GB; 2 and none on one."""
+    asked = dataclasses.replace(WORK, prompt=130048)
+
+    def here(found: TriForce) -> float:
+        away = found.answer(asked).tiers[1].used.value / asked.cache_bytes(asked.tokens).value
+        return 32 - float(away)
+
+    assert [here(triforce(name)) for name in ("stream-4090-x2", "triforce-4090-x2", "triforce-4090")] == [12, 9, 0]
+    assert here(triforce("stream-4090-x2", "gpus=1")) == 2
+    assert here(triforce("stream-4090-x2", "gpu=h200")) == 32
+
+
 def test_levels_by_hand() -> None:
     """A step by each level is put together from passes that the others consist of."""
     times = {level: float(triforce("triforce-a100", f"level={level}").answer(WORK).step.time.value) for level in LEVELS}
@@ -50,7 +76,9 @@ def test_levels_by_hand() -> None:
     gain, inner = (1 - 0.9137**7) / (1 - 0.9137), (1 - 0.4036**3) / (1 - 0.4036)
     assert times["draft"] == pytest.approx((checking + 2 * 1.5e-3) / inner)
     proposing = (times["retrieval"] * gain - checking) / 6
-    assert times["hierarchy"] == pytest.approx((checking + 6 * (proposing + 2 * 1.5e-3) / inner) / gain)
+    passes, further = expected_passes(0.4036, 6)
+    tokens = (1 - further) * gain + further * (1 - 0.9137**8) / (1 - 0.9137)
+    assert times["hierarchy"] == pytest.approx((checking + passes * (proposing + 1.5e-3) + 1.5e-3) / tokens)
     assert times["hierarchy"] < times["retrieval"] < times["target"]
     # A pass with 4096 tokens of cache reads the weights, and little else but for what the framework takes.
     weights = 2 * (32 * (4 * 4096**2 + 3 * 4096 * 11008) + 32000 * 4096)
@@ -65,12 +93,12 @@ def test_the_part_that_proposes_is_at_most_the_whole() -> None:
 
 
 def test_a_pass_that_checks_streams_the_layers_that_are_away() -> None:
-    stream = triforce("stream-4090-x2").answer(WORK).step
+    stream = triforce("stream-4090-x2", "host_layers=0.625").answer(WORK).step
     assert float(stream.moved[LINK].value) == pytest.approx(CACHE * 20 / 32)
     assert float(stream.busy[LINK].value) == pytest.approx(CACHE * 20 / 32 / (2 * 25.4e9))
-    hierarchy = triforce("triforce-4090-x2").answer(WORK).step
+    hierarchy = triforce("triforce-4090-x2", "host_layers=0.75", "level=retrieval").answer(WORK).step
     gain = (1 - 0.946**17) / (1 - 0.946)
-    assert float(hierarchy.moved[LINK].value) == pytest.approx(CACHE * 23 / 32 / gain)
+    assert float(hierarchy.moved[LINK].value) == pytest.approx(CACHE * 24 / 32 / gain)
     assert LINK not in triforce("triforce-a100").answer(WORK).step.moved
 
 

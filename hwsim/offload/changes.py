@@ -1,0 +1,46 @@
+"""Numbers of data files changed for a while, to see what depends on them.
+
+A number is named by its owner and its field: `a100-sxm-80.attention_share` of a device by its file, `zero.layer_cost` of all
+systems of a composition, by the name that their files give in `method`.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from hwsim.sourced import Sourced
+
+__all__ = ["as_changed", "changed", "with_fact"]
+
+Kept = TypeVar("Kept")
+
+_FACTORS: ContextVar[Mapping[str, float] | None] = ContextVar("factors", default=None)
+
+
+@contextlib.contextmanager
+def changed(factors: Mapping[str, float]) -> Iterator[None]:
+    """Have every device and system that is loaded inside have these numbers times a factor."""
+    token = _FACTORS.set(factors)
+    try:
+        yield
+    finally:
+        _FACTORS.reset(token)
+
+
+def as_changed(declared: Kept, owner: str, facts: Mapping[str, Sourced[Any]]) -> Kept:
+    """Return a device or a system, whose numbers are given by the path of their field, with those that are changed now."""
+    factors = _FACTORS.get() or {}
+    for path, fact in facts.items() if factors else ():
+        factor = factors.get(f"{owner}.{path}")
+        if factor is not None:
+            declared = with_fact(declared, tuple(path.split(".")), dataclasses.replace(fact, value=fact.value * factor))
+    return declared
+
+
+def with_fact(declared: Any, path: tuple[str, ...], fact: Sourced[Any]) -> Any:
+    """Return an object with another number at a path of fields."""
+    first, *rest = path
+    inner = with_fact(getattr(declared, first), tuple(rest), fact) if rest else fact
+    return dataclasses.replace(declared, **{first: inner})
