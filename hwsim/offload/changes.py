@@ -16,23 +16,29 @@ __all__ = ["as_changed", "changed", "with_fact"]
 
 Kept = TypeVar("Kept")
 
-_FACTORS: ContextVar[Mapping[str, float] | None] = ContextVar("factors", default=None)
+_CHANGES: ContextVar[tuple[Mapping[str, float], set[str]] | None] = ContextVar("changes", default=None)
+"""Factors by name, and the owners that were loaded since."""
 
 
 @contextlib.contextmanager
-def changed(factors: Mapping[str, float]) -> Iterator[None]:
-    """Have every device and system that is loaded inside have these numbers times a factor."""
-    token = _FACTORS.set(factors)
+def changed(factors: Mapping[str, float]) -> Iterator[set[str]]:
+    """Have every device and system that is loaded inside have these numbers times a factor; yield the owners that are loaded."""
+    owners: set[str] = set()
+    token = _CHANGES.set((factors, owners))
     try:
-        yield
+        yield owners
     finally:
-        _FACTORS.reset(token)
+        _CHANGES.reset(token)
 
 
 def as_changed(declared: Kept, owner: str, facts: Mapping[str, Sourced[Any]]) -> Kept:
     """Return a device or a system, whose numbers are given by the path of their field, with those that are changed now."""
-    factors = _FACTORS.get() or {}
-    for path, fact in facts.items() if factors else ():
+    changes = _CHANGES.get()
+    if changes is None:
+        return declared
+    factors, owners = changes
+    owners.add(owner)
+    for path, fact in facts.items():
         factor = factors.get(f"{owner}.{path}")
         if factor is not None:
             declared = with_fact(declared, tuple(path.split(".")), dataclasses.replace(fact, value=fact.value * factor))

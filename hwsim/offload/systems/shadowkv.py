@@ -16,10 +16,10 @@ from hwsim.offload.devices import Gpu, Host
 from hwsim.offload.devices.device import SHARE
 from hwsim.offload.gpu_time import MEMORY, GpuDecoder, stream
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import LINK, UP_LINK, System, carried, link_rate, part_of
+from hwsim.offload.systems.system import FRAMEWORK, LINK, UP_LINK, System, carried, link_rate, part_of
 from hwsim.reader import Limits
 from hwsim.sourced import Count, Sourced
-from hwsim.units import Bytes, Hertz, Seconds, Value
+from hwsim.units import Bytes, BytesPerSecond, Hertz, Seconds, Value
 
 __all__ = ["ShadowKv"]
 
@@ -44,6 +44,10 @@ class ShadowKv(System):
     """Picked chunks whose values are on the GPU from the step before."""
     gather_share: Sourced[Annotated[float, SHARE]]
     """Part of the link's rate for large copies that fetches of single chunks reach."""
+    head_rate: Sourced[BytesPerSecond]
+    """Rate at which the values of one head of a sequence are fetched: one thread block does that, however few of them there are."""
+    layer_cost: Sourced[Seconds]
+    """Time of a layer of a step that launches and Python take, and nothing hides."""
     pick_rate: Sourced[Hertz]
     """Scores that the GPU normalizes and finds the largest of; every query head has one for a chunk."""
     attention_share: Sourced[Annotated[float, SHARE]]
@@ -70,7 +74,8 @@ class ShadowKv(System):
     def layer(self, work: Workload) -> Span:
         """Return the time of a layer for one token."""
         linear = GpuDecoder(gpu=self.gpu.rates(), work=work).linear(1)
-        return serial(linear, self.scoring(work), overlapped(self.fetching(work), self.rebuilding(work)), self.attending(work))
+        fetched = overlapped(self.fetching(work), self.rebuilding(work))
+        return serial(linear, self.scoring(work), fetched, self.attending(work), spend(FRAMEWORK, self.layer_cost.value))
 
     def attending(self, work: Workload) -> Span:
         """Return a layer's attention to picked, outlying and last tokens."""
@@ -87,7 +92,9 @@ class ShadowKv(System):
     def fetching(self, work: Workload) -> Span:
         """Return the values of a layer's picked chunks that are not on the GPU, over the link."""
         fetched = _half(work, self._picked(work)) * (1 - self.hit_share.value)
-        return carried(LINK, fetched, link_rate(self.host, self.gpu) * self.gather_share.value)
+        head = fetched * (1 / np.multiply(work.batch, work.network.kv_heads))
+        together = carried(LINK, fetched, link_rate(self.host, self.gpu) * self.gather_share.value)
+        return overlapped(together, spend(LINK, head / self.head_rate.value))
 
     def rebuilding(self, work: Workload) -> Span:
         """Return the keys of a layer's picked chunks, made from their low ranks."""

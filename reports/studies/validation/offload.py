@@ -15,6 +15,7 @@ from reports.studies.validation.pcie import PCIE_MEASURED, PCIE_PACKETS
 from reports.studies.validation.row import ValidationSet
 from reports.studies.validation.shadowkv import SHADOWKV_BLOCKS, SHADOWKV_THROUGHPUT
 from reports.studies.validation.triforce import TRIFORCE_GAIN, TRIFORCE_LATENCY
+from reports.studies.validation.tuned import TUNED, Tuning, tuning
 from reports.studies.validation.zero_weights import ZERO_T4, ZERO_WEIGHTS
 
 __all__ = ["SETS", "Constant", "OffloadValidation", "offload"]
@@ -40,6 +41,8 @@ SETS: tuple[ValidationSet, ...] = (
     PCIE_PACKETS,
 )
 """Every set, in the order in which they are printed."""
+PUBLISHED = SETS[:12]
+"""Published runs of whole systems, for which constants were chosen."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,12 @@ class OffloadValidation:
 
     sets: tuple[ValidationSet, ...]
     constants: tuple[Constant, ...] = ()
+    tuning: Tuning = dataclasses.field(default_factory=lambda: Tuning(left_out={}, constants=()))
+
+    def left_out(self, each: ValidationSet) -> tuple[float, ...]:
+        """Return the errors of a set's rows that are left out of the choice of constants, in their order; none of a set without."""
+        found = ((each.name, row.case) for row in each.rows)
+        return tuple(self.tuning.left_out[key] for key in found if key in self.tuning.left_out)
 
 
 def offload(listener: Listener = SILENT) -> OffloadValidation:
@@ -70,7 +79,7 @@ def offload(listener: Listener = SILENT) -> OffloadValidation:
         # They are computed when they are first asked for, which is here.
         assert each.rows
     listener.progress("compute rows", 1.0)
-    return OffloadValidation(sets=SETS, constants=_derived_constants())
+    return OffloadValidation(sets=SETS, constants=_derived_constants(), tuning=tuning(TUNED, PUBLISHED))
 
 
 def _derived_constants() -> tuple[Constant, ...]:

@@ -1,0 +1,180 @@
+"""The constants that were chosen so that published rows come out right, and how each row fares that is left out of that choice.
+
+Constants are chosen together: they make the sum of the squared errors of all rows (logarithms of ours over the published figure,
+in units of ROW_ERROR) least, and with them the sum of the squared distances of each constant from the middle of its physical range
+(in units of half that range). The second sum is what a constant falls back on where the one row that says something of it is left
+out. Logarithms of figures are taken to be linear in those of the constants, as they are at the constants' values; `make test-long`
+compares with choices that are made anew.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.offload.changes import changed
+from reports.studies.validation.row import Row, ValidationSet
+
+__all__ = ["ROW_ERROR", "TUNED", "Found", "Tuned", "Tuning", "tuning"]
+
+ROW_ERROR = 0.05
+"""Error that a row is expected to have at best: publications print two digits, and runs differ by as much."""
+_STEP = 0.99
+"""Factor by which a constant is changed to see what rows do."""
+_FIFTH = 1.2
+
+_MATTERS = 0.05
+"""Change of a row's figure, over that of a constant, from which on the row says something of the constant."""
+
+Floats = npt.NDArray[np.float64]
+Key = tuple[str, str]
+"""Names of a set and of a row."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """A constant that rows were chosen for.
+
+    Attributes:
+        name: as `hwsim.offload.changes` has it.
+        least, most: of its physical range, over its value.
+        why: what bounds it.
+    """
+
+    name: str
+    least: float
+    most: float
+    why: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """What rows say of a constant.
+
+    Attributes:
+        tuned: the constant.
+        rows: rows whose figure changes by more than a twentieth of the constant's change.
+        step: factor by which all rows together would have it now; 1 where it is the best.
+        sensitivity: how much the root mean square of these rows' errors grows with the constant 20 % larger or smaller, whichever is
+            more, as a fraction.
+    """
+
+    tuned: Tuned
+    rows: tuple[Key, ...]
+    step: float
+    sensitivity: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """Rows and constants.
+
+    Attributes:
+        left_out: error of each row with the constants chosen without it, as a fraction of the published figure.
+        constants: what rows say of each.
+    """
+
+    left_out: Mapping[Key, float]
+    constants: tuple[Found, ...]
+
+
+_RATE = "a part of what the hardware has at most"
+TUNED: tuple[Tuned, ...] = (
+    Tuned(name="a100-sxm-80.attention_share", least=0.65, most=1.2, why=_RATE),
+    Tuned(
+        name="a100-sxm-80.prompt_attention_share", least=0.6, most=1.4, why="0.37 to 0.85 of the peak, as kernels of these years"
+    ),
+    Tuned(name="a100-sxm-80.launch", least=0.3, most=2.0, why="2 to 12 us, a launch from a graph to one from Python"),
+    Tuned(name="t4.memory_share", least=0.75, most=1.2, why=_RATE),
+    Tuned(
+        name="flexgen-gcp.attention_rate", least=0.3, most=3.0, why="5 to 48 GFLOP/s, what reading the cache at 5 to 48 GB/s gives"
+    ),
+    Tuned(name="flexgen.rates.step_product_share", least=0.5, most=1.93, why=_RATE),
+    Tuned(name="flexgen.rates.unpacking", least=0.3, most=3.0, why="4 to 40 passes over a tensor"),
+    Tuned(name="flexgen-gcp.pageable_rate", least=0.5, most=3.9, why="1.7 GB/s, a copy within the host, to that of pinned memory"),
+    Tuned(name="flexgen.rates.prompt_store_share", least=0.3, most=3.0, why="0.7 to 7 GB/s, the drive to the host's memory"),
+    Tuned(name="flexgen.rates.token_store_share", least=0.1, most=3.3, why="0.03 GB/s, single pages, to the drive's rate"),
+    Tuned(name="flexgen.rates.first_read_share", least=0.3, most=8.3, why="0.07 GB/s, single pages, to the drive's rate"),
+    Tuned(name="flexgen-cloud.file_share", least=0.5, most=2.0, why="1.4 GB/s, the drive, to twice as much as now from kept pages"),
+    Tuned(name="u280-accllm.memory_share", least=0.5, most=1.4, why=_RATE),
+    Tuned(name="u280-flightllm.memory_share", least=0.7, most=2.3, why=_RATE),
+    Tuned(
+        name="instinfer.engine_rate",
+        least=0.3,
+        most=15.0,
+        why="13 GFLOP/s, one path of the engine, to 650, the roof that its authors draw",
+    ),
+    Tuned(name="instinfer.layer_cost", least=0.1, most=3.0, why="2 to 60 ms of Python and copies"),
+    Tuned(name="drive-cache.layer_cost", least=0.1, most=3.0, why="2 to 60 ms of Python and copies"),
+    Tuned(name="980-pro.file_share", least=0.3, most=5.0, why="0.3 GB/s, single pages, to 5"),
+    Tuned(name="shadowkv.gather_share", least=0.5, most=1.2, why=_RATE),
+    Tuned(name="shadowkv.head_rate", least=0.3, most=3.0, why="0.15 to 1.4 GB/s: some hundred bytes to some KB under way, at 1 to 2 us"),
+    Tuned(name="shadowkv.layer_cost", least=0.1, most=3.0, why="0.02 to 0.6 ms, 3 to 100 launches"),
+    Tuned(name="shadowkv.pick_rate", least=0.3, most=3.0, why="10 to 100 thousand million scores a second"),
+    Tuned(name="shadowkv.attention_share", least=0.5, most=1.6, why=_RATE),
+    Tuned(name="epyc-9754.memory_rate", least=0.3, most=10.0, why="13 GB/s, one core, to 460, all channels"),
+    Tuned(name="epyc-9754.gpu_link_rate", least=0.8, most=1.08, why="20 GB/s to what packets leave of the link"),
+    Tuned(name="triforce.acceptance", least=0.95, most=1.04, why="0.9 with a part of 4,096 tokens, to 0.985"),
+    Tuned(name="triforce.pass_cost", least=0.2, most=3.0, why="1 to 15 ms of sampling and Python"),
+    Tuned(name="zero.layer_cost", least=0.05, most=2.0, why="1 to 36 ms of hooks, one for each module of a layer"),
+)
+"""Every constant with kind `derived` whose source names rows of the sets."""
+
+
+def tuning(constants: Sequence[Tuned], sets: Sequence[ValidationSet]) -> Tuning:
+    """Return how rows of sets fare when they are left out, and what they say of the constants; takes seconds."""
+    keys = [(each.name, row.case) for each in sets for row in each.rows]
+    owners, rows = zip(*(_owners(each) for each in sets), strict=True)
+    errors = _errors(rows)
+    slopes = np.stack([_slope(constant, sets, owners, errors) for constant in constants], axis=1)
+    ranges = np.array([math.log(constant.most / constant.least) / 2 for constant in constants])
+    middles = np.array([math.log(constant.most * constant.least) / 2 for constant in constants])
+    # Rows of the least squares: those of the sets, and one for each constant.
+    scaled, aims = slopes / ROW_ERROR, errors / ROW_ERROR
+    normal = scaled.T @ scaled + np.diag(1 / ranges**2)
+    right = middles / ranges**2 - scaled.T @ aims
+    steps = np.exp(np.linalg.solve(normal, right))
+    # Without a row: its part of both sides of the normal equations is taken off.
+    alone = [np.linalg.solve(normal - np.outer(row, row), right + row * aim) for row, aim in zip(scaled, aims, strict=True)]
+    left_out = np.expm1(errors + np.einsum("ij,ij->i", slopes, np.array(alone)))
+    return Tuning(
+        left_out=dict(zip(keys, left_out.tolist(), strict=True)),
+        constants=tuple(
+            Found(
+                tuned=constant,
+                rows=tuple(key for key, slope in zip(keys, slopes[:, place], strict=True) if abs(slope) > _MATTERS),
+                step=float(steps[place]),
+                sensitivity=_sensitivity(errors, slopes[:, place]),
+            )
+            for place, constant in enumerate(constants)
+        ),
+    )
+
+
+def _errors(groups: Iterable[Iterable[Row]]) -> Floats:
+    return np.array([math.log(row.ours / row.published) for rows in groups for row in rows])
+
+
+def _owners(each: ValidationSet) -> tuple[set[str], tuple[Row, ...]]:
+    """Return the owners of constants behind a set's rows, and the rows."""
+    with changed({}) as owners:
+        return owners, tuple(each.compute())
+
+
+def _slope(constant: Tuned, sets: Sequence[ValidationSet], owners: Sequence[set[str]], errors: Floats) -> Floats:
+    """Return by how much the logarithm of each row's figure changes with that of a constant."""
+    owner = constant.name.partition(".")[0]
+    with changed({constant.name: _STEP}):
+        after = _errors(each.compute() if owner in some else each.rows for each, some in zip(sets, owners, strict=True))
+    return (after - errors) / math.log(_STEP)
+
+
+def _sensitivity(errors: Floats, slope: Floats) -> float:
+    touched = np.abs(slope) > _MATTERS
+    if not touched.any():
+        return 0.0
+    base = float(np.sqrt(np.mean(errors[touched] ** 2)))
+    moved = [float(np.sqrt(np.mean((errors + slope * sign * math.log(_FIFTH))[touched] ** 2))) for sign in (-1, 1)]
+    return max(moved) / base - 1
