@@ -1,7 +1,7 @@
 """Numbers of data files changed for a while, to see what depends on them.
 
 A number is named by its owner and its field: `a100-sxm-80.attention_share` of a device by its file, `zero.layer_cost` of all
-systems of a composition, by the name that their files give in `method`.
+systems of a composition by the name that their files give in `method`, `zero-t4.copy_share` of one system by its file.
 """
 
 import contextlib

@@ -16,13 +16,12 @@ from hwsim.arch.workload import Network, Workload
 from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer, Tier
 from hwsim.offload.devices import Drive, Gpu, Host
-from hwsim.offload.devices.device import SHARE
 from hwsim.offload.gpu_time import ARITHMETIC, MEMORY
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
 from hwsim.offload.systems.system import DRIVE, HOST, LINK, UP_LINK, Devices, System, carried, link_rate, part_of
 from hwsim.reader import Limits
 from hwsim.sourced import Sourced, facts_of
-from hwsim.units import Bytes, Value, maximum
+from hwsim.units import Bytes, BytesPerSecond, Value, maximum
 
 __all__ = ["FlexGen", "FlexGenRates", "Split"]
 
@@ -59,16 +58,10 @@ class Split:
 class FlexGenRates:
     """What FlexGen reaches of the rates of its devices."""
 
-    step_product_share: Sourced[Annotated[float, SHARE]]
-    """Part of the GPU's rate of large products that those of a step reach, whose batches have tens to hundreds of rows."""
     unpacking: Sourced[float]
     """Times that unpacking a compressed tensor moves its unpacked bytes through the GPU's memory."""
-    prompt_store_share: Sourced[Annotated[float, Limits(above=0)]]
-    """Part of the drive's rate of writes at which the prompt's cache leaves; above 1 where buffers of the host hold it."""
-    token_store_share: Sourced[Annotated[float, SHARE]]
-    """Part of the drive's rate of writes that one token's cache reaches."""
-    first_read_share: Sourced[Annotated[float, SHARE]]
-    """Part of the drive's rate of reads that the first read of weights reaches."""
+    fault_rate: Sourced[BytesPerSecond]
+    """Rate of accesses to mapped files page by page: the first read of weights, and the writes of single tokens."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -168,10 +161,7 @@ class FlexGen(System):
         """Return what GPU and host compute of a layer for one token."""
         gpu = self.gpu.rates()
         reading = Bytes(work.network.layer_weights * _WHOLE / 8 * self.batches) / gpu.long_read_rate
-        products = serial(
-            spend(ARITHMETIC, work.layer_operations(1) / (gpu.product_rate * self.rates.step_product_share.value)),
-            spend(MEMORY, reading),
-        )
+        products = serial(spend(ARITHMETIC, work.layer_operations(1) / gpu.product_rate), spend(MEMORY, reading))
         on_gpu, elsewhere = self.cache.shares[0], 1 - self.cache.shares[0]
         cache = self._unpacked_cache(work, work.step_context)
         if not self.has_host_attention:
@@ -184,8 +174,9 @@ class FlexGen(System):
 
     def weights_read(self, work: Workload, *, is_first: bool = False) -> Span:
         """Return the reads of a layer's weights from the drive."""
-        rate = self.drive.read_rate.value * self.rates.first_read_share.value if is_first else self.drive.file_rate
-        return carried(DRIVE, work.layer_bytes * self.weight_shares(work.network)[2], rate)
+        amount = work.layer_bytes * self.weight_shares(work.network)[2]
+        read = carried(DRIVE, amount, self.drive.file_rate)
+        return overlapped(read, spend(DRIVE, amount / self.rates.fault_rate.value)) if is_first else read
 
     def cache_read(self, work: Workload) -> Span:
         """Return the reads of a layer's cache from the drive, for one token."""
@@ -197,15 +188,16 @@ class FlexGen(System):
         _, host, drive = self.cache.shares
         return serial(
             carried(UP_LINK, cache * host, self.host.known("pageable_store_rate")),
-            carried(UP_LINK, cache * drive, self.drive.store_rate * self.rates.prompt_store_share.value),
+            carried(UP_LINK, cache * drive, self.drive.file_rate),
         )
 
     def step_cache_stored(self, work: Workload) -> Span:
         """Return the copies of a layer's cache from the GPU for one token, on to the drive where the cache is there."""
         _, host, drive = self.cache.shares
+        token = work.cache_bytes(1.0) * drive
         return serial(
             carried(UP_LINK, work.cache_bytes(1.0) * host, self.host.known("pageable_store_rate")),
-            carried(DRIVE, work.cache_bytes(1.0) * drive, self.drive.store_rate * self.rates.token_store_share.value),
+            overlapped(carried(DRIVE, token, self.drive.store_rate), spend(DRIVE, token / self.rates.fault_rate.value)),
         )
 
     def weights_down(self, work: Workload) -> Span:

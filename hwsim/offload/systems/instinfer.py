@@ -19,7 +19,7 @@ from hwsim.offload.flash.layout import KvLayout, KvShape
 from hwsim.offload.flash.sparf import ChannelSelection, SparF, TokenSelection, dense_bytes
 from hwsim.offload.gpu_time import GpuDecoder
 from hwsim.offload.span import Span, overlapped, repeated, serial, spend
-from hwsim.offload.systems.system import DRIVE, FRAMEWORK, LINK, Devices, System, carried, fullest_share, link_rate, part_of
+from hwsim.offload.systems.system import DRIVE, FRAMEWORK, HOST, LINK, Devices, System, carried, fullest_share, link_rate, part_of
 from hwsim.reader import Limits
 from hwsim.sourced import Sourced, facts_of
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
@@ -71,36 +71,49 @@ class DriveCache(System):
     """A GPU that holds the weights, and a drive with the cache that the host reads for it."""
 
     gpu: Gpu
+    gpus: Devices = 1
+    """They have layers of their own, and work one after another."""
     host: Host
     drive: Drive
     drives: Devices = 1
+    kept_rate: Sourced[BytesPerSecond]
+    """Rate of reads of mapped files whose pages the host has in memory."""
     compression: Annotated[float, SHARE] = 1.0
     """Keys and values read, of all."""
-    layer_cost: Sourced[Seconds]
-    """Time that the framework adds to a layer of a step."""
+    sequence_cost: Sourced[Seconds]
+    """Time that the framework adds to a layer of a step for every sequence."""
 
     def answer(self, work: Workload) -> Answer:
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
         cache = work.cache_bytes(work.step_context)
         wanted = cache * self.compression
-        reading = carried(DRIVE, wanted, self.drive.file_rate * float(self.drives))
+        # Of files that are read over and over again, the host keeps in memory what it has room for.
+        whole = work.cache_bytes(work.cached(work.tokens)) * layers
+        kept = np.maximum(0.0, 1 - np.divide(whole.value, self.host.known("memory").value))
+        reading = serial(
+            carried(DRIVE, wanted * np.subtract(1, kept), self.drive.file_rate * float(self.drives)),
+            spend(HOST, wanted * kept / self.kept_rate.value),
+        )
         read = overlapped(reading, carried(LINK, wanted, link_rate(self.host, self.gpu)))
-        layer = serial(decoder.linear(1), read, spend(FRAMEWORK, self.layer_cost.value))
+        layer = serial(decoder.linear(1), read, self._framework(work))
         written = work.cache_bytes(work.cached(work.prompt))
         write = carried(DRIVE, written, self.drive.store_rate * float(self.drives))
         prefill = serial(repeated(overlapped(decoder.prompt(), write), layers), decoder.head())
         step = serial(repeated(layer, layers), decoder.head())
         tiers = (
-            _gpu_tier(self.gpu, work, self._working(work)),
+            _gpu_tier(self.gpu, self.gpus, work, self._working(work)),
             Tier(
                 name="drive",
                 used=work.cache_bytes(work.cached(work.tokens)) * layers,
                 capacity=self.drive.known("capacity") * float(self.drives),
             ),
         )
-        parts = (part_of(self.gpu), part_of(self.host), part_of(self.drive, self.drives))
+        parts = (part_of(self.gpu, self.gpus), part_of(self.host), part_of(self.drive, self.drives))
         return self.answered(work, prefill, step, tiers, parts)
+
+    def _framework(self, work: Workload) -> Span:
+        return spend(FRAMEWORK, Seconds(np.multiply(self.sequence_cost.value.value, work.batch)))
 
     def _working(self, work: Workload) -> Bytes:
         """Return what FlexGen's search counts of a layer's prompts, all at once: values of every kind, and scores."""
@@ -114,6 +127,8 @@ class InstInfer(System):
     """A GPU that holds the weights, and drives that hold the cache and attend to it."""
 
     gpu: Gpu
+    gpus: Devices = 1
+    """They have layers of their own, and work one after another."""
     host: Host
     csd: Csd
     csds: Devices = 1
@@ -127,8 +142,8 @@ class InstInfer(System):
     """Writes of the prompt's cache, of one drive."""
     key_copies: Sourced[Annotated[float, Limits(1)]]
     """Bytes written over those of keys and values: keys are stored by token and by channel."""
-    layer_cost: Sourced[Seconds]
-    """Time that the framework adds to a layer of a step."""
+    sequence_cost: Sourced[Seconds]
+    """Time that the framework adds to a layer of a step for every sequence."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -145,7 +160,7 @@ class InstInfer(System):
     def answer(self, work: Workload) -> Answer:
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
-        layer = serial(decoder.linear(1), self._link(work), self.attention(work), spend(FRAMEWORK, self.layer_cost.value))
+        layer = serial(decoder.linear(1), self._link(work), self.attention(work), self._framework(work))
         copies = self.key_copies.value if self.sparsity is not None else 1.0
         written = work.cache_bytes(work.cached(work.prompt)) * copies
         fullest = fullest_share(work.network.kv_heads, self.csds)
@@ -154,7 +169,9 @@ class InstInfer(System):
         step = serial(repeated(layer, layers), decoder.head())
         # The prompt's keys and values of two layers: one computes while the other's leave.
         tiers = (
-            _gpu_tier(self.gpu, work, work.cache_bytes(work.prompt) * (2.0 / np.asarray(work.batch)) + decoder.working()),
+            _gpu_tier(
+                self.gpu, self.gpus, work, work.cache_bytes(work.prompt) * (2.0 / np.asarray(work.batch)) + decoder.working()
+            ),
             Tier(
                 name="drives",
                 used=work.cache_bytes(work.cached(work.tokens)) * (layers * copies),
@@ -162,7 +179,7 @@ class InstInfer(System):
             ),
         )
         drives = Part(device=self.csd, count=self.csds, power=self.csd.power, causes=(FLASH, ENGINE, DRIVE_LINK))
-        return self.answered(work, prefill, step, tiers, (part_of(self.gpu), part_of(self.host), drives))
+        return self.answered(work, prefill, step, tiers, (part_of(self.gpu, self.gpus), part_of(self.host), drives))
 
     def attention(self, work: Workload) -> Span:
         """Return a layer's attention in the drives, for one token."""
@@ -198,6 +215,9 @@ class InstInfer(System):
         read, whole = sparf.read_bytes(kept).value, dense_bytes(sparf.layout, kept).value
         return dense * (np.sum(read, axis=-1) / np.sum(whole, axis=-1))
 
+    def _framework(self, work: Workload) -> Span:
+        return spend(FRAMEWORK, Seconds(np.multiply(self.sequence_cost.value.value, work.batch)))
+
     def _link(self, work: Workload) -> Span:
         """Return a layer's queries, keys and values to the drives, and what they made of them back."""
         assert self.csd.link_rate is not None
@@ -207,5 +227,5 @@ class InstInfer(System):
         return carried(DRIVE_LINK, amount, self.csd.link_rate.value / fullest_share(network.kv_heads, self.csds))
 
 
-def _gpu_tier(gpu: Gpu, work: Workload, working: Bytes) -> Tier:
-    return Tier(name="GPU memory", used=work.weight_bytes + working, capacity=gpu.memory.value)
+def _gpu_tier(gpu: Gpu, gpus: int, work: Workload, working: Bytes) -> Tier:
+    return Tier(name="GPU memory", used=work.weight_bytes + working * float(gpus), capacity=gpu.memory.value * float(gpus))

@@ -16,7 +16,7 @@ from reports.studies.validation.row import ValidationSet
 from reports.studies.validation.shadowkv import SHADOWKV_BLOCKS, SHADOWKV_THROUGHPUT
 from reports.studies.validation.triforce import TRIFORCE_GAIN, TRIFORCE_LATENCY
 from reports.studies.validation.tuned import TUNED, Tuning, tuning
-from reports.studies.validation.zero_weights import ZERO_T4, ZERO_WEIGHTS
+from reports.studies.validation.zero_weights import ZERO_A6000, ZERO_T4, ZERO_WEIGHTS
 
 __all__ = ["SETS", "Constant", "OffloadValidation", "offload"]
 
@@ -26,6 +26,7 @@ SETS: tuple[ValidationSet, ...] = (
     FLEXGEN_BREAKDOWN,
     ZERO_WEIGHTS,
     ZERO_T4,
+    ZERO_A6000,
     TRIFORCE_LATENCY,
     TRIFORCE_GAIN,
     SHADOWKV_THROUGHPUT,
@@ -41,7 +42,7 @@ SETS: tuple[ValidationSet, ...] = (
     PCIE_PACKETS,
 )
 """Every set, in the order in which they are printed."""
-PUBLISHED = SETS[:12]
+PUBLISHED = SETS[:13]
 """Published runs of whole systems, for which constants were chosen."""
 
 

@@ -38,7 +38,7 @@ class Tuned:
     """A constant that rows were chosen for.
 
     Attributes:
-        name: as `hwsim.offload.changes` has it.
+        name: as `hwsim.offload.changes` has it; several with blanks between where one constant has several places.
         least, most: of its physical range, over its value.
         why: what bounds it.
     """
@@ -57,8 +57,8 @@ class Found:
         tuned: the constant.
         rows: rows whose figure changes by more than a twentieth of the constant's change.
         step: factor by which all rows together would have it now; 1 where it is the best.
-        sensitivity: how much the root mean square of these rows' errors grows with the constant 20 % larger or smaller, whichever is
-            more, as a fraction.
+        sensitivity: how much the root mean square of these rows' errors grows with the constant 20 % larger or smaller, the more of
+            the two, as a fraction.
     """
 
     tuned: Tuned
@@ -86,17 +86,13 @@ TUNED: tuple[Tuned, ...] = (
     Tuned(
         name="a100-sxm-80.prompt_attention_share", least=0.6, most=1.4, why="0.37 to 0.85 of the peak, as kernels of these years"
     ),
-    Tuned(name="a100-sxm-80.launch", least=0.3, most=2.0, why="2 to 12 us, a launch from a graph to one from Python"),
     Tuned(name="t4.memory_share", least=0.75, most=1.2, why=_RATE),
     Tuned(
         name="flexgen-gcp.attention_rate", least=0.3, most=3.0, why="5 to 48 GFLOP/s, what reading the cache at 5 to 48 GB/s gives"
     ),
-    Tuned(name="flexgen.rates.step_product_share", least=0.5, most=1.93, why=_RATE),
     Tuned(name="flexgen.rates.unpacking", least=0.3, most=3.0, why="4 to 40 passes over a tensor"),
     Tuned(name="flexgen-gcp.pageable_rate", least=0.5, most=3.9, why="1.7 GB/s, a copy within the host, to that of pinned memory"),
-    Tuned(name="flexgen.rates.prompt_store_share", least=0.3, most=3.0, why="0.7 to 7 GB/s, the drive to the host's memory"),
-    Tuned(name="flexgen.rates.token_store_share", least=0.1, most=3.3, why="0.03 GB/s, single pages, to the drive's rate"),
-    Tuned(name="flexgen.rates.first_read_share", least=0.3, most=8.3, why="0.07 GB/s, single pages, to the drive's rate"),
+    Tuned(name="flexgen.rates.fault_rate", least=0.3, most=3.7, why="0.08 to 1 GB/s: 4 to 50 us for a page of 4 KB"),
     Tuned(name="flexgen-cloud.file_share", least=0.5, most=2.0, why="1.4 GB/s, the drive, to twice as much as now from kept pages"),
     Tuned(name="u280-accllm.memory_share", least=0.5, most=1.4, why=_RATE),
     Tuned(name="u280-flightllm.memory_share", least=0.7, most=2.3, why=_RATE),
@@ -106,19 +102,32 @@ TUNED: tuple[Tuned, ...] = (
         most=15.0,
         why="13 GFLOP/s, one path of the engine, to 650, the roof that its authors draw",
     ),
-    Tuned(name="instinfer.layer_cost", least=0.1, most=3.0, why="2 to 60 ms of Python and copies"),
-    Tuned(name="drive-cache.layer_cost", least=0.1, most=3.0, why="2 to 60 ms of Python and copies"),
+    Tuned(
+        name="instinfer.sequence_cost drive-cache.sequence_cost",
+        least=0.1,
+        most=5.0,
+        why="0.03 to 1.5 ms, one copy of a query to tens of calls",
+    ),
+    Tuned(name="drive-cache.kept_rate", least=0.3, most=5.0, why="0.5 to 8 GB/s, copies by one core"),
     Tuned(name="980-pro.file_share", least=0.3, most=5.0, why="0.3 GB/s, single pages, to 5"),
     Tuned(name="shadowkv.gather_share", least=0.5, most=1.2, why=_RATE),
-    Tuned(name="shadowkv.head_rate", least=0.3, most=3.0, why="0.15 to 1.4 GB/s: some hundred bytes to some KB under way, at 1 to 2 us"),
+    Tuned(
+        name="shadowkv.head_rate",
+        least=0.3,
+        most=3.0,
+        why="0.15 to 1.4 GB/s: some hundred bytes to some KB under way, at 1 to 2 us",
+    ),
     Tuned(name="shadowkv.layer_cost", least=0.1, most=3.0, why="0.02 to 0.6 ms, 3 to 100 launches"),
     Tuned(name="shadowkv.pick_rate", least=0.3, most=3.0, why="10 to 100 thousand million scores a second"),
     Tuned(name="shadowkv.attention_share", least=0.5, most=1.6, why=_RATE),
-    Tuned(name="epyc-9754.memory_rate", least=0.3, most=10.0, why="13 GB/s, one core, to 460, all channels"),
-    Tuned(name="epyc-9754.gpu_link_rate", least=0.8, most=1.08, why="20 GB/s to what packets leave of the link"),
+    Tuned(name="epyc-9754.memory_rate", least=0.15, most=5.1, why="13 GB/s, one core, to 460, all channels"),
     Tuned(name="triforce.acceptance", least=0.95, most=1.04, why="0.9 with a part of 4,096 tokens, to 0.985"),
     Tuned(name="triforce.pass_cost", least=0.2, most=3.0, why="1 to 15 ms of sampling and Python"),
-    Tuned(name="zero.layer_cost", least=0.05, most=2.0, why="1 to 36 ms of hooks, one for each module of a layer"),
+    Tuned(name="zero.layer_cost", least=0.2, most=10.0, why="0.3 to 15 ms of hooks, three for each module of a layer"),
+    Tuned(name="zero.drive_cost", least=0.1, most=5.0, why="0.8 to 40 ms, the latency of some to all reads of a layer"),
+    Tuned(name="zero-v100.copy_share zero-t4.copy_share", least=0.6, most=1.28, why=_RATE),
+    Tuned(name="zero-a6000.memory_rate", least=0.3, most=5.0, why="10 GB/s, one core, to 200, the channels of a server"),
+    Tuned(name="zero-a6000.pageable_rate", least=0.3, most=1.4, why="6 GB/s, one core that copies, to that of pinned memory"),
 )
 """Every constant with kind `derived` whose source names rows of the sets."""
 
@@ -165,9 +174,10 @@ def _owners(each: ValidationSet) -> tuple[set[str], tuple[Row, ...]]:
 
 def _slope(constant: Tuned, sets: Sequence[ValidationSet], owners: Sequence[set[str]], errors: Floats) -> Floats:
     """Return by how much the logarithm of each row's figure changes with that of a constant."""
-    owner = constant.name.partition(".")[0]
-    with changed({constant.name: _STEP}):
-        after = _errors(each.compute() if owner in some else each.rows for each, some in zip(sets, owners, strict=True))
+    names = constant.name.split()
+    own = {name.partition(".")[0] for name in names}
+    with changed(dict.fromkeys(names, _STEP)):
+        after = _errors(each.compute() if own & some else each.rows for each, some in zip(sets, owners, strict=True))
     return (after - errors) / math.log(_STEP)
 
 

@@ -14,7 +14,7 @@ from lamforge.flow.offload.contender import setting_texts
 from models.zoo import network
 from reports.studies.validation.row import Row, ValidationSet
 
-__all__ = ["ZERO_T4", "ZERO_WEIGHTS"]
+__all__ = ["ZERO_A6000", "ZERO_T4", "ZERO_WEIGHTS"]
 
 _BLOG, _DEEPNVME = "DeepSpeed ZeRO-Inference blog, 2022", "DeepNVMe posts, 2024 and 2025 (deepspeedai/DeepSpeed)"
 _FIGURE = f"{_DEEPNVME}, read off a figure"
@@ -78,6 +78,41 @@ _SHAPES = {
 _T4_ROWS = (("opt-6.7b", 512, 16, 9.28), ("opt-6.7b", 1024, 8, 4.59), ("opt-30b", 512, 4, 0.60), ("opt-30b", 1024, 2, 0.29))
 
 
+# What is changed of zero-a6000, bits of a weight, and token/s by network and batch.
+_CACHE_HERE: Settings = {"has_host_attention": False}
+_CACHE_THERE: Settings = {"is_pinned": False}
+_A6000_ROWS: tuple[tuple[str, Settings, float, tuple[tuple[str, int, float], ...]], ...] = (
+    ("W4, cache on the GPU", _CACHE_HERE, 4.5, (("opt-30b", 24, 22.74), ("opt-66b", 16, 7.68), ("llama-2-70b", 96, 24.05))),
+    ("W4, not pinned, cache on the GPU", _CACHE_HERE | {"is_pinned": False}, 4.5, (("opt-175b", 8, 1.21), ("bloom-176b", 4, 0.65))),
+    ("FP16, cache on the host", _CACHE_THERE, 16.0, (("opt-30b", 96, 12.32), ("opt-66b", 40, 3.63), ("llama-2-70b", 96, 2.91))),
+    ("FP16 on the drive, cache on the host", {"weights": "drive"}, 16.0, (("opt-175b", 32, 0.47), ("bloom-176b", 32, 0.47))),
+    (
+        "W4, cache on the host",
+        _CACHE_THERE,
+        4.5,
+        (
+            ("opt-30b", 128, 19.34),
+            ("opt-66b", 64, 8.08),
+            ("opt-175b", 24, 2.26),
+            ("bloom-176b", 24, 1.33),
+            ("llama-2-70b", 200, 3.65),
+        ),
+    ),
+)
+
+
+def _a6000_rows() -> Iterator[Row]:
+    for what, settings, bits, rates in _A6000_ROWS:
+        for model, batch, published in rates:
+            found = system("zero-a6000", {**settings, "converts_cache": model.startswith("bloom")})
+            sizes = _SHAPES.get(model) or network(model)
+            work = Workload(network=sizes, prompt=_PROMPT, generated=_GENERATED, batch=batch, weight_bits=bits)
+            answer = found.answer(work)
+            case, ours = f"zero-a6000, {what}, {model}, batch {batch}", float(answer.tokens_per_second)
+            source = "DeepSpeedExamples, inference/huggingface/zero_inference/README.md"
+            yield Row.of(answer, case=case, unit="token/s", published=published, ours=ours, source=source)
+
+
 def _t4_rows() -> Iterator[Row]:
     for model, prompt, batch, published in _T4_ROWS:
         answer = system("zero-t4").answer(Workload(network=network(model), prompt=prompt, generated=_GENERATED, batch=batch))
@@ -99,3 +134,6 @@ def _rows() -> Iterator[Row]:
 
 ZERO_WEIGHTS = ValidationSet(name="zero-weights", title="ZeRO-Inference with weights in host memory or on drives", compute=_rows)
 ZERO_T4 = ValidationSet(name="zero-t4", title="ZeRO-Inference on FlexGen's machine, weights in host memory", compute=_t4_rows)
+ZERO_A6000 = ValidationSet(
+    name="zero-a6000", title="ZeRO-Inference on an A6000, weights and cache in several places", compute=_a6000_rows
+)
