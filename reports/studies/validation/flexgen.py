@@ -36,7 +36,6 @@ class Case:
     has_packed_cache: bool = False
     has_host_attention: bool = False
     has_overlap: bool = True
-    fitted: bool = False
     is_decoding: bool = False
     note: str = ""
 
@@ -68,7 +67,6 @@ class Case:
             unit="token/s",
             published=self.published,
             ours=float(answer.decode_tokens_per_second if self.is_decoding else answer.tokens_per_second),
-            fitted=self.fitted,
             source=source,
         )
 
@@ -95,22 +93,22 @@ _LARGE_PACKED = replace(
 
 THROUGHPUT = (
     replace(_SMALL, prompt=256, batch=4, published=53.29),
-    replace(_SMALL, fitted=True),
+    _SMALL,
     replace(_SMALL, prompt=1024, batch=1, published=13.72),
     replace(_SMALL_PACKED, prompt=256, batch=128, published=56.72),
-    replace(_SMALL_PACKED, fitted=True),
+    _SMALL_PACKED,
     replace(_SMALL_PACKED, prompt=1024, batch=28, published=13.18),
     replace(_MIDDLE, prompt=256, batch=160, batches=2, policy=(10, 90, 0, 100, 0, 100), published=16.01),
-    replace(_MIDDLE, fitted=True),
+    _MIDDLE,
     replace(_MIDDLE, prompt=1024, batch=20, batches=4, policy=(4, 96, 0, 100, 0, 100), published=3.50),
     replace(_MIDDLE_PACKED, prompt=256, batch=128, published=16.86),
-    replace(_MIDDLE_PACKED, fitted=True),
+    _MIDDLE_PACKED,
     replace(_MIDDLE_PACKED, prompt=1024, batch=20, batches=12, published=3.98),
     replace(LARGE, prompt=256, batch=64, published=1.36),
     LARGE,
     replace(LARGE, prompt=1024, batch=12, batches=12, published=0.35),
     replace(_LARGE_PACKED, prompt=256, batch=96, published=2.26),
-    replace(_LARGE_PACKED, fitted=True),
+    _LARGE_PACKED,
     replace(_LARGE_PACKED, prompt=1024, batch=12, batches=4, published=0.42),
     replace(_SMALL, prompt=128, batch=7, published=106.404, generated=128),
     replace(_SMALL_PACKED, prompt=128, batch=196, published=92.568, generated=128),
@@ -125,7 +123,7 @@ DECODING = tuple(
 ABLATION = (
     replace(_MIDDLE, policy=_HOST, published=7.26, note="no policy search"),
     replace(_MIDDLE, has_overlap=False, published=5.86, note="no overlap"),
-    replace(_MIDDLE, has_host_attention=False, published=4.03, fitted=True, note="no CPU attention"),
+    replace(_MIDDLE, has_host_attention=False, published=4.03, note="no CPU attention"),
     replace(_MIDDLE, batch=8, batches=1, policy=_CACHE_ON_GPU, has_host_attention=False, published=1.57, note="DeepSpeed's policy"),
     replace(LARGE, batches=1, published=0.27, note="no policy search"),
     replace(LARGE, has_overlap=False, published=0.59, note="no overlap"),
@@ -147,24 +145,23 @@ def _breakdown() -> Iterator[Row]:
     answer = flexgen.answer(work)
     down = flexgen.weights_down(work).time
     figures = (
-        ("prefill, whole", 2711.0, answer.prefill.time, False),
-        ("prefill, computing", 2220.0, flexgen.prompt_computing(work).time * layers, False),
-        ("prefill, reading weights", 768.0, (flexgen.weights_read(work, is_first=True).time + down) * layers, True),
-        ("prefill, writing cache", 261.0, flexgen.prompt_cache_stored(work).time * layers, True),
-        ("decoding, whole", 11315.0, answer.decode.time, False),
-        ("decoding, computing", 1498.0, flexgen.step_computing(work).time * (layers * steps), False),
-        ("decoding, reading weights", 3047.0, (flexgen.weights_read(work).time + down) * (layers * steps), False),
-        ("decoding, reading cache", 7046.0, flexgen.cache_read(work).time * (layers * steps), True),
-        ("decoding, writing cache", 124.0, flexgen.step_cache_stored(work).time * (layers * steps), True),
+        ("prefill, whole", 2711.0, answer.prefill.time),
+        ("prefill, computing", 2220.0, flexgen.prompt_computing(work).time * layers),
+        ("prefill, reading weights", 768.0, (flexgen.weights_read(work, is_first=True).time + down) * layers),
+        ("prefill, writing cache", 261.0, flexgen.prompt_cache_stored(work).time * layers),
+        ("decoding, whole", 11315.0, answer.decode.time),
+        ("decoding, computing", 1498.0, flexgen.step_computing(work).time * (layers * steps)),
+        ("decoding, reading weights", 3047.0, (flexgen.weights_read(work).time + down) * (layers * steps)),
+        ("decoding, reading cache", 7046.0, flexgen.cache_read(work).time * (layers * steps)),
+        ("decoding, writing cache", 124.0, flexgen.step_cache_stored(work).time * (layers * steps)),
     )
-    for name, published, time, fitted in figures:
+    for name, published, time in figures:
         yield Row.of(
             answer,
             case=f"175B, 512 + 32 tokens, 32 x 8, no overlap: {name}",
             unit="s",
             published=published,
             ours=float(time.value),
-            fitted=fitted,
             source=f"{_PAPER}, breakdown of the run time",
         )
 

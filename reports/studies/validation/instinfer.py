@@ -40,14 +40,14 @@ _GAINS: tuple[tuple[str, int, tuple[str, Settings, int], tuple[str, Settings, in
     ("opt-13b", 1024, (_DENSE, {"csds": 20}, 256), (_DENSE, {}, 256), 8.99),
     ("opt-13b", 1024, (_SPARF, {"csds": 20}, 256), (_SPARF, {}, 256), 7.29),
 )
-# System, drives, published percent of decoding, whether a constant comes from the row.
-_SHARES: tuple[tuple[str, Settings, float, bool], ...] = (
-    (_FLEXGEN, {}, 98.9, True),
-    (_DENSE, {}, 80.7, True),
-    (_DENSE, {"csds": 2}, 76.4, False),
-    (_SPARQ, {}, 92.4, True),
-    (_SPARF, {}, 82.3, False),
-    (_SPARF, {"csds": 2}, 74.0, False),
+# System, drives, published percent of decoding.
+_SHARES: tuple[tuple[str, Settings, float], ...] = (
+    (_FLEXGEN, {}, 98.9),
+    (_DENSE, {}, 80.7),
+    (_DENSE, {"csds": 2}, 76.4),
+    (_SPARQ, {}, 92.4),
+    (_SPARF, {}, 82.3),
+    (_SPARF, {"csds": 2}, 74.0),
 )
 
 
@@ -66,12 +66,12 @@ def _gains() -> Iterator[Row]:
 
 
 def _shares() -> Iterator[Row]:
-    for name, settings, published, fitted in _SHARES:
+    for name, settings, published in _SHARES:
         answer = _answer(name, 64, settings)
         case = f"OPT-13B, batch 64: {', '.join([name, *setting_texts(settings)])}"
         ours = 100 * float(answer.step.share(FLASH) + answer.step.share(DRIVE))
         source = f"{_PAPER}, evaluation: keys and values in decoding"
-        yield Row.of(answer, case=case, unit="%", published=published, ours=ours, fitted=fitted, source=source)
+        yield Row.of(answer, case=case, unit="%", published=published, ours=ours, source=source)
 
 
 INSTINFER_GAIN = ValidationSet(name="instinfer-gain", title="InstInfer over its baselines, one drive", compute=_gains)

@@ -55,8 +55,8 @@ _THROUGHPUT: tuple[tuple[str, str, int, dict[int, float]], ...] = (
     (_SHADOW, "yi-9b", 122, {21: 260.03}),
     (_SHADOW, "yi-9b", 244, {10: 118.55}),
 )
-# Thousands of tokens, ms of attention and of the feed-forward part of a block of Llama-3-8B, whether a constant comes from it.
-_PROMPTS = ((64, 186.23, 96.47, True), (128, 721.13, 193.32, False), (256, 2880.21, 392.77, False), (512, 11720.30, 789.23, False))
+# Thousands of tokens, ms of attention and of the feed-forward part of a block of Llama-3-8B.
+_PROMPTS = ((64, 186.23, 96.47), (128, 721.13, 193.32), (256, 2880.21, 392.77), (512, 11720.30, 789.23))
 # Batch, thousands of tokens, ms of scores with maximum and top-k, fetch, attention, feed-forward with projections, of the block.
 _STEPS = (
     (48, 64, 0.77, 1.84, 0.23, 0.38),
@@ -85,25 +85,25 @@ def _blocks() -> Iterator[Row]:
     shadow = system("shadowkv-a100")
     assert isinstance(shadow, ShadowKv)
     gpu = shadow.gpu.rates()
-    for thousands, attention, ffn, fitted in _PROMPTS:
+    for thousands, attention, ffn in _PROMPTS:
         work = _work("llama-3-8b", thousands, 1)
         decoder = GpuDecoder(gpu=gpu, work=work)
         case = f"prompt of {thousands}K tokens"
-        yield _row(f"{case}, attention", attention, decoder.attention(work.prompt, work.prompt / 2).time.to("ms"), fitted)
-        yield _row(f"{case}, feed-forward", ffn, decoder.feed_forward(work.prompt).time.to("ms"), False)
+        yield _row(f"{case}, attention", attention, decoder.attention(work.prompt, work.prompt / 2).time.to("ms"))
+        yield _row(f"{case}, feed-forward", ffn, decoder.feed_forward(work.prompt).time.to("ms"))
     for batch, thousands, scores, fetch, attention, linear in _STEPS:
         work = _work("llama-3-8b", thousands, batch)
         decoder = GpuDecoder(gpu=gpu, work=work)
-        case, is_first = f"step of {batch} x {thousands}K tokens", batch == _STEPS[0][0]
-        yield _row(f"{case}, scores", scores, shadow.scoring(work).time.to("ms"), is_first or batch == _STEPS[2][0])
-        yield _row(f"{case}, fetch", fetch, shadow.fetching(work).time.to("ms"), is_first)
-        yield _row(f"{case}, attention", attention, shadow.attending(work).time.to("ms"), is_first)
-        yield _row(f"{case}, feed-forward and projections", linear, decoder.linear(1).time.to("ms"), True)
+        case = f"step of {batch} x {thousands}K tokens"
+        yield _row(f"{case}, scores", scores, shadow.scoring(work).time.to("ms"))
+        yield _row(f"{case}, fetch", fetch, shadow.fetching(work).time.to("ms"))
+        yield _row(f"{case}, attention", attention, shadow.attending(work).time.to("ms"))
+        yield _row(f"{case}, feed-forward and projections", linear, decoder.linear(1).time.to("ms"))
 
 
-def _row(case: str, published: float, ours: Value, fitted: bool) -> Row:
+def _row(case: str, published: float, ours: Value) -> Row:
     case, source = f"Llama-3-8B, {case}", f"{_PAPER}, times of a block"
-    return Row(case=case, unit="ms", published=published, ours=float(ours), fitted=fitted, source=source)
+    return Row(case=case, unit="ms", published=published, ours=float(ours), source=source)
 
 
 SHADOWKV_THROUGHPUT = ValidationSet(name="shadowkv-throughput", title="ShadowKV and full attention on one A100", compute=_rates)

@@ -121,7 +121,12 @@ TUNED: tuple[Tuned, ...] = (
     Tuned(name="shadowkv.pick_rate", least=0.3, most=3.0, why="10 to 100 thousand million scores a second"),
     Tuned(name="shadowkv.attention_share", least=0.5, most=1.6, why=_RATE),
     Tuned(name="epyc-9754.memory_rate", least=0.15, most=5.1, why="13 GB/s, one core, to 460, all channels"),
-    Tuned(name="triforce.acceptance", least=0.95, most=1.04, why="0.9 with a part of 4,096 tokens, to 0.985"),
+    Tuned(
+        name="triforce-4090-x2.acceptance triforce-4090.acceptance",
+        least=0.95,
+        most=1.04,
+        why="0.9 with a part of 4,096 tokens, to 0.985",
+    ),
     Tuned(name="triforce.pass_cost", least=0.2, most=3.0, why="1 to 15 ms of sampling and Python"),
     Tuned(name="zero.layer_cost", least=0.2, most=10.0, why="0.3 to 15 ms of hooks, three for each module of a layer"),
     Tuned(name="zero.drive_cost", least=0.1, most=5.0, why="0.8 to 40 ms, the latency of some to all reads of a layer"),

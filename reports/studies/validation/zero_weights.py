@@ -22,28 +22,28 @@ _EXAMPLES = "DeepSpeedExamples, deepnvme/zero_inference/README.md"
 _ON_DRIVE, _DIRECT = {"weights": "drive"}, {"is_direct": True}
 _PROMPT, _GENERATED = 512, 32
 
-# System, settings, network, batch, token/s, whether a constant comes from the row, source.
-_ROWS: tuple[tuple[str, Settings, str, int, float, bool, str], ...] = (
-    ("zero-v100", {}, "opt-30b", 256, 43.0, True, _BLOG),
-    ("zero-v100", _ON_DRIVE, "opt-30b", 256, 34.0, True, _BLOG),
-    ("zero-v100", {}, "opt-175b", 64, 2.0, False, _BLOG),
-    ("zero-v100", _ON_DRIVE, "opt-175b", 64, 1.6, False, _BLOG),
-    ("zero-a100", {"drives": 1}, "llama-3-70b", 96, 1.9, False, _FIGURE),
-    ("zero-a100", {"drives": 1, **_DIRECT}, "llama-3-70b", 96, 2.3, False, _FIGURE),
-    ("zero-a100", {"drives": 2}, "llama-3-70b", 96, 3.7, False, _FIGURE),
-    ("zero-a100", {"drives": 2, **_DIRECT}, "llama-3-70b", 96, 4.05, False, _FIGURE),
-    ("zero-a100", {"drives": 4}, "llama-3-70b", 96, 6.15, True, _FIGURE),
-    ("zero-a100", {"drives": 4, **_DIRECT}, "llama-3-70b", 96, 7.2, False, _FIGURE),
-    ("zero-h100", {}, "llama-3-70b", 96, 8.606, False, _EXAMPLES),
-    ("zero-h100", _DIRECT, "llama-3-70b", 96, 8.876, False, _EXAMPLES),
-    ("zero-h100", {}, "mixtral-8x22b", 200, 9.152, False, _EXAMPLES),
-    ("zero-h100", _DIRECT, "mixtral-8x22b", 200, 9.233, False, _EXAMPLES),
-    ("zero-h100", {}, "bloom-176b", 8, 0.291, False, _EXAMPLES),
-    ("zero-h100", _DIRECT, "bloom-176b", 8, 0.293, False, _EXAMPLES),
-    ("zero-h200", {"drives": 4}, "llama-3-70b", 96, 15.6, False, _FIGURE),
-    ("zero-h200", {"drives": 4, **_DIRECT}, "llama-3-70b", 96, 17.0, False, _DEEPNVME),
-    ("zero-h200", {}, "llama-3-70b", 96, 22.8, False, _FIGURE),
-    ("zero-h200", _DIRECT, "llama-3-70b", 96, 26.0, False, _DEEPNVME),
+# System, settings, network, batch, token/s, source.
+_ROWS: tuple[tuple[str, Settings, str, int, float, str], ...] = (
+    ("zero-v100", {}, "opt-30b", 256, 43.0, _BLOG),
+    ("zero-v100", _ON_DRIVE, "opt-30b", 256, 34.0, _BLOG),
+    ("zero-v100", {}, "opt-175b", 64, 2.0, _BLOG),
+    ("zero-v100", _ON_DRIVE, "opt-175b", 64, 1.6, _BLOG),
+    ("zero-a100", {"drives": 1}, "llama-3-70b", 96, 1.9, _FIGURE),
+    ("zero-a100", {"drives": 1, **_DIRECT}, "llama-3-70b", 96, 2.3, _FIGURE),
+    ("zero-a100", {"drives": 2}, "llama-3-70b", 96, 3.7, _FIGURE),
+    ("zero-a100", {"drives": 2, **_DIRECT}, "llama-3-70b", 96, 4.05, _FIGURE),
+    ("zero-a100", {"drives": 4}, "llama-3-70b", 96, 6.15, _FIGURE),
+    ("zero-a100", {"drives": 4, **_DIRECT}, "llama-3-70b", 96, 7.2, _FIGURE),
+    ("zero-h100", {}, "llama-3-70b", 96, 8.606, _EXAMPLES),
+    ("zero-h100", _DIRECT, "llama-3-70b", 96, 8.876, _EXAMPLES),
+    ("zero-h100", {}, "mixtral-8x22b", 200, 9.152, _EXAMPLES),
+    ("zero-h100", _DIRECT, "mixtral-8x22b", 200, 9.233, _EXAMPLES),
+    ("zero-h100", {}, "bloom-176b", 8, 0.291, _EXAMPLES),
+    ("zero-h100", _DIRECT, "bloom-176b", 8, 0.293, _EXAMPLES),
+    ("zero-h200", {"drives": 4}, "llama-3-70b", 96, 15.6, _FIGURE),
+    ("zero-h200", {"drives": 4, **_DIRECT}, "llama-3-70b", 96, 17.0, _DEEPNVME),
+    ("zero-h200", {}, "llama-3-70b", 96, 22.8, _FIGURE),
+    ("zero-h200", _DIRECT, "llama-3-70b", 96, 26.0, _DEEPNVME),
 )
 
 # Only the bytes of their weights matter here: 281 and 353 GB.
@@ -122,14 +122,14 @@ def _t4_rows() -> Iterator[Row]:
 
 
 def _rows() -> Iterator[Row]:
-    for name, settings, model, batch, published, fitted, source in _ROWS:
+    for name, settings, model, batch, published, source in _ROWS:
         sizes = _SHAPES.get(model) or network(model)
         short = source is _BLOG
         work = Workload(network=sizes, prompt=4 if short else _PROMPT, generated=10 if short else _GENERATED, batch=batch)
         answer = system(name, settings).answer(work)
         ours = float(answer.decode_tokens_per_second)
         case = ", ".join([name, *setting_texts(settings), model, f"batch {batch}"])
-        yield Row.of(answer, case=case, unit="token/s", published=published, ours=ours, fitted=fitted, source=source)
+        yield Row.of(answer, case=case, unit="token/s", published=published, ours=ours, source=source)
 
 
 ZERO_WEIGHTS = ValidationSet(name="zero-weights", title="ZeRO-Inference with weights in host memory or on drives", compute=_rows)
