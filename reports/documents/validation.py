@@ -6,6 +6,7 @@ from typing import Any
 from reports.studies.gpu_rates import Fit
 from reports.studies.validation.energy import EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
+from reports.studies.validation.tuned import Summary
 
 __all__ = ["energy_validation_document", "fit_document", "offload_validation_document"]
 
@@ -35,21 +36,46 @@ def energy_validation_document(found: EnergyValidation) -> dict[str, Any]:
 
 
 def offload_validation_document(found: OffloadValidation) -> dict[str, Any]:
-    """Return the sets with their largest error, the derived constants, and the rows of all sets."""
+    """Return errors of rows that are left out of the choice of constants, sets, constants, and the rows of all sets."""
+    summary = found.tuning.summary
     return {
+        "left_out": None if summary is None else dataclasses.asdict(summary),
         "sets": [
             {
                 "name": each.name,
                 "title": each.title,
                 "rows": len(each.rows),
-                "fitted": each.fitted,
+                "left_out": dataclasses.asdict(Summary.of(errors)) if (errors := found.left_out(each)) else None,
+                "fitted": found.fitted(each),
                 "largest_error": each.largest_error,
                 "median_error": each.median_error,
             }
             for each in found.sets
         ],
+        "tuned": [
+            {
+                "names": constant.tuned.name.split(),
+                "range": [constant.tuned.least, constant.tuned.most],
+                "why": constant.tuned.why,
+                "rows": [{"set": name, "case": case} for name, case in constant.rows],
+                "step": constant.step,
+                "error": constant.error,
+                "error_off": constant.error_off,
+            }
+            for constant in found.tuning.constants
+        ],
         "constants": [dataclasses.asdict(constant) for constant in found.constants],
-        "rows": [{"set": each.name, **dataclasses.asdict(row), "error": row.error} for each in found.sets for row in each.rows],
+        "rows": [
+            {
+                "set": each.name,
+                **dataclasses.asdict(row),
+                "fitted": found.is_fitted(each, row),
+                "error": row.error,
+                "left_out_error": found.tuning.left_out.get((each.name, row.case)),
+            }
+            for each in found.sets
+            for row in each.rows
+        ],
     }
 
 

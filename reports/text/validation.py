@@ -5,13 +5,16 @@ from reports.studies.gpu_rates import Fit
 from reports.studies.validation.energy import EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
 from reports.studies.validation.row import Row, ValidationSet
+from reports.studies.validation.tuned import Summary
 from reports.text.figures import watts_text
 from reports.text.table import table
 
 __all__ = ["baseline_text", "energy_validation_text", "fit_text", "offload_validation_text"]
 
 _ENERGY_HEAD = ("system", "of the", "token/s", "ours W", "theirs W", "error", "ours token/J", "theirs token/J")
-_OFFLOAD_HEAD = ("case", "ours", "theirs", "unit", "error", "fitted")
+_OFFLOAD_HEAD = ("case", "ours", "theirs", "unit", "left out", "error", "fitted")
+_SETS_HEAD = ("set", "rows", "left out, median", "worst", "with all, median", "worst", "")
+_TUNED_HEAD = ("constant", "range over its value", "rows", "error", "20 % off", "")
 
 
 def energy_validation_text(found: EnergyValidation) -> str:
@@ -31,8 +34,8 @@ def energy_validation_text(found: EnergyValidation) -> str:
 
 
 def offload_validation_text(found: OffloadValidation) -> str:
-    """Return a table for each set, with its largest and its median error, and the derived constants."""
-    parts = [_set(each) for each in found.sets]
+    """Return how far off rows are that are left out of the choice of constants, the constants, and a table for each set."""
+    parts = [*_left_out(found), *(_set(found, each) for each in found.sets)]
     if found.constants:
         named = [f"{constant.name} = {constant.value}: {constant.source}" for constant in found.constants]
         parts.append("\n".join(["constants that are derived, the calibrated ones with the rows they come from:", *named]))
@@ -59,14 +62,57 @@ def _case(row: Row) -> str:
     return f"{row.case} (no room in {', '.join(row.misfits)})" if row.misfits else row.case
 
 
-def _set(each: ValidationSet) -> str:
+def _left_out(found: OffloadValidation) -> list[str]:
+    summary = found.tuning.summary
+    if summary is None:
+        return []
+    lead = (
+        f"{summary.rows} published rows, each left out of the choice of {len(found.tuning.constants)} constants:"
+        f" {summary.median:.1%} off in the median, 95 % of them within {summary.most:.1%}, the worst {summary.worst:.1%}"
+    )
+    sets = []
+    for each in found.sets:
+        errors = found.left_out(each)
+        alone = Summary.of(errors) if errors else None
+        without = (f"{alone.median:.1%}", f"{alone.worst:.1%}") if alone else ("", "")
+        sets.append(
+            (each.name, f"{len(each.rows)}", *without, f"{each.median_error:.1%}", f"{abs(each.largest_error):.1%}", each.title)
+        )
+    constants = [
+        (
+            each.tuned.name.replace(" ", ", "),
+            f"{each.tuned.least:g} to {each.tuned.most:g}",
+            f"{len(each.rows)}",
+            f"{each.error:.1%}",
+            f"{each.error_off:.1%}",
+            each.tuned.why,
+        )
+        for each in found.tuning.constants
+    ]
+    told = "Constants: what each can be over what it is, and the root mean square of its rows' errors, now and with it 20 % off."
+    return [
+        lead,
+        table(sets, head=_SETS_HEAD, right=range(1, 6)),
+        f"{told}\n{table(constants, head=_TUNED_HEAD, right=range(1, 5))}",
+    ]
+
+
+def _set(found: OffloadValidation, each: ValidationSet) -> str:
     summary = (
-        f"{each.name}: {each.title}; {len(each.rows)} rows, {each.fitted} of them fitted;"
+        f"{each.name}: {each.title}; {len(each.rows)} rows, {found.fitted(each)} of them fitted;"
         f" error at most {abs(each.largest_error):.1%}, {each.median_error:.1%} in the median"
     )
     assumed = [f"assumed: {', '.join(each.assumed)}"] if each.assumed else []
     rows = [
-        (_case(row), f"{row.ours:.4g}", f"{row.published:.4g}", row.unit, f"{row.error:+.1%}", "yes" if row.fitted else "")
+        (
+            _case(row),
+            f"{row.ours:.4g}",
+            f"{row.published:.4g}",
+            row.unit,
+            "" if (error := found.tuning.left_out.get((each.name, row.case))) is None else f"{error:+.1%}",
+            f"{row.error:+.1%}",
+            "yes" if found.is_fitted(each, row) else "",
+        )
         for row in each.rows
     ]
-    return "\n".join([summary, *assumed, table(rows, head=_OFFLOAD_HEAD, right=(1, 2, 4))])
+    return "\n".join([summary, *assumed, table(rows, head=_OFFLOAD_HEAD, right=(1, 2, 4, 5))])

@@ -11,7 +11,7 @@ __all__ = ["FPGA_DECODE"]
 
 _MEASURED = "FlightLLM's released bitstream, re-measured on a U280"
 
-# Contender, cached tokens, token/s, whether a constant comes from the row, source.
+# Contender, cached tokens, token/s, source.
 _ROWS = (
     ("fpga-flightllm:flightllm", 128, 57.1, _MEASURED),
     ("fpga-flightllm:flightllm", 512, 52.7, _MEASURED),

@@ -1,6 +1,7 @@
 """The estimates of offloading beside every published figure: the table of the sets of rows, and the constants behind them."""
 
 import dataclasses
+import functools
 
 from hwsim.offload.devices import Device
 from hwsim.offload.systems import names, system
@@ -12,10 +13,10 @@ from reports.studies.validation.fpga import FPGA_DECODE
 from reports.studies.validation.gpu import GPU_MEASURED_OPERATORS, GPU_MEASURED_STEPS, GPU_OPERATORS
 from reports.studies.validation.instinfer import INSTINFER_GAIN, INSTINFER_SHARE
 from reports.studies.validation.pcie import PCIE_MEASURED, PCIE_PACKETS
-from reports.studies.validation.row import ValidationSet
+from reports.studies.validation.row import Row, ValidationSet
 from reports.studies.validation.shadowkv import SHADOWKV_BLOCKS, SHADOWKV_THROUGHPUT
 from reports.studies.validation.triforce import TRIFORCE_GAIN, TRIFORCE_LATENCY
-from reports.studies.validation.tuned import TUNED, Tuning, tuning
+from reports.studies.validation.tuned import TUNED, Key, Tuning, tuning
 from reports.studies.validation.zero_weights import ZERO_A6000, ZERO_T4, ZERO_WEIGHTS
 
 __all__ = ["SETS", "Constant", "OffloadValidation", "offload"]
@@ -61,12 +62,24 @@ class OffloadValidation:
 
     sets: tuple[ValidationSet, ...]
     constants: tuple[Constant, ...] = ()
-    tuning: Tuning = dataclasses.field(default_factory=lambda: Tuning(left_out={}, constants=()))
+    tuning: Tuning = Tuning(left_out={}, constants=())
 
     def left_out(self, each: ValidationSet) -> tuple[float, ...]:
         """Return the errors of a set's rows that are left out of the choice of constants, in their order; none of a set without."""
         found = ((each.name, row.case) for row in each.rows)
         return tuple(self.tuning.left_out[key] for key in found if key in self.tuning.left_out)
+
+    def is_fitted(self, each: ValidationSet, row: Row) -> bool:
+        """Return whether a constant behind a row of a set was chosen with its figure in sight."""
+        return row.fitted or (each.name, row.case) in self._in_sight
+
+    def fitted(self, each: ValidationSet) -> int:
+        """Return the number of such rows of a set."""
+        return sum(self.is_fitted(each, row) for row in each.rows)
+
+    @functools.cached_property
+    def _in_sight(self) -> frozenset[Key]:
+        return frozenset(key for constant in self.tuning.constants for key in constant.rows)
 
 
 def offload(listener: Listener = SILENT) -> OffloadValidation:

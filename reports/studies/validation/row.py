@@ -19,7 +19,7 @@ class Row:
         case: what the figure is of.
         unit: of both figures.
         published, ours: the figures.
-        fitted: whether a constant behind ours was chosen with this figure in sight.
+        fitted: whether a constant of a device behind ours was chosen with this figure in sight, besides those of `tuned`.
         source: where the published figure stands.
         assumed: numbers behind ours that are assumed, as `file.field`.
         misfits: memories in which a run behind ours has no room; a run that was published had it.
@@ -65,11 +65,6 @@ class ValidationSet:
     def rows(self) -> tuple[Row, ...]:
         """The rows, computed when first asked for."""
         return tuple(self.compute())
-
-    @property
-    def fitted(self) -> int:
-        """Number of rows that a constant was chosen with."""
-        return sum(row.fitted for row in self.rows)
 
     @property
     def largest_error(self) -> float:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hwsim.offload.changes import changed
 from reports.studies.validation.row import Row, ValidationSet
 
-__all__ = ["ROW_ERROR", "TUNED", "Found", "Tuned", "Tuning", "tuning"]
+__all__ = ["ROW_ERROR", "TUNED", "Found", "Key", "Tuned", "Tuning", "tuning"]
 
 ROW_ERROR = 0.05
 """Error that a row is expected to have at best: publications print two digits, and runs differ by as much."""
@@ -57,14 +57,31 @@ class Found:
         tuned: the constant.
         rows: rows whose figure changes by more than a twentieth of the constant's change.
         step: factor by which all rows together would have it now; 1 where it is the best.
-        sensitivity: how much the root mean square of these rows' errors grows with the constant 20 % larger or smaller, the more of
-            the two, as a fraction.
+        error: root mean square of the errors of these rows, as a fraction.
+        error_off: the same with the constant 20 % larger or smaller, the more of the two.
     """
 
     tuned: Tuned
     rows: tuple[Key, ...]
     step: float
-    sensitivity: float
+    error: float
+    error_off: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Errors of rows without their signs: how many there are, their median, what 95 % of them are within, and the worst."""
+
+    rows: int
+    median: float
+    most: float
+    worst: float
+
+    @classmethod
+    def of(cls, errors: Iterable[float]) -> "Summary":
+        """Return the summary of errors, at least one."""
+        found = np.abs(np.array(list(errors)))
+        return cls(rows=len(found), median=float(np.median(found)), most=float(np.quantile(found, 0.95)), worst=float(found.max()))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,12 +96,23 @@ class Tuning:
     left_out: Mapping[Key, float]
     constants: tuple[Found, ...]
 
+    @property
+    def summary(self) -> "Summary | None":
+        """How far off rows are that are left out; None where there are none."""
+        return Summary.of(self.left_out.values()) if self.left_out else None
+
 
 _RATE = "a part of what the hardware has at most"
 TUNED: tuple[Tuned, ...] = (
     Tuned(name="a100-sxm-80.attention_share", least=0.65, most=1.2, why=_RATE),
     Tuned(
         name="a100-sxm-80.prompt_attention_share", least=0.6, most=1.4, why="0.37 to 0.85 of the peak, as kernels of these years"
+    ),
+    Tuned(
+        name="a100-sxm-80.launch a100-sxm-80.product_launch a100-sxm-80.attention_launch",
+        least=0.3,
+        most=2.2,
+        why="2 to 12 us, a launch from a graph to one from Python",
     ),
     Tuned(name="t4.memory_share", least=0.75, most=1.2, why=_RATE),
     Tuned(
@@ -130,7 +158,8 @@ TUNED: tuple[Tuned, ...] = (
     Tuned(name="triforce.pass_cost", least=0.2, most=3.0, why="1 to 15 ms of sampling and Python"),
     Tuned(name="zero.layer_cost", least=0.2, most=10.0, why="0.3 to 15 ms of hooks, three for each module of a layer"),
     Tuned(name="zero.drive_cost", least=0.1, most=5.0, why="0.8 to 40 ms, the latency of some to all reads of a layer"),
-    Tuned(name="zero-v100.copy_share zero-t4.copy_share", least=0.6, most=1.28, why=_RATE),
+    Tuned(name="zero-v100.copy_share", least=0.6, most=1.28, why=_RATE),
+    Tuned(name="zero-t4.copy_share", least=0.6, most=1.28, why=_RATE),
     Tuned(name="zero-a6000.memory_rate", least=0.3, most=5.0, why="10 GB/s, one core, to 200, the channels of a server"),
     Tuned(name="zero-a6000.pageable_rate", least=0.3, most=1.4, why="6 GB/s, one core that copies, to that of pinned memory"),
 )
@@ -156,15 +185,17 @@ def tuning(constants: Sequence[Tuned], sets: Sequence[ValidationSet]) -> Tuning:
     return Tuning(
         left_out=dict(zip(keys, left_out.tolist(), strict=True)),
         constants=tuple(
-            Found(
-                tuned=constant,
-                rows=tuple(key for key, slope in zip(keys, slopes[:, place], strict=True) if abs(slope) > _MATTERS),
-                step=float(steps[place]),
-                sensitivity=_sensitivity(errors, slopes[:, place]),
-            )
-            for place, constant in enumerate(constants)
+            _found(constant, keys, errors, slopes[:, place], float(steps[place])) for place, constant in enumerate(constants)
         ),
     )
+
+
+def _found(constant: Tuned, keys: Sequence[Key], errors: Floats, slope: Floats, step: float) -> Found:
+    matters = np.abs(slope) > _MATTERS
+    off = [errors + slope * sign * math.log(_FIFTH) for sign in (-1, 1)]
+    now, less, more = (float(np.sqrt(np.mean(each[matters] ** 2))) if matters.any() else 0.0 for each in (errors, *off))
+    rows = tuple(key for key, is_one in zip(keys, matters, strict=True) if is_one)
+    return Found(tuned=constant, rows=rows, step=step, error=now, error_off=max(less, more))
 
 
 def _errors(groups: Iterable[Iterable[Row]]) -> Floats:
@@ -184,12 +215,3 @@ def _slope(constant: Tuned, sets: Sequence[ValidationSet], owners: Sequence[set[
     with changed(dict.fromkeys(names, _STEP)):
         after = _errors(each.compute() if own & some else each.rows for each, some in zip(sets, owners, strict=True))
     return (after - errors) / math.log(_STEP)
-
-
-def _sensitivity(errors: Floats, slope: Floats) -> float:
-    touched = np.abs(slope) > _MATTERS
-    if not touched.any():
-        return 0.0
-    base = float(np.sqrt(np.mean(errors[touched] ** 2)))
-    moved = [float(np.sqrt(np.mean((errors + slope * sign * math.log(_FIFTH))[touched] ** 2))) for sign in (-1, 1)]
-    return max(moved) / base - 1
