@@ -27,12 +27,12 @@ from hwsim.units import Bytes, Seconds
 __all__ = ["PLACES", "ZeroInference"]
 
 LAYER_COST: Sourced[Seconds] = Sourced(
-    value=Seconds(0.00155),
+    value=Seconds(0.00148),
     kind="derived",
     source="DeepSpeedExamples, table of an A6000: packed weights of three networks in pinned memory, less copies and unpacking",
 )
 DRIVE_COST: Sourced[Seconds] = Sourced(
-    value=Seconds(0.00925),
+    value=Seconds(0.00933),
     kind="derived",
     source="DeepNVMe posts, 2024 and 2025, and DeepSpeedExamples: weights on drives, 14 rows, less the rates that were measured",
 )

@@ -1,7 +1,7 @@
 """The constants that were chosen so that published rows come out right, and how each row fares that is left out of that choice.
 
 Constants are chosen together: they make the sum of the squared errors of all rows (logarithms of ours over the published figure,
-in units of ROW_ERROR) least, and with them the sum of the squared distances of each constant from the middle of its physical range
+in units of ROW_ERROR or SHARE_ERROR) least, and with them the sum of the squared distances of each constant from the middle of its physical range
 (in units of half that range). The second sum is what a constant falls back on where the one row that says something of it is left
 out. Logarithms of figures are taken to be linear in those of the constants, as they are at the constants' values; `make test-long`
 compares with choices that are made anew.
@@ -21,6 +21,8 @@ __all__ = ["ROW_ERROR", "TUNED", "Found", "Key", "Tuned", "Tuning", "tuning"]
 
 ROW_ERROR = 0.05
 """Error that a row is expected to have at best: publications print two digits, and runs differ by as much."""
+SHARE_ERROR = 0.02
+"""The same of a share of a time, in percent, which is printed with three digits and is of one run."""
 _STEP = 0.99
 """Factor by which a constant is changed to see what rows do."""
 _FIFTH = 1.2
@@ -166,16 +168,21 @@ TUNED: tuple[Tuned, ...] = (
 """Every constant with kind `derived` whose source names rows of the sets."""
 
 
-def tuning(constants: Sequence[Tuned], sets: Sequence[ValidationSet]) -> Tuning:
-    """Return how rows of sets fare when they are left out, and what they say of the constants; takes seconds."""
+def tuning(constants: Sequence[Tuned], sets: Sequence[ValidationSet], factors: Mapping[str, float] | None = None) -> Tuning:
+    """Return how rows of sets fare when they are left out, and what they say of the constants; takes seconds.
+
+    factors: by which constants were changed before, by name; the rows of the sets were computed with them.
+    """
+    before = {part: factor for name, factor in (factors or {}).items() for part in name.split()}
     keys = [(each.name, row.case) for each in sets for row in each.rows]
-    owners, rows = zip(*(_owners(each) for each in sets), strict=True)
+    owners, rows = zip(*(_owners(each, before) for each in sets), strict=True)
     errors = _errors(rows)
-    slopes = np.stack([_slope(constant, sets, owners, errors) for constant in constants], axis=1)
+    slopes = np.stack([_slope(constant, sets, owners, errors, before) for constant in constants], axis=1)
     ranges = np.array([math.log(constant.most / constant.least) / 2 for constant in constants])
     middles = np.array([math.log(constant.most * constant.least) / 2 for constant in constants])
     # Rows of the least squares: those of the sets, and one for each constant.
-    scaled, aims = slopes / ROW_ERROR, errors / ROW_ERROR
+    expected = np.array([SHARE_ERROR if row.unit == "%" else ROW_ERROR for each in sets for row in each.rows])
+    scaled, aims = slopes / expected[:, np.newaxis], errors / expected
     normal = scaled.T @ scaled + np.diag(1 / ranges**2)
     right = middles / ranges**2 - scaled.T @ aims
     steps = np.exp(np.linalg.solve(normal, right))
@@ -202,16 +209,18 @@ def _errors(groups: Iterable[Iterable[Row]]) -> Floats:
     return np.array([math.log(row.ours / row.published) for rows in groups for row in rows])
 
 
-def _owners(each: ValidationSet) -> tuple[set[str], tuple[Row, ...]]:
+def _owners(each: ValidationSet, before: Mapping[str, float]) -> tuple[set[str], tuple[Row, ...]]:
     """Return the owners of constants behind a set's rows, and the rows."""
-    with changed({}) as owners:
+    with changed(before) as owners:
         return owners, tuple(each.compute())
 
 
-def _slope(constant: Tuned, sets: Sequence[ValidationSet], owners: Sequence[set[str]], errors: Floats) -> Floats:
+def _slope(
+    constant: Tuned, sets: Sequence[ValidationSet], owners: Sequence[set[str]], errors: Floats, before: Mapping[str, float]
+) -> Floats:
     """Return by how much the logarithm of each row's figure changes with that of a constant."""
     names = constant.name.split()
     own = {name.partition(".")[0] for name in names}
-    with changed(dict.fromkeys(names, _STEP)):
+    with changed({**before, **{name: before.get(name, 1.0) * _STEP for name in names}}):
         after = _errors(each.compute() if own & some else each.rows for each, some in zip(sets, owners, strict=True))
     return (after - errors) / math.log(_STEP)
