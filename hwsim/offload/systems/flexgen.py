@@ -21,7 +21,7 @@ from hwsim.offload.span import Span, overlapped, repeated, serial, spend
 from hwsim.offload.systems.system import DRIVE, HOST, LINK, UP_LINK, Devices, System, carried, link_rate, part_of
 from hwsim.reader import Limits
 from hwsim.sourced import Sourced, facts_of
-from hwsim.units import Bytes, BytesPerSecond, Value, maximum
+from hwsim.units import Bytes, BytesPerSecond, Value, maximum, minimum
 
 __all__ = ["FlexGen", "FlexGenRates", "Split"]
 
@@ -175,8 +175,8 @@ class FlexGen(System):
     def weights_read(self, work: Workload, *, is_first: bool = False) -> Span:
         """Return the reads of a layer's weights from the drive."""
         amount = work.layer_bytes * self.weight_shares(work.network)[2]
-        read = carried(DRIVE, amount, self.drive.file_rate)
-        return overlapped(read, spend(DRIVE, amount / self.rates.fault_rate.value)) if is_first else read
+        rate = minimum(self.drive.file_rate, self.rates.fault_rate.value) if is_first else self.drive.file_rate
+        return carried(DRIVE, amount, rate)
 
     def cache_read(self, work: Workload) -> Span:
         """Return the reads of a layer's cache from the drive, for one token."""
@@ -197,7 +197,7 @@ class FlexGen(System):
         token = work.cache_bytes(1.0) * drive
         return serial(
             carried(UP_LINK, work.cache_bytes(1.0) * host, self.host.known("pageable_store_rate")),
-            overlapped(carried(DRIVE, token, self.drive.store_rate), spend(DRIVE, token / self.rates.fault_rate.value)),
+            carried(DRIVE, token, minimum(self.drive.store_rate, self.rates.fault_rate.value)),
         )
 
     def weights_down(self, work: Workload) -> Span:

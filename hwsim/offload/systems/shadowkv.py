@@ -19,7 +19,7 @@ from hwsim.offload.span import Span, overlapped, repeated, serial, spend
 from hwsim.offload.systems.system import FRAMEWORK, LINK, UP_LINK, System, carried, link_rate, part_of
 from hwsim.reader import Limits
 from hwsim.sourced import Count, Sourced
-from hwsim.units import Bytes, BytesPerSecond, Hertz, Seconds, Value
+from hwsim.units import Bytes, BytesPerSecond, Hertz, Seconds, Value, minimum
 
 __all__ = ["ShadowKv"]
 
@@ -92,9 +92,9 @@ class ShadowKv(System):
     def fetching(self, work: Workload) -> Span:
         """Return the values of a layer's picked chunks that are not on the GPU, over the link."""
         fetched = _half(work, self._picked(work)) * (1 - self.hit_share.value)
-        head = fetched * (1 / np.multiply(work.batch, work.network.kv_heads))
-        together = carried(LINK, fetched, link_rate(self.host, self.gpu) * self.gather_share.value)
-        return overlapped(together, spend(LINK, head / self.head_rate.value))
+        together = link_rate(self.host, self.gpu) * self.gather_share.value
+        heads = self.head_rate.value * np.multiply(work.batch, work.network.kv_heads)
+        return carried(LINK, fetched, minimum(together, heads))
 
     def rebuilding(self, work: Workload) -> Span:
         """Return the keys of a layer's picked chunks, made from their low ranks."""

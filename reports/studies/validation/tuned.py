@@ -1,10 +1,10 @@
 """The constants that were chosen so that published rows come out right, and how each row fares that is left out of that choice.
 
 Constants are chosen together: they make the sum of the squared errors of all rows (logarithms of ours over the published figure,
-in units of ROW_ERROR or SHARE_ERROR) least, and with them the sum of the squared distances of each constant from the middle of its physical range
-(in units of half that range). The second sum is what a constant falls back on where the one row that says something of it is left
-out. Logarithms of figures are taken to be linear in those of the constants, as they are at the constants' values; `make test-long`
-compares with choices that are made anew.
+in units of ROW_ERROR or SHARE_ERROR) least, and with them the sum of the squared distances of each constant from the middle of its
+physical range (in units of half that range). The second sum is what a constant falls back on where the one row that says something
+of it is left out. Logarithms of figures are taken to be linear in those of the constants, as they are at the constants' values;
+`make test-long` compares with choices that are made anew.
 """
 
 import dataclasses

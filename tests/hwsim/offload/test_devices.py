@@ -35,7 +35,7 @@ def test_shipped_devices_load(family: Family[Any], name: str) -> None:
 def test_the_families_have_the_devices_of_the_validation_tables() -> None:
     assert set(GPUS.names()) == {
         *("a100-sxm-40", "a100-pcie-40", "a100-sxm-80", "a100-pcie-80", "a6000", "rtx-4090", "rtx-3090", "t4", "v100"),
-        *("h100-sxm", "h100-pcie", "h200", "a40", "l40"),
+        *("h100-sxm", "h100-96", "h100-pcie", "h200", "a40", "l40"),
     }
     assert {"flexgen-gcp", "xeon-5320", "epyc-9754", "dgx-2", "deepnvme-a100"} <= set(HOSTS.names())
     assert {"980-pro", "990-pro", "pm9a3", "cs3040", "flexgen-cloud", "deepnvme-3g25"} <= set(DRIVES.names())
@@ -156,7 +156,7 @@ def test_an_unknown_device_is_refused_with_the_nearest_name() -> None:
 
 
 MEASURED = [("deepnvme-3g25", False, {1: 2.9, 2: 5.6, 4: 10.1}), ("deepnvme-3g25", True, {1: 3.3, 2: 6.1, 4: 10.6})]
-MEASURED += [("deepnvme-gen5", False, {4: 15.6, 8: 22.8}), ("deepnvme-gen5", True, {4: 17.0, 8: 26.0}), ("dgx-2", False, {1: 9.0})]
+MEASURED += [("deepnvme-gen5", False, {4: 23.4, 8: 46.0}), ("deepnvme-gen5", True, {4: 26.5, 8: 48.0}), ("dgx-2", False, {1: 9.0})]
 
 
 @pytest.mark.parametrize(("name", "is_direct", "measured"), MEASURED)

@@ -35,16 +35,19 @@ def by_hand(layers: int, h1: float, s: float, n: float, gbs: float, batches: int
     """Return token/s by the cost model of FlexGen's section 4.3, in the form of its released code, host attention on.
 
     Its rates, but for those that other tables of it contradict: disk reads (table 5) and products and attention of a step
-    (tables 2 and 5). Added to it: each GPU batch reads a layer's weights from GPU memory, at 80 % of 320 GB/s.
+    (tables 2 and 5). Added to it: each GPU batch reads a layer's weights from GPU memory.
     """
+    gpu, host, drive, rates = SHIPPED.gpu, SHIPPED.host, SHIPPED.drive, SHIPPED.rates
     wg, wc, cg, cc, hg, hc = (percent / 100 for percent in policy)
     wd, cd = 1 - wg - wc, 1 - cg - cc
     h2, bls = 4 * h1, gbs * batches
     wi = 8 * h1**2 + 4 * h1 * h2
     ctog, gtoc_cache, gtoc_hidden = 12.89 * GIB, 0.97 * GIB, 4.82 * GIB
-    mm_prompt, bmm_prompt, mm_step, cpu = 21.24e12, 9.97e12, 11e12, 0.016e12
-    dtoc_first, dtoc, ctod_prompt, ctod_token = 0.24e9, 2.81e9, 2.4e9, 0.30e9
-    gpu_memory = 0.8 * 320e9
+    mm_prompt, bmm_prompt, mm_step, cpu = 21.24e12, 9.97e12, 21.24e12, float(host.known("attention_rate").value)
+    dtoc_first = ctod_token = float(rates.fault_rate.value.value)
+    dtoc = ctod_prompt = 2e9 * drive.file_share.value
+    gpu_memory = gpu.memory_share.value * 320e9
+    gpu_cache = gpu.attention_share.value * 320e9
 
     ctog_p = ((wc + wd) * wi + 2 * hc * s * h1 * bls) / ctog
     dtoc_p = wd * wi / dtoc_first
@@ -58,7 +61,7 @@ def by_hand(layers: int, h1: float, s: float, n: float, gbs: float, batches: int
     gtoc_g = 4 * cc * h1 * bls / gtoc_cache + 2 * hc * h1 * bls / gtoc_hidden
     ctod_g = 4 * cd * bls * h1 / ctod_token
     products = bls * (8 * h1**2 + 4 * h1 * h2) / mm_step + wi * batches / gpu_memory
-    attention = 4 * cg * bls * (s + n / 2) * h1 / gpu_memory + 4 * (cc + cd) * bls * (s + n / 2) * h1 / cpu
+    attention = 4 * cg * bls * (s + n / 2) * h1 / gpu_cache + 4 * (cc + cd) * bls * (s + n / 2) * h1 / cpu
     step = ctog_g + max(dtoc_g, gtoc_g + ctod_g, products + attention)
     return bls * n / (layers * (prompt + step * (n - 1)))
 
@@ -121,10 +124,11 @@ def test_the_first_read_of_weights_is_slow_and_the_prompts_cache_goes_through_bu
     answer = flexgen(*places).answer(WORK)
     h, layers = 7168, 48
     weights, cache = layers * 0.5 * 24 * h * h, layers * 4 * h * 144
-    assert float(answer.prefill.busy[DRIVE].value) == pytest.approx(weights / 0.24e9)
+    faults, files = float(SHIPPED.rates.fault_rate.value.value), float(SHIPPED.drive.file_rate.value)
+    assert float(answer.prefill.busy[DRIVE].value) == pytest.approx(weights / faults)
     hidden = layers * 2 * h * 144 * 512
-    assert float(answer.prefill.busy[UP_LINK].value) == pytest.approx(cache * 513 / 2.4e9 + hidden / (4.82 * GIB))
-    assert float(answer.step.busy[DRIVE].value) == pytest.approx((weights + cache * 528) / 2.81e9 + cache / 0.30e9)
+    assert float(answer.prefill.busy[UP_LINK].value) == pytest.approx(cache * 513 / files + hidden / (4.82 * GIB))
+    assert float(answer.step.busy[DRIVE].value) == pytest.approx((weights + cache * 528) / files + cache / faults)
 
 
 def test_overlap_hides_but_does_not_remove() -> None:
@@ -145,7 +149,7 @@ def test_what_is_packed_is_unpacked() -> None:
     assert float(packed.moved[LINK].value) - hidden == pytest.approx((float(plain.moved[LINK].value) - hidden) * 4.5 / 16)
     unpacked = 48 * 24 * 7168**2 * 3
     extra = float(packed.busy["GPU memory"].value - plain.busy["GPU memory"].value)
-    assert extra == pytest.approx(12.5 * unpacked / (0.8 * 320e9))
+    assert extra == pytest.approx(SHIPPED.rates.unpacking.value * unpacked / (SHIPPED.gpu.memory_share.value * 320e9))
 
 
 def test_more_on_the_gpu_copies_less_and_takes_more_room() -> None:

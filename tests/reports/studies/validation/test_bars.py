@@ -22,7 +22,7 @@ BARS = [
     (("zero-weights",), 0.12, 0.12),
     (("triforce-latency", "triforce-gain", "shadowkv-throughput", "shadowkv-blocks"), 0.08, 0.20),
     (("zero-t4", "zero-a6000"), 0.12, 0.20),
-    (("instinfer-gain",), 0.10, 0.20),
+    (("instinfer-gain",), 0.12, 0.20),
     (("gpu-operators",), 0.05, 0.15),
     (("h200-operators",), 0.05, 0.15),
     (("h200-steps",), 0.05, 0.15),
@@ -70,14 +70,15 @@ def test_rows_that_are_left_out_of_the_choice_of_constants_are_near() -> None:
 
 
 def test_constants_are_those_that_all_rows_would_choose() -> None:
-    """To two digits; each is in its range and says something of a row, all but three of three rows and more."""
+    """To two digits; each is in its range, and all but five have three rows and more that say something of them."""
     found = tuning(TUNED, PUBLISHED).constants
     for each in found:
         assert each.step == pytest.approx(1, abs=0.03), each.tuned.name
         assert each.tuned.least < 1 < each.tuned.most
         assert each.error < each.error_off
     few = {each.tuned.name for each in found if len(each.rows) < 3}
-    assert few == {"u280-accllm.memory_share", "u280-flightllm.memory_share", "epyc-9754.memory_rate"}
+    cards = {"u280-accllm.memory_share", "u280-flightllm.memory_share"}
+    assert few == cards | {"epyc-9754.memory_rate", "zero-v100.copy_share", "zero.layer_cost"}
 
 
 def line(slope: float) -> ValidationSet:

@@ -22,7 +22,7 @@ def test_sets_and_their_rows_have_names_of_their_own() -> None:
     sets = offload().sets
     names = [each.name for each in sets]
     assert len(set(names)) == len(names) == len(SETS)
-    assert sum(len(each.rows) for each in sets) == 333
+    assert sum(len(each.rows) for each in sets) == 411
     for each in sets:
         cases = [row.case for row in each.rows]
         assert len(set(cases)) == len(cases) > 0
@@ -67,7 +67,15 @@ def test_errors_are_fractions_of_what_is_published() -> None:
     found = OffloadValidation(sets=(ValidationSet(name="x", title="a title", compute=lambda: (row, better)),))
     document = offload_validation_document(found)
     assert document["sets"] == [
-        {"name": "x", "title": "a title", "rows": 2, "fitted": 1, "largest_error": -0.25, "median_error": pytest.approx(0.175)}
+        {
+            "name": "x",
+            "title": "a title",
+            "rows": 2,
+            "left_out": None,
+            "fitted": 1,
+            "largest_error": -0.25,
+            "median_error": pytest.approx(0.175),
+        }
     ]
     assert [(entry["set"], entry["error"]) for entry in document["rows"]] == [("x", -0.25), ("x", pytest.approx(0.1))]
     lines = offload_validation_text(found).splitlines()
@@ -93,6 +101,7 @@ def test_the_command_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
         "assumed",
         "misfits",
         "error",
+        "left_out_error",
     }
     assert len(document["rows"]) == sum(kind["rows"] for kind in document["sets"])
     with pytest.raises(SystemExit):
