@@ -146,7 +146,7 @@ class Workload:
         growing = np.subtract(most, least)
         full = np.subtract(np.subtract(last, first), growing)
         total = np.add(np.multiply(growing, np.divide(np.add(most, least), 2)), np.multiply(full, most))
-        return np.minimum(most, np.divide(total, np.subtract(last, first)))
+        return np.clip(np.divide(total, np.subtract(last, first)), least, most)
 
     @property
     def layer_bytes(self) -> Bytes:

@@ -18,6 +18,8 @@ from hwsim.units import Quantity
 
 __all__ = ["Dependence", "dependences"]
 
+_DIGITS = 6
+"""Of an elasticity; more of them are rounding of the change."""
 _LESS = 0.99
 """Factor by which a number is changed: down, since shares and rates have an upper end."""
 
@@ -51,7 +53,9 @@ def dependences(system: System, work: Workload) -> Mapping[str, Dependence]:
             except SpecError:
                 continue
             if before.shape != after.shape or not np.array_equal(before, after, equal_nan=True):
-                found[".".join(path)] = Dependence(fact=fact, elasticity=float((after[0] / before[0] - 1) / (share - 1)))
+                found[".".join(path)] = Dependence(
+                    fact=fact, elasticity=round(float((after[0] / before[0] - 1) / (share - 1)), _DIGITS)
+                )
             break
     return found
 
@@ -71,8 +75,10 @@ def _changed(value: Any) -> Iterator[tuple[Any, float]]:
         return
     if isinstance(value, int):
         yield from ((type(value)(each), each / value) for each in (value - 1, value // 2) if each >= 1)
-    elif isinstance(value, float | Quantity):
+    elif isinstance(value, float):
         yield value * _LESS, _LESS
+    elif isinstance(value, Quantity):
+        yield type(value)(value.value * _LESS), _LESS
     elif isinstance(value, PcieLink):
         if value.lanes > 1:
             yield dataclasses.replace(value, lanes=value.lanes // 2), 0.5

@@ -7,14 +7,14 @@ Ref: Shoeybi et al., Megatron-LM (arXiv 1909.08053), shared layers; Huang et al.
 import abc
 import dataclasses
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hwsim.arch.workload import Workload
-from hwsim.offload.gpu_time import PEERS, GpuDecoder, GpuRates
-from hwsim.offload.span import Span, move, repeated, serial
-from hwsim.units import Bytes, BytesPerSecond, Value
+from hwsim.offload.gpu_time import LAUNCHES, PEERS, GpuDecoder, GpuRates
+from hwsim.offload.span import Span, move, overlapped, repeated, serial, spend
+from hwsim.units import Bytes, BytesPerSecond, Seconds, Value
 
 __all__ = ["BEST", "WAYS", "Way", "ways_of"]
 
@@ -28,12 +28,16 @@ class Way(abc.ABC):
 
     Attributes:
         rates: what one GPU reaches.
+        prompt_rates: the same while it computes prompts.
+        layer_floor: least time of a layer of the prompts, which launches and Python take.
         peer_rate: of what one sends to another.
         work: the workload.
         gpus: how many are used.
     """
 
     rates: GpuRates
+    prompt_rates: GpuRates
+    layer_floor: Seconds
     peer_rate: BytesPerSecond
     work: Workload
     gpus: int
@@ -57,6 +61,11 @@ class Way(abc.ABC):
     def used(self) -> Bytes:
         """Memory that all GPUs must have together, each as much as the one that needs most."""
 
+    def _prompt(self, decoder: GpuDecoder) -> Span:
+        """Return the time of a layer of the prompts."""
+        computing = dataclasses.replace(decoder, gpu=self.prompt_rates).prompt()
+        return overlapped(computing, spend(LAUNCHES, self.layer_floor))
+
     def _one(self, work: Workload) -> GpuDecoder:
         return GpuDecoder(gpu=self.rates, work=work)
 
@@ -76,7 +85,7 @@ class _Tensor(Way):
 
     @property
     def prefill(self) -> Span:
-        return serial(repeated(self._decoder.prompt(), self.work.network.layers), self._decoder.head())
+        return serial(repeated(self._prompt(self._decoder), self.work.network.layers), self._decoder.head())
 
     @property
     def step(self) -> Span:
@@ -107,7 +116,7 @@ class _Layer(Way):
         part = self._dealt()
         decoder, parts = self._one(part), np.ceil(np.divide(self.work.batch, part.batch))
         # The first part passes all stages; then a part ends with every stage.
-        stage = self._stage(decoder.prompt(), part.prompt)
+        stage = self._stage(self._prompt(decoder), part.prompt)
         return serial(repeated(stage, np.add(parts, self.gpus - 1)), repeated(decoder.head(), parts))
 
     @property
@@ -131,7 +140,7 @@ class _Data(Way):
     @property
     def prefill(self) -> Span:
         decoder = self._one(self._dealt())
-        return serial(repeated(decoder.prompt(), self.work.network.layers), decoder.head())
+        return serial(repeated(self._prompt(decoder), self.work.network.layers), decoder.head())
 
     @property
     def step(self) -> Span:
@@ -149,19 +158,21 @@ WAYS: dict[str, type[Way]] = {way.name: way for way in (_Tensor, _Layer, _Data)}
 """By name: GPUs share every layer (tensor parallel), have layers of their own (pipeline), or sequences of their own."""
 
 
-def ways_of(name: str, *, rates: GpuRates, peer_rate: BytesPerSecond, work: Workload, gpus: int) -> Iterator[Way]:
+def ways_of(name: str, gpus: int, work: Workload, **others: Any) -> Iterator[Way]:
     """Yield ways in which so many GPUs may run a workload: one of WAYS, or all for BEST, with that many or fewer.
+
+    others: the other fields of a way.
 
     Raises:
         SpecError: the GPUs cannot share the network's heads, and are told to.
     """
     if name != BEST or gpus == 1:
-        yield WAYS.get(name, _Data)(rates=rates, peer_rate=peer_rate, work=work, gpus=gpus)
+        yield WAYS.get(name, _Data)(work=work, gpus=gpus, **others)
         return
     for count in range(1, gpus + 1):
         for way in WAYS.values():
             if way is not _Tensor or work.network.can_share(count):
-                yield way(rates=rates, peer_rate=peer_rate, work=work, gpus=count)
+                yield way(work=work, gpus=count, **others)
 
 
 def _cache(work: Workload) -> Bytes:

@@ -6,7 +6,6 @@ from typing import Any
 from reports.studies.gpu_rates import Fit
 from reports.studies.validation.energy import EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
-from reports.studies.validation.tuned import Summary
 
 __all__ = ["energy_validation_document", "fit_document", "offload_validation_document"]
 
@@ -45,7 +44,7 @@ def offload_validation_document(found: OffloadValidation) -> dict[str, Any]:
                 "name": each.name,
                 "title": each.title,
                 "rows": len(each.rows),
-                "left_out": dataclasses.asdict(Summary.of(errors)) if (errors := found.left_out(each)) else None,
+                "left_out": dataclasses.asdict(alone) if (alone := found.left_out_summary(each)) else None,
                 "fitted": found.fitted(each),
                 "largest_error": each.largest_error,
                 "median_error": each.median_error,

@@ -15,7 +15,7 @@ from hwsim.arch.config import EngineConfig
 from hwsim.arch.doc_pages import field_docs, table
 from hwsim.machine.energy import PublishedSystem
 from hwsim.memory.parameters import Hbm2Parameters, MemoryFile
-from hwsim.offload.devices import FAMILIES
+from hwsim.offload.devices import FAMILIES, Device
 from hwsim.offload.systems import METHODS
 from hwsim.plain import MOST_BYTES, MOST_DEPTH
 from hwsim.reader import Field, fields_of, json_schema
@@ -61,7 +61,8 @@ def page() -> str:
     parts += [
         "## Systems of `lamforge offload`: `hwsim/specs/offload`",
         f"Schema: [{_SYSTEM}.schema.json](schemas/{_SYSTEM}.schema.json). A file has `method`, one of the following, and its"
-        " fields; or `extends`, the name of another system, and what differs from that.",
+        " fields; or `extends`, the name of another system, and what differs from that. Files of devices may extend one another"
+        " too, and so may a device that is described in a system's file. A path in a file is relative to it.",
     ]
     for method, kind in METHODS.items():
         parts += [f"### `method: {method}`", _table(kind)]
@@ -71,6 +72,7 @@ def page() -> str:
 def schemas() -> dict[str, str]:
     """Return the JSON Schemas, text by name of the file."""
     found = {name: _whole(json_schema(kind)) | {"title": title} for name, (title, kind) in KINDS.items()}
+    found |= {name: _extending(found[name]) for name, (_, kind) in KINDS.items() if issubclass(kind, Device)}
     parts: list[dict[str, Any]] = []
     shared: dict[str, Any] = {}
     for method, kind in METHODS.items():
@@ -90,6 +92,16 @@ def _whole(schema: dict[str, Any]) -> dict[str, Any]:
     choices = schema.pop("anyOf", [{}])
     reference = choices[-1].get("$ref", "").removeprefix("#/$defs/")
     return schema | (schema["$defs"].pop(reference) if reference else choices[-1])
+
+
+def _extending(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a file that may extend another one, and then say what differs alone."""
+    properties = {
+        **schema["properties"],
+        "extends": {"type": "string", "description": "A file with everything that is not said here."},
+    }
+    others = {name: value for name, value in schema.items() if name != "required"}
+    return others | {"properties": properties, "anyOf": [{"required": schema["required"]}, {"required": ["extends"]}]}
 
 
 def _table(kind: type) -> str:

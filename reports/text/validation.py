@@ -5,7 +5,6 @@ from reports.studies.gpu_rates import Fit
 from reports.studies.validation.energy import EnergyValidation
 from reports.studies.validation.offload import OffloadValidation
 from reports.studies.validation.row import Row, ValidationSet
-from reports.studies.validation.tuned import Summary
 from reports.text.figures import watts_text
 from reports.text.table import table
 
@@ -72,8 +71,7 @@ def _left_out(found: OffloadValidation) -> list[str]:
     )
     sets = []
     for each in found.sets:
-        errors = found.left_out(each)
-        alone = Summary.of(errors) if errors else None
+        alone = found.left_out_summary(each)
         without = (f"{alone.median:.1%}", f"{alone.worst:.1%}") if alone else ("", "")
         sets.append(
             (each.name, f"{len(each.rows)}", *without, f"{each.median_error:.1%}", f"{abs(each.largest_error):.1%}", each.title)

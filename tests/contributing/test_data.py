@@ -54,7 +54,7 @@ def test_a_published_power(tree: Tree) -> None:
 
 
 def test_a_device_of_a_known_family(tree: Tree) -> None:
-    changes = (("name: l40", "name: mine"), ("{value: 48 GB", "{value: 1 GB"))
+    changes = (("name: l40", "name: mine"), ("{value: 46068 MiB", "{value: 1 GB"))
     tree.copy(f"{SPECS}/devices/gpus/l40.yaml", f"{SPECS}/devices/gpus/mine.yaml", *changes)
     ask = "lamforge.offload.run('gpu-a100', settings={'gpu': 'mine'}, prompt=64, generate=8).fits"
     page = "hwsim.offload.devices.reference.render().count('mine')"

@@ -78,6 +78,7 @@ CALLS: dict[str, str] = {
     "offload-search": "offload search flexgen-t4 --model opt-30b --prompt 512 --generate 32",
     "offload-set": f"{_INSTINFER} --set csds=2",
     "offload-format": "offload run fpga-u280:w2a8kv4:2048 --prompt 8192",
+    "offload-ways": "offload run gpu-a100:w4 --set gpus=3 --set gpu.memory_rate='1.5 TB/s' --batch 6",
     "offload-over": "offload run gpu-a100:w4a8kv4 --model opt-175b --batch 16",
     **{f"offload-{name}": f"offload run {name}" for name in SYSTEMS},
 }

@@ -108,7 +108,9 @@ def contender(text: str, settings: Settings | None = None) -> Contender:
 
     settings: values of the system to change, by path. SpecError is raised where any of it is not one.
     """
-    name, format_name, window = _PARTS.fullmatch(text).groups("")  # type: ignore[union-attr]
+    parts = _PARTS.fullmatch(text)
+    assert parts is not None
+    name, format_name, window = parts.groups("")
     format_name = format_name or "fp16"
     work_format(format_name)
     return Contender(

@@ -12,11 +12,12 @@ from reports.studies.validation.flexgen import FLEXGEN_ABLATION, FLEXGEN_BREAKDO
 from reports.studies.validation.fpga import FPGA_DECODE
 from reports.studies.validation.gpu import GPU_MEASURED_OPERATORS, GPU_MEASURED_STEPS, GPU_OPERATORS
 from reports.studies.validation.instinfer import INSTINFER_GAIN, INSTINFER_SHARE
+from reports.studies.validation.minference import MINFERENCE_PROMPTS
 from reports.studies.validation.pcie import PCIE_MEASURED, PCIE_PACKETS
 from reports.studies.validation.row import Row, ValidationSet
 from reports.studies.validation.shadowkv import SHADOWKV_BLOCKS, SHADOWKV_THROUGHPUT
 from reports.studies.validation.triforce import TRIFORCE_GAIN, TRIFORCE_LATENCY
-from reports.studies.validation.tuned import TUNED, Key, Tuning, tuning
+from reports.studies.validation.tuned import TUNED, Key, Summary, Tuning, tuning
 from reports.studies.validation.zero_weights import ZERO_A6000, ZERO_T4, ZERO_WEIGHTS
 
 __all__ = ["SETS", "Constant", "OffloadValidation", "offload"]
@@ -35,6 +36,7 @@ SETS: tuple[ValidationSet, ...] = (
     INSTINFER_GAIN,
     INSTINFER_SHARE,
     FPGA_DECODE,
+    MINFERENCE_PROMPTS,
     FLASH,
     GPU_OPERATORS,
     GPU_MEASURED_OPERATORS,
@@ -43,7 +45,7 @@ SETS: tuple[ValidationSet, ...] = (
     PCIE_PACKETS,
 )
 """Every set, in the order in which they are printed."""
-PUBLISHED = SETS[:13]
+PUBLISHED = SETS[:14]
 """Published runs of whole systems, for which constants were chosen."""
 
 
@@ -64,10 +66,11 @@ class OffloadValidation:
     constants: tuple[Constant, ...] = ()
     tuning: Tuning = Tuning(left_out={}, constants=())
 
-    def left_out(self, each: ValidationSet) -> tuple[float, ...]:
-        """Return the errors of a set's rows that are left out of the choice of constants, in their order; none of a set without."""
+    def left_out_summary(self, each: ValidationSet) -> Summary | None:
+        """Return how far off a set's rows are that are left out of the choice of constants; None for a set without constants."""
         found = ((each.name, row.case) for row in each.rows)
-        return tuple(self.tuning.left_out[key] for key in found if key in self.tuning.left_out)
+        errors = [self.tuning.left_out[key] for key in found if key in self.tuning.left_out]
+        return Summary.of(errors) if errors else None
 
     def is_fitted(self, each: ValidationSet, row: Row) -> bool:
         """Return whether a constant behind a row of a set was chosen with its figure in sight."""

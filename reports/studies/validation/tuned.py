@@ -26,6 +26,8 @@ SHARE_ERROR = 0.02
 _STEP = 0.99
 """Factor by which a constant is changed to see what rows do."""
 _FIFTH = 1.2
+_DIGITS = 6
+"""Of errors; processors round differently beyond."""
 
 _MATTERS = 0.05
 """Change of a row's figure, over that of a constant, from which on the row says something of the constant."""
@@ -158,6 +160,9 @@ TUNED: tuple[Tuned, ...] = (
         why="0.9 with a part of 4,096 tokens, to 0.985",
     ),
     Tuned(name="triforce.pass_cost", least=0.2, most=3.0, why="1 to 15 ms of sampling and Python"),
+    Tuned(name="gpu.pipeline_share", least=0.6, most=1.6, why="0.3 to 0.82 of the peak"),
+    Tuned(name="gpu.pipeline_layer", least=0.1, most=3.0, why="2 to 50 ms of Python for a layer"),
+    Tuned(name="gpu.pipeline_head", least=0.05, most=3.0, why="0.03 to 1.5 ms, a launch to tens of them"),
     Tuned(name="zero.layer_cost", least=0.2, most=10.0, why="0.3 to 15 ms of hooks, three for each module of a layer"),
     Tuned(name="zero.drive_cost", least=0.1, most=5.0, why="0.8 to 40 ms, the latency of some to all reads of a layer"),
     Tuned(name="zero-v100.copy_share", least=0.6, most=1.28, why=_RATE),
@@ -188,11 +193,12 @@ def tuning(constants: Sequence[Tuned], sets: Sequence[ValidationSet], factors: M
     steps = np.exp(np.linalg.solve(normal, right))
     # Without a row: its part of both sides of the normal equations is taken off.
     alone = [np.linalg.solve(normal - np.outer(row, row), right + row * aim) for row, aim in zip(scaled, aims, strict=True)]
-    left_out = np.expm1(errors + np.einsum("ij,ij->i", slopes, np.array(alone)))
+    left_out = np.expm1(errors + np.einsum("ij,ij->i", slopes, np.array(alone))).round(_DIGITS)
     return Tuning(
         left_out=dict(zip(keys, left_out.tolist(), strict=True)),
         constants=tuple(
-            _found(constant, keys, errors, slopes[:, place], float(steps[place])) for place, constant in enumerate(constants)
+            _found(constant, keys, errors, slopes[:, place], round(float(steps[place]), _DIGITS))
+            for place, constant in enumerate(constants)
         ),
     )
 
@@ -202,7 +208,7 @@ def _found(constant: Tuned, keys: Sequence[Key], errors: Floats, slope: Floats, 
     off = [errors + slope * sign * math.log(_FIFTH) for sign in (-1, 1)]
     now, less, more = (float(np.sqrt(np.mean(each[matters] ** 2))) if matters.any() else 0.0 for each in (errors, *off))
     rows = tuple(key for key, is_one in zip(keys, matters, strict=True) if is_one)
-    return Found(tuned=constant, rows=rows, step=step, error=now, error_off=max(less, more))
+    return Found(tuned=constant, rows=rows, step=step, error=round(now, _DIGITS), error_off=round(max(less, more), _DIGITS))
 
 
 def _errors(groups: Iterable[Iterable[Row]]) -> Floats:

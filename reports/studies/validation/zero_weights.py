@@ -83,7 +83,12 @@ _CACHE_HERE: Settings = {"has_host_attention": False}
 _CACHE_THERE: Settings = {"is_pinned": False}
 _A6000_ROWS: tuple[tuple[str, Settings, float, tuple[tuple[str, int, float], ...]], ...] = (
     ("W4, cache on the GPU", _CACHE_HERE, 4.5, (("opt-30b", 24, 22.74), ("opt-66b", 16, 7.68), ("llama-2-70b", 96, 24.05))),
-    ("W4, not pinned, cache on the GPU", _CACHE_HERE | {"is_pinned": False}, 4.5, (("opt-175b", 8, 1.21), ("bloom-176b", 4, 0.65))),
+    (
+        "W4, not pinned, cache on the GPU",
+        {**_CACHE_HERE, "is_pinned": False},
+        4.5,
+        (("opt-175b", 8, 1.21), ("bloom-176b", 4, 0.65)),
+    ),
     ("FP16, cache on the host", _CACHE_THERE, 16.0, (("opt-30b", 96, 12.32), ("opt-66b", 40, 3.63), ("llama-2-70b", 96, 2.91))),
     ("FP16 on the drive, cache on the host", {"weights": "drive"}, 16.0, (("opt-175b", 32, 0.47), ("bloom-176b", 32, 0.47))),
     (

@@ -1,6 +1,7 @@
 """GPUs that hold everything: a long context is bytes over the rate of their memory."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hwsim.errors import SpecError
 from hwsim.offload.answer import Answer
 from hwsim.offload.parallel import WAYS
 from hwsim.offload.systems import system
+from hwsim.offload.systems.gpu_only import KERNELS, GpuOnly
 from models.zoo import network
 
 LLAMA = network("llama-2-7b")
@@ -99,3 +101,27 @@ def test_gpus_that_cannot_share_the_heads_work_in_another_way_unless_they_are_to
     with pytest.raises(SpecError, match="^Number of devices that share llama-2-7b must divide its 32 heads, not be 3$"):
         several(3, "tensor", work)
     assert several(3, "best", work).tokens_per_second > several(2, "tensor", work).tokens_per_second
+
+
+def prompt_s(kernels: str, tokens: int, window: float = math.inf) -> float:
+    work = Workload(network=network("llama-3-8b"), prompt=tokens, generated=1, batch=1, window=window)
+    return float(system("gpu-a100", {"kernels": kernels}).answer(work).prefill.time.value)
+
+
+def test_prompts_of_a_pipeline_are_arithmetic_at_its_rate_and_no_shorter_than_its_launches() -> None:
+    found = system("gpu-a100")
+    assert isinstance(found, GpuOnly)
+    layer, head = float(found.pipeline_layer.value.value), float(found.pipeline_head.value.value)
+    assert prompt_s("published", 100) == pytest.approx(32 * layer, rel=0.05)
+    assert prompt_s("published", 100, 4096) == pytest.approx(32 * (layer + 32 * head), rel=0.05)
+    tokens, sizes = 200_000, network("llama-3-8b")
+    operations = 2 * sizes.layer_weights * tokens + 4 * 4096 * tokens * tokens / 2
+    assert prompt_s("published", tokens) == pytest.approx(32 * operations / (312e12 * found.pipeline_share.value), rel=0.03)
+
+
+def test_kernels_change_prompts_alone() -> None:
+    long = 131072
+    assert prompt_s("published", long) > prompt_s("cudnn", long) > prompt_s("measured", long)
+    work = Workload(network=LLAMA, prompt=4096, generated=64, batch=1)
+    steps = {float(system("gpu-a100", {"kernels": kernels}).answer(work).step.time.value) for kernels in KERNELS}
+    assert len(steps) == 1

@@ -57,6 +57,10 @@ def test_exit_codes_are_those_of_git_diff(two: tuple[Path, Path], command: Comma
     assert [command("compare", a, other, "--exit-code")[0] for other in (a, b)] == [0, 1]
     code, out, _ = command("compare", a, a, "--exit-code", "--json")
     assert code == 0 and json.loads(out)["changes"] == []
+    # What an estimate depends on is another thing at another batch; the figures themselves are within the tolerance.
+    for file in (a, b):
+        document = json.loads(file.read_text())
+        file.write_text(json.dumps(document | {"depends_on": []}))
     code, out, _ = command("compare", a, b, "--exit-code", "--tolerance", "0.99")
     assert code == 0 and out.startswith("Nothing changed of ")
 

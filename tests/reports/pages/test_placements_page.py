@@ -68,7 +68,7 @@ def test_systems_have_their_price_and_what_is_assumed(page: str, found: Placemen
     fits = {each.name for view in found.views for case in view.cases for many in case.entries.values() for each in many}
     assert systems.count("<tr><th") == len(fits) + 1
     assert {name.partition(":")[0] for name in fits} == set(SYSTEMS)
-    assert "22,000</td>" in systems and "29 %</td>" in systems
+    assert "22,000</td>" in systems and "37 %</td>" in systems
     assert "GPU memory (" in page and "roofline" not in page.lower() and "closed form" not in page
 
 

@@ -22,7 +22,7 @@ def test_sets_and_their_rows_have_names_of_their_own() -> None:
     sets = offload().sets
     names = [each.name for each in sets]
     assert len(set(names)) == len(names) == len(SETS)
-    assert sum(len(each.rows) for each in sets) == 411
+    assert sum(len(each.rows) for each in sets) == 419
     for each in sets:
         cases = [row.case for row in each.rows]
         assert len(set(cases)) == len(cases) > 0
