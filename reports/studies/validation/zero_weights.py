@@ -1,7 +1,8 @@
 """Sets `zero-weights`, `zero-t4` and `zero-a6000`: ZeRO-Inference, whose weights stream to the GPU in every step.
 
 `zero-t4` has the rows of FlexGen's baseline whose batches are printed: version 0.7 of DeepSpeed, which copies each matrix in a
-blocking call. OPT-30B generates five tokens there and is projected (FlexGen @19753bc, benchmark/hf_ds). `zero-a6000` has a table of 2023.
+blocking call. OPT-30B generates five tokens there and is projected (FlexGen @19753bc, benchmark/hf_ds). `zero-a6000` has rows
+of a table of 2023.
 """
 
 from collections.abc import Iterator
