@@ -10,7 +10,7 @@ from hwsim.arch.config import EngineConfig
 from rtl.matrix.slice import Slice
 from rtl.synthesis.estimate import circuit_of, count_parts, made_of, part_form
 from rtl.synthesis.yosys import cells_of, modules_of
-from rtl.verilog import convert
+from rtl.verilog import HAND_WRITTEN, PRIMITIVES, convert
 
 __all__ = ["SLICE", "Circuit", "CircuitPart", "Wanted", "circuit"]
 
@@ -74,7 +74,7 @@ def circuit(config: EngineConfig, wanted: Wanted, cache: Path, processes: int = 
 
 
 def _slice(config: EngineConfig, cache: Path, processes: int) -> CircuitPart:
-    modules = modules_of([convert(Slice(config), Slice.module)])
+    modules = modules_of([convert(Slice(config), Slice.module), *(PRIMITIVES[name] for name in HAND_WRITTEN)])
     parts = count_parts(modules, cells_of(modules, cache, processes=processes), top=Slice.module)
     resources = tuple(sum(part.resources[name] for part in parts) for name in RESOURCES)
     return CircuitPart(form=part_form(modules, modules), copies=1, resources=resources)
