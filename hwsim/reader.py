@@ -296,10 +296,7 @@ class SpecFiles:
 
     def fields(self, name: str) -> dict[str, Any]:
         """Return the fields in a shipped file by name, or in a YAML file by path, over those of the file that it `extends`."""
-        data = self.read(name)
-        if not isinstance(data, dict):
-            raise self.error(f"{self.subject} {name} must be a mapping of fields, not {shown(data)}")
-        return self.extended(self._located(data, name), name)
+        return self.extended(self._own(name), name)
 
     def extended(self, fields: Mapping[str, Any], name: str) -> dict[str, Any]:
         """Return fields over those of the file that they extend, which may extend another one; a message calls them `name`."""
@@ -312,11 +309,15 @@ class SpecFiles:
             if len(seen) > _MOST_EXTENSIONS:
                 raise self.error(f"{self.subject} {name} must extend at most {_MOST_EXTENSIONS} others in turn, not more")
             seen.append(base)
-            data = self.read(base)
-            if not isinstance(data, dict):
-                raise self.error(f"{self.subject} {base} must be a mapping of fields, not {shown(data)}")
-            found = self._located(data, base) | found
+            found = self._own(base) | found
         return found
+
+    def _own(self, name: str) -> dict[str, Any]:
+        """Return the fields that a file itself has."""
+        data = self.read(name)
+        if not isinstance(data, dict):
+            raise self.error(f"{self.subject} {name} must be a mapping of fields, not {shown(data)}")
+        return self._located(data, name)
 
     def _located(self, fields: Mapping[str, Any], name: str) -> dict[str, Any]:
         """Return the fields of a file with its paths to others as they are from here."""

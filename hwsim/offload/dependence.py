@@ -12,7 +12,7 @@ from hwsim.offload.answer import Answer
 from hwsim.offload.changes import with_fact
 from hwsim.offload.devices.storage import ArrayShare
 from hwsim.offload.pcie import PcieLink
-from hwsim.offload.systems.system import System, device_fields
+from hwsim.offload.systems.system import System
 from hwsim.sourced import Sourced
 from hwsim.units import Quantity
 
@@ -62,10 +62,8 @@ def dependences(system: System, work: Workload) -> Mapping[str, Dependence]:
 
 def _numbers(system: System) -> Iterator[tuple[tuple[str, ...], Sourced[Any]]]:
     """Yield every number with its place in the system."""
-    for field in device_fields(type(system)):
-        device = getattr(system, field)
-        if device is not None:
-            yield from (((field, name), fact) for name, fact in device.facts.items())
+    for field, device in system.devices.items():
+        yield from (((field, name), fact) for name, fact in device.facts.items())
     yield from ((tuple(name.split(".")), fact) for name, fact in system.constants.items())
 
 

@@ -74,14 +74,13 @@ class Way(abc.ABC):
         return dataclasses.replace(self.work, batch=np.ceil(np.divide(self.work.batch, self.gpus)))
 
 
-class _Tensor(Way):
-    """Every GPU has a part of each matrix and some of the heads."""
-
-    name = "tensor"
+class _Together(Way):
+    """All GPUs compute the same layer at a time."""
 
     @property
+    @abc.abstractmethod
     def _decoder(self) -> GpuDecoder:
-        return GpuDecoder(gpu=self.rates, work=self.work, gpus=self.gpus, peer_rate=self.peer_rate)
+        """What the GPU with the most to do computes."""
 
     @property
     def prefill(self) -> Span:
@@ -91,6 +90,16 @@ class _Tensor(Way):
     def step(self) -> Span:
         layer = self._decoder.layer(1, self.work.step_context)
         return serial(repeated(layer, self.work.network.layers), self._decoder.head())
+
+
+class _Tensor(_Together):
+    """Every GPU has a part of each matrix and some of the heads."""
+
+    name = "tensor"
+
+    @property
+    def _decoder(self) -> GpuDecoder:
+        return GpuDecoder(gpu=self.rates, work=self.work, gpus=self.gpus, peer_rate=self.peer_rate)
 
     @property
     def used(self) -> Bytes:
@@ -132,26 +141,19 @@ class _Layer(Way):
         return (self.work.weight_bytes + _cache(self.work)) * share + self._one(self.work).working() * self.gpus
 
 
-class _Data(Way):
+class _Data(_Together):
     """Every GPU has all weights, and some of the sequences."""
 
     name = "data"
 
     @property
-    def prefill(self) -> Span:
-        decoder = self._one(self._dealt())
-        return serial(repeated(self._prompt(decoder), self.work.network.layers), decoder.head())
-
-    @property
-    def step(self) -> Span:
-        decoder = self._one(self._dealt())
-        layer = decoder.layer(1, self.work.step_context)
-        return serial(repeated(layer, self.work.network.layers), decoder.head())
+    def _decoder(self) -> GpuDecoder:
+        return self._one(self._dealt())
 
     @property
     def used(self) -> Bytes:
-        one = self._dealt()
-        return (one.weight_bytes + _cache(one) + self._one(one).working()) * self.gpus
+        one = self._decoder
+        return (one.work.weight_bytes + _cache(one.work) + one.working()) * self.gpus
 
 
 WAYS: dict[str, type[Way]] = {way.name: way for way in (_Tensor, _Layer, _Data)}

@@ -59,7 +59,9 @@ def system(name: str, settings: Mapping[str, object] | None = None) -> System:
     if not isinstance(method, str) or method not in METHODS:
         raise SpecError(f"System {name} method must be {nearest(str(method), METHODS)}, not {shown(method)}")
     found = read(METHODS[method], fields, f"System {name}", SpecError)
-    return as_changed(as_changed(found, method, found.constants), name, found.constants)
+    for owner in (method, name):
+        found = as_changed(found, owner, found.constants)
+    return found
 
 
 def _change(fields: dict[str, Any], path: str, value: object, name: str) -> None:

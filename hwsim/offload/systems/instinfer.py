@@ -96,24 +96,17 @@ class DriveCache(System):
             spend(HOST, wanted * kept / self.kept_rate.value),
         )
         read = overlapped(reading, carried(LINK, wanted, link_rate(self.host, self.gpu)))
-        layer = serial(decoder.linear(1), read, self._framework(work))
+        layer = serial(decoder.linear(1), read, _framework(self.sequence_cost.value, work))
         written = work.cache_bytes(work.cached(work.prompt))
         write = carried(DRIVE, written, self.drive.store_rate * float(self.drives))
         prefill = serial(repeated(overlapped(decoder.prompt(), write), layers), decoder.head())
         step = serial(repeated(layer, layers), decoder.head())
         tiers = (
             _gpu_tier(self.gpu, self.gpus, work, self._working(work)),
-            Tier(
-                name="drive",
-                used=work.cache_bytes(work.cached(work.tokens)) * layers,
-                capacity=self.drive.known("capacity") * float(self.drives),
-            ),
+            Tier(name="drive", used=whole, capacity=self.drive.known("capacity") * float(self.drives)),
         )
         parts = (part_of(self.gpu, self.gpus), part_of(self.host), part_of(self.drive, self.drives))
         return self.answered(work, prefill, step, tiers, parts)
-
-    def _framework(self, work: Workload) -> Span:
-        return spend(FRAMEWORK, Seconds(np.multiply(self.sequence_cost.value.value, work.batch)))
 
     def _working(self, work: Workload) -> Bytes:
         """Return what FlexGen's search counts of a layer's prompts, all at once: values of every kind, and scores."""
@@ -160,7 +153,7 @@ class InstInfer(System):
     def answer(self, work: Workload) -> Answer:
         layers = work.network.layers
         decoder = GpuDecoder(gpu=self.gpu.rates(), work=work)
-        layer = serial(decoder.linear(1), self._link(work), self.attention(work), self._framework(work))
+        layer = serial(decoder.linear(1), self._link(work), self.attention(work), _framework(self.sequence_cost.value, work))
         copies = self.key_copies.value if self.sparsity is not None else 1.0
         written = work.cache_bytes(work.cached(work.prompt)) * copies
         fullest = fullest_share(work.network.kv_heads, self.csds)
@@ -215,9 +208,6 @@ class InstInfer(System):
         read, whole = sparf.read_bytes(kept).value, dense_bytes(sparf.layout, kept).value
         return dense * (np.sum(read, axis=-1) / np.sum(whole, axis=-1))
 
-    def _framework(self, work: Workload) -> Span:
-        return spend(FRAMEWORK, Seconds(np.multiply(self.sequence_cost.value.value, work.batch)))
-
     def _link(self, work: Workload) -> Span:
         """Return a layer's queries, keys and values to the drives, and what they made of them back."""
         assert self.csd.link_rate is not None
@@ -229,3 +219,8 @@ class InstInfer(System):
 
 def _gpu_tier(gpu: Gpu, gpus: int, work: Workload, working: Bytes) -> Tier:
     return Tier(name="GPU memory", used=work.weight_bytes + working * float(gpus), capacity=gpu.memory.value * float(gpus))
+
+
+def _framework(cost: Seconds, work: Workload) -> Span:
+    """Return what the framework adds to a layer of a step, for every sequence."""
+    return spend(FRAMEWORK, Seconds(np.multiply(cost.value, work.batch)))

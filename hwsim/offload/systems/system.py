@@ -2,10 +2,12 @@
 
 import abc
 import dataclasses
+import functools
 import math
 import re
 import types
 import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from hwsim.arch.workload import Workload
@@ -66,10 +68,15 @@ class System(abc.ABC):
         for name, kind in typing.get_type_hints(type(self), include_extras=True).items():
             if kind == Devices and getattr(self, name) < 1:
                 raise SpecError(f"System {self.name} {name} must be 1 or more, not {shown(getattr(self, name))}")
-        devices = [name for name in device_fields(type(self)) if getattr(self, name) is not None]
         for name in _IN_BRACES.findall(self.title):
-            if name not in devices:
-                raise SpecError(f"System {self.name} title must have one of {', '.join(devices)} in braces, not {shown(name)}")
+            if name not in self.devices:
+                raise SpecError(f"System {self.name} title must have one of {', '.join(self.devices)} in braces, not {shown(name)}")
+
+    @property
+    def devices(self) -> dict[str, Device]:
+        """The devices that it has, by field."""
+        devices = {name: getattr(self, name) for name in device_fields(type(self))}
+        return {name: device for name, device in devices.items() if device is not None}
 
     @property
     def full_title(self) -> str:
@@ -107,7 +114,8 @@ def alone(kind: Any) -> Any:
     return kinds[0] if typing.get_origin(kind) in (typing.Union, types.UnionType) and len(kinds) == 1 else kind
 
 
-def device_fields(kind: type[System]) -> dict[str, type[Device]]:
+@functools.cache
+def device_fields(kind: type[System]) -> Mapping[str, type[Device]]:
     """Return the fields of a composition that hold devices."""
     hints = {name: alone(hint) for name, hint in typing.get_type_hints(kind).items()}
     return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Device)}

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 
-from hwsim.offload.devices import Device
 from hwsim.offload.systems import names, system
 from hwsim.sourced import value_text
 from lamforge.flow.verb import SILENT, Listener
@@ -22,7 +21,7 @@ from reports.studies.validation.zero_weights import ZERO_A6000, ZERO_T4, ZERO_WE
 
 __all__ = ["SETS", "Constant", "OffloadValidation", "offload"]
 
-SETS: tuple[ValidationSet, ...] = (
+PUBLISHED: tuple[ValidationSet, ...] = (
     FLEXGEN_THROUGHPUT,
     FLEXGEN_ABLATION,
     FLEXGEN_BREAKDOWN,
@@ -37,6 +36,10 @@ SETS: tuple[ValidationSet, ...] = (
     INSTINFER_SHARE,
     FPGA_DECODE,
     MINFERENCE_PROMPTS,
+)
+"""Published runs of whole systems, for which constants were chosen."""
+SETS: tuple[ValidationSet, ...] = (
+    *PUBLISHED,
     FLASH,
     GPU_OPERATORS,
     GPU_MEASURED_OPERATORS,
@@ -45,8 +48,6 @@ SETS: tuple[ValidationSet, ...] = (
     PCIE_PACKETS,
 )
 """Every set, in the order in which they are printed."""
-PUBLISHED = SETS[:14]
-"""Published runs of whole systems, for which constants were chosen."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,8 +105,7 @@ def _derived_constants() -> tuple[Constant, ...]:
     found: dict[str, Constant] = {}
     for name in names():
         owner = system(name)
-        parts = (getattr(owner, field.name) for field in dataclasses.fields(owner))
-        devices = [(part.name, part.facts) for part in parts if isinstance(part, Device)]
+        devices = [(device.name, device.facts) for device in owner.devices.values()]
         for place, facts in (*devices, (name, owner.constants)):
             for field, fact in facts.items():
                 # Systems that extend one another share constants.

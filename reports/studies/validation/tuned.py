@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hwsim.offload.changes import changed
 from reports.studies.validation.row import Row, ValidationSet
 
-__all__ = ["ROW_ERROR", "TUNED", "Found", "Key", "Tuned", "Tuning", "tuning"]
+__all__ = ["ROW_ERROR", "TUNED", "Found", "Key", "Tuned", "Tuning", "by_place", "tuning"]
 
 ROW_ERROR = 0.05
 """Error that a row is expected to have at best: publications print two digits, and runs differ by as much."""
@@ -178,7 +178,7 @@ def tuning(constants: Sequence[Tuned], sets: Sequence[ValidationSet], factors: M
 
     factors: by which constants were changed before, by name; the rows of the sets were computed with them.
     """
-    before = {part: factor for name, factor in (factors or {}).items() for part in name.split()}
+    before = by_place(factors or {})
     keys = [(each.name, row.case) for each in sets for row in each.rows]
     owners, rows = zip(*(_owners(each, before) for each in sets), strict=True)
     errors = _errors(rows)
@@ -201,6 +201,11 @@ def tuning(constants: Sequence[Tuned], sets: Sequence[ValidationSet], factors: M
             for place, constant in enumerate(constants)
         ),
     )
+
+
+def by_place(factors: Mapping[str, float]) -> dict[str, float]:
+    """Return factors of constants for every place that a constant has."""
+    return {place: factor for name, factor in factors.items() for place in name.split()}
 
 
 def _found(constant: Tuned, keys: Sequence[Key], errors: Floats, slope: Floats, step: float) -> Found:

@@ -46,7 +46,7 @@ _ROWS: tuple[tuple[str, Settings, str, int, float, str], ...] = (
     ("zero-h200", _DIRECT, "llama-3-70b", 96, 26.0, _DEEPNVME),
 )
 
-# Only the bytes of their weights matter here: 281 and 353 GB.
+# Of Mixtral only the bytes of all experts matter here, 281 GB: they are one wide feed-forward part.
 _SHAPES = {
     "mixtral-8x22b": Network(
         name="mixtral-8x22b",
@@ -77,7 +77,6 @@ _SHAPES = {
 # Network, prompt, batch, token/s with the prompt's time counted.
 _T4_ROWS = (("opt-6.7b", 512, 16, 9.28), ("opt-6.7b", 1024, 8, 4.59), ("opt-30b", 512, 4, 0.60), ("opt-30b", 1024, 2, 0.29))
 
-
 # What is changed of zero-a6000, bits of a weight, and token/s by network and batch.
 _CACHE_HERE: Settings = {"has_host_attention": False}
 _CACHE_THERE: Settings = {"is_pinned": False}
@@ -106,12 +105,15 @@ _A6000_ROWS: tuple[tuple[str, Settings, float, tuple[tuple[str, int, float], ...
 )
 
 
+def _network(name: str) -> Network:
+    return _SHAPES.get(name) or network(name)
+
+
 def _a6000_rows() -> Iterator[Row]:
     for what, settings, bits, rates in _A6000_ROWS:
         for model, batch, published in rates:
             found = system("zero-a6000", {**settings, "converts_cache": model.startswith("bloom")})
-            sizes = _SHAPES.get(model) or network(model)
-            work = Workload(network=sizes, prompt=_PROMPT, generated=_GENERATED, batch=batch, weight_bits=bits)
+            work = Workload(network=_network(model), prompt=_PROMPT, generated=_GENERATED, batch=batch, weight_bits=bits)
             answer = found.answer(work)
             case, ours = f"zero-a6000, {what}, {model}, batch {batch}", float(answer.tokens_per_second)
             source = "DeepSpeedExamples, inference/huggingface/zero_inference/README.md"
@@ -128,9 +130,8 @@ def _t4_rows() -> Iterator[Row]:
 
 def _rows() -> Iterator[Row]:
     for name, settings, model, batch, published, source in _ROWS:
-        sizes = _SHAPES.get(model) or network(model)
-        short = source is _BLOG
-        work = Workload(network=sizes, prompt=4 if short else _PROMPT, generated=10 if short else _GENERATED, batch=batch)
+        prompt, generated = (4, 10) if source is _BLOG else (_PROMPT, _GENERATED)
+        work = Workload(network=_network(model), prompt=prompt, generated=generated, batch=batch)
         answer = system(name, settings).answer(work)
         ours = float(answer.decode_tokens_per_second)
         case = ", ".join([name, *setting_texts(settings), model, f"batch {batch}"])

@@ -8,9 +8,7 @@ import numpy as np
 
 from hwsim.arch.workload import Workload
 from hwsim.errors import SpecError
-from hwsim.offload.devices import Device
 from hwsim.offload.systems import System, names, system
-from hwsim.offload.systems.system import device_fields
 from hwsim.sourced import Sourced
 from hwsim.units import Bytes, BytesPerSecond, Hertz, OperationsPerSecond, Seconds
 from models.zoo import names as networks
@@ -32,15 +30,13 @@ def changed(fact: Sourced[Any], factor: float) -> Sourced[Any]:
 
 def better_ones(found: System) -> Iterator[tuple[str, str]]:
     """Yield the numbers of devices of which more (of a time: less) is better, as field of the system and of the device."""
-    for field in device_fields(type(found)):
-        device = getattr(found, field)
-        if device is not None:
-            facts = {name: fact.value for name, fact in device.facts.items()}
-            yield from ((field, name) for name, value in facts.items() if isinstance(value, (*MORE_IS_BETTER, Seconds)))
+    for field, device in found.devices.items():
+        facts = {name: fact.value for name, fact in device.facts.items()}
+        yield from ((field, name) for name, value in facts.items() if isinstance(value, (*MORE_IS_BETTER, Seconds)))
 
 
 def with_change(found: System, field: str, name: str, factor: float) -> System:
-    device: Device = getattr(found, field)
+    device = found.devices[field]
     return dataclasses.replace(found, **{field: dataclasses.replace(device, **{name: changed(getattr(device, name), factor)})})
 
 

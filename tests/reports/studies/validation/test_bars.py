@@ -12,7 +12,7 @@ from hwsim.offload.changes import changed
 from hwsim.offload.devices import GPUS
 from reports.studies.validation.offload import PUBLISHED, SETS
 from reports.studies.validation.row import Row, ValidationSet
-from reports.studies.validation.tuned import ROW_ERROR, TUNED, Tuned, tuning
+from reports.studies.validation.tuned import ROW_ERROR, TUNED, Tuned, by_place, tuning
 
 ROWS = {kind.name: kind.rows for kind in SETS}
 
@@ -124,7 +124,7 @@ def test_choices_made_anew_without_a_row_are_near_those_that_are_taken_as_linear
     for name, case in list(everything)[::20]:
         factors = {each.name: 1.0 for each in TUNED}
         for _ in range(3):
-            with changed({part: factor for name_, factor in factors.items() for part in name_.split()}):
+            with changed(by_place(factors)):
                 sets = [without(each, name, case) for each in PUBLISHED]
                 assert all(each.rows for each in sets)
             moved = [
@@ -133,7 +133,7 @@ def test_choices_made_anew_without_a_row_are_near_those_that_are_taken_as_linear
             ]
             for found in tuning(moved, sets, factors).constants:
                 factors[found.tuned.name] *= found.step
-        with changed({part: factor for name_, factor in factors.items() for part in name_.split()}):
+        with changed(by_place(factors)):
             row = next(row for each in PUBLISHED if each.name == name for row in each.compute() if row.case == case)
         assert row.error == pytest.approx(everything[name, case], abs=0.03), (name, case)
 
